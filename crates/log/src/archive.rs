@@ -1,0 +1,130 @@
+//! The archive: the part of a channel's log that is not in memory, behind a trait.
+
+use std::future::Future;
+
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Epoch, Position};
+
+/// Where a stream ends, and when that was true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// The stream's `last-generated-id`, or `Empty` when there is no stream.
+    pub position: Position,
+    /// The store's clock when this was read, in milliseconds since the Unix epoch (Redis `TIME`).
+    pub now_ms: u64,
+    /// The store's incarnation (see [`Epoch`]).
+    pub epoch: Epoch,
+    /// Whether the store may evict keys under memory pressure, in which case absence proves nothing.
+    pub evicts: bool,
+}
+
+/// The oldest entry that a stream still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstEntry {
+    /// Its id.
+    pub id: EntryId,
+    /// The predecessor that its publisher recorded, if any.
+    pub prev: Option<EntryId>,
+}
+
+/// What one atomic read saw: the raw material of every continuity proof (see [`crate::proof`]).
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Where the stream ended.
+    pub tip: Tip,
+    /// The oldest entry held, if any.
+    pub first: Option<FirstEntry>,
+    /// Nothing was ever removed from this incarnation of the stream (Redis 7: `entries-added` equals `length`).
+    /// `false` when unknown.
+    pub untouched: bool,
+    /// Entries from the requested position, **inclusive**, ascending. For an `Empty` position: from the beginning.
+    pub entries: Vec<Decoded>,
+    /// The range reached the end of the stream.
+    pub complete: bool,
+}
+
+/// A request for one page.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// From where; the entry at this very position is part of the answer when it still exists.
+    pub after: Position,
+    /// At most so many entries, the one at `after` not counted.
+    pub max_entries: usize,
+    /// Target for the sum of entry sizes in bytes; an implementation adapts its count to the sizes it has seen.
+    pub max_bytes: usize,
+}
+
+/// Where a cursor that asked for the newest `count` entries starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newest {
+    /// The stream holds nothing: start at its tip.
+    Nothing(Position),
+    /// Right after this exact position.
+    After(Position),
+    /// At this entry, whose predecessor nobody knows (a producer that records none).
+    From(EntryId),
+}
+
+impl Newest {
+    /// Decides from the ids of the newest `count + 1` entries, given **ascending** as `(id, prev)`.
+    #[must_use]
+    pub fn decide(count: usize, entries: &[(EntryId, Option<EntryId>)], tip: Tip) -> Self {
+        let Some(&(first, prev)) = entries.first() else { return Self::Nothing(tip.position) };
+        if count == 0 {
+            return Self::Nothing(tip.position);
+        }
+        if entries.len() > count {
+            return Self::After(Position::At(entries[entries.len() - 1 - count].0));
+        }
+        match prev {
+            Some(EntryId::ZERO) if !tip.evicts => Self::After(Position::Empty { at_ms: first.ms, epoch: tip.epoch }),
+            Some(prev) if prev != EntryId::ZERO => Self::After(Position::At(prev)),
+            _ => Self::From(first),
+        }
+    }
+}
+
+/// Why the archive could not answer. Every variant is retried by the ingest; none loses a reader's place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// No connection, or it broke.
+    #[error("the archive is unavailable: {0}")]
+    Unavailable(String),
+    /// No answer within the deadline.
+    #[error("the archive did not answer in time")]
+    Timeout,
+    /// The store refuses (ACL).
+    #[error("the archive refuses: {0}")]
+    Denied(String),
+    /// The channel's key holds something else than a stream.
+    #[error("the channel's key holds another type than a stream")]
+    WrongType,
+    /// The answer did not have the documented shape.
+    #[error("the archive's answer is malformed: {0}")]
+    Corrupt(String),
+}
+
+/// Reads of the cold part of every log. One implementation speaks to Redis, one is in-process.
+pub trait Archive: Clone + Send + Sync + 'static {
+    /// Where each of these streams ends now, in the same order. One pipelined round trip.
+    ///
+    /// # Errors
+    /// The outer error concerns all of them, an inner one a single channel.
+    fn tips(
+        &self,
+        channels: Vec<ChannelName>,
+    ) -> impl Future<Output = Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>> + Send;
+
+    /// One page, read atomically together with what proves its continuity.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    fn read(&self, request: ReadRequest) -> impl Future<Output = Result<Snapshot, ArchiveError>> + Send;
+
+    /// Where a cursor for the newest `count` entries starts.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    fn newest(&self, channel: ChannelName, count: usize) -> impl Future<Output = Result<Newest, ArchiveError>> + Send;
+}

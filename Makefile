@@ -1,0 +1,61 @@
+# The front door: `make` alone prints the targets. CI runs the same targets that people run.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Everything is built from the committed lock file.
+LOCKED ?= --locked
+
+.PHONY: help
+help: ## Print this list
+	@echo "Fanfare: make <target>"
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Two nodes, a live publisher and a page on this machine (Ctrl-C leaves nothing behind)
+	@scripts/run.sh
+
+.PHONY: setup
+setup: ## Install the Debian packages that the tests need, when they are missing
+	@scripts/setup.sh
+
+.PHONY: test
+test: setup ## Every test, against a real redis-server that the tests start themselves
+	@scripts/test.sh
+
+.PHONY: lint
+lint: ## Formatting, clippy, crate edges, dependency policy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@$(MAKE) edges deny
+
+.PHONY: edges
+edges: ## Check which crate may import which, and that every link in the documents leads somewhere
+	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
+
+.PHONY: deny
+deny: ## Licences, sources and banned crates (skipped with a word when cargo-deny is not installed)
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	  $(CARGO) deny --offline check licenses bans sources; \
+	else \
+	  echo "deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)"; \
+	fi
+
+.PHONY: docs
+docs: ## Build the API documentation; a broken link fails
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: build
+build: ## The release binary, target/release/fanfare
+	$(CARGO) build $(LOCKED) --release -p fanfare
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf .run

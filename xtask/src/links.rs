@@ -1,0 +1,159 @@
+//! Every relative link in a Markdown file leads somewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// Directories that hold no documents of ours.
+const SKIPPED: &[&str] = &["target", "node_modules", ".git", ".run"];
+
+/// Checks every `*.md` file below `root`; one sentence for each link that leads nowhere.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    collect(root, &mut files)?;
+    files.sort();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for file in &files {
+        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        for target in targets(&text) {
+            count += 1;
+            if let Some(why) = broken(file, &text, &target) {
+                let name = file.strip_prefix(root).unwrap_or(file).display();
+                problems.push(format!("{name}: the link {target} leads nowhere: {why}"));
+            }
+        }
+    }
+    println!("links: {count} in {} documents", files.len());
+    Ok(problems)
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(directory).with_context(|| directory.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            if !SKIPPED.contains(&name.as_ref()) {
+                collect(&path, files)?;
+            }
+        } else if name.ends_with(".md") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The link targets of a document that stay inside the repository, code left out.
+fn targets(text: &str) -> Vec<String> {
+    let prose = without_code(text);
+    let mut found = Vec::new();
+    let mut rest = prose.as_str();
+    while let Some(start) = rest.find("](") {
+        rest = &rest[start + 2..];
+        let Some(end) = rest.find([')', ' ', '\n']) else {
+            break;
+        };
+        let target = &rest[..end];
+        if !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:") {
+            found.push(target.to_owned());
+        }
+    }
+    found
+}
+
+/// The document with fenced blocks and `code spans` blanked out.
+fn without_code(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            let prose = line.split('`').step_by(2);
+            out.extend(prose);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Why a link leads nowhere, if it does not lead anywhere.
+fn broken(file: &Path, text: &str, target: &str) -> Option<String> {
+    let (path, anchor) = match target.split_once('#') {
+        Some((path, anchor)) => (path, Some(anchor)),
+        None => (target, None),
+    };
+    let directory = file.parent().unwrap_or(file);
+    let full = if path.is_empty() { file.to_path_buf() } else { directory.join(path) };
+    if !full.exists() {
+        return Some("no such file".to_owned());
+    }
+    let anchor = anchor.filter(|_| full.extension().is_some_and(|kind| kind == "md"))?;
+    let other;
+    let text = if path.is_empty() {
+        text
+    } else {
+        other = fs::read_to_string(&full).unwrap_or_default();
+        &other
+    };
+    (!anchors(text).contains(anchor)).then(|| "no such heading".to_owned())
+}
+
+/// The anchors that GitHub makes of a document's headings (without those of repeated headings).
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut fenced = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced || !line.starts_with('#') {
+            continue;
+        }
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let anchor = title
+            .chars()
+            .filter_map(|c| match c {
+                ' ' => Some('-'),
+                c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+                _ => None,
+            })
+            .collect();
+        found.insert(anchor);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_in_code_are_not_links() {
+        let text = "[a](b.md) `[c](d.md)`\n```\n[e](f.md)\n```\n[g](https://example.org) [h](#there)";
+        assert_eq!(targets(text), ["b.md", "#there"]);
+    }
+
+    #[test]
+    fn headings_become_the_anchors_that_github_makes() {
+        let found = anchors("# How it works\n## `fanfare serve`, and more\n```\n# not one\n```\n");
+        let expected = ["how-it-works", "fanfare-serve-and-more"].map(str::to_owned);
+        assert_eq!(found, BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn a_link_to_a_missing_file_or_heading_is_a_problem() {
+        let here = crate::root().join("CHANGELOG.md");
+        assert!(broken(&here, "", "nowhere.md").is_some());
+        assert!(broken(&here, "", "xtask/src/main.rs").is_none());
+        assert!(broken(&here, "# One", "#two").is_some());
+        assert!(broken(&here, "# One", "#one").is_none());
+    }
+
+    #[test]
+    fn every_link_of_the_documents_leads_somewhere() {
+        assert_eq!(check(&crate::root()).expect("documents"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,87 @@
+//! What the gateway itself says in an event stream: plain blocks, appended to a buffer.
+//!
+//! Each function appends whole blocks, ending with an empty line, so any two can follow each
+//! other. Positions (`id`) are texts of this crate: they hold no line break.
+
+use crate::gap::GAP_EVENT;
+use crate::lines;
+use crate::{ChannelName, Gap};
+use serde::Serialize;
+
+/// The name of the event that tells the position a stream opened with.
+pub const READY_EVENT: &str = "$ready";
+/// The name of the event that tells that the grant has expired.
+pub const EXPIRED_EVENT: &str = "$expired";
+/// The name of the event that tells that the grant was revoked.
+pub const REVOKED_EVENT: &str = "$revoked";
+
+/// A `$gap`. It carries a position only if no entry follows it in the same write.
+pub fn gap(out: &mut Vec<u8>, gap: &Gap, id: Option<&str>) {
+    event(out, GAP_EVENT, &gap.to_json(), id);
+}
+
+/// How long the client waits before it reconnects, in milliseconds.
+pub fn retry(out: &mut Vec<u8>, ms: u64) {
+    out.extend_from_slice(b"retry: ");
+    out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A priming id: sets the client's `Last-Event-ID` and dispatches nothing.
+pub fn id(out: &mut Vec<u8>, position: &str) {
+    id_line(out, position);
+    out.push(b'\n');
+}
+
+/// A `$ready` event: the same position as a priming id, but with data, for the parsers that
+/// ignore an id without; and the channels of the stream, if they are given.
+pub fn ready(out: &mut Vec<u8>, position: &str, channels: Option<&[ChannelName]>) {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        position: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channels: Option<Vec<&'a str>>,
+    }
+    let data = Data {
+        position,
+        channels: channels.map(|names| names.iter().map(ChannelName::as_str).collect()),
+    };
+    let json = serde_json::to_string(&data).expect("a struct of texts always has a JSON form");
+    event(out, READY_EVENT, &json, Some(position));
+}
+
+/// A comment: keeps the connection alive, dispatches nothing.
+pub fn comment(out: &mut Vec<u8>) {
+    out.extend_from_slice(b":\n\n");
+}
+
+/// Any event. `name` must hold no line break: gateway names and [`crate::EventName`] do not.
+pub fn event(out: &mut Vec<u8>, name: &str, data: &str, id: Option<&str>) {
+    debug_assert!(is_one_line(name), "a name with a line break forges fields");
+    if let Some(position) = id {
+        id_line(out, position);
+    }
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    lines::write_data(data, |piece| out.extend_from_slice(piece));
+    out.push(b'\n');
+}
+
+fn id_line(out: &mut Vec<u8>, position: &str) {
+    debug_assert!(
+        is_one_line(position),
+        "a position with a line break forges fields"
+    );
+    debug_assert!(
+        !position.is_empty(),
+        "an empty id makes the client forget its place"
+    );
+    out.extend_from_slice(b"id: ");
+    out.extend_from_slice(position.as_bytes());
+    out.push(b'\n');
+}
+
+fn is_one_line(text: &str) -> bool {
+    memchr::memchr3(b'\r', b'\n', 0, text.as_bytes()).is_none()
+}

@@ -1,0 +1,236 @@
+//! Every limit and default of Fanfare, named once and checked against each other.
+//!
+//! `*_MAX` is what nothing may exceed, configuration included. `*_DEFAULT` is what holds where the
+//! configuration says nothing. `*_MIN` is the least that configuration may say. Sizes are in bytes
+//! where the name says so, counts otherwise; times are [`Duration`]s.
+
+use crate::EntryId;
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+// --- Names ---------------------------------------------------------------------------------
+
+/// Longest channel name, in bytes.
+pub const CHANNEL_NAME_MAX: usize = 255;
+/// Longest event name, in bytes.
+pub const EVENT_NAME_MAX: usize = 255;
+/// Longest Redis prefix, in bytes.
+pub const PREFIX_BYTES_MAX: usize = 64;
+/// Longest DEDUP key of a publish, in bytes.
+pub const DEDUP_KEY_BYTES_MAX: usize = 255;
+
+// --- Events and frames ---------------------------------------------------------------------
+
+/// `limits.event_bytes`: largest data of an event that is delivered, in bytes.
+pub const EVENT_BYTES_DEFAULT: usize = MIB;
+/// The most that `limits.event_bytes` may say, in bytes.
+pub const EVENT_BYTES_MAX: usize = 16 * MIB;
+/// Bytes of a frame for each byte of data, at worst: an empty line becomes `data:` and its break.
+pub const FRAME_BYTES_PER_DATA_BYTE_MAX: usize = 6;
+/// Bytes of a frame beyond its data, at worst: chunk framing, id, event name, last line.
+pub const FRAME_OVERHEAD_BYTES_MAX: usize = 512;
+/// Frames (and so slices) in one vectored write.
+pub const WRITE_FRAMES_MAX: usize = 64;
+
+// --- Requests ------------------------------------------------------------------------------
+
+/// `limits.channels_per_connection`: channels of one stream.
+pub const CHANNELS_PER_CONNECTION_DEFAULT: usize = 64;
+/// The most that `limits.channels_per_connection` may say.
+pub const CHANNELS_PER_CONNECTION_MAX: usize = 256;
+/// Longest position of any number of channels, in bytes: the version, then per channel the widest
+/// tag, the long form of an id and a separator.
+pub const POSITION_BYTES_MAX: usize = 1 + CHANNELS_PER_CONNECTION_MAX * (11 + 2 + 22 + 1);
+/// Longest position that a cross-origin reconnect sends without a CORS preflight, in bytes
+/// (web-platform-tests `eventsource-cross-origin-preflight`).
+pub const POSITION_BYTES_SAFE: usize = 128;
+/// `limits.url_bytes`: longest request target, in bytes.
+pub const URL_BYTES_DEFAULT: usize = 8 * KIB;
+/// `limits.header_bytes`: largest request head, in bytes.
+pub const HEADER_BYTES_DEFAULT: usize = 16 * KIB;
+/// How long a client may take to send a request's head.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// `limits.last_max`: the most entries that `last=N` may ask for, per channel.
+pub const LAST_MAX_DEFAULT: usize = 1000;
+/// `limits.cursor_age`: how old, by the milliseconds in its id, a position may be to be resumed
+/// from; an older one is a `$gap`. `None`: as old as the stream retains.
+pub const CURSOR_AGE_DEFAULT: Option<Duration> = None;
+
+// --- Delivery ------------------------------------------------------------------------------
+
+/// `delivery.heartbeat`: longest silence on an idle stream.
+pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
+/// The least that `delivery.heartbeat` may say.
+pub const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+/// `delivery.coalesce_ms`: how long due frames wait for company.
+pub const COALESCE_DEFAULT: Duration = Duration::ZERO;
+/// The most that `delivery.coalesce_ms` may say.
+pub const COALESCE_MAX: Duration = Duration::from_secs(1);
+/// `delivery.retry_ms`: middle of the jittered `retry:` that opens a stream.
+pub const RETRY_DEFAULT: Duration = Duration::from_secs(2);
+/// `delivery.max_behind`: entries that a client may be behind before it gets `$gap` `lagging`.
+/// `None`: as many as the stream retains.
+pub const MAX_BEHIND_DEFAULT: Option<usize> = None;
+/// How long written bytes may stay unacknowledged before the peer counts as dead
+/// (`TCP_USER_TIMEOUT`).
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Idle time after which TCP asks whether the peer is still there.
+pub const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+// --- Tail and channels ---------------------------------------------------------------------
+
+/// `tail.budget`: memory for the recent entries of all channels of a node, in bytes.
+pub const TAIL_BUDGET_BYTES_DEFAULT: usize = 256 * MIB;
+/// `tail.channel_bytes`: memory for the recent entries of one channel, in bytes.
+pub const TAIL_CHANNEL_BYTES_DEFAULT: usize = 16 * MIB;
+/// `tail.channel_entries`: recent entries of one channel.
+pub const TAIL_CHANNEL_ENTRIES_DEFAULT: usize = 4096;
+/// `channel.linger`: how long a channel stays open after its last cursor.
+pub const CHANNEL_LINGER_DEFAULT: Duration = Duration::from_secs(30);
+
+// --- Archive -------------------------------------------------------------------------------
+
+/// `archive.concurrency`: archive reads at a time.
+pub const ARCHIVE_CONCURRENCY_DEFAULT: usize = 8;
+/// `archive.page_bytes`: target size of a page, in bytes; one larger entry is a page of its own.
+pub const ARCHIVE_PAGE_BYTES_DEFAULT: usize = 256 * KIB;
+/// Entries of one page.
+pub const ARCHIVE_PAGE_ENTRIES_MAX: usize = 1000;
+/// `archive.bytes_per_second`: node-wide rate of archive reads, in bytes per second.
+pub const ARCHIVE_BYTES_PER_SECOND_DEFAULT: usize = 64 * MIB;
+
+// --- Redis and the feed --------------------------------------------------------------------
+
+/// `redis.pool_size`: connections for archive reads.
+pub const REDIS_POOL_SIZE_DEFAULT: usize = 8;
+/// `redis.command_timeout`: deadline of a command.
+pub const REDIS_COMMAND_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// `redis.probe_interval`: time between two proofs that the Pub/Sub path works.
+pub const REDIS_PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
+/// `redis.probe_timeout`: deadline of such a proof.
+pub const REDIS_PROBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+/// Age of the last proof at which a node is no longer ready: one proof may fail.
+pub const READY_PROBE_AGE_MAX_DEFAULT: Duration = Duration::from_secs(15);
+/// `redis.reconcile_interval`: time in which every followed channel is compared with the archive.
+pub const REDIS_RECONCILE_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+/// Longest pause between two attempts to connect.
+pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Channels in one SUBSCRIBE or UNSUBSCRIBE.
+pub const SUBSCRIBE_BATCH_MAX: usize = 512;
+/// Bytes of messages between the feed and the ingest.
+pub const FEED_QUEUE_BYTES_MAX: usize = 32 * MIB;
+/// Messages between the feed and the ingest.
+pub const FEED_QUEUE_MESSAGES_MAX: usize = 65_536;
+
+// --- Publishing ----------------------------------------------------------------------------
+
+/// Entries that a stream keeps (approximately) when a publish does not say MAXLEN.
+pub const STREAM_MAXLEN_DEFAULT: u64 = 10_000;
+/// Shortest life of a stream's key, whatever TTL a publish asks for.
+pub const STREAM_TTL_MIN: Duration = Duration::from_secs(60);
+/// How long after [`crate::Position::Empty`] the first entry must come for the position to prove
+/// continuity: within it no key that the function created can have come and gone.
+pub const EMPTY_POSITION_PROOF: Duration = STREAM_TTL_MIN;
+/// How long a DEDUP key is remembered when a publish does not say.
+pub const DEDUP_WINDOW_DEFAULT: Duration = Duration::from_secs(600);
+
+// --- Admission -----------------------------------------------------------------------------
+
+/// `admission.max_connections`: connections of a node.
+pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// `admission.per_address`: connections of one client address. High, because a balancer in front
+/// is one address.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 50_000;
+/// `admission.connects_per_second`: connections that a node accepts in a second.
+pub const CONNECTS_PER_SECOND_DEFAULT: usize = 50_000;
+/// Addresses whose connections and refusals are remembered.
+pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
+/// Least `retry:` of a refusal.
+pub const REFUSAL_RETRY_MIN: Duration = Duration::from_secs(5);
+/// Most `retry:` of a refusal, however often an address comes back.
+pub const REFUSAL_RETRY_MAX: Duration = Duration::from_secs(120);
+
+// --- History -------------------------------------------------------------------------------
+
+/// Entries of a history page when the request does not say.
+pub const HISTORY_LIMIT_DEFAULT: usize = 100;
+/// `history.max_limit`: the most entries that a history request may ask for.
+pub const HISTORY_LIMIT_MAX_DEFAULT: usize = 1000;
+
+// --- Drain ---------------------------------------------------------------------------------
+
+/// `drain.window`: time over which the ends of the sessions are spread.
+pub const DRAIN_WINDOW_DEFAULT: Duration = Duration::from_secs(20);
+/// `drain.deadline`: time after which the process ends, whatever is still open.
+pub const DRAIN_DEADLINE_DEFAULT: Duration = Duration::from_secs(27);
+
+// --- What must hold between them -----------------------------------------------------------
+
+const fn frame_bytes_max(event_bytes: usize) -> usize {
+    event_bytes * FRAME_BYTES_PER_DATA_BYTE_MAX + FRAME_OVERHEAD_BYTES_MAX
+}
+
+const fn less(left: Duration, right: Duration) -> bool {
+    left.as_millis() < right.as_millis()
+}
+
+const _: () = {
+    assert!(EVENT_BYTES_DEFAULT <= EVENT_BYTES_MAX);
+    assert!(CHANNELS_PER_CONNECTION_DEFAULT <= CHANNELS_PER_CONNECTION_MAX);
+    // A name, an id and the chunk framing fit into what a frame may add to its data.
+    assert!(EVENT_NAME_MAX + EntryId::TEXT_MAX + 64 <= FRAME_OVERHEAD_BYTES_MAX);
+    // The largest event fits into a tail, and every channel's tail into the node's.
+    assert!(frame_bytes_max(EVENT_BYTES_DEFAULT) <= TAIL_CHANNEL_BYTES_DEFAULT);
+    assert!(frame_bytes_max(EVENT_BYTES_MAX) <= TAIL_BUDGET_BYTES_DEFAULT);
+    assert!(TAIL_CHANNEL_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT);
+    // The feed can hand over the largest event, and a full SUBSCRIBE batch of messages.
+    assert!(EVENT_BYTES_MAX < FEED_QUEUE_BYTES_MAX);
+    assert!(SUBSCRIBE_BATCH_MAX <= FEED_QUEUE_MESSAGES_MAX);
+    // A node that asks for the newest N entries, or pages, can hold them.
+    assert!(LAST_MAX_DEFAULT <= TAIL_CHANNEL_ENTRIES_DEFAULT);
+    assert!(ARCHIVE_PAGE_ENTRIES_MAX <= TAIL_CHANNEL_ENTRIES_DEFAULT);
+    assert!(ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_CHANNEL_BYTES_DEFAULT);
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT <= REDIS_POOL_SIZE_DEFAULT);
+    assert!(
+        ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT
+            <= ARCHIVE_BYTES_PER_SECOND_DEFAULT
+    );
+    assert!(HISTORY_LIMIT_DEFAULT <= HISTORY_LIMIT_MAX_DEFAULT);
+    // Every position that a node writes can come back in a request's head, and ordinary ones of
+    // the default number of channels in a URL as well.
+    assert!(POSITION_BYTES_MAX < HEADER_BYTES_DEFAULT);
+    assert!(1 + CHANNELS_PER_CONNECTION_DEFAULT * 16 < URL_BYTES_DEFAULT);
+    assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
+    assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
+};
+
+const _: () = {
+    // A heartbeat refreshes a position of nothing well before it stops proving anything.
+    assert!(less(HEARTBEAT_MIN, HEARTBEAT_DEFAULT));
+    assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < EMPTY_POSITION_PROOF.as_millis());
+    assert!(EMPTY_POSITION_PROOF.as_millis() <= STREAM_TTL_MIN.as_millis());
+    assert!(less(COALESCE_DEFAULT, COALESCE_MAX) && less(COALESCE_MAX, HEARTBEAT_DEFAULT));
+    // A channel stays open while the clients of a lost connection come back.
+    assert!(less(RETRY_DEFAULT, CHANNEL_LINGER_DEFAULT));
+    assert!(less(RETRY_DEFAULT, REFUSAL_RETRY_MIN) && less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_MAX));
+    // Proofs do not overlap, and one may fail before readiness does.
+    assert!(less(
+        REDIS_PROBE_TIMEOUT_DEFAULT,
+        REDIS_PROBE_INTERVAL_DEFAULT
+    ));
+    assert!(
+        2 * REDIS_PROBE_INTERVAL_DEFAULT.as_millis() + REDIS_PROBE_TIMEOUT_DEFAULT.as_millis()
+            < READY_PROBE_AGE_MAX_DEFAULT.as_millis()
+    );
+    assert!(less(
+        REDIS_COMMAND_TIMEOUT_DEFAULT,
+        REDIS_RECONCILE_INTERVAL_DEFAULT
+    ));
+    // A reconcile happens within the life of any key.
+    assert!(less(REDIS_RECONCILE_INTERVAL_DEFAULT, STREAM_TTL_MIN));
+    // Sessions end before the deadline, and that before Kubernetes' default grace period of 30 s.
+    assert!(less(DRAIN_WINDOW_DEFAULT, DRAIN_DEADLINE_DEFAULT));
+    assert!(DRAIN_DEADLINE_DEFAULT.as_secs() < 30);
+};

@@ -1,2 +1,8 @@
-//! Placeholder.
-fn main() {}
+//! The binary `fanfare`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fanfare_gateway::cli::main()
+}

@@ -1,0 +1,27 @@
+//! Configuration: file, then environment, then flags, each able to override the one before.
+//!
+//! Every key is declared once, in [`keys`]: its name, type, default, bounds and documentation. From that one
+//! declaration come the typed structs that the program reads, the refusal of everything that is not a key, the
+//! output of `fanfare config print` and `docs/configuration.md`.
+
+mod check;
+mod declare;
+pub mod docs;
+mod error;
+mod file;
+mod keys;
+mod layers;
+mod print;
+mod text;
+mod value;
+
+pub use declare::Key;
+pub use error::{ConfigError, Place, Problem};
+pub use keys::{
+    Admin, Admission, Archive, Channel, Config, Delivery, Drain, History, Limits, Log, Publish, Redis, Server, Tail,
+    all_keys,
+};
+pub use layers::{Layered, Sources, load};
+pub use print::print;
+pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
+pub use value::{BytesPerSecond, LogFormat, OffOr, RefusalStyle, Size, Span};

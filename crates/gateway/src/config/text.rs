@@ -1,0 +1,188 @@
+//! The textual types of the configuration: secrets, the Redis address, origins, the log level.
+
+use std::fmt;
+
+use toml::de::DeValue;
+
+use super::value::{Value, quoted};
+
+const REDACTED: &str = "********";
+
+/// A secret. `Debug` and `config print` show that it is set and nothing else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Option<String>);
+
+impl Secret {
+    /// No secret.
+    pub const UNSET: Self = Self(None);
+
+    /// The secret itself, or `None` when it is not set. Whoever calls this must not log it.
+    #[must_use]
+    pub fn expose(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { REDACTED } else { "unset" })
+    }
+}
+
+/// Shorter keys can be guessed.
+const SECRET_MIN_BYTES: usize = 16;
+
+impl Value for Secret {
+    fn kind() -> String {
+        "secret".into()
+    }
+    fn expected() -> String {
+        format!("at least {SECRET_MIN_BYTES} printable ASCII characters without spaces, or \"\" for none")
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::UNSET);
+        }
+        let good = text.len() >= SECRET_MIN_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+        good.then(|| Self(Some(text.to_owned())))
+    }
+    fn show(&self) -> String {
+        quoted(if self.0.is_some() { REDACTED } else { "" })
+    }
+    const SECRET: bool = true;
+}
+
+/// The address of Redis. The password in it is shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// A URL known to be good: for defaults only.
+    pub(crate) fn known(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+
+    /// The URL with its password. Whoever calls this must not log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL without its password, for logs and pages.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("://") else { return REDACTED.to_owned() };
+        let Some((credentials, host)) = rest.rsplit_once('@') else { return self.0.clone() };
+        let user = credentials.split(':').next().unwrap_or_default();
+        format!("{scheme}://{user}:{REDACTED}@{host}")
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+impl Value for SecretUrl {
+    fn kind() -> String {
+        "Redis URL".into()
+    }
+    fn expected() -> String {
+        "redis://[user[:password]@]host[:port][/database]".into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("redis://")?;
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let printable = text.chars().all(|c| !c.is_control() && c != ' ');
+        (printable && !host.is_empty() && !host.starts_with([':', '/'])).then(|| Self(text.to_owned()))
+    }
+    fn show(&self) -> String {
+        quoted(&self.redacted())
+    }
+    const SECRET: bool = true;
+}
+
+/// What stands before every channel name in Redis: never empty, because Pub/Sub ignores `SELECT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(pub String);
+
+impl Value for Prefix {
+    fn kind() -> String {
+        "text".into()
+    }
+    fn expected() -> String {
+        "1 to 64 visible ASCII characters, not starting with \"$\"".into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (good && !text.starts_with('$')).then(|| Self(text.to_owned()))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// An origin (RFC 6454) whose pages may read the events, or `*` for every origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorsOrigin(pub String);
+
+impl CorsOrigin {
+    fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self("*".into()));
+        }
+        let (scheme, host) = text.split_once("://")?;
+        let scheme_ok = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let host_ok = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>*,".contains(&byte))
+            && !host.bytes().any(|byte| byte.is_ascii_uppercase());
+        (scheme_ok && host_ok).then(|| Self(text.to_owned()))
+    }
+}
+
+impl Value for Vec<CorsOrigin> {
+    fn kind() -> String {
+        "list of origins".into()
+    }
+    fn expected() -> String {
+        "origins such as [\"https://app.example.com\"] (lower case, without a path), or [\"*\"]; \
+         in the environment separated by commas"
+            .into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(CorsOrigin::parse).collect()
+    }
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        let items = value.as_array()?;
+        items.iter().map(|item| CorsOrigin::parse(item.get_ref().as_str()?)).collect()
+    }
+    fn show(&self) -> String {
+        let items: Vec<String> = self.iter().map(|origin| quoted(&origin.0)).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+/// What is logged: a level, or directives such as `info,fanfare_redis=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLevel(pub String);
+
+impl Value for LogLevel {
+    fn kind() -> String {
+        "log level".into()
+    }
+    fn expected() -> String {
+        "error, warn, info, debug or trace, optionally by module: \"info,fanfare_redis=debug\"".into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let good = |directive: &str| {
+            let level = directive.rsplit('=').next().unwrap_or_default();
+            LEVELS.contains(&level) && directive.parse::<tracing_subscriber::filter::Directive>().is_ok()
+        };
+        (!text.is_empty() && text.split(',').all(good)).then(|| Self(text.to_owned()))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}

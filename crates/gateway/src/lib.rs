@@ -1,0 +1,10 @@
+//! The gateway: configuration, command line, composition root, admin listener and the demonstration.
+//!
+//! This crate is the only one that reads configuration and the only one that knows both Redis and HTTP. It is a library
+//! as well as the binary `fanfare`, so that tests build a node from the same composition root as production.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod logging;
+pub mod reload;

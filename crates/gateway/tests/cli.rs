@@ -1,0 +1,57 @@
+//! The command line from outside: what people and scripts type.
+#![allow(clippy::unwrap_used)]
+
+use assert_cmd::Command;
+
+fn fanfare() -> Command {
+    let mut command = Command::cargo_bin("fanfare").unwrap();
+    command.env_clear();
+    command
+}
+
+fn output(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn config_check_says_that_a_good_configuration_is_good() {
+    let (code, stdout, stderr) =
+        output(fanfare().args(["config", "check", "--config", "tests/config/good/production.toml"]));
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "the configuration is good\n", ""));
+}
+
+#[test]
+fn config_check_exits_with_2_and_names_every_mistake() {
+    let (code, stdout, stderr) =
+        output(fanfare().args(["config", "check", "--config", "tests/config/wrong/keys.toml"]));
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.starts_with("tests/config/wrong/keys.toml:2:1: unknown key `server.lisen`"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 4, "{stderr}");
+}
+
+#[test]
+fn serve_refuses_a_bad_environment_before_it_opens_anything() {
+    let (code, _, stderr) = output(fanfare().arg("serve").env("FANFARE__SERVER__LISTEN", "nowhere"));
+    assert_eq!(code, 2);
+    assert!(
+        stderr.starts_with("environment FANFARE__SERVER__LISTEN: `server.listen`: \"nowhere\" is not accepted"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn flags_reach_the_configuration() {
+    let arguments =
+        ["config", "print", "--listen", "127.0.0.1:7000", "--set", "drain.window=3s", "--log-level", "warn"];
+    let (code, stdout, stderr) = output(fanfare().args(arguments));
+    assert_eq!(code, 0, "{stderr}");
+    for line in [
+        "listen = \"127.0.0.1:7000\"  # from flag --listen",
+        "window = \"3s\"  # from flag --set drain.window",
+        "level = \"warn\"  # from flag --log-level",
+    ] {
+        assert!(stdout.lines().any(|printed| printed == line), "no {line:?} in\n{stdout}");
+    }
+}

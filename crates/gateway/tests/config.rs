@@ -1,0 +1,150 @@
+//! The configuration: golden files, layers, and the generated reference.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fanfare_gateway::config::{self, ConfigError, Layered, OffOr, Size, Sources, Span};
+
+/// Set to rewrite the golden files and the generated documents from what the code says now.
+const UPDATE: &str = "FANFARE_UPDATE_GOLDEN";
+
+fn directory(name: &str) -> PathBuf {
+    Path::new("tests/config").join(name)
+}
+
+fn load_file(path: &Path) -> Result<Layered, ConfigError> {
+    config::load(&Sources { file: Some(path.to_owned()), ..Sources::default() })
+}
+
+fn env(variables: &[(&str, &str)]) -> Result<Layered, ConfigError> {
+    let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    config::load(&Sources { env, ..Sources::default() })
+}
+
+fn assert_golden(path: &Path, actual: &str) {
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(expected, actual, "{} is stale; run the tests with {UPDATE}=1 and review the change", path.display());
+}
+
+fn toml_files(name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(directory(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_good_file_prints_as_its_golden_says() {
+    for path in toml_files("good") {
+        let layered = load_file(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_golden(&path.with_extension("printed"), &config::print(&layered));
+    }
+}
+
+#[test]
+fn every_wrong_file_is_refused_with_line_column_and_what_was_expected() {
+    for path in toml_files("wrong") {
+        let error = load_file(&path).expect_err("a wrong file was accepted");
+        assert_golden(&path.with_extension("refused"), &format!("{error}\n"));
+    }
+}
+
+#[test]
+fn what_print_writes_means_the_same_when_it_is_read_again() {
+    let mut layered = load_file(&directory("good/production.toml")).unwrap();
+    // A redacted key cannot be read back, on purpose.
+    layered.config.publish = config::Publish::default();
+    layered.config.redis.url = config::Redis::default().url;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config::print(&layered)).unwrap();
+    assert_eq!(load_file(file.path()).unwrap().config, layered.config);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_a_flag_over_both() {
+    let sources = Sources {
+        file: Some(directory("good/production.toml")),
+        env: vec![
+            ("FANFARE__DRAIN__WINDOW".into(), "20s".into()),
+            ("FANFARE__TAIL__BUDGET".into(), "2GiB".into()),
+            ("HOME".into(), "/root".into()),
+        ],
+        flags: vec![("--set tail.budget".into(), "tail.budget".into(), "3GiB".into())],
+    };
+    let config = config::load(&sources).unwrap().config;
+    assert_eq!(config.server.cores, 2, "the file's");
+    assert_eq!(config.drain.window, Span(Duration::from_secs(20)), "the environment's");
+    assert_eq!(config.tail.budget, Size(3 << 30), "the flag's");
+}
+
+#[test]
+fn setting_one_key_of_a_pair_is_enough() {
+    let config = env(&[("FANFARE__DRAIN__WINDOW", "1m"), ("FANFARE__TAIL__BUDGET", "2MiB")]).unwrap().config;
+    assert_eq!(config.drain.deadline, Span(Duration::from_secs(75)));
+    assert_eq!(config.tail.channel_bytes, Size(2 << 20));
+}
+
+#[test]
+fn an_unknown_variable_is_refused_by_its_name() {
+    let error = env(&[("FANFARE__SERVER__LISEN", "0.0.0.0:1")]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("environment FANFARE__SERVER__LISEN: unknown key `server.lisen` (did you mean `listen`?)"),
+        "{error}"
+    );
+    let error = env(&[("FANFARE__LISTEN", "0.0.0.0:1")]).unwrap_err().to_string();
+    assert!(error.contains("two underscores between levels"), "{error}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load_file(Path::new("no/such.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");
+}
+
+#[test]
+fn no_secret_appears_in_errors_debug_or_print() {
+    let layered = env(&[
+        ("FANFARE__PUBLISH__KEY", "hunter2-hunter2-hunter2"),
+        ("FANFARE__REDIS__URL", "redis://me:hunter2@example.com:6379/3"),
+    ])
+    .unwrap();
+    let printed = config::print(&layered);
+    assert!(!printed.contains("hunter2") && printed.contains("redis://me:********@example.com:6379/3"), "{printed}");
+    assert!(!format!("{layered:?}").contains("hunter2"));
+    let error =
+        env(&[("FANFARE__PUBLISH__KEY", "hunter2"), ("FANFARE__REDIS__URL", "http://me:hunter2@host")]).unwrap_err();
+    assert_eq!(error.problems.len(), 2);
+    assert!(!error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn durations_and_sizes_are_read_as_written_and_shown_shortest() {
+    let layered = env(&[
+        ("FANFARE__DELIVERY__HEARTBEAT", "1m500ms"),
+        ("FANFARE__TAIL__BUDGET", "1048577"),
+        ("FANFARE__LIMITS__CURSOR_AGE", "90m"),
+        ("FANFARE__ADMISSION__PER_ADDRESS", "off"),
+    ])
+    .unwrap();
+    assert_eq!(layered.config.delivery.heartbeat, Span(Duration::from_millis(60_500)));
+    assert_eq!(layered.config.tail.budget, Size(1_048_577));
+    assert_eq!(layered.config.admission.per_address, OffOr(None));
+    let printed = config::print(&layered);
+    assert!(printed.contains("heartbeat = \"1m500ms\"  # from environment FANFARE__DELIVERY__HEARTBEAT"), "{printed}");
+    assert!(printed.contains("budget = \"1048577B\""), "{printed}");
+    assert!(printed.contains("cursor_age = \"1h30m\""), "{printed}");
+    for bad in ["", "s", "5", "5 s", "5x", "-5s", "1s1", "99999999999999999999s", "18446744073709551615d"] {
+        assert!(env(&[("FANFARE__DELIVERY__HEARTBEAT", bad)]).is_err(), "{bad:?} was accepted");
+    }
+}
+
+#[test]
+fn the_reference_document_is_what_the_code_says() {
+    assert_golden(Path::new("../../docs/configuration.md"), &config::docs::markdown());
+}

@@ -9,9 +9,27 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod budget;
+mod channel;
+mod cursor;
 mod feed;
+pub mod ingest;
+mod options;
+pub mod pages;
+pub mod proof;
 pub mod publish;
+pub mod registry;
+pub mod stats;
+mod tail;
+mod view;
 
 pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapshot, Tip};
-pub use feed::{Desired, FeedEvent, FeedSink, FeedSource, feed};
+pub use channel::{Hub, MAX_CORES};
+pub use cursor::{Cursor, CursorSet, Place, Token};
+pub use feed::{Desired, FeedBatch, FeedEvent, FeedSink, FeedSource, feed};
+pub use options::Options;
 pub use publish::{PublishError, PublishRequest, Published, Publisher};
+pub use registry::Registry;
+pub use stats::IngestStats;
+pub use tail::{Item, Located, Seam, Tail};
+pub use view::{CoreLog, Next, ViewKey};

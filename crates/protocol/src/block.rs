@@ -42,10 +42,7 @@ pub fn ready(out: &mut Vec<u8>, position: &str, channels: Option<&[ChannelName]>
         #[serde(skip_serializing_if = "Option::is_none")]
         channels: Option<Vec<&'a str>>,
     }
-    let data = Data {
-        position,
-        channels: channels.map(|names| names.iter().map(ChannelName::as_str).collect()),
-    };
+    let data = Data { position, channels: channels.map(|names| names.iter().map(ChannelName::as_str).collect()) };
     let json = serde_json::to_string(&data).expect("a struct of texts always has a JSON form");
     event(out, READY_EVENT, &json, Some(position));
 }
@@ -69,14 +66,8 @@ pub fn event(out: &mut Vec<u8>, name: &str, data: &str, id: Option<&str>) {
 }
 
 fn id_line(out: &mut Vec<u8>, position: &str) {
-    debug_assert!(
-        is_one_line(position),
-        "a position with a line break forges fields"
-    );
-    debug_assert!(
-        !position.is_empty(),
-        "an empty id makes the client forget its place"
-    );
+    debug_assert!(is_one_line(position), "a position with a line break forges fields");
+    debug_assert!(!position.is_empty(), "an empty id makes the client forget its place");
     out.extend_from_slice(b"id: ");
     out.extend_from_slice(position.as_bytes());
     out.push(b'\n');

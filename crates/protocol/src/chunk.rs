@@ -43,10 +43,7 @@ pub fn header(len: usize) -> Header {
             break;
         }
     }
-    Header {
-        bytes,
-        start: start as u8,
-    }
+    Header { bytes, start: start as u8 }
 }
 
 /// Appends `block` as one chunk. An empty block appends nothing, since it would end the body.

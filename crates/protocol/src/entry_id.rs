@@ -32,10 +32,7 @@ impl EntryId {
             return None;
         }
         let dash = memchr::memchr(b'-', text)?;
-        Some(Self {
-            ms: decimal(&text[..dash])?,
-            seq: decimal(&text[dash + 1..])?,
-        })
+        Some(Self { ms: decimal(&text[..dash])?, seq: decimal(&text[dash + 1..])? })
     }
 
     /// Calls `write` with the pieces of the text, without allocating.

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// 24 bits that identify one life of the Redis data: a hash of a random key that the nodes set
 /// once. After `FLUSHALL` or a switch to an empty server the key, and so the epoch, is another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u32);
 
 impl Epoch {

@@ -61,15 +61,8 @@ pub struct Foreign {
 ///
 /// Data over `max_event_bytes` is not delivered.
 #[must_use]
-pub fn decode_fields(
-    id: EntryId,
-    fields: &[(Bytes, Bytes)],
-    max_event_bytes: usize,
-) -> (Decoded, Foreign) {
-    let prev = fields
-        .last()
-        .filter(|(field, _)| field == "prev")
-        .and_then(|(_, value)| EntryId::from_ascii(value));
+pub fn decode_fields(id: EntryId, fields: &[(Bytes, Bytes)], max_event_bytes: usize) -> (Decoded, Foreign) {
+    let prev = fields.last().filter(|(field, _)| field == "prev").and_then(|(_, value)| EntryId::from_ascii(value));
     let fields = &fields[..fields.len() - usize::from(prev.is_some())];
 
     let mut foreign = Foreign::default();
@@ -87,20 +80,13 @@ pub fn decode_fields(
     };
     let decoded = match data {
         Err(bytes) => Decoded::TooLarge { id, prev, bytes },
-        Ok(data) => Decoded::Entry(Entry {
-            id,
-            prev,
-            event: Event { name, data },
-        }),
+        Ok(data) => Decoded::Entry(Entry { id, prev, event: Event { name, data } }),
     };
     (decoded, foreign)
 }
 
 fn first<'a>(fields: &'a [(Bytes, Bytes)], wanted: &str) -> Option<&'a Bytes> {
-    fields
-        .iter()
-        .find(|(field, _)| field == wanted)
-        .map(|(_, value)| value)
+    fields.iter().find(|(field, _)| field == wanted).map(|(_, value)| value)
 }
 
 fn event_name(name: &[u8]) -> Option<EventName> {
@@ -109,20 +95,13 @@ fn event_name(name: &[u8]) -> Option<EventName> {
 
 /// The data, or its size if that is over the limit.
 fn bounded(data: &Bytes, max: usize) -> Result<Bytes, usize> {
-    if data.len() > max {
-        Err(data.len())
-    } else {
-        Ok(data.clone())
-    }
+    if data.len() > max { Err(data.len()) } else { Ok(data.clone()) }
 }
 
 /// The fields as a JSON object, or its size if that is over the limit. The raw size is looked at
 /// first, so the work is bounded by the limit and not by the producer.
 fn json_object(fields: &[(Bytes, Bytes)], max: usize) -> Result<Bytes, usize> {
-    let raw: usize = fields
-        .iter()
-        .map(|(field, value)| field.len() + value.len())
-        .sum();
+    let raw: usize = fields.iter().map(|(field, value)| field.len() + value.len()).sum();
     if raw > max {
         return Err(raw);
     }

@@ -24,13 +24,7 @@ pub enum GapReason {
 
 impl GapReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 5] = [
-        Self::Trimmed,
-        Self::Reset,
-        Self::UnknownPosition,
-        Self::TooLarge,
-        Self::Lagging,
-    ];
+    pub const ALL: [Self; 5] = [Self::Trimmed, Self::Reset, Self::UnknownPosition, Self::TooLarge, Self::Lagging];
 
     /// The word on the wire and in metrics.
     #[must_use]

@@ -89,6 +89,8 @@ pub const TAIL_CHANNEL_BYTES_DEFAULT: usize = 16 * MIB;
 pub const TAIL_CHANNEL_ENTRIES_DEFAULT: usize = 4096;
 /// `channel.linger`: how long a channel stays open after its last cursor.
 pub const CHANNEL_LINGER_DEFAULT: Duration = Duration::from_secs(30);
+/// Channels that one node follows at most.
+pub const CHANNELS_PER_NODE_DEFAULT: usize = 200_000;
 
 // --- Archive -------------------------------------------------------------------------------
 
@@ -193,10 +195,7 @@ const _: () = {
     assert!(ARCHIVE_PAGE_ENTRIES_MAX <= TAIL_CHANNEL_ENTRIES_DEFAULT);
     assert!(ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_CHANNEL_BYTES_DEFAULT);
     assert!(ARCHIVE_CONCURRENCY_DEFAULT <= REDIS_POOL_SIZE_DEFAULT);
-    assert!(
-        ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT
-            <= ARCHIVE_BYTES_PER_SECOND_DEFAULT
-    );
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= ARCHIVE_BYTES_PER_SECOND_DEFAULT);
     assert!(HISTORY_LIMIT_DEFAULT <= HISTORY_LIMIT_MAX_DEFAULT);
     // Every position that a node writes can come back in a request's head, and ordinary ones of
     // the default number of channels in a URL as well.
@@ -216,18 +215,12 @@ const _: () = {
     assert!(less(RETRY_DEFAULT, CHANNEL_LINGER_DEFAULT));
     assert!(less(RETRY_DEFAULT, REFUSAL_RETRY_MIN) && less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_MAX));
     // Proofs do not overlap, and one may fail before readiness does.
-    assert!(less(
-        REDIS_PROBE_TIMEOUT_DEFAULT,
-        REDIS_PROBE_INTERVAL_DEFAULT
-    ));
+    assert!(less(REDIS_PROBE_TIMEOUT_DEFAULT, REDIS_PROBE_INTERVAL_DEFAULT));
     assert!(
         2 * REDIS_PROBE_INTERVAL_DEFAULT.as_millis() + REDIS_PROBE_TIMEOUT_DEFAULT.as_millis()
             < READY_PROBE_AGE_MAX_DEFAULT.as_millis()
     );
-    assert!(less(
-        REDIS_COMMAND_TIMEOUT_DEFAULT,
-        REDIS_RECONCILE_INTERVAL_DEFAULT
-    ));
+    assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, REDIS_RECONCILE_INTERVAL_DEFAULT));
     // A reconcile happens within the life of any key.
     assert!(less(REDIS_RECONCILE_INTERVAL_DEFAULT, STREAM_TTL_MIN));
     // Sessions end before the deadline, and that before Kubernetes' default grace period of 30 s.

@@ -20,11 +20,7 @@ pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> + Clone {
             rest = None;
             return Some(current);
         };
-        let breaks = if bytes[end..].starts_with(b"\r\n") {
-            2
-        } else {
-            1
-        };
+        let breaks = if bytes[end..].starts_with(b"\r\n") { 2 } else { 1 };
         rest = Some(&current[end + breaks..]);
         Some(&current[..end])
     })

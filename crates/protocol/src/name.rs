@@ -31,10 +31,7 @@ pub(crate) fn check(name: &str, max: usize) -> Result<(), NameError> {
         return Err(NameError::Empty);
     }
     if name.len() > max {
-        return Err(NameError::TooLong {
-            bytes: name.len(),
-            max,
-        });
+        return Err(NameError::TooLong { bytes: name.len(), max });
     }
     if name.starts_with('$') {
         return Err(NameError::Reserved);

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// A place in one channel's stream, exact: what was delivered last, or "there was nothing".
 ///
 /// As text: `1526919030474-55`, or `~<decimal ms>.<4 characters of epoch>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Position {
     /// The id of an entry, or a stream's last generated id.
     At(EntryId),
@@ -100,8 +100,5 @@ impl FromStr for Position {
 /// Parses `<decimal ms>.<epoch>`.
 fn empty(text: &[u8]) -> Option<Position> {
     let dot = memchr::memchr(b'.', text)?;
-    Some(Position::Empty {
-        at_ms: decimal(&text[..dot])?,
-        epoch: Epoch::read(&text[dot + 1..])?,
-    })
+    Some(Position::Empty { at_ms: decimal(&text[..dot])?, epoch: Epoch::read(&text[dot + 1..])? })
 }

@@ -46,10 +46,7 @@ impl Push {
             if payload.len() > max_event_bytes {
                 return Self::Malformed;
             }
-            return Self::Ephemeral(Event {
-                name: None,
-                data: payload,
-            });
+            return Self::Ephemeral(Event { name: None, data: payload });
         }
         match parse_entry(&payload) {
             None => Self::Malformed,
@@ -76,14 +73,7 @@ fn parse_entry(payload: &Bytes) -> Option<Entry> {
         b"" => None,
         name => Some(EventName::parse(std::str::from_utf8(name).ok()?).ok()?),
     };
-    Some(Entry {
-        id,
-        prev: Some(prev),
-        event: Event {
-            name,
-            data: payload.slice(name_end..),
-        },
-    })
+    Some(Entry { id, prev: Some(prev), event: Event { name, data: payload.slice(name_end..) } })
 }
 
 /// The push of an entry. One that does not name its predecessor cannot prove its place, so its

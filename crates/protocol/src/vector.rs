@@ -66,10 +66,7 @@ impl Width {
     /// The narrowest width that tells two neighbours apart. Equal tags cannot be told apart; the
     /// encoder never asks about them.
     fn between(left: ChannelTag, right: ChannelTag) -> Self {
-        [Self::V, Self::W]
-            .into_iter()
-            .find(|width| width.prefix(left) != width.prefix(right))
-            .unwrap_or(Self::X)
+        [Self::V, Self::W].into_iter().find(|width| width.prefix(left) != width.prefix(right)).unwrap_or(Self::X)
     }
 
     /// The narrowest width for tags in ascending order: only neighbours can share a prefix.
@@ -144,10 +141,7 @@ impl PositionVector {
 
     /// See [`crate::LastEventId::resolve`].
     pub(crate) fn resolve(&self, channels: &[ChannelName]) -> Vec<Option<Position>> {
-        let prefixes: Vec<u64> = channels
-            .iter()
-            .map(|channel| self.width.prefix(ChannelTag::of(channel)))
-            .collect();
+        let prefixes: Vec<u64> = channels.iter().map(|channel| self.width.prefix(ChannelTag::of(channel))).collect();
         let mut sorted = prefixes.clone();
         sorted.sort_unstable();
         prefixes
@@ -161,10 +155,7 @@ impl PositionVector {
     }
 
     fn find(&self, prefix: u64) -> Option<Position> {
-        self.components
-            .binary_search_by_key(&prefix, |(tag, _)| tag.bits())
-            .ok()
-            .map(|found| self.components[found].1)
+        self.components.binary_search_by_key(&prefix, |(tag, _)| tag.bits()).ok().map(|found| self.components[found].1)
     }
 }
 
@@ -187,22 +178,14 @@ pub fn encode_vector(out: &mut String, items: &[(ChannelTag, Option<Position>)])
 
 fn encode_sorted(out: &mut String, items: &[(ChannelTag, Option<Position>)]) {
     let written = || {
-        items
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (tag, position))| {
-                let twin = |other: Option<usize>| {
-                    other
-                        .and_then(|other| items.get(other))
-                        .is_some_and(|(other, _)| other == tag)
-                };
-                if twin(index.checked_sub(1)) || twin(index.checked_add(1)) {
-                    return None;
-                }
-                position
-                    .filter(|position| has_text(*position))
-                    .map(|position| (*tag, position))
-            })
+        items.iter().enumerate().filter_map(|(index, (tag, position))| {
+            let twin =
+                |other: Option<usize>| other.and_then(|other| items.get(other)).is_some_and(|(other, _)| other == tag);
+            if twin(index.checked_sub(1)) || twin(index.checked_add(1)) {
+                return None;
+            }
+            position.filter(|position| has_text(*position)).map(|position| (*tag, position))
+        })
     };
     let width = Width::for_sorted(written().map(|(tag, _)| tag));
     out.push(width.version());
@@ -282,10 +265,7 @@ fn read_component(width: Width, text: &[u8]) -> Option<(ChannelTag, Position)> {
         read_long(long)?
     } else if let Some(empty) = rest.strip_prefix(b"~") {
         let (ms, epoch) = empty.split_at_checked(MS_DIGITS)?;
-        Position::Empty {
-            at_ms: base64::read(ms)?,
-            epoch: Epoch::read(epoch)?,
-        }
+        Position::Empty { at_ms: base64::read(ms)?, epoch: Epoch::read(epoch)? }
     } else {
         read_short(rest)?
     };
@@ -294,10 +274,7 @@ fn read_component(width: Width, text: &[u8]) -> Option<(ChannelTag, Position)> {
 
 fn read_short(text: &[u8]) -> Option<Position> {
     let (ms, seq) = text.split_at_checked(MS_DIGITS)?;
-    let id = EntryId {
-        ms: base64::read(ms)?,
-        seq: base64::read(seq)?,
-    };
+    let id = EntryId { ms: base64::read(ms)?, seq: base64::read(seq)? };
     // The right length rules out leading zeros.
     let canonical = seq.len() <= SEQ_DIGITS_MAX && seq.len() == base64::significant(id.seq);
     canonical.then_some(Position::At(id))
@@ -308,9 +285,6 @@ fn read_long(text: &[u8]) -> Option<Position> {
         return None;
     }
     let (ms, seq) = text.split_at(U64_DIGITS);
-    let id = EntryId {
-        ms: base64::read(ms)?,
-        seq: base64::read(seq)?,
-    };
+    let id = EntryId { ms: base64::read(ms)?, seq: base64::read(seq)? };
     (!is_short(id)).then_some(Position::At(id))
 }

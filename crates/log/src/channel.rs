@@ -1,0 +1,219 @@
+//! What the ingest and the connection threads share: one [`Channel`] per followed channel, and the [`Hub`] that finds
+//! them and carries "look at this channel again" both ways.
+//!
+//! Nothing is queued here. The ingest changes a channel under its lock and marks it dirty for the threads that watch it;
+//! a thread wants a page and marks the channel touched for the ingest. A mark is a bit, so each list holds a channel at
+//! most once, and whoever takes the list looks at the channel's present state.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fanfare_protocol::{ChannelName, Position};
+use tokio::sync::Notify;
+
+use crate::archive::Newest;
+use crate::pages::Pages;
+use crate::tail::Tail;
+
+/// At most so many connection threads: a watcher is one bit.
+pub const MAX_CORES: usize = 64;
+
+/// Something that a reader needs from the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Want {
+    /// Where the newest n entries begin.
+    Newest(usize),
+    /// The page after a position.
+    Page(Position),
+}
+
+/// A channel's state, behind its lock. Held for the time of a copy, never across I/O.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The tail, once the channel is primed.
+    pub tail: Option<Tail>,
+    /// Pages of the archive.
+    pub pages: Pages,
+    /// What readers wait for. Bounded by the number of readers: each has at most one want per channel.
+    pub wants: BTreeSet<Want>,
+    /// Answers to [`Want::Newest`]; forgotten when the head moves.
+    pub newest: HashMap<usize, Newest>,
+    /// Why the channel cannot be followed at present.
+    pub refusal: Option<Arc<str>>,
+}
+
+/// One followed channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    /// Its key: unique for as long as the node runs.
+    pub key: usize,
+    shared: Mutex<Shared>,
+    watchers: AtomicU64,
+    queued: AtomicU64,
+    touched: AtomicBool,
+}
+
+impl Channel {
+    /// Locks the channel's state for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether any connection thread has a reader.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Acquire) != 0
+    }
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    channels: Mutex<Vec<Arc<Channel>>>,
+    notify: Notify,
+}
+
+impl Mailbox {
+    fn push(&self, channel: Arc<Channel>) {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
+    fn take(&self, into: &mut Vec<Arc<Channel>>) {
+        into.clear();
+        std::mem::swap(into, &mut *self.channels.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[derive(Debug, Default)]
+struct Directory {
+    by_name: HashMap<ChannelName, Arc<Channel>>,
+    next_key: usize,
+}
+
+/// Finds channels by name and carries marks between the ingest and the connection threads.
+#[derive(Debug)]
+pub struct Hub {
+    directory: Mutex<Directory>,
+    ingest: Mailbox,
+    cores: Box<[Mailbox]>,
+}
+
+impl Hub {
+    /// A hub for `cores` connection threads (1 to [`MAX_CORES`]).
+    #[must_use]
+    pub fn new(cores: usize) -> Self {
+        let cores = cores.clamp(1, MAX_CORES);
+        Self {
+            directory: Mutex::default(),
+            ingest: Mailbox::default(),
+            cores: (0..cores).map(|_| Mailbox::default()).collect(),
+        }
+    }
+
+    /// Number of connection threads.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// Finds or makes a channel and registers the thread as a watcher.
+    pub(crate) fn watch(&self, name: &ChannelName, core: usize) -> Arc<Channel> {
+        let channel = {
+            let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+            let channel = match directory.by_name.get(name) {
+                Some(channel) => Arc::clone(channel),
+                None => {
+                    directory.next_key += 1;
+                    let channel = Arc::new(Channel {
+                        name: name.clone(),
+                        key: directory.next_key,
+                        shared: Mutex::default(),
+                        watchers: AtomicU64::new(0),
+                        queued: AtomicU64::new(0),
+                        touched: AtomicBool::new(false),
+                    });
+                    directory.by_name.insert(name.clone(), Arc::clone(&channel));
+                    channel
+                }
+            };
+            channel.watchers.fetch_or(1 << core, Ordering::AcqRel);
+            channel
+        };
+        self.touch(&channel);
+        channel
+    }
+
+    /// Takes the thread off the channel's watchers.
+    pub(crate) fn unwatch(&self, channel: &Arc<Channel>, core: usize) {
+        channel.watchers.fetch_and(!(1 << core), Ordering::AcqRel);
+        self.touch(channel);
+    }
+
+    /// Forgets a channel unless somebody watches it. Atomic with respect to [`Hub::watch`].
+    pub(crate) fn forget(&self, channel: &Channel) -> bool {
+        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if channel.is_watched() {
+            return false;
+        }
+        directory.by_name.remove(&channel.name);
+        true
+    }
+
+    /// Asks the ingest to look at a channel.
+    pub(crate) fn touch(&self, channel: &Arc<Channel>) {
+        if !channel.touched.swap(true, Ordering::AcqRel) {
+            self.ingest.push(Arc::clone(channel));
+            self.ingest.notify.notify_one();
+        }
+    }
+
+    /// Waits until some channel was touched. Cancel-safe.
+    pub(crate) async fn touched(&self) {
+        self.ingest.notify.notified().await;
+    }
+
+    /// The channels touched since the last call.
+    pub(crate) fn take_touched(&self, into: &mut Vec<Arc<Channel>>) {
+        self.ingest.take(into);
+        for channel in into {
+            channel.touched.store(false, Ordering::Release);
+        }
+    }
+
+    /// Marks a channel dirty for its watchers and adds them to the set of threads to wake.
+    pub(crate) fn mark(&self, channel: &Arc<Channel>, wake: &mut u64) {
+        let watchers = channel.watchers.load(Ordering::Acquire);
+        let fresh = watchers & !channel.queued.fetch_or(watchers, Ordering::AcqRel);
+        *wake |= fresh;
+        for (core, mailbox) in self.cores.iter().enumerate() {
+            if fresh & (1 << core) != 0 {
+                mailbox.push(Arc::clone(channel));
+            }
+        }
+    }
+
+    /// Wakes the threads in a set.
+    pub(crate) fn wake(&self, cores: u64) {
+        for (core, mailbox) in self.cores.iter().enumerate() {
+            if cores & (1 << core) != 0 {
+                mailbox.notify.notify_one();
+            }
+        }
+    }
+
+    /// Waits until some channel that the thread watches is dirty. Cancel-safe.
+    pub(crate) async fn dirty(&self, core: usize) {
+        self.cores[core].notify.notified().await;
+    }
+
+    /// The channels dirty for a thread since its last call. Their marks are cleared before their state is looked at, so no
+    /// later change is missed.
+    pub(crate) fn take_dirty(&self, core: usize, into: &mut Vec<Arc<Channel>>) {
+        self.cores[core].take(into);
+        for channel in into {
+            channel.queued.fetch_and(!(1 << core), Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A cursor: where a reader is in one channel's log, and nothing else.
+
+use fanfare_protocol::{EntryId, Position};
+use slab::Slab;
+
+/// Identifies a reader to whoever wakes it.
+pub type Token = u32;
+
+/// The last thing handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At an exact position, which may leave the node.
+    At(Position),
+    /// Right before an entry whose predecessor nobody knows. Nothing has been promised yet.
+    Before(EntryId),
+    /// At the newest n entries, wherever they begin. Nothing has been promised yet.
+    Newest(u32),
+}
+
+/// Where a reader is in a channel's log.
+///
+/// "Live", "behind" and "unknown" are not stored: they follow from comparing the cursor with the tail. `index` only caches
+/// the comparison, and `0` means that it has to be made again.
+#[derive(Debug)]
+pub struct Cursor {
+    pub(crate) place: Place,
+    pub(crate) index: u64,
+    /// Ephemeral items before this index were published before the reader came.
+    pub(crate) ephemeral_from: u64,
+    pub(crate) slot: u32,
+}
+
+impl Cursor {
+    pub(crate) fn new(place: Place, slot: u32) -> Self {
+        Self { place, index: 0, ephemeral_from: 0, slot }
+    }
+
+    /// The exact position, once there is one: what stands in `id:`.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self.place {
+            Place::At(position) => Some(position),
+            Place::Before(_) | Place::Newest(_) => None,
+        }
+    }
+
+    /// Records that the tail item at `index` was handed out; `position` is the item's, if it has one.
+    pub fn advance_tail(&mut self, index: u64, position: Option<Position>) {
+        self.index = index + 1;
+        if let Some(position) = position {
+            self.place = Place::At(position);
+        }
+    }
+
+    /// Records that an entry of a page was handed out, or that a gap was announced up to a position.
+    pub fn advance_to(&mut self, position: Position) {
+        self.index = 0;
+        self.place = Place::At(position);
+    }
+
+    /// Whether an ephemeral item at `index` is for this reader.
+    #[must_use]
+    pub fn wants_ephemeral(&self, index: u64) -> bool {
+        index >= self.ephemeral_from
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    token: Token,
+    armed: bool,
+}
+
+/// The readers of one channel on one thread. A reader with nothing to do is *armed*; a change wakes all that are.
+#[derive(Debug, Default)]
+pub struct CursorSet {
+    slots: Slab<Slot>,
+}
+
+impl CursorSet {
+    /// Adds a reader. Returns its slot.
+    pub fn insert(&mut self, token: Token) -> u32 {
+        u32::try_from(self.slots.insert(Slot { token, armed: false })).expect("fewer than 2^32 readers on a thread")
+    }
+
+    /// Removes a reader.
+    pub fn remove(&mut self, slot: u32) {
+        self.slots.try_remove(slot as usize);
+    }
+
+    /// Asks for a wake at the next change.
+    pub fn arm(&mut self, slot: u32) {
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.armed = true;
+        }
+    }
+
+    /// Wakes every armed reader, once.
+    pub fn wake(&mut self, mut wake: impl FnMut(Token)) {
+        for (_, slot) in &mut self.slots {
+            if std::mem::take(&mut slot.armed) {
+                wake(slot.token);
+            }
+        }
+    }
+
+    /// Number of readers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no reader.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+}

@@ -1,0 +1,88 @@
+//! The ingest: the one task of the node that owns the registry and speaks with the feed and the archive.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::archive::{Archive, ArchiveError, Newest, Snapshot, Tip};
+use crate::channel::Hub;
+use crate::feed::FeedSource;
+use crate::registry::{Command, Registry};
+
+enum Answer {
+    Tips(Vec<usize>, Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>),
+    Head(usize, Result<Snapshot, ArchiveError>),
+    Page(usize, Result<Snapshot, ArchiveError>),
+    Newest(usize, Result<Newest, ArchiveError>),
+}
+
+/// Runs the ingest until `stop` resolves. Everything that has arrived is taken in before reads are started, so that
+/// doorbells of one turn cost one read.
+pub async fn run<A: Archive>(
+    mut registry: Registry,
+    hub: Arc<Hub>,
+    mut feed: FeedSource,
+    archive: A,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    let mut reads: JoinSet<Answer> = JoinSet::new();
+    let mut touched = Vec::new();
+    loop {
+        let deadline = registry.deadline();
+        tokio::select! {
+            () = &mut stop => break,
+            batch = feed.recv() => registry.on_feed(batch, Instant::now()),
+            () = hub.touched() => {}
+            Some(answer) = reads.join_next() => take_answer(&mut registry, answer),
+            () = sleep_until(deadline) => {}
+        }
+        let now = Instant::now();
+        hub.take_touched(&mut touched);
+        registry.on_touched(&touched, now);
+        touched.clear();
+        while let Some(answer) = reads.try_join_next() {
+            take_answer(&mut registry, answer);
+        }
+        registry.on_time(now);
+        for command in registry.settle(now) {
+            start(&mut reads, &archive, command);
+        }
+    }
+    reads.shutdown().await;
+}
+
+fn take_answer(registry: &mut Registry, answer: Result<Answer, tokio::task::JoinError>) {
+    let now = Instant::now();
+    match answer {
+        Ok(Answer::Tips(keys, answer)) => registry.on_tips(&keys, answer, now),
+        Ok(Answer::Head(key, answer)) => registry.on_head(key, answer, now),
+        Ok(Answer::Page(key, answer)) => registry.on_page(key, answer, now),
+        Ok(Answer::Newest(key, answer)) => registry.on_newest(key, answer, now),
+        // A read that panicked is a bug that must not pass for an answer.
+        Err(error) => {
+            if error.is_panic() {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+}
+
+fn start<A: Archive>(reads: &mut JoinSet<Answer>, archive: &A, command: Command) {
+    let archive = archive.clone();
+    match command {
+        Command::Tips { keys, names } => {
+            reads.spawn(async move { Answer::Tips(keys, archive.tips(names).await) });
+        }
+        Command::Head { key, request } => {
+            reads.spawn(async move { Answer::Head(key, archive.read(request).await) });
+        }
+        Command::Page { key, request } => {
+            reads.spawn(async move { Answer::Page(key, archive.read(request).await) });
+        }
+        Command::Newest { key, name, count } => {
+            reads.spawn(async move { Answer::Newest(key, archive.newest(name, count).await) });
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Pages read from the archive, shared by every reader that needs the same part of a log.
+//!
+//! A page is what one proven read brought: the entries that follow a position. It answers for that position, for every
+//! position among its entries but the last and, when it begins with the stream's oldest entry, for every older position.
+//! So a crowd of readers at scattered positions is served by a handful of reads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Frame, GapReason, Position};
+
+use crate::archive::Snapshot;
+use crate::proof::{self, Verdict, id_of, prev_of};
+use crate::tail::Seam;
+
+/// An entry of a page.
+#[derive(Debug, Clone)]
+pub struct PageEntry {
+    /// Its id.
+    pub id: EntryId,
+    /// Its encoding.
+    pub frame: Frame,
+}
+
+/// One proven read of the archive.
+#[derive(Debug)]
+pub struct Page {
+    /// Its number within the channel, for the budget.
+    pub(crate) number: u64,
+    after: Position,
+    seam: Option<Seam>,
+    entries: Vec<PageEntry>,
+    /// The stream's oldest entry with what its publisher recorded, if this page begins with it.
+    oldest: Option<(EntryId, Option<EntryId>, bool)>,
+    bytes: usize,
+}
+
+/// What a reader at some position gets from the pages.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The page.
+    pub page: Arc<Page>,
+    /// Index of the first entry for the reader.
+    pub offset: usize,
+    /// The gap to announce before it.
+    pub seam: Option<Seam>,
+}
+
+impl Served {
+    /// The entries for the reader, ascending.
+    #[must_use]
+    pub fn entries(&self) -> &[PageEntry] {
+        &self.page.entries[self.offset..]
+    }
+}
+
+impl Page {
+    /// Makes a page from a snapshot taken for `after`.
+    #[must_use]
+    pub fn new(number: u64, channel: &ChannelName, after: Position, snapshot: &Snapshot) -> Self {
+        let entries: Vec<PageEntry> = snapshot
+            .entries
+            .iter()
+            .filter(|entry| !matches!(after, Position::At(id) if id_of(entry) <= id))
+            .map(|entry| PageEntry { id: id_of(entry), frame: encode(channel, entry) })
+            .collect();
+        let seam = match proof::prove(after, snapshot) {
+            Verdict::Continues => None,
+            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after) }),
+        };
+        let oldest = match (snapshot.first, entries.first()) {
+            (Some(first), Some(entry)) if first.id == entry.id => Some((first.id, first.prev, snapshot.untouched)),
+            _ => None,
+        };
+        let bytes = entries.iter().map(|e| e.frame.heap_bytes() + size_of::<PageEntry>()).sum::<usize>() + 256;
+        Self { number, after, seam, entries, oldest, bytes }
+    }
+
+    /// Bytes charged to the budget.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing follows the position and nothing is wrong: such a page is true only for a moment and is not kept.
+    #[must_use]
+    pub fn is_fleeting(&self) -> bool {
+        self.entries.is_empty() && self.seam.is_none()
+    }
+
+    fn serve(self: &Arc<Self>, position: Position) -> Option<Served> {
+        if position == self.after {
+            return Some(Served { page: Arc::clone(self), offset: 0, seam: self.seam.clone() });
+        }
+        let Position::At(id) = position else { return None };
+        if let Ok(found) = self.entries.binary_search_by_key(&id, |entry| entry.id) {
+            let offset = found + 1;
+            return (offset < self.entries.len()).then(|| Served { page: Arc::clone(self), offset, seam: None });
+        }
+        let (oldest, prev, untouched) = self.oldest?;
+        if id >= oldest {
+            return None;
+        }
+        let seam = (prev != Some(id)).then(|| {
+            let recreated = prev == Some(EntryId::ZERO) || untouched;
+            let reason = if recreated { GapReason::Reset } else { GapReason::Trimmed };
+            Seam { reason, after: position, resume: before(oldest, prev, position) }
+        });
+        Some(Served { page: Arc::clone(self), offset: 0, seam })
+    }
+}
+
+/// The pages of one channel.
+#[derive(Debug, Default)]
+pub struct Pages {
+    by_number: HashMap<u64, Arc<Page>>,
+    by_last: BTreeMap<EntryId, u64>,
+    by_after: HashMap<Position, u64>,
+    next_number: u64,
+}
+
+/// Overlapping pages are rare; a look-up gives up after so many and reads the archive instead.
+const PAGES_TRIED: usize = 4;
+
+impl Pages {
+    /// The number for the next page.
+    pub fn allocate(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Keeps a page. A page that it replaces in an index stays reachable by its number until it is removed.
+    pub fn insert(&mut self, page: Page) -> Arc<Page> {
+        let page = Arc::new(page);
+        if let Some(last) = page.entries.last() {
+            self.by_last.insert(last.id, page.number);
+        }
+        self.by_after.insert(page.after, page.number);
+        self.by_number.insert(page.number, Arc::clone(&page));
+        page
+    }
+
+    /// What a reader at `position` gets, if some page answers for it.
+    #[must_use]
+    pub fn serve(&self, position: Position) -> Option<Served> {
+        if let Some(page) = self.by_after.get(&position).and_then(|number| self.by_number.get(number)) {
+            return page.serve(position);
+        }
+        let Position::At(id) = position else { return None };
+        let mut later = self.by_last.range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded));
+        (0..PAGES_TRIED).find_map(|_| self.by_number.get(later.next()?.1)?.serve(position))
+    }
+
+    /// Drops a page. Returns its bytes, or `None` if it is already gone.
+    pub fn remove(&mut self, number: u64) -> Option<usize> {
+        let page = self.by_number.remove(&number)?;
+        if let Some(last) = page.entries.last()
+            && self.by_last.get(&last.id) == Some(&number)
+        {
+            self.by_last.remove(&last.id);
+        }
+        if self.by_after.get(&page.after) == Some(&number) {
+            self.by_after.remove(&page.after);
+        }
+        Some(page.bytes)
+    }
+
+    /// Drops all pages (history was rewritten). Returns the bytes of each.
+    pub fn clear(&mut self) -> Vec<usize> {
+        self.by_last.clear();
+        self.by_after.clear();
+        self.by_number.drain().map(|(_, page)| page.bytes).collect()
+    }
+
+    /// Whether a page is still here.
+    #[must_use]
+    pub fn contains(&self, number: u64) -> bool {
+        self.by_number.contains_key(&number)
+    }
+}
+
+/// Encodes a decoded entry; one over the size limit becomes its `$gap`.
+#[must_use]
+pub fn encode(channel: &ChannelName, entry: &Decoded) -> Frame {
+    match entry {
+        Decoded::Entry(entry) => Frame::entry(entry.id, &entry.event),
+        Decoded::TooLarge { id, prev, .. } => Frame::too_large(channel, *id, *prev),
+    }
+}
+
+/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap.
+#[must_use]
+pub fn resume_before(snapshot: &Snapshot, position: Position) -> Position {
+    let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
+    match next {
+        Some(entry) => {
+            before(id_of(entry), prev_of(entry), Position::Empty { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch })
+        }
+        None => snapshot.tip.position,
+    }
+}
+
+/// The position before an entry: exact when its publisher recorded the predecessor.
+fn before(id: EntryId, prev: Option<EntryId>, created: Position) -> Position {
+    match prev {
+        Some(EntryId::ZERO) => created,
+        Some(prev) => Position::At(prev),
+        None => Position::At(proof::predecessor(id)),
+    }
+}

@@ -1,0 +1,104 @@
+//! Proving that a position continues in a stream.
+//!
+//! One function decides for every archive page, hole repair, reconcile and resume. When in doubt it says gap: a false
+//! gap is a nuisance that is counted, a missed one is the worst bug that this project can have.
+
+use fanfare_protocol::{Decoded, EntryId, GapReason, Position};
+
+use crate::archive::Snapshot;
+
+/// The shortest lifetime, in milliseconds, that the publishing function gives to a stream: a stream created after T still
+/// exists at T + this. It is what lets the absence of a stream be a position.
+pub const TTL_FLOOR_MS: u64 = 60_000;
+
+/// Whether a reader at some position can go on with what a snapshot shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The entries after the position are exactly what follows it.
+    Continues,
+    /// Something between the position and what follows cannot be delivered.
+    Gap(GapReason),
+}
+
+/// The id of a decoded entry.
+#[must_use]
+pub fn id_of(entry: &Decoded) -> EntryId {
+    match entry {
+        Decoded::Entry(entry) => entry.id,
+        Decoded::TooLarge { id, .. } => *id,
+    }
+}
+
+/// The predecessor recorded in a decoded entry.
+#[must_use]
+pub fn prev_of(entry: &Decoded) -> Option<EntryId> {
+    match entry {
+        Decoded::Entry(entry) => entry.prev,
+        Decoded::TooLarge { prev, .. } => *prev,
+    }
+}
+
+/// Decides whether `position` continues in the stream that `snapshot` shows (DESIGN: "Proving continuity").
+#[must_use]
+pub fn prove(position: Position, snapshot: &Snapshot) -> Verdict {
+    match position {
+        Position::At(id) => prove_entry(id, snapshot),
+        Position::Empty { at_ms, epoch } => {
+            if snapshot.tip.evicts || snapshot.tip.epoch != epoch {
+                return Verdict::Gap(GapReason::Reset);
+            }
+            match (snapshot.tip.position, snapshot.first) {
+                (Position::Empty { at_ms: now, .. }, _) if still_absent(at_ms, now) => Verdict::Continues,
+                (Position::Empty { .. }, _) => Verdict::Gap(GapReason::Reset),
+                (Position::At(_), Some(first)) if created_after(at_ms, first.id, first.prev) => Verdict::Continues,
+                (Position::At(_), Some(first)) if first.prev == Some(EntryId::ZERO) => Verdict::Gap(GapReason::Reset),
+                (Position::At(_), _) => Verdict::Gap(GapReason::Trimmed),
+            }
+        }
+    }
+}
+
+/// Whether an entry that says it created the key is the first one ever since the key was absent at `absent_ms`.
+#[must_use]
+pub fn created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>) -> bool {
+    prev == Some(EntryId::ZERO) && id.ms >= absent_ms && id.ms - absent_ms < TTL_FLOOR_MS
+}
+
+/// Whether a key that was absent at both times cannot have existed in between.
+#[must_use]
+pub fn still_absent(absent_ms: u64, now_ms: u64) -> bool {
+    now_ms >= absent_ms && now_ms - absent_ms < TTL_FLOOR_MS
+}
+
+fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {
+    let Position::At(last_generated) = snapshot.tip.position else {
+        return Verdict::Gap(GapReason::Reset);
+    };
+    if id > last_generated {
+        return Verdict::Gap(GapReason::Reset);
+    }
+    if id == last_generated {
+        return Verdict::Continues;
+    }
+    if let Some(next) = snapshot.entries.first()
+        && (id_of(next) == id || prev_of(next) == Some(id))
+    {
+        return Verdict::Continues;
+    }
+    match snapshot.first {
+        Some(first) if first.id < id => Verdict::Gap(GapReason::UnknownPosition),
+        // The oldest entry created this key, or nothing was ever removed from it: the position belongs to another one.
+        Some(first) if first.prev == Some(EntryId::ZERO) || snapshot.untouched => Verdict::Gap(GapReason::Reset),
+        _ => Verdict::Gap(GapReason::Trimmed),
+    }
+}
+
+/// The greatest id below another one; no stream needs to hold it.
+#[must_use]
+pub fn predecessor(id: EntryId) -> EntryId {
+    if id.seq > 0 {
+        EntryId { ms: id.ms, seq: id.seq - 1 }
+    } else {
+        EntryId { ms: id.ms.saturating_sub(1), seq: u64::MAX }
+    }
+}

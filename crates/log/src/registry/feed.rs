@@ -1,0 +1,164 @@
+//! What the feed says: pushes, doorbells, acknowledgements.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use fanfare_protocol::{ChannelName, Entry, Event, Frame, Position, Push};
+use tokio::time::Instant;
+
+use super::Registry;
+use super::timers::Timer;
+use crate::budget::Charge;
+use crate::feed::{FeedBatch, FeedEvent};
+use crate::tail;
+
+impl Registry {
+    /// Takes in everything that the feed delivered since the last turn.
+    pub fn on_feed(&mut self, batch: FeedBatch, now: Instant) {
+        for event in batch.events {
+            match event {
+                FeedEvent::Connected => {
+                    self.stats.connected.set(1);
+                    self.stats.connects.add(1);
+                }
+                FeedEvent::Disconnected => {
+                    self.stats.connected.set(0);
+                    self.logs.values_mut().for_each(|log| log.subscribed = false);
+                }
+                FeedEvent::Subscribed(names) => self.on_subscribed(&names),
+                FeedEvent::Refused { channels, detail } => self.on_refused(&channels, &detail),
+                FeedEvent::Push { channel, push } => self.on_push(&channel, push),
+                FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
+                FeedEvent::Probe => {}
+            }
+        }
+        for name in batch.overflowed {
+            self.stats.overflows.add(1);
+            self.ring(&name);
+        }
+    }
+
+    /// A subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
+    /// beginning, or, after a reconnect, is compared with its head.
+    fn on_subscribed(&mut self, names: &[ChannelName]) {
+        for name in names {
+            let Some(&key) = self.by_name.get(name) else { continue };
+            let Some(log) = self.logs.get_mut(&key) else { continue };
+            log.subscribed = true;
+            if log.channel.lock().refusal.take().is_some() {
+                self.stats.refused.set(self.stats.refused.get().saturating_sub(1));
+            }
+            self.queue_tip(key);
+        }
+    }
+
+    fn on_refused(&mut self, names: &[ChannelName], detail: &str) {
+        for name in names {
+            let Some(log) = self.by_name.get(name).and_then(|key| self.logs.get(key)) else { continue };
+            if log.channel.lock().refusal.replace(Arc::from(detail)).is_none() {
+                self.stats.refused.add(1);
+            }
+            self.hub.mark(&log.channel, &mut self.wake);
+        }
+    }
+
+    fn on_push(&mut self, name: &ChannelName, push: Push) {
+        match push {
+            Push::Entry(entry) => self.on_entry(name, &entry),
+            Push::Ephemeral(event) => self.on_ephemeral(name, &event),
+            Push::Doorbell => self.ring(name),
+            Push::Malformed => {
+                self.stats.malformed.add(1);
+                self.ring(name);
+            }
+        }
+    }
+
+    /// The append rule: only what provably follows the head goes in; only what is certainly here is dropped.
+    fn on_entry(&mut self, name: &ChannelName, entry: &Entry) {
+        let Some(&key) = self.by_name.get(name) else { return };
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        self.stats.pushes.add(1);
+        log.awaited = log.awaited.saturating_sub(1);
+        let shared = log.channel.lock();
+        let known = shared.tail.as_ref().map(|tail| {
+            let here = tail.head() == Position::At(entry.id) || tail.contains(entry.id);
+            (here, tail::follows(tail.head(), tail.newest(), entry.id, entry.prev))
+        });
+        drop(shared);
+        match known {
+            Some((true, _)) => self.stats.duplicates.add(1),
+            Some((false, true)) => self.append(key, entry.id, Frame::entry(entry.id, &entry.event)),
+            _ => self.ring_key(key),
+        }
+    }
+
+    fn on_ephemeral(&mut self, name: &ChannelName, event: &Event) {
+        let Some(&key) = self.by_name.get(name) else { return };
+        let Some(log) = self.logs.get(&key) else { return };
+        self.stats.ephemerals.add(1);
+        let frame = Frame::ephemeral(event);
+        let mut shared = log.channel.lock();
+        // Nobody is primed before the log is open, so nobody is connected to this event.
+        let Some(tail) = &mut shared.tail else { return };
+        let index = tail.end();
+        let cost = tail.push_ephemeral(frame);
+        drop(shared);
+        self.budget.charge(Charge::Item { channel: key, index }, cost);
+        self.bound_tail(key);
+        self.mark(key);
+    }
+
+    fn on_keyspace_add(&mut self, name: &ChannelName, now: Instant) {
+        let Some(&key) = self.by_name.get(name) else { return };
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        log.awaited += 1;
+        if log.awaited == 1 {
+            self.timers.push(Reverse((now + self.options.keyspace_grace, key, Timer::Keyspace)));
+        }
+    }
+
+    fn ring(&mut self, name: &ChannelName) {
+        if let Some(&key) = self.by_name.get(name) {
+            self.ring_key(key);
+        }
+    }
+
+    pub(super) fn ring_key(&mut self, key: usize) {
+        self.stats.doorbells.add(1);
+        self.queue_dirty(key);
+    }
+
+    /// Appends an entry that has been proven to follow the head.
+    pub(super) fn append(&mut self, key: usize, id: fanfare_protocol::EntryId, frame: Frame) {
+        let Some(log) = self.logs.get(&key) else { return };
+        let mut shared = log.channel.lock();
+        let Some(tail) = &mut shared.tail else { return };
+        let index = tail.end();
+        let cost = tail.push_entry(id, frame);
+        shared.newest.clear();
+        drop(shared);
+        self.budget.charge(Charge::Item { channel: key, index }, cost);
+        self.bound_tail(key);
+        self.mark(key);
+    }
+
+    /// Keeps one tail within its own bounds. The newest item always stays.
+    pub(super) fn bound_tail(&mut self, key: usize) {
+        let Some(log) = self.logs.get(&key) else { return };
+        let mut shared = log.channel.lock();
+        let Some(tail) = &mut shared.tail else { return };
+        while tail.len() > self.options.tail_entries.max(1)
+            || (tail.bytes() > self.options.tail_bytes && tail.len() > 1)
+        {
+            let bytes = tail.pop_front();
+            self.budget.release(bytes);
+        }
+    }
+
+    pub(super) fn mark(&mut self, key: usize) {
+        if let Some(log) = self.logs.get(&key) {
+            self.hub.mark(&log.channel, &mut self.wake);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Everything that happens because time passes: linger, retries, keyspace doorbells, reconciles.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Registry;
+use crate::archive::ArchiveError;
+
+/// A reconcile interval is cut into so many sweeps, each over its share of the channels: the load is spread.
+pub(super) const SWEEPS: u32 = 32;
+
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LAST: Duration = Duration::from_secs(5);
+
+/// What a timer is for. Timers are not cancelled: when one fires, the channel's present state decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Nobody has read for long enough.
+    Linger,
+    /// The push that belongs to a keyspace notification should have arrived.
+    Keyspace,
+    /// The archive may be asked again.
+    Retry,
+}
+
+impl Registry {
+    /// When [`Registry::on_time`] has to be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let timer = self.timers.peek().map_or(self.next_sweep, |Reverse((at, _, _))| *at);
+        let next = timer.min(self.next_sweep);
+        if self.paging.is_empty() { next } else { self.allowance.refill_at().map_or(next, |at| next.min(at)) }
+    }
+
+    /// Does what is due.
+    pub fn on_time(&mut self, now: Instant) {
+        while let Some(&Reverse((at, key, timer))) = self.timers.peek() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Linger => self.on_linger(key, now),
+                Timer::Keyspace => self.on_keyspace(key),
+                Timer::Retry => self.on_retry(key),
+            }
+        }
+        if self.next_sweep <= now {
+            let period = self.options.reconcile_interval / SWEEPS;
+            self.next_sweep = now + self.jitter.spread(period);
+            self.sweep();
+        }
+    }
+
+    /// Compares the next share of the channels with their streams: a lost last push has no successor to reveal it.
+    fn sweep(&mut self) {
+        let share = self.sweep.len().div_ceil(SWEEPS as usize);
+        for _ in 0..share {
+            let Some(key) = self.sweep.pop_front() else { break };
+            if self.logs.contains_key(&key) {
+                self.sweep.push_back(key);
+                self.queue_tip(key);
+            }
+        }
+    }
+
+    fn on_linger(&mut self, key: usize, now: Instant) {
+        let Some(log) = self.logs.get(&key) else { return };
+        let Some(since) = log.idle_since else { return };
+        if now >= since + self.options.linger && self.hub.forget(&log.channel) {
+            self.close(key);
+        }
+    }
+
+    fn on_keyspace(&mut self, key: usize) {
+        if let Some(log) = self.logs.get_mut(&key)
+            && std::mem::take(&mut log.awaited) > 0
+        {
+            self.ring_key(key);
+        }
+    }
+
+    fn on_retry(&mut self, key: usize) {
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        log.resting = false;
+        let wants = !log.channel.lock().wants.is_empty();
+        if log.dirty {
+            self.queue_dirty(key);
+        }
+        self.queue_tip(key);
+        if wants {
+            self.queue_page(key);
+        }
+    }
+
+    /// The archive failed for a channel: rests, longer each time, then compares and reads again. Readers keep their place.
+    pub(super) fn on_failure(&mut self, key: usize, error: &ArchiveError, now: Instant) {
+        self.stats.failed_reads.add(1);
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        tracing::debug!(channel = %log.channel.name, %error, "a read of the archive failed");
+        if log.channel.lock().tail.is_none()
+            && let ArchiveError::WrongType | ArchiveError::Denied(_) = error
+        {
+            log.channel.lock().refusal = Some(error.to_string().into());
+            self.hub.mark(&log.channel, &mut self.wake);
+        }
+        if !log.resting {
+            log.resting = true;
+            let rest = (RETRY_FIRST * 2u32.saturating_pow(log.failures.min(8))).min(RETRY_LAST);
+            log.failures += 1;
+            self.timers.push(Reverse((now + self.jitter.spread(rest), key, Timer::Retry)));
+        }
+    }
+}
+
+/// Bytes that readers who are behind may still cause to be read.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    per_second: u64,
+    /// May be negative: a page is paid for when its size is known.
+    bytes: i64,
+    at: Instant,
+}
+
+impl Allowance {
+    pub(super) fn new(per_second: u64, now: Instant) -> Self {
+        let per_second = per_second.max(1);
+        Self { per_second, bytes: i64::try_from(per_second).unwrap_or(i64::MAX), at: now }
+    }
+
+    pub(super) fn is_available(&mut self, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.at);
+        let earned = u128::from(self.per_second) * elapsed.as_micros() / 1_000_000;
+        if earned > 0 {
+            let cap = i64::try_from(self.per_second).unwrap_or(i64::MAX);
+            self.bytes = self.bytes.saturating_add(i64::try_from(earned).unwrap_or(i64::MAX)).min(cap);
+            self.at = now;
+        }
+        self.bytes > 0
+    }
+
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// When there will be something to spend again; `None` if there is now.
+    fn refill_at(&self) -> Option<Instant> {
+        if self.bytes > 0 {
+            return None;
+        }
+        let missing = self.bytes.unsigned_abs() + 1;
+        let micros = u128::from(missing) * 1_000_000 / u128::from(self.per_second) + 1_000;
+        Some(self.at + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A small generator for jitter: reproducible under a seed, good for nothing else.
+#[derive(Debug)]
+pub(super) struct Jitter(u64);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// A duration between 75 % and 125 % of the given one.
+    pub(super) fn spread(&mut self, duration: Duration) -> Duration {
+        // Marsaglia, "Xorshift RNGs" (2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let fraction = u32::try_from(self.0 % 512).unwrap_or(0);
+        duration / 1024 * (768 + fraction)
+    }
+}

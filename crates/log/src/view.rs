@@ -1,0 +1,297 @@
+//! What one connection thread sees of the logs: a copy of each watched tail (the frames themselves are shared) and the
+//! readers of each channel.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fanfare_protocol::{ChannelName, Position};
+use slab::Slab;
+
+use crate::archive::Newest;
+use crate::channel::{Channel, Hub, Want};
+use crate::cursor::{Cursor, CursorSet, Place, Token};
+use crate::pages::Served;
+use crate::proof;
+use crate::tail::{Item, Located, Tail};
+
+/// Names a view on its thread.
+pub type ViewKey = u32;
+
+/// What a cursor can hand out now.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// Items of the tail from this index on; at least one is there.
+    Tail(&'a Tail, u64),
+    /// Entries of a page, after its seam if it has one. A page without entries has a seam.
+    Page(Served),
+    /// Nothing yet, and everything has been handed out; the reader is armed.
+    Live,
+    /// The log is not open yet, or the archive is being read; the reader is armed.
+    Waiting,
+    /// The channel cannot be followed at present; the reader is armed for when it can.
+    Refused(Arc<str>),
+}
+
+#[derive(Debug)]
+struct View {
+    channel: Arc<Channel>,
+    mirror: Option<Tail>,
+    refusal: Option<Arc<str>>,
+    readers: CursorSet,
+}
+
+#[derive(Debug, Default)]
+struct Views {
+    slab: Slab<View>,
+    by_name: HashMap<ChannelName, usize>,
+    by_key: HashMap<usize, usize>,
+    dirty: Vec<Arc<Channel>>,
+}
+
+/// The logs as one connection thread sees them. Not `Send`: it lives and dies with its thread.
+#[derive(Debug)]
+pub struct CoreLog {
+    hub: Arc<Hub>,
+    core: usize,
+    views: RefCell<Views>,
+}
+
+impl CoreLog {
+    /// The view of thread number `core` (less than [`Hub::cores`]; one `CoreLog` per number).
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, core: usize) -> Self {
+        Self { hub, core, views: RefCell::default() }
+    }
+
+    /// Adds a reader to a channel, which is opened if this is the node's first.
+    pub fn open(&self, name: &ChannelName, place: Option<Place>, token: Token) -> (ViewKey, Cursor) {
+        let mut views = self.views.borrow_mut();
+        let key = match views.by_name.get(name) {
+            Some(key) => *key,
+            None => {
+                let channel = self.hub.watch(name, self.core);
+                let mut view =
+                    View { channel: Arc::clone(&channel), mirror: None, refusal: None, readers: CursorSet::default() };
+                view.sync(|_| {});
+                let key = views.slab.insert(view);
+                views.by_name.insert(name.clone(), key);
+                views.by_key.insert(channel.key, key);
+                key
+            }
+        };
+        let view = &mut views.slab[key];
+        let slot = view.readers.insert(token);
+        // Without a place the reader starts now; `settle` fills it in once the log is open.
+        let cursor = Cursor::new(place.unwrap_or(Place::Newest(0)), slot);
+        (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)
+    }
+
+    /// Removes a reader; the last one closes the view.
+    pub fn close(&self, key: ViewKey, cursor: &Cursor) {
+        let mut views = self.views.borrow_mut();
+        let key = key as usize;
+        let view = &mut views.slab[key];
+        view.readers.remove(cursor.slot);
+        if view.readers.is_empty() {
+            let view = views.slab.remove(key);
+            views.by_name.remove(&view.channel.name);
+            views.by_key.remove(&view.channel.key);
+            self.hub.unwatch(&view.channel, self.core);
+        }
+    }
+
+    /// Waits until some watched channel has changed. Cancel-safe; one waiter per thread.
+    pub async fn changed(&self) {
+        self.hub.dirty(self.core).await;
+    }
+
+    /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here, then `wake` for
+    /// each reader that waits for it.
+    pub fn sync(&self, mut fresh: impl FnMut(&Item, usize), mut wake: impl FnMut(Token)) {
+        let mut views = self.views.borrow_mut();
+        let mut dirty = std::mem::take(&mut views.dirty);
+        self.hub.take_dirty(self.core, &mut dirty);
+        for channel in dirty.drain(..) {
+            let Some(key) = views.by_key.get(&channel.key).copied() else { continue };
+            let view = &mut views.slab[key];
+            let readers = view.readers.len();
+            view.sync(|item| fresh(item, readers));
+            view.readers.wake(&mut wake);
+        }
+        views.dirty = dirty;
+    }
+
+    /// Whether the channel's log is open (or why it cannot be). The reader is armed if it is not.
+    pub fn is_open(&self, key: ViewKey, cursor: &Cursor) -> Result<bool, Arc<str>> {
+        let mut views = self.views.borrow_mut();
+        let view = &mut views.slab[key as usize];
+        if view.mirror.is_some() {
+            return Ok(true);
+        }
+        view.readers.arm(cursor.slot);
+        view.refusal.clone().map_or(Ok(false), Err)
+    }
+
+    /// Gives a cursor its exact position where it has none yet: "now" and `last=N` become positions once the log is open.
+    /// Returns whether it is settled; the reader is armed if it is not.
+    pub fn settle(&self, key: ViewKey, cursor: &mut Cursor) -> bool {
+        let mut views = self.views.borrow_mut();
+        views.slab[key as usize].settle(cursor, &self.hub)
+    }
+
+    /// What the cursor can hand out now, given to `act` for the time of the call. This is the one read operation.
+    pub fn next<R>(&self, key: ViewKey, cursor: &mut Cursor, act: impl FnOnce(&mut Cursor, Next<'_>) -> R) -> R {
+        let mut views = self.views.borrow_mut();
+        let view = &mut views.slab[key as usize];
+        if let Some(reason) = &view.refusal
+            && view.mirror.is_none()
+        {
+            let reason = Arc::clone(reason);
+            view.readers.arm(cursor.slot);
+            drop(views);
+            return act(cursor, Next::Refused(reason));
+        }
+        if !view.settle(cursor, &self.hub) {
+            drop(views);
+            return act(cursor, Next::Waiting);
+        }
+        match view.place(cursor) {
+            Placed::Index(index) => {
+                let tail = view.mirror.as_ref().expect("a settled cursor has an open log");
+                act(cursor, Next::Tail(tail, index))
+            }
+            Placed::End => {
+                view.readers.arm(cursor.slot);
+                drop(views);
+                act(cursor, Next::Live)
+            }
+            Placed::Elsewhere => {
+                let served = view.read_archive(cursor, &self.hub);
+                drop(views);
+                act(cursor, served.map_or(Next::Waiting, Next::Page))
+            }
+        }
+    }
+
+    /// Renews the position of a live cursor on a channel without a stream: absence is a position that ages.
+    /// Returns whether it changed.
+    pub fn refresh(&self, key: ViewKey, cursor: &mut Cursor) -> bool {
+        let views = self.views.borrow();
+        let Some(tail) = &views.slab[key as usize].mirror else { return false };
+        let head = Place::At(tail.head());
+        let stale = cursor.index == tail.end() && cursor.place != head && matches!(tail.head(), Position::Empty { .. });
+        if stale {
+            cursor.place = head;
+        }
+        stale
+    }
+
+    /// Moves a cursor to the present, skipping what lies between. The caller announces the gap.
+    pub fn jump(&self, key: ViewKey, cursor: &mut Cursor) {
+        let views = self.views.borrow();
+        if let Some(tail) = &views.slab[key as usize].mirror {
+            cursor.place = Place::At(tail.head());
+            cursor.index = tail.end();
+        }
+    }
+
+    /// The channel's name.
+    #[must_use]
+    pub fn name(&self, key: ViewKey) -> ChannelName {
+        self.views.borrow().slab[key as usize].channel.name.clone()
+    }
+
+    /// Number of channels with readers on this thread.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.views.borrow().slab.len()
+    }
+}
+
+enum Placed {
+    Index(u64),
+    End,
+    Elsewhere,
+}
+
+impl View {
+    fn sync(&mut self, fresh: impl FnMut(&Item)) {
+        let shared = self.channel.lock();
+        self.refusal.clone_from(&shared.refusal);
+        match (&mut self.mirror, &shared.tail) {
+            (Some(mirror), Some(tail)) => mirror.catch_up(tail, fresh),
+            (mirror @ None, Some(tail)) => *mirror = Some(tail.clone()),
+            (_, None) => {}
+        }
+    }
+
+    fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
+        let Some(tail) = &self.mirror else {
+            self.readers.arm(cursor.slot);
+            return false;
+        };
+        if cursor.ephemeral_from == 0 {
+            cursor.ephemeral_from = tail.end();
+        }
+        let Place::Newest(count) = cursor.place else { return true };
+        if let Some((index, position)) = tail.newest_from(count as usize) {
+            cursor.index = index;
+            cursor.place = Place::At(position);
+            return true;
+        }
+        let mut shared = self.channel.lock();
+        if let Some(newest) = shared.newest.get(&(count as usize)) {
+            cursor.place = match *newest {
+                Newest::Nothing(position) | Newest::After(position) => Place::At(position),
+                Newest::From(id) => Place::Before(id),
+            };
+            return true;
+        }
+        shared.wants.insert(Want::Newest(count as usize));
+        drop(shared);
+        self.readers.arm(cursor.slot);
+        hub.touch(&self.channel);
+        false
+    }
+
+    /// Compares the cursor with the tail.
+    fn place(&self, cursor: &mut Cursor) -> Placed {
+        let Some(tail) = &self.mirror else { return Placed::Elsewhere };
+        if cursor.index < tail.first() {
+            cursor.index = match cursor.place {
+                Place::At(position) => match tail.locate(position) {
+                    Located::Next(index) => index,
+                    Located::Unknown => 0,
+                },
+                Place::Before(_) | Place::Newest(_) => 0,
+            };
+        }
+        match cursor.index {
+            0 => Placed::Elsewhere,
+            index if index >= tail.end() => Placed::End,
+            index => Placed::Index(index),
+        }
+    }
+
+    fn read_archive(&mut self, cursor: &Cursor, hub: &Hub) -> Option<Served> {
+        let (position, promised) = match cursor.place {
+            Place::At(position) => (position, true),
+            Place::Before(id) => (Position::At(proof::predecessor(id)), false),
+            Place::Newest(_) => return None,
+        };
+        let mut shared = self.channel.lock();
+        if let Some(mut served) = shared.pages.serve(position) {
+            // Before the first promise there is nothing to miss.
+            if !promised && !served.entries().is_empty() {
+                served.seam = None;
+            }
+            return Some(served);
+        }
+        shared.wants.insert(Want::Page(position));
+        drop(shared);
+        self.readers.arm(cursor.slot);
+        hub.touch(&self.channel);
+        None
+    }
+}

@@ -1,0 +1,330 @@
+//! An `EventSource`, but for two things: it reconnects only when told, and it remembers everything it saw.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::link::{Link, Next};
+use crate::{Dispatch, Ending, Head, PATIENCE, Parsed};
+
+/// What to subscribe to, and how to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Subscribe {
+    channels: Vec<String>,
+    query: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    receive_buffer: Option<usize>,
+    source: Option<IpAddr>,
+}
+
+impl Subscribe {
+    /// One channel.
+    pub fn to(channel: &str) -> Self {
+        Self::to_all(&[channel])
+    }
+
+    /// Several channels.
+    pub fn to_all(channels: &[&str]) -> Self {
+        Self { channels: channels.iter().map(|&name| name.to_owned()).collect(), ..Self::default() }
+    }
+
+    /// Adds a query parameter as it is (it must need no escaping).
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Asks the kernel for a small receive buffer, in bytes.
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Connects from this address.
+    pub fn source(mut self, address: IpAddr) -> Self {
+        self.source = Some(address);
+        self
+    }
+
+    fn request(&self, address: SocketAddr, last_event_id: &str) -> String {
+        let channels = self.channels.iter().map(|name| format!("channel={name}"));
+        let query = self.query.iter().map(|(name, value)| format!("{name}={value}"));
+        let query = channels.chain(query).collect::<Vec<_>>().join("&");
+        let mut text = format!("GET /events?{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n");
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !last_event_id.is_empty() {
+            text.push_str(&format!("Last-Event-ID: {last_event_id}\r\n"));
+        }
+        text + "\r\n"
+    }
+}
+
+/// A `$gap` event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The channel it speaks of.
+    pub channel: String,
+    /// `trimmed`, `reset`, `unknown_position`, `too_large` or `lagging`.
+    pub reason: String,
+    /// The last position before the gap, if known.
+    pub after: Option<String>,
+    /// The id of the entry that follows, if one does.
+    pub next: Option<String>,
+    /// The `id:` it carried itself.
+    pub own_id: Option<String>,
+}
+
+/// One thing that a client saw, or did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It connected, sending this Last-Event-ID (empty: none).
+    Connected(String),
+    /// A block without data set its last event ID.
+    Place(String),
+    /// An event of a publisher.
+    Event(Dispatch),
+    /// A `$gap`.
+    Gap(Gap),
+    /// Another event of the gateway.
+    Control(Dispatch),
+    /// The stream ended.
+    Ended(Ending),
+}
+
+/// One subscriber across any number of connections.
+#[derive(Debug)]
+pub struct Client {
+    subscribe: Subscribe,
+    link: Option<Link>,
+    last_event_id: String,
+    retry: Option<Duration>,
+    comments: usize,
+    seen: Vec<Sight>,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(subscribe: Subscribe) -> Self {
+        Self { subscribe, link: None, last_event_id: String::new(), retry: None, comments: 0, seen: Vec::new() }
+    }
+
+    /// A client that remembers `last_event_id` from an earlier life.
+    pub fn remembering(subscribe: Subscribe, last_event_id: &str) -> Self {
+        Self { last_event_id: last_event_id.to_owned(), ..Self::new(subscribe) }
+    }
+
+    /// Connects and waits for the priming id, from which on the guarantee holds.
+    #[track_caller]
+    pub fn open(address: SocketAddr, subscribe: Subscribe) -> Self {
+        let mut client = Self::new(subscribe);
+        client.connect(address).expect("the node accepts");
+        client.read_until("the priming id", |client| !client.last_event_id.is_empty());
+        client
+    }
+
+    /// Connects, or reconnects with its last event ID, and sends the request. Reads nothing.
+    pub fn connect(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.disconnect();
+        let request = self.subscribe.request(address, &self.last_event_id);
+        let source = self.subscribe.source.map(|ip| SocketAddr::new(ip, 0));
+        self.link = Some(Link::open(address, source, self.subscribe.receive_buffer, request.as_bytes())?);
+        self.seen.push(Sight::Connected(self.last_event_id.clone()));
+        Ok(())
+    }
+
+    /// Hangs up, if connected.
+    pub fn disconnect(&mut self) {
+        if self.link.take().is_some() {
+            self.seen.push(Sight::Ended(Ending::Left));
+        }
+    }
+
+    /// Hangs up with a TCP reset.
+    pub fn abort(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.abort();
+            self.seen.push(Sight::Ended(Ending::Left));
+        }
+    }
+
+    /// The channels it subscribes to.
+    pub fn channels(&self) -> &[String] {
+        &self.subscribe.channels
+    }
+
+    /// Whether a stream is open.
+    pub fn connected(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// What it would send as `Last-Event-ID`.
+    pub fn last_event_id(&self) -> &str {
+        &self.last_event_id
+    }
+
+    /// The reconnection time, if the server has set one.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// How many comments it has received.
+    pub fn comments(&self) -> usize {
+        self.comments
+    }
+
+    /// Everything it saw, in order.
+    pub fn seen(&self) -> &[Sight] {
+        &self.seen
+    }
+
+    /// The head of the current response, once it has been read.
+    pub fn head(&self) -> Option<&Head> {
+        self.link.as_ref()?.head()
+    }
+
+    /// Bytes read on the current connection.
+    pub fn bytes(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.bytes)
+    }
+
+    /// Limits one read of the current connection to so many bytes.
+    pub fn limit_reads(&mut self, bytes: usize) {
+        self.link.as_mut().expect("connected").read_size = bytes;
+    }
+
+    /// Waits until the kernel holds bytes for this client that satisfy `enough`, without reading them.
+    #[track_caller]
+    pub fn wait_unread(&self, what: &str, enough: impl Fn(&[u8]) -> bool) {
+        let link = self.link.as_ref().expect("connected");
+        crate::eventually(what, || link.peek(Duration::from_secs(1)).ok().filter(|bytes| enough(bytes)));
+    }
+
+    /// Events of publishers seen so far.
+    pub fn events(&self) -> impl Iterator<Item = &Dispatch> {
+        self.seen.iter().filter_map(|sight| if let Sight::Event(event) = sight { Some(event) } else { None })
+    }
+
+    /// Data of the events seen so far.
+    pub fn data(&self) -> Vec<&str> {
+        self.events().map(|event| event.data.as_str()).collect()
+    }
+
+    /// Gaps seen so far.
+    pub fn gaps(&self) -> Vec<&Gap> {
+        self.seen.iter().filter_map(|sight| if let Sight::Gap(gap) = sight { Some(gap) } else { None }).collect()
+    }
+
+    /// The next thing to see; `None` if nothing came `within` the time. Panics when not connected.
+    #[track_caller]
+    pub fn next(&mut self, within: Duration) -> Option<Sight> {
+        let deadline = Instant::now() + within;
+        loop {
+            let link = self.link.as_mut().expect("connected");
+            let sight = match link.next(deadline) {
+                Next::Deadline => return None,
+                Next::Item(Parsed::Comment(_)) => {
+                    self.comments += 1;
+                    continue;
+                }
+                Next::Item(Parsed::Retry(milliseconds)) => {
+                    self.retry = Some(Duration::from_millis(milliseconds));
+                    continue;
+                }
+                Next::Item(Parsed::Place(id)) => {
+                    // The blank line after a comment repeats the place; only a change is worth remembering.
+                    if id == self.last_event_id {
+                        continue;
+                    }
+                    self.last_event_id.clone_from(&id);
+                    Sight::Place(id)
+                }
+                Next::Item(Parsed::Event(event)) => {
+                    self.last_event_id.clone_from(&event.last_event_id);
+                    classify(event)
+                }
+                Next::Ended(ending) => {
+                    self.link = None;
+                    Sight::Ended(ending)
+                }
+            };
+            self.seen.push(sight.clone());
+            return Some(sight);
+        }
+    }
+
+    /// Reads until `enough`; panics at the deadline or when the stream ends first.
+    #[track_caller]
+    pub fn read_until(&mut self, what: &str, enough: impl Fn(&Self) -> bool) {
+        self.read_until_within(PATIENCE, what, enough);
+    }
+
+    /// Like [`read_until`](Self::read_until) with a deadline of the caller's choice.
+    #[track_caller]
+    pub fn read_until_within(&mut self, within: Duration, what: &str, enough: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + within;
+        while !enough(self) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.next(left) {
+                Some(Sight::Ended(ending)) => panic!("the stream ended ({ending:?}) before: {what}\n{}", self.recent()),
+                Some(_) => {}
+                None => panic!("waited {within:?} in vain for: {what}\n{}", self.recent()),
+            }
+        }
+    }
+
+    /// Reads until an event with exactly this data has been seen.
+    #[track_caller]
+    pub fn read_data(&mut self, data: &str) {
+        let from = self.seen.len();
+        let is = |sight: &Sight| matches!(sight, Sight::Event(event) if event.data == data);
+        self.read_until(&format!("an event with data {data:?}"), |client| client.seen[from..].iter().any(is));
+    }
+
+    /// Reads until the server ends the stream and says how.
+    #[track_caller]
+    pub fn read_ending(&mut self, within: Duration) -> Ending {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.next(deadline.saturating_duration_since(Instant::now())) {
+                Some(Sight::Ended(ending)) => return ending,
+                Some(_) => {}
+                None => panic!("the stream did not end within {within:?}\n{}", self.recent()),
+            }
+        }
+    }
+
+    /// The last things seen, for messages.
+    pub fn recent(&self) -> String {
+        let start = self.seen.len().saturating_sub(8);
+        let lines = self.seen[start..].iter().map(|sight| {
+            let mut line = format!("  {sight:?}");
+            line.truncate(line.floor_char_boundary(300));
+            line
+        });
+        format!("seen {} things, the last of them:\n{}", self.seen.len(), lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+fn classify(event: Dispatch) -> Sight {
+    if event.event != "$gap" {
+        return if event.event.starts_with('$') { Sight::Control(event) } else { Sight::Event(event) };
+    }
+    let json: serde_json::Value = serde_json::from_str(&event.data).expect("the data of a $gap is JSON");
+    let text = |name: &str| json.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let required = |name: &str| text(name).unwrap_or_else(|| panic!("a $gap without {name}: {}", event.data));
+    Sight::Gap(Gap {
+        channel: required("channel"),
+        reason: required("reason"),
+        after: text("after"),
+        next: text("next"),
+        own_id: event.own_id,
+    })
+}

@@ -1,0 +1,47 @@
+//! Proves Fanfare from outside: real `redis-server` processes, real `fanfare serve` processes, raw TCP clients.
+//!
+//! Nothing here is shared with the product: the event-stream parser, the chunk decoder, the RESP client and the
+//! position reader are written a second time on purpose, so that a mistake cannot cancel itself out.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`RedisServer`] | one `redis-server` in a temporary directory on a leased port; can be killed, restarted, frozen |
+//! | [`Node`] | one `fanfare serve`, configured through its environment |
+//! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
+//! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a balancer |
+//! | [`Publisher`] | every way in which an event can get into Redis |
+//! | [`Ledger`], [`check`] | what was published, and the verdict on what one client saw |
+//!
+//! Support code panics with a description of what it waited for; that is what a test wants to print.
+
+mod check;
+mod chunked;
+mod client;
+mod crowd;
+mod http;
+mod ledger;
+mod link;
+mod node;
+mod ports;
+mod process;
+mod publisher;
+mod redis_server;
+mod resp;
+mod sse;
+mod wait;
+
+pub use check::{Expect, Verdict, check, resume_and_check};
+pub use chunked::ChunkDecoder;
+pub use client::{Client, Gap, Sight, Subscribe};
+pub use crowd::{Balancer, Crowd, Visit};
+pub use http::{Head, RawConnection, Response, request};
+pub use ledger::{Fact, Ledger};
+pub use link::Ending;
+pub use node::{Node, NodeBuilder};
+pub use ports::Lease;
+pub use process::{Signal, fanfare_binary, run_fanfare, signal};
+pub use publisher::{Publisher, library, script};
+pub use redis_server::RedisServer;
+pub use resp::{Connection, Reply};
+pub use sse::{Dispatch, Parsed, Parser};
+pub use wait::{PATIENCE, eventually, eventually_within};

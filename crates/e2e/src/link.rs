@@ -1,0 +1,193 @@
+//! One HTTP connection that carries one event stream: socket, head, chunks, parser.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{ChunkDecoder, Head, Parsed, Parser};
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The last chunk, between two blocks: the server finished.
+    Clean,
+    /// The peer closed without the last chunk; whether that was at least between two blocks.
+    Cut {
+        /// False when a block was torn.
+        between_blocks: bool,
+    },
+    /// The connection was reset, or failed otherwise.
+    Reset(io::ErrorKind),
+    /// The peer broke the protocol.
+    Violation(String),
+    /// The answer was no event stream.
+    Status(u16),
+    /// This client hung up.
+    Left,
+}
+
+/// What came next on a link.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Item(Parsed),
+    Ended(Ending),
+    Deadline,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: TcpStream,
+    head: Option<Head>,
+    raw: Vec<u8>,
+    chunks: Option<ChunkDecoder>,
+    parser: Parser,
+    items: VecDeque<Parsed>,
+    /// Upper bound of one read: small for a client that is meant to be slow.
+    pub(crate) read_size: usize,
+    /// Bytes read from the socket so far.
+    pub(crate) bytes: u64,
+}
+
+impl Link {
+    /// Connects and sends `request`; reads nothing. `receive_buffer` is the kernel's, in bytes.
+    pub(crate) fn open(
+        address: SocketAddr,
+        source: Option<SocketAddr>,
+        receive_buffer: Option<usize>,
+        request: &[u8],
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(source) = source {
+            socket.bind(&source.into())?;
+        }
+        socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        stream.write_all(request)?;
+        Ok(Self {
+            stream,
+            head: None,
+            raw: Vec::new(),
+            chunks: None,
+            parser: Parser::default(),
+            items: VecDeque::new(),
+            read_size: 64 * 1024,
+            bytes: 0,
+        })
+    }
+
+    pub(crate) fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something.
+    pub(crate) fn peek(&self, within: Duration) -> io::Result<Vec<u8>> {
+        self.stream.set_read_timeout(Some(within))?;
+        let mut buffer = vec![0; 64 * 1024];
+        let count = self.stream.peek(&mut buffer)?;
+        buffer.truncate(count);
+        Ok(buffer)
+    }
+
+    /// Closes so that the peer sees a reset, as when a device vanishes and its address answers for it.
+    pub(crate) fn abort(self) {
+        let socket = Socket::from(self.stream);
+        // If the option cannot be set, the peer sees an orderly close: still an end.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// The next item, reading as much as is needed until `deadline`.
+    pub(crate) fn next(&mut self, deadline: Instant) -> Next {
+        loop {
+            if let Some(item) = self.items.pop_front() {
+                return Next::Item(item);
+            }
+            if let Some(ending) = self.judge_head() {
+                return Next::Ended(ending);
+            }
+            if self.chunks.as_ref().is_some_and(ChunkDecoder::finished) {
+                return Next::Ended(self.ending_at_eof());
+            }
+            match self.read(deadline) {
+                Ok(Some(0)) => return Next::Ended(self.ending_at_eof()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Next::Deadline,
+                Err(Broken::Io(error)) => return Next::Ended(Ending::Reset(error)),
+                Err(Broken::Protocol(what)) => return Next::Ended(Ending::Violation(what)),
+            }
+        }
+    }
+
+    fn judge_head(&self) -> Option<Ending> {
+        let head = self.head.as_ref()?;
+        let stream = head.header("content-type").is_some_and(|value| value.starts_with("text/event-stream"));
+        (head.status != 200 || !stream).then_some(Ending::Status(head.status))
+    }
+
+    fn ending_at_eof(&self) -> Ending {
+        let finished = self.chunks.as_ref().is_some_and(ChunkDecoder::finished);
+        let between = self.chunks.as_ref().is_none_or(|chunks| finished || chunks.at_boundary());
+        // A polite refusal ends after its `retry:` line, which takes effect without a blank line.
+        match finished && self.parser.at_boundary() {
+            true => Ending::Clean,
+            false => Ending::Cut { between_blocks: between && self.parser.at_boundary() },
+        }
+    }
+
+    fn read(&mut self, deadline: Instant) -> Result<Option<usize>, Broken> {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        self.stream.set_read_timeout(Some(left)).map_err(Broken::from)?;
+        let mut buffer = [0; 64 * 1024];
+        let size = self.read_size.min(buffer.len());
+        let count = match self.stream.read(&mut buffer[..size]) {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.bytes += count as u64;
+        self.take(&buffer[..count]).map_err(Broken::Protocol)?;
+        Ok(Some(count))
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let mut body = Vec::new();
+        if self.head.is_none() {
+            self.raw.extend_from_slice(bytes);
+            let Some((head, start)) = Head::parse(&self.raw) else { return Ok(()) };
+            if head.header("transfer-encoding") == Some("chunked") {
+                self.chunks = Some(ChunkDecoder::default());
+            }
+            self.head = Some(head);
+            let rest = self.raw.split_off(start);
+            self.raw = Vec::new();
+            return self.take(&rest);
+        }
+        match &mut self.chunks {
+            Some(chunks) => chunks.feed(bytes, &mut body)?,
+            None => body.extend_from_slice(bytes),
+        }
+        let mut items = Vec::new();
+        self.parser.feed(&body, &mut items);
+        self.items.extend(items);
+        Ok(())
+    }
+}
+
+enum Broken {
+    Io(io::ErrorKind),
+    Protocol(String),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+}

@@ -1,0 +1,201 @@
+//! One `fanfare serve` process.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Lease, RedisServer, Response, Signal, eventually, eventually_within, fanfare_binary, request, signal};
+
+/// How a node is to be started.
+#[derive(Debug)]
+pub struct NodeBuilder {
+    settings: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+/// A running (or ended) node. Killed on drop; its log is printed if the test is failing then.
+#[derive(Debug)]
+pub struct Node {
+    builder: NodeBuilder,
+    listen: Lease,
+    admin: Lease,
+    directory: TempDir,
+    child: Option<Child>,
+}
+
+impl NodeBuilder {
+    /// A configuration key as in the reference (`redis.reconcile_interval`), passed through the environment.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// An extra command-line argument of `fanfare serve`.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts the node and waits until `/readyz` says 200.
+    pub fn start(self) -> Node {
+        let node = self.launch();
+        node.wait_ready();
+        node
+    }
+
+    /// Starts the node and waits only until its admin listener answers.
+    pub fn start_unready(self) -> Node {
+        let node = self.launch();
+        eventually("the admin listener to answer", || node.admin("/livez").filter(|reply| reply.status() == 200));
+        node
+    }
+
+    /// Starts the process and waits for nothing.
+    pub fn launch(self) -> Node {
+        let directory = tempfile::Builder::new().prefix("fanfare-e2e-node").tempdir().expect("a temporary directory");
+        let mut node = Node { builder: self, listen: Lease::take(), admin: Lease::take(), directory, child: None };
+        node.spawn();
+        node
+    }
+}
+
+impl Node {
+    /// A ready node on `redis` with default settings.
+    pub fn start(redis: &RedisServer) -> Self {
+        Self::builder(redis).start()
+    }
+
+    /// A node on `redis`, to be configured further.
+    pub fn builder(redis: &RedisServer) -> NodeBuilder {
+        NodeBuilder { settings: Vec::new(), arguments: Vec::new() }.set("redis.url", &redis.url())
+    }
+
+    /// Starts the ended process again, with the same settings on the same ports.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the node runs already");
+        self.spawn();
+        self.wait_ready();
+    }
+
+    fn spawn(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let mut command = Command::new(fanfare_binary());
+        command.arg("serve").args(&self.builder.arguments);
+        command.env("FANFARE__SERVER__LISTEN", self.address().to_string());
+        command.env("FANFARE__ADMIN__LISTEN", self.admin_address().to_string());
+        for (key, value) in &self.builder.settings {
+            command.env(format!("FANFARE__{}", key.replace('.', "__").to_uppercase()), value);
+        }
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        self.child = Some(command.spawn().expect("fanfare starts"));
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.listen.address()
+    }
+
+    /// Where metrics and health are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Its process id; panics when it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_path(&self) -> std::path::PathBuf {
+        self.directory.path().join("node.log")
+    }
+
+    /// `GET` on the admin listener; `None` when nobody answers.
+    pub fn admin(&self, path: &str) -> Option<Response> {
+        request(self.admin_address(), "GET", path, &[], b"").ok()
+    }
+
+    /// `GET` on the public listener; panics when nobody answers.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Response {
+        request(self.address(), "GET", path, &[], b"").expect("the node answers")
+    }
+
+    /// Whether `/readyz` says 200 now.
+    pub fn is_ready(&self) -> bool {
+        self.admin("/readyz").is_some_and(|reply| reply.status() == 200)
+    }
+
+    /// Waits until `/readyz` says 200.
+    #[track_caller]
+    pub fn wait_ready(&self) {
+        eventually("the node to be ready", || self.is_ready().then_some(()));
+    }
+
+    /// Waits until `/readyz` says 503.
+    #[track_caller]
+    pub fn wait_unready(&self) {
+        eventually("the node to say that it is not ready", || {
+            self.admin("/readyz").filter(|reply| reply.status() == 503)
+        });
+    }
+
+    /// The sum of all samples of a metric whose label text contains `labels`; `None` when there is no such sample.
+    pub fn metric(&self, name: &str, labels: &str) -> Option<f64> {
+        let text = self.admin("/metrics")?.text();
+        let samples = text.lines().filter_map(|line| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let (found, label_text) = key.split_once('{').unwrap_or((key, ""));
+            (found == name && label_text.contains(labels)).then(|| value.parse::<f64>().ok())?
+        });
+        samples.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, which: Signal) {
+        signal(self.pid(), which);
+    }
+
+    /// Whether the process still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Waits until the process has ended by itself.
+    #[track_caller]
+    pub fn wait_exit(&mut self, within: Duration) -> ExitStatus {
+        let child = self.child.as_mut().expect("the node runs");
+        let status = eventually_within(within, "the node to exit", || child.try_wait().expect("a child to wait for"));
+        self.child = None;
+        status
+    }
+
+    /// Ends the process at once (SIGKILL), as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself; both calls are then harmless.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let start = log.len().saturating_sub(6_000);
+            let tail = log.get(start..).unwrap_or(&log);
+            eprintln!("--- log of the node at {} ---\n{tail}\n---", self.address());
+        }
+    }
+}

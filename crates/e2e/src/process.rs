@@ -1,0 +1,72 @@
+//! Child processes: signals by pid, and the binary under test.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The signals that tests send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Asks for a drain.
+    Term,
+    /// Asks for a reload.
+    Hup,
+    /// Interrupts, as Ctrl-C does.
+    Int,
+    /// Freezes the process; its sockets stay open and silent.
+    Stop,
+    /// Thaws a frozen process.
+    Cont,
+}
+
+/// Sends `signal` to exactly one process. Goes through the shell's `kill`, which every system has.
+pub fn signal(pid: u32, signal: Signal) {
+    let name = match signal {
+        Signal::Term => "TERM",
+        Signal::Hup => "HUP",
+        Signal::Int => "INT",
+        Signal::Stop => "STOP",
+        Signal::Cont => "CONT",
+    };
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).stderr(Stdio::null()).status();
+    assert!(status.is_ok_and(|status| status.success()), "no process {pid} to send {name} to");
+}
+
+/// The `fanfare` binary: `FANFARE_BIN`, or built once, in the profile and target directory of the running test.
+pub fn fanfare_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("FANFARE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build(),
+    })
+}
+
+/// Runs `fanfare` with `arguments` and extra environment to its end.
+pub fn run_fanfare(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(fanfare_binary())
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("fanfare runs")
+}
+
+fn build() -> PathBuf {
+    // The test runs from <target>/<profile>/deps/<name>, a binary from <target>/<profile>/<name>.
+    let me = std::env::current_exe().expect("the path of the test");
+    let mut profile = me.parent().expect("a parent directory");
+    if profile.ends_with("deps") {
+        profile = profile.parent().expect("a profile directory");
+    }
+    let target = profile.parent().expect("a target directory");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "fanfare", "--bin", "fanfare", "--target-dir"]).arg(target);
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
+    assert!(status.success(), "fanfare does not build");
+    profile.join("fanfare")
+}

@@ -1,0 +1,141 @@
+//! Every way in which an event gets into Redis. Each publication is recorded in the ledger with the id that Redis gave.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Connection, Ledger, RedisServer, Reply};
+
+/// The prefix of all keys and channels, the product's default.
+pub(crate) const PREFIX: &str = "sse:";
+
+/// A publisher with a connection of its own.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Its connection, for anything else a test wants to do.
+    pub redis: Connection,
+    ledger: Ledger,
+}
+
+impl Publisher {
+    /// A publisher that records into `ledger`.
+    #[track_caller]
+    pub fn new(redis: &RedisServer, ledger: &Ledger) -> Self {
+        Self { redis: redis.connection(), ledger: ledger.clone() }
+    }
+
+    /// `FCALL sse_publish`; returns the id.
+    #[track_caller]
+    pub fn fcall(&mut self, channel: &str, data: &str) -> String {
+        self.fcall_with(channel, data, &[])
+    }
+
+    /// `FCALL sse_publish` with options (`EVENT name MAXLEN n TTL seconds DEDUP key`); returns the id.
+    #[track_caller]
+    pub fn fcall_with(&mut self, channel: &str, data: &str, options: &[&str]) -> String {
+        let reply = self.try_fcall(channel, data, options);
+        assert!(reply.error().is_none(), "sse_publish was refused: {reply:?}");
+        self.record(channel, &reply, data)
+    }
+
+    /// `FCALL sse_publish` whose refusal is a value. Nothing is recorded.
+    #[track_caller]
+    pub fn try_fcall(&mut self, channel: &str, data: &str, options: &[&str]) -> Reply {
+        let key = key(channel);
+        let mut words = vec!["FCALL", "sse_publish", "1", &key, data];
+        words.extend_from_slice(options);
+        self.try_words(&words)
+    }
+
+    /// `EVAL` of the script form; returns the id.
+    #[track_caller]
+    pub fn eval(&mut self, channel: &str, data: &str) -> String {
+        let (script, key) = (script(), key(channel));
+        let reply = self.redis.command(["EVAL", &script, "1", &key, data]);
+        self.record(channel, &reply, data)
+    }
+
+    /// `MULTI`, `XADD`, an empty `PUBLISH` as a doorbell, `EXEC`; returns the id.
+    #[track_caller]
+    pub fn multi(&mut self, channel: &str, data: &str) -> String {
+        let key = key(channel);
+        let commands: [&[&[u8]]; 4] = [
+            &[b"MULTI"],
+            &[b"XADD", key.as_bytes(), b"*", b"data", data.as_bytes()],
+            &[b"PUBLISH", key.as_bytes(), b""],
+            &[b"EXEC"],
+        ];
+        self.redis.send(&commands).expect("Redis reads");
+        let replies: Vec<Reply> = commands.iter().map(|_| self.redis.receive().expect("Redis answers")).collect();
+        let id = replies[3].array()[0].clone();
+        self.record(channel, &id, data)
+    }
+
+    /// A plain `XADD`, which rings no bell; returns the id.
+    #[track_caller]
+    pub fn xadd(&mut self, channel: &str, data: &str) -> String {
+        let reply = self.redis.command(["XADD", &key(channel), "*", "data", data]);
+        self.record(channel, &reply, data)
+    }
+
+    /// An ephemeral event; returns the number of nodes that received it.
+    #[track_caller]
+    pub fn ephemeral(&mut self, channel: &str, text: &str) -> i64 {
+        self.redis.command(["PUBLISH", &key(channel), text]).integer()
+    }
+
+    /// Rings the bell of a channel without having written anything.
+    #[track_caller]
+    pub fn ring(&mut self, channel: &str) {
+        self.ephemeral(channel, "");
+    }
+
+    /// Sends a command whose error reply is a value.
+    #[track_caller]
+    pub fn try_words(&mut self, words: &[&str]) -> Reply {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.redis.try_command(&words).expect("Redis answers")
+    }
+
+    /// Sends a command about a channel's key: `command key rest...`.
+    #[track_caller]
+    pub fn on_key(&mut self, command: &str, channel: &str, rest: &[&str]) -> Reply {
+        let key = key(channel);
+        let words = [&[command, key.as_str()], rest].concat();
+        self.redis.command(words)
+    }
+
+    fn record(&self, channel: &str, id: &Reply, data: &str) -> String {
+        let id = id.text();
+        self.ledger.record(channel, &id, data);
+        id
+    }
+}
+
+/// The key of a channel.
+pub(crate) fn key(channel: &str) -> String {
+    format!("{PREFIX}{channel}")
+}
+
+/// The text for `FUNCTION LOAD`.
+pub fn library() -> String {
+    read_lua(&["library.lua", "fanfare.lua", "sse.lua"])
+}
+
+/// The text for `EVAL`: the same publishing step as the function.
+pub fn script() -> String {
+    read_lua(&["script.lua", "publish.lua", "sse_publish.lua"])
+}
+
+fn read_lua(names: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../redis");
+    let found = names.iter().find_map(|name| find(&root, name));
+    let path = found.unwrap_or_else(|| panic!("none of {names:?} under {}", root.display()));
+    fs::read_to_string(path).expect("a readable file")
+}
+
+fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+    fs::read_dir(directory).ok()?.flatten().find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() { find(&path, name) } else { path.ends_with(name).then_some(path) }
+    })
+}

@@ -1,0 +1,127 @@
+//! One `redis-server`, owned by one test.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{Connection, Lease, Signal, eventually, signal};
+
+/// A Redis server on a leased port with its files in a temporary directory. Killed, and the directory removed, on drop.
+#[derive(Debug)]
+pub struct RedisServer {
+    lease: Lease,
+    directory: TempDir,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// A running server that persists nothing.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A running server that survives a kill with every acknowledged write (append-only file, fsync always).
+    pub fn start_persistent() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// A running server with extra command-line options (`--name value`).
+    pub fn start_with(options: &[&str]) -> Self {
+        let mut server = Self::absent(options);
+        server.launch();
+        server
+    }
+
+    /// A leased port with nobody behind it yet; see [`launch`](Self::launch).
+    pub fn absent(options: &[&str]) -> Self {
+        let directory = tempfile::Builder::new().prefix("fanfare-e2e-redis").tempdir().expect("a temporary directory");
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self { lease: Lease::take(), directory, options, child: None }
+    }
+
+    /// Starts the server (again) with the files that are there, and waits until it answers.
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "redis-server runs already");
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .args(["--logfile", "redis.log"])
+            .arg("--port")
+            .arg(self.lease.port().to_string())
+            .arg("--dir")
+            .arg(self.directory.path())
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed");
+        self.child = Some(child);
+        eventually("redis-server to answer PING", || {
+            let mut connection = Connection::open(self.address()).ok()?;
+            (connection.try_command(&[b"PING"]).ok()?.error().is_none()).then_some(())
+        });
+    }
+
+    /// Kills the server (SIGKILL) and waits for its end. Its files stay.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("redis-server can be killed");
+            child.wait().expect("redis-server ends");
+        }
+    }
+
+    /// Removes the files of a stopped server, so that the next [`launch`](Self::launch) starts empty.
+    pub fn wipe(&mut self) {
+        assert!(self.child.is_none(), "wipe needs a stopped server");
+        for entry in fs::read_dir(self.directory.path()).expect("the directory of Redis") {
+            let path = entry.expect("a directory entry").path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.expect("a file of Redis can be removed");
+        }
+    }
+
+    /// Freezes the process: connections stay open, nothing answers.
+    pub fn freeze(&self) {
+        signal(self.pid(), Signal::Stop);
+    }
+
+    /// Thaws a frozen process.
+    pub fn thaw(&self) {
+        signal(self.pid(), Signal::Cont);
+    }
+
+    /// Its process id; panics when it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("redis-server runs").id()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.lease.address()
+    }
+
+    /// `redis://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// A new connection for the test's own commands.
+    #[track_caller]
+    pub fn connection(&self) -> Connection {
+        Connection::open(self.address()).expect("redis-server accepts")
+    }
+
+    /// The value of `field` in `INFO section`.
+    pub fn info(&self, section: &str, field: &str) -> Option<String> {
+        let text = self.connection().command(["INFO", section]).text();
+        text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

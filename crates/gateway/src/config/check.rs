@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use fanfare_protocol::limits;
+
 use super::error::{Place, Problem};
 use super::layers::Layered;
 use super::value::Span;
 
-/// What is left for the last sessions and the tasks behind them when the drain's window has passed.
-const DEADLINE_AFTER_WINDOW: Duration = Duration::from_secs(15);
+/// What is left for the last sessions, and for what stands behind them, when the drain's window has passed.
+const AFTER_WINDOW: Duration = limits::DRAIN_DEADLINE_DEFAULT.saturating_sub(limits::DRAIN_WINDOW_DEFAULT);
 
 /// Fits defaults to values that were set, so that setting one key of a pair is enough. Explicit values are never touched.
 pub(super) fn follow(layered: &mut Layered) {
-    if layered.place("drain.deadline") == Place::Default {
-        let deadline = layered.config.drain.window.0.saturating_add(DEADLINE_AFTER_WINDOW);
-        layered.config.drain.deadline = Span(deadline);
+    let deadline = Span(layered.config.drain.window.0.saturating_add(AFTER_WINDOW));
+    if layered.place("drain.deadline") == Place::Default && layered.config.drain.deadline < deadline {
+        layered.config.drain.deadline = deadline;
         layered.followed("drain.deadline", "drain.window");
     }
     if layered.place("tail.channel_bytes") == Place::Default
@@ -39,6 +41,11 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         config.drain.window <= config.drain.deadline,
         ("drain.window", "drain.deadline"),
         "must not be longer than drain.deadline, or the last sessions would be cut off",
+    );
+    require(
+        config.redis.probe_interval.0 + config.redis.probe_timeout.0 <= config.admin.ready_probe_age.0,
+        ("admin.ready_probe_age", "redis.probe_interval"),
+        "must be at least redis.probe_interval and redis.probe_timeout together, or a healthy node would not be ready",
     );
     require(
         config.tail.channel_bytes <= config.tail.budget,

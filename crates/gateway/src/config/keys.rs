@@ -2,12 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use fanfare_protocol::limits;
+
 use super::declare::{Key, Raw, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, LogFormat, OffOr, RefusalStyle, Size, Span, Value};
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+const fn size(bytes: usize) -> Size {
+    Size(bytes as u64)
 }
 
 const KIB: u64 = 1 << 10;
@@ -29,6 +35,8 @@ sections! {
     Admin admin {
         /// The address of the admin listener.
         listen: SocketAddr = loopback(9090);
+        /// The node is ready while a message has made its way around the Redis Pub/Sub path within this time.
+        ready_probe_age: Span = Span(limits::READY_PROBE_AGE_MAX_DEFAULT), Span::millis(100) => Span::secs(600);
     }
 
     /// The connection to Redis.
@@ -40,15 +48,15 @@ sections! {
         /// Treat keyspace notifications as doorbells, for producers that only `XADD`. Redis must run with `notify-keyspace-events` containing `Kt`.
         keyspace_notifications: bool = false;
         /// How often a message is sent around the Pub/Sub path to prove that it still works.
-        probe_interval: Span = Span::secs(2), Span::millis(100) => Span::secs(60);
+        probe_interval: Span = Span(limits::REDIS_PROBE_INTERVAL_DEFAULT), Span::millis(50) => Span::secs(60);
         /// A probe that takes longer than this means that the connection is dead: it is closed and opened again.
-        probe_timeout: Span = Span::secs(5), Span::millis(100) => Span::secs(120);
+        probe_timeout: Span = Span(limits::REDIS_PROBE_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
         /// How often every followed channel is compared with its Stream even if nothing seems wrong. Bounds the delay of a lost last message.
-        reconcile_interval: Span = Span::secs(30), Span::secs(1) => Span::secs(3600);
+        reconcile_interval: Span = Span(limits::REDIS_RECONCILE_INTERVAL_DEFAULT), Span::millis(100) => Span::secs(50);
         /// Connections for archive reads and publishes.
-        pool_size: usize = 8, 1 => 256;
+        pool_size: usize = limits::REDIS_POOL_SIZE_DEFAULT, 1 => 256;
         /// A Redis command that takes longer than this has failed.
-        command_timeout: Span = Span::secs(2), Span::millis(50) => Span::secs(60);
+        command_timeout: Span = Span(limits::REDIS_COMMAND_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
         /// Load the publishing functions (`sse_publish`) at start. Without the right to do so the node warns and runs on.
         load_functions: bool = true;
     }
@@ -56,53 +64,53 @@ sections! {
     /// How events are written to connections.
     Delivery delivery {
         /// An idle connection gets a comment this often, so that no proxy takes it for dead.
-        heartbeat: Span = Span::secs(15), Span::secs(1) => Span::secs(300);
+        heartbeat: Span = Span(limits::HEARTBEAT_DEFAULT), Span(limits::HEARTBEAT_MIN) => Span::secs(30);
         /// Milliseconds for which a connection may wait for more events before it writes: fewer system calls, more delay. 0 writes at once.
         coalesce_ms: u64 = 0, 0 => 1000;
-        /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a random value from this to twice this.
+        /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.
         retry_ms: u64 = 2000, 100 => 600_000;
-        /// A connection that is further behind than this gets `$gap` `lagging` and goes on with what is new.
-        max_behind: OffOr<Span> = OffOr(None);
+        /// A connection that is more entries behind than this gets `$gap` `lagging` and goes on with what is new.
+        max_behind: OffOr<usize> = OffOr(limits::MAX_BEHIND_DEFAULT);
     }
 
     /// The newest part of each channel, held in memory.
     Tail tail {
         /// Bytes for all tails of this node together. The coldest are evicted first; the archive keeps everything.
-        budget: Size = Size(256 * MIB), Size(MIB) => Size(1024 * GIB);
+        budget: Size = size(limits::TAIL_BUDGET_BYTES_DEFAULT), Size(MIB) => Size(1024 * GIB);
         /// Entries that one channel may hold.
-        channel_entries: usize = 4096, 16 => 1_000_000;
+        channel_entries: usize = limits::TAIL_CHANNEL_ENTRIES_DEFAULT, 16 => 1_000_000;
         /// Bytes that one channel may hold; at most the budget.
-        channel_bytes: Size = Size(16 * MIB), Size(64 * KIB) => Size(64 * GIB);
+        channel_bytes: Size = size(limits::TAIL_CHANNEL_BYTES_DEFAULT), Size(64 * KIB) => Size(64 * GIB);
     }
 
     /// Channels.
     Channel channel {
         /// A channel stays followed this long after its last reader left: long enough for a reconnect.
-        linger: Span = Span::secs(30), Span::secs(0) => Span::secs(3600);
+        linger: Span = Span(limits::CHANNEL_LINGER_DEFAULT), Span::secs(0) => Span::secs(3600);
     }
 
     /// Reading what is no longer in memory from Redis Streams.
     Archive archive {
         /// Reads in flight at once. Equal reads are shared and count once.
-        concurrency: usize = 8, 1 => 256;
+        concurrency: usize = limits::ARCHIVE_CONCURRENCY_DEFAULT, 1 => 256;
         /// Target size of one page.
-        page_bytes: Size = Size(256 * KIB), Size(4 * KIB) => Size(4 * MIB);
+        page_bytes: Size = size(limits::ARCHIVE_PAGE_BYTES_DEFAULT), Size(4 * KIB) => Size(4 * MIB);
         /// Bytes that this node reads from the archive in a second, shared fairly between connections.
-        bytes_per_second: BytesPerSecond = Size(64 * MIB), Size(64 * KIB) => Size(16 * GIB);
+        bytes_per_second: BytesPerSecond = size(limits::ARCHIVE_BYTES_PER_SECOND_DEFAULT), Size(64 * KIB) => Size(16 * GIB);
     }
 
     /// Limits on what one client or publisher may ask for.
     Limits limits {
         /// Data of one event. A larger one in a Stream becomes `$gap` `too_large`.
-        event_bytes: Size = Size(MIB), Size(KIB) => Size(16 * MIB);
+        event_bytes: Size = size(limits::EVENT_BYTES_DEFAULT), Size(KIB) => size(limits::EVENT_BYTES_MAX);
         /// Channels that one connection may follow.
-        channels_per_connection: usize = 64, 1 => 1024;
+        channels_per_connection: usize = limits::CHANNELS_PER_CONNECTION_DEFAULT, 1 => limits::CHANNELS_PER_CONNECTION_MAX;
         /// Length of a request's URL.
-        url_bytes: Size = Size(8 * KIB), Size(256) => Size(64 * KIB);
+        url_bytes: Size = size(limits::URL_BYTES_DEFAULT), Size(256) => Size(64 * KIB);
         /// Length of a request's head.
-        header_bytes: Size = Size(16 * KIB), Size(KIB) => Size(256 * KIB);
+        header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(KIB) => Size(256 * KIB);
         /// The largest N of `last=N`.
-        last_max: usize = 1000, 0 => 100_000;
+        last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
         /// A position older than this is not resumed but answered with `$gap`.
         cursor_age: OffOr<Span> = OffOr(None);
     }
@@ -112,11 +120,11 @@ sections! {
         /// How a transient refusal looks to a client that asked for `text/event-stream`.
         refusal: RefusalStyle = RefusalStyle::Polite;
         /// Connections of this node.
-        max_connections: usize = 100_000, 1 => 10_000_000;
-        /// Connections from one address.
-        per_address: OffOr<usize> = OffOr(None);
+        max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
+        /// Connections from one address. A balancer in front of the node is one address.
+        per_address: usize = limits::CONNECTIONS_PER_ADDRESS_DEFAULT, 1 => 10_000_000;
         /// New connections in a second, for this node.
-        connects_per_second: OffOr<u32> = OffOr(None);
+        connects_per_second: usize = limits::CONNECTS_PER_SECOND_DEFAULT, 1 => 10_000_000;
     }
 
     /// Publishing by `POST /channels/{channel}/events`.
@@ -130,15 +138,15 @@ sections! {
         /// Serve it.
         enabled: bool = false;
         /// Entries in one answer.
-        max_limit: usize = 1000, 1 => 10_000;
+        max_limit: usize = limits::HISTORY_LIMIT_MAX_DEFAULT, 1 => 10_000;
     }
 
     /// Stopping without hurting anybody.
     Drain drain {
         /// Sessions are ended one by one over this long, so that reconnects do not arrive all at once.
-        window: Span = Span::secs(10), Span::secs(0) => Span::secs(3600);
-        /// The process ends this long after the signal whatever happens; when it is not set, 15 s more than the window. Keep the orchestrator's grace period longer.
-        deadline: Span = Span::secs(25), Span::secs(0) => Span::secs(3660);
+        window: Span = Span(limits::DRAIN_WINDOW_DEFAULT), Span::secs(0) => Span::secs(3600);
+        /// The process ends this long after the signal whatever happens; when it is not set, at least 7 s more than the window. Keep the orchestrator's grace period longer.
+        deadline: Span = Span(limits::DRAIN_DEADLINE_DEFAULT), Span::secs(0) => Span::secs(3660);
     }
 
     /// What the node says about itself, on standard error.

@@ -5,6 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything is built from the committed lock file.
 LOCKED ?= --locked
 
@@ -42,6 +43,16 @@ deny: ## Licences, sources and banned crates (skipped with a word when cargo-den
 	else \
 	  echo "deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)"; \
 	fi
+
+.PHONY: check-deploy
+check-deploy: ## Check the files below deploy/ and docker-compose.yml
+	@scripts/setup.sh python3 python3-yaml haproxy nginx
+	$(CARGO) build $(LOCKED) -p fanfare
+	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
+
+.PHONY: loadtest
+loadtest: ## k6 against two nodes: subscribe, drop, resume on the other node, nothing missing or doubled
+	@loadtest/run.sh
 
 .PHONY: docs
 docs: ## Build the API documentation; a broken link fails

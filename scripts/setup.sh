@@ -30,7 +30,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 present() {
   case "$1" in
-    python3-yaml) python3 -c 'import yaml' >/dev/null 2>&1 || /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
+    python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }

@@ -1,0 +1,177 @@
+// Package sse is the k6 module `k6/x/sse`: a client for Server-Sent Events that a load script drives.
+//
+//	import sse from 'k6/x/sse';
+//	const end = sse.open(url, { headers: {}, seconds: 10 }, (client, event) => { client.close(); });
+//	// end.status, end.lastEventId, end.retryMs, end.events, end.error, end.timedOut
+//
+// `open` returns when the script closes the connection, the server ends the stream, or the time is up.
+// Closing cuts the TCP connection at once, like a phone that leaves the network: nothing is said to the server.
+package sse
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/grafana/sobek"
+	"go.k6.io/k6/js/common"
+	"go.k6.io/k6/js/modules"
+	"go.k6.io/k6/lib"
+	"go.k6.io/k6/metrics"
+)
+
+func init() {
+	modules.Register("k6/x/sse", new(rootModule))
+}
+
+type rootModule struct{}
+
+type module struct {
+	vu modules.VU
+	// events counts every dispatched event, firstByte the time from the request to the response head.
+	events, firstByte *metrics.Metric
+}
+
+// NewModuleInstance makes the module of one virtual user.
+func (*rootModule) NewModuleInstance(vu modules.VU) modules.Instance {
+	registry := vu.InitEnv().Registry
+	events, err := registry.NewMetric("sse_events", metrics.Counter)
+	if err != nil {
+		common.Throw(vu.Runtime(), err)
+	}
+	firstByte, err := registry.NewMetric("sse_connecting", metrics.Trend, metrics.Time)
+	if err != nil {
+		common.Throw(vu.Runtime(), err)
+	}
+	return &module{vu: vu, events: events, firstByte: firstByte}
+}
+
+// Exports says what a script imports.
+func (m *module) Exports() modules.Exports {
+	return modules.Exports{Default: map[string]any{"open": m.Open}}
+}
+
+// Params are the second argument of open.
+type Params struct {
+	Headers map[string]string `js:"headers"`
+	// Seconds bounds the connection; 0 means until the script or the server ends it.
+	Seconds float64 `js:"seconds"`
+	// LastEventID resumes: it is sent as the Last-Event-ID header, as a browser does.
+	LastEventID string `js:"lastEventId"`
+}
+
+// Client is what the callback uses to end the connection.
+type Client struct {
+	cancel context.CancelFunc
+	closed bool
+}
+
+// Close cuts the connection. No further event is handed to the callback.
+func (c *Client) Close() {
+	c.closed = true
+	c.cancel()
+}
+
+// End says how a connection went.
+type End struct {
+	Status      int    `js:"status"`
+	LastEventID string `js:"lastEventId"`
+	RetryMs     int64  `js:"retryMs"`
+	Events      int64  `js:"events"`
+	// Error is empty when the script or the server ended the stream in an orderly way.
+	Error    string `js:"error"`
+	TimedOut bool   `js:"timedOut"`
+}
+
+// Open subscribes and calls onEvent(client, event) for each event, on the goroutine of the virtual user.
+func (m *module) Open(url string, params Params, onEvent sobek.Callable) (*End, error) {
+	state := m.vu.State()
+	if state == nil {
+		return nil, errors.New("sse.open cannot be called in the init stage")
+	}
+	ctx, cancel := context.WithCancel(m.vu.Context())
+	defer cancel()
+	if params.Seconds > 0 {
+		var expire context.CancelFunc
+		ctx, expire = context.WithTimeout(ctx, time.Duration(params.Seconds*float64(time.Second)))
+		defer expire()
+	}
+
+	transport := &http.Transport{
+		DialContext:       state.Dialer.DialContext,
+		TLSClientConfig:   state.TLSConfig,
+		DisableKeepAlives: true,
+	}
+	end := &End{LastEventID: params.LastEventID}
+	started := time.Now()
+	response, err := request(ctx, transport, url, params)
+	if err != nil {
+		end.fail(ctx, false, err)
+		return end, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	end.Status = response.StatusCode
+	m.sample(state, m.firstByte, metrics.D(time.Since(started)))
+	if response.StatusCode != http.StatusOK {
+		return end, nil
+	}
+	return end, m.read(ctx, response.Body, &Client{cancel: cancel}, params, end, onEvent)
+}
+
+func request(ctx context.Context, transport *http.Transport, url string, params Params) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	for name, value := range params.Headers {
+		request.Header.Set(name, value)
+	}
+	if params.LastEventID != "" {
+		request.Header.Set("Last-Event-ID", params.LastEventID)
+	}
+	return (&http.Client{Transport: transport}).Do(request)
+}
+
+func (m *module) read(
+	ctx context.Context, body io.Reader, client *Client, params Params, end *End, onEvent sobek.Callable,
+) error {
+	runtime, stream := m.vu.Runtime(), newParser(body, params.LastEventID)
+	for {
+		event, err := stream.next()
+		end.LastEventID, end.RetryMs = stream.lastEventID, stream.retryMs
+		if err != nil {
+			end.fail(ctx, client.closed, err)
+			return nil
+		}
+		end.Events++
+		m.sample(m.vu.State(), m.events, 1)
+		if _, err := onEvent(sobek.Undefined(), runtime.ToValue(client), runtime.ToValue(event)); err != nil {
+			return err
+		}
+		if client.closed {
+			return nil
+		}
+	}
+}
+
+// fail says why a stream ended, unless it ended in an orderly way.
+func (e *End) fail(ctx context.Context, closed bool, err error) {
+	switch {
+	case closed || errors.Is(err, io.EOF):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		e.TimedOut = true
+	default:
+		e.Error = err.Error()
+	}
+}
+
+func (m *module) sample(state *lib.State, metric *metrics.Metric, value float64) {
+	metrics.PushIfNotDone(m.vu.Context(), state.Samples, metrics.Sample{
+		TimeSeries: metrics.TimeSeries{Metric: metric, Tags: state.Tags.GetCurrentValues().Tags},
+		Time:       time.Now(),
+		Value:      value,
+	})
+}

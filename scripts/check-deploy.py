@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Checks the deployment files without a container engine.
+
+Every YAML file parses; the Kubernetes objects and the compose file hang together (names, ports, the drain's deadline
+against the grace period); the configuration that they carry is accepted by `fanfare config check`; HAProxy and nginx
+accept their files. Says what is wrong, one sentence each, and exits with 1.
+
+Usage: check-deploy.py FANFARE_BINARY
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+problems = []
+
+
+def require(holds, message):
+    if not holds:
+        problems.append(message)
+
+
+def seconds(text):
+    """A duration such as "1m30s" or "45s" in seconds."""
+    units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+    parts = re.findall(r"(\d+)(ms|s|m|h)", text)
+    assert parts and "".join(a + b for a, b in parts) == text, text
+    return sum(int(number) * units[unit] for number, unit in parts)
+
+
+def documents(path):
+    return [d for d in yaml.safe_load_all(path.read_text()) if d is not None]
+
+
+def config_check(binary, what, env=None, toml=None):
+    """Whether `fanfare config check` accepts a file and an environment."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("FANFARE__")}
+    command = [binary, "config", "check"]
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        if toml is not None:
+            file.write(toml)
+            file.flush()
+            command += ["--config", file.name]
+        done = subprocess.run(command, env={**clean, **(env or {})}, capture_output=True, text=True)
+    require(done.returncode == 0, f"{what}: fanfare config check refuses it: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def drain_deadline(binary, env=None, toml=None):
+    """The deadline in seconds that a node would run with."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("FANFARE__")}
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(toml or "")
+        file.flush()
+        command = [binary, "config", "print", "--config", file.name]
+        shown = subprocess.run(command, env={**clean, **(env or {})}, capture_output=True, text=True, check=True).stdout
+    found = re.search(r'^\[drain\]\n(?:[^\[]*\n)*?deadline = "([^"]+)"', shown, re.M)
+    assert found, shown
+    return seconds(found.group(1))
+
+
+def kubernetes(binary):
+    directory = ROOT / "deploy/kubernetes"
+    kustomization = documents(directory / "kustomization.yaml")[0]
+    listed = set(kustomization["resources"])
+    present = {p.name for p in directory.glob("*.yaml")} - {"kustomization.yaml", "secret.example.yaml"}
+    require(listed == present, f"kustomization.yaml lists {sorted(listed)}, the directory holds {sorted(present)}")
+    objects = [d for name in sorted(present) for d in documents(directory / name)]
+    for one in objects:
+        require(
+            {"apiVersion", "kind", "metadata"} <= one.keys() and "name" in one["metadata"],
+            f"an object without apiVersion, kind or name: {one}",
+        )
+    by_kind = {}
+    for one in objects:
+        by_kind.setdefault(one["kind"], []).append(one)
+    deployment = by_kind["Deployment"][0]["spec"]
+    pod = deployment["template"]["spec"]
+    container = pod["containers"][0]
+    labels = deployment["template"]["metadata"]["labels"]
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+
+    for kind, selector in [
+        ("Service", lambda o: o["spec"]["selector"]),
+        ("PodDisruptionBudget", lambda o: o["spec"]["selector"]["matchLabels"]),
+        ("NetworkPolicy", lambda o: o["spec"]["podSelector"]["matchLabels"]),
+        ("Deployment", lambda o: o["spec"]["selector"]["matchLabels"]),
+    ]:
+        for one in by_kind[kind]:
+            require(selector(one).items() <= labels.items(), f"{kind} {one['metadata']['name']} selects no pod of ours")
+    for service in by_kind["Service"]:
+        for port in service["spec"]["ports"]:
+            require(port["targetPort"] in ports, f"Service port {port['targetPort']} is no port of the container")
+        require(service["spec"].get("sessionAffinity", "None") == "None", "stickiness is not wanted")
+    for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
+        get = container[probe]["httpGet"]
+        require((get["path"], get["port"]) == (path, "admin"), f"{probe} asks {get}")
+    require(deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, "a roll-out must add a node first")
+
+    toml = by_kind["ConfigMap"][0]["data"]["fanfare.toml"]
+    env = {e["name"]: "redis://redis:6379" if "URL" in e["name"] else "0123456789abcdef0123456789abcdef" for e in container["env"]}
+    config_check(binary, "deploy/kubernetes", env, toml)
+    require(f'listen = "0.0.0.0:{ports["http"]}"' in toml, "the ConfigMap listens on another port than the container's http")
+    require(f'listen = "0.0.0.0:{ports["admin"]}"' in toml, "the ConfigMap listens on another port than the container's admin")
+    deadline = drain_deadline(binary, env, toml)
+    grace = pod["terminationGracePeriodSeconds"]
+    require(deadline < grace, f"drain.deadline {deadline} s is not shorter than terminationGracePeriodSeconds {grace}")
+    mounted = container["volumeMounts"][0]["mountPath"] + "/fanfare.toml"
+    require(mounted in container["args"], f"the container is not told to read {mounted}")
+    for one in container["env"]:
+        secret = one["valueFrom"]["secretKeyRef"]
+        require(secret["name"] == "fanfare", f"{one['name']} comes from another Secret")
+
+
+def compose(binary):
+    services = documents(ROOT / "docker-compose.yml")[0]["services"]
+    gateway = services["gateway"]
+    image_env = dict(re.findall(r"(FANFARE__\w+)=(\S+)", (ROOT / "Dockerfile").read_text().split("\nENV ")[1]))
+    env = {**image_env, **gateway["environment"]}
+    config_check(binary, "docker-compose.yml with the Dockerfile's environment", env)
+    deadline = drain_deadline(binary, env)
+    grace = seconds(gateway["stop_grace_period"])
+    require(deadline < grace, f"docker-compose.yml: drain.deadline {deadline} s is not shorter than stop_grace_period {grace} s")
+    require(gateway["deploy"]["replicas"] >= 2, "docker-compose.yml: one node is no fleet")
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            require(not source.startswith(".") or (ROOT / source).exists(), f"docker-compose.yml: {name} mounts {source}, which does not exist")
+        for other in service.get("depends_on", []):
+            require(other in services, f"docker-compose.yml: {name} depends on {other}, which does not exist")
+    require(services["balancer"]["environment"]["FANFARE_NODES"] in services, "docker-compose.yml: the balancer looks for another service")
+    prometheus = documents(ROOT / "deploy/prometheus/prometheus.yml")[0]
+    jobs = {job["job_name"]: job for job in prometheus["scrape_configs"]}
+    require(jobs["fanfare"]["dns_sd_configs"][0]["names"] == ["gateway"], "prometheus.yml looks for another service")
+    for file in prometheus["rule_files"]:
+        require((ROOT / "deploy/prometheus" / file).exists(), f"prometheus.yml reads {file}, which does not exist")
+
+
+def systemd(binary):
+    unit = (ROOT / "deploy/systemd/fanfare.service").read_text()
+    stop = seconds(re.search(r"^TimeoutStopSec=(.*)$", unit, re.M).group(1))
+    deadline = drain_deadline(binary)
+    require(deadline < stop, f"fanfare.service: TimeoutStopSec {stop} s is not longer than the default drain.deadline {deadline} s")
+
+
+def balancers():
+    path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+    env = {**os.environ, "PATH": path, "FANFARE_NODES": "localhost"}
+    done = subprocess.run(["haproxy", "-c", "-f", ROOT / "deploy/haproxy/haproxy.cfg"], env=env, capture_output=True, text=True)
+    require(done.returncode == 0 and "WARNING" not in done.stderr, f"haproxy: {done.stderr.strip()}")
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        for file in (ROOT / "deploy/nginx").iterdir():
+            # The names of the nodes resolve only where the nodes are.
+            (scratch / file.name).write_text(re.sub(r"\bnode-[ab]\b", "127.0.0.1", file.read_text()))
+        command = ["nginx", "-t", "-p", scratch, "-c", scratch / "nginx.conf", "-g", f"pid {scratch}/pid; error_log stderr;"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        require(done.returncode == 0 and "[warn]" not in done.stderr, f"nginx: {done.stderr.strip()}")
+
+
+def main():
+    binary = str(pathlib.Path(sys.argv[1]).resolve())
+    for path in sorted(ROOT.glob("deploy/**/*.y*ml")) + [ROOT / "docker-compose.yml"]:
+        documents(path)
+    kubernetes(binary)
+    compose(binary)
+    systemd(binary)
+    balancers()
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    print("deploy: the files are well-formed and hang together")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

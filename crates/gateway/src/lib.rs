@@ -6,5 +6,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod http;
 pub mod logging;
 pub mod reload;

@@ -1,0 +1,118 @@
+//! The small HTTP server behind the admin listener and the demonstration page: short answers, no streams.
+//!
+//! Clients of the gateway proper never meet it; they speak to the `server` crate.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Connections at once. These endpoints serve scrapers, probes and a few people.
+const CONNECTIONS_MAX: usize = 256;
+/// How long a client may take to send a request, and how long a kept-alive connection may be silent.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Size of hyper's read buffer, which bounds a request's head.
+const HEAD_MAX_BYTES: usize = 16 << 10;
+/// Pause after a failed `accept`, which fails again at once when the process is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer.
+pub type Reply = Response<Full<Bytes>>;
+
+/// Answers requests; never waits.
+pub trait Handler: Send + Sync + 'static {
+    /// The answer to a request whose method is GET or HEAD.
+    fn answer(&self, request: &Request<Incoming>) -> Reply;
+}
+
+/// Serves until `stop` resolves; then open connections end after the answer that they are in, at the latest when the
+/// returned future is dropped.
+pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Over the bound: closing at once is the clearest answer that costs nothing.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let handler = Arc::clone(&handler);
+        connections.spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let reply = route(handler.as_ref(), &request);
+                async move { Ok::<_, Infallible>(reply) }
+            });
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
+            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(%error, "a connection to a small listener ended badly");
+            }
+            drop(place);
+        });
+    }
+    connections.shutdown().await;
+}
+
+fn route(handler: &dyn Handler, request: &Request<Incoming>) -> Reply {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
+        return handler.answer(request);
+    }
+    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are understood here\n");
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    reply
+}
+
+/// A plain-text answer.
+#[must_use]
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+    reply(status, "text/plain; charset=utf-8", body)
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json(status: StatusCode, body: &serde_json::Value) -> Reply {
+    reply(status, "application/json", format!("{body}\n"))
+}
+
+/// An answer of any type. Nothing that is served here may be cached.
+#[must_use]
+pub fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+/// Binds a listener, after a plain bind has shown that nobody else has the port.
+///
+/// # Errors
+/// The address cannot be bound; the message names the key that it came from.
+pub fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let bind = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    bind().map_err(|error| anyhow::anyhow!("{key}: cannot listen on {address}: {error}"))
+}

@@ -25,6 +25,7 @@ mod position;
 mod push;
 mod tag;
 mod vector;
+mod width;
 
 pub use channel::ChannelName;
 pub use entry_id::{EntryId, EntryIdError};

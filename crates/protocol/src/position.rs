@@ -75,6 +75,16 @@ impl LastEventId {
     }
 }
 
+/// The text that it was parsed from.
+impl fmt::Display for LastEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(position) => position.fmt(f),
+            Self::Many(vector) => vector.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,7 +2,9 @@
 
 use crate::base64::{self, U64_DIGITS};
 use crate::limits::CHANNELS_PER_CONNECTION_MAX;
+use crate::width::Width;
 use crate::{ChannelName, ChannelTag, EntryId, Epoch, Position, PositionError};
+use std::fmt;
 
 /// Digits of the milliseconds in the short forms: 42 bits, enough until the year 2109.
 const MS_DIGITS: usize = 7;
@@ -11,77 +13,6 @@ const SEQ_DIGITS_MAX: usize = 5;
 
 const MS_SHORT_MAX: u64 = (1 << (6 * MS_DIGITS)) - 1;
 const SEQ_SHORT_MAX: u64 = (1 << (6 * SEQ_DIGITS_MAX)) - 1;
-
-/// How many characters of the channels' tags are written: the fewest that tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Width {
-    /// 3 characters, 18 bits.
-    V,
-    /// 6 characters, 36 bits.
-    W,
-    /// 11 characters, all 64 bits.
-    X,
-}
-
-impl Width {
-    const fn version(self) -> char {
-        match self {
-            Self::V => 'v',
-            Self::W => 'w',
-            Self::X => 'x',
-        }
-    }
-
-    fn of_version(version: u8) -> Option<Self> {
-        match version {
-            b'v' => Some(Self::V),
-            b'w' => Some(Self::W),
-            b'x' => Some(Self::X),
-            _ => None,
-        }
-    }
-
-    const fn digits(self) -> usize {
-        match self {
-            Self::V => 3,
-            Self::W => 6,
-            Self::X => U64_DIGITS,
-        }
-    }
-
-    /// Bits of a tag that are not written.
-    const fn dropped_bits(self) -> u32 {
-        match self {
-            Self::V => 64 - 18,
-            Self::W => 64 - 36,
-            Self::X => 0,
-        }
-    }
-
-    /// The part of a tag that is written, in place.
-    const fn prefix(self, tag: ChannelTag) -> u64 {
-        tag.bits() >> self.dropped_bits() << self.dropped_bits()
-    }
-
-    /// The narrowest width that tells two neighbours apart. Equal tags cannot be told apart; the
-    /// encoder never asks about them.
-    fn between(left: ChannelTag, right: ChannelTag) -> Self {
-        [Self::V, Self::W].into_iter().find(|width| width.prefix(left) != width.prefix(right)).unwrap_or(Self::X)
-    }
-
-    /// The narrowest width for tags in ascending order: only neighbours can share a prefix.
-    fn for_sorted(tags: impl Iterator<Item = ChannelTag>) -> Self {
-        let mut width = Self::V;
-        let mut before = None;
-        for tag in tags {
-            if let Some(before) = before {
-                width = width.max(Self::between(before, tag));
-            }
-            before = Some(tag);
-        }
-        width
-    }
-}
 
 /// Positions of several channels, each under the tag of its channel.
 ///
@@ -141,21 +72,29 @@ impl PositionVector {
 
     /// See [`crate::LastEventId::resolve`].
     pub(crate) fn resolve(&self, channels: &[ChannelName]) -> Vec<Option<Position>> {
-        let prefixes: Vec<u64> = channels.iter().map(|channel| self.width.prefix(ChannelTag::of(channel))).collect();
+        let prefixes: Vec<ChannelTag> =
+            channels.iter().map(|channel| self.width.prefix(ChannelTag::of(channel))).collect();
         let mut sorted = prefixes.clone();
         sorted.sort_unstable();
-        prefixes
-            .into_iter()
-            .map(|prefix| {
-                let first = sorted.partition_point(|other| *other < prefix);
-                let shared = sorted.get(first + 1) == Some(&prefix);
-                if shared { None } else { self.find(prefix) }
-            })
-            .collect()
+        let shared = |prefix: ChannelTag| {
+            let first = sorted.partition_point(|other| *other < prefix);
+            sorted.get(first + 1) == Some(&prefix)
+        };
+        prefixes.into_iter().map(|prefix| if shared(prefix) { None } else { self.find(prefix) }).collect()
     }
 
-    fn find(&self, prefix: u64) -> Option<Position> {
-        self.components.binary_search_by_key(&prefix, |(tag, _)| tag.bits()).ok().map(|found| self.components[found].1)
+    fn find(&self, prefix: ChannelTag) -> Option<Position> {
+        let found = self.components.binary_search_by_key(&prefix, |(tag, _)| *tag).ok()?;
+        Some(self.components[found].1)
+    }
+}
+
+/// The text that it was parsed from.
+impl fmt::Display for PositionVector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        write_components(&mut text, self.width, self.components.iter().copied());
+        f.pad(&text)
     }
 }
 
@@ -177,19 +116,23 @@ pub fn encode_vector(out: &mut String, items: &[(ChannelTag, Option<Position>)])
 }
 
 fn encode_sorted(out: &mut String, items: &[(ChannelTag, Option<Position>)]) {
+    let has_twin = |index: usize, tag: ChannelTag| {
+        let is = |other: Option<usize>| other.and_then(|at| items.get(at)).is_some_and(|(other, _)| *other == tag);
+        is(index.checked_sub(1)) || is(index.checked_add(1))
+    };
     let written = || {
         items.iter().enumerate().filter_map(|(index, (tag, position))| {
-            let twin =
-                |other: Option<usize>| other.and_then(|other| items.get(other)).is_some_and(|(other, _)| other == tag);
-            if twin(index.checked_sub(1)) || twin(index.checked_add(1)) {
-                return None;
-            }
-            position.filter(|position| has_text(*position)).map(|position| (*tag, position))
+            let position = position.filter(|position| has_text(*position))?;
+            (!has_twin(index, *tag)).then_some((*tag, position))
         })
     };
     let width = Width::for_sorted(written().map(|(tag, _)| tag));
+    write_components(out, width, written());
+}
+
+fn write_components(out: &mut String, width: Width, components: impl Iterator<Item = (ChannelTag, Position)>) {
     out.push(width.version());
-    for (index, (tag, position)) in written().enumerate() {
+    for (index, (tag, position)) in components.enumerate() {
         if index > 0 {
             out.push('.');
         }
@@ -209,7 +152,7 @@ fn is_short(id: EntryId) -> bool {
 }
 
 fn push_component(out: &mut String, width: Width, tag: ChannelTag, position: Position) {
-    push_tag(out, width, tag);
+    width.push_tag(out, tag);
     match position {
         Position::At(id) if is_short(id) => {
             base64::push(out, id.ms, MS_DIGITS);
@@ -228,39 +171,9 @@ fn push_component(out: &mut String, width: Width, tag: ChannelTag, position: Pos
     }
 }
 
-/// Writes the leading characters of the tag. All eleven hold 66 bits, so the tag stands to the
-/// left and the last two bits are zero: then every shorter text is a prefix of every longer one.
-fn push_tag(out: &mut String, width: Width, tag: ChannelTag) {
-    let (high, low) = (tag.bits() >> 4, tag.bits() & 15);
-    match width {
-        Width::X => {
-            base64::push(out, high, U64_DIGITS - 1);
-            base64::push(out, low << 2, 1);
-        }
-        Width::V | Width::W => {
-            base64::push(out, tag.bits() >> width.dropped_bits(), width.digits());
-        }
-    }
-}
-
-fn read_tag(width: Width, text: &[u8]) -> Option<ChannelTag> {
-    let bits = match width {
-        Width::X => {
-            let (last, high) = text.split_last()?;
-            let low = base64::read(&[*last])?;
-            if low & 3 != 0 {
-                return None;
-            }
-            base64::read(high)? << 4 | low >> 2
-        }
-        Width::V | Width::W => base64::read(text)? << width.dropped_bits(),
-    };
-    Some(ChannelTag::from_bits(bits))
-}
-
 fn read_component(width: Width, text: &[u8]) -> Option<(ChannelTag, Position)> {
     let (tag, rest) = text.split_at_checked(width.digits())?;
-    let tag = read_tag(width, tag)?;
+    let tag = width.read_tag(tag)?;
     let position = if let Some(long) = rest.strip_prefix(b"~~") {
         read_long(long)?
     } else if let Some(empty) = rest.strip_prefix(b"~") {
@@ -287,4 +200,27 @@ fn read_long(text: &[u8]) -> Option<Position> {
     let (ms, seq) = text.split_at(U64_DIGITS);
     let id = EntryId { ms: base64::read(ms)?, seq: base64::read(seq)? };
     (!is_short(id)).then_some(Position::At(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_with_equal_tags_are_left_out_because_neither_could_be_found_again() {
+        let at = |ms| Some(Position::At(EntryId { ms, seq: 0 }));
+        let (one, other) = (ChannelTag::from_bits(7 << 46), ChannelTag::from_bits(1 << 60));
+        for items in [[(one, at(1)), (one, at(2)), (other, at(3))], [(other, at(3)), (one, at(1)), (one, None)]] {
+            let mut text = String::new();
+            encode_vector(&mut text, &items);
+            assert_eq!(text, "v4000000003");
+        }
+    }
+
+    #[test]
+    fn a_vector_is_appended_to_what_is_there() {
+        let mut text = String::from("id: ");
+        encode_vector(&mut text, &[]);
+        assert_eq!(text, "id: v");
+    }
 }

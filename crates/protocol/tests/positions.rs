@@ -153,6 +153,7 @@ fn other_spellings_and_other_texts_are_refused() {
         ("v.Cb80000000", "separator without a component"),
         ("vCb80000000..EH20000000", "empty component"),
         ("vCb80000000.Cb80000000", "the same channel twice"),
+        ("xGqwR3E48TC80000000.GqwR3E48TC80000000", "the same channel twice"),
         ("vEH20000000.Cb80000000", "not in order"),
         ("w", "longer tags without need"),
         ("wCb8FlR0000000", "longer tags without need"),

@@ -14,6 +14,7 @@ mod channel;
 mod cursor;
 mod feed;
 pub mod ingest;
+pub mod memory;
 mod options;
 pub mod pages;
 pub mod proof;

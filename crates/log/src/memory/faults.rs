@@ -1,0 +1,175 @@
+//! What goes wrong with a store and its network, on request: for tests of what the gateway makes of it.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use fanfare_protocol::{ChannelName, EntryId, Event};
+
+use super::store::Store;
+use super::{MemoryBackend, epoch};
+use crate::archive::ArchiveError;
+use crate::feed::FeedEvent;
+use fanfare_protocol::Push;
+
+/// What becomes of a message on its way to one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Arrives.
+    Arrive,
+    /// Is lost.
+    Lose,
+    /// Arrives twice.
+    Double,
+    /// Arrives after the next message that arrives on the same link (or after [`super::Link::release`]).
+    Delay,
+}
+
+/// How a producer that writes a stream by itself tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bell {
+    /// Not at all.
+    Silent,
+    /// By an empty message.
+    Doorbell,
+    /// By a keyspace notification.
+    Keyspace,
+}
+
+/// The store's data at some time, to fail over to.
+#[derive(Debug, Clone)]
+pub struct Checkpoint(Store);
+
+type Decide = Box<dyn FnMut(&ChannelName) -> Fate + Send>;
+
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) offline: bool,
+    pub(super) evicts: bool,
+    failing_reads: usize,
+    next: VecDeque<Fate>,
+    decide: Option<Decide>,
+}
+
+impl Faults {
+    pub(super) fn on_read(&mut self) -> Result<(), ArchiveError> {
+        if self.offline {
+            return Err(ArchiveError::Unavailable("the store is offline".into()));
+        }
+        if self.failing_reads > 0 {
+            self.failing_reads -= 1;
+            return Err(ArchiveError::Timeout);
+        }
+        Ok(())
+    }
+
+    /// The fate of the next message on every link, if it was chosen.
+    pub(super) fn chosen(&mut self) -> Option<Fate> {
+        self.next.pop_front()
+    }
+
+    pub(super) fn decide(&mut self, channel: &ChannelName) -> Fate {
+        self.decide.as_mut().map_or(Fate::Arrive, |decide| decide(channel))
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("offline", &self.offline).field("evicts", &self.evicts).finish_non_exhaustive()
+    }
+}
+
+impl MemoryBackend {
+    /// Chooses the fate of one message to come, the same on every link. Several calls concern several messages, in order.
+    pub fn next_push(&self, fate: Fate) {
+        self.lock().faults.next.push_back(fate);
+    }
+
+    /// Chooses the fate of every message from now on, separately for each link.
+    pub fn on_push(&self, decide: impl FnMut(&ChannelName) -> Fate + Send + 'static) {
+        self.lock().faults.decide = Some(Box::new(decide));
+    }
+
+    /// Undoes [`MemoryBackend::on_push`] and [`MemoryBackend::next_push`]. Delayed messages arrive now.
+    pub fn heal_pushes(&self) {
+        let mut state = self.lock();
+        state.faults.decide = None;
+        state.faults.next.clear();
+        state.links.release();
+    }
+
+    /// `XADD` by a producer that does not know this gateway: no `prev`, no trimming.
+    pub fn xadd(&self, channel: &ChannelName, event: Event, bell: Bell) -> EntryId {
+        let (mut state, now) = self.at_now(channel);
+        let id = state.store.append(channel, None, event, now).id;
+        let channel = channel.clone();
+        match bell {
+            Bell::Silent => {}
+            Bell::Doorbell => {
+                state.deliver(&channel.clone(), &FeedEvent::Push { channel, push: Push::Doorbell });
+            }
+            Bell::Keyspace => state.deliver(&channel.clone(), &FeedEvent::KeyspaceAdd { channel }),
+        }
+        id
+    }
+
+    /// `XTRIM key MAXLEN keep`.
+    pub fn trim(&self, channel: &ChannelName, keep: usize) {
+        if let Some(stream) = self.at_now(channel).0.store.stream_mut(channel) {
+            stream.trim(keep, usize::MAX);
+        }
+    }
+
+    /// `XDEL`. Returns whether the entry was there.
+    pub fn xdel(&self, channel: &ChannelName, id: EntryId) -> bool {
+        self.at_now(channel).0.store.stream_mut(channel).is_some_and(|stream| stream.remove(id))
+    }
+
+    /// `DEL`. Returns whether the key was there.
+    pub fn delete(&self, channel: &ChannelName) -> bool {
+        self.at_now(channel).0.store.delete(channel)
+    }
+
+    /// `FLUSHALL`: everything goes, the epoch key too, and the nodes set another.
+    pub fn flush_all(&self) {
+        let mut state = self.lock();
+        state.epochs += 1;
+        state.store = Store::new(epoch((self.0.options.clock)(), state.epochs));
+    }
+
+    /// A copy of the data as it is now.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint(self.lock().store.clone())
+    }
+
+    /// The data is what it was then: a failover to a replica that was behind. See [`MemoryBackend::disconnect_all`] for the
+    /// other half of a failover.
+    pub fn restore(&self, checkpoint: &Checkpoint) {
+        self.lock().store = checkpoint.0.clone();
+    }
+
+    /// Breaks the link of every node. Attachments connect again at once.
+    pub fn disconnect_all(&self) {
+        self.lock().links.disconnect();
+    }
+
+    /// Breaks every link and refuses everything until it is set back.
+    pub fn set_offline(&self, offline: bool) {
+        let mut state = self.lock();
+        state.faults.offline = offline;
+        if offline {
+            state.links.disconnect();
+        }
+        state.links.poke();
+    }
+
+    /// Whether the store says that it may evict keys.
+    pub fn set_evicts(&self, evicts: bool) {
+        self.lock().faults.evicts = evicts;
+    }
+
+    /// Lets the next `count` reads of the archive fail (each tip counts as one).
+    pub fn fail_reads(&self, count: usize) {
+        self.lock().faults.failing_reads = count;
+    }
+}

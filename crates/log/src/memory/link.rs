@@ -1,0 +1,188 @@
+//! The links over which the in-process backend feeds its nodes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_protocol::{ChannelName, limits};
+use slab::Slab;
+use tokio::sync::Notify;
+
+use super::MemoryBackend;
+use super::faults::{Fate, Faults};
+use crate::feed::{Desired, FeedEvent, FeedSink};
+
+#[derive(Debug)]
+struct Wire {
+    sink: FeedSink,
+    connected: bool,
+    subscribed: HashSet<ChannelName>,
+    delayed: Vec<FeedEvent>,
+    poke: Arc<Notify>,
+}
+
+impl Wire {
+    fn arrive(&mut self, event: &FeedEvent) {
+        self.sink.send(event.clone());
+    }
+
+    fn release(&mut self) {
+        for event in std::mem::take(&mut self.delayed) {
+            self.sink.send(event);
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if std::mem::take(&mut self.connected) {
+            self.subscribed.clear();
+            self.delayed.clear();
+            self.sink.send(FeedEvent::Disconnected);
+            self.poke.notify_one();
+        }
+    }
+}
+
+/// Every link of a backend.
+#[derive(Debug, Default)]
+pub(super) struct Links(Slab<Wire>);
+
+impl Links {
+    /// Sends an event to every link that subscribes to its channel.
+    pub(super) fn deliver(&mut self, channel: &ChannelName, event: &FeedEvent, faults: &mut Faults) {
+        let chosen = faults.chosen();
+        for (_, wire) in &mut self.0 {
+            if !wire.subscribed.contains(channel) {
+                continue;
+            }
+            match chosen.unwrap_or_else(|| faults.decide(channel)) {
+                Fate::Lose => continue,
+                Fate::Delay => {
+                    wire.delayed.push(event.clone());
+                    continue;
+                }
+                Fate::Arrive => wire.arrive(event),
+                Fate::Double => {
+                    wire.arrive(event);
+                    wire.arrive(event);
+                }
+            }
+            wire.release();
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.0.iter_mut().for_each(|(_, wire)| wire.release());
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        self.0.iter_mut().for_each(|(_, wire)| wire.disconnect());
+    }
+
+    pub(super) fn poke(&self) {
+        self.0.iter().for_each(|(_, wire)| wire.poke.notify_one());
+    }
+}
+
+/// One node's link, driven by hand: [`Link::tend`] does what is due. Dropping it disconnects.
+#[derive(Debug)]
+pub struct Link {
+    backend: MemoryBackend,
+    desired: Desired,
+    key: usize,
+    poke: Arc<Notify>,
+}
+
+impl Link {
+    pub(super) fn new(backend: MemoryBackend, desired: Desired, sink: FeedSink) -> Self {
+        let poke = Arc::new(Notify::new());
+        let wire =
+            Wire { sink, connected: false, subscribed: HashSet::new(), delayed: Vec::new(), poke: Arc::clone(&poke) };
+        let key = backend.lock().links.0.insert(wire);
+        Self { backend, desired, key, poke }
+    }
+
+    /// Connects if it is not connected, and brings the subscriptions in line with what is desired. Returns whether it is
+    /// connected.
+    pub fn tend(&self) -> bool {
+        let mut state = self.backend.lock();
+        let offline = state.faults.offline;
+        let wire = &mut state.links.0[self.key];
+        if offline {
+            return false;
+        }
+        let names = if wire.connected {
+            self.desired.take_changes()
+        } else {
+            wire.connected = true;
+            wire.sink.send(FeedEvent::Connected);
+            self.desired.snapshot()
+        };
+        let mut acknowledged = Vec::new();
+        for name in names {
+            if self.desired.contains(&name) {
+                // A channel that was closed and opened again waits for its own acknowledgement.
+                wire.subscribed.insert(name.clone());
+                acknowledged.push(name);
+            } else {
+                wire.subscribed.remove(&name);
+            }
+        }
+        if !acknowledged.is_empty() {
+            wire.sink.send(FeedEvent::Subscribed(acknowledged));
+        }
+        true
+    }
+
+    /// Lets delayed messages arrive.
+    pub fn release(&self) {
+        self.backend.lock().links.0[self.key].release();
+    }
+
+    /// Breaks the link. The next [`Link::tend`] connects again.
+    pub fn disconnect(&self) {
+        self.backend.lock().links.0[self.key].disconnect();
+    }
+
+    fn probe(&self) {
+        let mut state = self.backend.lock();
+        let wire = &mut state.links.0[self.key];
+        if wire.connected {
+            wire.arrive(&FeedEvent::Probe);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let mut state = self.backend.lock();
+        state.links.0[self.key].disconnect();
+        state.links.0.remove(self.key);
+    }
+}
+
+/// One node's feed.
+#[derive(Debug)]
+pub struct Attachment(Link);
+
+impl Attachment {
+    pub(super) fn new(link: Link) -> Self {
+        Self(link)
+    }
+
+    /// Feeds the node until it is dropped, which disconnects. Reconnects by itself.
+    pub async fn run(self) {
+        let link = self.0;
+        let mut probe = tokio::time::interval(limits::REDIS_PROBE_INTERVAL_DEFAULT.max(Duration::from_secs(1)));
+        loop {
+            if !link.tend() {
+                link.poke.notified().await;
+                continue;
+            }
+            tokio::select! {
+                () = link.desired.changed() => {}
+                () = link.poke.notified() => {}
+                _ = probe.tick() => link.probe(),
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The in-process backend: streams, publishing and the feed without Redis. `fanfare dev` runs on it, and so do tests,
+//! with the faults of [`faults`].
+//!
+//! It tells the same story as Redis: the same atomic snapshots, the same pushes (encoded and parsed, byte for byte), at
+//! most once and in order on each link, and nothing at all for a link that is down. Clones share one store; several nodes
+//! attach to it.
+
+mod faults;
+mod link;
+mod store;
+mod stream;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use fanfare_protocol::{ChannelName, Entry, Epoch, Push, encode_push, limits};
+use tokio::time::Instant;
+
+use crate::archive::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
+use crate::feed::{Desired, FeedEvent, FeedSink};
+use crate::publish::{PublishError, PublishRequest, Published, Publisher};
+use faults::Faults;
+pub use faults::{Bell, Checkpoint, Fate};
+use link::Links;
+pub use link::{Attachment, Link};
+use store::Store;
+
+/// The store's clock: milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What can be chosen about a backend.
+#[derive(Clone)]
+pub struct MemoryOptions {
+    /// The store's clock.
+    pub clock: Clock,
+    /// Largest data of an event that is delivered, in bytes.
+    pub max_event_bytes: usize,
+    /// Whether every `XADD` is announced by a keyspace notification too.
+    pub keyspace_notifications: bool,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        Self { clock: system_clock(), max_event_bytes: limits::EVENT_BYTES_DEFAULT, keyspace_notifications: false }
+    }
+}
+
+impl fmt::Debug for MemoryOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryOptions")
+            .field("max_event_bytes", &self.max_event_bytes)
+            .field("keyspace_notifications", &self.keyspace_notifications)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts at the system's time and goes on as tokio's does, so that paused time is paused here too.
+fn system_clock() -> Clock {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let start = Instant::now();
+    Arc::new(move || u64::try_from((unix + start.elapsed()).as_millis()).unwrap_or(u64::MAX))
+}
+
+#[derive(Debug)]
+struct State {
+    store: Store,
+    links: Links,
+    faults: Faults,
+    epochs: u32,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: MemoryOptions,
+    state: Mutex<State>,
+}
+
+/// An in-process store with a feed. Cheap to clone; clones share everything.
+#[derive(Debug, Clone)]
+pub struct MemoryBackend(Arc<Shared>);
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new(MemoryOptions::default())
+    }
+}
+
+impl MemoryBackend {
+    /// An empty store.
+    #[must_use]
+    pub fn new(options: MemoryOptions) -> Self {
+        let epoch = epoch((options.clock)(), 0);
+        let state = State { store: Store::new(epoch), links: Links::default(), faults: Faults::default(), epochs: 0 };
+        Self(Arc::new(Shared { options, state: Mutex::new(state) }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the state as it is now: without the channel's stream if that has expired.
+    fn at_now(&self, channel: &ChannelName) -> (MutexGuard<'_, State>, u64) {
+        let now = (self.0.options.clock)();
+        let mut state = self.lock();
+        state.store.expire(channel, now);
+        (state, now)
+    }
+
+    /// Connects the feed of one node. Nothing happens until the attachment runs; dropping it disconnects.
+    #[must_use]
+    pub fn attach(&self, desired: Desired, sink: FeedSink) -> Attachment {
+        Attachment::new(self.link(desired, sink))
+    }
+
+    /// The same for a caller that wants to do every step itself.
+    #[must_use]
+    pub fn link(&self, desired: Desired, sink: FeedSink) -> Link {
+        Link::new(self.clone(), desired, sink)
+    }
+
+    /// `PUBLISH` of any payload. Without the marker of a push it is an ephemeral text; an empty one is a doorbell.
+    pub fn publish_ephemeral(&self, channel: &ChannelName, payload: Bytes) {
+        let push = Push::parse(payload, self.0.options.max_event_bytes);
+        self.lock().deliver(channel, &FeedEvent::Push { channel: channel.clone(), push });
+    }
+
+    /// As [`Publisher::publish`], without waiting.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn publish_now(&self, request: &PublishRequest) -> Result<Published, PublishError> {
+        let (mut state, now) = self.at_now(&request.channel);
+        if state.faults.offline {
+            return Err(PublishError::Unavailable("the store is offline".into()));
+        }
+        match state.store.publish(request, now)? {
+            Err(duplicate) => Ok(duplicate),
+            Ok(entry) => {
+                self.announce(&mut state, &request.channel, &entry);
+                Ok(Published { id: entry.id, duplicate: false })
+            }
+        }
+    }
+
+    fn announce(&self, state: &mut State, channel: &ChannelName, entry: &Entry) {
+        if self.0.options.keyspace_notifications {
+            state.deliver(channel, &FeedEvent::KeyspaceAdd { channel: channel.clone() });
+        }
+        let push = Push::parse(encode_push(entry).into(), self.0.options.max_event_bytes);
+        state.deliver(channel, &FeedEvent::Push { channel: channel.clone(), push });
+    }
+
+    /// As [`Archive::tips`] for one channel, without waiting.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn tip_now(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
+        let (mut state, now) = self.at_now(channel);
+        state.faults.on_read()?;
+        Ok(state.store.tip(channel, state.faults.evicts, now))
+    }
+
+    /// As [`Archive::read`], without waiting.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn read_now(&self, request: &ReadRequest) -> Result<Snapshot, ArchiveError> {
+        let (mut state, now) = self.at_now(&request.channel);
+        state.faults.on_read()?;
+        Ok(state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts, now))
+    }
+
+    /// As [`Archive::newest`], without waiting.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn newest_now(&self, channel: &ChannelName, count: usize) -> Result<Newest, ArchiveError> {
+        let (mut state, now) = self.at_now(channel);
+        state.faults.on_read()?;
+        Ok(state.store.newest(channel, count, state.faults.evicts, now))
+    }
+
+    /// The entries that a stream holds, ascending.
+    #[must_use]
+    pub fn entries(&self, channel: &ChannelName) -> Vec<Entry> {
+        let (state, _) = self.at_now(channel);
+        state.store.stream(channel).map_or_else(Vec::new, |stream| stream.entries().cloned().collect())
+    }
+}
+
+impl State {
+    fn deliver(&mut self, channel: &ChannelName, event: &FeedEvent) {
+        self.links.deliver(channel, event, &mut self.faults);
+    }
+}
+
+/// The epoch of the `count`-th life of a store that was made at a time.
+fn epoch(made_ms: u64, count: u32) -> Epoch {
+    Epoch::from_key(format!("{made_ms}/{count}").as_bytes())
+}
+
+impl Archive for MemoryBackend {
+    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(channels.iter().map(|channel| self.tip_now(channel)).collect())
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
+        self.read_now(&request)
+    }
+
+    async fn newest(&self, channel: ChannelName, count: usize) -> Result<Newest, ArchiveError> {
+        self.newest_now(&channel, count)
+    }
+}
+
+impl Publisher for MemoryBackend {
+    async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
+        self.publish_now(&request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

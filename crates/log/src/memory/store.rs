@@ -1,0 +1,148 @@
+//! The data of the in-process backend: streams, dedup keys, the epoch. Pure: the time is handed in.
+
+use std::collections::{HashMap, VecDeque};
+
+use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, Position, limits};
+
+use super::stream::{Range, Stream};
+use crate::archive::{Newest, ReadRequest, Snapshot, Tip};
+use crate::publish::{PublishError, PublishRequest, Published};
+
+/// A stream keeps at most so many bytes, whatever its MAXLEN: everything is in memory here.
+const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Streams that nobody asks for are looked at for expiry this often.
+const SWEEP_MS: u64 = 1_000;
+/// So many streams at most.
+const STREAMS_MAX: usize = 100_000;
+
+/// Everything that a dump of the store would hold.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    streams: HashMap<ChannelName, Stream>,
+    dedup: HashMap<(ChannelName, String), EntryId>,
+    dedup_order: VecDeque<(u64, (ChannelName, String))>,
+    epoch: Epoch,
+    swept_ms: u64,
+}
+
+impl Store {
+    pub(super) fn new(epoch: Epoch) -> Self {
+        Self { streams: HashMap::new(), dedup: HashMap::new(), dedup_order: VecDeque::new(), epoch, swept_ms: 0 }
+    }
+
+    /// Removes a channel's stream if it has expired, and once in a while everything that has. Call it before every
+    /// operation.
+    pub(super) fn expire(&mut self, channel: &ChannelName, now_ms: u64) {
+        if self.streams.get(channel).is_some_and(|stream| stream.is_expired(now_ms)) {
+            self.streams.remove(channel);
+        }
+        if now_ms.abs_diff(self.swept_ms) >= SWEEP_MS {
+            self.swept_ms = now_ms;
+            self.streams.retain(|_, stream| !stream.is_expired(now_ms));
+        }
+        while let Some((until, _)) = self.dedup_order.front()
+            && *until <= now_ms
+            && let Some((_, key)) = self.dedup_order.pop_front()
+        {
+            self.dedup.remove(&key);
+        }
+    }
+
+    /// What the publishing function does: dedup, `XADD` with `prev`, trim, expiry. Returns the entry to push, or the answer
+    /// to a repeated dedup key.
+    pub(super) fn publish(
+        &mut self,
+        request: &PublishRequest,
+        now_ms: u64,
+    ) -> Result<Result<Entry, Published>, PublishError> {
+        let max_len = request.max_len.unwrap_or(limits::STREAM_MAXLEN_DEFAULT);
+        if max_len == 0 {
+            return Err(PublishError::Rejected("MAXLEN must be at least 1".into()));
+        }
+        let dedup = request.dedup.clone().map(|key| (request.channel.clone(), key));
+        if let Some((_, key)) = &dedup
+            && (key.is_empty() || key.len() > limits::DEDUP_KEY_BYTES_MAX)
+        {
+            return Err(PublishError::Rejected(format!("a dedup key has 1 to {} bytes", limits::DEDUP_KEY_BYTES_MAX)));
+        }
+        if let Some(&id) = dedup.as_ref().and_then(|key| self.dedup.get(key)) {
+            return Ok(Err(Published { id, duplicate: true }));
+        }
+        if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&request.channel) {
+            return Err(PublishError::Denied(format!("this backend holds at most {STREAMS_MAX} streams")));
+        }
+        let prev = self.streams.get(&request.channel).map_or(EntryId::ZERO, Stream::last);
+        let entry = self.append(&request.channel, Some(prev), request.event.clone(), now_ms);
+        if let Some(stream) = self.streams.get_mut(&request.channel) {
+            stream.trim(usize::try_from(max_len).unwrap_or(usize::MAX), STREAM_BYTES_MAX);
+            // A TTL only ever extends; without one the key is persistent again.
+            let created = prev == EntryId::ZERO;
+            stream.expires_at = request.ttl.and_then(|ttl| {
+                let ttl = u64::try_from(ttl.max(limits::STREAM_TTL_MIN).as_millis()).unwrap_or(u64::MAX);
+                let until = now_ms.saturating_add(ttl);
+                if created { Some(until) } else { stream.expires_at.map(|at| at.max(until)) }
+            });
+        }
+        if let Some(key) = dedup {
+            let until = now_ms + u64::try_from(limits::DEDUP_WINDOW_DEFAULT.as_millis()).unwrap_or(u64::MAX);
+            self.dedup.insert(key.clone(), entry.id);
+            self.dedup_order.push_back((until, key));
+        }
+        Ok(Ok(entry))
+    }
+
+    /// `XADD` with an automatic id, which creates the key if need be.
+    pub(super) fn append(&mut self, channel: &ChannelName, prev: Option<EntryId>, event: Event, now_ms: u64) -> Entry {
+        let stream = self.streams.entry(channel.clone()).or_default();
+        let entry = Entry { id: stream.next_id(now_ms), prev, event };
+        stream.add(entry.clone());
+        entry
+    }
+
+    pub(super) fn stream_mut(&mut self, channel: &ChannelName) -> Option<&mut Stream> {
+        self.streams.get_mut(channel)
+    }
+
+    pub(super) fn stream(&self, channel: &ChannelName) -> Option<&Stream> {
+        self.streams.get(channel)
+    }
+
+    pub(super) fn delete(&mut self, channel: &ChannelName) -> bool {
+        self.streams.remove(channel).is_some()
+    }
+
+    pub(super) fn tip(&self, channel: &ChannelName, evicts: bool, now_ms: u64) -> Tip {
+        let position = match self.streams.get(channel) {
+            Some(stream) => Position::At(stream.last()),
+            None => Position::Empty { at_ms: now_ms, epoch: self.epoch },
+        };
+        Tip { position, now_ms, epoch: self.epoch, evicts }
+    }
+
+    pub(super) fn snapshot(&self, request: &ReadRequest, max_event: usize, evicts: bool, now_ms: u64) -> Snapshot {
+        let tip = self.tip(&request.channel, evicts, now_ms);
+        let stream = self.streams.get(&request.channel);
+        let from = match request.after {
+            Position::At(id) => id,
+            Position::Empty { .. } => EntryId::ZERO,
+        };
+        let range = stream.map_or(Range { entries: Vec::new(), complete: true }, |stream| {
+            stream.range(from, request.max_entries.max(1), request.max_bytes, max_event)
+        });
+        Snapshot {
+            tip,
+            first: stream.and_then(Stream::first),
+            untouched: stream.is_some_and(Stream::untouched),
+            entries: range.entries,
+            complete: range.complete,
+        }
+    }
+
+    pub(super) fn newest(&self, channel: &ChannelName, count: usize, evicts: bool, now_ms: u64) -> Newest {
+        let mut newest: Vec<_> = self.streams.get(channel).map_or_else(Vec::new, |stream| {
+            stream.entries().rev().take(count.saturating_add(1)).map(|entry| (entry.id, entry.prev)).collect()
+        });
+        newest.reverse();
+        Newest::decide(count, &newest, self.tip(channel, evicts, now_ms))
+    }
+}

@@ -140,38 +140,26 @@ impl CoreLog {
         views.slab[key as usize].settle(cursor, &self.hub)
     }
 
-    /// What the cursor can hand out now, given to `act` for the time of the call. This is the one read operation.
-    pub fn next<R>(&self, key: ViewKey, cursor: &mut Cursor, act: impl FnOnce(&mut Cursor, Next<'_>) -> R) -> R {
+    /// What the cursor can hand out now, given to `act` for the time of the call. This is the one read operation. `act`
+    /// must not call back into this log.
+    pub fn next<R>(
+        &self,
+        key: ViewKey,
+        cursor: &mut Cursor,
+        act: impl FnOnce(&mut Cursor, &ChannelName, Next<'_>) -> R,
+    ) -> R {
         let mut views = self.views.borrow_mut();
         let view = &mut views.slab[key as usize];
-        if let Some(reason) = &view.refusal
-            && view.mirror.is_none()
-        {
-            let reason = Arc::clone(reason);
-            view.readers.arm(cursor.slot);
-            drop(views);
-            return act(cursor, Next::Refused(reason));
-        }
-        if !view.settle(cursor, &self.hub) {
-            drop(views);
-            return act(cursor, Next::Waiting);
-        }
-        match view.place(cursor) {
-            Placed::Index(index) => {
-                let tail = view.mirror.as_ref().expect("a settled cursor has an open log");
-                act(cursor, Next::Tail(tail, index))
-            }
-            Placed::End => {
-                view.readers.arm(cursor.slot);
-                drop(views);
-                act(cursor, Next::Live)
-            }
-            Placed::Elsewhere => {
-                let served = view.read_archive(cursor, &self.hub);
-                drop(views);
-                act(cursor, served.map_or(Next::Waiting, Next::Page))
-            }
-        }
+        let ready = view.prepare(cursor, &self.hub);
+        act(cursor, &view.channel.name, view.offer(ready))
+    }
+
+    /// Whether what the cursor needs next is no longer in memory.
+    #[must_use]
+    pub fn is_behind(&self, key: ViewKey, cursor: &Cursor) -> bool {
+        let views = self.views.borrow();
+        let (Some(tail), Some(position)) = (&views.slab[key as usize].mirror, cursor.position()) else { return false };
+        cursor.index < tail.first() && tail.locate(position) == Located::Unknown
     }
 
     /// Renews the position of a live cursor on a channel without a stream: absence is a position that ages.
@@ -209,6 +197,15 @@ impl CoreLog {
     }
 }
 
+/// What a view has for a cursor, before it is lent out.
+enum Ready {
+    Tail(u64),
+    Page(Served),
+    Live,
+    Waiting,
+    Refused(Arc<str>),
+}
+
 enum Placed {
     Index(u64),
     End,
@@ -223,6 +220,37 @@ impl View {
             (Some(mirror), Some(tail)) => mirror.catch_up(tail, fresh),
             (mirror @ None, Some(tail)) => *mirror = Some(tail.clone()),
             (_, None) => {}
+        }
+    }
+
+    fn prepare(&mut self, cursor: &mut Cursor, hub: &Hub) -> Ready {
+        if let Some(reason) = &self.refusal
+            && self.mirror.is_none()
+        {
+            let reason = Arc::clone(reason);
+            self.readers.arm(cursor.slot);
+            return Ready::Refused(reason);
+        }
+        if !self.settle(cursor, hub) {
+            return Ready::Waiting;
+        }
+        match self.place(cursor) {
+            Placed::Index(index) => Ready::Tail(index),
+            Placed::End => {
+                self.readers.arm(cursor.slot);
+                Ready::Live
+            }
+            Placed::Elsewhere => self.read_archive(cursor, hub).map_or(Ready::Waiting, Ready::Page),
+        }
+    }
+
+    fn offer(&self, ready: Ready) -> Next<'_> {
+        match (ready, &self.mirror) {
+            (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
+            (Ready::Page(served), _) => Next::Page(served),
+            (Ready::Live, _) => Next::Live,
+            (Ready::Refused(reason), _) => Next::Refused(reason),
+            (Ready::Waiting, _) | (Ready::Tail(_), None) => Next::Waiting,
         }
     }
 

@@ -1,0 +1,176 @@
+//! One connection thread: its view of the logs, its sessions, and the little that happens by the clock.
+//!
+//! Everything here is `!Send` and touched by one thread only. Sessions have no timers: a sweep asks each of them for a
+//! heartbeat once per interval, a sixteenth of them at a time.
+
+use std::cell::Cell as Local;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_log::{CoreLog, Hub, Item};
+use fanfare_protocol::limits;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use crate::clock::Clock;
+use crate::core_stats::CoreStats;
+use crate::sessions::{Ask, Sessions};
+
+/// A heartbeat interval is cut into so many sweeps.
+const SWEEPS: u32 = 16;
+
+/// What can be tuned about delivery.
+#[derive(Debug, Clone)]
+pub struct DeliveryOptions {
+    /// A session that has been quiet for so long sends a comment.
+    pub heartbeat: Duration,
+    /// Waits so long for more before it writes: trades latency for fewer writes. Zero: writes at once.
+    pub coalesce: Duration,
+    /// What `retry:` tells clients, before jitter.
+    pub retry: Duration,
+    /// A client whose next event is older than this is moved to the present with a `$gap` `lagging`. `None`: never.
+    pub max_behind: Option<Duration>,
+    /// How long a new session waits for its channels to open.
+    pub subscribe_timeout: Duration,
+}
+
+impl Default for DeliveryOptions {
+    fn default() -> Self {
+        Self {
+            heartbeat: limits::HEARTBEAT_DEFAULT,
+            coalesce: limits::COALESCE_DEFAULT,
+            retry: limits::RETRY_DEFAULT,
+            max_behind: None,
+            subscribe_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The state of one connection thread.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) log: CoreLog,
+    pub(crate) sessions: Sessions,
+    pub(crate) options: DeliveryOptions,
+    pub(crate) stats: Arc<CoreStats>,
+    pub(crate) clock: Clock,
+    /// Sweeps since start: the clock of heartbeats and timeouts.
+    ticks: Local<u32>,
+    random: Local<u64>,
+    draining: Local<bool>,
+}
+
+impl Core {
+    /// The state of thread number `core`.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, core: usize, options: DeliveryOptions, stats: Arc<CoreStats>, clock: Clock) -> Rc<Self> {
+        let seed = clock.wall_ms().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (core as u64 + 1);
+        Rc::new(Self {
+            log: CoreLog::new(hub, core),
+            sessions: Sessions::default(),
+            options,
+            stats,
+            clock,
+            ticks: Local::new(0),
+            random: Local::new(seed | 1),
+            draining: Local::new(false),
+        })
+    }
+
+    /// Hands changes of the logs to the sessions and sweeps. Runs until it is dropped.
+    pub async fn run(self: Rc<Self>) {
+        let mut sweep = interval((self.options.heartbeat / SWEEPS).max(Duration::from_millis(10)));
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.log.changed() => {
+                    if !self.options.coalesce.is_zero() {
+                        sleep(self.options.coalesce).await;
+                    }
+                    self.sync();
+                }
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    /// Number of sessions on this thread.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether sessions are being ended; new ones are refused.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends the sessions one by one, spread evenly over `window`. Returns when the last has been asked; each ends at its
+    /// next frame boundary.
+    pub async fn drain(&self, window: Duration) {
+        self.draining.set(true);
+        let tokens = self.sessions.part(0, 1);
+        let start = Instant::now();
+        let step = window / u32::try_from(tokens.len().max(1)).unwrap_or(u32::MAX);
+        for (index, token) in tokens.into_iter().enumerate() {
+            let due = start + step * u32::try_from(index).unwrap_or(u32::MAX);
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
+            self.sessions.ask(token, Ask::End);
+        }
+        // Those that were just starting when the drain began.
+        self.sessions.part(0, 1).into_iter().for_each(|token| self.sessions.ask(token, Ask::End));
+    }
+
+    /// Sweeps since start.
+    pub(crate) fn tick(&self) -> u32 {
+        self.ticks.get()
+    }
+
+    /// The number of sweeps that make up a duration, at least one.
+    pub(crate) fn ticks_in(&self, duration: Duration) -> u32 {
+        let tick = (self.options.heartbeat / SWEEPS).max(Duration::from_millis(10));
+        u32::try_from(duration.as_micros().div_ceil(tick.as_micros().max(1))).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// What `retry:` says, in milliseconds: between 50 % and 150 % of the configured time, so that clients that were cut
+    /// together do not come back together.
+    pub(crate) fn retry_ms(&self) -> u64 {
+        let base = u64::try_from(self.options.retry.as_millis()).unwrap_or(u64::MAX / 2);
+        base / 2 + self.random(base.max(1))
+    }
+
+    /// A number below `bound`, good for jitter only (Marsaglia, "Xorshift RNGs", 2003).
+    fn random(&self, bound: u64) -> u64 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        x % bound
+    }
+
+    fn sync(&self) {
+        let mut ephemeral = 0;
+        self.log.sync(
+            |item, _| ephemeral += u64::from(matches!(item, Item::Ephemeral { .. })),
+            |token| self.sessions.wake(token),
+        );
+        if ephemeral > 0 {
+            self.stats.ephemerals.add(ephemeral);
+        }
+        self.stats.channels.set(self.log.channels() as u64);
+    }
+
+    fn sweep(&self) {
+        let tick = self.ticks.get().wrapping_add(1);
+        self.ticks.set(tick);
+        self.stats.channels.set(self.log.channels() as u64);
+        let part = (tick % SWEEPS) as usize;
+        for token in self.sessions.part(part, SWEEPS as usize) {
+            self.sessions.ask(token, Ask::Beat);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Delivery: handing out what is due, channel by channel, as the socket takes it.
+
+use std::rc::Rc;
+
+use fanfare_log::{Cursor, Next};
+use fanfare_protocol::{Gap, GapReason, Position, block};
+
+use super::batch::{Batch, Step, Unit};
+use super::channels::Vector;
+use super::wire::{Partial, Wire};
+use super::{End, Session};
+use crate::core::Core;
+
+/// Batches that one session writes before others get their turn.
+const ROUNDS: usize = 8;
+
+/// What came of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing is due; every channel's reader is armed.
+    Idle,
+    /// More may be due.
+    Again,
+    /// The socket is full.
+    Blocked,
+    /// Something is pinned and goes first.
+    Pinned,
+    /// The session is over.
+    Ended(End),
+}
+
+impl<P> Session<P> {
+    /// Writes what is due until nothing is, the socket is full, or it is others' turn.
+    pub(super) fn deliver(&mut self) -> Outcome {
+        let count = self.channels.len();
+        for _ in 0..ROUNDS {
+            let mut wrote = false;
+            for _ in 0..count {
+                match self.deliver_channel(self.current as usize) {
+                    Outcome::Idle => {}
+                    Outcome::Again => wrote = true,
+                    other => return other,
+                }
+                // A frame that went out in part is completed before any other channel has its turn.
+                if self.wire.partial.is_some() {
+                    break;
+                }
+                self.current = if self.current as usize + 1 < count { self.current + 1 } else { 0 };
+            }
+            if !wrote {
+                return Outcome::Idle;
+            }
+        }
+        Outcome::Again
+    }
+
+    /// Writes one batch of one channel. `Again` means that something was handed out.
+    fn deliver_channel(&mut self, index: usize) -> Outcome {
+        if self.is_lagging(index) {
+            return self.skip_ahead(index);
+        }
+        let vector = Vector::of(&self.channels, index);
+        let (core, wire) = (&self.core, &mut self.wire);
+        let each = self.channels.get_mut(index);
+        core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
+            Next::Tail(tail, from) => {
+                let mut batch = Batch::new(wire.framing, vector);
+                batch.gather_tail(channel, cursor, tail, from);
+                wire.hand_out(core, &batch, cursor)
+            }
+            Next::Page(served) => {
+                let mut batch = Batch::new(wire.framing, vector);
+                batch.gather_page(channel, &served);
+                wire.hand_out(core, &batch, cursor)
+            }
+            Next::Live | Next::Waiting | Next::Refused(_) => Outcome::Idle,
+        })
+    }
+
+    /// Whether a channel's next event is older than `max_behind` and no longer in memory.
+    fn is_lagging(&mut self, index: usize) -> bool {
+        let Some(limit) = self.core.options.max_behind else { return false };
+        let each = self.channels.get_mut(index);
+        let Some(Position::At(id)) = each.cursor.position() else { return false };
+        let behind_ms = self.core.clock.wall_ms().saturating_sub(id.ms);
+        u128::from(behind_ms) > limit.as_millis()
+            && self.wire.is_between_frames()
+            && self.core.log.is_behind(each.view, &each.cursor)
+    }
+
+    /// Moves a hopeless laggard to the present and says so.
+    fn skip_ahead(&mut self, index: usize) -> Outcome {
+        let core = Rc::clone(&self.core);
+        let each = self.channels.get_mut(index);
+        let after = each.cursor.position();
+        let channel = core.log.name(each.view);
+        core.log.jump(each.view, &mut each.cursor);
+        let gap = Gap { channel, reason: GapReason::Lagging, after, next: None };
+        let mut blocks = Vec::new();
+        block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
+        core.stats.gaps.of(GapReason::Lagging).add(1);
+        self.wire.pin_blocks(&blocks);
+        Outcome::Pinned
+    }
+}
+
+impl Wire {
+    /// Writes a batch and moves the cursor as far as the socket took it.
+    fn hand_out(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor) -> Outcome {
+        let skip = match &self.partial {
+            None => 0,
+            Some(partial) if batch.units.first().is_some_and(|unit| unit.entry == Some(partial.id)) => partial.written,
+            // The rest of a frame is gone: the client must not take its beginning for the whole.
+            Some(_) => return Outcome::Ended(End::Broken),
+        };
+        let slices = batch.slices(skip);
+        let written = match slices.is_empty() {
+            true => 0,
+            false => match self.write(core, &slices) {
+                Ok(Some(written)) => written,
+                Ok(None) => return Outcome::Blocked,
+                Err(end) => return Outcome::Ended(end),
+            },
+        };
+        self.advance(core, batch, cursor, skip + written)
+    }
+
+    /// Moves the cursor past every unit that went out whole and remembers how much of the next one did.
+    fn advance(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor, written: usize) -> Outcome {
+        self.partial = None;
+        let now_ms = core.clock.wall_ms();
+        let mut left = written;
+        for unit in &batch.units {
+            if left >= unit.len() {
+                left -= unit.len();
+                pass(core, unit, cursor, now_ms);
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            if let Some(id) = unit.entry {
+                self.partial = Some(Box::new(Partial { id, written: left }));
+                break;
+            }
+            // It cannot be made again from the log: its rest is kept, and it counts as handed out.
+            self.pin(batch.rest(unit, left));
+            pass(core, unit, cursor, now_ms);
+            return Outcome::Pinned;
+        }
+        Outcome::Again
+    }
+}
+
+/// Moves the cursor past a unit and counts it.
+fn pass(core: &Core, unit: &Unit<'_>, cursor: &mut Cursor, now_ms: u64) {
+    match unit.step {
+        Step::Tail(index, position) => cursor.advance_tail(index, position),
+        Step::To(position) => cursor.advance_to(position),
+    }
+    if let Some(reason) = unit.gap {
+        core.stats.gaps.of(reason).add(1);
+    }
+    if !unit.shared.is_empty() {
+        core.stats.deliveries.add(1);
+    }
+    if unit.live
+        && let Some(id) = unit.entry
+    {
+        core.stats.lag.record(now_ms.saturating_sub(id.ms));
+    }
+}

@@ -1,0 +1,216 @@
+//! A session: one SSE response, from the moment the socket is ours.
+//!
+//! A session owns its socket and its cursors, and nothing that grows: what is due is looked up in the logs each time the
+//! socket can take it. It is one small future, woken by changes of its channels, by its socket, and by the sweep.
+//!
+//! Every await may be dropped: a cursor moves only when bytes were handed to the socket, and a frame that went out in part
+//! is remembered by its id and the number of bytes, not by holding it. If the rest is no longer to be had, the connection
+//! is closed in the middle of the frame, and the client resumes from the event before it.
+
+mod batch;
+mod channels;
+mod deliver;
+mod open;
+mod wire;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use fanfare_log::Token;
+use fanfare_protocol::{ChannelName, LastEventId, PositionError, block};
+use tokio::net::TcpStream;
+
+use crate::core::Core;
+use channels::Channels;
+use deliver::Outcome;
+use open::Opening;
+use wire::Wire;
+
+/// How a body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// HTTP/1.1: chunks.
+    Chunked,
+    /// HTTP/1.0: until the connection closes.
+    Plain,
+}
+
+/// Why a session could not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The node drains.
+    Draining,
+    /// The channels were not open in time: the store is away.
+    Timeout,
+    /// The store refuses a channel.
+    Channel(String),
+}
+
+/// A subscription that has been parsed and admitted.
+pub struct SubscribeRequest<P> {
+    /// Which channels; at least one, none twice.
+    pub channels: Vec<ChannelName>,
+    /// From where, if the client said so; `Err` becomes a `$gap`.
+    pub resume: Option<Result<LastEventId, PositionError>>,
+    /// The newest n events, on a first connect.
+    pub last: Option<usize>,
+    /// Send a `$ready` event.
+    pub ready: bool,
+    /// How the body is delimited.
+    pub framing: Framing,
+    /// The response head.
+    pub head: Vec<u8>,
+    /// The whole answer, head and body, if the session cannot begin.
+    pub refuse: Box<dyn FnOnce(Refusal) -> Vec<u8>>,
+    /// Dropped when the session ends.
+    pub permit: P,
+}
+
+/// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
+pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeRequest<P>) {
+    let token = core.sessions.insert();
+    let framing = request.framing;
+    let (opening, channels, permit) = Opening::begin(core, token, request);
+    core.stats.sessions.add(1);
+    core.stats.subscriptions.add(channels.len() as u64);
+    let session = Session {
+        core: Rc::clone(core),
+        wire: Wire::new(socket, framing, core.tick()),
+        channels,
+        phase: Phase::Opening(opening),
+        token,
+        current: 0,
+        _permit: permit,
+    };
+    // Tracked: the thread's `Sessions` hold it from insert to drop.
+    drop(tokio::task::spawn_local(session));
+}
+
+enum Phase {
+    Opening(Box<Opening>),
+    Streaming,
+    /// Only what is pinned is left to write.
+    Closing(End),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Client,
+    Error,
+    Drain,
+    Refused,
+    Broken,
+}
+
+struct Session<P> {
+    core: Rc<Core>,
+    wire: Wire,
+    channels: Channels,
+    phase: Phase,
+    token: Token,
+    /// The channel whose turn it is; while a frame is partial, the channel that it belongs to.
+    current: u32,
+    _permit: P,
+}
+
+// Nothing in a session is pinned: the socket is polled through a shared reference.
+impl<P> Unpin for Session<P> {}
+
+impl<P> Future for Session<P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.core.sessions.set_waker(this.token, cx.waker());
+        let end = ready!(this.drive(cx));
+        let ends = &this.core.stats.ends;
+        match end {
+            End::Client => &ends.client,
+            End::Error => &ends.error,
+            End::Drain => &ends.drain,
+            End::Refused => &ends.refused,
+            End::Broken => &ends.broken,
+        }
+        .add(1);
+        Poll::Ready(())
+    }
+}
+
+impl<P> Drop for Session<P> {
+    fn drop(&mut self) {
+        let stats = &self.core.stats;
+        stats.sessions.set(stats.sessions.get().saturating_sub(1));
+        stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.channels.len() as u64));
+        self.channels.close(&self.core.log);
+        self.core.sessions.remove(self.token);
+    }
+}
+
+impl<P> Session<P> {
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if self.wire.is_peer_gone(cx) {
+            return Poll::Ready(End::Client);
+        }
+        let (beat, end) = self.core.sessions.asked(self.token);
+        loop {
+            if let Err(end) = ready!(self.wire.flush(&self.core, cx)) {
+                return Poll::Ready(end);
+            }
+            match self.phase {
+                Phase::Opening(_) => ready!(self.poll_open(end, cx)),
+                Phase::Closing(end) => {
+                    self.wire.finish();
+                    return Poll::Ready(end);
+                }
+                Phase::Streaming if end && self.wire.is_between_frames() => self.say_goodbye(),
+                Phase::Streaming => match self.deliver() {
+                    Outcome::Pinned => {}
+                    Outcome::Idle if beat && self.beat() => {}
+                    Outcome::Idle => return Poll::Pending,
+                    Outcome::Again => {
+                        // Others want their turn.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Outcome::Blocked => {
+                        if ready!(self.wire.poll_writable(cx)).is_err() {
+                            return Poll::Ready(End::Error);
+                        }
+                    }
+                    Outcome::Ended(end) => return Poll::Ready(end),
+                },
+            }
+        }
+    }
+
+    /// Sends a heartbeat if nothing was written for an interval, and renews positions that age. Returns whether something
+    /// is to be written.
+    fn beat(&mut self) -> bool {
+        if !self.wire.is_between_frames() {
+            return false;
+        }
+        let renewed = self.channels.refresh(&self.core.log);
+        let quiet =
+            self.core.tick().wrapping_sub(self.wire.active) >= self.core.ticks_in(self.core.options.heartbeat) / 2;
+        if !quiet && !renewed {
+            return false;
+        }
+        let mut blocks = Vec::new();
+        match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
+            Some(position) => block::id(&mut blocks, &position),
+            None => block::comment(&mut blocks),
+        }
+        self.core.stats.heartbeats.add(1);
+        self.wire.pin_blocks(&blocks);
+        true
+    }
+
+    fn say_goodbye(&mut self) {
+        let mut blocks = Vec::new();
+        block::retry(&mut blocks, self.core.retry_ms());
+        self.wire.pin_last(&blocks);
+        self.phase = Phase::Closing(End::Drain);
+    }
+}

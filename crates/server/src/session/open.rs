@@ -1,0 +1,138 @@
+//! The beginning of a session: its channels open, its cursors get their places, and the prelude goes out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use fanfare_log::{Place, Token};
+use fanfare_protocol::{ChannelName, ChannelTag, Gap, GapReason, Position, block};
+
+use super::channels::{Channels, Subscribed};
+use super::{End, Phase, Refusal, Session, SubscribeRequest};
+use crate::core::Core;
+
+/// What is only needed until the stream has begun.
+pub(super) struct Opening {
+    names: Vec<ChannelName>,
+    /// Indices of channels whose position the client named but nobody knows.
+    unknown: Vec<usize>,
+    ready: bool,
+    head: Vec<u8>,
+    refuse: Option<Box<dyn FnOnce(Refusal) -> Vec<u8>>>,
+    /// Set when the channels are not open at once.
+    deadline: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Opening {
+    /// Opens the channels and gives each cursor the place that the client asked for.
+    pub(super) fn begin<P>(core: &Rc<Core>, token: Token, request: SubscribeRequest<P>) -> (Box<Self>, Channels, P) {
+        let positions = positions(&request.channels, request.resume.as_ref());
+        let resumes = request.resume.is_some();
+        let mut unknown = Vec::new();
+        let mut subscribed = Vec::with_capacity(request.channels.len());
+        for (index, name) in request.channels.iter().enumerate() {
+            let place = match positions.get(index).copied().flatten() {
+                Some(position) => Some(Place::At(position)),
+                None if resumes => {
+                    unknown.push(index);
+                    None
+                }
+                None => request.last.map(|count| Place::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+            };
+            let (view, cursor) = core.log.open(name, place, token);
+            subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
+        }
+        let channels = match subscribed.len() {
+            1 => Channels::One(subscribed.swap_remove(0).1),
+            _ => Channels::Many(subscribed.into_boxed_slice()),
+        };
+        let opening = Self {
+            names: request.channels,
+            unknown,
+            ready: request.ready,
+            head: request.head,
+            refuse: Some(request.refuse),
+            deadline: None,
+        };
+        (Box::new(opening), channels, request.permit)
+    }
+}
+
+/// The position that the client named for each channel.
+fn positions<E>(
+    channels: &[ChannelName],
+    resume: Option<&Result<fanfare_protocol::LastEventId, E>>,
+) -> Vec<Option<Position>> {
+    match resume {
+        Some(Ok(id)) => id.resolve(channels),
+        Some(Err(_)) | None => Vec::new(),
+    }
+}
+
+impl<P> Session<P> {
+    /// Waits for the channels. When all are open and every cursor has its place, pins the prelude.
+    pub(super) fn poll_open(&mut self, asked_to_end: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let refusal = if asked_to_end || self.core.is_draining() {
+            Refusal::Draining
+        } else {
+            match self.open_channels() {
+                Ok(true) => {
+                    self.begin_stream();
+                    return Poll::Ready(());
+                }
+                Ok(false) => {
+                    let Phase::Opening(opening) = &mut self.phase else { return Poll::Ready(()) };
+                    let timeout = self.core.options.subscribe_timeout;
+                    let deadline = opening.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                    ready!(deadline.as_mut().poll(cx));
+                    Refusal::Timeout
+                }
+                Err(detail) => Refusal::Channel(detail.to_string()),
+            }
+        };
+        let Phase::Opening(opening) = &mut self.phase else { return Poll::Ready(()) };
+        let answer = opening.refuse.take().map(|refuse| refuse(refusal)).unwrap_or_default();
+        self.phase = Phase::Closing(End::Refused);
+        self.wire.pin(answer);
+        Poll::Ready(())
+    }
+
+    /// Whether every channel is open and every cursor has its place; the error says why one cannot be.
+    fn open_channels(&mut self) -> Result<bool, std::sync::Arc<str>> {
+        let log = &self.core.log;
+        let mut settled = true;
+        for each in self.channels.iter_mut() {
+            settled &= log.is_open(each.view, &each.cursor)? && log.settle(each.view, &mut each.cursor);
+        }
+        Ok(settled)
+    }
+
+    /// The prelude: `retry:`, a `$gap` for each position that nobody knows, the priming id, `$ready` if asked for.
+    fn begin_stream(&mut self) {
+        let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Streaming) else { return };
+        let position = self.channels.position_text();
+        let mut blocks = Vec::with_capacity(128);
+        block::retry(&mut blocks, self.core.retry_ms());
+        for index in opening.unknown {
+            let gap = Gap {
+                channel: opening.names[index].clone(),
+                reason: GapReason::UnknownPosition,
+                after: None,
+                next: None,
+            };
+            self.core.stats.gaps.of(GapReason::UnknownPosition).add(1);
+            block::gap(&mut blocks, &gap, position.as_deref());
+        }
+        if let Some(position) = &position {
+            block::id(&mut blocks, position);
+            if opening.ready {
+                block::ready(&mut blocks, position, Some(&opening.names));
+            }
+        }
+        let mut bytes = opening.head;
+        self.wire.frame(&mut bytes, &blocks);
+        self.core.stats.opened.add(1);
+        self.wire.pin(bytes);
+    }
+}

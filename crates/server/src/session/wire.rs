@@ -1,0 +1,149 @@
+//! The socket of a session and what is half way through it.
+
+use std::io::{ErrorKind, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use fanfare_protocol::{EntryId, chunk};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::{End, Framing};
+use crate::core::Core;
+
+/// Bytes that go out before anything else, however long the socket takes.
+struct Pinned {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+/// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Partial {
+    pub(super) id: EntryId,
+    pub(super) written: usize,
+}
+
+/// The socket, and what is half way through it.
+pub(super) struct Wire {
+    socket: TcpStream,
+    pinned: Option<Box<Pinned>>,
+    pub(super) partial: Option<Box<Partial>>,
+    /// The sweep in which something was last written.
+    pub(super) active: u32,
+    pub(super) framing: Framing,
+}
+
+impl Wire {
+    pub(super) fn new(socket: TcpStream, framing: Framing, tick: u32) -> Self {
+        Self { socket, pinned: None, partial: None, active: tick, framing }
+    }
+
+    /// Whether everything that was begun is complete.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.partial.is_none() && self.pinned.is_none()
+    }
+
+    /// Notices at once that the client is gone. What it says after its request means nothing and is thrown away.
+    pub(super) fn is_peer_gone(&self, cx: &mut Context<'_>) -> bool {
+        let mut scratch = [0; 256];
+        while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
+            if ready.is_err() {
+                return true;
+            }
+            match self.socket.try_read(&mut scratch) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Waits until the socket may take more.
+    pub(super) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.socket.poll_write_ready(cx)
+    }
+
+    /// Puts raw bytes before everything else.
+    pub(super) fn pin(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.pinned.is_none(), "what is pinned goes out before anything else is made");
+        self.pinned = Some(Box::new(Pinned { bytes, written: 0 }));
+    }
+
+    /// Puts blocks before everything else.
+    pub(super) fn pin_blocks(&mut self, blocks: &[u8]) {
+        let mut bytes = Vec::new();
+        self.frame(&mut bytes, blocks);
+        self.pin(bytes);
+    }
+
+    /// Puts the last blocks of the body before everything else.
+    pub(super) fn pin_last(&mut self, blocks: &[u8]) {
+        let mut bytes = Vec::new();
+        self.frame(&mut bytes, blocks);
+        if self.framing == Framing::Chunked {
+            bytes.extend_from_slice(chunk::LAST);
+        }
+        self.pin(bytes);
+    }
+
+    /// Appends blocks as the body demands.
+    pub(super) fn frame(&self, out: &mut Vec<u8>, blocks: &[u8]) {
+        match self.framing {
+            Framing::Plain => out.extend_from_slice(blocks),
+            Framing::Chunked => chunk::wrap(out, blocks),
+        }
+    }
+
+    /// Writes what is pinned.
+    pub(super) fn flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        while let Some(pinned) = &mut self.pinned {
+            match self.socket.try_write(&pinned.bytes[pinned.written..]) {
+                Ok(written) => {
+                    pinned.written += written;
+                    self.active = core.tick();
+                    core.stats.bytes.add(written as u64);
+                    core.stats.writes.add(1);
+                    if pinned.written == pinned.bytes.len() {
+                        self.pinned = None;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    core.stats.blocked.add(1);
+                    if ready!(self.socket.poll_write_ready(cx)).is_err() {
+                        return Poll::Ready(Err(End::Error));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Poll::Ready(Err(End::Error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One vectored write. `Ok(None)`: the socket is full.
+    pub(super) fn write(&mut self, core: &Core, slices: &[IoSlice<'_>]) -> Result<Option<usize>, End> {
+        let socket = socket2::SockRef::from(&self.socket);
+        let result = self.socket.try_io(Interest::WRITABLE, || socket.send_vectored(slices));
+        match result {
+            Ok(written) => {
+                self.active = core.tick();
+                core.stats.writes.add(1);
+                core.stats.bytes.add(written as u64);
+                Ok(Some(written))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                core.stats.blocked.add(1);
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+            Err(_) => Err(End::Error),
+        }
+    }
+
+    /// Ends the body politely. Whoever has gone meanwhile does not care.
+    pub(super) fn finish(&self) {
+        let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+    }
+}

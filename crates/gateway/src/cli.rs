@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, ConfigError, Layered, Sources};
+use crate::metrics;
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
 #[derive(Debug, Parser)]
@@ -24,6 +25,20 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print a generated reference document.
+    #[command(hide = true)]
+    Docs {
+        /// Which one.
+        document: Document,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Document {
+    /// docs/configuration.md
+    Configuration,
+    /// docs/metrics.md
+    Metrics,
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,9 +47,6 @@ enum ConfigCommand {
     Check(ConfigArgs),
     /// Print what is in effect, with comments and where each value came from. Secrets are redacted.
     Print(ConfigArgs),
-    /// Print docs/configuration.md.
-    #[command(hide = true)]
-    Docs,
 }
 
 /// Where the configuration comes from: file, then environment (`FANFARE__SECTION__KEY`), then these flags.
@@ -113,8 +125,14 @@ pub fn main() -> ExitCode {
             print!("{}", config::print(&layered));
             ExitCode::SUCCESS
         }),
-        Command::Config { command: ConfigCommand::Docs } => {
-            print!("{}", config::docs::markdown());
+        Command::Docs { document } => {
+            print!(
+                "{}",
+                match document {
+                    Document::Configuration => config::docs::markdown(),
+                    Document::Metrics => metrics::docs::markdown(),
+                }
+            );
             Ok(ExitCode::SUCCESS)
         }
     };

@@ -4,9 +4,11 @@
 //! as well as the binary `fanfare`, so that tests build a node from the same composition root as production.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod reload;

@@ -1,0 +1,88 @@
+//! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`.
+
+mod ready;
+
+use std::sync::Arc;
+
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use prometheus::Registry;
+use serde_json::{Value, json};
+
+pub use ready::{Health, Unready};
+
+use crate::http::{Handler, Reply, json as json_reply, reply, text};
+use crate::metrics::{self, Samples, Source};
+
+const STATUS_PAGE: &str = include_str!("status.html");
+/// Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the listener shows.
+pub trait Subject: Source {
+    /// Whether the node should get connections, and if not, why.
+    fn health(&self) -> Health;
+    /// What does not change while the node runs: version, addresses, the store without its password.
+    fn identity(&self) -> Value;
+}
+
+/// Answers operators' requests about one node.
+pub struct Admin<S> {
+    subject: Arc<S>,
+    registry: Registry,
+}
+
+impl<S: Subject> Admin<S> {
+    /// # Errors
+    /// See [`metrics::registry`].
+    pub fn new(subject: Arc<S>) -> anyhow::Result<Self> {
+        let registry = metrics::registry(Arc::clone(&subject) as Arc<dyn Source>)?;
+        Ok(Self { subject, registry })
+    }
+
+    fn metrics(&self) -> Reply {
+        match metrics::encode(&self.registry) {
+            Ok(body) => reply(StatusCode::OK, METRICS_TYPE, body),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
+        }
+    }
+
+    fn ready(&self) -> Reply {
+        let health = self.subject.health();
+        let status = if health.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json_reply(status, &health.to_json())
+    }
+
+    fn status(&self, request: &Request<Incoming>) -> Reply {
+        if accepts_html(request) {
+            return reply(StatusCode::OK, "text/html; charset=utf-8", STATUS_PAGE);
+        }
+        let mut samples = Samples::default();
+        self.subject.collect(&mut samples);
+        let status = json!({
+            "node": self.subject.identity(),
+            "health": self.subject.health().to_json(),
+            "metrics": samples.to_json(),
+        });
+        json_reply(StatusCode::OK, &status)
+    }
+}
+
+impl<S: Subject> Handler for Admin<S> {
+    fn answer(&self, request: &Request<Incoming>) -> Reply {
+        match request.uri().path() {
+            "/metrics" => self.metrics(),
+            // Alive is whoever answers: a wedged Redis is no reason to kill a node that serves from memory.
+            "/livez" => json_reply(StatusCode::OK, &json!({ "alive": true })),
+            "/readyz" => self.ready(),
+            "/status" => self.status(request),
+            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /status\n"),
+        }
+    }
+}
+
+/// A browser's address bar asks for HTML by name; curl, scripts and the page itself do not.
+fn accepts_html(request: &Request<Incoming>) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}

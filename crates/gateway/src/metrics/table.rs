@@ -1,0 +1,85 @@
+//! Every metric, described once.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from the start of the process on.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// The one label that it may have.
+    pub label: Option<&'static str>,
+    /// What it says, in a sentence or two.
+    pub help: &'static str,
+}
+
+const fn first(labels: &[&'static str]) -> Option<&'static str> {
+    match labels {
+        [] => None,
+        [label, ..] => Some(*label),
+    }
+}
+
+macro_rules! metrics {
+    ($( $name:ident : $kind:ident $text:literal $([$label:literal])? = $help:literal; )+) => {
+        $(
+            #[doc = $help]
+            pub const $name: Metric = Metric {
+                name: $text,
+                kind: Kind::$kind,
+                label: first(&[$($label)?]),
+                help: $help,
+            };
+        )+
+
+        /// Every metric in the order of the documentation.
+        pub const ALL: &[&Metric] = &[$(&$name),+];
+    };
+}
+
+metrics! {
+    BUILD_INFO: Gauge "fanfare_build_info" ["version"] = "1, with the version that runs.";
+    UPTIME: Gauge "fanfare_uptime_seconds" = "Seconds since the node started.";
+    READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
+
+    CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";
+    TAIL_BYTES: Gauge "fanfare_tail_bytes" = "Bytes held for the recent part of channels and for archive pages.";
+    TAIL_BUDGET: Gauge "fanfare_tail_budget_bytes" = "Target for fanfare_tail_bytes: tail.budget.";
+    TAIL_EVICTIONS: Counter "fanfare_tail_evictions_total" = "Entries and pages evicted for the budget; the archive still has them.";
+
+    FEED_CONNECTED: Gauge "fanfare_feed_connected" = "1 while the Pub/Sub connection is up.";
+    FEED_CONNECTS: Counter "fanfare_feed_connects_total" = "Times the Pub/Sub connection was opened; the first is no reconnect.";
+    PROBE_AGE: Gauge "fanfare_probe_age_seconds" = "Seconds since a message last made its way around the Pub/Sub path; since the start if none has.";
+    FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead).";
+    SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels whose subscription Redis refuses at present.";
+    REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
+    RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";
+    SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
+
+    ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
+    ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Wants of clients answered by a read that another want had caused (single flight).";
+    ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";
+}

@@ -1,6 +1,6 @@
 //! What the gateway itself says in an event stream: plain blocks, appended to a buffer.
 //!
-//! Each function appends whole blocks, ending with an empty line, so any two can follow each
+//! Each function but [`retry`] appends whole blocks, ending with an empty line, so any two can follow each
 //! other. Positions (`id`) are texts of this crate: they hold no line break.
 
 use crate::gap::GAP_EVENT;
@@ -20,11 +20,13 @@ pub fn gap(out: &mut Vec<u8>, gap: &Gap, id: Option<&str>) {
     event(out, GAP_EVENT, &gap.to_json(), id);
 }
 
-/// How long the client waits before it reconnects, in milliseconds.
+/// How long the client waits before it reconnects, in milliseconds. One line and no block of its own: it takes effect as
+/// soon as it is read, and the empty line that would end a block before the first `id` makes a literal parser forget the
+/// client's place (WHATWG HTML, 9.2.6: every dispatch sets the last event ID, even to an empty one).
 pub fn retry(out: &mut Vec<u8>, ms: u64) {
     out.extend_from_slice(b"retry: ");
     out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
-    out.extend_from_slice(b"\n\n");
+    out.push(b'\n');
 }
 
 /// A priming id: sets the client's `Last-Event-ID` and dispatches nothing.

@@ -60,7 +60,7 @@ fn the_gateway_opens_primes_and_keeps_alive_with_these_bytes() {
     assert_eq!(
         text(&out),
         concat!(
-            "retry: 2150\n\nid: 1526919030474-55\n\n",
+            "retry: 2150\nid: 1526919030474-55\n\n",
             "id: 7-0\nevent: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\n\n",
             "id: 7-0\nevent: $ready\ndata: {\"position\":\"7-0\"}\n\n",
             ":\n\nevent: $expired\ndata: {}\n\n"

@@ -108,12 +108,16 @@ impl<P> Session<P> {
         Ok(settled)
     }
 
-    /// The prelude: `retry:`, a `$gap` for each position that nobody knows, the priming id, `$ready` if asked for.
+    /// The prelude: `retry:` with the priming id, a `$gap` for each position that nobody knows, `$ready` if asked for.
     fn begin_stream(&mut self) {
         let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Streaming) else { return };
         let position = self.channels.position_text();
         let mut blocks = Vec::with_capacity(128);
+        // One block: an empty line before the first `id` would erase the client's place.
         block::retry(&mut blocks, self.core.retry_ms());
+        if let Some(position) = &position {
+            block::id(&mut blocks, position);
+        }
         for index in opening.unknown {
             let gap = Gap {
                 channel: opening.names[index].clone(),
@@ -124,11 +128,8 @@ impl<P> Session<P> {
             self.core.stats.gaps.of(GapReason::UnknownPosition).add(1);
             block::gap(&mut blocks, &gap, position.as_deref());
         }
-        if let Some(position) = &position {
-            block::id(&mut blocks, position);
-            if opening.ready {
-                block::ready(&mut blocks, position, Some(&opening.names));
-            }
+        if let Some(position) = position.filter(|_| opening.ready) {
+            block::ready(&mut blocks, &position, Some(&opening.names));
         }
         let mut bytes = opening.head;
         self.wire.frame(&mut bytes, &blocks);

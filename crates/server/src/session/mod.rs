@@ -214,3 +214,14 @@ impl<P> Session<P> {
         self.phase = Phase::Closing(End::Drain);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small_because_a_node_holds_many() {
+        println!("{} {} {}", size_of::<Session<()>>(), size_of::<Wire>(), size_of::<Channels>());
+        assert!(size_of::<Session<()>>() <= 192, "{} bytes", size_of::<Session<()>>());
+    }
+}

@@ -139,6 +139,11 @@ def compose(binary):
     require(jobs["fanfare"]["dns_sd_configs"][0]["names"] == ["gateway"], "prometheus.yml looks for another service")
     for file in prometheus["rule_files"]:
         require((ROOT / "deploy/prometheus" / file).exists(), f"prometheus.yml reads {file}, which does not exist")
+    known = set(re.findall(r"`((?:fanfare|process)_\w+)`", (ROOT / "docs/metrics.md").read_text()))
+    for group in documents(ROOT / "deploy/prometheus/alerts.yml")[0]["groups"]:
+        for rule in group["rules"]:
+            for name in re.findall(r"\bfanfare_\w+", rule["expr"]):
+                require(name in known, f"alerts.yml: {rule['alert']} asks for {name}, which docs/metrics.md does not know")
 
 
 def systemd(binary):

@@ -1,4 +1,5 @@
 //! Sessions on real sockets over the in-process backend, without the HTTP head: what goes out on the wire and when.
+#![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
 
 use std::future::Future;
 use std::rc::Rc;

@@ -221,7 +221,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
-        println!("{} {} {}", size_of::<Session<()>>(), size_of::<Wire>(), size_of::<Channels>());
         assert!(size_of::<Session<()>>() <= 192, "{} bytes", size_of::<Session<()>>());
     }
 }

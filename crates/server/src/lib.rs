@@ -1,13 +1,49 @@
 //! The only crate that speaks HTTP to clients.
+//!
+//! A socket's way: `listener` accepts it, [`admission`] gives it a place on a core, `connection` lets hyper parse its
+//! requests, `routes` decides about each. A subscription leaves hyper (`detach`) and becomes a `session`.
+//! The crate knows the logs of `fanfare-log`; it never names Redis.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admission;
+mod backend;
 mod clock;
+mod connection;
 mod core;
 mod core_stats;
+mod cors;
+mod detach;
+mod drain;
+mod head;
+mod history;
+mod jitter;
+mod json;
+mod listener;
+mod options;
+mod phase;
+mod problem;
+mod publish;
+mod query;
+mod refusal;
+mod routes;
+mod server;
 mod session;
 mod sessions;
+mod site;
+mod stats;
+mod subscribe;
 
+pub use self::core::{Core, DeliveryOptions};
+pub use admission::{Admission, Reason};
+pub use backend::Backend;
 pub use clock::Clock;
-pub use core::{Core, DeliveryOptions};
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
+pub use cors::{Cors, CorsError};
+pub use options::{
+    AdmissionOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy, RequestOptions, Secret, SocketOptions,
+};
+pub use phase::Phase;
+pub use server::{Server, StartError};
 pub use session::{Framing, Refusal, SubscribeRequest, start};
+pub use stats::HttpStats;

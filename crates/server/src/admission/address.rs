@@ -1,0 +1,78 @@
+//! Connections per client address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AddressKey(pub(super) u64);
+
+impl AddressKey {
+    /// IPv4 keys lie in `::/32`, where no IPv6 client can be.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u64::from(v4.to_bits())),
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => Self::of(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+            IpAddr::V6(v6) => Self(u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// Open sockets by address. Holds one entry per address with an open socket, so it is bounded by the sockets.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(Mutex<HashMap<AddressKey, usize>>);
+
+impl Addresses {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AddressKey, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more unless there are `most` already.
+    pub(super) fn enter(&self, key: AddressKey, most: usize) -> bool {
+        let mut map = self.lock();
+        let count = map.entry(key).or_insert(0);
+        if *count >= most {
+            return false;
+        }
+        *count += 1;
+        true
+    }
+
+    pub(super) fn leave(&self, key: AddressKey) {
+        let mut map = self.lock();
+        if let Some(count) = map.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                map.remove(&key);
+            }
+        }
+    }
+
+    pub(super) fn count(&self, key: AddressKey) -> usize {
+        self.lock().get(&key).copied().unwrap_or(0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> AddressKey {
+        AddressKey::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_its_64_bit_network_and_mapped_ipv4_is_ipv4() {
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_eq!(key("::1"), key("127.0.0.1"));
+    }
+}

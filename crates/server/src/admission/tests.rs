@@ -1,0 +1,106 @@
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::options::RefusalPolicy;
+
+const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+fn options() -> AdmissionOptions {
+    AdmissionOptions {
+        refusal: RefusalPolicy::Polite,
+        max_connections: 100,
+        per_address: None,
+        connects_per_second: None,
+    }
+}
+
+fn admission(options: AdmissionOptions) -> Arc<Admission> {
+    Arc::new(Admission::new(options, 2, Jitter::seeded(1), Instant::now()))
+}
+
+fn reason(outcome: Result<(), Refused>) -> Option<Reason> {
+    outcome.err().map(|refusal| refusal.reason)
+}
+
+#[test]
+fn a_place_is_given_back_when_its_permit_is_dropped() {
+    let admission = admission(AdmissionOptions { max_connections: 1, ..options() });
+    let first = admission.open(A).unwrap();
+    let second = admission.open(A).unwrap();
+    assert_eq!(reason(admission.admit(&second, Instant::now())), Some(Reason::Connections));
+    drop(first);
+    assert_eq!(reason(admission.admit(&second, Instant::now())), None);
+    drop(second);
+    assert_eq!(admission.sockets(), 0);
+    assert_eq!(admission.refused(Reason::Connections), 1);
+}
+
+#[test]
+fn sockets_beyond_the_headroom_are_not_served_at_all() {
+    let admission = admission(AdmissionOptions { max_connections: 0, ..options() });
+    let held: Vec<_> = (0..HEADROOM).map(|_| admission.open(A).unwrap()).collect();
+    assert_eq!(admission.open(A).unwrap_err(), Reason::Overflow);
+    drop(held);
+    assert!(admission.open(A).is_ok());
+}
+
+#[test]
+fn one_address_cannot_take_the_places_of_another() {
+    let admission = admission(AdmissionOptions { per_address: Some(2), ..options() });
+    let held: Vec<_> = (0..3).map(|_| admission.open(A).unwrap()).collect();
+    assert_eq!(reason(admission.admit(&held[2], Instant::now())), Some(Reason::Address));
+    let other = admission.open(B).unwrap();
+    assert_eq!(reason(admission.admit(&other, Instant::now())), None);
+    drop((held, other));
+    assert_eq!(admission.addresses.len(), 0, "no memory of addresses without a socket");
+}
+
+#[test]
+fn subscriptions_above_the_rate_are_refused() {
+    let rate = NonZeroU32::new(1);
+    let admission = admission(AdmissionOptions { connects_per_second: rate, ..options() });
+    let (one, now) = (admission.open(A).unwrap(), Instant::now());
+    assert_eq!(reason(admission.admit(&one, now)), None);
+    assert_eq!(reason(admission.admit(&one, now)), Some(Reason::Rate));
+}
+
+#[test]
+fn a_draining_node_refuses_everybody_for_at_least_five_seconds() {
+    let admission = admission(options());
+    let one = admission.open(A).unwrap();
+    admission.begin_drain();
+    for _ in 0..50 {
+        let refusal = admission.admit(&one, Instant::now()).unwrap_err();
+        assert_eq!(refusal.reason, Reason::Draining);
+        assert!((5..=10).contains(&refusal.retry.as_secs()), "{refusal:?}");
+    }
+}
+
+#[test]
+fn sockets_are_spread_over_the_cores_by_load() {
+    let admission = admission(options());
+    let mut held: Vec<_> = (0..4).map(|_| admission.open(A).unwrap()).collect();
+    assert_eq!(held.iter().filter(|permit| permit.core() == 0).count(), 2);
+    held.retain(|permit| permit.core() == 0);
+    assert_eq!(admission.open(A).unwrap().core(), 1);
+}
+
+#[test]
+fn a_session_is_counted_once_and_until_its_permit_is_dropped() {
+    let admission = admission(options());
+    let mut permit = admission.open(A).unwrap();
+    assert_eq!(admission.sessions(), 0);
+    permit.become_session();
+    permit.become_session();
+    assert_eq!(admission.sessions(), 1);
+    drop(permit);
+    assert_eq!(admission.sessions(), 0);
+}
+
+#[test]
+fn counters_are_in_the_order_of_the_reasons() {
+    for (place, reason) in Reason::ALL.into_iter().enumerate() {
+        assert_eq!(place, reason as usize, "{}", reason.as_str());
+    }
+}

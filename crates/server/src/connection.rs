@@ -1,0 +1,264 @@
+//! One accepted socket, from its first byte to its end or to the session that takes it over.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tracing::debug;
+
+use crate::admission::ConnectionPermit;
+use crate::core::Core;
+use crate::detach::{Stage, Transport, Wire};
+use crate::options::RequestOptions;
+use crate::phase::PhaseWatch;
+use crate::problem::{Kind, Problem, Reply};
+use crate::routes::{Accepted, Desk, Route};
+use crate::session::{self, SubscribeRequest};
+
+/// After the last byte of a response, how long the client's remaining bytes are read and thrown away. Closing a socket
+/// with unread bytes resets it, and the reset can overtake the response.
+const LINGER: Duration = Duration::from_secs(1);
+/// And how many of them.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER_BUFFER: usize = 4 << 10;
+
+/// Serves one socket. The permit goes back when this ends, or on to the session.
+pub(crate) async fn serve(desk: Desk, core: Rc<Core>, phase: PhaseWatch, socket: TcpStream, permit: ConnectionPermit) {
+    let wire = Rc::new(Wire::default());
+    let requests = desk.site.options.requests.clone();
+    let transport = TokioIo::new(Transport::new(socket, Rc::clone(&wire)));
+    let waiter = Waiter { desk: desk.clone(), wire: Rc::clone(&wire), permit, stream: RefCell::default() };
+    let mut connection = builder(&requests).serve_connection(transport, waiter);
+    let end = drive(&mut connection, &wire, &requests, phase).await;
+    // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
+    let parts = connection.into_parts();
+    let socket = parts.io.into_inner().into_socket();
+    let Waiter { permit, stream, .. } = parts.service;
+    match (end, stream.into_inner()) {
+        (End::Detach, Some(stream)) => start_session(&core, socket, *stream, permit),
+        (End::TimedOut(stage), _) => {
+            desk.stats().timeouts.add(1);
+            time_out(&wire, stage, socket).await;
+        }
+        (End::Malformed, _) => {
+            desk.stats().malformed.add(1);
+            linger(&wire, socket).await;
+        }
+        (End::Closed | End::Detach, _) => linger(&wire, socket).await,
+        (End::Broken, _) => {}
+    }
+}
+
+fn start_session(core: &Rc<Core>, socket: TcpStream, stream: Accepted, mut permit: ConnectionPermit) {
+    permit.become_session();
+    let Accepted { subscription, framing, head, otherwise } = stream;
+    let request = SubscribeRequest {
+        channels: subscription.channels,
+        resume: subscription.resume,
+        last: subscription.last,
+        ready: subscription.ready,
+        framing,
+        head,
+        refuse: Box::new(move |why| otherwise.answer(&why)),
+        permit,
+    };
+    session::start(core, socket, request);
+}
+
+fn builder(requests: &RequestOptions) -> http1::Builder {
+    let header_bytes = requests.header_bytes.max(8 << 10);
+    let mut builder = http1::Builder::new();
+    builder
+        // A client that has sent its request and closed its side still gets the response.
+        .half_close(true)
+        .max_header_size(header_bytes)
+        .max_buf_size(header_bytes)
+        .auto_date_header(false)
+        // Timeouts are those of `drive`: hyper's one does not tell an idle connection from a slow request.
+        .header_read_timeout(None);
+    builder
+}
+
+/// How hyper's part in a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The socket becomes a stream's.
+    Detach,
+    /// Everything was said.
+    Closed,
+    /// hyper has answered what it could not parse.
+    Malformed,
+    /// Nothing can be written any more.
+    Broken,
+    TimedOut(Stage),
+}
+
+type Connection = http1::Connection<TokioIo<Transport>, Waiter>;
+
+/// Polls hyper until it is done, until a subscription was decided and nothing is left to write, or until time is up.
+async fn drive(connection: &mut Connection, wire: &Wire, requests: &RequestOptions, mut phase: PhaseWatch) -> End {
+    let mut draining = pin!(phase.left_running());
+    let mut drained = false;
+    let mut stage = wire.stage();
+    let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
+    poll_fn(|cx| {
+        let polled = connection.poll_without_shutdown(cx);
+        if wire.may_detach() && polled.is_pending() {
+            return Poll::Ready(End::Detach);
+        }
+        if let Poll::Ready(outcome) = polled {
+            return Poll::Ready(end_of(outcome));
+        }
+        if !drained && draining.as_mut().poll(cx).is_ready() {
+            drained = true;
+            // A connection without any request yet is not idle: its request is on the way and gets the polite refusal.
+            if wire.stage() == Stage::Idle {
+                return Poll::Ready(End::Closed);
+            }
+        }
+        if drained && wire.stage() == Stage::Idle {
+            return Poll::Ready(End::Closed);
+        }
+        tick(cx, clock.as_mut(), wire, &mut stage, requests)
+    })
+    .await
+}
+
+/// Restarts the clock when the connection has reached another stage, and says when it has run out.
+fn tick(
+    cx: &mut Context<'_>,
+    mut clock: Pin<&mut Sleep>,
+    wire: &Wire,
+    stage: &mut Stage,
+    requests: &RequestOptions,
+) -> Poll<End> {
+    if wire.stage() != *stage {
+        *stage = wire.stage();
+        let allowed = match *stage {
+            Stage::Fresh | Stage::Head => requests.head_timeout,
+            Stage::Idle => requests.keep_alive,
+            Stage::Responding => requests.response_timeout,
+            // The handlers have deadlines of their own.
+            Stage::Busy => return Poll::Pending,
+        };
+        clock.as_mut().reset(Instant::now() + allowed);
+    }
+    if *stage == Stage::Busy {
+        return Poll::Pending;
+    }
+    ready!(clock.poll(cx));
+    Poll::Ready(End::TimedOut(*stage))
+}
+
+fn end_of(outcome: hyper::Result<()>) -> End {
+    match outcome {
+        Ok(()) => End::Closed,
+        Err(error) => {
+            debug!(%error, "a connection ended early");
+            if error.is_parse() { End::Malformed } else { End::Broken }
+        }
+    }
+}
+
+/// A request that began to arrive is told why it ends; an idle connection just ends.
+async fn time_out(wire: &Wire, stage: Stage, mut socket: TcpStream) {
+    if stage == Stage::Head {
+        let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
+        // A socket that takes no 500 bytes has no reader.
+        let _ = socket.try_write(&problem.into_bytes(&[]));
+    }
+    if stage == Stage::Responding {
+        return;
+    }
+    let _ = socket.shutdown().await;
+    linger(wire, socket).await;
+}
+
+/// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too.
+async fn linger(wire: &Wire, mut socket: TcpStream) {
+    if wire.has_ended() || socket.shutdown().await.is_err() {
+        return;
+    }
+    let discard = async {
+        let mut buffer = vec![0; LINGER_BUFFER];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match socket.read(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, discard).await;
+}
+
+/// hyper's service for one connection.
+struct Waiter {
+    desk: Desk,
+    wire: Rc<Wire>,
+    permit: ConnectionPermit,
+    stream: RefCell<Option<Box<Accepted>>>,
+}
+
+impl Service<http::Request<Incoming>> for Waiter {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answering {
+        self.wire.request();
+        let route = self.desk.route(&self.permit, request);
+        let answer = match route {
+            Route::Reply(reply) => Answer::Now(Some(reply)),
+            Route::Later(future) => Answer::Later(future),
+            Route::Stream(stream) => {
+                self.stream.replace(Some(stream));
+                self.wire.decide();
+                Answer::Never
+            }
+        };
+        Answering { answer, wire: Rc::clone(&self.wire) }
+    }
+}
+
+/// The response as hyper waits for it. For a subscription it never comes: hyper must not write a head.
+struct Answering {
+    answer: Answer,
+    wire: Rc<Wire>,
+}
+
+enum Answer {
+    Now(Option<Box<Reply>>),
+    Later(Pin<Box<dyn Future<Output = Reply>>>),
+    Never,
+}
+
+impl Future for Answering {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = match &mut self.answer {
+            Answer::Never | Answer::Now(None) => return Poll::Pending,
+            Answer::Now(Some(_)) => {
+                let Answer::Now(Some(reply)) = std::mem::replace(&mut self.answer, Answer::Never) else {
+                    return Poll::Pending;
+                };
+                *reply
+            }
+            Answer::Later(future) => ready!(future.as_mut().poll(cx)),
+        };
+        self.wire.response();
+        Poll::Ready(Ok(reply))
+    }
+}

@@ -1,0 +1,137 @@
+//! Taking the socket back from hyper.
+//!
+//! hyper parses a request and writes ordinary responses. A stream is not one of them: kept inside hyper an idle
+//! connection costs about 12 KB, mostly its two buffers. So when the service decides that a request is a subscription
+//! it answers nothing; the driver sees the decision, takes hyper apart with `Connection::into_parts` and gives the bare
+//! socket to a session.
+//!
+//! That is correct only if hyper holds no unwritten bytes of an earlier, pipelined response. hyper calls `poll_flush`
+//! of its IO only once its own write buffer is empty, and while the decided request is in flight it buffers nothing
+//! more. Hence the rule that [`Wire`] keeps: *after the decision, a flush must have been seen*.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Where a connection stands between requests, as its bytes show it. Each stage has its own timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stage {
+    /// Waiting for the first byte of the first request.
+    #[default]
+    Fresh,
+    /// Some bytes of a request have arrived.
+    Head,
+    /// The service works on a request.
+    Busy,
+    /// A response is being written.
+    Responding,
+    /// Waiting for the first byte of another request.
+    Idle,
+}
+
+/// What the IO wrapper, the service and the driver of one connection know together.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    stage: Cell<Stage>,
+    decided: Cell<bool>,
+    flushed: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+impl Wire {
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    /// The service got a request.
+    pub(crate) fn request(&self) {
+        self.stage.set(Stage::Busy);
+    }
+
+    /// The service returned a response; hyper buffers it whole before it flushes again.
+    pub(crate) fn response(&self) {
+        self.stage.set(Stage::Responding);
+    }
+
+    /// The request is a subscription: hyper must never hear of a response.
+    pub(crate) fn decide(&self) {
+        self.decided.set(true);
+        self.flushed.set(false);
+    }
+
+    /// The socket may be taken back now.
+    pub(crate) fn may_detach(&self) -> bool {
+        self.decided.get() && self.flushed.get()
+    }
+
+    /// The client sends nothing more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+/// The socket as hyper sees it.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    socket: TcpStream,
+    wire: Rc<Wire>,
+}
+
+impl Transport {
+    pub(crate) const fn new(socket: TcpStream, wire: Rc<Wire>) -> Self {
+        Self { socket, wire }
+    }
+
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        if buf.filled().len() == before {
+            self.wire.ended.set(true);
+        } else if matches!(self.wire.stage.get(), Stage::Fresh | Stage::Idle) {
+            self.wire.stage.set(Stage::Head);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.wire.flushed.set(true);
+        if self.wire.stage.get() == Stage::Responding {
+            self.wire.stage.set(Stage::Idle);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

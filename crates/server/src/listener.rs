@@ -1,0 +1,187 @@
+//! The listening socket and the loop that accepts from it.
+//!
+//! One listener and one acceptor thread, without `SO_REUSEPORT`: with it a second process on the same port would
+//! succeed without a word and take half of the connections. Without it the bind itself is the probe, and fails.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info};
+
+use crate::admission::{Admission, ConnectionPermit};
+use crate::options::SocketOptions;
+
+/// Sockets on their way to a core. When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
+pub(crate) const HANDOFF_MAX: usize = 1_024;
+/// Pause after an accept error that another attempt would only repeat (no file descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket with its place, on its way to a core.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: TcpStream,
+    pub(crate) permit: ConnectionPermit,
+}
+
+/// Binds and listens.
+///
+/// # Errors
+/// Those of the operating system; `AddrInUse` when anybody else listens there, with or without `SO_REUSEPORT`.
+pub(crate) fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` serves IPv4 as well, whatever the system's default is.
+        socket.set_only_v6(false)?;
+    }
+    // Admits a port whose old connections are in TIME_WAIT, never one that somebody listens on.
+    socket.set_reuse_address(true)?;
+    set_options(&socket, options)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Set once on the listener: accepted sockets inherit these (Linux copies the whole socket), which saves half a dozen
+/// system calls per connection.
+fn set_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(options.keepalive).with_interval(options.keepalive / 4);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(options.user_timeout))?;
+    if let Some(bytes) = options.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    Ok(())
+}
+
+/// Accepts and hands over, until dropped.
+pub(crate) struct Acceptor {
+    listener: tokio::net::TcpListener,
+    cores: Vec<mpsc::Sender<Accepted>>,
+    admission: Arc<Admission>,
+    /// An error streak is going on; it is logged once.
+    failing: bool,
+    /// Sockets accepted so far.
+    accepted: u64,
+}
+
+impl Acceptor {
+    pub(crate) fn new(
+        listener: TcpListener,
+        cores: Vec<mpsc::Sender<Accepted>>,
+        admission: Arc<Admission>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            listener: tokio::net::TcpListener::from_std(listener)?,
+            cores,
+            admission,
+            failing: false,
+            accepted: 0,
+        })
+    }
+
+    pub(crate) const fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Accepts for ever. Cancel-safe: a socket that was accepted and not yet handed over is lost only when the future is
+    /// dropped while every core's queue is full.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((socket, peer)) => {
+                    self.failing = false;
+                    self.accepted += 1;
+                    self.hand_over(socket, peer).await;
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        error!(%error, "accepting connections fails; going on trying");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_over(&self, socket: tokio::net::TcpStream, peer: SocketAddr) {
+        let permit = match self.admission.open(peer.ip()) {
+            Ok(permit) => permit,
+            Err(reason) => {
+                debug!(%peer, reason = reason.as_str(), "dropped a connection unread");
+                return;
+            }
+        };
+        // Leaves this thread's runtime; the core registers it with its own.
+        let socket = match socket.into_std() {
+            Ok(socket) => socket,
+            Err(error) => {
+                debug!(%error, "dropped an accepted socket");
+                return;
+            }
+        };
+        let Some(core) = self.cores.get(permit.core()) else { return };
+        if core.send(Accepted { socket, permit }).await.is_err() {
+            info!("a connection arrived after its core had ended");
+        }
+    }
+}
+
+/// The peer went away before it was accepted, or the network had a hiccup (accept(2), "Error handling").
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | HostUnreachable | Interrupted | NetworkDown | NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    fn any() -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    }
+
+    #[test]
+    fn a_second_listener_on_the_same_port_fails_loudly_even_with_reuse_port() {
+        let first = bind(any(), &SocketOptions::default()).unwrap();
+        let taken = first.local_addr().unwrap();
+        assert_eq!(bind(taken, &SocketOptions::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let sharing = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        sharing.set_reuse_port(true).unwrap();
+        sharing.set_reuse_address(true).unwrap();
+        sharing.bind(&any().into()).unwrap();
+        sharing.listen(1).unwrap();
+        let shared = sharing.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(bind(shared, &SocketOptions::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn accepted_sockets_inherit_the_options_of_the_listener() {
+        let options = SocketOptions { user_timeout: Duration::from_secs(7), ..SocketOptions::default() };
+        let listener = bind(any(), &options).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(7)));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), options.keepalive);
+    }
+}

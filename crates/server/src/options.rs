@@ -1,0 +1,245 @@
+//! Everything about the HTTP side that can be configured, with its default.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use fanfare_log::MAX_CORES;
+use fanfare_protocol::limits;
+
+use crate::cors::Cors;
+
+/// Options of a [`crate::Server`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `server.listen`: where clients connect. Port 0 picks a free one (see [`crate::Server::local_addr`]).
+    pub listen: SocketAddr,
+    /// `server.cores`: connection threads. 0: one for each core that the process may use.
+    pub cores: usize,
+    /// `server.cors_origins`.
+    pub cors: Cors,
+    /// Bounds on what a request may say.
+    pub requests: RequestOptions,
+    /// Bounds on the sockets themselves.
+    pub sockets: SocketOptions,
+    /// `admission.*`.
+    pub admission: AdmissionOptions,
+    /// `publish.key`: the static key of the HTTP publish endpoint. `None` turns the endpoint off.
+    pub publish_key: Option<Secret>,
+    /// `history.*`.
+    pub history: HistoryOptions,
+    /// `drain.*`.
+    pub drain: DrainOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            cores: 0,
+            cors: Cors::default(),
+            requests: RequestOptions::default(),
+            sockets: SocketOptions::default(),
+            admission: AdmissionOptions::default(),
+            publish_key: None,
+            history: HistoryOptions::default(),
+            drain: DrainOptions::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Connection threads after resolving 0; the number of cores that the `Hub` must be made for.
+    #[must_use]
+    pub fn core_count(&self) -> usize {
+        let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let wanted = if self.cores == 0 { available() } else { self.cores };
+        wanted.clamp(1, MAX_CORES)
+    }
+}
+
+/// What a request may look like and how long it may take.
+#[derive(Debug, Clone)]
+pub struct RequestOptions {
+    /// `limits.header_bytes`: request line and headers, in bytes. More is answered 431. At least 8 KiB.
+    pub header_bytes: usize,
+    /// `limits.url_bytes`: the request target, in bytes. More is answered 414.
+    pub url_bytes: usize,
+    /// `limits.channels_per_connection`.
+    pub channels: usize,
+    /// `limits.last_max`: the most that `last=N` may ask for.
+    pub last_max: usize,
+    /// `limits.event_bytes`: data of one event published over HTTP, in bytes.
+    pub event_bytes: usize,
+    /// From a request's first byte to the end of its headers; also the wait for the first byte of a new connection.
+    pub head_timeout: Duration,
+    /// From the end of a request's headers to the end of its body.
+    pub body_timeout: Duration,
+    /// How long an idle connection is kept for another request.
+    pub keep_alive: Duration,
+    /// How long the client may take to read a response that is not a stream.
+    pub response_timeout: Duration,
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        Self {
+            header_bytes: limits::HEADER_BYTES_DEFAULT,
+            url_bytes: limits::URL_BYTES_DEFAULT,
+            channels: limits::CHANNELS_PER_CONNECTION_DEFAULT,
+            last_max: limits::LAST_MAX_DEFAULT,
+            event_bytes: limits::EVENT_BYTES_DEFAULT,
+            head_timeout: limits::REQUEST_HEAD_TIMEOUT,
+            body_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(60),
+            response_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the kernel is told about each socket.
+#[derive(Debug, Clone)]
+pub struct SocketOptions {
+    /// Connections that may wait to be accepted. The kernel caps it (`net.core.somaxconn`).
+    pub backlog: u32,
+    /// Idle time after which TCP asks whether the peer is there, and the pause between questions.
+    pub keepalive: Duration,
+    /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged. Linux counts the time that a peer's receive
+    /// window stays shut, too: a client that does not read for so long is cut, and resumes from its position.
+    pub user_timeout: Duration,
+    /// `SO_SNDBUF` in bytes. `None`: the kernel's own sizing.
+    pub send_buffer: Option<usize>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 4_096,
+            keepalive: limits::TCP_KEEPALIVE,
+            user_timeout: limits::TCP_USER_TIMEOUT,
+            send_buffer: None,
+        }
+    }
+}
+
+/// How a transient refusal looks to a client that asked for `text/event-stream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefusalPolicy {
+    /// `200`, `retry:`, close: a browser comes back by itself.
+    #[default]
+    Polite,
+    /// 429 or 503 with `Retry-After`: a browser's EventSource gives up for ever, fetch-based clients know what to do.
+    Status,
+}
+
+/// `admission.*`.
+#[derive(Debug, Clone)]
+pub struct AdmissionOptions {
+    /// `admission.refusal`.
+    pub refusal: RefusalPolicy,
+    /// `admission.max_connections`: open sockets of the node, of every kind.
+    pub max_connections: usize,
+    /// `admission.per_address`: open sockets of one client address (IPv6: /64). `None`: no bound.
+    pub per_address: Option<usize>,
+    /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
+    pub connects_per_second: Option<NonZeroU32>,
+}
+
+impl Default for AdmissionOptions {
+    fn default() -> Self {
+        let per_second = u32::try_from(limits::CONNECTS_PER_SECOND_DEFAULT).unwrap_or(u32::MAX);
+        Self {
+            refusal: RefusalPolicy::default(),
+            max_connections: limits::CONNECTIONS_DEFAULT,
+            per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
+            connects_per_second: NonZeroU32::new(per_second),
+        }
+    }
+}
+
+/// `history.*`.
+#[derive(Debug, Clone)]
+pub struct HistoryOptions {
+    /// `history.enabled`.
+    pub enabled: bool,
+    /// `history.max_limit`: the most entries that one request may ask for.
+    pub max_limit: usize,
+    /// Target size of an answer's entries, in bytes; one larger entry is an answer of its own.
+    pub page_bytes: usize,
+    /// Requests that may read the archive at once; more are answered 503.
+    pub concurrency: usize,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            max_limit: limits::HISTORY_LIMIT_MAX_DEFAULT,
+            page_bytes: limits::ARCHIVE_PAGE_BYTES_DEFAULT,
+            concurrency: limits::ARCHIVE_CONCURRENCY_DEFAULT,
+        }
+    }
+}
+
+/// `drain.*`.
+#[derive(Debug, Clone)]
+pub struct DrainOptions {
+    /// `drain.window`: the time over which sessions end.
+    pub window: Duration,
+    /// `drain.deadline`: after this time, counted from the begin of the drain, everything ends.
+    pub deadline: Duration,
+    /// The listener closes when every session has ended and nobody has connected for this long.
+    pub quiet: Duration,
+}
+
+impl Default for DrainOptions {
+    fn default() -> Self {
+        Self {
+            window: limits::DRAIN_WINDOW_DEFAULT,
+            deadline: limits::DRAIN_DEADLINE_DEFAULT,
+            quiet: Duration::from_millis(500),
+        }
+    }
+}
+
+/// A secret that never shows in logs.
+#[derive(Clone)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// Takes a secret. `None` when it is empty, which would let everybody in.
+    #[must_use]
+    pub fn new(secret: &str) -> Option<Self> {
+        (!secret.is_empty()).then(|| Self(secret.as_bytes().into()))
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    #[must_use]
+    pub fn matches(&self, given: &[u8]) -> bool {
+        let different = self.0.iter().zip(given).fold(0, |acc, (a, b)| std::hint::black_box(acc | (a ^ b)));
+        self.0.len() == given.len() && different == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_matches_itself_only_and_is_not_printed() {
+        let secret = Secret::new("hunter2").unwrap();
+        assert!(secret.matches(b"hunter2"));
+        for wrong in ["", "hunter", "hunter22", "hunter3", "Hunter2"] {
+            assert!(!secret.matches(wrong.as_bytes()), "{wrong}");
+        }
+        assert!(!format!("{secret:?}").contains("hunter"));
+        assert!(Secret::new("").is_none());
+    }
+}

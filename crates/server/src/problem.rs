@@ -1,0 +1,199 @@
+//! Errors as clients see them: RFC 9457 problem documents, and the one mapping from what went wrong to HTTP.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+/// A response that hyper sends for us: everything except streams.
+pub(crate) type Reply = Response<Full<Bytes>>;
+
+/// What kind of thing went wrong. This enum is the only place that knows statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    UnknownPath,
+    MethodNotAllowed,
+    BodyNotAllowed,
+    InvalidRequest,
+    InvalidChannel,
+    TooManyChannels,
+    UrlTooLong,
+    NotAcceptable,
+    RequestTimeout,
+    TooManyRequests,
+    Unavailable,
+    PublishingOff,
+    Unauthorized,
+    PublishRejected,
+    StoreRefuses,
+    EventTooLarge,
+    HistoryOff,
+    StoreUnavailable,
+    WrongType,
+}
+
+impl Kind {
+    /// Status, the last part of the `type` URN (stable, documented), and a title.
+    const fn facts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::UnknownPath => (StatusCode::NOT_FOUND, "unknown-path", "No such path"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::BodyNotAllowed => (StatusCode::BAD_REQUEST, "body-not-allowed", "A subscription carries no body"),
+            Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid-request", "Invalid request"),
+            Self::InvalidChannel => (StatusCode::BAD_REQUEST, "invalid-channel", "Invalid channel name"),
+            Self::TooManyChannels => (StatusCode::BAD_REQUEST, "too-many-channels", "Too many channels"),
+            Self::UrlTooLong => (StatusCode::URI_TOO_LONG, "url-too-long", "URL too long"),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not acceptable"),
+            Self::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
+            }
+            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections", "Too many connections"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later or on another node"),
+            Self::PublishingOff => (StatusCode::FORBIDDEN, "publishing-off", "Publishing over HTTP is off"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),
+            Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
+            Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
+            Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large", "The event is too large"),
+            Self::HistoryOff => (StatusCode::FORBIDDEN, "history-off", "History over HTTP is off"),
+            Self::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable")
+            }
+            Self::WrongType => (StatusCode::CONFLICT, "not-a-stream", "The channel's key is not a stream"),
+        }
+    }
+}
+
+/// One problem, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) kind: Kind,
+    /// A sentence for the person who reads the response: what is wrong and what would be right.
+    pub(crate) detail: Cow<'static, str>,
+    /// `Retry-After`, rounded up to whole seconds.
+    pub(crate) retry_after: Option<Duration>,
+    /// `Allow`, for [`Kind::MethodNotAllowed`].
+    pub(crate) allow: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into(), retry_after: None, allow: None }
+    }
+
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        let mut problem = Self::new(Kind::MethodNotAllowed, format!("This path answers {allow}."));
+        problem.allow = Some(allow);
+        problem
+    }
+
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.facts().0
+    }
+
+    /// The JSON document.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let (status, slug, title) = self.kind.facts();
+        let document = Document {
+            r#type: format!("urn:fanfare:problem:{slug}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+        };
+        let mut body = serde_json::to_vec(&document).unwrap_or_default();
+        body.push(b'\n');
+        body
+    }
+
+    /// As an HTTP response, without CORS headers.
+    pub(crate) fn into_reply(self) -> Reply {
+        let mut reply = Response::new(Full::new(Bytes::from(self.body())));
+        *reply.status_mut() = self.status();
+        let headers = reply.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.kind == Kind::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fanfare\""));
+        }
+        reply
+    }
+
+    /// The whole response as bytes, for a socket that hyper no longer serves. Always ends the connection.
+    pub(crate) fn into_bytes(self, cors: &[(&'static str, &str)]) -> Vec<u8> {
+        use std::io::Write as _;
+        let body = self.body();
+        let status = self.status();
+        let mut out = Vec::with_capacity(body.len() + 256);
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or("Error"));
+        let _ = write!(out, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+        if let Some(after) = self.retry_after {
+            let _ = write!(out, "Retry-After: {}\r\n", whole_seconds(after));
+        }
+        for (name, value) in cors {
+            let _ = write!(out, "{name}: {value}\r\n");
+        }
+        let _ = write!(out, "Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        out.extend_from_slice(&body);
+        out
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_itself_and_says_what_would_be_right() {
+        let problem = Problem::new(Kind::TooManyChannels, "65 given, at most 64");
+        let body: serde_json::Value = serde_json::from_slice(&problem.body()).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({"type": "urn:fanfare:problem:too-many-channels", "title": "Too many channels",
+                "status": 400, "detail": "65 given, at most 64"})
+        );
+    }
+
+    #[test]
+    fn retry_after_is_rounded_up_to_whole_seconds() {
+        let reply = Problem::new(Kind::Unavailable, "later").retry_after(Duration::from_millis(5_001)).into_reply();
+        assert_eq!(reply.headers()[header::RETRY_AFTER], "6");
+        assert_eq!(reply.status(), 503);
+    }
+
+    #[test]
+    fn the_byte_form_ends_the_connection_and_has_the_right_length() {
+        let bytes = Problem::new(Kind::RequestTimeout, "slow").into_bytes(&[("Vary", "Origin")]);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
+        assert!(head.contains("\r\nVary: Origin\r\n") && head.ends_with("Connection: close"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    }
+}

@@ -1,0 +1,199 @@
+//! `POST /channels/{channel}/events`: publishing for those who cannot reach the store. Off until a key is configured.
+//!
+//! The body is the event's data, its name and deduplication key come from the query or from headers; or the body is JSON
+//! (`Content-Type: application/json`) of the form `{"event": ..., "data": ..., "dedup": ...}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_log::{PublishError, PublishRequest};
+use fanfare_protocol::limits::DEDUP_KEY_BYTES_MAX;
+use fanfare_protocol::{ChannelName, Event, EventName};
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tracing::warn;
+
+use crate::options::Secret;
+use crate::problem::{Kind, Problem, Reply};
+use crate::site::Site;
+use crate::{json, query};
+
+/// The store has deadlines of its own; this one bounds waiting for a connection to it as well.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// What a JSON body may have beyond twice the data: names, keys, braces. Twice, because of escapes.
+const ENVELOPE_BYTES: usize = 4 * 1_024;
+
+/// Whether the request may publish. Looks at nothing but the key.
+pub(crate) fn authorize(key: Option<&Secret>, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(key) = key else {
+        return Err(Problem::new(Kind::PublishingOff, "Set publish.key on the node to turn this endpoint on."));
+    };
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    match given {
+        Some(given) if key.matches(given) => Ok(()),
+        Some(_) => Err(Problem::new(Kind::Unauthorized, "This is not the publish key.")),
+        None => Err(Problem::new(Kind::Unauthorized, "Send the publish key as `Authorization: Bearer KEY`.")),
+    }
+}
+
+/// The token of a Bearer credential (RFC 6750 section 2.1); the scheme's case does not matter (RFC 9110 section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+#[derive(Serialize)]
+struct Answer {
+    id: String,
+    duplicate: bool,
+}
+
+/// Reads the body and publishes. The caller has authorised the request.
+pub(crate) async fn answer(
+    site: Arc<Site>,
+    channel: ChannelName,
+    request: Request<Incoming>,
+) -> Result<Reply, Problem> {
+    let (parts, body) = request.into_parts();
+    let what = What::parse(&parts)?;
+    let limit = site.options.requests.event_bytes;
+    let body_limit = if what.json { limit.saturating_mul(2).saturating_add(ENVELOPE_BYTES) } else { limit };
+    let body = read(body, body_limit, site.options.requests.body_timeout).await?;
+    let request = what.into_request(channel, body, limit)?;
+    let outcome = tokio::time::timeout(PUBLISH_TIMEOUT, site.backend.publish(request)).await;
+    let published =
+        outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;
+    let answer = Answer { id: published.id.to_string(), duplicate: published.duplicate };
+    Ok(json::reply(StatusCode::CREATED, &answer))
+}
+
+/// What the request says besides its body.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct What {
+    json: bool,
+    event: Option<String>,
+    dedup: Option<String>,
+}
+
+impl What {
+    /// The query wins over the headers `Fanfare-Event` and `Idempotency-Key`.
+    fn parse(parts: &Parts) -> Result<Self, Problem> {
+        let header = |name: &str| {
+            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            parts.headers.get(name).map(text).filter(|text| !text.is_empty())
+        };
+        let mut what =
+            Self { json: is_json(&parts.headers), event: header("fanfare-event"), dedup: header("idempotency-key") };
+        for pair in query::pairs(parts.uri.query().unwrap_or_default()) {
+            let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
+            match &*name {
+                "event" if !value.is_empty() => what.event = Some(value.into_owned()),
+                "dedup" if !value.is_empty() => what.dedup = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(what)
+    }
+
+    fn into_request(self, channel: ChannelName, body: Bytes, limit: usize) -> Result<PublishRequest, Problem> {
+        let (event, data, dedup) = if self.json {
+            let envelope = Envelope::parse(&body)?;
+            (envelope.event.or(self.event), envelope.data, envelope.dedup.or(self.dedup))
+        } else {
+            (self.event, body, self.dedup)
+        };
+        if data.len() > limit {
+            return Err(too_large(limit));
+        }
+        if dedup.as_ref().is_some_and(|key| key.len() > DEDUP_KEY_BYTES_MAX) {
+            return Err(rejected(format!("A deduplication key has at most {DEDUP_KEY_BYTES_MAX} bytes.")));
+        }
+        let name = event
+            .map(|name| EventName::parse(&name).map_err(|error| rejected(format!("Event name `{name}`: {error}."))));
+        let event = Event { name: name.transpose()?, data };
+        Ok(PublishRequest { channel, event, dedup, max_len: None, ttl: None })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The JSON form of an event. `data` is a text, or any other JSON value, which is then published as it is written.
+struct Envelope {
+    event: Option<String>,
+    data: Bytes,
+    dedup: Option<String>,
+}
+
+impl Envelope {
+    fn parse(body: &[u8]) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw<'a> {
+            event: Option<String>,
+            #[serde(borrow)]
+            data: &'a RawValue,
+            dedup: Option<String>,
+        }
+        let wrong = |error: serde_json::Error| {
+            rejected(format!("The body is not {{\"event\"?, \"data\", \"dedup\"?}} in JSON: {error}."))
+        };
+        let raw: Raw<'_> = serde_json::from_slice(body).map_err(wrong)?;
+        let text = raw.data.get();
+        let data = if text.starts_with('"') {
+            Bytes::from(serde_json::from_str::<String>(text).map_err(wrong)?)
+        } else {
+            Bytes::copy_from_slice(text.as_bytes())
+        };
+        Ok(Self { event: raw.event, data, dedup: raw.dedup })
+    }
+}
+
+/// Reads a body of at most `limit` bytes; a longer one is given up as soon as that is known.
+async fn read(body: Incoming, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    match tokio::time::timeout(timeout, Limited::new(body, limit).collect()).await {
+        Err(_) => Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time.")),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Ok(Err(_)) => Err(Problem::new(Kind::InvalidRequest, "The body broke off.")),
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::EventTooLarge, format!("An event's data has at most {limit} bytes."))
+}
+
+fn rejected(detail: String) -> Problem {
+    Problem::new(Kind::PublishRejected, detail)
+}
+
+fn problem(error: PublishError) -> Problem {
+    match error {
+        PublishError::Rejected(detail) => rejected(detail),
+        PublishError::Denied(detail) => {
+            warn!(%detail, "the store refused an event published over HTTP");
+            Problem::new(Kind::StoreRefuses, "The store refuses; the node's log says why. Nothing was published.")
+        }
+        PublishError::Unavailable(_) => {
+            let detail = "No answer from the store: the event may or may not have been published. \
+                          Try again with the same deduplication key.";
+            Problem::new(Kind::StoreUnavailable, detail).retry_after(RETRY_AFTER)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use http::HeaderValue;
+
+use super::*;
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+}
+
+fn request(query: &str, given: &[(&'static str, &'static str)], body: &'static str) -> Result<PublishRequest, Problem> {
+    let mut request = Request::new(());
+    *request.uri_mut() = format!("/channels/c/events?{query}").parse().unwrap();
+    *request.headers_mut() = headers(given);
+    let what = What::parse(&request.into_parts().0)?;
+    what.into_request(ChannelName::parse("c").unwrap(), Bytes::from_static(body.as_bytes()), 16)
+}
+
+fn event(request: &PublishRequest) -> (Option<&str>, &[u8], Option<&str>) {
+    let event = &request.event;
+    (event.name.as_ref().map(AsRef::as_ref), &event.data, request.dedup.as_deref())
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+
+#[test]
+fn a_raw_body_is_the_data_and_the_query_wins_over_the_headers() {
+    let published = request("event=a", &[("fanfare-event", "b"), ("idempotency-key", "k")], "{\"x\":1}").unwrap();
+    assert_eq!(event(&published), (Some("a"), &b"{\"x\":1}"[..], Some("k")));
+}
+
+#[test]
+fn a_json_body_names_everything_itself() {
+    let published = request("", &[JSON], r#"{"event":"e","data":"a\nb","dedup":"k"}"#).unwrap();
+    assert_eq!(event(&published), (Some("e"), &b"a\nb"[..], Some("k")));
+}
+
+#[test]
+fn data_that_is_no_text_is_published_as_it_is_written() {
+    let published = request("", &[JSON], r#"{"data":{"b":1, "a":2}}"#).unwrap();
+    assert_eq!(event(&published), (None, &br#"{"b":1, "a":2}"#[..], None));
+}
+
+#[test]
+fn what_cannot_be_an_event_is_rejected_with_the_reason() {
+    let rejected = |outcome: Result<PublishRequest, Problem>| {
+        let problem = outcome.unwrap_err();
+        assert_eq!(problem.kind, Kind::PublishRejected);
+        problem.detail.into_owned()
+    };
+    assert!(rejected(request("", &[JSON], "{}")).contains("data"));
+    assert!(rejected(request("", &[JSON], r#"{"data":"x","evnt":"y"}"#)).contains("evnt"));
+    assert!(rejected(request("event=$gap", &[], "x")).contains("$gap"));
+    assert!(rejected(request("event=a%0Ab", &[], "x")).contains("control"));
+    let long = format!("dedup={}", "k".repeat(DEDUP_KEY_BYTES_MAX + 1));
+    assert!(rejected(request(&long, &[], "x")).contains("255"));
+}
+
+#[test]
+fn data_over_the_limit_is_too_large_in_both_forms() {
+    assert_eq!(request("", &[], "12345678901234567").unwrap_err().kind, Kind::EventTooLarge);
+    assert_eq!(request("", &[JSON], r#"{"data":"12345678901234567"}"#).unwrap_err().kind, Kind::EventTooLarge);
+    assert!(request("", &[], "1234567890123456").is_ok());
+}
+
+#[test]
+fn without_a_key_the_endpoint_is_off_and_with_one_it_must_be_given() {
+    let key = Secret::new("s3cret");
+    let kind = |key: Option<&Secret>, given: &[(&'static str, &'static str)]| {
+        authorize(key, &headers(given)).err().map(|problem| problem.kind)
+    };
+    assert_eq!(kind(None, &[("authorization", "Bearer s3cret")]), Some(Kind::PublishingOff));
+    assert_eq!(kind(key.as_ref(), &[]), Some(Kind::Unauthorized));
+    for wrong in ["Bearer s3cre", "Bearer s3crett", "Bearer ", "Basic s3cret", "s3cret", "Bearer"] {
+        assert_eq!(kind(key.as_ref(), &[("authorization", wrong)]), Some(Kind::Unauthorized), "{wrong}");
+    }
+    assert_eq!(kind(key.as_ref(), &[("authorization", "Bearer s3cret")]), None);
+    assert_eq!(kind(key.as_ref(), &[("authorization", "bearer s3cret")]), None);
+}

@@ -1,0 +1,240 @@
+//! From a request to what is done about it. Everything that must be decided before a response is decided here, without
+//! waiting: a subscription is recognised in the very poll in which hyper hands over its request (see [`crate::detach`]).
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+
+use crate::admission::ConnectionPermit;
+use crate::cors::{Cors, Grant};
+use crate::problem::{Kind, Problem, Reply};
+use crate::session::Framing;
+use crate::site::Site;
+use crate::stats::HttpStats;
+use crate::subscribe::{self, Subscription};
+use crate::{head, history, publish, query, refusal};
+
+const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
+    Subscribe: GET /events?channel=NAME (repeat channel= for more; Accept: text/event-stream)\n";
+
+/// What becomes of a request.
+pub(crate) enum Route {
+    /// This response.
+    Reply(Box<Reply>),
+    /// A response, later.
+    Later(Pin<Box<dyn Future<Output = Reply>>>),
+    /// A stream, for which hyper is not needed any more.
+    Stream(Box<Accepted>),
+}
+
+/// A subscription that was admitted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) subscription: Subscription,
+    pub(crate) framing: Framing,
+    pub(crate) head: Vec<u8>,
+    /// The answer if the session cannot begin.
+    pub(crate) otherwise: refusal::Later,
+}
+
+/// Where requests of one connection thread are answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    pub(crate) site: Arc<Site>,
+    pub(crate) stats: Arc<Vec<HttpStats>>,
+    pub(crate) core: usize,
+}
+
+impl Desk {
+    pub(crate) fn stats(&self) -> &HttpStats {
+        &self.stats[self.core]
+    }
+
+    /// Answers a request.
+    pub(crate) fn route(&self, permit: &ConnectionPermit, request: Request<Incoming>) -> Route {
+        self.stats().requests.add(1);
+        let grant = self.site.options.cors.check(request.headers().get(header::ORIGIN));
+        match self.decide(permit, request, grant) {
+            Ok(Route::Reply(reply)) => Route::Reply(Box::new(self.finish(*reply, grant))),
+            Ok(Route::Later(future)) => {
+                let desk = self.clone();
+                Route::Later(Box::pin(async move { desk.finish(future.await, grant) }))
+            }
+            Ok(stream @ Route::Stream(_)) => {
+                self.stats().subscriptions.add(1);
+                stream
+            }
+            Err(problem) => Route::Reply(Box::new(self.finish(problem.into_reply(), grant))),
+        }
+    }
+
+    /// What every response has in common.
+    fn finish(&self, mut reply: Reply, grant: Grant) -> Reply {
+        self.stats().answered(reply.status());
+        self.site.options.cors.apply(grant, reply.headers_mut());
+        if self.site.admission.is_draining() {
+            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
+
+    fn decide(&self, permit: &ConnectionPermit, request: Request<Incoming>, grant: Grant) -> Result<Route, Problem> {
+        let most = self.site.options.requests.url_bytes;
+        if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > most) {
+            return Err(Problem::new(Kind::UrlTooLong, format!("A URL has at most {most} bytes.")));
+        }
+        let uri = request.uri().clone();
+        let path = Path::parse(uri.path())?;
+        if request.method() == Method::OPTIONS {
+            return Ok(now(preflight(&path, grant, request.headers().contains_key(header::ORIGIN))));
+        }
+        match (path, request.method().clone()) {
+            (Path::Events, Method::GET) => self.subscribe(permit, &request, grant),
+            (Path::Events, Method::HEAD) => {
+                self.check_subscription(&request)?;
+                let mut reply = Response::new(Full::default());
+                head::apply_stream_headers(reply.headers_mut());
+                Ok(now(reply))
+            }
+            (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
+            (Path::History(channel), Method::GET | Method::HEAD) => self.history(&channel, &request),
+            (Path::Index, Method::GET | Method::HEAD) => Ok(now(text(INDEX))),
+            (path, _) => Err(Problem::method_not_allowed(path.methods())),
+        }
+    }
+
+    fn check_subscription(&self, request: &Request<Incoming>) -> Result<Subscription, Problem> {
+        if !request.body().is_end_stream() {
+            return Err(Problem::new(Kind::BodyNotAllowed, "Ask for a stream with GET and without a body."));
+        }
+        subscribe::parse(request.uri(), request.headers(), &self.site.options.requests)
+    }
+
+    fn subscribe(
+        &self,
+        permit: &ConnectionPermit,
+        request: &Request<Incoming>,
+        grant: Grant,
+    ) -> Result<Route, Problem> {
+        let subscription = self.check_subscription(request)?;
+        let admission = &self.site.admission;
+        let asked_for_stream = subscribe::asks_for_stream(request.headers());
+        if let Err(refused) = admission.admit(permit, Instant::now()) {
+            return Ok(now(refusal::reply(&refused, admission.policy(), asked_for_stream)));
+        }
+        let framing = subscribe::framing(request.version());
+        let head = head::stream(framing, &self.site.options.cors, grant);
+        let site = Arc::clone(&self.site);
+        let otherwise = refusal::Later { site, key: permit.key(), framing, grant, asked_for_stream };
+        Ok(Route::Stream(Box::new(Accepted { subscription, framing, head, otherwise })))
+    }
+
+    fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {
+        publish::authorize(self.site.options.publish_key.as_ref(), request.headers())?;
+        let channel = subscribe::channel(channel)?;
+        let desk = self.clone();
+        Ok(Route::Later(Box::pin(async move {
+            let published = publish::answer(Arc::clone(&desk.site), channel, request).await;
+            desk.stats().published.add(u64::from(published.is_ok()));
+            published.unwrap_or_else(Problem::into_reply)
+        })))
+    }
+
+    fn history(&self, channel: &str, request: &Request<Incoming>) -> Result<Route, Problem> {
+        let options = &self.site.options.history;
+        if !options.enabled {
+            return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
+        }
+        let wanted = history::parse(subscribe::channel(channel)?, request.uri().query(), options.max_limit)?;
+        let desk = self.clone();
+        Ok(Route::Later(Box::pin(async move {
+            let page = history::answer(Arc::clone(&desk.site), wanted).await;
+            desk.stats().histories.add(u64::from(page.is_ok()));
+            page.unwrap_or_else(Problem::into_reply)
+        })))
+    }
+}
+
+fn now(reply: Reply) -> Route {
+    Route::Reply(Box::new(reply))
+}
+
+fn text(body: &'static str) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply
+}
+
+fn preflight(path: &Path<'_>, grant: Grant, cross_origin: bool) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(path.methods()));
+    if cross_origin {
+        Cors::apply_preflight(grant, path.methods(), reply.headers_mut());
+    }
+    reply
+}
+
+/// The paths that exist.
+#[derive(Debug, PartialEq, Eq)]
+enum Path<'a> {
+    Index,
+    Events,
+    /// `/channels/{channel}/events`
+    Publish(Cow<'a, str>),
+    /// `/channels/{channel}/history`
+    History(Cow<'a, str>),
+}
+
+impl<'a> Path<'a> {
+    fn parse(path: &'a str) -> Result<Self, Problem> {
+        let unknown = || {
+            let detail = "There are /events, /channels/{channel}/events and /channels/{channel}/history.";
+            Problem::new(Kind::UnknownPath, detail)
+        };
+        let decoded =
+            |text| query::segment(text).map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()));
+        let mut segments = path.strip_prefix('/').ok_or_else(unknown)?.split('/');
+        let found = match (segments.next(), segments.next(), segments.next(), segments.next()) {
+            (Some(""), None, ..) => Self::Index,
+            (Some("events"), None, ..) => Self::Events,
+            (Some("channels"), Some(channel), Some("events"), None) => Self::Publish(decoded(channel)?),
+            (Some("channels"), Some(channel), Some("history"), None) => Self::History(decoded(channel)?),
+            _ => return Err(unknown()),
+        };
+        Ok(found)
+    }
+
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Index | Self::Events | Self::History(_) => "GET, HEAD, OPTIONS",
+            Self::Publish(_) => "POST, OPTIONS",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_exact_and_a_channel_may_hold_an_escaped_slash() {
+        let parse = |path| Path::parse(path).ok();
+        assert_eq!(parse("/"), Some(Path::Index));
+        assert_eq!(parse("/events"), Some(Path::Events));
+        assert_eq!(parse("/channels/a%2Fb/events"), Some(Path::Publish(Cow::Borrowed("a/b"))));
+        assert_eq!(parse("/channels/a+b/history"), Some(Path::History(Cow::Borrowed("a+b"))));
+        for unknown in ["", "*", "/events/", "/Events", "/channels", "/channels/a", "/channels/a/b/events", "//events"]
+        {
+            assert_eq!(parse(unknown), None, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The server: its threads, its beginning and its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use crate::admission::Admission;
+use crate::backend::Backend;
+use crate::connection;
+use crate::core::Core;
+use crate::drain;
+use crate::jitter::Jitter;
+use crate::listener::{self, Accepted, Acceptor, HANDOFF_MAX};
+use crate::options::Options;
+use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
+use crate::routes::Desk;
+use crate::site::Site;
+use crate::stats::HttpStats;
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on: in use, not ours, not permitted.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running server. Dropping it ends it at once; [`Server::drain`] ends it politely.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    admission: Arc<Admission>,
+    stats: Arc<Vec<HttpStats>>,
+    /// Every thread watches it: `Draining` begins the end, `Stopped` is the end.
+    phase: Arc<PhaseSwitch>,
+    /// Ended by [`Phase::Stopped`]; the acceptor, the first one, moves to it by itself after a drain.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds and starts all threads. `make_core` is called once on each connection thread, with its number.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running after an error.
+    pub fn start<F>(options: Options, backend: Backend, make_core: F) -> Result<Self, StartError>
+    where
+        F: Fn(usize) -> Rc<Core> + Send + Sync + 'static,
+    {
+        let listen = |source| StartError::Listen { address: options.listen, source };
+        let listener = listener::bind(options.listen, &options.sockets).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let cores = options.core_count();
+        let jitter = Jitter::from_entropy();
+        let admission = Arc::new(Admission::new(options.admission.clone(), cores, jitter, Instant::now()));
+        let stats: Arc<Vec<HttpStats>> = Arc::new((0..cores).map(|_| HttpStats::default()).collect());
+        let site = Arc::new(Site::new(options, Arc::clone(&admission), backend));
+        let make_core = Arc::new(make_core);
+
+        let (switch, watch) = phase::phase();
+        let phase = Arc::new(switch);
+        // Owned from here on: an early return drops it, which stops the threads that have been started.
+        let mut server = Self { address, admission, stats, phase, threads: Vec::with_capacity(cores + 1) };
+        let mut inboxes = Vec::with_capacity(cores);
+        for core in 0..cores {
+            let (sender, inbox) = mpsc::channel(HANDOFF_MAX);
+            inboxes.push(sender);
+            let desk = Desk { site: Arc::clone(&site), stats: Arc::clone(&server.stats), core };
+            let make_core = Arc::clone(&make_core);
+            let thread = CoreThread { desk, inbox, phase: watch.clone() };
+            server.spawn(format!("fanfare-core-{core}"), move || thread.run(&*make_core))?;
+        }
+        let (admission, drain) = (Arc::clone(&server.admission), site.options.drain.clone());
+        let switch = Arc::clone(&server.phase);
+        server.spawn("fanfare-accept".to_owned(), move || {
+            accept(listener, inboxes, &admission, drain, watch);
+            switch.advance(Phase::Stopped);
+        })?;
+        info!(%address, cores, "listening for clients");
+        Ok(server)
+    }
+
+    fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name).spawn(body)?);
+        Ok(())
+    }
+
+    /// Where clients connect; tells the port that was picked for port 0.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sockets, sessions and refusals.
+    #[must_use]
+    pub const fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// Counters, one set per connection thread.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<Vec<HttpStats>> {
+        &self.stats
+    }
+
+    /// Begins to end the server politely (see [`crate::drain`]); returns at once. Calling it again does nothing.
+    pub fn drain(&self) {
+        self.admission.begin_drain();
+        if self.phase.advance(Phase::Draining) {
+            info!(sessions = self.admission.sessions(), "draining");
+        }
+    }
+
+    /// Ends the server now, whatever is open.
+    pub fn stop(&self) {
+        self.phase.advance(Phase::Stopped);
+    }
+
+    /// The phase it is in.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase.watch().get()
+    }
+
+    /// Waits, without blocking the thread, until the server has stopped. Cancel-safe.
+    pub async fn stopped(&self) {
+        self.phase.watch().reached(Phase::Stopped).await;
+    }
+
+    /// Blocks until the server has stopped and all its threads have ended.
+    pub fn join(mut self) {
+        self.join_threads();
+    }
+
+    fn join_threads(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a server thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.stop();
+            self.join_threads();
+        }
+    }
+}
+
+/// The acceptor thread.
+fn accept(
+    listener: std::net::TcpListener,
+    inboxes: Vec<mpsc::Sender<Accepted>>,
+    admission: &Arc<Admission>,
+    drain: crate::options::DrainOptions,
+    phase: PhaseWatch,
+) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "the acceptor could not start"),
+    };
+    runtime.block_on(async {
+        match Acceptor::new(listener, inboxes, Arc::clone(admission)) {
+            Ok(acceptor) => drain::accept_until_drained(acceptor, Arc::clone(admission), drain, phase).await,
+            Err(error) => tracing::error!(%error, "the acceptor could not start"),
+        }
+    });
+}
+
+/// One connection thread: a runtime of its own, and nothing that another core waits for.
+struct CoreThread {
+    desk: Desk,
+    inbox: mpsc::Receiver<Accepted>,
+    phase: PhaseWatch,
+}
+
+impl CoreThread {
+    fn run(self, make_core: &dyn Fn(usize) -> Rc<Core>) {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "a connection thread could not start"),
+        };
+        runtime.block_on(async {
+            let core = make_core(self.desk.core);
+            self.serve(core).await;
+        });
+        // Tasks that are still there end with the runtime, at the latest now: nothing may hold a stopped server.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+    }
+
+    async fn serve(mut self, core: Rc<Core>) {
+        let driver = tokio::task::spawn_local(Rc::clone(&core).run());
+        let window = self.desk.site.options.drain.window;
+        let mut begun = self.phase.clone();
+        let drain = tokio::task::spawn_local({
+            let core = Rc::clone(&core);
+            async move {
+                begun.left_running().await;
+                core.drain(window).await;
+            }
+        });
+        let mut phase = self.phase.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = phase.reached(Phase::Stopped) => break,
+                // Without an acceptor nothing comes here any more, and the phase follows.
+                Some(accepted) = self.inbox.recv() => self.take(&core, accepted),
+            }
+        }
+        driver.abort();
+        drain.abort();
+    }
+
+    fn take(&self, core: &Rc<Core>, accepted: Accepted) {
+        let socket = match TcpStream::from_std(accepted.socket) {
+            Ok(socket) => socket,
+            Err(error) => return debug!(%error, "dropped an accepted socket"),
+        };
+        let (desk, phase) = (self.desk.clone(), self.phase.clone());
+        // Not untracked: the permit counts it until it ends, and it ends with this thread's runtime.
+        tokio::task::spawn_local(connection::serve(desk, Rc::clone(core), phase, socket, accepted.permit));
+    }
+}

@@ -1,0 +1,35 @@
+//! What the HTTP side counts: one set of plain counters per connection thread, written by that thread only.
+
+use fanfare_log::stats::Cell;
+use http::StatusCode;
+
+/// Totals since start of one connection thread.
+#[derive(Debug, Default)]
+pub struct HttpStats {
+    /// Requests of every kind, streams included.
+    pub requests: Cell,
+    /// Subscriptions admitted, whose sockets were taken back from hyper.
+    pub subscriptions: Cell,
+    /// Events accepted over HTTP.
+    pub published: Cell,
+    /// History pages served.
+    pub histories: Cell,
+    /// Responses with a status from 400 to 499.
+    pub client_errors: Cell,
+    /// Responses with a status from 500 on.
+    pub server_errors: Cell,
+    /// Requests that hyper could not parse.
+    pub malformed: Cell,
+    /// Connections closed because a request did not arrive, or a response was not read, in time.
+    pub timeouts: Cell,
+}
+
+impl HttpStats {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        if status.is_client_error() {
+            self.client_errors.add(1);
+        } else if status.is_server_error() {
+            self.server_errors.add(1);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! From a request for `/events` to what a session needs, with nothing of the request kept: every text is copied, since a
+//! header value or a URI pins the 8 KiB buffer that hyper read it into.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use fanfare_protocol::{ChannelName, LastEventId, PositionError};
+use http::header::{self, HeaderMap};
+use http::{Uri, Version};
+
+use crate::options::RequestOptions;
+use crate::problem::{Kind, Problem};
+use crate::query;
+use crate::session::Framing;
+
+/// What a client asked for.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// Without repetitions, in the order given.
+    pub(crate) channels: Vec<ChannelName>,
+    /// `None`: from now on (or `last`). An error becomes a `$gap`.
+    pub(crate) resume: Option<Result<LastEventId, PositionError>>,
+    /// `last=N`: the newest N entries on a first connect.
+    pub(crate) last: Option<usize>,
+    /// `ready=1`: send `$ready`.
+    pub(crate) ready: bool,
+}
+
+/// How the body is framed: HTTP/1.0 knows no chunks (RFC 9112 section 6.1).
+pub(crate) fn framing(version: Version) -> Framing {
+    if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain }
+}
+
+/// Reads the query and the headers.
+pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, limits: &RequestOptions) -> Result<Subscription, Problem> {
+    let mut asked = Asked::default();
+    for pair in query::pairs(uri.query().unwrap_or_default()) {
+        let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
+        asked.take(&name, value, limits)?;
+    }
+    if asked.channels.is_empty() {
+        return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
+    }
+    if !accepts_stream(headers) {
+        return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
+    }
+    Ok(Subscription {
+        channels: asked.channels,
+        resume: resume(headers, asked.last_event_id.as_deref()),
+        last: asked.last,
+        ready: asked.ready,
+    })
+}
+
+#[derive(Default)]
+struct Asked<'a> {
+    channels: Vec<ChannelName>,
+    seen: HashSet<ChannelName>,
+    last_event_id: Option<Cow<'a, str>>,
+    last: Option<usize>,
+    ready: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Parameters with other names are ignored: polyfills add their own against caches.
+    fn take(&mut self, name: &str, value: Cow<'a, str>, limits: &RequestOptions) -> Result<(), Problem> {
+        match name {
+            "channel" => self.channel(&value, limits.channels)?,
+            // Some polyfills append a newer one at every reconnect instead of replacing it: the last one counts.
+            "lastEventId" | "last_event_id" if !value.is_empty() => self.last_event_id = Some(value),
+            "last" => {
+                let number = value.parse().ok().filter(|number| *number <= limits.last_max);
+                let wrong = || format!("`last` is a number from 0 to {}, not `{value}`.", limits.last_max);
+                self.last = Some(number.ok_or_else(|| Problem::new(Kind::InvalidRequest, wrong()))?);
+            }
+            "ready" => {
+                self.ready = match &*value {
+                    "1" | "true" => true,
+                    "0" | "false" | "" => false,
+                    _ => return Err(Problem::new(Kind::InvalidRequest, format!("`ready` is 1 or 0, not `{value}`."))),
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn channel(&mut self, name: &str, most: usize) -> Result<(), Problem> {
+        let channel = channel(name)?;
+        if self.seen.contains(&channel) {
+            return Ok(());
+        }
+        if self.channels.len() == most {
+            return Err(Problem::new(Kind::TooManyChannels, format!("One stream follows at most {most} channels.")));
+        }
+        self.seen.insert(channel.clone());
+        self.channels.push(channel);
+        Ok(())
+    }
+}
+
+/// Checks a channel name that a client gave.
+pub(crate) fn channel(name: &str) -> Result<ChannelName, Problem> {
+    ChannelName::parse(name).map_err(|error| Problem::new(Kind::InvalidChannel, format!("Channel `{name}`: {error}.")))
+}
+
+/// The header wins over the query; an empty one counts as absent (reqwest-eventsource 0.6 sends it so on every connect).
+fn resume(headers: &HeaderMap, from_query: Option<&str>) -> Option<Result<LastEventId, PositionError>> {
+    let header = headers.get("last-event-id").map(|value| value.as_bytes().trim_ascii());
+    match header {
+        Some(bytes) if !bytes.is_empty() => {
+            Some(std::str::from_utf8(bytes).map_err(|_| PositionError::Malformed).and_then(LastEventId::parse))
+        }
+        _ => from_query.map(LastEventId::parse),
+    }
+}
+
+/// Whether `Accept` admits `text/event-stream` (RFC 9110 section 12.5.1). Without the header anything is admitted.
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(header::ACCEPT).iter().peekable();
+    given.peek().is_none() || best_quality(headers, &["text/event-stream", "text/*", "*/*"]).is_some_and(|q| q > 0.0)
+}
+
+/// Whether the client names `text/event-stream` itself, as an EventSource does: it is told refusals politely.
+pub(crate) fn asks_for_stream(headers: &HeaderMap) -> bool {
+    best_quality(headers, &["text/event-stream"]).is_some_and(|q| q > 0.0)
+}
+
+/// The quality of the first of `ranges`, most specific first, that `Accept` contains.
+fn best_quality(headers: &HeaderMap, ranges: &[&str]) -> Option<f32> {
+    ranges.iter().find_map(|wanted| {
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).find_map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let quality = |parameter: &str| {
+                let (name, value) = parameter.split_once('=')?;
+                name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
+            };
+            parts.next()?.eq_ignore_ascii_case(wanted).then(|| parts.find_map(quality).unwrap_or(1.0))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

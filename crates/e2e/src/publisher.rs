@@ -1,9 +1,10 @@
 //! Every way in which an event gets into Redis. Each publication is recorded in the ledger with the id that Redis gave.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::{Connection, Ledger, RedisServer, Reply};
+use crate::{Connection, Ledger, RedisServer, Reply, eventually};
 
 /// The prefix of all keys and channels, the product's default.
 pub(crate) const PREFIX: &str = "sse:";
@@ -13,6 +14,7 @@ pub(crate) const PREFIX: &str = "sse:";
 pub struct Publisher {
     /// Its connection, for anything else a test wants to do.
     pub redis: Connection,
+    address: SocketAddr,
     ledger: Ledger,
 }
 
@@ -20,7 +22,7 @@ impl Publisher {
     /// A publisher that records into `ledger`.
     #[track_caller]
     pub fn new(redis: &RedisServer, ledger: &Ledger) -> Self {
-        Self { redis: redis.connection(), ledger: ledger.clone() }
+        Self { redis: redis.connection(), address: redis.address(), ledger: ledger.clone() }
     }
 
     /// `FCALL sse_publish`; returns the id.
@@ -44,6 +46,58 @@ impl Publisher {
         let mut words = vec!["FCALL", "sse_publish", "1", &key, data];
         words.extend_from_slice(options);
         self.try_words(&words)
+    }
+
+    /// `FCALL sse_publish` that is repeated, on new connections if need be, until Redis has acknowledged it. The data is
+    /// the DEDUP key, so that an attempt whose reply was lost is not published twice.
+    #[track_caller]
+    pub fn fcall_surely(&mut self, channel: &str, data: &str) -> String {
+        let key = key(channel);
+        let words: [&[u8]; 7] =
+            [b"FCALL", b"sse_publish", b"1", key.as_bytes(), data.as_bytes(), b"DEDUP", data.as_bytes()];
+        let reply = eventually("Redis to acknowledge a publish", || {
+            if let Ok(reply) = self.redis.try_command(&words) {
+                return reply.error().is_none().then_some(reply);
+            }
+            self.redis = Connection::open(self.address).ok()?;
+            None
+        });
+        self.record(channel, &reply, data)
+    }
+
+    /// Replaces its connection, after a restart of Redis.
+    #[track_caller]
+    pub fn reconnect(&mut self) {
+        self.redis = Connection::open(self.address).expect("redis-server accepts");
+    }
+
+    /// Publishes `{channel} {n}` for each number through the function, in pipelines of 500; returns the ids.
+    #[track_caller]
+    pub fn fcall_many(&mut self, channel: &str, numbers: std::ops::Range<usize>, options: &[&str]) -> Vec<String> {
+        let data: Vec<String> = numbers.map(|number| format!("{channel} {number}")).collect();
+        self.fcall_all(channel, &data, options)
+    }
+
+    /// Publishes each of `data` through the function, in pipelines of 500; returns the ids.
+    #[track_caller]
+    pub fn fcall_all(&mut self, channel: &str, data: &[String], options: &[&str]) -> Vec<String> {
+        let key = key(channel);
+        let mut ids = Vec::new();
+        for batch in data.chunks(500) {
+            let mut commands = Vec::new();
+            for data in batch {
+                let mut words: Vec<&[u8]> = vec![b"FCALL", b"sse_publish", b"1", key.as_bytes(), data.as_bytes()];
+                words.extend(options.iter().map(|option| option.as_bytes()));
+                commands.push(words);
+            }
+            let commands: Vec<&[&[u8]]> = commands.iter().map(Vec::as_slice).collect();
+            self.redis.send(&commands).expect("Redis reads");
+            for data in batch {
+                let reply = self.redis.receive().expect("Redis answers");
+                ids.push(self.record(channel, &reply, data));
+            }
+        }
+        ids
     }
 
     /// `EVAL` of the script form; returns the id.

@@ -1,0 +1,283 @@
+//! Redis dies, freezes, forgets, refuses, and is not there at all. Afterwards nothing is lost and nothing came twice;
+//! meanwhile `/readyz` tells the truth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fanfare_e2e::{
+    Client, Expect, Ledger, Node, NodeBuilder, Publisher, RedisServer, Signal, Subscribe, check, eventually, library,
+};
+
+/// A node that notices trouble quickly.
+fn quick(redis: &RedisServer) -> NodeBuilder {
+    Node::builder(redis)
+        .set("redis.probe_interval", "200ms")
+        .set("redis.probe_timeout", "500ms")
+        .set("redis.reconcile_interval", "1s")
+        .set("delivery.heartbeat", "1s")
+}
+
+/// Publishes `c 0`, `c 1` and so on, each until it is acknowledged, until told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Load {
+    fn start(redis: &RedisServer, ledger: &Ledger) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let mut publisher = Publisher::new(redis, ledger);
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                publisher.fcall_surely("c", &format!("c {count}"));
+                count += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            count
+        });
+        Self { stop, thread }
+    }
+
+    /// Stops and returns the data of the last event.
+    fn finish(self) -> String {
+        self.stop.store(true, Ordering::Relaxed);
+        format!("c {}", self.thread.join().expect("the publisher finishes") - 1)
+    }
+}
+
+fn assert_all_arrive(client: &mut Client, ledger: &Ledger, last: &str) {
+    client.read_until("the newest event", |client| client.data().contains(&last));
+    check(client, ledger, "c", &Expect::everything()).assert_kept();
+}
+
+#[test]
+fn redis_restarts_with_its_data_under_load() {
+    let mut redis = RedisServer::start_persistent();
+    let ledger = Ledger::default();
+    let node = quick(&redis).start();
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let load = Load::start(&redis, &ledger);
+    for _ in 0..2 {
+        let seen = client.events().count();
+        client.read_until("some events", |client| client.events().count() > seen + 50);
+        redis.kill();
+        node.wait_unready();
+        assert_eq!(node.admin("/livez").map(|reply| reply.status()), Some(200), "the node itself is well");
+        redis.launch();
+        node.wait_ready();
+    }
+    let last = load.finish();
+    assert_all_arrive(&mut client, &ledger, &last);
+}
+
+#[test]
+fn redis_restarts_without_its_data_and_every_reader_is_told() {
+    let mut redis = RedisServer::start();
+    let ledger = Ledger::default();
+    let node = quick(&redis).start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut live = Client::open(node.address(), Subscribe::to("c"));
+    let mut away = Client::open(node.address(), Subscribe::to("c"));
+    publisher.fcall_many("c", 0..3, &[]);
+    live.read_data("c 2");
+    away.read_data("c 2");
+    away.disconnect();
+    redis.kill();
+    node.wait_unready();
+    redis.wipe();
+    redis.launch();
+    node.wait_ready();
+    ledger.rewrite("c", 0);
+    publisher.reconnect();
+    publisher.multi("c", "c 3");
+    away.connect(node.address()).expect("the node accepts");
+    for client in [&mut live, &mut away] {
+        client.read_data("c 3");
+        check(client, &ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
+    }
+    // The functions were lost as well; the node brings them back by itself.
+    publisher.fcall_surely("c", "c 4");
+    live.read_data("c 4");
+}
+
+#[test]
+fn pubsub_connections_are_killed_again_and_again_under_load() {
+    let redis = RedisServer::start();
+    let ledger = Ledger::default();
+    let node = quick(&redis).start();
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let load = Load::start(&redis, &ledger);
+    let mut control = redis.connection();
+    for _ in 0..5 {
+        let seen = client.events().count();
+        client.read_until("some events", |client| client.events().count() > seen + 30);
+        let killed = eventually("a Pub/Sub connection to kill", || {
+            let killed = control.command(["CLIENT", "KILL", "TYPE", "pubsub"]).integer();
+            (killed > 0).then_some(killed)
+        });
+        assert!(killed <= 2, "a node holds few Pub/Sub connections, not {killed}");
+    }
+    let last = load.finish();
+    assert_all_arrive(&mut client, &ledger, &last);
+    node.wait_ready();
+}
+
+#[test]
+fn redis_freezes_for_longer_than_the_probe_deadline() {
+    let redis = RedisServer::start();
+    let ledger = Ledger::default();
+    let node = quick(&redis).start();
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let load = Load::start(&redis, &ledger);
+    client.read_until("some events", |client| client.events().count() > 50);
+    redis.freeze();
+    // No connection breaks: only the probe can know.
+    node.wait_unready();
+    let comments = client.comments();
+    client.read_until("heartbeats meanwhile", |client| client.comments() > comments + 1);
+    redis.thaw();
+    node.wait_ready();
+    let last = load.finish();
+    assert_all_arrive(&mut client, &ledger, &last);
+}
+
+#[test]
+fn redis_drops_a_node_that_reads_too_slowly() {
+    let redis = RedisServer::start_with(&["--client-output-buffer-limit", "pubsub 256kb 0 0"]);
+    let ledger = Ledger::default();
+    let node = quick(&redis).start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let mut control = redis.connection();
+    let pubsub = |control: &mut fanfare_e2e::Connection| {
+        control.command(["CLIENT", "LIST", "TYPE", "pubsub"]).text().lines().count()
+    };
+    assert!(pubsub(&mut control) > 0);
+    node.signal(Signal::Stop);
+    let filler = "x".repeat(20_000);
+    let mut number = 0;
+    eventually("Redis to drop the node", || {
+        let data: Vec<String> = (number..number + 100).map(|number| format!("c {number} {filler}")).collect();
+        publisher.fcall_all("c", &data, &[]);
+        number += 100;
+        (pubsub(&mut control) == 0).then_some(())
+    });
+    node.signal(Signal::Cont);
+    publisher.fcall("c", "c last");
+    assert_all_arrive(&mut client, &ledger, "c last");
+    node.wait_ready();
+}
+
+#[test]
+fn a_channel_that_an_acl_forbids_hurts_no_other_and_recovers_when_it_is_allowed() {
+    let redis = RedisServer::start();
+    let mut control = redis.connection();
+    let rules = ["ACL", "SETUSER", "gateway", "on", ">pw", "~*", "+@all", "resetchannels", "&sse:open*", "&*probe*"];
+    control.command(rules);
+    let url = format!("redis://gateway:pw@{}", redis.address());
+    let node = quick(&redis).set("redis.url", &url).start();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut open = Client::open(node.address(), Subscribe::to("open"));
+    let mut forbidden = Client::new(Subscribe::to("c"));
+    forbidden.connect(node.address()).expect("the node accepts");
+    for number in 0..20 {
+        publisher.fcall("c", &format!("c {number}"));
+        publisher.fcall("open", &format!("open {number}"));
+    }
+    open.read_data("open 19");
+    assert!(node.is_ready(), "one forbidden channel does not make the node unready");
+    while let Some(sight) = forbidden.next(Duration::from_millis(300)) {
+        assert!(!matches!(sight, fanfare_e2e::Sight::Event(_)), "an event of a channel that cannot be followed");
+        if !forbidden.connected() {
+            break;
+        }
+    }
+    control.command(["ACL", "SETUSER", "gateway", "allchannels"]);
+    eventually("the channel to be followed", || {
+        if !forbidden.connected() {
+            forbidden.connect(node.address()).expect("the node accepts");
+        }
+        forbidden.next(Duration::from_millis(200));
+        (!forbidden.last_event_id().is_empty()).then_some(())
+    });
+    let seen = ledger.entries("c").len();
+    publisher.fcall("c", "c end");
+    forbidden.read_data("c end");
+    assert!(seen >= 20 && check(&forbidden, &ledger, "c", &Expect::everything()).violations.is_empty());
+    publisher.fcall("open", "open end");
+    open.read_data("open end");
+    check(&open, &ledger, "open", &Expect::everything()).assert_kept();
+}
+
+#[test]
+fn a_publisher_that_may_not_publish_stores_nothing() {
+    let redis = RedisServer::start();
+    let _node = quick(&redis).start();
+    let mut control = redis.connection();
+    let rules = ["ACL", "SETUSER", "app", "on", ">pw", "~sse:*", "~$dedup:{sse:*", "&sse:*"];
+    let commands = ["+fcall", "+xadd", "+type", "+pttl", "+xinfo|stream", "+expire", "+persist", "+get", "+set"];
+    control.command([&rules[..], &commands].concat());
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    publisher.redis.command(["AUTH", "app", "pw"]);
+    for options in [&[][..], &["DEDUP", "k"], &["TTL", "100"]] {
+        let reply = publisher.try_fcall("c", "data", options);
+        assert!(reply.error().is_some(), "accepted: {reply:?}");
+    }
+    assert_eq!(control.command(["KEYS", "*{sse:c}*"]).array().len(), 0, "no DEDUP key");
+    assert_eq!(control.command(["EXISTS", "sse:c"]).integer(), 0, "no entry");
+    control.command(["ACL", "SETUSER", "app", "+publish"]);
+    publisher.fcall_with("c", "data", &["DEDUP", "k"]);
+    assert_eq!(control.command(["XLEN", "sse:c"]).integer(), 1, "the documented rights are enough");
+}
+
+#[test]
+fn many_nodes_that_load_the_library_at_once_leave_it_complete() {
+    let redis = RedisServer::start();
+    let nodes: Vec<Node> = (0..4).map(|_| quick(&redis).launch()).collect();
+    nodes.iter().for_each(Node::wait_ready);
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    publisher.fcall("c", "c 0");
+    let listed = redis.connection().command(["FUNCTION", "LIST", "WITHCODE"]);
+    assert_eq!(listed.array().len(), 1, "one library");
+    let code = listed.array()[0].array().last().map(|code| code.text());
+    assert_eq!(code.as_deref().map(str::trim), Some(library().trim()), "the one of this version, whole");
+}
+
+#[test]
+fn a_node_that_starts_without_redis_says_so_and_recovers_by_itself() {
+    let mut redis = RedisServer::absent(&[]);
+    let node = quick(&redis).start_unready();
+    node.wait_unready();
+    assert_eq!(node.admin("/livez").map(|reply| reply.status()), Some(200));
+    eventually("the log to name Redis", || node.log().to_lowercase().contains("redis").then_some(()));
+    let lines = node.log().lines().count();
+    assert!(lines < 50, "{lines} lines of log before Redis was ever there");
+    redis.launch();
+    node.wait_ready();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    publisher.fcall_surely("c", "c 0");
+    assert_all_arrive(&mut client, &ledger, "c 0");
+}
+
+#[test]
+fn a_long_outage_fills_no_log() {
+    let mut redis = RedisServer::start();
+    let node = quick(&redis).start();
+    let _client = Client::open(node.address(), Subscribe::to("c"));
+    redis.kill();
+    node.wait_unready();
+    let before = node.log().lines().count();
+    // An observation over time, not a wait: about ten probe intervals of silence.
+    std::thread::sleep(Duration::from_secs(2));
+    let lines = node.log().lines().count() - before;
+    assert!(lines <= 10, "{lines} lines of log in two seconds of outage:\n{}", node.log());
+}

@@ -1,0 +1,161 @@
+//! What operators see: configuration, health, metrics, reload.
+
+use std::time::Duration;
+
+use fanfare_e2e::{Client, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare};
+
+#[test]
+fn a_wrong_configuration_is_refused_by_name_and_with_what_was_expected() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("fanfare.toml");
+    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:0\"\nlisten_port = 1\n").expect("a file");
+    let path = file.to_str().expect("a path");
+    for arguments in [["serve", "--config", path].as_slice(), &["config", "check", "--config", path]] {
+        let output = run_fanfare(arguments, &[]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success());
+        assert!(text.contains("fanfare.toml:3") && text.contains("listen_port"), "{text}");
+    }
+    let output = run_fanfare(&["config", "check"], &[("FANFARE__DRAIN__WINDOW", "soon")]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("FANFARE__DRAIN__WINDOW"), "{text}");
+    let output = run_fanfare(&["config", "check"], &[("FANFARE__DRAIN__WINDO", "1s")]);
+    assert!(!output.status.success(), "an unknown key in the environment is refused");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_and_not_a_second_listener() {
+    let redis = RedisServer::start();
+    let node = Node::start(&redis);
+    let (url, listen) = (redis.url(), node.address().to_string());
+    let environment = [
+        ("FANFARE__REDIS__URL", url.as_str()),
+        ("FANFARE__SERVER__LISTEN", &listen),
+        ("FANFARE__ADMIN__LISTEN", "127.0.0.1:0"),
+    ];
+    let output = run_fanfare(&["serve"], &environment);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&listen), "the message names the address");
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let redis = RedisServer::start();
+    let node = Node::start(&redis);
+    let mut publisher = Publisher::new(&redis, &Ledger::default());
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::open(node.address(), Subscribe::to("c"))).collect();
+    publisher.fcall("c", "c 0");
+    clients.iter_mut().for_each(|client| client.read_data("c 0"));
+    eventually("three deliveries to be counted", || {
+        (node.metric("fanfare_deliveries_total", "")? >= 3.0).then_some(())
+    });
+    let text = node.admin("/metrics").expect("metrics").text();
+    for what in [
+        "connections",
+        "channels",
+        "deliver",
+        "bytes",
+        "lag",
+        "archive",
+        "gap",
+        "refus",
+        "probe",
+        "reconnect",
+        "drain",
+        "tail",
+    ] {
+        let found = text.lines().any(|line| line.starts_with("fanfare_") && line.contains(what));
+        assert!(found, "no metric about {what:?} in\n{text}");
+    }
+    assert!(text.lines().any(|line| line.starts_with("process_resident_memory_bytes")), "process metrics");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.starts_with("fanfare_") || line.starts_with("process_"), "a metric of another name: {line}");
+    }
+}
+
+#[test]
+fn the_status_tells_people_and_programs_the_same() {
+    let redis = RedisServer::start();
+    let node = Node::start(&redis);
+    let _client = Client::open(node.address(), Subscribe::to("c"));
+    let json = request(node.admin_address(), "GET", "/status", &[("Accept", "application/json")], b"");
+    let json = json.expect("an answer");
+    assert_eq!(json.status(), 200);
+    assert!(json.json().is_object());
+    let page = request(node.admin_address(), "GET", "/status", &[("Accept", "text/html")], b"").expect("an answer");
+    assert!(page.text().contains('<'), "a page for people");
+    assert_eq!(node.get("/metrics").status(), 404, "the public listener does not serve it");
+}
+
+#[test]
+fn a_hangup_reloads_what_can_be_reloaded_and_says_what_cannot() {
+    let redis = RedisServer::start();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("fanfare.toml");
+    std::fs::write(&file, "[log]\nlevel = \"info\"\n").expect("a file");
+    let mut node = Node::builder(&redis).argument("--config").argument(file.to_str().expect("a path")).start();
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let mut publisher = Publisher::new(&redis, &Ledger::default());
+    std::fs::write(&file, "[log]\nlevel = \"debug\"\n[tail]\nbudget = \"8MiB\"\n").expect("a file");
+    node.signal(Signal::Hup);
+    eventually("the log to say what cannot be reloaded", || node.log().contains("tail.budget").then_some(()));
+    std::fs::write(&file, "[log]\nlevle = \"debug\"\n").expect("a file");
+    node.signal(Signal::Hup);
+    eventually("the log to refuse a wrong file", || node.log().contains("levle").then_some(()));
+    publisher.fcall("c", "still here");
+    client.read_data("still here");
+    assert!(node.runs());
+}
+
+#[test]
+fn publishing_over_http_is_off_until_a_key_is_set_and_then_guarded_by_it() {
+    let redis = RedisServer::start();
+    let closed = Node::start(&redis);
+    let post = |node: &Node, headers: &[(&str, &str)], body: &[u8]| {
+        request(node.address(), "POST", "/channels/c/events", headers, body).expect("an answer")
+    };
+    assert!([403, 404].contains(&post(&closed, &[("Authorization", "Bearer ")], b"x").status()));
+    let node = Node::builder(&redis).set("publish.key", "a-long-enough-secret-key").start();
+    let mut client = Client::open(closed.address(), Subscribe::to("c"));
+    assert_eq!(post(&node, &[], b"x").status(), 401);
+    assert_eq!(post(&node, &[("Authorization", "Bearer wrong")], b"x").status(), 401);
+    let key = ("Authorization", "Bearer a-long-enough-secret-key");
+    let reply = post(&node, &[key], b"raw body");
+    assert!([200, 201].contains(&reply.status()), "{}", reply.text());
+    client.read_data("raw body");
+    let json = ("Content-Type", "application/json");
+    let body = br#"{"event":"tick","data":"from JSON","dedup":"k"}"#;
+    let first = post(&node, &[key, json], body).json();
+    let second = post(&node, &[key, json], body).json();
+    assert_eq!(first["id"], second["id"], "a repeated dedup key replies with the first id");
+    client.read_data("from JSON");
+    assert_eq!(client.last_event_id(), first["id"].as_str().expect("an id"));
+}
+
+#[test]
+fn history_is_off_by_default_and_pages_through_what_is_retained() {
+    let redis = RedisServer::start();
+    let closed = Node::start(&redis);
+    assert_eq!(closed.get("/channels/c/history").status(), 404);
+    let node = Node::builder(&redis).set("history.enabled", "true").start();
+    let mut publisher = Publisher::new(&redis, &Ledger::default());
+    let ids = publisher.fcall_many("c", 0..5, &[]);
+    let reply = node.get(&format!("/channels/c/history?after={}&limit=2", ids[1]));
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let text = reply.text();
+    assert!(text.contains(&ids[2]) && text.contains(&ids[3]), "{text}");
+    assert!(!text.contains(&ids[4]) && text.contains("c 2"), "{text}");
+}
+
+#[test]
+fn json_logs_are_one_object_a_line() {
+    let redis = RedisServer::start();
+    let mut node = Node::builder(&redis).set("log.format", "json").set("drain.window", "0s").start();
+    node.signal(Signal::Term);
+    node.wait_exit(Duration::from_secs(10));
+    let log = node.log();
+    assert!(log.lines().count() >= 2, "{log}");
+    for line in log.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok_and(|value| value.is_object()), "{line}");
+    }
+}

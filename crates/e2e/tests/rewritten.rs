@@ -1,0 +1,193 @@
+//! Streams that were lost, rolled back, evicted, expired: every reader is told, and nobody is told without need.
+
+use fanfare_e2e::{
+    Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check, eventually, resume_and_check,
+};
+
+/// Redis, a node that follows channels, and a fresh one that has never heard of them, so that it depends on the archive.
+struct Scene {
+    // Kept alive for the time of the test.
+    _redis: RedisServer,
+    ledger: Ledger,
+    near: Node,
+    far: Node,
+    publisher: Publisher,
+}
+
+fn scene() -> Scene {
+    scene_on(RedisServer::start())
+}
+
+fn scene_on(redis: RedisServer) -> Scene {
+    let ledger = Ledger::default();
+    let builder = || Node::builder(&redis).set("redis.reconcile_interval", "1s").set("delivery.heartbeat", "1s");
+    let (near, far) = (builder().launch(), builder().launch());
+    near.wait_ready();
+    far.wait_ready();
+    let publisher = Publisher::new(&redis, &ledger);
+    Scene { _redis: redis, ledger, near, far, publisher }
+}
+
+impl Scene {
+    /// A client of "c" that has seen everything so far and has hung up.
+    fn left(&mut self, events: usize) -> Client {
+        let mut client = Client::open(self.near.address(), Subscribe::to("c"));
+        self.publisher.fcall_many("c", 0..events, &[]);
+        client.read_data(&format!("c {}", events - 1));
+        client.disconnect();
+        client
+    }
+
+    fn resumes(&self, client: &mut Client, gaps: &[&'static str]) {
+        resume_and_check(client, self.far.address(), &self.ledger, "c", &Expect::everything().with_gaps(gaps));
+    }
+}
+
+#[test]
+fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
+    let mut scene = scene();
+    let mut client = scene.left(2);
+    scene.publisher.on_key("DEL", "c", &[]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 2");
+    scene.resumes(&mut client, &["reset"]);
+    assert_eq!(client.data(), ["c 0", "c 1", "c 2"]);
+}
+
+#[test]
+fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
+    let mut scene = scene();
+    let mut client = scene.left(2);
+    scene.publisher.on_key("DEL", "c", &[]);
+    scene.ledger.rewrite("c", 0);
+    client.connect(scene.far.address()).expect("the node accepts");
+    client.read_until("the gap", |client| client.gaps().len() == 1);
+    assert!(client.last_event_id().starts_with('~'), "a new place: {:?}", client.last_event_id());
+    scene.publisher.fcall("c", "c 2");
+    client.read_data("c 2");
+    check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
+}
+
+#[test]
+fn absence_is_a_position_that_proves_the_first_event_of_a_new_stream() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    client.disconnect();
+    scene.publisher.fcall_many("c", 0..2, &[]);
+    scene.resumes(&mut client, &[]);
+}
+
+#[test]
+fn absence_proves_nothing_once_the_first_entries_are_trimmed() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    client.disconnect();
+    scene.publisher.fcall_many("c", 0..3, &[]);
+    scene.publisher.on_key("XTRIM", "c", &["MAXLEN", "=", "2"]);
+    scene.ledger.trim_oldest("c", 1);
+    scene.resumes(&mut client, &["trimmed"]);
+}
+
+#[test]
+fn a_followed_key_that_expires_and_is_created_again_raises_no_false_gap() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    scene.publisher.fcall("c", "c 0");
+    client.read_data("c 0");
+    scene.publisher.on_key("PEXPIRE", "c", &["1"]);
+    eventually("the key to expire", || (scene.publisher.on_key("EXISTS", "c", &[]).integer() == 0).then_some(()));
+    client.read_until("a place that says that there is no stream", |client| client.last_event_id().starts_with('~'));
+    client.disconnect();
+    scene.publisher.fcall("c", "c 1");
+    scene.resumes(&mut client, &[]);
+    // The key expired after everything had been seen, so both entries are one run.
+    assert_eq!(client.data(), ["c 0", "c 1"]);
+}
+
+#[test]
+fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
+    let mut scene = scene_on(RedisServer::start_with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]));
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    client.disconnect();
+    scene.publisher.fcall("c", "c 0");
+    // Eviction removes a key like DEL, and nothing in Redis remembers it.
+    scene.publisher.on_key("DEL", "c", &[]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 1");
+    scene.resumes(&mut client, &["reset"]);
+}
+
+#[test]
+fn a_key_that_redis_itself_evicts_is_a_reset() {
+    let mut scene = scene_on(RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]));
+    let mut client = scene.left(2);
+    scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1"]);
+    eventually("the eviction", || (scene.publisher.on_key("EXISTS", "c", &[]).integer() == 0).then_some(()));
+    scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1gb"]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 2");
+    scene.resumes(&mut client, &["reset"]);
+}
+
+#[test]
+fn flushall_is_a_reset_for_a_client_that_comes_back() {
+    let mut scene = scene();
+    let mut client = scene.left(2);
+    scene.publisher.redis.command(["FLUSHALL"]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 2");
+    scene.resumes(&mut client, &["reset"]);
+}
+
+#[test]
+fn flushall_is_a_reset_for_a_client_that_is_connected() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    scene.publisher.fcall_many("c", 0..2, &[]);
+    client.read_data("c 1");
+    scene.publisher.redis.command(["FLUSHALL"]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 2");
+    client.read_data("c 2");
+    check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
+}
+
+#[test]
+fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    client.disconnect();
+    scene.publisher.fcall("c", "c 0");
+    scene.publisher.redis.command(["FLUSHALL"]);
+    scene.ledger.rewrite("c", 0);
+    scene.publisher.fcall("c", "c 1");
+    scene.resumes(&mut client, &["reset"]);
+}
+
+#[test]
+fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() {
+    let mut scene = scene();
+    let mut behind = scene.left(3);
+    let dump = match scene.publisher.on_key("DUMP", "c", &[]) {
+        fanfare_e2e::Reply::Text(bytes) => bytes,
+        other => panic!("no dump: {other:?}"),
+    };
+    let mut ahead = Client::remembering(Subscribe::to("c"), behind.last_event_id());
+    let mut live = Client::remembering(Subscribe::to("c"), behind.last_event_id());
+    ahead.connect(scene.near.address()).expect("the node accepts");
+    live.connect(scene.near.address()).expect("the node accepts");
+    scene.publisher.fcall_many("c", 3..5, &[]);
+    ahead.read_data("c 4");
+    live.read_data("c 4");
+    ahead.disconnect();
+    // The new primary has entries 0 to 2 and is written to at once.
+    scene.publisher.redis.command([b"RESTORE".as_slice(), b"sse:c", b"0", &dump, b"REPLACE"]);
+    scene.ledger.rewrite("c", 3);
+    scene.publisher.fcall("c", "c 5");
+    scene.resumes(&mut behind, &[]);
+    assert_eq!(behind.data(), ["c 0", "c 1", "c 2", "c 5"]);
+    scene.resumes(&mut ahead, &["unknown_position"]);
+    assert_eq!(ahead.data(), ["c 3", "c 4", "c 5"]);
+    live.read_data("c 5");
+    assert_eq!(live.gaps().len(), 1, "a connected client is told too: {:?}", live.gaps());
+}

@@ -43,6 +43,8 @@ pub(crate) struct Link {
     head: Option<Head>,
     raw: Vec<u8>,
     chunks: Option<ChunkDecoder>,
+    /// Bytes of a body of known length that are still to come.
+    missing: Option<usize>,
     parser: Parser,
     items: VecDeque<Parsed>,
     /// Upper bound of one read: small for a client that is meant to be slow.
@@ -75,6 +77,7 @@ impl Link {
             head: None,
             raw: Vec::new(),
             chunks: None,
+            missing: None,
             parser: Parser::default(),
             items: VecDeque::new(),
             read_size: 64 * 1024,
@@ -111,7 +114,7 @@ impl Link {
             if let Some(ending) = self.judge_head() {
                 return Next::Ended(ending);
             }
-            if self.chunks.as_ref().is_some_and(ChunkDecoder::finished) {
+            if self.finished() {
                 return Next::Ended(self.ending_at_eof());
             }
             match self.read(deadline) {
@@ -130,8 +133,12 @@ impl Link {
         (head.status != 200 || !stream).then_some(Ending::Status(head.status))
     }
 
+    fn finished(&self) -> bool {
+        self.missing == Some(0) || self.chunks.as_ref().is_some_and(ChunkDecoder::finished)
+    }
+
     fn ending_at_eof(&self) -> Ending {
-        let finished = self.chunks.as_ref().is_some_and(ChunkDecoder::finished);
+        let finished = self.finished();
         let between = self.chunks.as_ref().is_none_or(|chunks| finished || chunks.at_boundary());
         // A polite refusal ends after its `retry:` line, which takes effect without a blank line.
         match finished && self.parser.at_boundary() {
@@ -165,6 +172,7 @@ impl Link {
             if head.header("transfer-encoding") == Some("chunked") {
                 self.chunks = Some(ChunkDecoder::default());
             }
+            self.missing = head.header("content-length").and_then(|length| length.parse().ok());
             self.head = Some(head);
             let rest = self.raw.split_off(start);
             self.raw = Vec::new();
@@ -172,7 +180,12 @@ impl Link {
         }
         match &mut self.chunks {
             Some(chunks) => chunks.feed(bytes, &mut body)?,
-            None => body.extend_from_slice(bytes),
+            None => {
+                if let Some(missing) = &mut self.missing {
+                    *missing = missing.checked_sub(bytes.len()).ok_or("more body than its length says")?;
+                }
+                body.extend_from_slice(bytes);
+            }
         }
         let mut items = Vec::new();
         self.parser.feed(&body, &mut items);

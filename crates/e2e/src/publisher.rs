@@ -43,7 +43,7 @@ impl Publisher {
     #[track_caller]
     pub fn try_fcall(&mut self, channel: &str, data: &str, options: &[&str]) -> Reply {
         let key = key(channel);
-        let mut words = vec!["FCALL", "sse_publish", "1", &key, data];
+        let mut words = vec!["FCALL", "sse_publish", "1", &key, "DATA", data];
         words.extend_from_slice(options);
         self.try_words(&words)
     }
@@ -53,8 +53,8 @@ impl Publisher {
     #[track_caller]
     pub fn fcall_surely(&mut self, channel: &str, data: &str) -> String {
         let key = key(channel);
-        let words: [&[u8]; 7] =
-            [b"FCALL", b"sse_publish", b"1", key.as_bytes(), data.as_bytes(), b"DEDUP", data.as_bytes()];
+        let words: [&[u8]; 8] =
+            [b"FCALL", b"sse_publish", b"1", key.as_bytes(), b"DATA", data.as_bytes(), b"DEDUP", data.as_bytes()];
         let reply = eventually("Redis to acknowledge a publish", || {
             if let Ok(reply) = self.redis.try_command(&words) {
                 return reply.error().is_none().then_some(reply);
@@ -86,7 +86,8 @@ impl Publisher {
         for batch in data.chunks(500) {
             let mut commands = Vec::new();
             for data in batch {
-                let mut words: Vec<&[u8]> = vec![b"FCALL", b"sse_publish", b"1", key.as_bytes(), data.as_bytes()];
+                let mut words: Vec<&[u8]> =
+                    vec![b"FCALL", b"sse_publish", b"1", key.as_bytes(), b"DATA", data.as_bytes()];
                 words.extend(options.iter().map(|option| option.as_bytes()));
                 commands.push(words);
             }
@@ -104,7 +105,7 @@ impl Publisher {
     #[track_caller]
     pub fn eval(&mut self, channel: &str, data: &str) -> String {
         let (script, key) = (script(), key(channel));
-        let reply = self.redis.command(["EVAL", &script, "1", &key, data]);
+        let reply = self.redis.command(["EVAL", &script, "1", &key, "DATA", data]);
         self.record(channel, &reply, data)
     }
 
@@ -172,18 +173,17 @@ pub(crate) fn key(channel: &str) -> String {
 
 /// The text for `FUNCTION LOAD`.
 pub fn library() -> String {
-    read_lua(&["library.lua", "fanfare.lua", "sse.lua"])
+    read_lua("fanfare.lua")
 }
 
 /// The text for `EVAL`: the same publishing step as the function.
 pub fn script() -> String {
-    read_lua(&["script.lua", "publish.lua", "sse_publish.lua"])
+    read_lua("sse_publish.lua")
 }
 
-fn read_lua(names: &[&str]) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../redis");
-    let found = names.iter().find_map(|name| find(&root, name));
-    let path = found.unwrap_or_else(|| panic!("none of {names:?} under {}", root.display()));
+fn read_lua(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../redis/src");
+    let path = find(&root, name).unwrap_or_else(|| panic!("no {name} under {}", root.display()));
     fs::read_to_string(path).expect("a readable file")
 }
 

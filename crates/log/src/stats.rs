@@ -87,4 +87,6 @@ pub struct IngestStats {
     pub connects: Cell,
     /// Subscriptions refused by the store now.
     pub refused: Cell,
+    /// When a round trip through the feed was last proven: milliseconds since the registry began, plus one. 0: never.
+    pub proven_ms: Cell,
 }

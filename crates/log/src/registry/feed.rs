@@ -29,7 +29,10 @@ impl Registry {
                 FeedEvent::Refused { channels, detail } => self.on_refused(&channels, &detail),
                 FeedEvent::Push { channel, push } => self.on_push(&channel, push),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
-                FeedEvent::Probe => {}
+                FeedEvent::Probe => {
+                    let since = now.saturating_duration_since(self.began).as_millis();
+                    self.stats.proven_ms.set(u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1));
+                }
             }
         }
         for name in batch.overflowed {

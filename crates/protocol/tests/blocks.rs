@@ -80,6 +80,16 @@ fn retry_priming_ids_and_comments_dispatch_nothing_and_are_understood() {
 }
 
 #[test]
+fn a_refusal_that_is_nothing_but_a_retry_does_not_erase_the_place_of_a_client() {
+    let mut out = Vec::new();
+    block::retry(&mut out, 5000);
+    let mut reconnected = Parser::default();
+    reconnected.last_event_id = "7-0".into();
+    assert_eq!(reconnected.feed(&out), []);
+    assert_eq!((reconnected.retry, reconnected.last_event_id.as_str()), (Some(5000), "7-0"));
+}
+
+#[test]
 fn chunk_headers_are_hexadecimal_without_padding() {
     for (len, line) in [(1, "1\r\n"), (15, "f\r\n"), (16, "10\r\n"), (255, "ff\r\n"), (1 << 20, "100000\r\n")] {
         assert_eq!(text(&chunk::header(len)), line);

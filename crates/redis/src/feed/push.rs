@@ -1,0 +1,139 @@
+//! What arrives on the connection, parsed in the library's reader and handed straight to the ingest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use fanfare_log::{FeedEvent, FeedSink};
+use fanfare_protocol::{ChannelName, Push};
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::Notify;
+
+use super::FeedOptions;
+
+/// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
+/// receiver lets nothing through, so that it cannot be taken for the next connection's.
+pub(super) struct Receiver(Arc<Inner>);
+
+struct Inner {
+    sink: FeedSink,
+    prefix: Arc<str>,
+    keyspace_prefix: String,
+    probe_channel: String,
+    max_event_bytes: usize,
+    open: AtomicBool,
+    closed_by_peer: AtomicBool,
+    probe: AtomicU64,
+    changed: Notify,
+    dropped: Notify,
+}
+
+impl Receiver {
+    pub(super) fn new(options: &FeedOptions, sink: FeedSink) -> Self {
+        let prefix = Arc::clone(&options.prefix);
+        let database = options.connection.redis_settings().db();
+        Self(Arc::new(Inner {
+            keyspace_prefix: keyspace_channel(database, &prefix),
+            probe_channel: format!("{prefix}$probe:{}", options.node),
+            prefix,
+            sink,
+            max_event_bytes: options.max_event_bytes,
+            open: AtomicBool::new(true),
+            closed_by_peer: AtomicBool::new(false),
+            probe: AtomicU64::new(0),
+            changed: Notify::new(),
+            dropped: Notify::new(),
+        }))
+    }
+
+    /// What the library calls for every push.
+    pub(super) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
+        let inner = Arc::clone(&self.0);
+        move |info| {
+            inner.take(info);
+            Ok(())
+        }
+    }
+
+    /// Lets nothing through any more.
+    pub(super) fn close(&self) {
+        self.0.open.store(false, Ordering::Release);
+    }
+
+    /// The Pub/Sub channel on which this node hears itself.
+    pub(super) fn probe_channel(&self) -> &str {
+        &self.0.probe_channel
+    }
+
+    /// Waits until the probe with this number has come back. Cancel-safe.
+    pub(super) async fn probe_seen(&self, number: u64) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.probe.load(Ordering::Acquire) >= number {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the library says that the connection is closed. Cancel-safe.
+    pub(super) async fn disconnected(&self) {
+        loop {
+            let dropped = self.0.dropped.notified();
+            if self.0.closed_by_peer.load(Ordering::Acquire) {
+                return;
+            }
+            dropped.await;
+        }
+    }
+}
+
+impl Inner {
+    fn take(&self, info: PushInfo) {
+        if !self.open.load(Ordering::Acquire) {
+            return;
+        }
+        match info.kind {
+            PushKind::Message => self.message(info.data),
+            PushKind::Disconnection => {
+                self.closed_by_peer.store(true, Ordering::Release);
+                self.dropped.notify_waiters();
+            }
+            // Acknowledgements are told by the command that asked for them.
+            _ => {}
+        }
+    }
+
+    fn message(&self, data: Vec<Value>) {
+        let mut data = data.into_iter();
+        let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
+            return;
+        };
+        let Ok(channel) = String::from_utf8(channel) else { return };
+        if channel == self.probe_channel {
+            if let Some(number) = std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()) {
+                self.probe.fetch_max(number, Ordering::AcqRel);
+                self.changed.notify_waiters();
+            }
+            return;
+        }
+        if let Some(name) = channel.strip_prefix(&self.keyspace_prefix) {
+            if payload == b"xadd"
+                && let Ok(channel) = ChannelName::parse(name)
+            {
+                self.sink.send(FeedEvent::KeyspaceAdd { channel });
+            }
+            return;
+        }
+        if let Some(Ok(channel)) = channel.strip_prefix(&*self.prefix).map(ChannelName::parse) {
+            let push = Push::parse(Bytes::from(payload), self.max_event_bytes);
+            self.sink.send(FeedEvent::Push { channel, push });
+        }
+    }
+}
+
+/// The Pub/Sub channel of keyspace notifications for a key that begins with `key`
+/// (<https://redis.io/docs/latest/develop/use/keyspace-notifications/>).
+pub(super) fn keyspace_channel(database: i64, key: &str) -> String {
+    format!("__keyspace@{database}__:{key}")
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Client, Ending, Node, Sight, Subscribe, request};
+use crate::{Client, Ending, Node, Sight, Subscribe, pace, request};
 
 /// Picks nodes as a load balancer does: round robin over those whose `/readyz` said 200 when it last looked.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Balancer {
                     let reply = request(*admin, "GET", "/readyz", &[], b"");
                     polled.ready[index].store(reply.is_ok_and(|reply| reply.status() == 200), Ordering::Relaxed);
                 }
-                std::thread::sleep(interval);
+                pace(interval);
             }
         });
         Self { shared, poller: Some(poller) }
@@ -156,7 +156,7 @@ impl Member {
             // What the server asked for, as an EventSource does; the default of browsers is some seconds.
             let pause = self.client.retry().unwrap_or(Duration::from_secs(3));
             if !self.finished() {
-                std::thread::sleep(pause.min(self.deadline.saturating_duration_since(Instant::now())));
+                pace(pause.min(self.deadline.saturating_duration_since(Instant::now())));
             }
         }
         self.client.disconnect();

@@ -44,4 +44,4 @@ pub use publisher::{Publisher, library, script};
 pub use redis_server::RedisServer;
 pub use resp::{Connection, Reply};
 pub use sse::{Dispatch, Parsed, Parser};
-pub use wait::{PATIENCE, eventually, eventually_within};
+pub use wait::{PATIENCE, eventually, eventually_within, pace};

@@ -23,6 +23,13 @@ pub fn eventually_within<T>(within: Duration, what: &str, mut look: impl FnMut()
             return value;
         }
         assert!(Instant::now() < deadline, "waited {within:?} in vain for: {what}");
-        std::thread::sleep(POLL);
+        pace(POLL);
     }
+}
+
+/// Lets time pass: the pace of a publisher, an interval between two looks, an observation over time. Never a way to wait
+/// for something to have happened. Blocks a thread that has nothing else to do.
+#[allow(clippy::disallowed_methods)]
+pub fn pace(duration: Duration) {
+    std::thread::sleep(duration);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
     Balancer, Client, Crowd, Ending, Expect, Ledger, Node, PATIENCE, Publisher, RedisServer, Signal, Subscribe, Visit,
-    check, eventually, eventually_within,
+    check, eventually, eventually_within, pace,
 };
 
 const WINDOW: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ fn publish(redis: &RedisServer, ledger: &Ledger, stop: &Arc<AtomicBool>) -> std:
         for number in 0.. {
             for channel in CHANNELS {
                 publisher.fcall(channel, &format!("{channel} {number}"));
-                std::thread::sleep(Duration::from_millis(13));
+                pace(Duration::from_millis(13));
             }
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -71,7 +71,7 @@ fn a_rolling_restart_of_both_nodes_loses_doubles_and_resets_nothing() {
             crowd.join(Subscribe::to(CHANNELS[arrived % 5]));
             arrived += 1;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        pace(Duration::from_millis(100));
     }
     let (begun, _nodes) = rolling.join().expect("both nodes restart");
     // Everybody is on some node again before the last event is published.

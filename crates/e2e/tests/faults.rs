@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fanfare_e2e::{
     Client, Expect, Ledger, Node, NodeBuilder, Publisher, RedisServer, Signal, Subscribe, check, eventually, library,
+    pace,
 };
 
 /// A node that notices trouble quickly.
@@ -35,7 +36,7 @@ impl Load {
             while !stopped.load(Ordering::Relaxed) {
                 publisher.fcall_surely("c", &format!("c {count}"));
                 count += 1;
-                std::thread::sleep(Duration::from_millis(1));
+                pace(Duration::from_millis(1));
             }
             count
         });
@@ -277,7 +278,7 @@ fn a_long_outage_fills_no_log() {
     node.wait_unready();
     let before = node.log().lines().count();
     // An observation over time, not a wait: about ten probe intervals of silence.
-    std::thread::sleep(Duration::from_secs(2));
+    pace(Duration::from_secs(2));
     let lines = node.log().lines().count() - before;
     assert!(lines <= 10, "{lines} lines of log in two seconds of outage:\n{}", node.log());
 }

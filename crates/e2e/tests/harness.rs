@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use fanfare_e2e::{Client, Ending, Expect, Ledger, Publisher, RedisServer, Sight, Subscribe, Verdict, check};
@@ -14,7 +14,7 @@ fn stage(bodies: &[&str]) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let bodies: Vec<String> = bodies.iter().map(|&body| body.to_owned()).collect();
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(16);
     std::thread::spawn(move || {
         for body in bodies {
             let (mut socket, _) = listener.accept().expect("a client");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, check, resume_and_check};
+use fanfare_e2e::{
+    Client, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, check, pace, resume_and_check,
+};
 
 struct Scene {
     redis: RedisServer,
@@ -45,7 +47,7 @@ fn a_client_that_moves_between_nodes_while_events_are_published_misses_none() {
             publisher.fcall("c", &format!("c {number}"));
             if number % 10 == 0 {
                 // A pace, so that the moves below happen during the publishing.
-                std::thread::sleep(Duration::from_millis(2));
+                pace(Duration::from_millis(2));
             }
         }
     });

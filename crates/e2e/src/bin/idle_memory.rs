@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::{Node, RedisServer};
+use fanfare_e2e::{Node, RedisServer, pace};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that are opened before their answers are read.
@@ -104,7 +104,7 @@ fn wait_primed(stream: &mut TcpStream) {
 fn settled_rss_kib(pid: u32, deadline: Instant) -> u64 {
     let mut before = rss_kib(pid);
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        pace(Duration::from_secs(1));
         let now = rss_kib(pid);
         if now.abs_diff(before) * 500 <= now || Instant::now() >= deadline {
             return now;

@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""Runs HAProxy and nginx with the files of deploy/ in front of two nodes, on loopback, and looks at what clients get.
+
+For each balancer: events pass as they come; both nodes get clients; when one node drains, its clients resume on the
+other one and no event is missing or doubled; when no node is left, a subscription is told to come back (200, `retry:`)
+and a publish is told the truth (5xx).
+
+Usage: check-balancers.py FANFARE_BINARY
+"""
+
+import http.client
+import os
+import pathlib
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Two loopback addresses: the nodes have the same ports, as they have in containers.
+HOSTS = ["127.0.0.2", "127.0.0.3"]
+CLIENTS = 8
+PATIENCE = 30
+PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def free_port(hosts=("127.0.0.1",)):
+    """A port that is free on all of these addresses."""
+    while True:
+        with socket.socket() as first:
+            first.bind((hosts[0], 0))
+            port = first.getsockname()[1]
+            try:
+                for host in hosts[1:]:
+                    with socket.socket() as other:
+                        other.bind((host, port))
+            except OSError:
+                continue
+            return port
+
+
+def await_that(what, holds):
+    """Waits until a condition holds; fails with its name after PATIENCE seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if holds():
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"waited {PATIENCE} s in vain: {what}")
+
+
+def get(host, port, path):
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def listens(host, port):
+    with socket.create_connection((host, port), timeout=1):
+        return True
+
+
+class Processes:
+    """What was started, so that all of it is ended."""
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.running = []
+
+    def start(self, name, command, env=None):
+        log = open(self.scratch / f"{name}.log", "w")
+        process = subprocess.Popen(command, env={**os.environ, "PATH": PATH, **(env or {})}, stdout=log, stderr=log)
+        self.running.append(process)
+        return process
+
+    def end(self, process):
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process in self.running:
+            self.running.remove(process)
+
+    def end_all(self):
+        for process in list(reversed(self.running)):
+            self.end(process)
+
+
+class Redis:
+    """Publishes through the function that the nodes have loaded."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.lines = self.socket.makefile("rb")
+
+    def command(self, *words):
+        words = [word.encode() for word in words]
+        self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
+        line = self.lines.readline()
+        if line[:1] == b"-":
+            raise AssertionError(f"redis: {line.decode().strip()}")
+        if line[:1] == b"$":
+            return self.lines.read(int(line[1:]) + 2)[:-2].decode()
+        return line[1:].strip().decode()
+
+    def publish(self, channel, number):
+        return self.command("FCALL", "sse_publish", "1", f"sse:{channel}", "DATA", str(number))
+
+
+class Client(threading.Thread):
+    """An EventSource: keeps its last event id, reconnects after `retry:`, and counts what it sees."""
+
+    def __init__(self, port, channel, last):
+        super().__init__(daemon=True)
+        self.port, self.channel, self.last = port, channel, last
+        self.position, self.retry, self.numbers = "", 0.1, []
+        self.connects, self.refused, self.primed, self.problem = 0, 0, threading.Event(), None
+
+    def run(self):
+        try:
+            while not self.numbers or self.numbers[-1] != self.last:
+                self.connect()
+        except Exception as error:  # noqa: BLE001 - whatever it was is the verdict
+            self.problem = repr(error)
+
+    def connect(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.position} if self.position else {})}
+        connection.request("GET", f"/events?channel={self.channel}", headers=headers)
+        response = connection.getresponse()
+        assert response.status == 200, f"status {response.status}"
+        assert response.headers["Content-Type"].startswith("text/event-stream"), response.headers["Content-Type"]
+        self.connects += 1
+        before = self.position
+        self.read(response)
+        connection.close()
+        if self.position == before and not self.numbers:
+            self.refused += 1
+        # Browsers wait for what they were told; a test shortens it.
+        time.sleep(min(self.retry, 0.2))
+
+    def read(self, response):
+        data, name, position = [], "", self.position
+        for raw in iter(response.readline, b""):
+            line = raw.decode().rstrip("\n")
+            field, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if line == "":
+                self.position = position
+                if position:
+                    self.primed.set()
+                if data:
+                    assert not name, f"{name}: {data}"
+                    self.numbers.append(int("\n".join(data)))
+                    if self.numbers[-1] == self.last:
+                        return
+                data, name = [], ""
+            elif field == "data":
+                data.append(value)
+            elif field == "event":
+                name = value
+            elif field == "id":
+                position = value
+            elif field == "retry":
+                self.retry = int(value) / 1000
+
+
+class Fleet:
+    """Redis and two nodes."""
+
+    def __init__(self, processes, binary, refusal):
+        self.processes = processes
+        self.redis_port, self.port, self.admin = free_port(), free_port(HOSTS), free_port(HOSTS)
+        self.key = secrets.token_urlsafe(24)
+        processes.start("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""])
+        await_that("redis-server listens", lambda: listens("127.0.0.1", self.redis_port))
+        self.nodes = {}
+        for host in HOSTS:
+            env = {
+                "FANFARE__REDIS__URL": f"redis://127.0.0.1:{self.redis_port}",
+                "FANFARE__SERVER__LISTEN": f"{host}:{self.port}",
+                "FANFARE__ADMIN__LISTEN": f"{host}:{self.admin}",
+                "FANFARE__ADMISSION__REFUSAL": refusal,
+                "FANFARE__PUBLISH__KEY": self.key,
+                "FANFARE__DRAIN__WINDOW": "2s",
+            }
+            self.nodes[host] = processes.start(f"node-{host}", [binary, "serve"], env)
+        for host in HOSTS:
+            await_that(f"node {host} is ready", lambda host=host: get(host, self.admin, "/readyz")[0] == 200)
+
+    def connections(self, host):
+        text = get(host, self.admin, "/metrics")[1].decode()
+        found = re.search(r"^fanfare_sessions (\d+)", text, re.M) or re.search(r"^fanfare_connections (\d+)", text, re.M)
+        assert found, "no metric tells the number of connections"
+        return int(found.group(1))
+
+
+def haproxy(processes, scratch, fleet, port):
+    text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+    servers = "\n".join(f"    server node{i} {host}:{fleet.port}" for i, host in enumerate(HOSTS))
+    text, count = re.subn(r"^    server-template .*$", servers, text, flags=re.M)
+    assert count == 2, "both backends have a server-template"
+    text = text.replace("check port 9090", f"check port {fleet.admin}")
+    text = text.replace("bind :8080", f"bind 127.0.0.1:{port}").replace("bind :8404", f"bind 127.0.0.1:{free_port()}")
+    (scratch / "haproxy.cfg").write_text(text)
+    (scratch / "later.http").write_bytes((ROOT / "deploy/haproxy/later.http").read_bytes())
+    return processes.start("haproxy", ["haproxy", "-f", str(scratch / "haproxy.cfg")])
+
+
+def nginx(processes, scratch, fleet, port):
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    (scratch / "nginx.conf").write_text(text.replace("listen 8080", f"listen 127.0.0.1:{port}"))
+    nodes = (ROOT / "deploy/nginx/nodes.conf").read_text()
+    for name, host in zip(["node-a", "node-b"], HOSTS):
+        nodes = nodes.replace(f"{name}:8080", f"{host}:{fleet.port}")
+    (scratch / "nodes.conf").write_text(nodes)
+    directives = f"daemon off; pid {scratch}/nginx.pid; error_log stderr;"
+    return processes.start("nginx", ["nginx", "-p", str(scratch), "-c", str(scratch / "nginx.conf"), "-g", directives])
+
+
+def subscriptions_pass_and_resume(fleet, port, name):
+    channel, last = f"check-{name}", 200
+    clients = [Client(port, channel, last) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    redis = Redis(fleet.redis_port)
+    for client in clients:
+        assert client.primed.wait(PATIENCE), f"no priming id through {name}: {client.problem}"
+    # One event, alone: whoever buffers keeps it.
+    redis.publish(channel, 1)
+    await_that(f"a single event passes {name} at once", lambda: all(c.numbers == [1] for c in clients))
+    spread = [fleet.connections(host) for host in HOSTS]
+    assert min(spread) >= CLIENTS // 4, f"{name} spreads {CLIENTS} clients as {spread}"
+    # One node drains while events go on.
+    draining = fleet.nodes[HOSTS[0]]
+    draining.terminate()
+    for number in range(2, last + 1):
+        redis.publish(channel, number)
+        time.sleep(0.01)
+    for client in clients:
+        client.join(PATIENCE)
+        assert client.problem is None, f"{name}: {client.problem}"
+        assert client.numbers == list(range(1, last + 1)), f"{name}: missing or doubled: {client.numbers}"
+    draining.wait(PATIENCE)
+    assert draining.returncode == 0, f"the drained node exited with {draining.returncode}"
+    moved = sum(client.connects > 1 for client in clients)
+    assert moved >= CLIENTS // 4, f"only {moved} clients had to move"
+    return spread, moved
+
+
+def publishing_passes(fleet, port, name):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("POST", f"/channels/posted-{name}/events", "hello", {"Authorization": f"Bearer {fleet.key}"})
+    response = connection.getresponse()
+    assert response.status in (200, 201, 202), f"{name}: a publish is answered with {response.status} {response.read()}"
+    connection.close()
+
+
+def nobody_left(fleet, port, name):
+    """The balancer's own words."""
+    fleet.processes.end(fleet.nodes[HOSTS[1]])
+
+    def told_to_come_back():
+        status, body = get("127.0.0.1", port, "/events?channel=x")
+        assert status == 200, f"{name} answers a subscription with {status}: browsers give up for ever"
+        return re.fullmatch(rb"retry: \d{4,5}\n\n", body) is not None
+
+    await_that(f"{name} tells a subscription to come back", told_to_come_back)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("POST", "/channels/x/events", "hello", {"Authorization": f"Bearer {fleet.key}"})
+    status = connection.getresponse().status
+    assert status >= 500, f"{name} answers a publish that nobody took with {status}"
+    connection.close()
+
+
+def check(binary, name, start, refusal):
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        # nginx's workers give up root and read their files as somebody else.
+        scratch.chmod(0o755)
+        processes = Processes(scratch)
+        try:
+            fleet = Fleet(processes, binary, refusal)
+            port = free_port()
+            start(processes, scratch, fleet, port)
+            await_that(f"{name} listens", lambda: listens("127.0.0.1", port))
+            publishing_passes(fleet, port, name)
+            spread, moved = subscriptions_pass_and_resume(fleet, port, name)
+            nobody_left(fleet, port, name)
+            print(f"{name}: {CLIENTS} clients spread as {spread}, {moved} moved during a drain, nothing missing or doubled")
+        except BaseException:
+            for log in sorted(scratch.glob("*.log")):
+                print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
+            raise
+        finally:
+            processes.end_all()
+
+
+def main():
+    binary = str(pathlib.Path(sys.argv[1]).resolve())
+    chosen = sys.argv[2:] or ["haproxy", "nginx"]
+    try:
+        if "haproxy" in chosen:
+            check(binary, "haproxy", haproxy, "polite")
+        if "nginx" in chosen:
+            check(binary, "nginx", nginx, "status")
+    except AssertionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,8 @@
 //! What the refused are told (DESIGN 4).
 //!
 //! A browser's EventSource gives up for ever on anything but a stream, so a transient refusal is a stream by default: 200,
-//! `retry:`, end. It has no `id:` line: even an empty one would erase the client's place.
+//! `retry:`, end. It has neither an `id:` line nor an empty line: an empty id, and an empty line before the first id
+//! (WHATWG HTML, "dispatch the event", step 1), would erase the client's place.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::site::Site;
 /// The answer through hyper. `asked_for_stream`: the client named `text/event-stream` itself.
 pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Reply {
     let mut reply = if policy == RefusalPolicy::Polite && asked_for_stream {
-        let mut reply = Response::new(Full::new(Bytes::from(retry_block(refused))));
+        let mut reply = Response::new(Full::new(Bytes::from(retry_line(refused))));
         *reply.status_mut() = StatusCode::OK;
         head::apply_stream_headers(reply.headers_mut());
         reply
@@ -64,11 +65,11 @@ impl Later {
             return problem(&refused).into_bytes(&headers);
         }
         let mut out = head::stream(self.framing, cors, self.grant);
-        let block = retry_block(&refused);
+        let line = retry_line(&refused);
         match self.framing {
-            Framing::Plain => out.extend_from_slice(&block),
+            Framing::Plain => out.extend_from_slice(&line),
             Framing::Chunked => {
-                chunk::wrap(&mut out, &block);
+                chunk::wrap(&mut out, &line);
                 out.extend_from_slice(chunk::LAST);
             }
         }
@@ -76,7 +77,7 @@ impl Later {
     }
 }
 
-fn retry_block(refused: &Refused) -> Vec<u8> {
+fn retry_line(refused: &Refused) -> Vec<u8> {
     let mut out = Vec::with_capacity(24);
     block::retry(&mut out, u64::try_from(refused.retry.as_millis()).unwrap_or(u64::MAX));
     out

@@ -1,0 +1,125 @@
+//! History and publishing over HTTP.
+#![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
+
+mod support;
+
+use fanfare_server::{Options, Secret};
+use serde_json::{Value, json};
+use support::{Client, Node, header};
+
+fn open(options: &mut Options) {
+    options.publish_key = Secret::new("k");
+    options.history.enabled = true;
+    options.requests.event_bytes = 100;
+}
+
+fn post(extra: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{extra}Content-Length: {length}\r\n\r\n{body}")
+}
+
+const KEY: &str = "Authorization: Bearer k\r\n";
+
+fn answer(client: &mut Client) -> (u16, Value) {
+    let (head, body) = client.response();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn a_published_event_reaches_the_subscriber_and_the_history() {
+    let node = Node::start(open);
+    let mut reader = node.send("GET /events?channel=a HTTP/1.1\r\n\r\n");
+    reader.until("\r\n\r\n");
+    reader.chunk();
+    let json = "Content-Type: application/json\r\n";
+    let mut writer = node.send(post(&format!("{KEY}{json}"), r#"{"event":"paid","data":"hello","dedup":"1"}"#));
+    let (status, first) = answer(&mut writer);
+    assert_eq!((status, &first["duplicate"]), (201, &json!(false)));
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(reader.chunk(), format!("id: {id}\nevent: paid\ndata: hello\n\n"));
+
+    writer.send(post(&format!("{KEY}Idempotency-Key: 1\r\n"), "again"));
+    assert_eq!(answer(&mut writer), (201, json!({"id": id, "duplicate": true})));
+
+    let (status, page) = answer(&mut node.send("GET /channels/a/history HTTP/1.1\r\nHost: x\r\n\r\n"));
+    let entries = json!([{"id": id, "event": "paid", "data": "hello"}]);
+    assert_eq!((status, page), (200, json!({"entries": entries, "gap": null, "next": id})));
+}
+
+#[test]
+fn history_pages_follow_each_other() {
+    let node = Node::start(open);
+    let ids: Vec<String> = (0..5).map(|n| node.publish("a", &n.to_string()).to_string()).collect();
+    let mut client = node.connect();
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    for _ in 0..4 {
+        client.send(format!("GET /channels/a/history?limit=2&after={after} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let (_, page) = answer(&mut client);
+        assert_eq!(page["gap"], json!(null));
+        seen.extend(page["entries"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()));
+        after = page["next"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(seen, ids);
+    let channel = fanfare_protocol::ChannelName::parse("a").unwrap();
+    node.backend.trim(&channel, 1);
+    client.send(format!("GET /channels/a/history?after={} HTTP/1.1\r\nHost: x\r\n\r\n", ids[1]));
+    let (_, page) = answer(&mut client);
+    assert_eq!((&page["gap"]["reason"], &page["gap"]["next"]), (&json!("trimmed"), &json!(ids[4])));
+}
+
+#[test]
+fn without_the_key_nothing_is_published() {
+    let node = Node::start(open);
+    let mut client = node.send(post("", "x"));
+    let (head, _) = client.response();
+    assert!(head.starts_with("HTTP/1.1 401 ") && header(&head, "www-authenticate").is_some(), "{head}");
+    assert_eq!(answer(&mut node.send(post("Authorization: Bearer K\r\n", "x"))).0, 401);
+    assert!(node.backend.entries(&fanfare_protocol::ChannelName::parse("a").unwrap()).is_empty());
+}
+
+#[test]
+fn both_endpoints_are_off_by_default_and_say_how_to_turn_them_on() {
+    let node = Node::start(|_| {});
+    let (status, problem) = answer(&mut node.send(post(KEY, "x")));
+    assert_eq!(status, 403);
+    assert!(problem["detail"].as_str().unwrap().contains("publish.key"), "{problem}");
+    let (status, problem) = answer(&mut node.send("GET /channels/a/history HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_eq!(status, 403);
+    assert!(problem["detail"].as_str().unwrap().contains("history.enabled"), "{problem}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_before_it_is_read() {
+    let node = Node::start(open);
+    let announced =
+        format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Expect: 100-continue\r\nContent-Length: 101\r\n\r\n");
+    let (head, _) = node.send(announced).response();
+    assert!(head.starts_with("HTTP/1.1 413 "), "no 100 Continue first: {head}");
+    let mut endless = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
+    for _ in 0..3 {
+        endless.send(format!("28\r\n{}\r\n", "x".repeat(40)));
+    }
+    assert_eq!(answer(&mut endless).0, 413);
+    assert_eq!(answer(&mut node.send(post(KEY, &"x".repeat(100)))).0, 201);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let node = Node::start(|options| {
+        open(options);
+        options.requests.body_timeout = std::time::Duration::from_millis(100);
+    });
+    let mut client = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Content-Length: 10\r\n\r\nabc"));
+    assert_eq!(answer(&mut client).0, 408);
+}
+
+#[test]
+fn a_store_that_is_away_is_a_503_that_says_what_is_unknown() {
+    let node = Node::start(open);
+    node.backend.set_offline(true);
+    let mut client = node.send(post(KEY, "x"));
+    let (head, body) = client.response();
+    assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");
+    assert!(body.contains("may or may not"), "{body}");
+}

@@ -1,0 +1,146 @@
+//! What clients are told when there is no place for them, and how a node ends.
+#![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use fanfare_server::{DeliveryOptions, Options, Phase, Reason, RefusalPolicy, Server, StartError};
+use support::{Node, header, without_digits};
+
+const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+
+fn full(options: &mut Options) {
+    options.admission.max_connections = 0;
+}
+
+fn retry_of(text: &str) -> u64 {
+    text.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_full_node_tells_an_event_source_politely_when_to_come_back() {
+    let node = Node::start(full);
+    let all = node.send(SUBSCRIBE).rest();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!(header(head, "content-type"), Some("text/event-stream"));
+    assert_eq!(header(head, "cache-control"), Some("no-store, no-transform"));
+    assert_eq!(header(head, "connection"), Some("close"));
+    assert_eq!(without_digits(body), "retry: #\n", "an id line or an empty line would erase the client's place");
+    assert!((5_000..=10_000).contains(&retry_of(body)), "{body}");
+    assert_eq!(node.server().admission().refused(Reason::Connections), 1);
+}
+
+#[test]
+fn a_client_that_is_no_event_source_gets_a_status() {
+    let node = Node::start(full);
+    let (head, body) = node.send("GET /events?channel=a HTTP/1.1\r\nAccept: */*\r\n\r\n").response();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert!(header(&head, "retry-after").unwrap().parse::<u64>().unwrap() >= 5, "{head}");
+    assert!(body.contains("urn:fanfare:problem:unavailable"), "{body}");
+}
+
+#[test]
+fn the_status_policy_answers_everybody_with_a_status() {
+    let node = Node::start(|options| {
+        options.admission.refusal = RefusalPolicy::Status;
+        options.admission.per_address = Some(1);
+    });
+    let mut first = node.send(SUBSCRIBE);
+    first.until("\r\n\r\n");
+    let (head, _) = node.send(SUBSCRIBE).response();
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
+    assert!(header(&head, "retry-after").is_some(), "{head}");
+    assert_eq!(node.server().admission().refused(Reason::Address), 1);
+}
+
+#[test]
+fn requests_that_are_no_subscriptions_are_answered_by_a_full_node() {
+    let node = Node::start(full);
+    let (head, _) = node.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").response();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+#[test]
+fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
+    for (policy, expected) in [(RefusalPolicy::Polite, "HTTP/1.1 200 "), (RefusalPolicy::Status, "HTTP/1.1 503 ")] {
+        let delivery = DeliveryOptions { subscribe_timeout: Duration::from_millis(100), ..DeliveryOptions::default() };
+        let node = Node::with(|options| options.admission.refusal = policy, delivery);
+        node.backend.set_offline(true);
+        let all = node.send(SUBSCRIBE).rest();
+        assert!(all.starts_with(expected) && !all.contains("\nid:"), "{all}");
+        assert_eq!(node.server().admission().refused(Reason::Unavailable), 1);
+        if policy == RefusalPolicy::Polite {
+            assert!(retry_of(&all) >= 5_000 && all.ends_with("\r\n0\r\n\r\n"), "{all}");
+        }
+        node.await_sessions(0);
+    }
+}
+
+#[test]
+fn a_draining_node_ends_its_sessions_refuses_newcomers_and_then_stops() {
+    let mut node = Node::start(|options| {
+        options.drain.window = Duration::from_millis(300);
+        options.drain.quiet = Duration::from_millis(200);
+    });
+    let mut clients: Vec<_> = (0..10).map(|_| node.send(SUBSCRIBE)).collect();
+    for client in &mut clients {
+        client.until("\r\n\r\n");
+        client.chunk();
+    }
+    let mut idle = node.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    idle.response();
+    // Connected before the drain, asks during it.
+    let mut early = node.connect();
+    support::eventually("every socket", || node.server().admission().sockets() == 12);
+    node.server().drain();
+    early.send(SUBSCRIBE);
+    assert!(retry_of(&early.rest()) >= 5_000);
+    let newcomer = node.send(SUBSCRIBE).rest();
+    assert!(newcomer.starts_with("HTTP/1.1 200 ") && retry_of(&newcomer) >= 5_000, "{newcomer}");
+    assert_eq!(idle.rest(), "");
+    for client in &mut clients {
+        let end = client.rest();
+        assert!(end.contains("retry: ") && end.ends_with("0\r\n\r\n"), "{end:?}");
+    }
+    let address = node.address();
+    node.server.take().unwrap().join();
+    assert!(std::net::TcpStream::connect(address).is_err(), "the listener is closed");
+}
+
+#[test]
+fn the_deadline_ends_what_would_not_end() {
+    let mut node = Node::start(|options| options.drain.deadline = Duration::from_millis(300));
+    // Keeps its half of a request open for longer than the deadline.
+    let mut stuck = node.send("GET /events?channel=a HTTP/1.1\r\n");
+    support::eventually("the socket", || node.server().admission().sockets() == 1);
+    node.server().drain();
+    let start = Instant::now();
+    node.server.take().unwrap().join();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(stuck.rest(), "");
+}
+
+#[test]
+fn stop_ends_at_once_and_a_dropped_server_leaves_nothing_behind() {
+    let node = Node::start(|_| {});
+    let mut client = node.send(SUBSCRIBE);
+    client.until("\r\n\r\n");
+    client.chunk();
+    let address = node.address();
+    node.server().stop();
+    assert_eq!(client.rest(), "");
+    assert_eq!(node.server().phase(), Phase::Stopped);
+    drop(node);
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_second_server_on_the_same_port_fails_loudly() {
+    let node = Node::start(|_| {});
+    let options = Options { listen: node.address(), ..Options::default() };
+    let backend = fanfare_server::Backend::new(node.backend.clone(), node.backend.clone());
+    let second = Server::start(options, backend, |_| unreachable!("no thread is started"));
+    assert!(matches!(second, Err(StartError::Listen { .. })), "{second:?}");
+}

@@ -1,0 +1,213 @@
+//! A whole node over the in-process backend, and a client that sends and reads raw bytes.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its part; in a test a surprise is a failure.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fanfare_log::memory::MemoryBackend;
+use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Registry, feed, ingest};
+use fanfare_protocol::{ChannelName, EntryId, Event};
+use fanfare_server::{Backend, Clock, Core, CoreStats, DeliveryOptions, Options, Server};
+use tokio::sync::oneshot;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Node {
+    pub server: Option<Server>,
+    pub backend: MemoryBackend,
+    stop: Option<oneshot::Sender<()>>,
+    ingest: Option<JoinHandle<()>>,
+}
+
+impl Node {
+    pub fn start(change: impl FnOnce(&mut Options)) -> Self {
+        Self::with(change, DeliveryOptions::default())
+    }
+
+    pub fn with(change: impl FnOnce(&mut Options), delivery: DeliveryOptions) -> Self {
+        let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 2, ..Options::default() };
+        options.drain.window = Duration::from_millis(200);
+        options.drain.quiet = Duration::from_millis(100);
+        change(&mut options);
+        let hub = Arc::new(Hub::new(options.core_count()));
+        let backend = MemoryBackend::default();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ingest = std::thread::spawn({
+            let (backend, hub) = (backend.clone(), Arc::clone(&hub));
+            move || run_ingest(backend, hub, stopped)
+        });
+        let make_core = move |core| {
+            Core::new(Arc::clone(&hub), core, delivery.clone(), Arc::new(CoreStats::default()), Clock::system())
+        };
+        let server = Server::start(options, Backend::new(backend.clone(), backend.clone()), make_core).unwrap();
+        Self { server: Some(server), backend, stop: Some(stop), ingest: Some(ingest) }
+    }
+
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server().local_addr()
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::over(TcpStream::connect(self.address()).unwrap())
+    }
+
+    /// Connects and sends.
+    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
+        let mut client = self.connect();
+        client.send(request);
+        client
+    }
+
+    pub fn publish(&self, name: &str, data: &str) -> EntryId {
+        let event = Event { name: None, data: Bytes::copy_from_slice(data.as_bytes()) };
+        let channel = ChannelName::parse(name).unwrap();
+        let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl: None };
+        self.backend.publish_now(&request).unwrap().id
+    }
+
+    /// Waits until so many sessions are open.
+    pub fn await_sessions(&self, wanted: usize) {
+        let admission = self.server().admission();
+        eventually(&format!("{wanted} sessions"), || admission.sessions() == wanted);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.server.take());
+        drop(self.stop.take());
+        self.ingest.take().map(JoinHandle::join);
+    }
+}
+
+fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let desired = Desired::new();
+        let (sink, source) = feed(1 << 24);
+        let attachment = tokio::spawn(backend.attach(desired.clone(), sink).run());
+        let (options, stats) = (fanfare_log::Options::default(), Arc::new(IngestStats::default()));
+        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, tokio::time::Instant::now());
+        let stop = async { drop(stopped.await) };
+        ingest::run(registry, hub, source, backend, stop).await;
+        attachment.abort();
+    });
+}
+
+/// Polls until the condition holds; fails with what was awaited.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub struct Client {
+    socket: TcpStream,
+    seen: Vec<u8>,
+}
+
+impl Client {
+    pub fn over(socket: TcpStream) -> Self {
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self { socket, seen: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends nothing more.
+    pub fn half_close(&self) {
+        self.socket.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Reads up to and including `end`.
+    pub fn until(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.seen.windows(end.len()).position(|window| window == end.as_bytes()) {
+                let rest = self.seen.split_off(at + end.len());
+                return String::from_utf8(std::mem::replace(&mut self.seen, rest)).unwrap();
+            }
+            assert!(self.more(), "closed before {end:?}: {:?}", String::from_utf8_lossy(&self.seen));
+        }
+    }
+
+    /// A response with `Content-Length`: its head, and its body as text.
+    pub fn response(&mut self) -> (String, String) {
+        let head = self.until("\r\n\r\n");
+        let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+        while self.seen.len() < length {
+            assert!(self.more(), "closed within a body: {head}");
+        }
+        let rest = self.seen.split_off(length);
+        (head, String::from_utf8(std::mem::replace(&mut self.seen, rest)).unwrap())
+    }
+
+    /// The next chunk of a chunked body.
+    pub fn chunk(&mut self) -> String {
+        let size = self.until("\r\n");
+        let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
+        while self.seen.len() < size + 2 {
+            assert!(self.more(), "closed within a chunk");
+        }
+        let rest = self.seen.split_off(size + 2);
+        let chunk = String::from_utf8(std::mem::replace(&mut self.seen, rest)).unwrap();
+        chunk.strip_suffix("\r\n").unwrap().to_owned()
+    }
+
+    /// Everything up to the end of the connection, which must be orderly.
+    pub fn rest(&mut self) -> String {
+        while self.more() {}
+        String::from_utf8(std::mem::take(&mut self.seen)).unwrap()
+    }
+
+    /// Whether nothing more has come so far.
+    pub fn is_quiet_for(&mut self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).unwrap();
+        let mut buffer = [0; 1];
+        let outcome = self.socket.peek(&mut buffer);
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.seen.is_empty() && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    fn more(&mut self) -> bool {
+        let mut buffer = [0; 16_384];
+        let read = self.socket.read(&mut buffer);
+        let read = read.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&self.seen)));
+        self.seen.extend_from_slice(&buffer[..read]);
+        read > 0
+    }
+}
+
+/// The value of a header, whatever the case of its name.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.split("\r\n").skip(1).find_map(|line| {
+        let (given, value) = line.split_once(':')?;
+        given.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// Replaces every run of digits by `#`, for what is jittered or a clock.
+pub fn without_digits(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        if !character.is_ascii_digit() {
+            out.push(character);
+        } else if !out.ends_with('#') {
+            out.push('#');
+        }
+    }
+    out
+}

@@ -70,9 +70,9 @@ pub const COALESCE_DEFAULT: Duration = Duration::ZERO;
 pub const COALESCE_MAX: Duration = Duration::from_secs(1);
 /// `delivery.retry_ms`: middle of the jittered `retry:` that opens a stream.
 pub const RETRY_DEFAULT: Duration = Duration::from_secs(2);
-/// `delivery.max_behind`: entries that a client may be behind before it gets `$gap` `lagging`.
+/// `delivery.max_behind`: how old the next event of a client may be before it gets `$gap` `lagging`.
 /// `None`: as many as the stream retains.
-pub const MAX_BEHIND_DEFAULT: Option<usize> = None;
+pub const MAX_BEHIND_DEFAULT: Option<Duration> = None;
 /// How long written bytes may stay unacknowledged before the peer counts as dead
 /// (`TCP_USER_TIMEOUT`).
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);

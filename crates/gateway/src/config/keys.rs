@@ -69,8 +69,8 @@ sections! {
         coalesce_ms: u64 = 0, 0 => 1000;
         /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.
         retry_ms: u64 = 2000, 100 => 600_000;
-        /// A connection that is more entries behind than this gets `$gap` `lagging` and goes on with what is new.
-        max_behind: OffOr<usize> = OffOr(limits::MAX_BEHIND_DEFAULT);
+        /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
+        max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
     }
 
     /// The newest part of each channel, held in memory.

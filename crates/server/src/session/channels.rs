@@ -54,10 +54,17 @@ impl Channels {
 
     /// What stands in `id:` now. `None` before the first promise.
     pub(super) fn position_text(&self) -> Option<String> {
+        self.position_text_without(&[])
+    }
+
+    /// The same without a position for some of several channels.
+    pub(super) fn position_text_without(&self, left_out: &[usize]) -> Option<String> {
         match self {
             Self::One(one) => one.cursor.position().map(|position| position.to_string()),
             Self::Many(many) => {
-                let items: Vec<_> = many.iter().map(|(tag, each)| (*tag, each.cursor.position())).collect();
+                let position = |index, each: &Subscribed| each.cursor.position().filter(|_| !left_out.contains(&index));
+                let items: Vec<_> =
+                    many.iter().enumerate().map(|(index, (tag, each))| (*tag, position(index, each))).collect();
                 let mut text = String::with_capacity(12 * items.len());
                 encode_vector(&mut text, &items);
                 Some(text)

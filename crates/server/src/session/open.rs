@@ -108,23 +108,21 @@ impl<P> Session<P> {
         Ok(settled)
     }
 
-    /// The prelude: `retry:` with the priming id, a `$gap` for each position that nobody knows, `$ready` if asked for.
+    /// The prelude: `retry:` with the priming id, or with a `$gap` for each position that nobody knows; `$ready` if asked for.
     fn begin_stream(&mut self) {
         let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Streaming) else { return };
         let position = self.channels.position_text();
         let mut blocks = Vec::with_capacity(128);
-        // One block: an empty line before the first `id` would erase the client's place.
+        // The first empty line must come after an `id`, or it would erase the client's place.
         block::retry(&mut blocks, self.core.retry_ms());
-        if let Some(position) = &position {
+        if let Some(position) = position.as_ref().filter(|_| opening.unknown.is_empty()) {
             block::id(&mut blocks, position);
         }
-        for index in opening.unknown {
-            let gap = Gap {
-                channel: opening.names[index].clone(),
-                reason: GapReason::UnknownPosition,
-                after: None,
-                next: None,
-            };
+        for (told, &index) in opening.unknown.iter().enumerate() {
+            // Until a gap has been told its channel has no position: who drops here is told again.
+            let position = self.channels.position_text_without(&opening.unknown[told + 1..]);
+            let channel = opening.names[index].clone();
+            let gap = Gap { channel, reason: GapReason::UnknownPosition, after: None, next: None };
             self.core.stats.gaps.of(GapReason::UnknownPosition).add(1);
             block::gap(&mut blocks, &gap, position.as_deref());
         }

@@ -11,4 +11,7 @@ pub mod demo;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod node;
 pub mod reload;
+pub mod run;
+pub mod signals;

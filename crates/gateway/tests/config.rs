@@ -128,17 +128,18 @@ fn durations_and_sizes_are_read_as_written_and_shown_shortest() {
     let layered = env(&[
         ("FANFARE__DELIVERY__HEARTBEAT", "20s500ms"),
         ("FANFARE__TAIL__BUDGET", "1048577"),
-        ("FANFARE__LIMITS__CURSOR_AGE", "90m"),
-        ("FANFARE__DELIVERY__MAX_BEHIND", "off"),
+        ("FANFARE__CHANNEL__LINGER", "45m"),
+        ("FANFARE__DELIVERY__MAX_BEHIND", "90m"),
+        ("FANFARE__ADMISSION__PER_ADDRESS", "off"),
     ])
     .unwrap();
     assert_eq!(layered.config.delivery.heartbeat, Span(Duration::from_millis(20_500)));
     assert_eq!(layered.config.tail.budget, Size(1_048_577));
-    assert_eq!(layered.config.delivery.max_behind, OffOr(None));
+    assert_eq!(layered.config.admission.per_address, OffOr(None));
     let printed = config::print(&layered);
     assert!(printed.contains("heartbeat = \"20s500ms\"  # from environment FANFARE__DELIVERY__HEARTBEAT"), "{printed}");
     assert!(printed.contains("budget = \"1048577B\""), "{printed}");
-    assert!(printed.contains("cursor_age = \"1h30m\""), "{printed}");
+    assert!(printed.contains("max_behind = \"1h30m\""), "{printed}");
     for bad in ["", "s", "5", "5 s", "5x", "-5s", "1s1", "99999999999999999999s", "18446744073709551615d"] {
         assert!(env(&[("FANFARE__DELIVERY__HEARTBEAT", bad)]).is_err(), "{bad:?} was accepted");
     }

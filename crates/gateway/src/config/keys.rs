@@ -1,12 +1,15 @@
 //! Every configuration key, declared once.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 
+use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 
+use super::choice::{LogFormat, RefusalStyle};
 use super::declare::{Key, Raw, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
-use super::value::{BytesPerSecond, LogFormat, OffOr, RefusalStyle, Size, Span, Value};
+use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -14,6 +17,10 @@ const fn loopback(port: u16) -> SocketAddr {
 
 const fn size(bytes: usize) -> Size {
     Size(bytes as u64)
+}
+
+fn positive(count: usize) -> Option<NonZeroU32> {
+    u32::try_from(count).ok().and_then(NonZeroU32::new)
 }
 
 const KIB: u64 = 1 << 10;
@@ -26,7 +33,7 @@ sections! {
         /// The address of the client listener.
         listen: SocketAddr = loopback(8080);
         /// Worker threads for connections. 0 starts one for each core that the process may use.
-        cores: u32 = 0, 0 => 256;
+        cores: usize = 0, 0 => MAX_CORES;
         /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.
         cors_origins: Vec<CorsOrigin> = Vec::new();
     }
@@ -108,11 +115,9 @@ sections! {
         /// Length of a request's URL.
         url_bytes: Size = size(limits::URL_BYTES_DEFAULT), Size(256) => Size(64 * KIB);
         /// Length of a request's head.
-        header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(KIB) => Size(256 * KIB);
+        header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(8 * KIB) => Size(256 * KIB);
         /// The largest N of `last=N`.
         last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
-        /// A position older than this is not resumed but answered with `$gap`.
-        cursor_age: OffOr<Span> = OffOr(None);
     }
 
     /// Who may connect.
@@ -121,10 +126,10 @@ sections! {
         refusal: RefusalStyle = RefusalStyle::Polite;
         /// Connections of this node.
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
-        /// Connections from one address. A balancer in front of the node is one address.
-        per_address: usize = limits::CONNECTIONS_PER_ADDRESS_DEFAULT, 1 => 10_000_000;
-        /// New connections in a second, for this node.
-        connects_per_second: usize = limits::CONNECTS_PER_SECOND_DEFAULT, 1 => 10_000_000;
+        /// Connections from one address (IPv6: from one /64). A balancer in front of the node is one address.
+        per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
+        /// New subscriptions in a second, for this node.
+        connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));
     }
 
     /// Publishing by `POST /channels/{channel}/events`.

@@ -5,6 +5,7 @@
 //! output of `fanfare config print` and `docs/configuration.md`.
 
 mod check;
+mod choice;
 mod declare;
 pub mod docs;
 mod error;
@@ -15,6 +16,7 @@ mod print;
 mod text;
 mod value;
 
+pub use choice::{LogFormat, RefusalStyle};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
 pub use keys::{
@@ -24,4 +26,4 @@ pub use keys::{
 pub use layers::{Layered, Sources, load};
 pub use print::print;
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
-pub use value::{BytesPerSecond, LogFormat, OffOr, RefusalStyle, Size, Span};
+pub use value::{BytesPerSecond, OffOr, Size, Span};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fanfare_server::Cors;
 use toml::de::DeValue;
 
 use super::value::{Value, quoted};
@@ -129,15 +130,7 @@ pub struct CorsOrigin(pub String);
 
 impl CorsOrigin {
     fn parse(text: &str) -> Option<Self> {
-        if text == "*" {
-            return Some(Self("*".into()));
-        }
-        let (scheme, host) = text.split_once("://")?;
-        let scheme_ok = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-        let host_ok = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>*,".contains(&byte))
-            && !host.bytes().any(|byte| byte.is_ascii_uppercase());
-        (scheme_ok && host_ok).then(|| Self(text.to_owned()))
+        Cors::parse(&[text]).is_ok().then(|| Self(text.to_owned()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -55,7 +56,25 @@ macro_rules! integer_value {
         }
     )*};
 }
-integer_value!(u32, u64, usize);
+integer_value!(u64, usize);
+
+impl Value for NonZeroU32 {
+    fn kind() -> String {
+        "integer".into()
+    }
+    fn expected() -> String {
+        "a whole number from 1".into()
+    }
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
+        toml_integer(value).and_then(Self::new)
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
 
 impl Value for bool {
     fn kind() -> String {
@@ -235,55 +254,5 @@ impl<T: Value> Value for OffOr<T> {
     }
     fn show(&self) -> String {
         self.0.as_ref().map_or_else(|| quoted("off"), T::show)
-    }
-}
-
-macro_rules! choice_value {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$vdoc])* $variant),+
-        }
-
-        impl Value for $name {
-            fn kind() -> String {
-                [$(concat!("\"", $text, "\"")),+].join(" or ")
-            }
-            fn expected() -> String {
-                Self::kind()
-            }
-            fn from_text(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-            fn show(&self) -> String {
-                quoted(match self {
-                    $(Self::$variant => $text),+
-                })
-            }
-        }
-    };
-}
-
-choice_value! {
-    /// How log lines are written.
-    LogFormat {
-        /// One readable line for each event.
-        Text = "text",
-        /// One JSON object for each event.
-        Json = "json",
-    }
-}
-
-choice_value! {
-    /// How a subscription is refused for a transient reason (overload, rate limit, drain).
-    RefusalStyle {
-        /// `200`, a `retry:` line and the end of the stream: browsers come back.
-        Polite = "polite",
-        /// `429` or `503` with `Retry-After`: for clients that are not browsers.
-        Status = "status",
     }
 }

@@ -65,6 +65,27 @@ metrics! {
     UPTIME: Gauge "fanfare_uptime_seconds" = "Seconds since the node started.";
     READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
 
+    DRAINING: Gauge "fanfare_draining" = "1 while the node drains; fanfare_sessions then counts down to 0.";
+
+    CONNECTIONS: Gauge "fanfare_connections" = "Open client sockets of every kind.";
+    SESSIONS: Gauge "fanfare_sessions" = "Open event streams.";
+    SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
+    SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed).";
+    SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
+    REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread).";
+    REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
+    REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
+    HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
+    HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
+
+    DELIVERIES: Counter "fanfare_deliveries_total" = "Events handed to sockets, durable and ephemeral.";
+    BYTES: Counter "fanfare_sent_bytes_total" = "Bytes handed to the sockets of event streams.";
+    WRITES: Counter "fanfare_writes_total" = "Writes to the sockets of event streams.";
+    BLOCKED: Counter "fanfare_writes_blocked_total" = "Writes that found the socket full: the client reads more slowly than events come.";
+    HEARTBEATS: Counter "fanfare_heartbeats_total" = "Heartbeats sent.";
+    GAPS: Counter "fanfare_gaps_total" ["reason"] = "$gap events sent: trimmed, reset, unknown_position, too_large, lagging.";
+    LAG: Histogram "fanfare_publish_to_write_seconds" = "From an event's id (the clock of Redis) to its write, for events that were live for their reader, counted per delivery. Whole milliseconds; it means something while the clocks agree.";
+
     CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";
     TAIL_BYTES: Gauge "fanfare_tail_bytes" = "Bytes held for the recent part of channels and for archive pages.";
     TAIL_BUDGET: Gauge "fanfare_tail_budget_bytes" = "Target for fanfare_tail_bytes: tail.budget.";

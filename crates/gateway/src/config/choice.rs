@@ -1,0 +1,53 @@
+//! Keys with a handful of named values.
+
+use super::value::{Value, quoted};
+
+macro_rules! choice_value {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant),+
+        }
+
+        impl Value for $name {
+            fn kind() -> String {
+                [$(concat!("\"", $text, "\"")),+].join(" or ")
+            }
+            fn expected() -> String {
+                Self::kind()
+            }
+            fn from_text(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+            fn show(&self) -> String {
+                quoted(match self {
+                    $(Self::$variant => $text),+
+                })
+            }
+        }
+    };
+}
+
+choice_value! {
+    /// How log lines are written.
+    LogFormat {
+        /// One readable line for each event.
+        Text = "text",
+        /// One JSON object for each event.
+        Json = "json",
+    }
+}
+
+choice_value! {
+    /// How a subscription is refused for a transient reason (overload, rate limit, drain).
+    RefusalStyle {
+        /// `200`, a `retry:` line and the end of the stream: browsers come back.
+        Polite = "polite",
+        /// `429` or `503` with `Retry-After`: for clients that are not browsers.
+        Status = "status",
+    }
+}

@@ -1,0 +1,81 @@
+//! The configuration as each crate wants it.
+
+use fanfare_log::Options as LogOptions;
+use fanfare_server::{
+    AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy,
+    RequestOptions, Secret,
+};
+
+use crate::config::{Config, RefusalStyle};
+
+/// The log's part. `seed` is for jitter: two nodes that start together must not do everything together.
+#[must_use]
+pub(super) fn log(config: &Config, seed: u64) -> LogOptions {
+    LogOptions {
+        linger: config.channel.linger.0,
+        reconcile_interval: config.redis.reconcile_interval.0,
+        tail_entries: config.tail.channel_entries,
+        tail_bytes: config.tail.channel_bytes.bytes(),
+        budget: config.tail.budget.bytes(),
+        archive_concurrency: config.archive.concurrency,
+        page_bytes: config.archive.page_bytes.bytes(),
+        archive_bytes_per_second: config.archive.bytes_per_second.0,
+        seed,
+        ..LogOptions::default()
+    }
+}
+
+/// The sessions' part.
+#[must_use]
+pub(super) fn delivery(config: &Config) -> DeliveryOptions {
+    DeliveryOptions {
+        heartbeat: config.delivery.heartbeat.0,
+        coalesce: std::time::Duration::from_millis(config.delivery.coalesce_ms),
+        retry: std::time::Duration::from_millis(config.delivery.retry_ms),
+        max_behind: config.delivery.max_behind.0.map(|span| span.0),
+        ..DeliveryOptions::default()
+    }
+}
+
+/// The server's part.
+///
+/// # Errors
+/// Origins that no browser sends; the configuration has refused them before.
+pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
+    let origins: Vec<&str> = config.server.cors_origins.iter().map(|origin| origin.0.as_str()).collect();
+    Ok(Options {
+        listen: config.server.listen,
+        cores: config.server.cores,
+        cors: Cors::parse(&origins)?,
+        requests: RequestOptions {
+            header_bytes: config.limits.header_bytes.bytes(),
+            url_bytes: config.limits.url_bytes.bytes(),
+            channels: config.limits.channels_per_connection,
+            last_max: config.limits.last_max,
+            event_bytes: config.limits.event_bytes.bytes(),
+            ..RequestOptions::default()
+        },
+        admission: AdmissionOptions {
+            refusal: match config.admission.refusal {
+                RefusalStyle::Polite => RefusalPolicy::Polite,
+                RefusalStyle::Status => RefusalPolicy::Status,
+            },
+            max_connections: config.admission.max_connections,
+            per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
+            connects_per_second: config.admission.connects_per_second.0,
+        },
+        publish_key: config.publish.key.expose().and_then(Secret::new),
+        history: HistoryOptions {
+            enabled: config.history.enabled,
+            max_limit: config.history.max_limit,
+            page_bytes: config.archive.page_bytes.bytes(),
+            ..HistoryOptions::default()
+        },
+        drain: DrainOptions {
+            window: config.drain.window.0,
+            deadline: config.drain.deadline.0,
+            ..DrainOptions::default()
+        },
+        ..Options::default()
+    })
+}

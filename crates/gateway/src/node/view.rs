@@ -1,0 +1,201 @@
+//! What operators see of a node: its figures, its health, its identity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_log::IngestStats;
+use fanfare_log::stats::{Cell, GapCells};
+use fanfare_protocol::GapReason;
+use fanfare_server::{Admission, CoreStats, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::admin::{Health, Subject};
+use crate::config::Config;
+use crate::metrics::table as m;
+use crate::metrics::{Buckets, Metric, Samples, Source};
+
+/// The counters of a node's threads, summed up when somebody asks.
+pub struct NodeView {
+    began: Instant,
+    ready_probe_age: Duration,
+    tail_budget: u64,
+    identity: Value,
+    admission: Arc<Admission>,
+    http: Arc<Vec<HttpStats>>,
+    ingest: Arc<IngestStats>,
+    cores: Arc<[Arc<CoreStats>]>,
+    trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl NodeView {
+    pub(super) fn new(
+        config: &Config,
+        server: &Server,
+        store: &str,
+        trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+        began: Instant,
+        ingest: Arc<IngestStats>,
+        cores: Arc<[Arc<CoreStats>]>,
+    ) -> Self {
+        Self {
+            began,
+            ready_probe_age: config.admin.ready_probe_age.0,
+            tail_budget: config.tail.budget.0,
+            identity: json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "process": std::process::id(),
+                "listen": server.local_addr().to_string(),
+                "cores": cores.len(),
+                "store": store,
+                "prefix": config.redis.prefix.0,
+            }),
+            admission: Arc::clone(server.admission()),
+            http: Arc::clone(server.stats()),
+            ingest,
+            cores,
+            trouble,
+        }
+    }
+
+    /// Age of the last proven round trip through the feed.
+    fn probe_age(&self) -> Option<Duration> {
+        let proven = self.ingest.proven_ms.get().checked_sub(1)?;
+        Some(self.began.elapsed().saturating_sub(Duration::from_millis(proven)))
+    }
+
+    fn cores(&self, cell: impl Fn(&CoreStats) -> &Cell) -> u64 {
+        self.cores.iter().map(|core| cell(core).get()).sum()
+    }
+
+    fn http(&self, cell: impl Fn(&HttpStats) -> &Cell) -> u64 {
+        self.http.iter().map(|core| cell(core).get()).sum()
+    }
+
+    fn gaps(&self, samples: &mut Samples, metric: &'static Metric, count: impl Fn(GapReason) -> u64) {
+        for reason in GapReason::ALL {
+            samples.add_labelled(metric, reason.as_str(), count(reason));
+        }
+    }
+
+    fn collect_node(&self, samples: &mut Samples) {
+        samples.add_labelled(&m::BUILD_INFO, env!("CARGO_PKG_VERSION"), 1);
+        samples.add_f64(&m::UPTIME, self.began.elapsed().as_secs_f64());
+        samples.add(&m::READY, u64::from(self.health().ready()));
+        samples.add(&m::DRAINING, u64::from(self.admission.is_draining()));
+    }
+
+    fn collect_connections(&self, samples: &mut Samples) {
+        samples.add(&m::CONNECTIONS, self.admission.sockets() as u64);
+        samples.add(&m::SESSIONS, self.admission.sessions() as u64);
+        samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
+        let ends = [
+            ("client", self.cores(|core| &core.ends.client)),
+            ("error", self.cores(|core| &core.ends.error)),
+            ("drain", self.cores(|core| &core.ends.drain)),
+            ("refused", self.cores(|core| &core.ends.refused)),
+            ("broken", self.cores(|core| &core.ends.broken)),
+        ];
+        for (cause, count) in ends {
+            samples.add_labelled(&m::SESSIONS_ENDED, cause, count);
+        }
+        samples.add(&m::SUBSCRIPTIONS, self.cores(|core| &core.subscriptions));
+        for reason in Reason::ALL {
+            samples.add_labelled(&m::REFUSALS, reason.as_str(), self.admission.refused(reason));
+        }
+        samples.add(&m::REQUESTS, self.http(|http| &http.requests));
+        let errors = [
+            ("client", self.http(|http| &http.client_errors)),
+            ("server", self.http(|http| &http.server_errors)),
+            ("malformed", self.http(|http| &http.malformed)),
+            ("timeout", self.http(|http| &http.timeouts)),
+        ];
+        for (kind, count) in errors {
+            samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
+        }
+        samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
+        samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+    }
+
+    fn collect_delivery(&self, samples: &mut Samples) {
+        samples.add(&m::DELIVERIES, self.cores(|core| &core.deliveries));
+        samples.add(&m::BYTES, self.cores(|core| &core.bytes));
+        samples.add(&m::WRITES, self.cores(|core| &core.writes));
+        samples.add(&m::BLOCKED, self.cores(|core| &core.blocked));
+        samples.add(&m::HEARTBEATS, self.cores(|core| &core.heartbeats));
+        let gap = |gaps: &GapCells, reason| gaps.of(reason).get();
+        self.gaps(samples, &m::GAPS, |reason| self.cores.iter().map(|core| gap(&core.gaps, reason)).sum());
+        samples.add_buckets(&m::LAG, self.lag());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+    fn lag(&self) -> Buckets {
+        let mut counts = vec![0; LAG_BOUNDS_MS.len() + 1];
+        let mut sum_ms = 0;
+        for core in self.cores.iter() {
+            let (buckets, sum) = core.lag.snapshot();
+            counts.iter_mut().zip(buckets).for_each(|(count, more)| *count += more);
+            sum_ms += sum;
+        }
+        let total = counts.iter().sum();
+        counts.truncate(LAG_BOUNDS_MS.len());
+        let bounds = LAG_BOUNDS_MS.iter().map(|ms| *ms as f64 / 1000.0).collect();
+        Buckets { bounds, counts, total, sum: sum_ms as f64 / 1000.0 }
+    }
+
+    fn collect_log(&self, samples: &mut Samples) {
+        let ingest = &self.ingest;
+        samples.add(&m::CHANNELS, ingest.channels.get());
+        samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
+        samples.add(&m::TAIL_BUDGET, self.tail_budget);
+        samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());
+        samples.add(&m::REPAIRED, ingest.repaired.get());
+        let (all, differs) = (ingest.reconciles.get(), ingest.reconcile_misses.get());
+        samples.add_labelled(&m::RECONCILES, "same", all.saturating_sub(differs));
+        samples.add_labelled(&m::RECONCILES, "differs", differs);
+        self.gaps(samples, &m::SEAMS, |reason| ingest.seams.of(reason).get());
+        samples.add_labelled(&m::ARCHIVE_READS, "head", ingest.head_reads.get());
+        samples.add_labelled(&m::ARCHIVE_READS, "page", ingest.page_reads.get());
+        samples.add(&m::ARCHIVE_SHARED, ingest.shared_reads.get());
+        samples.add(&m::ARCHIVE_FAILED, ingest.failed_reads.get());
+    }
+
+    fn collect_feed(&self, samples: &mut Samples) {
+        let ingest = &self.ingest;
+        samples.add(&m::FEED_CONNECTED, ingest.connected.get());
+        samples.add(&m::FEED_CONNECTS, ingest.connects.get());
+        let age = self.probe_age().unwrap_or_else(|| self.began.elapsed());
+        samples.add_f64(&m::PROBE_AGE, age.as_secs_f64());
+        samples.add(&m::SUBSCRIPTIONS_REFUSED, ingest.refused.get());
+        for (kind, cell) in [
+            ("entry", &ingest.pushes),
+            ("ephemeral", &ingest.ephemerals),
+            ("doorbell", &ingest.doorbells),
+            ("duplicate", &ingest.duplicates),
+            ("malformed", &ingest.malformed),
+            ("overflow", &ingest.overflows),
+        ] {
+            samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
+        }
+    }
+}
+
+impl Source for NodeView {
+    fn collect(&self, samples: &mut Samples) {
+        self.collect_node(samples);
+        self.collect_connections(samples);
+        self.collect_delivery(samples);
+        self.collect_log(samples);
+        self.collect_feed(samples);
+    }
+}
+
+impl Subject for NodeView {
+    fn health(&self) -> Health {
+        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.trouble)())
+    }
+
+    fn identity(&self) -> Value {
+        self.identity.clone()
+    }
+}

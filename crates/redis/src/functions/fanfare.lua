@@ -1,0 +1,239 @@
+#!lua name=fanfare
+-- Fanfare's publishing library. One text, two uses:
+--   Redis 7 or newer   FUNCTION LOAD of this file, then  FCALL sse_publish 1 sse:orders DATA hello
+--   Redis 6.2          EVAL of sse_publish.lua, which is this file without its first line
+--
+-- sse_publish 1 <stream> DATA data [EVENT name] [MAXLEN entries] [TTL seconds]
+--                        [DEDUP key [DEDUPWINDOW seconds]]
+--
+-- One atomic step: XADD + trim + expiry + PUBLISH. The reply is the entry's id. A DEDUP key that was used within its
+-- window publishes nothing and replies with the id of the first event, as a simple string ("+") where a new id is a
+-- bulk string ("$"). sse_spublish is the same with SPUBLISH, for Redis Cluster; sse_version tells VERSION.
+--
+-- Redis does not roll a script back. So everything that can fail is tried before the first write: arguments, the
+-- key's type, and the caller's right to run every command that follows.
+
+local VERSION = 1
+
+local KEY_BYTES_MAX = 319 -- the longest prefix and the longest channel name
+local NAME_BYTES_MAX = 255
+local DEDUP_BYTES_MAX = 255
+local MAXLEN_DEFAULT = '10000' -- a stream never grows without bound
+local TTL_MIN = 60 -- on this floor rests the proof that an absent stream has not come and gone
+local SECONDS_MAX = 1000000000
+local DEDUP_WINDOW_DEFAULT = 600
+
+local function refuse(text)
+  return redis.error_reply('ERR fanfare: ' .. text)
+end
+
+-- What a caller wrote, short and printable.
+local function show(text)
+  return "'" .. string.gsub(string.sub(text, 1, 40), '[^%w%p ]', '?') .. "'"
+end
+
+local function continues(...)
+  for i = 1, select('#', ...) do
+    local byte = select(i, ...)
+    if not byte or byte < 0x80 or byte > 0xBF then return false end
+  end
+  return true
+end
+
+-- Whether a text is UTF-8 (RFC 3629) without control characters (C0, DEL, C1): the gateway's own rule for names.
+local function is_clean(text)
+  if string.find(text, '[%z\1-\31\127]') then return false end
+  if not string.find(text, '[\128-\255]') then return true end
+  local i = 1
+  while i <= #text do
+    local a, b, c, d = string.byte(text, i, i + 3)
+    if a < 0x80 then
+      i = i + 1
+    elseif a >= 0xC2 and a <= 0xDF and continues(b) then
+      if a == 0xC2 and b < 0xA0 then return false end
+      i = i + 2
+    elseif a >= 0xE0 and a <= 0xEF and continues(b, c) then
+      if (a == 0xE0 and b < 0xA0) or (a == 0xED and b > 0x9F) then return false end
+      i = i + 3
+    elseif a >= 0xF0 and a <= 0xF4 and continues(b, c, d) then
+      if (a == 0xF0 and b < 0x90) or (a == 0xF4 and b > 0x8F) then return false end
+      i = i + 4
+    else
+      return false
+    end
+  end
+  return true
+end
+
+-- What is wrong with a stream's key; nil when nothing is.
+local function key_problem(key)
+  if key == '' then return 'the stream key is empty' end
+  if #key > KEY_BYTES_MAX then return 'the stream key has more than ' .. KEY_BYTES_MAX .. ' bytes' end
+  if not is_clean(key) then return 'the stream key holds control characters or is not UTF-8' end
+  if string.find(key, '^%$') or string.find(key, '^sse:%$') then
+    return 'names that start with $ belong to the gateway: ' .. show(key)
+  end
+  if key == 'sse:' then return 'the channel name is empty' end
+end
+
+local function event_problem(name)
+  if name == '' then return 'EVENT is empty' end
+  if #name > NAME_BYTES_MAX then return 'EVENT has more than ' .. NAME_BYTES_MAX .. ' bytes' end
+  if not is_clean(name) then return 'EVENT holds control characters or is not UTF-8' end
+  if string.find(name, '^%$') then return 'event names that start with $ belong to the gateway: ' .. show(name) end
+end
+
+local function dedup_problem(key)
+  if key == '' then return 'DEDUP is empty' end
+  if #key > DEDUP_BYTES_MAX then return 'DEDUP has more than ' .. DEDUP_BYTES_MAX .. ' bytes' end
+end
+
+local function number_problem(option, text, max)
+  local number = string.find(text, '^%d+$') and #text <= 15 and tonumber(text)
+  if not number or number < 1 or number > max then
+    return option .. ' is not a whole number from 1 to ' .. string.format('%.0f', max) .. ': ' .. show(text)
+  end
+end
+
+local OPTIONS = {
+  DATA = function() end,
+  EVENT = event_problem,
+  MAXLEN = function(text) return number_problem('MAXLEN', text, 999999999999999) end,
+  TTL = function(text) return number_problem('TTL', text, SECONDS_MAX) end,
+  DEDUP = dedup_problem,
+  DEDUPWINDOW = function(text) return number_problem('DEDUPWINDOW', text, SECONDS_MAX) end,
+}
+
+-- The options as a table, or nil and what is wrong with them.
+local function parse(args)
+  local options = {}
+  for i = 1, #args, 2 do
+    local option, value = string.upper(args[i]), args[i + 1]
+    local problem_of = OPTIONS[option]
+    if not problem_of then
+      return nil, 'unknown option ' .. show(args[i]) .. '; known are DATA, EVENT, MAXLEN, TTL, DEDUP, DEDUPWINDOW'
+    end
+    if options[option] then return nil, option .. ' is given twice' end
+    if not value then return nil, option .. ' has no value' end
+    local problem = problem_of(value)
+    if problem then return nil, problem end
+    options[option] = value
+  end
+  if not options.DATA then return nil, 'DATA is missing' end
+  if options.DEDUPWINDOW and not options.DEDUP then return nil, 'DEDUPWINDOW is given without DEDUP' end
+  return options
+end
+
+-- A key beside the stream, in the same slot of a Cluster (https://redis.io/docs/latest/operate/oss_and_stack/reference/
+-- cluster-spec/#hash-tags): the slot is that of the text between the first { and the next }, when there is any.
+local function dedup_key(stream, key)
+  local tag = string.match(stream, '^[^{]*{([^}]*)}')
+  if tag and tag ~= '' then
+    -- Several streams may share a tag. The length keeps (stream, key) pairs apart whatever characters they hold.
+    return '$dedup:{' .. tag .. '}=' .. #stream .. ':' .. stream .. ':' .. key
+  end
+  if string.find(stream, '}', 1, true) then
+    return nil, 'DEDUP needs a key in the same slot, which the braces in ' .. show(stream) .. ' do not allow'
+  end
+  return '$dedup:{' .. stream .. '}:' .. key
+end
+
+-- What the caller may not run; nil when nothing is missing, or when Redis cannot tell (before 7.0).
+local function denied(commands)
+  if not redis.acl_check_cmd then return nil end
+  for _, command in ipairs(commands) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM fanfare: this user may not run ' .. command[1]
+        .. ' on ' .. show(command.on or command[2]) .. '; nothing was written')
+    end
+  end
+end
+
+-- The id that the stream gave last, by any producer and whatever has been deleted since. Not XREVRANGE, which steps
+-- back after XDEL. 0-0: there is no stream, so this call creates it.
+local function last_generated_id(stream, kind)
+  if kind == 'none' then return '0-0' end
+  local info = redis.call('XINFO', 'STREAM', stream)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] end
+  end
+  error('XINFO STREAM tells no last-generated-id')
+end
+
+local function publish(publish_command, keys, args)
+  if #keys ~= 1 then return refuse('exactly one key is expected, the stream') end
+  local stream = keys[1]
+  local problem = key_problem(stream)
+  if problem then return refuse(problem) end
+  local options
+  options, problem = parse(args)
+  if not options then return refuse(problem) end
+
+  local needed = {
+    { 'TYPE', stream },
+    { 'XINFO', 'STREAM', stream, on = stream },
+    { 'PTTL', stream },
+    { 'XADD', stream, '*', 'data', '' },
+    { publish_command, stream, '' },
+  }
+  local remembered
+  if options.DEDUP then
+    remembered, problem = dedup_key(stream, options.DEDUP)
+    if not remembered then return refuse(problem) end
+    needed[#needed + 1] = { 'GET', remembered }
+    needed[#needed + 1] = { 'SET', remembered, '0-0', 'EX', '1' }
+  end
+  if options.TTL then needed[#needed + 1] = { 'EXPIRE', stream, '60' } end
+  local refusal = denied(needed)
+  if refusal then return refusal end
+
+  local kind = redis.call('TYPE', stream).ok
+  if kind ~= 'none' and kind ~= 'stream' then
+    return refuse(show(stream) .. ' holds a ' .. kind .. ', not a stream')
+  end
+  if remembered then
+    local first = redis.call('GET', remembered)
+    if first then return redis.status_reply(first) end
+  end
+  local prev = last_generated_id(stream, kind)
+  local lifetime_ms = redis.call('PTTL', stream)
+  local persists = not options.TTL and lifetime_ms >= 0
+  refusal = persists and denied({ { 'PERSIST', stream } })
+  if refusal then return refusal end
+
+  local fields = { 'data', options.DATA }
+  if options.EVENT then
+    fields[3], fields[4] = 'event', options.EVENT
+  end
+  fields[#fields + 1], fields[#fields + 2] = 'prev', prev
+  local id = redis.call('XADD', stream, 'MAXLEN', '~', options.MAXLEN or MAXLEN_DEFAULT, '*', unpack(fields))
+
+  if persists then
+    redis.call('PERSIST', stream)
+  elseif options.TTL then
+    local ttl = math.max(tonumber(options.TTL), TTL_MIN)
+    if lifetime_ms < ttl * 1000 then redis.call('EXPIRE', stream, string.format('%.0f', ttl)) end
+  end
+  if remembered then
+    local window = options.DEDUPWINDOW or tostring(DEDUP_WINDOW_DEFAULT)
+    redis.call('SET', remembered, id, 'EX', window)
+  end
+  local event = options.EVENT or ''
+  redis.call(publish_command, stream,
+    '\30ff1 ' .. id .. ' ' .. prev .. ' ' .. #event .. '\n' .. event .. options.DATA)
+  return id
+end
+
+if redis.register_function then
+  redis.register_function('sse_publish', function(keys, args) return publish('PUBLISH', keys, args) end)
+  redis.register_function('sse_spublish', function(keys, args) return publish('SPUBLISH', keys, args) end)
+  redis.register_function({
+    function_name = 'sse_version',
+    callback = function() return VERSION end,
+    flags = { 'no-writes' },
+  })
+else
+  -- Redis 6.2 may be told to replicate scripts by text, which would give replicas other ids.
+  if redis.replicate_commands then redis.replicate_commands() end
+  return publish('PUBLISH', KEYS, ARGV)
+end

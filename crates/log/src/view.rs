@@ -154,14 +154,6 @@ impl CoreLog {
         act(cursor, &view.channel.name, view.offer(ready))
     }
 
-    /// Whether what the cursor needs next is no longer in memory.
-    #[must_use]
-    pub fn is_behind(&self, key: ViewKey, cursor: &Cursor) -> bool {
-        let views = self.views.borrow();
-        let (Some(tail), Some(position)) = (&views.slab[key as usize].mirror, cursor.position()) else { return false };
-        cursor.index < tail.first() && tail.locate(position) == Located::Unknown
-    }
-
     /// Renews the position of a live cursor on a channel without a stream: absence is a position that ages.
     /// Returns whether it changed.
     pub fn refresh(&self, key: ViewKey, cursor: &mut Cursor) -> bool {

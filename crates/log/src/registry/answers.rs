@@ -185,7 +185,8 @@ impl Registry {
         let seam = Seam { reason, after: from, resume: resume_before(snapshot, from) };
         let cost = tail.push_seam(seam);
         shared.newest.clear();
-        let released = if reason == GapReason::Reset { shared.pages.clear() } else { Vec::new() };
+        // A trim leaves what was read before true; anything else means that another history was read.
+        let released = if reason == GapReason::Trimmed { Vec::new() } else { shared.pages.clear() };
         drop(shared);
         released.into_iter().for_each(|bytes| self.budget.release(bytes));
         self.budget.charge(Charge::Item { channel: key, index }, cost);

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use fanfare_log::pages::Served;
 use fanfare_log::{Cursor, Next};
-use fanfare_protocol::{Gap, GapReason, Position, block};
+use fanfare_protocol::{Gap, GapReason, block};
 
 use super::batch::{Batch, Step, Unit};
 use super::channels::Vector;
@@ -25,6 +26,8 @@ pub(super) enum Outcome {
     Blocked,
     /// Something is pinned and goes first.
     Pinned,
+    /// What is next is older than the reader may be behind.
+    Lagging,
     /// The session is over.
     Ended(End),
 }
@@ -56,36 +59,31 @@ impl<P> Session<P> {
 
     /// Writes one batch of one channel. `Again` means that something was handed out.
     fn deliver_channel(&mut self, index: usize) -> Outcome {
-        if self.is_lagging(index) {
-            return self.skip_ahead(index);
-        }
+        let oldest = self.oldest_allowed();
         let vector = Vector::of(&self.channels, index);
         let (core, wire) = (&self.core, &mut self.wire);
         let each = self.channels.get_mut(index);
-        core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
+        let outcome = core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::new(wire.framing, vector);
                 batch.gather_tail(channel, cursor, tail, from);
                 wire.hand_out(core, &batch, cursor)
             }
+            Next::Page(served) if wire.is_between_frames() && is_before(&served, oldest) => Outcome::Lagging,
             Next::Page(served) => {
                 let mut batch = Batch::new(wire.framing, vector);
                 batch.gather_page(channel, &served);
                 wire.hand_out(core, &batch, cursor)
             }
             Next::Live | Next::Waiting | Next::Refused(_) => Outcome::Idle,
-        })
+        });
+        if outcome == Outcome::Lagging { self.skip_ahead(index) } else { outcome }
     }
 
-    /// Whether a channel's next event is older than `max_behind` and no longer in memory.
-    fn is_lagging(&mut self, index: usize) -> bool {
-        let Some(limit) = self.core.options.max_behind else { return false };
-        let each = self.channels.get_mut(index);
-        let Some(Position::At(id)) = each.cursor.position() else { return false };
-        let behind_ms = self.core.clock.wall_ms().saturating_sub(id.ms);
-        u128::from(behind_ms) > limit.as_millis()
-            && self.wire.is_between_frames()
-            && self.core.log.is_behind(each.view, &each.cursor)
+    /// The oldest id that a reader outside the tails may still get, in milliseconds, if `max_behind` is set.
+    fn oldest_allowed(&self) -> Option<u64> {
+        let limit = u64::try_from(self.core.options.max_behind?.as_millis()).unwrap_or(u64::MAX);
+        Some(self.core.clock.wall_ms().saturating_sub(limit))
     }
 
     /// Moves a hopeless laggard to the present and says so.
@@ -102,6 +100,10 @@ impl<P> Session<P> {
         self.wire.pin_blocks(&blocks);
         Outcome::Pinned
     }
+}
+
+fn is_before(served: &Served, oldest: Option<u64>) -> bool {
+    oldest.is_some_and(|oldest| served.entries().first().is_some_and(|entry| entry.id.ms < oldest))
 }
 
 impl Wire {

@@ -166,7 +166,7 @@ impl<P> Session<P> {
                 }
                 Phase::Streaming if end && self.wire.is_between_frames() => self.say_goodbye(),
                 Phase::Streaming => match self.deliver() {
-                    Outcome::Pinned => {}
+                    Outcome::Pinned | Outcome::Lagging => {}
                     Outcome::Idle if beat && self.beat() => {}
                     Outcome::Idle => return Poll::Pending,
                     Outcome::Again => {

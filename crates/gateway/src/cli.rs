@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{self, ConfigError, Layered, Sources};
-use crate::metrics;
+use crate::config::{self, Config, Layered, Sources};
+use crate::demo::{self, DevOptions};
+use crate::{logging, metrics, run};
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
 #[derive(Debug, Parser)]
@@ -25,12 +27,27 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Two nodes, a publisher of this host's figures and a live page, in one process and without Redis.
+    Dev(DevArgs),
     /// Print a generated reference document.
     #[command(hide = true)]
     Docs {
         /// Which one.
         document: Document,
     },
+}
+
+#[derive(Debug, Args)]
+struct DevArgs {
+    /// Where the page is served; port 0 picks a free one, here and below.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// Where the nodes serve clients, separated by a comma.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1:8081,127.0.0.1:8082")]
+    nodes: Vec<SocketAddr>,
+    /// Where the nodes serve operators, in the same order.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', default_value = "127.0.0.1:9081,127.0.0.1:9082")]
+    admin: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -103,41 +120,76 @@ impl ConfigArgs {
         let set = self.set.iter().map(|(key, value)| (format!("--set {key}"), key.clone(), value.clone()));
         Sources::from_process(self.config.clone(), named.chain(set).collect())
     }
-
-    fn load(&self) -> Result<Layered, ConfigError> {
-        config::load(&self.sources())
-    }
 }
 
-/// Bad usage or configuration, as in `sysexits.h`'s tradition of clap.
+/// Bad usage or configuration, as clap has it.
 const EXIT_USAGE: u8 = 2;
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve(args) => args.load().map(|_| ExitCode::SUCCESS),
-        Command::Config { command: ConfigCommand::Check(args) } => args.load().map(|_| {
-            println!("the configuration is good");
-            ExitCode::SUCCESS
-        }),
-        Command::Config { command: ConfigCommand::Print(args) } => args.load().map(|layered| {
-            print!("{}", config::print(&layered));
-            ExitCode::SUCCESS
-        }),
-        Command::Docs { document } => {
-            print!(
-                "{}",
-                match document {
-                    Document::Configuration => config::docs::markdown(),
-                    Document::Metrics => metrics::docs::markdown(),
-                }
-            );
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Serve(args) => serve(&args),
+        Command::Config { command: ConfigCommand::Check(args) } => check(&args),
+        Command::Config { command: ConfigCommand::Print(args) } => print(&args),
+        Command::Dev(args) => dev(args),
+        Command::Docs { document } => docs(document),
     };
     outcome.unwrap_or_else(|error| {
+        eprintln!("fanfare: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Loads the configuration; mistakes are printed as they are, one a line, for editors that jump to them.
+fn load(sources: &Sources) -> Result<Layered, ExitCode> {
+    config::load(sources).map_err(|error| {
         eprintln!("{error}");
         ExitCode::from(EXIT_USAGE)
     })
+}
+
+fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let sources = args.sources();
+    let layered = match load(&sources) {
+        Ok(layered) => layered,
+        Err(code) => return Ok(code),
+    };
+    let log = logging::install(&layered.config.log)?;
+    run::serve(layered, &sources, &log, |_| Ok(crate::node::memory(&fanfare_log::memory::MemoryBackend::default())))
+}
+
+fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    Ok(load(&args.sources()).map_or_else(
+        |code| code,
+        |_| {
+            println!("the configuration is good");
+            ExitCode::SUCCESS
+        },
+    ))
+}
+
+fn print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    Ok(load(&args.sources()).map_or_else(
+        |code| code,
+        |layered| {
+            print!("{}", config::print(&layered));
+            ExitCode::SUCCESS
+        },
+    ))
+}
+
+fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::default();
+    logging::install(&config.log)?;
+    demo::dev(&DevOptions { listen: args.listen, nodes: args.nodes, admin: args.admin }, &config)
+}
+
+fn docs(document: Document) -> anyhow::Result<ExitCode> {
+    let text = match document {
+        Document::Configuration => config::docs::markdown(),
+        Document::Metrics => metrics::docs::markdown(),
+    };
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
 }

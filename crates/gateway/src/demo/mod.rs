@@ -1,6 +1,79 @@
 //! The demonstration: the host's own figures, published as they are measured, and a page that plots them and can be cut
 //! off from one node to be seen resuming on another.
 
+mod dev;
 pub mod host;
 pub mod page;
 pub mod publisher;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use fanfare_log::Publisher;
+use tokio::net::TcpListener;
+
+pub use dev::{DevOptions, dev};
+use page::Page;
+
+use crate::http;
+use crate::signals::{Ask, Signals};
+
+/// What the demonstration is told on the command line.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Where the page is served.
+    pub listen: SocketAddr,
+    /// Base URLs of the nodes that the page connects to.
+    pub nodes: Vec<String>,
+    /// What the page calls the store.
+    pub store: String,
+}
+
+/// Publishes to a store and serves the page, for nodes that run elsewhere. Ends with a signal.
+///
+/// # Errors
+/// The page's address cannot be listened on, or the store refuses for good.
+pub fn demo<P: Publisher>(
+    options: &DemoOptions,
+    make_publisher: impl FnOnce() -> anyhow::Result<P>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().context("signal handlers")?;
+        let listener = http::bind(options.listen, "--listen")?;
+        println!("page  http://{}/", listener.local_addr()?);
+        let page = Page::new(&options.nodes, &options.store)?;
+        show(listener, page, make_publisher()?, ended(&mut signals)).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Serves the page and publishes until `stop` resolves.
+async fn show<P: Publisher>(
+    listener: TcpListener,
+    page: Page,
+    publisher: P,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = http::serve(listener, Arc::new(page), stop) => Ok(()),
+        error = publisher::run(publisher) => Err(error).context("the demonstration cannot publish"),
+    }
+}
+
+async fn ended(signals: &mut Signals) {
+    while signals.next().await == Ask::Reload {
+        tracing::info!("the demonstration has nothing to reload");
+    }
+}
+
+/// The origins that a page at this address can have in a browser.
+fn origins(page: SocketAddr) -> Vec<String> {
+    let mut origins = vec![format!("http://{page}")];
+    if page.ip().is_loopback() {
+        origins.push(format!("http://localhost:{}", page.port()));
+    }
+    origins
+}

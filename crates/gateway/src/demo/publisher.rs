@@ -31,10 +31,10 @@ struct Point<'a, T> {
     figures: T,
 }
 
-/// Reads and publishes until it is dropped. A point whose fate is unknown is published again under the same dedup key
+/// Reads and publishes until it is dropped, or returns why the store refuses for good. A point whose fate is unknown is published again under the same dedup key
 /// until the store answers, so that the numbers in each channel have no hole; readings that fall due meanwhile are
 /// skipped and get no number.
-pub async fn run<P: Publisher>(publisher: P) {
+pub async fn run<P: Publisher>(publisher: P) -> PublishError {
     let mut host = Host::new();
     host.read(Instant::now());
     let start = millis();
@@ -50,8 +50,7 @@ pub async fn run<P: Publisher>(publisher: P) {
         for (index, (channel, event)) in CHANNELS.into_iter().enumerate() {
             let data = encode(index, &run, seq, &figures);
             if let Err(error) = publish(&publisher, channel, event, data, &format!("{run}-{seq}")).await {
-                tracing::error!(channel, %error, "the demonstration cannot publish and stops");
-                return;
+                return error;
             }
         }
     }

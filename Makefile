@@ -40,7 +40,7 @@ edges: ## Check which crate may import which, and that every link in the documen
 .PHONY: deny
 deny: ## Licences, sources and banned crates (skipped with a word when cargo-deny is not installed)
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-	  $(CARGO) deny --offline check licenses bans sources; \
+	  $(CARGO) deny check licenses bans sources; \
 	else \
 	  echo "deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)"; \
 	fi

@@ -1,0 +1,190 @@
+//! The admin listener over a running node.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_gateway::admin::Admin;
+use fanfare_gateway::config::{Config, Span};
+use fanfare_gateway::metrics::table;
+use fanfare_gateway::node::{Node, memory};
+use fanfare_gateway::{http, metrics::Kind};
+use fanfare_log::memory::MemoryBackend;
+use fanfare_protocol::ChannelName;
+use serde_json::Value;
+use support::{ask, eventually, get, status};
+use tokio::sync::oneshot;
+
+/// A node over an in-process store, with its admin listener on a thread of its own.
+struct Rig {
+    backend: MemoryBackend,
+    node: Option<Node>,
+    admin: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Rig {
+    fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.server.cores = 1;
+        change(&mut config);
+        let backend = MemoryBackend::default();
+        let node = Node::start(&config, memory(&backend)).unwrap();
+        let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = http::bind("127.0.0.1:0".parse().unwrap(), "test").unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                http::serve(listener, handler, async { drop(stopped.await) }).await;
+            });
+        });
+        Self { backend, node: Some(node), admin: told.recv().unwrap(), _stop: stop }
+    }
+
+    fn node(&self) -> &Node {
+        self.node.as_ref().unwrap()
+    }
+
+    fn json(&self, path: &str) -> (u16, Value) {
+        let (status, body) = get(self.admin, path);
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    fn metric(&self, name: &str) -> f64 {
+        let (_, body) = get(self.admin, "/metrics");
+        let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+    }
+
+    /// Opens a stream and returns it after its priming block.
+    fn subscribe(&self, channel: &str) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(self.node().server().local_addr()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "GET /events?channel={channel} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n")
+            .unwrap();
+        let mut reader = BufReader::new(stream);
+        read_past(&mut reader, "id: ");
+        reader
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.node.take().unwrap().shut_down();
+    }
+}
+
+fn read_past(reader: &mut impl BufRead, start: &str) {
+    let mut line = String::new();
+    while !line.starts_with(start) {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream ended before {start:?}");
+    }
+}
+
+#[test]
+fn a_node_is_ready_once_a_round_trip_is_proven_and_no_longer_when_the_proof_is_old() {
+    // The in-process store proves itself every five seconds: old enough in between.
+    let rig = Rig::start(|config| config.admin.ready_probe_age = Span(Duration::from_millis(500)));
+    let ready = eventually("readiness", || Some(rig.json("/readyz")).filter(|(status, _)| *status == 200));
+    assert_eq!((&ready.1["ready"], ready.1["reasons"].as_array().unwrap().len()), (&Value::Bool(true), 0));
+
+    let (_, unready) = eventually("an old proof", || Some(rig.json("/readyz")).filter(|(status, _)| *status == 503));
+    let reason = unready["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("the last round trip through Redis Pub/Sub was "), "{reason}");
+    assert!(unready["probe_age_seconds"].as_f64().unwrap() > 0.5);
+    assert_eq!(get(rig.admin, "/livez").0, 200, "an old proof is no reason to kill the node");
+    assert!(rig.metric("fanfare_ready") == 0.0 && rig.metric("fanfare_probe_age_seconds") > 0.5);
+}
+
+#[test]
+fn a_node_without_any_proof_is_not_ready() {
+    let rig = Rig::start(|config| config.admin.ready_probe_age = Span(Duration::ZERO));
+    let (status, body) = rig.json("/readyz");
+    assert_eq!((status, &body["ready"]), (503, &Value::Bool(false)));
+}
+
+#[test]
+fn a_draining_node_is_not_ready_and_says_so() {
+    let rig = Rig::start(|config| config.drain.window = Span(Duration::from_secs(60)));
+    eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
+    let _session = rig.subscribe("a");
+    rig.node().server().drain();
+    let (status, body) = rig.json("/readyz");
+    assert_eq!((status, &body["reasons"][0]), (503, &Value::from("draining")));
+    assert!(rig.metric("fanfare_draining") == 1.0);
+}
+
+#[test]
+fn a_scrape_of_an_idle_node_already_has_every_metric() {
+    let rig = Rig::start(|_| ());
+    let (head, body) = ask(rig.admin, "GET /metrics", "").unwrap();
+    assert!(head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    for metric in table::ALL {
+        let sample = match (metric.kind, metric.label) {
+            (Kind::Histogram, _) => format!("\n{}_count ", metric.name),
+            (_, Some(label)) => format!("\n{}{{{label}=\"", metric.name),
+            (_, None) => format!("\n{} ", metric.name),
+        };
+        assert!(body.contains(&sample), "no sample of {}", metric.name);
+    }
+}
+
+#[test]
+fn what_a_client_receives_is_counted() {
+    let rig = Rig::start(|_| ());
+    let mut one = rig.subscribe("news");
+    let mut two = rig.subscribe("news");
+    rig.backend.publish_ephemeral(&ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
+    read_past(&mut one, "data: hello");
+    read_past(&mut two, "data: hello");
+
+    eventually("two deliveries", || (rig.metric("fanfare_deliveries_total") == 2.0).then_some(()));
+    for (name, value) in [
+        ("fanfare_connections", 2.0),
+        ("fanfare_sessions", 2.0),
+        ("fanfare_subscriptions", 2.0),
+        ("fanfare_channels", 1.0),
+        ("fanfare_sessions_opened_total", 2.0),
+        ("fanfare_feed_events_total{kind=\"ephemeral\"}", 1.0),
+    ] {
+        assert!(rig.metric(name) == value, "{name} is {}", rig.metric(name));
+    }
+    assert!(rig.metric("fanfare_sent_bytes_total") > 20.0);
+
+    drop(one);
+    eventually("one session less", || (rig.metric("fanfare_sessions") == 1.0).then_some(()));
+    eventually("its end", || (rig.metric("fanfare_sessions_ended_total{cause=\"client\"}") == 1.0).then_some(()));
+}
+
+#[test]
+fn status_is_json_for_programs_and_a_page_for_browsers() {
+    let rig = Rig::start(|_| ());
+    let (code, status_json) = rig.json("/status");
+    assert_eq!((code, &status_json["node"]["store"]), (200, &Value::from("in this process")));
+    assert_eq!(status_json["metrics"]["fanfare_gaps_total"]["reset"], 0);
+    assert_eq!(status_json["node"]["listen"], rig.node().server().local_addr().to_string());
+
+    let (head, page) = ask(rig.admin, "GET /status", "Accept: text/html,*/*;q=0.8\r\n").unwrap();
+    assert!(status(&head) == 200 && page.starts_with("<!doctype html>"), "{head}");
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page needs nothing from elsewhere");
+}
+
+#[test]
+fn anything_else_is_refused_clearly() {
+    let rig = Rig::start(|_| ());
+    assert_eq!(get(rig.admin, "/").0, 404);
+    let (head, body) = ask(rig.admin, "POST /readyz", "Content-Length: 0\r\n").unwrap();
+    assert_eq!((status(&head), body.as_str()), (405, "only GET and HEAD are understood here\n"));
+    let (head, body) = ask(rig.admin, "HEAD /metrics", "").unwrap();
+    assert_eq!((status(&head), body.as_str()), (200, ""));
+}

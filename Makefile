@@ -57,7 +57,7 @@ loadtest: ## k6 against two nodes: subscribe, drop, resume on the other node, no
 
 .PHONY: docs
 docs: ## Build the API documentation; a broken link fails
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -10,7 +10,7 @@
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a balancer |
 //! | [`Publisher`] | every way in which an event can get into Redis |
-//! | [`Ledger`], [`check`] | what was published, and the verdict on what one client saw |
+//! | [`Ledger`], [`mod@check`] | what was published, and the verdict on what one client saw |
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 

@@ -276,7 +276,7 @@ def nobody_left(fleet, port, name):
     def told_to_come_back():
         status, body = get("127.0.0.1", port, "/events?channel=x")
         assert status == 200, f"{name} answers a subscription with {status}: browsers give up for ever"
-        return re.fullmatch(rb"retry: \d{4,5}\n\n", body) is not None
+        return re.fullmatch(rb"retry: \d{4,5}\n", body) is not None
 
     await_that(f"{name} tells a subscription to come back", told_to_come_back)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)

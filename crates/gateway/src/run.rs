@@ -43,6 +43,7 @@ pub fn serve<A: Archive, P: Publisher>(
 
         let admin = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let (stop_admin, stopped) = oneshot::channel::<()>();
+        #[expect(clippy::disallowed_methods, reason = "awaited below")]
         let admin = tokio::spawn(http::serve(listener, admin, async { drop(stopped.await) }));
 
         let mut draining = false;

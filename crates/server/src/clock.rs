@@ -10,7 +10,7 @@ pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 impl Clock {
     /// The machine's clock.
     #[must_use]
-    #[allow(clippy::disallowed_methods)] // This is the clock type.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock type")]
     pub fn system() -> Self {
         Self::from_fn(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -207,6 +207,7 @@ impl CoreThread {
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
 
+    #[expect(clippy::disallowed_methods, reason = "both tasks are aborted below, when the thread stops")]
     async fn serve(mut self, core: Rc<Core>) {
         let driver = tokio::task::spawn_local(Rc::clone(&core).run());
         let window = self.desk.site.options.drain.window;
@@ -231,13 +232,13 @@ impl CoreThread {
         drain.abort();
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the permit counts it until it ends, at the latest with the runtime")]
     fn take(&self, core: &Rc<Core>, accepted: Accepted) {
         let socket = match TcpStream::from_std(accepted.socket) {
             Ok(socket) => socket,
             Err(error) => return debug!(%error, "dropped an accepted socket"),
         };
         let (desk, phase) = (self.desk.clone(), self.phase.clone());
-        // Not untracked: the permit counts it until it ends, and it ends with this thread's runtime.
         tokio::task::spawn_local(connection::serve(desk, Rc::clone(core), phase, socket, accepted.permit));
     }
 }

@@ -57,6 +57,7 @@ impl fmt::Debug for MemoryOptions {
 }
 
 /// Starts at the system's time and goes on as tokio's does, so that paused time is paused here too.
+#[expect(clippy::disallowed_methods, reason = "this is the clock of the backend; tests hand in another")]
 fn system_clock() -> Clock {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let start = Instant::now();

@@ -69,6 +69,7 @@ pub struct SubscribeRequest<P> {
 }
 
 /// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
+#[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
 pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeRequest<P>) {
     let token = core.sessions.insert();
     let framing = request.framing;
@@ -84,7 +85,6 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeR
         current: 0,
         _permit: permit,
     };
-    // Tracked: the thread's `Sessions` hold it from insert to drop.
     drop(tokio::task::spawn_local(session));
 }
 

@@ -50,13 +50,14 @@ impl Unit<'_> {
 pub(super) struct Batch<'a> {
     pub(super) units: ArrayVec<Unit<'a>, WRITE_FRAMES_MAX>,
     scratch: Vec<u8>,
+    line: String,
     framing: Framing,
     vector: Option<Vector>,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(framing: Framing, vector: Option<Vector>) -> Self {
-        Self { units: ArrayVec::new(), scratch: Vec::new(), framing, vector }
+        Self { units: ArrayVec::new(), scratch: Vec::new(), line: String::new(), framing, vector }
     }
 
     /// Adds the unit of an entry.
@@ -67,11 +68,11 @@ impl<'a> Batch<'a> {
             (None, Framing::Chunked) => (frame.chunked(), &b""[..]),
             (None, Framing::Plain) => (frame.plain(), &b""[..]),
             (Some(vector), framing) => {
-                let line = id_line(&vector.advance(position));
+                vector.advance(position, &mut self.line);
                 if framing == Framing::Chunked {
-                    self.scratch.extend_from_slice(&chunk::header(line.len() + frame.body().len()));
+                    self.scratch.extend_from_slice(&chunk::header(self.line.len() + frame.body().len()));
                 }
-                self.scratch.extend_from_slice(line.as_bytes());
+                self.scratch.extend_from_slice(self.line.as_bytes());
                 (frame.body(), if framing == Framing::Chunked { chunk::END } else { b"" })
             }
         };
@@ -114,11 +115,12 @@ impl<'a> Batch<'a> {
             }
             return;
         }
-        let id = match &mut self.vector {
-            Some(vector) => vector.advance(seam.resume),
-            None => seam.resume.to_string(),
-        };
-        block::gap(&mut blocks, &gap, Some(&id));
+        match &mut self.vector {
+            Some(vector) => vector.advance(seam.resume, &mut self.line),
+            None => self.line = format!("id: {}\n", seam.resume),
+        }
+        blocks.extend_from_slice(self.line.as_bytes());
+        block::gap(&mut blocks, &gap, None);
         self.frame_into_scratch(&blocks);
         let prefix = start..self.scratch.len();
         let gap = Some(seam.reason);
@@ -199,8 +201,4 @@ impl<'a> Batch<'a> {
             self.entry(entry.id, &entry.frame, Step::To(Position::At(entry.id)), false);
         }
     }
-}
-
-fn id_line(position: &str) -> String {
-    format!("id: {position}\n")
 }

@@ -10,7 +10,8 @@ pub(super) struct Subscribed {
     pub(super) cursor: Cursor,
 }
 
-/// The channels of a session, in the order of the request. Most sessions have one, and it is kept in place.
+/// The channels of a session. Most sessions have one, and it is kept in place; several are sorted by tag, as they stand
+/// in a position.
 #[derive(Debug)]
 pub(super) enum Channels {
     One(Subscribed),
@@ -91,11 +92,12 @@ impl Vector {
         }
     }
 
-    /// The text after the batch's channel has moved to `position`.
-    pub(super) fn advance(&mut self, position: Position) -> String {
+    /// The `id` line after the batch's channel has moved to `position`, in place of what `line` held.
+    pub(super) fn advance(&mut self, position: Position, line: &mut String) {
         self.items[self.index].1 = Some(position);
-        let mut text = String::with_capacity(12 * self.items.len());
-        encode_vector(&mut text, &self.items);
-        text
+        line.clear();
+        line.push_str("id: ");
+        encode_vector(line, &self.items);
+        line.push('\n');
     }
 }

@@ -27,11 +27,13 @@ pub(super) struct Opening {
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
     pub(super) fn begin<P>(core: &Rc<Core>, token: Token, request: SubscribeRequest<P>) -> (Box<Self>, Channels, P) {
-        let positions = positions(&request.channels, request.resume.as_ref());
+        let mut names = request.channels;
+        names.sort_by_cached_key(ChannelTag::of);
+        let positions = positions(&names, request.resume.as_ref());
         let resumes = request.resume.is_some();
         let mut unknown = Vec::new();
-        let mut subscribed = Vec::with_capacity(request.channels.len());
-        for (index, name) in request.channels.iter().enumerate() {
+        let mut subscribed = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
             let place = match positions.get(index).copied().flatten() {
                 Some(position) => Some(Place::At(position)),
                 None if resumes => {
@@ -48,7 +50,7 @@ impl Opening {
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let opening = Self {
-            names: request.channels,
+            names,
             unknown,
             ready: request.ready,
             head: request.head,

@@ -156,7 +156,9 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let log = logging::install(&layered.config.log)?;
-    run::serve(layered, &sources, &log, |_| Ok(crate::node::memory(&fanfare_log::memory::MemoryBackend::default())))
+    run::serve(layered, &sources, &log, |_, desired, sink| {
+        Ok(crate::node::memory(&fanfare_log::memory::MemoryBackend::default(), desired, sink))
+    })
 }
 
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {

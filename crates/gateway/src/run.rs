@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fanfare_log::{Archive, Publisher};
+use fanfare_log::{Archive, Desired, FeedSink, Publisher};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::admin::Admin;
-use crate::config::{self, Layered, Sources};
+use crate::config::{self, Config, Layered, Sources};
 use crate::http;
 use crate::logging::LogControl;
 use crate::node::{Node, Store};
@@ -28,7 +28,7 @@ pub fn serve<A: Archive, P: Publisher>(
     layered: Layered,
     sources: &Sources,
     log: &LogControl,
-    make_store: impl FnOnce(&config::Config) -> anyhow::Result<Store<A, P>>,
+    make_store: impl FnOnce(&Config, Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -37,8 +37,7 @@ pub fn serve<A: Archive, P: Publisher>(
         // Before the node: whoever cannot be watched should not serve.
         let listener = http::bind(config.admin.listen, "admin.listen")?;
         let address = listener.local_addr()?;
-        let store = make_store(&config)?;
-        let mut node = Node::start(&config, store)?;
+        let mut node = Node::start(&config, |desired, sink| make_store(&config, desired, sink))?;
         info!(%address, "listening for operators");
 
         let admin = Arc::new(Admin::new(Arc::clone(node.view()))?);
@@ -74,7 +73,7 @@ pub fn serve<A: Archive, P: Publisher>(
 }
 
 /// Reads the configuration again; on any mistake everything stays as it is.
-fn reload(running: &mut config::Config, sources: &Sources, log: &LogControl) {
+fn reload(running: &mut Config, sources: &Sources, log: &LogControl) {
     let layered = match config::load(sources) {
         Ok(layered) => layered,
         Err(error) => {

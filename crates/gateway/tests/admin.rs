@@ -35,7 +35,7 @@ impl Rig {
         config.server.cores = 1;
         change(&mut config);
         let backend = MemoryBackend::default();
-        let node = Node::start(&config, memory(&backend)).unwrap();
+        let node = Node::start(&config, |desired, sink| Ok(memory(&backend, desired, sink))).unwrap();
         let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);

@@ -55,3 +55,19 @@ fn flags_reach_the_configuration() {
         assert!(stdout.lines().any(|printed| printed == line), "no {line:?} in\n{stdout}");
     }
 }
+
+#[test]
+fn serve_says_which_address_somebody_else_has() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) = output(fanfare().args(["serve", "--listen", &address, "--admin-listen", "127.0.0.1:0"]));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains(&format!("fanfare: cannot listen on {address}: ")) && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+
+    let (code, _, stderr) = output(fanfare().args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", &address]));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains(&format!("fanfare: admin.listen: cannot listen on {address}: ")), "{stderr}");
+}

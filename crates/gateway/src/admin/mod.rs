@@ -22,7 +22,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub trait Subject: Source {
     /// Whether the node should get connections, and if not, why.
     fn health(&self) -> Health;
-    /// What does not change while the node runs: version, addresses, the store without its password.
+    /// Who it is: version, addresses, the store without its password.
     fn identity(&self) -> Value;
 }
 

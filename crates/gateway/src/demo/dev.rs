@@ -57,7 +57,7 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
         // Two nodes share this machine with a browser.
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
-        let node = Node::start(&config, memory(&backend))?;
+        let node = Node::start(&config, |desired, sink| Ok(memory(&backend, desired, sink)))?;
         println!("node {number}  http://{}/  status http://{}/status", node.server().local_addr(), admin.local_addr()?);
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let mut stopped = stopped.clone();

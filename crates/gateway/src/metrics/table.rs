@@ -103,4 +103,6 @@ metrics! {
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
     ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Wants of clients answered by a read that another want had caused (single flight).";
     ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";
+    ARCHIVE_BYTES: Counter "fanfare_archive_read_bytes_total" = "Bytes of entries in answers of Redis.";
+    FOREIGN: Counter "fanfare_foreign_entries_total" ["kind"] = "Entries read that other producers wrote in their own way: event_name (not valid, delivered as message), no_data (delivered as a JSON object of its fields).";
 }

@@ -3,10 +3,11 @@
 //! Threads of a node: one for the ingest (feed, archive reads, tails), one that accepts, one for each core of
 //! connections. What they count is read by [`NodeView`]; nothing here is static.
 
-mod memory;
 mod options;
+mod store;
 mod view;
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,30 +16,14 @@ use anyhow::Context as _;
 use fanfare_log::{Archive, Desired, FeedSink, Hub, IngestStats, Publisher, Registry, feed, ingest};
 use fanfare_protocol::limits;
 use fanfare_server::{Backend, Clock, Core, CoreStats, Server};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-pub use memory::memory;
+pub use store::{End, Store, StoreReport, memory};
 pub use view::NodeView;
 
 use crate::config::Config;
-
-/// A feed on its way: runs on the ingest's thread until it is dropped.
-pub type FeedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What a node stands on: Redis, or the in-process backend.
-pub struct Store<A, P> {
-    /// Reads of the cold part of every log.
-    pub archive: A,
-    /// Where the HTTP publish endpoint publishes.
-    pub publisher: P,
-    /// Makes the feed. Called once, within the ingest's runtime.
-    pub feed: Box<dyn FnOnce(Desired, FeedSink) -> FeedTask + Send>,
-    /// What the store is called on the status page: its address, without a password.
-    pub name: String,
-    /// What went wrong last, while it is wrong.
-    pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
-}
 
 /// A running node. Dropping it ends it at once.
 pub struct Node {
@@ -47,24 +32,42 @@ pub struct Node {
     ingest: Ingest,
 }
 
+/// The thread of the ingest and of everything that speaks with the store.
 struct Ingest {
-    stop: Option<oneshot::Sender<()>>,
+    /// Dropping it asks the thread to end.
+    stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
-    ended: Option<oneshot::Receiver<()>>,
+    /// Resolves when the thread has ended.
+    ended: Option<oneshot::Receiver<Infallible>>,
 }
 
+/// Resolves when the thread is to end.
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Node {
-    /// Starts every thread of the node. The store need not be reachable.
+    /// Starts every thread of the node. `make_store` is called within the ingest's runtime and gives a store whose feed
+    /// follows the channels and fills the sink; the store need not be reachable.
     ///
     /// # Errors
-    /// The address cannot be listened on, or a thread cannot be started. Nothing is left running then.
-    pub fn start<A: Archive, P: Publisher>(config: &Config, store: Store<A, P>) -> anyhow::Result<Self> {
+    /// The store's options cannot work, the address cannot be listened on, or a thread cannot be started. Nothing is left
+    /// running then.
+    pub fn start<A: Archive, P: Publisher>(
+        config: &Config,
+        make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
+    ) -> anyhow::Result<Self> {
         let began = Instant::now();
         let options = options::server(config)?;
         let hub = Arc::new(Hub::new(options.core_count()));
         let cores: Arc<[Arc<CoreStats>]> = (0..hub.cores()).map(|_| Arc::default()).collect();
         let ingest_stats = Arc::new(IngestStats::default());
-        let backend = Backend::new(store.archive.clone(), store.publisher);
+
+        let runtime = IngestRuntime::new()?;
+        let desired = Desired::new();
+        let (sink, source) = feed(limits::FEED_QUEUE_BYTES_MAX);
+        let store = {
+            let _within = runtime.0.as_ref().map(Runtime::enter);
+            make_store(desired.clone(), sink)?
+        };
 
         let make_core = {
             let (hub, cores, delivery) = (Arc::clone(&hub), Arc::clone(&cores), options::delivery(config));
@@ -72,14 +75,17 @@ impl Node {
                 Core::new(Arc::clone(&hub), core, delivery.clone(), Arc::clone(&cores[core]), Clock::system())
             }
         };
-        let server = Server::start(options, backend, make_core)?;
-        let view = NodeView::new(config, &server, &store.name, store.trouble, began, Arc::clone(&ingest_stats), cores);
+        let server = Server::start(options, Backend::new(store.archive.clone(), store.publisher), make_core)?;
+        let stats = view::Stats { ingest: Arc::clone(&ingest_stats), cores };
+        let view = NodeView::new(config, &server, &store.name, store.report, began, stats);
 
-        let desired = Desired::new();
         let seed = Clock::system().wall_ms() ^ u64::from(server.local_addr().port());
-        let registry =
-            Registry::new(options::log(config, seed), Arc::clone(&hub), desired.clone(), ingest_stats, began);
-        let ingest = Ingest::start(registry, hub, store.archive, store.feed, desired)?;
+        let registry = Registry::new(options::log(config, seed), Arc::clone(&hub), desired, ingest_stats, began);
+        let (archive, end) = (store.archive, store.end);
+        let ingest = Ingest::start(runtime, |stop| async move {
+            ingest::run(registry, hub, source, archive, stop).await;
+            end().await;
+        })?;
         Ok(Self { server, view: Arc::new(view), ingest })
     }
 
@@ -119,29 +125,37 @@ impl Node {
     }
 }
 
+/// The ingest's runtime until its thread takes it. When the node does not start it is dropped within the caller's
+/// runtime, where waiting for its tasks would panic.
+struct IngestRuntime(Option<Runtime>);
+
+impl IngestRuntime {
+    fn new() -> std::io::Result<Self> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+}
+
+impl Drop for IngestRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Ingest {
-    fn start<A: Archive>(
-        registry: Registry,
-        hub: Arc<Hub>,
-        archive: A,
-        make_feed: Box<dyn FnOnce(Desired, FeedSink) -> FeedTask + Send>,
-        desired: Desired,
-    ) -> anyhow::Result<Self> {
+    fn start<F>(mut runtime: IngestRuntime, run: impl FnOnce(Stop) -> F + Send + 'static) -> anyhow::Result<Self>
+    where
+        F: Future<Output = ()>,
+    {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let body = move || {
             // Dropped when the thread ends, however it ends.
             let _end = end;
-            let (sink, source) = feed(limits::FEED_QUEUE_BYTES_MAX);
-            runtime.block_on(async {
-                let feed = make_feed(desired, sink);
-                let stop = async { drop(stopped.await) };
-                let mut feeds = tokio::task::JoinSet::new();
-                feeds.spawn(feed);
-                ingest::run(registry, hub, source, archive, stop).await;
-                feeds.shutdown().await;
-            });
+            if let Some(runtime) = runtime.0.take() {
+                runtime.block_on(run(Box::pin(async { drop(stopped.await) })));
+            }
         };
         let thread =
             std::thread::Builder::new().name("fanfare-ingest".into()).spawn(body).context("the ingest thread")?;

@@ -14,6 +14,7 @@ use crate::admin::{Health, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
+use crate::node::StoreReport;
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -25,18 +26,23 @@ pub struct NodeView {
     http: Arc<Vec<HttpStats>>,
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
-    trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    store: Box<dyn Fn() -> StoreReport + Send + Sync>,
+}
+
+/// Counters that the node's own threads write.
+pub(super) struct Stats {
+    pub(super) ingest: Arc<IngestStats>,
+    pub(super) cores: Arc<[Arc<CoreStats>]>,
 }
 
 impl NodeView {
     pub(super) fn new(
         config: &Config,
         server: &Server,
-        store: &str,
-        trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
+        store_name: &str,
+        store: Box<dyn Fn() -> StoreReport + Send + Sync>,
         began: Instant,
-        ingest: Arc<IngestStats>,
-        cores: Arc<[Arc<CoreStats>]>,
+        stats: Stats,
     ) -> Self {
         Self {
             began,
@@ -46,15 +52,15 @@ impl NodeView {
                 "version": env!("CARGO_PKG_VERSION"),
                 "process": std::process::id(),
                 "listen": server.local_addr().to_string(),
-                "cores": cores.len(),
-                "store": store,
+                "cores": stats.cores.len(),
+                "store": store_name,
                 "prefix": config.redis.prefix.0,
             }),
             admission: Arc::clone(server.admission()),
             http: Arc::clone(server.stats()),
-            ingest,
-            cores,
-            trouble,
+            ingest: stats.ingest,
+            cores: stats.cores,
+            store,
         }
     }
 
@@ -158,6 +164,10 @@ impl NodeView {
         samples.add_labelled(&m::ARCHIVE_READS, "page", ingest.page_reads.get());
         samples.add(&m::ARCHIVE_SHARED, ingest.shared_reads.get());
         samples.add(&m::ARCHIVE_FAILED, ingest.failed_reads.get());
+        let store = (self.store)();
+        samples.add(&m::ARCHIVE_BYTES, store.archive_bytes);
+        samples.add_labelled(&m::FOREIGN, "event_name", store.foreign_event_names);
+        samples.add_labelled(&m::FOREIGN, "no_data", store.foreign_without_data);
     }
 
     fn collect_feed(&self, samples: &mut Samples) {
@@ -192,10 +202,14 @@ impl Source for NodeView {
 
 impl Subject for NodeView {
     fn health(&self) -> Health {
-        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.trouble)())
+        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.store)().trouble)
     }
 
     fn identity(&self) -> Value {
-        self.identity.clone()
+        let mut identity = self.identity.clone();
+        if let Value::Object(facts) = &mut identity {
+            facts.extend((self.store)().facts);
+        }
+        identity
     }
 }

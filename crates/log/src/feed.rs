@@ -94,7 +94,8 @@ impl Desired {
         self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn insert(&self, name: &ChannelName) {
+    /// Adds a channel. For the owner of the set: the registry, or the test of a feed.
+    pub fn insert(&self, name: &ChannelName) {
         let mut state = self.lock();
         if state.names.insert(name.clone()) {
             state.changed.insert(name.clone());
@@ -103,7 +104,8 @@ impl Desired {
         }
     }
 
-    pub(crate) fn remove(&self, name: &ChannelName) {
+    /// Takes a channel out. For the owner of the set.
+    pub fn remove(&self, name: &ChannelName) {
         let mut state = self.lock();
         if state.names.remove(name) {
             state.changed.insert(name.clone());

@@ -1,5 +1,29 @@
-//! The only crate that speaks Redis: feed, archive, publishing functions.
+//! The only crate that speaks Redis: feed (Pub/Sub), archive (Streams), publishing functions (Lua).
+//!
+//! [`RedisBackend::start`] is the way in. Three kinds of connections, each for what it is good at: one carries the
+//! subscriptions and is watched by a probe, one publishes and asks for facts, a bounded pool reads the archive.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code)] // Joined by the backend handle.
+mod archive;
+mod backend;
+mod backoff;
+mod control;
+mod facts;
 mod feed;
+mod functions;
+mod keys;
+mod options;
+mod pool;
+mod publisher;
+mod random;
+mod status;
+mod topology;
+mod trouble;
+mod value;
+
+pub use archive::RedisArchive;
+pub use backend::{RedisBackend, RedisHandle};
+pub use functions::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
+pub use options::{Options, OptionsError};
+pub use publisher::RedisPublisher;
+pub use status::{Status, StatusReport};

@@ -5,7 +5,6 @@
 //! that the node publishes to itself does not come back in time, whatever TCP says. A dead connection is dropped, and
 //! everything is subscribed anew from [`Desired`], which is the only list of subscriptions that there is.
 
-mod backoff;
 mod push;
 mod subscribe;
 
@@ -17,7 +16,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use backoff::Backoff;
+use crate::backoff::Backoff;
 use push::Receiver;
 
 /// What the feed needs to know.

@@ -9,13 +9,13 @@ const FIRST: Duration = Duration::from_millis(50);
 
 /// Doubles from 50 ms up to [`limits::REDIS_BACKOFF_MAX`], with jitter, so that nodes do not come back together.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
     /// The next wait: between half and all of the step.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let step = (FIRST * 2u32.saturating_pow(self.attempts.min(16))).min(limits::REDIS_BACKOFF_MAX);
         self.attempts += 1;
         // A freshly keyed hasher is the standard library's source of randomness.

@@ -1,0 +1,168 @@
+//! The archive: Redis Streams, read from the same primary as the feed.
+
+mod observe;
+mod reply;
+mod sizes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
+use fanfare_protocol::{ChannelName, Position, decode_fields};
+
+use crate::keys::Keys;
+use crate::pool::Pool;
+use crate::status::Status;
+use crate::trouble::Trouble;
+use observe::{Observation, Range};
+use sizes::Sizes;
+
+/// Streams whose ends are asked for in one transaction, at most.
+const TIPS_MAX: usize = 256;
+
+/// Target for the size of such a reply, in bytes: `XINFO STREAM` brings the first and the last entry along.
+const TIPS_BYTES: usize = 1024 * 1024;
+
+/// What one stream is expected to add to it before anything was seen, in bytes.
+const TIP_BYTES_FIRST: usize = 16 * 1024;
+
+/// Bytes of a page of [`Archive::newest`], which needs only ids but is told whole entries.
+const NEWEST_BYTES: usize = 1024 * 1024;
+
+/// Reads Redis Streams. Cloning shares connections and knowledge.
+#[derive(Debug, Clone)]
+pub struct RedisArchive(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: Pool,
+    keys: Keys,
+    status: Status,
+    sizes: Sizes,
+    max_event_bytes: usize,
+    /// Mean size of one stream's part in the last reply to [`Archive::tips`], in bytes.
+    tip_bytes: AtomicUsize,
+}
+
+impl RedisArchive {
+    pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize) -> Self {
+        Self(Arc::new(Inner {
+            pool,
+            keys,
+            status,
+            sizes: Sizes::default(),
+            max_event_bytes,
+            tip_bytes: AtomicUsize::new(TIP_BYTES_FIRST),
+        }))
+    }
+}
+
+impl Inner {
+    async fn tips(&self, channels: &[ChannelName]) -> Result<Vec<Result<Tip, ArchiveError>>, Trouble> {
+        let mut tips = Vec::with_capacity(channels.len());
+        let mut rest = channels;
+        while !rest.is_empty() {
+            let fit = TIPS_BYTES / self.tip_bytes.load(Ordering::Relaxed).max(1);
+            let (batch, later) = rest.split_at(fit.clamp(1, TIPS_MAX).min(rest.len()));
+            match self.observe_ends(batch).await {
+                Ok(ends) => {
+                    let bytes: usize = ends.bytes;
+                    // 128 stands for what a stream without entries adds, and keeps the batch bounded.
+                    self.tip_bytes.store(128 + bytes / batch.len(), Ordering::Relaxed);
+                    tips.extend(ends.tips.into_iter().map(|tip| tip.map_err(ArchiveError::from)));
+                }
+                // One forbidden key fails the whole transaction: ask for each alone.
+                Err(Trouble::Denied(_)) if batch.len() > 1 => {
+                    for channel in batch {
+                        tips.push(self.tip(channel).await);
+                    }
+                }
+                Err(Trouble::Denied(text)) => tips.push(Err(ArchiveError::Denied(text))),
+                Err(trouble) => return Err(trouble),
+            }
+            rest = later;
+        }
+        Ok(tips)
+    }
+
+    async fn tip(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
+        let ends = self.observe_ends(std::slice::from_ref(channel)).await?;
+        ends.tips.into_iter().next().unwrap_or(Err(Trouble::Shape("EXEC"))).map_err(ArchiveError::from)
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, Trouble> {
+        let channel = &request.channel;
+        let count = self.sizes.count(channel, request.max_entries, request.max_bytes);
+        // The entry at the position itself comes on top: it is the proof, not the answer.
+        let (start, count) = match request.after {
+            Position::At(id) => (id.to_string(), count + 1),
+            Position::Empty { .. } => ("-".to_owned(), count),
+        };
+        let seen = self.observe(channel, Range::From { start: &start, count }).await?;
+        self.learn(channel, &seen);
+        let reached_tip = match (seen.tip.position, seen.entries.last()) {
+            (Position::At(tip), Some(last)) => last.id >= tip,
+            _ => true,
+        };
+        Ok(Snapshot {
+            tip: seen.tip,
+            first: seen.first,
+            untouched: seen.untouched,
+            complete: seen.entries.len() < count || reached_tip,
+            entries: seen
+                .entries
+                .into_iter()
+                .map(|entry| {
+                    let (decoded, foreign) = decode_fields(entry.id, &entry.fields, self.max_event_bytes);
+                    self.status.count_foreign(foreign);
+                    decoded
+                })
+                .collect(),
+        })
+    }
+
+    /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
+    async fn newest(&self, channel: &ChannelName, count: usize) -> Result<Newest, Trouble> {
+        let mut newest_first = Vec::new();
+        let mut before = "+".to_owned();
+        loop {
+            let missing = (count + 1).saturating_sub(newest_first.len());
+            let page = self.sizes.count(channel, missing, NEWEST_BYTES);
+            let seen = self.observe(channel, Range::Before { end: &before, count: page }).await?;
+            self.learn(channel, &seen);
+            let full = seen.entries.len() == page;
+            newest_first.extend(seen.entries.iter().map(|entry| (entry.id, entry.prev())));
+            match newest_first.last() {
+                Some((oldest, _)) if full && newest_first.len() <= count => before = format!("({oldest}"),
+                _ => {
+                    newest_first.reverse();
+                    return Ok(Newest::decide(count, &newest_first, seen.tip));
+                }
+            }
+        }
+    }
+
+    fn learn(&self, channel: &ChannelName, seen: &Observation) {
+        let bytes = seen.entries.iter().map(reply::RawEntry::bytes).sum();
+        match seen.newest_bytes {
+            _ if !seen.entries.is_empty() => self.sizes.learn(channel, seen.entries.len(), bytes),
+            Some(newest) => self.sizes.learn(channel, 1, newest),
+            None => {}
+        }
+        self.status.count_read(bytes);
+    }
+}
+
+impl Archive for RedisArchive {
+    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(self.0.tips(&channels).await?)
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
+        Ok(self.0.read(request).await?)
+    }
+
+    async fn newest(&self, channel: ChannelName, count: usize) -> Result<Newest, ArchiveError> {
+        Ok(self.0.newest(&channel, count).await?)
+    }
+}

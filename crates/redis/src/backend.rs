@@ -1,0 +1,146 @@
+//! The handle that the composition root holds.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use fanfare_log::{Desired, FeedSink};
+use redis::ConnectionInfo;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::archive::RedisArchive;
+use crate::control::Control;
+use crate::feed::{self, FeedOptions};
+use crate::options::{Options, OptionsError};
+use crate::pool::Pool;
+use crate::publisher::RedisPublisher;
+use crate::random;
+use crate::status::Status;
+use crate::topology::Topology;
+
+/// Everything of one node that speaks Redis.
+///
+/// [`RedisBackend::new`] needs neither a runtime nor a server. [`RedisBackend::run`] is the part that lives: the feed and
+/// the control connection.
+pub struct RedisBackend {
+    options: Options,
+    connection: ConnectionInfo,
+    archive: RedisArchive,
+    publisher: RedisPublisher,
+    status: Status,
+    pool: Pool,
+    control: Control,
+}
+
+impl RedisBackend {
+    /// Makes the parts. Nothing connects yet.
+    ///
+    /// # Errors
+    /// Options that cannot work, whatever Redis says.
+    pub fn new(options: &Options) -> Result<Self, OptionsError> {
+        options.validate()?;
+        let connection = options.connection()?;
+        let keys = options.keys();
+        let status = Status::default();
+        let pool =
+            Pool::new(connection.clone(), options.pool_size, options.command_timeout).map_err(|_| OptionsError::Url)?;
+        let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes);
+        let (lane, publishers) = watch::channel(None);
+        let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
+        let control = Control {
+            topology: Topology::Standalone(Box::new(connection.clone())),
+            status: status.clone(),
+            ping_interval: options.probe_interval,
+            ping_timeout: options.probe_timeout,
+            command_timeout: options.command_timeout,
+            load_functions: options.load_functions,
+            lane,
+        };
+        Ok(Self { options: options.clone(), connection, archive, publisher, status, pool, control })
+    }
+
+    /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisBackend::run`] runs.
+    #[must_use]
+    pub fn archive(&self) -> RedisArchive {
+        self.archive.clone()
+    }
+
+    /// Publishes through this node, while [`RedisBackend::run`] runs.
+    #[must_use]
+    pub fn publisher(&self) -> RedisPublisher {
+        self.publisher.clone()
+    }
+
+    /// What this node knows about its Redis, always up to date.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// Runs the feed and the control connection until the future is dropped. Redis need not be there: both keep trying,
+    /// and `sink` hears of every change. All connections are closed then.
+    pub fn run(self, desired: Desired, sink: FeedSink) -> impl Future<Output = ()> + Send + 'static {
+        let Self { options, connection, archive: _, publisher: _, status, pool, control } = self;
+        let feed_options = FeedOptions {
+            connection,
+            prefix: Arc::from(options.prefix.as_str()),
+            keyspace_notifications: options.keyspace_notifications,
+            probe_interval: options.probe_interval,
+            probe_timeout: options.probe_timeout,
+            command_timeout: options.command_timeout,
+            max_event_bytes: options.event_bytes,
+            node: Arc::from(format!("{:016x}", random::number())),
+        };
+        let guard = ClosesPool(pool);
+        async move {
+            let _guard = guard;
+            tokio::join!(control.run(), feed::run(feed_options, desired, sink, Arc::new(status)));
+        }
+    }
+
+    /// [`RedisBackend::new`] and [`RedisBackend::run`] as a task of the current runtime.
+    ///
+    /// # Errors
+    /// As [`RedisBackend::new`].
+    pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
+        let backend = Self::new(options)?;
+        let (archive, publisher, status) = (backend.archive(), backend.publisher(), backend.status());
+        let task = tokio::spawn(backend.run(desired, sink));
+        Ok(RedisHandle { archive, publisher, status, task })
+    }
+}
+
+/// A running backend. Dropping it ends its task at once; [`RedisHandle::stop`] also waits.
+#[derive(Debug)]
+pub struct RedisHandle {
+    /// Reads of the archive.
+    pub archive: RedisArchive,
+    /// Publishes through this node.
+    pub publisher: RedisPublisher,
+    /// What this node knows about its Redis, always up to date.
+    pub status: Status,
+    task: JoinHandle<()>,
+}
+
+impl RedisHandle {
+    /// Ends the task, waits for that and closes the connections. Reads and publishes that are under way fail.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // Aborted is what it was asked to be; a panic has been reported by its hook.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for RedisHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct ClosesPool(Pool);
+
+impl Drop for ClosesPool {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,140 @@
+//! The control connection: publishes, asks for facts about the server, loads the library. One task owns it.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, Value};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use crate::backoff::Backoff;
+use crate::functions::{self, LOAD_BY_HAND, Library};
+use crate::status::Status;
+use crate::topology::Topology;
+use crate::trouble::Trouble;
+use crate::value::{info_field, text};
+
+/// How often the eviction policy is asked for again: an administrator may change it at any time.
+const FACTS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the control connection needs to know.
+pub(crate) struct Control {
+    pub(crate) topology: Topology,
+    pub(crate) status: Status,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) command_timeout: Duration,
+    pub(crate) load_functions: bool,
+    /// The connection while it is good.
+    pub(crate) lane: watch::Sender<Option<MultiplexedConnection>>,
+}
+
+impl Control {
+    /// Keeps the connection up for ever. The feed, which is the first to notice, tells the log about outages.
+    pub(crate) async fn run(self) {
+        let mut backoff = Backoff::default();
+        let mut said = Library::Off;
+        loop {
+            let outcome = self.session(&mut backoff, &mut said).await;
+            self.lane.send_replace(None);
+            // Another server may answer next: readers of the archive ask it for themselves.
+            self.status.set_evicts(None);
+            if let Err(trouble) = outcome {
+                tracing::debug!(%trouble, "the control connection is down");
+                self.status.failed(&trouble.to_string());
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
+    async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Trouble> {
+        let info = self.topology.primary().await?;
+        let mut connection = connect(info.clone(), self.command_timeout).await?;
+        self.learn_facts(&mut connection).await?;
+        let library = self.library(info).await?;
+        announce(&library, said);
+        self.status.set_library(library);
+        self.lane.send_replace(Some(connection.clone()));
+        let mut pings = interval_at(Instant::now() + self.ping_interval, self.ping_interval);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut facts_at = Instant::now() + FACTS_INTERVAL;
+        loop {
+            pings.tick().await;
+            if Instant::now() >= facts_at {
+                self.learn_facts(&mut connection).await?;
+                facts_at += FACTS_INTERVAL;
+            }
+            // A frozen server must not hold publishers for longer than it holds the feed.
+            match timeout(self.ping_timeout, redis::cmd("PING").query_async::<Value>(&mut connection)).await {
+                Ok(answer) => match answer.map_err(Trouble::from) {
+                    Ok(_) | Err(Trouble::Denied(_)) => *backoff = Backoff::default(),
+                    Err(trouble) => return Err(trouble),
+                },
+                Err(_) => return Err(Trouble::Timeout(self.ping_timeout)),
+            }
+        }
+    }
+
+    async fn library(&self, info: ConnectionInfo) -> Result<Library, Trouble> {
+        if !self.load_functions {
+            return Ok(Library::Off);
+        }
+        let settings = info.redis_settings().clone().set_db(0);
+        let mut connection = connect(info.set_redis_settings(settings), self.command_timeout).await?;
+        functions::load(&mut connection).await
+    }
+
+    async fn learn_facts(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+        let server = info(connection, "server").await?;
+        let version = server.as_deref().and_then(|info| info_field(info, "redis_version")).map(str::to_owned);
+        self.status.set_server_version(version);
+        let memory = info(connection, "memory").await?;
+        let evicts = memory.is_none_or(|memory| crate::facts::evicts(Value::BulkString(memory.into_bytes())));
+        self.status.set_evicts(Some(evicts));
+        Ok(())
+    }
+}
+
+/// A section of `INFO`; `None` when the ACL forbids it.
+async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<String>, Trouble> {
+    match redis::cmd("INFO").arg(section).query_async::<Value>(connection).await.map_err(Trouble::from) {
+        Ok(value) => Ok(text(value)),
+        Err(Trouble::Denied(_)) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Connects within the deadline, handshake included: the library's own timeout leaves that out.
+pub(crate) async fn connect(info: ConnectionInfo, deadline: Duration) -> Result<MultiplexedConnection, Trouble> {
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(info.set_redis_settings(settings))?;
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(Some(deadline));
+    match timeout(deadline, client.get_multiplexed_async_connection_with_config(&config)).await {
+        Ok(connection) => Ok(connection?),
+        Err(_) => Err(Trouble::Timeout(deadline)),
+    }
+}
+
+/// Says what became of the library, once for each outcome.
+fn announce(library: &Library, said: &mut Library) {
+    if *said == *library {
+        return;
+    }
+    said.clone_from(library);
+    match library {
+        Library::Loaded => tracing::info!(version = functions::VERSION, "loaded the publishing functions"),
+        Library::Newer(version) => {
+            tracing::info!(version, "Redis has newer publishing functions than this node; they stay");
+        }
+        Library::Refused(reason) => tracing::warn!(
+            reason,
+            "cannot load the publishing functions, so FCALL sse_publish may be missing or old; \
+             an administrator runs: {LOAD_BY_HAND}"
+        ),
+        Library::Unsupported => tracing::warn!(
+            "Redis is older than 7.0 and has no functions; publishers use EVAL of sse_publish.lua instead"
+        ),
+        Library::Present | Library::Off => {}
+    }
+}

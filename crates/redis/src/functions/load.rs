@@ -1,0 +1,79 @@
+//! Loading the library without ever replacing a newer one.
+//!
+//! Two nodes of different versions may load at once. "Ask for the version, then replace" lets the older one win (seen).
+//! So the question and the answer are tied together by `WATCH` on a key that every load writes: a load that did not see
+//! the latest one is not executed.
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+
+use super::{LIBRARY, Library, VERSION};
+use crate::trouble::Trouble;
+use crate::value::number;
+
+/// The key that every load writes. Functions belong to the whole server, so it has no prefix and lives in database 0.
+const WATCHED: &str = "$fanfare:library";
+
+/// Attempts before a node leaves the field to the others, who are all loading.
+const ATTEMPTS: usize = 16;
+
+/// Brings the library to at least this version. The connection must be on database 0 and must not be used by anybody
+/// else meanwhile, since `WATCH` belongs to the connection.
+pub(crate) async fn load(connection: &mut MultiplexedConnection) -> Result<Library, Trouble> {
+    load_version(connection, LIBRARY, VERSION).await
+}
+
+async fn load_version(connection: &mut MultiplexedConnection, text: &str, version: u64) -> Result<Library, Trouble> {
+    for _ in 0..ATTEMPTS {
+        match refusable(redis::cmd("WATCH").arg(WATCHED).query_async(connection).await)? {
+            Ok(Value::Okay) => {}
+            Ok(_) => return Err(Trouble::Shape("WATCH")),
+            Err(library) => return Ok(library),
+        }
+        if let Some(done) = present(connection, version).await? {
+            redis::cmd("UNWATCH").query_async::<Value>(connection).await?;
+            return Ok(done);
+        }
+        let mut swap = redis::pipe();
+        swap.atomic().cmd("SET").arg(WATCHED).arg(version).cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text);
+        match refusable(swap.query_async::<Value>(connection).await)? {
+            Ok(Value::Nil) => {} // Somebody else loaded in between: look again.
+            Ok(_) => return Ok(Library::Loaded),
+            Err(library) => return Ok(library),
+        }
+    }
+    Err(Trouble::Reply("other nodes load the library all the time".into()))
+}
+
+/// What is loaded, if it is good enough.
+async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result<Option<Library>, Trouble> {
+    match loaded_version(connection).await? {
+        Some(found) if found == version => Ok(Some(Library::Present)),
+        Some(found) if found > version => Ok(Some(Library::Newer(found))),
+        _ => Ok(None),
+    }
+}
+
+/// The version of the library in Redis; `None` when there is none (or none that tells its version).
+pub(crate) async fn loaded_version(connection: &mut MultiplexedConnection) -> Result<Option<u64>, Trouble> {
+    match redis::cmd("FCALL_RO").arg("sse_version").arg(0).query_async::<Value>(connection).await {
+        Ok(value) => Ok(number(value)),
+        Err(error) => match Trouble::from(error) {
+            // "Function not found", a wrong function of this name, an ACL without +fcall_ro, Redis 6.2.
+            Trouble::Reply(_) | Trouble::Denied(_) => Ok(None),
+            trouble => Err(trouble),
+        },
+    }
+}
+
+/// Tells a refusal, which is an outcome, from a failure.
+fn refusable(result: Result<Value, redis::RedisError>) -> Result<Result<Value, Library>, Trouble> {
+    match result.map_err(Trouble::from) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Trouble::Denied(text)) => Ok(Err(Library::Refused(text))),
+        Err(Trouble::Reply(text)) if text.contains("unknown command") => Ok(Err(Library::Unsupported)),
+        // A replica, a full memory, a failing disk.
+        Err(Trouble::Reply(text)) => Ok(Err(Library::Refused(text))),
+        Err(trouble) => Err(trouble),
+    }
+}

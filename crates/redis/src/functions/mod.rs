@@ -1,0 +1,60 @@
+//! The publishing library: its text, its version, and how it gets into Redis.
+
+mod load;
+
+pub(crate) use load::load;
+
+/// The library for `FUNCTION LOAD` (Redis 7 or newer): `sse_publish`, `sse_spublish` and `sse_version`.
+pub const LIBRARY: &str = include_str!("fanfare.lua");
+
+/// The same publishing step for `EVAL` (Redis 6.2 or newer): the library without its first line.
+pub const SCRIPT: &str = include_str!("sse_publish.lua");
+
+/// The version of the text above. A newer library in Redis is left alone.
+pub const VERSION: u64 = 1;
+
+/// What an administrator runs where a node may not load the library. The path is that of the repository and of the
+/// release archive.
+pub const LOAD_BY_HAND: &str = "redis-cli -x FUNCTION LOAD REPLACE < crates/redis/src/functions/fanfare.lua";
+
+/// What became of the library in Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Library {
+    /// This node loaded it just now.
+    Loaded,
+    /// This very version was there.
+    Present,
+    /// A newer version was there and was left alone.
+    Newer(u64),
+    /// There is no library, or an old one, and this node may not load it. The text says why.
+    Refused(String),
+    /// Redis is older than 7.0: publishers use the script.
+    Unsupported,
+    /// `redis.load_functions` is off.
+    Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_is_the_library_without_its_first_line() {
+        let (first, rest) = LIBRARY.split_once('\n').unwrap();
+        assert_eq!(first, "#!lua name=fanfare");
+        assert_eq!(SCRIPT, rest, "regenerate it: sed 1d fanfare.lua > sse_publish.lua");
+    }
+
+    #[test]
+    fn the_text_and_the_crate_agree_on_the_version_and_the_limits() {
+        use fanfare_protocol::limits;
+        let says = |line: String| assert!(LIBRARY.contains(&line), "{line}");
+        says(format!("local VERSION = {VERSION}\n"));
+        says(format!("local KEY_BYTES_MAX = {} ", limits::PREFIX_BYTES_MAX + limits::CHANNEL_NAME_MAX));
+        says(format!("local NAME_BYTES_MAX = {}\n", limits::EVENT_NAME_MAX));
+        says(format!("local DEDUP_BYTES_MAX = {}\n", limits::DEDUP_KEY_BYTES_MAX));
+        says(format!("local MAXLEN_DEFAULT = '{}' ", limits::STREAM_MAXLEN_DEFAULT));
+        says(format!("local TTL_MIN = {} ", limits::STREAM_TTL_MIN.as_secs()));
+        says(format!("local DEDUP_WINDOW_DEFAULT = {}\n", limits::DEDUP_WINDOW_DEFAULT.as_secs()));
+    }
+}

@@ -1,0 +1,155 @@
+//! What the node knows about its Redis: for `/status`, metrics and the log.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use fanfare_protocol::Foreign;
+use tokio::time::Instant;
+
+use crate::feed::FeedObserver;
+use crate::functions::Library;
+
+/// Shared and always up to date; cloning is cheap.
+#[derive(Debug, Clone, Default)]
+pub struct Status(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Mutex<State>,
+    connections: AtomicU64,
+    subscriptions: AtomicUsize,
+    foreign_event_names: AtomicU64,
+    foreign_without_data: AtomicU64,
+    archive_reads: AtomicU64,
+    archive_bytes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    connected_at: Option<Instant>,
+    probed_at: Option<Instant>,
+    evicts: Option<bool>,
+    server_version: Option<String>,
+    library: Option<Library>,
+    last_error: Option<(Instant, String)>,
+}
+
+/// A snapshot of [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReport {
+    /// For how long the feed's connection has been up; `None` while it is down.
+    pub connected_for: Option<Duration>,
+    /// Age of the last proven round trip through the path of pushes; `None` before the first.
+    pub probe_age: Option<Duration>,
+    /// Connections of the feed after the first.
+    pub reconnects: u64,
+    /// Channels that Redis acknowledged on the current connection.
+    pub subscriptions: usize,
+    /// `redis_version`, once known.
+    pub server_version: Option<String>,
+    /// Whether Redis may evict keys under memory pressure; `None` while unknown.
+    pub evicts: Option<bool>,
+    /// What became of the publishing library, once known.
+    pub library: Option<Library>,
+    /// The last failure of a connection and its age. It stays after recovery.
+    pub last_error: Option<(Duration, String)>,
+    /// Entries with an event name that was not valid, read from the archive.
+    pub foreign_event_names: u64,
+    /// Entries without a `data` field, read from the archive.
+    pub foreign_without_data: u64,
+    /// Reads of the archive that Redis answered.
+    pub archive_reads: u64,
+    /// Bytes of entries in those answers.
+    pub archive_bytes: u64,
+}
+
+impl Status {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn report(&self) -> StatusReport {
+        let inner = &self.0;
+        let state = self.lock();
+        StatusReport {
+            connected_for: state.connected_at.map(|at| at.elapsed()),
+            probe_age: state.probed_at.map(|at| at.elapsed()),
+            reconnects: inner.connections.load(Ordering::Relaxed).saturating_sub(1),
+            subscriptions: inner.subscriptions.load(Ordering::Relaxed),
+            server_version: state.server_version.clone(),
+            evicts: state.evicts,
+            library: state.library.clone(),
+            last_error: state.last_error.as_ref().map(|(at, text)| (at.elapsed(), text.clone())),
+            foreign_event_names: inner.foreign_event_names.load(Ordering::Relaxed),
+            foreign_without_data: inner.foreign_without_data.load(Ordering::Relaxed),
+            archive_reads: inner.archive_reads.load(Ordering::Relaxed),
+            archive_bytes: inner.archive_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What is wrong, while the feed has no connection.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.lock();
+        match (&state.connected_at, &state.last_error) {
+            (Some(_), _) => None,
+            (None, Some((_, reason))) => Some(reason.clone()),
+            (None, None) => Some("not connected yet".into()),
+        }
+    }
+
+    pub(crate) fn evicts(&self) -> Option<bool> {
+        self.lock().evicts
+    }
+
+    /// Records the eviction policy; `None` makes the next reader of the archive ask Redis again.
+    pub(crate) fn set_evicts(&self, evicts: Option<bool>) {
+        self.lock().evicts = evicts;
+    }
+
+    pub(crate) fn set_server_version(&self, version: Option<String>) {
+        self.lock().server_version = version;
+    }
+
+    pub(crate) fn set_library(&self, library: Library) {
+        self.lock().library = Some(library);
+    }
+
+    pub(crate) fn failed(&self, reason: &str) {
+        self.lock().last_error = Some((Instant::now(), reason.to_owned()));
+    }
+
+    pub(crate) fn count_foreign(&self, foreign: Foreign) {
+        self.0.foreign_event_names.fetch_add(u64::from(foreign.invalid_event_name), Ordering::Relaxed);
+        self.0.foreign_without_data.fetch_add(u64::from(foreign.no_data), Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_read(&self, bytes: usize) {
+        self.0.archive_reads.fetch_add(1, Ordering::Relaxed);
+        self.0.archive_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl FeedObserver for Status {
+    fn connected(&self) {
+        self.0.connections.fetch_add(1, Ordering::Relaxed);
+        self.lock().connected_at = Some(Instant::now());
+    }
+
+    fn disconnected(&self, reason: &str) {
+        self.0.subscriptions.store(0, Ordering::Relaxed);
+        self.lock().connected_at = None;
+        self.failed(reason);
+    }
+
+    fn probed(&self) {
+        self.lock().probed_at = Some(Instant::now());
+    }
+
+    fn subscribed(&self, count: usize) {
+        self.0.subscriptions.store(count, Ordering::Relaxed);
+    }
+}

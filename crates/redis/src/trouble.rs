@@ -1,0 +1,68 @@
+//! What can go wrong between this node and Redis, in the few kinds that callers tell apart.
+
+use std::time::Duration;
+
+use fanfare_log::ArchiveError;
+use redis::{RedisError, ServerError};
+
+/// A failed command or connection. The text is for people and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// No answer within the deadline.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// `-NOPERM` and its relatives.
+    #[error("{0}")]
+    Denied(String),
+    /// The key holds another type.
+    #[error("{0}")]
+    WrongType(String),
+    /// Any other error reply, with its code first.
+    #[error("{0}")]
+    Reply(String),
+    /// The connection could not be made or broke.
+    #[error("{0}")]
+    Link(String),
+    /// An answer of an undocumented shape.
+    #[error("unexpected answer to {0}")]
+    Shape(&'static str),
+}
+
+impl From<&ServerError> for Trouble {
+    fn from(error: &ServerError) -> Self {
+        let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
+        let inside_script = error.details().is_some_and(|details| details.contains("executing the script can't"));
+        match error.code() {
+            "NOPERM" | "NOAUTH" | "WRONGPASS" => Self::Denied(text),
+            "WRONGTYPE" => Self::WrongType(text),
+            _ if inside_script => Self::Denied(text),
+            _ => Self::Reply(text),
+        }
+    }
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Self {
+        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
+            return Self::Link(error.to_string());
+        }
+        let text = error.to_string();
+        // Not only aborted transactions: a single error reply comes this way too.
+        match error.into_server_errors() {
+            Some(errors) => errors.first().map_or(Self::Reply(text), |(_, error)| Self::from(error)),
+            None => Self::Link(text),
+        }
+    }
+}
+
+impl From<Trouble> for ArchiveError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Timeout(_) => Self::Timeout,
+            Trouble::Denied(text) => Self::Denied(text),
+            Trouble::WrongType(_) => Self::WrongType,
+            Trouble::Shape(what) => Self::Corrupt(what.into()),
+            Trouble::Reply(text) | Trouble::Link(text) => Self::Unavailable(text),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A real redis-server for each test, and a few things that every test wants.
+#![allow(dead_code, unreachable_pub)] // Each test file uses its part.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_log::{Desired, FeedBatch, FeedEvent, FeedSource};
+use fanfare_protocol::{ChannelName, Event, EventName};
+use fanfare_redis::{Options, RedisBackend, RedisHandle};
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, Value};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Nothing in these tests takes this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A redis-server on a free port of loopback, in a directory of its own. It dies with this value.
+pub struct Server {
+    pub port: u16,
+    directory: TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts with more arguments of redis-server.
+    pub async fn with(arguments: &[&str]) -> Self {
+        let mut server = Self::absent(arguments);
+        server.up().await;
+        server
+    }
+
+    /// Has a port but does not run yet.
+    pub fn absent(arguments: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self {
+            port,
+            directory: TempDir::new().unwrap(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            child: None,
+        }
+    }
+
+    /// Starts the process and waits until it answers.
+    pub async fn up(&mut self) {
+        let binary = std::env::var("FANFARE_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+        let child = Command::new(binary)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--dir", &self.directory.path().display().to_string(), "--unixsocket", &self.socket()])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed");
+        self.child = Some(child);
+        eventually("redis-server answers", async || {
+            let Ok(mut connection) = connect(&self.url()).await else { return false };
+            redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
+        })
+        .await;
+    }
+
+    /// Kills the process without letting it say goodbye.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Stops the process so that it neither answers nor closes anything.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("a running server").id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn url_of(&self, user: &str) -> String {
+        format!("redis://{user}:secret@127.0.0.1:{}", self.port)
+    }
+
+    pub fn socket(&self) -> String {
+        self.directory.path().join("redis.sock").display().to_string()
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Options for a node that notices everything quickly.
+    pub fn options(&self) -> Options {
+        Options {
+            url: self.url(),
+            probe_interval: Duration::from_millis(100),
+            probe_timeout: Duration::from_millis(400),
+            command_timeout: Duration::from_secs(2),
+            ..Options::default()
+        }
+    }
+
+    pub async fn connection(&self) -> MultiplexedConnection {
+        connect(&self.url()).await.expect("a connection")
+    }
+
+    /// Runs one command given as words; error replies panic.
+    pub async fn run<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_run(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    pub async fn try_run<T: FromRedisValue>(&self, words: &[&str]) -> Result<T, redis::RedisError> {
+        command(words).query_async(&mut self.connection().await).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub async fn connect(url: &str) -> Result<MultiplexedConnection, redis::RedisError> {
+    redis::Client::open(url)?.get_multiplexed_async_connection().await
+}
+
+pub fn command(words: &[&str]) -> redis::Cmd {
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    command
+}
+
+/// Waits until a condition holds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn name(name: &str) -> ChannelName {
+    ChannelName::parse(name).unwrap()
+}
+
+pub fn event(name: Option<&str>, data: &str) -> Event {
+    Event { name: name.map(|name| EventName::parse(name).unwrap()), data: Bytes::from(data.to_owned()) }
+}
+
+/// The text of a reply, whatever kind of string it is.
+pub fn text(value: &Value) -> String {
+    String::from_redis_value_ref(value).unwrap_or_else(|_| format!("{value:?}"))
+}
+
+/// A backend together with what its feed has said.
+pub struct Node {
+    pub backend: RedisHandle,
+    pub desired: Desired,
+    source: FeedSource,
+    pub events: Vec<FeedEvent>,
+}
+
+impl Node {
+    pub fn start(options: &Options) -> Self {
+        let (desired, (sink, source)) = (Desired::new(), fanfare_log::feed(32 * 1024 * 1024));
+        let backend = RedisBackend::start(options, desired.clone(), sink).expect("good options");
+        Self { backend, desired, source, events: Vec::new() }
+    }
+
+    /// Listens until an event satisfies the condition, and returns it. What came before stays in `events`.
+    pub async fn hears(&mut self, what: &str, mut wanted: impl FnMut(&FeedEvent) -> bool) -> FeedEvent {
+        let listening = async {
+            loop {
+                let FeedBatch { events, overflowed } = self.source.recv().await;
+                assert!(overflowed.is_empty(), "the feed overflowed");
+                let mut found = None;
+                for event in events {
+                    if found.is_none() && wanted(&event) {
+                        found = Some(event.clone());
+                    }
+                    self.events.push(event);
+                }
+                if let Some(event) = found {
+                    return event;
+                }
+            }
+        };
+        match timeout(PATIENCE, listening).await {
+            Ok(event) => event,
+            Err(_) => panic!("did not hear: {what}; heard {:?}", self.events),
+        }
+    }
+}

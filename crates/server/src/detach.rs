@@ -7,7 +7,9 @@
 //!
 //! That is correct only if hyper holds no unwritten bytes of an earlier, pipelined response. hyper calls `poll_flush`
 //! of its IO only once its own write buffer is empty, and while the decided request is in flight it buffers nothing
-//! more. Hence the rule that [`Wire`] keeps: *after the decision, a flush must have been seen*.
+//! more. Hence the rule that [`Wire`] keeps: *after the decision, a flush must have been seen*. (hyper 1.12 reads the next
+//! request only after it has flushed the response before, so that the rule never has to wait; it is what would notice
+//! if that changed.)
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -133,5 +135,52 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, Transport, Rc<Wire>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let wire = Rc::new(Wire::default());
+        (client.unwrap(), Transport::new(server.unwrap().0, Rc::clone(&wire)), wire)
+    }
+
+    #[tokio::test]
+    async fn only_a_flush_after_the_decision_lets_the_socket_go() {
+        let (_client, mut transport, wire) = pair().await;
+        transport.flush().await.unwrap();
+        assert!(!wire.may_detach(), "nothing was decided");
+        wire.decide();
+        assert!(!wire.may_detach(), "the flush was before the decision");
+        transport.write_all(b"rest of an earlier response").await.unwrap();
+        assert!(!wire.may_detach(), "a write is no flush");
+        transport.flush().await.unwrap();
+        assert!(wire.may_detach());
+    }
+
+    #[tokio::test]
+    async fn the_bytes_of_a_connection_show_its_stage() {
+        let (mut client, mut transport, wire) = pair().await;
+        assert_eq!(wire.stage(), Stage::Fresh);
+        client.write_all(b"GE").await.unwrap();
+        transport.read_u16().await.unwrap();
+        assert_eq!(wire.stage(), Stage::Head);
+        wire.request();
+        transport.flush().await.unwrap();
+        assert_eq!(wire.stage(), Stage::Busy, "a flush without a response means nothing");
+        wire.response();
+        assert_eq!(wire.stage(), Stage::Responding);
+        transport.flush().await.unwrap();
+        assert_eq!(wire.stage(), Stage::Idle);
+        assert!(!wire.has_ended());
+        drop(client);
+        assert!(transport.read_u8().await.is_err() && wire.has_ended());
     }
 }

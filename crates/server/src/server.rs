@@ -216,7 +216,10 @@ impl CoreThread {
             let core = Rc::clone(&core);
             async move {
                 begun.left_running().await;
-                core.drain(window).await;
+                // A stop is no drain: nobody gets a goodbye.
+                if begun.get() == Phase::Draining {
+                    core.drain(window).await;
+                }
             }
         });
         let mut phase = self.phase.clone();

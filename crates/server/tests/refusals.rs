@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fanfare_server::{DeliveryOptions, Options, Phase, Reason, RefusalPolicy, Server, StartError};
@@ -12,6 +13,11 @@ const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: te
 
 fn full(options: &mut Options) {
     options.admission.max_connections = 0;
+}
+
+/// A loopback address that no other test uses, so that nobody else takes its port once it is free.
+fn own(last: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, last], 0))
 }
 
 fn retry_of(text: &str) -> u64 {
@@ -81,6 +87,7 @@ fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
 #[test]
 fn a_draining_node_ends_its_sessions_refuses_newcomers_and_then_stops() {
     let mut node = Node::start(|options| {
+        options.listen = own(2);
         options.drain.window = Duration::from_millis(300);
         options.drain.quiet = Duration::from_millis(200);
     });
@@ -110,6 +117,25 @@ fn a_draining_node_ends_its_sessions_refuses_newcomers_and_then_stops() {
 }
 
 #[test]
+fn the_listener_stays_open_for_newcomers_while_any_session_is_left() {
+    let node = Node::start(|options| {
+        // On one thread, whose two sessions end half a window apart.
+        options.cores = 1;
+        options.drain.window = Duration::from_secs(1);
+        options.drain.quiet = Duration::from_millis(20);
+    });
+    let mut clients: Vec<_> = (0..2).map(|_| node.send(SUBSCRIBE)).collect();
+    clients.iter_mut().for_each(|client| drop((client.until("\r\n\r\n"), client.chunk())));
+    node.await_sessions(2);
+    node.server().drain();
+    node.await_sessions(1);
+    // Much longer than `quiet`, and half of the window before the last session ends.
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(node.server().admission().sessions(), 1);
+    assert!(retry_of(&node.send(SUBSCRIBE).rest()) >= 5_000);
+}
+
+#[test]
 fn the_deadline_ends_what_would_not_end() {
     let mut node = Node::start(|options| options.drain.deadline = Duration::from_millis(300));
     // Keeps its half of a request open for longer than the deadline.
@@ -124,7 +150,7 @@ fn the_deadline_ends_what_would_not_end() {
 
 #[test]
 fn stop_ends_at_once_and_a_dropped_server_leaves_nothing_behind() {
-    let node = Node::start(|_| {});
+    let node = Node::start(|options| options.listen = own(3));
     let mut client = node.send(SUBSCRIBE);
     client.until("\r\n\r\n");
     client.chunk();

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Layered, Sources};
-use crate::demo::{self, DevOptions};
-use crate::{logging, metrics, run};
+use crate::demo::{self, DemoOptions, DevOptions};
+use crate::{logging, metrics, node, run};
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Publish this host's figures to Redis and serve a live page, for nodes that run elsewhere.
+    Demo(DemoArgs),
     /// Two nodes, a publisher of this host's figures and a live page, in one process and without Redis.
     Dev(DevArgs),
     /// Print a generated reference document.
@@ -35,6 +37,22 @@ enum Command {
         /// Which one.
         document: Document,
     },
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Redis; by default `FANFARE__REDIS__URL`, which others on this machine cannot see.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// What stands before every channel name in Redis.
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
+    /// Base URLs of two nodes as a browser reaches them, separated by a comma. They must admit the page's origin.
+    #[arg(long, value_name = "URLS", value_delimiter = ',', required = true)]
+    nodes: Vec<String>,
+    /// Where the page is served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Config { command: ConfigCommand::Check(args) } => check(&args),
         Command::Config { command: ConfigCommand::Print(args) } => print(&args),
+        Command::Demo(args) => demo(args),
         Command::Dev(args) => dev(args),
         Command::Docs { document } => docs(document),
     };
@@ -156,9 +175,7 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let log = logging::install(&layered.config.log)?;
-    run::serve(layered, &sources, &log, |_, desired, sink| {
-        Ok(crate::node::memory(&fanfare_log::memory::MemoryBackend::default(), desired, sink))
-    })
+    run::serve(layered, &sources, &log, node::redis)
 }
 
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -179,6 +196,17 @@ fn print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
             ExitCode::SUCCESS
         },
     ))
+}
+
+fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let flags = [("--redis", "redis.url", args.redis), ("--prefix", "redis.prefix", args.prefix)];
+    let flags = flags.into_iter().filter_map(|(flag, key, value)| Some((flag.to_owned(), key.to_owned(), value?)));
+    let layered = match load(&Sources::from_process(None, flags.collect())) {
+        Ok(layered) => layered,
+        Err(code) => return Ok(code),
+    };
+    logging::install(&layered.config.log)?;
+    demo::demo(&DemoOptions { listen: args.listen, nodes: args.nodes }, &layered.config)
 }
 
 fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {

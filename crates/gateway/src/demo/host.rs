@@ -1,10 +1,9 @@
 //! What the host measures about itself, from `/proc`.
 
+use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-use serde::Serialize;
+use tokio::time::Instant;
 
 /// Bytes of a sector in `/proc/diskstats`, whatever the device says (`Documentation/admin-guide/iostats.rst`).
 const SECTOR_BYTES: u64 = 512;

@@ -10,14 +10,17 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use fanfare_log::Publisher;
+use anyhow::{Context as _, ensure};
+use fanfare_log::{Desired, Publisher, feed};
+use fanfare_protocol::limits;
 use tokio::net::TcpListener;
 
 pub use dev::{DevOptions, dev};
 use page::Page;
 
+use crate::config::Config;
 use crate::http;
+use crate::node;
 use crate::signals::{Ask, Signals};
 
 /// What the demonstration is told on the command line.
@@ -25,27 +28,30 @@ use crate::signals::{Ask, Signals};
 pub struct DemoOptions {
     /// Where the page is served.
     pub listen: SocketAddr,
-    /// Base URLs of the nodes that the page connects to.
+    /// Base URLs of the nodes that the page connects to: one or two.
     pub nodes: Vec<String>,
-    /// What the page calls the store.
-    pub store: String,
 }
 
-/// Publishes to a store and serves the page, for nodes that run elsewhere. Ends with a signal.
+/// Publishes to Redis and serves the page, for nodes that run elsewhere. Ends with a signal.
 ///
 /// # Errors
-/// The page's address cannot be listened on, or the store refuses for good.
-pub fn demo<P: Publisher>(
-    options: &DemoOptions,
-    make_publisher: impl FnOnce() -> anyhow::Result<P>,
-) -> anyhow::Result<ExitCode> {
+/// The page's address cannot be listened on, or Redis refuses for good.
+pub fn demo(options: &DemoOptions, config: &Config) -> anyhow::Result<ExitCode> {
+    ensure!((1..=2).contains(&options.nodes.len()), "--nodes: expected one or two URLs");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new().context("signal handlers")?;
         let listener = http::bind(options.listen, "--listen")?;
         println!("page  http://{}/", listener.local_addr()?);
-        let page = Page::new(&options.nodes, &options.store)?;
-        show(listener, page, make_publisher()?, ended(&mut signals)).await?;
+        let page = Page::new(&options.nodes, "Redis")?;
+        // Nothing is followed here: what the feed has to say is taken and forgotten.
+        let (sink, mut source) = feed(limits::FEED_QUEUE_BYTES_MAX);
+        let store = node::redis(config, Desired::new(), sink)?;
+        tokio::select! {
+            shown = show(listener, page, store.publisher, ended(&mut signals)) => shown?,
+            () = async { loop { source.recv().await; } } => {}
+        }
+        (store.end)().await;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,11 +1,11 @@
 //! Publishes what the host measures, several times a second, so that every point can be accounted for.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fanfare_log::{PublishError, PublishRequest, Publisher};
 use fanfare_protocol::{ChannelName, Event, EventName};
 use serde::Serialize;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::host::{Figures, Host};
 
@@ -34,7 +34,6 @@ struct Point<'a, T> {
 /// Reads and publishes until it is dropped, or returns why the store refuses for good. A point whose fate is unknown is published again under the same dedup key
 /// until the store answers, so that the numbers in each channel have no hole; readings that fall due meanwhile are
 /// skipped and get no number.
-#[expect(clippy::disallowed_methods, reason = "the host's figures are taken at real times, and only here")]
 pub async fn run<P: Publisher>(publisher: P) -> PublishError {
     let mut host = Host::new();
     host.read(Instant::now());

@@ -4,6 +4,7 @@
 //! connections. What they count is read by [`NodeView`]; nothing here is static.
 
 mod options;
+mod redis;
 mod store;
 mod view;
 
@@ -20,6 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+pub use redis::{options as redis_options, redis};
 pub use store::{End, Store, StoreReport, memory};
 pub use view::NodeView;
 

@@ -1,5 +1,6 @@
 //! What several tests need: HTTP by hand, waiting for conditions, processes that do not outlive their test.
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "what is outside this process can only be polled, against the clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +19,6 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        #[expect(clippy::disallowed_methods, reason = "conditions outside this process can only be polled")]
         std::thread::sleep(Duration::from_millis(10));
     }
 }

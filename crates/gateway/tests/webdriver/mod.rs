@@ -1,4 +1,5 @@
 //! A small WebDriver client (W3C Recommendation "WebDriver", sections 5 to 17) for headless Chromium.
+#![allow(clippy::disallowed_methods, reason = "a browser can only be asked again and again, against the clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -94,7 +95,6 @@ impl Browser {
         let start = Instant::now();
         while !condition(self) {
             assert!(start.elapsed() < PATIENCE, "never saw {what}; the page says:\n{}", self.body());
-            #[expect(clippy::disallowed_methods, reason = "a browser can only be asked again and again")]
             std::thread::sleep(POLL);
         }
     }

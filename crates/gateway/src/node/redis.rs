@@ -1,0 +1,77 @@
+//! Redis as a node's store.
+
+use anyhow::Context as _;
+use fanfare_log::{Desired, FeedSink};
+use fanfare_redis::{Library, Options, RedisArchive, RedisBackend, RedisHandle, RedisPublisher, StatusReport};
+use serde_json::{Map, Value, json};
+
+use super::store::{Store, StoreReport};
+use crate::config::Config;
+
+/// The options of the Redis crate.
+#[must_use]
+pub fn options(config: &Config) -> Options {
+    Options {
+        url: config.redis.url.expose().to_owned(),
+        prefix: config.redis.prefix.0.clone(),
+        keyspace_notifications: config.redis.keyspace_notifications,
+        probe_interval: config.redis.probe_interval.0,
+        probe_timeout: config.redis.probe_timeout.0,
+        command_timeout: config.redis.command_timeout.0,
+        pool_size: config.redis.pool_size,
+        load_functions: config.redis.load_functions,
+        event_bytes: config.limits.event_bytes.bytes(),
+    }
+}
+
+/// A node's view of Redis, which need not be there yet. To be called within a runtime.
+///
+/// # Errors
+/// Options that cannot work, whatever Redis says.
+pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
+    let handle = RedisBackend::start(&options(config), desired, sink).context("redis")?;
+    let status = handle.status.clone();
+    Ok(Store {
+        archive: handle.archive.clone(),
+        publisher: handle.publisher.clone(),
+        name: config.redis.url.redacted(),
+        report: Box::new(move || report(&status.report())),
+        end: Box::new(move || Box::pin(RedisHandle::stop(handle))),
+    })
+}
+
+fn report(status: &StatusReport) -> StoreReport {
+    // The last failure stays after recovery; it explains something only while the connection is down.
+    let down = status.connected_for.is_none();
+    let trouble = status.last_error.as_ref().filter(|_| down).map(|(_, text)| text.clone());
+    StoreReport {
+        trouble,
+        facts: facts(status),
+        foreign_event_names: status.foreign_event_names,
+        foreign_without_data: status.foreign_without_data,
+        archive_bytes: status.archive_bytes,
+    }
+}
+
+fn facts(status: &StatusReport) -> Map<String, Value> {
+    let library = status.library.as_ref().map(|library| match library {
+        Library::Loaded => "loaded by this node".to_owned(),
+        Library::Present => "present".to_owned(),
+        Library::Newer(version) => format!("newer: version {version}"),
+        Library::Refused(reason) => format!("not loaded: {reason}"),
+        Library::Unsupported => "not supported by this Redis; publishers use the script".to_owned(),
+        Library::Off => "off (redis.load_functions)".to_owned(),
+    });
+    let facts = json!({
+        "redis_version": status.server_version,
+        "redis_connected_seconds": status.connected_for.map(|up| up.as_secs()),
+        "redis_may_evict": status.evicts,
+        "redis_library": library,
+        "redis_subscriptions": status.subscriptions,
+        "redis_last_error": status.last_error.as_ref().map(|(age, text)| format!("{text} ({} s ago)", age.as_secs())),
+    });
+    match facts {
+        Value::Object(facts) => facts,
+        _ => Map::new(),
+    }
+}

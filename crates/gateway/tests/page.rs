@@ -1,13 +1,17 @@
-//! The demonstration's page in real headless Chromium, over `fanfare dev`.
+//! The demonstration's page in real headless Chromium: over `fanfare dev`, and over what `make run` starts.
 //!
-//! `FANFARE_SCREENSHOT=docs/images/demo.png` (from the root of the repository) keeps a picture of it.
+//! `FANFARE_SCREENSHOT=docs/images/demo.png` (from the root of the repository) keeps a picture of the latter.
 #![allow(clippy::unwrap_used)]
 
+mod support;
 mod webdriver;
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::eventually;
 use webdriver::Browser;
 
 /// `fanfare dev` on free ports. Killed when it is dropped.
@@ -43,39 +47,71 @@ fn complete(browser: &Browser) -> bool {
     ["missing", "doubled", "gaps"].iter().all(|id| browser.number(id) == 0)
 }
 
+/// Opens the page, cuts it off twice, and requires that nothing was missed or seen twice.
+fn resumes_on_the_other_node_and_back(browser: &Browser, page: &str) {
+    browser.open(page);
+    browser.until("points of all four channels", |browser| {
+        browser.text("node") == "on node 1" && browser.number("events") >= 40
+    });
+    let position = browser.text("position");
+    assert!(position.len() <= 128, "a longer position needs a CORS preflight: {position}");
+
+    for other in ["node 2", "node 1"] {
+        browser.click("cut");
+        browser.until("the cut", |browser| browser.text("node") == "cut off");
+        let at_cut = browser.number("events");
+        browser.until("the other node", |browser| browser.text("node") == format!("on {other}"));
+        browser.until("what was missed, and more", |browser| browser.number("events") >= at_cut + 80);
+        browser.until("the report", |browser| browser.text("diary").contains(&format!("Resumed on {other}")));
+    }
+    assert!(complete(browser), "{}", browser.text("diary"));
+    let report = browser.text("diary");
+    assert_eq!(report.matches("0 missing, 0 doubled").count(), 2, "{report}");
+    assert!(!report.contains(": 0 points replayed"), "{report}");
+    assert_ne!(browser.text("position"), position);
+}
+
 #[test]
 fn a_page_that_is_cut_off_resumes_on_the_other_node_without_a_missing_point() {
     let dev = Dev::start();
     let browser = Browser::start(1280, 1120);
-    browser.colours("light");
-    browser.open(&dev.page);
+    resumes_on_the_other_node_and_back(&browser, &dev.page);
+}
 
-    browser.until("points of all four channels", |browser| {
-        browser.text("node") == "on node 1" && browser.number("events") >= 40
-    });
-    let before = (browser.number("events"), browser.text("position"));
-    assert!(before.1.len() <= 128, "a longer position needs a CORS preflight: {}", before.1);
+#[test]
+fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let work = tempfile::tempdir().unwrap();
+    let mut script = Command::new(root.join("scripts/run.sh"));
+    script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare")).env("TMPDIR", work.path()).env_remove("REDIS_URL");
+    let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines: Vec<String> = BufReader::new(script.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("Ctrl-C"))
+        .collect();
+    let said = lines.join("\n");
+    let url = |name: &str| {
+        let line = lines.iter().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{said}"));
+        line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
+    };
+    assert!(said.contains("curl -N") && said.contains("PUBLISH sse:") && said.contains("FCALL sse_publish"), "{said}");
 
-    browser.click("cut");
-    browser.until("the cut", |browser| browser.text("node") == "cut off");
-    let at_cut = browser.number("events");
-    browser.until("the other node", |browser| browser.text("node") == "on node 2");
-    browser.until("what was missed, and more", |browser| browser.number("events") >= at_cut + 80);
-    browser.until("the report", |browser| browser.text("diary").contains("Resumed on node 2"));
-
-    assert!(complete(&browser), "{}", browser.text("diary"));
-    let report = browser.text("diary");
-    assert!(report.contains("0 missing, 0 doubled") && !report.contains(" 0 points replayed"), "{report}");
-    assert_ne!(browser.text("position"), before.1);
-
-    browser.click("cut");
-    browser.until("the first node again", |browser| browser.text("node") == "on node 1");
-    browser.until("its points", |browser| browser.number("events") >= at_cut + 160);
-    assert!(complete(&browser), "{}", browser.text("diary"));
-
+    let browser = Browser::start(1280, 1050);
+    browser.colours(if std::env::var_os("FANFARE_SCREENSHOT_DARK").is_some() { "dark" } else { "light" });
+    resumes_on_the_other_node_and_back(&browser, &url("The live page"));
     if let Some(path) = std::env::var_os("FANFARE_SCREENSHOT") {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         std::fs::write(root.join(path), base64(&browser.screenshot())).unwrap();
+    }
+
+    let nodes = [url("Node 1"), url("Node 2"), url("The live page")];
+    assert!(Command::new("kill").args(["-s", "INT", &script.id().to_string()]).status().unwrap().success());
+    let status = eventually("the end of the script", || script.try_wait().unwrap());
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(std::fs::read_dir(work.path()).unwrap().count(), 0, "the temporary directory is still there");
+    for node in nodes {
+        let address = node.trim_start_matches("http://").trim_end_matches('/');
+        assert!(TcpStream::connect(address).is_err(), "somebody still listens on {address}");
     }
 }
 

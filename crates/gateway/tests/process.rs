@@ -1,0 +1,113 @@
+//! `fanfare serve` as an operating system and an operator meet it: signals, logs, a Redis that is not there.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use serde_json::Value;
+use support::{Process, eventually, get};
+
+/// `fanfare serve` on free ports, with Redis on a port where nobody listens.
+fn serve(arguments: &[&str]) -> Process {
+    // Taken and given back: nobody listens there now, and the kernel does not hand it out again soon.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.env_clear().arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.env("FANFARE__REDIS__URL", format!("redis://ada:hunter2@{nobody}")).args(arguments);
+    Process::start(&mut command)
+}
+
+#[test]
+fn without_redis_a_node_starts_says_so_once_and_is_not_ready() {
+    let node = serve(&[]);
+    let admin = node.address("listening for operators");
+    assert_eq!(get(admin, "/livez").0, 200);
+
+    // The reason is there as soon as the first attempt has failed.
+    let reason = eventually("a reason", || {
+        let (status, body) = get(admin, "/readyz");
+        assert_eq!(status, 503);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["reasons"][0].as_str().filter(|reason| reason.contains("refused")).map(ToOwned::to_owned)
+    });
+    assert!(reason.starts_with("no round trip through Redis Pub/Sub yet: "), "{reason}");
+
+    let attempts = |node: &Process| node.log().matches("cannot connect to Redis").count();
+    eventually("the line in the log", || (attempts(&node) == 1).then_some(()));
+    // Several more attempts later it is still the only line.
+    eventually("time for more attempts", || {
+        let (_, metrics) = get(admin, "/metrics");
+        let uptime = metrics.lines().find_map(|line| line.strip_prefix("fanfare_uptime_seconds "))?;
+        (uptime.parse::<f64>().unwrap() > 2.0).then_some(())
+    });
+    assert_eq!(attempts(&node), 1, "a flood:\n{}", node.log());
+    let everything = node.log() + &get(admin, "/status").1 + &get(admin, "/metrics").1;
+    assert!(!everything.contains("hunter2"), "the password leaked");
+}
+
+#[test]
+fn one_signal_drains_and_the_process_succeeds() {
+    for signal in ["TERM", "INT"] {
+        let mut node = serve(&[]);
+        node.logged("listening for operators");
+        node.signal(signal);
+        let status = node.ended();
+        assert_eq!(status.code(), Some(0), "{signal}: {}", node.log());
+        assert!(node.log().contains("draining") && node.log().contains("ended"), "{}", node.log());
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut node = serve(&["--set", "drain.window=5m"]);
+    let listen = node.address("listening for clients");
+    node.logged("listening for operators");
+    // Waits for its channel to open, and keeps the drain waiting.
+    let mut client = TcpStream::connect(listen).unwrap();
+    client.write_all(b"GET /events?channel=a HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    node.signal("TERM");
+    node.logged("a second signal ends at once");
+    node.signal("TERM");
+    assert_eq!(node.ended().code(), Some(128 + 15), "{}", node.log());
+    let _ = client.read(&mut [0; 64]);
+}
+
+#[test]
+fn hanging_up_applies_what_can_be_applied_and_names_the_rest() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    std::fs::write(path, "[log]\nlevel = \"info\"\n").unwrap();
+    let node = serve(&["--config", path]);
+    node.logged("listening for operators");
+
+    std::fs::write(path, "[log]\nlevel = \"loud\"\n").unwrap();
+    node.signal("HUP");
+    let line = node.logged("the configuration was not reloaded");
+    assert!(line.contains(&format!("{path}:2:9")), "{line}");
+
+    std::fs::write(path, "[log]\nlevel = \"warn\"\n[tail]\nbudget = \"1GiB\"\n").unwrap();
+    node.signal("HUP");
+    let line = node.logged("these changes wait for a restart");
+    assert!(line.contains("keys=\"tail.budget\""), "{line}");
+    assert!(!node.log().contains("reloaded the configuration applied"), "the new level hides it: {}", node.log());
+
+    std::fs::write(path, "[log]\nlevel = \"info\"\n").unwrap();
+    node.signal("HUP");
+    let line = node.logged("reloaded the configuration");
+    assert!(line.contains("applied=\"log.level\""), "{line}");
+}
+
+#[test]
+fn json_logs_are_one_object_a_line() {
+    let mut node = serve(&["--log-format", "json"]);
+    node.logged("listening for operators");
+    node.signal("TERM");
+    node.ended();
+    let log = node.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listening = lines.iter().find(|line| line["message"] == "listening for operators").unwrap();
+    assert!(listening["level"] == "INFO" && listening["address"].is_string(), "{listening}");
+}

@@ -8,7 +8,7 @@ use fanfare_protocol::{Gap, GapReason, block};
 
 use super::batch::{Batch, Step, Unit};
 use super::channels::Vector;
-use super::wire::{Partial, Wire};
+use super::wire::Wire;
 use super::{End, Session};
 use crate::core::Core;
 
@@ -45,7 +45,7 @@ impl<P> Session<P> {
                     other => return other,
                 }
                 // A frame that went out in part is completed before any other channel has its turn.
-                if self.wire.partial.is_some() {
+                if self.wire.partial().is_some() {
                     break;
                 }
                 self.current = if self.current as usize + 1 < count { self.current + 1 } else { 0 };
@@ -109,9 +109,9 @@ fn is_before(served: &Served, oldest: Option<u64>) -> bool {
 impl Wire {
     /// Writes a batch and moves the cursor as far as the socket took it.
     fn hand_out(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor) -> Outcome {
-        let skip = match &self.partial {
+        let skip = match self.partial() {
             None => 0,
-            Some(partial) if batch.units.first().is_some_and(|unit| unit.entry == Some(partial.id)) => partial.written,
+            Some((id, written)) if batch.units.first().is_some_and(|unit| unit.entry == Some(id)) => written,
             // The rest of a frame is gone: the client must not take its beginning for the whole.
             Some(_) => return Outcome::Ended(End::Broken),
         };
@@ -129,7 +129,7 @@ impl Wire {
 
     /// Moves the cursor past every unit that went out whole and remembers how much of the next one did.
     fn advance(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor, written: usize) -> Outcome {
-        self.partial = None;
+        self.set_partial(None);
         let now_ms = core.clock.wall_ms();
         let mut left = written;
         for unit in &batch.units {
@@ -142,7 +142,7 @@ impl Wire {
                 break;
             }
             if let Some(id) = unit.entry {
-                self.partial = Some(Box::new(Partial { id, written: left }));
+                self.set_partial(Some((id, left)));
                 break;
             }
             // It cannot be made again from the log: its rest is kept, and it counts as handed out.

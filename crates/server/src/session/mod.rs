@@ -80,7 +80,7 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeR
         core: Rc::clone(core),
         wire: Wire::new(socket, framing, core.tick()),
         channels,
-        phase: Phase::Opening(opening),
+        phase: Some(Box::new(Phase::Opening(opening))),
         token,
         current: 0,
         _permit: permit,
@@ -88,9 +88,9 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeR
     drop(tokio::task::spawn_local(session));
 }
 
+/// What a session is doing when it is not streaming, which is only at its beginning and its end.
 enum Phase {
-    Opening(Box<Opening>),
-    Streaming,
+    Opening(Opening),
     /// Only what is pinned is left to write.
     Closing(End),
 }
@@ -108,7 +108,8 @@ struct Session<P> {
     core: Rc<Core>,
     wire: Wire,
     channels: Channels,
-    phase: Phase,
+    /// `None`: streaming.
+    phase: Option<Box<Phase>>,
     token: Token,
     /// The channel whose turn it is; while a frame is partial, the channel that it belongs to.
     current: u32,
@@ -158,14 +159,14 @@ impl<P> Session<P> {
             if let Err(end) = ready!(self.wire.flush(&self.core, cx)) {
                 return Poll::Ready(end);
             }
-            match self.phase {
-                Phase::Opening(_) => ready!(self.poll_open(end, cx)),
-                Phase::Closing(end) => {
+            match self.phase.as_deref() {
+                Some(Phase::Opening(_)) => ready!(self.poll_open(end, cx)),
+                Some(Phase::Closing(end)) => {
                     self.wire.finish();
-                    return Poll::Ready(end);
+                    return Poll::Ready(*end);
                 }
-                Phase::Streaming if end && self.wire.is_between_frames() => self.say_goodbye(),
-                Phase::Streaming => match self.deliver() {
+                None if end && self.wire.is_between_frames() => self.say_goodbye(),
+                None => match self.deliver() {
                     Outcome::Pinned | Outcome::Lagging => {}
                     Outcome::Idle if beat && self.beat() => {}
                     Outcome::Idle => return Poll::Pending,
@@ -211,7 +212,7 @@ impl<P> Session<P> {
         let mut blocks = Vec::new();
         block::retry(&mut blocks, self.core.retry_ms());
         self.wire.pin_last(&blocks);
-        self.phase = Phase::Closing(End::Drain);
+        self.phase = Some(Box::new(Phase::Closing(End::Drain)));
     }
 }
 
@@ -221,6 +222,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
-        assert!(size_of::<Session<()>>() <= 192, "{} bytes", size_of::<Session<()>>());
+        assert!(size_of::<Session<()>>() <= 128, "{} bytes", size_of::<Session<()>>());
     }
 }

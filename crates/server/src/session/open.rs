@@ -26,7 +26,7 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin<P>(core: &Rc<Core>, token: Token, request: SubscribeRequest<P>) -> (Box<Self>, Channels, P) {
+    pub(super) fn begin<P>(core: &Rc<Core>, token: Token, request: SubscribeRequest<P>) -> (Self, Channels, P) {
         let mut names = request.channels;
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, request.resume.as_ref());
@@ -57,7 +57,7 @@ impl Opening {
             refuse: Some(request.refuse),
             deadline: None,
         };
-        (Box::new(opening), channels, request.permit)
+        (opening, channels, request.permit)
     }
 }
 
@@ -84,7 +84,7 @@ impl<P> Session<P> {
                     return Poll::Ready(());
                 }
                 Ok(false) => {
-                    let Phase::Opening(opening) = &mut self.phase else { return Poll::Ready(()) };
+                    let Some(Phase::Opening(opening)) = self.phase.as_deref_mut() else { return Poll::Ready(()) };
                     let timeout = self.core.options.subscribe_timeout;
                     let deadline = opening.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
                     ready!(deadline.as_mut().poll(cx));
@@ -93,9 +93,9 @@ impl<P> Session<P> {
                 Err(detail) => Refusal::Channel(detail.to_string()),
             }
         };
-        let Phase::Opening(opening) = &mut self.phase else { return Poll::Ready(()) };
+        let Some(Phase::Opening(opening)) = self.phase.as_deref_mut() else { return Poll::Ready(()) };
         let answer = opening.refuse.take().map(|refuse| refuse(refusal)).unwrap_or_default();
-        self.phase = Phase::Closing(End::Refused);
+        self.phase = Some(Box::new(Phase::Closing(End::Refused)));
         self.wire.pin(answer);
         Poll::Ready(())
     }
@@ -112,7 +112,7 @@ impl<P> Session<P> {
 
     /// The prelude: `retry:` with the priming id, or with a `$gap` for each position that nobody knows; `$ready` if asked for.
     fn begin_stream(&mut self) {
-        let Phase::Opening(opening) = std::mem::replace(&mut self.phase, Phase::Streaming) else { return };
+        let Some(Phase::Opening(opening)) = self.phase.take().map(|phase| *phase) else { return };
         let position = self.channels.position_text();
         let mut blocks = Vec::with_capacity(128);
         // The first empty line must come after an `id`, or it would erase the client's place.

@@ -10,24 +10,19 @@ use tokio::net::TcpStream;
 use super::{End, Framing};
 use crate::core::Core;
 
-/// Bytes that go out before anything else, however long the socket takes.
-struct Pinned {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-/// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Partial {
-    pub(super) id: EntryId,
-    pub(super) written: usize,
+/// What has begun to go out.
+enum Begun {
+    /// Bytes that go out before anything else, however long the socket takes.
+    Pinned { bytes: Vec<u8>, written: usize },
+    /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
+    Partial { id: EntryId, written: usize },
 }
 
 /// The socket, and what is half way through it.
 pub(super) struct Wire {
     socket: TcpStream,
-    pinned: Option<Box<Pinned>>,
-    pub(super) partial: Option<Box<Partial>>,
+    /// Boxed, because almost every session is between frames almost always.
+    begun: Option<Box<Begun>>,
     /// The sweep in which something was last written.
     pub(super) active: u32,
     pub(super) framing: Framing,
@@ -35,12 +30,25 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(socket: TcpStream, framing: Framing, tick: u32) -> Self {
-        Self { socket, pinned: None, partial: None, active: tick, framing }
+        Self { socket, begun: None, active: tick, framing }
     }
 
     /// Whether everything that was begun is complete.
     pub(super) fn is_between_frames(&self) -> bool {
-        self.partial.is_none() && self.pinned.is_none()
+        self.begun.is_none()
+    }
+
+    /// The entry whose frame went out in part, and how many bytes of it.
+    pub(super) fn partial(&self) -> Option<(EntryId, usize)> {
+        match self.begun.as_deref() {
+            Some(Begun::Partial { id, written }) => Some((*id, *written)),
+            _ => None,
+        }
+    }
+
+    /// Remembers how much of an entry's frame went out, or that nothing is half way.
+    pub(super) fn set_partial(&mut self, partial: Option<(EntryId, usize)>) {
+        self.begun = partial.map(|(id, written)| Box::new(Begun::Partial { id, written }));
     }
 
     /// Notices at once that the client is gone. What it says after its request means nothing and is thrown away.
@@ -67,8 +75,8 @@ impl Wire {
 
     /// Puts raw bytes before everything else.
     pub(super) fn pin(&mut self, bytes: Vec<u8>) {
-        debug_assert!(self.pinned.is_none(), "what is pinned goes out before anything else is made");
-        self.pinned = Some(Box::new(Pinned { bytes, written: 0 }));
+        debug_assert!(self.begun.is_none(), "what is pinned goes out before anything else is made");
+        self.begun = Some(Box::new(Begun::Pinned { bytes, written: 0 }));
     }
 
     /// Puts blocks before everything else.
@@ -98,15 +106,15 @@ impl Wire {
 
     /// Writes what is pinned.
     pub(super) fn flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        while let Some(pinned) = &mut self.pinned {
-            match self.socket.try_write(&pinned.bytes[pinned.written..]) {
-                Ok(written) => {
-                    pinned.written += written;
+        while let Some(Begun::Pinned { bytes, written }) = self.begun.as_deref_mut() {
+            match self.socket.try_write(&bytes[*written..]) {
+                Ok(count) => {
+                    *written += count;
                     self.active = core.tick();
-                    core.stats.bytes.add(written as u64);
+                    core.stats.bytes.add(count as u64);
                     core.stats.writes.add(1);
-                    if pinned.written == pinned.bytes.len() {
-                        self.pinned = None;
+                    if *written == bytes.len() {
+                        self.begun = None;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {

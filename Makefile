@@ -46,10 +46,11 @@ deny: ## Licences, sources and banned crates (skipped with a word when cargo-den
 	fi
 
 .PHONY: check-deploy
-check-deploy: ## Check the files below deploy/ and docker-compose.yml
-	@scripts/setup.sh python3 python3-yaml haproxy nginx
+check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front of two nodes
+	@scripts/setup.sh python3 python3-yaml haproxy nginx redis-server
 	$(CARGO) build $(LOCKED) -p fanfare
 	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
+	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: loadtest
 loadtest: ## k6 against two nodes: subscribe, drop, resume on the other node, nothing missing or doubled

@@ -4,9 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use fanfare_log::{Desired, FeedSink};
-use redis::ConnectionInfo;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::archive::RedisArchive;
 use crate::control::Control;
@@ -24,7 +23,6 @@ use crate::topology::Topology;
 /// the control connection.
 pub struct RedisBackend {
     options: Options,
-    connection: ConnectionInfo,
     archive: RedisArchive,
     publisher: RedisPublisher,
     status: Status,
@@ -48,7 +46,7 @@ impl RedisBackend {
         let (lane, publishers) = watch::channel(None);
         let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
         let control = Control {
-            topology: Topology::Standalone(Box::new(connection.clone())),
+            topology: Topology::Standalone(Box::new(connection)),
             status: status.clone(),
             ping_interval: options.probe_interval,
             ping_timeout: options.probe_timeout,
@@ -56,7 +54,7 @@ impl RedisBackend {
             load_functions: options.load_functions,
             lane,
         };
-        Ok(Self { options: options.clone(), connection, archive, publisher, status, pool, control })
+        Ok(Self { options: options.clone(), archive, publisher, status, pool, control })
     }
 
     /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisBackend::run`] runs.
@@ -80,9 +78,9 @@ impl RedisBackend {
     /// Runs the feed and the control connection until the future is dropped. Redis need not be there: both keep trying,
     /// and `sink` hears of every change. All connections are closed then.
     pub fn run(self, desired: Desired, sink: FeedSink) -> impl Future<Output = ()> + Send + 'static {
-        let Self { options, connection, archive: _, publisher: _, status, pool, control } = self;
+        let Self { options, archive: _, publisher: _, status, pool, control } = self;
         let feed_options = FeedOptions {
-            connection,
+            topology: control.topology.clone(),
             prefix: Arc::from(options.prefix.as_str()),
             keyspace_notifications: options.keyspace_notifications,
             probe_interval: options.probe_interval,
@@ -106,8 +104,9 @@ impl RedisBackend {
     pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
         let backend = Self::new(options)?;
         let (archive, publisher, status) = (backend.archive(), backend.publisher(), backend.status());
-        let task = tokio::spawn(backend.run(desired, sink));
-        Ok(RedisHandle { archive, publisher, status, task })
+        let mut tasks = JoinSet::new();
+        tasks.spawn(backend.run(desired, sink));
+        Ok(RedisHandle { archive, publisher, status, tasks })
     }
 }
 
@@ -120,21 +119,13 @@ pub struct RedisHandle {
     pub publisher: RedisPublisher,
     /// What this node knows about its Redis, always up to date.
     pub status: Status,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 impl RedisHandle {
     /// Ends the task, waits for that and closes the connections. Reads and publishes that are under way fail.
     pub async fn stop(mut self) {
-        self.task.abort();
-        // Aborted is what it was asked to be; a panic has been reported by its hook.
-        let _ = (&mut self.task).await;
-    }
-}
-
-impl Drop for RedisHandle {
-    fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.shutdown().await;
     }
 }
 

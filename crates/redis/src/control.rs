@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, Value};
+use redis::{ConnectionInfo, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::backoff::Backoff;
+use crate::connect::{self, connect};
 use crate::functions::{self, LOAD_BY_HAND, Library};
 use crate::status::Status;
 use crate::topology::Topology;
@@ -49,7 +50,7 @@ impl Control {
 
     async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Trouble> {
         let info = self.topology.primary().await?;
-        let mut connection = connect(info.clone(), self.command_timeout).await?;
+        let mut connection = self.connect(info.clone()).await?;
         self.learn_facts(&mut connection).await?;
         let library = self.library(info).await?;
         announce(&library, said);
@@ -75,12 +76,16 @@ impl Control {
         }
     }
 
+    async fn connect(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, Trouble> {
+        connect(info, connect::config(self.command_timeout), self.command_timeout).await
+    }
+
     async fn library(&self, info: ConnectionInfo) -> Result<Library, Trouble> {
         if !self.load_functions {
             return Ok(Library::Off);
         }
         let settings = info.redis_settings().clone().set_db(0);
-        let mut connection = connect(info.set_redis_settings(settings), self.command_timeout).await?;
+        let mut connection = self.connect(info.set_redis_settings(settings)).await?;
         functions::load(&mut connection).await
     }
 
@@ -101,18 +106,6 @@ async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<O
         Ok(value) => Ok(text(value)),
         Err(Trouble::Denied(_)) => Ok(None),
         Err(trouble) => Err(trouble),
-    }
-}
-
-/// Connects within the deadline, handshake included: the library's own timeout leaves that out.
-pub(crate) async fn connect(info: ConnectionInfo, deadline: Duration) -> Result<MultiplexedConnection, Trouble> {
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    let client = Client::open(info.set_redis_settings(settings))?;
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(Some(deadline));
-    match timeout(deadline, client.get_multiplexed_async_connection_with_config(&config)).await {
-        Ok(connection) => Ok(connection?),
-        Err(_) => Err(Trouble::Timeout(deadline)),
     }
 }
 

@@ -7,6 +7,7 @@
 mod archive;
 mod backend;
 mod backoff;
+mod connect;
 mod control;
 mod facts;
 mod feed;

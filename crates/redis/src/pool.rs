@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use deadpool_redis::{Connection, Manager, PoolError};
-use redis::{AsyncConnectionConfig, ConnectionInfo, Pipeline, ProtocolVersion, RedisError, Value};
+use redis::{ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 
+use crate::connect;
 use crate::trouble::Trouble;
 
 /// Cloning shares the connections.
@@ -19,10 +20,7 @@ impl Pool {
     /// A pool of at most `size` connections, made when they are first needed. `deadline` covers the wait for a free
     /// connection, the making of one and the command.
     pub(crate) fn new(info: ConnectionInfo, size: usize, deadline: Duration) -> Result<Self, RedisError> {
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(Some(deadline));
-        let manager = Manager::new_with_config(info.set_redis_settings(settings), config)?;
+        let manager = Manager::new_with_config(connect::resp3(info), connect::config(deadline))?;
         let pool = deadpool_redis::Pool::builder(manager).max_size(size).build();
         let pool = pool.expect("a pool without timeouts of its own needs no runtime");
         Ok(Self { pool, deadline })

@@ -20,4 +20,11 @@ impl Topology {
             Self::Standalone(info) => Ok((**info).clone()),
         }
     }
+
+    /// The number of the database.
+    pub(crate) fn database(&self) -> i64 {
+        match self {
+            Self::Standalone(info) => info.redis_settings().db(),
+        }
+    }
 }

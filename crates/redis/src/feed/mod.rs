@@ -5,25 +5,30 @@
 //! that the node publishes to itself does not come back in time, whatever TCP says. A dead connection is dropped, and
 //! everything is subscribed anew from [`Desired`], which is the only list of subscriptions that there is.
 
+mod keyspace;
+mod probe;
 mod push;
 mod subscribe;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError};
-use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
+use crate::connect::{self, connect};
+use crate::topology::Topology;
+use crate::trouble::Trouble;
 use push::Receiver;
 
 /// What the feed needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct FeedOptions {
     /// Where Redis is, with credentials.
-    pub(crate) connection: redis::ConnectionInfo,
+    pub(crate) topology: Topology,
     /// What every key and Pub/Sub channel begins with.
     pub(crate) prefix: Arc<str>,
     /// Listen to keyspace notifications too.
@@ -40,6 +45,13 @@ pub(crate) struct FeedOptions {
     pub(crate) node: Arc<str>,
 }
 
+impl FeedOptions {
+    /// The number of the database, which keyspace notifications carry. (Pub/Sub itself knows no databases.)
+    fn database(&self) -> i64 {
+        self.topology.database()
+    }
+}
+
 /// What the feed reports of itself.
 pub(crate) trait FeedObserver: Send + Sync + 'static {
     /// A connection is up.
@@ -52,36 +64,57 @@ pub(crate) trait FeedObserver: Send + Sync + 'static {
     fn subscribed(&self, count: usize);
 }
 
+/// What has been logged already and need not be repeated at every reconnect.
+#[derive(Default)]
+struct Said {
+    probe_refused: AtomicBool,
+    keyspace: AtomicBool,
+}
+
+impl Said {
+    fn probe_refused(&self, channel: &str) {
+        if !self.probe_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                channel,
+                "the ACL forbids the probe channel: a PING proves the connection, but not that messages arrive; \
+                 allow +publish and the Pub/Sub channel"
+            );
+        }
+    }
+}
+
 /// Feeds `sink` for ever. Dropping the future ends the connection.
 pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, observer: Arc<dyn FeedObserver>) {
     let mut backoff = Backoff::default();
+    let said = Said::default();
     // A change of state is logged once, however long it lasts.
-    let mut reported_down = false;
+    let mut down_since: Option<Instant> = None;
     loop {
         let receiver = Receiver::new(&options, sink.clone());
-        match connect(&options, &receiver).await {
+        match open(&options, &receiver).await {
             Ok(connection) => {
-                tracing::info!("the feed is connected to Redis");
+                let began = Instant::now();
+                let after_ms = down_since.take().map(|since| since.elapsed().as_millis());
+                tracing::info!(after_ms, "the feed is connected to Redis");
                 observer.connected();
                 sink.send(FeedEvent::Connected);
-                let began = Instant::now();
-                let reason = follow(&options, connection, &receiver, &desired, &sink, &*observer).await;
+                let reason = follow(&options, connection, &receiver, &desired, &sink, &*observer, &said).await;
                 receiver.close();
                 sink.send(FeedEvent::Disconnected);
                 observer.disconnected(&reason);
-                observer.subscribed(0);
                 tracing::warn!(reason, "the feed lost Redis; reconnecting");
-                reported_down = true;
+                down_since = Some(Instant::now());
                 if began.elapsed() > options.probe_timeout {
                     backoff = Backoff::default();
                 }
             }
-            Err(error) => {
+            Err(trouble) => {
                 receiver.close();
-                let reason = error.to_string();
+                let reason = trouble.to_string();
                 observer.disconnected(&reason);
-                if !std::mem::replace(&mut reported_down, true) {
+                if down_since.is_none() {
                     tracing::warn!(reason, "the feed cannot connect to Redis; trying again until it can");
+                    down_since = Some(Instant::now());
                 }
             }
         }
@@ -89,18 +122,10 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
     }
 }
 
-async fn connect(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, RedisError> {
-    let settings = options.connection.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    let client = redis::Client::open(options.connection.clone().set_redis_settings(settings))?;
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(options.command_timeout))
-        .set_response_timeout(Some(options.command_timeout))
-        .set_push_sender(receiver.sender());
-    // The library's own timeout does not cover the handshake on a frozen server.
-    match timeout(options.command_timeout * 2, client.get_multiplexed_async_connection_with_config(&config)).await {
-        Ok(result) => result,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-    }
+async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Trouble> {
+    let info = options.topology.primary().await?;
+    let config = connect::config(options.command_timeout).set_push_sender(receiver.sender());
+    connect(info, config, options.command_timeout).await
 }
 
 /// Follows the desired channels on one connection until it is dead. Returns why it is.
@@ -111,59 +136,15 @@ async fn follow(
     desired: &Desired,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
+    said: &Said,
 ) -> String {
+    let subscriptions = async {
+        keyspace::advise(options, connection.clone(), said).await;
+        subscribe::keep(options, connection.clone(), desired, sink, observer).await.to_string()
+    };
     tokio::select! {
-        error = subscribe::keep(options, connection.clone(), desired, sink, observer) => error.to_string(),
-        reason = probe(options, connection, receiver, sink, observer) => reason,
+        reason = subscriptions => reason,
+        reason = probe::run(options, connection.clone(), receiver, sink, observer, said) => reason,
         () = receiver.disconnected() => "the connection was closed".to_owned(),
-    }
-}
-
-/// Proves the path of pushes again and again. Returns why it could not.
-async fn probe(
-    options: &FeedOptions,
-    mut connection: MultiplexedConnection,
-    receiver: &Receiver,
-    sink: &FeedSink,
-    observer: &dyn FeedObserver,
-) -> String {
-    let channel = receiver.probe_channel();
-    let mut publishes = true;
-    if let Err(error) = connection.subscribe(channel).await {
-        if error.code() != Some("NOPERM") {
-            return error.to_string();
-        }
-        publishes = false;
-    }
-    let mut ticks = interval_at(Instant::now(), options.probe_interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut number = 0u64;
-    loop {
-        ticks.tick().await;
-        number += 1;
-        let round_trip = async {
-            if publishes {
-                redis::cmd("PUBLISH").arg(channel).arg(number).query_async::<()>(&mut connection).await?;
-                receiver.probe_seen(number).await;
-                return Ok(());
-            }
-            redis::cmd("PING").query_async::<()>(&mut connection).await
-        };
-        match timeout(options.probe_timeout, round_trip).await {
-            Ok(Ok(())) => {
-                observer.probed();
-                sink.send(FeedEvent::Probe);
-            }
-            Ok(Err(error)) if publishes && error.code() == Some("NOPERM") => {
-                publishes = false;
-                tracing::warn!(
-                    channel,
-                    "the ACL forbids publishing to the probe channel: a PING proves the connection, but not that messages arrive"
-                );
-                ticks.reset_immediately();
-            }
-            Ok(Err(error)) => return error.to_string(),
-            Err(_) => return format!("a probe did not come back within {:?}", options.probe_timeout),
-        }
     }
 }

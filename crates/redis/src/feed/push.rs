@@ -31,9 +31,8 @@ struct Inner {
 impl Receiver {
     pub(super) fn new(options: &FeedOptions, sink: FeedSink) -> Self {
         let prefix = Arc::clone(&options.prefix);
-        let database = options.connection.redis_settings().db();
         Self(Arc::new(Inner {
-            keyspace_prefix: keyspace_channel(database, &prefix),
+            keyspace_prefix: keyspace_channel(options.database(), &prefix),
             probe_channel: format!("{prefix}$probe:{}", options.node),
             prefix,
             sink,

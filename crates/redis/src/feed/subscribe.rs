@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep_until};
 use super::push::keyspace_channel;
 use super::{FeedObserver, FeedOptions};
 
-/// How long a refused subscription rests before it is tried again: somebody has to change an ACL first.
+/// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.
 const REFUSED_REST: Duration = Duration::from_secs(5);
+const REFUSED_REST_MAX: Duration = Duration::from_secs(60);
 
 /// Subscribes to every desired channel, then follows the changes. Returns only when the connection fails.
 pub(super) async fn keep(
@@ -33,15 +34,24 @@ pub(super) async fn keep(
         keyspace: options.keyspace_notifications,
     };
     let mut names = desired.snapshot();
+    let mut rest = REFUSED_REST;
+    let mut retry_at = Instant::now() + rest;
     loop {
         if let Err(error) = subscriptions.apply(names).await {
             return error;
         }
         observer.subscribed(subscriptions.confirmed.len());
-        let retry = Instant::now() + REFUSED_REST;
+        if subscriptions.refused.is_empty() {
+            rest = REFUSED_REST;
+            retry_at = Instant::now() + rest;
+        }
         names = tokio::select! {
             () = desired.changed() => desired.take_changes(),
-            () = sleep_until(retry), if !subscriptions.refused.is_empty() => subscriptions.refused.iter().cloned().collect(),
+            () = sleep_until(retry_at), if !subscriptions.refused.is_empty() => {
+                rest = (rest * 2).min(REFUSED_REST_MAX);
+                retry_at = Instant::now() + rest;
+                subscriptions.refused.iter().cloned().collect()
+            }
         };
     }
 }
@@ -66,76 +76,88 @@ impl Subscriptions<'_> {
         if !here.is_empty() {
             self.sink.send(FeedEvent::Subscribed(here));
         }
-        for batch in missing.chunks(limits::SUBSCRIBE_BATCH_MAX) {
+        for batch in missing.chunks(self.batch()) {
             self.subscribe(batch).await?;
         }
-        for batch in unwanted.chunks(limits::SUBSCRIBE_BATCH_MAX) {
+        for batch in unwanted.chunks(self.batch()) {
             self.unsubscribe(batch).await?;
         }
         Ok(())
     }
 
+    /// Channels in one command: each takes two names when keyspace notifications are listened to.
+    fn batch(&self) -> usize {
+        limits::SUBSCRIBE_BATCH_MAX / if self.keyspace { 2 } else { 1 }
+    }
+
+    /// One forbidden channel fails the whole command, so a refused batch is halved until the culprits stand alone.
     async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
-        match self.command(names).await {
-            Ok(()) => {
-                self.confirm(names);
-                Ok(())
-            }
-            // One forbidden channel fails the whole command: find out which.
-            Err(error) if is_refusal(&error) => {
-                for name in names {
-                    match self.command(std::slice::from_ref(name)).await {
-                        Ok(()) => self.confirm(std::slice::from_ref(name)),
-                        Err(error) if is_refusal(&error) => self.refuse(name, &error),
-                        Err(error) => return Err(error),
+        let mut batches = vec![names];
+        let mut refused = Vec::new();
+        let mut detail = String::new();
+        while let Some(batch) = batches.pop() {
+            match self.command(batch).await {
+                Ok(()) => self.confirm(batch),
+                Err(error) if !is_refusal(&error) => return Err(error),
+                Err(error) => match batch {
+                    [name] => {
+                        detail = error.to_string();
+                        refused.push(name.clone());
                     }
-                }
-                Ok(())
+                    _ => {
+                        let (left, right) = batch.split_at(batch.len() / 2);
+                        batches.extend([right, left]);
+                    }
+                },
             }
-            Err(error) => Err(error),
         }
+        if !refused.is_empty() {
+            self.refuse(refused, &detail);
+        }
+        Ok(())
     }
 
     async fn command(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
+        let channels = self.keys(names);
         if self.keyspace {
-            let database = self.options.connection.redis_settings().db();
-            let channels: Vec<_> = self.keys(names).iter().map(|key| keyspace_channel(database, key)).collect();
-            match self.connection.subscribe(&channels).await {
+            let notifications = self.keyspace_channels(&channels);
+            match self.connection.subscribe(&notifications).await {
                 Err(error) if is_refusal(&error) => {
                     self.keyspace = false;
                     tracing::warn!(
                         %error,
                         "the ACL forbids keyspace notifications: a plain XADD is delivered within redis.reconcile_interval; \
-                         allow the Pub/Sub channels __keyspace@*__:{}*",
-                        self.options.prefix
+                         allow the Pub/Sub channels &{}*",
+                        keyspace_channel(self.options.database(), &self.options.prefix)
                     );
                 }
                 other => other?,
             }
         }
-        let keys = self.keys(names);
-        self.connection.subscribe(&keys).await
+        self.connection.subscribe(&channels).await
     }
 
     async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
-        names.iter().for_each(|name| {
+        for name in names {
             self.refused.remove(name);
-        });
+        }
         let names: Vec<_> = names.iter().filter(|name| self.confirmed.remove(*name)).cloned().collect();
         if names.is_empty() {
             return Ok(());
         }
-        let mut keys = self.keys(&names);
+        let mut channels = self.keys(&names);
         if self.keyspace {
-            let database = self.options.connection.redis_settings().db();
-            let channels: Vec<_> = keys.iter().map(|key| keyspace_channel(database, key)).collect();
-            keys.extend(channels);
+            channels.extend(self.keyspace_channels(&channels));
         }
-        self.connection.unsubscribe(&keys).await
+        self.connection.unsubscribe(&channels).await
     }
 
     fn keys(&self, names: &[ChannelName]) -> Vec<String> {
         names.iter().map(|name| format!("{}{name}", self.options.prefix)).collect()
+    }
+
+    fn keyspace_channels(&self, keys: &[String]) -> Vec<String> {
+        keys.iter().map(|key| keyspace_channel(self.options.database(), key)).collect()
     }
 
     fn confirm(&mut self, names: &[ChannelName]) {
@@ -146,12 +168,22 @@ impl Subscriptions<'_> {
         self.sink.send(FeedEvent::Subscribed(names.to_vec()));
     }
 
-    fn refuse(&mut self, name: &ChannelName, error: &RedisError) {
-        if self.refused.insert(name.clone()) {
-            let detail = format!("Redis refuses the subscription: {error}");
-            tracing::warn!(channel = %name, detail, "a channel cannot be followed; trying again every {REFUSED_REST:?}");
-            self.sink.send(FeedEvent::Refused { channels: vec![name.clone()], detail });
+    /// Told at every attempt, since a channel that was closed and opened again meanwhile has not heard; logged once.
+    fn refuse(&mut self, names: Vec<ChannelName>, error: &str) {
+        let new = names.iter().filter(|name| !self.refused.contains(*name)).count();
+        self.refused.extend(names.iter().cloned());
+        let detail = format!("Redis refuses the subscription: {error}");
+        if new > 0 {
+            let channel = names[0].as_str();
+            tracing::warn!(
+                channel,
+                new,
+                detail,
+                "channels cannot be followed; allow the Pub/Sub channel &{}{channel}",
+                self.options.prefix
+            );
         }
+        self.sink.send(FeedEvent::Refused { channels: names, detail });
     }
 }
 

@@ -1,0 +1,70 @@
+//! The proof that messages arrive: the node publishes to a channel of its own and waits for the message to come back
+//! on the very connection that carries the subscriptions.
+
+use fanfare_log::{FeedEvent, FeedSink};
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::push::Receiver;
+use super::{FeedObserver, FeedOptions, Said};
+
+/// Proves the path of pushes again and again. Returns why it could not.
+pub(super) async fn run(
+    options: &FeedOptions,
+    mut connection: MultiplexedConnection,
+    receiver: &Receiver,
+    sink: &FeedSink,
+    observer: &dyn FeedObserver,
+    said: &Said,
+) -> String {
+    let channel = receiver.probe_channel();
+    let mut publishes = match connection.subscribe(channel).await {
+        Ok(()) => true,
+        Err(error) if is_refusal(&error) => {
+            said.probe_refused(channel);
+            false
+        }
+        Err(error) => return error.to_string(),
+    };
+    let mut ticks = interval_at(Instant::now(), options.probe_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut number = 0u64;
+    loop {
+        ticks.tick().await;
+        number += 1;
+        let round_trip = async {
+            if publishes {
+                redis::cmd("PUBLISH").arg(channel).arg(number).query_async::<()>(&mut connection).await?;
+                receiver.probe_seen(number).await;
+                return Ok(());
+            }
+            ping(&mut connection).await
+        };
+        match timeout(options.probe_timeout, round_trip).await {
+            Ok(Ok(())) => {
+                observer.probed();
+                sink.send(FeedEvent::Probe);
+            }
+            Ok(Err(error)) if publishes && is_refusal(&error) => {
+                publishes = false;
+                said.probe_refused(channel);
+                ticks.reset_immediately();
+            }
+            Ok(Err(error)) => return error.to_string(),
+            Err(_) => return format!("a probe did not come back within {:?}", options.probe_timeout),
+        }
+    }
+}
+
+/// A refused PING is an answer too.
+async fn ping(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    match redis::cmd("PING").query_async::<()>(connection).await {
+        Err(error) if is_refusal(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_refusal(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM")
+}

@@ -134,7 +134,7 @@ fn a_request_that_is_held_open_is_told_408_and_silence_is_just_closed() {
 fn bytes_that_trickle_in_do_not_extend_the_time_for_a_request() {
     let node = Node::start(|options| options.requests.head_timeout = Duration::from_millis(300));
     let mut client = node.connect();
-    let start = std::time::Instant::now();
+    let start = tokio::time::Instant::now();
     for byte in b"GET /events?channel=a HTTP/1.1\r\n" {
         client.send([*byte]);
         if !client.is_quiet_for(Duration::from_millis(20)) {

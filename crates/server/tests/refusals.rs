@@ -4,7 +4,7 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fanfare_server::{DeliveryOptions, Options, Phase, Reason, RefusalPolicy, Server, StartError};
 use support::{Node, header, without_digits};
@@ -142,7 +142,7 @@ fn the_deadline_ends_what_would_not_end() {
     let mut stuck = node.send("GET /events?channel=a HTTP/1.1\r\n");
     support::eventually("the socket", || node.server().admission().sockets() == 1);
     node.server().drain();
-    let start = Instant::now();
+    let start = tokio::time::Instant::now();
     node.server.take().unwrap().join();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(stuck.rest(), "");

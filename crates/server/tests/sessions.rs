@@ -1,5 +1,6 @@
 //! Sessions on real sockets over the in-process backend, without the HTTP head: what goes out on the wire and when.
-#![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
+// In a test a surprise is a failure, and tasks end with the test's runtime.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::future::Future;
 use std::rc::Rc;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryBackend;
@@ -13,6 +13,7 @@ use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Registry, feed, ing
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Backend, Clock, Core, CoreStats, DeliveryOptions, Options, Server};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,12 +95,14 @@ fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<
     runtime.block_on(async move {
         let desired = Desired::new();
         let (sink, source) = feed(1 << 24);
-        let attachment = tokio::spawn(backend.attach(desired.clone(), sink).run());
+        let attachment = backend.attach(desired.clone(), sink);
         let (options, stats) = (fanfare_log::Options::default(), Arc::new(IngestStats::default()));
-        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, tokio::time::Instant::now());
+        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, Instant::now());
         let stop = async { drop(stopped.await) };
-        ingest::run(registry, hub, source, backend, stop).await;
-        attachment.abort();
+        tokio::select! {
+            () = ingest::run(registry, hub, source, backend, stop) => {}
+            () = attachment.run() => {}
+        }
     });
 }
 
@@ -108,7 +111,7 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 use crate::admission::{Admission, ConnectionPermit};
@@ -19,6 +20,8 @@ use crate::options::SocketOptions;
 pub(crate) const HANDOFF_MAX: usize = 1_024;
 /// Pause after an accept error that another attempt would only repeat (no file descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two log lines about such errors, which come and go with every connection that closes.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A socket with its place, on its way to a core.
 #[derive(Debug)]
@@ -65,8 +68,8 @@ pub(crate) struct Acceptor {
     listener: tokio::net::TcpListener,
     cores: Vec<mpsc::Sender<Accepted>>,
     admission: Arc<Admission>,
-    /// An error streak is going on; it is logged once.
-    failing: bool,
+    /// When a failure was last logged.
+    told: Option<Instant>,
     /// Sockets accepted so far.
     accepted: u64,
 }
@@ -77,13 +80,7 @@ impl Acceptor {
         cores: Vec<mpsc::Sender<Accepted>>,
         admission: Arc<Admission>,
     ) -> io::Result<Self> {
-        Ok(Self {
-            listener: tokio::net::TcpListener::from_std(listener)?,
-            cores,
-            admission,
-            failing: false,
-            accepted: 0,
-        })
+        Ok(Self { listener: tokio::net::TcpListener::from_std(listener)?, cores, admission, told: None, accepted: 0 })
     }
 
     pub(crate) const fn accepted(&self) -> u64 {
@@ -96,13 +93,13 @@ impl Acceptor {
         loop {
             match self.listener.accept().await {
                 Ok((socket, peer)) => {
-                    self.failing = false;
                     self.accepted += 1;
                     self.hand_over(socket, peer).await;
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
+                    if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+                        self.told = Some(Instant::now());
                         error!(%error, "accepting connections fails; going on trying");
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -51,7 +51,8 @@ pub struct ReadRequest {
     pub after: Position,
     /// At most so many entries, the one at `after` not counted.
     pub max_entries: usize,
-    /// Target for the sum of entry sizes in bytes; an implementation adapts its count to the sizes it has seen.
+    /// Target for the sum of entry sizes in bytes; an implementation adapts its count to the sizes it has seen. Whatever
+    /// the sizes, at least one entry after `after` is part of the answer if there is one.
     pub max_bytes: usize,
 }
 

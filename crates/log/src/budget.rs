@@ -68,9 +68,10 @@ impl Budget {
     }
 
     /// The oldest charge, while the budget is exceeded. It may name something that is already gone: the caller releases what
-    /// is still there and asks again.
+    /// is still there and asks again. The newest charge always stays: a page larger than the budget must still reach the
+    /// reader that waits for it.
     pub fn victim(&mut self) -> Option<Charge> {
-        if self.used <= self.limit { None } else { self.order.pop_front() }
+        if self.used <= self.limit || self.live <= 1 { None } else { self.order.pop_front() }
     }
 
     /// Forgets charges that are already gone, once they outnumber the live ones. Amortized constant time per charge.

@@ -54,12 +54,20 @@ pub struct Channel {
     watchers: AtomicU64,
     queued: AtomicU64,
     touched: AtomicBool,
+    forgotten: AtomicBool,
 }
 
 impl Channel {
     /// Locks the channel's state for a moment.
     pub fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the hub has forgotten the channel: nobody reads it and nobody ever will, for a reader that comes now gets
+    /// another one of the same name. A late touch must not bring it back.
+    #[must_use]
+    pub fn is_forgotten(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Whether any connection thread has a reader.
@@ -133,6 +141,7 @@ impl Hub {
                         watchers: AtomicU64::new(0),
                         queued: AtomicU64::new(0),
                         touched: AtomicBool::new(false),
+                        forgotten: AtomicBool::new(false),
                     });
                     directory.by_name.insert(name.clone(), Arc::clone(&channel));
                     channel
@@ -158,6 +167,7 @@ impl Hub {
             return false;
         }
         directory.by_name.remove(&channel.name);
+        channel.forgotten.store(true, Ordering::Release);
         true
     }
 

@@ -65,13 +65,24 @@ impl Cursor {
     }
 }
 
+/// What a reader waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Armed {
+    No,
+    /// Something new at the end of the tail.
+    Tail,
+    /// Any change: the tail's growth or an answer of the archive.
+    Archive,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     token: Token,
-    armed: bool,
+    armed: Armed,
 }
 
-/// The readers of one channel on one thread. A reader with nothing to do is *armed*; a change wakes all that are.
+/// The readers of one channel on one thread. A reader with nothing to do is *armed*; a change wakes those that wait for it.
+/// A page read for one reader who is behind does not wake the thousands who are not.
 #[derive(Debug, Default)]
 pub struct CursorSet {
     slots: Slab<Slot>,
@@ -80,7 +91,8 @@ pub struct CursorSet {
 impl CursorSet {
     /// Adds a reader. Returns its slot.
     pub fn insert(&mut self, token: Token) -> u32 {
-        u32::try_from(self.slots.insert(Slot { token, armed: false })).expect("fewer than 2^32 readers on a thread")
+        let slot = Slot { token, armed: Armed::No };
+        u32::try_from(self.slots.insert(slot)).expect("fewer than 2^32 readers on a thread")
     }
 
     /// Removes a reader.
@@ -88,17 +100,27 @@ impl CursorSet {
         self.slots.try_remove(slot as usize);
     }
 
-    /// Asks for a wake at the next change.
+    /// Asks for a wake when the tail grows.
     pub fn arm(&mut self, slot: u32) {
+        self.set(slot, Armed::Tail);
+    }
+
+    /// Asks for a wake at the next change of any kind.
+    pub fn arm_for_archive(&mut self, slot: u32) {
+        self.set(slot, Armed::Archive);
+    }
+
+    fn set(&mut self, slot: u32, armed: Armed) {
         if let Some(slot) = self.slots.get_mut(slot as usize) {
-            slot.armed = true;
+            slot.armed = armed;
         }
     }
 
-    /// Wakes every armed reader, once.
-    pub fn wake(&mut self, mut wake: impl FnMut(Token)) {
+    /// Wakes, once, every reader that waits for the archive and, if the tail has grown, every other armed one too.
+    pub fn wake(&mut self, grown: bool, mut wake: impl FnMut(Token)) {
         for (_, slot) in &mut self.slots {
-            if std::mem::take(&mut slot.armed) {
+            if slot.armed == Armed::Archive || (grown && slot.armed == Armed::Tail) {
+                slot.armed = Armed::No;
                 wake(slot.token);
             }
         }

@@ -5,10 +5,10 @@
 //! fills without ever waiting. A message that does not fit is dropped, and its channel is remembered: the ingest then
 //! reads that channel from its archive, so that an overflow costs a read and never an event.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fanfare_protocol::{ChannelName, Push};
+use fanfare_protocol::{ChannelName, Event, Push, limits};
 use tokio::sync::Notify;
 
 /// What a feed tells the ingest.
@@ -43,15 +43,20 @@ pub enum FeedEvent {
     Probe,
 }
 
+/// What an event costs beside its payload and its names: queue slot, reference counts, allocator overhead.
+const EVENT_OVERHEAD: usize = 256;
+
 impl FeedEvent {
+    /// Bytes that the event holds, at least.
     fn cost(&self) -> usize {
+        let name = |event: &Event| event.name.as_ref().map_or(0, |name| name.as_str().len());
         let payload = match self {
-            Self::Push { push: Push::Entry(entry), .. } => entry.event.data.len(),
-            Self::Push { push: Push::Ephemeral(event), .. } => event.data.len(),
+            Self::Push { push: Push::Entry(entry), .. } => entry.event.data.len() + name(&entry.event),
+            Self::Push { push: Push::Ephemeral(event), .. } => event.data.len() + name(event),
             Self::Subscribed(names) | Self::Refused { channels: names, .. } => names.len() * 32,
             _ => 0,
         };
-        payload + 128
+        payload + self.droppable().map_or(0, |channel| channel.as_str().len()) + EVENT_OVERHEAD
     }
 
     /// The channel that must be read from its archive when this event is dropped; `None` marks an event that may not be
@@ -66,14 +71,16 @@ impl FeedEvent {
 
 #[derive(Debug, Default)]
 struct DesiredState {
-    names: HashSet<ChannelName>,
-    changed: HashSet<ChannelName>,
+    names: BTreeSet<ChannelName>,
+    changed: BTreeSet<ChannelName>,
 }
 
 /// The channels that this node follows: the one source of truth of every subscription.
 ///
 /// A feed keeps no second list. On a new connection it subscribes to [`Desired::snapshot`]; afterwards it asks for
-/// [`Desired::take_changes`] and brings the connection in line with [`Desired::contains`].
+/// [`Desired::take_changes`] and brings the connection in line with [`Desired::contains`]. A name among the changes that is
+/// contained gets an acknowledgement ([`FeedEvent::Subscribed`]) even if the connection subscribes to it already: the
+/// channel may have been closed and opened again in between, and its new log waits for one.
 #[derive(Debug, Clone, Default)]
 pub struct Desired(Arc<DesiredShared>);
 
@@ -114,7 +121,7 @@ impl Desired {
         }
     }
 
-    /// Every channel in the set, in no order. Also forgets the changes so far, since the snapshot contains them.
+    /// Every channel in the set, in order of names. Also forgets the changes so far, since the snapshot contains them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ChannelName> {
         let mut state = self.lock();
@@ -131,7 +138,7 @@ impl Desired {
     /// Names whose membership may have changed since the last call (each at most once).
     #[must_use]
     pub fn take_changes(&self) -> Vec<ChannelName> {
-        self.lock().changed.drain().collect()
+        std::mem::take(&mut self.lock().changed).into_iter().collect()
     }
 
     /// Number of channels followed.
@@ -159,7 +166,7 @@ impl Desired {
 struct Queue {
     events: VecDeque<FeedEvent>,
     bytes: usize,
-    overflowed: HashSet<ChannelName>,
+    overflowed: BTreeSet<ChannelName>,
 }
 
 #[derive(Debug)]
@@ -175,8 +182,9 @@ impl QueueShared {
     }
 }
 
-/// Makes the queue between a feed and the ingest. `max_bytes` bounds payload plus bookkeeping; it is a hard bound for
-/// everything that a publisher can cause.
+/// Makes the queue between a feed and the ingest. `max_bytes` bounds payload plus bookkeeping and
+/// [`limits::FEED_QUEUE_MESSAGES_MAX`] the number of messages; both are hard bounds for everything that a publisher can
+/// cause.
 #[must_use]
 pub fn feed(max_bytes: usize) -> (FeedSink, FeedSource) {
     let shared = Arc::new(QueueShared { queue: Mutex::default(), notify: Notify::new(), max_bytes });
@@ -194,7 +202,9 @@ impl FeedSink {
         let cost = event.cost();
         let mut queue = self.0.lock();
         match event.droppable() {
-            Some(channel) if queue.bytes + cost > self.0.max_bytes => {
+            Some(channel)
+                if queue.bytes + cost > self.0.max_bytes || queue.events.len() >= limits::FEED_QUEUE_MESSAGES_MAX =>
+            {
                 let channel = channel.clone();
                 queue.overflowed.insert(channel);
             }
@@ -218,7 +228,7 @@ pub struct FeedBatch {
     /// In order of arrival.
     pub events: VecDeque<FeedEvent>,
     /// Channels of which at least one push was dropped.
-    pub overflowed: HashSet<ChannelName>,
+    pub overflowed: BTreeSet<ChannelName>,
 }
 
 impl FeedSource {

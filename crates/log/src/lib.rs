@@ -20,6 +20,8 @@ pub mod pages;
 pub mod proof;
 pub mod publish;
 pub mod registry;
+#[cfg(test)]
+mod sim;
 pub mod stats;
 mod tail;
 mod view;

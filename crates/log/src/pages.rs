@@ -30,6 +30,8 @@ pub struct Page {
     after: Position,
     seam: Option<Seam>,
     entries: Vec<PageEntry>,
+    /// Where a reader goes on if there are no entries although the stream's end is elsewhere: what lay between was retracted.
+    skip: Option<Position>,
     /// The stream's oldest entry with what its publisher recorded, if this page begins with it.
     oldest: Option<(EntryId, Option<EntryId>, bool)>,
     bytes: usize,
@@ -52,6 +54,12 @@ impl Served {
     pub fn entries(&self) -> &[PageEntry] {
         &self.page.entries[self.offset..]
     }
+
+    /// Where the reader goes on without having been given anything, because nothing is left of what lay between.
+    #[must_use]
+    pub fn skip(&self) -> Option<Position> {
+        self.page.skip
+    }
 }
 
 impl Page {
@@ -66,14 +74,19 @@ impl Page {
             .collect();
         let seam = match proof::prove(after, snapshot) {
             Verdict::Continues => None,
-            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after) }),
+            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after).0 }),
         };
         let oldest = match (snapshot.first, entries.first()) {
             (Some(first), Some(entry)) if first.id == entry.id => Some((first.id, first.prev, snapshot.untouched)),
             _ => None,
         };
+        let nothing = entries.is_empty() && seam.is_none();
+        let skip = match (after, snapshot.tip.position) {
+            (Position::At(id), tip @ Position::At(last)) if nothing && last > id => Some(tip),
+            _ => None,
+        };
         let bytes = entries.iter().map(|e| e.frame.heap_bytes() + size_of::<PageEntry>()).sum::<usize>() + 256;
-        Self { number, after, seam, entries, oldest, bytes }
+        Self { number, after, seam, entries, skip, oldest, bytes }
     }
 
     /// Bytes charged to the budget.
@@ -82,10 +95,16 @@ impl Page {
         self.bytes
     }
 
-    /// Whether nothing follows the position and nothing is wrong: such a page is true only for a moment and is not kept.
+    /// Whether the page has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the position is the stream's end and nothing is wrong: such a page is true only for a moment and is not kept.
     #[must_use]
     pub fn is_fleeting(&self) -> bool {
-        self.entries.is_empty() && self.seam.is_none()
+        self.entries.is_empty() && self.seam.is_none() && self.skip.is_none()
     }
 
     fn serve(self: &Arc<Self>, position: Position) -> Option<Served> {
@@ -172,6 +191,12 @@ impl Pages {
         self.by_number.drain().map(|(_, page)| page.bytes).collect()
     }
 
+    /// Bytes of all pages.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.by_number.values().map(|page| page.bytes).sum()
+    }
+
     /// Whether a page is still here.
     #[must_use]
     pub fn contains(&self, number: u64) -> bool {
@@ -188,15 +213,17 @@ pub fn encode(channel: &ChannelName, entry: &Decoded) -> Frame {
     }
 }
 
-/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap.
+/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap, and whether it is
+/// exact: one that the store had.
 #[must_use]
-pub fn resume_before(snapshot: &Snapshot, position: Position) -> Position {
+pub fn resume_before(snapshot: &Snapshot, position: Position) -> (Position, bool) {
     let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
     match next {
         Some(entry) => {
-            before(id_of(entry), prev_of(entry), Position::Empty { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch })
+            let created = Position::Empty { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch };
+            (before(id_of(entry), prev_of(entry), created), prev_of(entry).is_some())
         }
-        None => snapshot.tip.position,
+        None => (snapshot.tip.position, true),
     }
 }
 

@@ -41,10 +41,15 @@ pub fn prev_of(entry: &Decoded) -> Option<EntryId> {
 /// Decides whether `position` continues in the stream that `snapshot` shows (DESIGN: "Proving continuity").
 #[must_use]
 pub fn prove(position: Position, snapshot: &Snapshot) -> Verdict {
+    prove_where(position, snapshot, snapshot.tip.evicts)
+}
+
+/// The same for somebody who knows whether the stream may have come and gone unnoticed because the store evicts.
+pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool) -> Verdict {
     match position {
         Position::At(id) => prove_entry(id, snapshot),
         Position::Empty { at_ms, epoch } => {
-            if snapshot.tip.evicts || snapshot.tip.epoch != epoch {
+            if evicts || snapshot.tip.epoch != epoch {
                 return Verdict::Gap(GapReason::Reset);
             }
             match (snapshot.tip.position, snapshot.first) {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use fanfare_protocol::{ChannelName, Entry, Epoch, Push, encode_push, limits};
+use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Push, encode_push, limits};
 use tokio::time::Instant;
 
 use crate::archive::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
@@ -181,6 +181,13 @@ impl MemoryBackend {
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
         Ok(state.store.newest(channel, count, state.faults.evicts, now))
+    }
+
+    /// A stream's last generated id; `None` if there is no stream.
+    #[must_use]
+    pub fn last_id(&self, channel: &ChannelName) -> Option<EntryId> {
+        let (state, _) = self.at_now(channel);
+        state.store.stream(channel).map(stream::Stream::last)
     }
 
     /// The entries that a stream holds, ascending.

@@ -76,11 +76,10 @@ impl Store {
         if let Some(stream) = self.streams.get_mut(&request.channel) {
             stream.trim(usize::try_from(max_len).unwrap_or(usize::MAX), STREAM_BYTES_MAX);
             // A TTL only ever extends; without one the key is persistent again.
-            let created = prev == EntryId::ZERO;
-            stream.expires_at = request.ttl.and_then(|ttl| {
+            stream.expires_at = request.ttl.map(|ttl| {
                 let ttl = u64::try_from(ttl.max(limits::STREAM_TTL_MIN).as_millis()).unwrap_or(u64::MAX);
                 let until = now_ms.saturating_add(ttl);
-                if created { Some(until) } else { stream.expires_at.map(|at| at.max(until)) }
+                stream.expires_at.map_or(until, |at| at.max(until))
             });
         }
         if let Some(key) = dedup {

@@ -1,14 +1,14 @@
-//! What the archive answers: proven before anything is appended.
+//! What the archive answers about heads: proven before anything is appended.
+
+use std::sync::Arc;
 
 use fanfare_protocol::{Decoded, EntryId, GapReason, Position};
 use tokio::time::Instant;
 
 use super::Registry;
-use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
-use crate::budget::Charge;
-use crate::channel::Want;
-use crate::pages::{Page, encode, resume_before};
-use crate::proof::{self, Verdict, id_of};
+use crate::archive::{ArchiveError, Snapshot, Tip};
+use crate::pages::{encode, resume_before};
+use crate::proof::{Verdict, id_of};
 use crate::tail::{Seam, Tail};
 
 impl Registry {
@@ -23,58 +23,63 @@ impl Registry {
         match answer {
             Ok(tips) => {
                 for (&key, tip) in keys.iter().zip(tips) {
-                    match tip {
-                        Ok(tip) => self.on_tip(key, tip),
-                        Err(error) => self.on_failure(key, &error, now),
-                    }
+                    self.on_tip(key, tip, now);
                 }
             }
-            Err(error) => keys.iter().for_each(|&key| self.on_failure(key, &error, now)),
+            Err(error) => keys.iter().for_each(|&key| self.on_tip(key, Err(error.clone()), now)),
         }
     }
 
-    fn on_tip(&mut self, key: usize, tip: Tip) {
+    fn on_tip(&mut self, key: usize, answer: Result<Tip, ArchiveError>, now: Instant) {
         let Some(log) = self.logs.get_mut(&key) else { return };
+        let fresh = log.tip_answered();
+        let tip = match answer {
+            Ok(tip) => tip,
+            Err(error) => return self.on_failure(key, &error, now),
+        };
+        if !fresh {
+            if log.tips_in_flight == 0 {
+                self.queue_tip(key);
+            }
+            return;
+        }
         let mut shared = log.channel.lock();
         let Some(tail) = &mut shared.tail else {
             // The tip of a stream that is not followed yet proves nothing about what is published next.
             if log.subscribed {
                 shared.tail = Some(Tail::new(tip.position));
                 drop(shared);
-                log.prove(tip);
+                log.prove_afresh(tip);
                 if log.dirty {
                     self.queue_dirty(key);
                 }
+                self.accept(key);
                 self.mark(key);
             }
             return;
         };
         self.stats.reconciles.add(1);
         let head = tail.head();
-        match (head, tip.position) {
-            (Position::At(ours), Position::At(theirs)) if ours == theirs => {
-                drop(shared);
-                log.prove(tip);
-            }
-            (Position::Empty { at_ms, epoch }, Position::Empty { .. })
-                if epoch == tip.epoch && !tip.evicts && proof::still_absent(at_ms, tip.now_ms) =>
-            {
-                tail.move_head(tip.position);
-                drop(shared);
-                log.prove(tip);
-                self.mark(key);
-            }
-            (Position::At(_), Position::Empty { .. }) if log.has_expired(tip) => {
-                tail.move_head(tip.position);
-                drop(shared);
-                log.prove(tip);
-                self.mark(key);
-            }
-            _ => {
-                drop(shared);
-                self.stats.reconcile_misses.add(1);
-                self.queue_dirty(key);
-            }
+        let agrees = match (head, tip.position) {
+            (Position::At(ours), Position::At(theirs)) => ours == theirs,
+            (Position::At(ours), Position::Empty { .. }) => log.has_expired(ours, tip),
+            (Position::Empty { .. }, Position::Empty { .. }) => log.is_still_absent(head, tip),
+            (Position::Empty { .. }, Position::At(_)) => false,
+        };
+        if !agrees {
+            drop(shared);
+            self.stats.reconcile_misses.add(1);
+            self.queue_dirty(key);
+            return;
+        }
+        if head != tip.position {
+            tail.move_head(tip.position);
+            shared.newest.clear();
+        }
+        drop(shared);
+        log.prove_afresh(tip);
+        if head != tip.position {
+            self.mark(key);
         }
     }
 
@@ -101,25 +106,23 @@ impl Registry {
         let Some(tail) = &shared.tail else { return };
         let (head, newest) = (tail.head(), tail.newest());
         drop(shared);
-        let verdict = proof::prove(from, snapshot);
+        let verdict = log.verdict(from, snapshot);
         if head != from {
             self.merge_moved(key, head, verdict, snapshot);
             return;
         }
-        match verdict {
-            Verdict::Continues if !restarts_below(newest, from, snapshot) => {
-                self.extend(key, from, &snapshot.entries);
+        match (verdict, from, snapshot.tip.position) {
+            (Verdict::Continues, _, _) if restarts_below(newest, from, snapshot) => {
+                self.seal(key, GapReason::Reset, from, snapshot);
+            }
+            (Verdict::Continues, _, _) => {
+                self.extend(key, from, None, &snapshot.entries);
                 self.finish(key, snapshot);
             }
-            Verdict::Continues => self.seal(key, GapReason::Reset, from, snapshot),
-            Verdict::Gap(_)
-                if matches!(snapshot.tip.position, Position::Empty { .. })
-                    && matches!(from, Position::At(_))
-                    && log.has_expired(snapshot.tip) =>
-            {
+            (Verdict::Gap(_), Position::At(id), Position::Empty { .. }) if log.has_expired(id, snapshot.tip) => {
                 self.finish(key, snapshot);
             }
-            Verdict::Gap(reason) => self.seal(key, reason, from, snapshot),
+            (Verdict::Gap(reason), _, _) => self.seal(key, reason, from, snapshot),
         }
     }
 
@@ -132,7 +135,7 @@ impl Registry {
         let found = snapshot.entries.iter().position(|entry| id_of(entry) == head);
         match (verdict, found) {
             (Verdict::Continues, Some(index)) => {
-                self.extend(key, Position::At(head), &snapshot.entries[index + 1..]);
+                self.extend(key, Position::At(head), None, &snapshot.entries[index + 1..]);
                 self.finish(key, snapshot);
             }
             // The page ends before the head: it is older than the pushes and has nothing to add.
@@ -141,17 +144,13 @@ impl Registry {
         }
     }
 
-    fn extend(&mut self, key: usize, from: Position, entries: &[Decoded]) {
+    fn extend(&mut self, key: usize, from: Position, seam: Option<(Seam, bool)>, entries: &[Decoded]) {
         let Some(log) = self.logs.get(&key) else { return };
-        let channel = std::sync::Arc::clone(&log.channel);
-        for entry in entries {
-            let id = id_of(entry);
-            if matches!(from, Position::At(from) if id <= from) {
-                continue;
-            }
-            self.stats.repaired.add(1);
-            self.append(key, id, encode(&channel.name, entry));
-        }
+        let channel = Arc::clone(&log.channel);
+        let fresh = entries.iter().filter(|entry| !matches!(from, Position::At(from) if id_of(entry) <= from));
+        let fresh: Vec<_> = fresh.map(|entry| (id_of(entry), encode(&channel.name, entry))).collect();
+        self.stats.repaired.add(fresh.len() as u64);
+        self.append(key, seam, fresh);
     }
 
     /// After a page was merged: reads on if there is more, otherwise notes that the head is the stream's end.
@@ -171,6 +170,7 @@ impl Registry {
         };
         if behind {
             tail.move_head(snapshot.tip.position);
+            shared.newest.clear();
             drop(shared);
             self.mark(key);
         }
@@ -179,73 +179,16 @@ impl Registry {
     /// History is not contiguous: tells the readers and begins a new segment.
     fn seal(&mut self, key: usize, reason: GapReason, from: Position, snapshot: &Snapshot) {
         let Some(log) = self.logs.get(&key) else { return };
-        let mut shared = log.channel.lock();
-        let Some(tail) = &mut shared.tail else { return };
-        let index = tail.end();
-        let seam = Seam { reason, after: from, resume: resume_before(snapshot, from) };
-        let cost = tail.push_seam(seam);
-        shared.newest.clear();
-        // A trim leaves what was read before true; anything else means that another history was read.
-        let released = if reason == GapReason::Trimmed { Vec::new() } else { shared.pages.clear() };
-        drop(shared);
-        released.into_iter().for_each(|bytes| self.budget.release(bytes));
-        self.budget.charge(Charge::Item { channel: key, index }, cost);
-        self.stats.seams.of(reason).add(1);
         tracing::warn!(channel = %log.channel.name, reason = reason.as_str(), after = %from, "history is not contiguous");
-        self.mark(key);
-        self.extend(key, from, &snapshot.entries);
+        // A trim leaves what was read before true; anything else means that another history was read.
+        if reason != GapReason::Trimmed {
+            let released = log.channel.lock().pages.clear();
+            released.into_iter().for_each(|bytes| self.budget.release(bytes));
+        }
+        self.stats.seams.of(reason).add(1);
+        let (resume, is_exact) = resume_before(snapshot, from);
+        self.extend(key, from, Some((Seam { reason, after: from, resume }, is_exact)), &snapshot.entries);
         self.finish(key, snapshot);
-    }
-
-    /// A page for readers that are behind.
-    pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
-        self.reads -= 1;
-        let Some(log) = self.logs.get_mut(&key) else { return };
-        let Some(Want::Page(after)) = log.page_read.take() else { return };
-        let snapshot = match answer {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                self.on_failure(key, &error, now);
-                return;
-            }
-        };
-        log.failures = 0;
-        let mut shared = log.channel.lock();
-        let number = shared.pages.allocate();
-        let page = Page::new(number, &log.channel.name, after, &snapshot);
-        self.allowance.spend(page.bytes());
-        let fleeting = page.is_fleeting();
-        let behind = fleeting && shared.tail.as_ref().is_some_and(|tail| tail.head() != after);
-        if !fleeting {
-            self.budget.charge(Charge::Page { channel: key, number }, page.bytes());
-            shared.pages.insert(page);
-        }
-        // Whoever is not served by this page wants again when it is woken; the rest shared one read.
-        self.stats.shared_reads.add(shared.wants.len().saturating_sub(1) as u64);
-        shared.wants.clear();
-        drop(shared);
-        if behind {
-            self.queue_dirty(key);
-        }
-        self.mark(key);
-    }
-
-    /// Where the newest entries begin.
-    pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
-        self.reads -= 1;
-        let Some(log) = self.logs.get_mut(&key) else { return };
-        let Some(Want::Newest(count)) = log.page_read.take() else { return };
-        match answer {
-            Ok(newest) => {
-                log.failures = 0;
-                let mut shared = log.channel.lock();
-                shared.newest.insert(count, newest);
-                shared.wants.clear();
-                drop(shared);
-                self.mark(key);
-            }
-            Err(error) => self.on_failure(key, &error, now),
-        }
     }
 }
 

@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::timers::Timer;
-use crate::budget::Charge;
 use crate::feed::{FeedBatch, FeedEvent};
-use crate::tail;
+use crate::tail::Tail;
 
 impl Registry {
     /// Takes in everything that the feed delivered since the last turn.
@@ -23,7 +22,10 @@ impl Registry {
                 }
                 FeedEvent::Disconnected => {
                     self.stats.connected.set(0);
-                    self.logs.values_mut().for_each(|log| log.subscribed = false);
+                    for log in self.logs.values_mut() {
+                        log.subscribed = false;
+                        log.doubt();
+                    }
                 }
                 FeedEvent::Subscribed(names) => self.on_subscribed(&names),
                 FeedEvent::Refused { channels, detail } => self.on_refused(&channels, &detail),
@@ -37,6 +39,9 @@ impl Registry {
         }
         for name in batch.overflowed {
             self.stats.overflows.add(1);
+            if let Some(log) = self.by_name.get(&name).and_then(|key| self.logs.get_mut(key)) {
+                log.doubt();
+            }
             self.ring(&name);
         }
     }
@@ -48,20 +53,34 @@ impl Registry {
             let Some(&key) = self.by_name.get(name) else { continue };
             let Some(log) = self.logs.get_mut(&key) else { continue };
             log.subscribed = true;
-            if log.channel.lock().refusal.take().is_some() {
-                self.stats.refused.set(self.stats.refused.get().saturating_sub(1));
-            }
+            log.doubt();
+            self.accept(key);
             self.queue_tip(key);
         }
     }
 
     fn on_refused(&mut self, names: &[ChannelName], detail: &str) {
         for name in names {
-            let Some(log) = self.by_name.get(name).and_then(|key| self.logs.get(key)) else { continue };
-            if log.channel.lock().refusal.replace(Arc::from(detail)).is_none() {
-                self.stats.refused.add(1);
+            if let Some(&key) = self.by_name.get(name) {
+                self.refuse(key, detail);
             }
-            self.hub.mark(&log.channel, &mut self.wake);
+        }
+    }
+
+    /// Tells the readers of a channel why it cannot be followed.
+    pub(super) fn refuse(&mut self, key: usize, detail: &str) {
+        let Some(log) = self.logs.get(&key) else { return };
+        if log.channel.lock().refusal.replace(Arc::from(detail)).is_none() {
+            self.stats.refused.add(1);
+        }
+        self.mark(key);
+    }
+
+    /// Takes a refusal back.
+    pub(super) fn accept(&mut self, key: usize) {
+        let Some(log) = self.logs.get(&key) else { return };
+        if log.channel.lock().refusal.take().is_some() {
+            self.stats.refused.set(self.stats.refused.get().saturating_sub(1));
         }
     }
 
@@ -82,40 +101,35 @@ impl Registry {
         let Some(&key) = self.by_name.get(name) else { return };
         let Some(log) = self.logs.get_mut(&key) else { return };
         self.stats.pushes.add(1);
-        log.awaited = log.awaited.saturating_sub(1);
         let shared = log.channel.lock();
         let known = shared.tail.as_ref().map(|tail| {
             let here = tail.head() == Position::At(entry.id) || tail.contains(entry.id);
-            (here, tail::follows(tail.head(), tail.newest(), entry.id, entry.prev))
+            (here, log.follows(tail, entry.id, entry.prev))
         });
         drop(shared);
         match known {
             Some((true, _)) => self.stats.duplicates.add(1),
-            Some((false, true)) => self.append(key, entry.id, Frame::entry(entry.id, &entry.event)),
+            Some((false, true)) => {
+                log.awaited = log.awaited.saturating_sub(1);
+                self.append(key, None, [(entry.id, Frame::entry(entry.id, &entry.event))]);
+            }
             _ => self.ring_key(key),
         }
     }
 
     fn on_ephemeral(&mut self, name: &ChannelName, event: &Event) {
         let Some(&key) = self.by_name.get(name) else { return };
-        let Some(log) = self.logs.get(&key) else { return };
         self.stats.ephemerals.add(1);
-        let frame = Frame::ephemeral(event);
-        let mut shared = log.channel.lock();
-        // Nobody is primed before the log is open, so nobody is connected to this event.
-        let Some(tail) = &mut shared.tail else { return };
-        let index = tail.end();
-        let cost = tail.push_ephemeral(frame);
-        drop(shared);
-        self.budget.charge(Charge::Item { channel: key, index }, cost);
-        self.bound_tail(key);
-        self.mark(key);
+        self.append_ephemeral(key, Frame::ephemeral(event));
     }
 
     fn on_keyspace_add(&mut self, name: &ChannelName, now: Instant) {
         let Some(&key) = self.by_name.get(name) else { return };
         let Some(log) = self.logs.get_mut(&key) else { return };
         log.awaited += 1;
+        if matches!(log.channel.lock().tail.as_ref().map(Tail::head), Some(Position::Empty { .. })) {
+            log.rang();
+        }
         if log.awaited == 1 {
             self.timers.push(Reverse((now + self.options.keyspace_grace, key, Timer::Keyspace)));
         }
@@ -127,36 +141,13 @@ impl Registry {
         }
     }
 
+    /// Something was published that is not here.
     pub(super) fn ring_key(&mut self, key: usize) {
         self.stats.doorbells.add(1);
-        self.queue_dirty(key);
-    }
-
-    /// Appends an entry that has been proven to follow the head.
-    pub(super) fn append(&mut self, key: usize, id: fanfare_protocol::EntryId, frame: Frame) {
-        let Some(log) = self.logs.get(&key) else { return };
-        let mut shared = log.channel.lock();
-        let Some(tail) = &mut shared.tail else { return };
-        let index = tail.end();
-        let cost = tail.push_entry(id, frame);
-        shared.newest.clear();
-        drop(shared);
-        self.budget.charge(Charge::Item { channel: key, index }, cost);
-        self.bound_tail(key);
-        self.mark(key);
-    }
-
-    /// Keeps one tail within its own bounds. The newest item always stays.
-    pub(super) fn bound_tail(&mut self, key: usize) {
-        let Some(log) = self.logs.get(&key) else { return };
-        let mut shared = log.channel.lock();
-        let Some(tail) = &mut shared.tail else { return };
-        while tail.len() > self.options.tail_entries.max(1)
-            || (tail.bytes() > self.options.tail_bytes && tail.len() > 1)
-        {
-            let bytes = tail.pop_front();
-            self.budget.release(bytes);
+        if let Some(log) = self.logs.get_mut(&key) {
+            log.rang();
         }
+        self.queue_dirty(key);
     }
 
     pub(super) fn mark(&mut self, key: usize) {

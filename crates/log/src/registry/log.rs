@@ -3,20 +3,31 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use fanfare_protocol::Position;
+use fanfare_protocol::{EntryId, Position};
 use tokio::time::Instant;
 
-use crate::archive::Tip;
+use crate::archive::{Snapshot, Tip};
 use crate::channel::{Channel, Want};
-use crate::proof::TTL_FLOOR_MS;
+use crate::proof::{self, TTL_FLOOR_MS, Verdict};
+use crate::tail::Tail;
 
 /// What the registry knows about a channel beside its shared state.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // Each says in which list the channel stands.
 pub(super) struct ChannelLog {
     pub(super) channel: Arc<Channel>,
+    /// In the desired set. `false` for a channel over the node's limit.
+    pub(super) followed: bool,
     /// Acknowledged on the current connection of the feed.
     pub(super) subscribed: bool,
+    /// The head was the stream's end at some time since which every message has arrived, as far as anybody can know.
+    unbroken: bool,
+    /// Reads of the tip in flight.
+    pub(super) tips_in_flight: u32,
+    /// Some of them began before the feed last lost something; nobody can tell which.
+    stale_tips: bool,
+    /// Nothing was published that is not in the tail since the oldest of them began.
+    quiet_tips: bool,
     /// The head has to be compared with the archive by a read.
     pub(super) dirty: bool,
     pub(super) dirty_queued: bool,
@@ -34,6 +45,8 @@ pub(super) struct ChannelLog {
     pub(super) awaited: u32,
     /// Since when nobody reads.
     pub(super) idle_since: Option<Instant>,
+    /// A linger timer is set.
+    pub(super) lingering: bool,
     /// When the head was last proven to be the stream's end.
     proven: Option<Tip>,
     pub(super) failures: u32,
@@ -43,7 +56,12 @@ impl ChannelLog {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
         Self {
             channel,
+            followed: false,
             subscribed: false,
+            unbroken: false,
+            tips_in_flight: 0,
+            stale_tips: false,
+            quiet_tips: false,
             dirty: false,
             dirty_queued: false,
             tip_queued: false,
@@ -54,6 +72,7 @@ impl ChannelLog {
             last_want: None,
             awaited: 0,
             idle_since: None,
+            lingering: false,
             proven: None,
             failures: 0,
         }
@@ -65,16 +84,81 @@ impl ChannelLog {
         self.failures = 0;
     }
 
+    /// A read of the tip begins.
+    pub(super) fn tip_asked(&mut self) {
+        self.quiet_tips |= self.tips_in_flight == 0;
+        self.tips_in_flight += 1;
+    }
+
+    /// Some messages may not have arrived: what was asked for before now proves nothing about that.
+    pub(super) fn doubt(&mut self) {
+        self.rang();
+        self.stale_tips = self.tips_in_flight > 0;
+    }
+
+    /// Something was published that is not in the tail: should the stream be gone when the archive is read, it was there.
+    pub(super) fn rang(&mut self) {
+        self.unbroken = false;
+        self.quiet_tips = false;
+    }
+
+    /// Whether a pushed entry certainly follows the head directly. For one that created the stream the archive has to tell
+    /// whether no other life of the stream lies between; where streams are evicted it cannot, and only messages can.
+    pub(super) fn follows(&self, tail: &Tail, id: EntryId, prev: Option<EntryId>) -> bool {
+        match tail.head() {
+            Position::At(last) => prev == Some(last) && id > last,
+            Position::Empty { at_ms, .. } => {
+                let evicts = self.proven.is_some_and(|proven| proven.evicts);
+                evicts && self.unbroken && id > tail.newest() && proof::created_after(at_ms, id, prev)
+            }
+        }
+    }
+
+    /// Records the answer of a read of the tip. Returns whether it was certainly asked for after the feed last lost something.
+    pub(super) fn tip_answered(&mut self) -> bool {
+        self.tips_in_flight = self.tips_in_flight.saturating_sub(1);
+        let fresh = !self.stale_tips;
+        self.stale_tips &= self.tips_in_flight > 0;
+        fresh
+    }
+
+    /// As [`ChannelLog::prove`], with a tip that was asked for after the feed last lost something.
+    pub(super) fn prove_afresh(&mut self, tip: Tip) {
+        self.prove(tip);
+        self.unbroken = self.subscribed && self.quiet_tips;
+    }
+
     /// Whether the stream's absence now is its natural expiry and nothing else: the head was the end less than the TTL
     /// floor ago, so an event published since would still exist, on the same incarnation of a store that does not evict.
-    pub(super) fn has_expired(&self, tip: Tip) -> bool {
-        self.proven.is_some_and(|proven| {
-            !tip.evicts
-                && !proven.evicts
-                && proven.epoch == tip.epoch
-                && tip.now_ms >= proven.now_ms
-                && tip.now_ms - proven.now_ms < TTL_FLOOR_MS
-        })
+    /// The floor holds only for those who publish through the function: others may add to a stream that is about to expire,
+    /// so no message may have been missed either. And the head itself has lived its time: a younger one did not expire but
+    /// was deleted or rolled back.
+    pub(super) fn has_expired(&self, head: EntryId, tip: Tip) -> bool {
+        self.unbroken
+            && tip.now_ms >= head.ms.saturating_add(TTL_FLOOR_MS)
+            && self.proven.is_some_and(|proven| {
+                !tip.evicts
+                    && !proven.evicts
+                    && proven.epoch == tip.epoch
+                    && proof::still_absent(proven.now_ms, tip.now_ms)
+            })
+    }
+
+    /// Whether a stream that did not exist at `head` has not existed since.
+    pub(super) fn is_still_absent(&self, head: Position, tip: Tip) -> bool {
+        let Position::Empty { at_ms, epoch } = head else { return false };
+        epoch == tip.epoch && proof::still_absent(at_ms, tip.now_ms) && !self.may_miss(tip)
+    }
+
+    /// Whether the head continues in a snapshot.
+    pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
+        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip))
+    }
+
+    /// Whether a stream may have come and gone unnoticed. On a store that evicts it may, but then its messages would have
+    /// arrived: without this, every quiet channel of such a store would announce a gap at every reconcile.
+    fn may_miss(&self, tip: Tip) -> bool {
+        tip.evicts && !self.unbroken
     }
 
     /// The next want in ascending order after the one served last, and around.

@@ -67,10 +67,22 @@ impl Registry {
     }
 
     fn on_linger(&mut self, key: usize, now: Instant) {
-        let Some(log) = self.logs.get(&key) else { return };
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        log.lingering = false;
         let Some(since) = log.idle_since else { return };
-        if now >= since + self.options.linger && self.hub.forget(&log.channel) {
+        if now < since + self.options.linger {
+            self.start_linger(key, since);
+        } else if self.hub.forget(&log.channel) {
             self.close(key);
+        }
+    }
+
+    /// Closes the channel when nobody has read for long enough. One timer per channel, however often readers come and go.
+    pub(super) fn start_linger(&mut self, key: usize, since: Instant) {
+        if let Some(log) = self.logs.get_mut(&key)
+            && !std::mem::replace(&mut log.lingering, true)
+        {
+            self.timers.push(Reverse((since + self.options.linger, key, Timer::Linger)));
         }
     }
 
@@ -103,9 +115,9 @@ impl Registry {
         if log.channel.lock().tail.is_none()
             && let ArchiveError::WrongType | ArchiveError::Denied(_) = error
         {
-            log.channel.lock().refusal = Some(error.to_string().into());
-            self.hub.mark(&log.channel, &mut self.wake);
+            self.refuse(key, &error.to_string());
         }
+        let Some(log) = self.logs.get_mut(&key) else { return };
         if !log.resting {
             log.resting = true;
             let rest = (RETRY_FIRST * 2u32.saturating_pow(log.failures.min(8))).min(RETRY_LAST);

@@ -1,6 +1,8 @@
 //! What one connection thread sees of the logs: a copy of each watched tail (the frames themselves are shared) and the
 //! readers of each channel.
 
+mod place;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,12 +10,11 @@ use std::sync::Arc;
 use fanfare_protocol::{ChannelName, Position};
 use slab::Slab;
 
-use crate::archive::Newest;
-use crate::channel::{Channel, Hub, Want};
-use crate::cursor::{Cursor, CursorSet, Place, Token};
+use crate::channel::{Channel, Hub};
+use crate::cursor::{Cursor, Place, Token};
 use crate::pages::Served;
-use crate::proof;
-use crate::tail::{Item, Located, Tail};
+use crate::tail::{Item, Tail};
+use place::View;
 
 /// Names a view on its thread.
 pub type ViewKey = u32;
@@ -31,14 +32,6 @@ pub enum Next<'a> {
     Waiting,
     /// The channel cannot be followed at present; the reader is armed for when it can.
     Refused(Arc<str>),
-}
-
-#[derive(Debug)]
-struct View {
-    channel: Arc<Channel>,
-    mirror: Option<Tail>,
-    refusal: Option<Arc<str>>,
-    readers: CursorSet,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +64,7 @@ impl CoreLog {
             Some(key) => *key,
             None => {
                 let channel = self.hub.watch(name, self.core);
-                let mut view =
-                    View { channel: Arc::clone(&channel), mirror: None, refusal: None, readers: CursorSet::default() };
-                view.sync(|_| {});
+                let view = View::new(Arc::clone(&channel));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
                 views.by_key.insert(channel.key, key);
@@ -116,8 +107,8 @@ impl CoreLog {
             let Some(key) = views.by_key.get(&channel.key).copied() else { continue };
             let view = &mut views.slab[key];
             let readers = view.readers.len();
-            view.sync(|item| fresh(item, readers));
-            view.readers.wake(&mut wake);
+            let grown = view.sync(|item| fresh(item, readers));
+            view.readers.wake(grown, &mut wake);
         }
         views.dirty = dirty;
     }
@@ -186,132 +177,5 @@ impl CoreLog {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.views.borrow().slab.len()
-    }
-}
-
-/// What a view has for a cursor, before it is lent out.
-enum Ready {
-    Tail(u64),
-    Page(Served),
-    Live,
-    Waiting,
-    Refused(Arc<str>),
-}
-
-enum Placed {
-    Index(u64),
-    End,
-    Elsewhere,
-}
-
-impl View {
-    fn sync(&mut self, fresh: impl FnMut(&Item)) {
-        let shared = self.channel.lock();
-        self.refusal.clone_from(&shared.refusal);
-        match (&mut self.mirror, &shared.tail) {
-            (Some(mirror), Some(tail)) => mirror.catch_up(tail, fresh),
-            (mirror @ None, Some(tail)) => *mirror = Some(tail.clone()),
-            (_, None) => {}
-        }
-    }
-
-    fn prepare(&mut self, cursor: &mut Cursor, hub: &Hub) -> Ready {
-        if let Some(reason) = &self.refusal
-            && self.mirror.is_none()
-        {
-            let reason = Arc::clone(reason);
-            self.readers.arm(cursor.slot);
-            return Ready::Refused(reason);
-        }
-        if !self.settle(cursor, hub) {
-            return Ready::Waiting;
-        }
-        match self.place(cursor) {
-            Placed::Index(index) => Ready::Tail(index),
-            Placed::End => {
-                self.readers.arm(cursor.slot);
-                Ready::Live
-            }
-            Placed::Elsewhere => self.read_archive(cursor, hub).map_or(Ready::Waiting, Ready::Page),
-        }
-    }
-
-    fn offer(&self, ready: Ready) -> Next<'_> {
-        match (ready, &self.mirror) {
-            (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
-            (Ready::Page(served), _) => Next::Page(served),
-            (Ready::Live, _) => Next::Live,
-            (Ready::Refused(reason), _) => Next::Refused(reason),
-            (Ready::Waiting, _) | (Ready::Tail(_), None) => Next::Waiting,
-        }
-    }
-
-    fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
-        let Some(tail) = &self.mirror else {
-            self.readers.arm(cursor.slot);
-            return false;
-        };
-        if cursor.ephemeral_from == 0 {
-            cursor.ephemeral_from = tail.end();
-        }
-        let Place::Newest(count) = cursor.place else { return true };
-        if let Some((index, position)) = tail.newest_from(count as usize) {
-            cursor.index = index;
-            cursor.place = Place::At(position);
-            return true;
-        }
-        let mut shared = self.channel.lock();
-        if let Some(newest) = shared.newest.get(&(count as usize)) {
-            cursor.place = match *newest {
-                Newest::Nothing(position) | Newest::After(position) => Place::At(position),
-                Newest::From(id) => Place::Before(id),
-            };
-            return true;
-        }
-        shared.wants.insert(Want::Newest(count as usize));
-        drop(shared);
-        self.readers.arm(cursor.slot);
-        hub.touch(&self.channel);
-        false
-    }
-
-    /// Compares the cursor with the tail.
-    fn place(&self, cursor: &mut Cursor) -> Placed {
-        let Some(tail) = &self.mirror else { return Placed::Elsewhere };
-        if cursor.index < tail.first() {
-            cursor.index = match cursor.place {
-                Place::At(position) => match tail.locate(position) {
-                    Located::Next(index) => index,
-                    Located::Unknown => 0,
-                },
-                Place::Before(_) | Place::Newest(_) => 0,
-            };
-        }
-        match cursor.index {
-            0 => Placed::Elsewhere,
-            index if index >= tail.end() => Placed::End,
-            index => Placed::Index(index),
-        }
-    }
-
-    fn read_archive(&mut self, cursor: &Cursor, hub: &Hub) -> Option<Served> {
-        let (position, promised) = match cursor.place {
-            Place::At(position) => (position, true),
-            Place::Before(id) => (Position::At(proof::predecessor(id)), false),
-            Place::Newest(_) => return None,
-        };
-        let mut shared = self.channel.lock();
-        if let Some(mut served) = shared.pages.serve(position) {
-            // Before the first promise there is nothing to miss.
-            if !promised && !served.entries().is_empty() {
-                served.seam = None;
-            }
-            return Some(served);
-        }
-        shared.wants.insert(Want::Page(position));
-        drop(shared);
-        self.readers.arm(cursor.slot);
-        hub.touch(&self.channel);
-        None
     }
 }

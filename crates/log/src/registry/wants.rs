@@ -1,0 +1,76 @@
+//! What the archive answers to readers who are behind.
+
+use fanfare_protocol::Position;
+use tokio::time::Instant;
+
+use super::Registry;
+use crate::archive::{ArchiveError, Newest, Snapshot};
+use crate::budget::Charge;
+use crate::channel::Want;
+use crate::pages::Page;
+use crate::tail::Tail;
+
+impl Registry {
+    /// A page for readers that are behind.
+    pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
+        self.reads -= 1;
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        let Some(Want::Page(after)) = log.page_read.take() else { return };
+        let snapshot = match answer {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.on_failure(key, &error, now);
+                return;
+            }
+        };
+        log.failures = 0;
+        let mut shared = log.channel.lock();
+        let number = shared.pages.allocate();
+        let page = Page::new(number, &log.channel.name, after, &snapshot);
+        self.allowance.spend(page.bytes());
+        let behind =
+            page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_behind(tail, after, &page, &snapshot));
+        if !page.is_fleeting() {
+            self.budget.charge(Charge::Page { channel: key, number }, page.bytes());
+            shared.pages.insert(page);
+        }
+        // Whoever is not served by this page wants again when it is woken; the rest shared one read.
+        self.stats.shared_reads.add(shared.wants.len().saturating_sub(1) as u64);
+        shared.wants.clear();
+        drop(shared);
+        if behind {
+            self.queue_dirty(key);
+        }
+        self.mark(key);
+    }
+
+    /// Where the newest entries begin.
+    pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
+        self.reads -= 1;
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        let Some(Want::Newest(count)) = log.page_read.take() else { return };
+        match answer {
+            Ok(newest) => {
+                log.failures = 0;
+                let mut shared = log.channel.lock();
+                shared.newest.insert(count, newest);
+                shared.wants.clear();
+                drop(shared);
+                self.mark(key);
+            }
+            Err(error) => self.on_failure(key, &error, now),
+        }
+    }
+}
+
+/// Whether the tail has to catch up before it can place a reader for whom the archive has no entries: either nothing
+/// follows the position, or what follows is a gap and nothing else.
+fn is_behind(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot) -> bool {
+    match (tail.head(), after, snapshot.tip.position) {
+        (_, Position::Empty { at_ms, epoch }, Position::Empty { at_ms: now_ms, .. }) if page.is_fleeting() => {
+            !tail.widen_absence(at_ms, now_ms, epoch)
+        }
+        (Position::Empty { epoch, .. }, _, Position::Empty { .. }) => epoch != snapshot.tip.epoch,
+        (head, _, tip) => head != tip,
+    }
+}

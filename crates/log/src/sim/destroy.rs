@@ -1,0 +1,92 @@
+//! What can happen to a store's data.
+
+use std::time::Duration;
+
+use fanfare_protocol::EntryId;
+
+use super::truth::Tip;
+use super::world::{CHANNELS, World};
+use crate::memory::Checkpoint;
+use crate::proof::TTL_FLOOR_MS;
+
+/// The data at some time, to fail over to.
+pub(super) struct Replica {
+    data: Checkpoint,
+    tips: Vec<Tip>,
+}
+
+impl World {
+    pub(super) fn replicate(&self) -> Replica {
+        Replica { data: self.backend.checkpoint(), tips: self.truths.iter().map(super::truth::Truth::tip).collect() }
+    }
+
+    /// The clock moves on, so that no id is given twice: what the guarantee rests on.
+    fn tick(&mut self) {
+        self.pass(Duration::from_millis(2));
+    }
+
+    fn ids(&self, channel: usize) -> Vec<EntryId> {
+        self.backend.entries(&self.names[channel]).iter().map(|entry| entry.id).collect()
+    }
+
+    pub(super) fn trim(&mut self, channel: usize) {
+        let keep = self.rng.below(4);
+        self.note(|| format!("trim {channel} to {keep}"));
+        self.backend.trim(&self.names[channel], keep);
+    }
+
+    pub(super) fn retract(&mut self, channel: usize) {
+        let ids = self.ids(channel);
+        if !ids.is_empty() {
+            // Mostly the newest: that is where it matters.
+            let index = if self.rng.chance(60) { ids.len() - 1 } else { self.rng.below(ids.len()) };
+            self.backend.xdel(&self.names[channel], ids[index]);
+            self.truths[channel].retracted(ids[index]);
+            self.note(|| format!("retract {channel} {}", ids[index]));
+        }
+    }
+
+    /// `DEL` retracts everything at once.
+    pub(super) fn delete(&mut self, channel: usize) {
+        self.tick();
+        let Some(last) = self.backend.last_id(&self.names[channel]) else { return };
+        let now = self.store_ms();
+        self.truths[channel].deleted(now >= last.ms + TTL_FLOOR_MS, now);
+        self.note(|| format!("delete {channel}"));
+        self.backend.delete(&self.names[channel]);
+        self.tick();
+    }
+
+    /// The store needs memory. What it evicts is lost, not retracted.
+    pub(super) fn evict(&mut self, channel: usize) {
+        self.tick();
+        self.note(|| format!("delete {channel}"));
+        self.backend.delete(&self.names[channel]);
+        self.tick();
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.tick();
+        self.note(|| "flush".into());
+        self.backend.flush_all();
+        let now = self.store_ms();
+        self.truths.iter_mut().for_each(|truth| truth.flushed(now));
+        self.tick();
+    }
+
+    /// A replica that was behind takes over. Nobody is told but by the broken connection, and now and then not even by that.
+    pub(super) fn fail_over(&mut self, replica: &Replica) {
+        self.tick();
+        self.note(|| format!("fail over to {:?}", replica.tips));
+        self.backend.restore(&replica.data);
+        let now = self.store_ms();
+        for channel in 0..CHANNELS {
+            let exists = !self.ids(channel).is_empty();
+            self.truths[channel].rolled_back(replica.tips[channel], now, exists);
+        }
+        if self.rng.chance(80) {
+            self.backend.disconnect_all();
+        }
+        self.tick();
+    }
+}

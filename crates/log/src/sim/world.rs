@@ -1,0 +1,273 @@
+//! Nodes, one store, clients, and chance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_protocol::{ChannelName, Event};
+use tokio::time::Instant;
+
+use super::node::Node;
+use super::reader::Reader;
+use super::rng::Rng;
+use super::truth::{Client, Truth};
+use crate::cursor::Place;
+use crate::memory::{Bell, Fate, MemoryBackend, MemoryOptions};
+use crate::options::Options;
+use crate::publish::PublishRequest;
+
+/// What may happen in a world.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weather {
+    /// Percent of messages that are lost, doubled or delayed.
+    pub(super) faulty_pushes: usize,
+    /// Producers that write streams by themselves.
+    pub(super) plain: bool,
+    /// Streams that expire. Not together with plain producers: those do not extend a stream's life, so that an event of
+    /// theirs may expire at once, and if its message is lost too, nobody can know of it.
+    pub(super) expiry: bool,
+    /// Trims, retractions, deletions, expiry, flushes, failovers.
+    pub(super) destruction: bool,
+    /// Reads of the archive fail now and then.
+    pub(super) failing_reads: bool,
+    /// Tails and pages hardly fit.
+    pub(super) tiny_budget: bool,
+    /// The store evicts keys.
+    pub(super) evicting: bool,
+}
+
+pub(super) const CHANNELS: usize = 2;
+const NODES: usize = 2;
+const CORES: usize = 2;
+const CLIENTS: usize = 8;
+
+pub(super) struct World {
+    pub(super) weather: Weather,
+    pub(super) rng: Rng,
+    clock: Arc<AtomicU64>,
+    start: Instant,
+    elapsed: Duration,
+    pub(super) backend: MemoryBackend,
+    pub(super) names: Vec<ChannelName>,
+    pub(super) truths: Vec<Truth>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) readers: Vec<Option<Reader>>,
+    pub(super) clients: Vec<(usize, Client)>,
+    published: u64,
+    /// What happened, if only one seed runs.
+    trace: Option<Vec<String>>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.trace.iter().flatten().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+impl World {
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{} {}", self.clock.load(Ordering::Relaxed) % 10_000_000, what()));
+        }
+    }
+
+    pub(super) fn new(seed: u64, weather: Weather) -> Self {
+        let mut rng = Rng::new(seed);
+        let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
+        let time = Arc::clone(&clock);
+        let backend = MemoryBackend::new(MemoryOptions {
+            clock: Arc::new(move || time.load(Ordering::Relaxed)),
+            keyspace_notifications: rng.chance(30),
+            ..MemoryOptions::default()
+        });
+        backend.set_evicts(weather.evicting);
+        let start = Instant::now();
+        let nodes = (0..NODES).map(|_| node(&backend, &mut rng, weather, start)).collect();
+        let names: Vec<_> = (0..CHANNELS).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
+        Self {
+            weather,
+            clock,
+            start,
+            elapsed: Duration::ZERO,
+            backend,
+            names,
+            truths: (0..CHANNELS).map(|_| Truth::default()).collect(),
+            nodes,
+            readers: (0..CLIENTS).map(|_| None).collect(),
+            clients: (0..CLIENTS).map(|client| (client % CHANNELS, Client::default())).collect(),
+            published: 0,
+            trace: std::env::var_os("FANFARE_SEED").map(|_| Vec::new()),
+            rng,
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.start + self.elapsed
+    }
+
+    pub(super) fn store_ms(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.elapsed += time;
+        self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// The fate of messages is chance from now on.
+    pub(super) fn spoil_pushes(&mut self) {
+        let percent = self.weather.faulty_pushes;
+        let mut rng = Rng::new(self.rng.next());
+        self.backend.on_push(move |_| match rng.below(100) {
+            n if n >= percent => Fate::Arrive,
+            n => [Fate::Lose, Fate::Double, Fate::Delay][n % 3],
+        });
+    }
+
+    fn event(&mut self) -> Event {
+        self.published += 1;
+        let padding = self.rng.below(3) * 40;
+        Event { name: None, data: Bytes::from(format!("{:0width$}", self.published, width = 1 + padding)) }
+    }
+
+    /// Publishes as the function does.
+    pub(super) fn publish(&mut self, channel: usize) {
+        let event = self.event();
+        let ttl = (self.weather.expiry && self.rng.chance(30)).then_some(Duration::from_secs(60));
+        let max_len = (self.weather.destruction && self.rng.chance(10)).then_some(1 + self.rng.below(4) as u64);
+        let request = PublishRequest { channel: self.names[channel].clone(), event, dedup: None, max_len, ttl };
+        let id = self.backend.publish_now(&request).unwrap().id;
+        self.note(|| format!("publish {channel}: {id} {:?} {:?}", request.max_len, request.ttl));
+        let now = self.store_ms();
+        self.truths[channel].published(id, now);
+    }
+
+    /// Publishes as anybody may.
+    pub(super) fn publish_plain(&mut self, channel: usize) {
+        let event = self.event();
+        let bell = [Bell::Silent, Bell::Doorbell, Bell::Keyspace][self.rng.below(3)];
+        let id = self.backend.xadd(&self.names[channel], event, bell);
+        self.note(|| format!("xadd {channel}: {id} {bell:?}"));
+        let now = self.store_ms();
+        self.truths[channel].published(id, now);
+    }
+
+    pub(super) fn publish_ephemeral(&mut self, channel: usize) {
+        let data = self.event().data;
+        self.backend.publish_ephemeral(&self.names[channel], data);
+    }
+
+    pub(super) fn turn(&mut self, node: usize) {
+        let now = self.now();
+        let traces = self.trace.is_some();
+        let started = self.nodes[node].turn(now, traces);
+        self.note(|| format!("node {node} turn, starts {started}"));
+    }
+
+    /// One read of a node goes a step on.
+    pub(super) fn work(&mut self, node: usize) {
+        let now = self.now();
+        let traces = self.trace.is_some();
+        let worked = self.nodes[node].work(&mut self.rng, now, traces);
+        self.note(|| format!("node {node} {worked}"));
+    }
+
+    /// A turn of one node, some of its reads, and one of its threads.
+    pub(super) fn run_node(&mut self, node: usize) {
+        self.turn(node);
+        for _ in 0..self.rng.below(3) {
+            self.work(node);
+        }
+        let core = self.rng.below(CORES);
+        self.sync(node, core);
+    }
+
+    pub(super) fn sync(&mut self, node: usize, core: usize) {
+        let readers = &mut self.readers;
+        self.nodes[node].cores[core].sync(
+            |_, _| {},
+            |token| {
+                if let Some(reader) = &mut readers[token as usize] {
+                    reader.awake = true;
+                }
+            },
+        );
+    }
+
+    /// One client reads, if something may be due for it.
+    pub(super) fn read(&mut self, client: usize) {
+        if let Some(reader) = &mut self.readers[client]
+            && reader.awake
+        {
+            let log = &self.nodes[reader.node].cores[reader.core];
+            let before = self.clients[client].1.saw.len();
+            reader.read(log, &mut self.clients[client].1, &mut self.rng);
+            if self.trace.is_some() {
+                let saw = &self.clients[client].1.saw[before..];
+                let state = format!("client {client} reads {saw:?}, now {:?}", reader.cursor);
+                self.note(|| state);
+            }
+            self.check_client(client);
+        }
+    }
+
+    pub(super) fn beat(&mut self, client: usize) {
+        if let Some(reader) = &mut self.readers[client] {
+            reader.beat(&self.nodes[reader.node].cores[reader.core], &mut self.clients[client].1);
+            self.check_client(client);
+        }
+    }
+
+    pub(super) fn connect(&mut self, client: usize) {
+        if self.readers[client].is_some() {
+            return;
+        }
+        let (node, core) = (self.rng.below(NODES), self.rng.below(CORES));
+        let (channel, seen) = &mut self.clients[client];
+        let place = match seen.last_event_id() {
+            Some(position) => Some(Place::At(position)),
+            None => self.rng.chance(40).then(|| Place::Newest(u32::try_from(self.rng.below(5)).unwrap())),
+        };
+        let log = &self.nodes[node].cores[core];
+        let name = &self.names[*channel];
+        let token = u32::try_from(client).unwrap();
+        let note = format!("client {client} connects to {node}.{core} {name} at {place:?}");
+        self.readers[client] = Some(Reader::connect(log, name, (node, core, *channel), place, token));
+        self.note(|| note);
+    }
+
+    pub(super) fn disconnect(&mut self, client: usize) {
+        let Some(reader) = self.readers[client].take() else { return };
+        reader.disconnect(&self.nodes[reader.node].cores[reader.core]);
+        let lost = self.rng.below(3);
+        self.note(|| format!("client {client} disconnects, {lost} lost"));
+        self.clients[client].1.lose(lost);
+    }
+
+    /// A client that forgets everything.
+    pub(super) fn restart_client(&mut self, client: usize) {
+        self.disconnect(client);
+        self.clients[client] = (self.rng.below(CHANNELS), Client::default());
+    }
+
+    fn check_client(&mut self, client: usize) {
+        let (channel, seen) = &mut self.clients[client];
+        seen.check(&self.truths[*channel]);
+    }
+}
+
+fn node(backend: &MemoryBackend, rng: &mut Rng, weather: Weather, now: Instant) -> Node {
+    let mut options = Options { seed: rng.next(), page_entries: 1 + rng.below(6), ..Options::default() };
+    if weather.tiny_budget {
+        options.budget = 400 + rng.below(4_000);
+        options.tail_entries = 1 + rng.below(8);
+        options.page_bytes = 200 + rng.below(400);
+        options.archive_concurrency = 1 + rng.below(3);
+        options.archive_bytes_per_second = 2_000 + rng.next() % 20_000;
+    }
+    let feed_bytes = if rng.chance(30) { 2_000 } else { 1 << 20 };
+    Node::new(backend, options, feed_bytes, CORES, now)
+}

@@ -1,0 +1,198 @@
+//! Where a cursor stands on one thread's copy of a log, and what that copy has for it.
+
+use std::sync::Arc;
+
+use fanfare_protocol::Position;
+
+use super::Next;
+use crate::archive::Newest;
+use crate::channel::{Channel, Hub, Want};
+use crate::cursor::{Cursor, CursorSet, Place};
+use crate::pages::Served;
+use crate::proof;
+use crate::tail::{Item, Located, Seam, Tail};
+
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) channel: Arc<Channel>,
+    pub(super) mirror: Option<Tail>,
+    pub(super) refusal: Option<Arc<str>>,
+    pub(super) readers: CursorSet,
+}
+
+/// What a view has for a cursor, before it is lent out.
+pub(super) enum Ready {
+    Tail(u64),
+    Page(Served),
+    Live,
+    Waiting,
+    Refused(Arc<str>),
+}
+
+enum Placed {
+    Index(u64),
+    End,
+    Elsewhere,
+}
+
+impl View {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
+        let mut view = Self { channel, mirror: None, refusal: None, readers: CursorSet::default() };
+        view.sync(|_| {});
+        view
+    }
+
+    /// Takes over what has changed. Returns whether that concerns readers who have everything so far: a log that opened or
+    /// grew, a refusal.
+    pub(super) fn sync(&mut self, fresh: impl FnMut(&Item)) -> bool {
+        let shared = self.channel.lock();
+        let refused = self.refusal != shared.refusal;
+        if refused {
+            self.refusal.clone_from(&shared.refusal);
+        }
+        let grown = match (&mut self.mirror, &shared.tail) {
+            (Some(mirror), Some(tail)) => {
+                let end = mirror.end();
+                mirror.catch_up(tail, fresh);
+                end != mirror.end()
+            }
+            (mirror @ None, Some(tail)) => {
+                *mirror = Some(tail.clone());
+                true
+            }
+            (_, None) => false,
+        };
+        grown || refused
+    }
+
+    pub(super) fn prepare(&mut self, cursor: &mut Cursor, hub: &Hub) -> Ready {
+        if let Some(reason) = &self.refusal
+            && self.mirror.is_none()
+        {
+            let reason = Arc::clone(reason);
+            self.readers.arm(cursor.slot);
+            return Ready::Refused(reason);
+        }
+        if !self.settle(cursor, hub) {
+            return Ready::Waiting;
+        }
+        loop {
+            match self.place(cursor) {
+                Placed::Index(index) => return Ready::Tail(index),
+                Placed::End => {
+                    self.readers.arm(cursor.slot);
+                    return Ready::Live;
+                }
+                Placed::Elsewhere => {}
+            }
+            let Some(served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
+            // Each time to a higher id.
+            match served.skip() {
+                Some(position) => cursor.advance_to(position),
+                None => return Ready::Page(served),
+            }
+        }
+    }
+
+    pub(super) fn offer(&self, ready: Ready) -> Next<'_> {
+        match (ready, &self.mirror) {
+            (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
+            (Ready::Page(served), _) => Next::Page(served),
+            (Ready::Live, _) => Next::Live,
+            (Ready::Refused(reason), _) => Next::Refused(reason),
+            (Ready::Waiting, _) | (Ready::Tail(_), None) => Next::Waiting,
+        }
+    }
+
+    pub(super) fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
+        let Some(tail) = &self.mirror else {
+            self.readers.arm(cursor.slot);
+            return false;
+        };
+        if cursor.ephemeral_from == 0 {
+            cursor.ephemeral_from = tail.end();
+        }
+        let Place::Newest(count) = cursor.place else { return true };
+        if let Some((index, position)) = tail.newest_from(count as usize) {
+            cursor.index = index;
+            cursor.place = Place::At(position);
+            return true;
+        }
+        let mut shared = self.channel.lock();
+        if let Some(newest) = shared.newest.get(&(count as usize)) {
+            cursor.place = match *newest {
+                Newest::Nothing(position) | Newest::After(position) => Place::At(position),
+                Newest::From(id) => Place::Before(id),
+            };
+            return true;
+        }
+        shared.wants.insert(Want::Newest(count as usize));
+        drop(shared);
+        self.readers.arm_for_archive(cursor.slot);
+        hub.touch(&self.channel);
+        false
+    }
+
+    /// Compares the cursor with the tail.
+    fn place(&self, cursor: &mut Cursor) -> Placed {
+        let Some(tail) = &self.mirror else { return Placed::Elsewhere };
+        if cursor.index < tail.first() {
+            let located = match cursor.place {
+                Place::At(position) => tail.locate(position),
+                Place::Before(id) => tail.locate_before(id),
+                Place::Newest(_) => Located::Unknown,
+            };
+            cursor.index = match located {
+                Located::Next(index) => index,
+                Located::Unknown => 0,
+            };
+        }
+        match cursor.index {
+            0 => Placed::Elsewhere,
+            index if index >= tail.end() => Placed::End,
+            index => Placed::Index(index),
+        }
+    }
+
+    fn read_archive(&mut self, cursor: &Cursor, hub: &Hub) -> Option<Served> {
+        let (position, promised) = match cursor.place {
+            Place::At(position) => (position, true),
+            Place::Before(id) => (Position::At(proof::predecessor(id)), false),
+            Place::Newest(_) => return None,
+        };
+        let mut shared = self.channel.lock();
+        if let Some(mut served) = shared.pages.serve(position)
+            && self.continue_at_head(&mut served)
+        {
+            // Before the first promise there is nothing to miss.
+            if !promised && !served.entries().is_empty() {
+                served.seam = None;
+            }
+            return Some(served);
+        }
+        shared.wants.insert(Want::Page(position));
+        drop(shared);
+        self.readers.arm_for_archive(cursor.slot);
+        hub.touch(&self.channel);
+        None
+    }
+
+    /// After a gap that ends in the stream's absence the reader goes on from the head, where the stream's absence is watched;
+    /// the absence that the page saw is another moment, which alone proves nothing later. Returns whether the page can be
+    /// used: the head has to know of the absence first.
+    fn continue_at_head(&self, served: &mut Served) -> bool {
+        let nothing = served.entries().is_empty();
+        let (true, Some(Seam { resume: Position::Empty { epoch: theirs, .. }, .. })) = (nothing, &served.seam) else {
+            return true;
+        };
+        match self.mirror.as_ref().map(Tail::head) {
+            Some(head @ Position::Empty { epoch: ours, .. }) if ours == *theirs => {
+                if let Some(seam) = &mut served.seam {
+                    seam.resume = head;
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+}

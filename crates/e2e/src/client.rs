@@ -95,6 +95,8 @@ pub enum Sight {
     Gap(Gap),
     /// Another event of the gateway.
     Control(Dispatch),
+    /// A comment: a sign of life. Counted, not remembered.
+    Comment,
     /// The stream ended.
     Ended(Ending),
 }
@@ -232,7 +234,8 @@ impl Client {
                 Next::Deadline => return None,
                 Next::Item(Parsed::Comment(_)) => {
                     self.comments += 1;
-                    continue;
+                    // Not remembered: an idle hour is not worth a list of heartbeats.
+                    return Some(Sight::Comment);
                 }
                 Next::Item(Parsed::Retry(milliseconds)) => {
                     self.retry = Some(Duration::from_millis(milliseconds));

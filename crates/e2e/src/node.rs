@@ -137,7 +137,16 @@ impl Node {
     /// Waits until `/readyz` says 200.
     #[track_caller]
     pub fn wait_ready(&self) {
-        eventually("the node to be ready", || self.is_ready().then_some(()));
+        eventually("the node to be ready", || {
+            assert!(!self.has_ended(), "the node ended instead of becoming ready");
+            self.is_ready().then_some(())
+        });
+    }
+
+    /// Whether the process has ended by itself and nobody has waited for it yet.
+    fn has_ended(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        !stat.is_empty() && stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
     }
 
     /// Waits until `/readyz` says 503.

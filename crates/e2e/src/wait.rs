@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a condition may take that normally takes milliseconds. Generous, because machines are shared.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Pause between two looks at a condition.
 const POLL: Duration = Duration::from_millis(10);

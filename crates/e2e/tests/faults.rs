@@ -16,6 +16,7 @@ fn quick(redis: &RedisServer) -> NodeBuilder {
     Node::builder(redis)
         .set("redis.probe_interval", "200ms")
         .set("redis.probe_timeout", "500ms")
+        .set("admin.ready_probe_age", "1s")
         .set("redis.reconcile_interval", "1s")
         .set("delivery.heartbeat", "1s")
 }
@@ -94,6 +95,7 @@ fn redis_restarts_without_its_data_and_every_reader_is_told() {
     node.wait_ready();
     ledger.rewrite("c", 0);
     publisher.reconnect();
+    publisher.next_millisecond();
     publisher.multi("c", "c 3");
     away.connect(node.address()).expect("the node accepts");
     for client in [&mut live, &mut away] {

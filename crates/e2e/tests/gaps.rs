@@ -67,7 +67,11 @@ fn a_trim_of_what_was_seen_already_is_no_gap() {
 fn a_trim_between_two_archive_pages_is_a_gap() {
     let scene = scene();
     let small = |key| Node::builder(&scene.redis).set("archive.page_bytes", "16KiB").set(key, "64KiB");
-    let node = small("tail.channel_bytes").set("tail.budget", "1MiB").set("tail.channel_entries", "16").start();
+    let node = small("tail.channel_bytes")
+        .set("tail.budget", "1MiB")
+        .set("limits.event_bytes", "64KiB")
+        .set("tail.channel_entries", "16")
+        .start();
     let mut publisher = Publisher::new(&scene.redis, &scene.ledger);
     let mut client = Client::open(node.address(), Subscribe::to("c").receive_buffer(4096));
     client.disconnect();
@@ -144,10 +148,12 @@ fn a_lost_last_push_is_delivered_within_the_reconcile_interval() {
 #[test]
 fn a_place_of_another_channel_is_a_gap() {
     let mut scene = scene();
-    scene.publisher.fcall_many("c", 0..2, &[]);
-    scene.publisher.fcall_many("other", 0..2, &[]);
+    let ids = scene.publisher.fcall_many("c", 0..2, &[]);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall_many("c", 2..4, &[]);
-    let foreign = scene.ledger.entries("other")[1].id.clone();
+    // An id between those of this channel that it has never had.
+    let (ms, _) = ids[1].split_once('-').expect("an id");
+    let foreign = format!("{ms}-7777");
     for place in [foreign, several_channels_place(&scene)] {
         let mut client = Client::remembering(Subscribe::to("c"), &place);
         client.connect(scene.far.address()).expect("the node accepts");

@@ -5,7 +5,7 @@ use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Subscrib
 fn scene() -> (RedisServer, Node, Ledger, Publisher) {
     let redis = RedisServer::start();
     // Reconciling must not be what delivers anything here.
-    let node = Node::builder(&redis).set("redis.reconcile_interval", "1h").start();
+    let node = Node::builder(&redis).set("redis.reconcile_interval", "50s").start();
     let ledger = Ledger::default();
     let publisher = Publisher::new(&redis, &ledger);
     (redis, node, ledger, publisher)
@@ -57,8 +57,10 @@ fn every_way_to_publish_reaches_a_connected_client() {
 #[test]
 fn a_plain_xadd_is_noticed_through_keyspace_notifications() {
     let redis = RedisServer::start_with(&["--notify-keyspace-events", "Kt"]);
-    let node =
-        Node::builder(&redis).set("redis.reconcile_interval", "1h").set("redis.keyspace_notifications", "true").start();
+    let node = Node::builder(&redis)
+        .set("redis.reconcile_interval", "50s")
+        .set("redis.keyspace_notifications", "true")
+        .start();
     let ledger = Ledger::default();
     let mut publisher = Publisher::new(&redis, &ledger);
     let mut client = Client::open(node.address(), Subscribe::to("c"));

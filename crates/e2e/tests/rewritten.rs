@@ -49,6 +49,7 @@ fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
     assert_eq!(client.data(), ["c 0", "c 1", "c 2"]);
@@ -60,6 +61,7 @@ fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     client.connect(scene.far.address()).expect("the node accepts");
     client.read_until("the gap", |client| client.gaps().len() == 1);
     assert!(client.last_event_id().starts_with('~'), "a new place: {:?}", client.last_event_id());
@@ -113,6 +115,7 @@ fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
     // Eviction removes a key like DEL, and nothing in Redis remembers it.
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 1");
     scene.resumes(&mut client, &["reset"]);
 }
@@ -125,6 +128,7 @@ fn a_key_that_redis_itself_evicts_is_a_reset() {
     eventually("the eviction", || (scene.publisher.on_key("EXISTS", "c", &[]).integer() == 0).then_some(()));
     scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1gb"]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
 }
@@ -135,6 +139,7 @@ fn flushall_is_a_reset_for_a_client_that_comes_back() {
     let mut client = scene.left(2);
     scene.publisher.redis.command(["FLUSHALL"]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
 }
@@ -147,6 +152,7 @@ fn flushall_is_a_reset_for_a_client_that_is_connected() {
     client.read_data("c 1");
     scene.publisher.redis.command(["FLUSHALL"]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     client.read_data("c 2");
     check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
@@ -160,6 +166,7 @@ fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
     scene.publisher.fcall("c", "c 0");
     scene.publisher.redis.command(["FLUSHALL"]);
     scene.ledger.rewrite("c", 0);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 1");
     scene.resumes(&mut client, &["reset"]);
 }
@@ -183,6 +190,7 @@ fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() 
     // The new primary has entries 0 to 2 and is written to at once.
     scene.publisher.redis.command([b"RESTORE".as_slice(), b"sse:c", b"0", &dump, b"REPLACE"]);
     scene.ledger.rewrite("c", 3);
+    scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 5");
     scene.resumes(&mut behind, &[]);
     assert_eq!(behind.data(), ["c 0", "c 1", "c 2", "c 5"]);

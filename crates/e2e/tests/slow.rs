@@ -7,6 +7,7 @@ fn forgetful(redis: &RedisServer) -> Node {
     Node::builder(redis)
         .set("tail.channel_entries", "16")
         .set("tail.channel_bytes", "64KiB")
+        .set("limits.event_bytes", "64KiB")
         .set("tail.budget", "2MiB")
         .start()
 }

@@ -74,7 +74,7 @@ impl Page {
             .collect();
         let seam = match proof::prove(after, snapshot) {
             Verdict::Continues => None,
-            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after).0 }),
+            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after) }),
         };
         let oldest = match (snapshot.first, entries.first()) {
             (Some(first), Some(entry)) if first.id == entry.id => Some((first.id, first.prev, snapshot.untouched)),
@@ -213,10 +213,14 @@ pub fn encode(channel: &ChannelName, entry: &Decoded) -> Frame {
     }
 }
 
-/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap, and whether it is
-/// exact: one that the store had.
+/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap.
 #[must_use]
-pub fn resume_before(snapshot: &Snapshot, position: Position) -> (Position, bool) {
+pub fn resume_before(snapshot: &Snapshot, position: Position) -> Position {
+    resume_exactly(snapshot, position).0
+}
+
+/// The same, and whether the position is exact: one that the store had.
+pub(crate) fn resume_exactly(snapshot: &Snapshot, position: Position) -> (Position, bool) {
     let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
     match next {
         Some(entry) => {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Registry;
 use crate::archive::{ArchiveError, Snapshot, Tip};
-use crate::pages::{encode, resume_before};
+use crate::pages::{encode, resume_exactly};
 use crate::proof::{Verdict, id_of};
 use crate::tail::{Seam, Tail};
 
@@ -186,7 +186,7 @@ impl Registry {
             released.into_iter().for_each(|bytes| self.budget.release(bytes));
         }
         self.stats.seams.of(reason).add(1);
-        let (resume, is_exact) = resume_before(snapshot, from);
+        let (resume, is_exact) = resume_exactly(snapshot, from);
         self.extend(key, from, Some((Seam { reason, after: from, resume }, is_exact)), &snapshot.entries);
         self.finish(key, snapshot);
     }

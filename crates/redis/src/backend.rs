@@ -100,7 +100,6 @@ impl RedisBackend {
     ///
     /// # Errors
     /// As [`RedisBackend::new`].
-    #[expect(clippy::disallowed_methods, reason = "the handle aborts it when dropped")]
     pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
         let backend = Self::new(options)?;
         let (archive, publisher, status) = (backend.archive(), backend.publisher(), backend.status());

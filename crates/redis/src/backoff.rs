@@ -14,6 +14,11 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
+    /// Whether nothing has failed since the last success.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.attempts == 0
+    }
+
     /// The next wait: between half and all of the step.
     pub(crate) fn next(&mut self) -> Duration {
         let step = (FIRST * 2u32.saturating_pow(self.attempts.min(16))).min(limits::REDIS_BACKOFF_MAX);

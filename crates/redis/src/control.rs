@@ -18,6 +18,9 @@ use crate::value::{info_field, text};
 /// How often the eviction policy is asked for again: an administrator may change it at any time.
 const FACTS_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Failed attempts in a row after which the control connection speaks of its own trouble.
+const FAILURES_SAID: u32 = 3;
+
 /// What the control connection needs to know.
 pub(crate) struct Control {
     pub(crate) topology: Topology,
@@ -35,13 +38,19 @@ impl Control {
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::default();
         let mut said = Library::Off;
+        let mut failures = 0;
         loop {
             let outcome = self.session(&mut backoff, &mut said).await;
             self.lane.send_replace(None);
             // Another server may answer next: readers of the archive ask it for themselves.
             self.status.set_evicts(None);
-            if let Err(trouble) = outcome {
-                tracing::debug!(%trouble, "the control connection is down");
+            // While Redis is away the feed says so. What fails here alone is worth a word of its own.
+            failures = if backoff.is_fresh() { 1 } else { failures + 1 };
+            if let Err(trouble) = outcome
+                && failures == FAILURES_SAID
+                && self.status.trouble().is_none()
+            {
+                tracing::warn!(%trouble, "the feed has Redis, but the connection for publishing does not");
                 self.status.failed(&trouble.to_string());
             }
             sleep(backoff.next()).await;

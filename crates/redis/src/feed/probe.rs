@@ -2,12 +2,12 @@
 //! on the very connection that carries the subscriptions.
 
 use fanfare_log::{FeedEvent, FeedSink};
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::push::Receiver;
 use super::{FeedObserver, FeedOptions, Said};
+use crate::trouble::Trouble;
 
 /// Proves the path of pushes again and again. Returns why it could not.
 pub(super) async fn run(
@@ -19,13 +19,13 @@ pub(super) async fn run(
     said: &Said,
 ) -> String {
     let channel = receiver.probe_channel();
-    let mut publishes = match connection.subscribe(channel).await {
+    let mut publishes = match connection.subscribe(channel).await.map_err(Trouble::from) {
         Ok(()) => true,
-        Err(error) if is_refusal(&error) => {
+        Err(Trouble::Denied(_)) => {
             said.probe_refused(channel);
             false
         }
-        Err(error) => return error.to_string(),
+        Err(trouble) => return trouble.to_string(),
     };
     let mut ticks = interval_at(Instant::now(), options.probe_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,25 +46,21 @@ pub(super) async fn run(
                 observer.probed();
                 sink.send(FeedEvent::Probe);
             }
-            Ok(Err(error)) if publishes && is_refusal(&error) => {
+            Ok(Err(Trouble::Denied(_))) if publishes => {
                 publishes = false;
                 said.probe_refused(channel);
                 ticks.reset_immediately();
             }
-            Ok(Err(error)) => return error.to_string(),
+            Ok(Err(trouble)) => return trouble.to_string(),
             Err(_) => return format!("a probe did not come back within {:?}", options.probe_timeout),
         }
     }
 }
 
 /// A refused PING is an answer too.
-async fn ping(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    match redis::cmd("PING").query_async::<()>(connection).await {
-        Err(error) if is_refusal(&error) => Ok(()),
+async fn ping(connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    match redis::cmd("PING").query_async::<()>(connection).await.map_err(Trouble::from) {
+        Err(Trouble::Denied(_)) => Ok(()),
         other => other,
     }
-}
-
-fn is_refusal(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM")
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
 use fanfare_protocol::{ChannelName, limits};
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until};
 
 use super::push::keyspace_channel;
 use super::{FeedObserver, FeedOptions};
+use crate::trouble::Trouble;
 
 /// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.
 const REFUSED_REST: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub(super) async fn keep(
     desired: &Desired,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
-) -> RedisError {
+) -> Trouble {
     let mut subscriptions = Subscriptions {
         options,
         connection,
@@ -69,7 +69,7 @@ struct Subscriptions<'a> {
 
 impl Subscriptions<'_> {
     /// Brings these channels in line with what is desired.
-    async fn apply(&mut self, names: Vec<ChannelName>) -> Result<(), RedisError> {
+    async fn apply(&mut self, names: Vec<ChannelName>) -> Result<(), Trouble> {
         let (wanted, unwanted): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.desired.contains(name));
         // A channel that was closed and opened again is still subscribed here, but its new log waits to hear so.
         let (here, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| self.confirmed.contains(name));
@@ -91,17 +91,16 @@ impl Subscriptions<'_> {
     }
 
     /// One forbidden channel fails the whole command, so a refused batch is halved until the culprits stand alone.
-    async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
+    async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
         let mut batches = vec![names];
         let mut refused = Vec::new();
         let mut detail = String::new();
         while let Some(batch) = batches.pop() {
             match self.command(batch).await {
                 Ok(()) => self.confirm(batch),
-                Err(error) if !is_refusal(&error) => return Err(error),
-                Err(error) => match batch {
+                Err(Trouble::Denied(reason)) => match batch {
                     [name] => {
-                        detail = error.to_string();
+                        detail = reason;
                         refused.push(name.clone());
                     }
                     _ => {
@@ -109,6 +108,7 @@ impl Subscriptions<'_> {
                         batches.extend([right, left]);
                     }
                 },
+                Err(trouble) => return Err(trouble),
             }
         }
         if !refused.is_empty() {
@@ -117,15 +117,15 @@ impl Subscriptions<'_> {
         Ok(())
     }
 
-    async fn command(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
+    async fn command(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
         let channels = self.keys(names);
         if self.keyspace {
             let notifications = self.keyspace_channels(&channels);
-            match self.connection.subscribe(&notifications).await {
-                Err(error) if is_refusal(&error) => {
+            match self.connection.subscribe(&notifications).await.map_err(Trouble::from) {
+                Err(Trouble::Denied(reason)) => {
                     self.keyspace = false;
                     tracing::warn!(
-                        %error,
+                        reason,
                         "the ACL forbids keyspace notifications: a plain XADD is delivered within redis.reconcile_interval; \
                          allow the Pub/Sub channels &{}*",
                         keyspace_channel(self.options.database(), &self.options.prefix)
@@ -134,10 +134,10 @@ impl Subscriptions<'_> {
                 other => other?,
             }
         }
-        self.connection.subscribe(&channels).await
+        Ok(self.connection.subscribe(&channels).await?)
     }
 
-    async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), RedisError> {
+    async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
         for name in names {
             self.refused.remove(name);
         }
@@ -149,7 +149,7 @@ impl Subscriptions<'_> {
         if self.keyspace {
             channels.extend(self.keyspace_channels(&channels));
         }
-        self.connection.unsubscribe(&channels).await
+        Ok(self.connection.unsubscribe(&channels).await?)
     }
 
     fn keys(&self, names: &[ChannelName]) -> Vec<String> {
@@ -185,8 +185,4 @@ impl Subscriptions<'_> {
         }
         self.sink.send(FeedEvent::Refused { channels: names, detail });
     }
-}
-
-fn is_refusal(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM")
 }

@@ -139,7 +139,9 @@ impl Drop for Server {
 }
 
 pub async fn connect(url: &str) -> Result<MultiplexedConnection, redis::RedisError> {
-    redis::Client::open(url)?.get_multiplexed_async_connection().await
+    // Not the library's 500 ms: a busy machine is no failure.
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 pub fn command(words: &[&str]) -> redis::Cmd {

@@ -1,0 +1,260 @@
+//! The feed on a real server that comes, goes, freezes and refuses.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use fanfare_log::FeedEvent;
+use fanfare_protocol::{ChannelName, Push};
+use fanfare_redis::Options;
+use redis::Value;
+use support::*;
+
+fn is_subscribed(channel: &str) -> impl FnMut(&FeedEvent) -> bool {
+    let channel = name(channel);
+    move |event| matches!(event, FeedEvent::Subscribed(names) if names.contains(&channel))
+}
+
+fn is_text(text: &str) -> impl FnMut(&FeedEvent) -> bool {
+    let text = text.to_owned();
+    move |event| matches!(event, FeedEvent::Push { push: Push::Ephemeral(event), .. } if event.data == text)
+}
+
+fn is_connected(event: &FeedEvent) -> bool {
+    matches!(event, FeedEvent::Connected)
+}
+
+fn is_disconnected(event: &FeedEvent) -> bool {
+    matches!(event, FeedEvent::Disconnected)
+}
+
+/// A node that follows one channel.
+async fn following(options: &Options, channel: &str) -> Node {
+    let mut node = Node::start(options);
+    node.desired.insert(&name(channel));
+    node.hears("subscribed", is_subscribed(channel)).await;
+    node
+}
+
+/// The outage is over: subscribed again, and what is published arrives once.
+async fn recovers(node: &mut Node, server: &Server) {
+    node.hears("connected again", is_connected).await;
+    node.hears("subscribed again", is_subscribed("a")).await;
+    node.events.clear();
+    server.run::<u64>(&["PUBLISH", "sse:a", "after"]).await;
+    node.hears("a push on the new connection", is_text("after")).await;
+    node.hears("a proof", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("another", |event| matches!(event, FeedEvent::Probe)).await;
+    let pushes = node.events.iter().filter(|event| matches!(event, FeedEvent::Push { .. })).count();
+    assert_eq!(pushes, 1, "{:?}", node.events);
+}
+
+async fn subscribers(server: &Server, channel: &str) -> u64 {
+    server.run::<(String, u64)>(&["PUBSUB", "NUMSUB", channel]).await.1
+}
+
+#[tokio::test]
+async fn an_acknowledged_channel_is_really_subscribed_and_a_removed_one_is_not() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    assert_eq!(subscribers(&server, "sse:a").await, 1);
+    assert_eq!(node.backend.status.report().subscriptions, 1);
+    node.desired.insert(&name("b"));
+    node.desired.remove(&name("a"));
+    node.hears("subscribed", is_subscribed("b")).await;
+    eventually("unsubscribed", async || subscribers(&server, "sse:a").await == 0).await;
+    node.desired.insert(&name("a"));
+    node.hears("subscribed again", is_subscribed("a")).await;
+    assert_eq!(subscribers(&server, "sse:a").await, 1);
+}
+
+#[tokio::test]
+async fn a_channel_that_was_closed_and_opened_again_at_once_is_acknowledged_again() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    node.events.clear();
+    node.desired.remove(&name("a"));
+    node.desired.insert(&name("a"));
+    node.hears("acknowledged to the new log", is_subscribed("a")).await;
+    server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
+    node.hears("a push", is_text("x")).await;
+}
+
+#[tokio::test]
+async fn thousands_of_channels_are_subscribed_in_batches_at_start_and_while_running() {
+    let server = Server::start().await;
+    let mut node = Node::start(&server.options());
+    let names: Vec<ChannelName> = (0..3000).map(|number| name(&number.to_string())).collect();
+    names[..1500].iter().for_each(|name| node.desired.insert(name));
+    node.hears("connected", is_connected).await;
+    names[1500..].iter().for_each(|name| node.desired.insert(name));
+    let status = node.backend.status.clone();
+    eventually("all acknowledged", async || status.report().subscriptions == 3000).await;
+    assert_eq!(server.run::<Vec<String>>(&["PUBSUB", "CHANNELS", "sse:*"]).await.len(), 3001, "and the probe's");
+    let stats: String = server.run(&["INFO", "commandstats"]).await;
+    let line = stats.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap();
+    let calls: u64 = line.split(['=', ',']).nth(1).unwrap().parse().unwrap();
+    assert!(calls <= 16, "{line}");
+}
+
+#[tokio::test]
+async fn a_restart_of_redis_is_survived() {
+    let mut server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    server.kill();
+    node.hears("the loss", is_disconnected).await;
+    assert!(node.backend.status.report().connected_for.is_none() && node.backend.status.trouble().is_some());
+    server.up().await;
+    recovers(&mut node, &server).await;
+    let report = node.backend.status.report();
+    assert_eq!((report.reconnects, report.subscriptions), (1, 1));
+    assert!(report.last_error.is_some() && node.backend.status.trouble().is_none());
+}
+
+#[tokio::test]
+async fn a_killed_subscription_connection_is_replaced() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
+    node.hears("the loss", is_disconnected).await;
+    recovers(&mut node, &server).await;
+}
+
+#[tokio::test]
+async fn a_frozen_redis_is_noticed_by_the_probe_although_its_socket_is_fine() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    node.hears("a proof", |event| matches!(event, FeedEvent::Probe)).await;
+    server.freeze();
+    node.hears("the loss", is_disconnected).await;
+    let (_, reason) = node.backend.status.report().last_error.unwrap();
+    assert!(reason.contains("probe"), "{reason}");
+    let age = node.backend.status.report().probe_age.unwrap();
+    assert!(age >= Duration::from_millis(400), "the last proof stays what it was: {age:?}");
+    server.thaw();
+    recovers(&mut node, &server).await;
+}
+
+#[tokio::test]
+async fn a_subscriber_that_redis_cuts_off_for_its_full_output_buffer_comes_back() {
+    let server = Server::with(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]).await;
+    let mut node = following(&server.options(), "a").await;
+    // Both messages are queued in one turn of Redis, before it can write: over the limit.
+    let (mut publish, large) = (redis::pipe(), "x".repeat(900_000));
+    publish.atomic();
+    for _ in 0..3 {
+        publish.cmd("PUBLISH").arg("sse:a").arg(&large).ignore();
+    }
+    publish.query_async::<()>(&mut server.connection().await).await.unwrap();
+    node.hears("the loss", is_disconnected).await;
+    recovers(&mut node, &server).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_absent_at_start_is_waited_for() {
+    let mut server = Server::absent(&[]);
+    let mut node = Node::start(&server.options());
+    node.desired.insert(&name("a"));
+    let status = node.backend.status.clone();
+    eventually("the node says what is wrong", async || status.report().last_error.is_some()).await;
+    assert!(status.trouble().unwrap().contains("refused"), "{:?}", status.trouble());
+    assert_eq!(status.report().probe_age, None, "nothing was proven yet");
+    server.up().await;
+    recovers(&mut node, &server).await;
+    assert!(status.report().server_version.is_some());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_without_telling_it_and_a_right_one_works() {
+    let server = Server::start().await;
+    server.run::<Value>(&["ACL", "SETUSER", "ada", "on", ">other", "~*", "&*", "+@all"]).await;
+    let node = Node::start(&Options { url: server.url_of("ada"), ..server.options() });
+    let status = node.backend.status.clone();
+    eventually("the node says what is wrong", async || status.report().last_error.is_some()).await;
+    let trouble = status.trouble().unwrap();
+    assert!(trouble.contains("WRONGPASS") && !trouble.contains("secret"), "{trouble}");
+    server.run::<Value>(&["ACL", "SETUSER", "ada", ">secret"]).await;
+    eventually("connected", async || status.report().connected_for.is_some()).await;
+}
+
+#[tokio::test]
+async fn refused_channels_are_reported_one_by_one_and_followed_once_they_are_allowed() {
+    let server = Server::start().await;
+    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*"];
+    let channels = ["&sse:$probe:*", "&sse:open*"];
+    server.run::<Value>(&[&rules[..], &channels].concat()).await;
+    let mut node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
+    let mut names: Vec<ChannelName> = (0..600).map(|number| name(&format!("open{number}"))).collect();
+    names.extend(["closed1", "closed2"].map(name));
+    names.iter().for_each(|name| node.desired.insert(name));
+    let mut refused = Vec::new();
+    node.hears("both refusals", |event| {
+        if let FeedEvent::Refused { channels, detail } = event {
+            assert!(detail.contains("NOPERM"), "{detail}");
+            refused.extend(channels.iter().map(ToString::to_string));
+        }
+        refused.len() == 2
+    })
+    .await;
+    refused.sort();
+    assert_eq!(refused, ["closed1", "closed2"]);
+    let status = node.backend.status.clone();
+    eventually("the others are followed", async || status.report().subscriptions == 600).await;
+    // A channel that is opened anew hears of it too.
+    node.desired.remove(&name("closed1"));
+    node.desired.insert(&name("closed1"));
+    node.hears("refused again", |event| matches!(event, FeedEvent::Refused { .. })).await;
+    // More rights do not cut a connection, so the next attempt on this very one succeeds.
+    server.run::<Value>(&["ACL", "SETUSER", "node", "&sse:closed*"]).await;
+    node.hears("followed at last", is_subscribed("closed1")).await;
+    assert_eq!(status.report().reconnects, 0);
+}
+
+#[tokio::test]
+async fn an_acl_without_the_probe_channel_falls_back_to_ping_and_still_notices_a_frozen_redis() {
+    for rule in [["&sse:a", "+@all"], ["&*", "-publish"]] {
+        let server = Server::start().await;
+        let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "~*", "+@all"];
+        server.run::<Value>(&[&rules[..], &rule].concat()).await;
+        let mut node = following(&Options { url: server.url_of("node"), ..server.options() }, "a").await;
+        node.hears("a proof of sorts", |event| matches!(event, FeedEvent::Probe)).await;
+        server.freeze();
+        node.hears("the loss", is_disconnected).await;
+        server.thaw();
+        recovers(&mut node, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn keyspace_notifications_that_are_forbidden_do_not_stop_the_feed() {
+    let server = Server::with(&["--notify-keyspace-events", "Kt"]).await;
+    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "~*", "+@all", "&sse:*"];
+    server.run::<Value>(&rules).await;
+    let options = Options { url: server.url_of("node"), keyspace_notifications: true, ..server.options() };
+    let mut node = following(&options, "a").await;
+    server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
+    node.hears("a push", is_text("x")).await;
+}
+
+#[tokio::test]
+async fn a_node_reaches_redis_through_a_unix_socket() {
+    let server = Server::start().await;
+    let url = format!("unix://{}?db=1", server.socket());
+    let mut node = following(&Options { url, ..server.options() }, "a").await;
+    server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
+    node.hears("a push", is_text("x")).await;
+}
+
+#[tokio::test]
+async fn a_stopped_node_leaves_no_connection_behind() {
+    let server = Server::start().await;
+    let node = following(&server.options(), "a").await;
+    let archive = node.backend.archive.clone();
+    fanfare_log::Archive::tips(&archive, vec![name("a")]).await.unwrap();
+    let connections = async || server.run::<String>(&["CLIENT", "LIST"]).await.lines().count();
+    assert!(connections().await >= 4, "feed, control, pool, this test");
+    node.backend.stop().await;
+    eventually("only this test is connected", async || connections().await == 1).await;
+    assert!(fanfare_log::Archive::tips(&archive, vec![name("a")]).await.is_err());
+}

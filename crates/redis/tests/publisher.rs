@@ -1,0 +1,170 @@
+//! Publishing through a node, and the five ways of publishing, heard by the feed of another.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use fanfare_log::{Archive, FeedEvent, PublishError, PublishRequest, Publisher, ReadRequest};
+use fanfare_protocol::{EntryId, Position, Push};
+use fanfare_redis::{LIBRARY, Options, RedisPublisher, SCRIPT};
+use redis::Value;
+use support::*;
+
+fn request(channel: &str, data: &str) -> PublishRequest {
+    PublishRequest { channel: name(channel), event: event(None, data), dedup: None, max_len: None, ttl: None }
+}
+
+/// Publishes until the node has connected.
+async fn first_publish(publisher: &RedisPublisher, request: PublishRequest) -> fanfare_log::Published {
+    let mut published = None;
+    eventually("the node publishes", async || {
+        published = publisher.publish(request.clone()).await.ok();
+        published.is_some()
+    })
+    .await;
+    published.unwrap()
+}
+
+async fn functions_are_there(server: &Server) -> bool {
+    server.try_run::<u64>(&["FCALL_RO", "sse_version", "0"]).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_node_publishes_with_every_option() {
+    let server = Server::start().await;
+    let node = Node::start(&server.options());
+    let full = PublishRequest {
+        event: event(Some("paid"), "42"),
+        dedup: Some("order-1".into()),
+        max_len: Some(77),
+        ttl: Some(Duration::from_millis(90_500)),
+        ..request("a", "")
+    };
+    let first = first_publish(&node.backend.publisher, full.clone()).await;
+    assert!(!first.duplicate);
+    let second = node.backend.publisher.publish(full).await.unwrap();
+    assert_eq!((second.id, second.duplicate), (first.id, true));
+    let stored: Vec<(String, Vec<String>)> = server.run(&["XRANGE", "sse:a", "-", "+"]).await;
+    assert_eq!(stored[0].1, ["data", "42", "event", "paid", "prev", "0-0"]);
+    assert!((90..=91).contains(&server.run::<i64>(&["TTL", "sse:a"]).await));
+}
+
+#[tokio::test]
+async fn a_wrong_request_is_rejected_a_wrong_key_denied() {
+    let server = Server::start().await;
+    let node = Node::start(&server.options());
+    first_publish(&node.backend.publisher, request("a", "d")).await;
+    let bad = PublishRequest { dedup: Some(String::new()), ..request("a", "d") };
+    assert_eq!(node.backend.publisher.publish(bad).await, Err(PublishError::Rejected("DEDUP is empty".into())));
+    server.run::<Value>(&["SET", "sse:text", "t"]).await;
+    let denied = node.backend.publisher.publish(request("text", "d")).await;
+    assert!(matches!(&denied, Err(PublishError::Denied(reason)) if reason.contains("holds a string")), "{denied:?}");
+}
+
+#[tokio::test]
+async fn without_functions_the_node_publishes_by_the_script_and_goes_back_when_they_are_there() {
+    let server = Server::start().await;
+    let node = Node::start(&Options { load_functions: false, ..server.options() });
+    first_publish(&node.backend.publisher, request("a", "script")).await;
+    assert!(!functions_are_there(&server).await);
+    let calls = async |command: &str| {
+        let stats: String = server.run(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
+        line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap())
+    };
+    node.backend.publisher.publish(request("a", "again")).await.unwrap();
+    assert_eq!((calls("eval").await, calls("evalsha").await), (1, 2), "the second time Redis knows it");
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.run::<Value>(&["SCRIPT", "FLUSH"]).await;
+    node.backend.publisher.publish(request("a", "script again")).await.unwrap();
+    let fcalls = calls("fcall").await;
+    node.backend.publisher.publish(request("a", "function")).await.unwrap();
+    assert_eq!(calls("fcall").await, fcalls + 1);
+    assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 4, "no way published twice");
+}
+
+#[tokio::test]
+async fn functions_that_vanish_while_the_node_runs_are_replaced_by_the_script() {
+    let server = Server::start().await;
+    let node = Node::start(&server.options());
+    first_publish(&node.backend.publisher, request("a", "1")).await;
+    eventually("functions", async || functions_are_there(&server).await).await;
+    server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
+    node.backend.publisher.publish(request("a", "2")).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_server_a_publish_says_so_and_works_when_there_is_one() {
+    let mut server = Server::absent(&[]);
+    let node = Node::start(&server.options());
+    let failed = node.backend.publisher.publish(request("a", "d")).await;
+    assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
+    server.up().await;
+    first_publish(&node.backend.publisher, request("a", "d")).await;
+    server.freeze();
+    let failed = node.backend.publisher.publish(request("a", "lost?")).await;
+    assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
+    server.thaw();
+    first_publish(&node.backend.publisher, request("a", "d")).await;
+}
+
+#[tokio::test]
+async fn all_five_ways_reach_the_feed_and_all_durable_ones_the_archive() {
+    let server = Server::with(&["--notify-keyspace-events", "Kt"]).await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let mut node = Node::start(&Options { keyspace_notifications: true, ..server.options() });
+    node.desired.insert(&name("a"));
+    node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
+    let mut last = EntryId::ZERO;
+
+    let calls: [&[&str]; 2] = [
+        &["FCALL", "sse_publish", "1", "sse:a", "DATA", "function", "EVENT", "e"],
+        &["EVAL", SCRIPT, "1", "sse:a", "DATA", "script", "EVENT", "e"],
+    ];
+    for call in calls {
+        let id: EntryId = server.run::<String>(call).await.parse().unwrap();
+        let heard = node.hears("a push", |event| matches!(event, FeedEvent::Push { .. })).await;
+        let FeedEvent::Push { push: Push::Entry(entry), .. } = heard else { panic!("{heard:?}") };
+        assert_eq!((entry.id, entry.prev, &entry.event.name), (id, Some(last), &event(Some("e"), "").name));
+        last = id;
+    }
+
+    let mut transaction = redis::pipe();
+    transaction.atomic().cmd("XADD").arg("sse:a").arg("*").arg("data").arg("transaction");
+    transaction.cmd("PUBLISH").arg("sse:a").arg("");
+    transaction.query_async::<Value>(&mut server.connection().await).await.unwrap();
+    node.hears("a doorbell", |event| matches!(event, FeedEvent::Push { push: Push::Doorbell, .. })).await;
+
+    node.events.clear();
+    server.run::<Value>(&["XADD", "sse:a", "*", "data", "plain"]).await;
+    node.hears("a notification", |event| matches!(event, FeedEvent::KeyspaceAdd { channel } if *channel == name("a")))
+        .await;
+    server.run::<Value>(&["XTRIM", "sse:a", "MAXLEN", "3"]).await;
+
+    server.run::<u64>(&["PUBLISH", "sse:a", "typing…"]).await;
+    let heard = node.hears("a text", |event| matches!(event, FeedEvent::Push { .. })).await;
+    let FeedEvent::Push { push: Push::Ephemeral(heard), .. } = heard else { panic!("{heard:?}") };
+    assert_eq!(heard, event(None, "typing…"));
+    let notifications = node.events.iter().filter(|event| matches!(event, FeedEvent::KeyspaceAdd { .. })).count();
+    assert_eq!(notifications, 1, "a trim is no new entry");
+
+    let page = ReadRequest { channel: name("a"), after: Position::At(EntryId::ZERO), max_entries: 10, max_bytes: 1000 };
+    assert_eq!(node.backend.archive.read(page).await.unwrap().entries.len(), 3, "four, less the trimmed one");
+}
+
+#[tokio::test]
+async fn a_database_other_than_zero_gets_its_own_keyspace_notifications() {
+    let server = Server::with(&["--notify-keyspace-events", "Kt"]).await;
+    let url = format!("{}/3", server.url());
+    let mut node = Node::start(&Options { url: url.clone(), keyspace_notifications: true, ..server.options() });
+    node.desired.insert(&name("a"));
+    node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
+    server.run::<Value>(&["XADD", "sse:a", "*", "data", "another database"]).await;
+    let mut there = connect(&url).await.unwrap();
+    command(&["XADD", "sse:a", "7-7", "data", "this one"]).query_async::<Value>(&mut there).await.unwrap();
+    node.hears("a notification", |event| matches!(event, FeedEvent::KeyspaceAdd { .. })).await;
+    assert_eq!(node.events.iter().filter(|event| matches!(event, FeedEvent::KeyspaceAdd { .. })).count(), 1);
+    let tip = node.backend.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
+    assert_eq!(tip.position, Position::At(EntryId { ms: 7, seq: 7 }));
+}

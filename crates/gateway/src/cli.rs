@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Layered, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
-use crate::{logging, metrics, node, run};
+use crate::{logging, metrics, node, redis_check, run};
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
 #[derive(Debug, Parser)]
@@ -26,6 +26,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Look at Redis.
+    Redis {
+        #[command(subcommand)]
+        command: RedisCommand,
     },
     /// Publish this host's figures to Redis and serve a live page, for nodes that run elsewhere.
     Demo(DemoArgs),
@@ -82,6 +87,12 @@ enum ConfigCommand {
     Check(ConfigArgs),
     /// Print what is in effect, with comments and where each value came from. Secrets are redacted.
     Print(ConfigArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum RedisCommand {
+    /// Say whether the configured Redis can carry the guarantee, and what to change if it cannot.
+    Check(ConfigArgs),
 }
 
 /// Where the configuration comes from: file, then environment (`FANFARE__SECTION__KEY`), then these flags.
@@ -150,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Config { command: ConfigCommand::Check(args) } => check(&args),
         Command::Config { command: ConfigCommand::Print(args) } => print(&args),
+        Command::Redis { command: RedisCommand::Check(args) } => redis_check(&args),
         Command::Demo(args) => demo(args),
         Command::Dev(args) => dev(args),
         Command::Docs { document } => docs(document),
@@ -196,6 +208,13 @@ fn print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
             ExitCode::SUCCESS
         },
     ))
+}
+
+fn redis_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    match load(&args.sources()) {
+        Ok(layered) => redis_check::check(&layered.config),
+        Err(code) => Ok(code),
+    }
 }
 
 fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {

@@ -12,6 +12,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+pub mod redis_check;
 pub mod reload;
 pub mod run;
 pub mod signals;

@@ -90,13 +90,14 @@ impl Value for SecretUrl {
         "Redis URL".into()
     }
     fn expected() -> String {
-        "redis://[user[:password]@]host[:port][/database]".into()
+        "redis://[user[:password]@]host[:port][/database] or unix:///path/to/socket".into()
     }
     fn from_text(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("redis://")?;
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let printable = text.chars().all(|c| !c.is_control() && c != ' ');
-        (printable && !host.is_empty() && !host.starts_with([':', '/'])).then(|| Self(text.to_owned()))
+        let options = fanfare_redis::Options { url: text.to_owned(), ..fanfare_redis::Options::default() };
+        // A URL without a host means 127.0.0.1 to the client library, and a typing mistake to everybody else.
+        let host = text.split_once("://")?.1.rsplit('@').next()?;
+        let named = !host.is_empty() && !host.starts_with(':') && (text.starts_with("unix:") || !host.starts_with('/'));
+        (named && options.validate().is_ok()).then(|| Self(text.to_owned()))
     }
     fn show(&self) -> String {
         quoted(&self.redacted())

@@ -120,7 +120,7 @@ impl Page {
         if id >= oldest {
             return None;
         }
-        let seam = (prev != Some(id)).then(|| {
+        let seam = (prev != Some(id) || id == EntryId::ZERO).then(|| {
             let recreated = prev == Some(EntryId::ZERO) || untouched;
             let reason = if recreated { GapReason::Reset } else { GapReason::Trimmed };
             Seam { reason, after: position, resume: before(oldest, prev, position) }

@@ -55,8 +55,10 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
             match (snapshot.tip.position, snapshot.first) {
                 (Position::Empty { at_ms: now, .. }, _) if still_absent(at_ms, now) => Verdict::Continues,
                 (Position::Empty { .. }, _) => Verdict::Gap(GapReason::Reset),
-                (Position::At(_), Some(first)) if created_after(at_ms, first.id, first.prev) => Verdict::Continues,
-                (Position::At(_), Some(first)) if first.prev == Some(EntryId::ZERO) => Verdict::Gap(GapReason::Reset),
+                (Position::At(_), Some(first)) if created_the_key(first.prev, snapshot) => {
+                    let continues = was_created_after(at_ms, first.id);
+                    if continues { Verdict::Continues } else { Verdict::Gap(GapReason::Reset) }
+                }
                 (Position::At(_), _) => Verdict::Gap(GapReason::Trimmed),
             }
         }
@@ -66,7 +68,19 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
 /// Whether an entry that says it created the key is the first one ever since the key was absent at `absent_ms`.
 #[must_use]
 pub fn created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>) -> bool {
-    prev == Some(EntryId::ZERO) && id.ms >= absent_ms && id.ms - absent_ms < TTL_FLOOR_MS
+    prev == Some(EntryId::ZERO) && was_created_after(absent_ms, id)
+}
+
+/// A key whose first entry is younger than the TTL floor cannot be the second one since the absence: the first would still
+/// be there.
+fn was_created_after(absent_ms: u64, first: EntryId) -> bool {
+    first.ms >= absent_ms && first.ms - absent_ms < TTL_FLOOR_MS
+}
+
+/// Whether the stream's oldest entry is the one that created its key: its publisher says so, or records nothing while the
+/// store knows that nothing was ever removed.
+fn created_the_key(prev: Option<EntryId>, snapshot: &Snapshot) -> bool {
+    prev == Some(EntryId::ZERO) || (prev.is_none() && snapshot.untouched)
 }
 
 /// Whether a key that was absent at both times cannot have existed in between.
@@ -85,8 +99,9 @@ fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {
     if id == last_generated {
         return Verdict::Continues;
     }
+    // `0-0` as a predecessor says that the key was created, which proves nothing about an earlier key.
     if let Some(next) = snapshot.entries.first()
-        && (id_of(next) == id || prev_of(next) == Some(id))
+        && (id_of(next) == id || (prev_of(next) == Some(id) && id != EntryId::ZERO))
     {
         return Verdict::Continues;
     }
@@ -105,5 +120,95 @@ pub fn predecessor(id: EntryId) -> EntryId {
         EntryId { ms: id.ms, seq: id.seq - 1 }
     } else {
         EntryId { ms: id.ms.saturating_sub(1), seq: u64::MAX }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::{Entry, Epoch, Event};
+
+    use super::*;
+    use crate::archive::{FirstEntry, Tip};
+
+    const EPOCH: Epoch = Epoch::from_bits(7);
+
+    fn id(ms: u64) -> EntryId {
+        EntryId { ms, seq: 0 }
+    }
+
+    /// A stream that holds these entries, read from its beginning.
+    fn stream(entries: &[(u64, Option<u64>)], untouched: bool) -> Snapshot {
+        let entry = |&(ms, prev): &(u64, Option<u64>)| {
+            let event = Event { name: None, data: bytes::Bytes::new() };
+            Decoded::Entry(Entry { id: id(ms), prev: prev.map(id), event })
+        };
+        let entries: Vec<_> = entries.iter().map(entry).collect();
+        Snapshot {
+            tip: Tip {
+                position: entries.last().map_or(Position::Empty { at_ms: 0, epoch: EPOCH }, |e| Position::At(id_of(e))),
+                now_ms: 200_000,
+                epoch: EPOCH,
+                evicts: false,
+            },
+            first: entries.first().map(|entry| FirstEntry { id: id_of(entry), prev: prev_of(entry) }),
+            untouched,
+            entries,
+            complete: true,
+        }
+    }
+
+    fn absent(at_ms: u64) -> Position {
+        Position::Empty { at_ms, epoch: EPOCH }
+    }
+
+    #[test]
+    fn an_absence_continues_with_the_entry_that_created_the_key_within_the_ttl_floor() {
+        assert_eq!(prove(absent(1000), &stream(&[(1000, Some(0))], false)), Verdict::Continues);
+        assert_eq!(prove(absent(1000), &stream(&[(60_999, Some(0))], false)), Verdict::Continues);
+        for first in [999, 61_000] {
+            assert_eq!(prove(absent(1000), &stream(&[(first, Some(0))], true)), Verdict::Gap(GapReason::Reset));
+        }
+    }
+
+    #[test]
+    fn a_plain_producers_first_entry_continues_an_absence_only_if_nothing_was_ever_removed() {
+        assert_eq!(prove(absent(1000), &stream(&[(2000, None)], true)), Verdict::Continues);
+        assert_eq!(prove(absent(1000), &stream(&[(2000, None)], false)), Verdict::Gap(GapReason::Trimmed));
+        assert_eq!(prove(absent(1000), &stream(&[(2000, Some(1500))], true)), Verdict::Gap(GapReason::Trimmed));
+    }
+
+    #[test]
+    fn an_absence_proves_nothing_in_another_epoch_or_on_a_store_that_evicts() {
+        let other = Position::Empty { at_ms: 1000, epoch: Epoch::from_bits(8) };
+        let mut snapshot = stream(&[(1000, Some(0))], true);
+        assert_eq!(prove(other, &snapshot), Verdict::Gap(GapReason::Reset));
+        snapshot.tip.evicts = true;
+        assert_eq!(prove(absent(1000), &snapshot), Verdict::Gap(GapReason::Reset));
+    }
+
+    #[test]
+    fn zero_as_a_predecessor_proves_nothing_for_a_real_position() {
+        let snapshot = stream(&[(5000, Some(0))], false);
+        assert_eq!(prove(Position::At(EntryId::ZERO), &snapshot), Verdict::Gap(GapReason::Reset));
+    }
+
+    #[test]
+    fn a_position_whose_entry_is_gone_continues_if_the_next_one_names_it() {
+        assert_eq!(prove(Position::At(id(10)), &stream(&[(20, Some(10)), (30, Some(20))], false)), Verdict::Continues);
+        assert_eq!(prove(Position::At(id(9)), &stream(&[(20, Some(10))], false)), Verdict::Gap(GapReason::Trimmed));
+    }
+
+    #[test]
+    fn a_position_beyond_the_end_or_without_a_stream_is_a_reset() {
+        assert_eq!(prove(Position::At(id(31)), &stream(&[(30, None)], false)), Verdict::Gap(GapReason::Reset));
+        assert_eq!(prove(Position::At(id(31)), &stream(&[], false)), Verdict::Gap(GapReason::Reset));
+    }
+
+    #[test]
+    fn a_lost_tail_with_a_write_behind_it_is_a_gap() {
+        // 20 was lost in a failover; 25 was written by a primary that ended at 10.
+        let mut snapshot = stream(&[(10, None), (25, Some(10))], false);
+        snapshot.entries.remove(0);
+        assert_eq!(prove(Position::At(id(20)), &snapshot), Verdict::Gap(GapReason::UnknownPosition));
     }
 }

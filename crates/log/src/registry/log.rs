@@ -106,7 +106,7 @@ impl ChannelLog {
     /// whether no other life of the stream lies between; where streams are evicted it cannot, and only messages can.
     pub(super) fn follows(&self, tail: &Tail, id: EntryId, prev: Option<EntryId>) -> bool {
         match tail.head() {
-            Position::At(last) => prev == Some(last) && id > last,
+            Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
             Position::Empty { at_ms, .. } => {
                 let evicts = self.proven.is_some_and(|proven| proven.evicts);
                 evicts && self.unbroken && id > tail.newest() && proof::created_after(at_ms, id, prev)

@@ -34,6 +34,12 @@ pub fn serve<A: Archive, P: Publisher>(
     runtime.block_on(async {
         let mut signals = Signals::new().context("signal handlers")?;
         let mut config = layered.config;
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            redis = config.redis.url.redacted(),
+            prefix = config.redis.prefix.0,
+            "starting"
+        );
         // Before the node: whoever cannot be watched should not serve.
         let listener = http::bind(config.admin.listen, "admin.listen")?;
         let address = listener.local_addr()?;

@@ -107,6 +107,20 @@ impl Page {
         self.entries.is_empty() && self.seam.is_none() && self.skip.is_none()
     }
 
+    /// Whether this page and a stream that ends at `tip` can be of one history.
+    fn agrees(&self, tip: Position) -> bool {
+        let last = self.entries.last().map(|entry| Position::At(entry.id));
+        let leads_to = last.or(self.skip).or(self.seam.as_ref().map(|seam| seam.resume));
+        match (self.after, leads_to, tip) {
+            (Position::At(after), Some(Position::At(to)), Position::At(tip)) => {
+                to <= tip && (to >= after || after > tip)
+            }
+            (Position::Empty { .. }, Some(Position::At(to)), Position::At(tip)) => to <= tip,
+            (_, Some(Position::Empty { epoch, .. }), Position::Empty { epoch: now, .. }) => epoch == now,
+            _ => false,
+        }
+    }
+
     fn serve(self: &Arc<Self>, position: Position) -> Option<Served> {
         if position == self.after {
             return Some(Served { page: Arc::clone(self), offset: 0, seam: self.seam.clone() });
@@ -182,6 +196,15 @@ impl Pages {
             self.by_after.remove(&page.after);
         }
         Some(page.bytes)
+    }
+
+    /// Drops every page that another history must have brought, given where the stream ends now: one that goes beyond the
+    /// end, and one that says of a position that it is beyond the end although it is not. Pages of different histories
+    /// could send a reader round in a circle. Returns the bytes of each.
+    pub fn agree(&mut self, tip: Position) -> Vec<usize> {
+        let wrong: Vec<u64> =
+            self.by_number.values().filter(|page| !page.agrees(tip)).map(|page| page.number).collect();
+        wrong.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
     /// Drops all pages (history was rewritten). Returns the bytes of each.

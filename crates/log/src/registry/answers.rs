@@ -178,10 +178,11 @@ impl Registry {
 
     /// History is not contiguous: tells the readers and begins a new segment.
     fn seal(&mut self, key: usize, reason: GapReason, from: Position, snapshot: &Snapshot) {
-        let Some(log) = self.logs.get(&key) else { return };
+        let Some(log) = self.logs.get_mut(&key) else { return };
         tracing::warn!(channel = %log.channel.name, reason = reason.as_str(), after = %from, "history is not contiguous");
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
+            log.page_is_stale = log.page_read.is_some();
             let released = log.channel.lock().pages.clear();
             released.into_iter().for_each(|bytes| self.budget.release(bytes));
         }

@@ -39,6 +39,8 @@ pub(super) struct ChannelLog {
     pub(super) head_read: Option<Position>,
     /// The want for which a read is in flight.
     pub(super) page_read: Option<Want>,
+    /// History turned out to be another while that read was under way.
+    pub(super) page_is_stale: bool,
     /// The want served last: the next read goes to the following one, so that every reader gets its turn.
     last_want: Option<Want>,
     /// Keyspace notifications whose push has not arrived.
@@ -69,6 +71,7 @@ impl ChannelLog {
             resting: false,
             head_read: None,
             page_read: None,
+            page_is_stale: false,
             last_want: None,
             awaited: 0,
             idle_since: None,

@@ -75,6 +75,7 @@ impl Registry {
             }
             let Some(want) = log.next_want() else { continue };
             log.page_read = Some(want);
+            log.page_is_stale = false;
             self.reads += 1;
             self.stats.page_reads.add(1);
             let name = log.channel.name.clone();

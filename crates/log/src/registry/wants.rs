@@ -24,7 +24,13 @@ impl Registry {
             }
         };
         log.failures = 0;
+        if std::mem::take(&mut log.page_is_stale) {
+            self.queue_page(key);
+            return;
+        }
         let mut shared = log.channel.lock();
+        let released = shared.pages.agree(snapshot.tip.position);
+        released.into_iter().for_each(|bytes| self.budget.release(bytes));
         let number = shared.pages.allocate();
         let page = Page::new(number, &log.channel.name, after, &snapshot);
         self.allowance.spend(page.bytes());
@@ -52,6 +58,10 @@ impl Registry {
         match answer {
             Ok(newest) => {
                 log.failures = 0;
+                if std::mem::take(&mut log.page_is_stale) {
+                    self.queue_page(key);
+                    return;
+                }
                 let mut shared = log.channel.lock();
                 shared.newest.insert(count, newest);
                 shared.wants.clear();

@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) clients: Vec<(usize, Client)>,
     published: u64,
     /// What happened, if only one seed runs.
-    trace: Option<Vec<String>>,
+    pub(super) trace: Option<Vec<String>>,
 }
 
 impl Drop for World {

@@ -43,6 +43,25 @@ impl Drop for Dev {
     }
 }
 
+/// A script that cleans up behind itself when it is interrupted, also when the test fails.
+struct Script(Child);
+
+impl Script {
+    /// Interrupts it and returns its exit code.
+    fn interrupted(&mut self) -> Option<i32> {
+        let _ = Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).status();
+        eventually("the end of the script", || self.0.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.interrupted();
+        }
+    }
+}
+
 fn complete(browser: &Browser) -> bool {
     ["missing", "doubled", "gaps"].iter().all(|id| browser.number(id) == 0)
 }
@@ -84,8 +103,8 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     let work = tempfile::tempdir().unwrap();
     let mut script = Command::new(root.join("scripts/run.sh"));
     script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare")).env("TMPDIR", work.path()).env_remove("REDIS_URL");
-    let mut script = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let lines: Vec<String> = BufReader::new(script.stdout.take().unwrap())
+    let mut script = Script(script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+    let lines: Vec<String> = BufReader::new(script.0.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok)
         .take_while(|line| !line.contains("Ctrl-C"))
@@ -105,9 +124,7 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     }
 
     let nodes = [url("Node 1"), url("Node 2"), url("The live page")];
-    assert!(Command::new("kill").args(["-s", "INT", &script.id().to_string()]).status().unwrap().success());
-    let status = eventually("the end of the script", || script.try_wait().unwrap());
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(script.interrupted(), Some(130));
     assert_eq!(std::fs::read_dir(work.path()).unwrap().count(), 0, "the temporary directory is still there");
     for node in nodes {
         let address = node.trim_start_matches("http://").trim_end_matches('/');

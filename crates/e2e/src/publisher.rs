@@ -151,18 +151,21 @@ impl Publisher {
         self.redis.try_command(&words).expect("Redis answers")
     }
 
+    /// The clock of Redis, in milliseconds since the Unix epoch.
+    #[track_caller]
+    pub fn clock_ms(&mut self) -> u64 {
+        let reply = self.redis.command(["TIME"]);
+        let [seconds, micros] = reply.array() else { panic!("TIME has two parts: {reply:?}") };
+        let number = |part: &Reply| part.text().parse::<u64>().expect("a number");
+        number(seconds) * 1000 + number(micros) / 1000
+    }
+
     /// Waits until Redis would give out ids with a later millisecond than any so far. A stream that is deleted and created
     /// again within one millisecond may give the same id to two events, which nothing can tell apart.
     #[track_caller]
     pub fn next_millisecond(&mut self) {
-        let time = |redis: &mut Connection| {
-            let reply = redis.command(["TIME"]);
-            let [seconds, micros] = reply.array() else { panic!("TIME has two parts: {reply:?}") };
-            let number = |part: &Reply| part.text().parse::<u64>().expect("a number");
-            number(seconds) * 1000 + number(micros) / 1000
-        };
-        let now = time(&mut self.redis);
-        eventually("the clock of Redis to move on", || (time(&mut self.redis) > now).then_some(()));
+        let now = self.clock_ms();
+        eventually("the clock of Redis to move on", || (self.clock_ms() > now).then_some(()));
     }
 
     /// Sends a command about a channel's key: `command key rest...`.

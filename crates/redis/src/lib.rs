@@ -7,6 +7,7 @@
 mod archive;
 mod backend;
 mod backoff;
+mod check;
 mod connect;
 mod control;
 mod facts;
@@ -24,6 +25,7 @@ mod value;
 
 pub use archive::RedisArchive;
 pub use backend::{RedisBackend, RedisHandle};
+pub use check::{Grade, Line, Report, check};
 pub use functions::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
 pub use options::{Options, OptionsError};
 pub use publisher::RedisPublisher;

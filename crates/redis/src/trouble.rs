@@ -35,7 +35,8 @@ impl From<&ServerError> for Trouble {
         match error.code() {
             "NOPERM" | "NOAUTH" | "WRONGPASS" => Self::Denied(text),
             "WRONGTYPE" => Self::WrongType(text),
-            _ if inside_script => Self::Denied(text),
+            // EXEC tells why in its own words.
+            _ if inside_script || text.contains("NOPERM") => Self::Denied(text),
             _ => Self::Reply(text),
         }
     }

@@ -22,6 +22,7 @@ use crate::backoff::Backoff;
 use crate::connect::{self, connect};
 use crate::topology::Topology;
 use crate::trouble::Trouble;
+pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 use push::Receiver;
 
 /// What the feed needs to know.

@@ -12,7 +12,7 @@ use crate::trouble::Trouble;
 use crate::value::number;
 
 /// The key that every load writes. Functions belong to the whole server, so it has no prefix and lives in database 0.
-const WATCHED: &str = "$fanfare:library";
+pub(crate) const LIBRARY_KEY: &str = "$fanfare:library";
 
 /// Attempts before a node leaves the field to the others, who are all loading.
 const ATTEMPTS: usize = 16;
@@ -25,7 +25,7 @@ pub(crate) async fn load(connection: &mut MultiplexedConnection) -> Result<Libra
 
 async fn load_version(connection: &mut MultiplexedConnection, text: &str, version: u64) -> Result<Library, Trouble> {
     for _ in 0..ATTEMPTS {
-        match refusable(redis::cmd("WATCH").arg(WATCHED).query_async(connection).await)? {
+        match refusable(redis::cmd("WATCH").arg(LIBRARY_KEY).query_async(connection).await)? {
             Ok(Value::Okay) => {}
             Ok(_) => return Err(Trouble::Shape("WATCH")),
             Err(library) => return Ok(library),
@@ -35,7 +35,7 @@ async fn load_version(connection: &mut MultiplexedConnection, text: &str, versio
             return Ok(done);
         }
         let mut swap = redis::pipe();
-        swap.atomic().cmd("SET").arg(WATCHED).arg(version).cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text);
+        swap.atomic().cmd("SET").arg(LIBRARY_KEY).arg(version).cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text);
         match refusable(swap.query_async::<Value>(connection).await)? {
             Ok(Value::Nil) => {} // Somebody else loaded in between: look again.
             Ok(_) => return Ok(Library::Loaded),

@@ -2,7 +2,7 @@
 
 mod load;
 
-pub(crate) use load::load;
+pub(crate) use load::{LIBRARY_KEY, load, loaded_version};
 
 /// The library for `FUNCTION LOAD` (Redis 7 or newer): `sse_publish`, `sse_spublish` and `sse_version`.
 pub const LIBRARY: &str = include_str!("fanfare.lua");

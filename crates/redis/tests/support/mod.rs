@@ -1,6 +1,7 @@
 //! A real redis-server for each test, and a few things that every test wants.
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
+use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +14,7 @@ use fanfare_redis::{Options, RedisBackend, RedisHandle};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -179,6 +180,7 @@ pub struct Node {
     pub backend: RedisHandle,
     pub desired: Desired,
     source: FeedSource,
+    unheard: VecDeque<FeedEvent>,
     pub events: Vec<FeedEvent>,
 }
 
@@ -186,30 +188,24 @@ impl Node {
     pub fn start(options: &Options) -> Self {
         let (desired, (sink, source)) = (Desired::new(), fanfare_log::feed(32 * 1024 * 1024));
         let backend = RedisBackend::start(options, desired.clone(), sink).expect("good options");
-        Self { backend, desired, source, events: Vec::new() }
+        Self { backend, desired, source, unheard: VecDeque::new(), events: Vec::new() }
     }
 
-    /// Listens until an event satisfies the condition, and returns it. What came before stays in `events`.
+    /// Listens until an event satisfies the condition, and returns it. What came before it is in `events` afterwards.
     pub async fn hears(&mut self, what: &str, mut wanted: impl FnMut(&FeedEvent) -> bool) -> FeedEvent {
-        let listening = async {
-            loop {
-                let FeedBatch { events, overflowed } = self.source.recv().await;
-                assert!(overflowed.is_empty(), "the feed overflowed");
-                let mut found = None;
-                for event in events {
-                    if found.is_none() && wanted(&event) {
-                        found = Some(event.clone());
-                    }
-                    self.events.push(event);
-                }
-                if let Some(event) = found {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            while let Some(event) = self.unheard.pop_front() {
+                self.events.push(event.clone());
+                if wanted(&event) {
                     return event;
                 }
             }
-        };
-        match timeout(PATIENCE, listening).await {
-            Ok(event) => event,
-            Err(_) => panic!("did not hear: {what}; heard {:?}", self.events),
+            let Ok(FeedBatch { events, overflowed }) = timeout_at(deadline, self.source.recv()).await else {
+                panic!("did not hear: {what}; heard {:?}", self.events);
+            };
+            assert!(overflowed.is_empty(), "the feed overflowed");
+            self.unheard = events;
         }
     }
 }

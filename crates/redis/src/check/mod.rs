@@ -1,0 +1,151 @@
+//! `fanfare redis check`: whether this Redis and this user can carry the guarantee, and what to run if not.
+
+mod report;
+mod rights;
+mod server;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+
+use crate::connect::{self, connect};
+use crate::facts;
+use crate::feed::{HOW_TO_ENABLE, announces_xadd};
+use crate::functions::{self, LOAD_BY_HAND, VERSION};
+use crate::options::Options;
+use crate::trouble::Trouble;
+use crate::value::{info_field, pairs, text};
+pub use report::{Grade, Line, Report};
+
+/// Looks at the server with the node's own user. Writes nothing that lasts; publishes one message to a probe channel
+/// of its own. Takes a few round trips, and at most `command_timeout` for each.
+pub async fn check(options: &Options) -> Report {
+    let mut report = Report::default();
+    let info = match options.validate().and_then(|()| options.connection()) {
+        Ok(info) => info,
+        Err(error) => {
+            report.fail("options", error, "");
+            return report;
+        }
+    };
+    let database = info.redis_settings().db();
+    match connect(info, connect::config(options.command_timeout), options.command_timeout).await {
+        Ok(connection) => {
+            let mut asked = Asked { connection, options, database, report, has_functions: true };
+            asked.all().await;
+            asked.report
+        }
+        Err(trouble) => {
+            report.fail("connection", format!("{}: {trouble}", options.address()), "");
+            report
+        }
+    }
+}
+
+/// A check under way.
+struct Asked<'a> {
+    connection: MultiplexedConnection,
+    options: &'a Options,
+    database: i64,
+    report: Report,
+    /// Redis 7 or newer.
+    has_functions: bool,
+}
+
+impl Asked<'_> {
+    async fn all(&mut self) {
+        self.report.ok("connection", self.options.address());
+        match self.ask(&["INFO"]).await.map(text) {
+            Ok(Some(info)) => self.server(&info).await,
+            Ok(None) => self.report.warn("server", "the reply to INFO is no text", ""),
+            Err(trouble) => self.report.warn(
+                "server",
+                format!("cannot ask ({trouble}): nodes assume that keys are evicted, which costs false gaps"),
+                "redis-cli ACL SETUSER <user> +info",
+            ),
+        }
+        self.output_buffer().await;
+        self.keyspace().await;
+        self.library().await;
+        self.rights().await;
+    }
+
+    /// Sends one command and waits for the answer.
+    async fn ask(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(*word);
+        }
+        Ok(command.query_async(&mut self.connection).await?)
+    }
+
+    /// The value of a parameter of `CONFIG`; `None` when this user may not ask.
+    async fn config(&mut self, parameter: &str) -> Option<String> {
+        let reply = self.ask(&["CONFIG", "GET", parameter]).await.ok()?;
+        text(pairs(reply)?.into_iter().next()?.1)
+    }
+
+    async fn server(&mut self, info: &str) {
+        let field = |name| info_field(info, name).unwrap_or_default();
+        server::version(&mut self.report, field("redis_version"));
+        self.has_functions = !field("redis_version").starts_with("6.");
+        if field("cluster_enabled") == "1" {
+            self.report.fail("topology", "this is a Redis Cluster, which is not supported yet", "");
+        }
+        server::role(&mut self.report, field("role"), field("master_host"));
+        let save = self.config("save").await;
+        server::persistence(&mut self.report, field("aof_enabled") == "1", save.as_deref());
+        let evicts = facts::evicts(Value::BulkString(info.as_bytes().to_vec()));
+        server::eviction(&mut self.report, evicts, field("maxmemory_policy"), field("maxmemory_human"));
+        let replicas = field("connected_slaves").parse().unwrap_or(0);
+        let required = self.config("min-replicas-to-write").await;
+        server::failover(&mut self.report, replicas, required.as_deref());
+    }
+
+    async fn output_buffer(&mut self) {
+        let limits = self.config("client-output-buffer-limit").await;
+        server::output_buffer(&mut self.report, limits.as_deref(), self.options.event_bytes);
+    }
+
+    async fn keyspace(&mut self) {
+        let what = "notifications";
+        if !self.options.keyspace_notifications {
+            self.report
+                .ok(what, "redis.keyspace_notifications is off; a plain XADD arrives within redis.reconcile_interval");
+            return;
+        }
+        match self.config("notify-keyspace-events").await {
+            Some(flags) if announces_xadd(&flags) => self.report.ok(what, format!("notify-keyspace-events is {flags}")),
+            Some(flags) => self.report.warn(
+                what,
+                format!("notify-keyspace-events is {flags:?}: a plain XADD is not announced"),
+                HOW_TO_ENABLE,
+            ),
+            None => self.report.warn(what, "this user may not ask for notify-keyspace-events", HOW_TO_ENABLE),
+        }
+    }
+
+    async fn library(&mut self) {
+        let what = "functions";
+        if !self.has_functions {
+            self.report.ok(what, "this Redis has none; publishers use EVAL of sse_publish.lua");
+            return;
+        }
+        match functions::loaded_version(&mut self.connection).await {
+            Ok(Some(found)) if found == VERSION => {
+                self.report.ok(what, format!("sse_publish is there, version {found}"));
+            }
+            Ok(Some(found)) if found > VERSION => {
+                self.report
+                    .ok(what, format!("sse_publish is there, version {found}, newer than this program's {VERSION}"));
+            }
+            Ok(found) => {
+                let found = found
+                    .map_or_else(|| "missing".to_owned(), |found| format!("version {found}, older than {VERSION}"));
+                let advice =
+                    if self.options.load_functions { "; a node that may load it does so when it connects" } else { "" };
+                self.report.warn(what, format!("sse_publish is {found}{advice}"), LOAD_BY_HAND);
+            }
+            Err(trouble) => self.report.warn(what, format!("cannot ask: {trouble}"), LOAD_BY_HAND),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What this user may do. Every right is tried with a command that changes nothing: Redis looks at the ACL first and
+//! at the arguments afterwards, so a complaint about those means that the command itself is allowed.
+
+use super::Asked;
+use crate::functions::LIBRARY_KEY;
+use crate::trouble::Trouble;
+
+/// What a node cannot do without a right.
+#[derive(Clone, Copy, PartialEq)]
+enum Need {
+    /// Anything.
+    All,
+    /// Something, which the text names.
+    For(&'static str),
+}
+
+struct Right {
+    rule: &'static str,
+    need: Need,
+    words: Vec<String>,
+}
+
+impl Asked<'_> {
+    pub(super) async fn rights(&mut self) {
+        let mut missing = Vec::new();
+        for right in self.wanted() {
+            let words: Vec<&str> = right.words.iter().map(String::as_str).collect();
+            match self.ask(&words).await {
+                Err(Trouble::Denied(reason)) => missing.push((right, reason)),
+                Err(trouble @ (Trouble::Link(_) | Trouble::Timeout(_))) => {
+                    self.report.fail("rights", format!("the connection broke: {trouble}"), "");
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.subscriptions(&mut missing).await;
+        // Last: a transaction that cannot be ended takes the connection with it. Not a pipeline of the client library,
+        // whose reader panics (1.8, with overflow checks) when MULTI itself is refused.
+        for command in ["MULTI", "EXEC"] {
+            if let Err(Trouble::Denied(reason)) = self.ask(&[command]).await {
+                missing.push((Right { rule: "+multi +exec", need: Need::All, words: Vec::new() }, reason));
+                break;
+            }
+        }
+        if missing.is_empty() {
+            self.report.ok("rights", "this user may do everything that a node does");
+        }
+        for (right, reason) in missing {
+            let run = format!("redis-cli ACL SETUSER <user> {}", right.rule.replace("sse:", &self.options.prefix));
+            match right.need {
+                Need::All => {
+                    self.report.fail("rights", format!("a node cannot work without {}: {reason}", right.rule), &run);
+                }
+                Need::For(what) => {
+                    self.report.warn("rights", format!("without {}, {what}: {reason}", right.rule), &run);
+                }
+            }
+        }
+    }
+
+    /// Commands of a node and what they are for.
+    fn wanted(&self) -> Vec<Right> {
+        let stream = format!("{}fanfare-check", self.options.prefix);
+        let epoch = format!("{}$epoch", self.options.prefix);
+        let probe = self.probe();
+        let right =
+            |rule, need, words: &[&str]| Right { rule, need, words: words.iter().map(|word| (*word).into()).collect() };
+        let loads = Need::For("this node cannot load the publishing functions");
+        let publishes = Need::For("this node cannot publish (the HTTP endpoint)");
+        let mut rights = vec![
+            right("+ping", Need::All, &["PING"]),
+            right("+unwatch", Need::All, &["UNWATCH"]),
+            right("+time", Need::All, &["TIME"]),
+            right("+xinfo|stream ~sse:*", Need::All, &["XINFO", "STREAM", &stream]),
+            right("+xrange ~sse:*", Need::All, &["XRANGE", &stream, "-", "+", "COUNT", "1"]),
+            right("+xrevrange ~sse:*", Need::All, &["XREVRANGE", &stream, "+", "-", "COUNT", "1"]),
+            right("+get ~sse:*", Need::All, &["GET", &epoch]),
+            right("+set ~sse:*", Need::All, &["SET", &epoch, "x", "NX", "XX"]),
+            right("+publish &sse:*", Need::For("a PING stands in for the probe"), &["PUBLISH", &probe, "check"]),
+            right(
+                "+info",
+                Need::For("nodes assume that keys are evicted, which costs false gaps"),
+                &["INFO", "memory"],
+            ),
+            right("+xadd ~sse:*", publishes, &["XADD", &stream, "0-0", "data", ""]),
+        ];
+        if self.options.keyspace_notifications {
+            let need = Need::For("nobody says whether Redis sends keyspace notifications");
+            rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));
+        }
+        if self.options.load_functions && self.has_functions {
+            rights.push(right("+fcall_ro", loads, &["FCALL_RO", "sse_version", "0"]));
+            rights.push(right("+function|load", loads, &["FUNCTION", "LOAD", ""]));
+            rights.push(right("+watch ~$fanfare:*", loads, &["WATCH", LIBRARY_KEY]));
+            rights.push(right("+set ~$fanfare:*", loads, &["SET", LIBRARY_KEY, "x", "NX", "XX"]));
+        }
+        rights
+    }
+
+    fn probe(&self) -> String {
+        format!("{}$probe:check", self.options.prefix)
+    }
+
+    /// Subscriptions are conversations, not single commands.
+    async fn subscriptions(&mut self, missing: &mut Vec<(Right, String)>) {
+        let keyspace = format!("__keyspace@{}__:{}fanfare-check", self.database, self.options.prefix);
+        let mut channels = vec![
+            (format!("{}fanfare-check", self.options.prefix), "+subscribe +unsubscribe &sse:*", Need::All),
+            (self.probe(), "+subscribe &sse:*", Need::For("a PING stands in for the probe")),
+        ];
+        if self.options.keyspace_notifications {
+            let need = Need::For("a plain XADD is delivered within redis.reconcile_interval");
+            channels.push((keyspace, "&__keyspace@*__:sse:*", need));
+        }
+        for (channel, rule, need) in channels {
+            let subscribed = self.connection.subscribe(&channel).await.map_err(Trouble::from);
+            let outcome = match subscribed {
+                Ok(()) => self.connection.unsubscribe(&channel).await.map_err(Trouble::from),
+                denied => denied,
+            };
+            if let Err(Trouble::Denied(reason)) = outcome {
+                missing.push((Right { rule, need, words: Vec::new() }, reason));
+            }
+        }
+    }
+}

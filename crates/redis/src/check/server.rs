@@ -1,0 +1,107 @@
+//! Judging what the server says of itself.
+
+use super::report::Report;
+
+/// Redis cuts a subscriber off whose queue is longer than this; the default of Redis, in bytes.
+const OUTPUT_BUFFER_WANTED: u64 = 32 * 1024 * 1024;
+
+pub(super) fn version(report: &mut Report, version: &str) {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version_number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    match version_number {
+        (0..=5, _) | (6, 0..=1) => report.fail("version", format!("Redis {version}; expected 6.2 or newer"), ""),
+        (6, _) => report.warn(
+            "version",
+            format!(
+                "Redis {version} has no functions: publishers use EVAL of sse_publish.lua; and a publisher whose ACL lacks \
+                 a right finds out after its event was stored"
+            ),
+            "",
+        ),
+        _ => report.ok("version", format!("Redis {version}")),
+    }
+}
+
+pub(super) fn role(report: &mut Report, role: &str, primary: &str) {
+    match role {
+        "slave" => report.fail(
+            "role",
+            format!("a replica of {primary}: nodes must use the primary, for the feed and the archive alike"),
+            "",
+        ),
+        _ => report.ok("role", "primary"),
+    }
+}
+
+pub(super) fn persistence(report: &mut Report, append_only: bool, save: Option<&str>) {
+    const RUN: &str = "redis-cli CONFIG SET appendonly yes && redis-cli CONFIG REWRITE";
+    match (append_only, save) {
+        (true, _) => report.ok("persistence", "append-only file"),
+        (false, Some("")) => {
+            report.warn("persistence", "none: a restart forgets every stream, and each client gets a $gap reset", RUN);
+        }
+        (false, Some(_)) => report.warn(
+            "persistence",
+            "snapshots only: a crash forgets what was published since the last one, and clients get a $gap reset",
+            RUN,
+        ),
+        (false, None) => report.warn("persistence", "no append-only file; this user may not ask for snapshots", RUN),
+    }
+}
+
+pub(super) fn eviction(report: &mut Report, evicts: bool, policy: &str, limit: &str) {
+    if evicts {
+        report.warn(
+            "eviction",
+            format!(
+                "{policy} beyond {limit}: streams may vanish ($gap reset), and the absence of one proves nothing (false gaps)"
+            ),
+            "redis-cli CONFIG SET maxmemory-policy noeviction && redis-cli CONFIG REWRITE",
+        );
+    } else {
+        report.ok(
+            "eviction",
+            if limit == "0B" { "none: memory is not limited".into() } else { format!("none: {policy}") },
+        );
+    }
+}
+
+pub(super) fn failover(report: &mut Report, replicas: u32, required: Option<&str>) {
+    const RUN: &str = "redis-cli CONFIG SET min-replicas-to-write 1 && redis-cli CONFIG REWRITE";
+    match (replicas, required) {
+        (0, _) => report.ok("failover", "no replicas, so no failover"),
+        (_, Some("0")) => report.warn(
+            "failover",
+            format!(
+                "{replicas} replica(s), min-replicas-to-write is 0: a primary that lost its replicas goes on accepting \
+                 events that a failover then forgets"
+            ),
+            RUN,
+        ),
+        (_, Some(required)) => {
+            report.ok("failover", format!("{replicas} replica(s), min-replicas-to-write is {required}"));
+        }
+        (_, None) => {
+            report.warn("failover", "this user may not ask for min-replicas-to-write; make sure that it is not 0", RUN);
+        }
+    }
+}
+
+/// `limits` is what `CONFIG GET client-output-buffer-limit` tells: class, hard limit, soft limit, seconds; repeated.
+pub(super) fn output_buffer(report: &mut Report, limits: Option<&str>, event_bytes: usize) {
+    let run = format!("redis-cli CONFIG SET client-output-buffer-limit 'pubsub {OUTPUT_BUFFER_WANTED} 8388608 60'");
+    let words: Vec<&str> = limits.unwrap_or_default().split_whitespace().collect();
+    let hard = words.iter().position(|word| *word == "pubsub").and_then(|at| words.get(at + 1)?.parse::<u64>().ok());
+    match hard {
+        None => {
+            report.ok("output buffer", "this user may not ask for client-output-buffer-limit; 32 MB is the default");
+        }
+        Some(0) => report.ok("output buffer", "not limited for subscribers"),
+        Some(hard) if hard < OUTPUT_BUFFER_WANTED.max(16 * event_bytes as u64) => report.warn(
+            "output buffer",
+            format!("{hard} bytes for a subscriber: a burst cuts nodes off, which then read the archive instead"),
+            &run,
+        ),
+        Some(hard) => report.ok("output buffer", format!("{hard} bytes for a subscriber")),
+    }
+}

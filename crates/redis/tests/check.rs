@@ -1,0 +1,168 @@
+//! `fanfare redis check`, and the ACLs of the documentation, on a real server.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use fanfare_log::{Archive, FeedEvent, PublishRequest, Publisher, ReadRequest};
+use fanfare_protocol::{EntryId, Position};
+use fanfare_redis::{Grade, LIBRARY, Options, Report, check};
+use redis::Value;
+use support::*;
+
+/// The ACL rules that docs/redis.md gives to a user, one per word.
+fn documented(user: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/redis.md")).unwrap();
+    let text = text.replace("\\\n", " ");
+    let command = format!("redis-cli ACL SETUSER {user} ");
+    let line = text.lines().find(|line| line.starts_with(&command)).expect("the documentation has this user");
+    line["redis-cli ".len()..].split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect()
+}
+
+async fn set_user(server: &Server, rules: &[String], without: &str) {
+    let words: Vec<&str> = rules.iter().map(String::as_str).filter(|rule| *rule != without).collect();
+    server.run::<Value>(&["ACL", "DELUSER", words[2]]).await;
+    server.run::<Value>(&words).await;
+}
+
+fn found<'a>(report: &'a Report, what: &str) -> &'a fanfare_redis::Line {
+    report.lines.iter().find(|line| line.what == what).unwrap_or_else(|| panic!("nothing about {what} in\n{report}"))
+}
+
+#[tokio::test]
+async fn a_good_server_is_found_good() {
+    let server = Server::with(&["--appendonly", "yes", "--notify-keyspace-events", "Kt"]).await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let keys: Vec<String> = server.run(&["KEYS", "*"]).await;
+    let report = check(&Options { keyspace_notifications: true, ..server.options() }).await;
+    assert_eq!(report.worst(), Grade::Ok, "\n{report}");
+    assert_eq!(server.run::<Vec<String>>(&["KEYS", "*"]).await, keys, "a check leaves nothing behind");
+}
+
+#[tokio::test]
+async fn what_weakens_the_guarantee_is_found_with_what_to_run() {
+    let arguments = [
+        "--maxmemory",
+        "50mb",
+        "--maxmemory-policy",
+        "allkeys-lru",
+        "--client-output-buffer-limit",
+        "pubsub 1mb 1mb 60",
+    ];
+    let server = Server::with(&arguments).await;
+    let report = check(&Options { keyspace_notifications: true, ..server.options() }).await;
+    assert_eq!(report.worst(), Grade::Warn, "\n{report}");
+    for what in ["persistence", "eviction", "output buffer", "notifications", "functions"] {
+        let line = found(&report, what);
+        assert_eq!(line.grade, Grade::Warn, "{line:?}");
+        assert!(line.run.starts_with("redis-cli "), "{line:?}");
+    }
+    // Doing what it says makes it content.
+    for what in ["persistence", "eviction", "output buffer", "notifications"] {
+        let run = found(&report, what).run.split(" && ").next().unwrap().strip_prefix("redis-cli ").unwrap().to_owned();
+        let mut words = Vec::new();
+        for (index, part) in run.split('\'').enumerate() {
+            if index % 2 == 1 { words.push(part) } else { words.extend(part.split_whitespace()) }
+        }
+        server.run::<Value>(&words).await;
+    }
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let report = check(&Options { keyspace_notifications: true, ..server.options() }).await;
+    assert_eq!(report.worst(), Grade::Ok, "\n{report}");
+}
+
+#[tokio::test]
+async fn a_replica_fails_and_its_primary_is_told_to_wait_for_replicas() {
+    let primary = Server::with(&["--repl-diskless-sync-delay", "0"]).await;
+    let replica = Server::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]).await;
+    eventually("the replica is connected", async || {
+        primary.run::<String>(&["INFO", "replication"]).await.contains("connected_slaves:1")
+    })
+    .await;
+    assert_eq!(found(&check(&replica.options()).await, "role").grade, Grade::Fail);
+    assert_eq!(found(&check(&primary.options()).await, "failover").grade, Grade::Warn);
+    primary.run::<Value>(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    assert_eq!(found(&check(&primary.options()).await, "failover").grade, Grade::Ok);
+}
+
+#[tokio::test]
+async fn an_absent_server_and_wrong_options_are_one_line_without_the_password() {
+    let server = Server::absent(&[]);
+    let report = check(&Options { url: server.url_of("ada"), ..server.options() }).await;
+    assert_eq!((report.lines.len(), report.worst()), (1, Grade::Fail));
+    let wrong = check(&Options { url: "rediss://ada:secret@localhost".into(), ..server.options() }).await;
+    assert_eq!((wrong.lines.len(), wrong.worst()), (1, Grade::Fail));
+    assert!(!format!("{report}{wrong}").contains("secret"), "{report}{wrong}");
+}
+
+#[tokio::test]
+async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
+    let server = Server::with(&["--notify-keyspace-events", "Kt", "--appendonly", "yes"]).await;
+    let rules = documented("node");
+    set_user(&server, &rules, "").await;
+    let options = Options { url: server.url_of("node"), keyspace_notifications: true, ..server.options() };
+    let mut node = Node::start(&options);
+    node.desired.insert(&name("a"));
+    node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
+    node.hears("proven", |event| matches!(event, FeedEvent::Probe)).await;
+    let status = node.backend.status.clone();
+    eventually("loaded", async || status.report().library == Some(fanfare_redis::Library::Loaded)).await;
+    server.run::<Value>(&["FCALL", "sse_publish", "1", "sse:a", "DATA", "d"]).await;
+    node.hears("a notification", |event| matches!(event, FeedEvent::KeyspaceAdd { .. })).await;
+    node.hears("a push", |event| matches!(event, FeedEvent::Push { .. })).await;
+    let archive = node.backend.archive.clone();
+    for _ in 0..3 {
+        archive.tips(vec![name("a"), name("b")]).await.unwrap()[1].clone().unwrap();
+        archive.newest(name("a"), 3).await.unwrap();
+        let page =
+            ReadRequest { channel: name("a"), after: Position::At(EntryId::ZERO), max_entries: 9, max_bytes: 999 };
+        assert_eq!(archive.read(page).await.unwrap().entries.len(), 1);
+    }
+    let connections: String = server.run(&["CLIENT", "LIST"]).await;
+    assert!(
+        connections.lines().filter(|line| line.contains("user=node")).count() <= 4,
+        "pooled connections are reused"
+    );
+    let report = check(&options).await;
+    assert!(found(&report, "rights").finding.contains("without +xadd"), "the node does not publish\n{report}");
+    assert_eq!(report.lines.iter().filter(|line| line.grade != Grade::Ok).count(), 1, "\n{report}");
+    drop(node);
+
+    for rule in rules.iter().filter(|rule| rule.starts_with(['+', '~', '&'])) {
+        set_user(&server, &rules, rule).await;
+        let report = check(&options).await;
+        let complaints = report.lines.iter().filter(|line| line.grade != Grade::Ok).count();
+        assert!(complaints > 1, "nobody misses {rule}:\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_with_the_documented_rights_can_use_every_option_and_a_node_with_both_can_publish() {
+    let server = Server::start().await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    set_user(&server, &documented("publisher"), "").await;
+    let mut publisher = connect(&server.url_of("publisher")).await.unwrap();
+    for options in [&["EVENT", "e", "MAXLEN", "9", "TTL", "60", "DEDUP", "k"][..], &[], &["DEDUP", "k"]] {
+        let call = [&["FCALL", "sse_publish", "1", "sse:a", "DATA", "d"], options].concat();
+        command(&call).query_async::<Value>(&mut publisher).await.unwrap();
+    }
+    assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 2);
+    for forbidden in
+        [&["XADD", "other", "*", "data", "d"][..], &["PUBLISH", "other", "d"], &["XRANGE", "sse:a", "-", "+"]]
+    {
+        let refused = command(forbidden).query_async::<Value>(&mut publisher).await;
+        assert_eq!(refused.unwrap_err().code(), Some("NOPERM"), "{forbidden:?}");
+    }
+
+    let mut both = documented("node");
+    both.extend(documented("publisher").into_iter().filter(|rule| rule.starts_with(['+', '~', '&'])));
+    set_user(&server, &both, "").await;
+    let node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
+    let request = PublishRequest {
+        channel: name("a"),
+        event: event(Some("e"), "d"),
+        dedup: Some("k2".into()),
+        max_len: None,
+        ttl: Some(std::time::Duration::from_secs(100)),
+    };
+    eventually("the node publishes", async || node.backend.publisher.publish(request.clone()).await.is_ok()).await;
+}

@@ -30,6 +30,9 @@ pub struct DeliveryOptions {
     pub retry: Duration,
     /// A client whose next event is older than this is moved to the present with a `$gap` `lagging`. `None`: never.
     pub max_behind: Option<Duration>,
+    /// A client whose position is older than this starts now, with a `$gap` `unknown_position`. `None`: the stream's
+    /// retention decides.
+    pub cursor_age: Option<Duration>,
     /// How long a new session waits for its channels to open.
     pub subscribe_timeout: Duration,
 }
@@ -40,7 +43,8 @@ impl Default for DeliveryOptions {
             heartbeat: limits::HEARTBEAT_DEFAULT,
             coalesce: limits::COALESCE_DEFAULT,
             retry: limits::RETRY_DEFAULT,
-            max_behind: None,
+            max_behind: limits::MAX_BEHIND_DEFAULT,
+            cursor_age: limits::CURSOR_AGE_DEFAULT,
             subscribe_timeout: Duration::from_secs(5),
         }
     }

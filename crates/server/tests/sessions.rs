@@ -229,6 +229,24 @@ fn an_unknown_position_is_told_and_the_stream_starts_now() {
 }
 
 #[test]
+fn a_position_older_than_the_cursor_age_is_told_and_the_stream_starts_now() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let delivery = DeliveryOptions { cursor_age: Some(Duration::from_secs(60)), ..DeliveryOptions::default() };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        let last = node.publish("a", "retained");
+        let old = EntryId { ms: last.ms - 61_000, seq: 0 };
+        for (position, gap) in [(old, true), (last, false)] {
+            let resume = LastEventId::parse(&position.to_string());
+            let mut client = node.connect(&["a"], |r| r.resume = Some(resume)).await;
+            let prelude = client.until("\n\n").await;
+            assert_eq!(prelude.contains("unknown_position") && prelude.contains(&old.to_string()), gap, "{prelude}");
+            assert!(prelude.contains(&format!("id: {last}\n")), "{prelude}");
+        }
+    });
+}
+
+#[test]
 fn a_quiet_session_gets_heartbeats_and_one_that_is_drained_gets_a_retry_and_an_end() {
     run(async {
         let backend = MemoryBackend::default();

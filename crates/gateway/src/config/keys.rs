@@ -118,6 +118,8 @@ sections! {
         header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(8 * KIB) => Size(256 * KIB);
         /// The largest N of `last=N`.
         last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
+        /// A client whose position is older than this, by the time in its id, starts now with a `$gap` `unknown_position`. A quiet channel's position ages too.
+        cursor_age: OffOr<Span> = OffOr(limits::CURSOR_AGE_DEFAULT.map(Span));
     }
 
     /// Who may connect.

@@ -33,6 +33,7 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
         coalesce: std::time::Duration::from_millis(config.delivery.coalesce_ms),
         retry: std::time::Duration::from_millis(config.delivery.retry_ms),
         max_behind: config.delivery.max_behind.0.map(|span| span.0),
+        cursor_age: config.limits.cursor_age.0.map(|span| span.0),
         ..DeliveryOptions::default()
     }
 }

@@ -59,11 +59,13 @@ impl Channels {
     }
 
     /// The same without a position for some of several channels.
-    pub(super) fn position_text_without(&self, left_out: &[usize]) -> Option<String> {
+    pub(super) fn position_text_without(&self, left_out: &[(usize, Option<Position>)]) -> Option<String> {
         match self {
             Self::One(one) => one.cursor.position().map(|position| position.to_string()),
             Self::Many(many) => {
-                let position = |index, each: &Subscribed| each.cursor.position().filter(|_| !left_out.contains(&index));
+                let position = |index, each: &Subscribed| {
+                    each.cursor.position().filter(|_| left_out.iter().all(|left| left.0 != index))
+                };
                 let items: Vec<_> =
                     many.iter().enumerate().map(|(index, (tag, each))| (*tag, position(index, each))).collect();
                 let mut text = String::with_capacity(12 * items.len());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use fanfare_log::{Place, Token};
-use fanfare_protocol::{ChannelName, ChannelTag, Gap, GapReason, Position, block};
+use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 
 use super::channels::{Channels, Subscribed};
 use super::{End, Phase, Refusal, Session, SubscribeRequest};
@@ -15,8 +15,8 @@ use crate::core::Core;
 /// What is only needed until the stream has begun.
 pub(super) struct Opening {
     names: Vec<ChannelName>,
-    /// Indices of channels whose position the client named but nobody knows.
-    unknown: Vec<usize>,
+    /// Channels, by index, that start now although the client named a position: it is not known, or too old.
+    unknown: Vec<(usize, Option<Position>)>,
     ready: bool,
     head: Vec<u8>,
     refuse: Option<Box<dyn FnOnce(Refusal) -> Vec<u8>>>,
@@ -35,12 +35,12 @@ impl Opening {
         let mut subscribed = Vec::with_capacity(names.len());
         for (index, name) in names.iter().enumerate() {
             let place = match positions.get(index).copied().flatten() {
-                Some(position) => Some(Place::At(position)),
-                None if resumes => {
-                    unknown.push(index);
+                Some(position) if !is_too_old(core, position) => Some(Place::At(position)),
+                position if resumes => {
+                    unknown.push((index, position));
                     None
                 }
-                None => request.last.map(|count| Place::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+                _ => request.last.map(|count| Place::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
             let (view, cursor) = core.log.open(name, place, token);
             subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
@@ -59,6 +59,13 @@ impl Opening {
         };
         (opening, channels, request.permit)
     }
+}
+
+/// Whether a position is older than `cursor_age` allows.
+fn is_too_old(core: &Core, position: Position) -> bool {
+    let Some(limit) = core.options.cursor_age else { return false };
+    let (Position::At(EntryId { ms, .. }) | Position::Empty { at_ms: ms, .. }) = position;
+    u128::from(core.clock.wall_ms().saturating_sub(ms)) > limit.as_millis()
 }
 
 /// The position that the client named for each channel.
@@ -120,11 +127,11 @@ impl<P> Session<P> {
         if let Some(position) = position.as_ref().filter(|_| opening.unknown.is_empty()) {
             block::id(&mut blocks, position);
         }
-        for (told, &index) in opening.unknown.iter().enumerate() {
+        for (told, &(index, after)) in opening.unknown.iter().enumerate() {
             // Until a gap has been told its channel has no position: who drops here is told again.
             let position = self.channels.position_text_without(&opening.unknown[told + 1..]);
             let channel = opening.names[index].clone();
-            let gap = Gap { channel, reason: GapReason::UnknownPosition, after: None, next: None };
+            let gap = Gap { channel, reason: GapReason::UnknownPosition, after, next: None };
             self.core.stats.gaps.of(GapReason::UnknownPosition).add(1);
             block::gap(&mut blocks, &gap, position.as_deref());
         }

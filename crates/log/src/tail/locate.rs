@@ -65,7 +65,9 @@ impl Tail {
         });
         match before.last() {
             Some(position) => Some((index, position)),
-            None => self.floor_is_exact.then_some((index, self.floor)),
+            // It must be one that a reader can come back to.
+            None if self.floor_is_exact && self.locate(self.floor) != Located::Unknown => Some((index, self.floor)),
+            None => None,
         }
     }
 

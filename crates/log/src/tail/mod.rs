@@ -260,3 +260,6 @@ fn newest_of(position: Position) -> EntryId {
         Position::Empty { .. } => EntryId::ZERO,
     }
 }
+
+#[cfg(test)]
+mod tests;

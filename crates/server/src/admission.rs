@@ -107,6 +107,7 @@ pub struct Admission {
     retries: RetryTable,
     jitter: Jitter,
     draining: AtomicBool,
+    arrivals: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
 }
 
@@ -122,6 +123,7 @@ impl Admission {
             retries: RetryTable::new(start),
             jitter,
             draining: AtomicBool::new(false),
+            arrivals: AtomicU64::new(0),
             refused: Default::default(),
         }
     }
@@ -131,6 +133,7 @@ impl Admission {
     /// # Errors
     /// [`Reason::Overflow`] when even refusing politely would cost too much: drop the socket.
     pub fn open(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Reason> {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
         let overflow = |reason| {
             self.count(reason);
             Err(reason)
@@ -198,6 +201,12 @@ impl Admission {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.loads.iter().map(|load| load.sessions.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Sockets accepted since start, those that were dropped unread included.
+    #[must_use]
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Relaxed)
     }
 
     /// How often somebody was refused for `reason`.

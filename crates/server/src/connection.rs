@@ -14,7 +14,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::admission::ConnectionPermit;
@@ -32,6 +32,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// And how many of them.
 const LINGER_BYTES: usize = 1 << 20;
 const LINGER_BUFFER: usize = 4 << 10;
+/// While draining, how long at most a request may take to arrive: browsers open connections in advance and leave them.
+const DRAINING_HEAD: Duration = Duration::from_secs(2);
 
 /// Serves one socket. The permit goes back when this ends, or on to the session.
 pub(crate) async fn serve(desk: Desk, core: Rc<Core>, phase: PhaseWatch, socket: TcpStream, permit: ConnectionPermit) {
@@ -110,7 +112,8 @@ type Connection = http1::Connection<TokioIo<Transport>, Waiter>;
 async fn drive(connection: &mut Connection, wire: &Wire, requests: &RequestOptions, mut phase: PhaseWatch) -> End {
     let mut draining = pin!(phase.left_running());
     let mut drained = false;
-    let mut stage = wire.stage();
+    let mut stage = None;
+    let mut allowed = None;
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
     poll_fn(|cx| {
         let polled = connection.poll_without_shutdown(cx);
@@ -122,43 +125,34 @@ async fn drive(connection: &mut Connection, wire: &Wire, requests: &RequestOptio
         }
         if !drained && draining.as_mut().poll(cx).is_ready() {
             drained = true;
-            // A connection without any request yet is not idle: its request is on the way and gets the polite refusal.
-            if wire.stage() == Stage::Idle {
-                return Poll::Ready(End::Closed);
-            }
+            stage = None;
         }
+        // A connection without any request yet is not idle: its request is on the way and gets the polite refusal.
         if drained && wire.stage() == Stage::Idle {
             return Poll::Ready(End::Closed);
         }
-        tick(cx, clock.as_mut(), wire, &mut stage, requests)
+        if stage != Some(wire.stage()) {
+            stage = Some(wire.stage());
+            allowed = allowance(wire.stage(), requests, drained);
+            clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
+        }
+        match allowed {
+            Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(wire.stage())),
+            None => Poll::Pending,
+        }
     })
     .await
 }
 
-/// Restarts the clock when the connection has reached another stage, and says when it has run out.
-fn tick(
-    cx: &mut Context<'_>,
-    mut clock: Pin<&mut Sleep>,
-    wire: &Wire,
-    stage: &mut Stage,
-    requests: &RequestOptions,
-) -> Poll<End> {
-    if wire.stage() != *stage {
-        *stage = wire.stage();
-        let allowed = match *stage {
-            Stage::Fresh | Stage::Head => requests.head_timeout,
-            Stage::Idle => requests.keep_alive,
-            Stage::Responding => requests.response_timeout,
-            // The handlers have deadlines of their own.
-            Stage::Busy => return Poll::Pending,
-        };
-        clock.as_mut().reset(Instant::now() + allowed);
+/// How long a stage may last. The handlers have deadlines of their own.
+fn allowance(stage: Stage, requests: &RequestOptions, drained: bool) -> Option<Duration> {
+    match stage {
+        Stage::Fresh | Stage::Head if drained => Some(requests.head_timeout.min(DRAINING_HEAD)),
+        Stage::Fresh | Stage::Head => Some(requests.head_timeout),
+        Stage::Idle => Some(requests.keep_alive),
+        Stage::Responding => Some(requests.response_timeout),
+        Stage::Busy => None,
     }
-    if *stage == Stage::Busy {
-        return Poll::Pending;
-    }
-    ready!(clock.poll(cx));
-    Poll::Ready(End::TimedOut(*stage))
 }
 
 fn end_of(outcome: hyper::Result<()>) -> End {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::admission::Admission;
@@ -17,51 +17,54 @@ use crate::phase::{Phase, PhaseWatch};
 
 /// How often the drain looks whether it is done. Only while draining.
 const LOOK: Duration = Duration::from_millis(20);
+/// The listener closes at the latest so many quiet times after the last session, even if newcomers never cease.
+const QUIETS: u32 = 6;
 
 /// The acceptor thread's whole life. Returns when every connection has ended, at the deadline, or when stopped.
 pub(crate) async fn accept_until_drained(
-    mut acceptor: Acceptor,
+    acceptor: Acceptor,
     admission: Arc<Admission>,
     options: DrainOptions,
-    mut phase: PhaseWatch,
+    phase: PhaseWatch,
 ) {
-    tokio::select! {
-        () = acceptor.run() => {}
-        () = phase.reached(Phase::Draining) => {}
-    }
-    let deadline = Instant::now() + options.deadline;
-    let drain = async {
-        accept_until_quiet(&mut acceptor, &admission, options.quiet).await;
-        drop(acceptor);
-        info!("the listener is closed; every session has ended");
+    let (mut begun, mut late, mut stopped) = (phase.clone(), phase.clone(), phase);
+    let last_call = async {
+        begun.reached(Phase::Draining).await;
+        no_session_and_quiet(&admission, options.quiet).await;
+    };
+    let serve = async {
+        acceptor.run(last_call).await;
+        info!("every session has ended; the listener is closed");
         while admission.sockets() > 0 {
             sleep(LOOK).await;
         }
     };
+    let deadline = async {
+        late.reached(Phase::Draining).await;
+        sleep(options.deadline).await;
+    };
     tokio::select! {
-        done = timeout_at(deadline, drain) => {
-            if done.is_err() {
-                warn!(sessions = admission.sessions(), sockets = admission.sockets(), "drain deadline: ending the rest");
-            }
+        () = serve => {}
+        () = deadline => {
+            warn!(sessions = admission.sessions(), sockets = admission.sockets(), "drain deadline: ending the rest");
         }
-        () = phase.reached(Phase::Stopped) => {}
+        () = stopped.reached(Phase::Stopped) => {}
     }
 }
 
-/// Goes on accepting (the sockets are refused by their cores) until no session is left and nobody has come for `quiet`.
-async fn accept_until_quiet(acceptor: &mut Acceptor, admission: &Admission, quiet: Duration) {
-    let mut seen = acceptor.accepted();
-    let mut since = Instant::now();
-    loop {
-        tokio::select! {
-            () = acceptor.run() => {}
-            () = sleep(LOOK) => {}
+/// Waits until no session is left, and then until nobody has come for `quiet`, but not much longer: those who are refused
+/// come back, here too, and need not keep the node alive.
+async fn no_session_and_quiet(admission: &Admission, quiet: Duration) {
+    let mut seen = admission.arrivals();
+    let (mut sessions_until, mut quiet_since) = (Instant::now(), Instant::now());
+    while quiet_since.elapsed() < quiet && sessions_until.elapsed() < quiet * QUIETS {
+        sleep(LOOK).await;
+        if admission.arrivals() != seen {
+            seen = admission.arrivals();
+            quiet_since = Instant::now();
         }
-        if acceptor.accepted() != seen || admission.sessions() > 0 {
-            seen = acceptor.accepted();
-            since = Instant::now();
-        } else if since.elapsed() >= quiet {
-            return;
+        if admission.sessions() > 0 {
+            (sessions_until, quiet_since) = (Instant::now(), Instant::now());
         }
     }
 }

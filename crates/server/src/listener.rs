@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
 
 use crate::admission::{Admission, ConnectionPermit};
@@ -22,6 +22,9 @@ pub(crate) const HANDOFF_MAX: usize = 1_024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two log lines about such errors, which come and go with every connection that closes.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long a handshake that was begun may take to complete when the listener closes: a round trip, generously.
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// A socket with its place, on its way to a core.
 #[derive(Debug)]
@@ -70,8 +73,6 @@ pub(crate) struct Acceptor {
     admission: Arc<Admission>,
     /// When a failure was last logged.
     told: Option<Instant>,
-    /// Sockets accepted so far.
-    accepted: u64,
 }
 
 impl Acceptor {
@@ -80,30 +81,42 @@ impl Acceptor {
         cores: Vec<mpsc::Sender<Accepted>>,
         admission: Arc<Admission>,
     ) -> io::Result<Self> {
-        Ok(Self { listener: tokio::net::TcpListener::from_std(listener)?, cores, admission, told: None, accepted: 0 })
+        Ok(Self { listener: tokio::net::TcpListener::from_std(listener)?, cores, admission, told: None })
     }
 
-    pub(crate) const fn accepted(&self) -> u64 {
-        self.accepted
-    }
-
-    /// Accepts for ever. Cancel-safe: a socket that was accepted and not yet handed over is lost only when the future is
-    /// dropped while every core's queue is full.
-    pub(crate) async fn run(&mut self) {
+    /// Accepts until `last_call` resolves, then lets nobody new begin, accepts who is there already, and closes.
+    ///
+    /// Closing a listener resets every connection in its queue. So at the last call it stops answering handshakes first:
+    /// whoever comes then sends their SYN again after a second and is refused, as by a node that is gone, while the
+    /// handshakes that were begun complete and the queue runs dry.
+    pub(crate) async fn run(mut self, last_call: impl Future<Output = ()>) {
+        let mut last_call = std::pin::pin!(last_call);
         loop {
-            match self.listener.accept().await {
-                Ok((socket, peer)) => {
-                    self.accepted += 1;
-                    self.hand_over(socket, peer).await;
+            tokio::select! {
+                biased;
+                () = &mut last_call => break,
+                accepted = self.listener.accept() => self.take(accepted).await,
+            }
+        }
+        if let Err(error) = ignore_handshakes(&self.listener) {
+            debug!(%error, "the listener closes without a last call");
+        }
+        let end = Instant::now() + LAST_CALL;
+        while let Ok(accepted) = timeout_at(end, self.listener.accept()).await {
+            self.take(accepted).await;
+        }
+    }
+
+    async fn take(&mut self, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((socket, peer)) => self.hand_over(socket, peer).await,
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+                    self.told = Some(Instant::now());
+                    error!(%error, "accepting connections fails; going on trying");
                 }
-                Err(error) if is_about_one_connection(&error) => {}
-                Err(error) => {
-                    if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-                        self.told = Some(Instant::now());
-                        error!(%error, "accepting connections fails; going on trying");
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -129,6 +142,27 @@ impl Acceptor {
             info!("a connection arrived after its core had ended");
         }
     }
+}
+
+/// Makes the kernel drop every packet to the listener that has SYN set (byte 13 of the TCP header, bit 1), by a classic
+/// BPF program (socket(7), `SO_ATTACH_FILTER`). Accepted sockets inherit it and never see such a packet.
+#[cfg(target_os = "linux")]
+fn ignore_handshakes(listener: &tokio::net::TcpListener) -> io::Result<()> {
+    use socket2::{SockFilter, SockRef};
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_SET, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ignore_handshakes(_: &tokio::net::TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The peer went away before it was accepted, or the network had a hiccup (accept(2), "Error handling").

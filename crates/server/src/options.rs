@@ -189,7 +189,7 @@ pub struct DrainOptions {
     pub window: Duration,
     /// `drain.deadline`: after this time, counted from the begin of the drain, everything ends.
     pub deadline: Duration,
-    /// The listener closes when every session has ended and nobody has connected for this long.
+    /// The listener closes when every session has ended and nobody has connected for this long, or soon after.
     pub quiet: Duration,
 }
 

@@ -136,6 +136,39 @@ fn the_listener_stays_open_for_newcomers_while_any_session_is_left() {
 }
 
 #[test]
+fn newcomers_who_never_cease_are_all_told_and_do_not_keep_a_drained_node_alive() {
+    let mut node = Node::start(|options| {
+        options.listen = own(4);
+        options.drain.quiet = Duration::from_millis(50);
+    });
+    let address = node.address();
+    let newcomers: Vec<_> = (0..4).map(|_| std::thread::spawn(move || refused_until_closed(address))).collect();
+    // A connection that a browser opened in advance.
+    let _unused = node.connect();
+    support::eventually("some streams", || node.server().stats().iter().all(|core| core.subscriptions.get() > 20));
+    node.server().drain();
+    let start = tokio::time::Instant::now();
+    node.server.take().unwrap().join();
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    let told: usize = newcomers.into_iter().map(|newcomer| newcomer.join().unwrap()).sum();
+    assert!(told > 0, "somebody came during the drain");
+}
+
+/// Subscribes again and again until nobody listens. Returns how often it was refused; anything but a stream or a polite
+/// refusal is a failure.
+fn refused_until_closed(address: SocketAddr) -> usize {
+    let mut told = 0;
+    while let Ok(socket) = std::net::TcpStream::connect(address) {
+        let mut client = support::Client::over(socket);
+        client.send(SUBSCRIBE);
+        client.until("HTTP/1.1 200 OK\r\n");
+        let head = client.until("\r\n\r\n");
+        told += usize::from(header(&format!("\r\n{head}"), "transfer-encoding").is_none());
+    }
+    told
+}
+
+#[test]
 fn the_deadline_ends_what_would_not_end() {
     let mut node = Node::start(|options| options.drain.deadline = Duration::from_millis(300));
     // Keeps its half of a request open for longer than the deadline.

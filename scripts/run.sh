@@ -83,7 +83,7 @@ fail() {
 if [ -n "${REDIS_URL:-}" ]; then
   redis_url=$REDIS_URL
   # Not repeated: it may hold a password.
-  say "using the Redis that REDIS_URL names"
+  say "using the Redis that REDIS_URL names; what is published expires ten minutes after the end"
   cli="redis-cli -u \"\$REDIS_URL\""
 else
   if ! command -v redis-server >/dev/null 2>&1; then

@@ -36,6 +36,12 @@ sections! {
         cores: usize = 0, 0 => MAX_CORES;
         /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.
         cors_origins: Vec<CorsOrigin> = Vec::new();
+        /// A connection without a request for this long is closed. Event streams are not meant: they live by heartbeats.
+        keep_alive: Span = Span::secs(60), Span::secs(1) => Span::secs(3600);
+        /// Idle time after which TCP asks whether the peer is still there.
+        tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
+        /// A peer that acknowledges nothing, or keeps its receive window shut, for this long is cut off (`TCP_USER_TIMEOUT`); it resumes from its position.
+        tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
     }
 
     /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`. It has no authentication: keep it private.
@@ -76,6 +82,8 @@ sections! {
         coalesce_ms: u64 = 0, 0 => 1000;
         /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.
         retry_ms: u64 = 2000, 100 => 600_000;
+        /// How long a new stream waits for its channels to open before it is refused.
+        subscribe_timeout: Span = Span::secs(5), Span::millis(100) => Span::secs(60);
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
     }
@@ -112,10 +120,16 @@ sections! {
         event_bytes: Size = size(limits::EVENT_BYTES_DEFAULT), Size(KIB) => size(limits::EVENT_BYTES_MAX);
         /// Channels that one connection may follow.
         channels_per_connection: usize = limits::CHANNELS_PER_CONNECTION_DEFAULT, 1 => limits::CHANNELS_PER_CONNECTION_MAX;
+        /// Channels that the node may follow at once.
+        channels_per_node: usize = limits::CHANNELS_PER_NODE_DEFAULT, 1 => 10_000_000;
         /// Length of a request's URL.
         url_bytes: Size = size(limits::URL_BYTES_DEFAULT), Size(256) => Size(64 * KIB);
         /// Length of a request's head.
         header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(8 * KIB) => Size(256 * KIB);
+        /// How long a client may take to send a request's head.
+        head_timeout: Span = Span(limits::REQUEST_HEAD_TIMEOUT), Span::millis(100) => Span::secs(300);
+        /// How long a client may take to send a request's body.
+        body_timeout: Span = Span::secs(30), Span::millis(100) => Span::secs(300);
         /// The largest N of `last=N`.
         last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
         /// A client whose position is older than this, by the time in its id, starts now with a `$gap` `unknown_position`. A quiet channel's position ages too.

@@ -13,6 +13,8 @@ use super::host::{Figures, Host};
 pub const INTERVAL: Duration = Duration::from_millis(250);
 /// Points that a channel keeps for pages that come later: ten minutes.
 const KEPT: u64 = 2_400;
+/// The store forgets the demonstration this long after its end.
+const TTL: Duration = Duration::from_secs(600);
 /// Longest pause between two attempts to publish the same point.
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
@@ -88,7 +90,7 @@ async fn publish<P: Publisher>(
         event: Event { name: Some(EventName::parse(event).map_err(|error| rejected(&error))?), data: data.into() },
         dedup: Some(dedup.to_owned()),
         max_len: Some(KEPT),
-        ttl: None,
+        ttl: Some(TTL),
     };
     let mut pause = INTERVAL;
     loop {

@@ -3,7 +3,7 @@
 use fanfare_log::Options as LogOptions;
 use fanfare_server::{
     AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy,
-    RequestOptions, Secret,
+    RequestOptions, Secret, SocketOptions,
 };
 
 use crate::config::{Config, RefusalStyle};
@@ -20,6 +20,7 @@ pub(super) fn log(config: &Config, seed: u64) -> LogOptions {
         archive_concurrency: config.archive.concurrency,
         page_bytes: config.archive.page_bytes.bytes(),
         archive_bytes_per_second: config.archive.bytes_per_second.0,
+        max_channels: config.limits.channels_per_node,
         seed,
         ..LogOptions::default()
     }
@@ -34,7 +35,7 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
         retry: std::time::Duration::from_millis(config.delivery.retry_ms),
         max_behind: config.delivery.max_behind.0.map(|span| span.0),
         cursor_age: config.limits.cursor_age.0.map(|span| span.0),
-        ..DeliveryOptions::default()
+        subscribe_timeout: config.delivery.subscribe_timeout.0,
     }
 }
 
@@ -54,7 +55,15 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             channels: config.limits.channels_per_connection,
             last_max: config.limits.last_max,
             event_bytes: config.limits.event_bytes.bytes(),
+            head_timeout: config.limits.head_timeout.0,
+            body_timeout: config.limits.body_timeout.0,
+            keep_alive: config.server.keep_alive.0,
             ..RequestOptions::default()
+        },
+        sockets: SocketOptions {
+            keepalive: config.server.tcp_keepalive.0,
+            user_timeout: config.server.tcp_user_timeout.0,
+            ..SocketOptions::default()
         },
         admission: AdmissionOptions {
             refusal: match config.admission.refusal {
@@ -77,6 +86,5 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             deadline: config.drain.deadline.0,
             ..DrainOptions::default()
         },
-        ..Options::default()
     })
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fanfare_redis::Grade;
 
 use crate::config::{self, Config, Layered, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
-use crate::{logging, metrics, node, redis_check, run};
+use crate::{logging, metrics, node, run};
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
 #[derive(Debug, Parser)]
@@ -211,10 +212,15 @@ fn print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn redis_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    match load(&args.sources()) {
-        Ok(layered) => redis_check::check(&layered.config),
-        Err(code) => Ok(code),
-    }
+    let layered = match load(&args.sources()) {
+        Ok(layered) => layered,
+        Err(code) => return Ok(code),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(fanfare_redis::check(&node::redis_options(&layered.config)));
+    print!("{report}");
+    // What is only weaker than it could be is for people to decide.
+    Ok(if report.worst() == Grade::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {

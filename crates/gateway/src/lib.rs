@@ -12,7 +12,6 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod node;
-pub mod redis_check;
 pub mod reload;
 pub mod run;
 pub mod signals;

@@ -71,3 +71,13 @@ fn serve_says_which_address_somebody_else_has() {
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains(&format!("fanfare: admin.listen: cannot listen on {address}: ")), "{stderr}");
 }
+
+#[test]
+fn redis_check_fails_when_nobody_is_there_and_does_not_show_the_password() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("redis://ada:hunter2@{nobody}");
+    let (code, stdout, stderr) = output(fanfare().args(["redis", "check"]).env("FANFARE__REDIS__URL", url));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stdout.starts_with("fail  connection") && stdout.contains("refused"), "{stdout}");
+    assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"));
+}

@@ -25,9 +25,9 @@ impl Asked<'_> {
         let mut missing = Vec::new();
         for right in self.wanted() {
             let words: Vec<&str> = right.words.iter().map(String::as_str).collect();
-            match self.ask(&words).await {
-                Err(Trouble::Denied(reason)) => missing.push((right, reason)),
-                Err(trouble @ (Trouble::Link(_) | Trouble::Timeout(_))) => {
+            match self.ask(&words).await.map_err(refused) {
+                Err(Ok(reason)) => missing.push((right, reason)),
+                Err(Err(trouble @ (Trouble::Link(_) | Trouble::Timeout(_)))) => {
                     self.report.fail("rights", format!("the connection broke: {trouble}"), "");
                     return;
                 }
@@ -38,7 +38,7 @@ impl Asked<'_> {
         // Last: a transaction that cannot be ended takes the connection with it. Not a pipeline of the client library,
         // whose reader panics (1.8, with overflow checks) when MULTI itself is refused.
         for command in ["MULTI", "EXEC"] {
-            if let Err(Trouble::Denied(reason)) = self.ask(&[command]).await {
+            if let Err(Ok(reason)) = self.ask(&[command]).await.map_err(refused) {
                 missing.push((Right { rule: "+multi +exec", need: Need::All, words: Vec::new() }, reason));
                 break;
             }
@@ -119,9 +119,19 @@ impl Asked<'_> {
                 Ok(()) => self.connection.unsubscribe(&channel).await.map_err(Trouble::from),
                 denied => denied,
             };
-            if let Err(Trouble::Denied(reason)) = outcome {
-                missing.push((Right { rule, need, words: Vec::new() }, reason));
+            // A proxy in between may have words of its own for what it does not pass on.
+            if let Err(trouble) = outcome {
+                missing.push((Right { rule, need, words: Vec::new() }, trouble.to_string()));
             }
         }
+    }
+}
+
+/// The reason, if the ACL refuses a command or the server (or a proxy) does not have it.
+fn refused(trouble: Trouble) -> Result<String, Trouble> {
+    match trouble {
+        Trouble::Denied(reason) => Ok(reason),
+        Trouble::Reply(reason) if reason.to_ascii_lowercase().contains("unknown") => Ok(reason),
+        trouble => Err(trouble),
     }
 }

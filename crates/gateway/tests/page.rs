@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::eventually;
+use support::{eventually, signal};
 use webdriver::Browser;
 
 /// `fanfare dev` on free ports. Killed when it is dropped.
@@ -49,7 +49,7 @@ struct Script(Child);
 impl Script {
     /// Interrupts it and returns its exit code.
     fn interrupted(&mut self) -> Option<i32> {
-        let _ = Command::new("kill").args(["-s", "INT", &self.0.id().to_string()]).status();
+        signal(&self.0, "INT");
         eventually("the end of the script", || self.0.try_wait().unwrap()).code()
     }
 }

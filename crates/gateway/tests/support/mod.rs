@@ -45,6 +45,12 @@ pub(crate) fn status(head: &str) -> u16 {
     head.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
+/// Sends a signal by name. The shell's own `kill`: not every machine has the program.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {}", child.id())]).status().unwrap();
+    assert!(sent.success(), "cannot send {name}");
+}
+
 /// A `fanfare` process whose log is kept. Killed when it is dropped.
 pub(crate) struct Process {
     child: Child,
@@ -86,8 +92,7 @@ impl Process {
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        signal(&self.child, name);
     }
 
     /// Waits for the end.

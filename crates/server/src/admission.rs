@@ -2,7 +2,7 @@
 //!
 //! Every accepted socket carries a [`ConnectionPermit`] from the accept call to its end, also when it becomes a
 //! session; dropping it is the only way to give its place back. A socket above a limit is not reset: up to
-//! [`HEADROOM`] of them are served long enough to be told (DESIGN 4: a browser that meets anything but a stream gives up
+//! [`HEADROOM`] of them are served long enough to be told (a browser that meets anything but a stream gives up
 //! for ever). Beyond that they are dropped unread, so that refusing costs a bounded amount too.
 
 mod address;

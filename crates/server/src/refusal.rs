@@ -1,4 +1,4 @@
-//! What the refused are told (DESIGN 4).
+//! What the refused are told.
 //!
 //! A browser's EventSource gives up for ever on anything but a stream, so a transient refusal is a stream by default: 200,
 //! `retry:`, end. It has neither an `id:` line nor an empty line: an empty id, and an empty line before the first id

@@ -38,7 +38,7 @@ pub fn prev_of(entry: &Decoded) -> Option<EntryId> {
     }
 }
 
-/// Decides whether `position` continues in the stream that `snapshot` shows (DESIGN: "Proving continuity").
+/// Decides whether `position` continues in the stream that `snapshot` shows.
 #[must_use]
 pub fn prove(position: Position, snapshot: &Snapshot) -> Verdict {
     prove_where(position, snapshot, snapshot.tip.evicts)

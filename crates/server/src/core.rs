@@ -35,6 +35,8 @@ pub struct DeliveryOptions {
     pub cursor_age: Option<Duration>,
     /// How long a new session waits for its channels to open.
     pub subscribe_timeout: Duration,
+    /// `TCP_USER_TIMEOUT` of sockets that are not full; longer than two heartbeats.
+    pub user_timeout: Duration,
 }
 
 impl Default for DeliveryOptions {
@@ -46,6 +48,7 @@ impl Default for DeliveryOptions {
             max_behind: limits::MAX_BEHIND_DEFAULT,
             cursor_age: limits::CURSOR_AGE_DEFAULT,
             subscribe_timeout: Duration::from_secs(5),
+            user_timeout: limits::TCP_USER_TIMEOUT,
         }
     }
 }
@@ -115,8 +118,10 @@ impl Core {
     pub async fn drain(&self, window: Duration) {
         self.draining.set(true);
         let tokens = self.sessions.part(0, 1);
-        let start = Instant::now();
         let step = window / u32::try_from(tokens.len().max(1)).unwrap_or(u32::MAX);
+        // Threads and nodes that begin together do not end their sessions in step.
+        let offset = self.random(u64::try_from(step.as_micros()).unwrap_or(u64::MAX).max(1));
+        let start = Instant::now() + Duration::from_micros(offset);
         for (index, token) in tokens.into_iter().enumerate() {
             let due = start + step * u32::try_from(index).unwrap_or(u32::MAX);
             if due > Instant::now() {

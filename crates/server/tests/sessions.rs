@@ -22,6 +22,7 @@ struct Node {
     stats: Arc<CoreStats>,
     backend: MemoryBackend,
     listener: TcpListener,
+    user_timeout: Duration,
 }
 
 impl Node {
@@ -40,10 +41,11 @@ impl Node {
             std::future::pending(),
         ));
         let stats = Arc::new(CoreStats::default());
+        let user_timeout = delivery.user_timeout;
         let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system());
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { core, stats, backend: backend.clone(), listener }
+        Self { core, stats, backend: backend.clone(), listener, user_timeout }
     }
 
     async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
@@ -64,6 +66,7 @@ impl Node {
         change(&mut request);
         let server = server.unwrap().0;
         socket2::SockRef::from(&server).set_send_buffer_size(8192).unwrap();
+        socket2::SockRef::from(&server).set_tcp_user_timeout(Some(self.user_timeout)).unwrap();
         start(&self.core, server, request);
         Client { socket: client.unwrap(), seen: String::new() }
     }
@@ -194,6 +197,30 @@ fn a_client_that_does_not_read_falls_behind_into_the_archive_and_then_gets_every
             assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
         }
         assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
+    });
+}
+
+#[test]
+fn a_client_that_reads_nothing_for_longer_than_the_user_timeout_is_not_cut() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let delivery = DeliveryOptions {
+            heartbeat: Duration::from_millis(300),
+            user_timeout: Duration::from_secs(1),
+            ..DeliveryOptions::default()
+        };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        for n in 0..100 {
+            node.publish("a", &format!("{n} {}", "x".repeat(1000)));
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
+        for n in 0..100 {
+            let block = client.until("data: ").await + &client.until("\n\n").await;
+            assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
+        }
     });
 }
 

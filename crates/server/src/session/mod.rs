@@ -155,6 +155,9 @@ impl<P> Session<P> {
             return Poll::Ready(End::Client);
         }
         let (beat, end) = self.core.sessions.asked(self.token);
+        if beat {
+            self.wire.mind_the_peer(&self.core);
+        }
         loop {
             if let Err(end) = ready!(self.wire.flush(&self.core, cx)) {
                 return Poll::Ready(end);

@@ -26,11 +26,15 @@ pub(super) struct Wire {
     /// The sweep in which something was last written.
     pub(super) active: u32,
     pub(super) framing: Framing,
+    /// The socket took less than it was given when it was last written to.
+    full: bool,
+    /// The socket is given all the time that it wants (see [`Wire::mind_the_peer`]).
+    patient: bool,
 }
 
 impl Wire {
     pub(super) fn new(socket: TcpStream, framing: Framing, tick: u32) -> Self {
-        Self { socket, begun: None, active: tick, framing }
+        Self { socket, begun: None, active: tick, framing, full: false, patient: false }
     }
 
     /// Whether everything that was begun is complete.
@@ -66,6 +70,18 @@ impl Wire {
             }
         }
         false
+    }
+
+    /// Called once per heartbeat interval. `TCP_USER_TIMEOUT` frees the sockets of dead peers, but the kernel counts a peer
+    /// whose receive window stays shut as dead, too (tcp(7)), and a client may read as slowly as it likes. So it is lifted
+    /// while the socket is full; a dead peer is then found by the kernel's own retransmission limit, minutes later.
+    pub(super) fn mind_the_peer(&mut self, core: &Core) {
+        if self.full != self.patient {
+            let timeout = (!self.full).then_some(core.options.user_timeout);
+            // The option exists since Linux 2.6.37; without it there is nothing to lift.
+            let _ = socket2::SockRef::from(&self.socket).set_tcp_user_timeout(timeout);
+            self.patient = self.full;
+        }
     }
 
     /// Waits until the socket may take more.
@@ -110,6 +126,7 @@ impl Wire {
             match self.socket.try_write(&bytes[*written..]) {
                 Ok(count) => {
                     *written += count;
+                    self.full = false;
                     self.active = core.tick();
                     core.stats.bytes.add(count as u64);
                     core.stats.writes.add(1);
@@ -118,6 +135,7 @@ impl Wire {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.full = true;
                     core.stats.blocked.add(1);
                     if ready!(self.socket.poll_write_ready(cx)).is_err() {
                         return Poll::Ready(Err(End::Error));
@@ -137,11 +155,13 @@ impl Wire {
         match result {
             Ok(written) => {
                 self.active = core.tick();
+                self.full = false;
                 core.stats.writes.add(1);
                 core.stats.bytes.add(written as u64);
                 Ok(Some(written))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.full = true;
                 core.stats.blocked.add(1);
                 Ok(None)
             }

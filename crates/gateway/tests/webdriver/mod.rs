@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Keeps Chromium to itself: nothing is fetched, synchronised or updated, and its profile is a new directory.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -23,6 +23,8 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    // Containers often have a small /dev/shm, or none.
+    "--disable-dev-shm-usage",
 ];
 
 /// A browser with one window. Ends with its driver when it is dropped.

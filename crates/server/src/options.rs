@@ -106,7 +106,7 @@ pub struct SocketOptions {
     /// Idle time after which TCP asks whether the peer is there, and the pause between questions.
     pub keepalive: Duration,
     /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged. Linux counts the time that a peer's receive
-    /// window stays shut, too: a client that does not read for so long is cut, and resumes from its position.
+    /// window stays shut, too, so sessions lift it while their socket is full.
     pub user_timeout: Duration,
     /// `SO_SNDBUF` in bytes. `None`: the kernel's own sizing.
     pub send_buffer: Option<usize>,

@@ -48,6 +48,11 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         "must be at least redis.probe_interval and redis.probe_timeout together, or a healthy node would not be ready",
     );
     require(
+        config.delivery.heartbeat.0 * 2 < config.server.tcp_user_timeout.0,
+        ("server.tcp_user_timeout", "delivery.heartbeat"),
+        "must be longer than two of delivery.heartbeat, or a quiet connection could not prove itself in time",
+    );
+    require(
         config.tail.channel_bytes <= config.tail.budget,
         ("tail.channel_bytes", "tail.budget"),
         "must not be larger than tail.budget, which all channels share",

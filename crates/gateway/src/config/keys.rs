@@ -40,7 +40,7 @@ sections! {
         keep_alive: Span = Span::secs(60), Span::secs(1) => Span::secs(3600);
         /// Idle time after which TCP asks whether the peer is still there.
         tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
-        /// A peer that acknowledges nothing, or keeps its receive window shut, for this long is cut off (`TCP_USER_TIMEOUT`); it resumes from its position.
+        /// A peer that acknowledges nothing for this long is cut off (`TCP_USER_TIMEOUT`) and resumes from its position. A slow reader is no such peer: it has all the time it wants.
         tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
     }
 

@@ -3,13 +3,13 @@
 //! One function decides for every archive page, hole repair, reconcile and resume. When in doubt it says gap: a false
 //! gap is a nuisance that is counted, a missed one is the worst bug that this project can have.
 
-use fanfare_protocol::{Decoded, EntryId, GapReason, Position};
+use fanfare_protocol::{Decoded, EntryId, GapReason, Position, limits};
 
 use crate::archive::Snapshot;
 
 /// The shortest lifetime, in milliseconds, that the publishing function gives to a stream: a stream created after T still
 /// exists at T + this. It is what lets the absence of a stream be a position.
-pub const TTL_FLOOR_MS: u64 = 60_000;
+pub const TTL_FLOOR_MS: u64 = limits::EMPTY_POSITION_PROOF.as_millis() as u64;
 
 /// Whether a reader at some position can go on with what a snapshot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

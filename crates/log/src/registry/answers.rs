@@ -50,7 +50,8 @@ impl Registry {
                 shared.tail = Some(Tail::new(tip.position));
                 drop(shared);
                 log.prove_afresh(tip);
-                if log.dirty {
+                self.note_absence(key, tip);
+                if self.logs.get(&key).is_some_and(|log| log.dirty) {
                     self.queue_dirty(key);
                 }
                 self.accept(key);
@@ -78,8 +79,15 @@ impl Registry {
         }
         drop(shared);
         log.prove_afresh(tip);
+        self.note_absence(key, tip);
         if head != tip.position {
             self.mark(key);
+        }
+    }
+
+    fn note_absence(&mut self, key: usize, tip: Tip) {
+        if matches!(tip.position, Position::Empty { .. }) {
+            self.absent.push(key);
         }
     }
 
@@ -161,6 +169,8 @@ impl Registry {
             return;
         }
         log.prove(snapshot.tip);
+        self.note_absence(key, snapshot.tip);
+        let Some(log) = self.logs.get_mut(&key) else { return };
         let mut shared = log.channel.lock();
         let Some(tail) = &mut shared.tail else { return };
         let behind = match (tail.head(), snapshot.tip.position) {

@@ -49,6 +49,8 @@ pub(super) struct ChannelLog {
     pub(super) idle_since: Option<Instant>,
     /// A linger timer is set.
     pub(super) lingering: bool,
+    /// A timer runs that renews an absence.
+    pub(super) renewing: bool,
     /// When the head was last proven to be the stream's end.
     proven: Option<Tip>,
     pub(super) failures: u32,
@@ -76,6 +78,7 @@ impl ChannelLog {
             awaited: 0,
             idle_since: None,
             lingering: false,
+            renewing: false,
             proven: None,
             failures: 0,
         }

@@ -15,6 +15,8 @@ mod bounds;
 mod feed;
 mod log;
 mod reads;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod wants;
 
@@ -92,6 +94,10 @@ pub struct Registry {
     /// Keys in the order of the next reconcile.
     sweep: VecDeque<usize>,
     next_sweep: Instant,
+    /// Shares of a channel that no sweep has used yet.
+    sweep_credit: usize,
+    /// Keys whose stream was proven absent in this turn.
+    absent: Vec<usize>,
     tip_requests: usize,
     reads: usize,
     /// Threads to wake at the end of the turn.
@@ -119,6 +125,8 @@ impl Registry {
             dirty: VecDeque::new(),
             paging: VecDeque::new(),
             sweep: VecDeque::new(),
+            sweep_credit: 0,
+            absent: Vec::new(),
             tip_requests: 0,
             reads: 0,
             wake: 0,
@@ -148,6 +156,7 @@ impl Registry {
     /// Ends a turn: keeps the budget and says which reads to start. Call it after any number of `on_…` calls.
     pub fn settle(&mut self, now: Instant) -> Vec<Command> {
         let mut commands = Vec::new();
+        self.renew_absences(now);
         self.start_tips(&mut commands);
         self.start_heads(&mut commands);
         self.start_pages(now, &mut commands);

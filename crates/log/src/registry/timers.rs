@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use fanfare_protocol::Position;
 use tokio::time::Instant;
 
 use super::Registry;
@@ -23,7 +24,12 @@ pub(super) enum Timer {
     Keyspace,
     /// The archive may be asked again.
     Retry,
+    /// A stream that does not exist is looked for again: its absence is a position that ages.
+    Absence,
 }
+
+/// How often an absence is renewed, at most: what a client holds is then young enough to be proven after a disconnect.
+const ABSENCE_RENEWED: Duration = Duration::from_secs(10);
 
 impl Registry {
     /// When [`Registry::on_time`] has to be called next.
@@ -45,6 +51,7 @@ impl Registry {
                 Timer::Linger => self.on_linger(key, now),
                 Timer::Keyspace => self.on_keyspace(key),
                 Timer::Retry => self.on_retry(key),
+                Timer::Absence => self.on_absence(key),
             }
         }
         if self.next_sweep <= now {
@@ -56,13 +63,37 @@ impl Registry {
 
     /// Compares the next share of the channels with their streams: a lost last push has no successor to reveal it.
     fn sweep(&mut self) {
-        let share = self.sweep.len().div_ceil(SWEEPS as usize);
+        // Whole channels only: what is left over counts for the next sweep, so that each gets its turn once an interval.
+        self.sweep_credit += self.sweep.len();
+        let share = self.sweep_credit / SWEEPS as usize;
+        self.sweep_credit %= SWEEPS as usize;
         for _ in 0..share {
             let Some(key) = self.sweep.pop_front() else { break };
             if self.logs.contains_key(&key) {
                 self.sweep.push_back(key);
                 self.queue_tip(key);
             }
+        }
+    }
+
+    /// Sees to it that absences proven in this turn are renewed. One timer per channel.
+    pub(super) fn renew_absences(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.absent) {
+            if let Some(log) = self.logs.get_mut(&key)
+                && !std::mem::replace(&mut log.renewing, true)
+            {
+                let period = (self.options.reconcile_interval / 3).min(ABSENCE_RENEWED);
+                self.timers.push(Reverse((now + self.jitter.spread(period), key, Timer::Absence)));
+            }
+        }
+    }
+
+    fn on_absence(&mut self, key: usize) {
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        log.renewing = false;
+        let absent = log.channel.lock().tail.as_ref().is_some_and(|tail| matches!(tail.head(), Position::Empty { .. }));
+        if absent {
+            self.queue_tip(key);
         }
     }
 

@@ -1,0 +1,92 @@
+//! How often a registry asks, driven by hand under made-up instants.
+
+use std::time::Duration;
+
+use fanfare_protocol::{ChannelName, EntryId, Epoch, Position};
+
+use super::*;
+use crate::archive::Tip;
+use crate::feed::{FeedBatch, FeedEvent};
+use crate::view::CoreLog;
+
+const INTERVAL: Duration = Duration::from_secs(30);
+const EPOCH: Epoch = Epoch::from_bits(7);
+
+struct Scene {
+    registry: Registry,
+    hub: Arc<Hub>,
+    now: Instant,
+    /// Whether the streams exist.
+    present: bool,
+}
+
+impl Scene {
+    /// Follows so many channels, acknowledged and primed.
+    fn of(channels: usize, present: bool) -> (Self, CoreLog) {
+        let now = Instant::now();
+        let hub = Arc::new(Hub::new(1));
+        let options = Options { reconcile_interval: INTERVAL, ..Options::default() };
+        let registry = Registry::new(options, Arc::clone(&hub), Desired::new(), Arc::default(), now);
+        let core = CoreLog::new(Arc::clone(&hub), 0);
+        let names: Vec<_> = (0..channels).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
+        for name in &names {
+            core.open(name, None, 0);
+        }
+        let mut scene = Self { registry, hub, now, present };
+        let mut touched = Vec::new();
+        scene.hub.take_touched(&mut touched);
+        scene.registry.on_touched(&touched, now);
+        let events = [FeedEvent::Connected, FeedEvent::Subscribed(names)].into();
+        scene.registry.on_feed(FeedBatch { events, ..FeedBatch::default() }, now);
+        assert_eq!(scene.turn(), channels, "each is primed by one tip");
+        (scene, core)
+    }
+
+    /// Ends a turn and answers what was asked. Returns the number of channels asked about.
+    fn turn(&mut self) -> usize {
+        let mut asked = 0;
+        for command in self.registry.settle(self.now) {
+            let Command::Tips { keys, .. } = command else { panic!("nothing but tips is needed: {command:?}") };
+            asked += keys.len();
+            let now_ms = 1_000_000 + u64::try_from(self.now.elapsed().as_millis()).unwrap_or_default();
+            let position = match self.present {
+                true => Position::At(EntryId { ms: 1, seq: 0 }),
+                false => Position::Empty { at_ms: now_ms, epoch: EPOCH },
+            };
+            let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
+            self.registry.on_tips(&keys, Ok(keys.iter().map(|_| Ok(tip)).collect()), self.now);
+        }
+        asked
+    }
+
+    /// Lets time pass in small steps. Returns the number of channels asked about.
+    fn pass(&mut self, time: Duration) -> usize {
+        let end = self.now + time;
+        let mut asked = 0;
+        while self.now < end {
+            self.now += Duration::from_millis(200);
+            self.registry.on_time(self.now);
+            asked += self.turn();
+        }
+        asked
+    }
+}
+
+#[test]
+fn every_channel_is_compared_once_in_an_interval_however_few_there_are() {
+    for channels in [1, 3, 33, 200] {
+        let (mut scene, _core) = Scene::of(channels, true);
+        let asked = scene.pass(INTERVAL * 10);
+        assert!(
+            (8 * channels..=13 * channels).contains(&asked),
+            "{channels} channels were asked {asked} times in 10 intervals"
+        );
+    }
+}
+
+#[test]
+fn an_absence_is_renewed_long_before_it_is_too_old_to_prove_anything() {
+    let (mut scene, _core) = Scene::of(1, false);
+    let asked = scene.pass(Duration::from_secs(300));
+    assert!((24..=50).contains(&asked), "asked {asked} times in 300 s");
+}

@@ -94,6 +94,7 @@ impl Registry {
     /// A page from the head.
     pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         self.reads -= 1;
+        self.head_reads -= 1;
         let Some(log) = self.logs.get_mut(&key) else { return };
         let Some(from) = log.head_read.take() else { return };
         match answer {

@@ -14,6 +14,14 @@ use crate::tail::Tail;
 impl Registry {
     /// Takes in everything that the feed delivered since the last turn.
     pub fn on_feed(&mut self, batch: FeedBatch, now: Instant) {
+        // First: what was dropped may have come before any of these, and a push must not be taken for the next one then.
+        for name in batch.overflowed {
+            self.stats.overflows.add(1);
+            if let Some(log) = self.by_name.get(&name).and_then(|key| self.logs.get_mut(key)) {
+                log.doubt();
+            }
+            self.ring(&name);
+        }
         for event in batch.events {
             match event {
                 FeedEvent::Connected => {
@@ -36,13 +44,6 @@ impl Registry {
                     self.stats.proven_ms.set(u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1));
                 }
             }
-        }
-        for name in batch.overflowed {
-            self.stats.overflows.add(1);
-            if let Some(log) = self.by_name.get(&name).and_then(|key| self.logs.get_mut(key)) {
-                log.doubt();
-            }
-            self.ring(&name);
         }
     }
 

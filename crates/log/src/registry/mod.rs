@@ -99,7 +99,10 @@ pub struct Registry {
     /// Keys whose stream was proven absent in this turn.
     absent: Vec<usize>,
     tip_requests: usize,
+    /// Reads of pages and heads in flight.
     reads: usize,
+    /// Those of heads.
+    head_reads: usize,
     /// Threads to wake at the end of the turn.
     wake: u64,
 }
@@ -129,6 +132,7 @@ impl Registry {
             absent: Vec::new(),
             tip_requests: 0,
             reads: 0,
+            head_reads: 0,
             wake: 0,
         }
     }

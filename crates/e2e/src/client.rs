@@ -132,6 +132,16 @@ impl Client {
         client
     }
 
+    /// Occupies the sweeps with which `node` compares the channels that it follows with their streams: a channel opened
+    /// after this one waits for its turn for about `redis.reconcile_interval`, where alone it would wait for a 32nd of it.
+    /// So that what is seen to arrive earlier came by the way under test.
+    #[track_caller]
+    pub fn occupying_sweeps(address: SocketAddr) -> Self {
+        let names: Vec<String> = (0..64).map(|number| format!("filler-{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Self::open(address, Subscribe::to_all(&names))
+    }
+
     /// Connects, or reconnects with its last event ID, and sends the request. Reads nothing.
     pub fn connect(&mut self, address: SocketAddr) -> io::Result<()> {
         self.disconnect();

@@ -17,7 +17,7 @@ fn quick(redis: &RedisServer) -> NodeBuilder {
         .set("redis.probe_interval", "200ms")
         .set("redis.probe_timeout", "500ms")
         .set("admin.ready_probe_age", "1s")
-        .set("redis.reconcile_interval", "1s")
+        .set("redis.reconcile_interval", "50s")
         .set("delivery.heartbeat", "1s")
 }
 
@@ -61,6 +61,7 @@ fn redis_restarts_with_its_data_under_load() {
     let mut redis = RedisServer::start_persistent();
     let ledger = Ledger::default();
     let node = quick(&redis).start();
+    let _filler = Client::occupying_sweeps(node.address());
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     let load = Load::start(&redis, &ledger);
     for _ in 0..2 {
@@ -112,6 +113,7 @@ fn pubsub_connections_are_killed_again_and_again_under_load() {
     let redis = RedisServer::start();
     let ledger = Ledger::default();
     let node = quick(&redis).start();
+    let _filler = Client::occupying_sweeps(node.address());
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     let load = Load::start(&redis, &ledger);
     let mut control = redis.connection();
@@ -134,6 +136,7 @@ fn redis_freezes_for_longer_than_the_probe_deadline() {
     let redis = RedisServer::start();
     let ledger = Ledger::default();
     let node = quick(&redis).start();
+    let _filler = Client::occupying_sweeps(node.address());
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     let load = Load::start(&redis, &ledger);
     client.read_until("some events", |client| client.events().count() > 50);
@@ -154,6 +157,7 @@ fn redis_drops_a_node_that_reads_too_slowly() {
     let ledger = Ledger::default();
     let node = quick(&redis).start();
     let mut publisher = Publisher::new(&redis, &ledger);
+    let _filler = Client::occupying_sweeps(node.address());
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     let mut control = redis.connection();
     let pubsub = |control: &mut fanfare_e2e::Connection| {

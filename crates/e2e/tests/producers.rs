@@ -2,18 +2,33 @@
 
 use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check};
 
-fn scene() -> (RedisServer, Node, Ledger, Publisher) {
-    let redis = RedisServer::start();
+struct Scene {
+    redis: RedisServer,
+    node: Node,
+    ledger: Ledger,
+    publisher: Publisher,
     // Reconciling must not be what delivers anything here.
-    let node = Node::builder(&redis).set("redis.reconcile_interval", "50s").start();
+    _filler: Client,
+}
+
+fn scene() -> Scene {
+    scene_on(RedisServer::start(), "false")
+}
+
+fn scene_on(redis: RedisServer, keyspace_notifications: &str) -> Scene {
+    let node = Node::builder(&redis)
+        .set("redis.reconcile_interval", "50s")
+        .set("redis.keyspace_notifications", keyspace_notifications)
+        .start();
+    let filler = Client::occupying_sweeps(node.address());
     let ledger = Ledger::default();
     let publisher = Publisher::new(&redis, &ledger);
-    (redis, node, ledger, publisher)
+    Scene { redis, node, ledger, publisher, _filler: filler }
 }
 
 #[test]
 fn five_plain_producers_and_five_function_producers_at_once_lose_and_double_nothing() {
-    let (redis, node, ledger, _) = scene();
+    let Scene { redis, node, ledger, .. } = scene();
     let mut clients: Vec<Client> = (0..3).map(|_| Client::open(node.address(), Subscribe::to("c"))).collect();
     let producers: Vec<_> = (0..10)
         .map(|producer| {
@@ -39,7 +54,7 @@ fn five_plain_producers_and_five_function_producers_at_once_lose_and_double_noth
 
 #[test]
 fn every_way_to_publish_reaches_a_connected_client() {
-    let (_redis, node, ledger, mut publisher) = scene();
+    let Scene { redis: _redis, node, ledger, mut publisher, .. } = scene();
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     publisher.fcall("c", "by function");
     client.read_data("by function");
@@ -57,12 +72,7 @@ fn every_way_to_publish_reaches_a_connected_client() {
 #[test]
 fn a_plain_xadd_is_noticed_through_keyspace_notifications() {
     let redis = RedisServer::start_with(&["--notify-keyspace-events", "Kt"]);
-    let node = Node::builder(&redis)
-        .set("redis.reconcile_interval", "50s")
-        .set("redis.keyspace_notifications", "true")
-        .start();
-    let ledger = Ledger::default();
-    let mut publisher = Publisher::new(&redis, &ledger);
+    let Scene { redis: _redis, node, ledger, mut publisher, _filler } = scene_on(redis, "true");
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     for number in 0..50 {
         // Mixed with the function, whose entries announce themselves twice.
@@ -82,7 +92,7 @@ fn a_plain_xadd_is_noticed_through_keyspace_notifications() {
 
 #[test]
 fn lost_doubled_swapped_and_forged_pushes_neither_lose_nor_double_nor_invent() {
-    let (redis, node, ledger, mut publisher) = scene();
+    let Scene { redis, node, ledger, mut publisher, .. } = scene();
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     // Copies of real pushes, taken from a channel that nobody follows.
     let mut tap = redis.connection();
@@ -113,7 +123,7 @@ fn lost_doubled_swapped_and_forged_pushes_neither_lose_nor_double_nor_invent() {
 
 #[test]
 fn the_same_push_twice_is_one_event() {
-    let (redis, node, ledger, mut publisher) = scene();
+    let Scene { redis, node, ledger, mut publisher, .. } = scene();
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     let mut tap = redis.connection();
     tap.command(["SUBSCRIBE", "sse:c"]);
@@ -131,7 +141,7 @@ fn the_same_push_twice_is_one_event() {
 
 #[test]
 fn options_of_the_function_do_what_they_say() {
-    let (_redis, node, ledger, mut publisher) = scene();
+    let Scene { redis: _redis, node, ledger, mut publisher, .. } = scene();
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     publisher.fcall_with("c", "named", &["EVENT", "tick"]);
     client.read_data("named");
@@ -156,7 +166,7 @@ fn options_of_the_function_do_what_they_say() {
 
 #[test]
 fn bad_calls_of_the_function_are_refused_and_write_nothing() {
-    let (_redis, _node, _ledger, mut publisher) = scene();
+    let Scene { redis: _redis, node: _node, mut publisher, .. } = scene();
     let bad: [&[&str]; 11] = [
         &["NONSENSE", "1"],
         &["MAXLEN"],

@@ -325,3 +325,31 @@ fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {
         assert_eq!(node.stats.subscriptions.get(), 0);
     });
 }
+
+#[test]
+fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection() {
+    run(async {
+        let backend = MemoryBackend::default();
+        // Only the newest item of the node stays in memory.
+        let options = Options { budget: 1, ..Options::default() };
+        let node = Node::start(&backend, options, DeliveryOptions::default()).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        let mut other = node.connect(&["b"], |_| {}).await;
+        other.prime().await;
+        node.publish("a", "before");
+        client.until("data: before\n\n").await;
+        let half_written = node.publish("a", &"x".repeat(500_000));
+        while node.stats.blocked.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(node.backend.xdel(&channel("a"), half_written));
+        node.publish("b", "evicts it");
+        other.until("data: evicts it\n\n").await;
+        let mut rest = Vec::new();
+        let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
+        end.expect("half a frame, and then silence").unwrap();
+        assert!(!rest.ends_with(b"\n"), "the frame was complete: the test proves nothing");
+        assert_eq!(node.stats.ends.broken.get(), 1);
+    });
+}

@@ -75,6 +75,8 @@ impl<P> Session<P> {
                 batch.gather_page(channel, &served);
                 wire.hand_out(core, &batch, cursor)
             }
+            // Everything was handed out, yet a frame is not complete: its entry was retracted and nothing will complete it.
+            Next::Live if !wire.is_between_frames() => Outcome::Ended(End::Broken),
             Next::Live | Next::Waiting | Next::Refused(_) => Outcome::Idle,
         });
         if outcome == Outcome::Lagging { self.skip_ahead(index) } else { outcome }
@@ -111,7 +113,11 @@ impl Wire {
     fn hand_out(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor) -> Outcome {
         let skip = match self.partial() {
             None => 0,
-            Some((id, written)) if batch.units.first().is_some_and(|unit| unit.entry == Some(id)) => written,
+            Some((id, written))
+                if batch.units.first().is_some_and(|unit| unit.entry == Some(id) && unit.len() > written) =>
+            {
+                written
+            }
             // The rest of a frame is gone: the client must not take its beginning for the whole.
             Some(_) => return Outcome::Ended(End::Broken),
         };

@@ -1,4 +1,4 @@
-//! Every relative link in a Markdown file leads somewhere.
+//! Every relative link in a Markdown file leads somewhere, and every path of the repository that it names exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,6 +23,13 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
             if let Some(why) = broken(file, &text, &target) {
                 let name = file.strip_prefix(root).unwrap_or(file).display();
                 problems.push(format!("{name}: the link {target} leads nowhere: {why}"));
+            }
+        }
+        for path in paths(&text) {
+            count += 1;
+            if !root.join(path).exists() {
+                let name = file.strip_prefix(root).unwrap_or(file).display();
+                problems.push(format!("{name}: names {path}, which does not exist"));
             }
         }
     }
@@ -63,17 +70,28 @@ fn targets(text: &str) -> Vec<String> {
     found
 }
 
+/// The `code spans` that are paths from the root of the repository.
+fn paths(text: &str) -> Vec<&str> {
+    const ROOTS: &[&str] = &["crates/", "xtask/", "scripts/", "deploy/", "docs/", "loadtest/"];
+    let spans = prose_lines(text).flat_map(|line| line.split('`').skip(1).step_by(2));
+    spans.filter(|span| ROOTS.iter().any(|root| span.starts_with(root)) && !span.contains([' ', '*', '…'])).collect()
+}
+
+/// The lines outside fenced blocks.
+fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    })
+}
+
 /// The document with fenced blocks and `code spans` blanked out.
 fn without_code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut fenced = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        } else if !fenced {
-            let prose = line.split('`').step_by(2);
-            out.extend(prose);
-        }
+    for line in prose_lines(text) {
+        out.extend(line.split('`').step_by(2));
         out.push('\n');
     }
     out
@@ -134,6 +152,12 @@ mod tests {
     fn links_in_code_are_not_links() {
         let text = "[a](b.md) `[c](d.md)`\n```\n[e](f.md)\n```\n[g](https://example.org) [h](#there)";
         assert_eq!(targets(text), ["b.md", "#there"]);
+    }
+
+    #[test]
+    fn paths_in_prose_are_checked_and_commands_are_not() {
+        let text = "see `crates/log/src` and `docs/x.md --flag`\n```\n`crates/none`\n```\n`docs/*.md` `other/x`";
+        assert_eq!(paths(text), ["crates/log/src"]);
     }
 
     #[test]

@@ -146,11 +146,15 @@ impl Page {
 /// The pages of one channel.
 #[derive(Debug, Default)]
 pub struct Pages {
-    by_number: HashMap<u64, Arc<Page>>,
+    by_number: BTreeMap<u64, Arc<Page>>,
     by_last: BTreeMap<EntryId, u64>,
     by_after: HashMap<Position, u64>,
     next_number: u64,
 }
+
+/// Pages that one channel keeps. A stream of default length makes a few dozen; positions that no node ever gave make one
+/// each, of almost no bytes.
+const PAGES_MAX: usize = 1024;
 
 /// Overlapping pages are rare; a look-up gives up after so many and reads the archive instead.
 const PAGES_TRIED: usize = 4;
@@ -207,11 +211,20 @@ impl Pages {
         wrong.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
+    /// Drops the oldest page if there are too many. Returns its bytes. Whoever still waits for it asks again.
+    pub fn bound(&mut self) -> Option<usize> {
+        if self.by_number.len() <= PAGES_MAX {
+            return None;
+        }
+        let oldest = *self.by_number.first_key_value()?.0;
+        self.remove(oldest)
+    }
+
     /// Drops all pages (history was rewritten). Returns the bytes of each.
     pub fn clear(&mut self) -> Vec<usize> {
         self.by_last.clear();
         self.by_after.clear();
-        self.by_number.drain().map(|(_, page)| page.bytes).collect()
+        std::mem::take(&mut self.by_number).into_values().map(|page| page.bytes).collect()
     }
 
     /// Bytes of all pages.
@@ -260,5 +273,36 @@ fn before(id: EntryId, prev: Option<EntryId>, created: Position) -> Position {
         Some(EntryId::ZERO) => created,
         Some(prev) => Position::At(prev),
         None => Position::At(proof::predecessor(id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::Epoch;
+
+    use super::*;
+    use crate::archive::Tip;
+
+    #[test]
+    fn positions_that_nobody_gave_do_not_fill_a_channel_with_pages() {
+        let tip = Tip {
+            position: Position::At(EntryId { ms: 5, seq: 0 }),
+            now_ms: 100,
+            epoch: Epoch::from_bits(7),
+            evicts: false,
+        };
+        let snapshot = Snapshot { tip, first: None, untouched: false, entries: Vec::new(), complete: true };
+        let channel = ChannelName::parse("a").unwrap();
+        let beyond = |seq| Position::At(EntryId { ms: 6, seq });
+        let mut pages = Pages::default();
+        let most = PAGES_MAX as u64;
+        let mut dropped = 0;
+        for seq in 0..most + 3 {
+            let number = pages.allocate();
+            pages.insert(Page::new(number, &channel, beyond(seq), &snapshot));
+            dropped += usize::from(pages.bound().is_some());
+        }
+        assert_eq!((dropped, pages.by_number.len(), pages.by_after.len()), (3, PAGES_MAX, PAGES_MAX));
+        assert!(pages.serve(beyond(2)).is_none() && pages.serve(beyond(most + 2)).is_some());
     }
 }

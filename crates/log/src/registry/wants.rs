@@ -39,6 +39,9 @@ impl Registry {
         if !page.is_fleeting() {
             self.budget.charge(Charge::Page { channel: key, number }, page.bytes());
             shared.pages.insert(page);
+            if let Some(bytes) = shared.pages.bound() {
+                self.budget.release(bytes);
+            }
         }
         // Whoever is not served by this page wants again when it is woken; the rest shared one read.
         self.stats.shared_reads.add(shared.wants.len().saturating_sub(1) as u64);

@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn readers_ahead_of_stale_heads_do_not_keep_the_heads_from_being_read() {
         let now = Instant::now();
-        let (hub, desired) = (Arc::new(Hub::new(1)), Desired::new());
-        let mut registry = Registry::new(Options::default(), Arc::clone(&hub), desired.clone(), Arc::default(), now);
+        let hub = Arc::new(Hub::new(1));
+        let mut registry = Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), now);
         let concurrency = registry.options.archive_concurrency;
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> =

@@ -16,7 +16,26 @@ pub(super) struct Replica {
 }
 
 impl World {
-    pub(super) fn replicate(&self) -> Replica {
+    /// One misfortune.
+    pub(super) fn destroy(&mut self, channel: usize) {
+        match self.rng.below(12) {
+            0..3 => self.trim(channel),
+            3..6 => self.retract(channel),
+            6 => self.delete(channel),
+            7 => self.flush(),
+            8..11 => {
+                let replica = self.replicate();
+                self.replicas.push(replica);
+            }
+            _ => {
+                if let Some(replica) = self.replicas.pop() {
+                    self.fail_over(&replica);
+                }
+            }
+        }
+    }
+
+    fn replicate(&self) -> Replica {
         Replica { data: self.backend.checkpoint(), tips: self.truths.iter().map(super::truth::Truth::tip).collect() }
     }
 
@@ -29,13 +48,13 @@ impl World {
         self.backend.entries(&self.names[channel]).iter().map(|entry| entry.id).collect()
     }
 
-    pub(super) fn trim(&mut self, channel: usize) {
+    fn trim(&mut self, channel: usize) {
         let keep = self.rng.below(4);
         self.note(|| format!("trim {channel} to {keep}"));
         self.backend.trim(&self.names[channel], keep);
     }
 
-    pub(super) fn retract(&mut self, channel: usize) {
+    fn retract(&mut self, channel: usize) {
         let ids = self.ids(channel);
         if !ids.is_empty() {
             // Mostly the newest: that is where it matters.
@@ -47,7 +66,7 @@ impl World {
     }
 
     /// `DEL` retracts everything at once.
-    pub(super) fn delete(&mut self, channel: usize) {
+    fn delete(&mut self, channel: usize) {
         self.tick();
         let Some(last) = self.backend.last_id(&self.names[channel]) else { return };
         let now = self.store_ms();
@@ -65,7 +84,7 @@ impl World {
         self.tick();
     }
 
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         self.tick();
         self.note(|| "flush".into());
         self.backend.flush_all();
@@ -75,7 +94,7 @@ impl World {
     }
 
     /// A replica that was behind takes over. Nobody is told but by the broken connection, and now and then not even by that.
-    pub(super) fn fail_over(&mut self, replica: &Replica) {
+    fn fail_over(&mut self, replica: &Replica) {
         self.tick();
         self.note(|| format!("fail over to {:?}", replica.tips));
         self.backend.restore(&replica.data);

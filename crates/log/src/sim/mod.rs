@@ -4,6 +4,7 @@
 //!
 //! A failing seed prints itself; `FANFARE_SEED=… cargo test -p fanfare-log sim` runs only that one.
 
+mod archive;
 mod destroy;
 mod node;
 mod reader;

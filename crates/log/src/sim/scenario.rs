@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::destroy::Replica;
 use super::world::{CHANNELS, Weather, World};
 
-const CALM: Weather = Weather {
+pub(super) const CALM: Weather = Weather {
     faulty_pushes: 0,
     plain: false,
     expiry: false,
@@ -28,17 +27,24 @@ impl Drop for Seed {
     }
 }
 
-fn run(seeds: u64, weather: Weather, check: impl Fn(&World)) {
+/// Does something in as many worlds, each from its seed.
+pub(super) fn run_with(seeds: u64, weather: Weather, act: impl Fn(&mut World)) {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = 0..seeds * number("FANFARE_SEEDS").unwrap_or(1);
     let seeds = number("FANFARE_SEED").map_or(seeds, |seed| seed..seed + 1);
     for seed in seeds {
         let _printed = Seed(seed);
         let mut world = World::new(seed, weather);
+        act(&mut world);
+    }
+}
+
+fn run(seeds: u64, weather: Weather, check: impl Fn(&World)) {
+    run_with(seeds, weather, |world| {
         world.live();
         world.calm_down();
-        check(&world);
-    }
+        check(world);
+    });
 }
 
 impl World {
@@ -47,13 +53,12 @@ impl World {
         (0..CHANNELS).for_each(|channel| self.publish(channel));
         self.pass(Duration::from_millis(2));
         self.spoil_pushes();
-        let mut replicas = Vec::new();
         for _ in 0..STEPS {
-            self.step(&mut replicas);
+            self.step();
         }
     }
 
-    fn step(&mut self, replicas: &mut Vec<Replica>) {
+    fn step(&mut self) {
         let channel = self.rng.below(CHANNELS);
         let client = self.rng.below(self.clients.len());
         let node = self.rng.below(self.nodes.len());
@@ -77,24 +82,9 @@ impl World {
                 self.pass(Duration::from_secs(seconds));
             }
             95..96 if self.weather.failing_reads => self.backend.fail_reads(1 + channel),
-            96..100 if self.weather.destruction => self.destroy(channel, replicas),
+            96..100 if self.weather.destruction => self.destroy(channel),
             96..98 if self.weather.evicting => self.evict(channel),
             _ => self.run_node(node),
-        }
-    }
-
-    fn destroy(&mut self, channel: usize, replicas: &mut Vec<Replica>) {
-        match self.rng.below(12) {
-            0..3 => self.trim(channel),
-            3..6 => self.retract(channel),
-            6 => self.delete(channel),
-            7 => self.flush(),
-            8..11 => replicas.push(self.replicate()),
-            _ => {
-                if let Some(replica) = replicas.pop() {
-                    self.fail_over(&replica);
-                }
-            }
         }
     }
 

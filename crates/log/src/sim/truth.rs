@@ -90,6 +90,30 @@ impl Truth {
         self.changes.push(Change { at_ms: now_ms, tip, exists });
     }
 
+    /// Whoever holds `position` may be given these entries and, if that is said, nothing more.
+    pub(super) fn assert_run(&self, position: Position, ids: &[EntryId], is_all: bool) {
+        let mut known = self.at(position);
+        for id in ids {
+            let next = self.at(Position::At(*id));
+            assert!(
+                known.tip != next.tip && self.follows(known, next.tip),
+                "{id} does not follow: {position}, {ids:?}"
+            );
+            known = next;
+        }
+        assert!(!is_all || self.has_all_before(known, self.tip), "this is not all: {position}, {ids:?}");
+    }
+
+    fn at(&self, position: Position) -> Known {
+        Known {
+            tip: self.resolve(position),
+            absent_ms: match position {
+                Position::Empty { at_ms, .. } => Some(at_ms),
+                Position::At(_) => None,
+            },
+        }
+    }
+
     /// Where in history a position stands.
     fn resolve(&self, position: Position) -> Tip {
         match position {
@@ -186,17 +210,10 @@ impl Client {
     pub(super) fn check(&mut self, truth: &Truth) {
         for index in self.known.len()..self.saw.len() {
             let saw = self.saw[index];
-            let at = |position: Position| Known {
-                tip: truth.resolve(position),
-                absent_ms: match position {
-                    Position::Empty { at_ms, .. } => Some(at_ms),
-                    Position::At(_) => None,
-                },
-            };
             let (before, now) = match saw {
-                Saw::Position(position) => (self.known.last().copied().flatten(), Some(at(position))),
-                Saw::Entry(id) => (self.known.last().copied().flatten(), Some(at(Position::At(id)))),
-                Saw::Gap(position) => (None, position.map(at)),
+                Saw::Position(position) => (self.known.last().copied().flatten(), Some(truth.at(position))),
+                Saw::Entry(id) => (self.known.last().copied().flatten(), Some(truth.at(Position::At(id)))),
+                Saw::Gap(position) => (None, position.map(|position| truth.at(position))),
             };
             if let (Some(from), Some(to)) = (before, now) {
                 let is_new = !matches!(saw, Saw::Entry(_)) || from.tip != to.tip;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fanfare_protocol::{ChannelName, Event};
 use tokio::time::Instant;
 
+use super::destroy::Replica;
 use super::node::Node;
 use super::reader::Reader;
 use super::rng::Rng;
@@ -55,6 +56,7 @@ pub(super) struct World {
     pub(super) readers: Vec<Option<Reader>>,
     pub(super) clients: Vec<(usize, Client)>,
     published: u64,
+    pub(super) replicas: Vec<Replica>,
     /// What happened, if only one seed runs.
     pub(super) trace: Option<Vec<String>>,
 }
@@ -99,6 +101,7 @@ impl World {
             readers: (0..CLIENTS).map(|_| None).collect(),
             clients: (0..CLIENTS).map(|client| (client % CHANNELS, Client::default())).collect(),
             published: 0,
+            replicas: Vec::new(),
             trace: std::env::var_os("FANFARE_SEED").map(|_| Vec::new()),
             rng,
         }

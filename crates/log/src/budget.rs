@@ -81,3 +81,49 @@ impl Budget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(index: u64) -> Charge {
+        Charge::Item { channel: 1, index }
+    }
+
+    #[test]
+    fn the_oldest_go_first_until_the_rest_fits() {
+        let mut budget = Budget::new(25);
+        (1..=4).for_each(|index| budget.charge(item(index), 10));
+        let mut victims = Vec::new();
+        while let Some(victim) = budget.victim() {
+            victims.push(victim);
+            budget.release(10);
+        }
+        assert_eq!(victims, [item(1), item(2)]);
+        assert_eq!(budget.used(), 20);
+    }
+
+    #[test]
+    fn the_newest_stays_however_large_it_is() {
+        let mut budget = Budget::new(25);
+        budget.charge(item(1), 10);
+        budget.charge(item(2), 100);
+        assert_eq!(budget.victim(), Some(item(1)));
+        budget.release(10);
+        assert_eq!(budget.victim(), None);
+    }
+
+    #[test]
+    fn charges_that_are_gone_do_not_pile_up() {
+        let mut budget = Budget::new(usize::MAX);
+        for index in 0..100_000 {
+            budget.charge(item(index), 1);
+            if index >= 10 {
+                budget.release(1);
+            }
+            budget.compact(|charge| matches!(charge, Charge::Item { index: charged, .. } if charged + 10 > index));
+        }
+        assert!(budget.order.len() < 2_000, "{} charges for ten items", budget.order.len());
+        assert_eq!(budget.used(), 10);
+    }
+}

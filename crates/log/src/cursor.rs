@@ -138,3 +138,27 @@ impl CursorSet {
         self.slots.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn woken(set: &mut CursorSet, grown: bool) -> Vec<Token> {
+        let mut woken = Vec::new();
+        set.wake(grown, |token| woken.push(token));
+        woken
+    }
+
+    #[test]
+    fn a_page_wakes_those_who_wait_for_one_and_an_event_wakes_everybody_once() {
+        let mut set = CursorSet::default();
+        let (live, behind, _busy) = (set.insert(1), set.insert(2), set.insert(3));
+        set.arm(live);
+        set.arm_for_archive(behind);
+        assert_eq!(woken(&mut set, false), [2]);
+        assert!(woken(&mut set, false).is_empty());
+        set.arm_for_archive(behind);
+        assert_eq!(woken(&mut set, true), [1, 2]);
+        assert!(woken(&mut set, true).is_empty());
+    }
+}

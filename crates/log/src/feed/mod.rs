@@ -250,3 +250,6 @@ impl FeedSource {
         FeedBatch { events: std::mem::take(&mut queue.events), overflowed: std::mem::take(&mut queue.overflowed) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ mod timers;
 mod wants;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use fanfare_protocol::ChannelName;
@@ -91,6 +91,8 @@ pub struct Registry {
     dirty: VecDeque<usize>,
     /// Keys with readers that want a page.
     paging: VecDeque<usize>,
+    /// Keys of channels over the node's limit.
+    waiting: BTreeSet<usize>,
     /// Keys in the order of the next reconcile.
     sweep: VecDeque<usize>,
     next_sweep: Instant,
@@ -127,6 +129,7 @@ impl Registry {
             tips: VecDeque::new(),
             dirty: VecDeque::new(),
             paging: VecDeque::new(),
+            waiting: BTreeSet::new(),
             sweep: VecDeque::new(),
             sweep_credit: 0,
             absent: Vec::new(),
@@ -175,11 +178,13 @@ impl Registry {
     fn follow(&mut self, key: usize) {
         if self.by_name.len() >= self.options.max_channels {
             self.refuse(key, "this node follows as many channels as it may");
+            self.waiting.insert(key);
             return;
         }
         self.accept(key);
         let Some(log) = self.logs.get_mut(&key) else { return };
         log.followed = true;
+        self.waiting.remove(&key);
         self.by_name.insert(log.channel.name.clone(), key);
         self.sweep.push_back(key);
         self.desired.insert(&log.channel.name);
@@ -191,6 +196,8 @@ impl Registry {
         if log.followed {
             self.by_name.remove(&log.channel.name);
             self.desired.remove(&log.channel.name);
+        } else {
+            self.waiting.remove(&key);
         }
         let mut shared = log.channel.lock();
         let mut released = shared.pages.clear();
@@ -201,5 +208,8 @@ impl Registry {
         }
         drop(shared);
         released.into_iter().for_each(|bytes| self.budget.release(bytes));
+        if let Some(next) = self.waiting.pop_first() {
+            self.follow(next);
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fanfare_protocol::{EntryId, Position};
 
-use super::scenario::{CALM, run_with};
-use super::world::{Weather, World};
+use super::scenario::run_with;
+use super::world::{CALM, Weather, World};
 use crate::archive::ReadRequest;
 use crate::pages::{Page, Pages};
 use crate::proof::{Verdict, id_of, prove};

@@ -35,7 +35,7 @@ impl World {
         }
     }
 
-    fn replicate(&self) -> Replica {
+    pub(super) fn replicate(&self) -> Replica {
         Replica { data: self.backend.checkpoint(), tips: self.truths.iter().map(super::truth::Truth::tip).collect() }
     }
 
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// A replica that was behind takes over. Nobody is told but by the broken connection, and now and then not even by that.
-    fn fail_over(&mut self, replica: &Replica) {
+    pub(super) fn fail_over(&mut self, replica: &Replica) {
         self.tick();
         self.note(|| format!("fail over to {:?}", replica.tips));
         self.backend.restore(&replica.data);

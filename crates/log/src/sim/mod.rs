@@ -6,6 +6,7 @@
 
 mod archive;
 mod destroy;
+mod directed;
 mod node;
 mod reader;
 mod rng;

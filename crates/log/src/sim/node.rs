@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::rng::Rng;
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
-use crate::channel::Hub;
+use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedSource, feed};
 use crate::memory::{Link, MemoryBackend};
 use crate::options::Options;
@@ -107,5 +107,18 @@ impl Node {
             Command::Page { key, request } => Read::Page(key, self.backend.read_now(&request)),
             Command::Newest { key, name, count } => Read::Newest(key, self.backend.newest_now(&name, count)),
         }
+    }
+
+    /// Does something on a thread, and keeps from the node that it was touched.
+    pub(super) fn take_touched_after(&mut self, act: impl FnOnce(&CoreLog)) -> Vec<Arc<Channel>> {
+        act(&self.cores[0]);
+        let mut touched = Vec::new();
+        self.hub.take_touched(&mut touched);
+        touched
+    }
+
+    /// Now the node hears of it.
+    pub(super) fn touch(&self, channels: &[Arc<Channel>]) {
+        channels.iter().for_each(|channel| self.hub.touch(channel));
     }
 }

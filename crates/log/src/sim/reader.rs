@@ -74,6 +74,10 @@ impl Reader {
         }
     }
 
+    pub(super) fn is_refused(&self, log: &CoreLog) -> bool {
+        log.is_open(self.view, &self.cursor).is_err()
+    }
+
     /// Whether everything has been handed out, as far as the node knows.
     pub(super) fn is_live(&mut self, log: &CoreLog) -> bool {
         log.next(self.view, &mut self.cursor, |_, _, next| matches!(next, Next::Live))

@@ -2,17 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{CHANNELS, Weather, World};
+use super::world::{CALM, CHANNELS, Weather, World};
 
-pub(super) const CALM: Weather = Weather {
-    faulty_pushes: 0,
-    plain: false,
-    expiry: false,
-    destruction: false,
-    failing_reads: false,
-    tiny_budget: false,
-    evicting: false,
-};
 const STORM: Weather = Weather { faulty_pushes: 20, destruction: true, failing_reads: true, tiny_budget: true, ..CALM };
 const STEPS: usize = 400;
 
@@ -108,7 +99,7 @@ impl World {
     }
 
     /// Everybody acts until nobody has anything to do.
-    fn settle_down(&mut self) {
+    pub(super) fn settle_down(&mut self) {
         for _ in 0..200 {
             let mut busy = false;
             for node in 0..self.nodes.len() {

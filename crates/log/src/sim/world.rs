@@ -38,6 +38,16 @@ pub(super) struct Weather {
     pub(super) evicting: bool,
 }
 
+pub(super) const CALM: Weather = Weather {
+    faulty_pushes: 0,
+    plain: false,
+    expiry: false,
+    destruction: false,
+    failing_reads: false,
+    tiny_budget: false,
+    evicting: false,
+};
+
 pub(super) const CHANNELS: usize = 2;
 const NODES: usize = 2;
 const CORES: usize = 2;
@@ -76,18 +86,31 @@ impl World {
         }
     }
 
+    /// A world of chance.
     pub(super) fn new(seed: u64, weather: Weather) -> Self {
         let mut rng = Rng::new(seed);
+        let keyspace = rng.chance(30);
+        let nodes = (0..NODES).map(|_| random_options(&mut rng, weather)).collect();
+        Self::with(rng, weather, keyspace, nodes)
+    }
+
+    /// A world in which only what a test does happens.
+    pub(super) fn stage(options: &Options) -> Self {
+        Self::with(Rng::new(1), CALM, false, vec![(options.clone(), 1 << 20); NODES])
+    }
+
+    fn with(rng: Rng, weather: Weather, keyspace: bool, nodes: Vec<(Options, usize)>) -> Self {
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
         let time = Arc::clone(&clock);
         let backend = MemoryBackend::new(MemoryOptions {
             clock: Arc::new(move || time.load(Ordering::Relaxed)),
-            keyspace_notifications: rng.chance(30),
+            keyspace_notifications: keyspace,
             ..MemoryOptions::default()
         });
         backend.set_evicts(weather.evicting);
         let start = Instant::now();
-        let nodes = (0..NODES).map(|_| node(&backend, &mut rng, weather, start)).collect();
+        let node = |(options, feed_bytes)| Node::new(&backend, options, feed_bytes, CORES, start);
+        let nodes = nodes.into_iter().map(node).collect();
         let names: Vec<_> = (0..CHANNELS).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
         Self {
             weather,
@@ -138,14 +161,28 @@ impl World {
 
     /// Publishes as the function does.
     pub(super) fn publish(&mut self, channel: usize) {
-        let event = self.event();
         let ttl = (self.weather.expiry && self.rng.chance(30)).then_some(Duration::from_secs(60));
         let max_len = (self.weather.destruction && self.rng.chance(10)).then_some(1 + self.rng.below(4) as u64);
+        self.publish_with(channel, max_len, ttl);
+    }
+
+    /// The same with a time to live.
+    pub(super) fn publish_for(&mut self, channel: usize, ttl: Duration) {
+        self.publish_with(channel, None, Some(ttl));
+    }
+
+    fn publish_with(&mut self, channel: usize, max_len: Option<u64>, ttl: Option<Duration>) {
+        let event = self.event();
         let request = PublishRequest { channel: self.names[channel].clone(), event, dedup: None, max_len, ttl };
         let id = self.backend.publish_now(&request).unwrap().id;
-        self.note(|| format!("publish {channel}: {id} {:?} {:?}", request.max_len, request.ttl));
+        self.note(|| format!("publish {channel}: {id} {max_len:?} {ttl:?}"));
         let now = self.store_ms();
         self.truths[channel].published(id, now);
+    }
+
+    pub(super) fn is_refused(&mut self, client: usize) -> bool {
+        let reader = self.readers[client].as_mut().unwrap();
+        reader.is_refused(&self.nodes[reader.node].cores[reader.core])
     }
 
     /// Publishes as anybody may.
@@ -228,12 +265,15 @@ impl World {
         if self.readers[client].is_some() {
             return;
         }
-        let (node, core) = (self.rng.below(NODES), self.rng.below(CORES));
+        let at = (self.rng.below(NODES), self.rng.below(CORES));
+        let last = self.rng.chance(40).then(|| Place::Newest(u32::try_from(self.rng.below(5)).unwrap()));
+        self.connect_to(client, at, last);
+    }
+
+    /// Connects a client to a thread of a node, from where it was, or from `place` if it is new.
+    pub(super) fn connect_to(&mut self, client: usize, (node, core): (usize, usize), place: Option<Place>) {
         let (channel, seen) = &mut self.clients[client];
-        let place = match seen.last_event_id() {
-            Some(position) => Some(Place::At(position)),
-            None => self.rng.chance(40).then(|| Place::Newest(u32::try_from(self.rng.below(5)).unwrap())),
-        };
+        let place = seen.last_event_id().map(Place::At).or(place);
         let log = &self.nodes[node].cores[core];
         let name = &self.names[*channel];
         let token = u32::try_from(client).unwrap();
@@ -262,7 +302,7 @@ impl World {
     }
 }
 
-fn node(backend: &MemoryBackend, rng: &mut Rng, weather: Weather, now: Instant) -> Node {
+fn random_options(rng: &mut Rng, weather: Weather) -> (Options, usize) {
     let mut options = Options { seed: rng.next(), page_entries: 1 + rng.below(6), ..Options::default() };
     if weather.tiny_budget {
         options.budget = 400 + rng.below(4_000);
@@ -271,6 +311,5 @@ fn node(backend: &MemoryBackend, rng: &mut Rng, weather: Weather, now: Instant) 
         options.archive_concurrency = 1 + rng.below(3);
         options.archive_bytes_per_second = 2_000 + rng.next() % 20_000;
     }
-    let feed_bytes = if rng.chance(30) { 2_000 } else { 1 << 20 };
-    Node::new(backend, options, feed_bytes, CORES, now)
+    (options, if rng.chance(30) { 2_000 } else { 1 << 20 })
 }

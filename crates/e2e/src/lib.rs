@@ -10,6 +10,7 @@
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a balancer |
 //! | [`Publisher`] | every way in which an event can get into Redis |
+//! | [`Proxy`] | a connection to Redis that can go silent without closing |
 //! | [`Ledger`], [`mod@check`] | what was published, and the verdict on what one client saw |
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
@@ -19,11 +20,13 @@ mod chunked;
 mod client;
 mod crowd;
 mod http;
+mod judge;
 mod ledger;
 mod link;
 mod node;
 mod ports;
 mod process;
+mod proxy;
 mod publisher;
 mod redis_server;
 mod resp;
@@ -40,6 +43,7 @@ pub use link::Ending;
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
 pub use process::{Signal, fanfare_binary, run_fanfare, signal};
+pub use proxy::Proxy;
 pub use publisher::{Publisher, library, script};
 pub use redis_server::RedisServer;
 pub use resp::{Connection, Reply};

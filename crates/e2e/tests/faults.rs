@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, NodeBuilder, Publisher, RedisServer, Signal, Subscribe, check, eventually, library,
-    pace,
+    Client, Expect, Ledger, Node, NodeBuilder, Proxy, Publisher, RedisServer, Signal, Subscribe, check, eventually,
+    library, pace,
 };
 
 /// A node that notices trouble quickly.
@@ -149,6 +149,30 @@ fn redis_freezes_for_longer_than_the_probe_deadline() {
     node.wait_ready();
     let last = load.finish();
     assert_all_arrive(&mut client, &ledger, &last);
+}
+
+#[test]
+fn connections_that_go_silent_without_closing_are_replaced() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(redis.address());
+    let ledger = Ledger::default();
+    let url = format!("redis://{}", proxy.address());
+    let node = quick(&redis).set("redis.url", &url).set("redis.command_timeout", "500ms").start();
+    let _filler = Client::occupying_sweeps(node.address());
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let mut publisher = Publisher::new(&redis, &ledger);
+    for number in 0..3 {
+        publisher.fcall("c", &format!("c {number} heard"));
+        client.read_data(&format!("c {number} heard"));
+        proxy.silence();
+        // Nothing tells of this event but the probe that does not come back.
+        publisher.fcall("c", &format!("c {number} unheard"));
+        client.read_until_within(Duration::from_secs(10), "the event that no message announced", |client| {
+            client.data().last().is_some_and(|data| data.ends_with("unheard"))
+        });
+    }
+    check(&client, &ledger, "c", &Expect::everything()).assert_kept();
+    node.wait_ready();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Decoded, EntryId, GapReason, Position};
+use fanfare_protocol::{Decoded, GapReason, Position};
 use tokio::time::Instant;
 
 use super::Registry;
@@ -69,8 +69,12 @@ impl Registry {
         };
         if !agrees {
             drop(shared);
-            self.stats.reconcile_misses.add(1);
-            self.queue_dirty(key);
+            // Whether there was a stream while the feed is away is told once, when it is back.
+            let is_moot = tip.evicts && !log.subscribed && is_absent(head) && is_absent(tip.position);
+            if !is_moot {
+                self.stats.reconcile_misses.add(1);
+                self.queue_dirty(key);
+            }
             return;
         }
         if head != tip.position {
@@ -113,7 +117,7 @@ impl Registry {
         let Some(log) = self.logs.get_mut(&key) else { return };
         let shared = log.channel.lock();
         let Some(tail) = &shared.tail else { return };
-        let (head, newest) = (tail.head(), tail.newest());
+        let head = tail.head();
         drop(shared);
         let verdict = log.verdict(from, snapshot);
         if head != from {
@@ -121,9 +125,8 @@ impl Registry {
             return;
         }
         match (verdict, from, snapshot.tip.position) {
-            (Verdict::Continues, _, _) if restarts_below(newest, from, snapshot) => {
-                self.seal(key, GapReason::Reset, from, snapshot);
-            }
+            // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
+            // entries before it are older still.
             (Verdict::Continues, _, _) => {
                 self.extend(key, from, None, &snapshot.entries);
                 self.finish(key, snapshot);
@@ -204,8 +207,6 @@ impl Registry {
     }
 }
 
-/// Whether a stream that did not exist came back with ids that are not above the old ones: then ids no longer order the
-/// segment.
-fn restarts_below(newest: EntryId, from: Position, snapshot: &Snapshot) -> bool {
-    matches!(from, Position::Empty { .. }) && snapshot.entries.first().is_some_and(|entry| id_of(entry) <= newest)
+fn is_absent(position: Position) -> bool {
+    matches!(position, Position::Empty { .. })
 }

@@ -51,7 +51,7 @@ const WEATHERS: [Weather; 3] = [
 #[test]
 fn a_proof_never_passes_over_anything() {
     for weather in WEATHERS {
-        run_with(300, weather, |world| {
+        run_with(150, weather, |world| {
             let mut held = Held::default();
             for _ in 0..60 {
                 happen(world, &mut held);
@@ -86,7 +86,7 @@ fn without_destruction_every_position_that_ever_was_continues() {
 #[test]
 fn pages_give_any_reader_what_the_stream_would_or_nothing() {
     for weather in WEATHERS {
-        run_with(300, weather, |world| {
+        run_with(150, weather, |world| {
             let mut held = Held::default();
             let mut pages = Pages::default();
             for _ in 0..60 {

@@ -7,7 +7,6 @@ use fanfare_protocol::EntryId;
 use super::truth::Tip;
 use super::world::{CHANNELS, World};
 use crate::memory::Checkpoint;
-use crate::proof::TTL_FLOOR_MS;
 
 /// The data at some time, to fail over to.
 pub(super) struct Replica {
@@ -30,6 +29,10 @@ impl World {
             _ => {
                 if let Some(replica) = self.replicas.pop() {
                     self.fail_over(&replica);
+                    // The connection breaks, mostly.
+                    if self.rng.chance(80) {
+                        self.backend.disconnect_all();
+                    }
                 }
             }
         }
@@ -68,9 +71,11 @@ impl World {
     /// `DEL` retracts everything at once.
     fn delete(&mut self, channel: usize) {
         self.tick();
-        let Some(last) = self.backend.last_id(&self.names[channel]) else { return };
+        if self.backend.last_id(&self.names[channel]).is_none() {
+            return;
+        }
         let now = self.store_ms();
-        self.truths[channel].deleted(now >= last.ms + TTL_FLOOR_MS, now);
+        self.truths[channel].deleted(now);
         self.note(|| format!("delete {channel}"));
         self.backend.delete(&self.names[channel]);
         self.tick();
@@ -84,7 +89,7 @@ impl World {
         self.tick();
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.tick();
         self.note(|| "flush".into());
         self.backend.flush_all();
@@ -93,7 +98,7 @@ impl World {
         self.tick();
     }
 
-    /// A replica that was behind takes over. Nobody is told but by the broken connection, and now and then not even by that.
+    /// A replica that was behind takes over. Nobody is told.
     pub(super) fn fail_over(&mut self, replica: &Replica) {
         self.tick();
         self.note(|| format!("fail over to {:?}", replica.tips));
@@ -102,9 +107,6 @@ impl World {
         for channel in 0..CHANNELS {
             let exists = !self.ids(channel).is_empty();
             self.truths[channel].rolled_back(replica.tips[channel], now, exists);
-        }
-        if self.rng.chance(80) {
-            self.backend.disconnect_all();
         }
         self.tick();
     }

@@ -8,6 +8,7 @@ mod archive;
 mod destroy;
 mod directed;
 mod node;
+mod publish;
 mod reader;
 mod rng;
 mod scenario;

@@ -82,7 +82,17 @@ impl Node {
         if self.reads.is_empty() {
             return String::new();
         }
-        let read = self.reads.swap_remove(rng.below(self.reads.len()));
+        let index = rng.below(self.reads.len());
+        self.work_on(index, now, traces)
+    }
+
+    /// The same for the newest read, or the one that just went a step.
+    pub(super) fn work_on_newest(&mut self, now: Instant) {
+        self.work_on(self.reads.len() - 1, now, false);
+    }
+
+    fn work_on(&mut self, index: usize, now: Instant, traces: bool) -> String {
+        let read = self.reads.swap_remove(index);
         let note = if traces { format!("{read:?}") } else { String::new() };
         match read {
             Read::Asked(command) => {

@@ -156,20 +156,20 @@ impl World {
 #[test]
 fn without_destruction_nobody_ever_sees_a_gap() {
     let weather = Weather { faulty_pushes: 30, plain: true, failing_reads: true, tiny_budget: true, ..CALM };
-    run(600, weather, |world| assert_eq!(world.gaps(), 0, "a false gap"));
+    run(300, weather, |world| assert_eq!(world.gaps(), 0, "a false gap"));
 }
 
 #[test]
 fn whatever_happens_a_reader_sees_a_contiguous_run_or_a_gap_and_gets_to_the_end() {
-    run(500, Weather { plain: true, ..STORM }, |_| {});
-    run(500, Weather { plain: true, tiny_budget: false, ..STORM }, |_| {});
-    run(500, Weather { expiry: true, ..STORM }, |_| {});
-    run(500, Weather { expiry: true, tiny_budget: false, ..STORM }, |_| {});
+    run(300, Weather { plain: true, ..STORM }, |_| {});
+    run(300, Weather { plain: true, tiny_budget: false, ..STORM }, |_| {});
+    run(300, Weather { expiry: true, ..STORM }, |_| {});
+    run(300, Weather { expiry: true, tiny_budget: false, ..STORM }, |_| {});
 }
 
 #[test]
 fn on_a_store_that_evicts_nothing_is_lost_in_silence() {
-    run(500, Weather { evicting: true, ..CALM }, |_| {});
+    run(300, Weather { evicting: true, ..CALM }, |_| {});
 }
 
 #[test]

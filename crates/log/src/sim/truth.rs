@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use fanfare_protocol::{EntryId, Position};
 
+use crate::proof::TTL_FLOOR_MS;
+
 /// An event, or a break in history.
 #[derive(Debug, Clone, Copy)]
 struct Past {
@@ -59,9 +61,9 @@ impl Truth {
         self.add(What::Flush, now_ms);
     }
 
-    /// The stream was deleted. When its last entry is as old as a time to live at least is, nobody can tell that from an
-    /// expiry, and nobody misses anything.
-    pub(super) fn deleted(&mut self, was_old: bool, now_ms: u64) {
+    /// The stream was deleted. Whoever saw an event before must be told, unless the event is so old that nobody can tell the
+    /// deletion from an expiry.
+    pub(super) fn deleted(&mut self, now_ms: u64) {
         let mut here = self.tip;
         while let Some(event) = here {
             if self.pasts[event].what == What::Event {
@@ -69,9 +71,7 @@ impl Truth {
             }
             here = self.pasts[event].before;
         }
-        if !was_old {
-            self.add(What::Deletion, now_ms);
-        }
+        self.add(What::Deletion, now_ms);
     }
 
     fn add(&mut self, what: What, at_ms: u64) -> usize {
@@ -133,6 +133,11 @@ impl Truth {
         to == from.tip || to.is_none_or(|to| self.has_all_before(from, self.pasts[to].before))
     }
 
+    /// Whether an event is so old that a stream which ended with it may have expired.
+    fn is_old(&self, tip: Tip, now_ms: u64) -> bool {
+        tip.is_some_and(|tip| now_ms >= self.pasts[tip].at_ms + TTL_FLOOR_MS)
+    }
+
     /// Whether nothing up to and including `to` is news.
     fn has_all_before(&self, from: Known, to: Tip) -> bool {
         let mut here = to;
@@ -144,7 +149,7 @@ impl Truth {
             }
             match past.what {
                 What::Retracted => {}
-                What::Deletion if from.absent_ms.is_some() => {}
+                What::Deletion if from.absent_ms.is_some() || self.is_old(from.tip, past.at_ms) => {}
                 What::Deletion | What::Event | What::Flush => return false,
             }
             here = past.before;

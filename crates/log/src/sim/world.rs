@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use fanfare_protocol::{ChannelName, Event};
+use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
 
 use super::destroy::Replica;
@@ -14,9 +13,8 @@ use super::reader::Reader;
 use super::rng::Rng;
 use super::truth::{Client, Truth};
 use crate::cursor::Place;
-use crate::memory::{Bell, Fate, MemoryBackend, MemoryOptions};
+use crate::memory::{Fate, MemoryBackend, MemoryOptions};
 use crate::options::Options;
-use crate::publish::PublishRequest;
 
 /// What may happen in a world.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +63,7 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) readers: Vec<Option<Reader>>,
     pub(super) clients: Vec<(usize, Client)>,
-    published: u64,
+    pub(super) published: u64,
     pub(super) replicas: Vec<Replica>,
     /// What happened, if only one seed runs.
     pub(super) trace: Option<Vec<String>>,
@@ -95,8 +93,8 @@ impl World {
     }
 
     /// A world in which only what a test does happens.
-    pub(super) fn stage(options: &Options) -> Self {
-        Self::with(Rng::new(1), CALM, false, vec![(options.clone(), 1 << 20); NODES])
+    pub(super) fn stage(options: &Options, feed_bytes: usize) -> Self {
+        Self::with(Rng::new(1), CALM, false, vec![(options.clone(), feed_bytes); NODES])
     }
 
     fn with(rng: Rng, weather: Weather, keyspace: bool, nodes: Vec<(Options, usize)>) -> Self {
@@ -143,6 +141,12 @@ impl World {
         self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
+    /// The clock goes back.
+    pub(super) fn turn_back(&mut self, time: Duration) {
+        self.note(|| format!("the clock goes back by {time:?}"));
+        self.clock.fetch_sub(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
     /// The fate of messages is chance from now on.
     pub(super) fn spoil_pushes(&mut self) {
         let percent = self.weather.faulty_pushes;
@@ -153,51 +157,9 @@ impl World {
         });
     }
 
-    fn event(&mut self) -> Event {
-        self.published += 1;
-        let padding = self.rng.below(3) * 40;
-        Event { name: None, data: Bytes::from(format!("{:0width$}", self.published, width = 1 + padding)) }
-    }
-
-    /// Publishes as the function does.
-    pub(super) fn publish(&mut self, channel: usize) {
-        let ttl = (self.weather.expiry && self.rng.chance(30)).then_some(Duration::from_secs(60));
-        let max_len = (self.weather.destruction && self.rng.chance(10)).then_some(1 + self.rng.below(4) as u64);
-        self.publish_with(channel, max_len, ttl);
-    }
-
-    /// The same with a time to live.
-    pub(super) fn publish_for(&mut self, channel: usize, ttl: Duration) {
-        self.publish_with(channel, None, Some(ttl));
-    }
-
-    fn publish_with(&mut self, channel: usize, max_len: Option<u64>, ttl: Option<Duration>) {
-        let event = self.event();
-        let request = PublishRequest { channel: self.names[channel].clone(), event, dedup: None, max_len, ttl };
-        let id = self.backend.publish_now(&request).unwrap().id;
-        self.note(|| format!("publish {channel}: {id} {max_len:?} {ttl:?}"));
-        let now = self.store_ms();
-        self.truths[channel].published(id, now);
-    }
-
     pub(super) fn is_refused(&mut self, client: usize) -> bool {
         let reader = self.readers[client].as_mut().unwrap();
         reader.is_refused(&self.nodes[reader.node].cores[reader.core])
-    }
-
-    /// Publishes as anybody may.
-    pub(super) fn publish_plain(&mut self, channel: usize) {
-        let event = self.event();
-        let bell = [Bell::Silent, Bell::Doorbell, Bell::Keyspace][self.rng.below(3)];
-        let id = self.backend.xadd(&self.names[channel], event, bell);
-        self.note(|| format!("xadd {channel}: {id} {bell:?}"));
-        let now = self.store_ms();
-        self.truths[channel].published(id, now);
-    }
-
-    pub(super) fn publish_ephemeral(&mut self, channel: usize) {
-        let data = self.event().data;
-        self.backend.publish_ephemeral(&self.names[channel], data);
     }
 
     pub(super) fn turn(&mut self, node: usize) {
@@ -213,6 +175,11 @@ impl World {
         let traces = self.trace.is_some();
         let worked = self.nodes[node].work(&mut self.rng, now, traces);
         self.note(|| format!("node {node} {worked}"));
+    }
+
+    pub(super) fn work_on_newest(&mut self, node: usize) {
+        let now = self.now();
+        self.nodes[node].work_on_newest(now);
     }
 
     /// A turn of one node, some of its reads, and one of its threads.
@@ -282,12 +249,21 @@ impl World {
         self.note(|| note);
     }
 
+    /// Disconnects a client, which has got everything that it was sent.
+    pub(super) fn leave(&mut self, client: usize) {
+        if let Some(reader) = self.readers[client].take() {
+            reader.disconnect(&self.nodes[reader.node].cores[reader.core]);
+            self.note(|| format!("client {client} disconnects"));
+        }
+    }
+
+    /// The same, but some of it is lost on the way.
     pub(super) fn disconnect(&mut self, client: usize) {
-        let Some(reader) = self.readers[client].take() else { return };
-        reader.disconnect(&self.nodes[reader.node].cores[reader.core]);
-        let lost = self.rng.below(3);
-        self.note(|| format!("client {client} disconnects, {lost} lost"));
-        self.clients[client].1.lose(lost);
+        if self.readers[client].is_some() {
+            self.leave(client);
+            let lost = self.rng.below(3);
+            self.clients[client].1.lose(lost);
+        }
     }
 
     /// A client that forgets everything.

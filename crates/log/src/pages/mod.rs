@@ -277,32 +277,4 @@ fn before(id: EntryId, prev: Option<EntryId>, created: Position) -> Position {
 }
 
 #[cfg(test)]
-mod tests {
-    use fanfare_protocol::Epoch;
-
-    use super::*;
-    use crate::archive::Tip;
-
-    #[test]
-    fn positions_that_nobody_gave_do_not_fill_a_channel_with_pages() {
-        let tip = Tip {
-            position: Position::At(EntryId { ms: 5, seq: 0 }),
-            now_ms: 100,
-            epoch: Epoch::from_bits(7),
-            evicts: false,
-        };
-        let snapshot = Snapshot { tip, first: None, untouched: false, entries: Vec::new(), complete: true };
-        let channel = ChannelName::parse("a").unwrap();
-        let beyond = |seq| Position::At(EntryId { ms: 6, seq });
-        let mut pages = Pages::default();
-        let most = PAGES_MAX as u64;
-        let mut dropped = 0;
-        for seq in 0..most + 3 {
-            let number = pages.allocate();
-            pages.insert(Page::new(number, &channel, beyond(seq), &snapshot));
-            dropped += usize::from(pages.bound().is_some());
-        }
-        assert_eq!((dropped, pages.by_number.len(), pages.by_after.len()), (3, PAGES_MAX, PAGES_MAX));
-        assert!(pages.serve(beyond(2)).is_none() && pages.serve(beyond(most + 2)).is_some());
-    }
-}
+mod tests;

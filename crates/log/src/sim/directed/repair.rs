@@ -1,0 +1,190 @@
+//! How a log is kept true to its stream, and at what cost.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_protocol::Position;
+
+use super::{CHANNEL, CLIENT, HERE, SECOND, THIRD, live, stage};
+use crate::cursor::Place;
+use crate::memory::{Bell, Fate};
+use crate::options::Options;
+use crate::sim::world::World;
+
+#[test]
+fn an_event_published_through_the_function_needs_no_read() {
+    let mut world = live(1);
+    (0..5).for_each(|_| world.publish(CHANNEL));
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads(), world.page_reads()), (5, 0, 0));
+}
+
+#[test]
+fn a_lost_push_is_repaired_by_the_next_one() {
+    let mut world = live(1);
+    world.backend.next_push(Fate::Lose);
+    (0..2).for_each(|_| world.publish(CHANNEL));
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (2, 1));
+    assert!(world.has_all(CLIENT));
+}
+
+#[test]
+fn a_lost_last_push_is_found_within_the_reconcile_interval() {
+    let mut world = live(1);
+    world.backend.next_push(Fate::Lose);
+    world.publish(CHANNEL);
+    // The interval is jittered by up to a quarter.
+    world.spend(38);
+    assert!(world.has_all(CLIENT));
+}
+
+#[test]
+fn a_doubled_push_is_dropped_without_a_read() {
+    let mut world = live(1);
+    world.backend.next_push(Fate::Double);
+    world.publish(CHANNEL);
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (1, 0));
+    assert_eq!(world.nodes[0].stats.duplicates.get(), 1);
+}
+
+#[test]
+fn the_doorbells_of_a_turn_cost_one_read() {
+    let mut world = live(1);
+    (0..50).for_each(|_| world.xadd(Bell::Doorbell));
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (50, 1));
+}
+
+#[test]
+fn a_doorbell_that_rings_during_a_read_is_answered_by_another_at_once() {
+    let mut world = live(1);
+    world.xadd(Bell::Doorbell);
+    world.turn(0);
+    world.work(0);
+    world.xadd(Bell::Doorbell);
+    world.turn(0);
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (2, 2));
+}
+
+#[test]
+fn what_was_published_while_the_feed_was_away_comes_with_its_return() {
+    let mut world = live(1);
+    world.nodes[0].link.disconnect();
+    (0..3).for_each(|_| world.publish(CHANNEL));
+    world.settle_down();
+    assert_eq!(world.entries(CLIENT), 3);
+}
+
+#[test]
+fn a_push_that_did_not_fit_into_the_feed_queue_is_read_instead() {
+    let mut world = World::stage(&Options::default(), 0);
+    world.publish(CHANNEL);
+    world.connect_to(CLIENT, HERE, None);
+    world.settle_down();
+    world.publish(CHANNEL);
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (1, 1));
+}
+
+#[test]
+fn a_page_of_a_new_history_is_not_joined_to_pushes_of_the_lost_one() {
+    let mut world = live(1);
+    let replica = world.replicate();
+    // A read begins, and a push overtakes its answer.
+    world.backend.publish_ephemeral(&world.names[CHANNEL], Bytes::new());
+    world.turn(0);
+    world.publish(CHANNEL);
+    world.turn(0);
+    world.sync(0, 0);
+    world.read(CLIENT);
+    assert_eq!(world.entries(CLIENT), 1);
+    // What was pushed is lost, and the read sees the history without it.
+    world.fail_over(&replica);
+    world.backend.next_push(Fate::Lose);
+    world.publish(CHANNEL);
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (2, 1));
+}
+
+#[test]
+fn a_keyspace_notification_waits_for_its_push_and_reads_only_if_none_comes() {
+    let mut world = live(1);
+    world.xadd(Bell::Keyspace);
+    world.settle_down();
+    assert_eq!(world.head_reads(), 0, "its push may be on the way");
+    world.pass(Duration::from_millis(6));
+    world.settle_down();
+    assert_eq!((world.entries(CLIENT), world.head_reads()), (1, 1));
+}
+
+#[test]
+fn a_page_serves_everybody_who_needs_it() {
+    let mut world = stage();
+    (0..20).for_each(|_| world.publish(CHANNEL));
+    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    for client in [CLIENT, SECOND, THIRD] {
+        world.connect_to(client, (0, client / SECOND % 2), Some(Place::At(Position::At(first))));
+    }
+    world.settle_down();
+    assert_eq!([CLIENT, SECOND, THIRD].map(|client| world.entries(client)), [19; 3]);
+    assert_eq!(world.page_reads(), 1);
+}
+
+#[test]
+fn a_page_for_one_reader_does_not_wake_those_who_are_live() {
+    let mut world = live(20);
+    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    world.connect_to(SECOND, HERE, Some(Place::At(Position::At(first))));
+    world.read(SECOND);
+    world.turn(0);
+    world.work(0);
+    world.work(0);
+    world.turn(0);
+    world.sync(0, 0);
+    let awake = |client: usize| world.readers[client].as_ref().unwrap().awake;
+    assert!(awake(SECOND) && !awake(CLIENT));
+}
+
+#[test]
+fn a_page_read_before_history_was_found_to_be_another_counts_for_nothing() {
+    let mut world = live(4);
+    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    let replica = world.replicate();
+    (0..3).for_each(|_| world.publish(CHANNEL));
+    world.settle_down();
+    // The page is read and its answer is on the way when the head is found to be of a lost history.
+    world.connect_to(SECOND, HERE, Some(Place::At(Position::At(first))));
+    world.read(SECOND);
+    world.turn(0);
+    world.work(0);
+    world.fail_over(&replica);
+    world.publish(CHANNEL);
+    world.turn(0);
+    // The read of the head overtakes it.
+    world.work_on_newest(0);
+    world.work_on_newest(0);
+    world.settle_down();
+    assert_eq!((world.entries(SECOND), world.clients[SECOND].1.gaps()), (4, 0));
+    assert_eq!(world.page_reads(), 2);
+}
+
+#[test]
+fn where_streams_are_evicted_nothing_is_trusted_while_the_feed_is_away() {
+    let mut world = stage();
+    world.backend.set_evicts(true);
+    world.connect_to(CLIENT, HERE, None);
+    world.settle_down();
+    world.nodes[0].link.disconnect();
+    world.publish(CHANNEL);
+    world.evict(CHANNEL);
+    // The reconcile goes on without the feed.
+    for _ in 0..40 {
+        world.pass(Duration::from_secs(1));
+        world.run_node(0);
+    }
+    world.settle_down();
+    assert_eq!(world.clients[CLIENT].1.gaps(), 1);
+}

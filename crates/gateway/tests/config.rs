@@ -84,6 +84,59 @@ fn the_environment_wins_over_the_file_and_a_flag_over_both() {
 }
 
 #[test]
+fn every_value_names_the_layer_it_came_from() {
+    let sources = Sources {
+        file: Some(directory("good/production.toml")),
+        env: vec![
+            ("FANFARE__DRAIN__WINDOW".into(), "20s".into()),
+            ("FANFARE__TAIL__BUDGET".into(), "2GiB".into()),
+            ("FANFARE__LOG__LEVEL".into(), "debug".into()),
+        ],
+        flags: vec![
+            ("--set tail.budget".into(), "tail.budget".into(), "3GiB".into()),
+            ("--log-level".into(), "log.level".into(), "trace".into()),
+            ("--log-level".into(), "log.level".into(), "warn".into()),
+        ],
+    };
+    let printed = config::print(&config::load(&sources).unwrap());
+    for line in [
+        "cores = 2  # from tests/config/good/production.toml:3:9",
+        "window = \"20s\"  # from environment FANFARE__DRAIN__WINDOW",
+        "budget = \"3GiB\"  # from flag --set tail.budget",
+        "level = \"warn\"  # from flag --log-level",
+        "coalesce_ms = 0",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} is missing from:\n{printed}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_refused_at_its_place_even_where_a_later_layer_overrides_it() {
+    let sources = Sources {
+        file: Some(directory("wrong/no-table.toml")),
+        env: vec![
+            ("FANFARE__TAIL__BUDGET".into(), "much".into()),
+            ("FANFARE__DRAIN__WINDOW".into(), "20s".into()),
+            ("FANFARE__SERVER__CORES".into(), "-1".into()),
+        ],
+        flags: vec![
+            ("--set tail.budget".into(), "tail.budget".into(), "3GiB".into()),
+            ("--set server.cores".into(), "server.cores".into(), "2".into()),
+        ],
+    };
+    let error = config::load(&sources).unwrap_err();
+    let places: Vec<String> = error.problems.iter().map(|problem| problem.place.to_string()).collect();
+    assert_eq!(
+        places,
+        [
+            "tests/config/wrong/no-table.toml:1:10",
+            "environment FANFARE__SERVER__CORES",
+            "environment FANFARE__TAIL__BUDGET"
+        ]
+    );
+}
+
+#[test]
 fn setting_one_key_of_a_pair_is_enough() {
     let config = env(&[("FANFARE__DRAIN__WINDOW", "1m"), ("FANFARE__TAIL__BUDGET", "2MiB")]).unwrap().config;
     assert_eq!(config.drain.deadline, Span(Duration::from_secs(67)));
@@ -143,6 +196,24 @@ fn durations_and_sizes_are_read_as_written_and_shown_shortest() {
     for bad in ["", "s", "5", "5 s", "5x", "-5s", "1s1", "99999999999999999999s", "18446744073709551615d"] {
         assert!(env(&[("FANFARE__DELIVERY__HEARTBEAT", bad)]).is_err(), "{bad:?} was accepted");
     }
+}
+
+#[test]
+fn text_is_read_by_the_type_of_its_key_wherever_it_stands() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        load_file(file.path()).unwrap().config
+    };
+    let bare = "[server]\ncores = 0x2\n[history]\nenabled = true\n[tail]\nbudget = 16_777_216\n";
+    let text = "[server]\ncores = \"2\"\n[history]\nenabled = \"true\"\n[tail]\nbudget = \"16777216\"\n";
+    assert_eq!(read(bare), read(text));
+    let env = env(&[
+        ("FANFARE__SERVER__CORES", "2"),
+        ("FANFARE__HISTORY__ENABLED", "true"),
+        ("FANFARE__TAIL__BUDGET", "16777216"),
+    ]);
+    assert_eq!(read(bare), env.unwrap().config);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Keys with a handful of named values.
 
-use super::value::{Value, quoted};
+use config::ValueKind;
+
+use super::value::{Value, quoted, text};
 
 macro_rules! choice_value {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -17,8 +19,8 @@ macro_rules! choice_value {
             fn expected() -> String {
                 Self::kind()
             }
-            fn from_text(text: &str) -> Option<Self> {
-                match text {
+            fn from_value(value: &ValueKind) -> Option<Self> {
+                match text(value)? {
                     $($text => Some(Self::$variant),)+
                     _ => None,
                 }

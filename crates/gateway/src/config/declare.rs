@@ -1,6 +1,6 @@
 //! How a key is declared: one macro makes the typed structs, the assignment by name and the documentation.
 
-use toml::de::DeValue;
+use config::ValueKind;
 
 use super::value::Value;
 
@@ -37,43 +37,27 @@ impl Key {
     }
 }
 
-/// A value on its way into the configuration.
-#[derive(Clone, Copy)]
-pub(super) enum Raw<'a> {
-    /// From a file.
-    Toml(&'a DeValue<'a>),
-    /// From the environment or a flag.
-    Text(&'a str),
+/// Reads a value as the type of its key. `Err` says what was expected, and repeats the value unless it is a secret.
+pub(super) fn read<T: Value>(value: &ValueKind) -> Result<T, String> {
+    T::from_value(value).ok_or_else(|| {
+        if T::SECRET {
+            format!("not accepted; expected {}", T::expected())
+        } else {
+            format!("{} is not accepted; expected {}", describe(value), T::expected())
+        }
+    })
 }
 
-impl Raw<'_> {
-    pub(super) fn read<T: Value>(self) -> Result<T, String> {
-        let value = match self {
-            Self::Toml(value) => T::from_toml(value),
-            Self::Text(text) => T::from_text(text),
-        };
-        value.ok_or_else(|| {
-            if T::SECRET {
-                format!("not accepted; expected {}", T::expected())
-            } else {
-                format!("{} is not accepted; expected {}", self.describe(), T::expected())
-            }
-        })
-    }
-
-    fn describe(self) -> String {
-        let text = match self {
-            Self::Toml(DeValue::Table(_)) => return "a table".into(),
-            Self::Toml(DeValue::Array(_)) => return "this list".into(),
-            Self::Toml(DeValue::String(text)) => format!("{text:?}"),
-            Self::Toml(DeValue::Integer(number)) => number.to_string(),
-            Self::Toml(DeValue::Float(number)) => number.to_string(),
-            Self::Toml(DeValue::Boolean(yes)) => yes.to_string(),
-            Self::Toml(DeValue::Datetime(when)) => when.to_string(),
-            Self::Text(text) => format!("{text:?}"),
-        };
-        if text.chars().count() > 80 { text.chars().take(80).chain("…".chars()).collect() } else { text }
-    }
+fn describe(value: &ValueKind) -> String {
+    let text = match value {
+        ValueKind::Table(_) => return "a table".into(),
+        ValueKind::Array(_) => return "this list".into(),
+        ValueKind::Nil => return "a date or time".into(),
+        ValueKind::String(text) => format!("{text:?}"),
+        ValueKind::Float(number) => format!("{number:?}"),
+        whole => whole.to_string(),
+    };
+    if text.chars().count() > 80 { text.chars().take(80).chain("…".chars()).collect() } else { text }
 }
 
 pub(super) fn within<T: Value + PartialOrd>(value: T, low: &T, high: &T) -> Result<T, String> {
@@ -116,11 +100,11 @@ macro_rules! sections {
 
         impl Config {
             /// Sets one key. `Err` says what was expected; an unknown key is `Ok(false)`.
-            pub(super) fn assign(&mut self, section: &str, key: &str, raw: Raw<'_>) -> Result<bool, String> {
+            pub(super) fn assign(&mut self, section: &str, key: &str, value: &ValueKind) -> Result<bool, String> {
                 match (section, key) {
                     $($(
                         (stringify!($section), stringify!($key)) => {
-                            let value: $ty = raw.read()?;
+                            let value: $ty = read(value)?;
                             $( let value = within(value, &$low, &$high)?; )?
                             self.$section.$key = value;
                             Ok(true)

@@ -3,22 +3,25 @@
 use std::ops::Range;
 use std::path::Path;
 
+use config::ValueKind;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use super::declare::Raw;
 use super::error::{Place, Problem};
-use super::layers::{Layered, unknown};
+use super::keys::all_keys;
+use super::layer::Layer;
+use super::unknown::unknown;
 
 /// A configuration is a few kilobytes; anything much larger is the wrong file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
-/// Reads `path` over what is there.
-pub(super) fn apply(path: &Path, layered: &mut Layered, problems: &mut Vec<Problem>) {
+/// What `path` sets.
+pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> Layer {
+    let mut layer = Layer::default();
     match read(path) {
         Ok(text) => {
             let mut found = Vec::new();
-            Reader { path, text: &text, layered, problems: &mut found }.document();
+            Reader { path, text: &text, layer: &mut layer, problems: &mut found }.document();
             // The parser hands out keys by name; people read by line.
             found.sort_by_key(|problem| match problem.place {
                 Place::File { line, column, .. } => (line, column),
@@ -28,6 +31,7 @@ pub(super) fn apply(path: &Path, layered: &mut Layered, problems: &mut Vec<Probl
         }
         Err(message) => problems.push(Problem { place: Place::WholeFile(path.to_owned()), message }),
     }
+    layer
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -42,7 +46,7 @@ fn read(path: &Path) -> Result<String, String> {
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
-    layered: &'a mut Layered,
+    layer: &'a mut Layer,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -60,7 +64,7 @@ impl Reader<'_> {
 
     fn section(&mut self, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
         let section = name.get_ref().as_ref();
-        if !super::all_keys().iter().any(|key| key.section == section) {
+        if !all_keys().iter().any(|key| key.section == section) {
             return self.problem(name.span(), unknown(section, None));
         }
         let DeValue::Table(table) = value.get_ref() else {
@@ -68,11 +72,11 @@ impl Reader<'_> {
                 .problem(value.span(), format!("`{section}` is a section; expected [{section}] and its keys below"));
         };
         for (key, value) in table {
-            let known = super::all_keys().iter().any(|known| known.section == section && known.name == key.get_ref());
+            let known = all_keys().iter().any(|known| known.section == section && known.name == key.get_ref());
             // An unknown key is marked at its name, a bad value at the value.
             let span = if known { value.span() } else { key.span() };
             let place = self.place(span);
-            let outcome = self.layered.assign(section, key.get_ref(), Raw::Toml(value.get_ref()), place);
+            let outcome = self.layer.set(section, key.get_ref(), kind(value.get_ref()), place);
             self.problems.extend(outcome.err());
         }
     }
@@ -91,4 +95,28 @@ impl Reader<'_> {
             column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
         }
     }
+}
+
+/// A TOML value as `config` has it.
+fn kind(value: &DeValue<'_>) -> ValueKind {
+    let nested = |value: &Spanned<DeValue<'_>>| config::Value::new(None, kind(value.get_ref()));
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => integer(number),
+        DeValue::Float(number) => ValueKind::Float(number.as_str().replace('_', "").parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(yes) => ValueKind::Boolean(*yes),
+        DeValue::Array(items) => ValueKind::Array(items.iter().map(nested).collect()),
+        DeValue::Table(table) => {
+            ValueKind::Table(table.iter().map(|(name, value)| (name.get_ref().to_string(), nested(value))).collect())
+        }
+        // `config` would make text of it, and a date would pass for a prefix or a secret.
+        DeValue::Datetime(_) => ValueKind::Nil,
+    }
+}
+
+/// 128 bits, so that a number that is too large for every key can still be named when it is refused.
+fn integer(number: &DeInteger<'_>) -> ValueKind {
+    let digits = number.as_str().replace('_', "");
+    i128::from_str_radix(&digits, number.radix())
+        .map_or_else(|_| ValueKind::Float(digits.parse().unwrap_or(f64::INFINITY)), ValueKind::I128)
 }

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 
+use config::ValueKind;
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 
 use super::choice::{LogFormat, RefusalStyle};
-use super::declare::{Key, Raw, sections, within};
+use super::declare::{Key, read, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::declare::Raw;
+use config::ValueKind;
+
 use super::error::{ConfigError, Place, Problem};
-use super::keys::Config;
+use super::keys::{Config, all_keys};
+use super::layer::Layer;
+use super::unknown::unknown;
 use super::{check, file};
 
 /// The prefix of every environment variable that is read.
@@ -42,9 +45,10 @@ pub struct Layered {
 }
 
 impl Layered {
-    pub(super) fn assign(&mut self, section: &str, key: &str, raw: Raw<'_>, place: Place) -> Result<(), Problem> {
+    /// Reads a value as the type of its key, and remembers its place.
+    pub(super) fn assign(&mut self, section: &str, key: &str, value: &ValueKind, place: Place) -> Result<(), Problem> {
         let path = format!("{section}.{key}");
-        match self.config.assign(section, key, raw) {
+        match self.config.assign(section, key, value) {
             Ok(true) => {
                 self.places.insert(path, place);
                 Ok(())
@@ -71,77 +75,71 @@ impl Layered {
 /// # Errors
 /// Everything that is wrong with all of them.
 pub fn load(sources: &Sources) -> Result<Layered, ConfigError> {
-    let mut layered = Layered::default();
     let mut problems = Vec::new();
-    if let Some(path) = &sources.file {
-        file::apply(path, &mut layered, &mut problems);
+    let file = sources.file.as_ref().map_or_else(Layer::default, |path| file::layer(path, &mut problems));
+    let env = env(&sources.env, &mut problems);
+    let flags = flags(&sources.flags, &mut problems);
+    // A merge, and relations between values, mean something only when every value is good.
+    if !problems.is_empty() {
+        return Err(ConfigError { problems });
     }
-    let mut env: Vec<_> = sources.env.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
-    env.sort();
-    for (name, value) in env {
+    let mut layered = merge([file, env, flags], &mut problems);
+    check::follow(&mut layered);
+    check::relations(&layered, &mut problems);
+    if problems.is_empty() { Ok(layered) } else { Err(ConfigError { problems }) }
+}
+
+fn env(variables: &[(String, String)], problems: &mut Vec<Problem>) -> Layer {
+    let mut layer = Layer::default();
+    let mut variables: Vec<_> = variables.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+    variables.sort();
+    for (name, value) in variables {
         let levels: Vec<String> = name[ENV_PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
         let place = Place::Env(name.clone());
         let outcome = match levels.as_slice() {
-            [section, key] => layered.assign(section, key, Raw::Text(value), place),
+            [section, key] => layer.set(section, key, value.as_str().into(), place),
             _ => {
                 Err(Problem { place, message: "expected FANFARE__SECTION__KEY, two underscores between levels".into() })
             }
         };
         problems.extend(outcome.err());
     }
-    for (flag, path, value) in &sources.flags {
+    layer
+}
+
+fn flags(flags: &[(String, String, String)], problems: &mut Vec<Problem>) -> Layer {
+    let mut layer = Layer::default();
+    for (flag, path, value) in flags {
         let place = Place::Flag(flag.clone());
         let outcome = match path.split_once('.') {
-            Some((section, key)) => layered.assign(section, key, Raw::Text(value), place),
+            Some((section, key)) => layer.set(section, key, value.as_str().into(), place),
             None => Err(Problem { place, message: format!("`{path}` is not a key; expected SECTION.KEY") }),
         };
         problems.extend(outcome.err());
     }
-    // Relations between values mean something only when every value is good.
-    if problems.is_empty() {
-        check::follow(&mut layered);
-        check::relations(&layered, &mut problems);
-    }
-    if problems.is_empty() { Ok(layered) } else { Err(ConfigError { problems }) }
+    layer
 }
 
-/// The message for a name that is not a section, or not a key of its section.
-pub(super) fn unknown(section: &str, key: Option<&str>) -> String {
-    let keys = super::all_keys();
-    let in_section: Vec<&str> = keys.iter().filter(|known| known.section == section).map(|known| known.name).collect();
-    if in_section.is_empty() {
-        let mut sections: Vec<&str> = keys.iter().map(|known| known.section).collect();
-        sections.dedup();
-        return format!(
-            "unknown section `{section}`{}; expected one of {}",
-            hint(section, &sections),
-            sections.join(", ")
-        );
+/// Lets `config` put one layer over the other, and reads what came out on top into the typed configuration.
+fn merge(layers: [Layer; 3], problems: &mut Vec<Problem>) -> Layered {
+    let places: BTreeMap<String, Place> = layers.iter().flat_map(Layer::places).collect();
+    let [file, env, flags] = layers;
+    let merged = config::Config::builder()
+        .add_source(file)
+        .add_source(env)
+        .add_source(flags)
+        .build()
+        .expect("a layer holds its values already, and collecting them cannot fail");
+    let mut layered = Layered::default();
+    for key in all_keys() {
+        // Only the table of a section still tells the origins: `get` makes new values without one. A section in which
+        // nothing is set is an error to `config`, and all defaults to us.
+        let Some(value) = merged.get_table(key.section).ok().and_then(|mut table| table.remove(key.name)) else {
+            continue;
+        };
+        let place = value.origin().and_then(|origin| places.get(origin)).cloned();
+        let place = place.expect("every value in a layer has a place, and its origin names it");
+        problems.extend(layered.assign(key.section, key.name, &value.kind, place).err());
     }
-    let key = key.unwrap_or_default();
-    format!("unknown key `{section}.{key}`{}; expected one of {}", hint(key, &in_section), in_section.join(", "))
-}
-
-fn hint(wrong: &str, known: &[&str]) -> String {
-    let best = known.iter().map(|name| (distance(wrong, name), *name)).min();
-    match best {
-        Some((distance, name)) if distance <= 1 + wrong.len() / 4 => format!(" (did you mean `{name}`?)"),
-        _ => String::new(),
-    }
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    layered
 }

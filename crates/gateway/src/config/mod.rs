@@ -3,6 +3,9 @@
 //! Every key is declared once, in [`keys`]: its name, type, default, bounds and documentation. From that one
 //! declaration come the typed structs that the program reads, the refusal of everything that is not a key, the
 //! output of `fanfare config print` and `docs/configuration.md`.
+//!
+//! Each source is read into a [`layer`], where every value is checked at its place; the `config` crate puts the layers
+//! one over the other.
 
 mod check;
 mod choice;
@@ -11,9 +14,11 @@ pub mod docs;
 mod error;
 mod file;
 mod keys;
+mod layer;
 mod layers;
 mod print;
 mod text;
+mod unknown;
 mod value;
 
 pub use choice::{LogFormat, RefusalStyle};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use config::ValueKind;
 use fanfare_server::Cors;
-use toml::de::DeValue;
 
-use super::value::{Value, quoted};
+use super::value::{Value, quoted, text};
 
 const REDACTED: &str = "********";
 
@@ -40,7 +40,8 @@ impl Value for Secret {
     fn expected() -> String {
         format!("at least {SECRET_MIN_BYTES} printable ASCII characters without spaces, or \"\" for none")
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let text = text(value)?;
         if text.is_empty() {
             return Some(Self::UNSET);
         }
@@ -92,7 +93,8 @@ impl Value for SecretUrl {
     fn expected() -> String {
         "redis://[user[:password]@]host[:port][/database] or unix:///path/to/socket".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let text = text(value)?;
         let options = fanfare_redis::Options { url: text.to_owned(), ..fanfare_redis::Options::default() };
         // A URL without a host means 127.0.0.1 to the client library, and a typing mistake to everybody else.
         let host = text.split_once("://")?.1.rsplit('@').next()?;
@@ -116,7 +118,8 @@ impl Value for Prefix {
     fn expected() -> String {
         "1 to 64 visible ASCII characters, not starting with \"$\"".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let text = text(value)?;
         let good = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         (good && !text.starts_with('$')).then(|| Self(text.to_owned()))
     }
@@ -144,12 +147,16 @@ impl Value for Vec<CorsOrigin> {
          in the environment separated by commas"
             .into()
     }
-    fn from_text(text: &str) -> Option<Self> {
-        text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(CorsOrigin::parse).collect()
-    }
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        let items = value.as_array()?;
-        items.iter().map(|item| CorsOrigin::parse(item.get_ref().as_str()?)).collect()
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        match value {
+            ValueKind::Array(items) => items.iter().map(|item| CorsOrigin::parse(text(&item.kind)?)).collect(),
+            _ => text(value)?
+                .split(',')
+                .map(str::trim)
+                .filter(|origin| !origin.is_empty())
+                .map(CorsOrigin::parse)
+                .collect(),
+        }
     }
     fn show(&self) -> String {
         let items: Vec<String> = self.iter().map(|origin| quoted(&origin.0)).collect();
@@ -168,8 +175,9 @@ impl Value for LogLevel {
     fn expected() -> String {
         "error, warn, info, debug or trace, optionally by module: \"info,fanfare_redis=debug\"".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let text = text(value)?;
         let good = |directive: &str| {
             let level = directive.rsplit('=').next().unwrap_or_default();
             LEVELS.contains(&level) && directive.parse::<tracing_subscriber::filter::Directive>().is_ok()

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 use std::time::Duration;
 
-use toml::de::DeValue;
+use config::ValueKind;
 
 /// A type that a configuration key can have.
 pub(crate) trait Value: Sized {
@@ -13,12 +14,8 @@ pub(crate) trait Value: Sized {
     fn kind() -> String;
     /// What a good value looks like; completes the sentence "expected …".
     fn expected() -> String;
-    /// Reads the form used in environment variables, flags and TOML strings.
-    fn from_text(text: &str) -> Option<Self>;
-    /// Reads a TOML value. Only strings, unless the type says otherwise.
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        value.as_str().and_then(Self::from_text)
-    }
+    /// Reads a value. Environment variables and flags are text, whatever the type; so is a string in TOML.
+    fn from_value(value: &ValueKind) -> Option<Self>;
     /// The value as a TOML literal; secrets are redacted.
     fn show(&self) -> String;
     /// Whether the offending text must not be repeated in an error.
@@ -29,10 +26,18 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn toml_integer<T: TryFrom<i64>>(value: &DeValue<'_>) -> Option<T> {
-    let integer = value.as_integer()?;
-    let digits = integer.as_str().replace('_', "");
-    i64::from_str_radix(&digits, integer.radix()).ok().and_then(|number| T::try_from(number).ok())
+pub(super) fn text(value: &ValueKind) -> Option<&str> {
+    match value {
+        ValueKind::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn integer<T: TryFrom<i128> + FromStr>(value: &ValueKind) -> Option<T> {
+    match value {
+        ValueKind::I128(number) => T::try_from(*number).ok(),
+        _ => text(value)?.parse().ok(),
+    }
 }
 
 macro_rules! integer_value {
@@ -44,11 +49,8 @@ macro_rules! integer_value {
             fn expected() -> String {
                 "a whole number".into()
             }
-            fn from_text(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-            fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-                toml_integer(value)
+            fn from_value(value: &ValueKind) -> Option<Self> {
+                integer(value)
             }
             fn show(&self) -> String {
                 self.to_string()
@@ -65,11 +67,8 @@ impl Value for NonZeroU32 {
     fn expected() -> String {
         "a whole number from 1".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        toml_integer(value).and_then(Self::new)
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        integer(value).and_then(Self::new)
     }
     fn show(&self) -> String {
         self.to_string()
@@ -83,11 +82,11 @@ impl Value for bool {
     fn expected() -> String {
         "true or false".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        value.as_bool()
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        match value {
+            ValueKind::Boolean(yes) => Some(*yes),
+            _ => text(value)?.parse().ok(),
+        }
     }
     fn show(&self) -> String {
         self.to_string()
@@ -101,8 +100,8 @@ impl Value for SocketAddr {
     fn expected() -> String {
         "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        text(value)?.parse().ok()
     }
     fn show(&self) -> String {
         quoted(&self.to_string())
@@ -151,7 +150,8 @@ impl Value for Span {
     fn expected() -> String {
         "a duration with its unit, such as \"250ms\", \"15s\", \"10m\" or \"1h30m\"".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let text = text(value)?;
         let mut rest = text;
         let mut total: u64 = 0;
         while !rest.is_empty() {
@@ -207,7 +207,11 @@ impl Value for Size {
     fn expected() -> String {
         "a size such as \"256MiB\", \"64KiB\" or \"1GB\", or a number of bytes".into()
     }
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        if let ValueKind::I128(bytes) = value {
+            return u64::try_from(*bytes).ok().map(Self);
+        }
+        let text = text(value)?;
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number: u64 = text[..digits].parse().ok()?;
         let unit = text[digits..].trim_start();
@@ -216,12 +220,6 @@ impl Value for Size {
         }
         let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
         number.checked_mul(*bytes).map(Self)
-    }
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        match value {
-            DeValue::Integer(_) => toml_integer(value).map(Self),
-            _ => value.as_str().and_then(Self::from_text),
-        }
     }
     fn show(&self) -> String {
         quoted(&self.to_string())
@@ -242,15 +240,8 @@ impl<T: Value> Value for OffOr<T> {
     fn expected() -> String {
         format!("\"off\", or {}", T::expected())
     }
-    fn from_text(text: &str) -> Option<Self> {
-        if text == "off" { Some(Self(None)) } else { T::from_text(text).map(|value| Self(Some(value))) }
-    }
-    fn from_toml(value: &DeValue<'_>) -> Option<Self> {
-        if value.as_str() == Some("off") {
-            Some(Self(None))
-        } else {
-            T::from_toml(value).map(|value| Self(Some(value)))
-        }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        if text(value) == Some("off") { Some(Self(None)) } else { T::from_value(value).map(|value| Self(Some(value))) }
     }
     fn show(&self) -> String {
         self.0.as_ref().map_or_else(|| quoted("off"), T::show)

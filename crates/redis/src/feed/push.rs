@@ -136,3 +136,79 @@ impl Inner {
 pub(super) fn keyspace_channel(database: i64, key: &str) -> String {
     format!("__keyspace@{database}__:{key}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::topology::Topology;
+
+    fn receiver() -> (Receiver, fanfare_log::FeedSource) {
+        let (sink, source) = fanfare_log::feed(1 << 20);
+        let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection().unwrap();
+        let options = FeedOptions {
+            topology: Topology::Standalone(Box::new(connection)),
+            prefix: Arc::from("sse:"),
+            keyspace_notifications: true,
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_secs(1),
+            command_timeout: Duration::from_secs(1),
+            max_event_bytes: 10,
+            node: Arc::from("n"),
+        };
+        (Receiver::new(&options, sink), source)
+    }
+
+    fn message(channel: &str, payload: &str) -> PushInfo {
+        let data = vec![Value::BulkString(channel.into()), Value::BulkString(payload.into())];
+        PushInfo { kind: PushKind::Message, data }
+    }
+
+    #[test]
+    fn a_connection_that_was_given_up_delivers_nothing_any_more() {
+        let (receiver, mut source) = receiver();
+        let send = receiver.sender();
+        send(message("sse:a", "1")).unwrap();
+        assert_eq!(source.take().events.len(), 1);
+        receiver.close();
+        send(message("sse:a", "2")).unwrap();
+        assert!(source.take().events.is_empty());
+    }
+
+    #[test]
+    fn only_messages_of_channels_and_additions_to_their_streams_are_delivered() {
+        let (receiver, mut source) = receiver();
+        let send = receiver.sender();
+        let foreign =
+            ["other:a", "sse:", "sse:$probe:else", "sse:a\nb", "__keyspace@0__:sse:a", "__keyspace@3__:other:a"];
+        foreign.iter().for_each(|channel| send(message(channel, "xadd")).unwrap());
+        send(message("__keyspace@3__:sse:a", "xtrim")).unwrap();
+        send(message("sse:$probe:n", "7")).unwrap();
+        send(PushInfo { kind: PushKind::Message, data: vec![Value::Int(1)] }).unwrap();
+        assert!(source.take().events.is_empty());
+        send(message("__keyspace@3__:sse:a", "xadd")).unwrap();
+        send(message("sse:a", "text")).unwrap();
+        send(message("sse:a", "much too long")).unwrap();
+        let events: Vec<_> = source.take().events.into();
+        let [
+            FeedEvent::KeyspaceAdd { .. },
+            FeedEvent::Push { push: Push::Ephemeral(_), .. },
+            FeedEvent::Push { push: Push::Malformed, .. },
+        ] = &events[..]
+        else {
+            panic!("{events:?}")
+        };
+    }
+
+    #[tokio::test]
+    async fn a_probe_is_seen_once_it_or_a_later_one_has_come_back() {
+        let (receiver, _source) = receiver();
+        receiver.sender()(message("sse:$probe:n", "7")).unwrap();
+        receiver.probe_seen(6).await;
+        receiver.probe_seen(7).await;
+        let waits = tokio::time::timeout(Duration::from_millis(20), receiver.probe_seen(8)).await;
+        assert!(waits.is_err());
+    }
+}

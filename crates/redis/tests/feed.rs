@@ -119,6 +119,15 @@ async fn a_killed_subscription_connection_is_replaced() {
     assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
     node.hears("the loss", is_disconnected).await;
     recovers(&mut node, &server).await;
+    drop(node);
+
+    // And at once, not when the next probe fails.
+    let minute = Duration::from_secs(60);
+    let patient = Options { probe_interval: minute, probe_timeout: minute, ..server.options() };
+    let mut node = following(&patient, "a").await;
+    node.hears("the first proof", |event| matches!(event, FeedEvent::Probe)).await;
+    assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
+    node.hears("the loss", is_disconnected).await;
 }
 
 #[tokio::test]
@@ -235,6 +244,11 @@ async fn keyspace_notifications_that_are_forbidden_do_not_stop_the_feed() {
     let mut node = following(&options, "a").await;
     server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
     node.hears("a push", is_text("x")).await;
+    node.desired.insert(&name("b"));
+    node.hears("subscribed", is_subscribed("b")).await;
+    let stats: String = server.run(&["INFO", "commandstats"]).await;
+    let line = stats.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap();
+    assert!(line.contains("rejected_calls=1,"), "asked once, not for every channel: {line}");
 }
 
 #[tokio::test]

@@ -105,6 +105,11 @@ async fn without_a_server_a_publish_says_so_and_works_when_there_is_one() {
     server.freeze();
     let failed = node.backend.publisher.publish(request("a", "lost?")).await;
     assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
+    eventually("the connection counts as dead", async || {
+        let failed = node.backend.publisher.publish(request("a", "lost?")).await;
+        matches!(failed, Err(PublishError::Unavailable(reason)) if reason.contains("not connected"))
+    })
+    .await;
     server.thaw();
     first_publish(&node.backend.publisher, request("a", "d")).await;
 }

@@ -1,6 +1,9 @@
 //! A real redis-server for each test, and a few things that every test wants.
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
+pub mod publishing;
+pub mod streams;
+
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,0 +1,58 @@
+//! Writing streams and reading them through the archive.
+
+use fanfare_log::proof::{Verdict, prove};
+use fanfare_log::{Archive, ReadRequest, Snapshot};
+use fanfare_protocol::{Decoded, EntryId, Epoch, GapReason, Position};
+use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisBackend};
+use redis::Value;
+
+use super::{Server, name};
+
+pub async fn library() -> (Server, RedisArchive) {
+    let server = Server::start().await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let archive = archive(&server.options());
+    (server, archive)
+}
+
+pub fn archive(options: &Options) -> RedisArchive {
+    RedisBackend::new(options).unwrap().archive()
+}
+
+pub async fn publish(server: &Server, words: &[&str]) -> EntryId {
+    let mut call = vec!["FCALL", "sse_publish", "1"];
+    call.extend(words);
+    server.run::<String>(&call).await.parse().unwrap()
+}
+
+pub async fn xadd(server: &Server, words: &[&str]) -> EntryId {
+    let mut call = vec!["XADD"];
+    call.extend(words);
+    server.run::<String>(&call).await.parse().unwrap()
+}
+
+pub fn request(channel: &str, after: Position) -> ReadRequest {
+    ReadRequest { channel: name(channel), after, max_entries: 1000, max_bytes: 256 * 1024 }
+}
+
+pub async fn read(archive: &RedisArchive, after: Position) -> Snapshot {
+    archive.read(request("a", after)).await.unwrap()
+}
+
+pub async fn tip(archive: &RedisArchive) -> Position {
+    archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap().position
+}
+
+pub async fn verdict(archive: &RedisArchive, after: Position) -> Verdict {
+    prove(after, &read(archive, after).await)
+}
+
+pub fn ids(snapshot: &Snapshot) -> Vec<EntryId> {
+    snapshot.entries.iter().map(Decoded::id).collect()
+}
+
+pub const RESET: Verdict = Verdict::Gap(GapReason::Reset);
+
+pub async fn epoch(archive: &RedisArchive) -> Epoch {
+    archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap().epoch
+}

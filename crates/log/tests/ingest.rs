@@ -1,5 +1,7 @@
 //! The ingest as the node runs it: on a runtime, with paused time, against the in-process backend.
 
+#![allow(clippy::unwrap_used)] // In tests, helpers included.
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

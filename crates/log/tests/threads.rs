@@ -2,6 +2,8 @@
 //! as fast as possible, with a linger that ends all the time, while events go on. What chance under a seed cannot reach is
 //! the order of atomics and locks. Nothing here asserts a time.
 
+#![allow(clippy::unwrap_used)] // In tests, helpers included.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -353,3 +353,26 @@ fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection
         assert_eq!(node.stats.ends.broken.get(), 1);
     });
 }
+
+#[test]
+fn events_that_come_close_together_share_a_write_if_coalescing_is_on() {
+    run(async {
+        for (coalesce_ms, expected) in [(0, 9..=10), (400, 1..=2)] {
+            let backend = MemoryBackend::default();
+            let coalesce = Duration::from_millis(coalesce_ms);
+            let delivery = DeliveryOptions { coalesce, ..DeliveryOptions::default() };
+            let node = Node::start(&backend, Options::default(), delivery).await;
+            let mut client = node.connect(&["a"], |_| {}).await;
+            client.prime().await;
+            let before = node.stats.writes.get();
+            for n in 0..10 {
+                node.publish("a", &format!("n{n}"));
+                // Long enough to be taken in, and ten times much shorter than what is coalesced.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            client.until("data: n9\n\n").await;
+            let writes = node.stats.writes.get() - before;
+            assert!(expected.contains(&writes), "{writes} writes with {coalesce_ms} ms");
+        }
+    });
+}

@@ -13,6 +13,8 @@
 mod answers;
 mod bounds;
 mod feed;
+#[cfg(test)]
+mod limits_tests;
 mod log;
 mod reads;
 #[cfg(test)]

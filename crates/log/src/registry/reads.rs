@@ -84,15 +84,17 @@ impl Registry {
             let name = log.channel.name.clone();
             commands.push(match want {
                 Want::Newest(count) => Command::Newest { key, name, count },
-                Want::Page(after) => Command::Page {
-                    key,
-                    request: ReadRequest {
+                Want::Page(after) => {
+                    // Reserved until its size is known: pages that are read at the same time share one allowance.
+                    self.allowance.spend(self.options.page_bytes);
+                    let request = ReadRequest {
                         channel: name,
                         after,
                         max_entries: self.options.page_entries,
                         max_bytes: self.options.page_bytes,
-                    },
-                },
+                    };
+                    Command::Page { key, request }
+                }
             });
         }
     }

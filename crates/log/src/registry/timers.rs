@@ -162,7 +162,7 @@ impl Registry {
 #[derive(Debug)]
 pub(super) struct Allowance {
     per_second: u64,
-    /// May be negative: a page is paid for when its size is known.
+    /// May be negative: the last page may cost more than is left.
     bytes: i64,
     at: Instant,
 }
@@ -186,6 +186,12 @@ impl Allowance {
 
     pub(super) fn spend(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Gives back what was reserved and not spent.
+    pub(super) fn refund(&mut self, bytes: usize) {
+        let cap = i64::try_from(self.per_second).unwrap_or(i64::MAX);
+        self.bytes = self.bytes.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX)).min(cap);
     }
 
     /// When there will be something to spend again; `None` if there is now.

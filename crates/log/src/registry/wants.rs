@@ -19,6 +19,7 @@ impl Registry {
         let snapshot = match answer {
             Ok(snapshot) => snapshot,
             Err(error) => {
+                self.allowance.refund(self.options.page_bytes);
                 self.on_failure(key, &error, now);
                 return;
             }
@@ -33,6 +34,7 @@ impl Registry {
         released.into_iter().for_each(|bytes| self.budget.release(bytes));
         let number = shared.pages.allocate();
         let page = Page::new(number, &log.channel.name, after, &snapshot);
+        self.allowance.refund(self.options.page_bytes);
         self.allowance.spend(page.bytes());
         let behind =
             page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_behind(tail, after, &page, &snapshot));

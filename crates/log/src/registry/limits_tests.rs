@@ -1,0 +1,232 @@
+//! What a node allows itself: bytes of the archive, channels, and how long it keeps those that nobody reads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, Position};
+
+use super::*;
+use crate::archive::Snapshot;
+use crate::cursor::{Cursor, Place};
+use crate::feed::{FeedEvent, FeedSource, feed};
+use crate::memory::{Link, MemoryBackend};
+use crate::pages::Served;
+use crate::publish::PublishRequest;
+use crate::view::{CoreLog, Next, ViewKey};
+
+const STEP: Duration = Duration::from_millis(10);
+const PAGE_BYTES: usize = 16 << 10;
+const PER_SECOND: usize = 64 << 10;
+
+/// A node over the in-process backend under made-up instants, and one connection thread.
+struct Scene {
+    backend: MemoryBackend,
+    registry: Registry,
+    hub: Arc<Hub>,
+    desired: Desired,
+    link: Link,
+    source: FeedSource,
+    core: CoreLog,
+    now: Instant,
+    /// Subscriptions acknowledged so far.
+    subscriptions: usize,
+}
+
+impl Scene {
+    fn new(options: Options) -> Self {
+        let (backend, now) = (MemoryBackend::default(), Instant::now());
+        let (hub, desired) = (Arc::new(Hub::new(1)), Desired::new());
+        let (sink, source) = feed(1 << 20);
+        Self {
+            link: backend.link(desired.clone(), sink),
+            backend,
+            registry: Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::default(), now),
+            core: CoreLog::new(Arc::clone(&hub), 0),
+            hub,
+            desired,
+            source,
+            now,
+            subscriptions: 0,
+        }
+    }
+
+    /// Publishes entries of about 4 KiB. Returns the id of the first.
+    fn publish(&self, channel: &ChannelName, count: usize) -> EntryId {
+        let event = Event { name: None, data: Bytes::from(vec![b'x'; 4_000]) };
+        let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
+        let ids: Vec<_> = (0..count).map(|_| self.backend.publish_now(&request).unwrap().id).collect();
+        ids[0]
+    }
+
+    /// Takes in what has arrived and says which reads to start.
+    fn turn(&mut self) -> Vec<Command> {
+        self.link.tend();
+        let batch = self.source.take();
+        let acknowledged = batch.events.iter().map(|event| match event {
+            FeedEvent::Subscribed(names) => names.len(),
+            _ => 0,
+        });
+        self.subscriptions += acknowledged.sum::<usize>();
+        self.registry.on_feed(batch, self.now);
+        let mut touched = Vec::new();
+        self.hub.take_touched(&mut touched);
+        self.registry.on_touched(&touched, self.now);
+        self.registry.on_time(self.now);
+        self.registry.settle(self.now)
+    }
+
+    /// Answers a read. Returns the bytes of data in a page and the channel's key.
+    fn answer(&mut self, command: Command) -> Option<(usize, usize)> {
+        match command {
+            Command::Tips { keys, names } => {
+                let tips = names.iter().map(|name| self.backend.tip_now(name)).collect();
+                self.registry.on_tips(&keys, Ok(tips), self.now);
+                None
+            }
+            Command::Page { key, request } => {
+                let snapshot = self.backend.read_now(&request).unwrap();
+                let bytes = bytes_after(request.after, &snapshot);
+                self.registry.on_page(key, Ok(snapshot), self.now);
+                Some((bytes, key))
+            }
+            other => panic!("nobody asked for {other:?}"),
+        }
+    }
+
+    /// Takes turns until nothing is left to do. Returns how many reads it took.
+    fn rest(&mut self) -> usize {
+        let (mut reads, mut idle) = (0, 0);
+        // What one turn desires is acknowledged in the next and read in the one after that.
+        while idle < 3 {
+            let commands = self.turn();
+            self.core.sync(|_, _| {}, |_| {});
+            idle = if commands.is_empty() { idle + 1 } else { 0 };
+            reads += commands.len();
+            for command in commands {
+                self.answer(command);
+            }
+        }
+        reads
+    }
+
+    fn open(&self, channel: &ChannelName, place: Option<Place>) -> (ViewKey, Cursor) {
+        self.core.open(channel, place, 0)
+    }
+
+    /// Reads everything that pages have for the reader; it then wants the next one.
+    fn read(&self, (view, cursor): &mut (ViewKey, Cursor)) {
+        let last = |served: &Served| served.entries().last().map(|entry| entry.id);
+        while self.core.next(*view, cursor, |cursor, _, next| match next {
+            Next::Page(served) => last(&served).map(|id| cursor.advance_to(Position::At(id))).is_some(),
+            _ => false,
+        }) {}
+    }
+
+    /// Readers at the beginning of long streams, each on a channel of its own that has nothing in memory.
+    fn readers(&mut self, channels: usize, entries: usize) -> Vec<(ViewKey, Cursor)> {
+        let names: Vec<_> = (0..channels).map(|number| name(&format!("c{number}"))).collect();
+        let firsts: Vec<_> = names.iter().map(|name| self.publish(name, entries)).collect();
+        let place = |first: EntryId| Some(Place::At(Position::At(first)));
+        let readers: Vec<_> = names.iter().zip(firsts).map(|(name, first)| self.open(name, place(first))).collect();
+        self.rest();
+        readers
+    }
+}
+
+fn name(text: &str) -> ChannelName {
+    ChannelName::parse(text).unwrap()
+}
+
+/// The data in the entries after a position; the snapshot may begin with the entry at the position itself.
+fn bytes_after(after: Position, snapshot: &Snapshot) -> usize {
+    let size = |entry: &Decoded| match entry {
+        Decoded::Entry(entry) if Position::At(entry.id) != after => entry.event.data.len(),
+        _ => 0,
+    };
+    snapshot.entries.iter().map(size).sum()
+}
+
+fn narrow(archive_concurrency: usize) -> Options {
+    let archive_bytes_per_second = PER_SECOND as u64;
+    Options { page_bytes: PAGE_BYTES, archive_bytes_per_second, archive_concurrency, ..Options::default() }
+}
+
+#[test]
+fn readers_who_are_behind_cause_no_more_bytes_to_be_read_than_the_rate_allows() {
+    let mut scene = Scene::new(narrow(8));
+    let mut readers = scene.readers(8, 100);
+    let (mut bytes, mut steps) = (0, 0);
+    while steps < 1000 {
+        scene.core.sync(|_, _| {}, |_| {});
+        readers.iter_mut().for_each(|reader| scene.read(reader));
+        // All reads of a turn are started before the first is answered.
+        let commands = scene.turn();
+        bytes +=
+            commands.into_iter().filter_map(|command| scene.answer(command)).map(|(bytes, _)| bytes).sum::<usize>();
+        // A second's worth is saved up at the beginning, and the last page may cost more than what is left.
+        let allowed = PER_SECOND + PER_SECOND * steps / 100 + PAGE_BYTES;
+        assert!(bytes <= allowed, "{bytes} bytes after {steps} steps, not {allowed}");
+        scene.now += STEP;
+        steps += 1;
+    }
+    assert!(bytes >= 8 * PER_SECOND, "only {bytes} bytes in ten seconds");
+}
+
+#[test]
+fn two_channels_whose_readers_are_behind_take_turns() {
+    let mut scene = Scene::new(narrow(1));
+    let mut readers = scene.readers(2, 200);
+    let mut turns = Vec::new();
+    for _ in 0..600 {
+        scene.core.sync(|_, _| {}, |_| {});
+        readers.iter_mut().for_each(|reader| scene.read(reader));
+        let commands = scene.turn();
+        turns.extend(commands.into_iter().filter_map(|command| scene.answer(command)).map(|(_, key)| key));
+        scene.now += STEP;
+    }
+    assert!(turns.len() >= 20, "{turns:?}");
+    assert!(turns.windows(2).all(|pair| pair[0] != pair[1]), "{turns:?}");
+}
+
+#[test]
+fn a_channel_over_the_limit_is_refused_and_opened_when_another_one_closes() {
+    let mut scene = Scene::new(Options { max_channels: 1, ..Options::default() });
+    let (first, second) = (scene.open(&name("first"), None), scene.open(&name("second"), None));
+    scene.rest();
+    assert_eq!(scene.core.is_open(first.0, &first.1), Ok(true));
+    assert!(scene.core.is_open(second.0, &second.1).is_err_and(|why| why.contains("as many channels")));
+    assert!(!scene.desired.contains(&name("second")));
+    scene.core.close(first.0, &first.1);
+    scene.rest();
+    assert!(scene.core.is_open(second.0, &second.1).is_err(), "the first one lingers");
+    scene.now += Options::default().linger;
+    scene.rest();
+    assert!(!scene.desired.contains(&name("first")) && scene.desired.contains(&name("second")));
+    assert_eq!(scene.core.is_open(second.0, &second.1), Ok(true));
+}
+
+#[test]
+fn a_reader_that_comes_back_while_its_channel_lingers_costs_nothing_and_a_later_one_does() {
+    let linger = Duration::from_secs(3);
+    let mut scene = Scene::new(Options { linger, ..Options::default() });
+    scene.publish(&name("a"), 1);
+    let come = |scene: &mut Scene| {
+        let before = scene.subscriptions;
+        let reader = scene.open(&name("a"), None);
+        let reads = scene.rest();
+        assert_eq!(scene.core.is_open(reader.0, &reader.1), Ok(true));
+        scene.core.close(reader.0, &reader.1);
+        scene.rest();
+        (scene.subscriptions - before, reads)
+    };
+    assert_eq!(come(&mut scene), (1, 1), "a new channel is subscribed to and primed by one tip");
+    scene.now += linger / 3 * 2;
+    assert_eq!(come(&mut scene), (0, 0));
+    scene.now += linger / 2;
+    scene.rest();
+    assert!(scene.desired.contains(&name("a")), "the time counts from the last reader");
+    scene.now += linger / 2;
+    scene.rest();
+    assert!(!scene.desired.contains(&name("a")));
+    assert_eq!(come(&mut scene), (1, 1));
+}

@@ -50,6 +50,33 @@ async fn pages_of_large_entries_are_short_from_the_first_one_on() {
 }
 
 #[tokio::test]
+async fn a_burst_of_large_entries_after_small_ones_is_not_read_in_one_page() {
+    let (server, archive) = library().await;
+    let mut connection = server.connection().await;
+    let mut calls = redis::pipe();
+    for number in 0..2000 {
+        calls.cmd("XADD").arg("sse:a").arg("*").arg("data").arg(number).ignore();
+    }
+    calls.query_async::<()>(&mut connection).await.unwrap();
+    let mut after = Position::At(EntryId::ZERO);
+    loop {
+        let snapshot = read(&archive, after).await;
+        after = Position::At(*ids(&snapshot).last().unwrap());
+        if snapshot.complete {
+            break;
+        }
+    }
+    let large = "x".repeat(1 << 20);
+    for _ in 0..30 {
+        publish(&server, &["sse:a", "DATA", &large]).await;
+    }
+    // What a reconnect does: it compares the ends, and reads where they differ.
+    tip(&archive).await;
+    let page = read(&archive, after).await;
+    assert!(page.entries.len() <= 3 && !page.complete, "{} entries", page.entries.len());
+}
+
+#[tokio::test]
 async fn pages_of_small_entries_grow_to_what_was_asked_for_and_lose_nothing_on_the_way() {
     let (server, archive) = library().await;
     let mut connection = server.connection().await;

@@ -144,11 +144,7 @@ impl Inner {
 
     fn learn(&self, channel: &ChannelName, seen: &Observation) {
         let bytes = seen.entries.iter().map(reply::RawEntry::bytes).sum();
-        match seen.newest_bytes {
-            _ if !seen.entries.is_empty() => self.sizes.learn(channel, seen.entries.len(), bytes),
-            Some(newest) => self.sizes.learn(channel, 1, newest),
-            None => {}
-        }
+        self.sizes.learn(channel, seen.entries.len(), bytes);
         self.status.count_read(bytes);
     }
 }

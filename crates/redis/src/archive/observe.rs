@@ -5,7 +5,7 @@ use fanfare_protocol::{ChannelName, Epoch, Position};
 use redis::{Pipeline, Value};
 
 use super::Inner;
-use super::reply::{self, RawEntry};
+use super::reply::{self, RawEntry, StreamInfo};
 use crate::random;
 use crate::trouble::Trouble;
 use crate::value::{array, bytes};
@@ -17,7 +17,6 @@ pub(super) struct Observation {
     pub(super) first: Option<FirstEntry>,
     pub(super) untouched: bool,
     pub(super) entries: Vec<RawEntry>,
-    pub(super) newest_bytes: Option<usize>,
 }
 
 /// Where several streams end.
@@ -58,7 +57,6 @@ impl Inner {
             tip: now.tip(info.as_ref()),
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
-            newest_bytes: info.and_then(|info| info.newest_bytes),
             entries,
         })
     }
@@ -74,6 +72,11 @@ impl Inner {
             return Err(Trouble::Shape("EXEC"));
         }
         let infos: Vec<_> = replies.into_iter().map(reply::stream_info).collect();
+        for (channel, info) in channels.iter().zip(&infos) {
+            if let Ok(Some(StreamInfo { newest_bytes: Some(bytes), .. })) = info {
+                self.sizes.learn_newest(channel, *bytes);
+            }
+        }
         let bytes = infos.iter().filter_map(|info| info.as_ref().ok()?.as_ref()).map(|info| info.bytes).sum();
         let tips = infos.into_iter().map(|info| info.map(|info| now.tip(info.as_ref()))).collect();
         Ok(Ends { tips, bytes })
@@ -136,7 +139,7 @@ struct Now {
 }
 
 impl Now {
-    fn tip(self, info: Option<&reply::StreamInfo>) -> Tip {
+    fn tip(self, info: Option<&StreamInfo>) -> Tip {
         let position = match info {
             Some(info) => Position::At(info.last_generated),
             None => Position::Empty { at_ms: self.ms, epoch: self.epoch },

@@ -41,21 +41,36 @@ impl Sizes {
         count.clamp(1, max_entries.max(1))
     }
 
-    /// Learns from a page, or from a single entry that was seen on the way.
+    /// Learns that the newest entry is so large. What made an outage worth a read may be what came during it.
+    pub(super) fn learn_newest(&self, channel: &ChannelName, bytes: usize) {
+        let mut channels = self.lock();
+        let estimate = entry(&mut channels, channel, Estimate { bytes: bytes.max(1), proven: 1 });
+        estimate.bytes = estimate.bytes.max(bytes);
+    }
+
+    /// Learns from a page.
     pub(super) fn learn(&self, channel: &ChannelName, entries: usize, bytes: usize) {
         if entries == 0 {
             return;
         }
-        let mut channels = self.lock();
-        if channels.len() >= CHANNELS_MAX && !channels.contains_key(channel) {
-            channels.clear();
-        }
         let seen = (bytes / entries).max(1);
-        let estimate = channels.entry(channel.clone()).or_insert(Estimate { bytes: seen, proven: entries });
+        let mut channels = self.lock();
+        let estimate = entry(&mut channels, channel, Estimate { bytes: seen, proven: entries });
         // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
         estimate.bytes = seen.max(estimate.bytes / 2);
         estimate.proven = estimate.proven.max(entries);
     }
+}
+
+fn entry<'a>(
+    channels: &'a mut HashMap<ChannelName, Estimate>,
+    channel: &ChannelName,
+    first: Estimate,
+) -> &'a mut Estimate {
+    if channels.len() >= CHANNELS_MAX && !channels.contains_key(channel) {
+        channels.clear();
+    }
+    channels.entry(channel.clone()).or_insert(first)
 }
 
 #[cfg(test)]
@@ -91,6 +106,16 @@ mod tests {
             counts.push(sizes.count(&channel, 1000, 262_144));
         }
         assert!(counts.is_sorted() && counts[0] == 1 && *counts.last().unwrap() > 32, "{counts:?}");
+    }
+
+    #[test]
+    fn a_larger_newest_entry_shrinks_pages_and_a_smaller_one_changes_nothing() {
+        let (sizes, channel) = (Sizes::default(), name("a"));
+        sizes.learn(&channel, 1000, 1000 * 200);
+        sizes.learn_newest(&channel, 10);
+        assert_eq!(sizes.count(&channel, 1000, 262_144), 1000);
+        sizes.learn_newest(&channel, 100_000);
+        assert_eq!(sizes.count(&channel, 1000, 262_144), 2);
     }
 
     #[test]

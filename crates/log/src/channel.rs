@@ -166,7 +166,9 @@ impl Hub {
         if channel.is_watched() {
             return false;
         }
-        directory.by_name.remove(&channel.name);
+        if directory.by_name.get(&channel.name).is_some_and(|found| found.key == channel.key) {
+            directory.by_name.remove(&channel.name);
+        }
         channel.forgotten.store(true, Ordering::Release);
         true
     }

@@ -7,6 +7,7 @@ use fanfare_protocol::Position;
 
 use super::{CHANNEL, CLIENT, HERE, SECOND, THIRD, live, stage};
 use crate::cursor::Place;
+use crate::memory::Bell;
 use crate::options::Options;
 use crate::sim::world::World;
 
@@ -42,10 +43,14 @@ fn a_late_touch_of_a_forgotten_channel_does_not_tear_its_successor_down() {
     world.turn(0);
     world.connect_to(CLIENT, HERE, None);
     world.nodes[0].touch(&touched);
+    world.settle_down();
+    assert_eq!(world.nodes[0].stats.channels.get(), 1, "it came back");
     world.spend(2 * Options::default().linger.as_secs());
+    world.connect_to(SECOND, (0, 1), None);
+    world.settle_down();
     world.publish(CHANNEL);
     world.settle_down();
-    assert!(world.has_all(CLIENT), "the push did not find the channel");
+    assert!(world.has_all(CLIENT) && world.has_all(SECOND), "the push did not find the channel");
     assert_eq!(world.nodes[0].stats.channels.get(), 1);
 }
 
@@ -69,6 +74,37 @@ fn after_a_failover_nobody_is_sent_into_the_lost_history() {
     assert_eq!(world.entries(THIRD), 4);
     assert_eq!(world.clients[CLIENT].1.gaps(), 1);
     assert!([CLIENT, SECOND, THIRD].iter().all(|client| world.has_all(*client)));
+}
+
+#[test]
+fn pages_of_two_histories_do_not_send_a_reader_round() {
+    let mut world = World::stage(&Options { tail_entries: 1, ..Options::default() }, 1 << 20);
+    (0..4).for_each(|_| world.publish(CHANNEL));
+    world.connect_to(CLIENT, HERE, None);
+    world.settle_down();
+    let replica = world.replicate();
+    (0..6).for_each(|_| world.publish(CHANNEL));
+    let entries = world.backend.entries(&world.names[CHANNEL]);
+    let (first, tenth) = (Position::At(entries[0].id), Position::At(entries[9].id));
+    world.connect_to(SECOND, HERE, Some(Place::At(first)));
+    world.settle_down();
+    for _ in 0..2 {
+        world.publish(CHANNEL);
+        world.settle_down();
+    }
+    world.fail_over(&replica);
+    // Its position is beyond the end now, and it is sent back to where the page of the lost history goes on.
+    world.connect_to(THIRD, HERE, Some(Place::At(tenth)));
+    world.read(THIRD);
+    world.turn(0);
+    world.work_on_newest(0);
+    world.work_on_newest(0);
+    world.sync(0, 0);
+    (0..4).for_each(|_| world.read(THIRD));
+    assert_eq!((world.entries(THIRD), world.clients[THIRD].1.gaps()), (0, 1));
+    world.publish(CHANNEL);
+    world.settle_down();
+    assert!(world.has_all(THIRD));
 }
 
 #[test]
@@ -98,6 +134,23 @@ fn a_quiet_stream_that_expires_and_comes_back_makes_no_gap() {
     world.connect_to(CLIENT, (1, 0), None);
     world.settle_down();
     assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (1, 0));
+}
+
+#[test]
+fn a_stream_that_expires_while_the_feed_is_away_makes_a_gap_for_it_may_have_held_more() {
+    let mut world = stage();
+    world.publish_for(CHANNEL, Duration::from_secs(60));
+    world.connect_to(CLIENT, HERE, None);
+    world.spend(50);
+    world.nodes[0].link.disconnect();
+    // A plain producer does not extend the stream's life.
+    world.xadd(Bell::Silent);
+    for _ in 0..300 {
+        world.pass(Duration::from_millis(200));
+        world.run_node(0);
+    }
+    world.settle_down();
+    assert_eq!(world.clients[CLIENT].1.gaps(), 1);
 }
 
 #[test]

@@ -188,6 +188,7 @@ fn redis_drops_a_node_that_reads_too_slowly() {
         control.command(["CLIENT", "LIST", "TYPE", "pubsub"]).text().lines().count()
     };
     assert!(pubsub(&mut control) > 0);
+    assert_eq!(node.metric("fanfare_feed_connects_total", ""), Some(1.0));
     node.signal(Signal::Stop);
     let filler = "x".repeat(20_000);
     let mut number = 0;
@@ -201,6 +202,9 @@ fn redis_drops_a_node_that_reads_too_slowly() {
     publisher.fcall("c", "c last");
     assert_all_arrive(&mut client, &ledger, "c last");
     node.wait_ready();
+    let connects = node.metric("fanfare_feed_connects_total", "").expect("a metric");
+    assert!(connects >= 2.0, "the node has to connect again, not {connects} times in all");
+    assert_eq!(node.metric("fanfare_feed_connected", ""), Some(1.0));
 }
 
 #[test]

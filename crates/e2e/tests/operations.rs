@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fanfare_e2e::{Client, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare};
+use fanfare_e2e::{
+    Client, Ending, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare,
+};
 
 #[test]
 fn a_wrong_configuration_is_refused_by_name_and_with_what_was_expected() {
@@ -38,39 +40,120 @@ fn a_port_that_is_taken_is_an_error_and_not_a_second_listener() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(&listen), "the message names the address");
 }
 
+/// The value of a metric that the table promises from the start; panics when the series is absent.
+#[track_caller]
+fn value(node: &Node, name: &str, labels: &str) -> f64 {
+    node.metric(name, labels).unwrap_or_else(|| panic!("no {name} with {labels:?}"))
+}
+
+/// Waits until a metric has exactly this value.
+#[track_caller]
+fn becomes(node: &Node, name: &str, labels: &str, expected: f64) {
+    eventually(&format!("{name} {labels} to be {expected}"), || {
+        (node.metric(name, labels) == Some(expected)).then_some(())
+    });
+}
+
 #[test]
 fn metrics_tell_what_happened() {
     let redis = RedisServer::start();
-    let node = Node::start(&redis);
+    let node = Node::builder(&redis).set("redis.reconcile_interval", "1s").set("channel.linger", "0s").start();
     let mut publisher = Publisher::new(&redis, &Ledger::default());
+    // The stream exists: the first entry there ever was is not believed without a look at the archive.
+    publisher.fcall("c", "before");
     let mut clients: Vec<Client> = (0..3).map(|_| Client::open(node.address(), Subscribe::to("c"))).collect();
     publisher.fcall("c", "c 0");
     clients.iter_mut().for_each(|client| client.read_data("c 0"));
-    eventually("three deliveries to be counted", || {
-        (node.metric("fanfare_deliveries_total", "")? >= 3.0).then_some(())
+    becomes(&node, "fanfare_deliveries_total", "", 3.0);
+    assert_eq!(value(&node, "fanfare_publish_to_write_seconds_count", ""), 3.0);
+    assert_eq!(value(&node, "fanfare_feed_events_total", "kind=\"entry\""), 1.0);
+    assert_eq!(value(&node, "fanfare_repaired_entries_total", ""), 0.0);
+    let differs = "outcome=\"differs\"";
+    assert_eq!(value(&node, "fanfare_reconciles_total", differs), 0.0);
+    // Nobody is told of this one: the next comparison with the stream finds it.
+    publisher.xadd("c", "c 1");
+    clients.iter_mut().for_each(|client| client.read_data("c 1"));
+    becomes(&node, "fanfare_deliveries_total", "", 6.0);
+    assert_eq!(value(&node, "fanfare_repaired_entries_total", ""), 1.0);
+    assert_eq!(value(&node, "fanfare_reconciles_total", differs), 1.0);
+    assert_eq!(value(&node, "fanfare_archive_reads_total", "purpose=\"head\""), 1.0);
+    assert_eq!(value(&node, "fanfare_feed_connects_total", ""), 1.0);
+    let same = value(&node, "fanfare_reconciles_total", "outcome=\"same\"");
+    eventually("another comparison", || {
+        (value(&node, "fanfare_reconciles_total", "outcome=\"same\"") > same).then_some(())
     });
-    let text = node.admin("/metrics").expect("metrics").text();
-    for what in [
-        "connections",
-        "channels",
-        "deliver",
-        "bytes",
-        "lag",
-        "archive",
-        "gap",
-        "refus",
-        "probe",
-        "connects",
-        "drain",
-        "tail",
+    for (name, expected) in [
+        ("fanfare_sessions", 3.0),
+        ("fanfare_sessions_opened_total", 3.0),
+        ("fanfare_subscriptions", 3.0),
+        ("fanfare_channels", 1.0),
+        ("fanfare_ready", 1.0),
+        ("fanfare_draining", 0.0),
+        ("fanfare_gaps_total", 0.0),
+        ("fanfare_refusals_total", 0.0),
+        ("fanfare_tail_evictions_total", 0.0),
     ] {
-        let found = text.lines().any(|line| line.starts_with("fanfare_") && line.contains(what));
-        assert!(found, "no metric about {what:?} in\n{text}");
+        assert_eq!(value(&node, name, ""), expected, "{name}");
     }
-    assert!(text.lines().any(|line| line.starts_with("process_resident_memory_bytes")), "process metrics");
+    assert!(value(&node, "fanfare_tail_bytes", "") > 0.0);
+    assert!(value(&node, "fanfare_sent_bytes_total", "") > 6.0 * "data: c 0\n\n".len() as f64);
+    drop(clients);
+    becomes(&node, "fanfare_sessions", "", 0.0);
+    becomes(&node, "fanfare_channels", "", 0.0);
+    assert_eq!(value(&node, "fanfare_sessions_ended_total", "cause=\"client\""), 3.0);
+    let text = node.admin("/metrics").expect("metrics").text();
+    assert!(text.lines().any(|line| line.starts_with("process_resident_memory_bytes ")), "process metrics");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(line.starts_with("fanfare_") || line.starts_with("process_"), "a metric of another name: {line}");
     }
+}
+
+#[test]
+fn refusals_are_counted_by_reason() {
+    let redis = RedisServer::start();
+    let refuse_at = |key: &str| {
+        let mut node = Node::builder(&redis).set(key, "1").set("drain.window", "10s").start();
+        let _first = Client::open(node.address(), Subscribe::to("c"));
+        let refused = |node: &Node| {
+            let mut client = Client::new(Subscribe::to("c"));
+            client.connect(node.address()).expect("the node accepts");
+            assert_eq!(client.read_ending(Duration::from_secs(10)), Ending::Clean);
+        };
+        refused(&node);
+        refused(&node);
+        let counted = |reason: &str| value(&node, "fanfare_refusals_total", &format!("reason=\"{reason}\""));
+        let before = (counted("connections"), counted("address"), counted("draining"));
+        node.signal(Signal::Term);
+        node.wait_unready();
+        refused(&node);
+        let draining = value(&node, "fanfare_refusals_total", "reason=\"draining\"");
+        assert_eq!(value(&node, "fanfare_refusals_total", ""), 3.0, "none is counted twice");
+        node.kill();
+        (before, draining)
+    };
+    assert_eq!(refuse_at("admission.max_connections"), ((2.0, 0.0, 0.0), 1.0));
+    assert_eq!(refuse_at("admission.per_address"), ((0.0, 2.0, 0.0), 1.0));
+}
+
+#[test]
+fn evictions_are_counted_and_memory_stays_within_the_budget() {
+    let redis = RedisServer::start();
+    let node = Node::builder(&redis).set("tail.budget", "1MiB").set("limits.event_bytes", "64KiB").start();
+    let mut publisher = Publisher::new(&redis, &Ledger::default());
+    let mut client = Client::open(node.address(), Subscribe::to("c"));
+    let other = Client::open(node.address(), Subscribe::to("d"));
+    let filler = "x".repeat(10_000);
+    for channel in ["c", "d"] {
+        let data: Vec<String> = (0..100).map(|number| format!("{channel} {number} {filler}")).collect();
+        publisher.fcall_all(channel, &data, &[]);
+    }
+    client.read_data(&format!("c 99 {filler}"));
+    // Two channels of 1 MB each: one of them within its own bounds, both of them not.
+    eventually("evictions", || (value(&node, "fanfare_tail_evictions_total", "") >= 90.0).then_some(()));
+    let (bytes, budget) = (value(&node, "fanfare_tail_bytes", ""), value(&node, "fanfare_tail_budget_bytes", ""));
+    assert!(budget == 1024.0 * 1024.0 && bytes <= budget && bytes > budget / 2.0, "{bytes} of {budget}");
+    assert_eq!(value(&node, "fanfare_gaps_total", ""), 0.0, "what is evicted is still in the stream");
+    drop(other);
 }
 
 #[test]

@@ -28,7 +28,7 @@ FANFARE_BIN=$(realpath "$FANFARE_BIN")
 echo "loadtest: building k6 (the first time takes a few minutes)"
 mkdir -p "$target/loadtest"
 k6=$(realpath "$target/loadtest")/k6
-(cd loadtest/k6build && "$go" build -o "$k6" .)
+(cd loadtest/k6build && "$go" test ./... && "$go" build -o "$k6" .)
 
 work=$(mktemp -d)
 pids=()

@@ -109,6 +109,7 @@ async fn a_wrong_call_is_refused_with_its_reason_and_nothing_is_written() {
         (&[b"", b"DATA", b"d"], "the stream key is empty"),
         (&[b"sse:", b"DATA", b"d"], "the channel name is empty"),
         (&[b"sse:$epoch", b"DATA", b"d"], "belong to the gateway"),
+        (&[b"acme:$epoch", b"DATA", b"d"], "belong to the gateway"),
         (&[b"$dedup:{sse:a}:k", b"DATA", b"d"], "belong to the gateway"),
         (&[b"sse:a\r\nb", b"DATA", b"d"], "control characters"),
         (&[b"sse:\xff", b"DATA", b"d"], "is not UTF-8"),

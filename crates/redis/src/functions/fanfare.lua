@@ -70,7 +70,8 @@ local function key_problem(key)
   if key == '' then return 'the stream key is empty' end
   if #key > KEY_BYTES_MAX then return 'the stream key has more than ' .. KEY_BYTES_MAX .. ' bytes' end
   if not is_clean(key) then return 'the stream key holds control characters or is not UTF-8' end
-  if string.find(key, '^%$') or string.find(key, '^sse:%$') then
+  -- The prefix is the node's to know. Most end with the key's first colon.
+  if string.find(key, '^%$') or string.find(key, '^[^:]*:%$') then
     return 'names that start with $ belong to the gateway: ' .. show(key)
   end
   if key == 'sse:' then return 'the channel name is empty' end

@@ -14,7 +14,7 @@ use crate::trouble::Trouble;
 
 /// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.
 const REFUSED_REST: Duration = Duration::from_secs(5);
-const REFUSED_REST_MAX: Duration = Duration::from_secs(60);
+const REFUSED_REST_MAX: Duration = Duration::from_secs(20);
 
 /// Subscribes to every desired channel, then follows the changes. Returns only when the connection fails.
 pub(super) async fn keep(

@@ -111,7 +111,7 @@ sections! {
         concurrency: usize = limits::ARCHIVE_CONCURRENCY_DEFAULT, 1 => 256;
         /// Target size of one page.
         page_bytes: Size = size(limits::ARCHIVE_PAGE_BYTES_DEFAULT), Size(4 * KIB) => Size(4 * MIB);
-        /// Bytes that this node reads from the archive in a second, shared fairly between connections.
+        /// Bytes a second that event streams that are behind may cause to be read from the archive, on this node; their channels take turns. History over HTTP is not counted.
         bytes_per_second: BytesPerSecond = size(limits::ARCHIVE_BYTES_PER_SECOND_DEFAULT), Size(64 * KIB) => Size(16 * GIB);
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanfare_e2e::{
     Client, Expect, Ledger, Node, NodeBuilder, Proxy, Publisher, RedisServer, Signal, Subscribe, check, eventually,
-    library, pace,
+    pace,
 };
 
 /// A node that notices trouble quickly.
@@ -205,84 +205,6 @@ fn redis_drops_a_node_that_reads_too_slowly() {
     let connects = node.metric("fanfare_feed_connects_total", "").expect("a metric");
     assert!(connects >= 2.0, "the node has to connect again, not {connects} times in all");
     assert_eq!(node.metric("fanfare_feed_connected", ""), Some(1.0));
-}
-
-#[test]
-fn a_channel_that_an_acl_forbids_hurts_no_other_and_recovers_when_it_is_allowed() {
-    let redis = RedisServer::start();
-    let mut control = redis.connection();
-    let rules = ["ACL", "SETUSER", "gateway", "on", ">pw", "~*", "+@all", "resetchannels", "&sse:open*", "&*probe*"];
-    control.command(rules);
-    let url = format!("redis://gateway:pw@{}", redis.address());
-    let node = quick(&redis).set("redis.url", &url).start();
-    let ledger = Ledger::default();
-    let mut publisher = Publisher::new(&redis, &ledger);
-    let mut open = Client::open(node.address(), Subscribe::to("open"));
-    let mut forbidden = Client::new(Subscribe::to("c"));
-    forbidden.connect(node.address()).expect("the node accepts");
-    for number in 0..20 {
-        publisher.fcall("c", &format!("c {number}"));
-        publisher.fcall("open", &format!("open {number}"));
-    }
-    open.read_data("open 19");
-    assert!(node.is_ready(), "one forbidden channel does not make the node unready");
-    while let Some(sight) = forbidden.next(Duration::from_millis(300)) {
-        assert!(!matches!(sight, fanfare_e2e::Sight::Event(_)), "an event of a channel that cannot be followed");
-        if !forbidden.connected() {
-            break;
-        }
-    }
-    control.command(["ACL", "SETUSER", "gateway", "allchannels"]);
-    eventually("the channel to be followed", || {
-        if !forbidden.connected() {
-            forbidden.connect(node.address()).expect("the node accepts");
-        }
-        forbidden.next(Duration::from_millis(200));
-        (!forbidden.last_event_id().is_empty()).then_some(())
-    });
-    let seen = ledger.entries("c").len();
-    publisher.fcall("c", "c end");
-    forbidden.read_data("c end");
-    assert!(seen >= 20 && check(&forbidden, &ledger, "c", &Expect::everything()).violations.is_empty());
-    publisher.fcall("open", "open end");
-    open.read_data("open end");
-    check(&open, &ledger, "open", &Expect::everything()).assert_kept();
-}
-
-#[test]
-fn a_publisher_that_may_not_publish_stores_nothing() {
-    let redis = RedisServer::start();
-    let _node = quick(&redis).start();
-    let mut control = redis.connection();
-    let rules = ["ACL", "SETUSER", "app", "on", ">pw", "~sse:*", "~$dedup:{sse:*", "&sse:*"];
-    let commands = ["+fcall", "+xadd", "+type", "+pttl", "+xinfo|stream", "+expire", "+persist", "+get", "+set"];
-    control.command([&rules[..], &commands].concat());
-    let ledger = Ledger::default();
-    let mut publisher = Publisher::new(&redis, &ledger);
-    publisher.redis.command(["AUTH", "app", "pw"]);
-    for options in [&[][..], &["DEDUP", "k"], &["TTL", "100"]] {
-        let reply = publisher.try_fcall("c", "data", options);
-        assert!(reply.error().is_some(), "accepted: {reply:?}");
-    }
-    assert_eq!(control.command(["KEYS", "*{sse:c}*"]).array().len(), 0, "no DEDUP key");
-    assert_eq!(control.command(["EXISTS", "sse:c"]).integer(), 0, "no entry");
-    control.command(["ACL", "SETUSER", "app", "+publish"]);
-    publisher.fcall_with("c", "data", &["DEDUP", "k"]);
-    assert_eq!(control.command(["XLEN", "sse:c"]).integer(), 1, "the documented rights are enough");
-}
-
-#[test]
-fn many_nodes_that_load_the_library_at_once_leave_it_complete() {
-    let redis = RedisServer::start();
-    let nodes: Vec<Node> = (0..4).map(|_| quick(&redis).launch()).collect();
-    nodes.iter().for_each(Node::wait_ready);
-    let ledger = Ledger::default();
-    let mut publisher = Publisher::new(&redis, &ledger);
-    publisher.fcall("c", "c 0");
-    let listed = redis.connection().command(["FUNCTION", "LIST", "WITHCODE"]);
-    assert_eq!(listed.array().len(), 1, "one library");
-    let code = listed.array()[0].array().last().map(|code| code.text());
-    assert_eq!(code.as_deref().map(str::trim), Some(library().trim()), "the one of this version, whole");
 }
 
 #[test]

@@ -115,6 +115,10 @@ fn a_followed_key_that_vanishes_young_is_a_reset() {
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     scene.publisher.fcall("c", "c 0");
     client.read_data("c 0");
+    // So well proven that only its youth speaks against an expiry.
+    let same = || scene.near.metric("fanfare_reconciles_total", "same").unwrap_or_default();
+    let before = same();
+    eventually("some comparisons with the stream", || (same() >= before + 3.0).then_some(()));
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.rewrite("c", 0);
     scene.publisher.next_millisecond();

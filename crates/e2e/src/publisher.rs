@@ -16,13 +16,14 @@ pub struct Publisher {
     pub redis: Connection,
     address: SocketAddr,
     ledger: Ledger,
+    library_seen: bool,
 }
 
 impl Publisher {
     /// A publisher that records into `ledger`.
     #[track_caller]
     pub fn new(redis: &RedisServer, ledger: &Ledger) -> Self {
-        Self { redis: redis.connection(), address: redis.address(), ledger: ledger.clone() }
+        Self { redis: redis.connection(), address: redis.address(), ledger: ledger.clone(), library_seen: false }
     }
 
     /// `FCALL sse_publish`; returns the id.
@@ -42,10 +43,22 @@ impl Publisher {
     /// `FCALL sse_publish` whose refusal is a value. Nothing is recorded.
     #[track_caller]
     pub fn try_fcall(&mut self, channel: &str, data: &str, options: &[&str]) -> Reply {
+        self.await_library();
         let key = key(channel);
         let mut words = vec!["FCALL", "sse_publish", "1", &key, "DATA", data];
         words.extend_from_slice(options);
         self.try_words(&words)
+    }
+
+    /// A node is ready before it has loaded the functions: it serves without them.
+    fn await_library(&mut self) {
+        if !std::mem::replace(&mut self.library_seen, true) {
+            eventually("the functions to be loaded", || {
+                let reply = self.try_words(&["FCALL_RO", "sse_version", "0"]);
+                let missing = reply.error().is_some_and(|error| error.contains("Function not found"));
+                (!missing).then_some(())
+            });
+        }
     }
 
     /// `FCALL sse_publish` that is repeated, on new connections if need be, until Redis has acknowledged it. The data is
@@ -81,6 +94,7 @@ impl Publisher {
     /// Publishes each of `data` through the function, in pipelines of 500; returns the ids.
     #[track_caller]
     pub fn fcall_all(&mut self, channel: &str, data: &[String], options: &[&str]) -> Vec<String> {
+        self.await_library();
         let key = key(channel);
         let mut ids = Vec::new();
         for batch in data.chunks(500) {

@@ -116,6 +116,12 @@ class Redis:
             return self.lines.read(int(line[1:]) + 2)[:-2].decode()
         return line[1:].strip().decode()
 
+    def has_functions(self):
+        try:
+            return int(self.command("FCALL_RO", "sse_version", "0")) >= 1
+        except AssertionError:
+            return False
+
     def publish(self, channel, number):
         return self.command("FCALL", "sse_publish", "1", f"sse:{channel}", "DATA", str(number))
 
@@ -200,6 +206,8 @@ class Fleet:
             self.nodes[host] = processes.start(f"node-{host}", [binary, "serve"], env)
         for host in HOSTS:
             await_that(f"node {host} is ready", lambda host=host: get(host, self.admin, "/readyz")[0] == 200)
+        # Nodes are ready without the functions: they may run where they must not load them.
+        await_that("the functions are loaded", Redis(self.redis_port).has_functions)
 
     def connections(self, host):
         text = get(host, self.admin, "/metrics")[1].decode()

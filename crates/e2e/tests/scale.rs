@@ -49,7 +49,7 @@ fn a_crowd_that_comes_back_together_is_caught_up_by_a_handful_of_reads() {
         check(client, &ledger, "c", &Expect::everything()).assert_kept();
     }
     let reads = eventually("the reads to be counted", || far.metric("fanfare_archive_reads_total", ""));
-    assert!(reads <= 36.0, "{reads} reads of the archive for 300 clients that were at 10 places");
+    assert!(reads <= 8.0, "{reads} reads of the archive for 300 clients that were at 10 places");
 }
 
 #[test]

@@ -72,14 +72,14 @@ fn clients_that_never_read_cost_no_memory_beyond_their_sockets() {
     for (index, batch) in data.chunks(100).enumerate() {
         publisher.fcall_all("c", batch, &["MAXLEN", "5000"]);
         reader.read_data(&batch[99]);
-        if index == 2 {
-            // By now every socket is full, and what the process needs for the work itself is there.
+        if index == 1 {
+            // What the process needs for the work itself is there; the sockets are just becoming full.
             measured = Some(rss_mib(&node));
         }
     }
     let (before, after) = (measured.expect("a first measurement"), rss_mib(&node));
-    // A queue per client would hold 50 x 7 MB more.
-    assert!(after < before + 60, "{before} MiB grew to {after} MiB");
+    // A queue per client would hold 50 x 8 MB more, and a mere batch per client 50 x 640 KB.
+    assert!(after < before + 16, "{before} MiB grew to {after} MiB");
     assert!(stalled.iter().all(Client::connected));
 }
 

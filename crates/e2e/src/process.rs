@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::pace;
 
 /// The signals that tests send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +45,28 @@ pub fn fanfare_binary() -> &'static Path {
     })
 }
 
-/// Runs `fanfare` with `arguments` and extra environment to its end.
+/// Runs `fanfare` with `arguments` and extra environment to its end; panics if it has not ended after ten seconds.
+#[track_caller]
 pub fn run_fanfare(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(fanfare_binary())
+    let mut child = Command::new(fanfare_binary())
         .args(arguments)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
-        .output()
-        .expect("fanfare runs")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("fanfare starts");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // What it writes before it ends fits into the pipes.
+    while child.try_wait().expect("a child to wait for").is_none() {
+        if Instant::now() >= deadline {
+            child.kill().expect("fanfare can be killed");
+            let output = child.wait_with_output().expect("fanfare ends");
+            panic!("fanfare {arguments:?} went on running: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        pace(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("fanfare ends")
 }
 
 fn build() -> PathBuf {

@@ -78,7 +78,7 @@ fn clients_that_never_read_cost_no_memory_beyond_their_sockets() {
         }
     }
     let (before, after) = (measured.expect("a first measurement"), rss_mib(&node));
-    // A queue per client would hold 50 x 8 MB more, and a mere batch per client 50 x 640 KB.
+    // A queue per client would hold 50 x 8 MB more.
     assert!(after < before + 16, "{before} MiB grew to {after} MiB");
     assert!(stalled.iter().all(Client::connected));
 }

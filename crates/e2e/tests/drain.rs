@@ -47,6 +47,7 @@ fn roll(node: &mut Node) -> (Instant, f64) {
     (begun, sessions)
 }
 
+// Seen to fail when sessions end all at once; the listener closes first; frames are torn; the last chunk is missing.
 #[test]
 fn a_rolling_restart_of_both_nodes_loses_doubles_and_resets_nothing() {
     let redis = RedisServer::start();
@@ -108,6 +109,7 @@ fn assert_spread(visits: &[&Visit], node: usize, begun: Instant, sessions: f64) 
     assert!(last < WINDOW + Duration::from_secs(3), "the last session ended after {last:?}");
 }
 
+// Seen to fail when the refusal has a blank line; the listener closes first.
 #[test]
 fn a_draining_node_says_so_goes_on_delivering_and_refuses_newcomers_politely() {
     let redis = RedisServer::start();
@@ -132,6 +134,7 @@ fn a_draining_node_says_so_goes_on_delivering_and_refuses_newcomers_politely() {
     assert_eq!(node.wait_exit(Duration::from_secs(10)).code(), Some(0));
 }
 
+// Seen to fail when there is no deadline.
 #[test]
 fn a_client_that_does_not_read_cannot_hold_up_a_drain_past_its_deadline() {
     let redis = RedisServer::start();
@@ -146,6 +149,7 @@ fn a_client_that_does_not_read_cannot_hold_up_a_drain_past_its_deadline() {
     assert_eq!(node.wait_exit(Duration::from_secs(8)).code(), Some(0));
 }
 
+// Seen to fail when a second signal is ignored.
 #[test]
 fn a_second_signal_ends_the_node_at_once() {
     let redis = RedisServer::start();
@@ -158,6 +162,7 @@ fn a_second_signal_ends_the_node_at_once() {
     node.wait_exit(Duration::from_secs(5));
 }
 
+// Seen to fail when the last chunk is missing.
 #[test]
 fn ctrl_c_drains_as_well() {
     let redis = RedisServer::start();

@@ -56,6 +56,7 @@ fn assert_all_arrive(client: &mut Client, ledger: &Ledger, last: &str) {
     check(client, ledger, "c", &Expect::everything()).assert_kept();
 }
 
+// Seen to fail when nothing is subscribed again after a reconnect; readiness ignores the age of the probe.
 #[test]
 fn redis_restarts_with_its_data_under_load() {
     let mut redis = RedisServer::start_persistent();
@@ -77,6 +78,7 @@ fn redis_restarts_with_its_data_under_load() {
     assert_all_arrive(&mut client, &ledger, &last);
 }
 
+// Seen to fail when the functions are loaded only once; readiness ignores the age of the probe.
 #[test]
 fn redis_restarts_without_its_data_and_every_reader_is_told() {
     let mut redis = RedisServer::start();
@@ -108,6 +110,7 @@ fn redis_restarts_without_its_data_and_every_reader_is_told() {
     live.read_data("c 4");
 }
 
+// Seen to fail when nothing is compared after a reconnect; nothing is subscribed again.
 #[test]
 fn pubsub_connections_are_killed_again_and_again_under_load() {
     let redis = RedisServer::start();
@@ -131,6 +134,7 @@ fn pubsub_connections_are_killed_again_and_again_under_load() {
     node.wait_ready();
 }
 
+// Seen to fail when readiness ignores the age of the probe; heartbeats are off.
 #[test]
 fn redis_freezes_for_longer_than_the_probe_deadline() {
     let redis = RedisServer::start();
@@ -151,6 +155,7 @@ fn redis_freezes_for_longer_than_the_probe_deadline() {
     assert_all_arrive(&mut client, &ledger, &last);
 }
 
+// Seen to fail when probes never fail; nothing is compared after a reconnect.
 #[test]
 fn connections_that_go_silent_without_closing_are_replaced() {
     let redis = RedisServer::start();
@@ -175,6 +180,7 @@ fn connections_that_go_silent_without_closing_are_replaced() {
     node.wait_ready();
 }
 
+// Seen to fail when nothing is subscribed again after a reconnect.
 #[test]
 fn redis_drops_a_node_that_reads_too_slowly() {
     let redis = RedisServer::start_with(&["--client-output-buffer-limit", "pubsub 256kb 0 0"]);
@@ -199,6 +205,8 @@ fn redis_drops_a_node_that_reads_too_slowly() {
         (pubsub(&mut control) == 0).then_some(())
     });
     node.signal(Signal::Cont);
+    let newest = format!("c {} {filler}", number - 1);
+    client.read_until("what was published meanwhile", |client| client.data().last() == Some(&newest.as_str()));
     publisher.fcall("c", "c last");
     assert_all_arrive(&mut client, &ledger, "c last");
     node.wait_ready();
@@ -207,6 +215,7 @@ fn redis_drops_a_node_that_reads_too_slowly() {
     assert_eq!(node.metric("fanfare_feed_connected", ""), Some(1.0));
 }
 
+// Seen to fail when the first failure to connect is final.
 #[test]
 fn a_node_that_starts_without_redis_says_so_and_recovers_by_itself() {
     let mut redis = RedisServer::absent(&[]);
@@ -225,6 +234,7 @@ fn a_node_that_starts_without_redis_says_so_and_recovers_by_itself() {
     assert_all_arrive(&mut client, &ledger, "c 0");
 }
 
+// Seen to fail when every failed attempt to connect is logged.
 #[test]
 fn a_long_outage_fills_no_log() {
     let mut redis = RedisServer::start();

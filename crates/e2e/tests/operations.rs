@@ -6,6 +6,7 @@ use fanfare_e2e::{
     Client, Ending, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare,
 };
 
+// Seen to fail when unknown keys are accepted.
 #[test]
 fn a_wrong_configuration_is_refused_by_name_and_with_what_was_expected() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -25,6 +26,7 @@ fn a_wrong_configuration_is_refused_by_name_and_with_what_was_expected() {
     assert!(!output.status.success(), "an unknown key in the environment is refused");
 }
 
+// Seen to fail when the listener shares its port.
 #[test]
 fn a_port_that_is_taken_is_an_error_and_not_a_second_listener() {
     let redis = RedisServer::start();
@@ -54,6 +56,7 @@ fn becomes(node: &Node, name: &str, labels: &str, expected: f64) {
     });
 }
 
+// Seen to fail when deliveries are not counted.
 #[test]
 fn metrics_tell_what_happened() {
     let redis = RedisServer::start();
@@ -170,6 +173,7 @@ fn the_status_tells_people_and_programs_the_same() {
     assert_eq!(node.get("/metrics").status(), 404, "the public listener does not serve it");
 }
 
+// Seen to fail when what waits for a restart is not said.
 #[test]
 fn a_hangup_reloads_what_can_be_reloaded_and_says_what_cannot() {
     let redis = RedisServer::start();
@@ -190,6 +194,7 @@ fn a_hangup_reloads_what_can_be_reloaded_and_says_what_cannot() {
     assert!(node.runs());
 }
 
+// Seen to fail when any key is accepted.
 #[test]
 fn publishing_over_http_is_off_until_a_key_is_set_and_then_guarded_by_it() {
     let redis = RedisServer::start();
@@ -215,6 +220,7 @@ fn publishing_over_http_is_off_until_a_key_is_set_and_then_guarded_by_it() {
     assert_eq!(client.last_event_id(), first["id"].as_str().expect("an id"));
 }
 
+// Seen to fail when `after` is ignored.
 #[test]
 fn history_is_off_by_default_and_pages_through_what_is_retained() {
     let redis = RedisServer::start();
@@ -230,6 +236,7 @@ fn history_is_off_by_default_and_pages_through_what_is_retained() {
     assert!(!text.contains(&ids[4]) && text.contains("c 2"), "{text}");
 }
 
+// Seen to fail when JSON is not used.
 #[test]
 fn json_logs_are_one_object_a_line() {
     let redis = RedisServer::start();

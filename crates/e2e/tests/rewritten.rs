@@ -43,6 +43,7 @@ impl Scene {
     }
 }
 
+// Seen to fail when `prev` need only be below the position.
 #[test]
 fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
     let mut scene = scene();
@@ -55,6 +56,7 @@ fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
     assert_eq!(client.data(), ["c 0", "c 1", "c 2"]);
 }
 
+// Seen to fail when the first entry of a stream does not say `prev 0-0`.
 #[test]
 fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
     let mut scene = scene();
@@ -70,6 +72,7 @@ fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
     check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
 }
 
+// Seen to fail when the first entry of a stream does not say `prev 0-0`.
 #[test]
 fn absence_is_a_position_that_proves_the_first_event_of_a_new_stream() {
     let mut scene = scene();
@@ -79,6 +82,7 @@ fn absence_is_a_position_that_proves_the_first_event_of_a_new_stream() {
     scene.resumes(&mut client, &[]);
 }
 
+// Seen to fail when any first entry counts as the one that created the key.
 #[test]
 fn absence_proves_nothing_once_the_first_entries_are_trimmed() {
     let mut scene = scene();
@@ -90,6 +94,7 @@ fn absence_proves_nothing_once_the_first_entries_are_trimmed() {
     scene.resumes(&mut client, &["trimmed"]);
 }
 
+// Seen to fail when no stream counts as expired.
 #[test]
 fn a_followed_key_that_expires_and_is_created_again_raises_no_false_gap() {
     let mut scene = scene();
@@ -109,6 +114,7 @@ fn a_followed_key_that_expires_and_is_created_again_raises_no_false_gap() {
     assert_eq!(client.data(), ["c 1"]);
 }
 
+// Seen to fail when a stream of any age counts as expired.
 #[test]
 fn a_followed_key_that_vanishes_young_is_a_reset() {
     let mut scene = scene();
@@ -128,6 +134,7 @@ fn a_followed_key_that_vanishes_young_is_a_reset() {
     check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
 }
 
+// Seen to fail when the eviction policy is not considered.
 #[test]
 fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
     let mut scene = scene_on(RedisServer::start_with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]));
@@ -142,6 +149,7 @@ fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
     scene.resumes(&mut client, &["reset"]);
 }
 
+// Seen to fail when every position continues.
 #[test]
 fn a_key_that_redis_itself_evicts_is_a_reset() {
     let mut scene = scene_on(RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]));
@@ -155,6 +163,7 @@ fn a_key_that_redis_itself_evicts_is_a_reset() {
     scene.resumes(&mut client, &["reset"]);
 }
 
+// Seen to fail when `prev` need only be below the position.
 #[test]
 fn flushall_is_a_reset_for_a_client_that_comes_back() {
     let mut scene = scene();
@@ -166,6 +175,7 @@ fn flushall_is_a_reset_for_a_client_that_comes_back() {
     scene.resumes(&mut client, &["reset"]);
 }
 
+// Seen to fail when `prev` need only be below the position.
 #[test]
 fn flushall_is_a_reset_for_a_client_that_is_connected() {
     let mut scene = scene();
@@ -180,6 +190,7 @@ fn flushall_is_a_reset_for_a_client_that_is_connected() {
     check(&client, &scene.ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
 }
 
+// Seen to fail when the epoch is not compared.
 #[test]
 fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
     let mut scene = scene();
@@ -193,6 +204,7 @@ fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
     scene.resumes(&mut client, &["reset"]);
 }
 
+// Seen to fail when `prev` need only be below the position.
 #[test]
 fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() {
     let mut scene = scene();

@@ -2,6 +2,7 @@
 
 use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check, eventually};
 
+// Seen to fail when only the first batch of subscriptions is sent.
 #[test]
 fn two_thousand_channels_are_followed_and_each_reader_hears_its_own() {
     let redis = RedisServer::start();
@@ -27,6 +28,7 @@ fn two_thousand_channels_are_followed_and_each_reader_hears_its_own() {
     }
 }
 
+// Seen to fail when a page serves only those at its beginning.
 #[test]
 fn a_crowd_that_comes_back_together_is_caught_up_by_a_handful_of_reads() {
     let redis = RedisServer::start();
@@ -52,6 +54,7 @@ fn a_crowd_that_comes_back_together_is_caught_up_by_a_handful_of_reads() {
     assert!(reads <= 8.0, "{reads} reads of the archive for 300 clients that were at 10 places");
 }
 
+// Seen to fail when the size limit is off.
 #[test]
 fn an_event_of_the_largest_size_arrives_whole() {
     let redis = RedisServer::start();

@@ -36,8 +36,9 @@ const RULES: &[Rule] = &[
     Rule { name: "fanfare-redis", may_import: &["fanfare-log", "fanfare-protocol"] },
     Rule { name: "fanfare-server", may_import: &["fanfare-log", "fanfare-protocol"] },
     Rule { name: "fanfare", may_import: &["fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"] },
-    // Looks at the product from outside only, so it imports nothing of it.
+    // These look at the product from outside only, so they import nothing of it.
     Rule { name: "fanfare-e2e", may_import: &[] },
+    Rule { name: "fanfare-loadgen", may_import: &[] },
     Rule { name: "xtask", may_import: &[] },
 ];
 
@@ -53,7 +54,12 @@ struct Reserved {
 const RESERVED: &[Reserved] = &[
     Reserved { name: "config", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
     Reserved { name: "toml", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
-    Reserved { name: "clap", only: &["fanfare"], tests: false, why: "only the binary has a command line" },
+    Reserved {
+        name: "clap",
+        only: &["fanfare", "fanfare-loadgen"],
+        tests: false,
+        why: "only binaries have a command line",
+    },
     Reserved { name: "redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
     Reserved { name: "deadpool-redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
     Reserved {

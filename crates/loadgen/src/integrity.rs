@@ -1,0 +1,43 @@
+//! What was right and wrong with everything that clients received.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts over all connections and channels. A breach is anything that the guarantee forbids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Integrity {
+    /// Events received, each once per connection.
+    pub delivered: u64,
+    /// Events that are missing between two that came, and that no `$gap` announced. A breach.
+    pub lost: u64,
+    /// Events that had come already. A breach.
+    pub doubled: u64,
+    /// Events that came after a later one. A breach.
+    pub out_of_order: u64,
+    /// Pairs of connection and channel that did not get the last event within the deadline. A breach.
+    pub silent: u64,
+    /// `$gap` events.
+    pub gaps: u64,
+    /// Events that are missing, but were announced by a `$gap`.
+    pub announced: u64,
+    /// Events of the gateway or of others that carry no payload of ours, `$gap` excluded.
+    pub foreign: u64,
+}
+
+impl Integrity {
+    /// Whether the guarantee was kept.
+    pub fn holds(&self) -> bool {
+        self.lost + self.doubled + self.out_of_order + self.silent == 0
+    }
+
+    /// Adds what another part of the clients saw.
+    pub fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.out_of_order += other.out_of_order;
+        self.silent += other.silent;
+        self.gaps += other.gaps;
+        self.announced += other.announced;
+        self.foreign += other.foreign;
+    }
+}

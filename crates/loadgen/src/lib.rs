@@ -1,0 +1,22 @@
+//! Load, latency and integrity of an event-stream server, seen from outside.
+//!
+//! One process, the *conductor*, runs a [scenario](scenario), publishes and reports. It starts *workers* (the same
+//! program), each of which holds thousands of connections in one readiness loop, checks every delivery and measures
+//! its latency. Nothing here is shared with the product: the parsers and the Redis client are a second
+//! implementation on purpose, so that a mistake cannot cancel itself out.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`target`] | where and how to subscribe and publish, as data |
+//! | [`scenario`] | what is done and what comes out of it |
+//! | [`contender`] | servers that can be started and measured |
+//! | [`reading`] | CPU and memory of processes, from `/proc` |
+
+pub mod contender;
+pub mod integrity;
+pub mod process;
+pub mod publish;
+pub mod reading;
+pub mod scenario;
+pub mod stage;
+pub mod target;

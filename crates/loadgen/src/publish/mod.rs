@@ -1,0 +1,2 @@
+//! Publishers.
+pub mod feed;

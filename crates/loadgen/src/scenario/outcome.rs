@@ -1,0 +1,91 @@
+//! What one run of a scenario yields.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{Parameters, Scenario};
+use crate::integrity::Integrity;
+use crate::reading::{Cpu, Reading};
+
+/// What one run of a scenario yields. "Measured" is what lies between the first published event and the last delivery,
+/// without opening the connections and without the last event that looks for silent ones (except where the scenario is
+/// about just that; each says so).
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// What was run.
+    pub scenario: Scenario,
+    /// At which size.
+    pub parameters: Parameters,
+    /// Events published while measuring.
+    pub published: u64,
+    /// Deliveries while measuring.
+    pub deliveries: u64,
+    /// How long the measured part took.
+    pub elapsed: Duration,
+    /// What the server's processes used in it.
+    pub server_cpu: Cpu,
+    /// What the workers used in it.
+    pub client_cpu: Cpu,
+    /// From the time at which an event was published, or should have been, to its receipt.
+    pub latency: Latency,
+    /// The server's processes before any connection was opened.
+    pub before: Reading,
+    /// The same at the end of the measured part.
+    pub after: Reading,
+    /// Over the whole run, the last event included.
+    pub integrity: Integrity,
+    /// Connections that were refused, reset or ended by the server, over the whole run.
+    pub disturbances: u64,
+    /// What only this scenario measures. The names say the unit and are listed at each scenario.
+    pub numbers: BTreeMap<String, f64>,
+}
+
+impl Outcome {
+    /// Microseconds of the server's CPU per delivery; `None` when there were none.
+    pub fn cpu_per_delivery(&self) -> Option<f64> {
+        (self.deliveries > 0).then(|| self.server_cpu.total() * 1e6 / self.deliveries as f64)
+    }
+
+    /// Microseconds of the workers' CPU per delivery; `None` when there were none.
+    pub fn client_cpu_per_delivery(&self) -> Option<f64> {
+        (self.deliveries > 0).then(|| self.client_cpu.total() * 1e6 / self.deliveries as f64)
+    }
+
+    /// Deliveries per second of the server's CPU; `None` when it used none that can be seen.
+    pub fn deliveries_per_cpu_second(&self) -> Option<f64> {
+        (self.server_cpu.total() > 0.0).then(|| self.deliveries as f64 / self.server_cpu.total())
+    }
+}
+
+/// A histogram of latencies in microseconds, three significant digits.
+#[derive(Clone, Debug)]
+pub struct Latency(pub Histogram<u64>);
+
+impl Serialize for Latency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Summary {
+            count: u64,
+            mean_us: f64,
+            p50_us: u64,
+            p90_us: u64,
+            p99_us: u64,
+            p999_us: u64,
+            max_us: u64,
+        }
+        let at = |quantile| self.0.value_at_quantile(quantile);
+        Summary {
+            count: self.0.len(),
+            mean_us: self.0.mean(),
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: self.0.max(),
+        }
+        .serialize(serializer)
+    }
+}

@@ -129,6 +129,9 @@ pub enum Publish {
         connections: usize,
         /// How many requests may be on their way on one connection: more than 1 needs a server that allows pipelining.
         pipeline: usize,
+        /// Where a channel has to be made before anybody can subscribe to it: the method of the request that does it,
+        /// with the same path and headers and no body. It is sent for every channel before the first connect.
+        create: Option<String>,
     },
 }
 

@@ -10,9 +10,11 @@
 //! | [`target`] | where and how to subscribe and publish, as data |
 //! | [`scenario`] | what is done and what comes out of it |
 //! | [`contender`] | servers that can be started and measured |
+//! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 
 pub mod contender;
+pub mod floor;
 pub mod integrity;
 pub mod process;
 pub mod publish;

@@ -1,6 +1,13 @@
 //! Things that serve events and can be measured. One file for each.
 
+mod fanfare;
+mod floor;
+pub mod wait;
+
 use std::path::PathBuf;
+
+pub use fanfare::{Fanfare, start_redis};
+pub use floor::Floor;
 
 use crate::process::Process;
 use crate::target::Target;

@@ -39,6 +39,11 @@ const RULES: &[Rule] = &[
     // These look at the product from outside only, so they import nothing of it.
     Rule { name: "fanfare-e2e", may_import: &[] },
     Rule { name: "fanfare-loadgen", may_import: &[] },
+    // Runs whole nodes, and has their stories judged by the harness that knows nothing of them.
+    Rule {
+        name: "fanfare-sim",
+        may_import: &["fanfare-protocol", "fanfare-log", "fanfare-redis", "fanfare-server", "fanfare-e2e"],
+    },
     Rule { name: "xtask", may_import: &[] },
 ];
 
@@ -61,6 +66,7 @@ const RESERVED: &[Reserved] = &[
         why: "only binaries have a command line",
     },
     Reserved { name: "redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
+    Reserved { name: "deadpool", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
     Reserved { name: "deadpool-redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
     Reserved {
         name: "hyper",

@@ -32,6 +32,8 @@ pub async fn run<A: Archive>(
     loop {
         let deadline = registry.deadline();
         tokio::select! {
+            // The order decides nothing: whatever is ready is taken in below, whichever of these ended the wait.
+            biased;
             () = &mut stop => break,
             batch = feed.recv() => registry.on_feed(batch, Instant::now()),
             () = hub.touched() => {}

@@ -8,12 +8,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::archive::RedisArchive;
+use crate::connect::Connector;
 use crate::control::Control;
+use crate::dial::Dial;
 use crate::feed::{self, FeedOptions};
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::publisher::RedisPublisher;
-use crate::random;
+use crate::random::Random;
 use crate::status::Status;
 use crate::topology::Topology;
 
@@ -36,17 +38,33 @@ impl RedisBackend {
     /// # Errors
     /// Options that cannot work, whatever Redis says.
     pub fn new(options: &Options) -> Result<Self, OptionsError> {
+        Self::with(options, Connector::Network, Random::from_entropy())
+    }
+
+    /// The same over streams that somebody else makes, whatever address the options name, and with the random numbers of
+    /// a seed: what a simulation repeats.
+    ///
+    /// # Errors
+    /// As [`RedisBackend::new`].
+    pub fn over(options: &Options, dial: Arc<dyn Dial>, seed: u64) -> Result<Self, OptionsError> {
+        Self::with(options, Connector::Over(dial), Random::seeded(seed))
+    }
+
+    fn with(options: &Options, connector: Connector, random: Random) -> Result<Self, OptionsError> {
         options.validate()?;
         let connection = options.connection()?;
         let keys = options.keys();
         let status = Status::default();
-        let pool =
-            Pool::new(connection.clone(), options.pool_size, options.command_timeout).map_err(|_| OptionsError::Url)?;
-        let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes);
+        let pool = Pool::new(connector.clone(), connection.clone(), options.pool_size, options.command_timeout)
+            .map_err(|_| OptionsError::Url)?;
+        let archive =
+            RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.clone());
         let (lane, publishers) = watch::channel(None);
         let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
+            connector,
+            random,
             status: status.clone(),
             ping_interval: options.probe_interval,
             ping_timeout: options.probe_timeout,
@@ -81,13 +99,15 @@ impl RedisBackend {
         let Self { options, archive: _, publisher: _, status, pool, control } = self;
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
+            connector: control.connector.clone(),
+            random: control.random.clone(),
             prefix: Arc::from(options.prefix.as_str()),
             keyspace_notifications: options.keyspace_notifications,
             probe_interval: options.probe_interval,
             probe_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             max_event_bytes: options.event_bytes,
-            node: Arc::from(format!("{:016x}", random::number())),
+            node: Arc::from(format!("{:016x}", control.random.number())),
         };
         let guard = ClosesPool(pool);
         async move {

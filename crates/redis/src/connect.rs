@@ -1,30 +1,74 @@
 //! Making a connection.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, RedisError};
 use tokio::time::timeout;
 
+use crate::dial::Dial;
 use crate::trouble::Trouble;
+
+/// How connections are made.
+#[derive(Clone, Default)]
+pub(crate) enum Connector {
+    /// By the client library, over TCP or a Unix socket.
+    #[default]
+    Network,
+    /// Over streams that somebody else makes.
+    Over(Arc<dyn Dial>),
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Network => "Network",
+            Self::Over(_) => "Over",
+        })
+    }
+}
+
+impl Connector {
+    /// Connects with RESP3 within the deadline, handshake included.
+    pub(crate) async fn connect(
+        &self,
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        deadline: Duration,
+    ) -> Result<MultiplexedConnection, Trouble> {
+        let info = resp3(info);
+        let connecting = async {
+            match self {
+                Self::Network => Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await,
+                Self::Over(dial) => over(&**dial, &info, config).await,
+            }
+        };
+        // The library's own timeout leaves the handshake out, and a frozen server still accepts.
+        match timeout(deadline, connecting).await {
+            Ok(connection) => Ok(connection?),
+            Err(_) => Err(Trouble::Timeout(deadline)),
+        }
+    }
+}
+
+/// What the library does for a socket of its own, with a stream of somebody else's.
+#[expect(clippy::disallowed_methods, reason = "the driver ends when the last handle of the connection is dropped")]
+pub(crate) async fn over(
+    dial: &dyn Dial,
+    info: &ConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, RedisError> {
+    let stream = dial.dial().await?;
+    let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
+    drop(tokio::task::spawn(driver));
+    Ok(connection)
+}
 
 /// Every command of a connection has this deadline.
 pub(crate) fn config(deadline: Duration) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(deadline)).set_response_timeout(Some(deadline))
-}
-
-/// Connects with RESP3 within the deadline, handshake included.
-pub(crate) async fn connect(
-    info: ConnectionInfo,
-    config: AsyncConnectionConfig,
-    deadline: Duration,
-) -> Result<MultiplexedConnection, Trouble> {
-    let client = Client::open(resp3(info))?;
-    // The library's own timeout leaves the handshake out, and a frozen server still accepts.
-    match timeout(deadline, client.get_multiplexed_async_connection_with_config(&config)).await {
-        Ok(connection) => Ok(connection?),
-        Err(_) => Err(Trouble::Timeout(deadline)),
-    }
 }
 
 /// The same server, spoken to in RESP3.

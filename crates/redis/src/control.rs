@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::connect::{self, connect};
+use crate::connect::{self, Connector};
 use crate::functions::{self, LOAD_BY_HAND, Library};
+use crate::random::Random;
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::trouble::Trouble;
@@ -24,6 +25,8 @@ const FAILURES_SAID: u32 = 3;
 /// What the control connection needs to know.
 pub(crate) struct Control {
     pub(crate) topology: Topology,
+    pub(crate) connector: Connector,
+    pub(crate) random: Random,
     pub(crate) status: Status,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
@@ -36,7 +39,7 @@ pub(crate) struct Control {
 impl Control {
     /// Keeps the connection up for ever. The feed, which is the first to notice, tells the log about outages.
     pub(crate) async fn run(self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(self.random.clone());
         let mut said = Library::Off;
         let mut failures = 0;
         loop {
@@ -77,7 +80,7 @@ impl Control {
             // A frozen server must not hold publishers for longer than it holds the feed.
             match timeout(self.ping_timeout, redis::cmd("PING").query_async::<Value>(&mut connection)).await {
                 Ok(answer) => match answer.map_err(Trouble::from) {
-                    Ok(_) | Err(Trouble::Denied(_)) => *backoff = Backoff::default(),
+                    Ok(_) | Err(Trouble::Denied(_)) => backoff.reset(),
                     Err(trouble) => return Err(trouble),
                 },
                 Err(_) => return Err(Trouble::Timeout(self.ping_timeout)),
@@ -86,7 +89,7 @@ impl Control {
     }
 
     async fn connect(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, Trouble> {
-        connect(info, connect::config(self.command_timeout), self.command_timeout).await
+        self.connector.connect(info, connect::config(self.command_timeout), self.command_timeout).await
     }
 
     async fn library(&self, info: ConnectionInfo) -> Result<Library, Trouble> {

@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -25,6 +24,7 @@ use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem, Reply};
 use crate::routes::{Accepted, Desk, Route};
 use crate::session::{self, SubscribeRequest};
+use crate::socket::Socket;
 
 /// After the last byte of a response, how long the client's remaining bytes are read and thrown away. Closing a socket
 /// with unread bytes resets it, and the reset can overtake the response.
@@ -36,7 +36,13 @@ const LINGER_BUFFER: usize = 4 << 10;
 const DRAINING_HEAD: Duration = Duration::from_secs(2);
 
 /// Serves one socket. The permit goes back when this ends, or on to the session.
-pub(crate) async fn serve(desk: Desk, core: Rc<Core>, phase: PhaseWatch, socket: TcpStream, permit: ConnectionPermit) {
+pub(crate) async fn serve<S: Socket>(
+    desk: Desk,
+    core: Rc<Core>,
+    phase: PhaseWatch,
+    socket: S,
+    permit: ConnectionPermit,
+) {
     let wire = Rc::new(Wire::default());
     let requests = desk.site.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, Rc::clone(&wire)));
@@ -62,7 +68,7 @@ pub(crate) async fn serve(desk: Desk, core: Rc<Core>, phase: PhaseWatch, socket:
     }
 }
 
-fn start_session(core: &Rc<Core>, socket: TcpStream, stream: Accepted, mut permit: ConnectionPermit) {
+fn start_session(core: &Rc<Core>, socket: impl Socket, stream: Accepted, mut permit: ConnectionPermit) {
     permit.become_session();
     let Accepted { subscription, framing, head, otherwise } = stream;
     let request = SubscribeRequest {
@@ -106,10 +112,15 @@ enum End {
     TimedOut(Stage),
 }
 
-type Connection = http1::Connection<TokioIo<Transport>, Waiter>;
+type Connection<S> = http1::Connection<TokioIo<Transport<S>>, Waiter>;
 
 /// Polls hyper until it is done, until a subscription was decided and nothing is left to write, or until time is up.
-async fn drive(connection: &mut Connection, wire: &Wire, requests: &RequestOptions, mut phase: PhaseWatch) -> End {
+async fn drive<S: Socket>(
+    connection: &mut Connection<S>,
+    wire: &Wire,
+    requests: &RequestOptions,
+    mut phase: PhaseWatch,
+) -> End {
     let mut draining = pin!(phase.left_running());
     let mut drained = false;
     let mut stage = None;
@@ -166,7 +177,7 @@ fn end_of(outcome: hyper::Result<()>) -> End {
 }
 
 /// A request that began to arrive is told why it ends; an idle connection just ends.
-async fn time_out(wire: &Wire, stage: Stage, mut socket: TcpStream) {
+async fn time_out(wire: &Wire, stage: Stage, mut socket: impl Socket) {
     if stage == Stage::Head {
         let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
@@ -180,7 +191,7 @@ async fn time_out(wire: &Wire, stage: Stage, mut socket: TcpStream) {
 }
 
 /// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too.
-async fn linger(wire: &Wire, mut socket: TcpStream) {
+async fn linger(wire: &Wire, mut socket: impl Socket) {
     if wire.has_ended() || socket.shutdown().await.is_err() {
         return;
     }

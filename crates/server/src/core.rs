@@ -90,13 +90,15 @@ impl Core {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                // First, because it is rare and must come however busy the channels are.
+                biased;
+                _ = sweep.tick() => self.sweep(),
                 () = self.log.changed() => {
                     if !self.options.coalesce.is_zero() {
                         sleep(self.options.coalesce).await;
                     }
                     self.sync();
                 }
-                _ = sweep.tick() => self.sweep(),
             }
         }
     }

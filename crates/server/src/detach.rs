@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Where a connection stands between requests, as its bytes show it. Each stage has its own timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,22 +78,22 @@ impl Wire {
 
 /// The socket as hyper sees it.
 #[derive(Debug)]
-pub(crate) struct Transport {
-    socket: TcpStream,
+pub(crate) struct Transport<S> {
+    socket: S,
     wire: Rc<Wire>,
 }
 
-impl Transport {
-    pub(crate) const fn new(socket: TcpStream, wire: Rc<Wire>) -> Self {
+impl<S> Transport<S> {
+    pub(crate) const fn new(socket: S, wire: Rc<Wire>) -> Self {
         Self { socket, wire }
     }
 
-    pub(crate) fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> S {
         self.socket
     }
 }
 
-impl AsyncRead for Transport {
+impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
@@ -107,7 +106,7 @@ impl AsyncRead for Transport {
     }
 }
 
-impl AsyncWrite for Transport {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, buf)
     }
@@ -141,11 +140,11 @@ impl AsyncWrite for Transport {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
-    async fn pair() -> (TcpStream, Transport, Rc<Wire>) {
+    async fn pair() -> (TcpStream, Transport<TcpStream>, Rc<Wire>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let wire = Rc::new(Wire::default());

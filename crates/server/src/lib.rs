@@ -20,6 +20,7 @@ mod history;
 mod jitter;
 mod json;
 mod listener;
+mod local;
 mod options;
 mod phase;
 mod problem;
@@ -31,6 +32,7 @@ mod server;
 mod session;
 mod sessions;
 mod site;
+mod socket;
 mod stats;
 mod subscribe;
 
@@ -40,10 +42,13 @@ pub use backend::Backend;
 pub use clock::Clock;
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
+pub use jitter::Jitter;
+pub use local::LocalServer;
 pub use options::{
     AdmissionOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy, RequestOptions, Secret, SocketOptions,
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};
 pub use session::{Framing, Refusal, SubscribeRequest, start};
+pub use socket::Socket;
 pub use stats::HttpStats;

@@ -186,6 +186,15 @@ fn accept(
     });
 }
 
+/// Ends the sessions of one core politely once the phase says so.
+pub(crate) async fn drain_when_asked(core: Rc<Core>, window: Duration, mut phase: PhaseWatch) {
+    phase.left_running().await;
+    // A stop is no drain: nobody gets a goodbye.
+    if phase.get() == Phase::Draining {
+        core.drain(window).await;
+    }
+}
+
 /// One connection thread: a runtime of its own, and nothing that another core waits for.
 struct CoreThread {
     desk: Desk,
@@ -211,17 +220,7 @@ impl CoreThread {
     async fn serve(mut self, core: Rc<Core>) {
         let driver = tokio::task::spawn_local(Rc::clone(&core).run());
         let window = self.desk.site.options.drain.window;
-        let mut begun = self.phase.clone();
-        let drain = tokio::task::spawn_local({
-            let core = Rc::clone(&core);
-            async move {
-                begun.left_running().await;
-                // A stop is no drain: nobody gets a goodbye.
-                if begun.get() == Phase::Draining {
-                    core.drain(window).await;
-                }
-            }
-        });
+        let drain = tokio::task::spawn_local(drain_when_asked(Rc::clone(&core), window, self.phase.clone()));
         let mut phase = self.phase.clone();
         loop {
             tokio::select! {

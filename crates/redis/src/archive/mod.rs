@@ -12,6 +12,7 @@ use fanfare_protocol::{ChannelName, Position, decode_fields};
 
 use crate::keys::Keys;
 use crate::pool::Pool;
+use crate::random::Random;
 use crate::status::Status;
 use crate::trouble::Trouble;
 use observe::{Observation, Range};
@@ -42,10 +43,11 @@ struct Inner {
     max_event_bytes: usize,
     /// Mean size of one stream's part in the last reply to [`Archive::tips`], in bytes.
     tip_bytes: AtomicUsize,
+    random: Random,
 }
 
 impl RedisArchive {
-    pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize) -> Self {
+    pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize, random: Random) -> Self {
         Self(Arc::new(Inner {
             pool,
             keys,
@@ -53,6 +55,7 @@ impl RedisArchive {
             sizes: Sizes::default(),
             max_event_bytes,
             tip_bytes: AtomicUsize::new(TIP_BYTES_FIRST),
+            random,
         }))
     }
 }

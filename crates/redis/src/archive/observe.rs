@@ -6,7 +6,6 @@ use redis::{Pipeline, Value};
 
 use super::Inner;
 use super::reply::{self, RawEntry, StreamInfo};
-use crate::random;
 use crate::trouble::Trouble;
 use crate::value::{array, bytes};
 
@@ -107,7 +106,7 @@ impl Inner {
 
     /// Gives this life of the data its name, unless another node was faster.
     async fn set_epoch(&self, key: &str) -> Result<(), Trouble> {
-        let value = format!("{:016x}{:016x}", random::number(), random::number());
+        let value = format!("{:016x}{:016x}", self.random.number(), self.random.number());
         let mut command = redis::pipe();
         command.cmd("SET").arg(key).arg(value).arg("NX");
         self.pool.query(&command).await.map(|_| ())

@@ -7,7 +7,7 @@ mod server;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
-use crate::connect::{self, connect};
+use crate::connect::{self, Connector};
 use crate::facts;
 use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
@@ -28,7 +28,8 @@ pub async fn check(options: &Options) -> Report {
         }
     };
     let database = info.redis_settings().db();
-    match connect(info, connect::config(options.command_timeout), options.command_timeout).await {
+    let config = connect::config(options.command_timeout);
+    match Connector::Network.connect(info, config, options.command_timeout).await {
         Ok(connection) => {
             let mut asked = Asked { connection, options, database, report, has_functions: true };
             asked.all().await;

@@ -19,7 +19,8 @@ use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
-use crate::connect::{self, connect};
+use crate::connect::{self, Connector};
+use crate::random::Random;
 use crate::topology::Topology;
 use crate::trouble::Trouble;
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
@@ -30,6 +31,10 @@ use push::Receiver;
 pub(crate) struct FeedOptions {
     /// Where Redis is, with credentials.
     pub(crate) topology: Topology,
+    /// How connections are made.
+    pub(crate) connector: Connector,
+    /// For the jitter of reconnects.
+    pub(crate) random: Random,
     /// What every key and Pub/Sub channel begins with.
     pub(crate) prefix: Arc<str>,
     /// Listen to keyspace notifications too.
@@ -86,7 +91,7 @@ impl Said {
 
 /// Feeds `sink` for ever. Dropping the future ends the connection.
 pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, observer: Arc<dyn FeedObserver>) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(options.random.clone());
     let said = Said::default();
     // A change of state is logged once, however long it lasts.
     let mut down_since: Option<Instant> = None;
@@ -106,7 +111,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                 tracing::warn!(reason, "the feed lost Redis; reconnecting");
                 down_since = Some(Instant::now());
                 if began.elapsed() > options.probe_timeout {
-                    backoff = Backoff::default();
+                    backoff.reset();
                 }
             }
             Err(trouble) => {
@@ -126,7 +131,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
 async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Trouble> {
     let info = options.topology.primary().await?;
     let config = connect::config(options.command_timeout).set_push_sender(receiver.sender());
-    connect(info, config, options.command_timeout).await
+    options.connector.connect(info, config, options.command_timeout).await
 }
 
 /// Follows the desired channels on one connection until it is dead. Returns why it is.
@@ -144,8 +149,10 @@ async fn follow(
         subscribe::keep(options, connection.clone(), desired, sink, observer).await.to_string()
     };
     tokio::select! {
+        // The cause before its consequences.
+        biased;
+        () = receiver.disconnected() => "the connection was closed".to_owned(),
         reason = subscriptions => reason,
         reason = probe::run(options, connection.clone(), receiver, sink, observer, said) => reason,
-        () = receiver.disconnected() => "the connection was closed".to_owned(),
     }
 }

@@ -142,7 +142,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::connect::Connector;
     use crate::options::Options;
+    use crate::random::Random;
     use crate::topology::Topology;
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
@@ -150,6 +152,8 @@ mod tests {
         let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection().unwrap();
         let options = FeedOptions {
             topology: Topology::Standalone(Box::new(connection)),
+            connector: Connector::Network,
+            random: Random::seeded(1),
             prefix: Arc::from("sse:"),
             keyspace_notifications: true,
             probe_interval: Duration::from_secs(1),

@@ -1,6 +1,6 @@
 //! Keeping one connection's subscriptions in line with what is desired.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
@@ -30,7 +30,7 @@ pub(super) async fn keep(
         desired,
         sink,
         confirmed: HashSet::new(),
-        refused: HashSet::new(),
+        refused: BTreeSet::new(),
         keyspace: options.keyspace_notifications,
     };
     let mut names = desired.snapshot();
@@ -46,12 +46,14 @@ pub(super) async fn keep(
             retry_at = Instant::now() + rest;
         }
         names = tokio::select! {
-            () = desired.changed() => desired.take_changes(),
+            // The rare one first: changes that never cease must not keep the refused from being tried again.
+            biased;
             () = sleep_until(retry_at), if !subscriptions.refused.is_empty() => {
                 rest = (rest * 2).min(REFUSED_REST_MAX);
                 retry_at = Instant::now() + rest;
                 subscriptions.refused.iter().cloned().collect()
             }
+            () = desired.changed() => desired.take_changes(),
         };
     }
 }
@@ -63,7 +65,7 @@ struct Subscriptions<'a> {
     sink: &'a FeedSink,
     /// What this connection is subscribed to. It dies with the connection.
     confirmed: HashSet<ChannelName>,
-    refused: HashSet<ChannelName>,
+    refused: BTreeSet<ChannelName>,
     keyspace: bool,
 }
 

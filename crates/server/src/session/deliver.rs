@@ -11,6 +11,7 @@ use super::channels::Vector;
 use super::wire::Wire;
 use super::{End, Session};
 use crate::core::Core;
+use crate::socket::Socket;
 
 /// Batches that one session writes before others get their turn.
 const ROUNDS: usize = 8;
@@ -32,7 +33,7 @@ pub(super) enum Outcome {
     Ended(End),
 }
 
-impl<P> Session<P> {
+impl<P, S: Socket> Session<P, S> {
     /// Writes what is due until nothing is, the socket is full, or it is others' turn.
     pub(super) fn deliver(&mut self) -> Outcome {
         let count = self.channels.len();
@@ -108,7 +109,7 @@ fn is_before(served: &Served, oldest: Option<u64>) -> bool {
     oldest.is_some_and(|oldest| served.entries().first().is_some_and(|entry| entry.id.ms < oldest))
 }
 
-impl Wire {
+impl<S: Socket> Wire<S> {
     /// Writes a batch and moves the cursor as far as the socket took it.
     fn hand_out(&mut self, core: &Core, batch: &Batch<'_>, cursor: &mut Cursor) -> Outcome {
         let skip = match self.partial() {

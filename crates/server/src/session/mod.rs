@@ -20,9 +20,9 @@ use std::task::{Context, Poll, ready};
 
 use fanfare_log::Token;
 use fanfare_protocol::{ChannelName, LastEventId, PositionError, block};
-use tokio::net::TcpStream;
 
 use crate::core::Core;
+use crate::socket::Socket;
 use channels::Channels;
 use deliver::Outcome;
 use open::Opening;
@@ -70,7 +70,7 @@ pub struct SubscribeRequest<P> {
 
 /// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
 #[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
-pub fn start<P: 'static>(core: &Rc<Core>, socket: TcpStream, request: SubscribeRequest<P>) {
+pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: SubscribeRequest<P>) {
     let token = core.sessions.insert();
     let framing = request.framing;
     let (opening, channels, permit) = Opening::begin(core, token, request);
@@ -104,9 +104,9 @@ enum End {
     Broken,
 }
 
-struct Session<P> {
+struct Session<P, S: Socket> {
     core: Rc<Core>,
-    wire: Wire,
+    wire: Wire<S>,
     channels: Channels,
     /// `None`: streaming.
     phase: Option<Box<Phase>>,
@@ -117,9 +117,9 @@ struct Session<P> {
 }
 
 // Nothing in a session is pinned: the socket is polled through a shared reference.
-impl<P> Unpin for Session<P> {}
+impl<P, S: Socket> Unpin for Session<P, S> {}
 
-impl<P> Future for Session<P> {
+impl<P, S: Socket> Future for Session<P, S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -139,7 +139,7 @@ impl<P> Future for Session<P> {
     }
 }
 
-impl<P> Drop for Session<P> {
+impl<P, S: Socket> Drop for Session<P, S> {
     fn drop(&mut self) {
         let stats = &self.core.stats;
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
@@ -149,7 +149,7 @@ impl<P> Drop for Session<P> {
     }
 }
 
-impl<P> Session<P> {
+impl<P, S: Socket> Session<P, S> {
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.wire.is_peer_gone(cx) {
             return Poll::Ready(End::Client);
@@ -225,6 +225,7 @@ mod tests {
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
-        assert!(size_of::<Session<()>>() <= 128, "{} bytes", size_of::<Session<()>>());
+        let bytes = size_of::<Session<(), tokio::net::TcpStream>>();
+        assert!(bytes <= 128, "{bytes} bytes");
     }
 }

@@ -11,6 +11,7 @@ use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Positio
 use super::channels::{Channels, Subscribed};
 use super::{End, Phase, Refusal, Session, SubscribeRequest};
 use crate::core::Core;
+use crate::socket::Socket;
 
 /// What is only needed until the stream has begun.
 pub(super) struct Opening {
@@ -79,7 +80,7 @@ fn positions<E>(
     }
 }
 
-impl<P> Session<P> {
+impl<P, S: Socket> Session<P, S> {
     /// Waits for the channels. When all are open and every cursor has its place, pins the prelude.
     pub(super) fn poll_open(&mut self, asked_to_end: bool, cx: &mut Context<'_>) -> Poll<()> {
         let refusal = if asked_to_end || self.core.is_draining() {

@@ -4,11 +4,10 @@ use std::io::{ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use fanfare_protocol::{EntryId, chunk};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use super::{End, Framing};
 use crate::core::Core;
+use crate::socket::Socket;
 
 /// What has begun to go out.
 enum Begun {
@@ -19,8 +18,8 @@ enum Begun {
 }
 
 /// The socket, and what is half way through it.
-pub(super) struct Wire {
-    socket: TcpStream,
+pub(super) struct Wire<S> {
+    socket: S,
     /// Boxed, because almost every session is between frames almost always.
     begun: Option<Box<Begun>>,
     /// The sweep in which something was last written.
@@ -32,8 +31,8 @@ pub(super) struct Wire {
     patient: bool,
 }
 
-impl Wire {
-    pub(super) fn new(socket: TcpStream, framing: Framing, tick: u32) -> Self {
+impl<S: Socket> Wire<S> {
+    pub(super) fn new(socket: S, framing: Framing, tick: u32) -> Self {
         Self { socket, begun: None, active: tick, framing, full: false, patient: false }
     }
 
@@ -78,8 +77,7 @@ impl Wire {
     pub(super) fn mind_the_peer(&mut self, core: &Core) {
         if self.full != self.patient {
             let timeout = (!self.full).then_some(core.options.user_timeout);
-            // The option exists since Linux 2.6.37; without it there is nothing to lift.
-            let _ = socket2::SockRef::from(&self.socket).set_tcp_user_timeout(timeout);
+            self.socket.set_user_timeout(timeout);
             self.patient = self.full;
         }
     }
@@ -150,9 +148,7 @@ impl Wire {
 
     /// One vectored write. `Ok(None)`: the socket is full.
     pub(super) fn write(&mut self, core: &Core, slices: &[IoSlice<'_>]) -> Result<Option<usize>, End> {
-        let socket = socket2::SockRef::from(&self.socket);
-        let result = self.socket.try_io(Interest::WRITABLE, || socket.send_vectored(slices));
-        match result {
+        match self.socket.try_write_slices(slices) {
             Ok(written) => {
                 self.active = core.tick();
                 self.full = false;
@@ -170,8 +166,8 @@ impl Wire {
         }
     }
 
-    /// Ends the body politely. Whoever has gone meanwhile does not care.
+    /// Ends the body politely.
     pub(super) fn finish(&self) {
-        let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+        self.socket.close_sending_side();
     }
 }

@@ -1,0 +1,21 @@
+//! The seam at which a simulation puts a Redis that is made of memory.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A byte stream to a server that speaks RESP3.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A stream that is being made.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+
+/// Makes byte streams to the server in place of the network. Everything above them is the same.
+pub trait Dial: Send + Sync + 'static {
+    /// A new connection. The caller gives up waiting after its own deadline.
+    fn dial(&self) -> Dialling;
+}

@@ -1,0 +1,69 @@
+//! What a session needs of its socket: the seam at which a simulation puts one that is made of memory.
+//!
+//! Everything over it is generic, so that the compiled code for [`TcpStream`] is what it would be without the seam.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
+
+/// A connected byte stream of which can be asked, without waiting, what it takes and has.
+///
+/// The methods with `try` fail with [`io::ErrorKind::WouldBlock`] when they would have to wait; after that, and only after
+/// that, the `poll` method of the same direction registers the waker.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Waits until there may be something to read, the end included.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Reads what is there. `Ok(0)`: the peer sends nothing more.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Waits until the socket may take more.
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes as much as fits.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes as much of these as fits, in one system call.
+    fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// How long sent bytes may stay unacknowledged before the connection counts as dead; `None`: the system's own limit.
+    fn set_user_timeout(&self, timeout: Option<Duration>);
+
+    /// Ends the sending side. Whoever has gone meanwhile does not care.
+    fn close_sending_side(&self);
+}
+
+impl Socket for TcpStream {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_read_ready(self, cx)
+    }
+
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, buffer)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_write_ready(self, cx)
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let socket = socket2::SockRef::from(self);
+        self.try_io(Interest::WRITABLE, || socket.send_vectored(slices))
+    }
+
+    fn set_user_timeout(&self, timeout: Option<Duration>) {
+        // The option exists since Linux 2.6.37; without it there is nothing to lift.
+        let _ = socket2::SockRef::from(self).set_tcp_user_timeout(timeout);
+    }
+
+    fn close_sending_side(&self) {
+        let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Write);
+    }
+}

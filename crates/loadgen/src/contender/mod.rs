@@ -2,6 +2,7 @@
 
 mod fanfare;
 mod floor;
+pub mod peers;
 pub mod wait;
 
 use std::path::PathBuf;
@@ -10,12 +11,19 @@ pub use fanfare::{Fanfare, start_redis};
 pub use floor::Floor;
 
 use crate::process::Process;
+use crate::scenario::Scenario;
 use crate::target::Target;
 
 /// Something that serves events and can be measured.
 pub trait Contender {
     /// A short name without spaces, as given to `--contender` and shown in tables.
     fn name(&self) -> &'static str;
+
+    /// Why `scenario` cannot be run with it, in a few words; `None` when it can.
+    fn cannot(&self, scenario: Scenario) -> Option<&'static str> {
+        let _ = scenario;
+        None
+    }
 
     /// Starts it and waits until it serves.
     ///

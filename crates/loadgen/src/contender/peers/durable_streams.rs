@@ -1,0 +1,93 @@
+//! durable-streams: append-only streams over HTTP with a Server-Sent Events tail, in Rust.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::program;
+use crate::contender::{Contender, Place, Running, wait};
+use crate::process::Process;
+use crate::scenario::Scenario;
+use crate::target::{Dialect, Payload, Position, Primed, Publish, Resume, Subscribe, Target};
+
+const PROGRAM: &str = "durable-streams-server";
+const INSTALL: &str = "cargo install --locked durable-streams (make bench-peers does it)";
+/// Requests on their way on the connection that publishes.
+const PIPELINE: usize = 32;
+
+/// The server of the crate `durable-streams`, without a write-ahead log.
+#[derive(Debug)]
+pub struct DurableStreams;
+
+impl Contender for DurableStreams {
+    fn name(&self) -> &'static str {
+        "durable-streams"
+    }
+
+    fn cannot(&self, scenario: Scenario) -> Option<&'static str> {
+        (scenario == Scenario::Channels).then_some("a subscription has one stream")
+    }
+
+    fn start(&self, place: &Place) -> Result<Running> {
+        let program = program::find(PROGRAM, INSTALL)?;
+        let address = wait::free_address()?;
+        let log = place.directory.join("durable-streams.log");
+        let mut command = Command::new(&program);
+        command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+        command.arg("--data-dir").arg(place.directory.join("streams"));
+        // Nobody else here waits for a disk either.
+        command.args(["--durability", "memory"]);
+        let mut process = Process::start(&command, place.server_core, &log)?;
+        wait::until("durable-streams", &mut process, &log, || TcpStream::connect(address).ok())?;
+        let version = version(&program).unwrap_or_else(|| "of unknown version".to_owned());
+        Ok(Running {
+            server_pids: vec![process.id()],
+            target: target(address),
+            description: format!("durable-streams {version}, --durability memory"),
+            processes: vec![process],
+        })
+    }
+}
+
+/// The program does not tell its version, but `cargo install` keeps a list beside the directory it installs into.
+fn version(program: &Path) -> Option<String> {
+    let list = fs::read_to_string(program.parent()?.parent()?.join(".crates.toml")).ok()?;
+    let line = list.lines().find_map(|line| line.strip_prefix("\"durable-streams "))?;
+    Some(line.split(' ').next()?.to_owned())
+}
+
+fn target(address: SocketAddr) -> Target {
+    let host = address.to_string();
+    Target {
+        addresses: vec![address],
+        subscribe: Subscribe {
+            path: "/{channels}?offset=now&live=sse".to_owned(),
+            channel: "{channel}".to_owned(),
+            separator: ",".to_owned(),
+            host: host.clone(),
+            headers: Vec::new(),
+            // It does not look at Last-Event-ID: its own clients ask for the offset that the last control event named.
+            resume: Resume::Path("/{channels}?offset={position}&live=sse".to_owned()),
+            primed: Primed::Position,
+            dialect: Dialect {
+                payload: Payload::Line,
+                position: Position::After("\"streamNextOffset\":\"".to_owned()),
+            },
+        },
+        publish: Some(Publish::Http {
+            address,
+            method: "POST".to_owned(),
+            path: "/{channel}".to_owned(),
+            headers: vec![("Host".to_owned(), host), ("Content-Type".to_owned(), "text/plain".to_owned())],
+            // A stream is a run of bytes; lines are what separates one text from the next.
+            body: "{data}\n".to_owned(),
+            connections: 1,
+            pipeline: PIPELINE,
+            create: Some("PUT".to_owned()),
+        }),
+        admin: Vec::new(),
+    }
+}

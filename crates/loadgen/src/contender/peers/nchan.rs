@@ -1,0 +1,98 @@
+//! nchan: publish and subscribe as a module of nginx, in C.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::program;
+use crate::contender::{Contender, Place, Running, wait};
+use crate::process::Process;
+use crate::target::{Dialect, Primed, Publish, Resume, Subscribe, Target};
+
+/// Where Debian's package `libnginx-mod-nchan` puts the module.
+const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+const INSTALL: &str = "apt-get install nginx libnginx-mod-nchan (make bench-peers does it)";
+/// Open files of the worker. Connections and publishers are below it.
+const FILES: usize = 20_000;
+/// Requests on their way on the connection that publishes.
+const PIPELINE: usize = 32;
+
+/// nchan with its store in the worker's memory, one worker.
+#[derive(Debug)]
+pub struct Nchan;
+
+impl Contender for Nchan {
+    fn name(&self) -> &'static str {
+        "nchan"
+    }
+
+    fn start(&self, place: &Place) -> Result<Running> {
+        let program = program::find("nginx", INSTALL)?;
+        ensure!(Path::new(MODULE).is_file(), "nchan is not installed ({MODULE} is missing): {INSTALL}");
+        let version = wait::version(&program, "-v", INSTALL)?;
+        let address = wait::free_address()?;
+        let configuration = include_str!("nchan.conf")
+            .replace("${module}", MODULE)
+            .replace("${directory}", &place.directory.display().to_string())
+            .replace("${files}", &FILES.to_string())
+            .replace("${connections}", &(FILES - 100).to_string())
+            .replace("${address}", &address.to_string());
+        let file = place.directory.join("nginx.conf");
+        fs::write(&file, configuration).with_context(|| format!("cannot write {}", file.display()))?;
+
+        let log = place.directory.join("nginx.log");
+        let mut command = Command::new(&program);
+        command.arg("-p").arg(&place.directory).arg("-c").arg(&file).args(["-e", "stderr"]);
+        let mut process = Process::start(&command, place.server_core, &log)?;
+        // The master listens before there is a worker; what answers is the worker.
+        let status = wait::until("nginx with nchan", &mut process, &log, || wait::get(address, "/status"))?;
+        let nchan =
+            status.lines().find_map(|line| line.strip_prefix("nchan version: ")).unwrap_or("of unknown version");
+        let master = process.id();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"))
+            .context("cannot see the worker of nginx")?;
+        let server_pids: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        ensure!(server_pids.len() == 1, "nginx has {} workers instead of one", server_pids.len());
+        Ok(Running {
+            server_pids,
+            target: target(address),
+            description: format!(
+                "nchan {} in {}, one worker, store in memory",
+                nchan.trim(),
+                version.trim_start_matches("nginx version: ")
+            ),
+            processes: vec![process],
+        })
+    }
+}
+
+fn target(address: std::net::SocketAddr) -> Target {
+    let host = address.to_string();
+    Target {
+        addresses: vec![address],
+        subscribe: Subscribe {
+            path: "/events/{channels}".to_owned(),
+            channel: "{channel}".to_owned(),
+            separator: ",".to_owned(),
+            host: host.clone(),
+            headers: Vec::new(),
+            resume: Resume::Header,
+            // It says ": hi" once the subscription stands.
+            primed: Primed::Bytes,
+            dialect: Dialect::default(),
+        },
+        publish: Some(Publish::Http {
+            address,
+            method: "POST".to_owned(),
+            path: "/publish/{channel}".to_owned(),
+            headers: vec![("Host".to_owned(), host), ("Content-Type".to_owned(), "text/plain".to_owned())],
+            body: "{data}".to_owned(),
+            connections: 1,
+            pipeline: PIPELINE,
+            create: None,
+        }),
+        admin: Vec::new(),
+    }
+}

@@ -1,0 +1,81 @@
+//! The loop that everybody writes first, on node:http.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::program;
+use crate::contender::{Contender, Place, Running, wait};
+use crate::process::Process;
+use crate::scenario::Scenario;
+use crate::target::{Dialect, Primed, Publish, Resume, Subscribe, Target};
+
+const INSTALL: &str = "apt-get install nodejs (make bench-peers does it)";
+/// Requests on their way on the connection that publishes.
+const PIPELINE: usize = 32;
+
+/// `node_loop.mjs` on the `node` of the PATH.
+#[derive(Debug)]
+pub struct NodeLoop;
+
+impl Contender for NodeLoop {
+    fn name(&self) -> &'static str {
+        "node-loop"
+    }
+
+    fn cannot(&self, scenario: Scenario) -> Option<&'static str> {
+        (scenario == Scenario::Channels).then_some("a subscription has one channel")
+    }
+
+    fn start(&self, place: &Place) -> Result<Running> {
+        let program = program::find("node", INSTALL)?;
+        let version = wait::version(&program, "--version", INSTALL)?;
+        let address = wait::free_address()?;
+        let script = place.directory.join("node_loop.mjs");
+        fs::write(&script, include_str!("node_loop.mjs"))
+            .with_context(|| format!("cannot write {}", script.display()))?;
+        let log = place.directory.join("node.log");
+        let mut command = Command::new(&program);
+        command.arg(&script).args([address.ip().to_string(), address.port().to_string()]);
+        command.env("NODE_ENV", "production");
+        let mut process = Process::start(&command, place.server_core, &log)?;
+        wait::until("node", &mut process, &log, || TcpStream::connect(address).ok())?;
+        Ok(Running {
+            server_pids: vec![process.id()],
+            target: target(address),
+            description: format!("a loop over responses on node:http, node {}", version),
+            processes: vec![process],
+        })
+    }
+}
+
+fn target(address: SocketAddr) -> Target {
+    let host = address.to_string();
+    Target {
+        addresses: vec![address],
+        subscribe: Subscribe {
+            path: "/events/{channels}".to_owned(),
+            channel: "{channel}".to_owned(),
+            separator: ",".to_owned(),
+            host: host.clone(),
+            headers: Vec::new(),
+            resume: Resume::Header,
+            // The loop takes the response into its set in the same turn in which it writes the head.
+            primed: Primed::Head,
+            dialect: Dialect::default(),
+        },
+        publish: Some(Publish::Http {
+            address,
+            method: "POST".to_owned(),
+            path: "/channels/{channel}".to_owned(),
+            headers: vec![("Host".to_owned(), host)],
+            body: "{data}".to_owned(),
+            connections: 1,
+            pipeline: PIPELINE,
+            create: None,
+        }),
+        admin: Vec::new(),
+    }
+}

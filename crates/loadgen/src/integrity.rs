@@ -13,20 +13,22 @@ pub struct Integrity {
     pub doubled: u64,
     /// Events that came after a later one. A breach.
     pub out_of_order: u64,
+    /// Events whose data is shorter or longer than what was published, or of a channel that nobody asked for. A breach.
+    pub damaged: u64,
     /// Pairs of connection and channel that did not get the last event within the deadline. A breach.
     pub silent: u64,
     /// `$gap` events.
     pub gaps: u64,
     /// Events that are missing, but were announced by a `$gap`.
     pub announced: u64,
-    /// Events of the gateway or of others that carry no payload of ours, `$gap` excluded.
+    /// Data that was not published by us.
     pub foreign: u64,
 }
 
 impl Integrity {
     /// Whether the guarantee was kept.
     pub fn holds(&self) -> bool {
-        self.lost + self.doubled + self.out_of_order + self.silent == 0
+        self.lost + self.doubled + self.out_of_order + self.damaged + self.silent == 0
     }
 
     /// Adds what another part of the clients saw.
@@ -35,9 +37,41 @@ impl Integrity {
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.out_of_order += other.out_of_order;
+        self.damaged += other.damaged;
         self.silent += other.silent;
         self.gaps += other.gaps;
         self.announced += other.announced;
         self.foreign += other.foreign;
+    }
+}
+
+/// What happened to connections that nobody wanted, over all of them. None of it is a breach: clients come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disturbances {
+    /// A connect failed.
+    pub unreachable: u64,
+    /// `200` with `retry:` and then the end, or a `429` or `5xx`.
+    pub refused: u64,
+    /// The server ended the stream in order.
+    pub ended: u64,
+    /// The connection broke.
+    pub reset: u64,
+    /// No answer, or no position, within the deadline.
+    pub timed_out: u64,
+}
+
+impl Disturbances {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.unreachable + self.refused + self.ended + self.reset + self.timed_out
+    }
+
+    /// Adds what happened to another part of the connections.
+    pub fn add(&mut self, other: &Self) {
+        self.unreachable += other.unreachable;
+        self.refused += other.refused;
+        self.ended += other.ended;
+        self.reset += other.reset;
+        self.timed_out += other.timed_out;
     }
 }

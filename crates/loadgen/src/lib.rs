@@ -13,12 +13,20 @@
 //! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 
+mod admin;
+pub mod cli;
 pub mod contender;
+pub mod descriptors;
+pub mod fleet;
 pub mod floor;
 pub mod integrity;
+pub mod payload;
 pub mod process;
 pub mod publish;
 pub mod reading;
+pub mod report;
 pub mod scenario;
 pub mod stage;
 pub mod target;
+pub mod wire;
+pub mod worker;

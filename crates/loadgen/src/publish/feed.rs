@@ -1,3 +1,44 @@
 //! The feed of the floor server: frames over one TCP connection, without answers.
 //!
 //! A frame is the length of its data (u32, big-endian), the channel's index (u32, big-endian) and the data.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result};
+
+/// Bytes that are gathered before they are sent.
+const GATHER: usize = 64 * 1024;
+
+/// Bytes of a frame before its data.
+pub const FRAME_HEAD: usize = 8;
+
+/// A connection to a floor server.
+#[derive(Debug)]
+pub(super) struct Feed {
+    stream: TcpStream,
+    out: Vec<u8>,
+}
+
+impl Feed {
+    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, super::PATIENCE);
+        let stream = stream.with_context(|| format!("the feed at {address} cannot be reached"))?;
+        stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(super::PATIENCE)))?;
+        Ok(Self { stream, out: Vec::new() })
+    }
+
+    pub(super) fn publish(&mut self, channel: u32, data: &[u8]) -> Result<()> {
+        let length = u32::try_from(data.len()).context("an event is larger than 4 GiB")?;
+        self.out.extend_from_slice(&length.to_be_bytes());
+        self.out.extend_from_slice(&channel.to_be_bytes());
+        self.out.extend_from_slice(data);
+        if self.out.len() >= GATHER { self.flush() } else { Ok(()) }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.stream.write_all(&self.out).context("the feed does not take events any more")?;
+        self.out.clear();
+        Ok(())
+    }
+}

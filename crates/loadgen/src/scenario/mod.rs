@@ -1,9 +1,16 @@
 //! What is done to a target, and what comes out of it.
 
+mod channels;
+mod fanout;
+mod hold;
+mod large;
 mod outcome;
 mod parameters;
+mod rate;
+mod run;
+mod storm;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 pub use outcome::{Latency, Outcome};
@@ -59,5 +66,18 @@ pub fn run_scenario(
     stage: &Stage,
 ) -> Result<Outcome> {
     stage.check()?;
-    bail!("{scenario:?} with {parameters:?} on {target:?} and {server_pids:?}")
+    parameters.check()?;
+    let mut run = run::Run::begin(scenario, parameters, target, server_pids, stage)?;
+    match scenario {
+        Scenario::Hold => hold::hold(&mut run)?,
+        Scenario::Fanout | Scenario::Many => fanout::closed_loop(&mut run)?,
+        Scenario::Burst => fanout::burst(&mut run)?,
+        Scenario::Rate | Scenario::Full | Scenario::Churn | Scenario::Slow | Scenario::Soak => {
+            rate::fixed_rate(&mut run)?;
+        }
+        Scenario::Storm => storm::storm(&mut run)?,
+        Scenario::Channels => channels::channels(&mut run)?,
+        Scenario::Large => large::large(&mut run)?,
+    }
+    run.finish()
 }

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Parameters, Scenario};
-use crate::integrity::Integrity;
+use crate::integrity::{Disturbances, Integrity};
 use crate::reading::{Cpu, Reading};
 
 /// What one run of a scenario yields. "Measured" is what lies between the first published event and the last delivery,
@@ -37,8 +37,8 @@ pub struct Outcome {
     pub after: Reading,
     /// Over the whole run, the last event included.
     pub integrity: Integrity,
-    /// Connections that were refused, reset or ended by the server, over the whole run.
-    pub disturbances: u64,
+    /// What happened to connections that nobody wanted, over the whole run.
+    pub disturbances: Disturbances,
     /// What only this scenario measures. The names say the unit and are listed at each scenario.
     pub numbers: BTreeMap<String, f64>,
 }
@@ -60,9 +60,26 @@ impl Outcome {
     }
 }
 
-/// A histogram of latencies in microseconds, three significant digits.
+/// The longest latency that is told from longer ones, in microseconds: ten minutes.
+const LONGEST: u64 = 600_000_000;
+
+/// A histogram of latencies in microseconds, three significant digits. What is longer than ten minutes counts as ten
+/// minutes.
 #[derive(Clone, Debug)]
 pub struct Latency(pub Histogram<u64>);
+
+impl Latency {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are in order"))
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Serialize for Latency {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

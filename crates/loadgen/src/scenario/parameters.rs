@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Scenario;
+use crate::payload::Payload;
 
 /// The size of a scenario. What a scenario has no use for is ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,5 +75,31 @@ impl Parameters {
             Scenario::Channels => Self { connections: 2_500, channels: 100_000, channels_per_connection: 40, ..common },
             Scenario::Large => Self { connections: 5_000, events: 1, bytes: 1 << 20, ..common },
         }
+    }
+
+    /// Whether the numbers fit together.
+    ///
+    /// # Errors
+    /// When they do not; the message says which and why.
+    pub fn check(&self) -> Result<()> {
+        if self.connections == 0 || self.channels == 0 || self.channels_per_connection == 0 {
+            bail!("connections, channels and channels per connection must be at least 1");
+        }
+        if self.channels_per_connection > self.channels {
+            bail!("{} channels cannot give {} to each connection", self.channels, self.channels_per_connection);
+        }
+        if self.bytes < Payload::SHORTEST {
+            bail!("an event needs at least {} bytes for its number and time", Payload::SHORTEST);
+        }
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            bail!("the rate must be more than 0 events a second");
+        }
+        if !(0.0..=0.9).contains(&self.slow) || !(0.0..=1e6).contains(&self.cuts) {
+            bail!("the share of slow clients must be 0 to 0.9, and the cuts a second 0 to 1000000");
+        }
+        if self.at_once == 0 {
+            bail!("at least one connection must be on its way at a time");
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,142 @@
+//! What the conductor and a worker say to each other: one JSON object a line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::integrity::{Disturbances, Integrity};
+use crate::target::Subscribe;
+
+/// Everything a worker needs to know before it opens its first connection. The first line that it gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where to connect; one at random each time.
+    pub addresses: Vec<std::net::SocketAddr>,
+    /// How to subscribe.
+    pub subscribe: Subscribe,
+    /// What the names of the channels begin with; the index follows.
+    pub prefix: String,
+    /// Channels over all workers.
+    pub channels: usize,
+    /// Channels of one connection.
+    pub channels_per_connection: usize,
+    /// The index of this worker, from 0: it decides from which loopback addresses it connects.
+    pub worker: usize,
+    /// The index of this worker's first connection among all of them.
+    pub first: usize,
+    /// Bytes of an event's data.
+    pub bytes: usize,
+    /// Share of slow connections, 0 to 1.
+    pub slow: f64,
+    /// Bytes a second that a slow connection reads.
+    pub slow_bytes: usize,
+    /// Whether a client that comes back can expect what it missed.
+    pub resumes: bool,
+    /// Connections on their way at a time.
+    pub at_once: usize,
+    /// How long a connection may be on its way, in milliseconds.
+    pub patience_ms: u64,
+    /// Longest pause, in milliseconds, before a connection that was cut on purpose comes back.
+    pub away_ms: u64,
+    /// Seed of the random choices.
+    pub seed: u64,
+}
+
+/// What the conductor asks for. The end of the worker's input ends the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Order {
+    /// Have so many connections in all. Answer: [`Answer::Opened`].
+    Open(usize),
+    /// Forget latencies and the count of measured deliveries.
+    Measure,
+    /// Say when each connection has this event of each of its channels. Answer: [`Answer::Reached`]. A new watch
+    /// replaces the one before.
+    Watch {
+        /// The event's number in its channel.
+        sequence: u64,
+        /// Whether slow connections count.
+        slow: bool,
+    },
+    /// Cut all connections and stay away. Answer: [`Answer::Cut`].
+    CutAll,
+    /// Let all that are away come back now.
+    Return,
+    /// From now on cut so many random connections a second; each comes back by itself. 0 ends it.
+    Churn(f64),
+    /// Let slow connections read as fast as the others from now on.
+    Hurry,
+    /// Answer: [`Answer::Report`].
+    Report,
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// All connections asked for have been primed once.
+    Opened,
+    /// All connections have the event that was watched for.
+    Reached(u64),
+    /// All connections are cut.
+    Cut,
+    /// Everything so far.
+    Report(Box<Report>),
+    /// How it goes, unasked, about once a second.
+    Progress(Progress),
+    /// The worker cannot go on and ends.
+    Failed(String),
+}
+
+/// How it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Connections that are primed now.
+    pub live: usize,
+    /// Events received so far.
+    pub delivered: u64,
+    /// The last thing that went wrong.
+    pub trouble: Option<String>,
+}
+
+/// Everything so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The verdict, except for what is silent.
+    pub integrity: Integrity,
+    /// What happened to connections.
+    pub disturbances: Disturbances,
+    /// Deliveries since the last [`Order::Measure`].
+    pub measured: u64,
+    /// Pairs of connection and channel that have not got what is watched for.
+    pub behind: u64,
+    /// Connections that are primed now.
+    pub live: usize,
+    /// Latencies since the last [`Order::Measure`], in microseconds: value and how often.
+    pub latencies: Vec<(u64, u64)>,
+}
+
+impl Plan {
+    /// The name of a channel.
+    pub fn channel(&self, index: usize) -> String {
+        format!("{}{index}", self.prefix)
+    }
+
+    /// The indices of the channels of one of this worker's connections.
+    pub fn channels_of(&self, connection: usize) -> impl Iterator<Item = usize> {
+        let (start, channels) = (self.first_channel(connection), self.channels);
+        (0..self.channels_per_connection).map(move |offset| (start + offset) % channels)
+    }
+
+    /// The place of `channel` among the channels of `connection`, if it is one of them.
+    pub fn offset_of(&self, connection: usize, channel: usize) -> Option<usize> {
+        let offset = (channel + self.channels - self.first_channel(connection)) % self.channels;
+        (channel < self.channels && offset < self.channels_per_connection).then_some(offset)
+    }
+
+    /// Whether a connection is one of the slow ones. They are spread evenly.
+    pub fn is_slow(&self, connection: usize) -> bool {
+        let index = (self.first + connection) as f64;
+        ((index + 1.0) * self.slow).floor() > (index * self.slow).floor()
+    }
+
+    fn first_channel(&self, connection: usize) -> usize {
+        (self.first + connection) * self.channels_per_connection % self.channels
+    }
+}

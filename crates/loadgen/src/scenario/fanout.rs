@@ -1,0 +1,45 @@
+//! Deliveries one by one or in bulk: what one costs.
+
+use anyhow::Result;
+
+use super::run::Run;
+
+/// The next event of each channel when everybody has the last one.
+pub(super) fn closed_loop(run: &mut Run<'_>) -> Result<()> {
+    run.open_all()?;
+    // Everybody gets one event before anything is measured: buffers grow once.
+    let first = run.publish_round()?;
+    if !run.all_have(first)? {
+        let measuring = run.measure()?;
+        return run.measured(&measuring);
+    }
+    let rounds = (run.parameters.events / run.parameters.channels as u64).max(1);
+    let measuring = run.measure()?;
+    for _ in 0..rounds {
+        let sequence = run.publish_round()?;
+        if !run.all_have(sequence)? {
+            break;
+        }
+    }
+    run.measured(&measuring)
+}
+
+/// All events as fast as they can be published. `publish_seconds`: how long the publisher took.
+pub(super) fn burst(run: &mut Run<'_>) -> Result<()> {
+    run.open_all()?;
+    let first = run.publish_round()?;
+    run.all_have(first)?;
+    let rounds = (run.parameters.events / run.parameters.channels as u64).max(1);
+    let measuring = run.measure()?;
+    let begun = std::time::Instant::now();
+    for _ in 0..rounds {
+        for channel in 0..run.parameters.channels {
+            run.publish(channel)?;
+        }
+    }
+    run.flush()?;
+    run.numbers.insert("publish_seconds".to_owned(), begun.elapsed().as_secs_f64());
+    let last = run.last();
+    run.all_have(last)?;
+    run.measured(&measuring)
+}

@@ -176,6 +176,22 @@ fn no_secret_appears_in_errors_debug_or_print() {
     assert!(!error.to_string().contains("hunter2"));
 }
 
+/// Seen to fail when only what stands before the host was redacted.
+#[test]
+fn the_password_of_a_socket_is_shown_nowhere() {
+    for (url, shown) in [
+        ("unix:///run/redis.sock?db=2&user=me&pass=hunter2", "unix:///run/redis.sock?db=2&user=me&pass=********"),
+        ("unix:///run/redis.sock?p%61ss=hunter2", "unix:///run/redis.sock?p%61ss=********"),
+        ("unix:///run/redis.sock?pass=hunter2@home", "unix:///run/redis.sock?pass=********"),
+        ("unix://me:hunter2@localhost/run/a@b.sock", "unix://me:********@localhost/run/a@b.sock"),
+    ] {
+        let layered = env(&[("FANFARE__REDIS__URL", url)]).unwrap();
+        let redacted = layered.config.redis.url.redacted();
+        assert!(!format!("{redacted}{layered:?}{}", config::print(&layered)).contains("hunter2"), "{redacted}");
+        assert_eq!(redacted, shown);
+    }
+}
+
 #[test]
 fn durations_and_sizes_are_read_as_written_and_shown_shortest() {
     let layered = env(&[

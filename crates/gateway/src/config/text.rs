@@ -70,13 +70,30 @@ impl SecretUrl {
         &self.0
     }
 
-    /// The URL without its password, for logs and pages.
+    /// The URL without its password, for logs and pages. The password stands before the host, or in the query of the
+    /// path of a socket, where every parameter is hidden that is not known to be harmless.
     #[must_use]
     pub fn redacted(&self) -> String {
         let Some((scheme, rest)) = self.0.split_once("://") else { return REDACTED.to_owned() };
-        let Some((credentials, host)) = rest.rsplit_once('@') else { return self.0.clone() };
-        let user = credentials.split(':').next().unwrap_or_default();
-        format!("{scheme}://{user}:{REDACTED}@{host}")
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let authority = match authority.rsplit_once('@') {
+            Some((credentials, host)) => {
+                format!("{}:{REDACTED}@{host}", credentials.split(':').next().unwrap_or_default())
+            }
+            None => authority.to_owned(),
+        };
+        let Some((path, query)) = path.split_once('?') else { return format!("{scheme}://{authority}{path}") };
+        let query: Vec<String> = query.split('&').map(redacted_parameter).collect();
+        format!("{scheme}://{authority}{path}?{}", query.join("&"))
+    }
+}
+
+/// A parameter of a URL, shown only if it is one of those that hold no secret, in their plain spelling.
+fn redacted_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some(("db" | "user" | "protocol", _)) => parameter.to_owned(),
+        Some((name, _)) => format!("{name}={REDACTED}"),
+        None => REDACTED.to_owned(),
     }
 }
 

@@ -26,6 +26,10 @@ setup: ## Install the Debian packages that the tests need, when they are missing
 test: setup ## Every test, against a real redis-server that the tests start themselves
 	@scripts/test.sh
 
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each target; TARGETS="position push" for some)
+	@TIME="$(or $(TIME),30)" scripts/fuzz.sh $(TARGETS)
+
 .PHONY: lint
 lint: ## Formatting, clippy, crate edges, dependency policy
 	$(CARGO) fmt --all --check

@@ -21,6 +21,7 @@ package_of() {
     python3) echo python3 ;;
     python3-yaml) echo python3-yaml ;;
     cc) echo gcc libc6-dev ;;
+    c++) echo g++ ;;
     *) echo "setup: no Debian package is known for '$1'" >&2; exit 2 ;;
   esac
 }

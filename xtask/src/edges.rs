@@ -36,6 +36,11 @@ const RULES: &[Rule] = &[
     Rule { name: "fanfare-redis", may_import: &["fanfare-log", "fanfare-protocol"] },
     Rule { name: "fanfare-server", may_import: &["fanfare-log", "fanfare-protocol"] },
     Rule { name: "fanfare", may_import: &["fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"] },
+    // Feeds bytes to every parser.
+    Rule {
+        name: "fanfare-fuzz",
+        may_import: &["fanfare", "fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"],
+    },
     // These look at the product from outside only, so they import nothing of it.
     Rule { name: "fanfare-e2e", may_import: &[] },
     Rule { name: "fanfare-loadgen", may_import: &[] },

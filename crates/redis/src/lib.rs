@@ -14,6 +14,8 @@ mod dial;
 mod facts;
 mod feed;
 mod functions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod options;
 mod pool;

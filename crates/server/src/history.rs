@@ -29,8 +29,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct Request {
     channel: ChannelName,
     /// `None`: from the oldest entry that is retained.
-    after: Option<Position>,
-    limit: usize,
+    pub(crate) after: Option<Position>,
+    pub(crate) limit: usize,
 }
 
 /// Reads the query.

@@ -15,6 +15,8 @@ mod core_stats;
 mod cors;
 mod detach;
 mod drain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod history;
 mod jitter;

@@ -74,6 +74,11 @@ pub(crate) async fn answer(
     Ok(json::reply(StatusCode::CREATED, &answer))
 }
 
+/// Reads a request whose body is there as a whole.
+pub(crate) fn parse(parts: &Parts, channel: ChannelName, body: Bytes, limit: usize) -> Result<PublishRequest, Problem> {
+    What::parse(parts)?.into_request(channel, body, limit)
+}
+
 /// What the request says besides its body.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct What {

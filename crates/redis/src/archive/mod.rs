@@ -30,6 +30,13 @@ const TIP_BYTES_FIRST: usize = 16 * 1024;
 /// Bytes of a page of [`Archive::newest`], which needs only ids but is told whole entries.
 const NEWEST_BYTES: usize = 1024 * 1024;
 
+/// Reads a value as each of the replies that this module asks for; the entries, if it was one to `XRANGE`.
+pub(crate) fn fuzzing(value: redis::Value) -> Option<Vec<crate::fuzzing::Entry>> {
+    let _ = (reply::stream_info(value.clone()), reply::time_ms(value.clone()));
+    let entries = reply::entries(value).ok()?;
+    Some(entries.into_iter().map(|entry| (entry.id, entry.fields)).collect())
+}
+
 /// Reads Redis Streams. Cloning shares connections and knowledge.
 #[derive(Debug, Clone)]
 pub struct RedisArchive(Arc<Inner>);

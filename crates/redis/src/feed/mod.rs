@@ -24,7 +24,7 @@ use crate::random::Random;
 use crate::topology::Topology;
 use crate::trouble::Trouble;
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
-use push::Receiver;
+pub(crate) use push::Receiver;
 
 /// What the feed needs to know.
 #[derive(Clone)]

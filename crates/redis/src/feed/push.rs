@@ -13,7 +13,7 @@ use super::FeedOptions;
 
 /// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
 /// receiver lets nothing through, so that it cannot be taken for the next connection's.
-pub(super) struct Receiver(Arc<Inner>);
+pub(crate) struct Receiver(Arc<Inner>);
 
 struct Inner {
     sink: FeedSink,
@@ -29,7 +29,7 @@ struct Inner {
 }
 
 impl Receiver {
-    pub(super) fn new(options: &FeedOptions, sink: FeedSink) -> Self {
+    pub(crate) fn new(options: &FeedOptions, sink: FeedSink) -> Self {
         let prefix = Arc::clone(&options.prefix);
         Self(Arc::new(Inner {
             keyspace_prefix: keyspace_channel(options.database(), &prefix),
@@ -46,7 +46,7 @@ impl Receiver {
     }
 
     /// What the library calls for every push.
-    pub(super) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
+    pub(crate) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
         let inner = Arc::clone(&self.0);
         move |info| {
             inner.take(info);

@@ -1,0 +1,3 @@
+//! See `src/subscribe.rs`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fanfare_fuzz::run("subscribe", data));

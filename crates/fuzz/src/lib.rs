@@ -1,0 +1,59 @@
+//! Fuzz targets: one function for each parser of bytes that a client, a publisher, Redis or an operator chooses.
+//!
+//! Each function takes any bytes and panics when a property does not hold. What the properties have in common: nothing
+//! panics, what is accepted is canonical, bounds hold, and readers that share no code with the encoders see what went
+//! in. libFuzzer calls the functions through `fuzz_targets/`; `tests/replay.rs` feeds them the corpus in every
+//! `cargo test`.
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod fields;
+mod frames;
+mod history;
+mod names;
+mod node;
+mod position;
+mod publish;
+mod push;
+mod redis_push;
+mod redis_reply;
+mod subscribe;
+#[path = "../../protocol/tests/support/mod.rs"]
+mod support;
+mod text;
+
+/// A parser under test.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its binary, its corpus and its dictionary.
+    pub name: &'static str,
+    /// Panics when these bytes break a property.
+    pub run: fn(&[u8]),
+}
+
+/// Every target, in the order of the way that bytes take through a node.
+pub const TARGETS: &[Target] = &[
+    Target { name: "names", run: names::run },
+    Target { name: "position", run: position::run },
+    Target { name: "push", run: push::run },
+    Target { name: "fields", run: fields::run },
+    Target { name: "redis_reply", run: redis_reply::run },
+    Target { name: "redis_push", run: redis_push::run },
+    Target { name: "frames", run: frames::run },
+    Target { name: "subscribe", run: subscribe::run },
+    Target { name: "publish", run: publish::run },
+    Target { name: "history", run: history::run },
+    Target { name: "connection", run: connection::run },
+    Target { name: "config_file", run: config::file },
+    Target { name: "config_env", run: config::env },
+];
+
+/// Runs one target by name; for the binaries in `fuzz_targets/`.
+///
+/// # Panics
+/// When a property does not hold, or there is no such target.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target of this name is in the table");
+    (target.run)(data);
+}

@@ -1,0 +1,58 @@
+//! The parsers of what Redis says, for the fuzz targets in `crates/fuzz`. No part of the crate's interface.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_log::FeedEvent;
+use fanfare_protocol::EntryId;
+use redis::{PushInfo, Value};
+
+use crate::archive;
+use crate::connect::Connector;
+use crate::facts;
+use crate::feed::{FeedOptions, Receiver};
+use crate::options::Options;
+use crate::random::Random;
+use crate::topology::Topology;
+
+/// An entry: its id, and its fields as names and values.
+pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
+
+/// A reply, in the bytes of the protocol, read as each of the replies that the archive asks for; the entries, if it was
+/// one to `XRANGE`.
+#[must_use]
+pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
+    let value = redis::parse_redis_value(resp).ok()?;
+    // Their answers are for proofs; here it is enough that they have one.
+    let _ = facts::evicts(value.clone());
+    archive::fuzzing(value)
+}
+
+/// What a node with the prefix `sse:` hears when these pushes, in the bytes of the protocol, arrive on its connection
+/// for database 3. At most 1 KiB of data is an event.
+#[must_use]
+pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
+    let (sink, mut source) = fanfare_log::feed(1 << 20);
+    let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection();
+    let options = FeedOptions {
+        topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
+        connector: Connector::Network,
+        random: Random::seeded(1),
+        prefix: Arc::from("sse:"),
+        keyspace_notifications: true,
+        probe_interval: Duration::from_secs(1),
+        probe_timeout: Duration::from_secs(1),
+        command_timeout: Duration::from_secs(1),
+        max_event_bytes: 1024,
+        node: Arc::from("n"),
+    };
+    let send = Receiver::new(&options, sink).sender();
+    for push in resp {
+        if let Ok(Value::Push { kind, data }) = redis::parse_redis_value(push) {
+            // It never refuses.
+            let _ = send(PushInfo { kind, data });
+        }
+    }
+    source.take().events.into()
+}

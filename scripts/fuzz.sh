@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Fuzzes every parser of foreign bytes, or those that are named:
+#
+#   scripts/fuzz.sh [TARGET...]     TIME=seconds for each target (default 30)
+#
+# The corpus in crates/fuzz/corpus is where each run starts; new inputs are kept in $FUZZ_WORK (default: below the target
+# directory) and never written to the repository. An input that breaks a property is kept there, too, and its path is
+# printed. Needs a C++ compiler and cargo-fuzz, which is installed when it is missing. Any toolchain will do: without a
+# sanitizer, which code without `unsafe` has no use for, nothing of this is nightly.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+VERSION=0.13.2
+SECONDS_EACH=${TIME:-30}
+BASE=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
+WORK=${FUZZ_WORK:-$BASE/work}
+
+scripts/setup.sh c++
+if ! cargo fuzz --version 2>/dev/null | grep -q .; then
+  echo "fuzz: installing cargo-fuzz $VERSION"
+  cargo install --quiet --locked "cargo-fuzz@$VERSION"
+fi
+
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+  for file in crates/fuzz/fuzz_targets/*.rs; do targets+=("$(basename "$file" .rs)"); done
+fi
+
+# Link-time optimisation and debug information would cost minutes and find nothing. The directory is apart from that of other builds, which
+# are not instrumented.
+export CARGO_TARGET_DIR=$BASE CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_OPT_LEVEL=2
+build=(--fuzz-dir crates/fuzz --features libfuzzer --sanitizer none)
+only=()
+if [ ${#targets[@]} -eq 1 ]; then only=("${targets[0]}"); fi
+cargo fuzz build "${build[@]}" "${only[@]}"
+
+failed=()
+for target in "${targets[@]}"; do
+  new=$WORK/$target
+  crashes=$WORK/crashes/$target/
+  mkdir -p "$new" "$crashes"
+  dictionary=()
+  if [ -f "crates/fuzz/dictionaries/$target.dict" ]; then dictionary=("-dict=crates/fuzz/dictionaries/$target.dict"); fi
+  binary=$(find "$BASE" -path "*/release/$target" -type f | head -n 1)
+  log=$WORK/$target.log
+  if "$binary" "$new" "crates/fuzz/corpus/$target" "${dictionary[@]}" "-artifact_prefix=$crashes" \
+    "-max_total_time=$SECONDS_EACH" -max_len=2048 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    echo "fuzz: $target: $runs inputs, no property broken"
+  else
+    failed+=("$target")
+    tail -n 40 "$log" >&2
+    echo "fuzz: $target: a property is broken; the inputs are in $crashes" >&2
+    echo "fuzz: to see it again: $binary FILE" >&2
+  fi
+done
+[ ${#failed[@]} -eq 0 ] || { echo "fuzz: failed: ${failed[*]}" >&2; exit 1; }

@@ -18,6 +18,8 @@ package_of() {
     curl) echo curl ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;
+    nchan) echo nginx libnginx-mod-nchan ;;
+    node) echo nodejs ;;
     python3) echo python3 ;;
     python3-yaml) echo python3-yaml ;;
     cc) echo gcc libc6-dev ;;
@@ -32,6 +34,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 present() {
   case "$1" in
     python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
+    nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }

@@ -52,6 +52,11 @@ enum Command {
     Large(Load),
     /// Serve events with a bare loop: the least that any server can do for the same work
     Floor(crate::floor::Arguments),
+    /// Run all scenarios for Fanfare (with Redis) and the floor, in turns, and compare them
+    ///
+    /// Starts everything itself, with the server alone on one core. Figures are medians with their extremes and ratios to
+    /// the floor.
+    Bench(crate::bench::Arguments),
     /// A part of a run; started by the other commands
     #[command(hide = true)]
     Worker,
@@ -139,6 +144,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Worker => worker::run().map(|()| ExitCode::SUCCESS),
         Command::Floor(arguments) => crate::floor::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench(&arguments),
         Command::Hold(load) => load.run(Scenario::Hold),
         Command::Fanout(load) => load.run(Scenario::Fanout),
         Command::Burst(load) => load.run(Scenario::Burst),
@@ -156,6 +162,11 @@ pub fn run() -> ExitCode {
         eprintln!("fanload: {error:#}");
         ExitCode::from(2)
     })
+}
+
+fn bench(arguments: &crate::bench::Arguments) -> Result<ExitCode> {
+    let kept = crate::bench::run(arguments, &Stage::new(true)?)?;
+    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 impl Load {

@@ -10,10 +10,12 @@
 //! | [`target`] | where and how to subscribe and publish, as data |
 //! | [`scenario`] | what is done and what comes out of it |
 //! | [`contender`] | servers that can be started and measured |
+//! | [`bench`] | all scenarios for several contenders, compared |
 //! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 
 mod admin;
+pub mod bench;
 pub mod cli;
 pub mod contender;
 pub mod descriptors;

@@ -1,0 +1,153 @@
+//! What was measured on, and which of its cores do what.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+/// The cores for the two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Cores {
+    /// For the server alone.
+    pub(super) server: usize,
+    /// For clients, publisher and Redis.
+    pub(super) others: usize,
+}
+
+impl Cores {
+    /// Two of the cores that this process may use. The server gets the last one: the first takes most interrupts.
+    ///
+    /// # Errors
+    /// When there are fewer than two.
+    pub(super) fn choose() -> Result<Self> {
+        let status = fs::read_to_string("/proc/self/status").context("/proc/self/status cannot be read")?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+        let cores = parse_list(list.trim());
+        match (cores.first(), cores.last()) {
+            (Some(&others), Some(&server)) if others != server => Ok(Self { server, others }),
+            _ => bail!(
+                "two cores are needed, one for the server and one for the clients; this process may use '{}'",
+                list.trim()
+            ),
+        }
+    }
+
+    /// Keeps this process, and whatever it starts, to the core of clients and helpers.
+    ///
+    /// # Errors
+    /// When `taskset` (util-linux) is missing or refuses.
+    pub(super) fn keep_to_others(self) -> Result<()> {
+        let (core, pid) = (self.others.to_string(), std::process::id().to_string());
+        let output = Command::new("taskset").args(["-cp", &core, &pid]).output();
+        let output = output.context("cannot run taskset: apt-get install util-linux")?;
+        if !output.status.success() {
+            bail!("taskset -cp {core} {pid}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+}
+
+/// `0-2,5` as numbers.
+fn parse_list(list: &str) -> Vec<usize> {
+    let ranges = list.split(',').filter_map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<usize>().ok()?..=last.parse().ok()?)
+    });
+    ranges.flatten().collect()
+}
+
+/// What was measured on.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Machine {
+    /// The model of its processors.
+    pub(super) cpu: String,
+    /// How many cores it has.
+    pub(super) cores: usize,
+    /// Whether it says that it is a virtual machine.
+    pub(super) virtual_machine: bool,
+    /// Memory in GiB.
+    pub(super) memory_gib: f64,
+    /// Name and version of the distribution.
+    pub(super) system: String,
+    /// The version of Linux.
+    pub(super) kernel: String,
+}
+
+impl Machine {
+    /// This machine. What it does not tell is left empty.
+    pub(super) fn here() -> Self {
+        let cpuinfo = read("/proc/cpuinfo");
+        let field = |name: &str| {
+            let line = cpuinfo.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            line.split_once(':').map_or(String::new(), |(_, value)| value.trim().to_owned())
+        };
+        let memory = read("/proc/meminfo")
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        let system = read("/etc/os-release");
+        let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+        Self {
+            cpu: field("model name"),
+            cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
+            virtual_machine: field("flags").split(' ').any(|flag| flag == "hypervisor"),
+            memory_gib: memory.unwrap_or(0.0) / 1_048_576.0,
+            system: system.trim_matches('"').to_owned(),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
+    }
+
+    /// One line for people.
+    pub(super) fn describe(&self) -> String {
+        let kind = if self.virtual_machine { " (virtual machine)" } else { "" };
+        let Self { cpu, cores, memory_gib, system, kernel, .. } = self;
+        format!("{cpu}, {cores} cores{kind}, {memory_gib:.0} GiB, {system}, Linux {kernel}")
+    }
+}
+
+/// A word of warning when others keep the machine busy.
+pub(super) fn warn_if_busy() -> Option<String> {
+    let load: f64 = read("/proc/loadavg").split(' ').next()?.parse().ok()?;
+    (load > 0.5).then(|| format!("the machine is busy (load {load:.2}): figures will be worse and spread more"))
+}
+
+/// The date and time in UTC, to the minute.
+pub(super) fn now() -> String {
+    said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default()
+}
+
+/// The commit that the working directory stands at, with a `+` if something in it was changed; `None` outside a checkout.
+pub(super) fn commit() -> Option<String> {
+    let commit = said_by("git", &["rev-parse", "--short=9", "HEAD"])?;
+    let changed = said_by("git", &["status", "--porcelain", "--untracked-files=no"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}+") })
+}
+
+fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cores_are_numbers_and_ranges() {
+        assert_eq!(parse_list("0-2,5"), [0, 1, 2, 5]);
+        assert_eq!(parse_list("3"), [3]);
+        assert_eq!(parse_list(""), [0; 0]);
+    }
+
+    #[test]
+    fn this_machine_says_what_it_is() {
+        let machine = Machine::here();
+        assert!(machine.cores > 0 && machine.memory_gib > 0.1 && !machine.kernel.is_empty(), "{machine:?}");
+        assert!(machine.describe().contains("Linux"));
+    }
+}

@@ -1,0 +1,186 @@
+//! All scenarios for several contenders, measured so that their figures can be compared.
+//!
+//! A figure on its own says more about the machine than about the server. So every case is run by every contender in
+//! turns (A B B A …), each time with freshly started processes, the server alone on one core; a figure is the median of
+//! the runs with their extremes, and beside it stands its ratio to the floor's figure of the same round.
+
+mod case;
+mod document;
+mod machine;
+mod results;
+mod schedule;
+mod statistic;
+mod summary;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::contender::{Contender, Fanfare, Floor, Place};
+use crate::scenario::{Outcome, run_scenario};
+use crate::stage::Stage;
+use case::{Case, Size};
+use machine::Cores;
+use results::CaseResults;
+use summary::Summary;
+
+/// The command line of `fanload bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// A contender, by name; may be repeated [default: fanfare and floor]
+    #[arg(long = "contender", value_name = "NAME")]
+    pub contenders: Vec<String>,
+    /// A case, by name; may be repeated [default: all]
+    #[arg(long = "scenario", value_name = "NAME")]
+    pub scenarios: Vec<String>,
+    /// How often each contender runs each case [default: 5, or 2 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: Option<u32>,
+    /// Smaller cases and two runs: a few minutes for everything
+    #[arg(long)]
+    pub quick: bool,
+    /// The release build of fanfare [default: beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub fanfare: Option<PathBuf>,
+    /// One JSON object with every run on standard output, instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// A document whose section gets the tables
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// The section: what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`
+    #[arg(long, value_name = "NAME", default_value = "bench")]
+    pub section: String,
+}
+
+impl Arguments {
+    fn size(&self) -> Size {
+        if self.quick { Size::Quick } else { Size::Full }
+    }
+
+    fn rounds(&self) -> usize {
+        self.runs.map_or(if self.quick { 2 } else { 5 }, |runs| runs as usize)
+    }
+}
+
+/// Runs everything and prints it. `false`: a contender broke what it promises; nothing is written into documents then.
+///
+/// # Errors
+/// When a server or tool is missing, a run fails, or on Ctrl-C. What has been measured until then is printed to standard
+/// error.
+pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
+    let contenders = chosen_contenders(arguments, stage)?;
+    let names: Vec<&'static str> = contenders.iter().map(|contender| contender.name()).collect();
+    let mut results: Vec<CaseResults> = chosen_cases(arguments)?
+        .into_iter()
+        .map(|case| CaseResults::of_those(case, &names, arguments.rounds()))
+        .filter(|result| !result.contenders.is_empty())
+        .collect();
+    let cores = Cores::choose()?;
+    cores.keep_to_others()?;
+    let mut bench = Bench {
+        stage,
+        cores,
+        contenders,
+        descriptions: vec![String::new(); names.len()],
+        done: 0,
+        begun: Instant::now(),
+    };
+    bench.say(&machine::warn_if_busy().unwrap_or_default());
+    let measured = bench.run_all(&mut results);
+    let summary = Summary { cores, names: &names, descriptions: &bench.descriptions, results: &results, arguments };
+    if let Err(error) = measured {
+        eprintln!("{}", summary.text());
+        return Err(error);
+    }
+    summary.publish()
+}
+
+struct Bench<'a> {
+    stage: &'a Stage,
+    cores: Cores,
+    contenders: Vec<Box<dyn Contender>>,
+    /// By contender, as it described itself when it was last started.
+    descriptions: Vec<String>,
+    done: usize,
+    begun: Instant,
+}
+
+impl Bench<'_> {
+    fn run_all(&mut self, results: &mut [CaseResults]) -> Result<()> {
+        let total: usize = results.iter().map(|result| result.contenders.len() * result.rounds()).sum();
+        for result in results {
+            self.say(&format!("{}: {}", result.case.key, result.case.title));
+            for (round, place) in schedule::turns(result.contenders.len(), result.rounds()) {
+                self.stage.check()?;
+                let name = result.contenders[place];
+                let outcome = self.run_once(&result.case, name);
+                let outcome = outcome.with_context(|| format!("{}, {name}, run {}", result.case.key, round + 1))?;
+                self.done += 1;
+                self.say(&format!("  {:>3}/{total}  {}", self.done, self.one_line(&result.case, name, &outcome)));
+                result.put(place, round, outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// One run against freshly started processes.
+    fn run_once(&mut self, case: &Case, name: &str) -> Result<Outcome> {
+        let index =
+            self.contenders.iter().position(|contender| contender.name() == name).context("no such contender")?;
+        let directory = tempfile::Builder::new().prefix("fanload-").tempdir().context("no temporary directory")?;
+        let place = Place {
+            server_core: Some(self.cores.server),
+            helper_core: Some(self.cores.others),
+            directory: directory.path().to_owned(),
+        };
+        let running = self.contenders[index].start(&place)?;
+        self.descriptions[index].clone_from(&running.description);
+        run_scenario(case.scenario, &case.parameters, &running.target, &running.server_pids, self.stage)
+    }
+
+    fn one_line(&self, case: &Case, name: &str, outcome: &Outcome) -> String {
+        let figures = case
+            .figures
+            .iter()
+            .filter_map(|figure| Some(format!("{} {:.*}", figure.label, figure.decimals, (figure.read)(outcome)?)));
+        let figures = figures.collect::<Vec<_>>().join("; ");
+        let broken = if outcome.integrity.holds() { "" } else { "  INTEGRITY BROKEN" };
+        format!("{:>4} s  {name}: {figures}{broken}", self.begun.elapsed().as_secs())
+    }
+
+    fn say(&self, line: &str) {
+        if self.stage.progress && !line.is_empty() {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn chosen_contenders(arguments: &Arguments, stage: &Stage) -> Result<Vec<Box<dyn Contender>>> {
+    let fanfare = arguments.fanfare.clone().unwrap_or_else(|| stage.program.with_file_name("fanfare"));
+    let known: Vec<Box<dyn Contender>> =
+        vec![Box::new(Floor::new(stage.program.clone())), Box::new(Fanfare::new(fanfare))];
+    let names: Vec<&str> = known.iter().map(|contender| contender.name()).collect();
+    if let Some(unknown) = arguments.contenders.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("there is no contender '{unknown}'; there are {}", names.join(", "));
+    }
+    let wanted = |name: &str| match arguments.contenders.as_slice() {
+        [] => [results::FLOOR, results::FANFARE].contains(&name),
+        chosen => chosen.iter().any(|each| each == name),
+    };
+    Ok(known.into_iter().filter(|contender| wanted(contender.name())).collect())
+}
+
+fn chosen_cases(arguments: &Arguments) -> Result<Vec<Case>> {
+    let mut cases = case::all(arguments.size());
+    let keys: Vec<&str> = cases.iter().map(|case| case.key).collect();
+    if let Some(unknown) = arguments.scenarios.iter().find(|key| !keys.contains(&key.as_str())) {
+        bail!("there is no scenario '{unknown}'; there are {}", keys.join(", "));
+    }
+    if !arguments.scenarios.is_empty() {
+        cases.retain(|case| arguments.scenarios.iter().any(|key| key == case.key));
+    }
+    Ok(cases)
+}

@@ -1,0 +1,119 @@
+//! Results with everything that is needed to judge and to repeat them.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::machine::{self, Cores, Machine};
+use super::results::CaseResults;
+use super::{Arguments, document, table};
+
+/// What a bench yields, and how it came about.
+pub(super) struct Summary<'a> {
+    pub(super) cores: Cores,
+    pub(super) names: &'a [&'static str],
+    pub(super) descriptions: &'a [String],
+    pub(super) results: &'a [CaseResults],
+    pub(super) arguments: &'a Arguments,
+}
+
+impl Summary<'_> {
+    /// Prints it, and writes it into the document unless a promise was broken. `false`: one was.
+    pub(super) fn publish(&self) -> Result<bool> {
+        if self.arguments.json {
+            println!("{:#}", self.json());
+        } else {
+            println!("{}", self.text());
+        }
+        let breaches = table::breaches(self.results);
+        for breach in &breaches {
+            eprintln!("integrity broken: {breach}");
+        }
+        if let Some(path) = self.arguments.write.as_ref().filter(|_| breaches.is_empty()) {
+            document::replace_section(path, &self.arguments.section, &self.text())?;
+            eprintln!("written into {}", path.display());
+        }
+        Ok(breaches.is_empty())
+    }
+
+    /// Markdown that also reads well on a terminal.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{}, on {}.\n", machine::now(), Machine::here().describe());
+        if let Some(commit) = machine::commit() {
+            text += &format!("Commit {commit}. ");
+        }
+        text += &format!(
+            "Server on core {}, clients, publisher and Redis on core {}. {} runs of each, in the order A B B A; each cell is \
+             the median (least–greatest); **×** is the ratio to the floor in the same round.\n\n```sh\n{}\n```\n\n",
+            self.cores.server,
+            self.cores.others,
+            self.arguments.rounds(),
+            self.command(),
+        );
+        for (name, description) in self.names.iter().zip(self.descriptions) {
+            text += &format!("- **{name}**: {description}\n");
+        }
+        text += "\n";
+        text += &table::figures(self.results, self.names);
+        text += "\nWhat each scenario does:\n\n";
+        for result in self.results {
+            text += &format!("- `{}`: {}\n", result.case.key, result.case.title);
+        }
+        text += "\nEvery delivery of every run was checked:\n\n";
+        text += &table::integrity(self.results, self.names);
+        text
+    }
+
+    /// The command that repeats it, without paths of this machine.
+    fn command(&self) -> String {
+        let Arguments { contenders, scenarios, runs, quick, write, section, .. } = self.arguments;
+        let mut command = "fanload bench".to_owned();
+        let options =
+            contenders.iter().map(|name| ("contender", name)).chain(scenarios.iter().map(|name| ("scenario", name)));
+        for (option, value) in options {
+            command += &format!(" --{option} {value}");
+        }
+        if let Some(runs) = runs {
+            command += &format!(" --runs {runs}");
+        }
+        if *quick {
+            command += " --quick";
+        }
+        if let Some(path) = write {
+            command += &format!(" --write {}", path.display());
+        }
+        if section != "bench" {
+            command += &format!(" --section {section}");
+        }
+        command
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let cases = self.results.iter().map(|result| {
+            let runs = result
+                .runs()
+                .map(|(name, round, outcome)| json!({"contender": name, "round": round, "outcome": outcome}));
+            let figures = result.case.figures.iter().map(|figure| {
+                let cells = result.contenders.iter().enumerate().map(|(place, &name)| {
+                    let cell = result.cell(figure, place);
+                    (name.to_owned(), json!({"value": cell.value, "ratio_to_floor": cell.ratio}))
+                });
+                json!({"figure": figure.label, "contenders": cells.collect::<serde_json::Map<_, _>>()})
+            });
+            json!({
+                "name": result.case.key,
+                "title": result.case.title,
+                "figures": figures.collect::<Vec<_>>(),
+                "runs": runs.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "date": machine::now(),
+            "commit": machine::commit(),
+            "machine": Machine::here(),
+            "cores": self.cores,
+            "command": self.command(),
+            "contenders": self.names.iter().zip(self.descriptions).collect::<std::collections::BTreeMap<_, _>>(),
+            "cases": cases.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! Results as a table for people: Markdown that is also aligned, so that it reads well on a terminal.
+
+use super::case::{Figure, Goal};
+use super::results::{CaseResults, Cell, FANFARE, keeps_the_guarantee};
+use super::statistic::Statistic;
+
+/// Two spaces between a table and what follows it in Markdown.
+const ABSENT: &str = "–";
+
+/// A row for each figure, a column for each contender; targets where Fanfare takes part.
+pub(super) fn figures(results: &[CaseResults], contenders: &[&'static str]) -> String {
+    let has_targets = contenders.contains(&FANFARE);
+    let mut header = vec!["scenario".to_owned(), "figure".to_owned()];
+    header.extend(contenders.iter().map(|&name| name.to_owned()));
+    if has_targets {
+        header.extend(["target".to_owned(), "reached".to_owned()]);
+    }
+    let mut rows = vec![header];
+    for result in results {
+        for (index, figure) in result.case.figures.iter().enumerate() {
+            let name = if index == 0 { result.case.key } else { "" };
+            rows.push(row(result, figure, name, contenders, has_targets));
+        }
+    }
+    aligned(&rows)
+}
+
+fn row(
+    result: &CaseResults,
+    figure: &Figure,
+    name: &str,
+    contenders: &[&'static str],
+    has_targets: bool,
+) -> Vec<String> {
+    let cell_of = |name: &str| {
+        let place = result.contenders.iter().position(|&contender| contender == name)?;
+        Some(result.cell(figure, place))
+    };
+    let mut row = vec![name.to_owned(), figure.label.to_owned()];
+    row.extend(
+        contenders.iter().map(|name| cell_of(name).map_or(ABSENT.to_owned(), |cell| text(cell, figure.decimals))),
+    );
+    if has_targets {
+        let ours = cell_of(FANFARE);
+        let median = |statistic: Option<Statistic>| statistic.map(|statistic| statistic.median);
+        let reached =
+            figure.goal.zip(ours).and_then(|(goal, ours)| goal.is_reached(median(ours.value), median(ours.ratio)));
+        row.push(figure.goal.map_or(String::new(), goal_text));
+        row.push(reached.map_or("", |reached| if reached { "yes" } else { "**no**" }).to_owned());
+    }
+    row
+}
+
+fn text(cell: Cell, decimals: usize) -> String {
+    let Some(value) = cell.value else { return ABSENT.to_owned() };
+    let shown = |number| grouped(number, decimals);
+    let spread = format!("{} ({}–{})", shown(value.median), shown(value.min), shown(value.max));
+    match cell.ratio {
+        Some(ratio) => format!("{spread}; **{}×** ({}–{})", factor(ratio.median), factor(ratio.min), factor(ratio.max)),
+        None => spread,
+    }
+}
+
+/// Three digits are all that such a measurement can know.
+fn factor(ratio: f64) -> String {
+    let decimals = if ratio >= 100.0 {
+        0
+    } else if ratio >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{ratio:.decimals$}")
+}
+
+/// `1234567.8` as `1,234,568`.
+fn grouped(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    let (whole, rest) = text.find('.').map_or((text.as_str(), ""), |point| text.split_at(point));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let mut grouped = sign.to_owned();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + rest
+}
+
+fn goal_text(goal: Goal) -> String {
+    let shown = |number: f64| grouped(number, if number.fract() == 0.0 { 0 } else { 2 });
+    match goal {
+        Goal::Most(limit) => format!("≤ {}", shown(limit)),
+        Goal::Least(limit) => format!("≥ {}", shown(limit)),
+        Goal::MostTimesFloor(limit) => format!("≤ {limit} × floor"),
+        Goal::LeastTimesFloor(limit) => format!("≥ {limit} × floor"),
+    }
+}
+
+/// What the checker found: one line for each contender, summed over everything.
+pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) -> String {
+    let header = ["", "deliveries checked", "lost", "doubled", "out of order", "silent", "announced by a gap"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for &name in contenders {
+        let mut sum = crate::integrity::Integrity::default();
+        for result in results {
+            if let Some(place) = result.contenders.iter().position(|&contender| contender == name) {
+                sum.add(&result.integrity(place));
+            }
+        }
+        let numbers = [sum.delivered, sum.lost, sum.doubled, sum.out_of_order, sum.silent, sum.announced];
+        rows.push(std::iter::once(name.to_owned()).chain(numbers.map(|number| grouped(number as f64, 0))).collect());
+    }
+    aligned(&rows)
+}
+
+/// Every run in which a contender broke what it promises.
+pub(super) fn breaches(results: &[CaseResults]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for result in results {
+        for (name, round, outcome) in result.runs() {
+            let seen = &outcome.integrity;
+            if keeps_the_guarantee(name) && !seen.holds() {
+                breaches.push(format!(
+                    "{}, {name}, run {}: {} lost, {} doubled, {} out of order, {} silent",
+                    result.case.key,
+                    round + 1,
+                    seen.lost,
+                    seen.doubled,
+                    seen.out_of_order,
+                    seen.silent,
+                ));
+            }
+        }
+    }
+    breaches
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &[String]| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+    };
+    let rule = widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>();
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        text += &line(row);
+        if index == 0 {
+            text += &line(&rule);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_rounded() {
+        assert_eq!(grouped(1_234_567.8, 0), "1,234,568");
+        assert_eq!(grouped(-1_234.567, 2), "-1,234.57");
+        assert_eq!(grouped(123.0, 0), "123");
+        assert_eq!((factor(1.049), factor(22.64), factor(123.4)), ("1.05".into(), "22.6".into(), "123".into()));
+    }
+
+    #[test]
+    fn a_cell_shows_the_middle_the_extremes_and_the_ratio() {
+        let value = Statistic::of([4.8, 5.0, 5.3]);
+        assert_eq!(text(Cell { value, ratio: None }, 2), "5.00 (4.80–5.30)");
+        let ratio = Statistic::of([1.1, 1.2]);
+        assert_eq!(text(Cell { value, ratio }, 1), "5.0 (4.8–5.3); **1.15×** (1.10–1.20)");
+        assert_eq!(text(Cell { value: None, ratio: None }, 1), "–");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [vec!["a".to_owned(), "µµµµ".to_owned()], vec!["xxxxx".to_owned(), String::new()]];
+        assert_eq!(aligned(&rows), "| a     | µµµµ |\n| ----- | ---- |\n| xxxxx |      |\n");
+    }
+}

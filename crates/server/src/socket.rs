@@ -17,6 +17,12 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Waits until there may be something to read, the end included.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether there may be something to read, the end included. While it is `false`, the waker that
+    /// [`Socket::poll_read_ready`] registered last is still registered.
+    fn may_be_readable(&self) -> bool {
+        true
+    }
+
     /// Reads what is there. `Ok(0)`: the peer sends nothing more.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
@@ -41,6 +47,11 @@ impl Socket for TcpStream {
         Self::poll_read_ready(self, cx)
     }
 
+    fn may_be_readable(&self) -> bool {
+        // The runtime takes the waker out only when it sets what this looks at: no lock, no system call.
+        self.try_io(Interest::READABLE, || Ok(())).is_ok()
+    }
+
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Self::try_read(self, buffer)
     }
@@ -54,8 +65,14 @@ impl Socket for TcpStream {
     }
 
     fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let socket = socket2::SockRef::from(self);
-        self.try_io(Interest::WRITABLE, || socket.send_vectored(slices))
+        match slices {
+            // The usual case is one frame. The kernel is then spared the copying of a message header and of the slices.
+            [bytes] => Self::try_write(self, bytes),
+            _ => {
+                let socket = socket2::SockRef::from(self);
+                self.try_io(Interest::WRITABLE, || socket.send_vectored(slices))
+            }
+        }
     }
 
     fn set_user_timeout(&self, timeout: Option<Duration>) {

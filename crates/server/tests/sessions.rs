@@ -305,6 +305,7 @@ fn a_session_whose_channels_do_not_open_in_time_is_refused() {
     });
 }
 
+// Seen to fail when a session that was registered once never looks at what its socket has again.
 #[test]
 fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {
     run(async {

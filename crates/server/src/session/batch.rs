@@ -134,11 +134,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The slices to write, without the first `skip` bytes.
-    pub(super) fn slices(&self, skip: usize) -> ArrayVec<IoSlice<'_>, { 3 * WRITE_FRAMES_MAX }> {
+    /// Puts the slices to write, without the first `skip` bytes, into an empty array. (As a return value the whole array
+    /// would be copied, however few slices are in it.)
+    pub(super) fn slices<'s>(&'s self, skip: usize, slices: &mut ArrayVec<IoSlice<'s>, { 3 * WRITE_FRAMES_MAX }>) {
         let mut skip = skip;
         let parts = self.units.iter().flat_map(|unit| [&self.scratch[unit.prefix.clone()], unit.shared, unit.suffix]);
-        let mut slices = ArrayVec::new();
         for part in parts {
             let cut = skip.min(part.len());
             skip -= cut;
@@ -146,7 +146,6 @@ impl<'a> Batch<'a> {
                 slices.push(IoSlice::new(&part[cut..]));
             }
         }
-        slices
     }
 
     /// The bytes of one unit from an offset on.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use arrayvec::ArrayVec;
 use fanfare_log::pages::Served;
 use fanfare_log::{Cursor, Next};
 use fanfare_protocol::{Gap, GapReason, block};
@@ -122,7 +123,8 @@ impl<S: Socket> Wire<S> {
             // The rest of a frame is gone: the client must not take its beginning for the whole.
             Some(_) => return Outcome::Ended(End::Broken),
         };
-        let slices = batch.slices(skip);
+        let mut slices = ArrayVec::new();
+        batch.slices(skip, &mut slices);
         let written = match slices.is_empty() {
             true => 0,
             false => match self.write(core, &slices) {

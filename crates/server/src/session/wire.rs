@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use fanfare_protocol::{EntryId, chunk};
+use tokio::task::coop;
 
 use super::{End, Framing};
 use crate::core::Core;
@@ -29,11 +30,13 @@ pub(super) struct Wire<S> {
     full: bool,
     /// The socket is given all the time that it wants (see [`Wire::mind_the_peer`]).
     patient: bool,
+    /// The session's waker is registered for what arrives.
+    watched: bool,
 }
 
 impl<S: Socket> Wire<S> {
     pub(super) fn new(socket: S, framing: Framing, tick: u32) -> Self {
-        Self { socket, begun: None, active: tick, framing, full: false, patient: false }
+        Self { socket, begun: None, active: tick, framing, full: false, patient: false, watched: false }
     }
 
     /// Whether everything that was begun is complete.
@@ -55,7 +58,11 @@ impl<S: Socket> Wire<S> {
     }
 
     /// Notices at once that the client is gone. What it says after its request means nothing and is thrown away.
-    pub(super) fn is_peer_gone(&self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_peer_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        // Most often a session is woken to write. Its waker then still waits for what the client sends.
+        if self.watched && !self.socket.may_be_readable() {
+            return false;
+        }
         let mut scratch = [0; 256];
         while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
             if ready.is_err() {
@@ -68,6 +75,8 @@ impl<S: Socket> Wire<S> {
                 Err(_) => return true,
             }
         }
+        // A task that has used up its budget is told to wait without being registered; it is woken at once.
+        self.watched = coop::has_budget_remaining();
         false
     }
 

@@ -2,7 +2,8 @@
 //
 //	import sse from 'k6/x/sse';
 //	const end = sse.open(url, { headers: {}, seconds: 10 }, (client, event) => { client.close(); });
-//	// end.status, end.lastEventId, end.retryMs, end.events, end.error, end.timedOut
+//	// end.status, end.lastEventId, end.retryMs, end.events, end.primedAt, end.timedOut, end.error, end.body
+//	const now = sse.now(); // the clock of event.at and end.primedAt
 //
 // `open` returns when the script closes the connection, the server ends the stream, or the time is up.
 // Closing cuts the TCP connection at once, like a phone that leaves the network: nothing is said to the server.
@@ -22,6 +23,9 @@ import (
 	"go.k6.io/k6/metrics"
 )
 
+// bodyBytes is how much of a refusal is kept: enough for a problem document.
+const bodyBytes = 2048
+
 func init() {
 	modules.Register("k6/x/sse", new(rootModule))
 }
@@ -30,27 +34,27 @@ type rootModule struct{}
 
 type module struct {
 	vu modules.VU
-	// events counts every dispatched event, firstByte the time from the request to the response head.
-	events, firstByte *metrics.Metric
+	// connecting is the time from the request to the response head.
+	connecting *metrics.Metric
 }
 
 // NewModuleInstance makes the module of one virtual user.
 func (*rootModule) NewModuleInstance(vu modules.VU) modules.Instance {
-	registry := vu.InitEnv().Registry
-	events, err := registry.NewMetric("sse_events", metrics.Counter)
+	connecting, err := vu.InitEnv().Registry.NewMetric("sse_connecting", metrics.Trend, metrics.Time)
 	if err != nil {
 		common.Throw(vu.Runtime(), err)
 	}
-	firstByte, err := registry.NewMetric("sse_connecting", metrics.Trend, metrics.Time)
-	if err != nil {
-		common.Throw(vu.Runtime(), err)
-	}
-	return &module{vu: vu, events: events, firstByte: firstByte}
+	return &module{vu: vu, connecting: connecting}
 }
 
 // Exports says what a script imports.
 func (m *module) Exports() modules.Exports {
-	return modules.Exports{Default: map[string]any{"open": m.Open}}
+	return modules.Exports{Default: map[string]any{"open": m.Open, "now": now}}
+}
+
+// now is the time in milliseconds since 1970, with microseconds behind the point.
+func now() float64 {
+	return float64(time.Now().UnixMicro()) / 1000
 }
 
 // Params are the second argument of open.
@@ -64,8 +68,10 @@ type Params struct {
 
 // Client is what the callback uses to end the connection.
 type Client struct {
-	cancel context.CancelFunc
-	closed bool
+	// PrimedAt is when the first position of this connection arrived (see End).
+	PrimedAt float64 `js:"primedAt"`
+	cancel   context.CancelFunc
+	closed   bool
 }
 
 // Close cuts the connection. No further event is handed to the callback.
@@ -76,13 +82,19 @@ func (c *Client) Close() {
 
 // End says how a connection went.
 type End struct {
+	// Status is 0 when there was no response.
 	Status      int    `js:"status"`
 	LastEventID string `js:"lastEventId"`
 	RetryMs     int64  `js:"retryMs"`
 	Events      int64  `js:"events"`
+	// PrimedAt is when the first `id:` of this connection arrived, by the clock of `now`; 0 if none did. A polite
+	// refusal is a stream without one.
+	PrimedAt float64 `js:"primedAt"`
 	// Error is empty when the script or the server ended the stream in an orderly way.
 	Error    string `js:"error"`
 	TimedOut bool   `js:"timedOut"`
+	// Body is what a status other than 200 came with, at most 2 KiB of it.
+	Body string `js:"body"`
 }
 
 // Open subscribes and calls onEvent(client, event) for each event, on the goroutine of the virtual user.
@@ -113,8 +125,11 @@ func (m *module) Open(url string, params Params, onEvent sobek.Callable) (*End, 
 	}
 	defer func() { _ = response.Body.Close() }()
 	end.Status = response.StatusCode
-	m.sample(state, m.firstByte, metrics.D(time.Since(started)))
+	m.sample(state, m.connecting, metrics.D(time.Since(started)))
 	if response.StatusCode != http.StatusOK {
+		// A refusal that breaks off is still a refusal.
+		body, _ := io.ReadAll(io.LimitReader(response.Body, bodyBytes))
+		end.Body = string(body)
 		return end, nil
 	}
 	return end, m.read(ctx, response.Body, &Client{cancel: cancel}, params, end, onEvent)
@@ -139,6 +154,8 @@ func (m *module) read(
 	ctx context.Context, body io.Reader, client *Client, params Params, end *End, onEvent sobek.Callable,
 ) error {
 	runtime, stream := m.vu.Runtime(), newParser(body, params.LastEventID)
+	handle := runtime.ToValue(client)
+	stream.onPlace = func() { end.PrimedAt, client.PrimedAt = now(), now() }
 	for {
 		event, err := stream.next()
 		end.LastEventID, end.RetryMs = stream.lastEventID, stream.retryMs
@@ -146,9 +163,9 @@ func (m *module) read(
 			end.fail(ctx, client.closed, err)
 			return nil
 		}
+		event.At = now()
 		end.Events++
-		m.sample(m.vu.State(), m.events, 1)
-		if _, err := onEvent(sobek.Undefined(), runtime.ToValue(client), runtime.ToValue(event)); err != nil {
+		if _, err := onEvent(sobek.Undefined(), handle, runtime.ToValue(event)); err != nil {
 			return err
 		}
 		if client.closed {

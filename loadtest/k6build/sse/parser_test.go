@@ -39,3 +39,31 @@ func TestAnIncompleteBlockIsThrownAwayWithItsPosition(t *testing.T) {
 		t.Fatalf("events %v, position %q", events, p.lastEventID)
 	}
 }
+
+func TestThePlaceIsToldOnceWhenTheFirstBlockWithAnIDIsComplete(t *testing.T) {
+	for stream, want := range map[string]int{
+		"retry: 5000\n\n": 0,
+		"id: 7-0\n":       0,
+		"id: 7-0\n\n":     1,
+		"id: 7-0\n\nid: 8-0\ndata: a\n\nid: 9-0\n\n": 1,
+	} {
+		p, places := newParser(strings.NewReader(stream), "6-0"), 0
+		p.onPlace = func() { places++ }
+		for {
+			if _, err := p.next(); err != nil {
+				break
+			}
+		}
+		if places != want {
+			t.Errorf("%q: told %d times, want %d", stream, places, want)
+		}
+	}
+}
+
+func TestALineMayBeLongerThanTheReadBuffer(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	events, _ := read(t, "data: "+long+"\r\ndata: y\r\n\r\n")
+	if len(events) != 1 || events[0].Data != long+"\ny" {
+		t.Fatalf("%d events", len(events))
+	}
+}

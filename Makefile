@@ -57,7 +57,7 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: loadtest
-loadtest: ## k6 against two nodes: subscribe, drop, resume on the other node, nothing missing or doubled
+loadtest: ## k6 scenarios against two nodes: lost, doubled, latency; a report (SCENARIO=churn runs one)
 	@loadtest/run.sh
 
 .PHONY: idle-memory

@@ -1,54 +1,69 @@
 #!/usr/bin/env bash
-# Builds k6 with the SSE module, starts redis-server and two nodes on free ports, runs a script against them,
-# and leaves nothing behind. Bounded and on loopback only.
+# Runs the k6 scenarios, one after the other, and writes a report.
 #
-#   loadtest/run.sh [SCRIPT]      default: loadtest/resume.js; its settings are environment variables, see there
+#   loadtest/run.sh                     all of them, against redis-server and two nodes that it starts and ends
+#   SCENARIO=churn loadtest/run.sh      only that one ("ramp churn": these two)
+#   TARGETS=https://a,https://b PUBLISH_KEY=... loadtest/run.sh      against nodes that run; starts nothing
+#   TARGETS=... REDIS_URL=redis://... loadtest/run.sh                the same, published straight to Redis
 #
-# FANFARE_BIN names the binary to test (default: the release build), GO the Go tool (default: from the PATH).
+# OUT names the directory of the report, FANFARE_BIN the binary to test (default: the release build), GO the Go tool.
+# docs/load-testing.md lists the settings of the scenarios. The last line says how many passed and failed.
+# Exit codes: 0 all passed, 1 some failed, 2 it could not be tried, 3 there is no Go to build k6 with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD
-script=${1:-loadtest/resume.js}
-export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-go=${GO:-go}
-if ! command -v "$go" >/dev/null 2>&1; then
-  echo "loadtest: Go 1.25 or newer is needed to build k6 (or set GO)" >&2
-  exit 1
+fail() {
+  echo "loadtest: $*" >&2
+  exit 2
+}
+
+read -r -a scenarios <<<"${SCENARIO:-steady ramp resume churn auth}"
+for scenario in "${scenarios[@]}"; do
+  [ -f "loadtest/$scenario.js" ] || fail "there is no scenario '$scenario': steady, ramp, resume, churn, auth"
+done
+if [ -n "${TARGETS:-}" ] && [ -z "${PUBLISH_KEY:-}${REDIS_URL:-}" ] && [ "${ROLE:-both}" != subscribe ]; then
+  fail "TARGETS needs a way to publish: PUBLISH_KEY=... (the nodes' publish.key) or REDIS_URL=redis://..."
 fi
-scripts/setup.sh redis-server redis-cli curl
 
+k6=$(loadtest/build.sh)
 target=${CARGO_TARGET_DIR:-target}
-if [ -z "${FANFARE_BIN:-}" ]; then
-  cargo build --locked --release -p fanfare
-  FANFARE_BIN=$target/release/fanfare
-fi
-FANFARE_BIN=$(realpath "$FANFARE_BIN")
+OUT=${OUT:-$target/loadtest/$(date +%Y%m%d-%H%M%S)}
+mkdir -p "$OUT"
+OUT=$(realpath "$OUT")
+export OUT
 
-echo "loadtest: building k6 (the first time takes a few minutes)"
-mkdir -p "$target/loadtest"
-k6=$(realpath "$target/loadtest")/k6
-(cd loadtest/k6build && "$go" test ./... && "$go" build -o "$k6" .)
-
-work=$(mktemp -d)
+work=$(mktemp -d "${TMPDIR:-/tmp}/fanfare-loadtest.XXXXXX")
 pids=()
-finish() {
-  status=$?
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+clean_up() {
+  local status=$? pid
+  trap '' INT TERM HUP
+  for pid in "${pids[@]}"; do
+    kill "$pid" 2>/dev/null || true
+  done
+  for pid in "${pids[@]}"; do
+    for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   if [ $status -ne 0 ]; then
-    tail -n 15 "$work"/*.log >&2 || true
+    for log in "$work"/*.log; do
+      if [ -s "$log" ]; then printf -- '--- %s\n' "${log##*/}" >&2; tail -n 15 "$log" >&2; fi
+    done
   fi
   rm -rf "$work"
-  exit $status
 }
-trap finish EXIT
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
 
-# A port that nobody listens on. Between the answer and its use another process could take it: then the node says so.
+# A port below those of outgoing connections on which nobody listens. Should another process take it before it is used,
+# whoever was to listen on it says so.
 free_port() {
   local port
   while :; do
-    port=$((20000 + RANDOM % 20000))
+    port=$((20000 + RANDOM % 12000))
     if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       echo "$port"
       return
@@ -56,40 +71,76 @@ free_port() {
   done
 }
 
-# Waits until a command succeeds, for at most 20 s, or until the process has ended.
+# Waits until a command succeeds, for at most 20 s, as long as the process lives.
 await() {
   local pid=$1 what=$2
   shift 2
   for _ in $(seq 200); do
     if "$@" >/dev/null 2>&1; then return; fi
-    if ! kill -0 "$pid" 2>/dev/null; then break; fi
+    kill -0 "$pid" 2>/dev/null || break
     sleep 0.1
   done
-  echo "loadtest: $what did not come up" >&2
-  exit 1
+  fail "$what did not come up"
 }
 
-redis_port=$(free_port)
-redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$work" --save '' >"$work/redis.log" 2>&1 &
-pids+=($!)
-await $! redis-server redis-cli -p "$redis_port" ping
+start_redis() {
+  local port
+  port=$(free_port)
+  redis-server --port "$port" --bind 127.0.0.1 --dir "$work" --save '' >"$work/redis.log" 2>&1 &
+  pids+=($!)
+  await $! redis-server redis-cli -p "$port" ping
+  REDIS_URL=redis://127.0.0.1:$port
+}
 
-PUBLISH_KEY=$(head -c 24 /dev/urandom | base64 | tr -dc 'a-zA-Z0-9')$RANDOM
-export PUBLISH_KEY
-nodes=()
-for node in a b; do
+start_node() {
+  local admin
   listen=127.0.0.1:$(free_port)
   admin=127.0.0.1:$(free_port)
-  FANFARE__REDIS__URL="redis://127.0.0.1:$redis_port" FANFARE__PUBLISH__KEY="$PUBLISH_KEY" \
-    FANFARE__SERVER__LISTEN="$listen" FANFARE__ADMIN__LISTEN="$admin" \
-    "$FANFARE_BIN" serve >"$work/node-$node.log" 2>&1 &
+  FANFARE__REDIS__URL=$REDIS_URL FANFARE__REDIS__PREFIX=${REDIS_PREFIX:-sse:} FANFARE__PUBLISH__KEY=$PUBLISH_KEY \
+    FANFARE__SERVER__LISTEN=$listen FANFARE__ADMIN__LISTEN=$admin FANFARE__DRAIN__WINDOW=0s \
+    "$FANFARE_BIN" serve >"$work/node-$1.log" 2>&1 &
   pids+=($!)
-  await $! "node $node" curl -fs "http://$admin/readyz"
-  nodes+=("http://$listen")
+  await $! "node $1" curl -fs "http://$admin/readyz"
+}
+
+if [ -z "${TARGETS:-}" ]; then
+  scripts/setup.sh redis-server redis-cli curl
+  if [ -z "${FANFARE_BIN:-}" ]; then
+    cargo build --locked --release -p fanfare
+    FANFARE_BIN=$target/release/fanfare
+  fi
+  FANFARE_BIN=$(realpath "$FANFARE_BIN")
+  if [ -z "${REDIS_URL:-}" ]; then start_redis; fi
+  PUBLISH_KEY=$(head -c 24 /dev/urandom | base64 | tr -dc 'a-zA-Z0-9')$RANDOM
+  start_node 1
+  TARGETS=http://$listen
+  start_node 2
+  TARGETS=$TARGETS,http://$listen
+  PUBLISH_URL=$TARGETS
+fi
+export TARGETS PUBLISH_URL PUBLISH_KEY REDIS_URL
+
+# A virtual user holds one connection, and a publisher another.
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+
+passed=0
+failed=0
+EARLIER=
+export EARLIER
+for scenario in "${scenarios[@]}"; do
+  echo "loadtest: $scenario against $TARGETS"
+  # k6 answers 99 when a threshold is crossed; other codes mean that the script itself failed.
+  status=0
+  "$k6" run --no-usage-report --quiet "loadtest/$scenario.js" || status=$?
+  if [ $status -eq 0 ]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    if [ $status -ne 99 ]; then echo "loadtest: $scenario ended with code $status, see above" >&2; fi
+  fi
+  if [ -f "$OUT/$scenario.json" ]; then EARLIER=${EARLIER:+$EARLIER,}$OUT/$scenario.json; fi
 done
 
-NODES=$(IFS=,; echo "${nodes[*]}")
-export NODES
-echo "loadtest: $script against $NODES"
-cd "$root"
-"$k6" run --no-usage-report --quiet "$script"
+echo "loadtest: the report is in $OUT (report.html, report.txt, and a JSON file for each scenario)"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

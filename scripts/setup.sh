@@ -24,6 +24,7 @@ package_of() {
     python3-yaml) echo python3-yaml ;;
     cc) echo gcc libc6-dev ;;
     c++) echo g++ ;;
+    go) echo golang-go ;;
     *) echo "setup: no Debian package is known for '$1'" >&2; exit 2 ;;
   esac
 }

@@ -11,7 +11,7 @@ use fanload::reading::Reading;
 #[test]
 fn the_floor_serves_while_it_is_held_and_not_longer() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned() };
+    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned(), settings: &[] };
     let running = Floor::new(env!("CARGO_BIN_EXE_fanload").into()).start(&place).unwrap();
     assert!(Reading::take(&running.server_pids).unwrap().rss > 0);
 

@@ -13,7 +13,7 @@ use fanload::target::{Position, Resume, Subscribe};
 
 /// Starts it; `None` with a word when it is not installed.
 fn start(contender: &dyn Contender, directory: &tempfile::TempDir) -> Option<Running> {
-    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned() };
+    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned(), settings: &[] };
     match contender.start(&place) {
         Ok(running) => Some(running),
         Err(error) if error.to_string().contains("is not installed") => {

@@ -17,6 +17,8 @@ pub(super) struct Case {
     pub(super) parameters: Parameters,
     /// Only Fanfare takes part, since a bare loop has no counterpart for it.
     pub(super) fanfare_only: bool,
+    /// Settings of the node that are not its defaults; see [`Place`](crate::contender::Place).
+    pub(super) settings: &'static [(&'static str, &'static str)],
     /// What is read from its outcome.
     pub(super) figures: &'static [Figure],
 }
@@ -153,7 +155,7 @@ pub(super) fn all(size: Size) -> Vec<Case> {
         if size == Size::Quick {
             shrink(&mut parameters);
         }
-        Case { key, title, scenario, parameters, fanfare_only: false, figures }
+        Case { key, title, scenario, parameters, fanfare_only: false, settings: &[], figures }
     };
     let mut wide = case(
         "fanout-15k",
@@ -166,6 +168,11 @@ pub(super) fn all(size: Size) -> Vec<Case> {
     let mut churn =
         case("churn", "400 connections, 60 cuts a second, 100 events a second", Scenario::Churn, &CPU_ALONE);
     churn.parameters.duration = churn.parameters.duration.min(Duration::from_secs(5));
+    // A channel that is forgotten with its last reader has to be read from Redis again, as on a node that was restarted.
+    let cold = Case {
+        settings: &[("CHANNEL__LINGER", "0s")],
+        ..case("storm-cold", "as storm, to a node that remembers nothing of the channel", Scenario::Storm, &STORM)
+    };
     let only = |case| Case { fanfare_only: true, ..case };
     vec![
         case(
@@ -179,6 +186,7 @@ pub(super) fn all(size: Size) -> Vec<Case> {
         case("rate", "1,000 connections, 50 events a second", Scenario::Rate, &RATE),
         case("many", "10,000 channels with one connection each", Scenario::Many, &CPU_ALONE),
         case("storm", "15,000 connections come back at once, 100 events missed by each", Scenario::Storm, &STORM),
+        cold,
         case("hold", "from 2,000 to 15,000 idle connections", Scenario::Hold, &HOLD),
         churn,
         case("slow", "as rate; 5 % of the connections read a few bytes a second", Scenario::Slow, &SLOW),

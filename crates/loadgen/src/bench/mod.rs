@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::contender::{Contender, Fanfare, Floor, Place};
+use crate::contender::{Contender, Fanfare, Floor, Place, peers};
 use crate::scenario::{Outcome, run_scenario};
 use crate::stage::Stage;
 use case::{Case, Size};
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// A contender, by name; may be repeated [default: fanfare and floor]
     #[arg(long = "contender", value_name = "NAME")]
     pub contenders: Vec<String>,
+    /// Fanfare, the floor and all peers (see docs/peers.md)
+    #[arg(long, conflicts_with = "contenders")]
+    pub peers: bool,
     /// A case, by name; may be repeated [default: all]
     #[arg(long = "scenario", value_name = "NAME")]
     pub scenarios: Vec<String>,
@@ -73,9 +76,16 @@ impl Arguments {
 pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
     let contenders = chosen_contenders(arguments, stage)?;
     let names: Vec<&'static str> = contenders.iter().map(|contender| contender.name()).collect();
+    let takes_part = |case: &Case, contender: &dyn Contender| {
+        contender.cannot(case.scenario).is_none() && (!case.fanfare_only || contender.name() == results::FANFARE)
+    };
     let mut results: Vec<CaseResults> = chosen_cases(arguments)?
         .into_iter()
-        .map(|case| CaseResults::of_those(case, &names, arguments.rounds()))
+        .map(|case| {
+            let taking_part = contenders.iter().filter(|contender| takes_part(&case, contender.as_ref()));
+            let names = taking_part.map(|contender| contender.name()).collect();
+            CaseResults::new(case, names, arguments.rounds())
+        })
         .filter(|result| !result.contenders.is_empty())
         .collect();
     let cores = Cores::choose()?;
@@ -135,6 +145,7 @@ impl Bench<'_> {
             server_core: Some(self.cores.server),
             helper_core: Some(self.cores.others),
             directory: directory.path().to_owned(),
+            settings: case.settings,
         };
         let running = self.contenders[index].start(&place)?;
         self.descriptions[index].clone_from(&running.description);
@@ -160,14 +171,15 @@ impl Bench<'_> {
 
 fn chosen_contenders(arguments: &Arguments, stage: &Stage) -> Result<Vec<Box<dyn Contender>>> {
     let fanfare = arguments.fanfare.clone().unwrap_or_else(|| stage.program.with_file_name("fanfare"));
-    let known: Vec<Box<dyn Contender>> =
+    let mut known: Vec<Box<dyn Contender>> =
         vec![Box::new(Floor::new(stage.program.clone())), Box::new(Fanfare::new(fanfare))];
+    known.extend(peers::all());
     let names: Vec<&str> = known.iter().map(|contender| contender.name()).collect();
     if let Some(unknown) = arguments.contenders.iter().find(|name| !names.contains(&name.as_str())) {
         bail!("there is no contender '{unknown}'; there are {}", names.join(", "));
     }
     let wanted = |name: &str| match arguments.contenders.as_slice() {
-        [] => [results::FLOOR, results::FANFARE].contains(&name),
+        [] => arguments.peers || [results::FLOOR, results::FANFARE].contains(&name),
         chosen => chosen.iter().any(|each| each == name),
     };
     Ok(known.into_iter().filter(|contender| wanted(contender.name())).collect())

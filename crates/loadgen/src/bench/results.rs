@@ -31,10 +31,7 @@ pub(super) struct Cell {
 }
 
 impl CaseResults {
-    /// For those of `contenders` that take part.
-    pub(super) fn of_those(case: Case, contenders: &[&'static str], rounds: usize) -> Self {
-        let takes_part = |name: &&'static str| !case.fanfare_only || *name == FANFARE;
-        let contenders: Vec<&'static str> = contenders.iter().copied().filter(takes_part).collect();
+    pub(super) fn new(case: Case, contenders: Vec<&'static str>, rounds: usize) -> Self {
         let outcomes = contenders.iter().map(|_| std::iter::repeat_with(|| None).take(rounds).collect()).collect();
         Self { case, contenders, outcomes }
     }

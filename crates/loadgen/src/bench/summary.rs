@@ -65,12 +65,15 @@ impl Summary<'_> {
 
     /// The command that repeats it, without paths of this machine.
     fn command(&self) -> String {
-        let Arguments { contenders, scenarios, runs, quick, write, section, .. } = self.arguments;
+        let Arguments { contenders, peers, scenarios, runs, quick, write, section, .. } = self.arguments;
         let mut command = "fanload bench".to_owned();
         let options =
             contenders.iter().map(|name| ("contender", name)).chain(scenarios.iter().map(|name| ("scenario", name)));
         for (option, value) in options {
             command += &format!(" --{option} {value}");
+        }
+        if *peers {
+            command += " --peers";
         }
         if let Some(runs) = runs {
             command += &format!(" --runs {runs}");

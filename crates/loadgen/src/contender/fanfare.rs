@@ -13,7 +13,7 @@ use crate::target::{Publish, RedisWay, Subscribe, Target};
 /// What stands before every setting in the environment. Those of the person who measures are not for the measured node.
 const SETTINGS: &str = "FANFARE__";
 
-/// One `fanfare serve` with its defaults, and a Redis that persists nothing.
+/// One `fanfare serve` with its defaults (and what the place says), and a Redis that persists nothing.
 #[derive(Debug)]
 pub struct Fanfare {
     program: PathBuf,
@@ -67,6 +67,9 @@ impl Fanfare {
             if name.to_string_lossy().starts_with(SETTINGS) {
                 command.env_remove(name);
             }
+        }
+        for (name, value) in place.settings {
+            command.env(format!("{SETTINGS}{name}"), value);
         }
         command.env("FANFARE__SERVER__LISTEN", listen.to_string());
         command.env("FANFARE__ADMIN__LISTEN", admin.to_string());

@@ -41,6 +41,8 @@ pub struct Place {
     pub helper_core: Option<usize>,
     /// An empty directory for configuration, data and logs; removed by whoever made it.
     pub directory: PathBuf,
+    /// Settings of a Fanfare node that are not its defaults, for example `("CHANNEL__LINGER", "0s")`. Others ignore them.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 /// A started contender. Dropping it ends its processes (SIGTERM, then SIGKILL), in the order of the list.

@@ -6,14 +6,12 @@
 //! most once, and whoever takes the list looks at the channel's present state.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanfare_protocol::{ChannelName, Position};
-use tokio::sync::Notify;
 
 use crate::archive::Newest;
 use crate::pages::Pages;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
 
 /// At most so many connection threads: a watcher is one bit.
@@ -40,7 +38,7 @@ pub struct Shared {
     /// Answers to [`Want::Newest`]; forgotten when the head moves.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
-    pub refusal: Option<Arc<str>>,
+    pub refusal: Option<std::sync::Arc<str>>,
 }
 
 /// One followed channel.
@@ -186,11 +184,12 @@ impl Hub {
         self.ingest.notify.notified().await;
     }
 
-    /// The channels touched since the last call.
+    /// The channels touched since the last call. Their marks are cleared before their state is looked at, so no later touch
+    /// is missed.
     pub(crate) fn take_touched(&self, into: &mut Vec<Arc<Channel>>) {
         self.ingest.take(into);
         for channel in into {
-            channel.touched.store(false, Ordering::Release);
+            channel.touched.swap(false, Ordering::AcqRel);
         }
     }
 

@@ -23,6 +23,7 @@ pub mod registry;
 #[cfg(test)]
 mod sim;
 pub mod stats;
+mod sync;
 mod tail;
 mod view;
 

@@ -40,13 +40,15 @@ impl Contender for DurableStreams {
         command.arg("--data-dir").arg(place.directory.join("streams"));
         // Nobody else here waits for a disk either.
         command.args(["--durability", "memory"]);
+        // What its manual recommends for a high fan-out.
+        command.args(["--tail-cache-bytes", "65536"]);
         let mut process = Process::start(&command, place.server_core, &log)?;
         wait::until("durable-streams", &mut process, &log, || TcpStream::connect(address).ok())?;
         let version = version(&program).unwrap_or_else(|| "of unknown version".to_owned());
         Ok(Running {
             server_pids: vec![process.id()],
             target: target(address),
-            description: format!("durable-streams {version}, --durability memory"),
+            description: format!("durable-streams {version}, --durability memory --tail-cache-bytes 65536"),
             processes: vec![process],
         })
     }

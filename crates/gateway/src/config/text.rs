@@ -103,6 +103,9 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
+/// The schemes of Redis URLs without TLS, of hosts and of sockets.
+const SCHEMES: [&str; 5] = ["redis", "valkey", "unix", "redis+unix", "valkey+unix"];
+
 impl Value for SecretUrl {
     fn kind() -> String {
         "Redis URL".into()
@@ -113,9 +116,15 @@ impl Value for SecretUrl {
     fn from_value(value: &ValueKind) -> Option<Self> {
         let text = text(value)?;
         let options = fanfare_redis::Options { url: text.to_owned(), ..fanfare_redis::Options::default() };
+        // Without `://` right after the scheme a URL may still parse, and would be taken apart at another place when it is
+        // redacted.
+        let (scheme, rest) = text.split_once("://")?;
+        if !SCHEMES.contains(&scheme) {
+            return None;
+        }
         // A URL without a host means 127.0.0.1 to the client library, and a typing mistake to everybody else.
-        let host = text.split_once("://")?.1.rsplit('@').next()?;
-        let named = !host.is_empty() && !host.starts_with(':') && (text.starts_with("unix:") || !host.starts_with('/'));
+        let host = rest.rsplit('@').next()?;
+        let named = !host.is_empty() && !host.starts_with(':') && (scheme.ends_with("unix") || !host.starts_with('/'));
         (named && options.validate().is_ok()).then(|| Self(text.to_owned()))
     }
     fn show(&self) -> String {

@@ -67,6 +67,12 @@ idle-memory: ## Measure what an idle connection costs a node, from the slope bet
 	@ulimit -n 40000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; \
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000
 
+.PHONY: bench
+bench: ## Every figure of docs/performance.md against the floor, and into that document: 20 minutes, with QUICK=1 three or four
+	@scripts/setup.sh redis-server taskset setpriv
+	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-loadgen
+	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
+
 .PHONY: docs
 docs: ## Build the API documentation; a broken link fails
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items

@@ -16,6 +16,7 @@ package_of() {
     chromium) echo chromium ;;
     chromedriver) echo chromium-driver ;;
     curl) echo curl ;;
+    taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;
     nchan) echo nginx libnginx-mod-nchan ;;

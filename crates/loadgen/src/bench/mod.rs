@@ -26,6 +26,9 @@ use machine::Cores;
 use results::CaseResults;
 use summary::Summary;
 
+/// Open files of a server that are no connections of clients.
+const SPARE_DESCRIPTORS: usize = 200;
+
 /// The command line of `fanload bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
@@ -88,6 +91,7 @@ pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
         })
         .filter(|result| !result.contenders.is_empty())
         .collect();
+    check_descriptors(&results)?;
     let cores = Cores::choose()?;
     cores.keep_to_others()?;
     let mut bench = Bench {
@@ -167,6 +171,19 @@ impl Bench<'_> {
             eprintln!("{line}");
         }
     }
+}
+
+/// Servers inherit this process's limit of open files and need one for each connection.
+fn check_descriptors(results: &[CaseResults]) -> Result<()> {
+    let (_, limit) = crate::descriptors::raise()?;
+    let connections = results.iter().map(|result| result.case.parameters.connections).max().unwrap_or(0);
+    if limit < (connections + SPARE_DESCRIPTORS) as u64 {
+        bail!(
+            "a server needs {connections} open files and some more, and the limit is {limit}: raise it (ulimit -Hn, \
+             /etc/security/limits.conf), or choose cases with fewer connections (--scenario)"
+        );
+    }
+    Ok(())
 }
 
 fn chosen_contenders(arguments: &Arguments, stage: &Stage) -> Result<Vec<Box<dyn Contender>>> {

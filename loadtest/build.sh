@@ -38,6 +38,6 @@ if ! trouble=$(cd loadtest/k6build && "$go" version 2>&1) || ! trouble=$(cd load
 fi
 
 echo "loadtest: building k6 (the first time takes a minute or two)" >&2
-(cd loadtest/k6build && "$go" test ./... && "$go" build -o "$k6" .) >&2
+(cd loadtest/k6build && "$go" test ./... && "$go" build -o "$k6" .) 2>&1 | sed '/^go: downloading/d' >&2
 echo "$wanted" >"$k6.sources"
 echo "$k6"

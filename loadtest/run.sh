@@ -46,12 +46,16 @@ clean_up() {
     kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
-  if [ $status -ne 0 ]; then
-    for log in "$work"/*.log; do
-      if [ -s "$log" ]; then printf -- '--- %s\n' "${log##*/}" >&2; tail -n 15 "$log" >&2; fi
-    done
-  fi
+  if [ $status -eq 2 ]; then show_logs; fi
   rm -rf "$work"
+}
+
+# What those that we started had to say.
+show_logs() {
+  local log
+  for log in "$work"/*.log; do
+    if [ -s "$log" ]; then printf -- '--- %s\n' "${log##*/}" >&2; tail -n 15 "$log" >&2; fi
+  done
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -141,6 +145,7 @@ for scenario in "${scenarios[@]}"; do
   if [ -f "$OUT/$scenario.json" ]; then EARLIER=${EARLIER:+$EARLIER,}$OUT/$scenario.json; fi
 done
 
+if [ "$failed" -gt 0 ]; then show_logs; fi
 echo "loadtest: the report is in $OUT (report.html, report.txt, and a JSON file for each scenario)"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -62,7 +62,7 @@ function section(run) {
     ['deliveries', number(run.received)], ['replayed', number(run.replayed)],
     ['lost', number(run.lost), run.lost > 0], ['doubled', number(run.doubled), run.doubled > 0],
     ['silent', number(run.silent), run.silent > 0], ['gaps told', number(run.gaps)],
-    ['connects', number(run.connects)], ['of these resumed', number(run.resumed)],
+    ['connects', number(run.connects)], ['resumed', number(run.resumed)],
     ['latency p50', milliseconds(latency.med)], ['latency p95', milliseconds(latency['p(95)'])],
     ['latency p99', milliseconds(latency['p(99)'])], ['longest', milliseconds(latency.max)],
   ];

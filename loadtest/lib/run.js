@@ -12,12 +12,14 @@ import { tryTargets } from './subscriber.js';
 import { summarise } from './summary.js';
 import { several } from './text.js';
 
+const ROLES = { both: '', publish: ' This machine only publishes.', subscribe: ' This machine only subscribes.' };
+
 export class Run {
   // `what` says in the report what is special about this run, in a few words: a text, or a function of the amounts.
   constructor(name, defaults, what) {
     this.name = name;
     this.size = amount(defaults);
-    this.what = `${sentence(this.size)}; ${typeof what === 'function' ? what(this.size) : what}.`;
+    this.what = `${sentence(this.size)}; ${typeof what === 'function' ? what(this.size) : what}.${ROLES[part.role]}`;
     this.parts = PARTS;
     this.publishes = part.role !== 'subscribe';
     this.subscribes = part.role !== 'publish';

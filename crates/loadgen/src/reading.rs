@@ -25,10 +25,12 @@ impl Cpu {
         self.user + self.system
     }
 
-    /// What was used since `earlier`.
+    /// What was used since `earlier`. The sum is exact; the split may be off by a tick, and is then cut at zero.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        Self { user: self.user - earlier.user, system: self.system - earlier.system }
+        let total = (self.total() - earlier.total()).max(0.0);
+        let user = (self.user - earlier.user).clamp(0.0, total);
+        Self { user, system: total - user }
     }
 }
 
@@ -41,17 +43,22 @@ pub struct Reading {
     pub rss: u64,
     /// Highest resident memory so far, in bytes, summed over the processes.
     pub peak_rss: u64,
-    /// Bytes that the kernel holds for TCP sockets, of the whole machine (both ends, on loopback).
+    /// Bytes in the buffers of TCP sockets, of the whole machine (both ends, on loopback).
     pub kernel: u64,
+    /// Bytes of the kernel's own objects, sockets among them, of the whole machine. They move for many reasons, so only
+    /// a large difference says something.
+    pub slab: u64,
 }
 
 impl Reading {
-    /// Reads `pids` now. Without pids only [`kernel`](Self::kernel) is read.
+    /// Reads `pids` now. Without pids only the memory of the kernel is read.
     ///
     /// # Errors
     /// When one of the processes does not exist or may not be read.
     pub fn take(pids: &[u32]) -> Result<Self> {
-        let mut reading = Self { kernel: kernel_tcp_bytes()?, ..Self::default() };
+        let memory = fs::read_to_string("/proc/meminfo").context("/proc/meminfo cannot be read")?;
+        let slab = kib_field(&memory, "Slab:") * 1024;
+        let mut reading = Self { kernel: kernel_tcp_bytes()?, slab, ..Self::default() };
         for &pid in pids {
             let cpu = cpu_of(pid).with_context(|| format!("process {pid} cannot be read: has it ended?"))?;
             reading.cpu.user += cpu.user;
@@ -137,6 +144,14 @@ mod tests {
             steps.insert((used * TICKS * 10.0).round() as u64);
         }
         assert!(steps.iter().any(|tenths| tenths % 10 != 0), "{steps:?}");
+    }
+
+    // Seen to fail when the difference of each part is taken by itself.
+    #[test]
+    fn a_split_that_moved_back_does_not_become_negative() {
+        let earlier = Cpu { user: 0.02, system: 0.10 };
+        let used = Cpu { user: 0.01, system: 0.14 }.since(&earlier);
+        assert!(used.user == 0.0 && (used.system - 0.03).abs() < 1e-9, "{used:?}");
     }
 
     #[test]

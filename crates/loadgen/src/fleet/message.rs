@@ -45,7 +45,7 @@ pub struct Plan {
 pub enum Order {
     /// Have so many connections in all. Answer: [`Answer::Opened`].
     Open(usize),
-    /// Forget latencies and the count of measured deliveries.
+    /// Forget latencies and the count of measured deliveries. Answer: [`Answer::Measuring`].
     Measure,
     /// Say when each connection has this event of each of its channels. Answer: [`Answer::Reached`]. A new watch
     /// replaces the one before.
@@ -76,6 +76,8 @@ pub enum Answer {
     Reached(u64),
     /// All connections are cut.
     Cut,
+    /// What comes from now on is measured.
+    Measuring,
     /// Everything so far.
     Report(Box<Report>),
     /// How it goes, unasked, about once a second.
@@ -108,6 +110,8 @@ pub struct Report {
     pub behind: u64,
     /// Connections that are primed now.
     pub live: usize,
+    /// The last thing that went wrong.
+    pub trouble: Option<String>,
     /// Latencies since the last [`Order::Measure`], in microseconds: value and how often.
     pub latencies: Vec<(u64, u64)>,
 }

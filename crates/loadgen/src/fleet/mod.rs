@@ -49,6 +49,10 @@ pub struct Total {
     pub measured: u64,
     /// Pairs of connection and channel that have not got what is watched for.
     pub behind: u64,
+    /// Connections that are primed now.
+    pub live: usize,
+    /// The last thing that went wrong.
+    pub trouble: Option<String>,
     /// Latencies since measuring began, in microseconds.
     pub latencies: Latency,
 }
@@ -111,9 +115,8 @@ impl Fleet {
         if self.all_say(patience, |answer| matches!(answer, Answer::Opened))? {
             return Ok(());
         }
-        let live: usize = self.progress.iter().map(|progress| progress.live).sum();
-        let trouble = self.progress.iter().find_map(|progress| progress.trouble.as_deref());
-        let trouble = trouble.unwrap_or("no answer that begins a stream");
+        let Total { live, trouble, .. } = self.report(patience)?;
+        let trouble = trouble.unwrap_or_else(|| "no answer that begins a stream".to_owned());
         bail!("{live} of {connections} connections were open after {} s: {trouble}", patience.as_secs())
     }
 
@@ -131,6 +134,16 @@ impl Fleet {
     /// When a worker has ended or cannot go on.
     pub fn reached(&mut self, sequence: u64, patience: Duration) -> Result<bool> {
         self.all_say(patience, |answer| *answer == Answer::Reached(sequence))
+    }
+
+    /// Lets everybody measure, and waits until they do: what is published afterwards counts.
+    ///
+    /// # Errors
+    /// When a worker does not do so in `patience`.
+    pub fn measure(&mut self, patience: Duration) -> Result<()> {
+        self.order(Order::Measure)?;
+        let measuring = self.all_say(patience, |answer| matches!(answer, Answer::Measuring))?;
+        if measuring { Ok(()) } else { bail!("a worker does not begin to measure") }
     }
 
     /// Cuts all connections and waits until they are closed.
@@ -166,6 +179,8 @@ impl Fleet {
             disturbances: Disturbances::default(),
             measured: 0,
             behind: 0,
+            live: 0,
+            trouble: None,
             latencies: Latency::new(),
         };
         let answered = self.all_say(patience, |answer| {
@@ -225,6 +240,8 @@ impl Total {
         self.disturbances.add(&report.disturbances);
         self.measured += report.measured;
         self.behind += report.behind;
+        self.live += report.live;
+        self.trouble = self.trouble.take().or_else(|| report.trouble.clone());
         for &(value, count) in &report.latencies {
             self.latencies.0.saturating_record_n(value, count);
         }

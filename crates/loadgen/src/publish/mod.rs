@@ -79,7 +79,7 @@ impl Publisher {
         }
     }
 
-    /// Removes what was stored for so many channels, where that is possible.
+    /// Lets what was stored for so many channels vanish in some minutes, where that is possible.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).

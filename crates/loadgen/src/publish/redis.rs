@@ -15,6 +15,10 @@ const WINDOW: usize = 512;
 /// About how many entries a stream keeps when the commands are plain; the function has the same default.
 const MAXLEN: &[u8] = b"10000";
 
+/// Seconds that streams outlive a run. Nodes follow a channel a little longer than anybody listens, and would have to
+/// report a stream that vanishes meanwhile.
+const AFTERLIFE: &[u8] = b"300";
+
 /// A connection to Redis.
 #[derive(Debug)]
 pub(super) struct Redis {
@@ -84,7 +88,7 @@ impl Redis {
 
     pub(super) fn clean(&mut self, channels: impl Iterator<Item = String>) -> Result<()> {
         for channel in channels {
-            self.command(&[b"UNLINK", format!("{}{channel}", self.prefix).as_bytes()]);
+            self.command(&[b"EXPIRE", format!("{}{channel}", self.prefix).as_bytes(), AFTERLIFE]);
             if self.outstanding >= WINDOW {
                 self.flush()?;
             }

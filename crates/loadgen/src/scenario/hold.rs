@@ -14,7 +14,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the baseline, then the rest, and measures the opening of the rest. Numbers: `rss_bytes_per_connection`,
-/// `kernel_bytes_per_connection` (both ends, if the target is on this machine), `opened_per_second`,
+/// `kernel_bytes_per_connection` (objects and buffers of both ends, if the target is on this machine; roughly, see
+/// [`Reading::slab`]), `opened_per_second`,
 /// `opened_per_cpu_second` (accepted and primed, per second of the server's CPU).
 pub(super) fn hold(run: &mut Run<'_>) -> Result<()> {
     let (baseline, connections) = (run.parameters.baseline, run.parameters.connections);
@@ -32,7 +33,7 @@ pub(super) fn hold(run: &mut Run<'_>) -> Result<()> {
     let opened = (connections - baseline) as f64;
     let mut note = |name: &str, value: f64| run.numbers.insert(name.to_owned(), value);
     note("rss_bytes_per_connection", (many.rss as f64 - few.rss as f64) / opened);
-    note("kernel_bytes_per_connection", (many.kernel as f64 - few.kernel as f64) / opened);
+    note("kernel_bytes_per_connection", ((many.kernel + many.slab) as f64 - (few.kernel + few.slab) as f64) / opened);
     note("opened_per_second", opened / elapsed);
     if cpu > 0.0 {
         note("opened_per_cpu_second", opened / cpu);

@@ -1,9 +1,10 @@
 //! What all scenarios have in common: clients, a publisher, a measured part, a last event for everybody.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::{Outcome, Parameters, Scenario};
 use crate::fleet::{Fleet, Order, Plan, Total};
@@ -17,6 +18,9 @@ use crate::target::{Publish, RedisWay, Resume, Target};
 const SLOW_BYTES: usize = 64;
 /// Longest pause before a client that was cut comes back.
 const AWAY: Duration = Duration::from_millis(500);
+
+/// How long the first connect may take.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// A scenario that is running.
 pub(super) struct Run<'a> {
@@ -32,7 +36,7 @@ pub(super) struct Run<'a> {
     before: Reading,
     /// The number of the last event of each channel.
     sequences: Vec<u64>,
-    published: u64,
+    pub(super) published: u64,
     data: Vec<u8>,
     part: Option<Part>,
 }
@@ -53,7 +57,8 @@ pub(super) struct Measuring {
     begun: Instant,
     server: Cpu,
     client: Cpu,
-    published: u64,
+    /// Events published before those that count.
+    pub(super) published: u64,
 }
 
 impl<'a> Run<'a> {
@@ -66,6 +71,7 @@ impl<'a> Run<'a> {
         stage: &'a Stage,
     ) -> Result<Self> {
         let before = Reading::take(server_pids)?;
+        somebody_listens(&target.addresses)?;
         // Names of their own, so that nothing of an earlier run is met.
         let prefix = format!("fanload-{:08x}-", fastrand::u32(..));
         let mut publisher = target.publish.as_ref().map(|publish| Publisher::connect(publish, &prefix)).transpose()?;
@@ -194,7 +200,7 @@ impl<'a> Run<'a> {
 
     /// Begins the measured part.
     pub(super) fn measure(&mut self) -> Result<Measuring> {
-        self.fleet.order(Order::Measure)?;
+        self.fleet.measure(self.parameters.patience)?;
         Ok(Measuring {
             server: Reading::take(self.server_pids)?.cpu,
             client: Reading::take(&self.fleet.pids())?.cpu,
@@ -240,7 +246,6 @@ impl<'a> Run<'a> {
         let total = self.fleet.report(self.parameters.patience)?;
         let mut integrity = total.integrity;
         integrity.silent = total.behind;
-        // Nobody listens any more when the streams are removed.
         drop(self.fleet);
         if let Some(publisher) = &mut self.publisher {
             publisher.clean(self.parameters.channels)?;
@@ -262,4 +267,16 @@ impl<'a> Run<'a> {
             numbers: self.numbers,
         })
     }
+}
+
+/// Tries the addresses once, so that a wrong one is told at once and not after many attempts of many clients.
+fn somebody_listens(addresses: &[SocketAddr]) -> Result<()> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(address, CONNECT) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = Some(anyhow!("nobody listens at {address}: {error}")),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow!("there is no address to connect to")))
 }

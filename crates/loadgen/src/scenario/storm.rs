@@ -8,7 +8,8 @@ use super::run::Run;
 use crate::admin;
 use crate::fleet::Order;
 
-/// Cuts everybody, publishes, and lets everybody come back with the old position. Measured from the first reconnect.
+/// Cuts everybody, publishes, and lets everybody come back with the old position. Measured from the first
+/// reconnect; the events are those published before it.
 /// Numbers: `caught_up_seconds` (until the last one has the last event), and with the nodes' admin addresses
 /// `archive_reads`.
 pub(super) fn storm(run: &mut Run<'_>) -> Result<()> {
@@ -16,13 +17,15 @@ pub(super) fn storm(run: &mut Run<'_>) -> Result<()> {
     let first = run.publish_round()?;
     run.all_have(first)?;
     run.fleet.cut_all(run.parameters.patience)?;
+    let published = run.published;
     let rounds = (run.parameters.events / run.parameters.channels as u64).max(1);
     for _ in 0..rounds {
         run.publish_round()?;
     }
     let reads = admin::archive_reads(&run.target.admin)?;
     let last = run.last();
-    let measuring = run.measure()?;
+    let mut measuring = run.measure()?;
+    measuring.published = published;
     let begun = Instant::now();
     run.fleet.watch(last, false)?;
     run.fleet.order(Order::Return)?;

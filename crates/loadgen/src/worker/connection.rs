@@ -84,6 +84,8 @@ impl Connection {
     pub(crate) fn connect(&mut self, plan: &Plan, index: usize, to: SocketAddr, keep: usize) -> io::Result<()> {
         self.attempt = self.attempt.wrapping_add(1);
         self.primed = false;
+        // What was missed says nothing about how fast the server is.
+        self.live_since = u64::MAX;
         self.parser = Parser::new(keep);
         self.block.begin();
         self.stream = Some(open(plan, index, to, self.slow)?);

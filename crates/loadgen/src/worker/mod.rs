@@ -157,7 +157,10 @@ impl Worker {
     fn obey(&mut self, order: Order) -> Result<()> {
         match order {
             Order::Open(count) => self.open(count),
-            Order::Measure => self.checker.measure(),
+            Order::Measure => {
+                self.checker.measure();
+                say(&Answer::Measuring)?;
+            }
             Order::Watch { sequence, slow } => {
                 let per_connection = self.plan.channels_per_connection;
                 let connections = &self.connections;
@@ -397,6 +400,7 @@ impl Worker {
             measured: self.checker.measured,
             behind: self.checker.behind(),
             live: self.live,
+            trouble: self.trouble.clone(),
             latencies: latencies.map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect(),
         }
     }

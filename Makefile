@@ -82,8 +82,8 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 .PHONY: build
-build: ## The release binary, target/release/fanfare
-	$(CARGO) build $(LOCKED) --release -p fanfare
+build: ## The release binaries, target/release/fanfare and target/release/fanload
+	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-loadgen --bins
 
 .PHONY: clean
 clean: ## Remove what was built

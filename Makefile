@@ -60,6 +60,10 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 loadtest: ## k6 scenarios against two nodes: lost, doubled, latency; a report (SCENARIO=churn runs one)
 	@loadtest/run.sh
 
+.PHONY: bench-peers
+bench-peers: ## As bench, with nchan, durable-streams and a loop on node:http (QUICK=1: a few minutes)
+	@scripts/bench-peers.sh $(BENCH)
+
 .PHONY: idle-memory
 idle-memory: ## Measure what an idle connection costs a node, from the slope between 2,000 and 12,000 of them
 	@scripts/setup.sh redis-server

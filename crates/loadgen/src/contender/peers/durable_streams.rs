@@ -9,8 +9,9 @@ use anyhow::Result;
 
 use super::program;
 use crate::contender::{Contender, Place, Running, wait};
+use crate::descriptors;
 use crate::process::Process;
-use crate::scenario::Scenario;
+use crate::scenario::{Parameters, Scenario};
 use crate::target::{Dialect, Payload, Position, Primed, Publish, Resume, Subscribe, Target};
 
 const PROGRAM: &str = "durable-streams-server";
@@ -28,7 +29,13 @@ impl Contender for DurableStreams {
     }
 
     fn cannot(&self, scenario: Scenario) -> Option<&'static str> {
-        (scenario == Scenario::Channels).then_some("a subscription has one stream")
+        // One file for each stream, one for each connection, and some.
+        let files = 2 * Parameters::of(Scenario::Many).channels + 100;
+        match scenario {
+            Scenario::Channels => Some("a subscription has one stream"),
+            Scenario::Many if !descriptors::are_allowed(files) => Some("it keeps a file open for each stream"),
+            _ => None,
+        }
     }
 
     fn start(&self, place: &Place) -> Result<Running> {

@@ -178,11 +178,17 @@ func (m *module) read(
 func (e *End) fail(ctx context.Context, closed bool, err error) {
 	switch {
 	case closed || errors.Is(err, io.EOF):
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case isOver(ctx):
 		e.TimedOut = true
 	default:
 		e.Error = err.Error()
 	}
+}
+
+// isOver says whether the time is up. A dial has the same deadline with a timer of its own, which may fire first.
+func isOver(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || limited && !time.Now().Before(deadline)
 }
 
 func (m *module) sample(state *lib.State, metric *metrics.Metric, value float64) {

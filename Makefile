@@ -56,6 +56,16 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
+# chaos: a new seed each time unless SEED= names one.
+CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLIENTS),--clients $(CLIENTS)) \
+  $(if $(FSYNC),--fsync $(FSYNC)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
+.PHONY: chaos
+chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
+	@scripts/setup.sh redis-server haproxy
+	$(CARGO) build $(LOCKED) -p fanfare -p fanfare-e2e --bins
+	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
+	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
+
 .PHONY: loadtest
 loadtest: ## k6 scenarios against two nodes: lost, doubled, latency; a report (SCENARIO=churn runs one)
 	@loadtest/run.sh

@@ -66,7 +66,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { name: "toml", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
     Reserved {
         name: "clap",
-        only: &["fanfare", "fanfare-loadgen"],
+        only: &["fanfare", "fanfare-loadgen", "fanfare-e2e"],
         tests: false,
         why: "only binaries have a command line",
     },

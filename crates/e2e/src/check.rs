@@ -4,31 +4,22 @@
 
 use std::net::SocketAddr;
 
-use crate::judge::Judge;
-use crate::{Client, Gap, Ledger};
+use crate::history::{History, Place};
+use crate::judge::{Finding, Judge, Standing, Step};
+use crate::ruling::Ruling;
+use crate::{Client, Gap, Ledger, Sight};
 
 /// What a test expects beyond the guarantee itself.
 #[derive(Clone, Debug, Default)]
 pub struct Expect {
     start: Start,
-    pub(crate) gaps: Gaps,
-    pub(crate) incomplete: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Gaps {
-    Exactly(Vec<&'static str>),
-    AnyJustified,
-}
-
-impl Default for Gaps {
-    fn default() -> Self {
-        Self::Exactly(Vec::new())
-    }
+    /// Their reasons.
+    gaps: Vec<&'static str>,
+    incomplete: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Start {
+enum Start {
     /// The Last-Event-ID first sent, or else the first priming id. Needs a client of one channel.
     #[default]
     Position,
@@ -44,14 +35,7 @@ impl Expect {
 
     /// Exactly these gaps, by reason, in this order.
     pub fn with_gaps(mut self, reasons: &[&'static str]) -> Self {
-        self.gaps = Gaps::Exactly(reasons.to_vec());
-        self
-    }
-
-    /// As many gaps as there may be, each where something could not be delivered, or at least could not be proven to be
-    /// contiguous: behind a place whose own entry was trimmed, an entry of a plain producer names no predecessor.
-    pub fn with_justified_gaps(mut self) -> Self {
-        self.gaps = Gaps::AnyJustified;
+        self.gaps = reasons.to_vec();
         self
     }
 
@@ -90,12 +74,77 @@ impl Verdict {
 
 /// Judges what `client` saw of `channel`.
 pub fn check(client: &Client, ledger: &Ledger, channel: &str, expect: &Expect) -> Verdict {
-    let history = ledger.history(channel);
-    let alone = client.channels().len() == 1;
-    let mut judge = Judge::new(&history, alone, matches!(expect.gaps, Gaps::AnyJustified));
-    judge.begin(client.seen(), expect.start);
-    client.seen().iter().for_each(|sight| judge.take(sight, channel));
-    judge.finish(expect)
+    ledger.with(channel, |history| {
+        let mut verdict = Verdict::default();
+        let standing = start(history, client, expect.start);
+        let mut judge = Judge::new(client.channels().len() == 1, standing);
+        for step in client.seen().iter().filter_map(|sight| step_of(sight, channel)) {
+            let findings = judge.take(history, &step, None);
+            findings.into_iter().for_each(|finding| verdict.note(finding));
+        }
+        verdict.finish(history, &judge, expect);
+        verdict
+    })
+}
+
+/// What a sight means for one channel; `None` if nothing.
+pub(crate) fn step_of(sight: &Sight, channel: &str) -> Option<Step> {
+    match sight {
+        Sight::Connected(id) => Some(Step::Connected(id.clone())),
+        Sight::Place(id) => Some(Step::Place(id.clone())),
+        Sight::Event(event) => Some(Step::Event { data: event.data.clone(), own_id: event.own_id.clone() }),
+        Sight::Gap(gap) if gap.channel == channel => Some(Step::Gap(gap.clone())),
+        _ => None,
+    }
+}
+
+fn start(history: &History, client: &Client, start: Start) -> Standing {
+    match start {
+        Start::Position if client.channels().len() == 1 => Standing::New,
+        // Nothing tells where it began, so nothing can be said about what came first.
+        Start::Position => Standing::Unknown,
+        Start::After(entries) => {
+            let facts = history.life(0).map(|life| &life.facts);
+            let last = entries.checked_sub(1).and_then(|index| facts?.get(index));
+            Standing::At(vec![Place { life: 0, id: last.map_or((0, 0), |fact| fact.key) }])
+        }
+    }
+}
+
+impl Verdict {
+    fn note(&mut self, finding: Finding) {
+        match finding {
+            Finding::Event => self.events += 1,
+            Finding::Announced(gap) => self.gaps.push(gap),
+            Finding::Breach(what) => self.violations.push(what),
+            Finding::Ruled(gap, ruling) => match ruling {
+                Ruling::Wide => self.violations.push(format!("{gap:?} skipped an entry which the stream still had")),
+                ruling if ruling.is_justified() => {}
+                _ => self.violations.push(format!("a false gap, nothing is missing: {gap:?}")),
+            },
+        }
+    }
+
+    fn finish(&mut self, history: &History, judge: &Judge, expect: &Expect) {
+        let reasons: Vec<&str> = self.gaps.iter().map(|gap| gap.reason.as_str()).collect();
+        if reasons != expect.gaps {
+            self.violations.push(format!("expected the gaps {:?}, met {:?}", expect.gaps, self.gaps));
+        }
+        if let Some(gap) = judge.pending() {
+            self.violations.push(format!("nothing followed {gap:?}"));
+        }
+        let last = history.present();
+        let end = |place: &Place| {
+            let mut left = history.present_life().required(place.id, (u64::MAX, u64::MAX));
+            history.stands_in(*place, last) && left.next().is_none()
+        };
+        let arrived = matches!(judge.standing(), Standing::At(places) if places.iter().any(end));
+        if !expect.incomplete && !arrived {
+            let count = history.present_life().facts.len();
+            let standing = judge.standing();
+            self.violations.push(format!("the last of {count} entries was not seen; the client is at {standing:?}"));
+        }
+    }
 }
 
 /// Resumes `client` on `address`, reads to the newest entry of the ledger, and asserts the guarantee.

@@ -78,6 +78,8 @@ pub struct Gap {
     pub after: Option<String>,
     /// The id of the entry that follows, if one does.
     pub next: Option<String>,
+    /// The entry that is missing, told by `too_large`.
+    pub entry: Option<String>,
     /// The `id:` it carried itself.
     pub own_id: Option<String>,
 }
@@ -100,6 +102,10 @@ pub enum Sight {
     /// The stream ended.
     Ended(Ending),
 }
+
+/// A connection whose client has vanished.
+#[derive(Debug)]
+pub struct Vanished(#[allow(dead_code)] Link);
 
 /// One subscriber across any number of connections.
 #[derive(Debug)]
@@ -195,6 +201,18 @@ impl Client {
     /// Everything it saw, in order.
     pub fn seen(&self) -> &[Sight] {
         &self.seen
+    }
+
+    /// Forgets what it has seen, for a client that lives long. Its place stays.
+    pub fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    /// Loses its connection without the server being told: the socket stays open, unread, until the result is dropped.
+    pub fn vanish(&mut self) -> Option<Vanished> {
+        let link = self.link.take()?;
+        self.seen.push(Sight::Ended(Ending::Left));
+        Some(Vanished(link))
     }
 
     /// The head of the current response, once it has been read.
@@ -338,6 +356,7 @@ fn classify(event: Dispatch) -> Sight {
         reason: required("reason"),
         after: text("after"),
         next: text("next"),
+        entry: text("entry"),
         own_id: event.own_id,
     })
 }

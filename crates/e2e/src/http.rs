@@ -74,6 +74,18 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
+    request_within(Duration::from_secs(5), address, method, path, headers, body)
+}
+
+/// Like [`request`] with a limit of the caller's choice.
+pub(crate) fn request_within(
+    within: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -85,7 +97,7 @@ pub fn request(
     raw.send(text.as_bytes())?;
     raw.send(b"\r\n")?;
     raw.send(body)?;
-    let bytes = raw.read_to_end(Duration::from_secs(5))?;
+    let bytes = raw.read_to_end(within)?;
     let (head, start) = Head::parse(&bytes).ok_or(io::ErrorKind::InvalidData)?;
     let body = if head.header("transfer-encoding") == Some("chunked") {
         let mut body = Vec::new();

@@ -1,218 +1,260 @@
-//! Follows one client's story of one channel, sight by sight, and objects.
+//! Follows one client's story of one channel, step by step, and objects.
 
-use std::collections::HashMap;
+use crate::Gap;
+use crate::history::{Fact, History, Place, parse_id};
+use crate::ruling::{Ruling, Told, rule};
 
-use crate::check::{Expect, Gaps, Start, Verdict};
-use crate::ledger::{Fact, History, parse_id};
-use crate::{Dispatch, Gap, Sight};
-
-/// A place in the history: so many entries of that incarnation are behind the reader.
-type Place = (usize, usize);
-
-pub(crate) struct Judge<'a> {
-    history: &'a History,
-    exact_ids: bool,
-    /// False gaps that nobody could have avoided are accepted.
-    unprovable: bool,
-    /// Where the client can be; several where incarnations share their beginning. `None`: unknown, told by a gap.
-    places: Option<Vec<Place>>,
-    /// A gap whose entry has not come yet, and where the client was before it.
-    pending: Option<(Gap, Option<Vec<Place>>)>,
-    /// A gap that was told right before the connection ended: the client's place is still the one before it.
-    withdrawn: Option<Gap>,
-    /// The places right behind the entries with some data.
-    by_data: HashMap<&'a str, Vec<Place>>,
-    verdict: Verdict,
+/// One thing that happened to a client on one channel.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// It connected, sending this Last-Event-ID.
+    Connected(String),
+    /// A block without data moved its place.
+    Place(String),
+    /// An event with this data came.
+    Event { data: String, own_id: Option<String> },
+    /// A `$gap` of this channel came.
+    Gap(Gap),
 }
 
-impl<'a> Judge<'a> {
+/// What the judge says about a step.
+#[derive(Clone, Debug)]
+pub(crate) enum Finding {
+    /// A durable event was judged.
+    Event,
+    /// A gap was announced that had not been announced before.
+    Announced(Gap),
+    /// What a gap was worth, known when its entry has come.
+    Ruled(Gap, Ruling),
+    /// The guarantee was broken.
+    Breach(String),
+}
+
+/// What is known about where the client is.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// It has no position yet.
+    New,
+    /// Told by a gap that its place is unknown.
+    Unknown,
+    /// Its position says nothing to us; what was published after this time must come.
+    Since(u64),
+    /// At one of these places; several where lives share their beginning.
+    At(Vec<Place>),
+}
+
+/// The state of one story.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    exact_ids: bool,
+    standing: Standing,
+    /// A gap whose entry has not come yet, when it came, and where the client was before it.
+    pending: Option<(Gap, Option<u64>, Standing)>,
+    /// A gap that was told right before the connection ended: the client's place is still the one before it.
+    withdrawn: Option<Gap>,
+    findings: Vec<Finding>,
+}
+
+impl Judge {
     /// `exact_ids`: the client has this channel alone, so its ids are those of the stream.
-    pub(crate) fn new(history: &'a History, exact_ids: bool, unprovable: bool) -> Self {
-        let mut by_data: HashMap<&str, Vec<Place>> = HashMap::new();
-        for (incarnation, facts) in history.iter().enumerate() {
-            for (index, fact) in facts.iter().enumerate().filter(|(_, fact)| !fact.too_large) {
-                by_data.entry(&fact.data).or_default().push((incarnation, index + 1));
-            }
-        }
-        let verdict = Verdict::default();
-        Self { history, exact_ids, unprovable, places: None, pending: None, withdrawn: None, by_data, verdict }
+    pub(crate) fn new(exact_ids: bool, standing: Standing) -> Self {
+        Self { exact_ids, standing, pending: None, withdrawn: None, findings: Vec::new() }
     }
 
-    pub(crate) fn begin(&mut self, seen: &[Sight], start: Start) {
-        self.places = self.start(seen, start);
+    /// Where the client is.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
-    /// Judges the next thing that the client saw.
-    pub(crate) fn take(&mut self, sight: &Sight, channel: &str) {
-        match sight {
-            Sight::Event(event) => self.event(event),
-            Sight::Gap(gap) if gap.channel == channel => self.gap(gap),
-            Sight::Connected(_) => {
-                if let Some((gap, before)) = self.pending.take() {
+    /// A gap that nothing has followed yet.
+    pub(crate) fn pending(&self) -> Option<&Gap> {
+        self.pending.as_ref().map(|(gap, _, _)| gap)
+    }
+
+    /// Judges the next step. `time_ms` is when the client saw it, in a run where time matters.
+    pub(crate) fn take(&mut self, history: &mut History, step: &Step, time_ms: Option<u64>) -> Vec<Finding> {
+        match step {
+            Step::Connected(id) => {
+                if let Some((gap, _, before)) = self.pending.take() {
                     // It carried no id. The next connection repeats it, or a better informed node needs none.
                     self.withdrawn = Some(gap);
-                    self.places = before;
+                    self.standing = before;
                 }
+                self.begin(history, id, time_ms);
             }
-            _ => {}
+            Step::Place(id) => self.begin(history, id, time_ms),
+            Step::Event { data, own_id } => self.event(history, data, own_id.as_deref(), time_ms),
+            Step::Gap(gap) => self.gap(history, gap, time_ms),
         }
+        std::mem::take(&mut self.findings)
     }
 
-    fn start(&self, seen: &[Sight], start: Start) -> Option<Vec<Place>> {
-        if let Start::After(entries) = start {
-            return Some(vec![(0, entries)]);
+    /// The first position: from here on the guarantee holds.
+    fn begin(&mut self, history: &History, id: &str, time_ms: Option<u64>) {
+        if id.is_empty() || !matches!(self.standing, Standing::New) {
+            return;
         }
-        let first = seen.iter().find_map(|sight| match sight {
-            Sight::Connected(id) | Sight::Place(id) if !id.is_empty() => Some(id.as_str()),
-            _ => None,
-        });
-        Some(vec![self.place_of(0, first?)])
+        self.standing = match (self.exact_ids, time_ms) {
+            (true, None) => Standing::At(history.resolve(id, &[0])),
+            (true, Some(now)) => Standing::At(history.resolve(id, &history.around(now))),
+            (false, now) => Standing::Since(now.unwrap_or(0)),
+        };
     }
 
-    fn place_of(&self, incarnation: usize, position: &str) -> Place {
-        let passed = |id| self.history[incarnation].partition_point(|fact| parse_id(&fact.id) <= Some(id));
-        (incarnation, parse_id(position).map_or(0, passed))
-    }
-
-    fn event(&mut self, event: &Dispatch) {
-        let found = self.by_data.get(event.data.as_str()).cloned().unwrap_or_default();
-        let Some(&(incarnation, next)) = found.last() else {
-            if self.exact_ids && event.own_id.is_some() {
-                self.violation(format!("an entry that nobody published: {event:?}"));
+    fn event(&mut self, history: &mut History, data: &str, own_id: Option<&str>, time_ms: Option<u64>) {
+        let mut found = history.places(data);
+        let exact = own_id.and_then(parse_id).filter(|_| self.exact_ids);
+        if let (Some(id), Some(life)) = (own_id, history.doubted(data))
+            && !found.iter().any(|place| exact == Some(place.id))
+        {
+            if exact.is_some() {
+                // A client has seen it, so it was there; others may have read what was there after it was lost.
+                history.insert(life, Fact { retracted: true, ..Fact::new(id, data) });
+                found = history.places(data);
+            } else if found.is_empty() || (self.pending.is_none() && missing(history, &self.standing, &found).is_some())
+            {
+                return self.lose_track(time_ms);
+            }
+        }
+        if found.is_empty() {
+            // A client of several channels also sees what belongs to the others.
+            if own_id.is_some() && self.exact_ids {
+                self.breach(format!("an entry that nobody published: {data:?} with the id {own_id:?}"));
             }
             return;
+        }
+        self.findings.push(Finding::Event);
+        if let (true, Some(last)) = (self.exact_ids, found.last().copied()) {
+            found.retain(|place| exact == Some(place.id));
+            if found.is_empty() {
+                let (ms, seq) = last.id;
+                self.breach(format!("{data:?} has the id {own_id:?}, not {ms}-{seq}"));
+                found.push(last);
+            }
+        }
+        self.arrive(history, data, &found);
+    }
+
+    /// An event came of which several attempts may have been published, and its id does not tell which one it is.
+    fn lose_track(&mut self, time_ms: Option<u64>) {
+        self.findings.push(Finding::Event);
+        self.standing = Standing::Since(time_ms.unwrap_or(0));
+        if let Some((gap, ..)) = self.pending.take() {
+            self.findings.push(Finding::Ruled(gap, Ruling::Unplaced));
+        }
+    }
+
+    /// The client has come to one of these places.
+    fn arrive(&mut self, history: &History, data: &str, found: &[Place]) {
+        let before = std::mem::replace(&mut self.standing, Standing::Unknown);
+        let from = match self.pending.take() {
+            Some((gap, at, told_at)) => {
+                let told = Told { gap: &gap, at, exact: self.exact_ids };
+                match rule(history, &told, &told_at, found) {
+                    Ok(ruling) => self.findings.push(Finding::Ruled(gap, ruling)),
+                    Err(breach) => self.breach(breach),
+                }
+                Standing::Unknown
+            }
+            None => {
+                if let Some(what) = missing(history, &before, found) {
+                    let (ms, seq) = found[found.len() - 1].id;
+                    self.breach(format!("{data:?} ({ms}-{seq}) came {what}; the client was at {before:?}"));
+                }
+                before
+            }
         };
-        self.verdict.events += 1;
-        let fact = &self.history[incarnation][next - 1];
-        if self.exact_ids && event.own_id.as_deref() != Some(&fact.id) {
-            self.violation(format!("{:?} has the id {:?}, not {}", fact.data, event.own_id, fact.id));
-        }
-        match self.pending.take() {
-            Some((gap, before)) => self.after_gap(&gap, before.as_deref(), &found, fact),
-            None => self.after_entry(&found, fact),
-        }
-        let places = self.places.take();
-        let here = places.iter().flatten().flat_map(|&place| self.reach(place, &found)).collect::<Vec<_>>();
-        self.places = Some(if here.is_empty() { found } else { here });
+        let reached = |to: &&Place| match &from {
+            Standing::At(places) => places.iter().any(|&from| history.follows(from, **to)),
+            _ => true,
+        };
+        let here: Vec<Place> = found.iter().filter(reached).copied().collect();
+        self.standing = Standing::At(if here.is_empty() { found.to_vec() } else { here });
         self.withdrawn = None;
     }
 
-    /// Which of `targets` are one entry further than `from`, where the same entry in a later incarnation counts as
-    /// the same place and retracted entries need not be seen.
-    fn reach(&self, from: Place, targets: &[Place]) -> Vec<Place> {
-        let mut starts = vec![from];
-        if let Some(last) = from.1.checked_sub(1).map(|index| &self.history[from.0][index]) {
-            for later in from.0 + 1..self.history.len() {
-                let same = self.history[later].iter().position(|fact| (&fact.id, &fact.data) == (&last.id, &last.data));
-                starts.extend(same.map(|index| (later, index + 1)));
-            }
-        }
-        let next = |(incarnation, behind): Place| {
-            let rest = self.history[incarnation].get(behind..).unwrap_or_default();
-            (incarnation, behind + rest.iter().take_while(|fact| fact.retracted).count() + 1)
-        };
-        let reached: Vec<Place> = starts.into_iter().map(next).collect();
-        targets.iter().copied().filter(|target| reached.contains(target)).collect()
-    }
-
-    fn after_entry(&mut self, found: &[Place], fact: &Fact) {
-        let Some(places) = self.places.clone() else { return };
-        if places.iter().any(|&place| !self.reach(place, found).is_empty()) {
-            return;
-        }
-        let (incarnation, behind) = places[0];
-        let what = match found.iter().find(|place| place.0 == incarnation) {
-            Some(&(_, next)) if next <= behind => "twice or out of order".to_owned(),
-            Some(&(_, next)) => format!("after {} entries that are missing", next - 1 - behind),
-            None => "from another incarnation without a gap".to_owned(),
-        };
-        self.violation(format!("{:?} ({}) came {what}; {behind} entries were behind the client", fact.data, fact.id));
-    }
-
-    fn gap(&mut self, gap: &Gap) {
+    fn gap(&mut self, history: &History, gap: &Gap, time_ms: Option<u64>) {
         if self.withdrawn.take().is_none_or(|before| before.reason != gap.reason) {
-            self.verdict.gaps.push(gap.clone());
+            self.findings.push(Finding::Announced(gap.clone()));
         }
         if gap.reason == "too_large" {
-            return self.too_large(gap);
+            return self.too_large(history, gap);
         }
         match (&gap.next, &gap.own_id) {
-            (Some(_), Some(_)) => self.violation(format!("a gap before an entry carries an id: {gap:?}")),
-            (None, None) => self.violation(format!("a gap with nothing after it carries no id: {gap:?}")),
+            (Some(_), Some(_)) => self.breach(format!("a gap before an entry carries an id: {gap:?}")),
+            (None, None) => self.breach(format!("a gap with nothing after it carries no id: {gap:?}")),
             _ => {}
         }
-        let before = self.places.take();
+        let before = std::mem::replace(&mut self.standing, Standing::Unknown);
         if gap.next.is_some() {
-            self.pending = Some((gap.clone(), before));
-        } else if let (Some(id), true) = (&gap.own_id, self.exact_ids) {
-            self.places = Some(vec![self.place_of(self.history.len() - 1, id)]);
-        }
-    }
-
-    fn too_large(&mut self, gap: &Gap) {
-        let Some((incarnation, behind)) = self.places.as_ref().and_then(|places| places.last().copied()) else {
+            self.pending = Some((gap.clone(), time_ms, before));
             return;
+        }
+        let places = match (&gap.own_id, self.exact_ids, time_ms) {
+            (Some(id), true, None) => history.resolve(id, &[history.present()]),
+            (Some(id), true, Some(now)) => history.resolve(id, &history.around(now)),
+            (_, _, Some(now)) => {
+                self.standing = Standing::Since(now);
+                Vec::new()
+            }
+            _ => return,
         };
-        match self.history[incarnation].get(behind).filter(|fact| fact.too_large) {
-            Some(fact) if !self.exact_ids || gap.own_id.as_deref() == Some(&fact.id) => {
-                self.places = Some(vec![(incarnation, behind + 1)]);
+        if time_ms.is_some() {
+            let told = Told { gap, at: time_ms, exact: self.exact_ids };
+            match rule(history, &told, &before, &places) {
+                Ok(ruling) => self.findings.push(Finding::Ruled(gap.clone(), ruling)),
+                Err(breach) => self.breach(breach),
             }
-            _ => self.violation(format!("no over-limit entry stands where this gap is: {gap:?}")),
+        }
+        if !places.is_empty() {
+            self.standing = Standing::At(places);
         }
     }
 
-    fn after_gap(&mut self, gap: &Gap, before: Option<&[Place]>, found: &[Place], fact: &Fact) {
-        if gap.next.as_deref() != Some(&fact.id) {
-            self.violation(format!("the gap announced {:?}, then came {}", gap.next, fact.id));
+    fn too_large(&mut self, history: &History, gap: &Gap) {
+        let told = gap.entry.as_deref().or(gap.own_id.as_deref()).and_then(parse_id);
+        let over = |life: usize| {
+            let fact = history.life(life)?.find(told?)?;
+            fact.too_large.then_some(Place { life, id: fact.key })
+        };
+        let found: Vec<Place> = history.numbers().filter_map(over).collect();
+        if found.is_empty() {
+            return self.breach(format!("no over-limit entry stands where this gap is: {gap:?}"));
         }
-        let Some(before) = before else { return };
-        let (incarnation, behind) = before[0];
-        let Some(&(_, next)) = found.iter().rfind(|place| place.0 == incarnation) else { return };
-        if found.iter().any(|place| place.0 > incarnation) {
-            return;
+        self.findings.push(Finding::Ruled(gap.clone(), Ruling::TooLarge));
+        self.arrive(history, "an over-limit entry", &found);
+    }
+
+    fn breach(&mut self, what: String) {
+        self.findings.push(Finding::Breach(what));
+    }
+}
+
+/// What is wrong with coming to one of `found` without a gap; `None` if nothing is.
+fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<String> {
+    let last = found[found.len() - 1];
+    match before {
+        Standing::New | Standing::Unknown => None,
+        Standing::Since(time_ms) => {
+            let from = (*time_ms, u64::MAX);
+            let count = |to: &Place| history.life(to.life).map_or(0, |life| life.required(from, to.id).count());
+            let fewest = found.iter().map(count).min().unwrap_or(0);
+            (fewest > 0).then(|| format!("after {fewest} entries that are missing"))
         }
-        let skipped = self.history[incarnation].get(behind..next - 1);
-        match skipped {
-            None => self.violation(format!("after {gap:?} the client went back to {}", fact.id)),
-            Some([]) if self.unprovable && behind > 0 && self.history[incarnation][behind - 1].gone => {}
-            Some([]) => self.violation(format!("a false gap, nothing is missing: {gap:?}")),
-            Some(skipped) if gap.reason == "trimmed" => {
-                if let Some(kept) = skipped.iter().find(|fact| !fact.gone) {
-                    self.violation(format!("{gap:?} skipped {}, which the stream still had", kept.id));
+        Standing::At(places) => {
+            if places.iter().any(|&from| found.iter().any(|&to| history.follows(from, to))) {
+                return None;
+            }
+            let at = places.iter().rfind(|at| history.stands_in(**at, last.life));
+            Some(match at {
+                Some(at) if last.id <= at.id => "twice or out of order".to_owned(),
+                Some(at) => {
+                    let skipped = history.life(last.life).map_or(0, |life| life.required(at.id, last.id).count());
+                    format!("after {skipped} entries that are missing")
                 }
-            }
-            Some(_) => {}
+                None if places.iter().any(|at| at.life > last.life) => "from an earlier life of the stream".to_owned(),
+                None => "from another life of the stream without a gap".to_owned(),
+            })
         }
-    }
-
-    /// The verdict at the end of the story.
-    pub(crate) fn finish(mut self, expect: &Expect) -> Verdict {
-        let reasons: Vec<&str> = self.verdict.gaps.iter().map(|gap| gap.reason.as_str()).collect();
-        if let Gaps::Exactly(expected) = &expect.gaps
-            && reasons != *expected
-        {
-            let gaps = format!("{:?}", self.verdict.gaps);
-            self.violation(format!("expected the gaps {expected:?}, met {gaps}"));
-        }
-        if let Some((gap, _)) = &self.pending {
-            self.verdict.violations.push(format!("nothing followed {gap:?}"));
-        }
-        if !expect.incomplete {
-            let last = self.history.len() - 1;
-            let end = self.history[last].iter().rposition(|fact| !fact.retracted).map_or(0, |index| index + 1);
-            let places = self.places.clone().unwrap_or_default();
-            let at_end = |&(incarnation, behind): &Place| {
-                (incarnation == last && behind >= end)
-                    || (end > 0 && !self.reach((incarnation, behind.saturating_sub(1)), &[(last, end)]).is_empty())
-            };
-            if !places.iter().any(at_end) {
-                self.violation(format!("the last of {end} entries was not seen; the client is at {places:?}"));
-            }
-        }
-        self.verdict
-    }
-
-    fn violation(&mut self, what: String) {
-        self.verdict.violations.push(what);
     }
 }

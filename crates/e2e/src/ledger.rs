@@ -3,93 +3,77 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One entry of a stream, as Redis acknowledged it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// `ms-seq`.
-    pub id: String,
-    /// The data, unique within its channel, by which clients' events are recognised.
-    pub data: String,
-    /// It is no longer in the stream (trimmed): a client may miss it, told by a `$gap`.
-    pub gone: bool,
-    /// Retracted by its publisher (`XDEL`): a client may miss it without a word.
-    pub retracted: bool,
-    /// Over the limit: a client sees a `$gap` `too_large` in its place.
-    pub too_large: bool,
-}
-
-impl Fact {
-    fn key(&self) -> (u64, u64) {
-        parse_id(&self.id).unwrap_or_else(|| panic!("Redis gave the id {:?}", self.id))
-    }
-}
-
-/// Reads `ms-seq`.
-pub(crate) fn parse_id(id: &str) -> Option<(u64, u64)> {
-    let (ms, seq) = id.split_once('-')?;
-    Some((ms.parse().ok()?, seq.parse().ok()?))
-}
-
-/// The history of one channel: usually one incarnation; one more each time it was lost or rewritten.
-pub(crate) type History = Vec<Vec<Fact>>;
+use crate::Fact;
+use crate::history::History;
 
 /// A shared record of everything published. Clones write to the same record.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     channels: Arc<Mutex<HashMap<String, History>>>,
+    /// Entries remembered in each life of a channel; `None` for all.
+    window: Option<usize>,
 }
 
 impl Ledger {
+    /// A record that remembers only so many of the newest entries of each channel.
+    pub fn remembering(window: usize) -> Self {
+        Self { channels: Arc::default(), window: Some(window) }
+    }
+
     /// Records an acknowledged entry. Entries of concurrent publishers are put in the order of their ids.
     pub fn record(&self, channel: &str, id: &str, data: &str) {
-        self.insert(channel, id, data, false);
+        self.insert(channel, Fact::new(id, data));
     }
 
     /// Records an entry that is over the size limit.
     pub fn record_too_large(&self, channel: &str, id: &str) {
-        self.insert(channel, id, &format!("(too large {id})"), true);
+        let fact = Fact::new(id, &format!("(too large {id})"));
+        self.insert(channel, Fact { too_large: true, ..fact });
     }
 
-    fn insert(&self, channel: &str, id: &str, data: &str, too_large: bool) {
-        let fact = Fact { id: id.to_owned(), data: data.to_owned(), gone: false, retracted: false, too_large };
-        let mut channels = self.lock();
-        let history = channels.entry(channel.to_owned()).or_insert_with(|| vec![Vec::new()]);
-        let entries = history.last_mut().expect("a history has an incarnation");
-        let place = entries.partition_point(|other| other.key() < fact.key());
-        entries.insert(place, fact);
+    fn insert(&self, channel: &str, fact: Fact) {
+        // Nothing is known about its publisher.
+        let fact = Fact { bare: true, ..fact };
+        self.with(channel, |history| history.insert(history.present(), fact));
     }
 
     /// From now on the channel is a new stream that begins with the first `kept` entries of the present one.
     pub fn rewrite(&self, channel: &str, kept: usize) {
-        let mut channels = self.lock();
-        let history = channels.entry(channel.to_owned()).or_insert_with(|| vec![Vec::new()]);
-        let restored = history.last().map_or_else(Vec::new, |entries| entries[..kept].to_vec());
-        history.push(restored);
+        self.with(channel, |history| {
+            let restored: Vec<Fact> = history.present_life().facts.iter().take(kept).cloned().collect();
+            history.begin(restored, 0);
+        });
     }
 
     /// The `count` oldest entries of the present stream have been trimmed.
     pub fn trim_oldest(&self, channel: &str, count: usize) {
-        self.change(channel, |entries| entries.iter_mut().take(count).for_each(|fact| fact.gone = true));
+        self.change(channel, |facts| facts.take(count).for_each(|fact| fact.gone = true));
     }
 
     /// The publisher has deleted this entry.
     pub fn retract(&self, channel: &str, id: &str) {
-        self.change(channel, |entries| {
-            entries.iter_mut().filter(|fact| fact.id == id).for_each(|fact| fact.retracted = true);
+        self.change(channel, |facts| {
+            facts.filter(|fact| fact.id == id).for_each(|fact| fact.retracted = true);
         });
     }
 
-    fn change(&self, channel: &str, change: impl FnOnce(&mut Vec<Fact>)) {
-        change(self.lock().get_mut(channel).expect("a known channel").last_mut().expect("an incarnation"));
+    fn change(&self, channel: &str, change: impl FnOnce(&mut dyn Iterator<Item = &mut Fact>)) {
+        self.with(channel, |history| change(&mut history.present_life_mut().facts.iter_mut()));
     }
 
     /// The entries of the channel's present stream, oldest first.
     pub fn entries(&self, channel: &str) -> Vec<Fact> {
-        self.history(channel).pop().unwrap_or_default()
+        self.with(channel, |history| history.present_life().facts.iter().cloned().collect())
     }
 
-    pub(crate) fn history(&self, channel: &str) -> History {
-        self.lock().get(channel).cloned().unwrap_or_else(|| vec![Vec::new()])
+    /// Looks at, or changes, the history of a channel. Blocks whoever else does.
+    pub(crate) fn with<T>(&self, channel: &str, look: impl FnOnce(&mut History) -> T) -> T {
+        let mut channels = self.lock();
+        if !channels.contains_key(channel) {
+            let history = self.window.map_or_else(History::default, History::remembering);
+            channels.insert(channel.to_owned(), history);
+        }
+        look(channels.get_mut(channel).expect("just inserted"))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, History>> {

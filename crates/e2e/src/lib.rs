@@ -10,15 +10,20 @@
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a balancer |
 //! | [`Publisher`] | every way in which an event can get into Redis |
-//! | [`Proxy`] | a connection to Redis that can go silent without closing |
+//! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
+//! | [`Haproxy`] | a balancer in front of nodes |
+//! | [`mod@chaos`] | all of this at once, under a schedule of faults (`make chaos`) |
 //! | [`Ledger`], [`mod@check`] | what was published, and the verdict on what one client saw |
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 
+pub mod chaos;
 mod check;
 mod chunked;
 mod client;
 mod crowd;
+mod haproxy;
+mod history;
 mod http;
 mod judge;
 mod ledger;
@@ -30,6 +35,7 @@ mod proxy;
 mod publisher;
 mod redis_server;
 mod resp;
+mod ruling;
 mod sse;
 mod wait;
 
@@ -37,15 +43,18 @@ pub use check::{Expect, Verdict, check, resume_and_check};
 pub use chunked::ChunkDecoder;
 pub use client::{Client, Gap, Sight, Subscribe};
 pub use crowd::{Balancer, Crowd, Visit};
+pub use haproxy::{Haproxy, Server};
+pub use history::Fact;
 pub use http::{Head, RawConnection, Response, request};
-pub use ledger::{Fact, Ledger};
+pub use ledger::Ledger;
 pub use link::Ending;
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
 pub use process::{Signal, fanfare_binary, run_fanfare, signal};
-pub use proxy::Proxy;
+pub use proxy::{Direction, Flow, Proxy};
 pub use publisher::{Publisher, library, script};
 pub use redis_server::RedisServer;
 pub use resp::{Connection, Reply};
+pub use ruling::Ruling;
 pub use sse::{Dispatch, Parsed, Parser};
 pub use wait::{PATIENCE, eventually, eventually_within, pace};

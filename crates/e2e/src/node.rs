@@ -70,7 +70,12 @@ impl Node {
 
     /// A node on `redis`, to be configured further.
     pub fn builder(redis: &RedisServer) -> NodeBuilder {
-        NodeBuilder { settings: Vec::new(), arguments: Vec::new() }.set("redis.url", &redis.url())
+        Self::builder_at(&redis.url())
+    }
+
+    /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
+    pub fn builder_at(redis_url: &str) -> NodeBuilder {
+        NodeBuilder { settings: Vec::new(), arguments: Vec::new() }.set("redis.url", redis_url)
     }
 
     /// Starts the ended process again, with the same settings on the same ports.
@@ -78,6 +83,12 @@ impl Node {
         assert!(self.child.is_none(), "the node runs already");
         self.spawn();
         self.wait_ready();
+    }
+
+    /// Starts the ended process again and waits for nothing.
+    pub fn relaunch(&mut self) {
+        assert!(self.child.is_none(), "the node runs already");
+        self.spawn();
     }
 
     fn spawn(&mut self) {
@@ -176,6 +187,13 @@ impl Node {
     /// Whether the process still runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// How the process has ended by itself, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().expect("a child to ask about")?;
+        self.child = None;
+        Some(status)
     }
 
     /// Waits until the process has ended by itself.

@@ -1,47 +1,76 @@
-//! A TCP proxy that can go silent: what a firewall that forgot a connection, or a crashed peer behind a balancer, looks
-//! like. Nothing is closed and nothing arrives any more; new connections work.
+//! A TCP proxy that can misbehave: hold bytes back without closing anything, as a firewall that forgot a connection or a
+//! frozen peer does; let them trickle; or cut. Each direction has a flow of its own.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What happens to the bytes of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// They pass.
+    Pass,
+    /// They wait: nothing arrives, nothing is closed, and nothing is lost if they pass again later.
+    Hold,
+    /// So many of them pass in a second, on each connection.
+    Slow(u32),
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From whoever connected to the target.
+    ToTarget,
+    /// From the target back.
+    ToClient,
+}
 
 /// Forwards connections to one target until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    /// Connections made before this generation are silent; `u64::MAX` ends all.
-    silent_before: Arc<AtomicU64>,
     generation: Arc<AtomicU64>,
+    /// `None` while it is dropped: the forwarding thread ends with its sender.
+    rules: Option<watch::Sender<Rules>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// How often a forwarding thread looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(50);
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    to_target: Flow,
+    to_client: Flow,
+    /// Connections made before this generation hold everything, for ever.
+    silent_before: u64,
+    /// Connections made before this generation are closed.
+    cut_before: u64,
+}
+
+/// Bytes moved at once.
+const PIECE: usize = 16 * 1024;
 
 impl Proxy {
     /// A proxy in front of `target`.
     pub fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket that need not block");
         let address = listener.local_addr().expect("an address");
-        let silent_before = Arc::new(AtomicU64::new(0));
         let generation = Arc::new(AtomicU64::new(1));
-        let (silent, current) = (Arc::clone(&silent_before), Arc::clone(&generation));
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                if silent.load(Ordering::Acquire) == u64::MAX {
-                    return;
-                }
-                let Ok(server) = TcpStream::connect(target) else { continue };
-                let made = current.load(Ordering::Acquire);
-                for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
-                    let silent = Arc::clone(&silent);
-                    std::thread::spawn(move || forward(from, to, made, &silent));
-                }
-            }
+        let rules = Rules { to_target: Flow::Pass, to_client: Flow::Pass, silent_before: 0, cut_before: 0 };
+        let (sender, receiver) = watch::channel(rules);
+        let current = Arc::clone(&generation);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(serve(listener, target, &current, receiver));
         });
-        Self { address, silent_before, generation }
+        Self { address, generation, rules: Some(sender), thread: Some(thread) }
     }
 
     /// Where to connect instead of the target.
@@ -52,43 +81,112 @@ impl Proxy {
     /// From now on nothing passes on the connections that exist; later ones work.
     pub fn silence(&self) {
         let next = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.silent_before.store(next, Ordering::Release);
+        self.change(|rules| rules.silent_before = next);
+    }
+
+    /// Closes the connections that exist; later ones work.
+    pub fn cut(&self) {
+        let next = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.change(|rules| rules.cut_before = next);
+    }
+
+    /// Sets what happens to the bytes of one direction, on all connections, present and future.
+    pub fn set(&self, direction: Direction, flow: Flow) {
+        self.change(|rules| match direction {
+            Direction::ToTarget => rules.to_target = flow,
+            Direction::ToClient => rules.to_client = flow,
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules)) {
+        self.rules.as_ref().expect("present until dropped").send_modify(change);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.silent_before.store(u64::MAX, Ordering::Release);
-        // Wakes the accepting thread, which then ends.
-        let _ = TcpStream::connect(self.address);
+        self.rules = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed, and the connections that it ended fail whoever needs them.
+            let _ = thread.join();
+        }
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, made: u64, silent_before: &AtomicU64) {
-    let _ = from.set_read_timeout(Some(LOOK));
-    let mut buffer = [0; 16 * 1024];
+async fn serve(
+    listener: StdListener,
+    target: SocketAddr,
+    generation: &Arc<AtomicU64>,
+    mut rules: watch::Receiver<Rules>,
+) {
+    let listener = TcpListener::from_std(listener).expect("a listener within the runtime");
+    // Ends all connections when it is dropped.
+    let mut connections = JoinSet::new();
     loop {
-        match silent_before.load(Ordering::Acquire) {
-            u64::MAX => break,
-            before if made < before => {
-                // Holds both sockets open and does nothing with them.
-                crate::pace(LOOK);
-                continue;
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else {
+                    // Out of descriptors, most likely: others may close some.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let made = generation.load(Ordering::Acquire);
+                connections.spawn(forward(client, target, made, rules.clone()));
             }
-            _ => {}
-        }
-        match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) if silent_before.load(Ordering::Acquire) <= made => {
-                if to.write_all(&buffer[..count]).is_err() {
-                    break;
+            changed = rules.changed() => {
+                if changed.is_err() {
+                    return;
                 }
             }
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            Err(_) => break,
+            Some(_) = connections.join_next() => {}
         }
     }
-    let _ = to.shutdown(Shutdown::Both);
-    let _ = from.shutdown(Shutdown::Both);
+}
+
+async fn forward(client: TcpStream, target: SocketAddr, made: u64, rules: watch::Receiver<Rules>) {
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    // Without it pushes would wait for acknowledgements, which no network asks for.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let mut cut = rules.clone();
+    tokio::select! {
+        () = pump(from_client, to_server, Direction::ToTarget, made, rules.clone()) => {}
+        () = pump(from_server, to_client, Direction::ToClient, made, rules) => {}
+        _ = cut.wait_for(|rules| made < rules.cut_before) => {}
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    direction: Direction,
+    made: u64,
+    mut rules: watch::Receiver<Rules>,
+) {
+    let mut buffer = vec![0; PIECE];
+    let flow = |rules: &Rules| match direction {
+        _ if made < rules.silent_before => Flow::Hold,
+        Direction::ToTarget => rules.to_target,
+        Direction::ToClient => rules.to_client,
+    };
+    loop {
+        let Ok(now) = rules.wait_for(|rules| flow(rules) != Flow::Hold).await.map(|rules| flow(&rules)) else { return };
+        let piece = if let Flow::Slow(rate) = now { (rate as usize / 10).clamp(1, PIECE) } else { PIECE };
+        let count = tokio::select! {
+            read = from.read(&mut buffer[..piece]) => read.unwrap_or(0),
+            changed = rules.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        // What was read before the flow stopped waits with the rest.
+        let open = rules.wait_for(|rules| flow(rules) != Flow::Hold).await.is_ok();
+        if count == 0 || !open || to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+        if let Flow::Slow(rate) = now {
+            tokio::time::sleep(Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)))).await;
+        }
+    }
 }

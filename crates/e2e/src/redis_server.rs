@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -70,6 +71,29 @@ impl RedisServer {
             child.kill().expect("redis-server can be killed");
             child.wait().expect("redis-server ends");
         }
+    }
+
+    /// Asks the server to end (SIGTERM), which saves what is to be saved, and waits for its end. Its files stay.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            signal(child.id(), Signal::Term);
+            child.wait().expect("redis-server ends");
+        }
+    }
+
+    /// The part of the append-only file that is written now, and its length in bytes.
+    pub fn append_only_end(&self) -> Option<(PathBuf, u64)> {
+        let files = fs::read_dir(self.directory.path().join("appendonlydir")).ok()?.flatten();
+        let parts = files.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".incr.aof"));
+        // The name holds a number; a longer one is greater.
+        let newest = parts.max_by_key(|path| (path.as_os_str().len(), path.clone()))?;
+        let length = fs::metadata(&newest).ok()?.len();
+        Some((newest, length))
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.directory.path().join("redis.log")).unwrap_or_default()).into_owned()
     }
 
     /// Removes the files of a stopped server, so that the next [`launch`](Self::launch) starts empty.

@@ -66,9 +66,15 @@ pub struct Connection {
 impl Connection {
     /// Connects; every read fails after 20 seconds, so that a frozen server fails a test instead of hanging it.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::open_with(address, Duration::from_secs(20))
+    }
+
+    /// Connects; every read fails after `patience`. After such a failure the connection is of no use any more.
+    pub fn open_with(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 

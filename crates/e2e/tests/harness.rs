@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use fanfare_e2e::{Client, Ending, Expect, Ledger, Publisher, RedisServer, Sight, Subscribe, Verdict, check};
+use fanfare_e2e::{
+    Client, Ending, Expect, Ledger, Publisher, RedisServer, Sight, Subscribe, Verdict, check, eventually,
+};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -187,8 +189,9 @@ fn a_redis_server_can_be_killed_restarted_with_or_without_data_and_frozen() {
     redis.launch();
     assert_eq!(redis.connection().command(["XLEN", "sse:c"]).integer(), 2);
     redis.freeze();
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", redis.pid())).expect("a process");
-    assert!(state.contains(") T "), "{state}");
+    let stat = format!("/proc/{}/stat", redis.pid());
+    let frozen = || std::fs::read_to_string(&stat).expect("a process").contains(") T ").then_some(());
+    eventually("the process to stand still", frozen);
     redis.thaw();
     redis.kill();
     redis.wipe();

@@ -1,0 +1,40 @@
+//! Looks at the oldest entry of every stream all the time: what a stream still had when a gap was told, it had not lost.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Stage;
+use super::plan::CHANNELS;
+use super::producer::channel;
+use super::truth::now_ms;
+use crate::history::parse_id;
+use crate::publisher::key;
+use crate::{Connection, Reply, pace};
+
+/// Pause between two looks.
+const INTERVAL: Duration = Duration::from_millis(150);
+
+/// Observes until the run is over.
+pub(crate) fn observe(stage: &Stage) {
+    let mut connection = None;
+    while !stage.over.load(Ordering::Acquire) {
+        // A Redis that is away or frozen has nothing to show, and needs no observing.
+        connection = connection.take().or_else(|| Connection::open_with(stage.redis, INTERVAL * 4).ok());
+        connection = connection.and_then(|mut redis| look(stage, &mut redis).ok().map(|()| redis));
+        pace(INTERVAL);
+    }
+}
+
+fn look(stage: &Stage, redis: &mut Connection) -> io::Result<()> {
+    // So that no stream is replaced between the question and the note.
+    let _open = stage.truth.publishing();
+    for index in 0..CHANNELS {
+        let (name, asked) = (channel(index), now_ms());
+        let reply = redis.try_command(&[b"XRANGE", key(&name).as_bytes(), b"-", b"+", b"COUNT", b"1"])?;
+        let Reply::Array(entries) = reply else { return Err(io::ErrorKind::InvalidData.into()) };
+        let oldest = entries.first().and_then(|entry| parse_id(&entry.array().first()?.text()));
+        stage.truth.ledger.with(&name, |history| history.observe(asked, oldest));
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! A publisher that never stops, and finds out what became of each event.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Stage;
+use super::dice::Dice;
+use super::payload::{self, EVENT_BYTES};
+use super::plan::CHANNELS;
+use super::way::{Outcome, Outlet, Parcel, Way};
+use crate::history::{Fact, parse_id};
+use crate::publisher::key;
+use crate::{Connection, Reply, pace};
+
+/// The channel that only plain producers write to, so that nothing there names its predecessor.
+const BARE: usize = CHANNELS - 1;
+/// The channel with large events.
+const HEAVY: usize = CHANNELS - 2;
+/// Attempts at one event before the publisher asks Redis instead.
+const ATTEMPTS: usize = 8;
+
+/// The name of a channel.
+pub(crate) fn channel(index: usize) -> String {
+    format!("c{index:02}")
+}
+
+/// About how many entries the stream of a channel keeps; some less than clients stay away for.
+fn maxlen(seed: u64, channel: usize) -> u64 {
+    *Dice::of(seed, "maxlen", channel).pick(&[30, 100, 400])
+}
+
+pub(crate) struct Producer<'a> {
+    stage: &'a Stage,
+    index: usize,
+    outlet: Outlet,
+    dice: Dice,
+    number: u64,
+}
+
+impl<'a> Producer<'a> {
+    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
+        let outlet = Outlet::new(stage.publishers, stage.balancer);
+        Self { stage, index, outlet, dice: Dice::of(stage.seed, "producer", index), number: 0 }
+    }
+
+    /// Publishes until it is told to stop.
+    pub(crate) fn run(mut self) {
+        while !self.stage.publishing_ends.load(Ordering::Relaxed) {
+            let burst = if self.dice.once_in(150) { self.dice.between(20, 120) } else { 1 };
+            let channel = self.dice.below(CHANNELS as u64) as usize;
+            for _ in 0..burst {
+                self.one(channel);
+            }
+            pace(Duration::from_millis(self.dice.between(10, 110)));
+        }
+    }
+
+    fn one(&mut self, index: usize) {
+        let way = match index {
+            BARE => *self.dice.pick(&[Way::Plain, Way::Transaction]),
+            _ => *self.dice.pick(&Way::ALL),
+        };
+        let mut length = match index {
+            HEAVY => self.dice.between(1_000, 20_000) as usize,
+            _ => self.dice.between(40, 300) as usize,
+        };
+        if matches!(way, Way::Plain | Way::Function) && self.dice.once_in(400) {
+            length = EVENT_BYTES + 1;
+        }
+        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        self.number += 1;
+        let name = payload::name(&channel, self.index, self.number, length);
+        let data = payload::data(&name);
+        if self.dice.once_in(60) {
+            self.ephemeral(&channel);
+        }
+        self.publish(way, &Parcel { channel, name, data, maxlen });
+    }
+
+    /// Publishes one event and records what became of it.
+    pub(crate) fn publish(&mut self, way: Way, parcel: &Parcel) {
+        let truth = &self.stage.truth;
+        let _unsettled = truth.unsettled();
+        let mut begun_in = None;
+        for _ in 0..ATTEMPTS {
+            let open = truth.publishing();
+            let life = truth.ledger.with(&parcel.channel, |history| history.present());
+            match self.outlet.send(way, parcel) {
+                Outcome::Published(id) => {
+                    self.record(way, parcel, &id);
+                    self.stage.tally.published(way);
+                    if let Some(begun_in) = begun_in.filter(|begun_in| *begun_in != life) {
+                        // The stream was replaced in between: an earlier attempt may have been in the old one.
+                        truth.ledger.with(&parcel.channel, |history| history.doubt(begun_in, &parcel.name));
+                    }
+                    return;
+                }
+                Outcome::Refused(reason) if begun_in.is_none() => return self.stage.tally.refused(&reason),
+                Outcome::Refused(_) => {}
+                Outcome::Unanswered => begun_in = begun_in.or(Some(life)),
+            }
+            drop(open);
+            if !way.is_repeatable() {
+                break;
+            }
+            pace(Duration::from_millis(self.dice.between(50, 400)));
+        }
+        if let Some(life) = begun_in {
+            self.find_out(way, parcel, life);
+        }
+    }
+
+    fn record(&self, way: Way, parcel: &Parcel, id: &str) {
+        let too_large = payload::is_too_large(&parcel.name);
+        let fact = Fact { too_large, bare: way.is_bare(), ..Fact::new(id, &parcel.name) };
+        self.stage.truth.ledger.with(&parcel.channel, |history| {
+            let life = history.life_of(fact.key);
+            history.insert(life, fact);
+        });
+    }
+
+    /// Asks Redis what became of an event whose publisher got no answer; waits for as long as Redis is away.
+    fn find_out(&mut self, way: Way, parcel: &Parcel, life: usize) {
+        let truth = &self.stage.truth;
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while Instant::now() < deadline {
+            let open = truth.publishing();
+            if let Ok(found) = self.look_up(parcel) {
+                match found {
+                    Some(id) => self.record(way, parcel, &id),
+                    None => {
+                        let replaced = truth.ledger.with(&parcel.channel, |history| {
+                            history.doubt(life, &parcel.name);
+                            history.present() != life
+                        });
+                        // It was trimmed meanwhile, or never arrived. Whoever sees it tells.
+                        self.stage.tally.lost.add(u64::from(replaced));
+                    }
+                }
+                return self.stage.tally.unanswered.add(1);
+            }
+            drop(open);
+            pace(Duration::from_millis(100));
+        }
+        truth.ledger.with(&parcel.channel, |history| history.doubt(life, &parcel.name));
+    }
+
+    fn look_up(&self, parcel: &Parcel) -> std::io::Result<Option<String>> {
+        let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(1500))?;
+        if let Some(id) = self.outlet.client_id() {
+            // What is still on its way in a held connection would otherwise arrive after we have looked.
+            redis.try_command(&[b"CLIENT", b"KILL", b"ID", id.to_string().as_bytes()])?;
+        }
+        let entries = entries(&mut redis, &parcel.channel)?;
+        Ok(entries.into_iter().find(|(_, name)| *name == parcel.name).map(|(id, _)| id))
+    }
+
+    fn ephemeral(&self, channel: &str) {
+        let publish = || -> std::io::Result<Reply> {
+            let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(300))?;
+            let text = format!("{}hello", payload::EPHEMERAL);
+            redis.try_command(&[b"PUBLISH", key(channel).as_bytes(), text.as_bytes()])
+        };
+        // Whether it arrives is nobody's business.
+        let _ = publish();
+    }
+}
+
+/// The ids and names of everything that a stream holds now. An error reply is an error.
+pub(crate) fn entries(redis: &mut Connection, channel: &str) -> std::io::Result<Vec<(String, String)>> {
+    let reply = redis.try_command(&[b"XRANGE", key(channel).as_bytes(), b"-", b"+"])?;
+    let Reply::Array(entries) = reply else { return Err(std::io::Error::other(format!("{reply:?}"))) };
+    let read = |entry: &Reply| {
+        let [id, fields] = entry.array() else { return None };
+        let data = fields.array().get(1)?.text();
+        parse_id(&id.text())?;
+        Some((id.text(), data.split(' ').next().unwrap_or_default().to_owned()))
+    };
+    Ok(entries.iter().filter_map(read).collect())
+}

@@ -1,0 +1,126 @@
+//! What Redis still has after it was away, and what the ledger makes of it.
+
+use std::io;
+
+use super::payload;
+use super::producer::entries;
+use crate::history::{Fact, History, Id, parse_id};
+use crate::publisher::key;
+use crate::{Connection, Ledger, Reply};
+
+/// Records entries of which nobody was told: publishes whose answer was lost, or is still to come.
+pub(crate) fn note_unknown(ledger: &Ledger, redis: &mut Connection, channel: &str) -> io::Result<()> {
+    let found = entries(redis, channel)?;
+    ledger.with(channel, |history| {
+        found.iter().map(unheard).for_each(|fact| note(history, fact));
+    });
+    Ok(())
+}
+
+/// Compares a stream with the ledger after a restart of Redis that was down since `down_ms`. If something is missing, a new
+/// life of the stream begins with what is there. Returns how many entries were lost that had been acknowledged.
+pub(crate) fn compare(ledger: &Ledger, redis: &mut Connection, channel: &str, down_ms: u64) -> io::Result<u64> {
+    let tip = last_generated(redis, channel)?;
+    let found = entries(redis, channel)?;
+    Ok(ledger.with(channel, |history| reconcile(history, tip, &found, down_ms)))
+}
+
+/// An entry of which only Redis has told.
+fn unheard((id, name): &(String, String)) -> Fact {
+    Fact { bare: true, too_large: payload::is_too_large(name), ..Fact::new(id, name) }
+}
+
+/// Adds an entry to the present life, if it is in none.
+fn note(history: &mut History, fact: Fact) {
+    if history.places(&fact.data).iter().all(|place| place.id != fact.key) {
+        history.insert(history.present(), fact);
+    }
+}
+
+fn reconcile(history: &mut History, tip: Option<Id>, found: &[(String, String)], down_ms: u64) -> u64 {
+    let found: Vec<Fact> = found.iter().map(unheard).collect();
+    found.iter().for_each(|fact| note(history, fact.clone()));
+    let first = found.first().map(|fact| fact.key);
+    let life = history.present_life();
+    let is_lost = |fact: &&Fact| match (first, tip) {
+        (_, None) => true,
+        (Some(first), _) => fact.key >= first && !fact.retracted && !found.iter().any(|kept| kept.key == fact.key),
+        (None, Some(tip)) => fact.key > tip,
+    };
+    let lost = life.facts.iter().filter(is_lost).count() as u64;
+    // Entries that the present life never had: a deletion was undone.
+    let undone = found.iter().any(|fact| life.find(fact.key).is_none_or(|known| known.data != fact.data));
+    if lost == 0 && !undone {
+        return 0;
+    }
+    let restored = restored(history, tip, &found);
+    history.begin(restored, down_ms);
+    lost
+}
+
+/// What the stream consists of now: what was trimmed from its beginning, and what is there.
+fn restored(history: &History, tip: Option<Id>, found: &[Fact]) -> Vec<Fact> {
+    let Some(tip) = tip else { return Vec::new() };
+    let begins_with = |life: &usize| match (found.first(), history.life(*life)) {
+        (Some(first), Some(life)) => life.find(first.key).is_some_and(|fact| fact.data == first.data),
+        (None, Some(life)) => life.find(tip).is_some(),
+        (_, None) => false,
+    };
+    let source = history.numbers().rev().find(begins_with).and_then(|life| history.life(life));
+    let end = found.first().map_or((tip.0, tip.1.saturating_add(1)), |first| first.key);
+    let before = source.into_iter().flat_map(|life| life.facts.iter().filter(|fact| fact.key < end).cloned());
+    let known = |fact: &Fact| source.and_then(|life| life.find(fact.key)).unwrap_or(fact).clone();
+    before.chain(found.iter().map(known)).collect()
+}
+
+/// The id that the stream gave last; `None` if there is no stream.
+fn last_generated(redis: &mut Connection, channel: &str) -> io::Result<Option<Id>> {
+    let reply = redis.try_command(&[b"XINFO", b"STREAM", key(channel).as_bytes()])?;
+    let Reply::Array(fields) = reply else { return Ok(None) };
+    let tip = fields.chunks(2).find(|pair| pair[0] == Reply::Text(b"last-generated-id".to_vec()));
+    Ok(tip.and_then(|pair| parse_id(&pair[1].text())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reconcile;
+    use crate::history::{Fact, History, parse_id};
+
+    /// Entries 1-0 to 5-0, of which the stream begins with `first` and ends with `last` after a restart at 9.
+    fn after_restart(first: u64, last: u64) -> (History, u64) {
+        let mut history = History::default();
+        for id in 1..=5 {
+            history.insert(0, Fact::new(&format!("{id}-0"), &format!("e{id}")));
+        }
+        let found: Vec<_> = (first..=last).map(|id| (format!("{id}-0"), format!("e{id}"))).collect();
+        let lost = reconcile(&mut history, parse_id(&format!("{last}-0")), &found, 9);
+        (history, lost)
+    }
+
+    // Seen to fail when what is in front of the first entry counts as lost.
+    #[test]
+    fn a_trimmed_stream_that_lost_nothing_goes_on() {
+        let (history, lost) = after_restart(3, 5);
+        assert_eq!((history.present(), lost), (0, 0));
+    }
+
+    // Seen to fail when a new life does not begin with what was trimmed in front of it.
+    #[test]
+    fn a_stream_that_lost_its_end_begins_a_new_life_with_what_it_has() {
+        let (history, lost) = after_restart(3, 4);
+        assert_eq!((history.present(), lost), (1, 1));
+        let ids: Vec<&str> = history.present_life().facts.iter().map(|fact| fact.id.as_str()).collect();
+        assert_eq!(ids, ["1-0", "2-0", "3-0", "4-0"]);
+    }
+
+    // Seen to fail when only missing entries are looked for.
+    #[test]
+    fn a_deletion_that_was_undone_begins_a_new_life_too() {
+        let (mut history, _) = after_restart(1, 5);
+        history.begin([], 10);
+        let found = [("4-0".to_owned(), "e4".to_owned()), ("5-0".to_owned(), "e5".to_owned())];
+        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 11), 0);
+        assert_eq!(history.present(), 2);
+        assert_eq!(history.present_life().facts.len(), 5);
+    }
+}

@@ -1,0 +1,214 @@
+//! A client with habits: it stays, is restless, reads slowly, vanishes, or stays away for long.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::dice::Dice;
+use super::plan::CHANNELS;
+use super::producer::channel;
+use super::story::Story;
+use super::truth::now_ms;
+use super::{Stage, payload};
+use crate::client::Vanished;
+use crate::{Client, Ending, Sight, Subscribe, pace};
+
+/// What a client does when it has read for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// Stays until it is cut.
+    Steady,
+    /// Hangs up or resets, and comes back soon.
+    Restless,
+    /// Reads a few bytes at a time for some seconds, then everything.
+    Slow,
+    /// Loses its connection without anybody being told.
+    Vanishing,
+    /// Stays away until its place may be trimmed.
+    Away,
+}
+
+/// The longest that a client waits before it reconnects, whatever `retry:` says: an hour of refusals would be an hour of
+/// nothing to judge.
+const RETRY_MAX: Duration = Duration::from_millis(2500);
+/// How long one look for something new takes.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the last events of all channels may take, with everything healed.
+pub(crate) const FINALE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Subscriber<'a> {
+    stage: &'a Stage,
+    habit: Habit,
+    client: Client,
+    route: SocketAddr,
+    dice: Dice,
+    story: Story,
+    /// The connection lost last, still open at the other end.
+    ghost: Option<Vanished>,
+    /// The names of the last events that are still to come.
+    awaited: Vec<String>,
+    /// Everything has healed, and nothing is left to do but to wait for them.
+    in_finale: bool,
+}
+
+impl<'a> Subscriber<'a> {
+    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
+        let mut dice = Dice::of(stage.seed, "subscriber", index);
+        let habits =
+            [(6, Habit::Steady), (5, Habit::Restless), (3, Habit::Slow), (2, Habit::Vanishing), (3, Habit::Away)];
+        let habit = dice.weighted(&habits);
+        let count = if dice.once_in(4) { dice.between(2, 6) } else { 1 };
+        let mut channels: Vec<String> = (0..count).map(|_| channel(dice.below(CHANNELS as u64) as usize)).collect();
+        channels.sort();
+        channels.dedup();
+        let names: Vec<&str> = channels.iter().map(String::as_str).collect();
+        let subscribe = Subscribe::to_all(&names);
+        let subscribe = if habit == Habit::Slow { subscribe.receive_buffer(4096) } else { subscribe };
+        // Some of the clients come over a line that fails.
+        let route = if dice.once_in(3) { stage.clients } else { stage.balancer };
+        let awaited = channels.iter().map(|channel| payload::last(channel)).collect();
+        let story = Story::new(format!("client {index} ({habit:?}, {})", names.join(" ")), &channels);
+        let client = Client::new(subscribe);
+        Self { stage, habit, client, route, dice, story, ghost: None, awaited, in_finale: false }
+    }
+
+    /// Lives until the last event of each channel has come, or the deadline.
+    pub(crate) fn run(mut self) {
+        // They do not all come at once.
+        pace(Duration::from_millis(self.dice.below(2500)));
+        while !self.stage.finale.load(Ordering::Acquire) {
+            self.visit();
+            self.act();
+        }
+        self.ghost = None;
+        self.in_finale = true;
+        let deadline = Instant::now() + FINALE;
+        while !self.awaited.is_empty() && Instant::now() < deadline {
+            if !self.client.connected() {
+                self.connect();
+            }
+            self.read_for(Duration::from_secs(1));
+        }
+        self.client.disconnect();
+        self.story.judge(&self.stage.truth.ledger, &self.stage.tally, u64::MAX);
+        for name in &self.awaited {
+            self.story.silent(&self.stage.truth.ledger, &self.stage.tally, payload::channel(name));
+        }
+    }
+
+    /// Connects if need be, and reads for a while.
+    fn visit(&mut self) {
+        if !self.client.connected() && !self.connect() {
+            return;
+        }
+        if self.habit == Habit::Slow {
+            let time = self.dice.between(2_000, 8_000);
+            self.sip(Duration::from_millis(time));
+        }
+        let time = self.dice.between(500, 6_000);
+        self.read_for(Duration::from_millis(time));
+    }
+
+    fn connect(&mut self) -> bool {
+        let place = self.client.last_event_id().to_owned();
+        self.stage.tally.connects.add(1);
+        match self.client.connect(self.route) {
+            Ok(()) => self.story.connected(now_ms(), &place, &self.stage.tally),
+            Err(error) => {
+                self.stage.tally.ending(format!("no connection: {}", error.kind()));
+                pace(Duration::from_millis(200));
+            }
+        }
+        self.client.connected()
+    }
+
+    /// Reads everything that comes.
+    fn read_for(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while self.client.connected() && Instant::now() < deadline && !self.is_called() && !self.is_done() {
+            self.look();
+        }
+        self.judge();
+    }
+
+    /// Reads little at a time, so that the buffers on the way fill up.
+    fn sip(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        self.client.limit_reads(256);
+        while self.client.connected() && Instant::now() < deadline && !self.is_called() {
+            self.look();
+            pace(Duration::from_millis(100));
+        }
+        if self.client.connected() {
+            self.client.limit_reads(64 * 1024);
+        }
+    }
+
+    /// One sight, if there is one; judges now and then.
+    fn look(&mut self) {
+        let Some(sight) = self.client.next(LOOK) else { return self.judge() };
+        self.story.sight(now_ms(), &sight, &self.stage.tally);
+        match &sight {
+            Sight::Event(event) => {
+                let name = event.data.split(' ').next().unwrap_or_default();
+                self.awaited.retain(|awaited| awaited != name);
+            }
+            Sight::Ended(ending) => self.ended(ending),
+            _ => {}
+        }
+        self.client.forget();
+        if self.story.waits() > 2_000 {
+            self.judge();
+        }
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        if let Ending::Violation(what) = ending {
+            self.story.breach(&self.stage.tally, &format!("the response breaks its protocol: {what}"));
+        }
+        self.stage.tally.ending(match ending {
+            Ending::Clean => "ended by the node".to_owned(),
+            Ending::Cut { .. } => "cut".to_owned(),
+            Ending::Reset(_) => "reset".to_owned(),
+            Ending::Status(status) => format!("refused with status {status}"),
+            other => format!("{other:?}"),
+        });
+        self.judge();
+        let asked = self.client.retry().unwrap_or(RETRY_MAX).min(RETRY_MAX);
+        let asked = if self.in_finale { asked.min(Duration::from_millis(500)) } else { asked };
+        pace(asked);
+    }
+
+    fn judge(&mut self) {
+        self.story.judge(&self.stage.truth.ledger, &self.stage.tally, self.stage.truth.horizon_ms());
+    }
+
+    /// Whether the end has come while the client has something else in mind.
+    fn is_called(&self) -> bool {
+        self.stage.finale.load(Ordering::Acquire) && !self.in_finale
+    }
+
+    fn is_done(&self) -> bool {
+        self.in_finale && self.awaited.is_empty()
+    }
+
+    fn act(&mut self) {
+        let away = match self.habit {
+            Habit::Steady => return,
+            Habit::Slow | Habit::Restless => self.dice.weighted(&[(4, 10), (3, 200), (1, 1_500)]),
+            Habit::Vanishing => self.dice.between(10, 1_000),
+            Habit::Away => self.dice.weighted(&[(2, 3_000), (2, 8_000), (1, 20_000), (1, 45_000)]),
+        };
+        match self.habit {
+            Habit::Vanishing => self.ghost = self.client.vanish(),
+            _ if self.dice.once_in(2) => self.client.abort(),
+            _ => self.client.disconnect(),
+        }
+        self.client.forget();
+        let until = Instant::now() + Duration::from_millis(away);
+        while Instant::now() < until && !self.stage.finale.load(Ordering::Acquire) {
+            self.judge();
+            pace(LOOK.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+}

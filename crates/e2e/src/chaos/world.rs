@@ -1,0 +1,108 @@
+//! The processes and the wires between them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::payload::EVENT_BYTES;
+use super::plan::{NODES, Wire};
+use super::way::PUBLISH_KEY;
+use crate::haproxy::{Haproxy, Server};
+use crate::{Node, Proxy, RedisServer};
+
+/// How Redis syncs its append-only file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fsync {
+    /// Every write, before it is acknowledged: nothing that was acknowledged is ever lost.
+    Always,
+    /// Once a second: a power failure takes the newest writes with it.
+    Everysec,
+}
+
+impl Fsync {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Everysec => "everysec",
+        }
+    }
+}
+
+/// Everything that runs.
+pub(crate) struct World {
+    pub(crate) redis: RedisServer,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) haproxy: Haproxy,
+    /// Between some of the clients and the balancer.
+    clients: Proxy,
+    /// Between the balancer and each node.
+    fronts: Vec<Proxy>,
+    /// Between each node and Redis.
+    links: Vec<Proxy>,
+    /// Between the publishers and Redis.
+    publishers: Proxy,
+}
+
+impl World {
+    /// Starts everything and waits until it is ready.
+    pub(crate) fn start(seed: u64, fsync: Fsync) -> Self {
+        let options = ["--appendonly", "yes", "--appendfsync", fsync.word()];
+        // Small nodes of streams, so that `MAXLEN ~` trims closely.
+        let streams = ["--notify-keyspace-events", "Kt", "--stream-node-max-entries", "10"];
+        let redis = RedisServer::start_with(&[&options[..], &streams].concat());
+        let links: Vec<Proxy> = (0..NODES).map(|_| Proxy::to(redis.address())).collect();
+        let nodes: Vec<Node> = (0..NODES).map(|index| node(seed, index, links[index].address())).collect();
+        nodes.iter().for_each(Node::wait_ready);
+        let fronts: Vec<Proxy> = nodes.iter().map(|node| Proxy::to(node.address())).collect();
+        let server = |(node, front): (&Node, &Proxy)| Server { address: front.address(), admin: node.admin_address() };
+        let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
+        let haproxy = Haproxy::start(&servers);
+        let clients = Proxy::to(haproxy.address());
+        let publishers = Proxy::to(redis.address());
+        Self { redis, nodes, haproxy, clients, fronts, links, publishers }
+    }
+
+    pub(crate) fn wire(&self, wire: Wire) -> &Proxy {
+        match wire {
+            Wire::Clients => &self.clients,
+            Wire::Front(node) => &self.fronts[node],
+            Wire::Redis(node) => &self.links[node],
+            Wire::Publishers => &self.publishers,
+        }
+    }
+
+    /// All wires, to heal them.
+    pub(crate) fn wires(&self) -> impl Iterator<Item = &Proxy> {
+        [&self.clients, &self.publishers].into_iter().chain(&self.fronts).chain(&self.links)
+    }
+}
+
+/// A node with impatient settings, so that a minute holds many recoveries; some of them differ from node to node.
+fn node(seed: u64, index: usize, redis: SocketAddr) -> Node {
+    let mut dice = Dice::of(seed, "node", index);
+    let mut pick = |items: &[&str]| (*dice.pick(items)).to_owned();
+    let settings = [
+        ("tail.channel_entries", pick(&["16", "64", "4096"])),
+        ("channel.linger", pick(&["0s", "500ms", "30s"])),
+        ("redis.reconcile_interval", pick(&["500ms", "2s", "5s"])),
+        ("delivery.heartbeat", pick(&["1s", "3s"])),
+        ("delivery.coalesce_ms", pick(&["0", "0", "5"])),
+        ("archive.page_bytes", pick(&["4KiB", "16KiB", "256KiB"])),
+        ("redis.probe_interval", "300ms".to_owned()),
+        ("redis.probe_timeout", "700ms".to_owned()),
+        ("redis.command_timeout", "1s".to_owned()),
+        ("redis.keyspace_notifications", "true".to_owned()),
+        ("delivery.retry_ms", "300".to_owned()),
+        ("delivery.subscribe_timeout", "2s".to_owned()),
+        ("server.tcp_user_timeout", "7s".to_owned()),
+        ("limits.event_bytes", EVENT_BYTES.to_string()),
+        ("drain.window", "1s".to_owned()),
+        ("drain.deadline", "8s".to_owned()),
+        ("publish.key", PUBLISH_KEY.to_owned()),
+    ];
+    let builder = Node::builder_at(&format!("redis://{redis}"));
+    settings.iter().fold(builder, |builder, (key, value)| builder.set(key, value)).launch()
+}
+
+/// How long a healed world may take until every node is ready again.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(40);

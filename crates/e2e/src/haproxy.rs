@@ -1,0 +1,118 @@
+//! One `haproxy` in front of nodes, without stickiness, configured like `deploy/haproxy/haproxy.cfg`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::{Lease, RawConnection, eventually};
+
+/// A running balancer. Killed on drop.
+#[derive(Debug)]
+pub struct Haproxy {
+    lease: Lease,
+    _directory: TempDir,
+    child: Child,
+}
+
+/// A node as the balancer sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    /// Where it serves clients; may be a proxy in front of it.
+    pub address: SocketAddr,
+    /// Where it tells its readiness.
+    pub admin: SocketAddr,
+}
+
+impl Haproxy {
+    /// Starts in front of these nodes and waits until it accepts.
+    pub fn start(servers: &[Server]) -> Self {
+        let directory = tempfile::Builder::new().prefix("fanfare-e2e-haproxy").tempdir().expect("a directory");
+        let lease = Lease::take();
+        let later = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/haproxy/later.http");
+        fs::copy(&later, directory.path().join("later.http")).expect("the answer of deploy/haproxy");
+        let file = directory.path().join("haproxy.cfg");
+        fs::write(&file, configuration(lease.address(), servers)).expect("a file");
+        let child = Command::new("haproxy")
+            .args(["-db", "-q", "-f"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("haproxy is installed (scripts/setup.sh haproxy)");
+        eventually("haproxy to accept", || RawConnection::open(lease.address()).ok());
+        Self { lease, _directory: directory, child }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.lease.address()
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        // It may have ended by itself; both calls are then harmless.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Small buffers, so that a slow client is soon felt by its node.
+fn configuration(listen: SocketAddr, servers: &[Server]) -> String {
+    let mut text = format!(
+        "global
+    default-path config
+    maxconn 4000
+    tune.rcvbuf.server 16384
+    tune.sndbuf.client 16384
+    hard-stop-after 1s
+
+defaults
+    mode http
+    timeout connect 1s
+    timeout http-request 5s
+    timeout client 20s
+    timeout server 20s
+    timeout check 1s
+    retries 3
+    option redispatch 1
+    option clitcpka
+    option srvtcpka
+
+frontend all
+    bind {listen}
+    use_backend streams if {{ path /events }}
+    default_backend nodes
+
+backend streams
+    balance roundrobin
+    retry-on conn-failure empty-response
+    errorfile 502 later.http
+    errorfile 503 later.http
+    errorfile 504 later.http
+{0}
+backend nodes
+    balance roundrobin
+{0}",
+        "    option httpchk\n    http-check send meth GET uri /readyz\n    http-check expect status 200\n"
+    );
+    // Both backends end with the same servers.
+    let lines: String = servers
+        .iter()
+        .enumerate()
+        .map(|(index, server)| {
+            let (address, admin) = (server.address, server.admin);
+            format!(
+                "    server node{index} {address} check addr {} port {} inter 300ms fall 2 rise 1\n",
+                admin.ip(),
+                admin.port()
+            )
+        })
+        .collect();
+    text = text.replace("\nbackend nodes", &format!("{lines}\nbackend nodes"));
+    text + &lines
+}

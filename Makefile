@@ -30,6 +30,10 @@ test: setup ## Every test, against a real redis-server that the tests start them
 fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each target; TARGETS="position push" for some)
 	@TIME="$(or $(TIME),30)" scripts/fuzz.sh $(TARGETS)
 
+.PHONY: sim
+sim: ## Whole nodes, a fake Redis and fake clients under 3000 seeds (FANFARE_SEEDS=n; FANFARE_SEED=s shows one)
+	@FANFARE_SEEDS="$${FANFARE_SEEDS:-3000}" $(CARGO) test $(LOCKED) --profile sim -p fanfare-sim --tests -- --nocapture
+
 .PHONY: lint
 lint: ## Formatting, clippy, crate edges, dependency policy
 	$(CARGO) fmt --all --check

@@ -1,0 +1,170 @@
+//! One node: everything that `fanfare serve` runs, but for its threads, its listener and its configuration file.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_log::{
+    Desired, Hub, IngestStats, Options as LogOptions, PublishRequest, Publisher as _, Registry, feed, ingest,
+};
+use fanfare_redis::{Options as RedisOptions, RedisBackend, RedisPublisher};
+use fanfare_server::{
+    Backend, Clock, Core, CoreStats, DeliveryOptions, DrainOptions, Jitter, LocalServer, Options as ServerOptions,
+};
+use tokio::task::{AbortHandle, LocalSet};
+use tokio::time::Instant;
+
+use crate::net::{self, End};
+use crate::redis::FakeRedis;
+use crate::rng::Rng;
+use crate::{PREFIX, WALL_MS};
+
+/// How nodes of one world are configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) log: LogOptions,
+    pub(crate) delivery: DeliveryOptions,
+    pub(crate) redis: RedisOptions,
+    pub(crate) cores: usize,
+    pub(crate) feed_bytes: usize,
+    pub(crate) drain_window: Duration,
+}
+
+impl Setup {
+    /// Small tails, pages and queues, so that every way through the log is taken often.
+    pub(crate) fn draw(rng: &mut Rng, event_bytes: usize, keyspace: bool) -> Self {
+        let tail_entries = [3, 8, 32, 1024][rng.below(4)];
+        let log = LogOptions {
+            linger: [Duration::ZERO, Duration::from_secs(3), LogOptions::default().linger][rng.below(3)],
+            tail_entries,
+            budget: [2_000, 20_000, 1 << 26][rng.below(3)],
+            page_entries: [2, 7, 512][rng.below(3)],
+            page_bytes: [200, 4_000, 262_144][rng.below(3)],
+            archive_concurrency: [1, 4, 16][rng.below(3)],
+            ..LogOptions::default()
+        };
+        let delivery = DeliveryOptions {
+            coalesce: Duration::from_millis([0, 0, 5][rng.below(3)]),
+            retry: Duration::from_millis(500),
+            ..DeliveryOptions::default()
+        };
+        let redis = RedisOptions {
+            prefix: PREFIX.into(),
+            keyspace_notifications: keyspace,
+            event_bytes,
+            pool_size: [1, 3, 8][rng.below(3)],
+            ..RedisOptions::default()
+        };
+        Self {
+            log,
+            delivery,
+            redis,
+            cores: 1 + rng.below(2),
+            feed_bytes: [600, 1 << 20][usize::from(rng.chance(800))],
+            drain_window: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A running node.
+struct Running {
+    server: RefCell<LocalServer>,
+    publisher: RedisPublisher,
+    /// Every task of the node; dropping it ends them all at once.
+    tasks: Rc<LocalSet>,
+    driver: AbortHandle,
+}
+
+/// A place where a node runs, or has been killed.
+pub(crate) struct Node {
+    number: usize,
+    setup: Setup,
+    redis: FakeRedis,
+    running: RefCell<Option<Running>>,
+}
+
+impl Node {
+    pub(crate) fn new(number: usize, setup: Setup, redis: FakeRedis) -> Self {
+        Self { number, setup, redis, running: RefCell::default() }
+    }
+
+    /// Starts the node, in place of the one that may be running.
+    #[expect(clippy::disallowed_methods, reason = "`Node::kill` and the end of the world's `LocalSet` abort it")]
+    pub(crate) fn start(&self, seed: u64) {
+        self.kill();
+        let tasks = Rc::new(LocalSet::new());
+        let within = tasks.enter();
+        let hub = Arc::new(Hub::new(self.setup.cores));
+        let desired = Desired::new();
+        let (sink, source) = feed(self.setup.feed_bytes);
+        let backend = RedisBackend::over(&self.setup.redis, self.redis.dial_for(self.number), seed);
+        let backend = backend.expect("the options of the simulation are valid");
+        let (archive, publisher) = (backend.archive(), backend.publisher());
+        let began = Instant::now();
+        let clock = Clock::from_fn(move || wall_ms(began));
+        let core = |core| {
+            let (delivery, stats) = (self.setup.delivery.clone(), Arc::new(CoreStats::default()));
+            Core::new(Arc::clone(&hub), core, delivery, stats, clock.clone())
+        };
+        let options = ServerOptions {
+            drain: DrainOptions { window: self.setup.drain_window, ..DrainOptions::default() },
+            ..ServerOptions::default()
+        };
+        let cores = (0..hub.cores()).map(core).collect();
+        let store = Backend::new(archive.clone(), publisher.clone());
+        let server = LocalServer::start(options, store, cores, Jitter::seeded(seed));
+        let log = LogOptions { seed, ..self.setup.log.clone() };
+        let registry = Registry::new(log, Arc::clone(&hub), desired.clone(), Arc::new(IngestStats::default()), began);
+        tasks.spawn_local(backend.run(desired, sink));
+        tasks.spawn_local(ingest::run(registry, hub, source, archive, std::future::pending()));
+        drop(within);
+        let driven = Rc::clone(&tasks);
+        let driver = tokio::task::spawn_local(async move { driven.run_until(std::future::pending::<()>()).await });
+        let driver = driver.abort_handle();
+        self.running.replace(Some(Running { server: RefCell::new(server), publisher, tasks, driver }));
+    }
+
+    /// Ends the node without a word.
+    pub(crate) fn kill(&self) {
+        if let Some(running) = self.running.take() {
+            running.driver.abort();
+        }
+    }
+
+    /// Begins the polite end.
+    pub(crate) fn drain(&self) {
+        if let Some(running) = &*self.running.borrow() {
+            running.server.borrow().drain();
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.borrow().is_some()
+    }
+
+    /// Connects to the node; `None`: nobody listens.
+    pub(crate) fn connect(&self, room: usize) -> Option<End> {
+        let running = self.running.borrow();
+        let running = running.as_ref()?;
+        let (theirs, ours) = net::pair(room);
+        let _within = running.tasks.enter();
+        running.server.borrow_mut().accept(theirs, IpAddr::V4(Ipv4Addr::LOCALHOST)).ok()?;
+        Some(ours)
+    }
+
+    /// Publishes through the node. Returns whether it said that the event is stored.
+    pub(crate) async fn publish(&self, request: PublishRequest) -> bool {
+        let publisher = self.running.borrow().as_ref().map(|running| running.publisher.clone());
+        match publisher {
+            Some(publisher) => publisher.publish(request).await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+/// The machine's clock.
+fn wall_ms(began: Instant) -> u64 {
+    WALL_MS + u64::try_from(began.elapsed().as_millis()).unwrap_or(0)
+}

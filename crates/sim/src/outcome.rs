@@ -1,0 +1,84 @@
+//! What came of one seed.
+
+use std::cell::Cell;
+use std::sync::Once;
+
+use crate::judge::Verdict;
+
+/// The result of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Hash of every byte that went to a client and of every command that went to Redis, with their times.
+    pub hash: u64,
+    /// Durable events that were judged.
+    pub events: usize,
+    /// Gaps told where something was withheld.
+    pub gaps: usize,
+    /// Gaps told where nothing was.
+    pub false_gaps: usize,
+    /// What was wrong. Empty if the guarantee was kept.
+    pub breaches: Vec<String>,
+    /// What happened, to read. Empty unless asked for.
+    pub trace: String,
+}
+
+impl Outcome {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, client: usize, channel: &str, verdict: &Verdict, gaps_have_reasons: bool) {
+        self.events += verdict.events;
+        self.gaps += verdict.gaps;
+        self.false_gaps += verdict.false_gaps;
+        let mut blame = |what: &str| self.breaches.push(format!("client {client} on {channel}: {what}"));
+        verdict.breaches.iter().for_each(|breach| blame(breach));
+        if !gaps_have_reasons && verdict.gaps + verdict.false_gaps > 0 {
+            blame("was told of a gap, although nothing was ever lost");
+        }
+    }
+
+    /// What came of it, with the command that repeats it if something was wrong.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Self { seed, events, gaps, false_gaps, .. } = self;
+        let mut text = format!("seed {seed}: {events} events, {gaps} gaps, {false_gaps} false ones");
+        for breach in self.breaches.iter().take(BREACHES_SHOWN) {
+            text.push_str(&format!("\n  {breach}"));
+        }
+        if !self.breaches.is_empty() {
+            text.push_str(&format!("\n  see it happen: FANFARE_SEED={seed} make sim"));
+        }
+        text
+    }
+
+    /// Says what was wrong and how to see it again.
+    ///
+    /// # Panics
+    /// If the guarantee was not kept.
+    pub fn assert_kept(&self) {
+        assert!(self.breaches.is_empty(), "the guarantee was broken: {}", self.summary());
+    }
+}
+
+/// What follows the first breaches is mostly their consequence.
+const BREACHES_SHOWN: usize = 5;
+
+thread_local! {
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Panics on this thread so far. A task that panics ends without a word to anybody who does not wait for it.
+pub(crate) fn panics() -> usize {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.set(PANICS.get() + 1);
+            before(info);
+        }));
+    });
+    PANICS.get()
+}

@@ -1,0 +1,80 @@
+//! Everybody who publishes: with the function, with plain commands, through a node.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use fanfare_log::PublishRequest;
+use fanfare_protocol::{ChannelName, Event};
+use tokio::time::sleep;
+
+use crate::PREFIX;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// Publishes until the trouble is over.
+pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
+    for count in 0.. {
+        sleep(rng.up_to_ms(700)).await;
+        if world.is_quiet() {
+            return;
+        }
+        let channel = world.channels[rng.below(world.channels.len())].clone();
+        let data = format!("{channel} {number}.{count}");
+        match rng.below(20) {
+            0 => {
+                for part in 0..rng.below(60) {
+                    store(&world, &channel, &format!("{data}.{part}"), &mut rng);
+                }
+            }
+            1..3 => {
+                let _ = world.redis.command(&["PUBLISH", &format!("{PREFIX}{channel}"), "ephemeral"]);
+            }
+            3 => through_a_node(&world, &channel, &data, &mut rng).await,
+            4 if world.climate.trims => store(&world, &channel, &format!("{data} {}", "x".repeat(300)), &mut rng),
+            _ => store(&world, &channel, &data, &mut rng),
+        }
+    }
+}
+
+/// Publishes one durable event in one of the ways, if Redis answers.
+pub(crate) fn store(world: &World, channel: &ChannelName, data: &str, rng: &mut Rng) {
+    if !world.redis.lock().is_up() {
+        return;
+    }
+    let key = format!("{PREFIX}{channel}");
+    let keep = if world.climate.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
+    let ttl = if world.climate.removals && rng.chance(100) { "60" } else { "" };
+    match rng.below(10) {
+        0 => {
+            world.redis.command(&["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data]);
+        }
+        1..4 => {
+            let add: &[&str] = &["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data, "event", "plain"];
+            world.redis.transaction(&[add, &["PUBLISH", &key, ""]]);
+        }
+        _ => {
+            let mut command = vec!["EVAL", "", "1", &key, "DATA", data, "MAXLEN", &keep];
+            if !ttl.is_empty() {
+                command.extend(["TTL", ttl]);
+            }
+            world.redis.command(&command);
+        }
+    }
+}
+
+/// Publishes through a node, and again with the same key until a node says that it is stored, or for a while.
+async fn through_a_node(world: &World, channel: &ChannelName, data: &str, rng: &mut Rng) {
+    let request = PublishRequest {
+        channel: channel.clone(),
+        event: Event { name: None, data: Bytes::from(data.to_owned()) },
+        dedup: Some(data.to_owned()),
+        max_len: None,
+        ttl: None,
+    };
+    for _ in 0..5 {
+        if world.nodes[rng.below(world.nodes.len())].publish(request.clone()).await {
+            return;
+        }
+        sleep(rng.up_to_ms(500)).await;
+    }
+}

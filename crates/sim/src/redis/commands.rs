@@ -1,0 +1,183 @@
+//! What each command does. The publishing function is written a second time here, from its documentation.
+
+use bytes::Bytes;
+use fanfare_protocol::{Entry, EntryId, Event, EventName, encode_push};
+
+use super::Server;
+use super::resp::{Command, Reply};
+use super::store::{Fields, Stream};
+
+fn text(argument: &Bytes) -> String {
+    String::from_utf8_lossy(argument).into_owned()
+}
+
+fn number(argument: &Bytes) -> Option<u64> {
+    text(argument).parse().ok()
+}
+
+/// The value that follows an option's name.
+fn option<'a>(arguments: &'a [Bytes], name: &str) -> Option<&'a Bytes> {
+    let at = arguments.iter().position(|argument| argument.eq_ignore_ascii_case(name.as_bytes()))?;
+    arguments.get(at + 1)
+}
+
+fn entry((id, fields): &(EntryId, Fields)) -> Reply {
+    let fields = fields.iter().flat_map(|(name, value)| [Reply::Bulk(name.clone()), Reply::Bulk(value.clone())]);
+    Reply::Array(vec![Reply::text(id), Reply::Array(fields.collect())])
+}
+
+impl Server {
+    /// Runs one command that belongs to no connection's state.
+    pub(super) fn run(&mut self, command: &[Bytes]) -> Reply {
+        let now = self.now_ms();
+        self.data.expire(now, &self.truth);
+        let name = text(&command[0]).to_ascii_uppercase();
+        let arguments = &command[1..];
+        match (name.as_str(), arguments) {
+            ("TIME", _) => Reply::Array(vec![Reply::text(now / 1000), Reply::text(now % 1000 * 1000)]),
+            ("PING", [message]) => Reply::Bulk(message.clone()),
+            ("PING", _) => Reply::Status("PONG".into()),
+            ("GET", [key]) => {
+                self.data.strings.get(&text(key)).map_or(Reply::Nil, |(value, _)| Reply::Bulk(value.clone()))
+            }
+            ("SET", [key, value, options @ ..]) => self.set(&text(key), value, options, now),
+            ("INFO", [section]) => Reply::text(self.info(&text(section))),
+            ("CONFIG", [_, parameter]) => Reply::Map(vec![(
+                Reply::Bulk(parameter.clone()),
+                Reply::text(if self.nature.keyspace { "Kt" } else { "" }),
+            )]),
+            ("XINFO", [_, key]) => self
+                .data
+                .streams
+                .get(&text(key))
+                .map_or_else(|| Reply::Error("ERR no such key".into()), |stream| stream_info(stream, self.nature.old)),
+            ("XRANGE", [key, start, _, _, count]) => self.range(&text(key), start, number(count)),
+            ("XREVRANGE", [key, end, _, _, count]) => self.reverse_range(&text(key), end, number(count)),
+            ("XADD", [key, rest @ ..]) => self.add(&text(key), rest, now),
+            ("PUBLISH", [channel, message]) => self.publish(channel, message),
+            ("FUNCTION", _) if self.nature.old => Reply::Error("ERR unknown command 'FUNCTION'".into()),
+            ("FUNCTION", _) => {
+                self.data.library = true;
+                Reply::text("fanfare")
+            }
+            ("FCALL" | "FCALL_RO", _) if self.nature.old => Reply::Error(format!("ERR unknown command '{name}'")),
+            ("FCALL" | "FCALL_RO", _) if !self.data.library => Reply::Error("ERR Function not found".into()),
+            ("FCALL_RO", _) => Reply::Number(i64::try_from(fanfare_redis::VERSION).unwrap_or(0)),
+            ("EVALSHA", _) if !self.script => Reply::Error("NOSCRIPT No matching script.".into()),
+            ("FCALL" | "EVAL" | "EVALSHA", [_, _, key, rest @ ..]) => {
+                self.script |= name == "EVAL";
+                self.publish_event(&text(key), rest, now)
+            }
+            _ => Reply::Error(format!("ERR unknown command '{name}'")),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &Bytes, options: &[Bytes], now: u64) -> Reply {
+        if options.iter().any(|option| option == "NX") && self.data.strings.contains_key(key) {
+            return Reply::Nil;
+        }
+        let expires = option(options, "EX").and_then(number).map(|seconds| now + seconds * 1000);
+        self.data.strings.insert(key.to_owned(), (value.clone(), expires));
+        self.data.sets += 1;
+        Reply::Ok
+    }
+
+    fn info(&self, section: &str) -> String {
+        match section {
+            "memory" if self.nature.evicts => "# Memory\r\nmaxmemory:1024\r\nmaxmemory_policy:allkeys-lru\r\n".into(),
+            "memory" => "# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n".into(),
+            _ => format!("# Server\r\nredis_version:{}\r\n", if self.nature.old { "6.2.0" } else { "7.0.15" }),
+        }
+    }
+
+    fn range(&self, key: &str, start: &Bytes, count: Option<u64>) -> Reply {
+        let start = if start == "-" { EntryId::ZERO } else { text(start).parse().expect("an id") };
+        let count = count.map_or(usize::MAX, |count| count as usize);
+        let stream = self.data.streams.get(key);
+        Reply::Array(stream.map_or_else(Vec::new, |stream| stream.from(start).take(count).map(entry).collect()))
+    }
+
+    fn reverse_range(&self, key: &str, end: &Bytes, count: Option<u64>) -> Reply {
+        let end = text(end);
+        let before: Option<EntryId> = end.strip_prefix('(').map(|id| id.parse().expect("an id"));
+        assert!(before.is_some() || end == "+", "a range that nobody asks for: {end}");
+        let count = count.map_or(usize::MAX, |count| count as usize);
+        let entries = self.data.streams.get(key).map_or(&[][..], |stream| &stream.entries);
+        let wanted = entries.iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before));
+        Reply::Array(wanted.take(count).map(entry).collect())
+    }
+
+    /// `XADD key [MAXLEN ~ n] * field value …`
+    fn add(&mut self, key: &str, rest: &[Bytes], now: u64) -> Reply {
+        let star = rest.iter().position(|argument| argument == "*").expect("ids are made by the server");
+        let fields = rest[star + 1..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let id = self.append(key, fields, option(&rest[..star], "~").and_then(number), now);
+        Reply::text(id)
+    }
+
+    fn append(&mut self, key: &str, fields: Fields, max_len: Option<u64>, now: u64) -> EntryId {
+        let id = self.data.add(key, fields, now, self.nature.event_bytes, &self.truth);
+        if let Some(keep) = max_len {
+            // Approximately: Redis trims whole blocks of entries.
+            let length = self.data.streams[key].entries.len();
+            if length > keep as usize + self.rng.below(8) {
+                self.data.trim(key, keep as usize, &self.truth);
+            }
+        }
+        if self.nature.keyspace {
+            let channel = Bytes::from(format!("__keyspace@0__:{key}"));
+            self.publish(&channel, &Bytes::from_static(b"xadd"));
+        }
+        id
+    }
+
+    /// `sse_publish`.
+    fn publish_event(&mut self, key: &str, options: &[Bytes], now: u64) -> Reply {
+        let data = option(options, "DATA").expect("the node sends data").clone();
+        let remembered = option(options, "DEDUP").map(|dedup| format!("$dedup:{{{key}}}:{}", text(dedup)));
+        if let Some((first, _)) = remembered.as_ref().and_then(|key| self.data.strings.get(key)) {
+            return Reply::Status(text(first));
+        }
+        let prev = self.data.streams.get(key).map_or(EntryId::ZERO, |stream| stream.last);
+        let name = option(options, "EVENT");
+        let mut fields = vec![(Bytes::from_static(b"data"), data.clone())];
+        fields.extend(name.map(|name| (Bytes::from_static(b"event"), name.clone())));
+        fields.push((Bytes::from_static(b"prev"), Bytes::from(prev.to_string())));
+        let id = self.append(key, fields, option(options, "MAXLEN").and_then(number).or(Some(10_000)), now);
+        let lifetime = option(options, "TTL").and_then(number).map(|seconds| now + seconds.max(60) * 1000);
+        if let Some(stream) = self.data.streams.get_mut(key) {
+            stream.expires = match (lifetime, stream.expires) {
+                (Some(new), Some(old)) => Some(new.max(old)),
+                // A key without a lifetime gets one only from the call that gives it.
+                (lifetime, _) => lifetime,
+            };
+        }
+        if let Some(remembered) = remembered {
+            self.set(&remembered, &Bytes::from(id.to_string()), &["EX".into(), "600".into()], now);
+        }
+        let name = name.map(|name| EventName::parse(&text(name)).expect("a valid name"));
+        let push = encode_push(&Entry { id, prev: Some(prev), event: Event { name, data } });
+        self.publish(&Bytes::from(key.to_owned()), &Bytes::from(push));
+        Reply::text(id)
+    }
+
+    /// Runs commands one after the other without anything in between.
+    pub(super) fn transaction(&mut self, commands: &[Command]) -> Reply {
+        Reply::Array(commands.iter().map(|command| self.run(command)).collect())
+    }
+}
+
+/// `XINFO STREAM`; before Redis 7 without `entries-added`.
+fn stream_info(stream: &Stream, old: bool) -> Reply {
+    let of = |found: Option<&(EntryId, Fields)>| found.map_or(Reply::Nil, entry);
+    let mut pairs = vec![
+        (Reply::text("length"), Reply::Number(i64::try_from(stream.entries.len()).unwrap_or(i64::MAX))),
+        (Reply::text("last-generated-id"), Reply::text(stream.last)),
+        (Reply::text("first-entry"), of(stream.entries.first())),
+        (Reply::text("last-entry"), of(stream.entries.last())),
+    ];
+    if !old {
+        pairs.push((Reply::text("entries-added"), Reply::Number(stream.added)));
+    }
+    Reply::Map(pairs)
+}

@@ -1,0 +1,159 @@
+//! What can happen to this Redis and its network. Chances are in thousandths.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use tokio::time::{Duration, Instant};
+
+use super::Server;
+use super::store::{Data, channel};
+use crate::PREFIX;
+
+/// What goes wrong by itself, all the time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weather {
+    pub(crate) lost_pushes: usize,
+    pub(crate) doubled_pushes: usize,
+    /// A push changes places with the one before it.
+    pub(crate) swapped_pushes: usize,
+    /// Commands and pushes that take up to 300 ms longer.
+    pub(crate) late: usize,
+    /// Commands that are refused for a reason that passes.
+    pub(crate) refused: usize,
+}
+
+impl Server {
+    pub(super) fn refusal(&mut self, name: &str, command: &[Bytes]) -> Option<String> {
+        let is_probe = matches!(name, "PUBLISH" | "SUBSCRIBE")
+            && command[1..].iter().any(|channel| channel.windows(7).any(|part| part == b"$probe:"));
+        if is_probe && self.nature.no_probes {
+            return Some("NOPERM No permissions to access a channel".into());
+        }
+        let passing = !matches!(name, "HELLO" | "CLIENT" | "MULTI" | "EXEC" | "SUBSCRIBE" | "UNSUBSCRIBE");
+        let refused = passing && self.rng.chance(self.weather.refused);
+        refused.then(|| "LOADING Redis is loading the dataset in memory".into())
+    }
+
+    /// Everything is well from now on.
+    pub(crate) fn heal(&mut self) {
+        self.weather = Weather::default();
+        let now = Instant::now();
+        self.down_until = now;
+        self.frozen_until = now;
+        for connection in self.connections.values_mut() {
+            connection.deaf_until = None;
+            connection.mute_until = None;
+            connection.changed.notify_one();
+        }
+    }
+
+    /// Closes a connection after any number of the bytes that are on their way; `all`: every connection.
+    pub(crate) fn cut(&mut self, all: bool) {
+        let chosen = self.rng.below(self.connections.len());
+        for (index, connection) in self.connections.values_mut().enumerate() {
+            if all || index == chosen {
+                connection.cut = Some(if self.rng.chance(500) { usize::MAX } else { self.rng.below(200) });
+                connection.changed.notify_one();
+                self.trace.note(|| format!("the connection {} is cut", connection.name));
+            }
+        }
+    }
+
+    /// One direction of a connection goes silent without a word.
+    pub(crate) fn silence(&mut self, time: Duration) {
+        let chosen = self.rng.below(self.connections.len());
+        let until = Some(Instant::now() + time);
+        let Some(connection) = self.connections.values_mut().nth(chosen) else { return };
+        if self.rng.chance(500) {
+            connection.deaf_until = until;
+            self.trace.note(|| format!("nothing from {} arrives for {time:?}", connection.name));
+        } else {
+            connection.mute_until = until;
+            self.trace.note(|| format!("nothing arrives at {} for {time:?}", connection.name));
+        }
+        connection.changed.notify_one();
+    }
+
+    /// The process is stopped and continues later.
+    pub(crate) fn freeze(&mut self, time: Duration) {
+        self.trace.note(|| format!("Redis is frozen for {time:?}"));
+        self.frozen_until = Instant::now() + time;
+    }
+
+    /// Every connection is lost and nobody can connect for a while. The data stays.
+    pub(crate) fn go_down(&mut self, time: Duration) {
+        self.trace.note(|| format!("Redis is down for {time:?}"));
+        self.down_until = Instant::now() + time;
+        self.cut(true);
+    }
+
+    /// The replica catches up.
+    pub(crate) fn replicate(&mut self) {
+        let lengths: BTreeMap<_, _> =
+            self.data.streams.keys().map(|key| (key.clone(), self.truth.length(channel(key)))).collect();
+        self.replica = (self.data.clone(), lengths);
+    }
+
+    /// The replica becomes the primary. What it had not copied is lost. Its clock is not behind the old primary's, so that no
+    /// id is given a second time: the one condition that the guarantee makes.
+    pub(crate) fn fail_over(&mut self, time: Duration) {
+        let before = std::mem::take(&mut self.data);
+        let (data, lengths) = self.replica.clone();
+        let keys: BTreeSet<_> = before.streams.keys().chain(data.streams.keys()).collect();
+        for key in keys {
+            let ids =
+                |data: &Data| data.streams.get(key).map(|stream| stream.entries.iter().map(|(id, _)| *id).collect());
+            let (had, has): (Option<Vec<_>>, Option<Vec<_>>) = (ids(&before), ids(&data));
+            // What was deleted since it was copied comes back, too.
+            if had != has {
+                self.truth.rewrite(channel(key), lengths.get(key).copied().unwrap_or(0));
+            }
+        }
+        self.data = data;
+        self.skew += 2 + self.rng.number() % 3000;
+        self.trace.note(|| "the replica takes over; what it had not copied is lost".into());
+        self.replicate();
+        self.go_down(time);
+    }
+
+    /// Loses one entry to `XDEL`, the oldest ones to a trim, or the whole stream.
+    pub(crate) fn destroy(&mut self, name: &str, how: Destruction) {
+        let key = format!("{PREFIX}{name}");
+        let length = self.data.streams.get(&key).map_or(0, |stream| stream.entries.len());
+        self.trace.note(|| format!("{how:?} of {name}, which holds {length} entries"));
+        match how {
+            Destruction::Retract if length > 0 => {
+                let index = self.rng.below(length);
+                self.data.retract(&key, index, &self.truth);
+            }
+            Destruction::Retract => {}
+            Destruction::Trim => {
+                let keep = self.rng.below(length + 1);
+                self.data.trim(&key, keep, &self.truth);
+            }
+            Destruction::Evict => self.data.remove(&key, &self.truth),
+            Destruction::Delete => {
+                self.truth.retract_all(name);
+                self.data.streams.remove(&key);
+            }
+            Destruction::FlushAll => {
+                let keys: Vec<_> = self.data.streams.keys().cloned().collect();
+                keys.iter().for_each(|key| self.data.remove(key, &self.truth));
+                self.data.strings.clear();
+                self.data.sets += 1;
+            }
+        }
+        // Ids of a stream that is made anew are different ones: see the condition of `fail_over`.
+        self.skew += 2;
+    }
+}
+
+/// Ways of losing entries on purpose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Destruction {
+    Retract,
+    Trim,
+    Delete,
+    Evict,
+    FlushAll,
+}

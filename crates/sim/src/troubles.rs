@@ -1,0 +1,62 @@
+//! Somebody who breaks things, one after the other.
+
+use std::rc::Rc;
+
+use tokio::time::{Duration, sleep};
+
+use crate::redis::Destruction;
+use crate::rng::Rng;
+use crate::world::World;
+
+/// Makes trouble until it is told to stop.
+pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
+    let pace = [500, 2_000, 8_000][rng.below(3)];
+    while !world.is_quiet() {
+        sleep(rng.up_to_ms(pace)).await;
+        match rng.below(20) {
+            0..4 => world.redis.lock().cut(false),
+            4 => world.redis.lock().cut(true),
+            5..7 => world.redis.lock().silence(rng.up_to_ms(8_000)),
+            7 => world.redis.lock().freeze(rng.up_to_ms(4_000)),
+            8 => world.redis.lock().go_down(rng.up_to_ms(4_000)),
+            9 => restart(&world, &mut rng).await,
+            10 => deploy(&world, &mut rng).await,
+            11..13 => world.redis.lock().replicate(),
+            _ => destroy(&world, &mut rng),
+        }
+    }
+}
+
+/// A node is killed and comes back.
+async fn restart(world: &World, rng: &mut Rng) {
+    let number = rng.below(world.nodes.len());
+    world.trace.note(|| format!("node {number} is killed"));
+    world.nodes[number].kill();
+    sleep(rng.up_to_ms(3_000)).await;
+    world.trace.note(|| format!("node {number} starts"));
+    world.nodes[number].start(rng.number());
+}
+
+/// A node is drained and replaced.
+async fn deploy(world: &World, rng: &mut Rng) {
+    let number = rng.below(world.nodes.len());
+    world.trace.note(|| format!("node {number} drains"));
+    world.nodes[number].drain();
+    sleep(Duration::from_secs(3)).await;
+    world.nodes[number].start(rng.number());
+}
+
+fn destroy(world: &World, rng: &mut Rng) {
+    let climate = world.climate;
+    let mut redis = world.redis.lock();
+    let channel = world.channels[rng.below(world.channels.len())].as_str();
+    match rng.below(8) {
+        0..2 if climate.trims => redis.destroy(channel, Destruction::Trim),
+        2..4 if climate.trims => redis.destroy(channel, Destruction::Retract),
+        4..6 if climate.failovers => redis.fail_over(rng.up_to_ms(3_000)),
+        6 if climate.removals => redis.destroy(channel, Destruction::Delete),
+        7 if climate.removals && rng.chance(300) => redis.destroy(channel, Destruction::FlushAll),
+        5 if climate.evicts => redis.destroy(channel, Destruction::Evict),
+        _ => {}
+    }
+}

@@ -1,0 +1,42 @@
+//! Many worlds, and the guarantee in each of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfare_sim::{Outcome, run};
+
+/// Worlds in an unoptimised build, for everybody who runs all tests. `make sim` tries thousands.
+const SEEDS: u64 = 100;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Runs the seeds on every core, each on one of them.
+fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
+    let next = AtomicU64::new(seeds.start);
+    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end);
+    let work = || std::iter::from_fn(take).map(|seed| run(seed, false)).collect::<Vec<_>>();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
+    if let Some(seed) = number("FANFARE_SEED") {
+        let outcome = run(seed, true);
+        println!("{}\n{}", outcome.trace, outcome.summary());
+        return outcome.assert_kept();
+    }
+    let first = number("FANFARE_FIRST_SEED").unwrap_or(0);
+    let outcomes = run_all(first..first + number("FANFARE_SEEDS").unwrap_or(SEEDS));
+    let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
+    let (events, gaps, false_gaps) = (sum(|of| of.events), sum(|of| of.gaps), sum(|of| of.false_gaps));
+    println!("{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones", outcomes.len());
+    let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.breaches.is_empty()).collect();
+    broken.iter().for_each(|outcome| println!("{}", outcome.summary()));
+    broken.iter().min_by_key(|outcome| outcome.seed).inspect(|outcome| outcome.assert_kept());
+    assert!(events > outcomes.len() * 100 && gaps > outcomes.len(), "so little happened that this proves little");
+}

@@ -9,8 +9,6 @@ use crate::scenario::{Outcome, Parameters, Scenario};
 pub(super) struct Case {
     /// Its name on the command line.
     pub(super) key: &'static str,
-    /// What is done, in one line.
-    pub(super) title: &'static str,
     /// The scenario.
     pub(super) scenario: Scenario,
     /// Its size.
@@ -148,67 +146,99 @@ static LARGE: [Figure; 2] = [
     CPU,
 ];
 
-/// All cases, in the order of the tables.
-pub(super) fn all(size: Size) -> Vec<Case> {
-    let case = |key, title, scenario, figures| {
-        let mut parameters = Parameters::of(scenario);
-        if size == Size::Quick {
-            shrink(&mut parameters);
+impl Case {
+    /// What is done, in one line.
+    pub(super) fn title(&self) -> String {
+        let Parameters { baseline, rate, cuts, slow, .. } = self.parameters;
+        let (connections, channels) = (grouped(self.parameters.connections), grouped(self.parameters.channels));
+        let events = grouped(self.parameters.events as usize);
+        match self.scenario {
+            Scenario::Hold => format!("from {} to {connections} idle connections", grouped(baseline)),
+            Scenario::Fanout => {
+                format!("one channel, {connections} connections, the next event when all have the last")
+            }
+            Scenario::Burst => format!("{connections} connections, {events} events at once"),
+            Scenario::Rate | Scenario::Full => {
+                format!("one channel, {connections} connections, {rate} events a second")
+            }
+            Scenario::Many => format!("{channels} channels with one connection each"),
+            Scenario::Storm if self.settings.is_empty() => {
+                format!("{connections} connections come back at once, {events} events missed by each")
+            }
+            Scenario::Storm => {
+                "as storm, but the node has forgotten the channel and must read it from Redis".to_owned()
+            }
+            Scenario::Churn => format!("{connections} connections, {cuts} cuts a second, {rate} events a second"),
+            Scenario::Slow | Scenario::Soak => {
+                format!("as rate, but {} % of the connections read a few bytes a second", slow * 100.0)
+            }
+            Scenario::Large => {
+                format!("{} KiB to {connections} connections in one event", self.parameters.bytes / 1_024)
+            }
+            Scenario::Channels => format!("{channels} channels over {connections} connections; Redis closes the feed"),
         }
-        Case { key, title, scenario, parameters, fanfare_only: false, settings: &[], figures }
-    };
-    let mut wide = case(
-        "fanout-15k",
-        "one channel, 15,000 connections, the next event when all have the last",
-        Scenario::Fanout,
-        &FANOUT,
-    );
-    wide.parameters.connections = 15_000;
-    wide.parameters.events = if size == Size::Quick { 20 } else { 60 };
-    let mut churn =
-        case("churn", "400 connections, 60 cuts a second, 100 events a second", Scenario::Churn, &CPU_ALONE);
-    churn.parameters.duration = churn.parameters.duration.min(Duration::from_secs(5));
-    // A channel that is forgotten with its last reader has to be read from Redis again, as on a node that was restarted.
-    let cold = Case {
-        settings: &[("CHANNEL__LINGER", "0s")],
-        ..case("storm-cold", "as storm, to a node that remembers nothing of the channel", Scenario::Storm, &STORM)
-    };
-    let only = |case| Case { fanfare_only: true, ..case };
-    vec![
-        case(
-            "fanout",
-            "one channel, 5,000 connections, the next event when all have the last",
-            Scenario::Fanout,
-            &FANOUT,
-        ),
-        wide,
-        case("burst", "500 connections, 1,000 events at once", Scenario::Burst, &BURST),
-        case("rate", "1,000 connections, 50 events a second", Scenario::Rate, &RATE),
-        case("many", "10,000 channels with one connection each", Scenario::Many, &CPU_ALONE),
-        case("storm", "15,000 connections come back at once, 100 events missed by each", Scenario::Storm, &STORM),
-        cold,
-        case("hold", "from 2,000 to 15,000 idle connections", Scenario::Hold, &HOLD),
-        churn,
-        case("slow", "as rate; 5 % of the connections read a few bytes a second", Scenario::Slow, &SLOW),
-        case("large", "an event of 1 MiB to 5,000 connections", Scenario::Large, &LARGE),
-        only(case("full", "one channel, 15,000 connections, 100 events a second", Scenario::Full, &FULL)),
-        only(case(
-            "channels",
-            "100,000 channels over 2,500 connections; Redis closes the feed",
-            Scenario::Channels,
-            &CHANNELS,
-        )),
-    ]
+    }
+
+    /// Smaller where that saves time and changes little.
+    fn shrink(&mut self) {
+        let parameters = &mut self.parameters;
+        parameters.duration = parameters.duration.min(Duration::from_secs(3));
+        match self.scenario {
+            Scenario::Fanout => parameters.events /= 2,
+            Scenario::Many => parameters.events /= 4,
+            Scenario::Storm => parameters.connections /= 3,
+            Scenario::Hold => parameters.connections /= 2,
+            Scenario::Large => parameters.connections /= 5,
+            Scenario::Channels => {
+                parameters.connections /= 5;
+                parameters.channels /= 5;
+            }
+            _ => {}
+        }
+    }
 }
 
-/// Smaller where that saves time and changes little.
-fn shrink(parameters: &mut Parameters) {
-    parameters.duration = parameters.duration.min(Duration::from_secs(3));
-    parameters.events = match parameters.events {
-        0..=1 => parameters.events,
-        2..=100 => parameters.events.div_ceil(2),
-        many => many.div_ceil(4),
+/// All cases, in the order of the tables.
+pub(super) fn all(size: Size) -> Vec<Case> {
+    let case = |key, scenario, figures| Case {
+        key,
+        scenario,
+        parameters: Parameters::of(scenario),
+        fanfare_only: false,
+        settings: &[],
+        figures,
     };
+    let only = |case| Case { fanfare_only: true, ..case };
+    let mut wide = case("fanout-15k", Scenario::Fanout, &FANOUT);
+    wide.parameters.connections = 15_000;
+    wide.parameters.events = 60;
+    let mut churn = case("churn", Scenario::Churn, &CPU_ALONE);
+    churn.parameters.duration = Duration::from_secs(5);
+    // A channel that is forgotten with its last reader has to be read from Redis again, as on a node that was restarted.
+    let cold = Case { settings: &[("CHANNEL__LINGER", "0s")], ..case("storm-cold", Scenario::Storm, &STORM) };
+    let mut cases = vec![
+        case("fanout", Scenario::Fanout, &FANOUT),
+        wide,
+        case("burst", Scenario::Burst, &BURST),
+        case("rate", Scenario::Rate, &RATE),
+        case("many", Scenario::Many, &CPU_ALONE),
+        case("storm", Scenario::Storm, &STORM),
+        cold,
+        case("hold", Scenario::Hold, &HOLD),
+        churn,
+        case("slow", Scenario::Slow, &SLOW),
+        case("large", Scenario::Large, &LARGE),
+        only(case("full", Scenario::Full, &FULL)),
+        only(case("channels", Scenario::Channels, &CHANNELS)),
+    ];
+    if size == Size::Quick {
+        cases.iter_mut().for_each(Case::shrink);
+    }
+    cases
+}
+
+fn grouped(number: usize) -> String {
+    super::table::grouped(number as f64, 0)
 }
 
 #[cfg(test)]

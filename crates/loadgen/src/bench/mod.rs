@@ -126,7 +126,7 @@ impl Bench<'_> {
     fn run_all(&mut self, results: &mut [CaseResults]) -> Result<()> {
         let total: usize = results.iter().map(|result| result.contenders.len() * result.rounds()).sum();
         for result in results {
-            self.say(&format!("{}: {}", result.case.key, result.case.title));
+            self.say(&format!("{}: {}", result.case.key, result.case.title()));
             for (round, place) in schedule::turns(result.contenders.len(), result.rounds()) {
                 self.stage.check()?;
                 let name = result.contenders[place];

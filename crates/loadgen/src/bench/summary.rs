@@ -56,7 +56,7 @@ impl Summary<'_> {
         text += &table::figures(self.results, self.names);
         text += "\nWhat each scenario does:\n\n";
         for result in self.results {
-            text += &format!("- `{}`: {}\n", result.case.key, result.case.title);
+            text += &format!("- `{}`: {}\n", result.case.key, result.case.title());
         }
         text += "\nEvery delivery of every run was checked:\n\n";
         text += &table::integrity(self.results, self.names);
@@ -104,7 +104,7 @@ impl Summary<'_> {
             });
             json!({
                 "name": result.case.key,
-                "title": result.case.title,
+                "title": result.case.title(),
                 "figures": figures.collect::<Vec<_>>(),
                 "runs": runs.collect::<Vec<_>>(),
             })

@@ -74,7 +74,7 @@ fn factor(ratio: f64) -> String {
 }
 
 /// `1234567.8` as `1,234,568`.
-fn grouped(number: f64, decimals: usize) -> String {
+pub(super) fn grouped(number: f64, decimals: usize) -> String {
     let text = format!("{number:.decimals$}");
     let (whole, rest) = text.find('.').map_or((text.as_str(), ""), |point| text.split_at(point));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));

@@ -258,3 +258,6 @@ fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<Stri
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

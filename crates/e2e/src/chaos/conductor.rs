@@ -73,8 +73,8 @@ impl<'a> Conductor<'a> {
         }
     }
 
-    /// Whether the deed makes sense with what runs now. At most one node may be missing at a time by more than a drain,
-    /// so that somebody is there to serve; a frozen Redis hears nobody.
+    /// Whether the deed makes sense with what runs now. One node always goes on running, so that somebody is there to
+    /// serve; a Redis that is frozen or down hears nobody.
     fn fits(&self, deed: Deed) -> bool {
         let hears = self.fallen.is_none() && !self.redis_frozen;
         let running = self.nodes.iter().filter(|node| **node == Condition::Runs).count();

@@ -161,6 +161,7 @@ pub fn run(options: &Options) -> bool {
     let stage = Stage::new(options, &world);
     let begun = Instant::now();
     std::thread::scope(|scope| {
+        let _curtain = Curtain(&stage);
         let publishers: Vec<_> = (0..options.publishers)
             .map(|index| {
                 scope.spawn({
@@ -190,6 +191,17 @@ pub fn run(options: &Options) -> bool {
         join("printer", &stage, [printer]);
     });
     report::end(options, &stage, &world, begun.elapsed())
+}
+
+/// Tells all threads to end, however the scope ends: one that panics would otherwise wait for them for ever.
+struct Curtain<'a>(&'a Stage);
+
+impl Drop for Curtain<'_> {
+    fn drop(&mut self) {
+        for flag in [&self.0.publishing_ends, &self.0.finale, &self.0.over] {
+            flag.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Waits for threads. One that panicked saw something that the harness does not expect: the run has failed.

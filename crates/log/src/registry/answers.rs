@@ -196,14 +196,37 @@ impl Registry {
         tracing::warn!(channel = %log.channel.name, reason = reason.as_str(), after = %from, "history is not contiguous");
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
-            log.page_is_stale = log.page_read.is_some();
-            let released = log.channel.lock().pages.clear();
-            released.into_iter().for_each(|bytes| self.budget.release(bytes));
+            self.drop_pages(key);
         }
         self.stats.seams.of(reason).add(1);
         let (resume, is_exact) = resume_exactly(snapshot, from);
         self.extend(key, from, Some((Seam { reason, after: from, resume }, is_exact)), &snapshot.entries);
         self.finish(key, snapshot);
+    }
+}
+
+impl Registry {
+    /// The key of an open log holds another type: the stream that its readers follow is gone. They are told once and stay
+    /// where they were. As soon as the key is a stream again it is compared with that place, which tells them how it goes on.
+    pub(super) fn on_wrong_type(&mut self, key: usize) {
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        let head = log.channel.lock().tail.as_ref().map(Tail::head);
+        let Some(after @ Position::At(_)) = head else { return };
+        if std::mem::replace(&mut log.usurped, true) {
+            return;
+        }
+        tracing::warn!(channel = %log.channel.name, %after, "the channel's key holds another type than a stream");
+        self.drop_pages(key);
+        self.stats.seams.of(GapReason::Reset).add(1);
+        self.append(key, Some((Seam { reason: GapReason::Reset, after, resume: after }, true)), []);
+    }
+
+    /// Forgets what was read of a history that is not the stream's any more.
+    fn drop_pages(&mut self, key: usize) {
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        log.page_is_stale = log.page_read.is_some();
+        let released = log.channel.lock().pages.clear();
+        released.into_iter().for_each(|bytes| self.budget.release(bytes));
     }
 }
 

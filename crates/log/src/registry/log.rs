@@ -45,6 +45,8 @@ pub(super) struct ChannelLog {
     last_want: Option<Want>,
     /// Keyspace notifications whose push has not arrived.
     pub(super) awaited: u32,
+    /// Readers have been told that the key holds another type now.
+    pub(super) usurped: bool,
     /// Since when nobody reads.
     pub(super) idle_since: Option<Instant>,
     /// A linger timer is set.
@@ -76,6 +78,7 @@ impl ChannelLog {
             page_is_stale: false,
             last_want: None,
             awaited: 0,
+            usurped: false,
             idle_since: None,
             lingering: false,
             renewing: false,
@@ -88,6 +91,7 @@ impl ChannelLog {
     pub(super) fn prove(&mut self, tip: Tip) {
         self.proven = Some(tip);
         self.failures = 0;
+        self.usurped = false;
     }
 
     /// A read of the tip begins.

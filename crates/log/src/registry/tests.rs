@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use fanfare_protocol::{ChannelName, EntryId, Epoch, Position};
+use fanfare_protocol::{ChannelName, EntryId, Epoch, GapReason, Position};
 
 use super::*;
-use crate::archive::Tip;
+use crate::archive::{ArchiveError, Tip};
 use crate::feed::{FeedBatch, FeedEvent};
-use crate::view::CoreLog;
+use crate::tail::Item;
+use crate::view::{CoreLog, Next};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 const EPOCH: Epoch = Epoch::from_bits(7);
@@ -18,6 +19,8 @@ struct Scene {
     now: Instant,
     /// Whether the streams exist.
     present: bool,
+    /// Whether the keys hold another type.
+    usurped: bool,
 }
 
 impl Scene {
@@ -32,7 +35,7 @@ impl Scene {
         for name in &names {
             core.open(name, None, 0);
         }
-        let mut scene = Self { registry, hub, now, present };
+        let mut scene = Self { registry, hub, now, present, usurped: false };
         let mut touched = Vec::new();
         scene.hub.take_touched(&mut touched);
         scene.registry.on_touched(&touched, now);
@@ -54,7 +57,8 @@ impl Scene {
                 false => Position::Empty { at_ms: now_ms, epoch: EPOCH },
             };
             let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
-            self.registry.on_tips(&keys, Ok(keys.iter().map(|_| Ok(tip)).collect()), self.now);
+            let tip = if self.usurped { Err(ArchiveError::WrongType) } else { Ok(tip) };
+            self.registry.on_tips(&keys, Ok(keys.iter().map(|_| tip.clone()).collect()), self.now);
         }
         asked
     }
@@ -82,6 +86,39 @@ fn every_channel_is_compared_once_in_an_interval_however_few_there_are() {
             "{channels} channels were asked {asked} times in 10 intervals"
         );
     }
+}
+
+/// Seen to fail without the seam, and with one for every failed read.
+#[test]
+fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it_was_a_stream() {
+    let (mut scene, core) = Scene::of(1, true);
+    let (view, mut cursor) = core.open(&ChannelName::parse("c0").unwrap(), None, 0);
+    core.sync(|_, _| {}, |_| {});
+    assert!(core.settle(view, &mut cursor));
+    let told = |scene: &Scene| scene.registry.stats.seams.of(GapReason::Reset).get();
+    scene.pass(INTERVAL * 2);
+    assert_eq!(told(&scene), 0);
+
+    scene.usurped = true;
+    scene.pass(INTERVAL * 4);
+    assert_eq!(told(&scene), 1);
+    core.sync(|_, _| {}, |_| {});
+    let head = Position::At(EntryId { ms: 1, seq: 0 });
+    let is_told = core.next(view, &mut cursor, |cursor, _, next| match next {
+        Next::Tail(tail, index) => match tail.get(index) {
+            Some(Item::Seam(seam)) => (seam.reason, seam.after, seam.resume) == (GapReason::Reset, head, head),
+            other => panic!("{other:?} at {cursor:?}"),
+        },
+        other => panic!("{other:?}"),
+    });
+    assert!(is_told);
+
+    scene.usurped = false;
+    scene.pass(INTERVAL * 2);
+    assert_eq!(told(&scene), 1, "the same stream is back: nothing was missed");
+    scene.usurped = true;
+    scene.pass(INTERVAL * 2);
+    assert_eq!(told(&scene), 2);
 }
 
 #[test]

@@ -148,6 +148,9 @@ impl Registry {
         {
             self.refuse(key, &error.to_string());
         }
+        if matches!(error, ArchiveError::WrongType) {
+            self.on_wrong_type(key);
+        }
         let Some(log) = self.logs.get_mut(&key) else { return };
         if !log.resting {
             log.resting = true;

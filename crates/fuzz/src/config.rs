@@ -55,7 +55,8 @@ fn is_secret(name: &str, value: &str) -> bool {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             let credentials = authority.rsplit_once('@').map_or("", |(before, _)| before);
             let in_credentials = credentials.split_once(':').is_some_and(|(_, password)| password.contains(SECRET));
-            let in_query = value.starts_with("unix:") && value.contains(&format!("pass={SECRET}"));
+            let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+            let in_query = value.starts_with("unix:") && query.split('&').any(|pair| pair == format!("pass={SECRET}"));
             (in_credentials || in_query) && value.matches(SECRET).count() == 1
         }
         _ => false,

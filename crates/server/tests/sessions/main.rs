@@ -1,0 +1,102 @@
+//! Sessions on real sockets over the in-process backend, without the HTTP head: what goes out on the wire and when.
+// In a test a surprise is a failure, and tasks end with the test's runtime.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod ends;
+mod positions;
+mod scene;
+
+use std::time::Duration;
+
+use fanfare_log::Options;
+use fanfare_log::memory::MemoryBackend;
+use fanfare_protocol::{EntryId, LastEventId};
+use fanfare_server::DeliveryOptions;
+
+use scene::{Node, run};
+
+#[test]
+fn a_session_is_primed_and_then_gets_what_is_published() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let before = node.publish("a", "before");
+        let mut client = node.connect(&["a"], |_| {}).await;
+        assert_eq!(client.prime().await, before.to_string());
+        let id = node.publish("a", "after");
+        assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: after\n\n"));
+        backend.publish_ephemeral(&channel("a"), Bytes::from_static(b"passing"));
+        assert_eq!(client.until("\n\n").await, "data: passing\n\n");
+        assert_eq!(node.stats.deliveries.get(), 2);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_falls_behind_into_the_archive_and_then_gets_everything_in_order() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let options = Options { tail_entries: 4, page_bytes: 2048, ..Options::default() };
+        let node = Node::start(&backend, options, DeliveryOptions::default()).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        let body = "x".repeat(500);
+        for n in 0..2000 {
+            node.publish("a", &format!("{n} {body}"));
+            if n % 50 == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        for n in 0..2000 {
+            let block = client.until("\n\n").await;
+            assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
+        }
+        assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
+    });
+}
+
+#[test]
+fn a_client_that_reads_nothing_for_longer_than_the_user_timeout_is_not_cut() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let delivery = DeliveryOptions {
+            heartbeat: Duration::from_millis(300),
+            user_timeout: Duration::from_secs(1),
+            ..DeliveryOptions::default()
+        };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        for n in 0..100 {
+            node.publish("a", &format!("{n} {}", "x".repeat(1000)));
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
+        for n in 0..100 {
+            let block = client.until("data: ").await + &client.until("\n\n").await;
+            assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
+        }
+    });
+}
+
+#[test]
+fn events_that_come_close_together_share_a_write_if_coalescing_is_on() {
+    run(async {
+        for (coalesce_ms, expected) in [(0, 9..=10), (400, 1..=2)] {
+            let backend = MemoryBackend::default();
+            let coalesce = Duration::from_millis(coalesce_ms);
+            let delivery = DeliveryOptions { coalesce, ..DeliveryOptions::default() };
+            let node = Node::start(&backend, Options::default(), delivery).await;
+            let mut client = node.connect(&["a"], |_| {}).await;
+            client.prime().await;
+            let before = node.stats.writes.get();
+            for n in 0..10 {
+                node.publish("a", &format!("n{n}"));
+                // Long enough to be taken in, and ten times much shorter than what is coalesced.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            client.until("data: n9\n\n").await;
+            let writes = node.stats.writes.get() - before;
+            assert!(expected.contains(&writes), "{writes} writes with {coalesce_ms} ms");
+        }
+    });
+}

@@ -8,12 +8,12 @@ mod scene;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fanfare_log::Options;
 use fanfare_log::memory::MemoryBackend;
-use fanfare_protocol::{EntryId, LastEventId};
 use fanfare_server::DeliveryOptions;
 
-use scene::{Node, run};
+use scene::{Node, channel, run};
 
 #[test]
 fn a_session_is_primed_and_then_gets_what_is_published() {

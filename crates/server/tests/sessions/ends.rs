@@ -1,0 +1,93 @@
+//! How a stream ends, and what keeps one from beginning.
+
+use std::time::Duration;
+
+use fanfare_log::Options;
+use fanfare_log::memory::MemoryBackend;
+use fanfare_server::{DeliveryOptions, Framing};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::scene::{Node, channel, run};
+
+#[test]
+fn a_quiet_session_gets_heartbeats_and_one_that_is_drained_gets_a_retry_and_an_end() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let delivery = DeliveryOptions { heartbeat: Duration::from_millis(200), ..DeliveryOptions::default() };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        node.publish("a", "old");
+        let mut client = node.connect(&["a"], |r| r.framing = Framing::Chunked).await;
+        client.until("\n\n").await;
+        client.until(":\n\n").await;
+        node.core.drain(Duration::from_millis(10)).await;
+        client.until("retry: ").await;
+        client.until("\r\n0\r\n\r\n").await;
+        assert_eq!(client.socket.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!(node.core.sessions(), 0);
+        assert_eq!(node.stats.ends.drain.get(), 1);
+    });
+}
+
+#[test]
+fn a_session_whose_channels_do_not_open_in_time_is_refused() {
+    run(async {
+        let backend = MemoryBackend::default();
+        backend.set_offline(true);
+        let delivery = DeliveryOptions { subscribe_timeout: Duration::from_millis(50), ..DeliveryOptions::default() };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.until("Timeout").await;
+        assert_eq!(node.stats.ends.refused.get(), 1);
+    });
+}
+
+// Seen to fail when a session that was registered once never looks at what its socket has again.
+#[test]
+fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        client.socket.write_all(&[b'x'; 5000]).await.unwrap();
+        node.publish("a", "still here");
+        client.until("still here").await;
+        drop(client);
+        let gone = async {
+            while node.core.sessions() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(5), gone).await.expect("noticed");
+        assert_eq!(node.stats.subscriptions.get(), 0);
+    });
+}
+
+#[test]
+fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection() {
+    run(async {
+        let backend = MemoryBackend::default();
+        // Only the newest item of the node stays in memory.
+        let options = Options { budget: 1, ..Options::default() };
+        let node = Node::start(&backend, options, DeliveryOptions::default()).await;
+        let mut client = node.connect(&["a"], |_| {}).await;
+        client.prime().await;
+        let mut other = node.connect(&["b"], |_| {}).await;
+        other.prime().await;
+        node.publish("a", "before");
+        client.until("data: before\n\n").await;
+        let half_written = node.publish("a", &"x".repeat(500_000));
+        while node.stats.blocked.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(node.backend.xdel(&channel("a"), half_written));
+        node.publish("b", "evicts it");
+        other.until("data: evicts it\n\n").await;
+        let mut rest = Vec::new();
+        let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
+        end.expect("half a frame, and then silence").unwrap();
+        assert!(!rest.ends_with(b"\n"), "the frame was complete: the test proves nothing");
+        assert_eq!(node.stats.ends.broken.get(), 1);
+    });
+}

@@ -1,0 +1,106 @@
+//! Where a stream begins, and how it goes on elsewhere.
+
+use std::time::Duration;
+
+use fanfare_log::Options;
+use fanfare_log::memory::MemoryBackend;
+use fanfare_protocol::{EntryId, LastEventId};
+use fanfare_server::{DeliveryOptions, Framing};
+
+use crate::scene::{Node, run};
+
+#[test]
+fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_another_node() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let first = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let second = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let mut client = first.connect(&["a"], |_| {}).await;
+        let position = client.prime().await;
+        assert!(position.starts_with('~'), "{position}");
+        drop(client);
+        let id = second.publish("a", "first");
+        let mut client = second.connect(&["a"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+        client.prime().await;
+        assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: first\n\n"));
+    });
+}
+
+#[test]
+fn several_channels_carry_one_vector_that_resumes_all_of_them() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        for name in ["a", "b", "c"] {
+            node.publish(name, "old");
+        }
+        let mut client = node.connect(&["a", "b", "c"], |r| r.framing = Framing::Chunked).await;
+        client.until("\n\n").await;
+        node.publish("b", "b1");
+        let block = client.until("data: b1\n\n").await;
+        let position = block.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        drop(client);
+        node.publish("a", "a1");
+        node.publish("b", "b2");
+        node.publish("c", "c1");
+        let other = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let mut client = other.connect(&["c", "a", "b"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+        client.prime().await;
+        let mut seen = String::new();
+        for _ in 0..3 {
+            seen += &client.until("\n\n").await;
+        }
+        assert!(["a1", "b2", "c1"].iter().all(|data| seen.contains(&format!("data: {data}\n"))), "{seen}");
+        assert!(!seen.contains("old") && !seen.contains("b1"), "{seen}");
+        assert!(!seen.contains("$gap"), "{seen}");
+    });
+}
+
+#[test]
+fn the_newest_events_come_first_if_asked_for() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        for n in 0..5 {
+            node.publish("a", &format!("n{n}"));
+        }
+        for count in [2, 5, 50] {
+            let mut client = node.connect(&["a"], |r| r.last = Some(count)).await;
+            client.until("retry: ").await;
+            let seen = client.until("data: n4\n\n").await;
+            let first = 5usize.saturating_sub(count);
+            assert_eq!(seen.matches("data: n").count(), 5 - first, "{seen}");
+            assert!(seen.contains(&format!("data: n{first}\n")) && !seen.contains("$gap"), "{seen}");
+        }
+    });
+}
+
+#[test]
+fn an_unknown_position_is_told_and_the_stream_starts_now() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let last = node.publish("a", "old");
+        let mut client = node.connect(&["a"], |r| r.resume = Some(LastEventId::parse("what is this"))).await;
+        let gap = client.until("\n\n").await;
+        assert!(gap.contains(&format!("id: {last}\n")) && gap.contains("unknown_position"), "{gap}");
+    });
+}
+
+#[test]
+fn a_position_older_than_the_cursor_age_is_told_and_the_stream_starts_now() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let delivery = DeliveryOptions { cursor_age: Some(Duration::from_secs(60)), ..DeliveryOptions::default() };
+        let node = Node::start(&backend, Options::default(), delivery).await;
+        let last = node.publish("a", "retained");
+        let old = EntryId { ms: last.ms - 61_000, seq: 0 };
+        for (position, gap) in [(old, true), (last, false)] {
+            let resume = LastEventId::parse(&position.to_string());
+            let mut client = node.connect(&["a"], |r| r.resume = Some(resume)).await;
+            let prelude = client.until("\n\n").await;
+            assert_eq!(prelude.contains("unknown_position") && prelude.contains(&old.to_string()), gap, "{prelude}");
+            assert!(prelude.contains(&format!("id: {last}\n")), "{prelude}");
+        }
+    });
+}

@@ -1,0 +1,113 @@
+//! A connection thread over the in-process backend, and a client on a real socket with small buffers.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_log::memory::MemoryBackend;
+use fanfare_log::{Desired, Hub, IngestStats, Options, PublishRequest, Registry, feed, ingest};
+use fanfare_protocol::{ChannelName, EntryId, Event};
+use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::{Instant, timeout};
+
+pub(crate) struct Node {
+    pub(crate) core: Rc<Core>,
+    pub(crate) stats: Arc<CoreStats>,
+    pub(crate) backend: MemoryBackend,
+    pub(crate) listener: TcpListener,
+    pub(crate) user_timeout: Duration,
+}
+
+impl Node {
+    pub(crate) async fn start(backend: &MemoryBackend, options: Options, delivery: DeliveryOptions) -> Self {
+        let hub = Arc::new(Hub::new(1));
+        let desired = Desired::new();
+        let (sink, source) = feed(1 << 20);
+        tokio::task::spawn_local(backend.attach(desired.clone(), sink).run());
+        let registry =
+            Registry::new(options, Arc::clone(&hub), desired, Arc::new(IngestStats::default()), Instant::now());
+        tokio::task::spawn_local(ingest::run(
+            registry,
+            Arc::clone(&hub),
+            source,
+            backend.clone(),
+            std::future::pending(),
+        ));
+        let stats = Arc::new(CoreStats::default());
+        let user_timeout = delivery.user_timeout;
+        let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system());
+        tokio::task::spawn_local(Rc::clone(&core).run());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { core, stats, backend: backend.clone(), listener, user_timeout }
+    }
+
+    pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let (client, server) =
+            tokio::join!(socket.connect(self.listener.local_addr().unwrap()), self.listener.accept());
+        let mut request = SubscribeRequest {
+            channels: channels.iter().map(|name| channel(name)).collect(),
+            resume: None,
+            last: None,
+            ready: false,
+            framing: Framing::Plain,
+            head: b"HEAD\n".to_vec(),
+            refuse: Box::new(|refusal| format!("{refusal:?}").into_bytes()),
+            permit: (),
+        };
+        change(&mut request);
+        let server = server.unwrap().0;
+        socket2::SockRef::from(&server).set_send_buffer_size(8192).unwrap();
+        socket2::SockRef::from(&server).set_tcp_user_timeout(Some(self.user_timeout)).unwrap();
+        start(&self.core, server, request);
+        Client { socket: client.unwrap(), seen: String::new() }
+    }
+
+    pub(crate) fn publish(&self, name: &str, data: &str) -> EntryId {
+        let event = Event { name: None, data: Bytes::copy_from_slice(data.as_bytes()) };
+        let request = PublishRequest { channel: channel(name), event, dedup: None, max_len: None, ttl: None };
+        self.backend.publish_now(&request).unwrap().id
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) socket: TcpStream,
+    pub(crate) seen: String,
+}
+
+impl Client {
+    /// Reads until the text is there, and returns everything up to its end.
+    pub(crate) async fn until(&mut self, text: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                let rest = self.seen.split_off(at + text.len());
+                return std::mem::replace(&mut self.seen, rest);
+            }
+            let read = timeout(Duration::from_secs(10), self.socket.read(&mut buffer)).await;
+            let read = read.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.seen)).unwrap();
+            assert!(read > 0, "closed before {text:?}, after {:?}", self.seen);
+            self.seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+    }
+
+    /// Reads the priming id.
+    pub(crate) async fn prime(&mut self) -> String {
+        let prelude = self.until("\n\n").await;
+        prelude.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned()
+    }
+}
+
+pub(crate) fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name).unwrap()
+}
+
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap().block_on(test);
+}

@@ -52,6 +52,22 @@ pub const URL_BYTES_DEFAULT: usize = 8 * KIB;
 pub const HEADER_BYTES_DEFAULT: usize = 16 * KIB;
 /// How long a client may take to send a request's head.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same while the node drains: browsers open connections in advance and leave them.
+pub const REQUEST_HEAD_TIMEOUT_DRAINING: Duration = Duration::from_secs(2);
+/// `limits.body_timeout`: how long a client may take to send a request's body.
+pub const REQUEST_BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a client may take to read a response that is not a stream.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// `server.keep_alive`: how long an idle connection is kept for another request.
+pub const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(60);
+/// After the last byte of a response, how long the client's remaining bytes are read and thrown away.
+pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
+/// And how many of them.
+pub const CLOSE_LINGER_BYTES_MAX: usize = MIB;
+/// How long a request that needs the store waits, for a free connection to it as well.
+pub const STORE_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// `delivery.subscribe_timeout`: how long a new stream waits for its channels to open.
+pub const SUBSCRIBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// `limits.last_max`: the most entries that `last=N` may ask for, per channel.
 pub const LAST_MAX_DEFAULT: usize = 1000;
 /// `limits.cursor_age`: how old, by the milliseconds in its id, a position may be to be resumed
@@ -103,6 +119,13 @@ pub const ARCHIVE_PAGE_ENTRIES_MAX: usize = 1000;
 /// `archive.bytes_per_second`: node-wide rate of archive reads, in bytes per second.
 pub const ARCHIVE_BYTES_PER_SECOND_DEFAULT: usize = 64 * MIB;
 
+/// Streams whose ends are asked for in one request.
+pub const TIPS_PER_REQUEST_MAX: usize = 256;
+/// Such requests at a time.
+pub const TIP_REQUESTS_MAX: usize = 2;
+/// Channels whose entry sizes are remembered, to choose how many entries make a page.
+pub const ENTRY_SIZES_TRACKED_MAX: usize = 65_536;
+
 // --- Redis and the feed --------------------------------------------------------------------
 
 /// `redis.pool_size`: connections for archive reads.
@@ -147,6 +170,14 @@ pub const CONNECTIONS_DEFAULT: usize = 100_000;
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 50_000;
 /// `admission.connects_per_second`: connections that a node accepts in a second.
 pub const CONNECTS_PER_SECOND_DEFAULT: usize = 50_000;
+/// Connections beyond `admission.max_connections` that are accepted to be told so, politely.
+pub const CONNECTIONS_HEADROOM: usize = 1_024;
+/// The same beyond `admission.per_address`, for each address.
+pub const CONNECTIONS_PER_ADDRESS_HEADROOM: usize = 16;
+/// Connections that may wait in the kernel to be accepted, which caps it itself (`net.core.somaxconn`).
+pub const LISTEN_BACKLOG_DEFAULT: u32 = 4_096;
+/// Accepted sockets on their way to one connection thread.
+pub const HANDOFF_MAX: usize = 1_024;
 /// Addresses whose connections and refusals are remembered.
 pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
 /// Least `retry:` of a refusal.
@@ -203,6 +234,13 @@ const _: () = {
     assert!(1 + CHANNELS_PER_CONNECTION_DEFAULT * 16 < URL_BYTES_DEFAULT);
     assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
+    assert!(CONNECTIONS_PER_ADDRESS_HEADROOM < CONNECTIONS_HEADROOM && CONNECTIONS_HEADROOM < CONNECTIONS_DEFAULT);
+    // A burst that waits in the kernel is told politely when it does not fit, once it is handed over.
+    assert!(HANDOFF_MAX <= LISTEN_BACKLOG_DEFAULT as usize);
+    // Every channel that a node may follow is asked about within a reconcile interval, many times over.
+    assert!(CHANNELS_PER_NODE_DEFAULT / TIPS_PER_REQUEST_MAX <= 1_000 * TIP_REQUESTS_MAX);
+    // What a client sent beyond a refused request is read away, as long as it is no larger than an event.
+    assert!(CLOSE_LINGER_BYTES_MAX >= EVENT_BYTES_DEFAULT && CLOSE_LINGER_BYTES_MAX > HEADER_BYTES_DEFAULT);
 };
 
 const _: () = {
@@ -221,6 +259,16 @@ const _: () = {
             < READY_PROBE_AGE_MAX_DEFAULT.as_millis()
     );
     assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, REDIS_RECONCILE_INTERVAL_DEFAULT));
+    // A command has its own deadline before the request that waits for it gives up.
+    assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, STORE_ANSWER_TIMEOUT));
+    // A stream that cannot begin is refused before its client gives up on a silent response.
+    assert!(SUBSCRIBE_TIMEOUT_DEFAULT.as_millis() * 2 < HEARTBEAT_DEFAULT.as_millis());
+    assert!(less(REQUEST_HEAD_TIMEOUT_DRAINING, REQUEST_HEAD_TIMEOUT));
+    // What a drain waits for beside its sessions is over by its deadline.
+    assert!(
+        DRAIN_WINDOW_DEFAULT.as_millis() + REQUEST_HEAD_TIMEOUT_DRAINING.as_millis() + CLOSE_LINGER.as_millis()
+            < DRAIN_DEADLINE_DEFAULT.as_millis()
+    );
     // A reconcile happens within the life of any key.
     assert!(less(REDIS_RECONCILE_INTERVAL_DEFAULT, STREAM_TTL_MIN));
     // Sessions end before the deadline, and that before Kubernetes' default grace period of 30 s.

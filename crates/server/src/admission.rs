@@ -2,7 +2,7 @@
 //!
 //! Every accepted socket carries a [`ConnectionPermit`] from the accept call to its end, also when it becomes a
 //! session; dropping it is the only way to give its place back. A socket above a limit is not reset: up to
-//! [`HEADROOM`] of them are served long enough to be told (a browser that meets anything but a stream gives up
+//! [`CONNECTIONS_HEADROOM`] of them are served long enough to be told (a browser that meets anything but a stream gives up
 //! for ever). Beyond that they are dropped unread, so that refusing costs a bounded amount too.
 
 mod address;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fanfare_protocol::limits::{CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM};
 use tokio::time::Instant;
 
 pub(crate) use address::AddressKey;
@@ -23,11 +24,6 @@ use retry::RetryTable;
 
 use crate::jitter::Jitter;
 use crate::options::AdmissionOptions;
-
-/// Sockets above `max_connections` that are served only to be refused. Bounds what refusing costs.
-pub const HEADROOM: usize = 1_024;
-/// The same above `per_address`.
-pub const ADDRESS_HEADROOM: usize = 16;
 
 /// Why somebody was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,13 +134,13 @@ impl Admission {
             self.count(reason);
             Err(reason)
         };
-        if self.sockets() >= self.options.max_connections.saturating_add(HEADROOM) {
+        if self.sockets() >= self.options.max_connections.saturating_add(CONNECTIONS_HEADROOM) {
             return overflow(Reason::Overflow);
         }
         let key = AddressKey::of(address);
         let counted = match self.options.per_address {
             None => false,
-            Some(limit) if self.addresses.enter(key, limit.saturating_add(ADDRESS_HEADROOM)) => true,
+            Some(limit) if self.addresses.enter(key, limit.saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM)) => true,
             Some(_) => return overflow(Reason::Overflow),
         };
         let core = self.least_loaded();

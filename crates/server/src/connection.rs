@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use fanfare_protocol::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES_MAX, REQUEST_HEAD_TIMEOUT_DRAINING};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -26,14 +27,8 @@ use crate::routes::{Accepted, Desk, Route};
 use crate::session::{self, SubscribeRequest};
 use crate::socket::Socket;
 
-/// After the last byte of a response, how long the client's remaining bytes are read and thrown away. Closing a socket
-/// with unread bytes resets it, and the reset can overtake the response.
-const LINGER: Duration = Duration::from_secs(1);
-/// And how many of them.
-const LINGER_BYTES: usize = 1 << 20;
+/// The remaining bytes of a client are read in pieces of so many bytes.
 const LINGER_BUFFER: usize = 4 << 10;
-/// While draining, how long at most a request may take to arrive: browsers open connections in advance and leave them.
-const DRAINING_HEAD: Duration = Duration::from_secs(2);
 
 /// Serves one socket. The permit goes back when this ends, or on to the session.
 pub(crate) async fn serve<S: Socket>(
@@ -158,7 +153,7 @@ async fn drive<S: Socket>(
 /// How long a stage may last. The handlers have deadlines of their own.
 fn allowance(stage: Stage, requests: &RequestOptions, drained: bool) -> Option<Duration> {
     match stage {
-        Stage::Fresh | Stage::Head if drained => Some(requests.head_timeout.min(DRAINING_HEAD)),
+        Stage::Fresh | Stage::Head if drained => Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING)),
         Stage::Fresh | Stage::Head => Some(requests.head_timeout),
         Stage::Idle => Some(requests.keep_alive),
         Stage::Responding => Some(requests.response_timeout),
@@ -190,14 +185,15 @@ async fn time_out(wire: &Wire, stage: Stage, mut socket: impl Socket) {
     linger(wire, socket).await;
 }
 
-/// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too.
+/// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too. Closing a
+/// socket with unread bytes resets it, and the reset can overtake the response.
 async fn linger(wire: &Wire, mut socket: impl Socket) {
     if wire.has_ended() || socket.shutdown().await.is_err() {
         return;
     }
     let discard = async {
         let mut buffer = vec![0; LINGER_BUFFER];
-        let mut left = LINGER_BYTES;
+        let mut left = CLOSE_LINGER_BYTES_MAX;
         while left > 0 {
             match socket.read(&mut buffer).await {
                 Ok(0) | Err(_) => break,
@@ -205,7 +201,7 @@ async fn linger(wire: &Wire, mut socket: impl Socket) {
             }
         }
     };
-    let _ = tokio::time::timeout(LINGER, discard).await;
+    let _ = tokio::time::timeout(CLOSE_LINGER, discard).await;
 }
 
 /// hyper's service for one connection.

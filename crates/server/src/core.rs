@@ -47,7 +47,7 @@ impl Default for DeliveryOptions {
             retry: limits::RETRY_DEFAULT,
             max_behind: limits::MAX_BEHIND_DEFAULT,
             cursor_age: limits::CURSOR_AGE_DEFAULT,
-            subscribe_timeout: Duration::from_secs(5),
+            subscribe_timeout: limits::SUBSCRIBE_TIMEOUT_DEFAULT,
             user_timeout: limits::TCP_USER_TIMEOUT,
         }
     }

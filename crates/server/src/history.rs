@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fanfare_log::proof::{self, Verdict};
 use fanfare_log::{ArchiveError, ReadRequest, Snapshot, pages};
-use fanfare_protocol::limits::HISTORY_LIMIT_DEFAULT;
+use fanfare_protocol::limits::{HISTORY_LIMIT_DEFAULT, STORE_ANSWER_TIMEOUT};
 use fanfare_protocol::{ChannelName, Decoded, Epoch, Gap, LastEventId, Position};
 use http::StatusCode;
 use serde::Serialize;
@@ -19,8 +19,6 @@ use crate::problem::{Kind, Problem, Reply};
 use crate::site::Site;
 use crate::{json, query};
 
-/// The archive has deadlines of its own; this one bounds waiting for a free connection to it as well.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// When to come back after a transient failure.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -71,7 +69,7 @@ pub(crate) async fn answer(site: Arc<Site>, request: Request) -> Result<Reply, P
         max_entries: request.limit,
         max_bytes: site.options.history.page_bytes,
     };
-    let outcome = tokio::time::timeout(READ_TIMEOUT, site.backend.read(read)).await;
+    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, site.backend.read(read)).await;
     let snapshot = outcome.unwrap_or(Err(ArchiveError::Timeout)).map_err(problem)?;
     Ok(json::reply(StatusCode::OK, &page(&request, &snapshot)))
 }

@@ -16,8 +16,6 @@ use tracing::{debug, error, info};
 use crate::admission::{Admission, ConnectionPermit};
 use crate::options::SocketOptions;
 
-/// Sockets on their way to a core. When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
-pub(crate) const HANDOFF_MAX: usize = 1_024;
 /// Pause after an accept error that another attempt would only repeat (no file descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two log lines about such errors, which come and go with every connection that closes.

@@ -91,9 +91,9 @@ impl Default for RequestOptions {
             last_max: limits::LAST_MAX_DEFAULT,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             head_timeout: limits::REQUEST_HEAD_TIMEOUT,
-            body_timeout: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(60),
-            response_timeout: Duration::from_secs(60),
+            body_timeout: limits::REQUEST_BODY_TIMEOUT_DEFAULT,
+            keep_alive: limits::KEEP_ALIVE_DEFAULT,
+            response_timeout: limits::RESPONSE_TIMEOUT,
         }
     }
 }
@@ -115,7 +115,7 @@ pub struct SocketOptions {
 impl Default for SocketOptions {
     fn default() -> Self {
         Self {
-            backlog: 4_096,
+            backlog: limits::LISTEN_BACKLOG_DEFAULT,
             keepalive: limits::TCP_KEEPALIVE,
             user_timeout: limits::TCP_USER_TIMEOUT,
             send_buffer: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::{PublishError, PublishRequest};
-use fanfare_protocol::limits::DEDUP_KEY_BYTES_MAX;
+use fanfare_protocol::limits::{DEDUP_KEY_BYTES_MAX, STORE_ANSWER_TIMEOUT};
 use fanfare_protocol::{ChannelName, Event, EventName};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
@@ -24,8 +24,6 @@ use crate::problem::{Kind, Problem, Reply};
 use crate::site::Site;
 use crate::{json, query};
 
-/// The store has deadlines of its own; this one bounds waiting for a connection to it as well.
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What a JSON body may have beyond twice the data: names, keys, braces. Twice, because of escapes.
 const ENVELOPE_BYTES: usize = 4 * 1_024;
@@ -67,7 +65,7 @@ pub(crate) async fn answer(
     let body_limit = if what.json { limit.saturating_mul(2).saturating_add(ENVELOPE_BYTES) } else { limit };
     let body = read(body, body_limit, site.options.requests.body_timeout).await?;
     let request = what.into_request(channel, body, limit)?;
-    let outcome = tokio::time::timeout(PUBLISH_TIMEOUT, site.backend.publish(request)).await;
+    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, site.backend.publish(request)).await;
     let published =
         outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;
     let answer = Answer { id: published.id.to_string(), duplicate: published.duplicate };

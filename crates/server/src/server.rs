@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fanfare_protocol::limits;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
@@ -19,7 +20,7 @@ use crate::connection;
 use crate::core::Core;
 use crate::drain;
 use crate::jitter::Jitter;
-use crate::listener::{self, Accepted, Acceptor, HANDOFF_MAX};
+use crate::listener::{self, Accepted, Acceptor};
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
 use crate::routes::Desk;
@@ -79,7 +80,8 @@ impl Server {
         let mut server = Self { address, admission, stats, phase, threads: Vec::with_capacity(cores + 1) };
         let mut inboxes = Vec::with_capacity(cores);
         for core in 0..cores {
-            let (sender, inbox) = mpsc::channel(HANDOFF_MAX);
+            // When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
+            let (sender, inbox) = mpsc::channel(limits::HANDOFF_MAX);
             inboxes.push(sender);
             let desk = Desk { site: Arc::clone(&site), stats: Arc::clone(&server.stats), core };
             let make_core = Arc::clone(&make_core);

@@ -38,7 +38,7 @@ sections! {
         /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.
         cors_origins: Vec<CorsOrigin> = Vec::new();
         /// A connection without a request for this long is closed. Event streams are not meant: they live by heartbeats.
-        keep_alive: Span = Span::secs(60), Span::secs(1) => Span::secs(3600);
+        keep_alive: Span = Span(limits::KEEP_ALIVE_DEFAULT), Span::secs(1) => Span::secs(3600);
         /// Idle time after which TCP asks whether the peer is still there.
         tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
         /// A peer that acknowledges nothing for this long is cut off (`TCP_USER_TIMEOUT`) and resumes from its position. A slow reader is no such peer: it has all the time it wants.
@@ -84,7 +84,7 @@ sections! {
         /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.
         retry_ms: u64 = 2000, 100 => 600_000;
         /// How long a new stream waits for its channels to open before it is refused.
-        subscribe_timeout: Span = Span::secs(5), Span::millis(100) => Span::secs(60);
+        subscribe_timeout: Span = Span(limits::SUBSCRIBE_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(60);
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
     }
@@ -130,7 +130,7 @@ sections! {
         /// How long a client may take to send a request's head.
         head_timeout: Span = Span(limits::REQUEST_HEAD_TIMEOUT), Span::millis(100) => Span::secs(300);
         /// How long a client may take to send a request's body.
-        body_timeout: Span = Span::secs(30), Span::millis(100) => Span::secs(300);
+        body_timeout: Span = Span(limits::REQUEST_BODY_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(300);
         /// The largest N of `last=N`.
         last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
         /// A client whose position is older than this, by the time in its id, starts now with a `$gap` `unknown_position`. A quiet channel's position ages too.

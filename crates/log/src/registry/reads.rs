@@ -1,21 +1,17 @@
 //! Which reads of the archive to start. One per channel and kind is in flight; what arrives meanwhile sets a flag.
 
+use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
 use tokio::time::Instant;
 
 use super::{Command, Registry};
 use crate::archive::ReadRequest;
 use crate::channel::Want;
 
-/// Channels asked about in one pipelined request.
-const TIPS_PER_REQUEST: usize = 256;
-/// Pipelined requests for tips in flight.
-const TIP_REQUESTS: usize = 2;
-
 impl Registry {
     pub(super) fn start_tips(&mut self, commands: &mut Vec<Command>) {
-        while self.tip_requests < TIP_REQUESTS && !self.tips.is_empty() {
+        while self.tip_requests < TIP_REQUESTS_MAX && !self.tips.is_empty() {
             let (mut keys, mut names) = (Vec::new(), Vec::new());
-            while keys.len() < TIPS_PER_REQUEST
+            while keys.len() < TIPS_PER_REQUEST_MAX
                 && let Some(key) = self.tips.pop_front()
             {
                 if let Some(log) = self.logs.get_mut(&key) {

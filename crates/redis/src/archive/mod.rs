@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
+use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
 use fanfare_protocol::{ChannelName, Position, decode_fields};
 
 use crate::keys::Keys;
@@ -18,10 +19,7 @@ use crate::trouble::Trouble;
 use observe::{Observation, Range};
 use sizes::Sizes;
 
-/// Streams whose ends are asked for in one transaction, at most.
-const TIPS_MAX: usize = 256;
-
-/// Target for the size of such a reply, in bytes: `XINFO STREAM` brings the first and the last entry along.
+/// Target for the size of a reply that tells the ends of several streams, in bytes: `XINFO STREAM` brings the first and the last entry along.
 const TIPS_BYTES: usize = 1024 * 1024;
 
 /// What one stream is expected to add to it before anything was seen, in bytes.
@@ -73,7 +71,7 @@ impl Inner {
         let mut rest = channels;
         while !rest.is_empty() {
             let fit = TIPS_BYTES / self.tip_bytes.load(Ordering::Relaxed).max(1);
-            let (batch, later) = rest.split_at(fit.clamp(1, TIPS_MAX).min(rest.len()));
+            let (batch, later) = rest.split_at(fit.clamp(1, TIPS_PER_REQUEST_MAX).min(rest.len()));
             match self.observe_ends(batch).await {
                 Ok(ends) => {
                     let bytes: usize = ends.bytes;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::ENTRY_SIZES_TRACKED_MAX;
 
 /// Entries of a first page, of which nothing is known yet. Eight of the largest events that are delivered by default
 /// are 8 MiB.
@@ -11,9 +12,6 @@ const FIRST_COUNT: usize = 8;
 
 /// A page may hold so many times what a page of this channel has held before.
 const GROWTH: usize = 8;
-
-/// Channels remembered. Forgetting one costs a small page.
-const CHANNELS_MAX: usize = 65_536;
 
 #[derive(Debug, Clone, Copy)]
 struct Estimate {
@@ -67,7 +65,8 @@ fn entry<'a>(
     channel: &ChannelName,
     first: Estimate,
 ) -> &'a mut Estimate {
-    if channels.len() >= CHANNELS_MAX && !channels.contains_key(channel) {
+    if channels.len() >= ENTRY_SIZES_TRACKED_MAX && !channels.contains_key(channel) {
+        // Forgetting a channel costs a small page.
         channels.clear();
     }
     channels.entry(channel.clone()).or_insert(first)
@@ -121,9 +120,9 @@ mod tests {
     #[test]
     fn the_number_of_channels_remembered_is_bounded() {
         let sizes = Sizes::default();
-        for number in 0..CHANNELS_MAX + 10 {
+        for number in 0..ENTRY_SIZES_TRACKED_MAX + 10 {
             sizes.learn(&name(&number.to_string()), 1, 100);
         }
-        assert!(sizes.lock().len() <= CHANNELS_MAX);
+        assert!(sizes.lock().len() <= ENTRY_SIZES_TRACKED_MAX);
     }
 }

@@ -39,7 +39,7 @@ fn a_place_is_given_back_when_its_permit_is_dropped() {
 #[test]
 fn sockets_beyond_the_headroom_are_not_served_at_all() {
     let admission = admission(AdmissionOptions { max_connections: 0, ..options() });
-    let held: Vec<_> = (0..HEADROOM).map(|_| admission.open(A).unwrap()).collect();
+    let held: Vec<_> = (0..CONNECTIONS_HEADROOM).map(|_| admission.open(A).unwrap()).collect();
     assert_eq!(admission.open(A).unwrap_err(), Reason::Overflow);
     drop(held);
     assert!(admission.open(A).is_ok());

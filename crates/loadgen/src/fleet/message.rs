@@ -144,3 +144,47 @@ impl Plan {
         (self.first + connection) * self.channels_per_connection % self.channels
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(worker: usize, first: usize) -> Plan {
+        Plan {
+            addresses: Vec::new(),
+            subscribe: Subscribe::fanfare("node"),
+            prefix: "p-".to_owned(),
+            channels: 10,
+            channels_per_connection: 4,
+            worker,
+            first,
+            bytes: 200,
+            slow: 0.3,
+            slow_bytes: 1,
+            resumes: true,
+            at_once: 1,
+            patience_ms: 1,
+            away_ms: 1,
+            seed: 1,
+        }
+    }
+
+    // Seen to fail when the first connection of a worker is not counted in.
+    #[test]
+    fn each_connection_has_its_channels_and_knows_no_others() {
+        let plan = plan(1, 7);
+        // Connection 7 of all begins at channel 28, which is 8 of 10.
+        assert_eq!(plan.channels_of(0).collect::<Vec<_>>(), [8, 9, 0, 1]);
+        for channel in 0..12 {
+            let place = plan.channels_of(0).position(|of_it| of_it == channel);
+            assert_eq!(plan.offset_of(0, channel), place, "channel {channel}");
+        }
+    }
+
+    #[test]
+    fn slow_connections_are_as_many_as_asked_for_however_they_are_spread() {
+        let slow = |worker, first, count| (0..count).filter(|&index| plan(worker, first).is_slow(index)).count();
+        assert_eq!(slow(0, 0, 100), 30);
+        assert_eq!(slow(0, 0, 57) + slow(1, 57, 43), 30);
+    }
+}

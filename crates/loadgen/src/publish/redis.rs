@@ -168,3 +168,46 @@ impl Redis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A Redis that says `replies` whatever it is asked, and then closes.
+    fn against(replies: &'static [u8]) -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(replies).unwrap();
+            // Reads to the end, so that nobody is reset before the replies are read.
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        });
+        let result = Redis::connect(address, None, "sse:", RedisWay::Function).and_then(|mut redis| {
+            redis.publish("a", b"1 1 1 ")?;
+            redis.publish("a", b"1 2 1 ")?;
+            redis.flush()
+        });
+        server.join().unwrap();
+        result
+    }
+
+    #[test]
+    fn replies_of_every_kind_are_read_to_their_end() {
+        against(b"+PONG\r\n$3\r\n1-0\r\n*3\r\n:1\r\n$-1\r\n+OK\r\n").unwrap();
+    }
+
+    // Seen to fail when an error inside an answer of EXEC is passed over.
+    #[test]
+    fn a_refusal_is_an_error_that_says_what_to_do() {
+        let missing = against(b"+PONG\r\n-ERR Function not found\r\n$3\r\n1-0\r\n").unwrap_err();
+        assert!(missing.to_string().contains("start a node"), "{missing:#}");
+        let inside = against(b"+PONG\r\n$3\r\n1-0\r\n*2\r\n-OOM no memory\r\n:0\r\n").unwrap_err();
+        assert!(inside.to_string().contains("OOM no memory"), "{inside:#}");
+        let closed = against(b"+PONG\r\n$3\r\n1-0\r\n").unwrap_err();
+        assert!(format!("{closed:#}").contains("closed"), "{closed:#}");
+    }
+}

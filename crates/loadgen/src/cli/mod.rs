@@ -1,0 +1,93 @@
+//! The command line.
+
+mod load;
+mod place;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::load::Load;
+use crate::scenario::Scenario;
+use crate::stage::Stage;
+use crate::worker;
+
+/// Puts load on an event-stream server and checks every delivery.
+///
+/// Exit code 0: everything arrived. 1: something was lost, doubled, out of order, damaged or silent. 2: the run could
+/// not be made.
+#[derive(Debug, Parser)]
+#[command(name = "fanload", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Idle connections: memory of each, and how fast they are accepted
+    Hold(Load),
+    /// One channel; the next event when everybody has the last one: CPU per delivery
+    Fanout(Load),
+    /// Events as fast as they can be published: deliveries per CPU second
+    Burst(Load),
+    /// A fixed rate: latency
+    Rate(Load),
+    /// One subscriber on each of many channels: CPU per delivery
+    Many(Load),
+    /// Everybody is cut and comes back at once with an old position
+    Storm(Load),
+    /// Random cuts while events are published
+    Churn(Load),
+    /// Some clients read a few bytes a second
+    Slow(Load),
+    /// A fixed rate with cuts and slow clients, for long
+    Soak(Load),
+    /// One channel with 15,000 connections at 100 events a second
+    Full(Load),
+    /// Many channels on few connections, and Redis closes the feeds of the nodes
+    Channels(Load),
+    /// Large events to many connections: memory
+    Large(Load),
+    /// Serve events with a bare loop: the least that any server can do for the same work
+    Floor(crate::floor::Arguments),
+    /// Run all scenarios for Fanfare (with Redis) and the floor, in turns, and compare them
+    ///
+    /// Starts everything itself, with the server alone on one core. Figures are medians with their extremes and ratios to
+    /// the floor.
+    Bench(crate::bench::Arguments),
+    /// A part of a run; started by the other commands
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Worker => worker::run().map(|()| ExitCode::SUCCESS),
+        Command::Floor(arguments) => crate::floor::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench(&arguments),
+        Command::Hold(load) => load.run(Scenario::Hold),
+        Command::Fanout(load) => load.run(Scenario::Fanout),
+        Command::Burst(load) => load.run(Scenario::Burst),
+        Command::Rate(load) => load.run(Scenario::Rate),
+        Command::Many(load) => load.run(Scenario::Many),
+        Command::Storm(load) => load.run(Scenario::Storm),
+        Command::Churn(load) => load.run(Scenario::Churn),
+        Command::Slow(load) => load.run(Scenario::Slow),
+        Command::Soak(load) => load.run(Scenario::Soak),
+        Command::Full(load) => load.run(Scenario::Full),
+        Command::Channels(load) => load.run(Scenario::Channels),
+        Command::Large(load) => load.run(Scenario::Large),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("fanload: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn bench(arguments: &crate::bench::Arguments) -> Result<ExitCode> {
+    let kept = crate::bench::run(arguments, &Stage::new(true)?)?;
+    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}

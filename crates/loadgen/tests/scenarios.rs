@@ -72,6 +72,7 @@ fn a_storm_brings_everybody_what_was_missed() {
     let ran = Floor::start().run("storm --connections 40 --events 25");
     assert_eq!((&ran.json["published"], &ran.json["deliveries"]), (&25.into(), &1000.into()), "{ran:?}");
     assert!(ran.json["numbers"]["caught_up_seconds"].as_f64().unwrap() > 0.0, "{ran:?}");
+    assert_eq!(ran.json["latency"]["count"], 0, "what was missed says nothing about latency: {ran:?}");
 }
 
 // Seen to fail when a client forgets its position.

@@ -30,6 +30,8 @@ pub(super) enum Timer {
 
 /// How often an absence is renewed, at most: what a client holds is then young enough to be proven after a disconnect.
 const ABSENCE_RENEWED: Duration = Duration::from_secs(10);
+/// The moments in this time at which absences are renewed.
+const ABSENCE_MOMENTS: u32 = 32;
 
 impl Registry {
     /// When [`Registry::on_time`] has to be called next.
@@ -83,7 +85,12 @@ impl Registry {
                 && !std::mem::replace(&mut log.renewing, true)
             {
                 let period = (self.options.reconcile_interval / 3).min(ABSENCE_RENEWED);
-                self.timers.push(Reverse((now + self.jitter.spread(period), key, Timer::Absence)));
+                let at = now + self.jitter.spread(period);
+                // On common moments, so that thousands of absent streams share requests and are not asked about one by one.
+                let step = (period / ABSENCE_MOMENTS).as_micros().max(1);
+                let past = at.saturating_duration_since(self.began).as_micros() % step;
+                let at = at - Duration::from_micros(u64::try_from(past).unwrap_or(0));
+                self.timers.push(Reverse((at, key, Timer::Absence)));
             }
         }
     }

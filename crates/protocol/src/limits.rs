@@ -92,6 +92,9 @@ pub const MAX_BEHIND_DEFAULT: Option<Duration> = None;
 /// How long written bytes may stay unacknowledged before the peer counts as dead
 /// (`TCP_USER_TIMEOUT`).
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// `server.unsent_bytes`: bytes of one stream that the kernel holds before they are sent, about
+/// (`TCP_NOTSENT_LOWAT`).
+pub const TCP_UNSENT_BYTES_DEFAULT: usize = 128 * KIB;
 /// Idle time after which TCP asks whether the peer is still there.
 pub const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 

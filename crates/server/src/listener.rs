@@ -58,6 +58,8 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(options.user_timeout))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(u32::try_from(options.unsent).unwrap_or(u32::MAX))?;
     if let Some(bytes) = options.send_buffer {
         socket.set_send_buffer_size(bytes)?;
     }
@@ -211,6 +213,7 @@ mod tests {
         let socket = SockRef::from(&accepted);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(7)));
+        assert_eq!(usize::try_from(socket.tcp_notsent_lowat().unwrap()).unwrap(), options.unsent);
         assert_eq!(socket.tcp_keepalive_time().unwrap(), options.keepalive);
     }
 }

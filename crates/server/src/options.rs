@@ -108,6 +108,10 @@ pub struct SocketOptions {
     /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged. Linux counts the time that a peer's receive
     /// window stays shut, too, so sessions lift it while their socket is full.
     pub user_timeout: Duration,
+    /// `TCP_NOTSENT_LOWAT`: about so many bytes of one socket wait in the kernel before they are sent. Without it the kernel
+    /// takes megabytes for each client that reads slowly, of bytes that all clients share here; with `SO_SNDBUF` it would
+    /// also bound what is on its way, and so the speed of clients that are far away.
+    pub unsent: usize,
     /// `SO_SNDBUF` in bytes. `None`: the kernel's own sizing.
     pub send_buffer: Option<usize>,
 }
@@ -118,6 +122,7 @@ impl Default for SocketOptions {
             backlog: limits::LISTEN_BACKLOG_DEFAULT,
             keepalive: limits::TCP_KEEPALIVE,
             user_timeout: limits::TCP_USER_TIMEOUT,
+            unsent: limits::TCP_UNSENT_BYTES_DEFAULT,
             send_buffer: None,
         }
     }

@@ -43,6 +43,8 @@ sections! {
         tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
         /// A peer that acknowledges nothing for this long is cut off (`TCP_USER_TIMEOUT`) and resumes from its position. A slow reader is no such peer: it has all the time it wants.
         tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
+        /// The kernel takes about this much of one stream ahead of what it can send (`TCP_NOTSENT_LOWAT`). The rest waits in memory that all readers share: this times the streams bounds what slow readers cost the kernel.
+        unsent_bytes: Size = size(limits::TCP_UNSENT_BYTES_DEFAULT), Size(4 * KIB) => Size(64 * MIB);
     }
 
     /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`. It has no authentication: keep it private.

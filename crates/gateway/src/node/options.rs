@@ -64,6 +64,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
         sockets: SocketOptions {
             keepalive: config.server.tcp_keepalive.0,
             user_timeout: config.server.tcp_user_timeout.0,
+            unsent: config.server.unsent_bytes.bytes(),
             ..SocketOptions::default()
         },
         admission: AdmissionOptions {

@@ -36,6 +36,22 @@ fn a_lost_event_that_a_gap_announced_is_none() {
     assert_eq!((ran.verdict("gaps"), ran.verdict("announced")), (3, 3), "{ran:?}");
 }
 
+// Seen to fail when what a `$gap` names is not compared with what came before and after it.
+#[test]
+fn a_gap_that_names_something_else_excuses_nothing() {
+    for fault in [Fault::AnnounceLess(7), Fault::AnnounceOther(7)] {
+        let ran = run(fault);
+        assert_eq!((ran.code, ran.verdict("lost"), ran.verdict("announced")), (1, 3, 0), "{fault:?}: {ran:?}");
+    }
+}
+
+// Seen to fail when the gap still counts on the next connection: it told the client nothing that outlasts the first.
+#[test]
+fn a_gap_that_was_cut_off_before_its_entry_and_is_not_repeated_excuses_nothing() {
+    let ran = run(Fault::AnnounceAndCut(7));
+    assert_eq!((ran.code, ran.verdict("lost"), ran.verdict("announced")), (1, 3, 0), "{ran:?}");
+}
+
 #[test]
 fn a_doubled_event_is_a_breach() {
     let ran = run(Fault::Double(7));

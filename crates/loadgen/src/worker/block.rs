@@ -1,5 +1,7 @@
 //! The block of the event stream that a connection is in the middle of, and what it means once it is whole.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::check::{Cell, Checker, Doubt};
@@ -26,6 +28,8 @@ pub(crate) struct Block {
     pub(crate) spoken: bool,
     /// Whether this connection has received an event.
     pub(crate) heard: bool,
+    /// The id of the entry that the last `$gap` announced.
+    announced: Option<Box<str>>,
     id: Vec<u8>,
     has_id: bool,
     is_gap: bool,
@@ -44,6 +48,7 @@ impl Block {
     /// A new stream begins: what was not whole never came.
     pub(crate) fn begin(&mut self) {
         (self.placed, self.spoken, self.heard) = (false, false, false);
+        self.announced = None;
         self.clear();
     }
 
@@ -72,7 +77,17 @@ pub(crate) struct Reader<'a> {
 #[derive(Deserialize)]
 struct Gap<'a> {
     #[serde(borrow)]
-    channel: std::borrow::Cow<'a, str>,
+    channel: Cow<'a, str>,
+    #[serde(borrow)]
+    after: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    next: Option<Cow<'a, str>>,
+}
+
+/// An entry id (`milliseconds-sequence`), comparable; `None` for positions of other forms.
+fn entry_id(text: &str) -> Option<(u64, u64)> {
+    let (ms, sequence) = text.split_once('-')?;
+    Some((ms.parse().ok()?, sequence.parse().ok()?))
 }
 
 impl Lines for Reader<'_> {
@@ -128,14 +143,14 @@ impl Lines for Reader<'_> {
 
     /// A blank line without an `id:` before it leaves the position alone, as browsers do.
     fn blank(&mut self) {
-        if self.block.has_id {
-            std::mem::swap(&mut self.block.position, &mut self.block.id);
-            self.block.placed = true;
-        }
         if self.block.is_gap {
             self.gap();
         } else if self.block.has_other {
             self.checker.integrity.foreign += 1;
+        }
+        if self.block.has_id {
+            std::mem::swap(&mut self.block.position, &mut self.block.id);
+            self.block.placed = true;
         }
         let payloads = std::mem::take(&mut self.block.payloads);
         self.checker.integrity.damaged += self.block.damaged;
@@ -161,6 +176,11 @@ impl Reader<'_> {
             self.checker.integrity.damaged += 1;
             return;
         };
+        if let Some(announced) = self.block.announced.take()
+            && self.block.position != announced.as_bytes()
+        {
+            self.cells[offset].doubt = Doubt::None;
+        }
         let index = self.connection * self.plan.channels_per_connection + offset;
         self.checker.take(index, &mut self.cells[offset], self.slow, payload.sequence);
         if !self.slow && payload.at >= self.live_since {
@@ -168,14 +188,24 @@ impl Reader<'_> {
         }
     }
 
-    /// A `$gap` excuses what is missing in its channel until the next event. One whose channel cannot be read excuses
-    /// nothing.
+    /// A `$gap` excuses what is missing in its channel until the next event, which must be the one that it announces. One
+    /// whose channel cannot be read excuses nothing, nor does one that begins behind the client's position: what lies
+    /// between is not told. (Positions are compared where they are entry ids: on connections with one channel.)
     fn gap(&mut self) {
         self.checker.integrity.gaps += 1;
         let Ok(gap) = serde_json::from_slice::<Gap<'_>>(&self.block.other) else { return };
         let index = gap.channel.strip_prefix(self.plan.prefix.as_str()).and_then(|index| index.parse().ok());
-        if let Some(offset) = index.and_then(|index| self.plan.offset_of(self.connection, index)) {
-            self.cells[offset].doubt = Doubt::Gap;
+        let Some(offset) = index.and_then(|index| self.plan.offset_of(self.connection, index)) else { return };
+        let mut announced = None;
+        if self.plan.channels_per_connection == 1 {
+            let position = std::str::from_utf8(&self.block.position).ok().and_then(entry_id);
+            let after = gap.after.as_deref().and_then(entry_id);
+            if position.zip(after).is_some_and(|(position, after)| after > position) {
+                return;
+            }
+            announced = gap.next.map(Box::from);
         }
+        self.block.announced = announced;
+        self.cells[offset].doubt = if self.block.has_id { Doubt::Gap } else { Doubt::GapBeforeEntry };
     }
 }

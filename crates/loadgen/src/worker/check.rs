@@ -22,8 +22,11 @@ pub(crate) struct Cell {
 pub(crate) enum Doubt {
     /// It may not.
     None,
-    /// A `$gap` has said that something is missing.
+    /// A `$gap` that moved the client's position has said that something is missing.
     Gap,
+    /// A `$gap` without an `id:` has said so, and its entry has not come yet. When the connection ends first, the next one
+    /// has to repeat it.
+    GapBeforeEntry,
     /// The client came back to a server that does not resume.
     Fresh,
 }
@@ -97,7 +100,7 @@ impl Checker {
         if missing > 0 {
             match cell.doubt {
                 Doubt::None => self.miss(index, cell.next..sequence),
-                Doubt::Gap => self.integrity.announced += missing,
+                Doubt::Gap | Doubt::GapBeforeEntry => self.integrity.announced += missing,
                 Doubt::Fresh => {}
             }
         }

@@ -42,11 +42,13 @@ impl Worker {
             let to = self.plan.addresses[self.random.usize(..self.plan.addresses.len())];
             let connection = &mut self.connections[index];
             connection.queued = false;
+            let per_connection = self.plan.channels_per_connection;
+            let cells = &mut self.cells[index * per_connection..][..per_connection];
             if connection.was_primed && !self.plan.resumes {
-                let per_connection = self.plan.channels_per_connection;
-                let cells = &mut self.cells[index * per_connection..][..per_connection];
                 cells.iter_mut().for_each(|cell| cell.doubt = Doubt::Fresh);
             }
+            let untold = cells.iter_mut().filter(|cell| cell.doubt == Doubt::GapBeforeEntry);
+            untold.for_each(|cell| cell.doubt = Doubt::None);
             let begun = connection.connect(&self.plan, index, to, self.keep);
             if let Err(error) = begun {
                 if error.raw_os_error().is_some_and(|code| HOPELESS.contains(&code)) {

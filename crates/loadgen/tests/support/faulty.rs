@@ -14,6 +14,12 @@ pub(crate) enum Fault {
     Lose(usize),
     /// It is not sent, and a `$gap` says so.
     Announce(usize),
+    /// It is not sent, and a `$gap` says that something else is missing, behind it.
+    AnnounceLess(usize),
+    /// It is not sent, and a `$gap` says so, but announces another entry than the one that follows.
+    AnnounceOther(usize),
+    /// It is not sent, a `$gap` says so to the first client, and the connection ends. The gap is not repeated.
+    AnnounceAndCut(usize),
     /// It is sent twice.
     Double(usize),
     /// It is sent after the next one.
@@ -58,7 +64,12 @@ impl Faulty {
             let (mut count, mut held) = (0, None);
             while let Some(data) = frame(&mut feed) {
                 count += 1;
+                let before = clients.lock().unwrap().len();
                 relay(fault, count, &data, &mut held, &mut clients.lock().unwrap());
+                // A client that was cut comes back before the next event.
+                while clients.lock().unwrap().len() < before {
+                    thread::yield_now();
+                }
             }
         });
         addresses
@@ -88,7 +99,7 @@ fn answer(
     }
     // The lock is held while the client is told that it is in, so that no event can come between.
     let mut clients = clients.lock().unwrap();
-    write!(stream, "retry: 10\nid: 0\n\n")?;
+    write!(stream, "retry: 10\nid: 0-0\n\n")?;
     clients.push(Client { stream, channel });
     Ok(())
 }
@@ -103,10 +114,18 @@ fn frame(feed: &mut TcpStream) -> Option<Vec<u8>> {
     Some(data)
 }
 
-fn relay(fault: Fault, count: usize, data: &[u8], held: &mut Option<Vec<u8>>, clients: &mut [Client]) {
-    let event = |data: &[u8]| [b"id: 1\ndata: ", data, b"\n\n"].concat();
+fn relay(fault: Fault, count: usize, data: &[u8], held: &mut Option<Vec<u8>>, clients: &mut Vec<Client>) {
+    let event = |data: &[u8]| [format!("id: {count}-0\ndata: ").as_bytes(), data, b"\n\n"].concat();
     let mut bytes = match fault {
-        Fault::Lose(nth) | Fault::Announce(nth) if nth == count => Vec::new(),
+        Fault::Lose(nth)
+        | Fault::Announce(nth)
+        | Fault::AnnounceLess(nth)
+        | Fault::AnnounceOther(nth)
+        | Fault::AnnounceAndCut(nth)
+            if nth == count =>
+        {
+            Vec::new()
+        }
         Fault::Double(nth) if nth == count => event(data).repeat(2),
         Fault::Shorten(nth) if nth == count => event(&data[..data.len() - 1]),
         Fault::Swap(nth) if nth == count => {
@@ -120,11 +139,23 @@ fn relay(fault: Fault, count: usize, data: &[u8], held: &mut Option<Vec<u8>>, cl
         if matches!(fault, Fault::Silence(nth) if count >= nth && index == 0) {
             continue;
         }
-        if fault == Fault::Announce(count) {
+        let gap = match fault {
+            Fault::Announce(nth) => Some((nth, nth - 1, nth + 1)),
+            Fault::AnnounceLess(nth) => Some((nth, nth, nth + 1)),
+            Fault::AnnounceOther(nth) => Some((nth, nth - 1, nth + 2)),
+            Fault::AnnounceAndCut(nth) if index == 0 => Some((nth, nth - 1, nth + 1)),
+            _ => None,
+        };
+        if let Some((_, after, next)) = gap.filter(|(nth, ..)| *nth == count) {
             let channel = &client.channel;
-            let gap = format!("event: $gap\ndata: {{\"channel\":\"{channel}\",\"reason\":\"trimmed\"}}\n\n");
+            let positions = format!("\"after\":\"{after}-0\",\"next\":\"{next}-0\"");
+            let gap =
+                format!("event: $gap\ndata: {{\"channel\":\"{channel}\",\"reason\":\"trimmed\",{positions}}}\n\n");
             let _ = client.stream.write_all(gap.as_bytes());
         }
         let _ = client.stream.write_all(&bytes);
+    }
+    if fault == Fault::AnnounceAndCut(count) {
+        let _ = clients.remove(0).stream.shutdown(std::net::Shutdown::Both);
     }
 }

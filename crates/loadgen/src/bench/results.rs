@@ -79,3 +79,62 @@ impl CaseResults {
 pub(super) fn keeps_the_guarantee(contender: &str) -> bool {
     [FLOOR, FANFARE].contains(&contender)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::{case, table};
+    use super::*;
+    use crate::integrity::Disturbances;
+    use crate::reading::{Cpu, Reading};
+    use crate::scenario::{Latency, Parameters, Scenario};
+
+    /// A run of 1,000 deliveries that cost `microseconds` each and of which `lost` did not come.
+    fn outcome(microseconds: f64, lost: u64) -> Outcome {
+        Outcome {
+            scenario: Scenario::Fanout,
+            parameters: Parameters::of(Scenario::Fanout),
+            published: 1,
+            deliveries: 1_000,
+            elapsed: Duration::from_secs(1),
+            server_cpu: Cpu { user: 0.0, system: microseconds / 1e3 },
+            client_cpu: Cpu::default(),
+            latency: Latency::new(),
+            before: Reading::default(),
+            after: Reading::default(),
+            integrity: Integrity { delivered: 1_000, lost, ..Integrity::default() },
+            disturbances: Disturbances::default(),
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    fn fanout(contenders: &[&'static str]) -> CaseResults {
+        let case = case::all(case::Size::Full).swap_remove(0);
+        CaseResults::new(case, contenders.to_vec(), 2)
+    }
+
+    // Seen to fail when the rounds of both are not matched, and when the floor is compared with itself.
+    #[test]
+    fn a_contender_is_compared_with_the_floor_of_its_round() {
+        let mut results = fanout(&[FLOOR, FANFARE]);
+        for (contender, round, microseconds) in [(0, 0, 4.0), (1, 0, 5.0), (1, 1, 12.0), (0, 1, 8.0)] {
+            results.put(contender, round, outcome(microseconds, 0));
+        }
+        let figure = &results.case.figures[0];
+        let ratio = results.cell(figure, 1).ratio.unwrap();
+        assert!((ratio.min - 1.25).abs() < 1e-9 && (ratio.max - 1.5).abs() < 1e-9, "{ratio:?}");
+        assert_eq!(results.cell(figure, 0).ratio, None);
+    }
+
+    // Seen to fail when nobody is held to the guarantee, and when everybody is.
+    #[test]
+    fn a_lost_event_is_a_breach_for_those_who_promise_to_lose_none() {
+        let mut results = fanout(&[FANFARE, "nchan"]);
+        results.put(0, 1, outcome(5.0, 3));
+        results.put(1, 0, outcome(5.0, 7));
+        let breaches = table::breaches(&[results]);
+        assert_eq!(breaches, ["fanout, fanfare, run 2: 3 lost, 0 doubled, 0 out of order, 0 silent"]);
+    }
+}

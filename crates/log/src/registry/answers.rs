@@ -193,7 +193,9 @@ impl Registry {
     /// History is not contiguous: tells the readers and begins a new segment.
     fn seal(&mut self, key: usize, reason: GapReason, from: Position, snapshot: &Snapshot) {
         let Some(log) = self.logs.get_mut(&key) else { return };
-        tracing::warn!(channel = %log.channel.name, reason = reason.as_str(), after = %from, "history is not contiguous");
+        if self.broken.admit() {
+            tracing::warn!(channel = %log.channel.name, reason = reason.as_str(), after = %from, "history is not contiguous");
+        }
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
             self.drop_pages(key);

@@ -12,6 +12,7 @@
 
 mod answers;
 mod bounds;
+mod complaints;
 mod feed;
 #[cfg(test)]
 mod limits_tests;
@@ -35,6 +36,7 @@ use crate::channel::{Channel, Hub};
 use crate::feed::Desired;
 use crate::options::Options;
 use crate::stats::IngestStats;
+use complaints::Complaints;
 use log::ChannelLog;
 use timers::{Allowance, Jitter, Timer};
 
@@ -109,6 +111,8 @@ pub struct Registry {
     head_reads: usize,
     /// Threads to wake at the end of the turn.
     wake: u64,
+    /// Histories that turned out not to be contiguous since the last sweep.
+    broken: Complaints,
 }
 
 impl Registry {
@@ -139,6 +143,7 @@ impl Registry {
             reads: 0,
             head_reads: 0,
             wake: 0,
+            broken: Complaints::default(),
         }
     }
 

@@ -65,6 +65,10 @@ impl Registry {
 
     /// Compares the next share of the channels with their streams: a lost last push has no successor to reveal it.
     fn sweep(&mut self) {
+        let untold = self.broken.renew();
+        if untold > 0 {
+            tracing::warn!(channels = untold, "history is not contiguous in more channels");
+        }
         // Whole channels only: what is left over counts for the next sweep, so that each gets its turn once an interval.
         self.sweep_credit += self.sweep.len();
         let share = self.sweep_credit / SWEEPS as usize;

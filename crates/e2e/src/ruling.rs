@@ -89,9 +89,6 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
         return Err(format!("the gap announced {next}, then came the entry at {found:?}: {gap:?}"));
     }
     let Standing::At(places) = before else { return Ok(Ruling::Unplaced) };
-    if gap.reason == "lagging" {
-        return Ok(Ruling::Lagging);
-    }
     if let Some(after) = says_too_little(history, gap, places) {
         return Err(format!("{gap:?} names less than what was withheld: the client was at {after:?}"));
     }
@@ -106,6 +103,9 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
     if gap.next.is_some() && to.id <= from.id {
         // Back in the same life of the stream: what it has seen comes again.
         return Err(format!("after {gap:?} the client went back from {from:?} to {to:?}"));
+    }
+    if gap.reason == "lagging" {
+        return Ok(Ruling::Lagging);
     }
     let Some(life) = history.life(to.life) else { return Ok(Ruling::Forgotten) };
     // The entry at `to` itself comes with the gap, or lies behind the position that the gap carries.

@@ -124,6 +124,18 @@ fn a_gap_is_accepted_only_where_something_could_not_be_delivered() {
     says(&verdict(&trimmed, &[&carries], &expect()), "carries an id");
 }
 
+// Seen to fail when a gap `lagging` is accepted whatever comes with it.
+#[test]
+fn a_gap_for_a_client_that_lags_hides_neither_a_repetition_nor_a_loss() {
+    let expect = || Expect::everything().with_gaps(&["lagging"]).so_far();
+    let skips = gap("lagging", Some("4-0"), "");
+    verdict(&ledger(), &[&format!("{PRIMED}{skips}{D}")], &expect()).assert_kept();
+    let back = gap("lagging", Some("2-0"), "");
+    says(&verdict(&ledger(), &[&format!("{PRIMED}{B}{C}{back}{B}")], &expect()), "went back");
+    let less = skips.replace("\"after\":\"1-0\"", "\"after\":\"3-0\"");
+    says(&verdict(&ledger(), &[&format!("{PRIMED}{less}{D}")], &expect()), "names less");
+}
+
 #[test]
 fn a_gap_that_is_repeated_after_a_drop_counts_once() {
     let trimmed = ledger();

@@ -175,3 +175,29 @@ impl Story {
         format!("{} {what}\n  the client saw last:\n{seen}{truth}  what was done lately:\n{deeds}", self.who)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dispatch;
+
+    /// Breaches of a client of so many channels that saw an event which is in no record.
+    fn breaches_of_an_invention(channels: usize) -> u64 {
+        let channels: Vec<String> = (0..channels).map(|index| format!("c{index}")).collect();
+        let (ledger, tally) = (Ledger::default(), Tally::default());
+        let mut story = Story::new("a client".to_owned(), &channels);
+        let data = payload::data(&payload::name("c0", 1, 1, 40));
+        let id = "2-0".to_owned();
+        let event = Dispatch { event: "message".into(), data, last_event_id: id.clone(), own_id: Some(id) };
+        story.sight(1, &Sight::Place("1-0".to_owned()), &tally);
+        story.sight(2, &Sight::Event(event), &tally);
+        story.judge(&ledger, &tally, u64::MAX);
+        tally.breaches.get()
+    }
+
+    // Seen to fail when a client of several channels may see what nobody published.
+    #[test]
+    fn what_nobody_published_is_a_breach_for_everybody() {
+        assert_eq!((breaches_of_an_invention(1), breaches_of_an_invention(2)), (1, 1));
+    }
+}

@@ -95,6 +95,7 @@ fn sizes_that_do_not_fit_together_are_an_error_that_names_them() {
         ("hold --baseline 10 --connections 5", "--baseline 10"),
         ("many --channels 3 --channels-per-connection 4", "3 channels"),
         ("rate --bytes 10", "at least 64 bytes"),
+        ("rate --duration 0s", "no event would be published"),
         ("rate --connections 100000 --processes 1", "processes"),
     ] {
         let ran = fanload(words, floor.target, floor.feed);

@@ -97,6 +97,9 @@ impl Parameters {
         if !(0.0..=0.9).contains(&self.slow) || !(0.0..=1e6).contains(&self.cuts) {
             bail!("the share of slow clients must be 0 to 0.9, and the cuts a second 0 to 1000000");
         }
+        if self.events == 0 && self.duration.is_zero() {
+            bail!("no event would be published: say how many, or for how long");
+        }
         if self.at_once == 0 {
             bail!("at least one connection must be on its way at a time");
         }

@@ -108,6 +108,7 @@ impl Registry {
                 self.on_failure(key, &error, now);
             }
         }
+        self.release_ahead(key);
         if self.logs.get(&key).is_some_and(|log| log.dirty) {
             self.queue_dirty(key);
         }

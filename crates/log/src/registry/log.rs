@@ -1,5 +1,6 @@
 //! One followed channel, as the registry keeps it.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -39,6 +40,9 @@ pub(super) struct ChannelLog {
     pub(super) head_read: Option<Position>,
     /// The want for which a read is in flight.
     pub(super) page_read: Option<Want>,
+    /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
+    /// of the head. Not empty only while the log is dirty or its head is being read, so that nobody waits for ever.
+    pub(super) ahead: BTreeSet<Position>,
     /// History turned out to be another while that read was under way.
     pub(super) page_is_stale: bool,
     /// The want served last: the next read goes to the following one, so that every reader gets its turn.
@@ -75,6 +79,7 @@ impl ChannelLog {
             resting: false,
             head_read: None,
             page_read: None,
+            ahead: BTreeSet::new(),
             page_is_stale: false,
             last_want: None,
             awaited: 0,
@@ -171,13 +176,23 @@ impl ChannelLog {
         tip.evicts && !self.unbroken
     }
 
-    /// The next want in ascending order after the one served last, and around.
+    /// The next want in ascending order after the one served last, and around; none that waits for the head.
     pub(super) fn next_want(&mut self) -> Option<Want> {
         let shared = self.channel.lock();
         let after = self.last_want.map_or(Bound::Unbounded, Bound::Excluded);
-        let want = shared.wants.range((after, Bound::Unbounded)).next().or_else(|| shared.wants.first()).copied();
+        let following = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
+        let want = following.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
         drop(shared);
         self.last_want = want;
         want
+    }
+
+    /// Whether there is a want that does not wait for the head.
+    pub(super) fn is_wanting(&self) -> bool {
+        self.channel.lock().wants.iter().any(|want| self.is_due(want))
+    }
+
+    fn is_due(&self, want: &Want) -> bool {
+        !matches!(want, Want::Page(position) if self.ahead.contains(position))
     }
 }

@@ -10,6 +10,8 @@
 //! - whatever the archive says is proven before it is appended ([`answers`]);
 //! - every head is compared with its stream after a reconnect and every `reconcile_interval` ([`timers`]).
 
+#[cfg(test)]
+mod ahead_tests;
 mod answers;
 mod bounds;
 mod complaints;
@@ -152,6 +154,7 @@ impl Registry {
         for channel in channels.iter().filter(|channel| !channel.is_forgotten()) {
             let key = channel.key;
             let log = self.logs.entry(key).or_insert_with(|| ChannelLog::new(Arc::clone(channel)));
+            let wanting = log.is_wanting();
             if channel.is_watched() {
                 log.idle_since = None;
                 if !log.followed {
@@ -161,7 +164,7 @@ impl Registry {
                 log.idle_since = Some(now);
                 self.start_linger(key, now);
             }
-            if !channel.lock().wants.is_empty() {
+            if wanting {
                 self.queue_page(key);
             }
         }

@@ -30,7 +30,7 @@ impl Registry {
 
     pub(super) fn start_heads(&mut self, commands: &mut Vec<Command>) {
         // Repairs come first, but a storm of them leaves something for readers who are behind. Pages do not count against
-        // their half: readers who are ahead of a stale head ask for pages until that head has been read.
+        // their half: a reader who is ahead of a stale head waits until that head has been read.
         let all = self.options.archive_concurrency.max(1);
         let most = if self.paging.is_empty() { all } else { all.div_ceil(2) };
         while self.reads < all
@@ -122,79 +122,5 @@ impl Registry {
             log.page_queued = true;
             self.paging.push_back(key);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use fanfare_protocol::{ChannelName, EntryId, Epoch, Position, Push};
-
-    use super::*;
-    use crate::archive::{Snapshot, Tip};
-    use crate::channel::Hub;
-    use crate::cursor::Place;
-    use crate::feed::{Desired, FeedBatch, FeedEvent};
-    use crate::options::Options;
-    use crate::view::CoreLog;
-
-    fn at(ms: u64) -> Position {
-        Position::At(EntryId { ms, seq: 0 })
-    }
-
-    fn tip(position: Position) -> Tip {
-        Tip { position, now_ms: 100, epoch: Epoch::from_bits(7), evicts: false }
-    }
-
-    /// The stream ends at the reader's position, which the node's head has not reached.
-    fn nothing_follows(position: Position) -> Snapshot {
-        Snapshot { tip: tip(position), first: None, untouched: false, entries: Vec::new(), complete: true }
-    }
-
-    /// A node whose heads are stale: its clients were elsewhere meanwhile and are ahead of it.
-    #[test]
-    fn readers_ahead_of_stale_heads_do_not_keep_the_heads_from_being_read() {
-        let now = Instant::now();
-        let hub = Arc::new(Hub::new(1));
-        let mut registry = Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), now);
-        let concurrency = registry.options.archive_concurrency;
-        let core = CoreLog::new(Arc::clone(&hub), 0);
-        let names: Vec<_> =
-            (0..3 * concurrency).map(|number| ChannelName::parse(&format!("c{number}")).unwrap()).collect();
-        let place = |name| core.open(name, Some(Place::At(at(9))), 0);
-        let mut readers: Vec<_> = names.iter().map(place).collect();
-        let mut touched = Vec::new();
-        let mut turn = |registry: &mut Registry, events: Vec<FeedEvent>| {
-            registry.on_feed(FeedBatch { events: events.into(), ..FeedBatch::default() }, now);
-            hub.take_touched(&mut touched);
-            registry.on_touched(&touched, now);
-            registry.settle(now)
-        };
-        turn(&mut registry, Vec::new());
-        let mut commands = turn(&mut registry, vec![FeedEvent::Subscribed(names.clone())]);
-        let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
-        registry.on_tips(&keys, Ok(keys.iter().map(|_| Ok(tip(at(5)))).collect()), now);
-        let mut pages = Vec::new();
-        let mut heads = 0;
-        for round in 0..10 * concurrency {
-            core.sync(|_, _| {}, |_| {});
-            for (view, cursor) in &mut readers {
-                core.next(*view, cursor, |_, _, _| ());
-            }
-            let doorbell = FeedEvent::Push { channel: names[0].clone(), push: Push::Doorbell };
-            for command in turn(&mut registry, if round == 2 { vec![doorbell] } else { Vec::new() }) {
-                match command {
-                    Command::Page { key, .. } => pages.push(key),
-                    Command::Head { .. } => heads += 1,
-                    other => panic!("{other:?}"),
-                }
-            }
-            assert!(pages.len() + heads <= concurrency, "round {round}");
-            if !pages.is_empty() {
-                registry.on_page(pages.remove(0), Ok(nothing_follows(at(9))), now);
-            }
-        }
-        assert_eq!(heads, concurrency.div_ceil(2), "half of the reads are for heads, however many pages are wanted");
     }
 }

@@ -139,12 +139,12 @@ impl Registry {
     fn on_retry(&mut self, key: usize) {
         let Some(log) = self.logs.get_mut(&key) else { return };
         log.resting = false;
-        let wants = !log.channel.lock().wants.is_empty();
+        let wanting = log.is_wanting();
         if log.dirty {
             self.queue_dirty(key);
         }
         self.queue_tip(key);
-        if wants {
+        if wanting {
             self.queue_page(key);
         }
     }

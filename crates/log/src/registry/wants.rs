@@ -50,8 +50,23 @@ impl Registry {
         shared.wants.clear();
         drop(shared);
         if behind {
+            // The archive would answer the same until the tail has caught up.
+            log.ahead.insert(after);
             self.queue_dirty(key);
         }
+        self.mark(key);
+    }
+
+    /// A read of the head has ended, whatever came of it: whoever waited for it may ask again. After a failure they do so
+    /// when the archive has rested.
+    pub(super) fn release_ahead(&mut self, key: usize) {
+        let Some(log) = self.logs.get_mut(&key) else { return };
+        let ahead = std::mem::take(&mut log.ahead);
+        if log.resting || ahead.is_empty() {
+            return;
+        }
+        // Whom the tail has reached needs no page any more; the others want again when they are woken.
+        log.channel.lock().wants.retain(|want| !matches!(want, Want::Page(position) if ahead.contains(position)));
         self.mark(key);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fanfare_log::{PublishError, PublishRequest, Published, Publisher};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::functions::SCRIPT;
@@ -27,6 +27,9 @@ pub struct RedisPublisher(Arc<Inner>);
 
 struct Inner {
     lane: watch::Receiver<Option<MultiplexedConnection>>,
+    /// Held by the one who waits for the connection, so that those who came first publish first: a `watch` wakes its waiters in
+    /// an order of its own choice.
+    turn: Mutex<()>,
     permits: Semaphore,
     keys: Keys,
     deadline: Duration,
@@ -45,6 +48,7 @@ impl RedisPublisher {
     pub(crate) fn new(lane: watch::Receiver<Option<MultiplexedConnection>>, keys: Keys, deadline: Duration) -> Self {
         Self(Arc::new(Inner {
             lane,
+            turn: Mutex::new(()),
             permits: Semaphore::new(IN_FLIGHT_MAX),
             keys,
             deadline,
@@ -77,9 +81,12 @@ impl Inner {
 
     async fn connection(&self) -> Result<MultiplexedConnection, PublishError> {
         let mut lane = self.lane.clone();
-        let connected = timeout(CONNECTION_WAIT.min(self.deadline), lane.wait_for(Option::is_some)).await;
-        match connected {
-            Ok(Ok(connection)) => Ok(connection.clone().expect("wait_for saw a connection")),
+        let connected = async {
+            let _turn = self.turn.lock().await;
+            lane.wait_for(Option::is_some).await.ok().and_then(|connection| connection.clone())
+        };
+        match timeout(CONNECTION_WAIT.min(self.deadline), connected).await {
+            Ok(Some(connection)) => Ok(connection),
             _ => Err(PublishError::Unavailable("not connected to Redis".into())),
         }
     }

@@ -42,7 +42,7 @@ impl Climate {
             gaps_have_reasons: false,
         };
         let lossy = Self { gaps_have_reasons: true, ..calm };
-        match seed % 4 {
+        let climate = match seed % 4 {
             0 => calm,
             1 => Self { trims: true, ..lossy },
             2 => Self { failovers: true, trims: rng.chance(500), ..lossy },
@@ -54,6 +54,10 @@ impl Climate {
                 absent_at_first: rng.chance(500),
                 ..lossy
             },
-        }
+        };
+        // Where streams are evicted messages are evidence: one that is lost or late without any sign can hide an event that
+        // was evicted before the next comparison (docs/decisions/0009).
+        let evident = Weather { lost_pushes: 0, swapped_pushes: 0, ..weather };
+        if climate.evicts { Self { weather: evident, ..climate } } else { climate }
     }
 }

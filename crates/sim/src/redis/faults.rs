@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
-use super::store::{Data, channel};
+use super::store::{Stream, channel};
 use crate::PREFIX;
 
 /// What goes wrong by itself, all the time.
@@ -101,9 +101,8 @@ impl Server {
         let (data, lengths) = self.replica.clone();
         let keys: BTreeSet<_> = before.streams.keys().chain(data.streams.keys()).collect();
         for key in keys {
-            let ids =
-                |data: &Data| data.streams.get(key).map(|stream| stream.entries.iter().map(|(id, _)| *id).collect());
-            let (had, has): (Option<Vec<_>>, Option<Vec<_>>) = (ids(&before), ids(&data));
+            let had = before.streams.get(key).map(Stream::identity);
+            let has = data.streams.get(key).map(Stream::identity);
             // What was deleted since it was copied comes back, too.
             if had != has {
                 self.truth.rewrite(channel(key), lengths.get(key).copied().unwrap_or(0));

@@ -23,6 +23,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// What tells it from any other state of the same key.
+    pub(crate) fn identity(&self) -> (EntryId, Vec<EntryId>) {
+        (self.last, self.entries.iter().map(|(id, _)| *id).collect())
+    }
+
     /// The entries from `start` on, as `XRANGE` gives them.
     pub(crate) fn from(&self, start: EntryId) -> impl Iterator<Item = &(EntryId, Fields)> {
         let begin = self.entries.partition_point(|(id, _)| *id < start);

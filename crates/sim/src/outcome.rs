@@ -18,6 +18,8 @@ pub struct Outcome {
     pub gaps: usize,
     /// Gaps told where nothing was.
     pub false_gaps: usize,
+    /// How often the nodes read one and the same range from Redis within one second, at most.
+    pub reads: usize,
     /// What was wrong. Empty if the guarantee was kept.
     pub breaches: Vec<String>,
     /// What happened, to read. Empty unless asked for.
@@ -37,6 +39,13 @@ impl Outcome {
         verdict.breaches.iter().for_each(|breach| blame(breach));
         if !gaps_have_reasons && verdict.gaps + verdict.false_gaps > 0 {
             blame("was told of a gap, although nothing was ever lost");
+        }
+    }
+
+    pub(crate) fn count_reads(&mut self, most: usize) {
+        self.reads = most;
+        if most > READS_MAX {
+            self.breaches.push(format!("the nodes read one range {most} times within a second"));
         }
     }
 
@@ -62,6 +71,10 @@ impl Outcome {
         assert!(self.breaches.is_empty(), "the guarantee was broken: {}", self.summary());
     }
 }
+
+/// How often the nodes may read one range within a second, whatever happens.
+/// The worst of thousands of worlds makes 87; a reader who goes round in a circle soon makes more than 140.
+const READS_MAX: usize = 120;
 
 /// What follows the first breaches is mostly their consequence.
 const BREACHES_SHOWN: usize = 5;

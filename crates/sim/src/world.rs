@@ -202,6 +202,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
             outcome.add(client.number, channel.as_str(), &verdict, world.climate.gaps_have_reasons);
         }
     }
+    outcome.count_reads(world.redis.lock().most_reads());
     outcome.hash = world.trace.hash();
     outcome.trace = world.trace.lines();
     outcome

@@ -24,7 +24,8 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 }
 
 // Seen to fail, within its first four seeds each, when: a proof always says that a position continues; the cursor moves before
-// the socket has taken the bytes; a gap before an entry carries an id; no sweep compares heads with their streams. Not seen
+// the socket has taken the bytes; a gap before an entry carries an id; no sweep compares heads with their streams. Within
+// a few hundred: readers ahead of a stale head do not wait for the read of the head. Not seen
 // here: `id <= head` in the append rule, since the clock of the fake Redis never goes back, and no reconcile after a
 // reconnect, since a sweep makes up for it in time; the tests of `fanfare-log` see both.
 #[test]
@@ -38,7 +39,11 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     let outcomes = run_all(first..first + number("FANFARE_SEEDS").unwrap_or(SEEDS));
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
     let (events, gaps, false_gaps) = (sum(|of| of.events), sum(|of| of.gaps), sum(|of| of.false_gaps));
-    println!("{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones", outcomes.len());
+    let reads = outcomes.iter().map(|of| of.reads).max().unwrap_or(0);
+    println!(
+        "{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones, at most {reads} reads of one range in a second",
+        outcomes.len()
+    );
     let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.breaches.is_empty()).collect();
     broken.iter().for_each(|outcome| println!("{}", outcome.summary()));
     broken.iter().min_by_key(|outcome| outcome.seed).inspect(|outcome| outcome.assert_kept());

@@ -90,14 +90,16 @@ impl Server {
         }
     }
 
-    fn range(&self, key: &str, start: &Bytes, count: Option<u64>) -> Reply {
+    fn range(&mut self, key: &str, start: &Bytes, count: Option<u64>) -> Reply {
+        self.reads.note(key, start);
         let start = if start == "-" { EntryId::ZERO } else { text(start).parse().expect("an id") };
         let count = count.map_or(usize::MAX, |count| count as usize);
         let stream = self.data.streams.get(key);
         Reply::Array(stream.map_or_else(Vec::new, |stream| stream.from(start).take(count).map(entry).collect()))
     }
 
-    fn reverse_range(&self, key: &str, end: &Bytes, count: Option<u64>) -> Reply {
+    fn reverse_range(&mut self, key: &str, end: &Bytes, count: Option<u64>) -> Reply {
+        self.reads.note(key, end);
         let end = text(end);
         let before: Option<EntryId> = end.strip_prefix('(').map(|id| id.parse().expect("an id"));
         assert!(before.is_some() || end == "+", "a range that nobody asks for: {end}");

@@ -7,6 +7,7 @@
 mod commands;
 mod connection;
 mod faults;
+mod reads;
 mod resp;
 mod store;
 
@@ -26,6 +27,7 @@ use crate::trace::Trace;
 use crate::truth::Truth;
 use connection::Connection;
 pub(crate) use faults::{Destruction, Weather};
+use reads::Reads;
 pub(crate) use resp::Reply;
 use store::Data;
 
@@ -56,6 +58,7 @@ pub(crate) struct Server {
     /// What a replica has, and how many entries of each channel's record that is.
     replica: (Data, BTreeMap<String, usize>),
     script: bool,
+    reads: Reads,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     /// Streams that were dialled and that nobody serves yet.
@@ -87,6 +90,7 @@ impl FakeRedis {
             data: Data::default(),
             replica: Default::default(),
             script: false,
+            reads: Reads::default(),
             connections: BTreeMap::new(),
             next_connection: 0,
             dialled: Vec::new(),
@@ -162,6 +166,11 @@ impl Server {
     /// Redis `TIME`, in milliseconds.
     pub(crate) fn now_ms(&self) -> u64 {
         WALL_MS + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0) + self.skew
+    }
+
+    /// How often the nodes read one and the same range within one second, at most.
+    pub(crate) fn most_reads(&self) -> usize {
+        self.reads.most()
     }
 
     /// Whether publishers and administrators get an answer.

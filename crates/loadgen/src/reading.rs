@@ -133,13 +133,25 @@ mod tests {
         assert!(before.rss > 100_000 && before.peak_rss >= before.rss, "{before:?}");
     }
 
+    /// A process of one thread that does nothing but work. In this one, threads of other tests end, and take their exact
+    /// time with them.
+    struct Busy(std::process::Child);
+
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
     // Seen to fail when the threads are left out: `stat` shows nothing below its ticks.
     #[test]
     fn time_below_a_tick_shows() {
-        let before = Reading::take(&[std::process::id()]).unwrap().cpu;
+        let busy = Busy(std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
+        let before = Reading::take(&[busy.0.id()]).unwrap().cpu;
         let mut steps = std::collections::BTreeSet::new();
         while steps.len() < 8 {
-            let used = Reading::take(&[std::process::id()]).unwrap().cpu.since(&before).total();
+            let used = Reading::take(&[busy.0.id()]).unwrap().cpu.since(&before).total();
             assert!(used < 2.0, "after two seconds of CPU only these were shown: {steps:?}");
             steps.insert((used * TICKS * 10.0).round() as u64);
         }

@@ -73,9 +73,9 @@ impl Truth {
         self.present(channel, |facts| facts.iter_mut().find(|fact| fact.id == id).map(change));
     }
 
-    /// Entries of the present life so far.
-    pub(crate) fn length(&self, channel: &str) -> usize {
-        self.present(channel, |facts| facts.len())
+    /// Entries of each channel's present life so far, those of streams that are deleted included.
+    pub(crate) fn lengths(&self) -> BTreeMap<String, usize> {
+        self.lock().iter().map(|(channel, lives)| (channel.clone(), lives.last().map_or(0, Vec::len))).collect()
     }
 
     /// A failover lost all but the first entries of the present life.

@@ -1,6 +1,6 @@
 //! What can happen to this Redis and its network. Chances are in thousandths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
@@ -89,9 +89,7 @@ impl Server {
 
     /// The replica catches up.
     pub(crate) fn replicate(&mut self) {
-        let lengths: BTreeMap<_, _> =
-            self.data.streams.keys().map(|key| (key.clone(), self.truth.length(channel(key)))).collect();
-        self.replica = (self.data.clone(), lengths);
+        self.replica = (self.data.clone(), self.truth.lengths());
     }
 
     /// The replica becomes the primary. What it had not copied is lost. Its clock is not behind the old primary's, so that no
@@ -105,7 +103,7 @@ impl Server {
             let has = data.streams.get(key).map(Stream::identity);
             // What was deleted since it was copied comes back, too.
             if had != has {
-                self.truth.rewrite(channel(key), lengths.get(key).copied().unwrap_or(0));
+                self.truth.rewrite(channel(key), lengths.get(channel(key)).copied().unwrap_or(0));
             }
         }
         self.data = data;

@@ -59,7 +59,11 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
                     let continues = was_created_after(at_ms, first.id);
                     if continues { Verdict::Continues } else { Verdict::Gap(GapReason::Reset) }
                 }
-                (Position::At(_), _) => Verdict::Gap(GapReason::Trimmed),
+                (Position::At(last), first) => {
+                    let oldest = first.map_or(last, |first| first.id);
+                    let reason = if is_from_before(at_ms, oldest) { GapReason::Reset } else { GapReason::Trimmed };
+                    Verdict::Gap(reason)
+                }
             }
         }
     }
@@ -75,6 +79,12 @@ pub fn created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>) -> bool
 /// be there.
 fn was_created_after(absent_ms: u64, first: EntryId) -> bool {
     first.ms >= absent_ms && first.ms - absent_ms < TTL_FLOOR_MS
+}
+
+/// Whether an id was given before the key was absent: what was deleted has come back, as after a failover to a replica
+/// that had not heard of the deletion. `0-0` is no such id, but that of a stream that was made empty.
+fn is_from_before(absent_ms: u64, id: EntryId) -> bool {
+    id != EntryId::ZERO && id.ms < absent_ms
 }
 
 /// Whether the stream's oldest entry is the one that created its key: its publisher says so, or records nothing while the

@@ -159,6 +159,16 @@ fn absence_does_not_continue_when_the_first_entries_are_gone() {
     assert_eq!(verdict(absent(T), &[], 4), TRIMMED);
 }
 
+// Seen to fail when the reason is `trimmed` wherever the oldest entry does not say that it created the key.
+#[test]
+fn absence_followed_by_a_stream_from_before_it_is_a_reset_whatever_is_left_of_that_stream() {
+    assert_eq!(verdict(absent(T + 5), &[(3, Some(2)), (8, Some(3))], 8), RESET, "a failover undid the deletion");
+    assert_eq!(verdict(absent(T + 5), &[(3, None)], 3), RESET);
+    assert_eq!(verdict(absent(T + 5), &[], 3), RESET, "and what came back was trimmed");
+    assert_eq!(verdict(absent(T + 5), &[(8, Some(3))], 8), TRIMMED, "nothing is left from before");
+    assert_eq!(verdict(absent(T + 5), &[(5, Some(3))], 5), TRIMMED, "in the very millisecond of the absence");
+}
+
 #[test]
 fn absence_continues_with_a_plain_producers_first_entry_only_if_nothing_was_ever_removed() {
     let mut snapshot = stream(absent(T), &[(4, None)], 4);

@@ -169,6 +169,8 @@ impl<P, S: Socket> Session<P, S> {
                     return Poll::Ready(*end);
                 }
                 None if end && self.wire.is_between_frames() => self.say_goodbye(),
+                // What is looked up for a full socket has to be looked up again, and may cost a read of the archive each time.
+                None if self.wire.is_full() && self.wire.poll_writable(cx).is_pending() => return Poll::Pending,
                 None => match self.deliver() {
                     Outcome::Pinned | Outcome::Lagging => {}
                     Outcome::Idle if beat && self.beat() => {}

@@ -26,7 +26,7 @@ pub(super) struct Wire<S> {
     /// The sweep in which something was last written.
     pub(super) active: u32,
     pub(super) framing: Framing,
-    /// The socket took less than it was given when it was last written to.
+    /// The socket took nothing when it was last written to.
     full: bool,
     /// The socket is given all the time that it wants (see [`Wire::mind_the_peer`]).
     patient: bool,
@@ -42,6 +42,11 @@ impl<S: Socket> Wire<S> {
     /// Whether everything that was begun is complete.
     pub(super) fn is_between_frames(&self) -> bool {
         self.begun.is_none()
+    }
+
+    /// Whether the socket took nothing when it was last written to.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// The entry whose frame went out in part, and how many bytes of it.

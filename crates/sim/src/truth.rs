@@ -59,9 +59,12 @@ impl Truth {
         self.change(channel, id, |fact| fact.gone = true);
     }
 
-    /// `XDEL`.
+    /// `XDEL`, in every life that has the entry: a reader may come to the place where it was before its node hears of the
+    /// failover, and go on in the old life.
     pub(crate) fn retract(&self, channel: &str, id: EntryId) {
-        self.change(channel, id, |fact| fact.retracted = true);
+        let mut channels = self.lock();
+        let facts = channels.get_mut(channel).into_iter().flatten().flatten();
+        facts.filter(|fact| fact.id == id).for_each(|fact| fact.retracted = true);
     }
 
     /// `DEL`: like `XDEL` of everything that the stream ever held.

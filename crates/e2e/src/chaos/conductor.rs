@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// A power failure takes what was written in this time.
 const POWER_LOSS: Duration = Duration::from_millis(900);
 /// How long Redis may take to answer the conductor.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Conductor<'a> {
     stage: &'a Stage,
@@ -200,6 +200,7 @@ impl<'a> Conductor<'a> {
     fn start_redis(&mut self) {
         let Some((since, _, unsettled)) = self.fallen.take() else { return };
         let _alone = self.stage.truth.replacing();
+        self.stage.truth.has_fallen();
         self.world.redis.launch();
         self.lengths.clear();
         let mut redis = self.connection().expect("redis-server answered a moment ago");

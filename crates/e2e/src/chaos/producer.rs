@@ -81,23 +81,23 @@ impl<'a> Producer<'a> {
     pub(crate) fn publish(&mut self, way: Way, parcel: &Parcel) {
         let truth = &self.stage.truth;
         let _unsettled = truth.unsettled();
-        let mut begun_in = None;
+        let mut begun_in: Option<(usize, u64)> = None;
         for _ in 0..ATTEMPTS {
             let open = truth.publishing();
-            let life = truth.ledger.with(&parcel.channel, |history| history.present());
+            let now = self.stream_of(parcel);
             match self.outlet.send(way, parcel) {
                 Outcome::Published(id) => {
                     self.record(way, parcel, &id);
                     self.stage.tally.published(way);
-                    if let Some(begun_in) = begun_in.filter(|begun_in| *begun_in != life) {
-                        // The stream was replaced in between: an earlier attempt may have been in the old one.
-                        truth.ledger.with(&parcel.channel, |history| history.doubt(begun_in, &parcel.name));
+                    if let Some((life, _)) = begun_in.filter(|begun_in| *begun_in != now) {
+                        // An earlier attempt may have been in the stream before it was replaced or lost its end.
+                        truth.ledger.with(&parcel.channel, |history| history.doubt(life, &parcel.name));
                     }
                     return;
                 }
                 Outcome::Refused(reason) if begun_in.is_none() => return self.stage.tally.refused(&reason),
                 Outcome::Refused(_) => {}
-                Outcome::Unanswered => begun_in = begun_in.or(Some(life)),
+                Outcome::Unanswered => begun_in = begun_in.or(Some(now)),
             }
             drop(open);
             if !way.is_repeatable() {
@@ -105,9 +105,16 @@ impl<'a> Producer<'a> {
             }
             pace(Duration::from_millis(self.dice.between(50, 400)));
         }
-        if let Some(life) = begun_in {
-            self.find_out(way, parcel, life);
+        if let Some(begun_in) = begun_in {
+            self.find_out(way, parcel, begun_in);
         }
+    }
+
+    /// Which stream the channel has now: its life, and how often Redis has fallen. A fall may take an entry of which nobody
+    /// was told, and then nothing tells that the stream is another one.
+    fn stream_of(&self, parcel: &Parcel) -> (usize, u64) {
+        let truth = &self.stage.truth;
+        (truth.ledger.with(&parcel.channel, |history| history.present()), truth.falls())
     }
 
     fn record(&self, way: Way, parcel: &Parcel, id: &str) {
@@ -120,29 +127,28 @@ impl<'a> Producer<'a> {
     }
 
     /// Asks Redis what became of an event whose publisher got no answer; waits for as long as Redis is away.
-    fn find_out(&mut self, way: Way, parcel: &Parcel, life: usize) {
+    fn find_out(&mut self, way: Way, parcel: &Parcel, begun_in: (usize, u64)) {
         let truth = &self.stage.truth;
+        let doubt = || truth.ledger.with(&parcel.channel, |history| history.doubt(begun_in.0, &parcel.name));
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
             let open = truth.publishing();
             if let Ok(found) = self.look_up(parcel) {
-                match found {
-                    Some(id) => self.record(way, parcel, &id),
-                    None => {
-                        let replaced = truth.ledger.with(&parcel.channel, |history| {
-                            history.doubt(life, &parcel.name);
-                            history.present() != life
-                        });
-                        // It was trimmed meanwhile, or never arrived. Whoever sees it tells.
-                        self.stage.tally.lost.add(u64::from(replaced));
-                    }
+                let now = self.stream_of(parcel);
+                if let Some(id) = &found {
+                    self.record(way, parcel, id);
                 }
+                if found.is_none() || now != begun_in {
+                    // It was trimmed meanwhile, lost, or never arrived. Whoever sees it tells.
+                    doubt();
+                }
+                self.stage.tally.lost.add(u64::from(found.is_none() && now.0 != begun_in.0));
                 return self.stage.tally.unanswered.add(1);
             }
             drop(open);
             pace(Duration::from_millis(100));
         }
-        truth.ledger.with(&parcel.channel, |history| history.doubt(life, &parcel.name));
+        doubt();
     }
 
     fn look_up(&self, parcel: &Parcel) -> std::io::Result<Option<String>> {

@@ -27,6 +27,8 @@ pub(crate) struct Truth {
     /// When the publishes began whose outcome is not known yet.
     open: Mutex<BTreeSet<(u64, u64)>>,
     serial: AtomicU64,
+    /// How often Redis has come back from a fall.
+    falls: AtomicU64,
 }
 
 /// A publish whose outcome is not known. Dropped when it is.
@@ -38,8 +40,18 @@ pub(crate) struct Unsettled<'a> {
 
 impl Truth {
     pub(crate) fn new() -> Self {
-        let ledger = Ledger::remembering(WINDOW);
-        Self { ledger, gate: RwLock::default(), open: Mutex::default(), serial: AtomicU64::new(0) }
+        let (ledger, gate, open) = (Ledger::remembering(WINDOW), RwLock::default(), Mutex::default());
+        Self { ledger, gate, open, serial: AtomicU64::new(0), falls: AtomicU64::new(0) }
+    }
+
+    /// How often Redis has come back from a fall, each time perhaps without entries of which nobody had been told.
+    pub(crate) fn falls(&self) -> u64 {
+        self.falls.load(Ordering::Relaxed)
+    }
+
+    /// Redis has come back from a fall.
+    pub(crate) fn has_fallen(&self) {
+        self.falls.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Holds whoever wants to replace a stream off, for the time of one attempt to publish.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
+use crate::process::{bound, spawn};
 use crate::{Lease, RawConnection, eventually};
 
 /// A running balancer. Killed on drop.
@@ -35,15 +36,15 @@ impl Haproxy {
         fs::copy(&later, directory.path().join("later.http")).expect("the answer of deploy/haproxy");
         let file = directory.path().join("haproxy.cfg");
         fs::write(&file, configuration(lease.address(), servers)).expect("a file");
-        let child = Command::new("haproxy")
-            .args(["-db", "-q", "-f"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("haproxy is installed (scripts/setup.sh haproxy)");
-        eventually("haproxy to accept", || RawConnection::open(lease.address()).ok());
+        let mut command = bound("haproxy");
+        command.args(["-db", "-q", "-f"]).arg(&file);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = spawn(command).expect("setpriv (util-linux) is installed");
+        eventually("haproxy to accept", || {
+            let ended = child.try_wait().expect("a child to ask about");
+            assert!(ended.is_none(), "haproxy is not installed (scripts/setup.sh haproxy) or ended at once: {ended:?}");
+            RawConnection::open(lease.address()).ok()
+        });
         Self { lease, _directory: directory, child }
     }
 

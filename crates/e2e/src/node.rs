@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::process::{bound, spawn};
 use crate::{Lease, RedisServer, Response, Signal, eventually, eventually_within, fanfare_binary, request, signal};
 
 /// How a node is to be started.
@@ -93,7 +94,7 @@ impl Node {
 
     fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = Command::new(fanfare_binary());
+        let mut command = bound(fanfare_binary());
         command.arg("serve").args(&self.builder.arguments);
         command.env("FANFARE__SERVER__LISTEN", self.address().to_string());
         command.env("FANFARE__ADMIN__LISTEN", self.admin_address().to_string());
@@ -102,7 +103,7 @@ impl Node {
         }
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
-        self.child = Some(command.spawn().expect("fanfare starts"));
+        self.child = Some(spawn(command).expect("setpriv (util-linux) is installed"));
     }
 
     /// Where clients connect.

@@ -1,12 +1,42 @@
-//! Child processes: signals by pid, and the binary under test.
+//! Child processes that do not outlive this one, signals by pid, and the binary under test.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::pace;
+
+/// A command for `program`, to be started with [`spawn`]. The kernel kills the process when the thread that started it
+/// ends, so that none is left when this process is killed and cannot end its children itself (`setpriv` of util-linux,
+/// PR_SET_PDEATHSIG in prctl(2)).
+pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
+/// Starts a [`bound`] command on a thread that lasts as long as this process: whoever calls this may end before the child.
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
+    type Order = (Command, SyncSender<io::Result<Child>>);
+    static SPAWNER: OnceLock<SyncSender<Order>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, orders) = sync_channel::<Order>(1);
+        std::thread::spawn(move || {
+            for (mut command, reply) in orders {
+                // Whoever gave the order waits below, so somebody takes this.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (reply, child) = sync_channel(1);
+    spawner.send((command, reply)).expect("the spawning thread never ends");
+    child.recv().expect("the spawning thread answers every order")
+}
 
 /// The signals that tests send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +78,10 @@ pub fn fanfare_binary() -> &'static Path {
 /// Runs `fanfare` with `arguments` and extra environment to its end; panics if it has not ended after ten seconds.
 #[track_caller]
 pub fn run_fanfare(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut child = Command::new(fanfare_binary())
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("fanfare starts");
+    let mut command = bound(fanfare_binary());
+    command.args(arguments).envs(environment.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(command).expect("setpriv (util-linux) is installed");
     let deadline = Instant::now() + Duration::from_secs(10);
     // What it writes before it ends fits into the pipes.
     while child.try_wait().expect("a child to wait for").is_none() {

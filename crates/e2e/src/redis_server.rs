@@ -3,11 +3,13 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Connection, Lease, Signal, eventually, signal};
+use crate::process::{bound, spawn};
+use crate::{Connection, Lease, Signal, eventually, pace, signal};
 
 /// A Redis server on a leased port with its files in a temporary directory. Killed, and the directory removed, on drop.
 #[derive(Debug)]
@@ -46,7 +48,8 @@ impl RedisServer {
     /// Starts the server (again) with the files that are there, and waits until it answers.
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "redis-server runs already");
-        let child = Command::new("redis-server")
+        let mut command = bound("redis-server");
+        command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--logfile", "redis.log"])
             .arg("--port")
@@ -55,11 +58,11 @@ impl RedisServer {
             .arg(self.directory.path())
             .args(&self.options)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        self.child = Some(child);
+            .stdout(Stdio::null());
+        self.child = Some(spawn(command).expect("setpriv (util-linux) is installed"));
         eventually("redis-server to answer PING", || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "redis-server is not installed or ended at once: {ended:?}\n{}", self.log());
             let mut connection = Connection::open(self.address()).ok()?;
             (connection.try_command(&[b"PING"]).ok()?.error().is_none()).then_some(())
         });
@@ -76,8 +79,12 @@ impl RedisServer {
     /// Asks the server to end (SIGTERM), which saves what is to be saved, and waits for its end. Its files stay.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            signal(child.id(), Signal::Term);
-            child.wait().expect("redis-server ends");
+            // A server that writes its first append-only file does not end when asked, and has to be asked again.
+            eventually("redis-server to end", || {
+                signal(child.id(), Signal::Term);
+                pace(Duration::from_millis(50));
+                child.try_wait().expect("a child to wait for")
+            });
         }
     }
 

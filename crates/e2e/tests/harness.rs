@@ -1,12 +1,13 @@
 //! The harness itself, tried against stand-ins: a checker that never objects would make every other test worthless.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Ending, Expect, Ledger, Publisher, RedisServer, Sight, Subscribe, Verdict, check, eventually,
+    Client, Ending, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, Verdict, check, eventually,
 };
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -209,4 +210,50 @@ fn a_redis_server_can_be_killed_restarted_with_or_without_data_and_frozen() {
     redis.wipe();
     redis.launch();
     assert_eq!(redis.connection().command(["XLEN", "sse:c"]).integer(), 0);
+}
+
+/// Set for the process that is to be killed.
+const OWNER: &str = "FANFARE_E2E_OWNER";
+
+/// Whether a process still does anything: one that has ended may wait for a parent that never asks.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+// Seen to fail when the servers are started without `setpriv --pdeathsig`, and when the thread that asked for them is the one
+// that starts them (they then end too early).
+#[test]
+fn servers_end_with_the_process_that_started_them_even_if_it_is_killed() {
+    if std::env::var_os(OWNER).is_some() {
+        // This very test once more, in a process of its own. The thread that starts the servers does not last.
+        let servers = std::thread::spawn(|| {
+            let redis = RedisServer::start();
+            let node = Node::start(&redis);
+            (redis, node)
+        });
+        let (redis, node) = servers.join().expect("both start");
+        assert_eq!(node.get("/channels/c/history").status(), 403, "the node outlives the thread");
+        println!("{OWNER} {} {}", redis.pid(), node.pid());
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut owner = Command::new(std::env::current_exe().expect("the path of the test"))
+        .args(["--exact", "servers_end_with_the_process_that_started_them_even_if_it_is_killed", "--nocapture"])
+        .env(OWNER, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the test starts once more");
+    let said = BufReader::new(owner.stdout.take().expect("a pipe"));
+    let line = said.lines().map_while(Result::ok).find_map(|line| Some(line.split_once(OWNER)?.1.to_owned()));
+    let line = line.expect("the process tells its servers");
+    let servers: Vec<&str> = line.split_whitespace().collect();
+    assert!(servers.len() == 2 && servers.iter().all(|pid| lives(pid)), "{servers:?}");
+    owner.kill().expect("a process can be killed");
+    owner.wait().expect("it ends");
+    for pid in servers {
+        eventually("a server to end with its owner", || (!lives(pid)).then_some(()));
+    }
 }

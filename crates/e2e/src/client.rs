@@ -1,107 +1,11 @@
 //! An `EventSource`, but for two things: it reconnects only when told, and it remembers everything it saw.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::link::{Link, Next};
-use crate::{Dispatch, Ending, Head, PATIENCE, Parsed};
-
-/// What to subscribe to, and how to ask.
-#[derive(Clone, Debug, Default)]
-pub struct Subscribe {
-    channels: Vec<String>,
-    query: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
-    receive_buffer: Option<usize>,
-    source: Option<IpAddr>,
-}
-
-impl Subscribe {
-    /// One channel.
-    pub fn to(channel: &str) -> Self {
-        Self::to_all(&[channel])
-    }
-
-    /// Several channels.
-    pub fn to_all(channels: &[&str]) -> Self {
-        Self { channels: channels.iter().map(|&name| name.to_owned()).collect(), ..Self::default() }
-    }
-
-    /// Adds a query parameter as it is (it must need no escaping).
-    pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.query.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Adds a header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Asks the kernel for a small receive buffer, in bytes.
-    pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
-        self
-    }
-
-    /// Connects from this address.
-    pub fn source(mut self, address: IpAddr) -> Self {
-        self.source = Some(address);
-        self
-    }
-
-    fn request(&self, address: SocketAddr, last_event_id: &str) -> String {
-        let channels = self.channels.iter().map(|name| format!("channel={name}"));
-        let query = self.query.iter().map(|(name, value)| format!("{name}={value}"));
-        let query = channels.chain(query).collect::<Vec<_>>().join("&");
-        let mut text = format!("GET /events?{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n");
-        for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !last_event_id.is_empty() {
-            text.push_str(&format!("Last-Event-ID: {last_event_id}\r\n"));
-        }
-        text + "\r\n"
-    }
-}
-
-/// A `$gap` event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The channel it speaks of.
-    pub channel: String,
-    /// `trimmed`, `reset`, `unknown_position`, `too_large` or `lagging`.
-    pub reason: String,
-    /// The last position before the gap, if known.
-    pub after: Option<String>,
-    /// The id of the entry that follows, if one does.
-    pub next: Option<String>,
-    /// The entry that is missing, told by `too_large`.
-    pub entry: Option<String>,
-    /// The `id:` it carried itself.
-    pub own_id: Option<String>,
-}
-
-/// One thing that a client saw, or did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// It connected, sending this Last-Event-ID (empty: none).
-    Connected(String),
-    /// A block without data set its last event ID.
-    Place(String),
-    /// An event of a publisher.
-    Event(Dispatch),
-    /// A `$gap`.
-    Gap(Gap),
-    /// Another event of the gateway.
-    Control(Dispatch),
-    /// A comment: a sign of life. Counted, not remembered.
-    Comment,
-    /// The stream ended.
-    Ended(Ending),
-}
+use crate::{Dispatch, Ending, Gap, Head, PATIENCE, Parsed, Sight, Subscribe};
 
 /// A connection whose client has vanished.
 #[derive(Debug)]
@@ -279,7 +183,7 @@ impl Client {
                 }
                 Next::Item(Parsed::Event(event)) => {
                     self.last_event_id.clone_from(&event.last_event_id);
-                    classify(event)
+                    Sight::from(event)
                 }
                 Next::Ended(ending) => {
                     self.link = None;
@@ -342,21 +246,4 @@ impl Client {
         });
         format!("seen {} things, the last of them:\n{}", self.seen.len(), lines.collect::<Vec<_>>().join("\n"))
     }
-}
-
-fn classify(event: Dispatch) -> Sight {
-    if event.event != "$gap" {
-        return if event.event.starts_with('$') { Sight::Control(event) } else { Sight::Event(event) };
-    }
-    let json: serde_json::Value = serde_json::from_str(&event.data).expect("the data of a $gap is JSON");
-    let text = |name: &str| json.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    let required = |name: &str| text(name).unwrap_or_else(|| panic!("a $gap without {name}: {}", event.data));
-    Sight::Gap(Gap {
-        channel: required("channel"),
-        reason: required("reason"),
-        after: text("after"),
-        next: text("next"),
-        entry: text("entry"),
-        own_id: event.own_id,
-    })
 }

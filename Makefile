@@ -65,7 +65,7 @@ CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CL
   $(if $(FSYNC),--fsync $(FSYNC)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
 .PHONY: chaos
 chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
-	@scripts/setup.sh redis-server haproxy
+	@scripts/setup.sh redis-server haproxy setpriv
 	$(CARGO) build $(LOCKED) -p fanfare -p fanfare-e2e --bins
 	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
@@ -80,7 +80,7 @@ bench-peers: ## As bench, with nchan, durable-streams and a loop on node:http (Q
 
 .PHONY: idle-memory
 idle-memory: ## Measure what an idle connection costs a node, from the slope between 2,000 and 12,000 of them
-	@scripts/setup.sh redis-server
+	@scripts/setup.sh redis-server setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-e2e --bins
 	@ulimit -n 40000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; \
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000

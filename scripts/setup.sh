@@ -43,7 +43,7 @@ present() {
 
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
-  wanted=(cc redis-server redis-cli chromium chromedriver curl)
+  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl)
 fi
 
 missing=()

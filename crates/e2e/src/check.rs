@@ -4,7 +4,8 @@
 
 use std::net::SocketAddr;
 
-use crate::history::{History, Place};
+use crate::fact::Place;
+use crate::history::History;
 use crate::judge::{Finding, Judge, Standing, Step};
 use crate::ruling::Ruling;
 use crate::{Client, Gap, Ledger, Sight};
@@ -88,7 +89,7 @@ pub fn check(client: &Client, ledger: &Ledger, channel: &str, expect: &Expect) -
 }
 
 /// What a sight means for one channel; `None` if nothing.
-pub(crate) fn step_of(sight: &Sight, channel: &str) -> Option<Step> {
+fn step_of(sight: &Sight, channel: &str) -> Option<Step> {
     match sight {
         Sight::Connected(id) => Some(Step::Connected(id.clone())),
         Sight::Place(id) => Some(Step::Place(id.clone())),

@@ -5,101 +5,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-/// An entry id, comparable.
-pub(crate) type Id = (u64, u64);
+use crate::fact::{Fact, Id, Place, parse_id};
+use crate::life::Life;
 
-/// Reads `ms-seq`.
-pub(crate) fn parse_id(id: &str) -> Option<Id> {
-    let (ms, seq) = id.split_once('-')?;
-    Some((ms.parse().ok()?, seq.parse().ok()?))
-}
-
-/// One entry of a stream, as Redis acknowledged it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// `ms-seq`.
-    pub id: String,
-    /// What clients' events are recognised by, unique within the channel: the data, or a part of it.
-    pub data: String,
-    /// It is no longer in the stream (trimmed): a client may miss it, told by a `$gap`.
-    pub gone: bool,
-    /// Retracted by its publisher (`XDEL`): a client may miss it without a word.
-    pub retracted: bool,
-    /// Over the limit: a client sees a `$gap` `too_large` in its place.
-    pub too_large: bool,
-    /// Written by a producer that does not name the entry's predecessor.
-    pub bare: bool,
-    pub(crate) key: Id,
-}
-
-impl Fact {
-    /// An entry that a client is expected to see. Panics if `id` is none.
-    pub(crate) fn new(id: &str, data: &str) -> Self {
-        let key = parse_id(id).unwrap_or_else(|| panic!("Redis gave the id {id:?}"));
-        let (id, data) = (id.to_owned(), data.to_owned());
-        Self { id, data, gone: false, retracted: false, too_large: false, bare: false, key }
-    }
-}
-
-/// A place of a reader: right behind this id in that life, whether or not there is an entry with this id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) life: usize,
-    pub(crate) id: Id,
-}
-
-/// One life of a stream.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Life {
-    /// When it began, in milliseconds of the clock that Redis and the harness share.
-    pub(crate) began_ms: u64,
-    /// In the order of their ids.
-    pub(crate) facts: VecDeque<Fact>,
-    /// The newest entry that is no longer remembered here.
-    forgotten: Option<Id>,
-    /// The oldest entry that the stream had, and when it had it; the greatest id if it had none.
-    observed: VecDeque<(u64, Id)>,
-}
-
-impl Life {
-    fn index_behind(&self, id: Id) -> usize {
-        self.facts.partition_point(|fact| fact.key <= id)
-    }
-
-    /// The entry that follows `id`, retracted or not.
-    pub(crate) fn next(&self, id: Id) -> Option<&Fact> {
-        self.facts.get(self.index_behind(id))
-    }
-
-    pub(crate) fn find(&self, id: Id) -> Option<&Fact> {
-        self.facts.get(self.index_behind(id).checked_sub(1)?).filter(|fact| fact.key == id)
-    }
-
-    /// Entries that a reader at `after` must see, or be told of, before the one with the id `before`.
-    pub(crate) fn required(&self, after: Id, before: Id) -> impl DoubleEndedIterator<Item = &Fact> {
-        let end = self.facts.partition_point(|fact| fact.key < before);
-        let start = self.index_behind(after).min(end);
-        self.facts.range(start..end).filter(|fact| !fact.retracted)
-    }
-
-    /// Whether there were entries behind `after` that are no longer remembered.
-    pub(crate) fn forgot_behind(&self, after: Id) -> bool {
-        self.forgotten.is_some_and(|forgotten| forgotten > after)
-    }
-
-    /// Whether the stream is known to have had the entry at `time_ms` or later.
-    pub(crate) fn had_at(&self, id: Id, time_ms: u64) -> bool {
-        self.observed.iter().rev().take_while(|(at, _)| *at >= time_ms).any(|(_, first)| *first <= id)
-    }
-
-    /// Whether the stream was ever seen to begin behind this entry.
-    pub(crate) fn has_lost(&self, id: Id) -> bool {
-        self.observed.back().is_some_and(|(_, first)| *first > id)
-    }
-}
-
-/// How many observations of a stream's oldest entry are kept.
-const OBSERVATIONS: usize = 240;
 /// Entries of each life in an outline.
 const OUTLINED: usize = 40;
 /// How many lives are remembered; a reader from before them must be told of a gap.
@@ -168,16 +76,12 @@ impl History {
 
     /// Adds an entry to a life, at the place of its id; one that is there already stays as it is.
     pub(crate) fn insert(&mut self, number: usize, fact: Fact) {
-        let (window, place) = (self.window, Place { life: number, id: fact.key });
+        let (window, place, data) = (self.window, Place { life: number, id: fact.key }, fact.data.clone());
         let Some(life) = self.life_mut(number) else { return };
-        if life.find(fact.key).is_some() || life.forgot_behind(fact.key) {
+        let (inserted, forgotten) = life.insert(fact, window);
+        if !inserted {
             return;
         }
-        let index = life.index_behind(fact.key);
-        let data = fact.data.clone();
-        life.facts.insert(index, fact);
-        let forgotten = if life.facts.len() > window { life.facts.pop_front() } else { None };
-        life.forgotten = forgotten.as_ref().map(|fact| fact.key).or(life.forgotten);
         let places = self.by_data.entry(data).or_default();
         places.push(place);
         places.sort_by_key(|place| (place.life, place.id));
@@ -197,7 +101,7 @@ impl History {
 
     /// From now on the channel is a new stream, which begins with these entries.
     pub(crate) fn begin(&mut self, facts: impl IntoIterator<Item = Fact>, now_ms: u64) {
-        self.lives.push_back(Life { began_ms: now_ms, ..Life::default() });
+        self.lives.push_back(Life::beginning_at(now_ms));
         if self.lives.len() > LIVES {
             let old = self.lives.pop_front().expect("more than one life");
             old.facts.iter().for_each(|fact| self.forget(self.first, &fact.data));
@@ -206,6 +110,12 @@ impl History {
         }
         let present = self.present();
         facts.into_iter().for_each(|fact| self.insert(present, fact));
+    }
+
+    /// The stream has expired: a new one begins with the next entry.
+    pub(crate) fn expire(&mut self, at_ms: u64) {
+        self.present_life_mut().expired = true;
+        self.begin([], at_ms);
     }
 
     /// Retracts the entry that `back` others have followed, in every life that has it. Returns its id.
@@ -224,33 +134,37 @@ impl History {
         self.doubtful.insert(data.to_owned(), life);
     }
 
+    /// How many such publishes there are.
+    pub(crate) fn doubts(&self) -> usize {
+        self.doubtful.len()
+    }
+
     /// The life in which `data` may have been published.
     pub(crate) fn doubted(&self, data: &str) -> Option<usize> {
         self.doubtful.get(data).copied()
     }
 
-    /// Notes the oldest entry (`None`: there is none) that the present stream had at `time_ms`.
-    pub(crate) fn observe(&mut self, time_ms: u64, oldest: Option<Id>) {
-        let observed = &mut self.present_life_mut().observed;
-        observed.push_back((time_ms, oldest.unwrap_or((u64::MAX, u64::MAX))));
-        if observed.len() > OBSERVATIONS {
-            observed.pop_front();
+    /// Whether a reader at `from` stands at the same place in that life too: at the same entry, or, if the life is a later
+    /// one, at the beginning, at a position of which no entry is known, or at the end of a life that has expired.
+    pub(crate) fn stands_in(&self, from: Place, life: usize) -> bool {
+        if from.life >= life {
+            return from.life == life || self.has_same(from, life);
+        }
+        match self.life(from.life) {
+            _ if self.has_same(from, life) => true,
+            // What expired was kept for as long as its publishers had said: whoever read it to its end has missed nothing.
+            Some(old) if old.expired => {
+                !old.has_required_behind(from.id) && self.stands_in(Place { life: from.life + 1, id: (0, 0) }, life)
+            }
+            Some(old) => old.find(from.id).is_none(),
+            None => from.id == (0, 0),
         }
     }
 
-    /// Whether a reader at `from` stands at the same place in that life too: at the same entry, or, if the life is a later
-    /// one, at the beginning or at a position of which no entry is known.
-    pub(crate) fn stands_in(&self, from: Place, life: usize) -> bool {
-        if from.life == life {
-            return true;
-        }
-        match self.fact(from) {
-            Some(fact) => {
-                let same = self.life(life).and_then(|life| life.find(from.id));
-                same.is_some_and(|same| same.data == fact.data)
-            }
-            None => from.life < life && (from.id == (0, 0) || self.life(from.life).is_some()),
-        }
+    /// Whether the entry at `from` is in that life too.
+    fn has_same(&self, from: Place, life: usize) -> bool {
+        let both = self.fact(from).zip(self.life(life).and_then(|life| life.find(from.id)));
+        both.is_some_and(|(fact, same)| same.data == fact.data)
     }
 
     /// Whether `to` is what follows `from`, with nothing in between but what was retracted.
@@ -279,10 +193,10 @@ impl History {
         self.first + begun.max(1) - 1
     }
 
-    /// The lives that a node may have been reading at `time_ms`: the present one of that time and the one before.
+    /// The lives that a node may have been reading at `time_ms`: the present one of that time and those before, because a
+    /// node that was frozen or cut off learns of several at once.
     pub(crate) fn around(&self, time_ms: u64) -> Vec<usize> {
-        let latest = self.life_of((time_ms, u64::MAX));
-        (latest.saturating_sub(1).max(self.first)..=latest).collect()
+        (self.first..=self.life_of((time_ms, u64::MAX))).collect()
     }
 
     /// The lives and their newest entries, for the reader of a report.

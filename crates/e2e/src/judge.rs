@@ -1,15 +1,16 @@
 //! Follows one client's story of one channel, step by step, and objects.
 
 use crate::Gap;
-use crate::history::{Fact, History, Place, parse_id};
+use crate::fact::{Fact, Id, Place, parse_id};
+use crate::history::History;
 use crate::ruling::{Ruling, Told, rule};
 
 /// One thing that happened to a client on one channel.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// It connected, sending this Last-Event-ID.
+    /// It connected, naming this position of the channel (empty: none).
     Connected(String),
-    /// A block without data moved its place.
+    /// A block without data moved its place on the channel here.
     Place(String),
     /// An event with this data came.
     Event { data: String, own_id: Option<String> },
@@ -37,8 +38,6 @@ pub(crate) enum Standing {
     New,
     /// Told by a gap that its place is unknown.
     Unknown,
-    /// Its position says nothing to us; what was published after this time must come.
-    Since(u64),
     /// At one of these places; several where lives share their beginning.
     At(Vec<Place>),
 }
@@ -47,6 +46,12 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Judge {
     exact_ids: bool,
+    /// How old the next event may be for a client that is told that it lags, in milliseconds.
+    max_behind_ms: Option<u64>,
+    /// How many of the newest entries it asked for on its first connect.
+    newest: Option<u64>,
+    /// Its present connection began without a place on this channel, and has not given it one yet.
+    placeless: bool,
     standing: Standing,
     /// A gap whose entry has not come yet, when it came, and where the client was before it.
     pending: Option<(Gap, Option<u64>, Standing)>,
@@ -56,9 +61,28 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// `exact_ids`: the client has this channel alone, so its ids are those of the stream.
+    /// `exact_ids`: the ids in the steps are those of this channel's stream.
     pub(crate) fn new(exact_ids: bool, standing: Standing) -> Self {
-        Self { exact_ids, standing, pending: None, withdrawn: None, findings: Vec::new() }
+        Self {
+            exact_ids,
+            max_behind_ms: None,
+            newest: None,
+            placeless: false,
+            standing,
+            pending: None,
+            withdrawn: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The client may be told that it lags when its next event is older than this.
+    pub(crate) fn with_max_behind_ms(self, limit: u64) -> Self {
+        Self { max_behind_ms: Some(limit), ..self }
+    }
+
+    /// The client asks for so many of the newest entries on its first connect.
+    pub(crate) fn with_newest(self, count: Option<u64>) -> Self {
+        Self { newest: count, ..self }
     }
 
     /// Where the client is.
@@ -80,9 +104,13 @@ impl Judge {
                     self.withdrawn = Some(gap);
                     self.standing = before;
                 }
+                self.placeless = id.is_empty();
                 self.begin(history, id, time_ms);
             }
-            Step::Place(id) => self.begin(history, id, time_ms),
+            Step::Place(id) => {
+                self.begin(history, id, time_ms);
+                self.placeless &= id.is_empty();
+            }
             Step::Event { data, own_id } => self.event(history, data, own_id.as_deref(), time_ms),
             Step::Gap(gap) => self.gap(history, gap, time_ms),
         }
@@ -94,27 +122,32 @@ impl Judge {
         if id.is_empty() || !matches!(self.standing, Standing::New) {
             return;
         }
-        self.standing = match (self.exact_ids, time_ms) {
-            (true, None) => Standing::At(history.resolve(id, &[0])),
-            (true, Some(now)) => Standing::At(history.resolve(id, &history.around(now))),
-            (false, now) => Standing::Since(now.unwrap_or(0)),
-        };
+        let lives = time_ms.map_or(vec![0], |now| history.around(now));
+        let places = if self.exact_ids { history.resolve(id, &lives) } else { return };
+        self.check_newest(history, &places, time_ms);
+        self.standing = Standing::At(places);
+    }
+
+    /// The client begins at one of `places`. If it asked for the newest entries, as many must follow as the stream had.
+    fn check_newest(&mut self, history: &History, places: &[Place], time_ms: Option<u64>) {
+        let (Some(wanted), Some(now)) = (self.newest.take(), time_ms) else { return };
+        if let Some(kept) = places.iter().map(|place| withheld(history, *place, wanted, now)).min().flatten() {
+            let (ms, seq) = kept;
+            self.breach(format!(
+                "the newest {wanted} were asked for; the client begins at {places:?}, behind {ms}-{seq}"
+            ));
+        }
     }
 
     fn event(&mut self, history: &mut History, data: &str, own_id: Option<&str>, time_ms: Option<u64>) {
         let mut found = history.places(data);
         let exact = own_id.and_then(parse_id).filter(|_| self.exact_ids);
-        if let (Some(id), Some(life)) = (own_id, history.doubted(data))
+        if let (Some(_), Some(id), Some(life)) = (exact, own_id, history.doubted(data))
             && !found.iter().any(|place| exact == Some(place.id))
         {
-            if exact.is_some() {
-                // A client has seen it, so it was there; others may have read what was there after it was lost.
-                history.insert(life, Fact { retracted: true, ..Fact::new(id, data) });
-                found = history.places(data);
-            } else if found.is_empty() || (self.pending.is_none() && missing(history, &self.standing, &found).is_some())
-            {
-                return self.lose_track(time_ms);
-            }
+            // A client has seen it, so it was there; others may have read what was there after it was lost.
+            history.insert(life, Fact { retracted: true, ..Fact::new(id, data) });
+            found = history.places(data);
         }
         if found.is_empty() {
             // In a test, a client of several channels also sees what belongs to the others. In a run where time matters, each
@@ -133,16 +166,11 @@ impl Judge {
                 found.push(last);
             }
         }
-        self.arrive(history, data, &found);
-    }
-
-    /// An event came of which several attempts may have been published, and its id does not tell which one it is.
-    fn lose_track(&mut self, time_ms: Option<u64>) {
-        self.findings.push(Finding::Event);
-        self.standing = Standing::Since(time_ms.unwrap_or(0));
-        if let Some((gap, ..)) = self.pending.take() {
-            self.findings.push(Finding::Ruled(gap, Ruling::Unplaced));
+        if matches!(self.standing, Standing::New) {
+            let before = |place: &Place| Place { id: predecessor(place.id), ..*place };
+            self.check_newest(history, &found.iter().map(before).collect::<Vec<_>>(), time_ms);
         }
+        self.arrive(history, data, &found);
     }
 
     /// The client has come to one of these places.
@@ -150,8 +178,7 @@ impl Judge {
         let before = std::mem::replace(&mut self.standing, Standing::Unknown);
         let from = match self.pending.take() {
             Some((gap, at, told_at)) => {
-                let told = Told { gap: &gap, at, exact: self.exact_ids };
-                match rule(history, &told, &told_at, found) {
+                match rule(history, &self.told(&gap, at), &told_at, found) {
                     Ok(ruling) => self.findings.push(Finding::Ruled(gap, ruling)),
                     Err(breach) => self.breach(breach),
                 }
@@ -172,6 +199,7 @@ impl Judge {
         let here: Vec<Place> = found.iter().filter(reached).copied().collect();
         self.standing = Standing::At(if here.is_empty() { found.to_vec() } else { here });
         self.withdrawn = None;
+        self.placeless = false;
     }
 
     fn gap(&mut self, history: &History, gap: &Gap, time_ms: Option<u64>) {
@@ -191,25 +219,21 @@ impl Judge {
             self.pending = Some((gap.clone(), time_ms, before));
             return;
         }
-        let places = match (&gap.own_id, self.exact_ids, time_ms) {
-            (Some(id), true, None) => history.resolve(id, &[history.present()]),
-            (Some(id), true, Some(now)) => history.resolve(id, &history.around(now)),
-            (_, _, Some(now)) => {
-                self.standing = Standing::Since(now);
-                Vec::new()
-            }
-            _ => return,
-        };
+        let Some(id) = gap.own_id.as_deref().filter(|_| self.exact_ids) else { return };
+        let lives = time_ms.map_or(vec![history.present()], |now| history.around(now));
+        let places = history.resolve(id, &lives);
         if time_ms.is_some() {
-            let told = Told { gap, at: time_ms, exact: self.exact_ids };
-            match rule(history, &told, &before, &places) {
+            match rule(history, &self.told(gap, time_ms), &before, &places) {
                 Ok(ruling) => self.findings.push(Finding::Ruled(gap.clone(), ruling)),
                 Err(breach) => self.breach(breach),
             }
         }
-        if !places.is_empty() {
-            self.standing = Standing::At(places);
-        }
+        self.standing = Standing::At(places);
+        self.placeless = false;
+    }
+
+    fn told<'a>(&self, gap: &'a Gap, at: Option<u64>) -> Told<'a> {
+        Told { gap, at, placeless: self.placeless, max_behind_ms: self.max_behind_ms }
     }
 
     fn too_large(&mut self, history: &History, gap: &Gap) {
@@ -236,12 +260,6 @@ fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<Stri
     let last = found[found.len() - 1];
     match before {
         Standing::New | Standing::Unknown => None,
-        Standing::Since(time_ms) => {
-            let from = (*time_ms, u64::MAX);
-            let count = |to: &Place| history.life(to.life).map_or(0, |life| life.required(from, to.id).count());
-            let fewest = found.iter().map(count).min().unwrap_or(0);
-            (fewest > 0).then(|| format!("after {fewest} entries that are missing"))
-        }
         Standing::At(places) => {
             if places.iter().any(|&from| found.iter().any(|&to| history.follows(from, to))) {
                 return None;
@@ -258,6 +276,24 @@ fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<Stri
             })
         }
     }
+}
+
+/// An entry at or before the beginning of a client that asked for the newest `wanted` entries and gets fewer, although the
+/// stream still had that entry. `None` if the client gets all that there were.
+fn withheld(history: &History, begins: Place, wanted: u64, now_ms: u64) -> Option<Id> {
+    let life = history.life(begins.life)?;
+    let given = life.facts.iter().filter(|fact| fact.key > begins.id && fact.key.0 <= now_ms).count() as u64;
+    // A publish without an answer may have been among them.
+    if given + history.doubts() as u64 >= wanted {
+        return None;
+    }
+    let kept = life.facts.iter().rev().find(|fact| fact.key <= begins.id && !fact.retracted)?;
+    life.had_at(kept.key, now_ms).then_some(kept.key)
+}
+
+/// The greatest id below another one.
+fn predecessor(id: Id) -> Id {
+    if id.1 > 0 { (id.0, id.1 - 1) } else { (id.0.saturating_sub(1), u64::MAX) }
 }
 
 #[cfg(test)]

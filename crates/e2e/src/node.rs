@@ -126,6 +126,11 @@ impl Node {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
+    /// Bytes that it has logged.
+    pub fn log_bytes(&self) -> u64 {
+        fs::metadata(self.log_path()).map_or(0, |data| data.len())
+    }
+
     fn log_path(&self) -> std::path::PathBuf {
         self.directory.path().join("node.log")
     }

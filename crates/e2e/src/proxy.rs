@@ -33,7 +33,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// Forwards connections to one target until it is dropped.
+/// Forwards connections to a target until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -45,6 +45,8 @@ pub struct Proxy {
 
 #[derive(Clone, Copy, Debug)]
 struct Rules {
+    /// Where connections that come from now on lead.
+    target: SocketAddr,
     to_target: Flow,
     to_client: Flow,
     /// Connections made before this generation hold everything, for ever.
@@ -63,12 +65,12 @@ impl Proxy {
         listener.set_nonblocking(true).expect("a socket that need not block");
         let address = listener.local_addr().expect("an address");
         let generation = Arc::new(AtomicU64::new(1));
-        let rules = Rules { to_target: Flow::Pass, to_client: Flow::Pass, silent_before: 0, cut_before: 0 };
+        let rules = Rules { target, to_target: Flow::Pass, to_client: Flow::Pass, silent_before: 0, cut_before: 0 };
         let (sender, receiver) = watch::channel(rules);
         let current = Arc::clone(&generation);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(serve(listener, target, &current, receiver));
+            runtime.block_on(serve(listener, &current, receiver));
         });
         Self { address, generation, rules: Some(sender), thread: Some(thread) }
     }
@@ -76,6 +78,11 @@ impl Proxy {
     /// Where to connect instead of the target.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Later connections lead to another target; those that exist stay with theirs.
+    pub fn retarget(&self, target: SocketAddr) {
+        self.change(|rules| rules.target = target);
     }
 
     /// From now on nothing passes on the connections that exist; later ones work.
@@ -113,12 +120,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(
-    listener: StdListener,
-    target: SocketAddr,
-    generation: &Arc<AtomicU64>,
-    mut rules: watch::Receiver<Rules>,
-) {
+async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: watch::Receiver<Rules>) {
     let listener = TcpListener::from_std(listener).expect("a listener within the runtime");
     // Ends all connections when it is dropped.
     let mut connections = JoinSet::new();
@@ -131,7 +133,7 @@ async fn serve(
                     continue;
                 };
                 let made = generation.load(Ordering::Acquire);
-                connections.spawn(forward(client, target, made, rules.clone()));
+                connections.spawn(forward(client, made, rules.clone()));
             }
             changed = rules.changed() => {
                 if changed.is_err() {
@@ -143,7 +145,8 @@ async fn serve(
     }
 }
 
-async fn forward(client: TcpStream, target: SocketAddr, made: u64, rules: watch::Receiver<Rules>) {
+async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>) {
+    let target = rules.borrow().target;
     let Ok(server) = TcpStream::connect(target).await else { return };
     // Without it pushes would wait for acknowledgements, which no network asks for.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -98,6 +98,11 @@ impl RedisServer {
         Some((newest, length))
     }
 
+    /// Bytes of all its files.
+    pub fn disk_bytes(&self) -> u64 {
+        bytes_below(self.directory.path())
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.directory.path().join("redis.log")).unwrap_or_default()).into_owned()
@@ -128,6 +133,23 @@ impl RedisServer {
         self.child.as_ref().expect("redis-server runs").id()
     }
 
+    /// Copies everything from `primary`, which may be a [`Proxy`](crate::Proxy) in front of it, and follows it.
+    #[track_caller]
+    pub fn follow(&self, primary: SocketAddr) {
+        self.connection().command(["REPLICAOF", &primary.ip().to_string(), &primary.port().to_string()]);
+    }
+
+    /// Follows nobody any more, and takes writes.
+    #[track_caller]
+    pub fn lead(&self) {
+        self.connection().command(["REPLICAOF", "NO", "ONE"]);
+    }
+
+    /// Whether it has all that its primary had when the link was last heard of.
+    pub fn is_in_step(&self) -> bool {
+        self.info("replication", "master_link_status").is_some_and(|status| status == "up")
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.lease.address()
@@ -155,4 +177,15 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn bytes_below(directory: &Path) -> u64 {
+    // A file may vanish while it is looked at.
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let bytes = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => bytes_below(&entry.path()),
+        Ok(data) => data.len(),
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
 }

@@ -1,8 +1,10 @@
 //! What an announced gap was worth: whether something was withheld, and why nobody could have done better if not.
 
 use crate::Gap;
-use crate::history::{History, Life, Place};
+use crate::fact::{Id, Place, parse_id};
+use crate::history::History;
 use crate::judge::Standing;
+use crate::life::Life;
 
 /// Why a gap was announced, as the facts tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +13,8 @@ pub enum Ruling {
     Trimmed,
     /// The stream was deleted, flushed or came back without its end: what the client had read, or would have read next.
     Rewritten,
+    /// The stream had expired before the client had read it to its end.
+    Expired,
     /// The entry is over the size limit.
     TooLarge,
     /// The operator's limit of `delivery.max_behind`.
@@ -23,27 +27,34 @@ pub enum Ruling {
     Unprovable,
     /// False: the client waited for the first entry of a stream.
     Absence,
+    /// False: the stream had expired, and the client had read it to its end.
+    Renewed,
     /// False: the stream lost something lately, but nothing that concerns this client.
     OthersLost,
     /// False: more was skipped than the stream had lost.
     Wide,
+    /// False: skipped as further behind than the operator allows, which it was not.
+    Hasty,
     /// False, and no fact explains it.
     Unexplained,
 }
 
 impl Ruling {
     /// Every ruling, the justified ones first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Trimmed,
         Self::Rewritten,
+        Self::Expired,
         Self::TooLarge,
         Self::Lagging,
         Self::Forgotten,
         Self::Unplaced,
         Self::Unprovable,
         Self::Absence,
+        Self::Renewed,
         Self::OthersLost,
         Self::Wide,
+        Self::Hasty,
         Self::Unexplained,
     ];
 
@@ -57,14 +68,17 @@ impl Ruling {
         match self {
             Self::Trimmed => "entries had been trimmed before the client came to them",
             Self::Rewritten => "the stream was deleted, flushed or lost its end",
+            Self::Expired => "the stream had expired before the client had read it to its end",
             Self::TooLarge => "an entry over the size limit",
             Self::Lagging => "further behind than the operator allows",
             Self::Forgotten => "away since before all that the harness remembers",
             Self::Unplaced => "the client's place was not known before",
             Self::Unprovable => "false: the client's own entry is gone and its successor does not name it",
             Self::Absence => "false: the client waited for the first entry of a stream",
+            Self::Renewed => "false: the stream had expired, and the client had read it to its end",
             Self::OthersLost => "false: the stream lost something lately, but nothing that concerns this client",
             Self::Wide => "false: more was skipped than the stream had lost",
+            Self::Hasty => "false: skipped as further behind than the operator allows, which it was not",
             Self::Unexplained => "false, and no fact explains it",
         }
     }
@@ -75,8 +89,10 @@ pub(crate) struct Told<'a> {
     pub(crate) gap: &'a Gap,
     /// When, in a run where time matters.
     pub(crate) at: Option<u64>,
-    /// The client's positions are ids of the stream.
-    pub(crate) exact: bool,
+    /// The client had connected without a place on this channel.
+    pub(crate) placeless: bool,
+    /// How old the next event of a client may be, in milliseconds, where that is limited and time matters.
+    pub(crate) max_behind_ms: Option<u64>,
 }
 
 /// Rules on a gap between where the client was and one of `found`: the places of the entry that followed, or of the
@@ -97,17 +113,15 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
     }
     let to = found.last().copied().unwrap_or_else(|| newest_at(history, told.at));
     let starts: Vec<Place> = places.iter().copied().filter(|&from| history.stands_in(from, to.life)).collect();
-    let Some(&from) = starts.last() else {
-        return Ok(if places.iter().any(|from| from.life > to.life) { Ruling::Unexplained } else { Ruling::Rewritten });
-    };
-    if gap.next.is_some() && to.id <= from.id {
-        // Back in the same life of the stream: what it has seen comes again.
+    let Some(&from) = starts.last() else { return Ok(between_lives(history, places, to)) };
+    let Some(life) = history.life(to.life) else { return Ok(Ruling::Forgotten) };
+    if goes_back(history, told, from, found) && !told.placeless {
         return Err(format!("after {gap:?} the client went back from {from:?} to {to:?}"));
     }
     if gap.reason == "lagging" {
-        return Ok(Ruling::Lagging);
+        let lags = starts.iter().any(|from| is_far_behind(told, life, from.id));
+        return Ok(if lags { Ruling::Lagging } else { Ruling::Hasty });
     }
-    let Some(life) = history.life(to.life) else { return Ok(Ruling::Forgotten) };
     // The entry at `to` itself comes with the gap, or lies behind the position that the gap carries.
     let end = if gap.next.is_some() { to.id } else { (to.id.0, to.id.1.saturating_add(1)) };
     match life.required(from.id, end).next_back() {
@@ -119,9 +133,41 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
     }
 }
 
+/// Whether, in whichever life of the stream it is now, the client gets again what it has seen.
+fn goes_back(history: &History, told: &Told<'_>, from: Place, found: &[Place]) -> bool {
+    let again = |to: &Place| {
+        let behind = (from.id.0, from.id.1.saturating_add(1));
+        let again = |life: &Life| life.required(to.id, behind).next().is_some();
+        let goes_back =
+            if told.gap.next.is_some() { to.id <= from.id } else { history.life(to.life).is_some_and(again) };
+        goes_back && history.stands_in(from, to.life)
+    };
+    !found.is_empty() && found.iter().all(again)
+}
+
+/// A gap between a place and another one in a life of the stream that does not have it.
+fn between_lives(history: &History, places: &[Place], to: Place) -> Ruling {
+    let expired = |from: &Place| history.life(from.life).is_some_and(|life| life.expired);
+    if places.iter().any(|from| from.life > to.life) {
+        Ruling::Unexplained
+    } else if places.iter().any(expired) {
+        Ruling::Expired
+    } else {
+        Ruling::Rewritten
+    }
+}
+
+/// Whether the next entry of a reader at `from` was older than the operator allows when the gap was told.
+fn is_far_behind(told: &Told<'_>, life: &Life, from: Id) -> bool {
+    // Without a clock, what a test expects decides.
+    let Some(at) = told.at else { return true };
+    let old = |limit: u64| life.next(from).is_some_and(|next| next.key.0.saturating_add(limit) <= at);
+    life.forgot_behind(from) || told.max_behind_ms.is_some_and(old)
+}
+
 /// A gap names what lies behind `after`; that must not be behind the client's place.
 fn says_too_little(history: &History, gap: &Gap, places: &[Place]) -> Option<Place> {
-    let after = crate::history::parse_id(gap.after.as_deref()?)?;
+    let after = parse_id(gap.after.as_deref()?)?;
     let covers = |place: &&Place| {
         let nothing = |life: &Life| life.required(place.id, (after.0, after.1.saturating_add(1))).next().is_none();
         after <= place.id || history.life(place.life).is_none_or(nothing)
@@ -135,7 +181,7 @@ fn newest_at(history: &History, time_ms: Option<u64>) -> Place {
 }
 
 /// Whether the stream still had an entry when the gap was told.
-fn is_kept(told: &Told<'_>, life: &Life, id: crate::history::Id, gone: bool) -> bool {
+fn is_kept(told: &Told<'_>, life: &Life, id: Id, gone: bool) -> bool {
     match told.at {
         Some(time_ms) => life.had_at(id, time_ms),
         None => told.gap.reason == "trimmed" && !gone,
@@ -153,13 +199,18 @@ fn has_lost_behind(history: &History, from: Place, later: usize) -> bool {
 /// Nothing is missing. Why could nobody know?
 fn explain(history: &History, told: &Told<'_>, from: Place, to: Place) -> Ruling {
     let Some(life) = history.life(to.life) else { return Ruling::Unexplained };
+    if told.placeless && told.gap.reason == "unknown_position" {
+        return Ruling::Unplaced;
+    }
     if from.id == (0, 0) {
         return Ruling::Absence;
     }
-    let own_is_gone = life.find(from.id).is_none_or(|fact| fact.gone || fact.retracted) || life.has_lost(from.id);
+    if (from.life..to.life).any(|number| history.life(number).is_some_and(|life| life.expired)) {
+        return Ruling::Renewed;
+    }
     // Without its own entry, only a successor that names it could have proven the client's place.
     let is_named = life.next(from.id).is_some_and(|next| next.key == to.id && !next.bare);
-    if own_is_gone && !is_named {
+    if may_be_gone(told, life, from.id) && !is_named {
         return Ruling::Unprovable;
     }
     // A node that had read what was lost since tells all its readers.
@@ -167,10 +218,14 @@ fn explain(history: &History, told: &Told<'_>, from: Place, to: Place) -> Ruling
     if told.at.is_some_and(recently) {
         return Ruling::OthersLost;
     }
-    if !told.exact && told.gap.reason == "unknown_position" {
-        return Ruling::Unplaced;
-    }
     Ruling::Unexplained
+}
+
+/// Whether the client's own entry may have left the stream before the gap was told. It certainly had not if the stream was
+/// seen to have it afterwards.
+fn may_be_gone(told: &Told<'_>, life: &Life, id: Id) -> bool {
+    let is_gone = life.find(id).is_none_or(|fact| fact.gone || fact.retracted);
+    is_gone || told.at.is_some_and(|at| !life.had_at(id, at))
 }
 
 /// How long after a loss a gap may still come from a node that had read what was lost.

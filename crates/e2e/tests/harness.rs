@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Ending, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, Verdict, check, eventually,
+    Client, Connection, Direction, Ending, Expect, Flow, Ledger, Node, Proxy, Publisher, RedisServer, Sight, Subscribe,
+    Verdict, check, eventually,
 };
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -210,6 +211,26 @@ fn a_redis_server_can_be_killed_restarted_with_or_without_data_and_frozen() {
     redis.wipe();
     redis.launch();
     assert_eq!(redis.connection().command(["XLEN", "sse:c"]).integer(), 0);
+}
+
+// Seen to fail when `retarget` changes nothing.
+#[test]
+fn a_replica_takes_over_behind_a_proxy_without_what_it_was_not_sent() {
+    let at_once = ["--repl-diskless-sync-delay", "0"];
+    let (mut primary, replica) = (RedisServer::start_with(&at_once), RedisServer::start_with(&at_once));
+    let (front, line) = (Proxy::to(primary.address()), Proxy::to(primary.address()));
+    replica.follow(line.address());
+    let length = |redis: &RedisServer| redis.connection().command(["XLEN", "sse:c"]).integer();
+    Publisher::new(&primary, &Ledger::default()).xadd("c", "kept");
+    eventually("the replica to have a copy", || (replica.is_in_step() && length(&replica) == 1).then_some(()));
+    line.set(Direction::ToClient, Flow::Hold);
+    Publisher::new(&primary, &Ledger::default()).xadd("c", "lost");
+    primary.kill();
+    replica.lead();
+    front.retarget(replica.address());
+    let mut redis = Connection::open(front.address()).expect("the proxy accepts");
+    assert_eq!(redis.command(["XLEN", "sse:c"]).integer(), 1);
+    assert_eq!(redis.command(["ROLE"]).array()[0].text(), "master");
 }
 
 /// Set for the process that is to be killed.

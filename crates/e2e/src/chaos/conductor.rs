@@ -1,17 +1,14 @@
-//! Carries out the schedule, and keeps the ledger true when streams are lost.
+//! Carries out the schedule. What happens to Redis and its streams is in `store`.
 
-use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::Stage;
-use super::plan::{CHANNELS, Deed, Fall, Plan};
-use super::producer::channel;
-use super::restore;
+use super::plan::{Deed, Plan};
 use super::truth::{Unsettled, now_ms};
+use super::vitals::Vitals;
 use super::world::{Fsync, RECOVERY, World};
-use crate::publisher::key;
-use crate::{Connection, Direction, Flow, Node, Signal, pace};
+use crate::{Direction, Flow, Node, Signal, pace};
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,29 +21,28 @@ enum Condition {
 
 /// How often it looks whether something is to be done.
 const TICK: Duration = Duration::from_millis(10);
-/// A power failure takes what was written in this time.
-const POWER_LOSS: Duration = Duration::from_millis(900);
-/// How long Redis may take to answer the conductor.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Conductor<'a> {
-    stage: &'a Stage,
-    world: &'a mut World,
-    fsync: Fsync,
+    pub(super) stage: &'a Stage,
+    pub(super) world: &'a mut World,
+    pub(super) fsync: Fsync,
     begun: Instant,
     nodes: Vec<Condition>,
-    redis_frozen: bool,
-    /// Since when Redis has been down, how it fell, and the proof that nothing is judged meanwhile.
-    fallen: Option<(u64, Fall, Unsettled<'a>)>,
+    pub(super) redis_frozen: bool,
+    /// Since when Redis has been down, and the proof that nothing is judged meanwhile.
+    pub(super) fallen: Option<(u64, Unsettled<'a>)>,
+    /// The former primary has not come back as a replica yet.
+    pub(super) replica_is_down: bool,
     /// Lengths of the append-only file, and when they were read.
-    lengths: Vec<(Instant, PathBuf, u64)>,
+    pub(super) lengths: Vec<(Instant, PathBuf, u64)>,
 }
 
 impl<'a> Conductor<'a> {
     pub(crate) fn new(stage: &'a Stage, world: &'a mut World, fsync: Fsync) -> Self {
         let nodes = vec![Condition::Runs; world.nodes.len()];
-        let begun = Instant::now();
-        Self { stage, world, fsync, begun, nodes, redis_frozen: false, fallen: None, lengths: Vec::new() }
+        let (begun, lengths) = (Instant::now(), Vec::new());
+        let (redis_frozen, fallen, replica_is_down) = (false, None, false);
+        Self { stage, world, fsync, begun, nodes, redis_frozen, fallen, replica_is_down, lengths }
     }
 
     /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
@@ -86,9 +82,12 @@ impl<'a> Conductor<'a> {
             Deed::StartNode(node) => self.nodes[node] == Condition::Dead,
             Deed::ThawRedis => self.redis_frozen,
             Deed::StartRedis => self.fallen.is_some(),
+            Deed::FailOver => hears && !self.replica_is_down && self.world.replica.is_in_step(),
+            Deed::Rejoin => self.replica_is_down,
             Deed::Cut(_) | Deed::Flow(..) => true,
             Deed::FreezeRedis | Deed::StopRedis(_) | Deed::KillClients(_) | Deed::FlushAll => hears,
-            Deed::Trim(..) | Deed::Retract(..) | Deed::Delete(_) => hears,
+            Deed::Trim(..) | Deed::TrimBefore(..) | Deed::Retract(..) => hears,
+            Deed::Expire(_) | Deed::Delete(_) => hears,
         }
     }
 
@@ -102,26 +101,9 @@ impl<'a> Conductor<'a> {
             Deed::FreezeNode(node) => self.signal(node, Signal::Stop, Condition::Frozen),
             Deed::ThawNode(node) => self.signal(node, Signal::Cont, Condition::Runs),
             Deed::StartNode(node) => self.start_node(node),
-            Deed::FreezeRedis => {
-                self.world.redis.freeze();
-                self.redis_frozen = true;
-            }
-            Deed::ThawRedis => {
-                self.world.redis.thaw();
-                self.redis_frozen = false;
-            }
-            Deed::StopRedis(fall) => self.stop_redis(fall),
-            Deed::StartRedis => self.start_redis(),
-            Deed::KillClients(kind) => self.command(&["CLIENT", "KILL", "TYPE", kind])?,
             Deed::Cut(wire) => self.world.wire(wire).cut(),
             Deed::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
-            Deed::Trim(index, kept) => self.command(&["XTRIM", &key(&channel(index)), "MAXLEN", &kept.to_string()])?,
-            Deed::Retract(index, back) => self.retract(index, back)?,
-            Deed::Delete(index) => self.delete(&[channel(index)], &["DEL", &key(&channel(index))])?,
-            Deed::FlushAll => {
-                let channels: Vec<String> = (0..CHANNELS).map(channel).collect();
-                self.delete(&channels, &["FLUSHALL"])?;
-            }
+            _ => return self.act_on_redis(deed),
         }
         Some(())
     }
@@ -136,82 +118,6 @@ impl<'a> Conductor<'a> {
         self.nodes[node] = Condition::Runs;
     }
 
-    fn connection(&self) -> Option<Connection> {
-        Connection::open_with(self.stage.redis, PATIENCE).ok()
-    }
-
-    fn command(&self, words: &[&str]) -> Option<()> {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let reply = self.connection()?.try_command(&words).ok()?;
-        // `CLIENT KILL TYPE normal` kills others only; XTRIM of nothing trims nothing.
-        reply.error().is_none().then_some(())
-    }
-
-    /// Retracts the entry that so many others have followed.
-    fn retract(&mut self, index: usize, back: u64) -> Option<()> {
-        let name = channel(index);
-        // From now on nobody need see it. Whether `XDEL` is answered does not matter.
-        let id = self.stage.truth.ledger.with(&name, |history| history.retract_newest(back as usize))?;
-        self.command(&["XDEL", &key(&name), &id])
-    }
-
-    /// Deletes streams, which begin anew; no publish is under way meanwhile.
-    fn delete(&mut self, channels: &[String], words: &[&str]) -> Option<()> {
-        let _alone = self.stage.truth.replacing();
-        let _unsettled = self.stage.truth.unsettled();
-        let mut redis = self.connection()?;
-        for channel in channels {
-            restore::note_unknown(&self.stage.truth.ledger, &mut redis, channel).ok()?;
-        }
-        let began = now_ms();
-        self.command(words)?;
-        for channel in channels {
-            self.stage.truth.ledger.with(channel, |history| history.begin([], began));
-        }
-        // Two streams of one key within a millisecond could give one id to two events, which nobody can tell apart.
-        pace(Duration::from_millis(3));
-        Some(())
-    }
-
-    fn stop_redis(&mut self, fall: Fall) {
-        // Before: what is published from now on may be lost.
-        let unsettled = self.stage.truth.unsettled();
-        if fall == Fall::Term {
-            self.world.redis.stop();
-        } else {
-            self.world.redis.kill();
-        }
-        if fall == Fall::Power && self.fsync == Fsync::Everysec {
-            self.lose_power();
-        }
-        self.fallen = Some((now_ms(), fall, unsettled));
-    }
-
-    /// Cuts off what was written lately: the operating system had not brought it to the disk.
-    fn lose_power(&mut self) {
-        let kept = self.lengths.iter().rfind(|(at, ..)| at.elapsed() >= POWER_LOSS);
-        let (Some((_, path, length)), Some((newest, now))) = (kept, self.world.redis.append_only_end()) else { return };
-        if *path == newest && *length < now {
-            let file = OpenOptions::new().write(true).open(path).expect("the append-only file");
-            file.set_len(*length).expect("a file that can be cut");
-        }
-    }
-
-    fn start_redis(&mut self) {
-        let Some((since, _, unsettled)) = self.fallen.take() else { return };
-        let _alone = self.stage.truth.replacing();
-        self.stage.truth.has_fallen();
-        self.world.redis.launch();
-        self.lengths.clear();
-        let mut redis = self.connection().expect("redis-server answered a moment ago");
-        for index in 0..CHANNELS {
-            let name = channel(index);
-            let lost = restore::compare(&self.stage.truth.ledger, &mut redis, &name, since);
-            self.stage.tally.forgotten.add(lost.expect("redis-server answered a moment ago"));
-        }
-        drop(unsettled);
-    }
-
     /// What has to be done all the time.
     fn attend(&mut self) {
         for index in 0..self.nodes.len() {
@@ -221,11 +127,11 @@ impl<'a> Conductor<'a> {
                 self.node_ended(index, status);
             }
         }
-        if self.lengths.last().is_none_or(|(at, ..)| at.elapsed() >= POWER_LOSS / 10)
-            && let Some((path, length)) = self.world.redis.append_only_end()
-        {
-            self.lengths.retain(|(at, ..)| at.elapsed() < POWER_LOSS * 3);
-            self.lengths.push((Instant::now(), path, length));
+        self.note_length();
+        if self.stage.tally.vitals_are_due(self.begun.elapsed()) {
+            let nodes = self.nodes.iter().zip(&self.world.nodes);
+            let nodes = nodes.filter(|(condition, _)| **condition != Condition::Dead).map(|(_, node)| node);
+            self.stage.tally.vitals(Vitals::take(self.begun.elapsed(), nodes, self.world, self.fallen.is_none()));
         }
     }
 
@@ -253,6 +159,9 @@ impl<'a> Conductor<'a> {
         }
         if self.fallen.is_some() {
             self.start_redis();
+        }
+        if self.replica_is_down {
+            self.rejoin();
         }
         let deadline = Instant::now() + RECOVERY;
         for index in 0..self.nodes.len() {

@@ -3,11 +3,11 @@
 //! | part | what it is |
 //! |---|---|
 //! | `plan` | the schedule of faults, made from the seed |
-//! | `world`, `conductor` | the processes and the wires between them; who breaks and heals them |
-//! | `producer`, `way` | publishers, on every durable way |
+//! | `world`, `conductor`, `store` | the processes and the wires between them; who breaks and heals them |
+//! | `producer`, `way`, `tide` | publishers, on every durable way |
 //! | `truth`, `restore`, `observer` | what was published, and what became of it |
 //! | `subscriber`, `story` | clients, and the verdict on what each saw |
-//! | `tally`, `report` | what is counted and printed |
+//! | `tally`, `vitals`, `report` | what is counted, measured and printed |
 
 mod conductor;
 mod dice;
@@ -17,13 +17,17 @@ mod plan;
 mod producer;
 mod report;
 mod restore;
+mod store;
 mod story;
 mod subscriber;
 mod tally;
+mod tide;
 mod truth;
+mod vitals;
 mod way;
 mod world;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +77,7 @@ pub(crate) struct Stage {
     pub(crate) seed: u64,
     pub(crate) truth: Truth,
     pub(crate) tally: Tally,
-    /// Redis itself.
+    /// Redis itself: its primary, over a line that never fails.
     pub(crate) redis: SocketAddr,
     /// Redis, over the publishers' line.
     pub(crate) publishers: SocketAddr,
@@ -85,8 +89,8 @@ pub(crate) struct Stage {
     pub(crate) finale: AtomicBool,
     over: AtomicBool,
     verbose: bool,
-    /// Everything that was done, for the directory of a failing run.
-    journal: Mutex<Vec<String>>,
+    /// What was done, the newest lines of it, for the directory of a failing run.
+    journal: Mutex<VecDeque<String>>,
 }
 
 /// Lines of the journal that are kept.
@@ -100,7 +104,7 @@ impl Stage {
             seed: options.seed,
             truth: Truth::new(),
             tally: Tally::default(),
-            redis: world.redis.address(),
+            redis: world.primary(),
             publishers: world.wire(plan::Wire::Publishers).address(),
             balancer: world.haproxy.address(),
             clients: world.wire(plan::Wire::Clients).address(),
@@ -121,8 +125,9 @@ impl Stage {
     pub(crate) fn log(&self, line: &str) {
         self.tally.deed(line.to_owned());
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        if journal.len() < JOURNAL {
-            journal.push(line.to_owned());
+        journal.push_back(line.to_owned());
+        if journal.len() > JOURNAL {
+            journal.pop_front();
         }
         if self.verbose {
             println!("  {line}");
@@ -134,7 +139,7 @@ impl Stage {
         let mut producer = Producer::new(self, usize::MAX);
         for channel in (0..CHANNELS).map(channel) {
             let name = payload::last(&channel);
-            let parcel = Parcel { data: payload::data(&name), channel, name, maxlen: "100".to_owned() };
+            let parcel = Parcel { data: payload::data(&name), channel, name, maxlen: "100".to_owned(), ttl: None };
             let published =
                 || !self.truth.ledger.with(&parcel.channel, |history| history.places(&parcel.name)).is_empty();
             let deadline = Instant::now() + RECOVERY;
@@ -178,11 +183,13 @@ pub fn run(options: &Options) -> bool {
                 })
             })
             .collect();
+        let tide = scope.spawn(|| tide::run(&stage));
         let observer = scope.spawn(|| observer::observe(&stage));
         let printer = scope.spawn(|| report::live(&stage, begun));
         Conductor::new(&stage, &mut world, options.fsync()).run(&plan, options.duration);
         stage.publishing_ends.store(true, Ordering::Release);
         join("publisher", &stage, publishers);
+        join("tide", &stage, [tide]);
         stage.finale.store(true, Ordering::Release);
         stage.publish_last_events();
         join("client", &stage, clients);

@@ -8,7 +8,7 @@ use super::Stage;
 use super::plan::CHANNELS;
 use super::producer::channel;
 use super::truth::now_ms;
-use crate::history::parse_id;
+use crate::fact::parse_id;
 use crate::publisher::key;
 use crate::{Connection, Reply, pace};
 
@@ -34,7 +34,7 @@ fn look(stage: &Stage, redis: &mut Connection) -> io::Result<()> {
         let reply = redis.try_command(&[b"XRANGE", key(&name).as_bytes(), b"-", b"+", b"COUNT", b"1"])?;
         let Reply::Array(entries) = reply else { return Err(io::ErrorKind::InvalidData.into()) };
         let oldest = entries.first().and_then(|entry| parse_id(&entry.array().first()?.text()));
-        stage.truth.ledger.with(&name, |history| history.observe(asked, oldest));
+        stage.truth.ledger.with(&name, |history| history.present_life_mut().observe(asked, oldest));
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 /// Marks an ephemeral event, which nobody judges.
 pub(crate) const EPHEMERAL: char = '~';
 
-/// Nodes are told this limit; some events are larger.
-pub(crate) const EVENT_BYTES: usize = 64 * 1024;
+/// The size limit of the nodes. Some events are just below it, some are larger.
+pub(crate) const EVENT_BYTES: usize = 1024 * 1024;
 
 /// `channel.publisher.number.length`: unique in a run, and enough to know every byte of the data.
 pub(crate) fn name(channel: &str, publisher: usize, number: u64, length: usize) -> String {

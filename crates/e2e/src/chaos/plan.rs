@@ -9,7 +9,7 @@ use crate::{Direction, Flow};
 /// How many nodes there are.
 pub(crate) const NODES: usize = 3;
 /// How many channels there are.
-pub(crate) const CHANNELS: usize = 11;
+pub(crate) const CHANNELS: usize = 12;
 
 /// How Redis ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) enum Wire {
     Redis(usize),
     /// The publishers and Redis.
     Publishers,
+    /// Redis and its replica.
+    Replica,
 }
 
 /// One thing that happens.
@@ -48,11 +50,19 @@ pub(crate) enum Deed {
     ThawRedis,
     StopRedis(Fall),
     StartRedis,
+    /// The replica takes over without what was written since it was cut off.
+    FailOver,
+    /// The former primary comes back as a replica.
+    Rejoin,
     KillClients(&'static str),
     Cut(Wire),
     Flow(Wire, Direction, Flow),
+    /// `XTRIM MAXLEN`: so many entries are left.
     Trim(usize, u64),
+    /// `XTRIM MINID`: from the entry on that so many others have followed.
+    TrimBefore(usize, u64),
     Retract(usize, u64),
+    Expire(usize),
     Delete(usize),
     FlushAll,
 }
@@ -74,14 +84,18 @@ impl Deed {
             Self::Cut(_) => "Redis connections cut",
             Self::Flow(_, _, Flow::Pass) => return None,
             Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Hold) => "client connections black-holed",
+            Self::Flow(Wire::Replica, _, Flow::Hold | Flow::Slow(_)) => "replica cut off",
             Self::Flow(_, _, Flow::Hold) => "Redis connections black-holed",
             Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Slow(_)) => "client connections slowed",
             Self::Flow(_, _, Flow::Slow(_)) => "Redis connections slowed",
-            Self::Trim(..) => "stream trimmed (XTRIM)",
+            Self::FailOver => "failover to a replica without the newest writes",
+            Self::Trim(..) => "stream trimmed (XTRIM MAXLEN)",
+            Self::TrimBefore(..) => "stream trimmed (XTRIM MINID)",
             Self::Retract(..) => "entry retracted (XDEL)",
+            Self::Expire(_) => "stream expired (PEXPIRE)",
             Self::Delete(_) => "stream deleted (DEL)",
             Self::FlushAll => "everything deleted (FLUSHALL)",
-            Self::StartNode(_) | Self::ThawNode(_) | Self::ThawRedis | Self::StartRedis => return None,
+            Self::StartNode(_) | Self::ThawNode(_) | Self::ThawRedis | Self::StartRedis | Self::Rejoin => return None,
         })
     }
 }
@@ -120,24 +134,30 @@ enum Draw {
     FreezeNode,
     FreezeRedis,
     StopRedis,
+    FailOver,
     KillClients,
     Wire,
     Trim,
+    TrimBefore,
     Retract,
+    Expire,
     Delete,
     FlushAll,
 }
 
-const DRAWS: [(u64, Draw); 11] = [
+const DRAWS: [(u64, Draw); 14] = [
     (10, Draw::KillNode),
     (6, Draw::DrainNode),
     (8, Draw::FreezeNode),
     (4, Draw::FreezeRedis),
     (7, Draw::StopRedis),
+    (5, Draw::FailOver),
     (8, Draw::KillClients),
     (40, Draw::Wire),
-    (16, Draw::Trim),
+    (10, Draw::Trim),
+    (8, Draw::TrimBefore),
     (10, Draw::Retract),
+    (3, Draw::Expire),
     (4, Draw::Delete),
     (1, Draw::FlushAll),
 ];
@@ -169,10 +189,20 @@ fn add(dice: &mut Dice, now: Duration, deeds: &mut Vec<(Duration, Deed)>) {
             push(now, Deed::StopRedis(dice.weighted(&fall)));
             push(now + length.min(Duration::from_secs(2)), Deed::StartRedis);
         }
+        Draw::FailOver => {
+            // What is written from now on does not reach the replica.
+            push(now, Deed::Flow(Wire::Replica, Direction::ToClient, Flow::Hold));
+            let over = now + length.min(Duration::from_secs(2));
+            push(over, Deed::FailOver);
+            push(over, Deed::Flow(Wire::Replica, Direction::ToClient, Flow::Pass));
+            push(over + Duration::from_millis(dice.between(100, 3000)), Deed::Rejoin);
+        }
         Draw::KillClients => push(now, Deed::KillClients(dice.weighted(&[(2, "pubsub"), (1, "normal")]))),
         Draw::Wire => disturb(dice, node, (now, until), deeds),
         Draw::Trim => push(now, Deed::Trim(channel, dice.weighted(&[(1, 0), (2, 1), (3, 5), (3, 30)]))),
         Draw::Retract => push(now, Deed::Retract(channel, dice.weighted(&[(3, 0), (2, 1), (2, 20)]))),
+        Draw::TrimBefore => push(now, Deed::TrimBefore(channel, dice.weighted(&[(1, 0), (2, 3), (3, 20)]))),
+        Draw::Expire => push(now, Deed::Expire(channel)),
         Draw::Delete => push(now, Deed::Delete(channel)),
         Draw::FlushAll => push(now, Deed::FlushAll),
     }
@@ -228,6 +258,6 @@ mod tests {
     fn an_hour_holds_every_kind_of_fault() {
         let plan = Plan::new(1, 60 * MINUTE);
         let kinds: HashSet<&str> = plan.deeds.iter().filter_map(|(_, deed)| deed.kind()).collect();
-        assert_eq!(kinds.len(), 19, "{kinds:?}");
+        assert_eq!(kinds.len(), 23, "{kinds:?}");
     }
 }

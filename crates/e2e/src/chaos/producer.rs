@@ -8,14 +8,16 @@ use super::dice::Dice;
 use super::payload::{self, EVENT_BYTES};
 use super::plan::CHANNELS;
 use super::way::{Outcome, Outlet, Parcel, Way};
-use crate::history::{Fact, parse_id};
+use crate::fact::{Fact, parse_id};
 use crate::publisher::key;
 use crate::{Connection, Reply, pace};
 
+/// The channel whose stream expires. Only `tide` writes to it.
+pub(crate) const TIDAL: usize = CHANNELS - 1;
 /// The channel that only plain producers write to, so that nothing there names its predecessor.
-const BARE: usize = CHANNELS - 1;
+const BARE: usize = CHANNELS - 2;
 /// The channel with large events.
-const HEAVY: usize = CHANNELS - 2;
+const HEAVY: usize = CHANNELS - 3;
 /// Attempts at one event before the publisher asks Redis instead.
 const ATTEMPTS: usize = 8;
 
@@ -47,7 +49,7 @@ impl<'a> Producer<'a> {
     pub(crate) fn run(mut self) {
         while !self.stage.publishing_ends.load(Ordering::Relaxed) {
             let burst = if self.dice.once_in(150) { self.dice.between(20, 120) } else { 1 };
-            let channel = self.dice.below(CHANNELS as u64) as usize;
+            let channel = self.dice.below(TIDAL as u64) as usize;
             for _ in 0..burst {
                 self.one(channel);
             }
@@ -61,6 +63,7 @@ impl<'a> Producer<'a> {
             _ => *self.dice.pick(&Way::ALL),
         };
         let mut length = match index {
+            HEAVY if self.dice.once_in(120) => EVENT_BYTES - self.dice.below(1_000) as usize,
             HEAVY => self.dice.between(1_000, 20_000) as usize,
             _ => self.dice.between(40, 300) as usize,
         };
@@ -74,7 +77,17 @@ impl<'a> Producer<'a> {
         if self.dice.once_in(60) {
             self.ephemeral(&channel);
         }
-        self.publish(way, &Parcel { channel, name, data, maxlen });
+        self.publish(way, &Parcel { channel, name, data, maxlen, ttl: None });
+    }
+
+    /// Publishes an event of a stream that expires.
+    pub(crate) fn one_with_ttl(&mut self, index: usize, seconds: &'static str) {
+        let way = *self.dice.pick(&[Way::Function, Way::Script, Way::Deduplicated]);
+        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        self.number += 1;
+        let name = payload::name(&channel, self.index, self.number, 100);
+        let data = payload::data(&name);
+        self.publish(way, &Parcel { channel, name, data, maxlen, ttl: Some(seconds) });
     }
 
     /// Publishes one event and records what became of it.

@@ -82,12 +82,16 @@ pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duratio
     ];
     let rest = rest.into_iter().map(|(what, count)| (what.to_owned(), count));
     table("publishes that went wrong", rest.chain(tally.refused_by_reason()));
-    table(
-        "connections of clients",
-        tally.endings_by_kind().into_iter().chain([("opened".to_owned(), tally.connects.get())]),
-    );
+    let opened = [
+        ("opened".to_owned(), tally.connects.get()),
+        ("of those: without a place, with last=N".to_owned(), tally.newest.get()),
+    ];
+    table("connections of clients", tally.endings_by_kind().into_iter().chain(opened));
     let gaps = tally.gaps_by_ruling().into_iter();
     table("gaps announced", gaps.map(|((ruling, reason), count)| (format!("{reason}: {}", ruling.words()), count)));
+    if let Some(cost) = tally.cost() {
+        println!("\nmemory and files\n  {cost}");
+    }
     for riddle in tally.riddles() {
         println!("\na gap that no fact explains (a nuisance, not a breach):\n{riddle}");
     }
@@ -142,8 +146,10 @@ fn keep_logs(options: &Options, stage: &Stage, world: &World) -> io::Result<Path
         fs::write(directory.join(format!("node-{index}.log")), node.log())?;
     }
     fs::write(directory.join("redis.log"), world.redis.log())?;
+    fs::write(directory.join("replica.log"), world.replica.log())?;
     fs::write(directory.join("schedule.txt"), super::schedule(options))?;
-    let journal = stage.journal.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+    let journal = stage.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal: String = journal.iter().map(|line| format!("{line}\n")).collect();
     fs::write(directory.join("journal.txt"), journal)?;
     let stories = [stage.tally.stories(), stage.tally.riddles()].concat().join("\n\n");
     fs::write(directory.join("stories.txt"), stories)?;

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 
 use super::payload;
 use super::tally::Tally;
-use crate::check::step_of;
 use crate::judge::{Finding, Judge, Standing, Step};
-use crate::{Ledger, Sight};
+use crate::{Gap, Ledger, Sight, vector};
 
 /// Lines of a story that are kept for a report.
 const LINES: usize = 60;
@@ -15,18 +14,23 @@ const LINES: usize = 60;
 #[derive(Debug)]
 pub(crate) struct Story {
     who: String,
-    judges: Vec<(String, Judge)>,
-    /// What was seen, when, and on which channel if on one; not judged yet.
-    waiting: VecDeque<(u64, Option<usize>, Step)>,
+    channels: Vec<String>,
+    /// One for each channel.
+    judges: Vec<Judge>,
+    /// What was seen, when, and on which channel; not judged yet.
+    waiting: VecDeque<(u64, usize, Step)>,
     recent: VecDeque<String>,
     has_place: bool,
 }
 
 impl Story {
-    pub(crate) fn new(who: String, channels: &[String]) -> Self {
-        let alone = channels.len() == 1;
-        let judges = channels.iter().map(|channel| (channel.clone(), Judge::new(alone, Standing::New))).collect();
-        Self { who, judges, waiting: VecDeque::new(), recent: VecDeque::new(), has_place: false }
+    /// The story of a client of these channels that asks for so many of the newest entries when it first comes.
+    /// `max_behind_ms`: some node tells a client that it lags when its next event is older than this.
+    pub(crate) fn new(who: String, channels: &[String], newest: Option<u64>, max_behind_ms: u64) -> Self {
+        let judge = || Judge::new(true, Standing::New).with_newest(newest).with_max_behind_ms(max_behind_ms);
+        let judges = channels.iter().map(|_| judge()).collect();
+        let (waiting, recent) = (VecDeque::new(), VecDeque::new());
+        Self { who, channels: channels.to_vec(), judges, waiting, recent, has_place: false }
     }
 
     /// The client connects.
@@ -48,45 +52,69 @@ impl Story {
             _ => self.note(now_ms, sight),
         }
         match sight {
-            Sight::Event(event) => match payload::read(&event.data) {
-                Ok(name) => self.event(now_ms, name, event.own_id.clone(), tally),
-                Err(what) => self.breach(tally, &what),
-            },
-            Sight::Gap(gap) => match self.index(&gap.channel) {
-                Some(index) => self.waiting.push_back((now_ms, Some(index), Step::Gap(gap.clone()))),
-                None => self.breach(tally, "a gap of a channel that the client did not ask for"),
-            },
+            Sight::Event(event) => {
+                match payload::read(&event.data) {
+                    Ok(name) => self.event(now_ms, name, event.own_id.as_deref(), tally),
+                    Err(what) => self.breach(tally, &what),
+                }
+                self.keep_place(&event.last_event_id, tally);
+            }
+            Sight::Gap(gap) => self.gap(now_ms, gap, tally),
             Sight::Place(id) => {
                 self.keep_place(id, tally);
-                self.all(now_ms, sight);
+                for (index, place) in self.places(id, tally).into_iter().enumerate() {
+                    self.waiting.extend(place.map(|place| (now_ms, index, Step::Place(place))));
+                }
             }
-            Sight::Connected(_) => self.all(now_ms, sight),
+            Sight::Connected(id) => {
+                for (index, place) in self.places(id, tally).into_iter().enumerate() {
+                    self.waiting.push_back((now_ms, index, Step::Connected(place.unwrap_or_default())));
+                }
+            }
             _ => {}
         }
-        if let Sight::Event(event) = sight {
-            self.keep_place(&event.last_event_id, tally);
-        }
     }
 
-    fn event(&mut self, now_ms: u64, name: &str, own_id: Option<String>, tally: &Tally) {
-        if own_id.is_none() {
-            return self.breach(tally, &format!("the durable event {name} came without an id"));
-        }
-        match self.index(payload::channel(name)) {
-            Some(index) => {
-                let step = Step::Event { data: name.to_owned(), own_id };
-                self.waiting.push_back((now_ms, Some(index), step));
+    fn event(&mut self, now_ms: u64, name: &str, own_id: Option<&str>, tally: &Tally) {
+        let Some(index) = self.index(payload::channel(name)) else {
+            return self.breach(tally, &format!("{name} of a channel that the client did not ask for"));
+        };
+        match own_id.and_then(|id| self.places(id, tally).swap_remove(index)) {
+            Some(id) => {
+                let step = Step::Event { data: name.to_owned(), own_id: Some(id) };
+                self.waiting.push_back((now_ms, index, step));
             }
-            None => self.breach(tally, &format!("{name} of a channel that the client did not ask for")),
+            None => {
+                self.breach(tally, &format!("the durable event {name} came without an id of its channel: {own_id:?}"));
+            }
         }
     }
 
-    fn all(&mut self, now_ms: u64, sight: &Sight) {
-        self.waiting.extend(step_of(sight, "").map(|step| (now_ms, None, step)));
+    fn gap(&mut self, now_ms: u64, gap: &Gap, tally: &Tally) {
+        let Some(index) = self.index(&gap.channel) else {
+            return self.breach(tally, "a gap of a channel that the client did not ask for");
+        };
+        let own_id = gap.own_id.as_deref().and_then(|id| self.places(id, tally).swap_remove(index));
+        self.waiting.push_back((now_ms, index, Step::Gap(Gap { own_id, ..gap.clone() })));
+    }
+
+    /// What the client's position says about each channel.
+    fn places(&self, id: &str, tally: &Tally) -> Vec<Option<String>> {
+        let nothing = vec![None; self.channels.len()];
+        if id.is_empty() {
+            return nothing;
+        }
+        if self.channels.len() == 1 {
+            return vec![Some(id.to_owned())];
+        }
+        vector::read(id, &self.channels).unwrap_or_else(|| {
+            self.breach(tally, &format!("a position that cannot be read: {id:?}"));
+            nothing
+        })
     }
 
     fn index(&self, channel: &str) -> Option<usize> {
-        self.judges.iter().position(|(name, _)| name == channel)
+        self.channels.iter().position(|name| name == channel)
     }
 
     /// A place, once given, is never taken away again.
@@ -125,19 +153,16 @@ impl Story {
     /// Judges what was seen before the horizon.
     pub(crate) fn judge(&mut self, ledger: &Ledger, tally: &Tally, horizon_ms: u64) {
         while let Some((at, index, step)) = self.waiting.pop_front_if(|(at, ..)| *at < horizon_ms) {
-            let all = 0..self.judges.len();
-            for index in index.map_or(all, |index| index..index + 1) {
-                let (channel, judge) = &mut self.judges[index];
-                let findings = ledger.with(channel, |history| judge.take(history, &step, Some(at)));
-                for finding in findings {
-                    self.note_finding(ledger, tally, index, at, finding);
-                }
+            let judge = &mut self.judges[index];
+            let findings = ledger.with(&self.channels[index], |history| judge.take(history, &step, Some(at)));
+            for finding in findings {
+                self.note_finding(ledger, tally, index, at, finding);
             }
         }
     }
 
     fn note_finding(&self, ledger: &Ledger, tally: &Tally, index: usize, at: u64, finding: Finding) {
-        let channel = &self.judges[index].0;
+        let channel = &self.channels[index];
         match finding {
             Finding::Event => tally.checked.add(1),
             // Each is ruled on when its entry comes.
@@ -158,7 +183,7 @@ impl Story {
 
     /// The client has not come to the last event of these channels.
     pub(crate) fn silent(&self, ledger: &Ledger, tally: &Tally, channel: &str) {
-        let standing = self.index(channel).map(|index| format!("{:?}", self.judges[index].1.standing()));
+        let standing = self.index(channel).map(|index| format!("{:?}", self.judges[index].standing()));
         let what = format!("{channel} fell silent: its last event did not come; the client is at {standing:?}");
         tally.breach(|| self.tell(tally, &what, Some((ledger, channel))));
     }
@@ -185,19 +210,50 @@ mod tests {
     fn breaches_of_an_invention(channels: usize) -> u64 {
         let channels: Vec<String> = (0..channels).map(|index| format!("c{index}")).collect();
         let (ledger, tally) = (Ledger::default(), Tally::default());
-        let mut story = Story::new("a client".to_owned(), &channels);
+        let mut story = Story::new("a client".to_owned(), &channels, None, 0);
         let data = payload::data(&payload::name("c0", 1, 1, 40));
-        let id = "2-0".to_owned();
-        let event = Dispatch { event: "message".into(), data, last_event_id: id.clone(), own_id: Some(id) };
-        story.sight(1, &Sight::Place("1-0".to_owned()), &tally);
-        story.sight(2, &Sight::Event(event), &tally);
+        let (place, id) = if channels.len() == 1 { ("1-0", "2-0") } else { (C0_AT_1, C0_AT_2) };
+        story.sight(1, &Sight::Place(place.to_owned()), &tally);
+        story.sight(2, &event(data, id), &tally);
         story.judge(&ledger, &tally, u64::MAX);
         tally.breaches.get()
     }
+
+    fn event(data: String, id: &str) -> Sight {
+        let id = id.to_owned();
+        Sight::Event(Dispatch { event: "message".into(), data, last_event_id: id.clone(), own_id: Some(id) })
+    }
+
+    /// Positions of a client of c0 and c1 that is at the entry 1-0, or 2-0, of c0, and at 9-0 of c1.
+    const C0_AT_1: &str = "vBaw0000001.Ij80000009";
+    const C0_AT_2: &str = "vBaw0000002.Ij80000009";
 
     // Seen to fail when a client of several channels may see what nobody published.
     #[test]
     fn what_nobody_published_is_a_breach_for_everybody() {
         assert_eq!((breaches_of_an_invention(1), breaches_of_an_invention(2)), (1, 1));
+    }
+
+    // Seen to fail when the place of a client of several channels is only known from what it has seen.
+    #[test]
+    fn a_client_of_several_channels_has_an_exact_place_on_each_from_its_first_position_on() {
+        let channels = ["c0".to_owned(), "c1".to_owned()];
+        let names: Vec<String> = (1..=3).map(|number| payload::name("c0", 1, number, 40)).collect();
+        let breaches = |seen: &[(usize, &str)]| {
+            let (ledger, tally) = (Ledger::default(), Tally::default());
+            names.iter().enumerate().for_each(|(index, name)| ledger.record("c0", &format!("{}-0", index + 1), name));
+            let mut story = Story::new("a client".to_owned(), &channels, None, 0);
+            story.sight(1, &Sight::Place(C0_AT_1.to_owned()), &tally);
+            for (number, id) in seen {
+                story.sight(2, &event(payload::data(&names[number - 1]), id), &tally);
+            }
+            story.judge(&ledger, &tally, u64::MAX);
+            tally.breaches.get()
+        };
+        assert_eq!(breaches(&[(2, C0_AT_2)]), 0);
+        let c0_at_3 = C0_AT_2.replace("Baw0000002", "Baw0000003");
+        assert_eq!(breaches(&[(3, c0_at_3.as_str())]), 1, "2-0 is missing");
+        assert_eq!(breaches(&[(2, C0_AT_1)]), 1, "with the id of another entry");
+        assert_eq!(breaches(&[(2, "2-0")]), 2, "not a position of several channels, so the event has none");
     }
 }

@@ -9,6 +9,7 @@ use super::plan::CHANNELS;
 use super::producer::channel;
 use super::story::Story;
 use super::truth::now_ms;
+use super::world::MAX_BEHIND_MS;
 use super::{Stage, payload};
 use crate::client::Vanished;
 use crate::{Client, Ending, Sight, Subscribe, pace};
@@ -39,14 +40,24 @@ pub(crate) const FINALE: Duration = Duration::from_secs(60);
 pub(crate) struct Subscriber<'a> {
     stage: &'a Stage,
     habit: Habit,
+    /// Who it is, for the reader of a report.
+    who: String,
+    channels: Vec<String>,
+    subscribe: Subscribe,
+    /// How many of the newest entries it asks for, when it has no place.
+    newest: Option<u64>,
     client: Client,
     route: SocketAddr,
     dice: Dice,
     story: Story,
+    /// Stories from before it forgot its place, until they are judged to their ends.
+    former: Vec<Story>,
     /// The connection lost last, still open at the other end.
     ghost: Option<Vanished>,
     /// The names of the last events that are still to come.
     awaited: Vec<String>,
+    /// It had a place before the last events were published, so that it must see them.
+    rooted: bool,
     /// Everything has healed, and nothing is left to do but to wait for them.
     in_finale: bool,
 }
@@ -64,12 +75,34 @@ impl<'a> Subscriber<'a> {
         let names: Vec<&str> = channels.iter().map(String::as_str).collect();
         let subscribe = Subscribe::to_all(&names);
         let subscribe = if habit == Habit::Slow { subscribe.receive_buffer(4096) } else { subscribe };
+        // Some want what there was before they came, which counts until they have a place.
+        let newest = dice.once_in(4).then(|| dice.between(1, 60));
+        let subscribe = newest.iter().fold(subscribe, |subscribe, count| subscribe.query("last", &count.to_string()));
         // Some of the clients come over a line that fails.
         let route = if dice.once_in(3) { stage.clients } else { stage.balancer };
         let awaited = channels.iter().map(|channel| payload::last(channel)).collect();
-        let story = Story::new(format!("client {index} ({habit:?}, {})", names.join(" ")), &channels);
-        let client = Client::new(subscribe);
-        Self { stage, habit, client, route, dice, story, ghost: None, awaited, in_finale: false }
+        let wants = newest.map_or(String::new(), |count| format!(", last={count}"));
+        let who = format!("client {index} ({habit:?}, {}{wants})", names.join(" "));
+        let story = Story::new(who.clone(), &channels, newest, MAX_BEHIND_MS);
+        let client = Client::new(subscribe.clone());
+        let (ghost, former, rooted, in_finale) = (None, Vec::new(), false, false);
+        Self {
+            stage,
+            habit,
+            who,
+            channels,
+            subscribe,
+            newest,
+            client,
+            route,
+            dice,
+            story,
+            former,
+            ghost,
+            awaited,
+            rooted,
+            in_finale,
+        }
     }
 
     /// Lives until the last event of each channel has come, or the deadline.
@@ -82,6 +115,9 @@ impl<'a> Subscriber<'a> {
         }
         self.ghost = None;
         self.in_finale = true;
+        if !self.rooted {
+            self.awaited.clear();
+        }
         let deadline = Instant::now() + FINALE;
         while !self.awaited.is_empty() && Instant::now() < deadline {
             if !self.client.connected() {
@@ -90,7 +126,7 @@ impl<'a> Subscriber<'a> {
             self.read_for(Duration::from_secs(1));
         }
         self.client.disconnect();
-        self.story.judge(&self.stage.truth.ledger, &self.stage.tally, u64::MAX);
+        self.judge_until(u64::MAX);
         for name in &self.awaited {
             self.story.silent(&self.stage.truth.ledger, &self.stage.tally, payload::channel(name));
         }
@@ -112,6 +148,7 @@ impl<'a> Subscriber<'a> {
     fn connect(&mut self) -> bool {
         let place = self.client.last_event_id().to_owned();
         self.stage.tally.connects.add(1);
+        self.stage.tally.newest.add(u64::from(place.is_empty() && self.newest.is_some()));
         match self.client.connect(self.route) {
             Ok(()) => self.story.connected(now_ms(), &place, &self.stage.tally),
             Err(error) => {
@@ -153,9 +190,15 @@ impl<'a> Subscriber<'a> {
                 let name = event.data.split(' ').next().unwrap_or_default();
                 self.awaited.retain(|awaited| awaited != name);
             }
+            // It goes on from now, which may be behind the last event.
+            Sight::Gap(gap) if gap.reason == "lagging" && self.stage.finale.load(Ordering::Acquire) => {
+                self.awaited.retain(|awaited| payload::channel(awaited) != gap.channel);
+            }
             Sight::Ended(ending) => self.ended(ending),
             _ => {}
         }
+        let has_place = !self.client.last_event_id().is_empty();
+        self.rooted |= has_place && !self.stage.finale.load(Ordering::Acquire);
         self.client.forget();
         if self.story.waits() > 2_000 {
             self.judge();
@@ -180,7 +223,23 @@ impl<'a> Subscriber<'a> {
     }
 
     fn judge(&mut self) {
-        self.story.judge(&self.stage.truth.ledger, &self.stage.tally, self.stage.truth.horizon_ms());
+        self.judge_until(self.stage.truth.horizon_ms());
+    }
+
+    fn judge_until(&mut self, horizon_ms: u64) {
+        let (truth, tally) = (&self.stage.truth, &self.stage.tally);
+        for story in self.former.iter_mut().chain([&mut self.story]) {
+            story.judge(&truth.ledger, tally, horizon_ms);
+        }
+        self.former.retain(|story| story.waits() > 0);
+    }
+
+    /// Forgets its place, as a page that is loaded again does.
+    fn begin_anew(&mut self) {
+        self.client = Client::new(self.subscribe.clone());
+        self.rooted = false;
+        let story = Story::new(self.who.clone(), &self.channels, self.newest, MAX_BEHIND_MS);
+        self.former.push(std::mem::replace(&mut self.story, story));
     }
 
     /// Whether the end has come while the client has something else in mind.
@@ -205,6 +264,9 @@ impl<'a> Subscriber<'a> {
             _ => self.client.disconnect(),
         }
         self.client.forget();
+        if self.dice.once_in(10) {
+            self.begin_anew();
+        }
         let until = Instant::now() + Duration::from_millis(away);
         while Instant::now() < until && !self.stage.finale.load(Ordering::Acquire) {
             self.judge();

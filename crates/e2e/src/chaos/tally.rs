@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::vitals::{INTERVAL, Vitals};
 use super::way::Way;
 use crate::{Gap, Ruling};
 
@@ -40,6 +42,8 @@ pub(crate) struct Tally {
     pub(crate) forgotten: Count,
     pub(crate) ephemeral: Count,
     pub(crate) connects: Count,
+    /// Connects without a place that ask for the newest entries.
+    pub(crate) newest: Count,
     pub(crate) breaches: Count,
     published: Mutex<BTreeMap<&'static str, u64>>,
     /// Publishes that were certainly not carried out, by the reason given.
@@ -50,6 +54,8 @@ pub(crate) struct Tally {
     stories: Mutex<Vec<String>>,
     riddles: Mutex<Vec<String>>,
     deeds: Mutex<VecDeque<String>>,
+    /// One for every [`INTERVAL`] of the run, which has an end.
+    vitals: Mutex<Vec<Vitals>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -78,7 +84,7 @@ impl Tally {
     pub(crate) fn gap(&self, gap: &Gap, ruling: Ruling, story: impl FnOnce() -> String) {
         *lock(&self.gaps).entry((ruling, gap.reason.clone())).or_default() += 1;
         let mut riddles = lock(&self.riddles);
-        if ruling == Ruling::Unexplained && riddles.len() < RIDDLES {
+        if matches!(ruling, Ruling::Unexplained | Ruling::Hasty) && riddles.len() < RIDDLES {
             riddles.push(story());
         }
     }
@@ -103,6 +109,20 @@ impl Tally {
 
     pub(crate) fn recent_deeds(&self) -> String {
         lock(&self.deeds).iter().map(|line| format!("    {line}\n")).collect()
+    }
+
+    /// Whether it is time for a sample.
+    pub(crate) fn vitals_are_due(&self, elapsed: Duration) -> bool {
+        elapsed >= INTERVAL * lock(&self.vitals).len() as u32
+    }
+
+    pub(crate) fn vitals(&self, sample: Vitals) {
+        lock(&self.vitals).push(sample);
+    }
+
+    /// What the processes cost, in words.
+    pub(crate) fn cost(&self) -> Option<String> {
+        Vitals::summary(&lock(&self.vitals))
     }
 
     pub(crate) fn published_by_way(&self) -> BTreeMap<&'static str, u64> {

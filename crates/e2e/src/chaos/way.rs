@@ -81,6 +81,14 @@ pub(crate) struct Parcel {
     pub(crate) name: String,
     pub(crate) data: String,
     pub(crate) maxlen: String,
+    /// The stream expires so many seconds after its newest event; only for ways of the publishing function.
+    pub(crate) ttl: Option<&'static str>,
+}
+
+impl Parcel {
+    fn ttl(&self) -> Vec<&str> {
+        self.ttl.map_or(Vec::new(), |seconds| vec!["TTL", seconds])
+    }
 }
 
 impl Outlet {
@@ -151,9 +159,10 @@ impl Outlet {
     /// A restart of Redis forgets scripts: `EVAL` brings this one back.
     fn evalsha(&mut self, parcel: &Parcel) -> io::Result<Reply> {
         let key = key(&parcel.channel);
-        let arguments = ["1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
+        let fixed = ["1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
+        let arguments = [&fixed[..], &parcel.ttl()[..]].concat();
         if let Some(sha) = self.script.clone() {
-            let reply = self.words(&[&["EVALSHA", &sha][..], &arguments].concat())?;
+            let reply = self.words(&[&["EVALSHA", &sha][..], &arguments[..]].concat())?;
             if reply.error().is_none_or(|error| !error.starts_with("NOSCRIPT")) {
                 return Ok(reply);
             }
@@ -162,7 +171,7 @@ impl Outlet {
         if let Reply::Text(sha) = self.words(&["SCRIPT", "LOAD", &text])? {
             self.script = Some(String::from_utf8_lossy(&sha).into_owned());
         }
-        self.words(&[&["EVAL", &text][..], &arguments].concat())
+        self.words(&[&["EVAL", &text][..], &arguments[..]].concat())
     }
 
     fn post(&self, parcel: &Parcel) -> Outcome {
@@ -190,9 +199,12 @@ fn simple(way: Way, parcel: &Parcel) -> Vec<String> {
         Way::Plain => vec!["XADD", &key, "MAXLEN", "~", &parcel.maxlen, "*", "data", &parcel.data],
         Way::Deduplicated => {
             let words = ["FCALL", "sse_publish", "1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
-            [&words[..], &["DEDUP", &parcel.name]].concat()
+            [&words[..], &["DEDUP", &parcel.name], &parcel.ttl()[..]].concat()
         }
-        _ => vec!["FCALL", "sse_publish", "1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen],
+        _ => {
+            let words = ["FCALL", "sse_publish", "1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
+            [&words[..], &parcel.ttl()[..]].concat()
+        }
     };
     words.into_iter().map(str::to_owned).collect()
 }

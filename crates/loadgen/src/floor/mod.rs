@@ -10,6 +10,8 @@
 
 mod channel;
 mod feed;
+mod feeds;
+mod listen;
 mod request;
 mod server;
 mod subscriber;

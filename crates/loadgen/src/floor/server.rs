@@ -1,37 +1,32 @@
 //! The loop of the floor: accept, answer, and write each event to every listener.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::channel::{Channel, Frame, Id, chunk};
-use super::feed;
+use super::feeds::{self, Feeds};
+use super::listen::listen;
 use super::request::Request;
 use super::subscriber::{Gone, Heard, Membership, Subscriber};
 
 const LISTENER: Token = Token(0);
 const FEED_LISTENER: Token = Token(1);
 const FIRST_FEED: usize = 2;
-/// Feed connections at a time; more are closed at once.
-const FEEDS_MAX: usize = 16;
-const FIRST_SUBSCRIBER: usize = FIRST_FEED + FEEDS_MAX;
+const FIRST_SUBSCRIBER: usize = FIRST_FEED + feeds::MOST;
 /// Channels that exist, from index 0.
 const CHANNELS_MAX: u32 = 1_000_000;
 /// Bytes of recent events that are kept for subscribers who come back, over all channels. The newest event of each
 /// channel is kept in any case.
 const RECENT_MAX: usize = 256 * 1024 * 1024;
-/// Connections waiting to be accepted, as Fanfare asks for; the kernel may allow fewer.
-const BACKLOG: i32 = 65_535;
 /// What one read takes from a socket at most.
 const READ_BYTES: usize = 256 * 1024;
-/// Reads from one feed connection before the sockets have their turn.
-const READS_IN_A_ROW: usize = 8;
 /// Pause after an `accept` that fails for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,10 +40,9 @@ const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnec
 pub(super) struct Server {
     poll: Poll,
     listener: TcpListener,
-    feed_listener: TcpListener,
     /// An `accept` failed for a reason that passes: try again later.
     accept_again: bool,
-    feeds: [Option<Feed>; FEEDS_MAX],
+    feeds: Feeds,
     subscribers: Slab<Subscriber>,
     channels: Vec<Channel>,
     recent_bytes: usize,
@@ -56,32 +50,22 @@ pub(super) struct Server {
     buffer: Vec<u8>,
 }
 
-/// One publisher's connection.
-struct Feed {
-    socket: TcpStream,
-    /// A frame that has not come whole; at most one of those that `feed` accepts, and one read.
-    partial: Vec<u8>,
-    /// There may be more to read, although the poll will not say so again.
-    unread: bool,
-}
-
 impl Server {
     /// Binds both listeners.
     ///
     /// # Errors
     /// Those of the operating system; they name the address.
-    pub(super) fn bind(listen: SocketAddr, feed: SocketAddr) -> Result<Self> {
+    pub(super) fn bind(events: SocketAddr, feed: SocketAddr) -> Result<Self> {
         let poll = Poll::new().context("no epoll")?;
-        let mut listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-        let mut feed_listener = bind(feed).with_context(|| format!("cannot listen on {feed}"))?;
+        let mut listener = listen(events).with_context(|| format!("cannot listen on {events}"))?;
+        let mut feed_listener = listen(feed).with_context(|| format!("cannot listen on {feed}"))?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut feed_listener, FEED_LISTENER, Interest::READABLE)?;
         Ok(Self {
             poll,
             listener,
-            feed_listener,
             accept_again: false,
-            feeds: [const { None }; FEEDS_MAX],
+            feeds: Feeds::new(feed_listener),
             subscribers: Slab::new(),
             channels: Vec::new(),
             recent_bytes: 0,
@@ -92,7 +76,7 @@ impl Server {
 
     /// Where subscribers and publishers connect.
     pub(super) fn addresses(&self) -> Result<(SocketAddr, SocketAddr)> {
-        Ok((self.listener.local_addr()?, self.feed_listener.local_addr()?))
+        Ok((self.listener.local_addr()?, self.feeds.address()?))
     }
 
     /// Serves until the process ends.
@@ -102,7 +86,7 @@ impl Server {
     pub(super) fn run(&mut self) -> Result<()> {
         let mut events = Events::with_capacity(1_024);
         loop {
-            let timeout = match (self.feeds.iter().flatten().any(|feed| feed.unread), self.accept_again) {
+            let timeout = match (self.feeds.are_unread(), self.accept_again) {
                 (true, _) => Some(Duration::ZERO),
                 (false, true) => Some(ACCEPT_PAUSE),
                 (false, false) => None,
@@ -118,20 +102,12 @@ impl Server {
             for event in &events {
                 match event.token() {
                     LISTENER => self.accept(),
-                    FEED_LISTENER => self.accept_feeds(),
-                    Token(token) if token < FIRST_SUBSCRIBER => {
-                        if let Some(feed) = &mut self.feeds[token - FIRST_FEED] {
-                            feed.unread = true;
-                        }
-                    }
+                    FEED_LISTENER => self.feeds.accept(FIRST_FEED, self.poll.registry()),
+                    Token(token) if token < FIRST_SUBSCRIBER => self.feeds.is_readable(token - FIRST_FEED),
                     Token(token) => self.serve(token - FIRST_SUBSCRIBER, event.is_readable(), event.is_writable()),
                 }
             }
-            for index in 0..FEEDS_MAX {
-                if self.feeds[index].as_ref().is_some_and(|feed| feed.unread) {
-                    self.read_feed(index);
-                }
-            }
+            (0..feeds::MOST).for_each(|place| self.read_feed(place));
         }
     }
 
@@ -156,59 +132,21 @@ impl Server {
         }
     }
 
-    fn accept_feeds(&mut self) {
-        while let Ok((mut socket, _)) = self.feed_listener.accept() {
-            let Some(index) = self.feeds.iter().position(Option::is_none) else { continue };
-            let token = Token(FIRST_FEED + index);
-            if self.poll.registry().register(&mut socket, token, Interest::READABLE).is_ok() {
-                self.feeds[index] = Some(Feed { socket, partial: Vec::new(), unread: false });
-            }
-        }
-    }
-
     /// Reads some of what a publisher says and writes it out. A publisher that talks nonsense is disconnected.
-    fn read_feed(&mut self, index: usize) {
-        let Some(mut feed) = self.feeds[index].take() else { return };
+    fn read_feed(&mut self, place: usize) {
+        let Some(mut feed) = self.feeds.take_unread(place) else { return };
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut open = true;
-        for _ in 0..READS_IN_A_ROW {
-            match feed.socket.read(&mut buffer) {
-                Ok(0) => open = false,
-                Ok(count) => open = self.take_frames(&mut feed.partial, &buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    feed.unread = false;
-                    break;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => open = false,
+        let open = feed.read(&mut buffer, |channel, data| {
+            let exists = channel < CHANNELS_MAX;
+            if exists {
+                self.publish(channel, data);
             }
-            if !open {
-                break;
-            }
-        }
+            exists
+        });
         self.buffer = buffer;
         if open {
-            self.feeds[index] = Some(feed);
+            self.feeds.put_back(place, feed);
         }
-    }
-
-    fn take_frames(&mut self, partial: &mut Vec<u8>, bytes: &[u8]) -> bool {
-        let joined;
-        let mut rest = if partial.is_empty() {
-            bytes
-        } else {
-            partial.extend_from_slice(bytes);
-            joined = std::mem::take(partial);
-            &joined
-        };
-        while let Some(published) = feed::next(&mut rest) {
-            match published {
-                Ok(event) if event.channel < CHANNELS_MAX => self.publish(event.channel, event.data),
-                Ok(_) | Err(feed::Malformed) => return false,
-            }
-        }
-        partial.extend_from_slice(rest);
-        true
     }
 
     /// One `write` for each listener, and nothing else.
@@ -313,17 +251,6 @@ impl Server {
             }
         }
     }
-}
-
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    // Accepted sockets inherit it.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 fn now_ms() -> u64 {

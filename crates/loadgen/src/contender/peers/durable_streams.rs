@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::program;
+use super::{posted, program};
 use crate::contender::{Contender, Place, Running, wait};
 use crate::descriptors;
 use crate::process::Process;
@@ -16,8 +16,6 @@ use crate::target::{Dialect, Payload, Position, Primed, Publish, Resume, Subscri
 
 const PROGRAM: &str = "durable-streams-server";
 const INSTALL: &str = "cargo install --locked durable-streams (make bench-peers does it)";
-/// Requests on their way on the connection that publishes.
-const PIPELINE: usize = 32;
 
 /// The server of the crate `durable-streams`, without a write-ahead log.
 #[derive(Debug)]
@@ -94,7 +92,7 @@ fn target(address: SocketAddr) -> Target {
             // A stream is a run of bytes; lines are what separates one text from the next.
             body: "{data}\n".to_owned(),
             connections: 1,
-            pipeline: PIPELINE,
+            pipeline: posted::PIPELINE,
             create: Some("PUT".to_owned()),
         }),
         admin: Vec::new(),

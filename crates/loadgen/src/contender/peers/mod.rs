@@ -6,6 +6,7 @@
 mod durable_streams;
 mod nchan;
 mod node_loop;
+mod posted;
 mod program;
 
 pub use durable_streams::DurableStreams;

@@ -6,18 +6,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::program;
+use super::{posted, program};
 use crate::contender::{Contender, Place, Running, wait};
 use crate::process::Process;
-use crate::target::{Dialect, Primed, Publish, Resume, Subscribe, Target};
+use crate::target::Primed;
 
 /// Where Debian's package `libnginx-mod-nchan` puts the module.
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 const INSTALL: &str = "apt-get install nginx libnginx-mod-nchan (make bench-peers does it)";
 /// Open files of the worker. Connections and publishers are below it.
 const FILES: usize = 20_000;
-/// Requests on their way on the connection that publishes.
-const PIPELINE: usize = 32;
 
 /// nchan with its store in the worker's memory, one worker.
 #[derive(Debug)]
@@ -57,7 +55,14 @@ impl Contender for Nchan {
         ensure!(server_pids.len() == 1, "nginx has {} workers instead of one", server_pids.len());
         Ok(Running {
             server_pids,
-            target: target(address),
+            // It says ": hi" once the subscription stands.
+            target: posted::target(
+                address,
+                "/events/{channels}",
+                Primed::Bytes,
+                "/publish/{channel}",
+                Some("text/plain"),
+            ),
             description: format!(
                 "nchan {} in {}, one worker, store in memory",
                 nchan.trim(),
@@ -65,34 +70,5 @@ impl Contender for Nchan {
             ),
             processes: vec![process],
         })
-    }
-}
-
-fn target(address: std::net::SocketAddr) -> Target {
-    let host = address.to_string();
-    Target {
-        addresses: vec![address],
-        subscribe: Subscribe {
-            path: "/events/{channels}".to_owned(),
-            channel: "{channel}".to_owned(),
-            separator: ",".to_owned(),
-            host: host.clone(),
-            headers: Vec::new(),
-            resume: Resume::Header,
-            // It says ": hi" once the subscription stands.
-            primed: Primed::Bytes,
-            dialect: Dialect::default(),
-        },
-        publish: Some(Publish::Http {
-            address,
-            method: "POST".to_owned(),
-            path: "/publish/{channel}".to_owned(),
-            headers: vec![("Host".to_owned(), host), ("Content-Type".to_owned(), "text/plain".to_owned())],
-            body: "{data}".to_owned(),
-            connections: 1,
-            pipeline: PIPELINE,
-            create: None,
-        }),
-        admin: Vec::new(),
     }
 }

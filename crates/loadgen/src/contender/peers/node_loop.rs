@@ -1,20 +1,18 @@
 //! The loop that everybody writes first, on node:http.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::program;
+use super::{posted, program};
 use crate::contender::{Contender, Place, Running, wait};
 use crate::process::Process;
 use crate::scenario::Scenario;
-use crate::target::{Dialect, Primed, Publish, Resume, Subscribe, Target};
+use crate::target::Primed;
 
 const INSTALL: &str = "apt-get install nodejs (make bench-peers does it)";
-/// Requests on their way on the connection that publishes.
-const PIPELINE: usize = 32;
 
 /// `node_loop.mjs` on the `node` of the PATH.
 #[derive(Debug)]
@@ -44,38 +42,10 @@ impl Contender for NodeLoop {
         wait::until("node", &mut process, &log, || TcpStream::connect(address).ok())?;
         Ok(Running {
             server_pids: vec![process.id()],
-            target: target(address),
+            // The loop takes the response into its set in the same turn in which it writes the head.
+            target: posted::target(address, "/events/{channels}", Primed::Head, "/channels/{channel}", None),
             description: format!("a loop over responses on node:http, node {}", version),
             processes: vec![process],
         })
-    }
-}
-
-fn target(address: SocketAddr) -> Target {
-    let host = address.to_string();
-    Target {
-        addresses: vec![address],
-        subscribe: Subscribe {
-            path: "/events/{channels}".to_owned(),
-            channel: "{channel}".to_owned(),
-            separator: ",".to_owned(),
-            host: host.clone(),
-            headers: Vec::new(),
-            resume: Resume::Header,
-            // The loop takes the response into its set in the same turn in which it writes the head.
-            primed: Primed::Head,
-            dialect: Dialect::default(),
-        },
-        publish: Some(Publish::Http {
-            address,
-            method: "POST".to_owned(),
-            path: "/channels/{channel}".to_owned(),
-            headers: vec![("Host".to_owned(), host)],
-            body: "{data}".to_owned(),
-            connections: 1,
-            pipeline: PIPELINE,
-            create: None,
-        }),
-        admin: Vec::new(),
     }
 }

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: u64 = 16 << 20;
+/// What the names of Fanfare's metrics begin with.
+const OURS: &str = "fanfare_";
 
 /// Reads of Redis Streams by all nodes since they started. `None` without nodes.
 ///
@@ -15,6 +17,18 @@ const LARGEST: u64 = 16 << 20;
 /// When a node does not answer.
 pub(crate) fn archive_reads(nodes: &[SocketAddr]) -> Result<Option<f64>> {
     sum(nodes, "fanfare_archive_reads_total")
+}
+
+/// Whether it is the admin listener of a node.
+///
+/// # Errors
+/// When it is not, or does not answer.
+pub(crate) fn check(node: SocketAddr) -> Result<()> {
+    let text = scrape(node).with_context(|| format!("--admin: the metrics of {node} cannot be read"))?;
+    if !text.lines().any(|line| line.starts_with(OURS)) {
+        bail!("--admin: {node} is no admin listener of Fanfare: among its metrics is none that begins with {OURS}");
+    }
+    Ok(())
 }
 
 /// The sum of all samples of a metric over all nodes. `None` without nodes.

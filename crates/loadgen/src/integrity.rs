@@ -21,6 +21,9 @@ pub struct Integrity {
     pub gaps: u64,
     /// Events that are missing, but were announced by a `$gap`.
     pub announced: u64,
+    /// Events that are missing, but that Redis does not have, or perhaps not: the connection over which they were published
+    /// broke (see [`Breaks`](crate::publish::Breaks)).
+    pub excused: u64,
     /// Data that was not published by us.
     pub foreign: u64,
 }
@@ -41,6 +44,7 @@ impl Integrity {
         self.silent += other.silent;
         self.gaps += other.gaps;
         self.announced += other.announced;
+        self.excused += other.excused;
         self.foreign += other.foreign;
     }
 }

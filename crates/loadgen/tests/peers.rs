@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use fanload::contender::peers::{self, DurableStreams, Nchan, NodeLoop};
 use fanload::contender::{Contender, Place, Running};
-use fanload::publish::Publisher;
+use fanload::publish::{Event, Publisher};
+use fanload::stage::Stage;
 use fanload::target::{Position, Resume, Subscribe};
 
 /// Starts it; `None` with a word when it is not installed.
@@ -70,7 +71,8 @@ fn serves_and_resumes(contender: &dyn Contender) {
     println!("{}", running.description);
     assert!(!running.description.contains("unknown"), "{}", running.description);
     let dialect = &running.target.subscribe.dialect;
-    let mut publisher = Publisher::connect(running.target.publish.as_ref().unwrap(), "news").unwrap();
+    let stage = Stage::new(false).unwrap();
+    let mut publisher = Publisher::connect(running.target.publish.as_ref().unwrap(), "news", &stage).unwrap();
     publisher.prepare(1).unwrap();
 
     let mut stream = subscribe(&running, None);
@@ -79,7 +81,7 @@ fn serves_and_resumes(contender: &dyn Contender) {
     let head = read_until(&mut stream, primed);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.to_lowercase().contains("content-type: text/event-stream"), "{head}");
-    publisher.publish(0, b"first event").unwrap();
+    publisher.publish(Event { channel: 0, number: 1 }, b"first event").unwrap();
     publisher.flush().unwrap();
     let end = match &dialect.position {
         Position::Id => "first event",
@@ -92,7 +94,7 @@ fn serves_and_resumes(contender: &dyn Contender) {
     drop(stream);
 
     for number in 1..=100 {
-        publisher.publish(0, format!("missed {number};").as_bytes()).unwrap();
+        publisher.publish(Event { channel: 0, number: 1 + number }, format!("missed {number};").as_bytes()).unwrap();
     }
     publisher.flush().unwrap();
     let text = read_until(&mut subscribe(&running, Some(&position)), "missed 100;");

@@ -88,6 +88,7 @@ mod tests {
     use super::super::{case, table};
     use super::*;
     use crate::integrity::Disturbances;
+    use crate::publish::Breaks;
     use crate::reading::{Cpu, Reading};
     use crate::scenario::{Latency, Parameters, Scenario};
 
@@ -96,16 +97,19 @@ mod tests {
         Outcome {
             scenario: Scenario::Fanout,
             parameters: Parameters::of(Scenario::Fanout),
+            cut_short: None,
             published: 1,
             deliveries: 1_000,
             elapsed: Duration::from_secs(1),
             server_cpu: Cpu { user: 0.0, system: microseconds / 1e3 },
             client_cpu: Cpu::default(),
             latency: Latency::new(),
+            compared: None,
             before: Reading::default(),
             after: Reading::default(),
             integrity: Integrity { delivered: 1_000, lost, ..Integrity::default() },
             disturbances: Disturbances::default(),
+            breaks: Breaks::default(),
             numbers: BTreeMap::new(),
         }
     }

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::place::{Place, duration};
+use crate::admin;
 use crate::report;
-use crate::scenario::{Parameters, Scenario, run_scenario};
+use crate::scenario::{Ended, Parameters, Scenario, run_as_far_as_possible};
 use crate::stage::Stage;
 use crate::target::{Primed, Publish, RedisWay, Resume, Subscribe, Target};
 
@@ -36,7 +37,7 @@ pub(super) struct Load {
     /// A header of every request, subscriptions and POST
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// Admin listener of a node: its archive reads are counted
+    /// Admin listener of a node: its reads of Redis Streams are counted
     #[arg(long, value_name = "URL")]
     admin: Vec<String>,
     /// A server process on this machine: its CPU and memory are read
@@ -78,7 +79,7 @@ pub(super) struct Load {
     /// Connections of one worker between connect and first answer at a time
     #[arg(long, value_name = "N")]
     at_once: Option<usize>,
-    /// How long anything may take before it counts as silent or failed
+    /// How long anything may take before it counts as silent or failed, also how long Redis may be away
     #[arg(long, value_name = "TIME", value_parser = duration)]
     patience: Option<Duration>,
     /// Seed of the random choices
@@ -92,20 +93,39 @@ pub(super) struct Load {
 impl Load {
     /// Runs a scenario and prints what came out of it.
     pub(super) fn run(&self, scenario: Scenario) -> Result<ExitCode> {
-        let (parameters, target) = (self.parameters(scenario), self.target()?);
-        parameters.check()?;
+        let (parameters, target) = (self.parameters(scenario)?, self.target()?);
         let stage = Stage::new(true)?;
-        let outcome = run_scenario(scenario, &parameters, &target, &self.pid, &stage)?;
+        target.admin.iter().try_for_each(|&node| admin::check(node))?;
+        let ended = run_as_far_as_possible(scenario, &parameters, &target, &self.pid, &stage);
+        let Ended { outcome, error } = match (ended, stage.asked_to_end()) {
+            (Err(error), Some(code)) => {
+                eprintln!("fanload: {error:#}");
+                return Ok(ExitCode::from(code));
+            }
+            (ended, _) => ended?,
+        };
         if self.json {
             println!("{}", serde_json::to_string(&outcome)?);
         } else {
             print!("{}", report::table(&outcome));
         }
-        Ok(if outcome.integrity.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        if let Some(error) = &error {
+            eprintln!("fanload: {error:#}");
+        }
+        Ok(match (outcome.integrity.holds(), stage.asked_to_end(), error) {
+            (false, _, _) => ExitCode::from(1),
+            (true, Some(code), Some(_)) => ExitCode::from(code),
+            (true, None, Some(_)) => ExitCode::from(2),
+            (true, _, None) => ExitCode::SUCCESS,
+        })
     }
 
-    fn parameters(&self, scenario: Scenario) -> Parameters {
-        let mut parameters = Parameters::of(scenario);
+    fn parameters(&self, scenario: Scenario) -> Result<Parameters> {
+        if self.events == Some(0) {
+            bail!("--events 0: nothing would be published");
+        }
+        // Whoever reads the table of one run wants to see in it what slow clients change.
+        let mut parameters = Parameters { compare: scenario == Scenario::Slow, ..Parameters::of(scenario) };
         put(&mut parameters.connections, self.connections);
         put(&mut parameters.baseline, self.baseline);
         put(&mut parameters.channels, self.channels);
@@ -120,7 +140,8 @@ impl Load {
         put(&mut parameters.at_once, self.at_once);
         put(&mut parameters.patience, self.patience);
         put(&mut parameters.seed, self.seed);
-        parameters
+        parameters.check(scenario)?;
+        Ok(parameters)
     }
 
     fn target(&self) -> Result<Target> {

@@ -16,7 +16,8 @@ use crate::worker;
 /// Puts load on an event-stream server and checks every delivery.
 ///
 /// Exit code 0: everything arrived. 1: something was lost, doubled, out of order, damaged or silent. 2: the run could
-/// not be made.
+/// not be made, or not to its end. 130 (Ctrl-C) and 143 (SIGTERM): it was ended, after a report on what came so far, in
+/// which nothing was wrong; a second signal ends it at once, without a report.
 #[derive(Debug, Parser)]
 #[command(name = "fanload", version)]
 pub struct Cli {
@@ -40,7 +41,7 @@ enum Command {
     Storm(Load),
     /// Random cuts while events are published
     Churn(Load),
-    /// Some clients read a few bytes a second
+    /// Some clients read a few bytes a second: the latency of the others, before and meanwhile
     Slow(Load),
     /// A fixed rate with cuts and slow clients, for long
     Soak(Load),
@@ -88,6 +89,12 @@ pub fn run() -> ExitCode {
 }
 
 fn bench(arguments: &crate::bench::Arguments) -> Result<ExitCode> {
-    let kept = crate::bench::run(arguments, &Stage::new(true)?)?;
-    Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let stage = Stage::new(true)?;
+    match (crate::bench::run(arguments, &stage), stage.asked_to_end()) {
+        (Err(error), Some(code)) => {
+            eprintln!("fanload: {error:#}");
+            Ok(ExitCode::from(code))
+        }
+        (kept, _) => Ok(if kept? { ExitCode::SUCCESS } else { ExitCode::from(1) }),
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::integrity::{Disturbances, Integrity};
+use crate::publish::Span;
 use crate::target::Subscribe;
 
 /// Everything a worker needs to know before it opens its first connection. The first line that it gets.
@@ -41,7 +42,7 @@ pub struct Plan {
 }
 
 /// What the conductor asks for. The end of the worker's input ends the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
     /// Have so many connections in all. Answer: [`Answer::Opened`].
     Open(usize),
@@ -61,8 +62,10 @@ pub enum Order {
     Return,
     /// From now on cut so many random connections a second; each comes back by itself. 0 ends it.
     Churn(f64),
-    /// Let slow connections read as fast as the others from now on.
-    Hurry,
+    /// Whether slow connections are slow from now on, or read as fast as the others. They are at first.
+    Slow(bool),
+    /// These events may be missing, or come late. Answer: [`Answer::Excused`].
+    Excuse(Vec<Span>),
     /// Answer: [`Answer::Report`].
     Report,
 }
@@ -78,6 +81,8 @@ pub enum Answer {
     Cut,
     /// What comes from now on is measured.
     Measuring,
+    /// What shall not count as lost does not.
+    Excused,
     /// Everything so far.
     Report(Box<Report>),
     /// How it goes, unasked, about once a second.
@@ -140,6 +145,12 @@ impl Plan {
         ((index + 1.0) * self.slow).floor() > (index * self.slow).floor()
     }
 
+    /// The channel of a cell: all channels of the first connection come first, then those of the second, and so on.
+    pub fn channel_of_cell(&self, cell: usize) -> usize {
+        let (connection, offset) = (cell / self.channels_per_connection, cell % self.channels_per_connection);
+        (self.first_channel(connection) + offset) % self.channels
+    }
+
     fn first_channel(&self, connection: usize) -> usize {
         (self.first + connection) * self.channels_per_connection % self.channels
     }
@@ -179,6 +190,7 @@ mod tests {
             let place = plan.channels_of(0).position(|of_it| of_it == channel);
             assert_eq!(plan.offset_of(0, channel), place, "channel {channel}");
         }
+        assert_eq!((0..8).map(|cell| plan.channel_of_cell(cell)).collect::<Vec<_>>(), [8, 9, 0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -12,9 +12,10 @@ pub use message::{Answer, Order, Plan, Progress, Report};
 
 use self::worker::Worker;
 use crate::integrity::{Disturbances, Integrity};
+use crate::publish::Span;
 use crate::report::Screen;
 use crate::scenario::Latency;
-use crate::stage::Stage;
+use crate::stage::{GLANCE, Stage};
 
 /// Connections of one worker at most: descriptors and one core are the limit.
 const CONNECTIONS: usize = 18_000;
@@ -22,8 +23,8 @@ const CONNECTIONS: usize = 18_000;
 const SPARE: u64 = 64;
 /// Answers that wait for the conductor. Workers then wait too; they answer little.
 const ANSWERS: usize = 256;
-/// How often a wait looks for Ctrl-C.
-const GLANCE: Duration = Duration::from_millis(100);
+/// Workers of one machine at most: more have no loopback addresses of their own.
+pub const WORKERS: usize = 250;
 
 /// All workers of a run. Dropping it ends them.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Fleet {
     screen: Screen,
     title: String,
     progress: Vec<Progress>,
+    /// Whether Ctrl-C is no reason any more to stop waiting.
+    winding_up: bool,
 }
 
 /// The reports of all workers together.
@@ -68,6 +71,12 @@ impl Fleet {
         let most = CONNECTIONS.min(usize::try_from(limit.saturating_sub(SPARE)).unwrap_or(CONNECTIONS)).max(1);
         let needed = connections.div_ceil(most).max(1);
         let processes = if processes == 0 { needed } else { processes };
+        if processes.max(needed) > WORKERS {
+            bail!(
+                "{connections} connections in {} processes: {WORKERS} are the most on one machine",
+                processes.max(needed)
+            );
+        }
         if processes < needed {
             bail!(
                 "{connections} connections need at least {needed} processes: one holds {most} with a limit of {limit} \
@@ -88,6 +97,7 @@ impl Fleet {
             screen: Screen::new(stage.progress),
             title: title.to_owned(),
             progress: vec![Progress::default(); processes],
+            winding_up: false,
         })
     }
 
@@ -100,7 +110,7 @@ impl Fleet {
     ///
     /// # Errors
     /// When a worker has ended.
-    pub fn order(&mut self, order: Order) -> Result<()> {
+    pub fn order(&mut self, order: &Order) -> Result<()> {
         self.workers.iter_mut().try_for_each(|worker| worker.order(order))
     }
 
@@ -110,7 +120,7 @@ impl Fleet {
     /// When they are not within `patience`; the message says what went wrong last.
     pub fn open(&mut self, connections: usize, patience: Duration) -> Result<()> {
         for (index, worker) in self.workers.iter_mut().enumerate() {
-            worker.order(Order::Open(connections.saturating_sub(index * self.each).min(self.each)))?;
+            worker.order(&Order::Open(connections.saturating_sub(index * self.each).min(self.each)))?;
         }
         if self.all_say(patience, |answer| matches!(answer, Answer::Opened))? {
             return Ok(());
@@ -125,7 +135,7 @@ impl Fleet {
     /// # Errors
     /// When a worker has ended.
     pub fn watch(&mut self, sequence: u64, slow: bool) -> Result<()> {
-        self.order(Order::Watch { sequence, slow })
+        self.order(&Order::Watch { sequence, slow })
     }
 
     /// Whether everybody got the event that is watched for within `patience`.
@@ -141,7 +151,7 @@ impl Fleet {
     /// # Errors
     /// When a worker does not do so in `patience`.
     pub fn measure(&mut self, patience: Duration) -> Result<()> {
-        self.order(Order::Measure)?;
+        self.order(&Order::Measure)?;
         let measuring = self.all_say(patience, |answer| matches!(answer, Answer::Measuring))?;
         if measuring { Ok(()) } else { bail!("a worker does not begin to measure") }
     }
@@ -151,9 +161,32 @@ impl Fleet {
     /// # Errors
     /// When a worker does not do so in `patience`.
     pub fn cut_all(&mut self, patience: Duration) -> Result<()> {
-        self.order(Order::CutAll)?;
+        self.order(&Order::CutAll)?;
         let cut = self.all_say(patience, |answer| matches!(answer, Answer::Cut))?;
         if cut { Ok(()) } else { bail!("a worker does not cut its connections") }
+    }
+
+    /// Lets nobody count these events as lost, and waits until everybody knows.
+    ///
+    /// # Errors
+    /// When a worker does not do so in `patience`.
+    pub fn excuse(&mut self, spans: Vec<Span>, patience: Duration) -> Result<()> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        self.order(&Order::Excuse(spans))?;
+        let excused = self.all_say(patience, |answer| matches!(answer, Answer::Excused))?;
+        if excused { Ok(()) } else { bail!("a worker does not take note of what was not published") }
+    }
+
+    /// From now on Ctrl-C that has come is no error: only [`report`](Self::report) is left to be asked for.
+    pub fn wind_up(&mut self) {
+        self.winding_up = true;
+    }
+
+    /// Shows a line that stays.
+    pub fn say(&mut self, line: &str) {
+        self.screen.say(line);
     }
 
     /// Looks at what workers say, without waiting; for loops that do something else.
@@ -173,7 +206,7 @@ impl Fleet {
     /// # Errors
     /// When a worker does not answer in `patience`.
     pub fn report(&mut self, patience: Duration) -> Result<Total> {
-        self.order(Order::Report)?;
+        self.order(&Order::Report)?;
         let mut total = Total {
             integrity: Integrity::default(),
             disturbances: Disturbances::default(),
@@ -196,7 +229,9 @@ impl Fleet {
         let deadline = Instant::now() + patience;
         let mut missing = self.workers.len();
         while missing > 0 {
-            self.stage.check()?;
+            if !self.winding_up {
+                self.stage.check()?;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(false);

@@ -40,8 +40,8 @@ impl Worker {
         self.child.id()
     }
 
-    pub(super) fn order(&mut self, order: Order) -> Result<()> {
-        self.send(&serde_json::to_string(&order)?)
+    pub(super) fn order(&mut self, order: &Order) -> Result<()> {
+        self.send(&serde_json::to_string(order)?)
     }
 
     fn send(&mut self, line: &str) -> Result<()> {

@@ -3,9 +3,12 @@
 //! A frame is the length of its data (u32, big-endian), the channel's index (u32, big-endian) and the data.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+
+use super::socket::Socket;
+use crate::stage::Stage;
 
 /// Bytes that are gathered before they are sent.
 const GATHER: usize = 64 * 1024;
@@ -16,16 +19,15 @@ pub const FRAME_HEAD: usize = 8;
 /// A connection to a floor server.
 #[derive(Debug)]
 pub(super) struct Feed {
-    stream: TcpStream,
+    socket: Socket,
     out: Vec<u8>,
 }
 
 impl Feed {
-    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, super::PATIENCE);
-        let stream = stream.with_context(|| format!("the feed at {address} cannot be reached"))?;
-        stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(super::PATIENCE)))?;
-        Ok(Self { stream, out: Vec::new() })
+    pub(super) fn connect(address: SocketAddr, stage: &Stage) -> Result<Self> {
+        let socket = Socket::connect(address, stage);
+        let socket = socket.with_context(|| format!("the feed at {address} cannot be reached"))?;
+        Ok(Self { socket, out: Vec::new() })
     }
 
     pub(super) fn publish(&mut self, channel: u32, data: &[u8]) -> Result<()> {
@@ -37,7 +39,7 @@ impl Feed {
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {
-        self.stream.write_all(&self.out).context("the feed does not take events any more")?;
+        self.socket.write_all(&self.out).context("the feed does not take events any more")?;
         self.out.clear();
         Ok(())
     }

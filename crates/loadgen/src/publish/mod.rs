@@ -2,45 +2,68 @@
 
 pub mod feed;
 mod http;
+mod ledger;
+mod mended;
 mod redis;
+mod socket;
 
-use std::time::Duration;
+use anyhow::{Result, bail};
 
-use anyhow::Result;
-
+pub use self::mended::{Breaks, Mended, Span};
+use crate::stage::Stage;
 use crate::target::Publish;
 
-/// How long a publisher waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Which event it is: the number in its channel, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The index of the channel.
+    pub channel: u32,
+    /// One more than that of the event before.
+    pub number: u64,
+}
+
+/// The connection over which events are published broke, or the other side refuses them for a reason that passes by itself.
+/// It is the context of an error: `error.is::<Broken>()`. [`Publisher::mend`] goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("nothing can be published")
+    }
+}
 
 /// A connected publisher. Events of one channel arrive in the order in which they were published.
 #[derive(Debug)]
 pub struct Publisher {
     way: Way,
-    prefix: String,
+    names: String,
 }
 
 #[derive(Debug)]
 enum Way {
-    Redis(redis::Redis),
+    Redis(Box<redis::Redis>),
     Feed(feed::Feed),
     Http(http::Http),
 }
 
 impl Publisher {
-    /// Connects. The names of channels begin with `prefix`; the index follows.
+    /// Connects. The names of channels begin with `names`; the index follows. Whatever it waits for ends with an error soon
+    /// after the stage is asked to end.
     ///
     /// # Errors
     /// When nobody answers there, or a login is refused.
-    pub fn connect(publish: &Publish, prefix: &str) -> Result<Self> {
+    pub fn connect(publish: &Publish, names: &str, stage: &Stage) -> Result<Self> {
         let way = match publish {
             Publish::Redis { address, login, prefix, way } => {
-                Way::Redis(redis::Redis::connect(*address, login.as_ref(), prefix, *way)?)
+                let keys = format!("{prefix}{names}");
+                let server = redis::Server { address: *address, login: login.clone(), keys, way: *way };
+                Way::Redis(Box::new(redis::Redis::connect(server, stage)?))
             }
-            Publish::Feed { address } => Way::Feed(feed::Feed::connect(*address)?),
-            Publish::Http { .. } => Way::Http(http::Http::connect(publish)?),
+            Publish::Feed { address } => Way::Feed(feed::Feed::connect(*address, stage)?),
+            Publish::Http { .. } => Way::Http(http::Http::connect(publish, stage)?),
         };
-        Ok(Self { way, prefix: prefix.to_owned() })
+        Ok(Self { way, names: names.to_owned() })
     }
 
     /// Makes so many channels, where they have to be made before anybody subscribes.
@@ -49,7 +72,7 @@ impl Publisher {
     /// As [`publish`](Self::publish).
     pub fn prepare(&mut self, channels: usize) -> Result<()> {
         match &mut self.way {
-            Way::Http(http) => http.create((0..channels).map(|channel| format!("{}{channel}", self.prefix))),
+            Way::Http(http) => http.create((0..channels).map(|channel| format!("{}{channel}", self.names))),
             Way::Redis(_) | Way::Feed(_) => Ok(()),
         }
     }
@@ -58,12 +81,12 @@ impl Publisher {
     /// bounded, so this may wait.
     ///
     /// # Errors
-    /// When this or an earlier event was refused, or the connection broke.
-    pub fn publish(&mut self, channel: u32, data: &[u8]) -> Result<()> {
+    /// When this or an earlier event was refused; with [`Broken`] when the connection broke.
+    pub fn publish(&mut self, event: Event, data: &[u8]) -> Result<()> {
         match &mut self.way {
-            Way::Redis(redis) => redis.publish(&format!("{}{channel}", self.prefix), data),
-            Way::Feed(feed) => feed.publish(channel, data),
-            Way::Http(http) => http.publish(channel, &format!("{}{channel}", self.prefix), data),
+            Way::Redis(redis) => redis.publish(event, data),
+            Way::Feed(feed) => feed.publish(event.channel, data),
+            Way::Http(http) => http.publish(event, &format!("{}{}", self.names, event.channel), data),
         }
     }
 
@@ -79,13 +102,34 @@ impl Publisher {
         }
     }
 
+    /// Whether anything was accepted since it connected, or was last mended.
+    pub fn accepts(&self) -> bool {
+        match &self.way {
+            Way::Redis(redis) => redis.accepts(),
+            Way::Http(http) => http.accepts(),
+            Way::Feed(_) => true,
+        }
+    }
+
+    /// Connects again after an error that is [`Broken`], and finds out what became of the events that were not answered.
+    ///
+    /// # Errors
+    /// With [`Broken`]: not yet, but it may be tried again. Without: there is no way to go on.
+    pub fn mend(&mut self) -> Result<Mended> {
+        match &mut self.way {
+            Way::Redis(redis) => redis.mend(),
+            Way::Http(http) => http.mend(),
+            Way::Feed(_) => bail!("a feed answers nothing, so nobody can say which events it took"),
+        }
+    }
+
     /// Lets what was stored for so many channels vanish in some minutes, where that is possible.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
     pub fn clean(&mut self, channels: usize) -> Result<()> {
         match &mut self.way {
-            Way::Redis(redis) => redis.clean((0..channels).map(|channel| format!("{}{channel}", self.prefix))),
+            Way::Redis(redis) => redis.clean(channels),
             Way::Feed(_) | Way::Http(_) => Ok(()),
         }
     }
@@ -97,7 +141,7 @@ impl Publisher {
     pub fn cut_feeds(&mut self) -> Result<i64> {
         match &mut self.way {
             Way::Redis(redis) => redis.cut_feeds(),
-            Way::Feed(_) | Way::Http(_) => anyhow::bail!("only Redis has feeds that can be cut"),
+            Way::Feed(_) | Way::Http(_) => bail!("only Redis has feeds that can be cut"),
         }
     }
 }

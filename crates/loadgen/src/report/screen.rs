@@ -23,6 +23,15 @@ impl Screen {
         Self { shown, terminal: std::io::stderr().is_terminal(), begun: now, last: now, dirty: false }
     }
 
+    /// Shows a line that stays.
+    pub fn say(&mut self, line: &str) {
+        if self.shown {
+            let clear = if std::mem::take(&mut self.dirty) { "\r\x1b[K" } else { "" };
+            // As below.
+            let _ = writeln!(std::io::stderr(), "{clear}{:>5} s  {line}", self.begun.elapsed().as_secs());
+        }
+    }
+
     /// Shows `text` if it is time to.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
         let pause = if self.terminal { ON_TERMINAL } else { ELSEWHERE };

@@ -5,11 +5,11 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::run::Run;
-use crate::admin;
+use crate::target::Publish;
 
 /// Subscribes to all channels, lets Redis cut the nodes' feeds at once, publishes an event in every channel and waits
 /// until everybody has theirs. Measured from the cut. Numbers: `rss_bytes_per_channel` (connections included),
-/// `followed_again_seconds`, and with the nodes' admin addresses `archive_reads`. Without Redis nothing is cut.
+/// `followed_again_seconds`. Without Redis nothing is cut.
 pub(super) fn channels(run: &mut Run<'_>) -> Result<()> {
     let before = run.reading()?;
     run.open_all()?;
@@ -18,22 +18,16 @@ pub(super) fn channels(run: &mut Run<'_>) -> Result<()> {
     let after = run.reading()?;
     let bytes = (after.rss as f64 - before.rss as f64) / run.parameters.channels as f64;
     run.numbers.insert("rss_bytes_per_channel".to_owned(), bytes);
-    let reads = admin::archive_reads(&run.target.admin)?;
-    let measuring = run.measure()?;
+    run.measure()?;
     let begun = Instant::now();
-    if matches!(run.target.publish, Some(crate::target::Publish::Redis { .. }))
-        && let Some(publisher) = &mut run.publisher
+    if matches!(run.target.publish, Some(Publish::Redis { .. }))
+        && let Some(cut) = run.cut_feeds()?
     {
-        let cut = publisher.cut_feeds()?;
         run.numbers.insert("feeds_cut".to_owned(), cut as f64);
     }
     let last = run.publish_round()?;
     if run.all_have(last)? {
         run.numbers.insert("followed_again_seconds".to_owned(), begun.elapsed().as_secs_f64());
     }
-    run.measured(&measuring)?;
-    if let Some((before, after)) = reads.zip(admin::archive_reads(&run.target.admin)?) {
-        run.numbers.insert("archive_reads".to_owned(), after - before);
-    }
-    Ok(())
+    run.measured()
 }

@@ -10,18 +10,17 @@ pub(super) fn closed_loop(run: &mut Run<'_>) -> Result<()> {
     // Everybody gets one event before anything is measured: buffers grow once.
     let first = run.publish_round()?;
     if !run.all_have(first)? {
-        let measuring = run.measure()?;
-        return run.measured(&measuring);
+        run.measure()?;
+        return run.measured();
     }
-    let rounds = (run.parameters.events / run.parameters.channels as u64).max(1);
-    let measuring = run.measure()?;
-    for _ in 0..rounds {
+    run.measure()?;
+    for _ in 0..run.parameters.rounds() {
         let sequence = run.publish_round()?;
         if !run.all_have(sequence)? {
             break;
         }
     }
-    run.measured(&measuring)
+    run.measured()
 }
 
 /// All events as fast as they can be published. `publish_seconds`: how long the publisher took.
@@ -29,17 +28,19 @@ pub(super) fn burst(run: &mut Run<'_>) -> Result<()> {
     run.open_all()?;
     let first = run.publish_round()?;
     run.all_have(first)?;
-    let rounds = (run.parameters.events / run.parameters.channels as u64).max(1);
-    let measuring = run.measure()?;
+    run.measure()?;
     let begun = std::time::Instant::now();
-    for _ in 0..rounds {
+    for round in 0..run.parameters.rounds() {
+        if round % 1_000 == 999 {
+            run.stage.check()?;
+        }
         for channel in 0..run.parameters.channels {
             run.publish(channel)?;
         }
     }
     run.flush()?;
     run.numbers.insert("publish_seconds".to_owned(), begun.elapsed().as_secs_f64());
-    let last = run.last();
+    let last = run.level()?;
     run.all_have(last)?;
-    run.measured(&measuring)
+    run.measured()
 }

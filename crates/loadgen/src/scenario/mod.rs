@@ -1,16 +1,18 @@
 //! What is done to a target, and what comes out of it.
 
 mod channels;
+mod events;
 mod fanout;
 mod hold;
 mod large;
+mod measured;
 mod outcome;
 mod parameters;
 mod rate;
 mod run;
 mod storm;
 
-use anyhow::Result;
+use anyhow::{Error, Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use outcome::{Latency, Outcome};
@@ -49,6 +51,22 @@ pub enum Scenario {
     Large,
 }
 
+impl Scenario {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it has yielded; only what came so far, when [`Outcome::cut_short`] says so.
+    pub outcome: Outcome,
+    /// Why it ended before its time.
+    pub error: Option<Error>,
+}
+
 /// Runs one scenario once and measures it. Blocks until it is over; every wait in it has a deadline.
 ///
 /// `server_pids` are the processes whose CPU and memory count (see [`Reading`](crate::reading::Reading)); without any,
@@ -57,7 +75,8 @@ pub enum Scenario {
 /// A breach of integrity is no error: see [`Outcome::integrity`].
 ///
 /// # Errors
-/// When the target cannot be reached or refuses, when nothing can be published, when a worker dies, on Ctrl-C.
+/// When the target cannot be reached or refuses, when nothing can be published, also for a moment, when a worker dies, on
+/// Ctrl-C.
 pub fn run_scenario(
     scenario: Scenario,
     parameters: &Parameters,
@@ -65,19 +84,51 @@ pub fn run_scenario(
     server_pids: &[u32],
     stage: &Stage,
 ) -> Result<Outcome> {
-    stage.check()?;
-    parameters.check()?;
-    let mut run = run::Run::begin(scenario, parameters, target, server_pids, stage)?;
-    match scenario {
-        Scenario::Hold => hold::hold(&mut run)?,
-        Scenario::Fanout | Scenario::Many => fanout::closed_loop(&mut run)?,
-        Scenario::Burst => fanout::burst(&mut run)?,
-        Scenario::Rate | Scenario::Full | Scenario::Churn | Scenario::Slow | Scenario::Soak => {
-            rate::fixed_rate(&mut run)?;
-        }
-        Scenario::Storm => storm::storm(&mut run)?,
-        Scenario::Channels => channels::channels(&mut run)?,
-        Scenario::Large => large::large(&mut run)?,
+    let Ended { outcome, error } = run_as_far_as_possible(scenario, parameters, target, server_pids, stage)?;
+    match (error, &outcome.breaks.why) {
+        (Some(error), _) => Err(error),
+        // Such a run has other figures than one in which everything went well.
+        (None, Some(why)) => bail!("the run was disturbed: {why}"),
+        (None, None) => Ok(outcome),
     }
-    run.finish()
+}
+
+/// The same; but a run that was disturbed counts, and one that ends before its time, by Ctrl-C or an error, yields what came
+/// so far, if that can be said.
+///
+/// # Errors
+/// When nothing has been measured, or nobody can say what.
+pub fn run_as_far_as_possible(
+    scenario: Scenario,
+    parameters: &Parameters,
+    target: &Target,
+    server_pids: &[u32],
+    stage: &Stage,
+) -> Result<Ended> {
+    stage.check()?;
+    parameters.check(scenario)?;
+    let mut run = run::Run::begin(scenario, parameters, target, server_pids, stage)?;
+    let Err(error) = perform(scenario, &mut run).and_then(|()| run.end()) else {
+        return Ok(Ended { outcome: run.outcome(None)?, error: None });
+    };
+    if !run.has_measured() && stage.asked_to_end().is_none() {
+        return Err(error);
+    }
+    match run.outcome(Some(format!("{error:#}"))) {
+        Ok(outcome) => Ok(Ended { outcome, error: Some(error) }),
+        // The first error is the cause of the second.
+        Err(_) => Err(error),
+    }
+}
+
+fn perform(scenario: Scenario, run: &mut run::Run<'_>) -> Result<()> {
+    match scenario {
+        Scenario::Hold => hold::hold(run),
+        Scenario::Fanout | Scenario::Many => fanout::closed_loop(run),
+        Scenario::Burst => fanout::burst(run),
+        Scenario::Rate | Scenario::Full | Scenario::Churn | Scenario::Slow | Scenario::Soak => rate::fixed_rate(run),
+        Scenario::Storm => storm::storm(run),
+        Scenario::Channels => channels::channels(run),
+        Scenario::Large => large::large(run),
+    }
 }

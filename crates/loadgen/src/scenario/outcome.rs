@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Parameters, Scenario};
 use crate::integrity::{Disturbances, Integrity};
+use crate::publish::Breaks;
 use crate::reading::{Cpu, Reading};
 
 /// What one run of a scenario yields. "Measured" is what lies between the first published event and the last delivery,
@@ -19,6 +20,9 @@ pub struct Outcome {
     pub scenario: Scenario,
     /// At which size.
     pub parameters: Parameters,
+    /// Why the run ended before its time; `None` when it did not. What follows is then what came so far, and nobody has
+    /// waited for the last event.
+    pub cut_short: Option<String>,
     /// Events published while measuring.
     pub published: u64,
     /// Deliveries while measuring.
@@ -31,6 +35,8 @@ pub struct Outcome {
     pub client_cpu: Cpu,
     /// From the time at which an event was published, or should have been, to its receipt.
     pub latency: Latency,
+    /// The latency that this one is to be compared with, where the run has measured both (see [`Parameters::compare`]).
+    pub compared: Option<Latency>,
     /// The server's processes before any connection was opened.
     pub before: Reading,
     /// The same at the end of the measured part.
@@ -39,6 +45,8 @@ pub struct Outcome {
     pub integrity: Integrity,
     /// What happened to connections that nobody wanted, over the whole run.
     pub disturbances: Disturbances,
+    /// What happened to the connection over which events are published, over the whole run.
+    pub breaks: Breaks,
     /// What only this scenario measures. The names say the unit and are listed at each scenario.
     pub numbers: BTreeMap<String, f64>,
 }

@@ -5,16 +5,31 @@ use anyhow::Result;
 use super::run::Run;
 use crate::fleet::Order;
 
-/// A fixed rate, with as many cuts and slow clients as the parameters say.
+/// A fixed rate, with as many cuts and slow clients as the parameters say. To compare, everything is done before with the
+/// same connections while nobody is cut or slow.
 pub(super) fn fixed_rate(run: &mut Run<'_>) -> Result<()> {
+    if run.parameters.compare {
+        run.fleet.order(&Order::Slow(false))?;
+    }
     run.open_all()?;
     let first = run.publish_round()?;
     run.all_have(first)?;
-    let measuring = run.measure()?;
-    run.fleet.order(Order::Churn(run.parameters.cuts))?;
+    if run.parameters.compare {
+        run.measure()?;
+        publish(run)?;
+        run.compared()?;
+        run.fleet.order(&Order::Slow(true))?;
+    }
+    run.measure()?;
+    run.fleet.order(&Order::Churn(run.parameters.cuts))?;
+    publish(run)?;
+    run.measured()
+}
+
+fn publish(run: &mut Run<'_>) -> Result<()> {
     run.publish_at_rate()?;
-    run.fleet.order(Order::Churn(0.0))?;
+    run.fleet.order(&Order::Churn(0.0))?;
     let last = run.level()?;
     run.all_have(last)?;
-    run.measured(&measuring)
+    Ok(())
 }

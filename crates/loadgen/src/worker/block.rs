@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::check::{Cell, Checker, Doubt};
+use super::check::{Cell, Checker, Delivery, Doubt};
 use crate::fleet::Plan;
 use crate::payload::Payload;
 use crate::target;
@@ -182,7 +182,8 @@ impl Reader<'_> {
             self.cells[offset].doubt = Doubt::None;
         }
         let index = self.connection * self.plan.channels_per_connection + offset;
-        self.checker.take(index, &mut self.cells[offset], self.slow, payload.sequence);
+        let delivery = Delivery { cell: index, channel: payload.channel, number: payload.sequence, slow: self.slow };
+        self.checker.take(&mut self.cells[offset], delivery);
         if !self.slow && payload.at >= self.live_since {
             self.checker.latency(self.now.saturating_sub(payload.at));
         }

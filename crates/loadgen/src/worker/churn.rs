@@ -64,7 +64,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends all slowness, and reads what the sockets hold: its arrival was announced long ago.
+    /// Ends all slowness for now, and reads what the sockets hold: its arrival was announced long ago.
     pub(super) fn hurry(&mut self) -> Result<()> {
         self.slowness = false;
         for index in 0..self.connections.len() {

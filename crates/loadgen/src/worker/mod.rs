@@ -6,15 +6,20 @@ mod churn;
 mod clients;
 mod connection;
 mod digest;
+mod excuses;
+mod holes;
 mod orders;
 mod timers;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mio::{Events, Poll, Token, Waker};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use self::check::{Cell, Checker};
 use self::connection::Connection;
@@ -35,12 +40,22 @@ const SLOW: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it cannot go on. The conductor has been told why, if it still listens.
 pub fn run() -> Result<()> {
-    let result = Worker::start().and_then(Worker::work);
-    if let Err(error) = &result {
-        // The conductor may be gone; then nobody needs to know.
-        let _ = say(&Answer::Failed(format!("{error:#}")));
+    let result = outlast_signals().and_then(|()| Worker::start()).and_then(Worker::work);
+    match result {
+        // The conductor is gone; then nobody needs to know.
+        Err(error) if say(&Answer::Failed(format!("{error:#}"))).is_err() => Ok(()),
+        result => result,
     }
-    result
+}
+
+/// Ctrl-C reaches all processes of a terminal. The conductor wants a last report then, and ends the workers itself; when it
+/// cannot any more, they end with their input.
+fn outlast_signals() -> Result<()> {
+    let unheard = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, unheard.clone()).context("cannot catch signals")?;
+    }
+    Ok(())
 }
 
 fn say(answer: &Answer) -> Result<()> {
@@ -175,7 +190,12 @@ impl Worker {
             }
             Order::Return => (0..self.connections.len()).for_each(|index| self.want(index)),
             Order::Churn(per_second) => self.churn(per_second),
-            Order::Hurry => self.hurry()?,
+            Order::Slow(true) => self.slowness = true,
+            Order::Slow(false) => self.hurry()?,
+            Order::Excuse(spans) => {
+                self.checker.excuse(&spans, |cell| self.plan.channel_of_cell(cell) as u32);
+                say(&Answer::Excused)?;
+            }
             Order::Report => say(&Answer::Report(Box::new(self.report())))?,
         }
         Ok(())

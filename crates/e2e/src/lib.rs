@@ -55,7 +55,7 @@ pub use ledger::Ledger;
 pub use link::Ending;
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
-pub use process::{Signal, fanfare_binary, run_fanfare, signal};
+pub use process::{Signal, fanfare_binary, fanload_binary, run_fanfare, signal};
 pub use proxy::{Direction, Flow, Proxy};
 pub use publisher::{Publisher, library, script};
 pub use redis_server::RedisServer;

@@ -71,7 +71,16 @@ pub fn fanfare_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("FANFARE_BIN") {
         Some(path) => PathBuf::from(path),
-        None => build(),
+        None => build("fanfare", "fanfare"),
+    })
+}
+
+/// The `fanload` binary: `FANLOAD_BIN`, or built once, as `fanfare` is.
+pub fn fanload_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("FANLOAD_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => build("fanfare-loadgen", "fanload"),
     })
 }
 
@@ -95,7 +104,7 @@ pub fn run_fanfare(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     child.wait_with_output().expect("fanfare ends")
 }
 
-fn build() -> PathBuf {
+fn build(package: &str, binary: &str) -> PathBuf {
     // The test runs from <target>/<profile>/deps/<name>, a binary from <target>/<profile>/<name>.
     let me = std::env::current_exe().expect("the path of the test");
     let mut profile = me.parent().expect("a parent directory");
@@ -105,11 +114,11 @@ fn build() -> PathBuf {
     let target = profile.parent().expect("a target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "fanfare", "--bin", "fanfare", "--target-dir"]).arg(target);
+    command.args(["build", "--quiet", "--package", package, "--bin", binary, "--target-dir"]).arg(target);
     if profile.ends_with("release") {
         command.arg("--release");
     }
     let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
-    assert!(status.success(), "fanfare does not build");
-    profile.join("fanfare")
+    assert!(status.success(), "{binary} does not build");
+    profile.join(binary)
 }

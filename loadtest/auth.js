@@ -21,7 +21,7 @@ if (place.publishVia !== 'http' || place.publishKey === '') {
 
 const refusals = new Counter('fanfare_refused_publishes');
 
-export const options = run.options({
+export const { options, setup, publish, handleSummary } = run.exports({
   more: { fanfare_refused_publishes: [`count>=${Math.floor(attacks * run.size.duration / 2)}`] },
   scenarios: run.publishes ? {
     attack: {
@@ -30,21 +30,7 @@ export const options = run.options({
     },
   } : {},
 });
-export const setup = () => run.setup();
-export const publish = (data) => run.publish(data);
-export const handleSummary = (data) => run.summarise(data);
-
-export function subscribe(data) {
-  const me = run.me();
-  follow(data, {
-    me,
-    channels: run.channelsOf(me),
-    cut: () => 0,
-    pause: () => 0,
-    node: (attempt) => me + attempt,
-    partOf: run.partOf(data),
-  });
-}
+export const subscribe = (data) => follow(run, data);
 
 // One publish that must be refused: without a key, with another one, or with the right one cut short.
 export function attack({ run: name }) {

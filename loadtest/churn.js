@@ -11,24 +11,16 @@ const run = new Run('churn', { channels: 4, rate: 20, duration: 20, subscribers:
 
 const cuts = number('CUTS', run.size.subscribers / 2, 0.01);
 
-export const options = run.options({
+export const { options, setup, publish, handleSummary } = run.exports({
   // Half of the intended cuts, so that a slow machine does not fail for its slowness.
   more: { fanfare_resumed: [`count>=${Math.floor(Math.min(cuts, run.size.subscribers) * run.size.duration / 4)}`] },
 });
-export const setup = () => run.setup();
-export const publish = (data) => run.publish(data);
-export const handleSummary = (data) => run.summarise(data);
 
 export function subscribe(data) {
-  const me = run.me();
   const mean = run.size.subscribers / cuts;
-  follow(data, {
-    me,
-    channels: run.channelsOf(me),
+  follow(run, data, {
     // Exponentially distributed lives: a cut is as likely at any moment as at any other.
     cut: () => Math.max(0.005, -Math.log(1 - Math.random()) * mean),
-    pause: () => 0,
     node: () => Math.floor(Math.random() * 1e6),
-    partOf: run.partOf(data),
   });
 }

@@ -15,25 +15,14 @@ const run = new Run('ramp', { channels: 1, rate: 10, duration: 24, subscribers: 
   `the subscribers come in ${steps} steps`);
 run.parts = steps;
 
-export const options = run.options({ each: [`p(95)<${limits.p95}`] });
-export const setup = () => run.setup();
-export const publish = (data) => run.publish(data);
-export const handleSummary = (data) => run.summarise(data);
+export const { options, setup, publish, handleSummary } = run.exports({ each: [`p(95)<${limits.p95}`] });
 
 export function subscribe(data) {
-  const me = run.me();
   const { subscribers, duration } = run.size;
   // The first step connects before events flow; the others spread over the first half of their step.
-  const step = Math.floor(me * steps / subscribers);
+  const step = Math.floor(run.me() * steps / subscribers);
   const length = duration * 1000 / steps;
   const due = data.startAt + step * length + Math.random() * length / 2;
   if (step > 0) sleep(Math.max(0, due - sse.now()) / 1000);
-  follow(data, {
-    me,
-    channels: run.channelsOf(me),
-    cut: () => 0,
-    pause: () => 0,
-    node: (attempt) => me + attempt,
-    partOf: run.partOf(data),
-  });
+  follow(run, data);
 }

@@ -15,25 +15,17 @@ const run = new Run('resume', { channels: 4, rate: 20, duration: 20, subscribers
 // Half of the cycles that fit, so that a slow machine does not fail for its slowness.
 const cycles = Math.max(1, Math.floor(run.size.duration / (stay + away) / 2));
 
-export const options = run.options({
+export const { options, setup, publish, handleSummary } = run.exports({
   more: {
     fanfare_resumed: [`count>=${run.size.subscribers * cycles}`],
     fanfare_replayed: [`count>=${run.size.subscribers}`],
   },
 });
-export const setup = () => run.setup();
-export const publish = (data) => run.publish(data);
-export const handleSummary = (data) => run.summarise(data);
 
 export function subscribe(data) {
-  const me = run.me();
-  follow(data, {
-    me,
-    channels: run.channelsOf(me),
+  follow(run, data, {
     // Short stays are common, so that many drop before their first event, with nothing but the priming id.
     cut: () => 0.02 + Math.random() * Math.random() * stay,
     pause: () => Math.random() * away,
-    node: (attempt) => me + attempt,
-    partOf: run.partOf(data),
   });
 }

@@ -28,6 +28,16 @@ export class Run {
     }
   }
 
+  // What k6 wants every script to export, beside what it runs: `options`, `setup`, `publish`, `handleSummary`.
+  exports(unusual) {
+    return {
+      options: this.options(unusual),
+      setup: () => this.setup(),
+      publish: (data) => publish(data, this.me(), this.size),
+      handleSummary: (data) => summarise(this, data),
+    };
+  }
+
   // `more` are thresholds, `each` limits of the latency in each part, `scenarios` further k6 scenarios.
   options({ more = {}, each = [], scenarios = {} } = {}) {
     const { size } = this;
@@ -57,10 +67,6 @@ export class Run {
     return { run, startAt, endAt, deadline: endAt + this.size.patience * 1000 };
   }
 
-  publish(data) {
-    return publish(data, this.me(), this.size);
-  }
-
   // The index of this virtual user within its scenario.
   me() {
     return exec.scenario.iterationInTest;
@@ -78,10 +84,6 @@ export class Run {
   channelsOf(me) {
     const { channels } = this.size;
     return me % 2 === 1 && channels > 1 ? [me % channels, (me + 1) % channels] : [me % channels];
-  }
-
-  summarise(data) {
-    return summarise(this, data);
   }
 }
 

@@ -18,14 +18,20 @@ const BACKOFF_MAX_S = 5;
 // Clocks of several machines differ; a place counts as "before the first event" only by this much.
 const CLOCK_SLACK_MS = 50;
 
-// Settings of `follow`, beside the data of `setup`:
-//   me         number of this subscriber
-//   channels   indexes of the channels to follow
-//   cut        seconds until the connection is cut; 0: never (a function of the attempt)
-//   node       index of the target to connect to (a function of the attempt)
-//   pause      seconds before coming back after a cut (a function of the attempt)
-//   partOf     which part of the run a moment belongs to (a function of milliseconds)
-export function follow(data, how) {
+// What a script may want to be otherwise. All are functions, called for each attempt to connect.
+const USUAL = {
+  // Seconds until the connection is cut; 0: never.
+  cut: () => 0,
+  // Seconds before coming back after a cut.
+  pause: () => 0,
+  // Index of the target to connect to: the next one each time.
+  node: (attempt, me) => me + attempt,
+};
+
+// The whole life of one subscriber of `run`. `data` is what `setup` gave; `unusual` are members of USUAL of the script's own.
+export function follow(run, data, unusual = {}) {
+  const me = run.me();
+  const how = { ...USUAL, ...unusual, me, channels: run.channelsOf(me), partOf: run.partOf(data) };
   const seen = {
     sequences: new Map(how.channels.map((channel) => [channel, new Sequence(false)])),
     open: new Set(how.channels),
@@ -60,12 +66,13 @@ export function follow(data, how) {
 function connect(data, how, seen, attempt, lastEventId, left) {
   const cut = how.cut(attempt);
   const query = how.channels.map((channel) => `channel=${channelName(data.run, channel)}`).join('&');
-  const target = place.targets[how.node(attempt) % place.targets.length];
+  const target = place.targets[how.node(attempt, how.me) % place.targets.length];
   const seconds = cut > 0 ? Math.min(cut, left) : left;
   counters.connects.add(1, { part: String(how.partOf(sse.now())) });
+  for (const sequence of seen.sequences.values()) sequence.connects();
   const end = sse.open(`${target}/events?${query}`, { headers: authorization(), lastEventId, seconds }, (client, event) => {
     if (!seen.placed && client.primedAt > 0) firstPlace(data, seen, client.primedAt);
-    if (event.name.startsWith('$')) gateway(seen, event);
+    if (event.name.startsWith('$')) gateway(data, how, seen, event);
     else take(data, how, seen, client, event);
     if (seen.open.size === 0) client.close();
   });
@@ -88,13 +95,13 @@ function firstPlace(data, seen, at) {
   for (const sequence of seen.sequences.values()) sequence.startsAtOne();
 }
 
-function gateway(seen, event) {
+function gateway(data, how, seen, event) {
   if (event.name !== '$gap') return;
   counters.gaps.add(1);
   tell(seen, `gap: ${event.data}`);
-  const { channel } = JSON.parse(event.data);
-  const index = Number(channel.slice(channel.lastIndexOf('-') + 1));
-  if (seen.sequences.has(index)) seen.sequences.get(index).announce();
+  const gap = JSON.parse(event.data);
+  const channel = how.channels.find((index) => channelName(data.run, index) === gap.channel);
+  if (channel !== undefined) seen.sequences.get(channel).announce(gap, event.from, event.id);
 }
 
 function take(data, how, seen, client, event) {
@@ -107,7 +114,7 @@ function take(data, how, seen, client, event) {
     return;
   }
   const expected = sequence.last === null ? n : sequence.last + 1;
-  const found = sequence.take(n);
+  const found = sequence.take(n, event.id);
   if (found.lost > 0) counters.lost.add(found.lost);
   if (found.doubled > 0) counters.doubled.add(found.doubled);
   if (found.announced > 0) counters.announced.add(found.announced);

@@ -20,7 +20,9 @@ var errTooLong = errors.New("an event is longer than 64 MiB: this is not a Fanfa
 // Event is one dispatched event, as the WHATWG specification defines it.
 type Event struct {
 	// ID is the last event id at the time of dispatch: a block without an `id:` line keeps the former one.
-	ID   string `js:"id"`
+	ID string `js:"id"`
+	// From is the last event id before this block.
+	From string `js:"from"`
 	Name string `js:"name"`
 	Data string `js:"data"`
 	// At is when it was read, in milliseconds since 1970 by this machine's clock, with microseconds behind the point.
@@ -114,6 +116,7 @@ func (p *parser) field(line string) {
 }
 
 func (p *parser) dispatch() *Event {
+	from := p.lastEventID
 	p.lastEventID = p.pending
 	if p.placing {
 		p.onPlace()
@@ -130,5 +133,5 @@ func (p *parser) dispatch() *Event {
 	if name == "" {
 		name = "message"
 	}
-	return &Event{ID: p.lastEventID, Name: name, Data: p.data.String()}
+	return &Event{ID: p.lastEventID, From: from, Name: name, Data: p.data.String()}
 }

@@ -26,8 +26,11 @@ func TestAPrimingBlockMovesThePositionAndDispatchesNothing(t *testing.T) {
 }
 
 func TestABlockWithoutAnIDKeepsTheFormerPosition(t *testing.T) {
-	events, _ := read(t, "id: 7-0\ndata: a\ndata:  b\n\nevent: e\ndata: c\n\n")
-	want := []Event{{ID: "7-0", Name: "message", Data: "a\n b"}, {ID: "7-0", Name: "e", Data: "c"}}
+	events, _ := read(t, "id: 6-0\n\nid: 7-0\ndata: a\ndata:  b\n\nevent: e\ndata: c\n\n")
+	want := []Event{
+		{From: "6-0", ID: "7-0", Name: "message", Data: "a\n b"},
+		{From: "7-0", ID: "7-0", Name: "e", Data: "c"},
+	}
 	if len(events) != 2 || events[0] != want[0] || events[1] != want[1] {
 		t.Fatalf("got %v, want %v", events, want)
 	}

@@ -21,6 +21,7 @@ run: ## Two nodes, a live publisher and a page on this machine (Ctrl-C leaves no
 .PHONY: setup
 setup: ## Install the Debian packages that the tests need, when they are missing
 	@scripts/setup.sh
+	@scripts/setup.sh go || echo "setup: without Go the load tests with k6 are left out"
 
 .PHONY: test
 test: setup ## Every test, against a real redis-server that the tests start themselves
@@ -55,7 +56,7 @@ deny: ## Licences, sources and banned crates (skipped with a word when cargo-den
 
 .PHONY: check-deploy
 check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front of two nodes
-	@scripts/setup.sh python3 python3-yaml haproxy nginx redis-server
+	@scripts/setup.sh cc python3 python3-yaml haproxy nginx redis-server
 	$(CARGO) build $(LOCKED) -p fanfare
 	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
@@ -65,7 +66,7 @@ CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CL
   $(if $(FSYNC),--fsync $(FSYNC)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
 .PHONY: chaos
 chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
-	@scripts/setup.sh redis-server haproxy setpriv
+	@scripts/setup.sh cc redis-server haproxy setpriv
 	$(CARGO) build $(LOCKED) -p fanfare -p fanfare-e2e --bins
 	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
@@ -80,14 +81,14 @@ bench-peers: ## As bench, with nchan, durable-streams and a loop on node:http (Q
 
 .PHONY: idle-memory
 idle-memory: ## Measure what an idle connection costs a node, from the slope between 2,000 and 12,000 of them
-	@scripts/setup.sh redis-server setpriv
+	@scripts/setup.sh cc redis-server setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-e2e --bins
 	@ulimit -n 40000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; \
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000
 
 .PHONY: bench
 bench: ## Every figure of docs/performance.md against the floor, and into that document: 20 minutes, with QUICK=1 three or four
-	@scripts/setup.sh redis-server taskset setpriv
+	@scripts/setup.sh cc redis-server taskset setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-loadgen
 	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
 

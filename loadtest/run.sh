@@ -8,7 +8,7 @@
 #
 # OUT names the directory of the report, FANFARE_BIN the binary to test (default: the release build), GO the Go tool.
 # docs/load-testing.md lists the settings of the scenarios. The last line says how many passed and failed.
-# Exit codes: 0 all passed, 1 some failed, 2 it could not be tried, 3 there is no Go to build k6 with.
+# Exit codes: 0 all passed, 1 some failed, 2 it could not be tried, 3 there is no Go to build k6 with and no way to one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -110,6 +110,7 @@ start_node() {
 if [ -z "${TARGETS:-}" ]; then
   scripts/setup.sh redis-server redis-cli curl
   if [ -z "${FANFARE_BIN:-}" ]; then
+    scripts/setup.sh cc
     cargo build --locked --release -p fanfare
     FANFARE_BIN=$target/release/fanfare
   fi

@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
 
-scripts/setup.sh redis-server nginx nchan node
+scripts/setup.sh cc redis-server nginx nchan node
 # Does nothing when this version is there already.
 CARGO_TARGET_DIR=$target/peers/build \
   cargo install --locked --quiet --root "$target/peers" --version "=$durable_streams" durable-streams

@@ -105,6 +105,7 @@ fi
 if [ -n "${FANFARE_BIN:-}" ]; then
   fanfare=$FANFARE_BIN
 else
+  scripts/setup.sh cc
   say "building the release binary (the first time takes a few minutes)"
   cargo build --locked --release -p fanfare
   fanfare=${CARGO_TARGET_DIR:-target}/release/fanfare

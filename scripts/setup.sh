@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs, and only those that are missing.
 #
-#   scripts/setup.sh             what the tests need: redis-server, redis-tools, Chromium and its driver, curl
+#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl
 #   scripts/setup.sh PROGRAM...  only what these programs need, for example `scripts/setup.sh redis-server`
 #
 # A program that is on the PATH already, from wherever it came, is left alone. Needs root or sudo
@@ -37,6 +37,7 @@ present() {
   case "$1" in
     python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
+    go) [ -x /usr/local/go/bin/go ] || command -v go >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }

@@ -1,6 +1,6 @@
 //! A slow client is neither dropped nor paid for: it falls behind and reads the archive at its own pace.
 
-use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check};
+use fanfare_e2e::{Client, Expect, Ledger, Node, PATIENCE, Proxy, Publisher, RedisServer, Subscribe, check};
 
 /// A node that keeps hardly anything in memory.
 fn forgetful(redis: &RedisServer) -> Node {
@@ -106,4 +106,40 @@ fn a_client_further_behind_than_allowed_is_told_and_goes_on_with_what_is_new() {
     publisher.fcall("c", "c 6");
     client.read_data("c 6");
     check(&client, &ledger, "c", &Expect::everything().with_gaps(&["lagging"])).assert_kept();
+}
+
+// Seen to fail when a client is skipped to the head of its node wherever that is: the gap leads back to 3000-0.
+#[test]
+fn a_client_ahead_of_a_node_that_hears_nothing_is_not_skipped_back() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::to(redis.address());
+    let node = Node::builder_at(&format!("redis://{}", proxy.address()))
+        .set("delivery.max_behind", "1h")
+        .set("redis.probe_interval", "30s")
+        .set("redis.probe_timeout", "30s")
+        .set("admin.ready_probe_age", "60s")
+        .set("redis.reconcile_interval", "50s")
+        .set("redis.command_timeout", "300ms")
+        .start();
+    let _filler = Client::occupying_sweeps(node.address());
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    // Entries of 1970: further behind than any hour.
+    let mut publish = |numbers: std::ops::RangeInclusive<u32>| {
+        for number in numbers {
+            let id = format!("{number}000-0");
+            publisher.on_key("XADD", "c", &[&id, "data", &format!("c {number}")]);
+            ledger.record("c", &id, &format!("c {number}"));
+        }
+    };
+    publish(1..=3);
+    let _keeps_it_open = Client::open(node.address(), Subscribe::to("c"));
+    // Its connections hear nothing more; new ones, for the archive, do.
+    proxy.silence();
+    publish(4..=6);
+    let mut client = Client::remembering(Subscribe::to("c"), "4000-0");
+    client.connect(node.address()).expect("the node accepts");
+    // The archive's own old connections are found dead one after the other.
+    client.read_until_within(PATIENCE * 3, "the last entry", |client| client.data().contains(&"c 6"));
+    check(&client, &ledger, "c", &Expect::everything()).assert_kept();
 }

@@ -158,7 +158,13 @@ impl CoreLog {
         stale
     }
 
-    /// Moves a cursor to the present, skipping what lies between. The caller announces the gap.
+    /// The newest position that this node knows of, which may be older than a reader's; `None` before the log is open.
+    pub fn head(&self, key: ViewKey) -> Option<Position> {
+        let views = self.views.borrow();
+        views.slab[key as usize].mirror.as_ref().map(Tail::head)
+    }
+
+    /// Moves a cursor to the [head](Self::head), skipping what lies between. The caller announces the gap.
     pub fn jump(&self, key: ViewKey, cursor: &mut Cursor) {
         let views = self.views.borrow();
         if let Some(tail) = &views.slab[key as usize].mirror {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use arrayvec::ArrayVec;
 use fanfare_log::pages::Served;
 use fanfare_log::{Cursor, Next};
-use fanfare_protocol::{Gap, GapReason, block};
+use fanfare_protocol::{Gap, GapReason, Position, block};
 
 use super::batch::{Batch, Step, Unit};
 use super::channels::Vector;
@@ -65,13 +65,18 @@ impl<P, S: Socket> Session<P, S> {
         let vector = Vector::of(&self.channels, index);
         let (core, wire) = (&self.core, &mut self.wire);
         let each = self.channels.get_mut(index);
+        let head = oldest.and_then(|_| core.log.head(each.view));
         let outcome = core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::new(wire.framing, vector);
                 batch.gather_tail(channel, cursor, tail, from);
                 wire.hand_out(core, &batch, cursor)
             }
-            Next::Page(served) if wire.is_between_frames() && is_before(&served, oldest) => Outcome::Lagging,
+            Next::Page(served)
+                if wire.is_between_frames() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
+            {
+                Outcome::Lagging
+            }
             Next::Page(served) => {
                 let mut batch = Batch::new(wire.framing, vector);
                 batch.gather_page(channel, &served);
@@ -108,6 +113,18 @@ impl<P, S: Socket> Session<P, S> {
 
 fn is_before(served: &Served, oldest: Option<u64>) -> bool {
     oldest.is_some_and(|oldest| served.entries().first().is_some_and(|entry| entry.id.ms < oldest))
+}
+
+/// Whether the head of this node lies ahead of a reader, so that skipping to it leads on. A node that hears nothing new may
+/// be behind a reader who comes from another one, and would deliver again what the reader has seen.
+fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
+    match (head, reader) {
+        (Some(Position::At(head)), Some(Position::At(id))) => head > id,
+        (Some(Position::At(head)), Some(Position::Empty { at_ms, .. })) => head.ms >= at_ms,
+        // Nothing has been promised to this reader yet.
+        (Some(Position::At(_)), None) => true,
+        (Some(Position::Empty { .. }) | None, _) => false,
+    }
 }
 
 impl<S: Socket> Wire<S> {

@@ -2,7 +2,7 @@
 # Measures Fanfare, the floor and those peers that package registries have, in one interleaved run. docs/peers.md has the
 # settings and says which peers could not be installed.
 #
-#   scripts/bench-peers.sh            every scenario that a peer can do, five runs of each, about 40 minutes; the tables
+#   scripts/bench-peers.sh            every scenario that a peer can do, five runs of each, about 25 minutes; the tables
 #                                     go into docs/performance.md
 #   QUICK=1 scripts/bench-peers.sh    smaller scenarios, two runs of each, some minutes; only printed
 #   ... ARGUMENTS                     passed on to `fanload bench`, for example `--scenario fanout --scenario rate`

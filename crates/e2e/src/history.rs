@@ -20,7 +20,7 @@ pub(crate) struct History {
     /// The number of the first life that is remembered.
     first: usize,
     by_data: HashMap<String, Vec<Place>>,
-    /// Publishes whose answer was lost and whose entry Redis no longer has: they may have been in this life.
+    /// Publishes of which an answer was lost, and the life in which they began: Redis may have had their entry, or get it yet.
     doubtful: HashMap<String, usize>,
     /// Entries remembered in each life.
     window: usize,
@@ -129,7 +129,7 @@ impl History {
         Some(fact.id)
     }
 
-    /// Notes that the publish of `data`, in that life, was not answered and can no longer be looked up.
+    /// Notes that an attempt to publish `data`, in that life, was not answered, and that it cannot be looked up what came of it.
     pub(crate) fn doubt(&mut self, life: usize, data: &str) {
         self.doubtful.insert(data.to_owned(), life);
     }
@@ -139,9 +139,9 @@ impl History {
         self.doubtful.len()
     }
 
-    /// The life in which `data` may have been published.
-    pub(crate) fn doubted(&self, data: &str) -> Option<usize> {
-        self.doubtful.get(data).copied()
+    /// Whether `data` may have been published at an id that nobody was told.
+    pub(crate) fn is_doubted(&self, data: &str) -> bool {
+        self.doubtful.contains_key(data)
     }
 
     /// Whether a reader at `from` stands at the same place in that life too: at the same entry, or, if the life is a later

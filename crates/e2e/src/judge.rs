@@ -142,11 +142,12 @@ impl Judge {
     fn event(&mut self, history: &mut History, data: &str, own_id: Option<&str>, time_ms: Option<u64>) {
         let mut found = history.places(data);
         let exact = own_id.and_then(parse_id).filter(|_| self.exact_ids);
-        if let (Some(_), Some(id), Some(life)) = (exact, own_id, history.doubted(data))
-            && !found.iter().any(|place| exact == Some(place.id))
+        if let (Some(key), Some(id)) = (exact, own_id)
+            && history.is_doubted(data)
+            && !found.iter().any(|place| place.id == key)
         {
             // A client has seen it, so it was there; others may have read what was there after it was lost.
-            history.insert(life, Fact { retracted: true, ..Fact::new(id, data) });
+            history.insert(history.life_of(key), Fact { retracted: true, ..Fact::new(id, data) });
             found = history.places(data);
         }
         if found.is_empty() {

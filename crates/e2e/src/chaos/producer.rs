@@ -102,8 +102,9 @@ impl<'a> Producer<'a> {
                 Outcome::Published(id) => {
                     self.record(way, parcel, &id);
                     self.stage.tally.published(way);
-                    if let Some((life, _)) = begun_in.filter(|begun_in| *begun_in != now) {
-                        // An earlier attempt may have been in the stream before it was replaced or lost its end.
+                    if let Some((life, _)) = begun_in {
+                        // An earlier attempt may have been in the stream before it was replaced or lost its end, or may
+                        // still be on its way and arrive when nobody remembers this one.
                         truth.ledger.with(&parcel.channel, |history| history.doubt(life, &parcel.name));
                     }
                     return;
@@ -151,8 +152,8 @@ impl<'a> Producer<'a> {
                 if let Some(id) = &found {
                     self.record(way, parcel, id);
                 }
-                if found.is_none() || now != begun_in {
-                    // It was trimmed meanwhile, lost, or never arrived. Whoever sees it tells.
+                if found.is_none() || now != begun_in || way.is_repeatable() {
+                    // It was trimmed meanwhile, lost, or has not arrived. Whoever sees it tells.
                     doubt();
                 }
                 self.stage.tally.lost.add(u64::from(found.is_none() && now.0 != begun_in.0));

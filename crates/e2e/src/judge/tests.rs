@@ -80,6 +80,18 @@ fn an_event_whose_publisher_got_no_answer_is_accepted_at_the_id_that_a_client_sa
     assert_eq!(judge(history, "4-0", &[event("5-0", "e5"), event("11-0", "e11")]).0, 1, "it was lost since");
 }
 
+// Seen to fail when such an entry is put into the life in which its first attempt began.
+#[test]
+fn an_attempt_without_an_answer_may_arrive_when_the_stream_and_its_dedup_key_are_gone() {
+    let history = &mut entries(2);
+    history.doubt(0, "e2");
+    history.begin([], 10);
+    history.insert(1, Fact::new("13-0", "e13"));
+    let steps = [gap("reset", "12-0"), event("12-0", "e2"), event("13-0", "e13")];
+    assert_eq!(judge(history, "2-0", &steps), (0, vec![Ruling::Rewritten]));
+    assert_eq!(judge(history, "2-0", &[event("12-0", "e2")]).0, 1, "in another life of the stream without a gap");
+}
+
 // Seen to fail when the gap of an over-limit entry does not count as the entry that another gap announced.
 #[test]
 fn an_over_limit_entry_may_be_what_follows_a_gap() {

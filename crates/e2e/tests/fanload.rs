@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fanfare_e2e::{Ledger, Node, Publisher, RawConnection, RedisServer, eventually, fanload_binary};
+use fanfare_e2e::{
+    Direction, Flow, Ledger, Node, Proxy, Publisher, RawConnection, RedisServer, eventually, fanload_binary,
+};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -18,11 +20,16 @@ struct Soak {
 
 impl Soak {
     fn start(redis: &RedisServer, node: &Node, options: &[&str]) -> Self {
+        Self::start_at(redis.address(), redis, node, options)
+    }
+
+    /// With a publisher that connects to something in front of Redis.
+    fn start_at(front: SocketAddr, redis: &RedisServer, node: &Node, options: &[&str]) -> Self {
         // A node is ready before it has loaded the functions; this waits for them.
         Publisher::new(redis, &Ledger::default()).fcall("before", "the run");
         let words = "soak --connections 20 --rate 200 --events 1200 --cuts 5 --slow 0.1 --json";
         let mut command = Command::new(fanload_binary());
-        command.args(words.split(' ')).args(options).args(["--redis", &redis.url()]);
+        command.args(words.split(' ')).args(options).args(["--redis", &format!("redis://{front}")]);
         command.args(["--target", &format!("http://{}", node.address())]);
         // Standard error is that of the test, which shows it when it fails.
         Self { child: command.stdout(Stdio::piped()).spawn().expect("fanload starts") }
@@ -60,8 +67,7 @@ fn wait_for(redis: &RedisServer, events: i64) {
     eventually("events in Redis", || (stored(redis) >= events).then_some(()));
 }
 
-// Seen to fail when the publisher does not connect again, when what was not answered counts as published, and when it is
-// published again.
+// Seen to fail when the publisher does not connect again, and when what was not answered counts as published.
 #[test]
 fn a_redis_that_comes_back_with_its_data_ends_no_run_and_spoils_no_verdict() {
     let mut redis = RedisServer::start_persistent();
@@ -91,16 +97,21 @@ fn what_redis_has_lost_is_not_lost_by_the_node() {
     assert!(json["integrity"]["gaps"].as_u64() > Some(0), "clients are told that the stream is another: {json}");
 }
 
-// Seen to fail as the first.
+// Seen to fail when what was not answered is published again, under the number that it had, without a look.
 #[test]
-fn a_publisher_that_is_cut_again_and_again_publishes_nothing_twice() {
+fn a_publisher_whose_answers_are_cut_off_publishes_nothing_twice() {
     for way in ["function", "transaction"] {
         let redis = RedisServer::start();
-        let node = Node::start(&redis);
-        let run = Soak::start(&redis, &node, &["--publish", way]);
+        let (node, proxy) = (Node::start(&redis), Proxy::to(redis.address()));
+        let run = Soak::start_at(proxy.address(), &redis, &node, &["--publish", way]);
         for cut in 1..=10 {
             wait_for(&redis, 80 * cut);
-            redis.connection().command(["CLIENT", "KILL", "TYPE", "normal"]);
+            let before = stored(&redis);
+            proxy.set(Direction::ToClient, Flow::Hold);
+            // Most of the time this event is stored and its answer is on its way.
+            wait_for(&redis, before + 1);
+            proxy.cut();
+            proxy.set(Direction::ToClient, Flow::Pass);
         }
         let json = run.end(0);
         assert!(json["breaks"]["reconnects"].as_u64() >= Some(10), "{way}: {json}");
@@ -108,7 +119,7 @@ fn a_publisher_that_is_cut_again_and_again_publishes_nothing_twice() {
     }
 }
 
-// Seen to fail when the publisher tries for ever, and when an error leaves nothing but itself.
+// Seen to fail when an error leaves nothing but itself.
 #[test]
 fn a_redis_that_stays_away_ends_the_run_with_what_came_so_far() {
     let mut redis = RedisServer::start();
@@ -186,7 +197,7 @@ fn without_ids(text: &str) -> String {
     lines.collect()
 }
 
-// Seen to fail when the floor leaves out a header, a space behind `data:`, and the priming id.
+// Seen to fail when the floor leaves out a header, the space behind `data:`, or the priming id.
 #[test]
 fn the_floor_writes_what_a_node_writes_byte_for_byte_but_for_ids_and_the_retry_time() {
     let (redis, mut floor) = (RedisServer::start(), Floor::start());

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::payload;
 use super::tally::Tally;
+use crate::fact::Place;
 use crate::judge::{Finding, Judge, Standing, Step};
 use crate::{Gap, Ledger, Sight, vector};
 
@@ -181,6 +182,16 @@ impl Story {
         tally.breach(|| self.tell(tally, what, None));
     }
 
+    /// Whether the client is at an event or behind it, as far as it has been judged.
+    pub(crate) fn has_passed(&self, ledger: &Ledger, name: &str) -> bool {
+        let channel = payload::channel(name);
+        let Some(Standing::At(here)) = self.index(channel).map(|index| self.judges[index].standing()) else {
+            return false;
+        };
+        let passed = |event: &Place| here.iter().any(|place| place.life == event.life && place.id >= event.id);
+        ledger.with(channel, |history| history.places(name)).iter().any(passed)
+    }
+
     /// The client has not come to the last event of these channels.
     pub(crate) fn silent(&self, ledger: &Ledger, tally: &Tally, channel: &str) {
         let standing = self.index(channel).map(|index| format!("{:?}", self.judges[index].standing()));
@@ -232,6 +243,23 @@ mod tests {
     #[test]
     fn what_nobody_published_is_a_breach_for_everybody() {
         assert_eq!((breaches_of_an_invention(1), breaches_of_an_invention(2)), (1, 1));
+    }
+
+    // Seen to fail when only those have passed an event that have seen it, and when everybody has.
+    #[test]
+    fn whoever_is_led_past_an_event_does_not_wait_for_it() {
+        let names: Vec<String> = (1..=2).map(|number| payload::name("c0", 1, number, 40)).collect();
+        let (ledger, tally) = (Ledger::default(), Tally::default());
+        names.iter().enumerate().for_each(|(index, name)| ledger.record("c0", &format!("{}-0", index + 1), name));
+        let passed = |place: &str| {
+            let mut story = Story::new("a client".to_owned(), &["c0".to_owned()], None, 0);
+            story.sight(1, &Sight::Place(place.to_owned()), &tally);
+            story.judge(&ledger, &tally, u64::MAX);
+            [story.has_passed(&ledger, &names[0]), story.has_passed(&ledger, &names[1])]
+        };
+        assert_eq!(passed("1-0"), [true, false]);
+        assert_eq!(passed("3-0"), [true, true]);
+        assert_eq!(passed("0-1"), [false, false]);
     }
 
     // Seen to fail when the place of a client of several channels is only known from what it has seen.

@@ -56,8 +56,6 @@ pub(crate) struct Subscriber<'a> {
     ghost: Option<Vanished>,
     /// The names of the last events that are still to come.
     awaited: Vec<String>,
-    /// It had a place before the last events were published, so that it must see them.
-    rooted: bool,
     /// Everything has healed, and nothing is left to do but to wait for them.
     in_finale: bool,
 }
@@ -85,7 +83,7 @@ impl<'a> Subscriber<'a> {
         let who = format!("client {index} ({habit:?}, {}{wants})", names.join(" "));
         let story = Story::new(who.clone(), &channels, newest, MAX_BEHIND_MS);
         let client = Client::new(subscribe.clone());
-        let (ghost, former, rooted, in_finale) = (None, Vec::new(), false, false);
+        let (ghost, former, in_finale) = (None, Vec::new(), false);
         Self {
             stage,
             habit,
@@ -100,7 +98,6 @@ impl<'a> Subscriber<'a> {
             former,
             ghost,
             awaited,
-            rooted,
             in_finale,
         }
     }
@@ -115,15 +112,15 @@ impl<'a> Subscriber<'a> {
         }
         self.ghost = None;
         self.in_finale = true;
-        if !self.rooted {
-            self.awaited.clear();
-        }
         let deadline = Instant::now() + FINALE;
         while !self.awaited.is_empty() && Instant::now() < deadline {
             if !self.client.connected() {
                 self.connect();
             }
             self.read_for(Duration::from_secs(1));
+            // A gap or a first position may have led it past a last event, which then does not come.
+            let (story, ledger) = (&self.story, &self.stage.truth.ledger);
+            self.awaited.retain(|name| !story.has_passed(ledger, name));
         }
         self.client.disconnect();
         self.judge_until(u64::MAX);
@@ -190,15 +187,9 @@ impl<'a> Subscriber<'a> {
                 let name = event.data.split(' ').next().unwrap_or_default();
                 self.awaited.retain(|awaited| awaited != name);
             }
-            // It goes on from now, which may be behind the last event.
-            Sight::Gap(gap) if gap.reason == "lagging" && self.stage.finale.load(Ordering::Acquire) => {
-                self.awaited.retain(|awaited| payload::channel(awaited) != gap.channel);
-            }
             Sight::Ended(ending) => self.ended(ending),
             _ => {}
         }
-        let has_place = !self.client.last_event_id().is_empty();
-        self.rooted |= has_place && !self.stage.finale.load(Ordering::Acquire);
         self.client.forget();
         if self.story.waits() > 2_000 {
             self.judge();
@@ -237,7 +228,6 @@ impl<'a> Subscriber<'a> {
     /// Forgets its place, as a page that is loaded again does.
     fn begin_anew(&mut self) {
         self.client = Client::new(self.subscribe.clone());
-        self.rooted = false;
         let story = Story::new(self.who.clone(), &self.channels, self.newest, MAX_BEHIND_MS);
         self.former.push(std::mem::replace(&mut self.story, story));
     }

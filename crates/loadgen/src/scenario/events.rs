@@ -157,6 +157,8 @@ impl Run<'_> {
     }
 
     fn mend(&mut self, mut why: Error) -> Result<()> {
+        // What Ctrl-C has cut off looks like a break.
+        self.stage.check()?;
         let begun = Instant::now();
         self.fleet.say(&format!("{why:#}: trying again"));
         if self.events.publisher.as_ref().is_some_and(Publisher::accepts) {

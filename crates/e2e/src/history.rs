@@ -134,9 +134,9 @@ impl History {
         self.doubtful.insert(data.to_owned(), life);
     }
 
-    /// How many such publishes there are.
+    /// How many such publishes there are of which no attempt is known to have arrived.
     pub(crate) fn doubts(&self) -> usize {
-        self.doubtful.len()
+        self.doubtful.keys().filter(|data| !self.by_data.contains_key(*data)).count()
     }
 
     /// Whether `data` may have been published at an id that nobody was told.

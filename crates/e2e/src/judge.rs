@@ -1,8 +1,9 @@
 //! Follows one client's story of one channel, step by step, and objects.
 
 use crate::Gap;
-use crate::fact::{Fact, Id, Place, parse_id};
+use crate::fact::{Fact, Place, parse_id};
 use crate::history::History;
+use crate::newest::{predecessor, withheld};
 use crate::ruling::{Ruling, Told, rule};
 
 /// One thing that happened to a client on one channel.
@@ -277,24 +278,6 @@ fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<Stri
             })
         }
     }
-}
-
-/// An entry at or before the beginning of a client that asked for the newest `wanted` entries and gets fewer, although the
-/// stream still had that entry. `None` if the client gets all that there were.
-fn withheld(history: &History, begins: Place, wanted: u64, now_ms: u64) -> Option<Id> {
-    let life = history.life(begins.life)?;
-    let given = life.facts.iter().filter(|fact| fact.key > begins.id && fact.key.0 <= now_ms).count() as u64;
-    // A publish without an answer may have been among them.
-    if given + history.doubts() as u64 >= wanted {
-        return None;
-    }
-    let kept = life.facts.iter().rev().find(|fact| fact.key <= begins.id && !fact.retracted)?;
-    life.had_at(kept.key, now_ms).then_some(kept.key)
-}
-
-/// The greatest id below another one.
-fn predecessor(id: Id) -> Id {
-    if id.1 > 0 { (id.0, id.1 - 1) } else { (id.0.saturating_sub(1), u64::MAX) }
 }
 
 #[cfg(test)]

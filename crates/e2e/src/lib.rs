@@ -30,6 +30,7 @@ mod judge;
 mod ledger;
 mod life;
 mod link;
+mod newest;
 mod node;
 mod ports;
 mod process;

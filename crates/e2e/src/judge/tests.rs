@@ -200,6 +200,8 @@ fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
     assert_eq!(begin(&mut seen_from(1), event("5-0", "e5")), 1, "only two of three");
     assert_eq!(begin(&mut seen_from(5), place("4-0")), 0, "there were only two");
     let mut doubtful = seen_from(1);
+    doubtful.doubt(0, "e6");
+    assert_eq!(begin(&mut doubtful, place("4-0")), 1, "that one is known");
     doubtful.doubt(0, "e7");
     assert_eq!(begin(&mut doubtful, place("4-0")), 0, "one may have come and gone");
 }

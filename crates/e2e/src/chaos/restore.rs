@@ -64,7 +64,7 @@ fn reconcile(history: &mut History, tip: Option<Id>, found: &[(String, String)],
     lost
 }
 
-/// What the stream consists of now: what was trimmed from its beginning, and what is there.
+/// What the stream consists of now: what was trimmed from its beginning or retracted, and what is there.
 fn restored(history: &History, tip: Option<Id>, found: &[Fact]) -> Vec<Fact> {
     let Some(tip) = tip else { return Vec::new() };
     let begins_with = |life: &usize| match (found.first(), history.life(*life)) {
@@ -73,10 +73,15 @@ fn restored(history: &History, tip: Option<Id>, found: &[Fact]) -> Vec<Fact> {
         (_, None) => false,
     };
     let source = history.numbers().rev().find(begins_with).and_then(|life| history.life(life));
-    let end = found.first().map_or((tip.0, tip.1.saturating_add(1)), |first| first.key);
-    let before = source.into_iter().flat_map(|life| life.facts.iter().filter(|fact| fact.key < end).cloned());
+    let first = found.first().map(|first| first.key);
+    // Retracted entries are part of it as far as it goes: whoever stands at one of them stands in this stream.
+    let absent = |fact: &&Fact| {
+        let is_part = fact.retracted && !found.iter().any(|kept| kept.key == fact.key);
+        fact.key <= tip && first.is_none_or(|first| fact.key < first || is_part)
+    };
+    let absent = source.into_iter().flat_map(|life| life.facts.iter().filter(absent).cloned());
     let known = |fact: &Fact| source.and_then(|life| life.find(fact.key)).unwrap_or(fact).clone();
-    before.chain(found.iter().map(known)).collect()
+    absent.chain(found.iter().map(known)).collect()
 }
 
 /// The id that the stream gave last; `None` if there is no stream.
@@ -129,6 +134,23 @@ mod tests {
         assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 11), 0);
         assert_eq!(history.present(), 2);
         assert_eq!(history.present_life().facts.len(), 5);
+    }
+
+    // Seen to fail when only entries that are there, or were in front of them, are part of the stream that came back.
+    #[test]
+    fn a_deletion_that_was_undone_brings_the_place_of_a_retracted_entry_back() {
+        let (mut history, _) = after_restart(1, 5);
+        assert_eq!(history.retract_newest(0).as_deref(), Some("5-0"));
+        let last = history.places("e5")[0];
+        history.begin([], 10);
+        let found: Vec<_> = (1..=4).map(|id| (format!("{id}-0"), format!("e{id}"))).collect();
+        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 11), 0);
+        assert!(history.stands_in(last, 2));
+        // It came back without its end, and with that without the entry.
+        let mut shorter = history.clone();
+        shorter.begin([], 12);
+        assert_eq!(reconcile(&mut shorter, parse_id("4-0"), &found, 13), 0);
+        assert!(!shorter.stands_in(last, 4));
     }
 
     // Seen to fail when a retracted entry that is there again begins a new life, or must be seen.

@@ -89,8 +89,8 @@ pub const RETRY_DEFAULT: Duration = Duration::from_secs(2);
 /// `delivery.max_behind`: how old the next event of a client may be before it gets `$gap` `lagging`.
 /// `None`: as many as the stream retains.
 pub const MAX_BEHIND_DEFAULT: Option<Duration> = None;
-/// How long written bytes may stay unacknowledged before the peer counts as dead
-/// (`TCP_USER_TIMEOUT`).
+/// `server.tcp_user_timeout`: how long a peer may acknowledge nothing, though asked, before it
+/// counts as dead.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
 /// `server.unsent_bytes`: bytes of one stream that the kernel holds before they are sent, about
 /// (`TCP_NOTSENT_LOWAT`).

@@ -35,7 +35,7 @@ pub struct DeliveryOptions {
     pub cursor_age: Option<Duration>,
     /// How long a new session waits for its channels to open.
     pub subscribe_timeout: Duration,
-    /// `TCP_USER_TIMEOUT` of sockets that are not full; longer than two heartbeats.
+    /// A client that acknowledges nothing for so long, though asked again and again, is gone; longer than two heartbeats.
     pub user_timeout: Duration,
 }
 

@@ -33,6 +33,7 @@ mod routes;
 mod server;
 mod session;
 mod sessions;
+mod silence;
 mod site;
 mod socket;
 mod stats;
@@ -52,5 +53,6 @@ pub use options::{
 pub use phase::Phase;
 pub use server::{Server, StartError};
 pub use session::{Framing, Refusal, SubscribeRequest, start};
+pub use silence::Silence;
 pub use socket::Socket;
 pub use stats::HttpStats;

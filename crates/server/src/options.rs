@@ -105,8 +105,8 @@ pub struct SocketOptions {
     pub backlog: u32,
     /// Idle time after which TCP asks whether the peer is there, and the pause between questions.
     pub keepalive: Duration,
-    /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged. Linux counts the time that a peer's receive
-    /// window stays shut, too, so sessions lift it while their socket is full.
+    /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged, until the socket is a session's. Linux counts the
+    /// time that a peer's receive window stays shut, too, so sessions lift it and look for themselves.
     pub user_timeout: Duration,
     /// `TCP_NOTSENT_LOWAT`: about so many bytes of one socket wait in the kernel before they are sent. Without it the kernel
     /// takes megabytes for each client that reads slowly, of bytes that all clients share here; with `SO_SNDBUF` it would

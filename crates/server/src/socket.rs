@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
+use crate::silence::Silence;
+
 /// A connected byte stream of which can be asked, without waiting, what it takes and has.
 ///
 /// The methods with `try` fail with [`io::ErrorKind::WouldBlock`] when they would have to wait; after that, and only after
@@ -35,8 +37,14 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Writes as much of these as fits, in one system call.
     fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// How long sent bytes may stay unacknowledged before the connection counts as dead; `None`: the system's own limit.
-    fn set_user_timeout(&self, timeout: Option<Duration>);
+    /// From now on the kernel leaves it to others to decide when a peer that acknowledges nothing is dead.
+    fn lift_user_timeout(&self);
+
+    /// How long the peer has been silent. `None`: nobody knows.
+    fn silence(&self) -> Option<Silence>;
+
+    /// What was written and not received yet is thrown away when the socket is dropped, and the peer is told so.
+    fn abandon(&self);
 
     /// Ends the sending side. Whoever has gone meanwhile does not care.
     fn close_sending_side(&self);
@@ -75,9 +83,17 @@ impl Socket for TcpStream {
         }
     }
 
-    fn set_user_timeout(&self, timeout: Option<Duration>) {
+    fn lift_user_timeout(&self) {
         // The option exists since Linux 2.6.37; without it there is nothing to lift.
-        let _ = socket2::SockRef::from(self).set_tcp_user_timeout(timeout);
+        let _ = socket2::SockRef::from(self).set_tcp_user_timeout(None);
+    }
+
+    fn silence(&self) -> Option<Silence> {
+        Silence::of(self)
+    }
+
+    fn abandon(&self) {
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 
     fn close_sending_side(&self) {

@@ -5,9 +5,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use fanfare_server::Socket;
+use fanfare_server::{Silence, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes on their way in one direction.
@@ -130,7 +129,13 @@ impl Socket for End {
         lock(&self.outgoing).put(slices)
     }
 
-    fn set_user_timeout(&self, _: Option<Duration>) {}
+    fn lift_user_timeout(&self) {}
+
+    fn silence(&self) -> Option<Silence> {
+        None
+    }
+
+    fn abandon(&self) {}
 
     fn close_sending_side(&self) {
         self.end();

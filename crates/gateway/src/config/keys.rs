@@ -41,7 +41,7 @@ sections! {
         keep_alive: Span = Span(limits::KEEP_ALIVE_DEFAULT), Span::secs(1) => Span::secs(3600);
         /// Idle time after which TCP asks whether the peer is still there.
         tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
-        /// A peer that acknowledges nothing for this long is cut off (`TCP_USER_TIMEOUT`) and resumes from its position. A slow reader is no such peer: it has all the time it wants.
+        /// A peer that acknowledges nothing for this long, though it is asked again and again, has vanished: it is cut off and resumes from its position. A client that reads slowly, or nothing at all, is no such peer: its kernel answers for it. One that had stopped reading before it vanished may be found up to six minutes later, since its kernel is asked only every two minutes then.
         tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
         /// The kernel takes about this much of one stream ahead of what it can send (`TCP_NOTSENT_LOWAT`). The rest waits in memory that all readers share: this times the streams bounds what slow readers cost the kernel.
         unsent_bytes: Size = size(limits::TCP_UNSENT_BYTES_DEFAULT), Size(4 * KIB) => Size(64 * MIB);

@@ -155,8 +155,8 @@ impl<P, S: Socket> Session<P, S> {
             return Poll::Ready(End::Client);
         }
         let (beat, end) = self.core.sessions.asked(self.token);
-        if beat {
-            self.wire.mind_the_peer(&self.core);
+        if beat && self.wire.has_peer_vanished(&self.core) {
+            return Poll::Ready(End::Client);
         }
         loop {
             if let Err(end) = ready!(self.wire.flush(&self.core, cx)) {

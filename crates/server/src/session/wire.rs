@@ -28,15 +28,15 @@ pub(super) struct Wire<S> {
     pub(super) framing: Framing,
     /// The socket took nothing when it was last written to.
     full: bool,
-    /// The socket is given all the time that it wants (see [`Wire::mind_the_peer`]).
-    patient: bool,
+    /// The kernel's own timeout is lifted (see [`Wire::has_peer_vanished`]).
+    lifted: bool,
     /// The session's waker is registered for what arrives.
     watched: bool,
 }
 
 impl<S: Socket> Wire<S> {
     pub(super) fn new(socket: S, framing: Framing, tick: u32) -> Self {
-        Self { socket, begun: None, active: tick, framing, full: false, patient: false, watched: false }
+        Self { socket, begun: None, active: tick, framing, full: false, lifted: false, watched: false }
     }
 
     /// Whether everything that was begun is complete.
@@ -85,14 +85,12 @@ impl<S: Socket> Wire<S> {
         false
     }
 
-    /// Called once per heartbeat interval. `TCP_USER_TIMEOUT` frees the sockets of dead peers, but the kernel counts a peer
-    /// whose receive window stays shut as dead, too (tcp(7)), and a client may read as slowly as it likes. So it is lifted
-    /// while the socket is full; a dead peer is then found by the kernel's own retransmission limit, minutes later.
-    pub(super) fn mind_the_peer(&mut self, core: &Core) {
-        if self.full != self.patient {
-            let timeout = (!self.full).then_some(core.options.user_timeout);
-            self.socket.set_user_timeout(timeout);
-            self.patient = self.full;
+    /// Whether the peer is gone without a word; asked once per heartbeat interval. The kernel would end a connection whose
+    /// window stays shut as well (`TCP_USER_TIMEOUT`), but a client may read as slowly as it likes, or not at all. So the
+    /// kernel only minds the socket until it is asked for the first time, which is sooner than its timeout.
+    pub(super) fn has_peer_vanished(&mut self, core: &Core) -> bool {
+        if !std::mem::replace(&mut self.lifted, true) {
+            self.socket.lift_user_timeout();
         }
     }
 
@@ -101,6 +99,12 @@ impl<S: Socket> Wire<S> {
         self.socket.poll_write_ready(cx)
     }
 
+        let vanished = self.socket.silence().is_some_and(|silence| silence.is_death(core.options.user_timeout));
+        if vanished {
+            // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
+            self.socket.abandon();
+        }
+        vanished
     /// Puts raw bytes before everything else.
     pub(super) fn pin(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.begun.is_none(), "what is pinned goes out before anything else is made");

@@ -5,6 +5,7 @@
 mod ends;
 mod positions;
 mod scene;
+mod silence;
 
 use std::time::Duration;
 
@@ -51,30 +52,6 @@ fn a_client_that_does_not_read_falls_behind_into_the_archive_and_then_gets_every
             assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
         }
         assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
-    });
-}
-
-#[test]
-fn a_client_that_reads_nothing_for_longer_than_the_user_timeout_is_not_cut() {
-    run(async {
-        let backend = MemoryBackend::default();
-        let delivery = DeliveryOptions {
-            heartbeat: Duration::from_millis(300),
-            user_timeout: Duration::from_secs(1),
-            ..DeliveryOptions::default()
-        };
-        let node = Node::start(&backend, Options::default(), delivery).await;
-        let mut client = node.connect(&["a"], |_| {}).await;
-        client.prime().await;
-        for n in 0..100 {
-            node.publish("a", &format!("{n} {}", "x".repeat(1000)));
-        }
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
-        for n in 0..100 {
-            let block = client.until("data: ").await + &client.until("\n\n").await;
-            assert!(block.contains(&format!("data: {n} ")), "expected {n}, got {block}");
-        }
     });
 }
 

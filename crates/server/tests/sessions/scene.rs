@@ -21,6 +21,8 @@ pub(crate) struct Node {
     pub(crate) backend: MemoryBackend,
     pub(crate) listener: TcpListener,
     pub(crate) user_timeout: Duration,
+    /// What the kernel takes for each client, in bytes.
+    pub(crate) send_buffer: usize,
 }
 
 impl Node {
@@ -43,7 +45,7 @@ impl Node {
         let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system());
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { core, stats, backend: backend.clone(), listener, user_timeout }
+        Self { core, stats, backend: backend.clone(), listener, user_timeout, send_buffer: 8192 }
     }
 
     pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
@@ -63,10 +65,21 @@ impl Node {
         };
         change(&mut request);
         let server = server.unwrap().0;
-        socket2::SockRef::from(&server).set_send_buffer_size(8192).unwrap();
+        socket2::SockRef::from(&server).set_send_buffer_size(self.send_buffer).unwrap();
         socket2::SockRef::from(&server).set_tcp_user_timeout(Some(self.user_timeout)).unwrap();
         start(&self.core, server, request);
         Client { socket: client.unwrap(), seen: String::new() }
+    }
+
+    /// Waits until no session is left.
+    pub(crate) async fn is_left_alone(&self) {
+        let gone = async {
+            while self.core.sessions() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), gone).await.expect("a session that nobody needs any more");
+        assert_eq!(self.stats.subscriptions.get(), 0);
     }
 
     pub(crate) fn publish(&self, name: &str, data: &str) -> EntryId {
@@ -95,6 +108,13 @@ impl Client {
             assert!(read > 0, "closed before {text:?}, after {:?}", self.seen);
             self.seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
         }
+    }
+
+    /// Acknowledges nothing any more and says no word about it, as if its cable had been pulled out: a program that returns
+    /// 0 makes the kernel throw away whatever arrives (socket(7), `SO_ATTACH_FILTER`).
+    pub(crate) fn vanish(&self) {
+        let nothing = socket2::SockFilter::new(0x06, 0, 0, 0);
+        socket2::SockRef::from(&self.socket).attach_filter(&[nothing]).unwrap();
     }
 
     /// Reads the priming id.

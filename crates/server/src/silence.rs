@@ -1,0 +1,112 @@
+//! Whether a peer has vanished without a word, or only takes nothing.
+//!
+//! To `TCP_USER_TIMEOUT` both are the same: Linux ends a connection whose receive window has been shut for so long even
+//! though the peer answers every probe of it (`tcp_probe_timer` in net/ipv4/tcp_timer.c). But the kernel knows the
+//! difference, and tells it by `TCP_INFO` (tcp(7)): a peer that is there acknowledges what it is asked.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::sys::socket::getsockopt;
+use nix::{getsockopt_impl, libc, sockopt_impl};
+
+/// A peer is gone only if it has left so many questions in a row unanswered: one answer may be lost, and the last question
+/// may still be on its way.
+const QUESTIONS: u32 = 3;
+
+/// What the kernel has not heard of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// Since the peer last acknowledged anything.
+    pub lasts: Duration,
+    /// What the peer was asked since and has not answered: segments that were sent again, and probes of a window that is
+    /// shut. The kernel asks at least every two minutes while anything is left to send.
+    pub unanswered: u32,
+}
+
+impl Silence {
+    /// What the kernel says of a TCP socket. `None`: it says nothing.
+    pub(crate) fn of(socket: &impl AsFd) -> Option<Self> {
+        let info = getsockopt(&socket.as_fd(), TcpInfo).ok()?;
+        let last_ack = info.get(LAST_ACK..)?.first_chunk()?;
+        Some(Self {
+            lasts: Duration::from_millis(u32::from_ne_bytes(*last_ack).into()),
+            unanswered: u32::from(info[RETRANSMITS]) + u32::from(info[PROBES]),
+        })
+    }
+
+    /// Whether the peer has vanished: nothing was heard of it for `timeout`, and not for want of asking.
+    #[must_use]
+    pub fn is_death(self, timeout: Duration) -> bool {
+        self.lasts >= timeout && self.unanswered >= QUESTIONS
+    }
+}
+
+sockopt_impl!(
+    /// The first bytes of `struct tcp_info` (linux/tcp.h). Newer kernels have added fields at its end only.
+    TcpInfo,
+    GetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_INFO,
+    [u8; LAST_ACK + size_of::<u32>()]
+);
+
+/// Offset of `tcpi_retransmits`: timeouts of the oldest segment on its way since one was acknowledged.
+const RETRANSMITS: usize = 2;
+/// Offset of `tcpi_probes`: probes since anything was acknowledged.
+const PROBES: usize = 3;
+/// Offset of `tcpi_last_ack_recv`, in milliseconds: eight bytes and twelve numbers stand before it.
+const LAST_ACK: usize = 8 + 12 * size_of::<u32>();
+
+#[cfg(test)]
+mod tests {
+    use socket2::{SockFilter, SockRef};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    #[test]
+    fn only_who_was_asked_again_and_again_in_vain_is_dead() {
+        let minute = Duration::from_secs(60);
+        let silence = |seconds, unanswered| Silence { lasts: Duration::from_secs(seconds), unanswered };
+        assert!(silence(60, 3).is_death(minute));
+        assert!(!silence(59, 30).is_death(minute), "there is time left");
+        assert!(!silence(1000, 2).is_death(minute), "the second answer may be on its way");
+    }
+
+    // Seen to fail with each of the three offsets moved by one field.
+    #[tokio::test]
+    async fn the_kernel_counts_what_a_peer_does_not_answer_and_forgets_it_when_it_does() {
+        let (mut client, mut server) = pair().await;
+        let quiet = Silence::of(&server).unwrap();
+        assert_eq!(quiet.unanswered, 0);
+        assert!(quiet.lasts < Duration::from_secs(60), "{quiet:?}");
+        // The client's kernel throws away whatever arrives (a program that returns 0: socket(7), SO_ATTACH_FILTER).
+        SockRef::from(&client).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
+        server.write_all(b"is anybody there").await.unwrap();
+        let silent = loop {
+            sleep(Duration::from_millis(10)).await;
+            let silence = Silence::of(&server).unwrap();
+            if silence.unanswered >= QUESTIONS {
+                break silence;
+            }
+        };
+        // The third question is asked when two waits, the second twice as long as the first, have passed.
+        assert!(silent.lasts > quiet.lasts + Duration::from_millis(100), "{quiet:?} {silent:?}");
+        SockRef::from(&client).detach_filter().unwrap();
+        let mut heard = [0; 16];
+        client.read_exact(&mut heard).await.unwrap();
+        while Silence::of(&server).unwrap().unanswered > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert!(Silence::of(&server).unwrap().lasts < silent.lasts);
+    }
+}

@@ -11,6 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::connect::{self, Connector};
 use crate::trouble::Trouble;
 
+/// A connection that answered this recently is used without being tried first.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Cloning shares the connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
@@ -36,27 +39,41 @@ impl Pool {
     }
 
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
-    /// of it when the pipeline ignores errors.
+    /// of it when the pipeline ignores errors. The commands may be sent twice.
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Trouble> {
         let deadline = Instant::now() + self.deadline;
         let late = |_| Trouble::Timeout(self.deadline);
-        let mut connection = match timeout_at(deadline, self.pool.get()).await.map_err(late)? {
-            Ok(connection) => connection,
-            Err(PoolError::Backend(error)) => return Err(error.into()),
-            Err(error) => return Err(Trouble::Link(error.to_string())),
-        };
-        match timeout_at(deadline, commands.query_async(&mut *connection)).await.map_err(late) {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => {
-                if error.is_unrecoverable_error() {
-                    drop(Object::take(connection));
+        loop {
+            let mut connection = match timeout_at(deadline, self.pool.get()).await.map_err(late)? {
+                Ok(connection) => connection,
+                Err(PoolError::Backend(error)) => return Err(error.into()),
+                Err(error) => return Err(Trouble::Link(error.to_string())),
+            };
+            let answer = match timeout_at(deadline, commands.query_async(&mut connection.link)).await {
+                // The connection has a deadline of its own, which may be met first.
+                Ok(Err(error)) if error.is_timeout() => Err(Trouble::Timeout(self.deadline)),
+                answer => answer.map_err(late),
+            };
+            match answer {
+                Ok(Ok(reply)) => {
+                    connection.answered = Instant::now();
+                    return Ok(reply);
                 }
-                Err(error.into())
-            }
-            // Its answer may still come: nobody must have to wait behind it.
-            Err(trouble) => {
-                drop(Object::take(connection));
-                Err(trouble)
+                Ok(Err(error)) => {
+                    let (broken, tried) = (error.is_unrecoverable_error(), connection.tried);
+                    if broken {
+                        drop(Object::take(connection));
+                    }
+                    // The next one, at the latest a new one, may do: at most each connection of the pool is dead.
+                    if tried || !broken {
+                        return Err(error.into());
+                    }
+                }
+                // Its answer may still come: nobody must have to wait behind it.
+                Err(trouble) => {
+                    drop(Object::take(connection));
+                    return Err(trouble);
+                }
             }
         }
     }
@@ -65,6 +82,16 @@ impl Pool {
     pub(crate) fn close(&self) {
         self.pool.close();
     }
+}
+
+/// A connection of the pool. Nothing that is sent over one leaves a `WATCH` or a transaction behind.
+#[derive(Debug)]
+struct Pooled {
+    link: MultiplexedConnection,
+    /// When it last answered.
+    answered: Instant,
+    /// It is new, or answered right before this use.
+    tried: bool,
 }
 
 /// Makes connections for the pool.
@@ -77,17 +104,22 @@ struct Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = MultiplexedConnection;
+    type Type = Pooled;
     type Error = RedisError;
 
-    async fn create(&self) -> Result<MultiplexedConnection, RedisError> {
-        match &self.connector {
-            Connector::Network => managed::Manager::create(&self.network).await,
-            Connector::Over(dial) => connect::over(&**dial, &self.info, connect::config(self.deadline)).await,
-        }
+    async fn create(&self) -> Result<Pooled, RedisError> {
+        let link = match &self.connector {
+            Connector::Network => managed::Manager::create(&self.network).await?,
+            Connector::Over(dial) => connect::over(&**dial, &self.info, connect::config(self.deadline)).await?,
+        };
+        Ok(Pooled { link, answered: Instant::now(), tried: true })
     }
 
-    async fn recycle(&self, connection: &mut MultiplexedConnection, metrics: &Metrics) -> RecycleResult<RedisError> {
-        managed::Manager::recycle(&self.network, connection, metrics).await
+    async fn recycle(&self, connection: &mut Pooled, metrics: &Metrics) -> RecycleResult<RedisError> {
+        connection.tried = connection.answered.elapsed() >= FRESH;
+        if !connection.tried {
+            return Ok(());
+        }
+        managed::Manager::recycle(&self.network, &mut connection.link, metrics).await
     }
 }

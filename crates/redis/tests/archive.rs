@@ -155,6 +155,21 @@ async fn one_forbidden_channel_does_not_hide_the_tips_of_the_others() {
     assert!(matches!(denied, Err(ArchiveError::Denied(_))), "{denied:?}");
 }
 
+// Seen to fail when the client library is built with overflow checks (see Cargo.toml): its reader panics.
+#[tokio::test]
+async fn a_user_who_may_not_begin_a_transaction_is_told_that() {
+    let (server, _) = library().await;
+    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "-multi", "~*", "&*"];
+    server.run::<Value>(&rules).await;
+    let archive = archive(&Options { url: server.url_of("node"), ..server.options() });
+    let tips = archive.tips(vec![name("a"), name("b")]).await.unwrap();
+    for denied in
+        [tips[0].clone().map(|_| ()), archive.read(request("a", Position::At(EntryId::ZERO))).await.map(|_| ())]
+    {
+        assert!(matches!(&denied, Err(ArchiveError::Denied(reason)) if reason.contains("multi")), "{denied:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_oldest_names() {
     let (server, archive) = library().await;
@@ -208,4 +223,33 @@ async fn without_a_server_or_with_a_frozen_one_a_read_fails_in_time_and_recovers
     assert_eq!(failed, Err(ArchiveError::Timeout));
     server.thaw();
     eventually("the pool recovers", async || archive.tips(vec![name("a")]).await.is_ok()).await;
+}
+
+// Seen to fail when every connection is tried before it is used, and when none is.
+#[tokio::test]
+async fn a_connection_is_tried_before_a_read_only_when_it_was_idle() {
+    let (server, archive) = library().await;
+    let tried = async || {
+        let info: String = server.run(&["INFO", "commandstats"]).await;
+        info.lines().any(|line| line.starts_with("cmdstat_unwatch:"))
+    };
+    for _ in 0..5 {
+        read(&archive, Position::At(EntryId::ZERO)).await;
+    }
+    assert!(!tried().await);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    tokio::time::resume();
+    read(&archive, Position::At(EntryId::ZERO)).await;
+    assert!(tried().await);
+}
+
+// Seen to fail when a read that finds such a connection dead is not repeated.
+#[tokio::test]
+async fn connections_that_died_since_they_last_answered_fail_no_read() {
+    let (server, archive) = library().await;
+    let after = Position::At(EntryId::ZERO);
+    tokio::join!(read(&archive, after), read(&archive, after), read(&archive, after));
+    server.run::<Value>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    tokio::join!(read(&archive, after), read(&archive, after), read(&archive, after));
 }

@@ -8,7 +8,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use nix::libc::{SOCK_CLOEXEC, SOCK_NONBLOCK};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
@@ -16,6 +17,8 @@ use tracing::{debug, error, info};
 use crate::admission::{Admission, ConnectionPermit};
 use crate::options::SocketOptions;
 
+/// Connections that are accepted one after the other before anybody looks whether the listener is to close.
+const ACCEPTED_AT_ONCE: usize = 64;
 /// Pause after an accept error that another attempt would only repeat (no file descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two log lines about such errors, which come and go with every connection that closes.
@@ -109,7 +112,14 @@ impl Acceptor {
 
     async fn take(&mut self, accepted: io::Result<(tokio::net::TcpStream, SocketAddr)>) {
         match accepted {
-            Ok((socket, peer)) => self.hand_over(socket, peer).await,
+            Ok((socket, peer)) => {
+                // Leaves this thread's runtime; the core registers it with its own.
+                match socket.into_std() {
+                    Ok(socket) => self.hand_over(socket, peer).await,
+                    Err(error) => debug!(%error, "dropped an accepted socket"),
+                }
+                self.take_those_behind().await;
+            }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
@@ -121,19 +131,24 @@ impl Acceptor {
         }
     }
 
-    async fn hand_over(&self, socket: tokio::net::TcpStream, peer: SocketAddr) {
+    /// Takes those who wait behind a connection that was accepted. tokio registers each socket with this thread's runtime,
+    /// only to take it out again: in a storm that is a good part of accepting.
+    async fn take_those_behind(&self) {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let accepted = SockRef::from(&self.listener).accept4(SOCK_NONBLOCK | SOCK_CLOEXEC);
+            // Nobody is there, or an error that the next ordinary accept meets as well.
+            let Ok((socket, peer)) = accepted else { return };
+            if let Some(peer) = peer.as_socket() {
+                self.hand_over(socket.into(), peer).await;
+            }
+        }
+    }
+
+    async fn hand_over(&self, socket: TcpStream, peer: SocketAddr) {
         let permit = match self.admission.open(peer.ip()) {
             Ok(permit) => permit,
             Err(reason) => {
                 debug!(%peer, reason = reason.as_str(), "dropped a connection unread");
-                return;
-            }
-        };
-        // Leaves this thread's runtime; the core registers it with its own.
-        let socket = match socket.into_std() {
-            Ok(socket) => socket,
-            Err(error) => {
-                debug!(%error, "dropped an accepted socket");
                 return;
             }
         };
@@ -148,7 +163,7 @@ impl Acceptor {
 /// BPF program (socket(7), `SO_ATTACH_FILTER`). Accepted sockets inherit it and never see such a packet.
 #[cfg(target_os = "linux")]
 fn ignore_handshakes(listener: &tokio::net::TcpListener) -> io::Result<()> {
-    use socket2::{SockFilter, SockRef};
+    use socket2::SockFilter;
     const LOAD_BYTE: u16 = 0x30;
     const JUMP_IF_SET: u16 = 0x45;
     const RETURN: u16 = 0x06;
@@ -179,8 +194,6 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-
-    use socket2::SockRef;
 
     use super::*;
 

@@ -15,6 +15,9 @@ use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, Position, bl
 use super::Framing;
 use super::channels::Vector;
 
+/// Slices of one write: those of each unit, after the beginning of the stream.
+pub(super) const SLICES_MAX: usize = 3 * WRITE_FRAMES_MAX + 1;
+
 /// How the cursor moves when a unit has been handed out.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
@@ -134,9 +137,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Puts the slices to write, without the first `skip` bytes, into an empty array. (As a return value the whole array
-    /// would be copied, however few slices are in it.)
-    pub(super) fn slices<'s>(&'s self, skip: usize, slices: &mut ArrayVec<IoSlice<'s>, { 3 * WRITE_FRAMES_MAX }>) {
+    /// Appends the slices to write, without the first `skip` bytes. (As a return value the whole array would be copied, however
+    /// few slices are in it.)
+    pub(super) fn slices<'s>(&'s self, skip: usize, slices: &mut ArrayVec<IoSlice<'s>, SLICES_MAX>) {
         let mut skip = skip;
         let parts = self.units.iter().flat_map(|unit| [&self.scratch[unit.prefix.clone()], unit.shared, unit.suffix]);
         for part in parts {

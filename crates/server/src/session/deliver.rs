@@ -1,5 +1,6 @@
 //! Delivery: handing out what is due, channel by channel, as the socket takes it.
 
+use std::io::IoSlice;
 use std::rc::Rc;
 
 use arrayvec::ArrayVec;
@@ -73,7 +74,7 @@ impl<P, S: Socket> Session<P, S> {
                 wire.hand_out(core, &batch, cursor)
             }
             Next::Page(served)
-                if wire.is_between_frames() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
+                if wire.partial().is_none() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
             {
                 Outcome::Lagging
             }
@@ -83,7 +84,7 @@ impl<P, S: Socket> Session<P, S> {
                 wire.hand_out(core, &batch, cursor)
             }
             // Everything was handed out, yet a frame is not complete: its entry was retracted and nothing will complete it.
-            Next::Live if !wire.is_between_frames() => Outcome::Ended(End::Broken),
+            Next::Live if wire.partial().is_some() => Outcome::Ended(End::Broken),
             Next::Live | Next::Waiting | Next::Refused(_) => Outcome::Idle,
         });
         if outcome == Outcome::Lagging { self.skip_ahead(index) } else { outcome }
@@ -140,17 +141,38 @@ impl<S: Socket> Wire<S> {
             // The rest of a frame is gone: the client must not take its beginning for the whole.
             Some(_) => return Outcome::Ended(End::Broken),
         };
-        let mut slices = ArrayVec::new();
-        batch.slices(skip, &mut slices);
-        let written = match slices.is_empty() {
-            true => 0,
-            false => match self.write(core, &slices) {
-                Ok(Some(written)) => written,
-                Ok(None) => return Outcome::Blocked,
-                Err(end) => return Outcome::Ended(end),
-            },
+        let lead = self.take_lead();
+        let written = match self.write_together(core, &lead, batch, skip) {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                if !lead.is_empty() {
+                    self.lead(lead);
+                }
+                return Outcome::Blocked;
+            }
+            Err(end) => return Outcome::Ended(end),
         };
-        self.advance(core, batch, cursor, skip + written)
+        if written < lead.len() {
+            self.pin_rest(lead, written);
+            return Outcome::Pinned;
+        }
+        self.advance(core, batch, cursor, skip + written - lead.len())
+    }
+
+    /// Writes the beginning of the stream, if it has not gone out yet, and a batch without its first `skip` bytes.
+    fn write_together(
+        &mut self,
+        core: &Core,
+        lead: &[u8],
+        batch: &Batch<'_>,
+        skip: usize,
+    ) -> Result<Option<usize>, End> {
+        let mut slices = ArrayVec::new();
+        if !lead.is_empty() {
+            slices.push(IoSlice::new(lead));
+        }
+        batch.slices(skip, &mut slices);
+        if slices.is_empty() { Ok(Some(0)) } else { self.write(core, &slices) }
     }
 
     /// Moves the cursor past every unit that went out whole and remembers how much of the next one did.

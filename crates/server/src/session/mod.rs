@@ -173,6 +173,7 @@ impl<P, S: Socket> Session<P, S> {
                 None if self.wire.is_full() && self.wire.poll_writable(cx).is_pending() => return Poll::Pending,
                 None => match self.deliver() {
                     Outcome::Pinned | Outcome::Lagging => {}
+                    Outcome::Idle if self.wire.is_leading() => self.wire.lead_alone(),
                     Outcome::Idle if beat && self.beat() => {}
                     Outcome::Idle => return Poll::Pending,
                     Outcome::Again => {

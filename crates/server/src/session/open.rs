@@ -142,6 +142,6 @@ impl<P, S: Socket> Session<P, S> {
         let mut bytes = opening.head;
         self.wire.frame(&mut bytes, &blocks);
         self.core.stats.opened.add(1);
-        self.wire.pin(bytes);
+        self.wire.lead(bytes);
     }
 }

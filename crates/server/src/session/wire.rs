@@ -12,6 +12,8 @@ use crate::socket::Socket;
 
 /// What has begun to go out.
 enum Begun {
+    /// The beginning of the stream, of which nothing has gone out: it leaves with the first frames, if some are due.
+    Lead(Vec<u8>),
     /// Bytes that go out before anything else, however long the socket takes.
     Pinned { bytes: Vec<u8>, written: usize },
     /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
@@ -47,6 +49,11 @@ impl<S: Socket> Wire<S> {
     /// Whether the socket took nothing when it was last written to.
     pub(super) fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Whether the beginning of the stream waits for frames to go with.
+    pub(super) fn is_leading(&self) -> bool {
+        matches!(self.begun.as_deref(), Some(Begun::Lead(_)))
     }
 
     /// The entry whose frame went out in part, and how many bytes of it.
@@ -92,6 +99,12 @@ impl<S: Socket> Wire<S> {
         if !std::mem::replace(&mut self.lifted, true) {
             self.socket.lift_user_timeout();
         }
+        let vanished = self.socket.silence().is_some_and(|silence| silence.is_death(core.options.user_timeout));
+        if vanished {
+            // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
+            self.socket.abandon();
+        }
+        vanished
     }
 
     /// Waits until the socket may take more.
@@ -99,16 +112,44 @@ impl<S: Socket> Wire<S> {
         self.socket.poll_write_ready(cx)
     }
 
-        let vanished = self.socket.silence().is_some_and(|silence| silence.is_death(core.options.user_timeout));
-        if vanished {
-            // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
-            self.socket.abandon();
+    /// Puts the beginning of the stream before everything else. What is missed leaves with it, in one write.
+    pub(super) fn lead(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.begun.is_none(), "nothing is before the beginning");
+        self.begun = Some(Box::new(Begun::Lead(bytes)));
+    }
+
+    /// The beginning of the stream, for whoever writes it; empty if it has gone out.
+    pub(super) fn take_lead(&mut self) -> Vec<u8> {
+        if !self.is_leading() {
+            return Vec::new();
         }
-        vanished
-    /// Puts raw bytes before everything else.
+        match self.begun.take().map(|begun| *begun) {
+            Some(Begun::Lead(bytes)) => bytes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Nothing is due that could go with the beginning of the stream: it goes now.
+    pub(super) fn lead_alone(&mut self) {
+        let lead = self.take_lead();
+        self.pin_rest(lead, 0);
+    }
+
+    /// Puts raw bytes before everything else but the beginning of the stream.
     pub(super) fn pin(&mut self, bytes: Vec<u8>) {
+        let mut all = self.take_lead();
         debug_assert!(self.begun.is_none(), "what is pinned goes out before anything else is made");
-        self.begun = Some(Box::new(Begun::Pinned { bytes, written: 0 }));
+        if all.is_empty() {
+            all = bytes;
+        } else {
+            all.extend_from_slice(&bytes);
+        }
+        self.pin_rest(all, 0);
+    }
+
+    /// Puts what is left of raw bytes before everything else.
+    pub(super) fn pin_rest(&mut self, bytes: Vec<u8>, written: usize) {
+        self.begun = Some(Box::new(Begun::Pinned { bytes, written }));
     }
 
     /// Puts blocks before everything else.

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::vitals::{INTERVAL, Vitals};
 use super::way::Way;
 use crate::{Gap, Ruling};
 
 /// Breaches whose story is kept; all are counted.
-const STORIES: usize = 5;
+const STORIES: usize = 20;
+/// Those among them that belong to one moment: one cause is a breach for many clients.
+const STORIES_OF_A_MOMENT: usize = 3;
+const MOMENT: Duration = Duration::from_secs(5);
 /// False gaps without an explanation whose story is kept.
 const RIDDLES: usize = 20;
 /// Deeds that are remembered for stories.
@@ -27,6 +30,29 @@ impl Count {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The stories of the first breaches of each moment.
+#[derive(Debug, Default)]
+struct Stories {
+    kept: Vec<String>,
+    moment: Option<Instant>,
+    of_this_moment: usize,
+}
+
+impl Stories {
+    /// Keeps a story if there is room for it. Its first line is printed at once: the end of the run may be far away.
+    fn add(&mut self, now: Instant, story: impl FnOnce() -> String) {
+        if self.moment.is_none_or(|moment| now.duration_since(moment) > MOMENT) {
+            (self.moment, self.of_this_moment) = (Some(now), 0);
+        }
+        if self.kept.len() < STORIES && self.of_this_moment < STORIES_OF_A_MOMENT {
+            self.of_this_moment += 1;
+            let story = story();
+            println!("BREACH: {}", story.lines().next().unwrap_or_default());
+            self.kept.push(story);
+        }
     }
 }
 
@@ -51,7 +77,7 @@ pub(crate) struct Tally {
     faults: Mutex<BTreeMap<&'static str, u64>>,
     endings: Mutex<BTreeMap<String, u64>>,
     gaps: Mutex<BTreeMap<(Ruling, String), u64>>,
-    stories: Mutex<Vec<String>>,
+    stories: Mutex<Stories>,
     riddles: Mutex<Vec<String>>,
     deeds: Mutex<VecDeque<String>>,
     /// One for every [`INTERVAL`] of the run, which has an end.
@@ -89,13 +115,10 @@ impl Tally {
         }
     }
 
-    /// Counts a breach and keeps its story if it is one of the first.
+    /// Counts a breach and keeps its story if it is one of the first of its moment.
     pub(crate) fn breach(&self, story: impl FnOnce() -> String) {
         self.breaches.add(1);
-        let mut stories = lock(&self.stories);
-        if stories.len() < STORIES {
-            stories.push(story());
-        }
+        lock(&self.stories).add(Instant::now(), story);
     }
 
     /// Notes a line for the stories: what was done and when.
@@ -146,10 +169,28 @@ impl Tally {
     }
 
     pub(crate) fn stories(&self) -> Vec<String> {
-        lock(&self.stories).clone()
+        lock(&self.stories).kept.clone()
     }
 
     pub(crate) fn riddles(&self) -> Vec<String> {
         lock(&self.riddles).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail when only the first stories of a run are kept.
+    #[test]
+    fn a_later_breach_has_a_story_however_many_clients_an_earlier_one_had() {
+        let (mut stories, start) = (Stories::default(), Instant::now());
+        for moment in 0..STORIES as u32 {
+            for client in 0..100 {
+                stories.add(start + MOMENT * 2 * moment, || format!("client {client} at {moment}"));
+            }
+        }
+        assert_eq!(stories.kept.len(), STORIES);
+        assert_eq!(stories.kept[STORIES_OF_A_MOMENT], "client 0 at 1");
     }
 }

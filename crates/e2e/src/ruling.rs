@@ -148,7 +148,7 @@ fn goes_back(history: &History, told: &Told<'_>, from: Place, found: &[Place]) -
 /// A gap between a place and another one in a life of the stream that does not have it.
 fn between_lives(history: &History, places: &[Place], to: Place) -> Ruling {
     let expired = |from: &Place| history.life(from.life).is_some_and(|life| life.expired);
-    if places.iter().any(|from| from.life > to.life) {
+    if places.iter().all(|from| from.life > to.life) {
         Ruling::Unexplained
     } else if places.iter().any(expired) {
         Ruling::Expired

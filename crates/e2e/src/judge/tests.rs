@@ -92,6 +92,19 @@ fn an_attempt_without_an_answer_may_arrive_when_the_stream_and_its_dedup_key_are
     assert_eq!(judge(history, "2-0", &[event("12-0", "e2")]).0, 1, "in another life of the stream without a gap");
 }
 
+// Seen to fail when the newest life that has the client's place decides.
+#[test]
+fn a_deletion_of_which_clients_were_told_is_a_fact_even_if_it_was_undone_since() {
+    let history = &mut entries(3);
+    history.begin([], 10);
+    history.insert(1, Fact::new("11-0", "e11"));
+    history.begin(facts(3), 12);
+    let told = [gap("reset", "11-0"), event("11-0", "e11")];
+    assert_eq!(judge(history, "3-0", &told), (0, vec![Ruling::Rewritten]));
+    let back = [gap("reset", "3-0"), event("3-0", "e3")];
+    assert_eq!(judge(history, "11-0", &back), (0, vec![Ruling::Rewritten]));
+}
+
 // Seen to fail when the gap of an over-limit entry does not count as the entry that another gap announced.
 #[test]
 fn an_over_limit_entry_may_be_what_follows_a_gap() {

@@ -63,7 +63,7 @@ mod tests {
     use socket2::{SockFilter, SockRef};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -82,7 +82,8 @@ mod tests {
         assert!(!silence(1000, 2).is_death(minute), "the second answer may be on its way");
     }
 
-    // Seen to fail with each of the three offsets moved by one field.
+    // Seen to fail with the offsets of retransmissions and of the last acknowledgement moved by one field. (That of the probes is
+    // seen by the tests of sessions whose clients read nothing.)
     #[tokio::test]
     async fn the_kernel_counts_what_a_peer_does_not_answer_and_forgets_it_when_it_does() {
         let (mut client, mut server) = pair().await;
@@ -92,15 +93,19 @@ mod tests {
         // The client's kernel throws away whatever arrives (a program that returns 0: socket(7), SO_ATTACH_FILTER).
         SockRef::from(&client).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
         server.write_all(b"is anybody there").await.unwrap();
-        let silent = loop {
-            sleep(Duration::from_millis(10)).await;
-            let silence = Silence::of(&server).unwrap();
-            if silence.unanswered >= QUESTIONS {
-                break silence;
+        let asked_often = async {
+            loop {
+                sleep(Duration::from_millis(10)).await;
+                let silence = Silence::of(&server).unwrap();
+                // More than the state beside it, in the same structure, can be.
+                if silence.unanswered >= 5 {
+                    return silence;
+                }
             }
         };
-        // The third question is asked when two waits, the second twice as long as the first, have passed.
-        assert!(silent.lasts > quiet.lasts + Duration::from_millis(100), "{quiet:?} {silent:?}");
+        let silent = timeout(Duration::from_secs(60), asked_often).await.expect("asked again and again");
+        // The waits between questions grow, from a fifth of a second.
+        assert!(silent.lasts > quiet.lasts + Duration::from_millis(500), "{quiet:?} {silent:?}");
         SockRef::from(&client).detach_filter().unwrap();
         let mut heard = [0; 16];
         client.read_exact(&mut heard).await.unwrap();

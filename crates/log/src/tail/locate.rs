@@ -26,7 +26,8 @@ impl Tail {
                 .absence
                 .filter(|absence| absence.epoch == epoch && (absence.since..=absence.until).contains(&at_ms))
                 .map_or(Located::Unknown, |absence| Located::Next(absence.next)),
-            Position::At(_) if position == self.floor => Located::Next(self.start()),
+            // A floor that was made up may be the id of an entry that was lost.
+            Position::At(_) if position == self.floor && self.floor_is_exact => Located::Next(self.start()),
             Position::At(id) => self.locate_entry(id),
         }
     }
@@ -36,7 +37,10 @@ impl Tail {
     pub(crate) fn locate_before(&self, id: EntryId) -> Located {
         match self.locate_entry(id) {
             Located::Next(after) => Located::Next(after - 1),
-            Located::Unknown => self.locate(Position::At(proof::predecessor(id))),
+            Located::Unknown => match Position::At(proof::predecessor(id)) {
+                before if before == self.floor => Located::Next(self.start()),
+                before => self.locate(before),
+            },
         }
     }
 

@@ -232,3 +232,15 @@ fn a_position_that_the_store_never_had_is_not_where_a_new_reader_starts() {
     assert_eq!(tail.newest_from(1), Some((3, Position::At(id(5)))));
     assert_eq!(tail.newest_from(2), None);
 }
+
+// Seen to fail when any floor is a place: whoever holds the id of a lost entry goes on in silence.
+#[test]
+fn a_made_up_position_before_an_entry_places_nobody_who_holds_it() {
+    let at = |seq| Position::At(EntryId { ms: 4, seq });
+    let mut tail = Tail::new(at(2));
+    // Entry 4-2 was lost with its stream's end. 4-3, whose publisher recorded no predecessor, follows something else.
+    tail.push_seam(Seam { reason: GapReason::UnknownPosition, after: at(2), resume: at(2) }, false);
+    tail.push_entry(EntryId { ms: 4, seq: 3 }, frame());
+    assert_eq!(tail.locate(at(2)), Located::Unknown);
+    assert_eq!(tail.locate_before(EntryId { ms: 4, seq: 3 }), Located::Next(2), "nothing was promised to this one");
+}

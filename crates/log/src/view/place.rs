@@ -85,9 +85,12 @@ impl View {
                 }
                 Placed::Elsewhere => {}
             }
-            let Some(served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
+            let Some(mut served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
+            // Before the first promise there is nothing to miss: with no entries left the reader begins where the stream ends.
+            let unpromised = if cursor.position().is_none() { served.seam.take() } else { None };
+            let begin = unpromised.filter(|_| served.entries().is_empty()).map(|seam| seam.resume);
             // Each time to a higher id.
-            match served.skip() {
+            match served.skip().or(begin) {
                 Some(position) => cursor.advance_to(position),
                 None => return Ready::Page(served),
             }
@@ -155,19 +158,15 @@ impl View {
     }
 
     fn read_archive(&mut self, cursor: &Cursor, hub: &Hub) -> Option<Served> {
-        let (position, promised) = match cursor.place {
-            Place::At(position) => (position, true),
-            Place::Before(id) => (Position::At(proof::predecessor(id)), false),
+        let position = match cursor.place {
+            Place::At(position) => position,
+            Place::Before(id) => Position::At(proof::predecessor(id)),
             Place::Newest(_) => return None,
         };
         let mut shared = self.channel.lock();
         if let Some(mut served) = shared.pages.serve(position)
             && self.continue_at_head(&mut served)
         {
-            // Before the first promise there is nothing to miss.
-            if !promised && !served.entries().is_empty() {
-                served.seam = None;
-            }
             return Some(served);
         }
         shared.wants.insert(Want::Page(position));

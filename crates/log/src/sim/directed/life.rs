@@ -196,3 +196,33 @@ fn a_node_that_follows_as_many_channels_as_it_may_refuses_and_takes_the_next_whe
     assert!(!world.is_refused(1));
     assert_eq!(world.nodes[0].stats.refused.get(), 0);
 }
+
+// Seen to fail when a gap is told to a reader who has been promised nothing.
+#[test]
+fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_asked_for_them() {
+    for trims in [true, false] {
+        let mut world = stage();
+        (0..2).for_each(|_| world.xadd(Bell::Silent));
+        world.connect_to(CLIENT, HERE, Some(Place::Newest(5)));
+        // The node knows which entry is the oldest of the newest ones, and has not read it yet.
+        while world.page_reads() < 2 {
+            world.nodes[0].link.tend();
+            world.turn(0);
+            if world.page_reads() < 2 && world.nodes[0].is_reading() {
+                world.work(0);
+            }
+            world.sync(0, 0);
+            world.read(CLIENT);
+        }
+        if trims {
+            world.backend.trim(&world.names[CHANNEL], 0);
+        } else {
+            world.flush();
+        }
+        world.settle_down();
+        assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (0, 0));
+        world.publish(CHANNEL);
+        world.settle_down();
+        assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (1, 0));
+    }
+}

@@ -70,15 +70,21 @@ impl Registry {
             tracing::warn!(channels = untold, "history is not contiguous in more channels");
         }
         // Whole channels only: what is left over counts for the next sweep, so that each gets its turn once an interval.
-        self.sweep_credit += self.sweep.len();
-        let share = self.sweep_credit / SWEEPS as usize;
+        self.sweep_credit += self.by_name.len();
+        let mut share = self.sweep_credit / SWEEPS as usize;
         self.sweep_credit %= SWEEPS as usize;
-        for _ in 0..share {
-            let Some(key) = self.sweep.pop_front() else { break };
-            if self.logs.contains_key(&key) {
-                self.sweep.push_back(key);
-                self.queue_tip(key);
+        while let Some(key) = self.sweep.pop_front() {
+            // A closed channel takes nobody's turn.
+            if !self.logs.contains_key(&key) {
+                continue;
             }
+            if share == 0 {
+                self.sweep.push_front(key);
+                break;
+            }
+            share -= 1;
+            self.sweep.push_back(key);
+            self.queue_tip(key);
         }
     }
 

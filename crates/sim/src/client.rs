@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use fanfare_e2e::{ChunkDecoder, Dispatch, Head, Parsed, Parser};
-use fanfare_protocol::{ChannelName, LastEventId};
+use fanfare_protocol::{ChannelName, LastEventId, Position};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
@@ -34,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) rng: Rng,
     pub(crate) sights: Vec<(Option<usize>, Sight)>,
     pub(crate) last_event_id: String,
+    /// For which channels it has a position.
+    pub(crate) primed: Vec<bool>,
     /// Data of the events seen.
     pub(crate) data: Vec<String>,
     /// What no client must ever see.
@@ -54,6 +56,7 @@ impl Client {
     pub(crate) fn new(number: usize, channels: Vec<ChannelName>, manners: Manners, rng: Rng) -> Self {
         Self {
             number,
+            primed: vec![false; channels.len()],
             channels,
             manners,
             rng,
@@ -184,12 +187,15 @@ impl Client {
             }
             return;
         }
-        if self.last_event_id.is_empty() {
-            for (index, name) in self.channels.iter().enumerate() {
-                if let Some(place) = self.places(world, &id, index) {
-                    world.trace.note(|| format!("client {} begins on {name} at {place:?}", self.number));
-                    self.sights.push((Some(index), Sight::Primed(place)));
-                }
+        // Who asks for the newest events may get the first position of one of several channels later than those of others.
+        for index in 0..self.channels.len() {
+            if !self.primed[index]
+                && let Some(place) = self.places(world, &id, index)
+            {
+                let name = &self.channels[index];
+                world.trace.note(|| format!("client {} begins on {name} at {place:?}", self.number));
+                self.sights.push((Some(index), Sight::Primed(place)));
+                self.primed[index] = true;
             }
         }
         self.last_event_id = id;
@@ -198,7 +204,7 @@ impl Client {
     /// What a position means for one of the channels, right now.
     fn places(&self, world: &World, id: &str, index: usize) -> Option<Vec<crate::truth::Place>> {
         let position = LastEventId::parse(id).ok()?.resolve(&self.channels).get(index).copied().flatten()?;
-        Some(world.truth.places(self.channels[index].as_str(), position))
+        Some(world.places(self.channels[index].as_str(), position))
     }
 
     fn event(&mut self, world: &World, event: &Dispatch) {
@@ -222,7 +228,12 @@ impl Client {
         let Some(index) = self.channels.iter().position(|name| name.as_str() == channel) else {
             return self.breaches.push(format!("a gap of a foreign channel: {event:?}"));
         };
+        let after = match text("after").map(|after| after.parse::<Position>()) {
+            None => None,
+            Some(Ok(position)) => Some(world.places(&channel, position)),
+            Some(Err(_)) => return self.breaches.push(format!("a gap after no position: {event:?}")),
+        };
         let resume = event.own_id.as_ref().and_then(|id| self.places(world, id, index));
-        self.sights.push((Some(index), Sight::Gap { reason, next: text("next"), resume }));
+        self.sights.push((Some(index), Sight::Gap { reason, after, next: text("next"), resume }));
     }
 }

@@ -17,8 +17,9 @@ pub(crate) enum Sight {
     Primed(Vec<Place>),
     /// An event of a publisher. `id`: the id that it carried, on a stream of one channel.
     Event { data: String, id: Option<String> },
-    /// A `$gap`. `resume`: the places that the position which it carried means.
-    Gap { reason: String, next: Option<String>, resume: Option<Vec<Place>> },
+    /// A `$gap`. `after`: the places that the position which it calls the last one delivered means; `resume`: those of the
+    /// position which it carried.
+    Gap { reason: String, after: Option<Vec<Place>>, next: Option<String>, resume: Option<Vec<Place>> },
 }
 
 /// What came of judging.
@@ -41,20 +42,23 @@ struct Judge<'a> {
     by_data: BTreeMap<&'a str, Vec<Place>>,
     /// Where the client can be. `None`: it has no position yet.
     places: Option<Vec<Place>>,
+    /// Whether ids tell a node what is new and what came back.
+    ids_grow: bool,
     /// A gap whose entry has not come yet: its reason and the id that it announced.
     pending: Option<(String, String)>,
     verdict: Verdict,
 }
 
-/// Judges a whole story, at the end of which the client must have seen the newest entry.
-pub(crate) fn judge(sights: &[Sight], history: &History) -> Verdict {
+/// Judges a whole story, at the end of which the client must have seen the newest entry. `ids_grow`: the clock of Redis never
+/// went back.
+pub(crate) fn judge(sights: &[Sight], history: &History, ids_grow: bool) -> Verdict {
     let mut by_data: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
     for (life, facts) in history.iter().enumerate() {
         for (index, data) in facts.iter().enumerate().filter_map(|(index, fact)| Some((index, fact.data.as_deref()?))) {
             by_data.entry(data).or_default().push(Place { life, behind: index + 1 });
         }
     }
-    let mut judge = Judge { history, by_data, places: None, pending: None, verdict: Verdict::default() };
+    let mut judge = Judge { history, by_data, places: None, ids_grow, pending: None, verdict: Verdict::default() };
     sights.iter().for_each(|sight| judge.take(sight));
     judge.finish()
 }
@@ -67,13 +71,42 @@ impl Judge<'_> {
             Sight::Primed(places) if self.places.is_none() => self.places = Some(places.clone()),
             Sight::Primed(_) => {}
             Sight::Event { data, id } => self.event(data, id.as_deref()),
-            Sight::Gap { reason, next: Some(next), resume: None } => {
-                self.pending = Some((reason.clone(), next.clone()));
-            }
-            Sight::Gap { reason, next: None, resume: Some(resume) } if reason == "too_large" => self.too_large(resume),
-            Sight::Gap { reason, next: None, resume: Some(resume) } => self.arrive(reason, resume),
-            Sight::Gap { .. } => self.breach(format!("an id before an entry, or neither: {sight:?}")),
+            Sight::Gap { reason, after, next, resume } => match (next, resume) {
+                (Some(next), None) => {
+                    self.departs(reason, after.as_deref());
+                    self.pending = Some((reason.clone(), next.clone()));
+                }
+                (None, Some(resume)) if reason == "too_large" => self.too_large(after.as_deref(), resume),
+                (None, Some(resume)) => {
+                    self.departs(reason, after.as_deref());
+                    self.arrive(reason, resume);
+                }
+                _ => self.breach(format!("an id before an entry, or neither: {sight:?}")),
+            },
         }
+    }
+
+    /// What a gap calls the last position that was certainly delivered must be where the client is, entries that were
+    /// retracted apart. Only one over the size limit may not know what stood before it.
+    fn departs(&mut self, reason: &str, after: Option<&[Place]>) {
+        let is_true = match (&self.places, after) {
+            (Some(places), Some(after)) => {
+                places.iter().any(|from| after.iter().any(|to| self.is_nothing_between(*from, *to)))
+            }
+            (Some(_), None) => reason == "too_large",
+            // Nothing has been promised yet. What is told in place of one entry is the same for everybody.
+            (None, after) => after.is_none() || reason == "too_large",
+        };
+        if !is_true {
+            self.breach(format!("a gap {reason} after {after:?}; the client was at {:?}", self.places));
+        }
+    }
+
+    fn is_nothing_between(&self, one: Place, other: Place) -> bool {
+        let life = one.life.max(other.life);
+        let (Some(one), Some(other)) = (self.same_place(one, life), self.same_place(other, life)) else { return false };
+        let between = one.behind.min(other.behind)..one.behind.max(other.behind);
+        self.history[life][between].iter().all(|fact| fact.retracted)
     }
 
     fn fact(&self, place: Place) -> &Fact {
@@ -143,7 +176,8 @@ impl Judge<'_> {
             return;
         };
         // Entries that were lost may come back, and whoever was told of a reset gets them again.
-        if from.behind > last.behind && reason == "reset" && places.iter().all(|place| place.life < last.life) {
+        let may_be_reset = reason == "reset" || !self.ids_grow;
+        if from.behind > last.behind && may_be_reset && places.iter().all(|place| place.life < last.life) {
             self.verdict.gaps += 1;
             return;
         }
@@ -164,7 +198,7 @@ impl Judge<'_> {
         }
     }
 
-    fn too_large(&mut self, resume: &[Place]) {
+    fn too_large(&mut self, after: Option<&[Place]>, resume: &[Place]) {
         let over =
             |place: &&Place| self.history[place.life][..place.behind].last().is_some_and(|fact| fact.data.is_none());
         if let Some((reason, _)) = self.pending.take() {
@@ -172,6 +206,7 @@ impl Judge<'_> {
                 resume.iter().map(|place| Place { behind: place.behind.max(1) - 1, ..*place }).collect();
             self.arrive(&reason, &before);
         }
+        self.departs("too_large", after);
         let Some(places) = &self.places else { return };
         let reached = resume
             .iter()
@@ -203,3 +238,6 @@ impl Judge<'_> {
         self.verdict.breaches.push(what);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,14 @@
 //!
 //! **What is fake**: the network (`net`), which is two lanes of bytes; Redis (`redis`), which speaks RESP3
 //! and can lose, double and swap pushes, be late, deaf, mute, frozen and down, cut connections at any byte, trim, retract, expire,
-//! evict, flush, and fail over to a replica that misses the newest entries; and clients (`client`), which drop at any byte,
-//! read slowly, stay away, and resume on any node with what they have read. They parse with the parser of `fanfare-e2e`,
-//! which shares nothing with the product.
+//! evict, flush, fail over to a replica that misses the newest entries, and turn its clock back; and clients (`client`), which
+//! drop at any byte, read slowly, stay away, and resume on any node with what they have read. They parse with the parser of
+//! `fanfare-e2e`, which shares nothing with the product.
 //!
 //! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, the kind of trouble (`climate`), who publishes how,
-//! what breaks when. After a while everything is healed, each channel gets a last event, whose push may be lost, and every
-//! client must see it within three minutes. Then `judge` compares what each client saw with what the fake Redis stored
+//! what breaks when. After a while everything is healed and each channel gets a last event: with its push, without, while no
+//! node reaches Redis, or after a flush and below all ids before. Every client must see it as soon as its node can know
+//! of it (`climate::Ending`). Then `judge` compares what each client saw with what the fake Redis stored
 //! (`truth`): the guarantee, word for word. In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
 //! Elsewhere false gaps are counted.
 //!

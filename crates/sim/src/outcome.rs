@@ -73,8 +73,8 @@ impl Outcome {
 }
 
 /// How often the nodes may read one range within a second, whatever happens.
-/// The worst of thousands of worlds makes 87; a reader who goes round in a circle soon makes more than 140.
-const READS_MAX: usize = 120;
+/// The worst of thousands of worlds makes 12; a reader who goes round in a circle soon makes more than 50.
+const READS_MAX: usize = 40;
 
 /// What follows the first breaches is mostly their consequence.
 const BREACHES_SHOWN: usize = 5;

@@ -36,23 +36,43 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
     }
 }
 
+/// How a durable event gets into Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `XADD`, of which no message tells.
+    Bare,
+    /// `XADD` with a doorbell.
+    Doorbell,
+    /// The publishing function.
+    Function,
+}
+
 /// Publishes one durable event in one of the ways, if Redis answers.
 pub(crate) fn store(world: &World, channel: &ChannelName, data: &str, rng: &mut Rng) {
-    if !world.redis.lock().is_up() {
-        return;
+    if world.redis.lock().is_up() {
+        add(world, channel, data, None, rng);
     }
+}
+
+/// The same from where Redis can always be reached; in that way, or in one of chance.
+pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, way: Option<Way>, rng: &mut Rng) {
     let key = format!("{PREFIX}{channel}");
     let keep = if world.climate.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
     let ttl = if world.climate.removals && rng.chance(100) { "60" } else { "" };
-    match rng.below(10) {
-        0 => {
+    let drawn = match rng.below(10) {
+        0 => Way::Bare,
+        1..4 => Way::Doorbell,
+        _ => Way::Function,
+    };
+    match way.unwrap_or(drawn) {
+        Way::Bare => {
             world.redis.command(&["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data]);
         }
-        1..4 => {
+        Way::Doorbell => {
             let add: &[&str] = &["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data, "event", "plain"];
             world.redis.transaction(&[add, &["PUBLISH", &key, ""]]);
         }
-        _ => {
+        Way::Function => {
             let mut command = vec!["EVAL", "", "1", &key, "DATA", data, "MAXLEN", &keep];
             if !ttl.is_empty() {
                 command.extend(["TTL", ttl]);

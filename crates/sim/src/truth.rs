@@ -1,8 +1,9 @@
 //! What was really published: every entry of every channel, in the order in which the fake Redis stored them, and where a
 //! reader stands in that.
 //!
-//! A channel has one *life* after the other: a new one begins when a failover loses its end. Deleting a stream loses its
-//! entries and begins no new life, since ids go on growing.
+//! A channel has one *life* after the other: a new one begins when a failover loses its end, and when a flush loses
+//! everything and the clock goes back. Deleting a stream loses its entries and begins no new life. A life is in the order of
+//! storing, which is not that of ids where the clock went back.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +16,20 @@ pub(crate) struct Fact {
     pub(crate) id: EntryId,
     /// Unique within its channel. `None`: over the size limit.
     pub(crate) data: Option<String>,
+    stored: Moment,
     /// No longer in the stream: a client may miss it, told by a `$gap`.
     pub(crate) gone: bool,
     /// Deleted by its publisher: a client may miss it without a word.
     pub(crate) retracted: bool,
+}
+
+/// A moment, as Redis tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment {
+    /// How often the clock had been set.
+    settings: usize,
+    /// What it said.
+    ms: u64,
 }
 
 /// The lives of one channel's stream.
@@ -33,25 +44,55 @@ pub(crate) struct Place {
 
 /// The record. Cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Truth(Arc<Mutex<BTreeMap<String, History>>>);
+pub(crate) struct Truth(Arc<Mutex<Record>>);
+
+#[derive(Debug, Default)]
+struct Record {
+    channels: BTreeMap<String, History>,
+    /// What the clock of Redis said before and after each time that it was set, in milliseconds.
+    settings: Vec<(u64, u64)>,
+}
+
+impl Record {
+    fn present(&mut self, channel: &str) -> &mut Vec<Fact> {
+        let history = self.channels.entry(channel.to_owned()).or_insert_with(|| vec![Vec::new()]);
+        history.last_mut().expect("a history has a life")
+    }
+
+    /// When the clock said so until it said `now_ms`, in order: more than once if it went back.
+    fn moments(&self, ms: u64, now_ms: u64) -> Vec<Moment> {
+        let says = |settings: &usize| {
+            let from = settings.checked_sub(1).map_or(0, |last| self.settings[last].1);
+            let to = self.settings.get(*settings).map_or(now_ms, |(before, _)| *before);
+            (from..=to).contains(&ms)
+        };
+        let moments: Vec<_> = (0..=self.settings.len()).filter(says).map(|settings| Moment { settings, ms }).collect();
+        assert!(!moments.is_empty(), "the clock of Redis never said {ms}, now {now_ms}: {:?}", self.settings);
+        moments
+    }
+}
 
 impl Truth {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, History>> {
+    fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn present<T>(&self, channel: &str, look: impl FnOnce(&mut Vec<Fact>) -> T) -> T {
-        let mut channels = self.lock();
-        let history = channels.entry(channel.to_owned()).or_insert_with(|| vec![Vec::new()]);
-        look(history.last_mut().expect("a history has a life"))
+    /// The clock of Redis was set from one time to another.
+    pub(crate) fn clock_was_set(&self, before_ms: u64, after_ms: u64) {
+        self.lock().settings.push((before_ms, after_ms));
     }
 
-    /// An entry was stored. `None`: it is over the size limit.
-    pub(crate) fn append(&self, channel: &str, id: EntryId, data: Option<String>) {
-        self.present(channel, |facts| {
-            assert!(facts.last().is_none_or(|last| last.id < id), "{channel}: {id} after {facts:?}");
-            facts.push(Fact { id, data, gone: false, retracted: false });
-        });
+    /// Whether some entry of the channel has or had this id.
+    pub(crate) fn knows(&self, channel: &str, id: EntryId) -> bool {
+        let record = self.lock();
+        record.channels.get(channel).into_iter().flatten().flatten().any(|fact| fact.id == id)
+    }
+
+    /// An entry was stored, at that time of the Redis clock. `None`: it is over the size limit.
+    pub(crate) fn append(&self, channel: &str, id: EntryId, data: Option<String>, now_ms: u64) {
+        let mut record = self.lock();
+        let stored = Moment { settings: record.settings.len(), ms: now_ms };
+        record.present(channel).push(Fact { id, data, stored, gone: false, retracted: false });
     }
 
     /// Trimmed, expired, evicted or deleted with its stream.
@@ -62,38 +103,46 @@ impl Truth {
     /// `XDEL`, in every life that has the entry: a reader may come to the place where it was before its node hears of the
     /// failover, and go on in the old life.
     pub(crate) fn retract(&self, channel: &str, id: EntryId) {
-        let mut channels = self.lock();
-        let facts = channels.get_mut(channel).into_iter().flatten().flatten();
+        let mut record = self.lock();
+        let facts = record.channels.get_mut(channel).into_iter().flatten().flatten();
         facts.filter(|fact| fact.id == id).for_each(|fact| fact.retracted = true);
     }
 
     /// `DEL`: like `XDEL` of everything that the stream ever held.
     pub(crate) fn retract_all(&self, channel: &str) {
-        self.present(channel, |facts| facts.iter_mut().for_each(|fact| fact.retracted = true));
+        self.lock().present(channel).iter_mut().for_each(|fact| fact.retracted = true);
     }
 
     fn change(&self, channel: &str, id: EntryId, change: impl FnOnce(&mut Fact)) {
-        self.present(channel, |facts| facts.iter_mut().find(|fact| fact.id == id).map(change));
+        if let Some(fact) = self.lock().present(channel).iter_mut().find(|fact| fact.id == id) {
+            change(fact);
+        }
     }
 
-    /// Entries of each channel's present life so far, those of streams that are deleted included.
-    pub(crate) fn lengths(&self) -> BTreeMap<String, usize> {
-        self.lock().iter().map(|(channel, lives)| (channel.clone(), lives.last().map_or(0, Vec::len))).collect()
+    /// The end of each channel's record so far, those of streams that are deleted included.
+    pub(crate) fn ends(&self) -> BTreeMap<String, Place> {
+        let end = |(channel, lives): (&String, &History)| {
+            let behind = lives.last().map_or(0, Vec::len);
+            (channel.clone(), Place { life: lives.len().saturating_sub(1), behind })
+        };
+        self.lock().channels.iter().map(end).collect()
     }
 
-    /// A failover lost all but the first entries of the present life.
-    pub(crate) fn rewrite(&self, channel: &str, kept: usize) {
-        let kept = self.present(channel, |facts| facts[..kept].to_vec());
-        self.lock().entry(channel.to_owned()).or_default().push(kept);
+    /// A new life begins with what had been stored up to there; without a place with nothing.
+    pub(crate) fn rewrite(&self, channel: &str, kept: Option<Place>) {
+        let mut record = self.lock();
+        let history = record.channels.entry(channel.to_owned()).or_default();
+        let kept = kept.map_or_else(Vec::new, |end| history[end.life][..end.behind].to_vec());
+        history.push(kept);
     }
 
     /// Every life of the channel.
     pub(crate) fn history(&self, channel: &str) -> History {
-        self.lock().get(channel).cloned().unwrap_or_else(|| vec![Vec::new()])
+        self.lock().channels.get(channel).cloned().unwrap_or_else(|| vec![Vec::new()])
     }
 
-    /// Where a reader is who has just been told this position; several places where lives share their beginning.
-    pub(crate) fn places(&self, channel: &str, position: Position) -> Vec<Place> {
+    /// Where a reader is who is told this position at that time; several places where lives share their beginning.
+    pub(crate) fn places(&self, channel: &str, position: Position, now_ms: u64) -> Vec<Place> {
         let history = self.history(channel);
         if let Position::At(id) = position {
             let find = |(life, facts): (usize, &Vec<Fact>)| {
@@ -105,12 +154,19 @@ impl Truth {
                 return found;
             }
         }
-        // Who says so may have looked at any of the lives.
-        let passed = |fact: &Fact| match position {
-            Position::At(id) => fact.id <= id,
-            Position::Empty { at_ms, .. } => fact.id.ms < at_ms,
+        // Who says so may have looked at any of the lives, and at any time at which the clock said so.
+        let everywhere = |behind: &dyn Fn(&[Fact]) -> usize| -> Vec<Place> {
+            history.iter().enumerate().map(|(life, facts)| Place { life, behind: behind(facts) }).collect()
         };
-        let place = |(life, facts): (usize, &Vec<Fact>)| Place { life, behind: facts.partition_point(passed) };
-        history.iter().enumerate().map(place).collect()
+        match position {
+            Position::At(id) => {
+                everywhere(&|facts| facts.iter().rposition(|fact| fact.id <= id).map_or(0, |index| index + 1))
+            }
+            Position::Empty { at_ms, .. } => {
+                let moments = self.lock().moments(at_ms, now_ms);
+                let at = |moment: &Moment| everywhere(&|facts| facts.partition_point(|fact| fact.stored < *moment));
+                moments.iter().flat_map(at).collect()
+            }
+        }
     }
 }

@@ -3,31 +3,27 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::{ChannelName, Position};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::client::{Client, Manners};
-use crate::climate::Climate;
+use crate::climate::{Climate, Ending};
 use crate::judge::{Sight, judge};
 use crate::node::{Node, Setup};
 use crate::outcome::{Outcome, panics};
-use crate::publisher;
-use crate::redis::{FakeRedis, Nature};
+use crate::publisher::{self, Way};
+use crate::redis::{Destruction, FakeRedis, Nature};
 use crate::rng::Rng;
 use crate::trace::Trace;
 use crate::troubles;
-use crate::truth::Truth;
+use crate::truth::{Place, Truth};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 const CLIENTS: usize = 6;
 const PUBLISHERS: usize = 2;
-
-/// How long clients may take to see the last event of each channel once the trouble is over: four intervals of the
-/// reconcile, with its jitter, and the longest wait of a reconnect.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What everybody in a world shares.
 pub(crate) struct World {
@@ -38,7 +34,8 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) channels: Vec<ChannelName>,
     quiet: Cell<bool>,
-    calm: Cell<Option<Instant>>,
+    /// Since the trouble is over: when everybody must have seen everything.
+    ends: Cell<Option<Instant>>,
     calmed: Notify,
 }
 
@@ -55,7 +52,7 @@ impl World {
 
     /// Whether the trouble is over.
     pub(crate) fn is_calm(&self) -> bool {
-        self.calm.get().is_some()
+        self.ends.get().is_some()
     }
 
     /// Waits until the trouble is over. Cancel-safe.
@@ -67,12 +64,18 @@ impl World {
 
     /// When everybody must have seen everything; an hour from now while there is trouble.
     pub(crate) fn ends_at(&self) -> Instant {
-        self.calm.get().map_or(Instant::now() + Duration::from_secs(3600), |since| since + PATIENCE)
+        self.ends.get().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
     /// Whether time is up.
     pub(crate) fn is_over(&self) -> bool {
         self.is_calm() && Instant::now() >= self.ends_at()
+    }
+
+    /// Where a reader of a channel is who is told a position right now.
+    pub(crate) fn places(&self, channel: &str, position: Position) -> Vec<Place> {
+        let now_ms = self.redis.lock().now_ms();
+        self.truth.places(channel, position, now_ms)
     }
 
     fn draw(rng: &mut Rng, climate: Climate, trace: Trace) -> Self {
@@ -82,6 +85,7 @@ impl World {
             evicts: climate.evicts,
             old: rng.chance(150),
             no_probes: rng.chance(50),
+            turns_back: climate.turns_back,
             event_bytes: 200,
         };
         let setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
@@ -97,7 +101,7 @@ impl World {
             nodes,
             channels,
             quiet: Cell::new(false),
-            calm: Cell::new(None),
+            ends: Cell::new(None),
             calmed: Notify::new(),
         }
     }
@@ -124,16 +128,35 @@ impl World {
         }
         publishers.join_all().await;
         sleep(rng.up_to_ms(2_000)).await;
-        // A last push that is lost has no successor to reveal it.
-        let silent = rng.chance(300);
-        self.redis.lock().weather.lost_pushes = if silent { 1000 } else { 0 };
-        for channel in &self.channels {
-            publisher::store(self, channel, &Self::end_of(channel), rng);
+        match self.climate.ending {
+            Ending::Told => self.publish_ends(Some(Way::Function), rng),
+            Ending::Silent => {
+                self.redis.lock().weather.lost_pushes = if rng.chance(600) { 1000 } else { 0 };
+                self.publish_ends(None, rng);
+                self.redis.lock().weather.lost_pushes = 0;
+            }
+            Ending::Unheard => {
+                let away = Duration::from_millis(500) + rng.up_to_ms(3_000);
+                self.redis.lock().go_down(away);
+                // No message finds a connection any more.
+                sleep(away / 2).await;
+                self.publish_ends(Some(Way::Function), rng);
+                sleep(away / 2).await;
+            }
+            Ending::Flushed => {
+                self.redis.lock().destroy(CHANNELS[0], Destruction::FlushAll);
+                self.publish_ends(Some(Way::Function), rng);
+            }
         }
-        self.redis.lock().weather.lost_pushes = 0;
         self.trace.note(|| "calm".to_owned());
-        self.calm.set(Some(Instant::now()));
+        self.ends.set(Some(Instant::now() + self.climate.ending.patience()));
         self.calmed.notify_waiters();
+    }
+
+    fn publish_ends(&self, way: Option<Way>, rng: &mut Rng) {
+        for channel in &self.channels {
+            publisher::add(self, channel, &Self::end_of(channel), way, rng);
+        }
     }
 }
 
@@ -198,7 +221,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
                 .filter(|(of, _)| of.is_none_or(|of| of == index))
                 .map(|(_, sight)| sight.clone())
                 .collect();
-            let verdict = judge(&sights, &world.truth.history(channel.as_str()));
+            let verdict = judge(&sights, &world.truth.history(channel.as_str()), !world.climate.turns_back);
             outcome.add(client.number, channel.as_str(), &verdict, world.climate.gaps_have_reasons);
         }
     }

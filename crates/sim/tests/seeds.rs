@@ -24,10 +24,9 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 }
 
 // Seen to fail, within its first four seeds each, when: a proof always says that a position continues; the cursor moves before
-// the socket has taken the bytes; a gap before an entry carries an id; no sweep compares heads with their streams. Within
-// a few hundred: readers ahead of a stale head do not wait for the read of the head. Not seen
-// here: `id <= head` in the append rule, since the clock of the fake Redis never goes back, and no reconcile after a
-// reconnect, since a sweep makes up for it in time; the tests of `fanfare-log` see both.
+// the socket has taken the bytes; a gap before an entry carries an id; no sweep compares heads with their streams; nothing is
+// compared after a reconnect. Within its first hundred: a push whose `id <= head` counts as a duplicate. Within a few
+// hundred: readers ahead of a stale head do not wait for the read of the head.
 #[test]
 fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     if let Some(seed) = number("FANFARE_SEED") {

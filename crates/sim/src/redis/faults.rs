@@ -89,26 +89,27 @@ impl Server {
 
     /// The replica catches up.
     pub(crate) fn replicate(&mut self) {
-        self.replica = (self.data.clone(), self.truth.lengths());
+        self.replica = (self.data.clone(), self.truth.ends());
     }
 
-    /// The replica becomes the primary. What it had not copied is lost. Its clock is not behind the old primary's, so that no
-    /// id is given a second time: the one condition that the guarantee makes.
+    /// The replica becomes the primary. What it had not copied is lost. Its clock is another one.
     pub(crate) fn fail_over(&mut self, time: Duration) {
         let before = std::mem::take(&mut self.data);
-        let (data, lengths) = self.replica.clone();
+        let (data, ends) = self.replica.clone();
         let keys: BTreeSet<_> = before.streams.keys().chain(data.streams.keys()).collect();
         for key in keys {
             let had = before.streams.get(key).map(Stream::identity);
             let has = data.streams.get(key).map(Stream::identity);
             // What was deleted since it was copied comes back, too.
             if had != has {
-                self.truth.rewrite(channel(key), lengths.get(channel(key)).copied().unwrap_or(0));
+                self.truth.rewrite(channel(key), ends.get(channel(key)).copied());
             }
         }
         self.data = data;
-        self.skew += 2 + self.rng.number() % 3000;
-        self.trace.note(|| "the replica takes over; what it had not copied is lost".into());
+        let apart = i64::try_from(self.rng.number() % 3000).unwrap_or(0);
+        let ahead = if self.nature.turns_back { -10 * apart } else { 2 + apart };
+        self.set_clock(ahead);
+        self.trace.note(|| format!("the replica, {ahead} ms ahead, takes over; what it had not copied is lost"));
         self.replicate();
         self.go_down(time);
     }
@@ -136,12 +137,22 @@ impl Server {
             Destruction::FlushAll => {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();
                 keys.iter().for_each(|key| self.data.remove(key, &self.truth));
+                if self.nature.turns_back {
+                    // A node that does not know yet tells a reader with a new and lower id of a gap, and of old entries again.
+                    self.truth.ends().keys().for_each(|channel| self.truth.rewrite(channel, None));
+                }
                 self.data.strings.clear();
                 self.data.sets += 1;
             }
         }
-        // Ids of a stream that is made anew are different ones: see the condition of `fail_over`.
-        self.skew += 2;
+        // Ids of a stream that is made anew are others, as everywhere but within one millisecond, and may be lower.
+        let ahead = match how {
+            Destruction::FlushAll if self.nature.turns_back => {
+                -1 - i64::try_from(self.rng.number() % 20_000).unwrap_or(0)
+            }
+            _ => 2,
+        };
+        self.set_clock(ahead);
     }
 }
 

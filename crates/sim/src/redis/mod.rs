@@ -24,7 +24,7 @@ use crate::WALL_MS;
 use crate::net::{self, End};
 use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::truth::Truth;
+use crate::truth::{Place, Truth};
 use connection::Connection;
 pub(crate) use faults::{Destruction, Weather};
 use reads::Reads;
@@ -42,6 +42,8 @@ pub(crate) struct Nature {
     pub(crate) old: bool,
     /// Its ACL forbids the nodes' probe channels.
     pub(crate) no_probes: bool,
+    /// Its clock goes back when a replica takes over, and when everything is flushed.
+    pub(crate) turns_back: bool,
     /// The nodes' limit on the data of an event, for the record.
     pub(crate) event_bytes: usize,
 }
@@ -53,10 +55,10 @@ pub(crate) struct Server {
     pub(crate) weather: Weather,
     began: Instant,
     /// How far its clock is ahead of the machine's, in milliseconds.
-    skew: u64,
+    skew: i64,
     data: Data,
-    /// What a replica has, and how many entries of each channel's record that is.
-    replica: (Data, BTreeMap<String, usize>),
+    /// What a replica has, and up to where in each channel's record that is.
+    replica: (Data, BTreeMap<String, Place>),
     script: bool,
     reads: Reads,
     connections: BTreeMap<u64, Connection>,
@@ -165,7 +167,15 @@ impl Dial for DialFrom {
 impl Server {
     /// Redis `TIME`, in milliseconds.
     pub(crate) fn now_ms(&self) -> u64 {
-        WALL_MS + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0) + self.skew
+        let machine_ms = WALL_MS + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0);
+        machine_ms.saturating_add_signed(self.skew)
+    }
+
+    /// Sets the clock so many milliseconds ahead.
+    fn set_clock(&mut self, ahead_ms: i64) {
+        let before = self.now_ms();
+        self.skew += ahead_ms;
+        self.truth.clock_was_set(before, self.now_ms());
     }
 
     /// How often the nodes read one and the same range within one second, at most.

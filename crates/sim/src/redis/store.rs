@@ -56,10 +56,14 @@ impl Data {
     pub(crate) fn add(&mut self, key: &str, fields: Fields, now: u64, limit: usize, truth: &Truth) -> EntryId {
         let stream = self.streams.entry(key.to_owned()).or_default();
         let fresh = EntryId { ms: now, seq: 0 };
-        let id = if fresh > stream.last { fresh } else { EntryId { ms: stream.last.ms, seq: stream.last.seq + 1 } };
+        let mut id = if fresh > stream.last { fresh } else { EntryId { ms: stream.last.ms, seq: stream.last.seq + 1 } };
+        // Whatever the clock says, no id is given a second time: the one condition that the guarantee makes.
+        while truth.knows(channel(key), id) {
+            id.seq += 1;
+        }
         let data = fields.iter().find(|(name, _)| name == "data").map(|(_, value)| value);
         let seen = data.filter(|data| data.len() <= limit).map(|data| String::from_utf8_lossy(data));
-        truth.append(channel(key), id, seen.map(std::borrow::Cow::into_owned));
+        truth.append(channel(key), id, seen.map(std::borrow::Cow::into_owned), now);
         stream.last = id;
         stream.added += 1;
         stream.entries.push((id, fields));

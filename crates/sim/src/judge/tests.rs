@@ -1,0 +1,56 @@
+//! What the judge says of single stories, and what the record takes positions for.
+
+use fanfare_protocol::{EntryId, Epoch, Position};
+
+use super::*;
+use crate::truth::Truth;
+
+fn id(ms: u64) -> EntryId {
+    EntryId { ms, seq: 0 }
+}
+
+/// The entries 1 to 5, of which the first three are gone.
+fn trimmed() -> Truth {
+    let truth = Truth::default();
+    (1..=5).for_each(|n| truth.append("a", id(n), Some(n.to_string()), n));
+    (1..=3).for_each(|n| truth.lose("a", id(n)));
+    truth
+}
+
+/// What is wrong when a client at `at` is told of a gap after `after`, and of the entries 4 and 5.
+fn breaches(truth: &Truth, at: u64, after: Option<u64>, reason: &str) -> Vec<String> {
+    let places = |n: u64| truth.places("a", Position::At(id(n)), 9);
+    let event = |n: u64| Sight::Event { data: n.to_string(), id: None };
+    let next = Some(id(4).to_string());
+    let gap = Sight::Gap { reason: reason.into(), after: after.map(places), next, resume: None };
+    judge(&[Sight::Connected, Sight::Primed(places(at)), gap, event(4), event(5)], &truth.history("a"), true).breaches
+}
+
+// Seen to fail when the place that a gap names is not looked at.
+#[test]
+fn a_gap_names_the_place_where_the_client_is() {
+    let truth = trimmed();
+    assert!(breaches(&truth, 2, Some(2), "trimmed").is_empty());
+    for after in [Some(1), Some(3), None] {
+        assert_eq!(breaches(&truth, 2, after, "trimmed").len(), 1, "after {after:?}");
+    }
+    truth.retract("a", id(3));
+    assert!(breaches(&truth, 2, Some(3), "trimmed").is_empty(), "nothing is left between");
+    assert!(breaches(&truth, 3, Some(2), "trimmed").is_empty(), "nothing is left between");
+}
+
+// Seen to fail when only the last setting of the clock is considered.
+#[test]
+fn an_absence_may_be_of_any_time_at_which_the_clock_said_so() {
+    let truth = Truth::default();
+    truth.append("a", id(100), Some("a".into()), 100);
+    truth.append("a", id(200), Some("b".into()), 200);
+    truth.clock_was_set(210, 120);
+    let behind = |at_ms| {
+        let places = truth.places("a", Position::Empty { at_ms, epoch: Epoch::from_bits(1) }, 250);
+        places.iter().map(|place| place.behind).collect::<Vec<_>>()
+    };
+    assert_eq!(behind(50), [0]);
+    assert_eq!(behind(150), [1, 2]);
+    assert_eq!(behind(250), [2]);
+}

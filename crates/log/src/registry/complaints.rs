@@ -1,7 +1,7 @@
 //! Log lines about single channels, of which there may be a hundred thousand.
 
 /// So many are logged one by one; the others are counted.
-const TOLD_MAX: u64 = 10;
+pub(super) const TOLD_MAX: u64 = 10;
 
 /// Lets the first few of a kind through, until [`Complaints::renew`].
 #[derive(Debug, Default)]

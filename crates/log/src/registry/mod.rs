@@ -15,6 +15,8 @@ mod ahead_tests;
 mod answers;
 mod bounds;
 mod complaints;
+#[cfg(test)]
+mod complaints_tests;
 mod feed;
 #[cfg(test)]
 mod limits_tests;

@@ -35,6 +35,7 @@ if [ ${#targets[@]} -eq 1 ]; then only=("${targets[0]}"); fi
 cargo fuzz build "${build[@]}" "${only[@]}"
 
 failed=()
+total=0
 for target in "${targets[@]}"; do
   new=$WORK/$target
   crashes=$WORK/crashes/$target/
@@ -46,6 +47,7 @@ for target in "${targets[@]}"; do
   if "$binary" "$new" "crates/fuzz/corpus/$target" "${dictionary[@]}" "-artifact_prefix=$crashes" \
     "-max_total_time=$SECONDS_EACH" -max_len=2048 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    total=$((total + runs))
     echo "fuzz: $target: $runs inputs, no property broken"
   else
     failed+=("$target")
@@ -55,3 +57,4 @@ for target in "${targets[@]}"; do
   fi
 done
 [ ${#failed[@]} -eq 0 ] || { echo "fuzz: failed: ${failed[*]}" >&2; exit 1; }
+echo "fuzz: ${#targets[@]} targets, $total inputs, no property broken"

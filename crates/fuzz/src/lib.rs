@@ -32,22 +32,27 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
+/// One row for each target: its name and its function.
+macro_rules! table {
+    ($($name:ident: $run:path,)*) => { &[$(Target { name: stringify!($name), run: $run }),*] };
+}
+
 /// Every target, in the order of the way that bytes take through a node.
-pub const TARGETS: &[Target] = &[
-    Target { name: "names", run: names::run },
-    Target { name: "position", run: position::run },
-    Target { name: "push", run: push::run },
-    Target { name: "fields", run: fields::run },
-    Target { name: "redis_reply", run: redis_reply::run },
-    Target { name: "redis_push", run: redis_push::run },
-    Target { name: "frames", run: frames::run },
-    Target { name: "subscribe", run: subscribe::run },
-    Target { name: "publish", run: publish::run },
-    Target { name: "history", run: history::run },
-    Target { name: "connection", run: connection::run },
-    Target { name: "config_file", run: config::file },
-    Target { name: "config_env", run: config::env },
-];
+pub const TARGETS: &[Target] = table! {
+    names: names::run,
+    position: position::run,
+    push: push::run,
+    fields: fields::run,
+    redis_reply: redis_reply::run,
+    redis_push: redis_push::run,
+    frames: frames::run,
+    subscribe: subscribe::run,
+    publish: publish::run,
+    history: history::run,
+    connection: connection::run,
+    config_file: config::file,
+    config_env: config::env,
+};
 
 /// Runs one target by name; for the binaries in `fuzz_targets/`.
 ///

@@ -17,6 +17,9 @@ pub(crate) enum Trouble {
     /// The key holds another type.
     #[error("{0}")]
     WrongType(String),
+    /// Redis answers, but not yet: it reads its data (`-LOADING`), is held up by a script (`-BUSY`), or waits for its primary.
+    #[error("{0}")]
+    NotYet(String),
     /// Any other error reply, with its code first.
     #[error("{0}")]
     Reply(String),
@@ -35,6 +38,7 @@ impl From<&ServerError> for Trouble {
         match error.code() {
             "NOPERM" | "NOAUTH" | "WRONGPASS" => Self::Denied(text),
             "WRONGTYPE" => Self::WrongType(text),
+            "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotYet(text),
             // EXEC tells why in its own words.
             _ if inside_script || text.contains("NOPERM") => Self::Denied(text),
             _ => Self::Reply(text),
@@ -63,7 +67,7 @@ impl From<Trouble> for ArchiveError {
             Trouble::Denied(text) => Self::Denied(text),
             Trouble::WrongType(_) => Self::WrongType,
             Trouble::Shape(what) => Self::Corrupt(what.into()),
-            Trouble::Reply(text) | Trouble::Link(text) => Self::Unavailable(text),
+            Trouble::NotYet(text) | Trouble::Reply(text) | Trouble::Link(text) => Self::Unavailable(text),
         }
     }
 }

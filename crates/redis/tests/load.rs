@@ -94,6 +94,29 @@ async fn a_library_that_was_flushed_with_its_server_is_loaded_again_at_the_recon
     eventually("loaded again", async || server.try_run::<u64>(&["FCALL_RO", "sse_version", "0"]).await.is_ok()).await;
 }
 
+// Seen to fail when `-LOADING` counts as a refusal.
+#[tokio::test]
+async fn a_node_that_comes_while_redis_reads_its_data_loads_the_library_afterwards() {
+    let slow = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"];
+    let mut server = Server::with(&slow).await;
+    let node = Node::start(&server.options());
+    let status = node.backend.status.clone();
+    eventually("loaded", async || status.report().library == Some(Library::Loaded)).await;
+    server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
+    let fill = "for i = 1, 800 do redis.call('SET', i, i) end";
+    server.run::<Value>(&["EVAL", fill, "0"]).await;
+    server.run::<Value>(&["SAVE"]).await;
+    server.kill();
+    server.launch();
+    eventually("reading its data", async || server.is_loading().await).await;
+    eventually("loaded again", async || {
+        let library = status.report().library;
+        assert!(!matches!(library, Some(Library::Refused(_))), "{library:?}");
+        server.try_run::<u64>(&["FCALL_RO", "sse_version", "0"]).await.is_ok()
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn of_two_versions_that_load_at_once_the_newer_stays_even_when_the_older_comes_last() {
     let server = Server::start().await;

@@ -55,6 +55,21 @@ impl Server {
 
     /// Starts the process and waits until it answers.
     pub async fn up(&mut self) {
+        self.launch();
+        eventually("redis-server answers", async || self.ping().await.is_ok()).await;
+    }
+
+    /// Whether the process reads its data and answers nothing else yet.
+    pub async fn is_loading(&self) -> bool {
+        self.ping().await.is_err_and(|error| error.code() == Some("LOADING"))
+    }
+
+    async fn ping(&self) -> Result<String, redis::RedisError> {
+        redis::cmd("PING").query_async(&mut connect(&self.url()).await?).await
+    }
+
+    /// Starts the process.
+    pub fn launch(&mut self) {
         let binary = std::env::var("FANFARE_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
         let child = Command::new(binary)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -65,11 +80,6 @@ impl Server {
             .spawn()
             .expect("redis-server is installed");
         self.child = Some(child);
-        eventually("redis-server answers", async || {
-            let Ok(mut connection) = connect(&self.url()).await else { return false };
-            redis::cmd("PING").query_async::<String>(&mut connection).await.is_ok()
-        })
-        .await;
     }
 
     /// Kills the process without letting it say goodbye.

@@ -174,6 +174,8 @@ impl<P, S: Socket> Session<P, S> {
                 None => match self.deliver() {
                     Outcome::Pinned | Outcome::Lagging => {}
                     Outcome::Idle if self.wire.is_leading() => self.wire.lead_alone(),
+                    // What was half way when the end was asked for is complete, and nobody else would wake the session.
+                    Outcome::Idle if end && self.wire.is_between_frames() => {}
                     Outcome::Idle if beat && self.beat() => {}
                     Outcome::Idle => return Poll::Pending,
                     Outcome::Again => {

@@ -29,6 +29,28 @@ fn a_quiet_session_gets_heartbeats_and_one_that_is_drained_gets_a_retry_and_an_e
     });
 }
 
+// Seen to fail when a session that has completed its frame waits for something new before it says goodbye.
+#[test]
+fn a_session_that_is_drained_in_the_middle_of_a_frame_ends_as_soon_as_the_frame_is_complete() {
+    run(async {
+        // No heartbeat wakes the session while the test lasts.
+        let delivery = DeliveryOptions { heartbeat: Duration::from_secs(600), ..DeliveryOptions::default() };
+        let node = Node::start(&MemoryBackend::default(), Options::default(), delivery).await;
+        let mut client = node.connect(&["a"], |r| r.framing = Framing::Chunked).await;
+        client.until("\n\n").await;
+        node.publish("a", &"x".repeat(500_000));
+        while node.stats.blocked.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        node.core.drain(Duration::from_millis(10)).await;
+        let mut rest = Vec::new();
+        let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
+        end.expect("a whole frame, and then silence").unwrap();
+        assert!(rest.ends_with(b"\r\n0\r\n\r\n"), "the body has no end");
+        assert_eq!(node.stats.ends.drain.get(), 1);
+    });
+}
+
 #[test]
 fn a_session_whose_channels_do_not_open_in_time_is_refused() {
     run(async {

@@ -18,6 +18,8 @@ pub(crate) struct Life {
     pub(crate) facts: VecDeque<Fact>,
     /// It ended because its time was over (`EXPIRE`): what it held was kept for as long as its publishers had said.
     pub(crate) expired: bool,
+    /// When it ends if nothing more is published, as Redis said last.
+    pub(crate) expires_ms: Option<u64>,
     /// The newest entry that is no longer remembered here.
     forgotten: Option<Id>,
     /// The oldest entry that the stream had, and when it had it; [`END`] if it had none.

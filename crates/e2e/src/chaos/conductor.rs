@@ -1,5 +1,6 @@
 //! Carries out the schedule. What happens to Redis and its streams is in `store`.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,9 @@ use super::truth::{Unsettled, now_ms};
 use super::vitals::Vitals;
 use super::world::{Fsync, RECOVERY, World};
 use crate::{Direction, Flow, Node, Signal, pace};
+
+/// The number of SIGTERM, everywhere.
+const TERM: i32 = 15;
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +140,9 @@ impl<'a> Conductor<'a> {
     }
 
     fn node_ended(&mut self, index: usize, status: std::process::ExitStatus) {
-        if self.nodes[index] == Condition::Runs || !status.success() {
+        // A node that was told to end before it listened to signals ends at once.
+        let obeyed = status.success() || status.signal() == Some(TERM);
+        if self.nodes[index] == Condition::Runs || !obeyed {
             let log = self.world.nodes[index].log();
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
             let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n    ");

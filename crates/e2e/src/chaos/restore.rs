@@ -24,11 +24,12 @@ pub(crate) fn note_unknown(ledger: &Ledger, redis: &mut Connection, channel: &st
 }
 
 /// Compares a stream with the ledger after a restart of Redis that was down since `down_ms`. If something is missing, a new
-/// life of the stream begins with what is there. Returns how many entries were lost that had been acknowledged.
+/// life of the stream begins with what is there; a missing stream whose time was over has expired. Returns how many entries were lost that had been acknowledged.
 pub(crate) fn compare(ledger: &Ledger, redis: &mut Connection, channel: &str, down_ms: u64) -> io::Result<u64> {
     let tip = last_generated(redis, channel)?;
     let found = entries(redis, channel)?;
-    Ok(ledger.with(channel, |history| reconcile(history, tip, &found, down_ms)))
+    let looked_ms = now_ms();
+    Ok(ledger.with(channel, |history| reconcile(history, tip, &found, (down_ms, looked_ms))))
 }
 
 /// An entry of which only Redis has told.
@@ -43,7 +44,17 @@ fn note(history: &mut History, fact: Fact) {
     }
 }
 
-fn reconcile(history: &mut History, tip: Option<Id>, found: &[(String, String)], down_ms: u64) -> u64 {
+fn reconcile(
+    history: &mut History,
+    tip: Option<Id>,
+    found: &[(String, String)],
+    (down_ms, looked_ms): (u64, u64),
+) -> u64 {
+    let expires_ms = history.present_life().expires_ms.filter(|at| tip.is_none() && *at <= looked_ms);
+    if let Some(expired_ms) = expires_ms {
+        history.expire(expired_ms);
+        return 0;
+    }
     let found: Vec<Fact> = found.iter().map(unheard).collect();
     found.iter().for_each(|fact| note(history, fact.clone()));
     let first = found.first().map(|fact| fact.key);
@@ -105,7 +116,7 @@ mod tests {
             history.insert(0, Fact::new(&format!("{id}-0"), &format!("e{id}")));
         }
         let found: Vec<_> = (first..=last).map(|id| (format!("{id}-0"), format!("e{id}"))).collect();
-        let lost = reconcile(&mut history, parse_id(&format!("{last}-0")), &found, 9);
+        let lost = reconcile(&mut history, parse_id(&format!("{last}-0")), &found, (9, 9));
         (history, lost)
     }
 
@@ -131,9 +142,21 @@ mod tests {
         let (mut history, _) = after_restart(1, 5);
         history.begin([], 10);
         let found = [("4-0".to_owned(), "e4".to_owned()), ("5-0".to_owned(), "e5".to_owned())];
-        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 11), 0);
+        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, (11, 11)), 0);
         assert_eq!(history.present(), 2);
         assert_eq!(history.present_life().facts.len(), 5);
+    }
+
+    // Seen to fail when a stream that is missing counts as lost whenever it was to expire.
+    #[test]
+    fn a_stream_whose_time_was_over_while_redis_was_away_has_expired() {
+        for (looked_ms, expired) in [(19, false), (20, true)] {
+            let (mut history, _) = after_restart(1, 5);
+            history.present_life_mut().expires_ms = Some(20);
+            let lost = reconcile(&mut history, None, &[], (18, looked_ms));
+            assert_eq!((history.present(), lost), (1, if expired { 0 } else { 5 }));
+            assert_eq!(history.stands_in(history.places("e5")[0], 1), expired);
+        }
     }
 
     // Seen to fail when only entries that are there, or were in front of them, are part of the stream that came back.
@@ -144,12 +167,12 @@ mod tests {
         let last = history.places("e5")[0];
         history.begin([], 10);
         let found: Vec<_> = (1..=4).map(|id| (format!("{id}-0"), format!("e{id}"))).collect();
-        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 11), 0);
+        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, (11, 11)), 0);
         assert!(history.stands_in(last, 2));
         // It came back without its end, and with that without the entry.
         let mut shorter = history.clone();
         shorter.begin([], 12);
-        assert_eq!(reconcile(&mut shorter, parse_id("4-0"), &found, 13), 0);
+        assert_eq!(reconcile(&mut shorter, parse_id("4-0"), &found, (13, 13)), 0);
         assert!(!shorter.stands_in(last, 4));
     }
 
@@ -159,7 +182,7 @@ mod tests {
         let (mut history, _) = after_restart(1, 5);
         assert_eq!(history.retract_newest(2).as_deref(), Some("3-0"));
         let found: Vec<_> = (1..=5).map(|id| (format!("{id}-0"), format!("e{id}"))).collect();
-        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, 9), 0);
+        assert_eq!(reconcile(&mut history, parse_id("5-0"), &found, (9, 9)), 0);
         assert_eq!(history.present(), 0);
         assert_eq!(history.present_life().required((2, 0), (4, 0)).count(), 0);
     }

@@ -61,7 +61,7 @@ impl<'a> Ebb<'a> {
         let _open = stage.truth.publishing();
         let asked_ms = now_ms();
         match remaining(stage) {
-            Ok(Remaining::Milliseconds(left)) => self.expires_ms = Some(asked_ms + left),
+            Ok(Remaining::Milliseconds(left)) => self.will_end(stage, asked_ms + left),
             Ok(Remaining::Nothing) => {
                 note_end(stage, self.expires_ms.unwrap_or(asked_ms));
                 *self = Self::default();
@@ -81,6 +81,12 @@ impl<'a> Ebb<'a> {
             self.unsettled = Some(stage.truth.unsettled());
         }
         false
+    }
+
+    /// Notes when the stream will end: it may do so while Redis is away.
+    fn will_end(&mut self, stage: &Stage, at_ms: u64) {
+        self.expires_ms = Some(at_ms);
+        stage.truth.ledger.with(&channel(TIDAL), |history| history.present_life_mut().expires_ms = Some(at_ms));
     }
 }
 

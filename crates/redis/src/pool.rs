@@ -60,7 +60,8 @@ impl Pool {
                     return Ok(reply);
                 }
                 Ok(Err(error)) => {
-                    let (broken, tried) = (error.is_unrecoverable_error(), connection.tried);
+                    let broken = error.is_unrecoverable_error() || error.is_io_error();
+                    let tried = connection.tried;
                     if broken {
                         drop(Object::take(connection));
                     }

@@ -96,10 +96,12 @@ impl<S: Socket> Wire<S> {
     /// window stays shut as well (`TCP_USER_TIMEOUT`), but a client may read as slowly as it likes, or not at all. So the
     /// kernel only minds the socket until it is asked for the first time, which is sooner than its timeout.
     pub(super) fn has_peer_vanished(&mut self, core: &Core) -> bool {
+        // A kernel that tells nothing goes on minding the socket.
+        let Some(silence) = self.socket.silence() else { return false };
         if !std::mem::replace(&mut self.lifted, true) {
             self.socket.lift_user_timeout();
         }
-        let vanished = self.socket.silence().is_some_and(|silence| silence.is_death(core.options.user_timeout));
+        let vanished = silence.is_death(core.options.user_timeout);
         if vanished {
             // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
             self.socket.abandon();

@@ -233,3 +233,47 @@ fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() 
     live.read_data("c 5");
     assert_eq!(live.gaps().len(), 1, "a connected client is told too: {:?}", live.gaps());
 }
+
+// Seen to fail when a key of another type is a read that failed and nothing more.
+#[test]
+fn a_key_that_turns_into_another_type_is_told_to_its_readers_who_get_on_when_it_is_a_stream_again() {
+    let mut scene = scene();
+    let mut away = scene.left(2);
+    let mut client = Client::remembering(Subscribe::to("c"), away.last_event_id());
+    client.connect(scene.near.address()).expect("the node accepts");
+    let place = away.last_event_id().to_owned();
+    scene.publisher.on_key("SET", "c", &["not a stream"]);
+    scene.ledger.rewrite("c", 0);
+    client.read_until("the gap", |client| client.gaps().len() == 1);
+    let gap = client.gaps()[0];
+    assert_eq!((gap.reason.as_str(), gap.after.as_deref(), gap.next.as_deref()), ("reset", Some(place.as_str()), None));
+    assert_eq!(client.last_event_id(), place, "whoever drops here is compared with the same place again");
+    let refused = scene.publisher.try_fcall("c", "refused", &[]);
+    assert!(refused.error().is_some_and(|error| error.contains("not a stream")), "{refused:?}");
+
+    scene.publisher.on_key("DEL", "c", &[]);
+    scene.publisher.next_millisecond();
+    scene.publisher.fcall("c", "c 2");
+    client.read_data("c 2");
+    let reasons: Vec<&str> = client.gaps().iter().map(|gap| gap.reason.as_str()).collect();
+    assert_eq!(reasons, ["reset", "reset"], "{:?}", client.seen());
+    assert_eq!(client.data(), ["c 2"]);
+    scene.resumes(&mut away, &["reset"]);
+}
+
+// Seen to fail when a key of another type is a read that failed and nothing more.
+#[test]
+fn a_stream_that_a_key_of_another_type_had_hidden_goes_on_where_its_readers_are() {
+    let mut scene = scene();
+    let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
+    scene.publisher.fcall_many("c", 0..2, &[]);
+    client.read_data("c 1");
+    scene.publisher.on_key("RENAME", "c", &["hidden"]);
+    scene.publisher.on_key("SET", "c", &["not a stream"]);
+    client.read_until("the gap", |client| client.gaps().len() == 1);
+    scene.publisher.redis.command(["RENAME", "hidden", "sse:c"]);
+    scene.publisher.fcall("c", "c 2");
+    client.read_data("c 2");
+    assert_eq!(client.data(), ["c 0", "c 1", "c 2"]);
+    assert_eq!(client.gaps().len(), 1, "{:?}", client.gaps());
+}

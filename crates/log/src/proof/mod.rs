@@ -99,6 +99,18 @@ pub fn still_absent(absent_ms: u64, now_ms: u64) -> bool {
     now_ms >= absent_ms && now_ms - absent_ms < TTL_FLOOR_MS
 }
 
+/// Whether a reader who was at `from`, and was told that the stream was gone at `absence`, may go on from `head`, where a
+/// node knows the stream to be gone: an absence from before both would lead it back to what it has seen.
+#[must_use]
+pub fn leads_on(head: Position, from: Position, absence: Position) -> bool {
+    let (Position::Empty { at_ms, .. }, Position::Empty { at_ms: seen_ms, .. }) = (head, absence) else { return false };
+    let is_later = match from {
+        Position::At(id) => at_ms > id.ms,
+        Position::Empty { at_ms: from_ms, .. } => at_ms >= from_ms,
+    };
+    is_later || at_ms >= seen_ms
+}
+
 fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {
     let Position::At(last_generated) = snapshot.tip.position else {
         return Verdict::Gap(GapReason::Reset);

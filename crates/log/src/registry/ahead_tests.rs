@@ -40,6 +40,10 @@ struct Ahead {
 
 impl Ahead {
     fn of(channels: usize) -> (Self, Vec<ChannelName>) {
+        Self::of_heads(channels, at(5))
+    }
+
+    fn of_heads(channels: usize, head: Position) -> (Self, Vec<ChannelName>) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
         let registry = Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), now);
@@ -50,7 +54,7 @@ impl Ahead {
         scene.turn(Vec::new());
         let mut commands = scene.turn(vec![FeedEvent::Subscribed(names.clone())]);
         let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
-        scene.registry.on_tips(&keys, Ok(keys.iter().map(|_| Ok(tip(at(5)))).collect()), now);
+        scene.registry.on_tips(&keys, Ok(keys.iter().map(|_| Ok(tip(head))).collect()), now);
         (scene, names)
     }
 
@@ -127,6 +131,37 @@ fn a_reader_whom_the_read_of_the_head_did_not_place_asks_again() {
     scene.registry.on_head(heads[0], Ok(nothing_follows(at(5))), scene.now);
     let (pages, heads) = scene.go_round(20);
     assert_eq!((pages, heads.len()), (1, 1));
+}
+
+/// Seen to fail when any absence of the same store is a head to go on from: the reader is led back to 5.
+#[test]
+fn a_reader_of_a_deleted_stream_goes_on_from_an_absence_after_its_place() {
+    let absent_at = |at_ms| Position::Empty { at_ms, epoch: Epoch::from_bits(7) };
+    let (mut scene, _) = Ahead::of_heads(1, absent_at(5));
+    let gone = |at_ms| Snapshot { tip: Tip { now_ms: at_ms, ..tip(absent_at(at_ms)) }, ..nothing_follows(at(9)) };
+    let (mut pages, mut heads) = (0, Vec::new());
+    for _ in 0..20 {
+        scene.look();
+        for command in scene.turn(Vec::new()) {
+            match command {
+                Command::Page { key, .. } => {
+                    pages += 1;
+                    scene.registry.on_page(key, Ok(gone(20)), scene.now);
+                }
+                Command::Head { key, .. } => heads.push(key),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((pages, heads.len()), (1, 1), "the page waits for the head");
+    scene.registry.on_head(heads[0], Ok(gone(21)), scene.now);
+    scene.core.sync(|_, _| {}, |_| {});
+    let (view, cursor) = &mut scene.readers[0];
+    let resume = scene.core.next(*view, cursor, |_, _, next| match next {
+        Next::Page(served) => served.seam.map(|seam| seam.resume),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(resume, Some(absent_at(21)));
 }
 
 /// A node whose heads are stale: its clients were elsewhere meanwhile and are ahead of it.

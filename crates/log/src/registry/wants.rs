@@ -8,6 +8,7 @@ use crate::archive::{ArchiveError, Newest, Snapshot};
 use crate::budget::Charge;
 use crate::channel::Want;
 use crate::pages::Page;
+use crate::proof;
 use crate::tail::Tail;
 
 impl Registry {
@@ -100,7 +101,9 @@ fn is_behind(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot)
         (_, Position::Empty { at_ms, epoch }, Position::Empty { at_ms: now_ms, .. }) if page.is_fleeting() => {
             !tail.widen_absence(at_ms, now_ms, epoch)
         }
-        (Position::Empty { epoch, .. }, _, Position::Empty { .. }) => epoch != snapshot.tip.epoch,
+        (head @ Position::Empty { epoch, .. }, _, absence @ Position::Empty { .. }) => {
+            epoch != snapshot.tip.epoch || !proof::leads_on(head, after, absence)
+        }
         (head, _, tip) => head != tip,
     }
 }

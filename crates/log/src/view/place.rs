@@ -181,11 +181,15 @@ impl View {
     /// used: the head has to know of the absence first.
     fn continue_at_head(&self, served: &mut Served) -> bool {
         let nothing = served.entries().is_empty();
-        let (true, Some(Seam { resume: Position::Empty { epoch: theirs, .. }, .. })) = (nothing, &served.seam) else {
+        let (true, Some(Seam { after, resume: absence @ Position::Empty { epoch: theirs, .. }, .. })) =
+            (nothing, &served.seam)
+        else {
             return true;
         };
         match self.mirror.as_ref().map(Tail::head) {
-            Some(head @ Position::Empty { epoch: ours, .. }) if ours == *theirs => {
+            Some(head @ Position::Empty { epoch: ours, .. })
+                if ours == *theirs && proof::leads_on(head, *after, *absence) =>
+            {
                 if let Some(seam) = &mut served.seam {
                     seam.resume = head;
                 }

@@ -169,21 +169,25 @@ impl Judge<'_> {
     fn arrive(&mut self, reason: &str, to: &[Place]) {
         let Some(places) = self.places.replace(to.to_vec()) else { return };
         let last = to[to.len() - 1];
-        let starts: Vec<_> = places.iter().filter_map(|from| self.same_place(*from, last.life)).collect();
+        let start = |from: &Place| self.same_place(*from, last.life);
+        // Entries that were lost may come back, and whoever was told of a reset gets them again.
+        let may_be_reset = reason == "reset" || !self.ids_grow;
+        // A position may stand for several places: one that explains the gap will do.
+        let is_explained = |from: &Place| {
+            start(from).is_none_or(|start| {
+                let comes_back = may_be_reset && from.life < last.life && !places.contains(&start);
+                start.behind <= last.behind || comes_back
+            })
+        };
+        if !places.iter().any(is_explained) {
+            return self.breach(format!("a gap {reason} went back from {places:?} to {last:?}"));
+        }
+        let forward = places.iter().filter_map(start).filter(|start| start.behind <= last.behind);
         // From another life: what was withheld is what that life had.
-        let Some(from) = starts.iter().max_by_key(|from| from.behind) else {
+        let Some(from) = forward.max_by_key(|from| from.behind) else {
             self.verdict.gaps += 1;
             return;
         };
-        // Entries that were lost may come back, and whoever was told of a reset gets them again.
-        let may_be_reset = reason == "reset" || !self.ids_grow;
-        if from.behind > last.behind && may_be_reset && places.iter().all(|place| place.life < last.life) {
-            self.verdict.gaps += 1;
-            return;
-        }
-        if from.behind > last.behind {
-            return self.breach(format!("a gap {reason} went back from {from:?} to {last:?}"));
-        }
         let skipped = &self.history[last.life][from.behind..last.behind];
         let mut withheld = skipped.iter().filter(|fact| !fact.retracted).peekable();
         if withheld.peek().is_none() {

@@ -99,16 +99,17 @@ pub fn still_absent(absent_ms: u64, now_ms: u64) -> bool {
     now_ms >= absent_ms && now_ms - absent_ms < TTL_FLOOR_MS
 }
 
-/// Whether a reader who was at `from`, and was told that the stream was gone at `absence`, may go on from `head`, where a
-/// node knows the stream to be gone: an absence from before both would lead it back to what it has seen.
+/// Whether a reader who was at `from`, and for whom the stream was found to be gone at `absence`, may go on from `head`, where
+/// a node knows the stream to be gone: an older absence would lead it back to what it has seen. (Where the store's clock has
+/// gone back behind `from`, no head would do.)
 #[must_use]
 pub fn leads_on(head: Position, from: Position, absence: Position) -> bool {
-    let (Position::Empty { at_ms, .. }, Position::Empty { at_ms: seen_ms, .. }) = (head, absence) else { return false };
-    let is_later = match from {
-        Position::At(id) => at_ms > id.ms,
-        Position::Empty { at_ms: from_ms, .. } => at_ms >= from_ms,
+    let is_later = |position| match (position, from) {
+        (Position::Empty { at_ms, .. }, Position::At(id)) => at_ms > id.ms,
+        (Position::Empty { at_ms, .. }, Position::Empty { at_ms: from_ms, .. }) => at_ms >= from_ms,
+        (Position::At(_), _) => false,
     };
-    is_later || at_ms >= seen_ms
+    is_later(head) || !is_later(absence)
 }
 
 fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {

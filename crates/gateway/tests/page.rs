@@ -101,7 +101,9 @@ fn a_page_that_is_cut_off_resumes_on_the_other_node_without_a_missing_point() {
 fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let work = tempfile::tempdir().unwrap();
-    let mut script = Command::new(root.join("scripts/run.sh"));
+    // A shell cannot trap a signal that was ignored when it started, as in what another shell runs in the background.
+    let mut script = Command::new("env");
+    script.arg("--default-signal=INT").arg(root.join("scripts/run.sh"));
     script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare")).env("TMPDIR", work.path()).env_remove("REDIS_URL");
     let mut script = Script(script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
     let lines: Vec<String> = BufReader::new(script.0.stdout.take().unwrap())

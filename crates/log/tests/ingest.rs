@@ -74,6 +74,7 @@ impl Reader {
                     }
                     true
                 }
+                Next::Begins(position) => panic!("all entries are kept, and the reader was told {position}"),
                 Next::Live | Next::Waiting | Next::Refused(_) => false,
             });
             if !is_due {

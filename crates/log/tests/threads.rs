@@ -52,6 +52,7 @@ async fn client(log: &CoreLog, token: u32, place: Position, busy: usize) {
                         assert!(served.seam.is_none(), "a gap: {served:?}");
                         (served.entries()[0].id, number(served.entries()[0].frame.body()))
                     }
+                    Next::Begins(position) => panic!("the client has a place, and was told {position}"),
                     Next::Live | Next::Waiting | Next::Refused(_) => return false,
                 };
                 assert_eq!(found, expected, "in order, none missing, none twice");

@@ -59,6 +59,11 @@ impl Reader {
         let due = log.next(self.view, &mut self.cursor, |cursor, _, next| match next {
             Next::Tail(tail, index) => taker.take_tail(cursor, tail, index),
             Next::Page(served) => taker.take_page(cursor, &served),
+            Next::Begins(position) => {
+                taker.client.saw.push(Saw::Position(position));
+                cursor.advance_to(position);
+                true
+            }
             Next::Live | Next::Waiting | Next::Refused(_) => false,
         });
         self.awake = due;

@@ -3,7 +3,6 @@
 use fanfare_protocol::{EntryId, Position};
 
 use super::{Item, Tail};
-use crate::proof;
 
 /// Where a position stands relative to a tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +31,13 @@ impl Tail {
         }
     }
 
-    /// Finds an entry itself, for a reader that is placed right before it.
+    /// Finds an entry itself, for a reader that is placed right before it. If it is not here, this reader has been promised
+    /// nothing and has no place among the others.
     #[must_use]
     pub(crate) fn locate_before(&self, id: EntryId) -> Located {
         match self.locate_entry(id) {
             Located::Next(after) => Located::Next(after - 1),
-            Located::Unknown => match Position::At(proof::predecessor(id)) {
-                before if before == self.floor => Located::Next(self.start()),
-                before => self.locate(before),
-            },
+            Located::Unknown => Located::Unknown,
         }
     }
 

@@ -244,3 +244,13 @@ fn a_made_up_position_before_an_entry_places_nobody_who_holds_it() {
     assert_eq!(tail.locate(at(2)), Located::Unknown);
     assert_eq!(tail.locate_before(EntryId { ms: 4, seq: 3 }), Located::Next(2), "nothing was promised to this one");
 }
+
+// Seen to fail when a reader waits at the end in silence: it would be told of a gap after a place that it never held.
+#[test]
+fn a_reader_before_an_entry_that_is_not_here_has_no_place_even_if_the_entry_would_be_next() {
+    let mut tail = Tail::new(Position::At(id(1)));
+    tail.push_entry(id(2), frame());
+    let next = EntryId { seq: id(2).seq + 1, ..id(2) };
+    assert_eq!(tail.locate(Position::At(id(2))), Located::Next(tail.end()));
+    assert_eq!(tail.locate_before(next), Located::Unknown);
+}

@@ -24,6 +24,7 @@ pub(super) struct View {
 pub(super) enum Ready {
     Tail(u64),
     Page(Served),
+    Begins(Position),
     Live,
     Waiting,
     Refused(Arc<str>),
@@ -32,6 +33,8 @@ pub(super) enum Ready {
 enum Placed {
     Index(u64),
     End,
+    /// A reader without a place has one now.
+    Begins(Position),
     Elsewhere,
 }
 
@@ -83,14 +86,20 @@ impl View {
                     self.readers.arm(cursor.slot);
                     return Ready::Live;
                 }
+                Placed::Begins(position) => return Ready::Begins(position),
                 Placed::Elsewhere => {}
             }
             let Some(mut served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
-            // Before the first promise there is nothing to miss: with no entries left the reader begins where the stream ends.
-            let unpromised = if cursor.position().is_none() { served.seam.take() } else { None };
-            let begin = unpromised.filter(|_| served.entries().is_empty()).map(|seam| seam.resume);
+            if cursor.position().is_none() {
+                // Before the first promise there is nothing to miss: with no entries left the reader begins where the stream ends.
+                let end = served.seam.take().map(|seam| seam.resume).or(served.skip());
+                return match end.filter(|_| served.entries().is_empty()) {
+                    Some(position) => Ready::Begins(position),
+                    None => Ready::Page(served),
+                };
+            }
             // Each time to a higher id.
-            match served.skip().or(begin) {
+            match served.skip() {
                 Some(position) => cursor.advance_to(position),
                 None => return Ready::Page(served),
             }
@@ -101,6 +110,7 @@ impl View {
         match (ready, &self.mirror) {
             (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
             (Ready::Page(served), _) => Next::Page(served),
+            (Ready::Begins(position), _) => Next::Begins(position),
             (Ready::Live, _) => Next::Live,
             (Ready::Refused(reason), _) => Next::Refused(reason),
             (Ready::Waiting, _) | (Ready::Tail(_), None) => Next::Waiting,
@@ -142,7 +152,12 @@ impl View {
         if cursor.index < tail.first() {
             let located = match cursor.place {
                 Place::At(position) => tail.locate(position),
-                Place::Before(id) => tail.locate_before(id),
+                Place::Before(id) => match (tail.locate_before(id), Position::At(proof::predecessor(id))) {
+                    (Located::Unknown, before) if tail.locate(before) != Located::Unknown => {
+                        return Placed::Begins(before);
+                    }
+                    (located, _) => located,
+                },
                 Place::Newest(_) => Located::Unknown,
             };
             cursor.index = match located {

@@ -118,16 +118,30 @@ impl<'a> Batch<'a> {
             }
             return;
         }
-        match &mut self.vector {
-            Some(vector) => vector.advance(seam.resume, &mut self.line),
-            None => self.line = format!("id: {}\n", seam.resume),
-        }
+        self.move_to(seam.resume);
         blocks.extend_from_slice(self.line.as_bytes());
         block::gap(&mut blocks, &gap, None);
         self.frame_into_scratch(&blocks);
         let prefix = start..self.scratch.len();
         let gap = Some(seam.reason);
         self.units.push(Unit { prefix, shared: b"", suffix: b"", step, entry: None, live: false, gap });
+    }
+
+    /// Adds the client's first place, without an event.
+    pub(super) fn begin(&mut self, position: Position) {
+        self.move_to(position);
+        let block = format!("{}\n", self.line);
+        self.frame_into_scratch(block.as_bytes());
+        let (prefix, step) = (0..self.scratch.len(), Step::To(position));
+        self.units.push(Unit { prefix, shared: b"", suffix: b"", step, entry: None, live: false, gap: None });
+    }
+
+    /// Makes the `id` line of a position that no entry carries.
+    fn move_to(&mut self, position: Position) {
+        match &mut self.vector {
+            Some(vector) => vector.advance(position, &mut self.line),
+            None => self.line = format!("id: {position}\n"),
+        }
     }
 
     fn frame_into_scratch(&mut self, blocks: &[u8]) {

@@ -83,6 +83,11 @@ impl<P, S: Socket> Session<P, S> {
                 batch.gather_page(channel, &served);
                 wire.hand_out(core, &batch, cursor)
             }
+            Next::Begins(position) => {
+                let mut batch = Batch::new(wire.framing, vector);
+                batch.begin(position);
+                wire.hand_out(core, &batch, cursor)
+            }
             // Everything was handed out, yet a frame is not complete: its entry was retracted and nothing will complete it.
             Next::Live if wire.partial().is_some() => Outcome::Ended(End::Broken),
             Next::Live | Next::Waiting | Next::Refused(_) => Outcome::Idle,

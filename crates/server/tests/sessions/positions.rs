@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fanfare_log::Options;
 use fanfare_log::memory::MemoryBackend;
-use fanfare_protocol::{EntryId, LastEventId};
-use fanfare_server::{DeliveryOptions, Framing};
+use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
+use fanfare_protocol::{ChannelName, EntryId, LastEventId, Position};
+use fanfare_server::{DeliveryOptions, Framing, SubscribeRequest};
 
-use crate::scene::{Node, run};
+use crate::scene::{Node, channel, run};
 
 #[test]
 fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_another_node() {
@@ -117,6 +117,51 @@ fn the_newest_events_come_first_if_asked_for() {
             let first = 5usize.saturating_sub(count);
             assert_eq!(seen.matches("data: n").count(), 5 - first, "{seen}");
             assert!(seen.contains(&format!("data: n{first}\n")) && !seen.contains("$gap"), "{seen}");
+        }
+    });
+}
+
+/// An archive whose newest entry is retracted as soon as it was found.
+#[derive(Clone)]
+struct Retracting(MemoryBackend);
+
+impl Archive for Retracting {
+    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        self.0.tips(channels).await
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
+        self.0.read(request).await
+    }
+
+    async fn newest(&self, channel: ChannelName, _: usize) -> Result<Newest, ArchiveError> {
+        let last = self.0.last_id(&channel).expect("something was published");
+        Ok(Newest::From(EntryId { seq: last.seq + 1, ..last }))
+    }
+}
+
+// Seen to fail when the cursor takes the place in silence: a later gap then came `after` a place that the client never held.
+#[test]
+fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_they_are_read() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let (archive, options) = (Retracting(backend.clone()), Options::default());
+        let node = Node::with(&backend, archive, options, DeliveryOptions::default()).await;
+        for (name, framing) in [("a", Framing::Plain), ("b", Framing::Chunked)] {
+            let last = node.publish(name, "old");
+            let request = |r: &mut SubscribeRequest<()>| (r.last, r.framing) = (Some(1), framing);
+            let mut client = node.connect(&[name], request).await;
+            assert!(client.until(&format!("id: {last}\n\n")).await.contains("retry: "));
+            let next = node.publish(name, "new");
+            let seen = client.until("data: new\n").await;
+            assert!(seen.contains(&format!("id: {next}\n")) && !seen.contains("$gap"), "{seen}");
+        }
+        let names = ["c", "d"].map(channel);
+        let places = names.clone().map(|name| Some(Position::At(node.publish(name.as_str(), "old"))));
+        let mut client = node.connect(&["c", "d"], |r| r.last = Some(1)).await;
+        let mut told = Vec::new();
+        while told != places {
+            told = LastEventId::parse(&client.prime().await).unwrap().resolve(&names);
         }
     });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryBackend;
-use fanfare_log::{Desired, Hub, IngestStats, Options, PublishRequest, Registry, feed, ingest};
+use fanfare_log::{Archive, Desired, Hub, IngestStats, Options, PublishRequest, Registry, feed, ingest};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
 use tokio::io::AsyncReadExt;
@@ -27,19 +27,23 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(backend: &MemoryBackend, options: Options, delivery: DeliveryOptions) -> Self {
+        Self::with(backend, backend.clone(), options, delivery).await
+    }
+
+    /// A node whose feed is the backend's and whose archive is another.
+    pub(crate) async fn with(
+        backend: &MemoryBackend,
+        archive: impl Archive,
+        options: Options,
+        delivery: DeliveryOptions,
+    ) -> Self {
         let hub = Arc::new(Hub::new(1));
         let desired = Desired::new();
         let (sink, source) = feed(1 << 20);
         tokio::task::spawn_local(backend.attach(desired.clone(), sink).run());
         let registry =
             Registry::new(options, Arc::clone(&hub), desired, Arc::new(IngestStats::default()), Instant::now());
-        tokio::task::spawn_local(ingest::run(
-            registry,
-            Arc::clone(&hub),
-            source,
-            backend.clone(),
-            std::future::pending(),
-        ));
+        tokio::task::spawn_local(ingest::run(registry, Arc::clone(&hub), source, archive, std::future::pending()));
         let stats = Arc::new(CoreStats::default());
         let user_timeout = delivery.user_timeout;
         let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system());

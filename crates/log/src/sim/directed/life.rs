@@ -221,6 +221,7 @@ fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_aske
         }
         world.settle_down();
         assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (0, 0));
+        assert!(world.clients[CLIENT].1.last_event_id().is_some(), "it is told where it is");
         world.publish(CHANNEL);
         world.settle_down();
         assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (1, 0));

@@ -160,9 +160,17 @@ impl Judge<'_> {
     /// How many entries a reader at `from` misses who goes to `to`, whose last entry it has seen. `None`: it cannot get
     /// there by going forward.
     fn missing_between(&self, from: Place, to: Place) -> Option<usize> {
-        let from = self.same_place(from, to.life).filter(|from| from.behind < to.behind)?;
-        let between = &self.history[to.life][from.behind..to.behind - 1];
-        Some(between.iter().filter(|fact| !fact.retracted).count())
+        let missing = |facts: &[Fact]| facts.iter().filter(|fact| !fact.retracted).count();
+        if let Some(from) = self.same_place(from, to.life) {
+            return (from.behind < to.behind).then(|| missing(&self.history[to.life][from.behind..to.behind - 1]));
+        }
+        // Lives of which nothing is left are over, and what they still had for the reader is missing.
+        let lives = self.history.get(from.life..to.life)?;
+        let is_over = |life: &Vec<Fact>| life.iter().all(|fact| fact.gone || fact.retracted);
+        lives.iter().all(is_over).then(|| {
+            let between = lives[1..].iter().map(|life| missing(life)).sum::<usize>();
+            missing(&lives[0][from.behind..]) + between + missing(&self.history[to.life][..to.behind - 1])
+        })
     }
 
     /// A gap has moved the client to one of these places, right before what comes next.

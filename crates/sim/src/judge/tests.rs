@@ -39,6 +39,35 @@ fn a_gap_names_the_place_where_the_client_is() {
     assert!(breaches(&truth, 3, Some(2), "trimmed").is_empty(), "nothing is left between");
 }
 
+// Seed 1002067. Seen to fail when no way leads from one life to the next.
+#[test]
+fn a_reader_goes_on_behind_a_flush_if_it_has_had_everything() {
+    let truth = Truth::default();
+    (1..=2).for_each(|n| truth.append("a", id(n), Some(n.to_string()), n));
+    (1..=2).for_each(|n| truth.lose("a", id(n)));
+    truth.rewrite("a", None);
+    truth.append("a", id(1), Some("3".into()), 1);
+    let end = |at: u64| {
+        let event = Sight::Event { data: "3".into(), id: None };
+        let place = Place { life: 0, behind: usize::try_from(at).unwrap() };
+        judge(&[Sight::Connected, Sight::Primed(vec![place]), event], &truth.history("a"), false).breaches
+    };
+    assert!(end(2).is_empty());
+    assert!(end(1)[0].contains("after 1 entries that are missing"));
+}
+
+// What a failover lost is not over: whoever saw it is told. Seen to fail when every life is taken for over.
+#[test]
+fn a_reader_does_not_go_on_behind_a_failover_that_lost_what_it_had() {
+    let truth = Truth::default();
+    (1..=2).for_each(|n| truth.append("a", id(n), Some(n.to_string()), n));
+    truth.rewrite("a", None);
+    truth.append("a", id(3), Some("3".into()), 3);
+    let event = Sight::Event { data: "3".into(), id: None };
+    let story = [Sight::Connected, Sight::Primed(vec![Place { life: 0, behind: 2 }]), event];
+    assert_eq!(judge(&story, &truth.history("a"), true).breaches.len(), 1);
+}
+
 // Seen to fail when only the last setting of the clock is considered.
 #[test]
 fn an_absence_may_be_of_any_time_at_which_the_clock_said_so() {

@@ -59,9 +59,7 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(options.keepalive).with_interval(options.keepalive / 4);
     socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(options.user_timeout))?;
-    #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(u32::try_from(options.unsent).unwrap_or(u32::MAX))?;
     if let Some(bytes) = options.send_buffer {
         socket.set_send_buffer_size(bytes)?;
@@ -161,7 +159,6 @@ impl Acceptor {
 
 /// Makes the kernel drop every packet to the listener that has SYN set (byte 13 of the TCP header, bit 1), by a classic
 /// BPF program (socket(7), `SO_ATTACH_FILTER`). Accepted sockets inherit it and never see such a packet.
-#[cfg(target_os = "linux")]
 fn ignore_handshakes(listener: &tokio::net::TcpListener) -> io::Result<()> {
     use socket2::SockFilter;
     const LOAD_BYTE: u16 = 0x30;
@@ -173,11 +170,6 @@ fn ignore_handshakes(listener: &tokio::net::TcpListener) -> io::Result<()> {
         SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
     ])
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ignore_handshakes(_: &tokio::net::TcpListener) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The peer went away before it was accepted, or the network had a hiccup (accept(2), "Error handling").
@@ -215,7 +207,6 @@ mod tests {
         assert_eq!(bind(shared, &SocketOptions::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn accepted_sockets_inherit_the_options_of_the_listener() {
         let options = SocketOptions { user_timeout: Duration::from_secs(7), ..SocketOptions::default() };

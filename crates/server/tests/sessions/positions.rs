@@ -102,6 +102,31 @@ fn several_channels_carry_one_vector_that_resumes_all_of_them() {
     });
 }
 
+// A client may have asked for something else before, on the same connection, and read nothing of it. Seen to fail when what the
+// socket did not take is not kept.
+#[test]
+fn a_stream_begins_with_its_head_also_on_a_socket_that_is_full() {
+    run(async {
+        let backend = MemoryBackend::default();
+        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        for (name, last) in [("a", None), ("b", Some(1))] {
+            node.publish(name, "old");
+            let (mut client, server) = node.accept().await;
+            server.writable().await.unwrap();
+            while server.try_write(&[b'.'; 1024]).is_ok() {}
+            node.begin(server, &[name], |r| r.last = last);
+            while node.stats.blocked.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let before = client.until("HEAD\n").await;
+            assert!(before.trim_end_matches("HEAD\n").bytes().all(|byte| byte == b'.'));
+            node.publish(name, "new");
+            let seen = client.until("data: new\n").await;
+            assert!(seen.starts_with("retry: ") && seen.contains("data: old") == last.is_some(), "{seen}");
+        }
+    });
+}
+
 #[test]
 fn the_newest_events_come_first_if_asked_for() {
     run(async {

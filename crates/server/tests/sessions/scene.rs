@@ -53,10 +53,24 @@ impl Node {
     }
 
     pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
+        let (client, server) = self.accept().await;
+        self.begin(server, channels, change);
+        client
+    }
+
+    /// A client and the node's end of its connection.
+    pub(crate) async fn accept(&self) -> (Client, TcpStream) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let (client, server) =
             tokio::join!(socket.connect(self.listener.local_addr().unwrap()), self.listener.accept());
+        let server = server.unwrap().0;
+        socket2::SockRef::from(&server).set_send_buffer_size(self.send_buffer).unwrap();
+        socket2::SockRef::from(&server).set_tcp_user_timeout(Some(self.user_timeout)).unwrap();
+        (Client { socket: client.unwrap(), seen: String::new() }, server)
+    }
+
+    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) {
         let mut request = SubscribeRequest {
             channels: channels.iter().map(|name| channel(name)).collect(),
             resume: None,
@@ -68,11 +82,7 @@ impl Node {
             permit: (),
         };
         change(&mut request);
-        let server = server.unwrap().0;
-        socket2::SockRef::from(&server).set_send_buffer_size(self.send_buffer).unwrap();
-        socket2::SockRef::from(&server).set_tcp_user_timeout(Some(self.user_timeout)).unwrap();
         start(&self.core, server, request);
-        Client { socket: client.unwrap(), seen: String::new() }
     }
 
     /// Waits until no session is left.

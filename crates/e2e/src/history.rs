@@ -114,7 +114,7 @@ impl History {
 
     /// The stream has expired: a new one begins with the next entry.
     pub(crate) fn expire(&mut self, at_ms: u64) {
-        self.present_life_mut().expired = true;
+        self.present_life_mut().expire(at_ms);
         self.begin([], at_ms);
     }
 
@@ -154,7 +154,8 @@ impl History {
             _ if self.has_same(from, life) => true,
             // What expired was kept for as long as its publishers had said: whoever read it to its end has missed nothing.
             Some(old) if old.expired => {
-                !old.has_required_behind(from.id) && self.stands_in(Place { life: from.life + 1, id: (0, 0) }, life)
+                let has_all = !old.has_required_behind(from.id) || (old.cut_short && from.id == (0, 0));
+                has_all && self.stands_in(Place { life: from.life + 1, id: (0, 0) }, life)
             }
             Some(old) => old.find(from.id).is_none(),
             None => from.id == (0, 0),

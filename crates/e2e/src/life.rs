@@ -6,6 +6,8 @@ use crate::fact::{Fact, Id};
 
 /// How many observations of a stream's oldest entry are kept.
 const OBSERVATIONS: usize = 240;
+/// How long every stream must live after each entry by its publishers' contract (docs/protocol.md), in milliseconds.
+const LIFETIME_MS: u64 = 60_000;
 /// Greater than every id.
 const END: Id = (u64::MAX, u64::MAX);
 
@@ -18,6 +20,9 @@ pub(crate) struct Life {
     pub(crate) facts: VecDeque<Fact>,
     /// It ended because its time was over (`EXPIRE`): what it held was kept for as long as its publishers had said.
     pub(crate) expired: bool,
+    /// It did so before it was as old as every publisher must let a stream become: whoever knew only that there was no stream
+    /// before it may miss it as if it had been deleted.
+    pub(crate) cut_short: bool,
     /// When it ends if nothing more is published, as Redis said last.
     pub(crate) expires_ms: Option<u64>,
     /// The newest entry that is no longer remembered here.
@@ -29,6 +34,12 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) fn beginning_at(began_ms: u64) -> Self {
         Self { began_ms, ..Self::default() }
+    }
+
+    /// The stream has expired.
+    pub(crate) fn expire(&mut self, at_ms: u64) {
+        self.expired = true;
+        self.cut_short = self.facts.front().is_some_and(|first| at_ms < first.key.0 + LIFETIME_MS);
     }
 
     fn index_behind(&self, id: Id) -> usize {

@@ -1,8 +1,8 @@
 //! The node-wide budget for everything that logs keep in memory: tail items and archive pages.
 //!
 //! The bound is a **target**, met at the end of every ingest turn: within a turn a burst may exceed it by what one turn
-//! brings, and a connection thread keeps an evicted item alive until it has looked at the channel again. Nobody is ever
-//! waited for: what is evicted can be read again from the archive.
+//! brings, and a connection thread keeps an evicted item alive until it has looked at the channel again. What is evicted can
+//! be read again from the archive.
 
 use std::collections::VecDeque;
 
@@ -72,6 +72,11 @@ impl Budget {
     /// reader that waits for it.
     pub fn victim(&mut self) -> Option<Charge> {
         if self.used <= self.limit || self.live <= 1 { None } else { self.order.pop_front() }
+    }
+
+    /// Takes back victims that have to stay, in the order in which they were named.
+    pub fn spare(&mut self, victims: Vec<Charge>) {
+        victims.into_iter().rev().for_each(|victim| self.order.push_front(victim));
     }
 
     /// Forgets charges that are already gone, once they outnumber the live ones. Amortized constant time per charge.

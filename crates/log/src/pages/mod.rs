@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_protocol::{ChannelName, Decoded, EntryId, Frame, GapReason, Position};
 
@@ -35,6 +36,8 @@ pub struct Page {
     /// The stream's oldest entry with what its publisher recorded, if this page begins with it.
     oldest: Option<(EntryId, Option<EntryId>, bool)>,
     bytes: usize,
+    /// The reader that it was read for has not taken it yet.
+    awaited: AtomicBool,
 }
 
 /// What a reader at some position gets from the pages.
@@ -86,13 +89,28 @@ impl Page {
             _ => None,
         };
         let bytes = entries.iter().map(|e| e.frame.heap_bytes() + size_of::<PageEntry>()).sum::<usize>() + 256;
-        Self { number, after, seam, entries, skip, oldest, bytes }
+        Self { number, after, seam, entries, skip, oldest, bytes, awaited: AtomicBool::new(false) }
     }
 
     /// Bytes charged to the budget.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Some reader waits for the page.
+    pub(crate) fn await_reader(&self) {
+        self.awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a reader waits for the page.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Nobody waits for the page any more. Returns whether somebody did.
+    pub(crate) fn take(&self) -> bool {
+        self.awaited.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the page has no entries.
@@ -191,6 +209,7 @@ impl Pages {
     /// Drops a page. Returns its bytes, or `None` if it is already gone.
     pub fn remove(&mut self, number: u64) -> Option<usize> {
         let page = self.by_number.remove(&number)?;
+        page.take();
         if let Some(last) = page.entries.last()
             && self.by_last.get(&last.id) == Some(&number)
         {
@@ -224,13 +243,20 @@ impl Pages {
     pub fn clear(&mut self) -> Vec<usize> {
         self.by_last.clear();
         self.by_after.clear();
-        std::mem::take(&mut self.by_number).into_values().map(|page| page.bytes).collect()
+        let pages = std::mem::take(&mut self.by_number).into_values();
+        pages.inspect(|page| _ = page.take()).map(|page| page.bytes).collect()
     }
 
     /// Bytes of all pages.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.by_number.values().map(|page| page.bytes).sum()
+    }
+
+    /// Whether a reader waits for the page with this number.
+    #[must_use]
+    pub fn is_awaited(&self, number: u64) -> bool {
+        self.by_number.get(&number).is_some_and(|page| page.is_awaited())
     }
 
     /// Whether a page is still here.

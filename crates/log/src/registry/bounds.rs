@@ -55,8 +55,9 @@ impl Registry {
         assert_eq!(self.budget.used(), self.logs.values().map(held).sum::<usize>(), "the budget has drifted");
     }
 
-    /// Evicts the coldest until the node is within its budget.
+    /// Evicts the coldest until the node is within its budget, but no page that a reader waits for.
     pub(super) fn keep_budget(&mut self) {
+        let mut spared = Vec::new();
         while let Some(charge) = self.budget.victim() {
             let (Charge::Item { channel: key, .. } | Charge::Page { channel: key, .. }) = charge;
             let Some(log) = self.logs.get(&key) else { continue };
@@ -70,6 +71,7 @@ impl Registry {
                         }
                     }
                 }
+                Charge::Page { number, .. } if shared.pages.is_awaited(number) => spared.push(charge),
                 Charge::Page { number, .. } => released.extend(shared.pages.remove(number)),
             }
             drop(shared);
@@ -79,6 +81,7 @@ impl Registry {
                 self.hub.mark(&log.channel, &mut self.wake);
             }
         }
+        self.budget.spare(spared);
         let logs = &self.logs;
         self.budget.compact(|charge| match charge {
             Charge::Item { channel, index } => logs

@@ -25,6 +25,7 @@ mod reads;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod untaken;
 mod wants;
 
 use std::cmp::Reverse;
@@ -43,6 +44,7 @@ use crate::stats::IngestStats;
 use complaints::Complaints;
 use log::ChannelLog;
 use timers::{Allowance, Jitter, Timer};
+use untaken::Untaken;
 
 /// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
 #[derive(Debug)]
@@ -92,6 +94,7 @@ pub struct Registry {
     budget: Budget,
     timers: BinaryHeap<Reverse<(Instant, usize, Timer)>>,
     allowance: Allowance,
+    untaken: Untaken,
     jitter: Jitter,
     /// Keys whose tip is to be read.
     tips: VecDeque<usize>,
@@ -126,6 +129,7 @@ impl Registry {
         Self {
             budget: Budget::new(options.budget),
             allowance: Allowance::new(options.archive_bytes_per_second, now),
+            untaken: Untaken::default(),
             jitter: Jitter::new(options.seed),
             next_sweep: now + options.reconcile_interval / timers::SWEEPS,
             options,
@@ -176,6 +180,7 @@ impl Registry {
     pub fn settle(&mut self, now: Instant) -> Vec<Command> {
         let mut commands = Vec::new();
         self.renew_absences(now);
+        self.untaken.forget(now);
         self.start_tips(&mut commands);
         self.start_heads(&mut commands);
         self.start_pages(now, &mut commands);

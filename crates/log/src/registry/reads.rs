@@ -65,6 +65,7 @@ impl Registry {
         while self.reads < self.options.archive_concurrency.max(1)
             && !self.paging.is_empty()
             && self.allowance.is_available(now)
+            && self.has_room_for_a_page()
         {
             let Some(key) = self.paging.pop_front() else { break };
             let Some(log) = self.logs.get_mut(&key) else { continue };
@@ -93,6 +94,14 @@ impl Registry {
                 }
             });
         }
+    }
+
+    /// Whether one more page fits into the budget beside those that are being read or wait for their readers. One alone may
+    /// be as large as it is.
+    fn has_room_for_a_page(&mut self) -> bool {
+        let reading = self.reads - self.head_reads;
+        let bytes = (reading + 1).saturating_mul(self.options.page_bytes);
+        self.untaken.leaves_room(bytes, self.budget.limit()) || (reading == 0 && self.untaken.is_empty())
     }
 
     pub(super) fn queue_tip(&mut self, key: usize) {

@@ -41,7 +41,7 @@ impl Registry {
             page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_behind(tail, after, &page, &snapshot));
         if !page.is_fleeting() {
             self.budget.charge(Charge::Page { channel: key, number }, page.bytes());
-            shared.pages.insert(page);
+            self.untaken.add(shared.pages.insert(page), now);
             if let Some(bytes) = shared.pages.bound() {
                 self.budget.release(bytes);
             }

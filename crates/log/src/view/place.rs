@@ -182,6 +182,11 @@ impl View {
         if let Some(mut served) = shared.pages.serve(position)
             && self.continue_at_head(&mut served)
         {
+            drop(shared);
+            if served.page.take() {
+                // The next page may be read.
+                hub.touch(&self.channel);
+            }
             return Some(served);
         }
         shared.wants.insert(Want::Page(position));

@@ -28,8 +28,8 @@ test: setup ## Every test, against a real redis-server that the tests start them
 	@scripts/test.sh
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each target; TARGETS="position push" for some)
-	@TIME="$(or $(TIME),30)" scripts/fuzz.sh $(TARGETS)
+fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each; TARGETS="position push" for some; MERGE=1 adds to the corpus)
+	@TIME="$(or $(TIME),30)" MERGE="$(MERGE)" scripts/fuzz.sh $(TARGETS)
 
 .PHONY: sim
 sim: ## Whole nodes, a fake Redis and fake clients under 3000 seeds (FANFARE_SEEDS=n; FANFARE_SEED=s shows one)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes every parser of foreign bytes, or those that are named:
 #
-#   scripts/fuzz.sh [TARGET...]     TIME=seconds for each target (default 30)
+#   scripts/fuzz.sh [TARGET...]     TIME=seconds for each target (default 30); MERGE=1 adds to the corpus
 #
 # The corpus in crates/fuzz/corpus is where each run starts; new inputs are kept in $FUZZ_WORK (default: below the target
-# directory) and never written to the repository. An input that breaks a property is kept there, too, and its path is
-# printed. Needs a C++ compiler and cargo-fuzz, which is installed when it is missing. Any toolchain will do: without a
+# directory). With MERGE=1 those that reach code which the corpus does not are added to it; otherwise nothing is written to the
+# repository. An input that breaks a property is kept in $FUZZ_WORK, too, and its path is printed. Needs a C++ compiler and cargo-fuzz, which is installed when it is missing. Any toolchain will do: without a
 # sanitizer, which code without `unsafe` has no use for, nothing of this is nightly.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,6 +49,10 @@ for target in "${targets[@]}"; do
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     total=$((total + runs))
     echo "fuzz: $target: $runs inputs, no property broken"
+    if [ -n "${MERGE:-}" ]; then
+      # How often code runs is left aside: it would keep hundreds of inputs that differ in their lengths.
+      "$binary" -merge=1 -use_counters=0 -max_len=2048 "crates/fuzz/corpus/$target" "$new" >>"$log" 2>&1
+    fi
   else
     failed+=("$target")
     tail -n 40 "$log" >&2

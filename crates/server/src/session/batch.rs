@@ -129,10 +129,11 @@ impl<'a> Batch<'a> {
 
     /// Adds the client's first place, without an event.
     pub(super) fn begin(&mut self, position: Position) {
+        let start = self.scratch.len();
         self.move_to(position);
         let block = format!("{}\n", self.line);
         self.frame_into_scratch(block.as_bytes());
-        let (prefix, step) = (0..self.scratch.len(), Step::To(position));
+        let (prefix, step) = (start..self.scratch.len(), Step::To(position));
         self.units.push(Unit { prefix, shared: b"", suffix: b"", step, entry: None, live: false, gap: None });
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn judge(sights: &[Sight], history: &History, ids_grow: bool) -> Verd
     let mut by_data: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
     for (life, facts) in history.iter().enumerate() {
         for (index, data) in facts.iter().enumerate().filter_map(|(index, fact)| Some((index, fact.data.as_deref()?))) {
-            by_data.entry(data).or_default().push(Place { life, behind: index + 1 });
+            by_data.entry(data).or_default().push(Place { life, behind: index + 1, absent: false });
         }
     }
     let mut judge = Judge { history, by_data, places: None, ids_grow, pending: None, verdict: Verdict::default() };
@@ -154,7 +154,7 @@ impl Judge<'_> {
         }
         let last = self.fact(from);
         let index = self.history[life].iter().position(|fact| fact.id == last.id && fact.data == last.data)?;
-        (from.life < life).then_some(Place { life, behind: index + 1 })
+        (from.life < life).then_some(Place { life, behind: index + 1, ..from })
     }
 
     /// How many entries a reader at `from` misses who goes to `to`, whose last entry it has seen. `None`: it cannot get
@@ -164,10 +164,12 @@ impl Judge<'_> {
         if let Some(from) = self.same_place(from, to.life) {
             return (from.behind < to.behind).then(|| missing(&self.history[to.life][from.behind..to.behind - 1]));
         }
-        // Lives of which nothing is left are over, and what they still had for the reader is missing.
+        // Lives of which nothing is left are over, and what they still had for the reader is missing. Nothing of them may come back.
         let lives = self.history.get(from.life..to.life)?;
         let is_over = |life: &Vec<Fact>| life.iter().all(|fact| fact.gone || fact.retracted);
-        lives.iter().all(is_over).then(|| {
+        let is_old = |fact: &Fact| lives.iter().flatten().any(|old| old.id == fact.id && old.data == fact.data);
+        let is_new = !self.history[to.life][..to.behind].iter().any(is_old);
+        (is_new && lives.iter().all(is_over)).then(|| {
             let between = lives[1..].iter().map(|life| missing(life)).sum::<usize>();
             missing(&lives[0][from.behind..]) + between + missing(&self.history[to.life][..to.behind - 1])
         })
@@ -178,16 +180,17 @@ impl Judge<'_> {
         let Some(places) = self.places.replace(to.to_vec()) else { return };
         let last = to[to.len() - 1];
         let start = |from: &Place| self.same_place(*from, last.life);
-        // Entries that were lost may come back, and whoever was told of a reset gets them again.
-        let may_be_reset = reason == "reset" || !self.ids_grow;
         // A position may stand for several places: one that explains the gap will do.
         let is_explained = |from: &Place| {
             start(from).is_none_or(|start| {
-                let comes_back = may_be_reset && from.life < last.life && !places.contains(&start);
+                // Entries that were lost may come back, and whoever was told of a reset gets them again.
+                let is_here = places.contains(&Place { absent: false, ..start });
+                let comes_back = reason == "reset" && from.life < last.life && !is_here;
                 start.behind <= last.behind || comes_back
             })
         };
-        if !places.iter().any(is_explained) {
+        // A node that does not know yet that the clock went back takes a new and lower id for one from before all that it has.
+        if self.ids_grow && !places.iter().any(is_explained) {
             return self.breach(format!("a gap {reason} went back from {places:?} to {last:?}"));
         }
         let forward = places.iter().filter_map(start).filter(|start| start.behind <= last.behind);

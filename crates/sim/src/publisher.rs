@@ -60,8 +60,9 @@ pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, way: Option<
     let keep = if world.climate.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
     let ttl = if world.climate.removals && rng.chance(100) { "60" } else { "" };
     let drawn = match rng.below(10) {
-        0 => Way::Bare,
-        1..4 => Way::Doorbell,
+        // Where streams are evicted messages are the only evidence of what came and went (docs/decisions/0009).
+        0 if !world.climate.evicts => Way::Bare,
+        0..4 => Way::Doorbell,
         _ => Way::Function,
     };
     match way.unwrap_or(drawn) {

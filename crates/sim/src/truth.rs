@@ -40,6 +40,8 @@ pub(crate) type History = Vec<Vec<Fact>>;
 pub(crate) struct Place {
     pub(crate) life: usize,
     pub(crate) behind: usize,
+    /// All that it knows is that there was no stream. What had been there may come back with a failover.
+    pub(crate) absent: bool,
 }
 
 /// The record. Cloning shares it.
@@ -123,7 +125,7 @@ impl Truth {
     pub(crate) fn ends(&self) -> BTreeMap<String, Place> {
         let end = |(channel, lives): (&String, &History)| {
             let behind = lives.last().map_or(0, Vec::len);
-            (channel.clone(), Place { life: lives.len().saturating_sub(1), behind })
+            (channel.clone(), Place { life: lives.len().saturating_sub(1), behind, absent: false })
         };
         self.lock().channels.iter().map(end).collect()
     }
@@ -147,7 +149,7 @@ impl Truth {
         if let Position::At(id) = position {
             let find = |(life, facts): (usize, &Vec<Fact>)| {
                 let index = facts.iter().position(|fact| fact.id == id)?;
-                Some(Place { life, behind: index + 1 })
+                Some(Place { life, behind: index + 1, absent: false })
             };
             let found: Vec<_> = history.iter().enumerate().filter_map(find).collect();
             if !found.is_empty() {
@@ -155,8 +157,9 @@ impl Truth {
             }
         }
         // Who says so may have looked at any of the lives, and at any time at which the clock said so.
+        let absent = matches!(position, Position::Empty { .. });
         let everywhere = |behind: &dyn Fn(&[Fact]) -> usize| -> Vec<Place> {
-            history.iter().enumerate().map(|(life, facts)| Place { life, behind: behind(facts) }).collect()
+            history.iter().enumerate().map(|(life, facts)| Place { life, behind: behind(facts), absent }).collect()
         };
         match position {
             Position::At(id) => {

@@ -35,7 +35,7 @@ pub struct Shared {
     pub pages: Pages,
     /// What readers wait for. Bounded by the number of readers: each has at most one want per channel.
     pub wants: BTreeSet<Want>,
-    /// Answers to [`Want::Newest`]; forgotten when the head moves.
+    /// Answers to [`Want::Newest`]; forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<std::sync::Arc<str>>,

@@ -8,7 +8,7 @@ use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, Position};
 use super::*;
 use crate::archive::Snapshot;
 use crate::cursor::{Cursor, Place};
-use crate::feed::{FeedEvent, FeedSource, feed};
+use crate::feed::{FeedBatch, FeedEvent, FeedSource, feed};
 use crate::memory::{Link, MemoryBackend};
 use crate::pages::Served;
 use crate::publish::PublishRequest;
@@ -276,6 +276,32 @@ fn a_reader_that_comes_back_while_its_channel_lingers_costs_nothing_and_a_later_
     scene.rest();
     assert!(!scene.desired.contains(&name("a")));
     assert_eq!(come(&mut scene), (1, 1));
+}
+
+// Seen to fail when the answer is kept: after a failover the stream may have entries again that had been trimmed.
+#[test]
+fn where_the_newest_entries_begin_is_asked_once_and_again_after_the_link_was_lost() {
+    let mut scene = Scene::new(Options { tail_entries: 1, ..Options::default() });
+    scene.publish(&name("a"), 5);
+    let _first = scene.open(&name("a"), None);
+    scene.rest();
+    let asked = |scene: &mut Scene| {
+        let (view, mut cursor) = scene.open(&name("a"), Some(Place::Newest(3)));
+        scene.core.sync(|_, _| {}, |_| {});
+        scene.core.settle(view, &mut cursor);
+        let mut asked = 0;
+        for command in scene.turn() {
+            if let Command::Newest { key, name, count } = command {
+                asked += 1;
+                scene.registry.on_newest(key, scene.backend.newest_now(&name, count), scene.now);
+            }
+        }
+        asked
+    };
+    assert_eq!((asked(&mut scene), asked(&mut scene)), (1, 0));
+    let lost = FeedBatch { events: [FeedEvent::Disconnected].into(), ..FeedBatch::default() };
+    scene.registry.on_feed(lost, scene.now);
+    assert_eq!((asked(&mut scene), asked(&mut scene)), (1, 0));
 }
 
 // Seen to fail when closed channels take part in the sweeps: the fewer are left, the longer the last one waits.

@@ -109,6 +109,9 @@ impl ChannelLog {
     pub(super) fn doubt(&mut self) {
         self.rang();
         self.stale_tips = self.tips_in_flight > 0;
+        // Where the newest entries begin may change with the store, too: what had been trimmed may be back.
+        self.channel.lock().newest.clear();
+        self.page_is_stale |= matches!(self.page_read, Some(Want::Newest(_)));
     }
 
     /// Something was published that is not in the tail: should the stream be gone when the archive is read, it was there.

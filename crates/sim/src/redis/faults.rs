@@ -1,12 +1,10 @@
 //! What can happen to this Redis and its network. Chances are in thousandths.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
-use super::store::{Stream, channel};
+use super::store::Stream;
 use crate::PREFIX;
 
 /// What goes wrong by itself, all the time.
@@ -96,13 +94,13 @@ impl Server {
     pub(crate) fn fail_over(&mut self, time: Duration) {
         let before = std::mem::take(&mut self.data);
         let (data, ends) = self.replica.clone();
-        let keys: BTreeSet<_> = before.streams.keys().chain(data.streams.keys()).collect();
-        for key in keys {
-            let had = before.streams.get(key).map(Stream::identity);
-            let has = data.streams.get(key).map(Stream::identity);
-            // What was deleted since it was copied comes back, too.
-            if had != has {
-                self.truth.rewrite(channel(key), ends.get(channel(key)).copied());
+        for (name, end) in self.truth.ends() {
+            let key = format!("{PREFIX}{name}");
+            let had = before.streams.get(&key).map(Stream::identity);
+            let has = data.streams.get(&key).map(Stream::identity);
+            // What was deleted since it was copied comes back, too, and what was stored and deleted since has never been.
+            if had != has || ends.get(&name) != Some(&end) {
+                self.truth.rewrite(&name, ends.get(&name).copied());
             }
         }
         self.data = data;

@@ -114,7 +114,13 @@ impl History {
 
     /// The stream has expired: a new one begins with the next entry.
     pub(crate) fn expire(&mut self, at_ms: u64) {
-        self.present_life_mut().expire(at_ms);
+        self.present_life_mut().expired = true;
+        self.begin([], at_ms);
+    }
+
+    /// The same, because of somebody who did not ask how old it was.
+    pub(crate) fn expire_by_hand(&mut self, at_ms: u64) {
+        self.present_life_mut().expire_by_hand(at_ms);
         self.begin([], at_ms);
     }
 
@@ -145,14 +151,16 @@ impl History {
     }
 
     /// Whether a reader at `from` stands at the same place in that life too: at the same entry, or, if the life is a later
-    /// one, at the beginning, at a position of which no entry is known, or at the end of a life that has expired.
+    /// one, at the beginning, at a position of which no entry is known, at the end of a life that has expired, or before one that
+    /// was cut short.
     pub(crate) fn stands_in(&self, from: Place, life: usize) -> bool {
         if from.life >= life {
             return from.life == life || self.has_same(from, life);
         }
         match self.life(from.life) {
             _ if self.has_same(from, life) => true,
-            // What expired was kept for as long as its publishers had said: whoever read it to its end has missed nothing.
+            // What expired was kept for as long as its publishers had said: whoever read it to its end has missed nothing. What was
+            // cut short counts as deleted for who had nothing of it.
             Some(old) if old.expired => {
                 let has_all = !old.has_required_behind(from.id) || (old.cut_short && from.id == (0, 0));
                 has_all && self.stands_in(Place { life: from.life + 1, id: (0, 0) }, life)

@@ -51,6 +51,8 @@ pub(crate) struct Judge {
     max_behind_ms: Option<u64>,
     /// How many of the newest entries it asked for on its first connect.
     newest: Option<u64>,
+    /// When its present connection began.
+    connected_ms: Option<u64>,
     /// Its present connection began without a place on this channel, and has not given it one yet.
     placeless: bool,
     standing: Standing,
@@ -68,6 +70,7 @@ impl Judge {
             exact_ids,
             max_behind_ms: None,
             newest: None,
+            connected_ms: None,
             placeless: false,
             standing,
             pending: None,
@@ -105,6 +108,7 @@ impl Judge {
                     self.withdrawn = Some(gap);
                     self.standing = before;
                 }
+                self.connected_ms = time_ms;
                 self.placeless = id.is_empty();
                 self.begin(history, id, time_ms);
             }
@@ -132,7 +136,12 @@ impl Judge {
     /// The client begins at one of `places`. If it asked for the newest entries, as many must follow as the stream had.
     fn check_newest(&mut self, history: &History, places: &[Place], time_ms: Option<u64>) {
         let (Some(wanted), Some(now)) = (self.newest.take(), time_ms) else { return };
-        if let Some(kept) = places.iter().map(|place| withheld(history, *place, wanted, now)).min().flatten() {
+        if let Some(kept) = places
+            .iter()
+            .map(|place| withheld(history, *place, wanted, self.connected_ms.unwrap_or(now), now))
+            .min()
+            .flatten()
+        {
             let (ms, seq) = kept;
             self.breach(format!(
                 "the newest {wanted} were asked for; the client begins at {places:?}, behind {ms}-{seq}"

@@ -6,7 +6,8 @@ use crate::fact::{Fact, Id};
 
 /// How many observations of a stream's oldest entry are kept.
 const OBSERVATIONS: usize = 240;
-/// How long every stream must live after each entry by its publishers' contract (docs/protocol.md), in milliseconds.
+/// How long publishers must let a stream live after each entry, its first included, in milliseconds (docs/protocol.md). On
+/// the first rests what absence proves.
 const LIFETIME_MS: u64 = 60_000;
 /// Greater than every id.
 const END: Id = (u64::MAX, u64::MAX);
@@ -20,8 +21,8 @@ pub(crate) struct Life {
     pub(crate) facts: VecDeque<Fact>,
     /// It ended because its time was over (`EXPIRE`): what it held was kept for as long as its publishers had said.
     pub(crate) expired: bool,
-    /// It did so before it was as old as every publisher must let a stream become: whoever knew only that there was no stream
-    /// before it may miss it as if it had been deleted.
+    /// Somebody let it expire before it was as old as publishers must let every stream become: whoever knew only that there was
+    /// no stream before it may miss it as if it had been deleted.
     pub(crate) cut_short: bool,
     /// When it ends if nothing more is published, as Redis said last.
     pub(crate) expires_ms: Option<u64>,
@@ -36,8 +37,8 @@ impl Life {
         Self { began_ms, ..Self::default() }
     }
 
-    /// The stream has expired.
-    pub(crate) fn expire(&mut self, at_ms: u64) {
+    /// Somebody has let the stream expire.
+    pub(crate) fn expire_by_hand(&mut self, at_ms: u64) {
         self.expired = true;
         self.cut_short = self.facts.front().is_some_and(|first| at_ms < first.key.0 + LIFETIME_MS);
     }
@@ -91,6 +92,12 @@ impl Life {
         if self.observed.len() > OBSERVATIONS {
             self.observed.pop_front();
         }
+    }
+
+    /// Whether the stream is known to have had the entry after `until_ms`, and not known to have been without it since `from_ms`.
+    pub(crate) fn had_since(&self, id: Id, from_ms: u64, until_ms: u64) -> bool {
+        let lacked = |(at, first): &(u64, Id)| (from_ms..=until_ms).contains(at) && *first > id;
+        self.had_at(id, until_ms) && !self.observed.iter().any(lacked)
     }
 
     /// Whether the stream is known to have had the entry at `time_ms` or later.

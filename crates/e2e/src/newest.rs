@@ -4,8 +4,8 @@ use crate::fact::{Id, Place};
 use crate::history::History;
 
 /// An entry at or before the beginning of a client that asked for the newest `wanted` entries and gets fewer, although the
-/// stream still had that entry. `None` if the client gets all that there were.
-pub(crate) fn withheld(history: &History, begins: Place, wanted: u64, now_ms: u64) -> Option<Id> {
+/// stream had that entry all the time from when it asked until it got the first. `None` if the client gets all that there were.
+pub(crate) fn withheld(history: &History, begins: Place, wanted: u64, asked_ms: u64, now_ms: u64) -> Option<Id> {
     let life = history.life(begins.life)?;
     let given = life.facts.iter().filter(|fact| fact.key > begins.id && fact.key.0 <= now_ms).count() as u64;
     // A publish without an answer may have been among them.
@@ -13,7 +13,7 @@ pub(crate) fn withheld(history: &History, begins: Place, wanted: u64, now_ms: u6
         return None;
     }
     let kept = life.facts.iter().rev().find(|fact| fact.key <= begins.id && !fact.retracted)?;
-    life.had_at(kept.key, now_ms).then_some(kept.key)
+    life.had_since(kept.key, asked_ms, now_ms).then_some(kept.key)
 }
 
 /// The greatest id below another one.

@@ -110,7 +110,7 @@ impl Conductor<'_> {
         while redis.try_command(&[b"EXISTS", key.as_bytes()]).ok()? == Reply::Integer(1) {
             pace(Duration::from_millis(1));
         }
-        self.stage.truth.ledger.with(&name, |history| history.expire(began));
+        self.stage.truth.ledger.with(&name, |history| history.expire_by_hand(began));
         pace(APART);
         Some(())
     }

@@ -146,8 +146,9 @@ impl<'a> Subscriber<'a> {
         let place = self.client.last_event_id().to_owned();
         self.stage.tally.connects.add(1);
         self.stage.tally.newest.add(u64::from(place.is_empty() && self.newest.is_some()));
+        let asked = now_ms();
         match self.client.connect(self.route) {
-            Ok(()) => self.story.connected(now_ms(), &place, &self.stage.tally),
+            Ok(()) => self.story.connected(asked, &place, &self.stage.tally),
             Err(error) => {
                 self.stage.tally.ending(format!("no connection: {}", error.kind()));
                 pace(Duration::from_millis(200));

@@ -154,7 +154,7 @@ fn whoever_has_read_an_expired_stream_to_its_end_goes_on_and_others_need_a_gap()
     // A second life that expires holds what must be seen, too, unless somebody ended it before publishers may.
     for (lived, breaches) in [(60_000, 1), (59_999, 0)] {
         let history = &mut history.clone();
-        history.expire(11 + lived);
+        history.expire_by_hand(11 + lived);
         history.insert(2, Fact::new("90000-0", "e90"));
         let judge = |steps: &[Step]| {
             let from_the_end = Judge::new(true, Standing::At(vec![Place { life: 0, id: (3, 0) }]));
@@ -200,8 +200,8 @@ fn no_gap_takes_a_client_back_to_what_it_has_seen() {
     assert_eq!(judge(&mut entries(4), "3-0", &kept_its_place).0, 1);
 }
 
-// Seen to fail when nothing is counted, when what the stream no longer had counts, and when a publish without an answer does
-// not.
+// Seen to fail when nothing is counted, when what the stream no longer had counts, when it counts although the stream lacked it
+// while the client waited, and when a publish without an answer does not.
 #[test]
 fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
     let begin = |history: &mut History, step: Step| {
@@ -218,6 +218,15 @@ fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
     assert_eq!(begin(&mut seen_from(1), place("4-0")), 1, "only two of three");
     assert_eq!(begin(&mut seen_from(1), event("5-0", "e5")), 1, "only two of three");
     assert_eq!(begin(&mut seen_from(5), place("4-0")), 0, "there were only two");
+    // It asked at 15, and is told at 20: in between they were gone for a moment, as when a trim is undone by a crash.
+    for (gone_at, breaches) in [(14, 1), (16, 0)] {
+        let mut history = entries(6);
+        history.present_life_mut().observe(gone_at, Some((5, 0)));
+        history.present_life_mut().observe(21, Some((1, 0)));
+        let mut judge = Judge::new(true, Standing::New).with_newest(Some(3));
+        judge.take(&mut history, &Step::Connected(String::new()), Some(15));
+        assert_eq!(judge_by(judge, &mut history, &[place("4-0")]).0, breaches, "gone at {gone_at}");
+    }
     let mut doubtful = seen_from(1);
     doubtful.doubt(0, "e6");
     assert_eq!(begin(&mut doubtful, place("4-0")), 1, "that one is known");

@@ -28,6 +28,9 @@ pub struct Options {
     pub page_entries: usize,
     /// Bytes per second that readers who are behind may cause to be read, node-wide.
     pub archive_bytes_per_second: u64,
+    /// How long a page that was read is kept for the reader that asked for it, whatever the budget: longer than connection
+    /// threads let what is due wait.
+    pub page_patience: Duration,
     /// At most so many followed channels.
     pub max_channels: usize,
     /// Seed for jitter.
@@ -47,6 +50,7 @@ impl Default for Options {
             page_bytes: limits::ARCHIVE_PAGE_BYTES_DEFAULT,
             page_entries: limits::ARCHIVE_PAGE_ENTRIES_MAX,
             archive_bytes_per_second: limits::ARCHIVE_BYTES_PER_SECOND_DEFAULT as u64,
+            page_patience: limits::ARCHIVE_PAGE_PATIENCE,
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
             seed: 0,
         }

@@ -117,6 +117,8 @@ pub const CHANNELS_PER_NODE_DEFAULT: usize = 200_000;
 pub const ARCHIVE_CONCURRENCY_DEFAULT: usize = 8;
 /// `archive.page_bytes`: target size of a page, in bytes; one larger entry is a page of its own.
 pub const ARCHIVE_PAGE_BYTES_DEFAULT: usize = 256 * KIB;
+/// How long a page of the archive is kept for the reader that asked for it, beside twice `delivery.coalesce_ms`.
+pub const ARCHIVE_PAGE_PATIENCE: Duration = Duration::from_millis(100);
 /// Entries of one page.
 pub const ARCHIVE_PAGE_ENTRIES_MAX: usize = 1000;
 /// `archive.bytes_per_second`: node-wide rate of archive reads, in bytes per second.

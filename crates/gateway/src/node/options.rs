@@ -1,6 +1,7 @@
 //! The configuration as each crate wants it.
 
 use fanfare_log::Options as LogOptions;
+use fanfare_protocol::limits;
 use fanfare_server::{
     AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy,
     RequestOptions, Secret, SocketOptions,
@@ -17,6 +18,8 @@ pub(super) fn log(config: &Config, seed: u64) -> LogOptions {
         tail_entries: config.tail.channel_entries,
         tail_bytes: config.tail.channel_bytes.bytes(),
         budget: config.tail.budget.bytes(),
+        page_patience: limits::ARCHIVE_PAGE_PATIENCE
+            + 2 * std::time::Duration::from_millis(config.delivery.coalesce_ms),
         archive_concurrency: config.archive.concurrency,
         page_bytes: config.archive.page_bytes.bytes(),
         archive_bytes_per_second: config.archive.bytes_per_second.0,

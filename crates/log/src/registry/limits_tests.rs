@@ -190,7 +190,7 @@ fn two_channels_whose_readers_are_behind_take_turns() {
 
 /// A node whose budget holds one page, with readers who are behind on two channels: the page of the first has been read.
 fn cramped() -> (Scene, Vec<(ViewKey, Cursor)>) {
-    let mut scene = Scene::new(Options { budget: PAGE_BYTES * 3 / 2, ..narrow(8) });
+    let mut scene = Scene::new(Options { budget: PAGE_BYTES * 3 / 2, ..narrow(1) });
     let readers = scene.readers(2, 100);
     (scene, readers)
 }
@@ -231,7 +231,7 @@ fn a_page_whose_reader_is_gone_holds_others_up_for_a_moment_only() {
         scene.answer(command);
     }
     assert!(scene.turn().is_empty());
-    scene.now += Duration::from_secs(2);
+    scene.now += Options::default().page_patience;
     assert_eq!(scene.turn().len(), 1);
 }
 

@@ -96,12 +96,12 @@ impl Registry {
         }
     }
 
-    /// Whether one more page fits into the budget beside those that are being read or wait for their readers. One alone may
-    /// be as large as it is.
+    /// Whether one more page fits into the budget beside those that are being read or wait for their readers. As many as may
+    /// be read at a time may be there in any case.
     fn has_room_for_a_page(&mut self) -> bool {
-        let reading = self.reads - self.head_reads;
-        let bytes = (reading + 1).saturating_mul(self.options.page_bytes);
-        self.untaken.leaves_room(bytes, self.budget.limit()) || (reading == 0 && self.untaken.is_empty())
+        let pages = self.reads - self.head_reads + 1;
+        let bytes = pages.saturating_mul(self.options.page_bytes);
+        self.untaken.leaves_room((pages, bytes), self.options.archive_concurrency.max(1), self.budget.limit())
     }
 
     pub(super) fn queue_tip(&mut self, key: usize) {

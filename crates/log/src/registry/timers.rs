@@ -39,7 +39,11 @@ impl Registry {
     pub fn deadline(&self) -> Instant {
         let timer = self.timers.peek().map_or(self.next_sweep, |Reverse((at, _, _))| *at);
         let next = timer.min(self.next_sweep);
-        if self.paging.is_empty() { next } else { self.allowance.refill_at().map_or(next, |at| next.min(at)) }
+        if self.paging.is_empty() {
+            return next;
+        }
+        // For those who want pages there is enough to spend again, or room again.
+        [self.allowance.refill_at(), self.untaken.until()].into_iter().flatten().fold(next, Instant::min)
     }
 
     /// Does what is due.

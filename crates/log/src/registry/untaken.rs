@@ -2,19 +2,14 @@
 //!
 //! A connection thread may be busy when a page comes, or wait until more is due (`delivery.coalesce_ms`). If the page that
 //! another reader waits for could push it out meanwhile, each of the two would find its page gone, and ask for it again,
-//! without end. So a page stays until it was taken, and no more are read than the budget can hold.
+//! without end. So a page stays until it was taken, or until its reader has had time enough: it may be gone, or its socket full.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fanfare_protocol::limits;
 use tokio::time::Instant;
 
 use crate::pages::Page;
-
-/// A reader that has not come by then is gone. No thread lets what is due wait for half as long.
-const PATIENCE: Duration = limits::COALESCE_MAX.saturating_mul(2);
 
 /// In the order in which they were read; some may have been taken since.
 #[derive(Debug, Default)]
@@ -24,10 +19,11 @@ pub(super) struct Untaken {
 }
 
 impl Untaken {
-    pub(super) fn add(&mut self, page: Arc<Page>, now: Instant) {
+    /// Keeps a page for its reader until then.
+    pub(super) fn add(&mut self, page: Arc<Page>, until: Instant) {
         page.await_reader();
         self.bytes += page.bytes();
-        self.pages.push_back((now + PATIENCE, page));
+        self.pages.push_back((until, page));
     }
 
     /// Lets go of what was taken, and of what nobody came for. A page behind one that still waits may have to wait with it.
@@ -38,17 +34,21 @@ impl Untaken {
         }
     }
 
-    /// Whether pages of so many bytes may be read: they fit into `limit` together with those that wait for their readers.
-    pub(super) fn leaves_room(&mut self, bytes: usize, limit: usize) -> bool {
-        if self.bytes.saturating_add(bytes) > limit {
+    /// Whether so many more pages of so many bytes together may be read: they fit into `limit` beside those that wait for their
+    /// readers, or they are at most `least` with those.
+    pub(super) fn leaves_room(&mut self, (pages, bytes): (usize, usize), least: usize, limit: usize) -> bool {
+        let fits = |untaken: &Self| {
+            untaken.bytes.saturating_add(bytes) <= limit || untaken.pages.len().saturating_add(pages) <= least
+        };
+        if !fits(self) {
             self.pages.retain(|(_, page)| page.is_awaited());
             self.bytes = self.pages.iter().map(|(_, page)| page.bytes()).sum();
         }
-        self.bytes.saturating_add(bytes) <= limit
+        fits(self)
     }
 
-    /// Whether nobody is waited for, as far as was looked.
-    pub(super) fn is_empty(&self) -> bool {
-        self.pages.is_empty()
+    /// When there is room again at the latest.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.pages.front().map(|(until, _)| *until)
     }
 }

@@ -41,7 +41,7 @@ impl Registry {
             page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_behind(tail, after, &page, &snapshot));
         if !page.is_fleeting() {
             self.budget.charge(Charge::Page { channel: key, number }, page.bytes());
-            self.untaken.add(shared.pages.insert(page), now);
+            self.untaken.add(shared.pages.insert(page), now + self.options.page_patience);
             if let Some(bytes) = shared.pages.bound() {
                 self.budget.release(bytes);
             }

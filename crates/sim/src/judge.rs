@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::truth::{Fact, History, Place};
+use crate::truth::{Fact, History, Place, stored_before};
 
 /// What a client saw of one channel.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub(crate) fn judge(sights: &[Sight], history: &History, ids_grow: bool) -> Verd
     let mut by_data: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
     for (life, facts) in history.iter().enumerate() {
         for (index, data) in facts.iter().enumerate().filter_map(|(index, fact)| Some((index, fact.data.as_deref()?))) {
-            by_data.entry(data).or_default().push(Place { life, behind: index + 1, absent: false });
+            by_data.entry(data).or_default().push(Place { life, behind: index + 1, absent: None });
         }
     }
     let mut judge = Judge { history, by_data, places: None, ids_grow, pending: None, verdict: Verdict::default() };
@@ -147,10 +147,18 @@ impl Judge<'_> {
         }
     }
 
-    /// The same place in a life: right behind the same entry, or at the beginning.
+    /// The same place in a life: right behind the same entry, or what had been stored when there was no stream, or at the
+    /// beginning.
     fn same_place(&self, from: Place, life: usize) -> Option<Place> {
         if from.life == life || from.behind == 0 {
             return (from.life <= life).then_some(Place { life, ..from });
+        }
+        if let Some(moment) = from.absent {
+            return (from.life < life).then(|| Place {
+                life,
+                behind: stored_before(&self.history[life], moment),
+                ..from
+            });
         }
         let last = self.fact(from);
         let index = self.history[life].iter().position(|fact| fact.id == last.id && fact.data == last.data)?;
@@ -160,19 +168,9 @@ impl Judge<'_> {
     /// How many entries a reader at `from` misses who goes to `to`, whose last entry it has seen. `None`: it cannot get
     /// there by going forward.
     fn missing_between(&self, from: Place, to: Place) -> Option<usize> {
-        let missing = |facts: &[Fact]| facts.iter().filter(|fact| !fact.retracted).count();
-        if let Some(from) = self.same_place(from, to.life) {
-            return (from.behind < to.behind).then(|| missing(&self.history[to.life][from.behind..to.behind - 1]));
-        }
-        // Lives of which nothing is left are over, and what they still had for the reader is missing. Nothing of them may come back.
-        let lives = self.history.get(from.life..to.life)?;
-        let is_over = |life: &Vec<Fact>| life.iter().all(|fact| fact.gone || fact.retracted);
-        let is_old = |fact: &Fact| lives.iter().flatten().any(|old| old.id == fact.id && old.data == fact.data);
-        let is_new = !self.history[to.life][..to.behind].iter().any(is_old);
-        (is_new && lives.iter().all(is_over)).then(|| {
-            let between = lives[1..].iter().map(|life| missing(life)).sum::<usize>();
-            missing(&lives[0][from.behind..]) + between + missing(&self.history[to.life][..to.behind - 1])
-        })
+        let from = self.same_place(from, to.life).filter(|from| from.behind < to.behind)?;
+        let between = &self.history[to.life][from.behind..to.behind - 1];
+        Some(between.iter().filter(|fact| !fact.retracted).count())
     }
 
     /// A gap has moved the client to one of these places, right before what comes next.
@@ -184,7 +182,7 @@ impl Judge<'_> {
         let is_explained = |from: &Place| {
             start(from).is_none_or(|start| {
                 // Entries that were lost may come back, and whoever was told of a reset gets them again.
-                let is_here = places.contains(&Place { absent: false, ..start });
+                let is_here = places.contains(&Place { absent: None, ..start });
                 let comes_back = reason == "reset" && from.life < last.life && !is_here;
                 start.behind <= last.behind || comes_back
             })

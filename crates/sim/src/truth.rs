@@ -16,7 +16,7 @@ pub(crate) struct Fact {
     pub(crate) id: EntryId,
     /// Unique within its channel. `None`: over the size limit.
     pub(crate) data: Option<String>,
-    stored: Moment,
+    pub(crate) stored: Moment,
     /// No longer in the stream: a client may miss it, told by a `$gap`.
     pub(crate) gone: bool,
     /// Deleted by its publisher: a client may miss it without a word.
@@ -25,7 +25,7 @@ pub(crate) struct Fact {
 
 /// A moment, as Redis tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment {
+pub(crate) struct Moment {
     /// How often the clock had been set.
     settings: usize,
     /// What it said.
@@ -40,8 +40,8 @@ pub(crate) type History = Vec<Vec<Fact>>;
 pub(crate) struct Place {
     pub(crate) life: usize,
     pub(crate) behind: usize,
-    /// All that it knows is that there was no stream. What had been there may come back with a failover.
-    pub(crate) absent: bool,
+    /// All that it knows is that there was no stream then. What had been there before may come back with a failover.
+    pub(crate) absent: Option<Moment>,
 }
 
 /// The record. Cloning shares it.
@@ -72,6 +72,11 @@ impl Record {
         assert!(!moments.is_empty(), "the clock of Redis never said {ms}, now {now_ms}: {:?}", self.settings);
         moments
     }
+}
+
+/// How many of these were stored before that.
+pub(crate) fn stored_before(facts: &[Fact], moment: Moment) -> usize {
+    facts.partition_point(|fact| fact.stored < moment)
 }
 
 impl Truth {
@@ -125,7 +130,7 @@ impl Truth {
     pub(crate) fn ends(&self) -> BTreeMap<String, Place> {
         let end = |(channel, lives): (&String, &History)| {
             let behind = lives.last().map_or(0, Vec::len);
-            (channel.clone(), Place { life: lives.len().saturating_sub(1), behind, absent: false })
+            (channel.clone(), Place { life: lives.len().saturating_sub(1), behind, absent: None })
         };
         self.lock().channels.iter().map(end).collect()
     }
@@ -149,7 +154,7 @@ impl Truth {
         if let Position::At(id) = position {
             let find = |(life, facts): (usize, &Vec<Fact>)| {
                 let index = facts.iter().position(|fact| fact.id == id)?;
-                Some(Place { life, behind: index + 1, absent: false })
+                Some(Place { life, behind: index + 1, absent: None })
             };
             let found: Vec<_> = history.iter().enumerate().filter_map(find).collect();
             if !found.is_empty() {
@@ -157,17 +162,16 @@ impl Truth {
             }
         }
         // Who says so may have looked at any of the lives, and at any time at which the clock said so.
-        let absent = matches!(position, Position::Empty { .. });
-        let everywhere = |behind: &dyn Fn(&[Fact]) -> usize| -> Vec<Place> {
+        let everywhere = |absent: Option<Moment>, behind: &dyn Fn(&[Fact]) -> usize| -> Vec<Place> {
             history.iter().enumerate().map(|(life, facts)| Place { life, behind: behind(facts), absent }).collect()
         };
         match position {
             Position::At(id) => {
-                everywhere(&|facts| facts.iter().rposition(|fact| fact.id <= id).map_or(0, |index| index + 1))
+                everywhere(None, &|facts| facts.iter().rposition(|fact| fact.id <= id).map_or(0, |index| index + 1))
             }
             Position::Empty { at_ms, .. } => {
                 let moments = self.lock().moments(at_ms, now_ms);
-                let at = |moment: &Moment| everywhere(&|facts| facts.partition_point(|fact| fact.stored < *moment));
+                let at = |moment: &Moment| everywhere(Some(*moment), &|facts| stored_before(facts, *moment));
                 moments.iter().flat_map(at).collect()
             }
         }

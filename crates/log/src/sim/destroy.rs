@@ -28,14 +28,22 @@ impl World {
             }
             _ => {
                 if let Some(replica) = self.replicas.pop() {
+                    let before = self.streams();
                     self.fail_over(&replica);
-                    // The connection breaks, mostly.
-                    if self.rng.chance(80) {
+                    // The connection breaks, mostly. It does when a stream vanishes: that on an unbroken link it can only expire
+                    // is what nodes rely on.
+                    let vanishes = before.into_iter().zip(self.streams()).any(|(was, is)| was && !is);
+                    if self.rng.chance(80) || vanishes {
                         self.backend.disconnect_all();
                     }
                 }
             }
         }
+    }
+
+    /// Whether each channel has a stream.
+    fn streams(&self) -> Vec<bool> {
+        self.names.iter().map(|name| self.backend.last_id(name).is_some()).collect()
     }
 
     pub(super) fn replicate(&self) -> Replica {

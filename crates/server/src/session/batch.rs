@@ -127,12 +127,20 @@ impl<'a> Batch<'a> {
         self.units.push(Unit { prefix, shared: b"", suffix: b"", step, entry: None, live: false, gap });
     }
 
-    /// Adds the client's first place, without an event.
-    pub(super) fn begin(&mut self, position: Position) {
+    /// Adds the client's first place, without an event or as `$ready`.
+    pub(super) fn begin(&mut self, position: Position, is_ready: bool) {
         let start = self.scratch.len();
-        self.move_to(position);
-        let block = format!("{}\n", self.line);
-        self.frame_into_scratch(block.as_bytes());
+        let mut blocks = Vec::new();
+        match &self.vector {
+            // The only channel.
+            None if is_ready => block::ready(&mut blocks, &position.to_string(), None),
+            _ => {
+                self.move_to(position);
+                blocks.extend_from_slice(self.line.as_bytes());
+                blocks.push(b'\n');
+            }
+        }
+        self.frame_into_scratch(&blocks);
         let (prefix, step) = (start..self.scratch.len(), Step::To(position));
         self.units.push(Unit { prefix, shared: b"", suffix: b"", step, entry: None, live: false, gap: None });
     }

@@ -64,7 +64,7 @@ impl<P, S: Socket> Session<P, S> {
     fn deliver_channel(&mut self, index: usize) -> Outcome {
         let oldest = self.oldest_allowed();
         let vector = Vector::of(&self.channels, index);
-        let (core, wire) = (&self.core, &mut self.wire);
+        let (core, wire, is_ready) = (&self.core, &mut self.wire, self.ready_due);
         let each = self.channels.get_mut(index);
         let head = oldest.and_then(|_| core.log.head(each.view));
         let outcome = core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
@@ -85,7 +85,7 @@ impl<P, S: Socket> Session<P, S> {
             }
             Next::Begins(position) => {
                 let mut batch = Batch::new(wire.framing, vector);
-                batch.begin(position);
+                batch.begin(position, is_ready);
                 wire.hand_out(core, &batch, cursor)
             }
             // Everything was handed out, yet a frame is not complete: its entry was retracted and nothing will complete it.

@@ -83,6 +83,7 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: Subscrib
         phase: Some(Box::new(Phase::Opening(opening))),
         token,
         current: 0,
+        ready_due: false,
         _permit: permit,
     };
     drop(tokio::task::spawn_local(session));
@@ -112,7 +113,9 @@ struct Session<P, S: Socket> {
     phase: Option<Box<Phase>>,
     token: Token,
     /// The channel whose turn it is; while a frame is partial, the channel that it belongs to.
-    current: u32,
+    current: u16,
+    /// `$ready` was asked for, and there was no position yet when the stream began.
+    ready_due: bool,
     _permit: P,
 }
 

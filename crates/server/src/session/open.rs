@@ -136,8 +136,10 @@ impl<P, S: Socket> Session<P, S> {
             self.core.stats.gaps.of(GapReason::UnknownPosition).add(1);
             block::gap(&mut blocks, &gap, position.as_deref());
         }
-        if let Some(position) = position.filter(|_| opening.ready) {
-            block::ready(&mut blocks, &position, Some(&opening.names));
+        match position.filter(|_| opening.ready) {
+            Some(position) => block::ready(&mut blocks, &position, Some(&opening.names)),
+            // The first event will say where the client is, or an event of its own if none comes.
+            None => self.ready_due = opening.ready,
         }
         let mut bytes = opening.head;
         self.wire.frame(&mut bytes, &blocks);

@@ -34,6 +34,18 @@ only=()
 if [ ${#targets[@]} -eq 1 ]; then only=("${targets[0]}"); fi
 cargo fuzz build "${build[@]}" "${only[@]}"
 
+# Adds to the corpus what reaches code that nothing in it reaches, as few inputs as will do. Programs that see comparisons would also
+# keep what only compares other values: thousands of files.
+merge() {
+  local target=$1 new=$2 corpus=crates/fuzz/corpus/$1 binary
+  binary=$(find "$BASE/edges" -path "*/release/$target" -type f | head -n 1)
+  "$binary" -set_cover_merge=1 -use_counters=0 -max_len=2048 "$corpus" "$new" >>"$WORK/$target.log" 2>&1
+  echo "fuzz: $target: $(find "$corpus" -type f | wc -l) inputs in the corpus"
+}
+if [ -n "${MERGE:-}" ]; then
+  CARGO_TARGET_DIR=$BASE/edges cargo fuzz build "${build[@]}" --no-trace-compares "${only[@]}"
+fi
+
 failed=()
 total=0
 for target in "${targets[@]}"; do
@@ -42,17 +54,14 @@ for target in "${targets[@]}"; do
   mkdir -p "$new" "$crashes"
   dictionary=()
   if [ -f "crates/fuzz/dictionaries/$target.dict" ]; then dictionary=("-dict=crates/fuzz/dictionaries/$target.dict"); fi
-  binary=$(find "$BASE" -path "*/release/$target" -type f | head -n 1)
+  binary=$(find "$BASE" -path "$BASE/edges" -prune -o -path "*/release/$target" -type f -print | head -n 1)
   log=$WORK/$target.log
   if "$binary" "$new" "crates/fuzz/corpus/$target" "${dictionary[@]}" "-artifact_prefix=$crashes" \
     "-max_total_time=$SECONDS_EACH" -max_len=2048 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     total=$((total + runs))
     echo "fuzz: $target: $runs inputs, no property broken"
-    if [ -n "${MERGE:-}" ]; then
-      # How often code runs is left aside: it would keep hundreds of inputs that differ in their lengths.
-      "$binary" -merge=1 -use_counters=0 -max_len=2048 "crates/fuzz/corpus/$target" "$new" >>"$log" 2>&1
-    fi
+    if [ -n "${MERGE:-}" ]; then merge "$target" "$new"; fi
   else
     failed+=("$target")
     tail -n 40 "$log" >&2

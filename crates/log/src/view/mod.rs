@@ -26,7 +26,8 @@ pub enum Next<'a> {
     Tail(&'a Tail, u64),
     /// Entries of a page, after its seam if it has one. A page without entries has a seam.
     Page(Served),
-    /// The first promise to a reader who was to begin with entries that are gone: it begins at this position and has to be told so.
+    /// The first promise to a reader who was to begin with an entry that is gone or not here yet: it begins at this position
+    /// and has to be told so.
     Begins(Position),
     /// Nothing yet, and everything has been handed out; the reader is armed.
     Live,

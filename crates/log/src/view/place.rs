@@ -152,11 +152,16 @@ impl View {
         if cursor.index < tail.first() {
             let located = match cursor.place {
                 Place::At(position) => tail.locate(position),
-                Place::Before(id) => match (tail.locate_before(id), Position::At(proof::predecessor(id))) {
-                    (Located::Unknown, before) if tail.locate(before) != Located::Unknown => {
-                        return Placed::Begins(before);
+                Place::Before(id) => match tail.locate_before(id) {
+                    Located::Unknown => {
+                        // Nothing would follow in the archive, either: the entry is gone, or has not come here yet.
+                        let before = Position::At(proof::predecessor(id));
+                        if tail.locate(before) != Located::Unknown {
+                            return Placed::Begins(before);
+                        }
+                        Located::Unknown
                     }
-                    (located, _) => located,
+                    located => located,
                 },
                 Place::Newest(_) => Located::Unknown,
             };

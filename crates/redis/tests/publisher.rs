@@ -114,6 +114,35 @@ async fn without_a_server_a_publish_says_so_and_works_when_there_is_one() {
     first_publish(&node.backend.publisher, request("a", "d")).await;
 }
 
+// Seen to fail when publishes wait for the connection without taking turns.
+#[tokio::test]
+async fn publishes_that_wait_for_the_connection_go_out_in_the_order_in_which_they_came() {
+    const COUNT: usize = 40;
+    for _ in 0..10 {
+        let mut server = Server::absent(&[]);
+        let node = Node::start(&server.options());
+        server.launch();
+        // One thread polls tasks in the order in which they were spawned.
+        let publish = |number: usize| {
+            let publisher = node.backend.publisher.clone();
+            tokio::spawn(async move { publisher.publish(request("a", &number.to_string())).await.is_ok() })
+        };
+        let publishes: Vec<_> = (0..COUNT).map(publish).collect();
+        let mut stored = 0;
+        for published in publishes {
+            stored += usize::from(published.await.unwrap());
+        }
+        // On a busy machine the connection may take longer than they wait.
+        if stored == COUNT {
+            let entries: Vec<(String, Vec<String>)> = server.run(&["XRANGE", "sse:a", "-", "+"]).await;
+            let numbers: Vec<_> = entries.iter().map(|(_, fields)| fields[1].parse::<usize>().unwrap()).collect();
+            assert!(numbers.is_sorted(), "{numbers:?}");
+            return;
+        }
+    }
+    panic!("no connection came in time, ten times");
+}
+
 #[tokio::test]
 async fn all_five_ways_reach_the_feed_and_all_durable_ones_the_archive() {
     let server = Server::with(&["--notify-keyspace-events", "Kt"]).await;

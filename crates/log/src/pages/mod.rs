@@ -4,6 +4,8 @@
 //! position among its entries but the last and, when it begins with the stream's oldest entry, for every older position.
 //! So a crowd of readers at scattered positions is served by a handful of reads.
 
+mod resume;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fanfare_protocol::{ChannelName, Decoded, EntryId, Frame, GapReason, Position};
 
 use crate::archive::Snapshot;
-use crate::proof::{self, Verdict, id_of, prev_of};
+use crate::proof::{self, Verdict, id_of};
 use crate::tail::Seam;
+use resume::before;
+pub use resume::resume_before;
+pub(crate) use resume::resume_exactly;
 
 /// An entry of a page.
 #[derive(Debug, Clone)]
@@ -272,33 +277,6 @@ pub fn encode(channel: &ChannelName, entry: &Decoded) -> Frame {
     match entry {
         Decoded::Entry(entry) => Frame::entry(entry.id, &entry.event),
         Decoded::TooLarge { id, prev, .. } => Frame::too_large(channel, *id, *prev),
-    }
-}
-
-/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap.
-#[must_use]
-pub fn resume_before(snapshot: &Snapshot, position: Position) -> Position {
-    resume_exactly(snapshot, position).0
-}
-
-/// The same, and whether the position is exact: one that the store had.
-pub(crate) fn resume_exactly(snapshot: &Snapshot, position: Position) -> (Position, bool) {
-    let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
-    match next {
-        Some(entry) => {
-            let created = Position::Empty { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch };
-            (before(id_of(entry), prev_of(entry), created), prev_of(entry).is_some())
-        }
-        None => (snapshot.tip.position, true),
-    }
-}
-
-/// The position before an entry: exact when its publisher recorded the predecessor.
-fn before(id: EntryId, prev: Option<EntryId>, created: Position) -> Position {
-    match prev {
-        Some(EntryId::ZERO) => created,
-        Some(prev) => Position::At(prev),
-        None => Position::At(proof::predecessor(id)),
     }
 }
 

@@ -26,6 +26,8 @@ mod reads;
 mod tests;
 mod timers;
 mod untaken;
+#[cfg(test)]
+mod untaken_tests;
 mod wants;
 
 use std::cmp::Reverse;

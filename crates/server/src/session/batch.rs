@@ -128,12 +128,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds the client's first place, without an event or as `$ready`.
-    pub(super) fn begin(&mut self, position: Position, is_ready: bool) {
+    pub(super) fn begin(&mut self, channel: &ChannelName, position: Position, is_ready: bool) {
         let start = self.scratch.len();
         let mut blocks = Vec::new();
         match &self.vector {
             // The only channel.
-            None if is_ready => block::ready(&mut blocks, &position.to_string(), None),
+            None if is_ready => block::ready(&mut blocks, &position.to_string(), Some(std::slice::from_ref(channel))),
             _ => {
                 self.move_to(position);
                 blocks.extend_from_slice(self.line.as_bytes());

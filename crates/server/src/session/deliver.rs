@@ -85,7 +85,7 @@ impl<P, S: Socket> Session<P, S> {
             }
             Next::Begins(position) => {
                 let mut batch = Batch::new(wire.framing, vector);
-                batch.begin(position, is_ready);
+                batch.begin(channel, position, is_ready);
                 wire.hand_out(core, &batch, cursor)
             }
             // Everything was handed out, yet a frame is not complete: its entry was retracted and nothing will complete it.

@@ -192,7 +192,10 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
         let last = node.publish("e", "old");
         let mut client = node.connect(&["e"], |r| (r.last, r.ready) = (Some(1), true)).await;
         let seen = client.until("\n\n").await;
-        assert!(seen.contains(&format!("id: {last}\nevent: $ready\n")), "{seen}");
+        assert!(
+            seen.contains(&format!("id: {last}\nevent: $ready\n")) && seen.contains(r#""channels":["e"]"#),
+            "{seen}"
+        );
         let names = ["c", "d"].map(channel);
         let places = names.clone().map(|name| Some(Position::At(node.publish(name.as_str(), "old"))));
         let mut client = node.connect(&["c", "d"], |r| r.last = Some(1)).await;

@@ -120,7 +120,7 @@ impl Stream {
     fn ready(&mut self, channels: &[String]) {
         let names: Vec<ChannelName> = channels.iter().filter_map(|name| ChannelName::parse(name).ok()).collect();
         let position = position();
-        self.block(|out| block::ready(out, &position, Some(&names)));
+        self.block(|out| block::ready(out, &position, &names));
         let names: Vec<&str> = names.iter().map(ChannelName::as_str).collect();
         let told = format!(r#"{{"position":{},"channels":{}}}"#, serde_json::json!(position), serde_json::json!(names));
         self.last_id = position;

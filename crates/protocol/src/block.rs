@@ -36,15 +36,14 @@ pub fn id(out: &mut Vec<u8>, position: &str) {
 }
 
 /// A `$ready` event: the same position as a priming id, but with data, for the parsers that
-/// ignore an id without; and the channels of the stream, if they are given.
-pub fn ready(out: &mut Vec<u8>, position: &str, channels: Option<&[ChannelName]>) {
+/// ignore an id without; and the channels of the stream.
+pub fn ready(out: &mut Vec<u8>, position: &str, channels: &[ChannelName]) {
     #[derive(Serialize)]
     struct Data<'a> {
         position: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        channels: Option<Vec<&'a str>>,
+        channels: Vec<&'a str>,
     }
-    let data = Data { position, channels: channels.map(|names| names.iter().map(ChannelName::as_str).collect()) };
+    let data = Data { position, channels: channels.iter().map(ChannelName::as_str).collect() };
     let json = serde_json::to_string(&data).expect("a struct of texts always has a JSON form");
     event(out, READY_EVENT, &json, Some(position));
 }

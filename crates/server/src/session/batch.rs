@@ -133,7 +133,7 @@ impl<'a> Batch<'a> {
         let mut blocks = Vec::new();
         match &self.vector {
             // The only channel.
-            None if is_ready => block::ready(&mut blocks, &position.to_string(), Some(std::slice::from_ref(channel))),
+            None if is_ready => block::ready(&mut blocks, &position.to_string(), std::slice::from_ref(channel)),
             _ => {
                 self.move_to(position);
                 blocks.extend_from_slice(self.line.as_bytes());

@@ -137,7 +137,7 @@ impl<P, S: Socket> Session<P, S> {
             block::gap(&mut blocks, &gap, position.as_deref());
         }
         match position.filter(|_| opening.ready) {
-            Some(position) => block::ready(&mut blocks, &position, Some(&opening.names)),
+            Some(position) => block::ready(&mut blocks, &position, &opening.names),
             // The first event will say where the client is, or an event of its own if none comes.
             None => self.ready_due = opening.ready,
         }

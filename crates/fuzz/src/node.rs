@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fanfare_log::memory::MemoryBackend;
-use fanfare_log::{Desired, Hub, IngestStats, Registry, feed, ingest};
+use fanfare_log::{Desired, Hub, IngestStats, Random, Registry, feed, ingest};
 use fanfare_server::{Backend, Clock, Core, CoreStats, Cors, DeliveryOptions, Options, Secret, Server};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -43,9 +43,9 @@ impl Node {
         });
         let make_core = move |core| {
             let stats = Arc::new(CoreStats::default());
-            Core::new(Arc::clone(&hub), core, DeliveryOptions::default(), stats, Clock::system())
+            Core::new(Arc::clone(&hub), core, DeliveryOptions::default(), stats, Clock::system(), Random::seeded(2))
         };
-        let server = Server::start(options, Backend::new(backend.clone(), backend), make_core);
+        let server = Server::start(options, Backend::new(backend.clone(), backend), Random::seeded(3), make_core);
         Self { server: Some(server.expect("a node starts")), stop: Some(stop), ingest: Some(ingest) }
     }
 
@@ -81,8 +81,8 @@ fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<
         let (sink, source) = feed(1 << 24);
         let attachment = backend.attach(desired.clone(), sink);
         let options = fanfare_log::Options { linger: Duration::ZERO, ..fanfare_log::Options::default() };
-        let registry =
-            Registry::new(options, Arc::clone(&hub), desired, Arc::new(IngestStats::default()), Instant::now());
+        let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
+        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
         tokio::select! {
             () = ingest::run(registry, hub, source, backend, async { drop(stopped.await) }) => {}
             () = attachment.run() => {}

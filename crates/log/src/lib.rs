@@ -19,6 +19,7 @@ mod options;
 pub mod pages;
 pub mod proof;
 pub mod publish;
+mod random;
 pub mod registry;
 #[cfg(test)]
 mod sim;
@@ -33,6 +34,7 @@ pub use cursor::{Cursor, CursorSet, Place, Token};
 pub use feed::{Desired, FeedBatch, FeedEvent, FeedSink, FeedSource, feed};
 pub use options::Options;
 pub use publish::{PublishError, PublishRequest, Published, Publisher};
+pub use random::Random;
 pub use registry::Registry;
 pub use stats::IngestStats;
 pub use tail::{Item, Located, Seam, Tail};

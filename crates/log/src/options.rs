@@ -33,8 +33,6 @@ pub struct Options {
     pub page_patience: Duration,
     /// At most so many followed channels.
     pub max_channels: usize,
-    /// Seed for jitter.
-    pub seed: u64,
 }
 
 impl Default for Options {
@@ -52,7 +50,6 @@ impl Default for Options {
             archive_bytes_per_second: limits::ARCHIVE_BYTES_PER_SECOND_DEFAULT as u64,
             page_patience: limits::ARCHIVE_PAGE_PATIENCE,
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
-            seed: 0,
         }
     }
 }

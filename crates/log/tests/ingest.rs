@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, Fate, MemoryBackend};
 use fanfare_log::{
-    CoreLog, Cursor, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Registry, ViewKey, feed,
-    ingest,
+    CoreLog, Cursor, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Random, Registry, ViewKey,
+    feed, ingest,
 };
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::time::{Instant, timeout};
@@ -108,6 +108,7 @@ async fn node<F: Future>(backend: &MemoryBackend, script: impl FnOnce(Arc<Hub>) 
         Arc::clone(&hub),
         desired.clone(),
         Arc::new(IngestStats::default()),
+        Random::seeded(1),
         Instant::now(),
     );
     let ingest = ingest::run(registry, Arc::clone(&hub), source, backend.clone(), std::future::pending());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_log::memory::MemoryBackend;
 use fanfare_log::{
-    CoreLog, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Registry, feed, ingest,
+    CoreLog, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Random, Registry, feed, ingest,
 };
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::runtime::Builder;
@@ -115,7 +115,8 @@ fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
             let desired = Desired::new();
             let (sink, source) = feed(1 << 20);
             let stats = Arc::new(IngestStats::default());
-            let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, Instant::now());
+            let (now, random) = (Instant::now(), Random::seeded(1));
+            let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, random, now);
             let finished = async {
                 while done.load(Ordering::Relaxed) < CORES {
                     tokio::time::sleep(Duration::from_millis(5)).await;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use fanfare_log::{Desired, FeedSink};
+use fanfare_log::{Desired, FeedSink, Random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -15,7 +15,6 @@ use crate::feed::{self, FeedOptions};
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::publisher::RedisPublisher;
-use crate::random::Random;
 use crate::status::Status;
 use crate::topology::Topology;
 
@@ -38,33 +37,32 @@ impl RedisBackend {
     /// # Errors
     /// Options that cannot work, whatever Redis says.
     pub fn new(options: &Options) -> Result<Self, OptionsError> {
-        Self::with(options, Connector::Network, Random::from_entropy())
+        Self::with(options, Connector::Network, &Random::from_entropy())
     }
 
-    /// The same over streams that somebody else makes, whatever address the options name, and with the random numbers of
-    /// a seed: what a simulation repeats.
+    /// The same over streams that somebody else makes, whatever address the options name, and with random numbers that
+    /// repeat if `random` does: what a simulation needs.
     ///
     /// # Errors
     /// As [`RedisBackend::new`].
-    pub fn over(options: &Options, dial: Arc<dyn Dial>, seed: u64) -> Result<Self, OptionsError> {
-        Self::with(options, Connector::Over(dial), Random::seeded(seed))
+    pub fn over(options: &Options, dial: Arc<dyn Dial>, random: &Random) -> Result<Self, OptionsError> {
+        Self::with(options, Connector::Over(dial), random)
     }
 
-    fn with(options: &Options, connector: Connector, random: Random) -> Result<Self, OptionsError> {
+    fn with(options: &Options, connector: Connector, random: &Random) -> Result<Self, OptionsError> {
         options.validate()?;
         let connection = options.connection()?;
         let keys = options.keys();
         let status = Status::default();
         let pool = Pool::new(connector.clone(), connection.clone(), options.pool_size, options.command_timeout)
             .map_err(|_| OptionsError::Url)?;
-        let archive =
-            RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.clone());
+        let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
         let (lane, publishers) = watch::channel(None);
         let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
-            random,
+            random: random.fork(),
             status: status.clone(),
             ping_interval: options.probe_interval,
             ping_timeout: options.probe_timeout,
@@ -100,7 +98,7 @@ impl RedisBackend {
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
-            random: control.random.clone(),
+            random: control.random.fork(),
             prefix: Arc::from(options.prefix.as_str()),
             keyspace_notifications: options.keyspace_notifications,
             probe_interval: options.probe_interval,

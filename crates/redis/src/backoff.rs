@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use fanfare_log::Random;
 use fanfare_protocol::limits;
-
-use crate::random::Random;
 
 const FIRST: Duration = Duration::from_millis(50);
 
@@ -35,7 +34,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let step = (FIRST * 2u32.saturating_pow(self.attempts.min(16))).min(limits::REDIS_BACKOFF_MAX);
         self.attempts += 1;
-        step / 1024 * (512 + u32::try_from(self.random.number() % 512).unwrap_or(0))
+        self.random.between(step / 2, step)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fanfare_log::Random;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Value};
 use tokio::sync::watch;
@@ -10,7 +11,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
 use crate::functions::{self, LOAD_BY_HAND, Library};
-use crate::random::Random;
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::trouble::Trouble;
@@ -26,6 +26,7 @@ const FAILURES_SAID: u32 = 3;
 pub(crate) struct Control {
     pub(crate) topology: Topology,
     pub(crate) connector: Connector,
+    /// For the jitter of reconnects.
     pub(crate) random: Random,
     pub(crate) status: Status,
     pub(crate) ping_interval: Duration,
@@ -39,7 +40,7 @@ pub(crate) struct Control {
 impl Control {
     /// Keeps the connection up for ever. The feed, which is the first to notice, tells the log about outages.
     pub(crate) async fn run(self) {
-        let mut backoff = Backoff::new(self.random.clone());
+        let mut backoff = Backoff::new(self.random.fork());
         let mut said = Library::Off;
         let mut failures = 0;
         loop {

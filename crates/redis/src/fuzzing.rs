@@ -13,7 +13,6 @@ use crate::connect::Connector;
 use crate::facts;
 use crate::feed::{FeedOptions, Receiver};
 use crate::options::Options;
-use crate::random::Random;
 use crate::topology::Topology;
 
 /// An entry: its id, and its fields as names and values.
@@ -38,7 +37,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
     let options = FeedOptions {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
-        random: Random::seeded(1),
+        random: fanfare_log::Random::seeded(1),
         prefix: Arc::from("sse:"),
         keyspace_notifications: true,
         probe_interval: Duration::from_secs(1),

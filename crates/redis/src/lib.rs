@@ -20,7 +20,6 @@ mod keys;
 mod options;
 mod pool;
 mod publisher;
-mod random;
 mod status;
 mod topology;
 mod trouble;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fanfare_log::Random;
 use fanfare_protocol::limits::{CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM};
 use tokio::time::Instant;
 
@@ -22,7 +23,6 @@ use address::Addresses;
 use rate::Rate;
 use retry::RetryTable;
 
-use crate::jitter::Jitter;
 use crate::options::AdmissionOptions;
 
 /// Why somebody was refused.
@@ -101,7 +101,7 @@ pub struct Admission {
     addresses: Addresses,
     rate: Option<Rate>,
     retries: RetryTable,
-    jitter: Jitter,
+    random: Random,
     draining: AtomicBool,
     arrivals: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
@@ -110,14 +110,14 @@ pub struct Admission {
 impl Admission {
     /// A doorkeeper for `cores` connection threads. `start` is the zero of its clock.
     #[must_use]
-    pub fn new(options: AdmissionOptions, cores: usize, jitter: Jitter, start: Instant) -> Self {
+    pub fn new(options: AdmissionOptions, cores: usize, random: Random, start: Instant) -> Self {
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
             options,
             loads: (0..cores.max(1)).map(|_| Load::default()).collect(),
             addresses: Addresses::default(),
             retries: RetryTable::new(start),
-            jitter,
+            random,
             draining: AtomicBool::new(false),
             arrivals: AtomicU64::new(0),
             refused: Default::default(),
@@ -173,7 +173,7 @@ impl Admission {
         self.count(reason);
         // A drain is nobody's fault and over when the client comes back to another node: it does not grow.
         let base = if reason == Reason::Draining { retry::BASE } else { self.retries.next(key, now) };
-        Refused { reason, retry: self.jitter.between(base, base * 2) }
+        Refused { reason, retry: self.random.between(base, base * 2) }
     }
 
     /// Refuse every new subscription from now on.

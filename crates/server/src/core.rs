@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::{CoreLog, Hub, Item};
+use fanfare_log::{CoreLog, Hub, Item, Random};
 use fanfare_protocol::limits;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
@@ -63,15 +63,21 @@ pub struct Core {
     pub(crate) clock: Clock,
     /// Sweeps since start: the clock of heartbeats and timeouts.
     ticks: Local<u32>,
-    random: Local<u64>,
+    random: Random,
     draining: Local<bool>,
 }
 
 impl Core {
-    /// The state of thread number `core`.
+    /// The state of thread number `core`. `random` is for jitter.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, core: usize, options: DeliveryOptions, stats: Arc<CoreStats>, clock: Clock) -> Rc<Self> {
-        let seed = clock.wall_ms().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (core as u64 + 1);
+    pub fn new(
+        hub: Arc<Hub>,
+        core: usize,
+        options: DeliveryOptions,
+        stats: Arc<CoreStats>,
+        clock: Clock,
+        random: Random,
+    ) -> Rc<Self> {
         Rc::new(Self {
             log: CoreLog::new(hub, core),
             sessions: Sessions::default(),
@@ -79,7 +85,7 @@ impl Core {
             stats,
             clock,
             ticks: Local::new(0),
-            random: Local::new(seed | 1),
+            random,
             draining: Local::new(false),
         })
     }
@@ -122,8 +128,7 @@ impl Core {
         let tokens = self.sessions.part(0, 1);
         let step = window / u32::try_from(tokens.len().max(1)).unwrap_or(u32::MAX);
         // Threads and nodes that begin together do not end their sessions in step.
-        let offset = self.random(u64::try_from(step.as_micros()).unwrap_or(u64::MAX).max(1));
-        let start = Instant::now() + Duration::from_micros(offset);
+        let start = Instant::now() + self.random.between(Duration::ZERO, step);
         for (index, token) in tokens.into_iter().enumerate() {
             let due = start + step * u32::try_from(index).unwrap_or(u32::MAX);
             if due > Instant::now() {
@@ -150,17 +155,7 @@ impl Core {
     /// together do not come back together.
     pub(crate) fn retry_ms(&self) -> u64 {
         let base = u64::try_from(self.options.retry.as_millis()).unwrap_or(u64::MAX / 2);
-        base / 2 + self.random(base.max(1))
-    }
-
-    /// A number below `bound`, good for jitter only (Marsaglia, "Xorshift RNGs", 2003).
-    fn random(&self, bound: u64) -> u64 {
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        x % bound
+        base / 2 + self.random.below(base)
     }
 
     fn sync(&self) {

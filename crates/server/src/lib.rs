@@ -19,7 +19,6 @@ mod drain;
 pub mod fuzzing;
 mod head;
 mod history;
-mod jitter;
 mod json;
 mod listener;
 mod local;
@@ -45,7 +44,6 @@ pub use backend::Backend;
 pub use clock::Clock;
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
-pub use jitter::Jitter;
 pub use local::LocalServer;
 pub use options::{
     AdmissionOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy, RequestOptions, Secret, SocketOptions,

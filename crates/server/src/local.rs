@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use fanfare_log::Random;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -14,7 +15,6 @@ use crate::admission::{Admission, Reason};
 use crate::backend::Backend;
 use crate::connection;
 use crate::core::Core;
-use crate::jitter::Jitter;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch};
 use crate::routes::Desk;
@@ -37,8 +37,8 @@ pub struct LocalServer {
 impl LocalServer {
     /// Starts the tasks of these cores, which must be as many as their hub was made for. To be called within a `LocalSet`.
     #[must_use]
-    pub fn start(options: Options, backend: Backend, cores: Vec<Rc<Core>>, jitter: Jitter) -> Self {
-        let admission = Arc::new(Admission::new(options.admission.clone(), cores.len(), jitter, Instant::now()));
+    pub fn start(options: Options, backend: Backend, cores: Vec<Rc<Core>>, random: Random) -> Self {
+        let admission = Arc::new(Admission::new(options.admission.clone(), cores.len(), random, Instant::now()));
         let window = options.drain.window;
         let (phase, watch) = phase::phase();
         let mut tasks = JoinSet::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fanfare_log::Random;
 use fanfare_protocol::limits;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -19,7 +20,6 @@ use crate::backend::Backend;
 use crate::connection;
 use crate::core::Core;
 use crate::drain;
-use crate::jitter::Jitter;
 use crate::listener::{self, Accepted, Acceptor};
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
@@ -56,11 +56,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds and starts all threads. `make_core` is called once on each connection thread, with its number.
+    /// Binds and starts all threads. `make_core` is called once on each connection thread, with its number; `random` is
+    /// for the spread of retry times.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left running after an error.
-    pub fn start<F>(options: Options, backend: Backend, make_core: F) -> Result<Self, StartError>
+    pub fn start<F>(options: Options, backend: Backend, random: Random, make_core: F) -> Result<Self, StartError>
     where
         F: Fn(usize) -> Rc<Core> + Send + Sync + 'static,
     {
@@ -68,8 +69,7 @@ impl Server {
         let listener = listener::bind(options.listen, &options.sockets).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let cores = options.core_count();
-        let jitter = Jitter::from_entropy();
-        let admission = Arc::new(Admission::new(options.admission.clone(), cores, jitter, Instant::now()));
+        let admission = Arc::new(Admission::new(options.admission.clone(), cores, random, Instant::now()));
         let stats: Arc<Vec<HttpStats>> = Arc::new((0..cores).map(|_| HttpStats::default()).collect());
         let site = Arc::new(Site::new(options, Arc::clone(&admission), backend));
         let make_core = Arc::new(make_core);

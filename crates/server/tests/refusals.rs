@@ -200,6 +200,7 @@ fn a_second_server_on_the_same_port_fails_loudly() {
     let node = Node::start(|_| {});
     let options = Options { listen: node.address(), ..Options::default() };
     let backend = fanfare_server::Backend::new(node.backend.clone(), node.backend.clone());
-    let second = Server::start(options, backend, |_| unreachable!("no thread is started"));
+    let second =
+        Server::start(options, backend, fanfare_log::Random::seeded(1), |_| unreachable!("no thread is started"));
     assert!(matches!(second, Err(StartError::Listen { .. })), "{second:?}");
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::{
-    Desired, Hub, IngestStats, Options as LogOptions, PublishRequest, Publisher as _, Registry, feed, ingest,
+    Desired, Hub, IngestStats, Options as LogOptions, PublishRequest, Publisher as _, Random, Registry, feed, ingest,
 };
 use fanfare_redis::{Options as RedisOptions, RedisBackend, RedisPublisher};
 use fanfare_server::{
-    Backend, Clock, Core, CoreStats, DeliveryOptions, DrainOptions, Jitter, LocalServer, Options as ServerOptions,
+    Backend, Clock, Core, CoreStats, DeliveryOptions, DrainOptions, LocalServer, Options as ServerOptions,
 };
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
@@ -99,14 +99,15 @@ impl Node {
         let hub = Arc::new(Hub::new(self.setup.cores));
         let desired = Desired::new();
         let (sink, source) = feed(self.setup.feed_bytes);
-        let backend = RedisBackend::over(&self.setup.redis, self.redis.dial_for(self.number), seed);
+        let random = Random::seeded(seed);
+        let backend = RedisBackend::over(&self.setup.redis, self.redis.dial_for(self.number), &random.fork());
         let backend = backend.expect("the options of the simulation are valid");
         let (archive, publisher) = (backend.archive(), backend.publisher());
         let began = Instant::now();
         let clock = Clock::from_fn(move || wall_ms(began));
         let core = |core| {
             let (delivery, stats) = (self.setup.delivery.clone(), Arc::new(CoreStats::default()));
-            Core::new(Arc::clone(&hub), core, delivery, stats, clock.clone())
+            Core::new(Arc::clone(&hub), core, delivery, stats, clock.clone(), random.fork())
         };
         let options = ServerOptions {
             drain: DrainOptions { window: self.setup.drain_window, ..DrainOptions::default() },
@@ -114,9 +115,9 @@ impl Node {
         };
         let cores = (0..hub.cores()).map(core).collect();
         let store = Backend::new(archive.clone(), publisher.clone());
-        let server = LocalServer::start(options, store, cores, Jitter::seeded(seed));
-        let log = LogOptions { seed, ..self.setup.log.clone() };
-        let registry = Registry::new(log, Arc::clone(&hub), desired.clone(), Arc::new(IngestStats::default()), began);
+        let server = LocalServer::start(options, store, cores, random.fork());
+        let (log, stats) = (self.setup.log.clone(), Arc::new(IngestStats::default()));
+        let registry = Registry::new(log, Arc::clone(&hub), desired.clone(), stats, random.fork(), began);
         tasks.spawn_local(backend.run(desired, sink));
         tasks.spawn_local(ingest::run(registry, hub, source, archive, std::future::pending()));
         drop(within);

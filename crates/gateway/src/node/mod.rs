@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use fanfare_log::{Archive, Desired, FeedSink, Hub, IngestStats, Publisher, Registry, feed, ingest};
+use fanfare_log::{Archive, Desired, FeedSink, Hub, IngestStats, Publisher, Random, Registry, feed, ingest};
 use fanfare_protocol::limits;
 use fanfare_server::{Backend, Clock, Core, CoreStats, Server};
 use tokio::runtime::Runtime;
@@ -58,6 +58,7 @@ impl Node {
         make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
         let began = Instant::now();
+        let random = Random::from_entropy();
         let options = options::server(config)?;
         let hub = Arc::new(Hub::new(options.core_count()));
         let cores: Arc<[Arc<CoreStats>]> = (0..hub.cores()).map(|_| Arc::default()).collect();
@@ -73,16 +74,19 @@ impl Node {
 
         let make_core = {
             let (hub, cores, delivery) = (Arc::clone(&hub), Arc::clone(&cores), options::delivery(config));
+            let random = random.fork();
             move |core: usize| {
-                Core::new(Arc::clone(&hub), core, delivery.clone(), Arc::clone(&cores[core]), Clock::system())
+                let (hub, stats) = (Arc::clone(&hub), Arc::clone(&cores[core]));
+                Core::new(hub, core, delivery.clone(), stats, Clock::system(), random.fork())
             }
         };
-        let server = Server::start(options, Backend::new(store.archive.clone(), store.publisher), make_core)?;
+        let backend = Backend::new(store.archive.clone(), store.publisher);
+        let server = Server::start(options, backend, random.fork(), make_core)?;
         let stats = view::Stats { ingest: Arc::clone(&ingest_stats), cores };
         let view = NodeView::new(config, &server, &store.name, store.report, began, stats);
 
-        let seed = Clock::system().wall_ms() ^ u64::from(server.local_addr().port());
-        let registry = Registry::new(options::log(config, seed), Arc::clone(&hub), desired, ingest_stats, began);
+        let (log, hub_of_registry) = (options::log(config), Arc::clone(&hub));
+        let registry = Registry::new(log, hub_of_registry, desired, ingest_stats, random.fork(), began);
         let (archive, end) = (store.archive, store.end);
         let ingest = Ingest::start(runtime, |stop| async move {
             ingest::run(registry, hub, source, archive, stop).await;

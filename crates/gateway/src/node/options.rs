@@ -9,9 +9,9 @@ use fanfare_server::{
 
 use crate::config::{Config, RefusalStyle};
 
-/// The log's part. `seed` is for jitter: two nodes that start together must not do everything together.
+/// The log's part.
 #[must_use]
-pub(super) fn log(config: &Config, seed: u64) -> LogOptions {
+pub(super) fn log(config: &Config) -> LogOptions {
     LogOptions {
         linger: config.channel.linger.0,
         reconcile_interval: config.redis.reconcile_interval.0,
@@ -24,7 +24,6 @@ pub(super) fn log(config: &Config, seed: u64) -> LogOptions {
         page_bytes: config.archive.page_bytes.bytes(),
         archive_bytes_per_second: config.archive.bytes_per_second.0,
         max_channels: config.limits.channels_per_node,
-        seed,
         ..LogOptions::default()
     }
 }

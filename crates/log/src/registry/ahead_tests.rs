@@ -46,7 +46,8 @@ impl Ahead {
     fn of_heads(channels: usize, head: Position) -> (Self, Vec<ChannelName>) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
-        let registry = Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), now);
+        let registry =
+            Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> = (0..channels).map(|number| ChannelName::parse(&format!("c{number}")).unwrap()).collect();
         let readers = names.iter().map(|name| core.open(name, Some(Place::At(at(9))), 0)).collect();

@@ -40,7 +40,7 @@ impl Scene {
         Self {
             link: backend.link(desired.clone(), sink),
             backend,
-            registry: Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::default(), now),
+            registry: Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::default(), Random::seeded(1), now),
             core: CoreLog::new(Arc::clone(&hub), 0),
             hub,
             desired,

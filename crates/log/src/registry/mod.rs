@@ -42,10 +42,11 @@ use crate::budget::Budget;
 use crate::channel::{Channel, Hub};
 use crate::feed::Desired;
 use crate::options::Options;
+use crate::random::Random;
 use crate::stats::IngestStats;
 use complaints::Complaints;
 use log::ChannelLog;
-use timers::{Allowance, Jitter, Timer};
+use timers::{Allowance, Timer};
 use untaken::Untaken;
 
 /// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
@@ -97,7 +98,7 @@ pub struct Registry {
     timers: BinaryHeap<Reverse<(Instant, usize, Timer)>>,
     allowance: Allowance,
     untaken: Untaken,
-    jitter: Jitter,
+    random: Random,
     /// Keys whose tip is to be read.
     tips: VecDeque<usize>,
     /// Keys whose log is dirty.
@@ -125,14 +126,21 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry.
+    /// An empty registry. `random` is for jitter: nodes that start together must not do everything together.
     #[must_use]
-    pub fn new(options: Options, hub: Arc<Hub>, desired: Desired, stats: Arc<IngestStats>, now: Instant) -> Self {
+    pub fn new(
+        options: Options,
+        hub: Arc<Hub>,
+        desired: Desired,
+        stats: Arc<IngestStats>,
+        random: Random,
+        now: Instant,
+    ) -> Self {
         Self {
             budget: Budget::new(options.budget),
             allowance: Allowance::new(options.archive_bytes_per_second, now),
             untaken: Untaken::default(),
-            jitter: Jitter::new(options.seed),
+            random,
             next_sweep: now + options.reconcile_interval / timers::SWEEPS,
             options,
             hub,

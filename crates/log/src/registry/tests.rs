@@ -32,7 +32,7 @@ impl Scene {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
         let options = Options { reconcile_interval: INTERVAL, ..Options::default() };
-        let registry = Registry::new(options, Arc::clone(&hub), Desired::new(), Arc::default(), now);
+        let registry = Registry::new(options, Arc::clone(&hub), Desired::new(), Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> = (0..channels).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
         for name in &names {

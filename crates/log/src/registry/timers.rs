@@ -62,7 +62,7 @@ impl Registry {
         }
         if self.next_sweep <= now {
             let period = self.options.reconcile_interval / SWEEPS;
-            self.next_sweep = now + self.jitter.spread(period);
+            self.next_sweep = now + self.random.spread(period);
             self.sweep();
         }
     }
@@ -99,7 +99,7 @@ impl Registry {
                 && !std::mem::replace(&mut log.renewing, true)
             {
                 let period = (self.options.reconcile_interval / 3).min(ABSENCE_RENEWED);
-                let at = now + self.jitter.spread(period);
+                let at = now + self.random.spread(period);
                 // On common moments, so that thousands of absent streams share requests and are not asked about one by one.
                 let step = (period / ABSENCE_MOMENTS).as_micros().max(1);
                 let past = at.saturating_duration_since(self.began).as_micros() % step;
@@ -177,7 +177,7 @@ impl Registry {
             log.resting = true;
             let rest = (RETRY_FIRST * 2u32.saturating_pow(log.failures.min(8))).min(RETRY_LAST);
             log.failures += 1;
-            self.timers.push(Reverse((now + self.jitter.spread(rest), key, Timer::Retry)));
+            self.timers.push(Reverse((now + self.random.spread(rest), key, Timer::Retry)));
         }
     }
 }
@@ -226,25 +226,5 @@ impl Allowance {
         let missing = self.bytes.unsigned_abs() + 1;
         let micros = u128::from(missing) * 1_000_000 / u128::from(self.per_second) + 1_000;
         Some(self.at + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
-    }
-}
-
-/// A small generator for jitter: reproducible under a seed, good for nothing else.
-#[derive(Debug)]
-pub(super) struct Jitter(u64);
-
-impl Jitter {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9E37_79B9_7F4A_7C15)
-    }
-
-    /// A duration between 75 % and 125 % of the given one.
-    pub(super) fn spread(&mut self, duration: Duration) -> Duration {
-        // Marsaglia, "Xorshift RNGs" (2003).
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let fraction = u32::try_from(self.0 % 512).unwrap_or(0);
-        duration / 1024 * (768 + fraction)
     }
 }

@@ -10,6 +10,7 @@ use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedSource, feed};
 use crate::memory::{Link, MemoryBackend};
 use crate::options::Options;
+use crate::random::Random;
 use crate::registry::{Command, Registry};
 use crate::stats::IngestStats;
 use crate::view::CoreLog;
@@ -40,6 +41,7 @@ impl Node {
         options: Options,
         feed_bytes: usize,
         cores: usize,
+        random: Random,
         now: Instant,
     ) -> Self {
         let hub = Arc::new(Hub::new(cores));
@@ -49,7 +51,7 @@ impl Node {
         Self {
             link: backend.link(desired.clone(), sink),
             backend: backend.clone(),
-            registry: Registry::new(options, Arc::clone(&hub), desired, Arc::clone(&stats), now),
+            registry: Registry::new(options, Arc::clone(&hub), desired, Arc::clone(&stats), random, now),
             cores: (0..cores).map(|core| CoreLog::new(Arc::clone(&hub), core)).collect(),
             hub,
             source,

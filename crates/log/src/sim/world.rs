@@ -15,6 +15,7 @@ use super::truth::{Client, Truth};
 use crate::cursor::Place;
 use crate::memory::{Fate, MemoryBackend, MemoryOptions};
 use crate::options::Options;
+use crate::random::Random;
 
 /// What may happen in a world.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +98,7 @@ impl World {
         Self::with(Rng::new(1), CALM, false, vec![(options.clone(), feed_bytes); NODES])
     }
 
-    fn with(rng: Rng, weather: Weather, keyspace: bool, nodes: Vec<(Options, usize)>) -> Self {
+    fn with(mut rng: Rng, weather: Weather, keyspace: bool, nodes: Vec<(Options, usize)>) -> Self {
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
         let time = Arc::clone(&clock);
         let backend = MemoryBackend::new(MemoryOptions {
@@ -107,7 +108,8 @@ impl World {
         });
         backend.set_evicts(weather.evicting);
         let start = Instant::now();
-        let node = |(options, feed_bytes)| Node::new(&backend, options, feed_bytes, CORES, start);
+        let node =
+            |(options, feed_bytes)| Node::new(&backend, options, feed_bytes, CORES, Random::seeded(rng.next()), start);
         let nodes = nodes.into_iter().map(node).collect();
         let names: Vec<_> = (0..CHANNELS).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
         Self {
@@ -279,7 +281,7 @@ impl World {
 }
 
 fn random_options(rng: &mut Rng, weather: Weather) -> (Options, usize) {
-    let mut options = Options { seed: rng.next(), page_entries: 1 + rng.below(6), ..Options::default() };
+    let mut options = Options { page_entries: 1 + rng.below(6), ..Options::default() };
     if weather.tiny_budget {
         options.budget = 400 + rng.below(4_000);
         options.tail_entries = 1 + rng.below(8);

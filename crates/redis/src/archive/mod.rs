@@ -7,13 +7,12 @@ mod sizes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, Random, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
 use fanfare_protocol::{ChannelName, Position, decode_fields};
 
 use crate::keys::Keys;
 use crate::pool::Pool;
-use crate::random::Random;
 use crate::status::Status;
 use crate::trouble::Trouble;
 use observe::{Observation, Range};
@@ -48,6 +47,7 @@ struct Inner {
     max_event_bytes: usize,
     /// Mean size of one stream's part in the last reply to [`Archive::tips`], in bytes.
     tip_bytes: AtomicUsize,
+    /// For the name of a new life of the data.
     random: Random,
 }
 

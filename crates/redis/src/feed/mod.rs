@@ -14,20 +14,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fanfare_log::{Desired, FeedEvent, FeedSink};
+use fanfare_log::{Desired, FeedEvent, FeedSink, Random};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
-use crate::random::Random;
 use crate::topology::Topology;
 use crate::trouble::Trouble;
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use push::Receiver;
 
 /// What the feed needs to know.
-#[derive(Clone)]
 pub(crate) struct FeedOptions {
     /// Where Redis is, with credentials.
     pub(crate) topology: Topology,
@@ -91,7 +89,7 @@ impl Said {
 
 /// Feeds `sink` for ever. Dropping the future ends the connection.
 pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, observer: Arc<dyn FeedObserver>) {
-    let mut backoff = Backoff::new(options.random.clone());
+    let mut backoff = Backoff::new(options.random.fork());
     let said = Said::default();
     // A change of state is logged once, however long it lasts.
     let mut down_since: Option<Instant> = None;

@@ -144,7 +144,6 @@ mod tests {
     use super::*;
     use crate::connect::Connector;
     use crate::options::Options;
-    use crate::random::Random;
     use crate::topology::Topology;
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
@@ -153,7 +152,7 @@ mod tests {
         let options = FeedOptions {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
-            random: Random::seeded(1),
+            random: fanfare_log::Random::seeded(1),
             prefix: Arc::from("sse:"),
             keyspace_notifications: true,
             probe_interval: Duration::from_secs(1),

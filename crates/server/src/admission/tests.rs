@@ -16,7 +16,7 @@ fn options() -> AdmissionOptions {
 }
 
 fn admission(options: AdmissionOptions) -> Arc<Admission> {
-    Arc::new(Admission::new(options, 2, Jitter::seeded(1), Instant::now()))
+    Arc::new(Admission::new(options, 2, Random::seeded(1), Instant::now()))
 }
 
 fn reason(outcome: Result<(), Refused>) -> Option<Reason> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryBackend;
-use fanfare_log::{Archive, Desired, Hub, IngestStats, Options, PublishRequest, Registry, feed, ingest};
+use fanfare_log::{Archive, Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
 use tokio::io::AsyncReadExt;
@@ -41,12 +41,12 @@ impl Node {
         let desired = Desired::new();
         let (sink, source) = feed(1 << 20);
         tokio::task::spawn_local(backend.attach(desired.clone(), sink).run());
-        let registry =
-            Registry::new(options, Arc::clone(&hub), desired, Arc::new(IngestStats::default()), Instant::now());
+        let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
+        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
         tokio::task::spawn_local(ingest::run(registry, Arc::clone(&hub), source, archive, std::future::pending()));
         let stats = Arc::new(CoreStats::default());
         let user_timeout = delivery.user_timeout;
-        let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system());
+        let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system(), Random::seeded(2));
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { core, stats, backend: backend.clone(), listener, user_timeout, send_buffer: 8192 }

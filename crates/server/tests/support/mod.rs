@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryBackend;
-use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Registry, feed, ingest};
+use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Random, Registry, feed, ingest};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Backend, Clock, Core, CoreStats, DeliveryOptions, Options, Server};
 use tokio::sync::oneshot;
@@ -43,9 +43,11 @@ impl Node {
             move || run_ingest(backend, hub, stopped)
         });
         let make_core = move |core| {
-            Core::new(Arc::clone(&hub), core, delivery.clone(), Arc::new(CoreStats::default()), Clock::system())
+            let (stats, random) = (Arc::new(CoreStats::default()), Random::from_entropy());
+            Core::new(Arc::clone(&hub), core, delivery.clone(), stats, Clock::system(), random)
         };
-        let server = Server::start(options, Backend::new(backend.clone(), backend.clone()), make_core).unwrap();
+        let store = Backend::new(backend.clone(), backend.clone());
+        let server = Server::start(options, store, Random::from_entropy(), make_core).unwrap();
         Self { server: Some(server), backend, stop: Some(stop), ingest: Some(ingest) }
     }
 
@@ -97,7 +99,8 @@ fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<
         let (sink, source) = feed(1 << 24);
         let attachment = backend.attach(desired.clone(), sink);
         let (options, stats) = (fanfare_log::Options::default(), Arc::new(IngestStats::default()));
-        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, Instant::now());
+        let (now, random) = (Instant::now(), Random::seeded(1));
+        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, now);
         let stop = async { drop(stopped.await) };
         tokio::select! {
             () = ingest::run(registry, hub, source, backend, stop) => {}

@@ -89,7 +89,7 @@ idle-memory: ## Measure what an idle connection costs a node, from the slope bet
 .PHONY: bench
 bench: ## Every figure of docs/performance.md against the floor, and into that document: 20 minutes, with QUICK=1 three or four
 	@scripts/setup.sh cc redis-server taskset setpriv
-	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-loadgen
+	$(CARGO) build $(LOCKED) --release -p fanfare -p fanload
 	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
 
 .PHONY: docs
@@ -102,7 +102,7 @@ fmt: ## Format the code
 
 .PHONY: build
 build: ## The release binaries, target/release/fanfare and target/release/fanload
-	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-loadgen --bins
+	$(CARGO) build $(LOCKED) --release -p fanfare -p fanload --bins
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -43,7 +43,7 @@ const RULES: &[Rule] = &[
     },
     // These look at the product from outside only, so they import nothing of it.
     Rule { name: "fanfare-e2e", may_import: &[] },
-    Rule { name: "fanfare-loadgen", may_import: &[] },
+    Rule { name: "fanload", may_import: &[] },
     // Runs whole nodes, and has their stories judged by the harness that knows nothing of them.
     Rule {
         name: "fanfare-sim",
@@ -66,7 +66,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { name: "toml", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
     Reserved {
         name: "clap",
-        only: &["fanfare", "fanfare-loadgen", "fanfare-e2e"],
+        only: &["fanfare", "fanload", "fanfare-e2e"],
         tests: false,
         why: "only binaries have a command line",
     },

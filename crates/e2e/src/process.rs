@@ -80,7 +80,7 @@ pub fn fanload_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("FANLOAD_BIN") {
         Some(path) => PathBuf::from(path),
-        None => build("fanfare-loadgen", "fanload"),
+        None => build("fanload", "fanload"),
     })
 }
 

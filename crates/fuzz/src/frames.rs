@@ -105,7 +105,7 @@ impl Stream {
         let gap = Gap {
             channel,
             reason: GapReason::ALL[usize::from(reason) % GapReason::ALL.len()],
-            after: after.map(|(at_ms, epoch)| Position::Empty { at_ms, epoch: Epoch::from_bits(epoch) }),
+            after: after.map(|(at_ms, epoch)| Position::Absent { at_ms, epoch: Epoch::from_bits(epoch) }),
             next: next.map(|(ms, seq)| EntryId { ms, seq }),
         };
         let position = id.then(position);

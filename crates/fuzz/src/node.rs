@@ -1,4 +1,4 @@
-//! A whole node over the in-process backend, for the targets that need one.
+//! A whole node over the in-process store, for the targets that need one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Desired, Hub, IngestStats, Random, Registry, feed, ingest};
-use fanfare_server::{Backend, Clock, Core, CoreStats, Cors, DeliveryOptions, Options, Secret, Server};
+use fanfare_server::{Clock, Core, CoreStats, Cors, DeliveryOptions, Options, Secret, Server, StoreHandles};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -35,17 +35,17 @@ impl Node {
         options.admission.per_address = None;
         options.admission.connects_per_second = NonZeroU32::new(1_000_000);
         let hub = Arc::new(Hub::new(1));
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         let (stop, stopped) = oneshot::channel();
         let ingest = std::thread::spawn({
-            let (backend, hub) = (backend.clone(), Arc::clone(&hub));
-            move || run_ingest(backend, hub, stopped)
+            let (store, hub) = (store.clone(), Arc::clone(&hub));
+            move || run_ingest(store, hub, stopped)
         });
         let make_core = move |core| {
             let stats = Arc::new(CoreStats::default());
             Core::new(Arc::clone(&hub), core, DeliveryOptions::default(), stats, Clock::system(), Random::seeded(2))
         };
-        let server = Server::start(options, Backend::new(backend.clone(), backend), Random::seeded(3), make_core);
+        let server = Server::start(options, StoreHandles::new(store.clone(), store), Random::seeded(3), make_core);
         Self { server: Some(server.expect("a node starts")), stop: Some(stop), ingest: Some(ingest) }
     }
 
@@ -74,17 +74,17 @@ impl Drop for Node {
     }
 }
 
-fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
+fn run_ingest(store: MemoryStore, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     runtime.block_on(async move {
         let desired = Desired::new();
         let (sink, source) = feed(1 << 24);
-        let attachment = backend.attach(desired.clone(), sink);
+        let attachment = store.attach(desired.clone(), sink);
         let options = fanfare_log::Options { linger: Duration::ZERO, ..fanfare_log::Options::default() };
         let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
         let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
         tokio::select! {
-            () = ingest::run(registry, hub, source, backend, async { drop(stopped.await) }) => {}
+            () = ingest::run(registry, hub, source, store, async { drop(stopped.await) }) => {}
             () = attachment.run() => {}
         }
     });

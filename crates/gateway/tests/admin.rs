@@ -14,7 +14,7 @@ use fanfare_gateway::config::{Config, Span};
 use fanfare_gateway::metrics::table;
 use fanfare_gateway::node::{Node, memory};
 use fanfare_gateway::{http, metrics::Kind};
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
 use support::{ask, eventually, get, status};
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 /// A node over an in-process store, with its admin listener on a thread of its own.
 struct Rig {
-    backend: MemoryBackend,
+    store: MemoryStore,
     node: Option<Node>,
     admin: SocketAddr,
     _stop: oneshot::Sender<()>,
@@ -34,8 +34,8 @@ impl Rig {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 1;
         change(&mut config);
-        let backend = MemoryBackend::default();
-        let node = Node::start(&config, |desired, sink| Ok(memory(&backend, desired, sink))).unwrap();
+        let store = MemoryStore::default();
+        let node = Node::start(&config, |desired, sink| Ok(memory(&store, desired, sink))).unwrap();
         let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -47,7 +47,7 @@ impl Rig {
                 http::serve(listener, handler, async { drop(stopped.await) }).await;
             });
         });
-        Self { backend, node: Some(node), admin: told.recv().unwrap(), _stop: stop }
+        Self { store, node: Some(node), admin: told.recv().unwrap(), _stop: stop }
     }
 
     fn node(&self) -> &Node {
@@ -144,7 +144,7 @@ fn what_a_client_receives_is_counted() {
     let rig = Rig::start(|_| ());
     let mut one = rig.subscribe("news");
     let mut two = rig.subscribe("news");
-    rig.backend.publish_ephemeral(&ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
+    rig.store.publish_ephemeral(&ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
     read_past(&mut one, "data: hello");
     read_past(&mut two, "data: hello");
 

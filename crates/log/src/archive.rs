@@ -7,7 +7,7 @@ use fanfare_protocol::{ChannelName, Decoded, EntryId, Epoch, Position};
 /// Where a stream ends, and when that was true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tip {
-    /// The stream's `last-generated-id`, or `Empty` when there is no stream.
+    /// The stream's `last-generated-id`, or `Absent` when there is no stream.
     pub position: Position,
     /// The store's clock when this was read, in milliseconds since the Unix epoch (Redis `TIME`).
     pub now_ms: u64,
@@ -36,7 +36,7 @@ pub struct Snapshot {
     /// Nothing was ever removed from this incarnation of the stream (Redis 7: `entries-added` equals `length`).
     /// `false` when unknown.
     pub untouched: bool,
-    /// Entries from the requested position, **inclusive**, ascending. For an `Empty` position: from the beginning.
+    /// Entries from the requested position, **inclusive**, ascending. For an `Absent` position: from the beginning.
     pub entries: Vec<Decoded>,
     /// The range reached the end of the stream.
     pub complete: bool,
@@ -79,7 +79,7 @@ impl Newest {
             return Self::After(Position::At(entries[entries.len() - 1 - count].0));
         }
         match prev {
-            Some(EntryId::ZERO) if !tip.evicts => Self::After(Position::Empty { at_ms: first.ms, epoch: tip.epoch }),
+            Some(EntryId::ZERO) if !tip.evicts => Self::After(Position::Absent { at_ms: first.ms, epoch: tip.epoch }),
             Some(prev) if prev != EntryId::ZERO => Self::After(Position::At(prev)),
             _ => Self::From(first),
         }

@@ -148,14 +148,14 @@ impl Hub {
             channel.watchers.fetch_or(1 << core, Ordering::AcqRel);
             channel
         };
-        self.touch(&channel);
+        self.notify_ingest(&channel);
         channel
     }
 
     /// Takes the thread off the channel's watchers.
     pub(crate) fn unwatch(&self, channel: &Arc<Channel>, core: usize) {
         channel.watchers.fetch_and(!(1 << core), Ordering::AcqRel);
-        self.touch(channel);
+        self.notify_ingest(channel);
     }
 
     /// Forgets a channel unless somebody watches it. Atomic with respect to [`Hub::watch`].
@@ -172,7 +172,7 @@ impl Hub {
     }
 
     /// Asks the ingest to look at a channel.
-    pub(crate) fn touch(&self, channel: &Arc<Channel>) {
+    pub(crate) fn notify_ingest(&self, channel: &Arc<Channel>) {
         if !channel.touched.swap(true, Ordering::AcqRel) {
             self.ingest.push(Arc::clone(channel));
             self.ingest.notify.notify_one();
@@ -194,7 +194,7 @@ impl Hub {
     }
 
     /// Marks a channel dirty for its watchers and adds them to the set of threads to wake.
-    pub(crate) fn mark(&self, channel: &Arc<Channel>, wake: &mut u64) {
+    pub(crate) fn notify_cores(&self, channel: &Arc<Channel>, wake: &mut u64) {
         let watchers = channel.watchers.load(Ordering::Acquire);
         let fresh = watchers & !channel.queued.fetch_or(watchers, Ordering::AcqRel);
         *wake |= fresh;

@@ -4,11 +4,11 @@ use fanfare_protocol::{EntryId, Position};
 use slab::Slab;
 
 /// Identifies a reader to whoever wakes it.
-pub type Token = u32;
+pub type ReaderId = u32;
 
 /// The last thing handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Start {
     /// At an exact position, which may leave the node.
     At(Position),
     /// Right before an entry whose predecessor nobody knows. Nothing has been promised yet.
@@ -23,7 +23,7 @@ pub enum Place {
 /// the comparison, and `0` means that it has to be made again.
 #[derive(Debug)]
 pub struct Cursor {
-    pub(crate) place: Place,
+    pub(crate) at: Start,
     pub(crate) index: u64,
     /// Ephemeral items before this index were published before the reader came.
     pub(crate) ephemeral_from: u64,
@@ -31,16 +31,16 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(place: Place, slot: u32) -> Self {
-        Self { place, index: 0, ephemeral_from: 0, slot }
+    pub(crate) fn new(start: Start, slot: u32) -> Self {
+        Self { at: start, index: 0, ephemeral_from: 0, slot }
     }
 
     /// The exact position, once there is one: what stands in `id:`.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        match self.place {
-            Place::At(position) => Some(position),
-            Place::Before(_) | Place::Newest(_) => None,
+        match self.at {
+            Start::At(position) => Some(position),
+            Start::Before(_) | Start::Newest(_) => None,
         }
     }
 
@@ -48,14 +48,14 @@ impl Cursor {
     pub fn advance_tail(&mut self, index: u64, position: Option<Position>) {
         self.index = index + 1;
         if let Some(position) = position {
-            self.place = Place::At(position);
+            self.at = Start::At(position);
         }
     }
 
     /// Records that an entry of a page was handed out, or that a gap was announced up to a position.
     pub fn advance_to(&mut self, position: Position) {
         self.index = 0;
-        self.place = Place::At(position);
+        self.at = Start::At(position);
     }
 
     /// Whether an ephemeral item at `index` is for this reader.
@@ -77,7 +77,7 @@ enum Armed {
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    token: Token,
+    reader: ReaderId,
     armed: Armed,
 }
 
@@ -90,8 +90,8 @@ pub struct CursorSet {
 
 impl CursorSet {
     /// Adds a reader. Returns its slot.
-    pub fn insert(&mut self, token: Token) -> u32 {
-        let slot = Slot { token, armed: Armed::No };
+    pub fn insert(&mut self, reader: ReaderId) -> u32 {
+        let slot = Slot { reader, armed: Armed::No };
         u32::try_from(self.slots.insert(slot)).expect("fewer than 2^32 readers on a thread")
     }
 
@@ -117,11 +117,11 @@ impl CursorSet {
     }
 
     /// Wakes, once, every reader that waits for the archive and, if the tail has grown, every other armed one too.
-    pub fn wake(&mut self, grown: bool, mut wake: impl FnMut(Token)) {
+    pub fn wake(&mut self, grown: bool, mut wake: impl FnMut(ReaderId)) {
         for (_, slot) in &mut self.slots {
             if slot.armed == Armed::Archive || (grown && slot.armed == Armed::Tail) {
                 slot.armed = Armed::No;
-                wake(slot.token);
+                wake(slot.reader);
             }
         }
     }
@@ -143,9 +143,9 @@ impl CursorSet {
 mod tests {
     use super::*;
 
-    fn woken(set: &mut CursorSet, grown: bool) -> Vec<Token> {
+    fn woken(set: &mut CursorSet, grown: bool) -> Vec<ReaderId> {
         let mut woken = Vec::new();
-        set.wake(grown, |token| woken.push(token));
+        set.wake(grown, |reader| woken.push(reader));
         woken
     }
 

@@ -30,7 +30,7 @@ mod view;
 
 pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapshot, Tip};
 pub use channel::{Hub, MAX_CORES};
-pub use cursor::{Cursor, CursorSet, Place, Token};
+pub use cursor::{Cursor, CursorSet, ReaderId, Start};
 pub use feed::{Desired, FeedBatch, FeedEvent, FeedSink, FeedSource, feed};
 pub use options::Options;
 pub use publish::{PublishError, PublishRequest, Published, Publisher};

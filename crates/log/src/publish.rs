@@ -1,4 +1,4 @@
-//! Publishing through the gateway: used by the HTTP publish endpoint, the demo and the in-process backend.
+//! Publishing through the gateway: used by the HTTP publish endpoint, the demo and the in-process store.
 
 use std::future::Future;
 use std::time::Duration;

@@ -98,7 +98,7 @@ fn change(hub: &Hub, channel: &Arc<Channel>) {
     shared.tail = Some(Tail(changes + 1));
     drop(shared);
     let mut wake = 0;
-    hub.mark(channel, &mut wake);
+    hub.notify_cores(channel, &mut wake);
     hub.wake(wake);
 }
 
@@ -169,7 +169,7 @@ fn no_want_is_missed_by_the_ingest() {
                 let channel = hub.watch(&name(), 0);
                 for want in [Want::Newest(1), Want::Newest(2)] {
                     channel.lock().wants.insert(want);
-                    hub.touch(&channel);
+                    hub.notify_ingest(&channel);
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! The ingest as the node runs it: on a runtime, with paused time, against the in-process backend.
+//! The ingest as the node runs it: on a runtime, with paused time, against the in-process store.
 
 #![allow(clippy::unwrap_used)] // In tests, helpers included.
 
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::memory::{Bell, Fate, MemoryBackend};
+use fanfare_log::memory::{Bell, Fate, MemoryStore};
 use fanfare_log::{
-    CoreLog, Cursor, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Random, Registry, ViewKey,
+    CoreLog, Cursor, Desired, Hub, IngestStats, Item, Next, Options, PublishRequest, Random, Registry, Start, ViewKey,
     feed, ingest,
 };
 use fanfare_protocol::{ChannelName, Event, Position};
@@ -23,9 +23,9 @@ fn event(n: usize) -> Event {
     Event { name: None, data: Bytes::from(n.to_string()) }
 }
 
-fn publish(backend: &MemoryBackend, n: usize) {
+fn publish(store: &MemoryStore, n: usize) {
     let request = PublishRequest { channel: channel(), event: event(n), dedup: None, max_len: None, ttl: None };
-    backend.publish_now(&request).unwrap();
+    store.publish_now(&request).unwrap();
 }
 
 /// One reader, polled as a session is: only when it is woken.
@@ -37,9 +37,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(hub: &Arc<Hub>, place: Option<Place>) -> Self {
+    fn new(hub: &Arc<Hub>, start: Option<Start>) -> Self {
         let log = CoreLog::new(Arc::clone(hub), 0);
-        let (view, cursor) = log.open(&channel(), place, 1);
+        let (view, cursor) = log.open(&channel(), start, 1);
         Self { log, view, cursor, saw: Vec::new() }
     }
 
@@ -99,7 +99,7 @@ impl Reader {
 }
 
 /// Runs a node's ingest and feed beside a script.
-async fn node<F: Future>(backend: &MemoryBackend, script: impl FnOnce(Arc<Hub>) -> F) -> F::Output {
+async fn node<F: Future>(store: &MemoryStore, script: impl FnOnce(Arc<Hub>) -> F) -> F::Output {
     let hub = Arc::new(Hub::new(1));
     let desired = Desired::new();
     let (sink, source) = feed(1 << 20);
@@ -111,8 +111,8 @@ async fn node<F: Future>(backend: &MemoryBackend, script: impl FnOnce(Arc<Hub>) 
         Random::seeded(1),
         Instant::now(),
     );
-    let ingest = ingest::run(registry, Arc::clone(&hub), source, backend.clone(), std::future::pending());
-    let attachment = backend.attach(desired, sink).run();
+    let ingest = ingest::run(registry, Arc::clone(&hub), source, store.clone(), std::future::pending());
+    let attachment = store.attach(desired, sink).run();
     tokio::select! {
         () = ingest => unreachable!("nobody stops it"),
         () = attachment => unreachable!("it reconnects for ever"),
@@ -126,15 +126,15 @@ fn data(numbers: std::ops::Range<usize>) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_gets_what_is_published_after_it_came_in_all_ways() {
-    let backend = MemoryBackend::default();
-    node(&backend, async |hub: Arc<Hub>| {
+    let store = MemoryStore::default();
+    node(&store, async |hub: Arc<Hub>| {
         let mut reader = Reader::new(&hub, None);
         reader.open().await;
-        publish(&backend, 0);
-        backend.xadd(&channel(), event(1), Bell::Doorbell);
-        backend.xadd(&channel(), event(2), Bell::Keyspace);
+        publish(&store, 0);
+        store.xadd(&channel(), event(1), Bell::Doorbell);
+        store.xadd(&channel(), event(2), Bell::Keyspace);
         reader.read(3).await;
-        backend.publish_ephemeral(&channel(), Bytes::from_static(b"3"));
+        store.publish_ephemeral(&channel(), Bytes::from_static(b"3"));
         reader.read(4).await;
         assert_eq!(reader.saw, data(0..4));
     })
@@ -143,19 +143,19 @@ async fn a_reader_gets_what_is_published_after_it_came_in_all_ways() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_resumes_on_another_node_while_events_go_on() {
-    let backend = MemoryBackend::default();
-    let (place, seen) = node(&backend, async |hub: Arc<Hub>| {
+    let store = MemoryStore::default();
+    let (start, seen) = node(&store, async |hub: Arc<Hub>| {
         let mut reader = Reader::new(&hub, None);
         reader.open().await;
-        (0..10).for_each(|n| publish(&backend, n));
+        (0..10).for_each(|n| publish(&store, n));
         reader.read(5).await;
-        (Place::At(reader.cursor.position().unwrap()), reader.saw.len())
+        (Start::At(reader.cursor.position().unwrap()), reader.saw.len())
     })
     .await;
-    (10..3_000).for_each(|n| publish(&backend, n));
-    node(&backend, async |hub: Arc<Hub>| {
-        let mut reader = Reader::new(&hub, Some(place));
-        (3_000..3_010).for_each(|n| publish(&backend, n));
+    (10..3_000).for_each(|n| publish(&store, n));
+    node(&store, async |hub: Arc<Hub>| {
+        let mut reader = Reader::new(&hub, Some(start));
+        (3_000..3_010).for_each(|n| publish(&store, n));
         reader.read(3_010 - seen).await;
         assert_eq!(reader.saw, data(seen..3_010));
     })
@@ -164,19 +164,19 @@ async fn a_reader_resumes_on_another_node_while_events_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_last_push_is_delivered_within_the_reconcile_interval_and_a_store_that_was_away_comes_back() {
-    let backend = MemoryBackend::default();
-    node(&backend, async |hub: Arc<Hub>| {
+    let store = MemoryStore::default();
+    node(&store, async |hub: Arc<Hub>| {
         let mut reader = Reader::new(&hub, None);
         reader.open().await;
         let start = Instant::now();
-        backend.next_push(Fate::Lose);
-        publish(&backend, 0);
+        store.next_push(Fate::Lose);
+        publish(&store, 0);
         reader.read(1).await;
         assert!(start.elapsed() <= Options::default().reconcile_interval * 5 / 4, "{:?}", start.elapsed());
-        backend.set_offline(true);
+        store.set_offline(true);
         tokio::time::sleep(Duration::from_secs(90)).await;
-        backend.set_offline(false);
-        publish(&backend, 1);
+        store.set_offline(false);
+        publish(&store, 1);
         reader.read(2).await;
         assert_eq!(reader.saw, data(0..2));
     })

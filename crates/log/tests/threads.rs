@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{
-    CoreLog, Desired, Hub, IngestStats, Item, Next, Options, Place, PublishRequest, Random, Registry, feed, ingest,
+    CoreLog, Desired, Hub, IngestStats, Item, Next, Options, PublishRequest, Random, Registry, Start, feed, ingest,
 };
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::runtime::Builder;
@@ -25,10 +25,10 @@ fn channel() -> ChannelName {
     ChannelName::parse("orders").unwrap()
 }
 
-fn publish(backend: &MemoryBackend, n: usize) {
+fn publish(store: &MemoryStore, n: usize) {
     let event = Event { name: None, data: Bytes::from(n.to_string()) };
     let request = PublishRequest { channel: channel(), event, dedup: None, max_len: None, ttl: None };
-    backend.publish_now(&request).unwrap();
+    store.publish_now(&request).unwrap();
 }
 
 fn number(body: &[u8]) -> usize {
@@ -39,7 +39,7 @@ fn number(body: &[u8]) -> usize {
 async fn client(log: &CoreLog, token: u32, place: Position, busy: usize) {
     let (mut position, mut expected) = (place, 1);
     while expected < EVENTS {
-        let (view, mut cursor) = log.open(&channel(), Some(Place::At(position)), token);
+        let (view, mut cursor) = log.open(&channel(), Some(Start::At(position)), token);
         let until = (expected + 1 + (expected + busy) % 7).min(EVENTS);
         while expected < until {
             let due = log.next(view, &mut cursor, |cursor, _, next| {
@@ -93,19 +93,19 @@ fn core(hub: &Arc<Hub>, core: usize, place: Position, done: &AtomicUsize) {
 
 #[test]
 fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
-    let backend = MemoryBackend::default();
-    publish(&backend, 0);
-    let place = Position::At(backend.last_id(&channel()).unwrap());
+    let store = MemoryStore::default();
+    publish(&store, 0);
+    let start = Position::At(store.last_id(&channel()).unwrap());
     let hub = Arc::new(Hub::new(CORES));
     let done = AtomicUsize::new(0);
     std::thread::scope(|threads| {
         for number in 0..CORES {
             let (hub, done) = (&hub, &done);
-            threads.spawn(move || core(hub, number, place, done));
+            threads.spawn(move || core(hub, number, start, done));
         }
         threads.spawn(|| {
             for n in 1..EVENTS {
-                publish(&backend, n);
+                publish(&store, n);
                 std::thread::yield_now();
             }
         });
@@ -123,8 +123,8 @@ fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
                 }
             };
             tokio::select! {
-                () = ingest::run(registry, Arc::clone(&hub), source, backend.clone(), finished) => {}
-                () = backend.attach(desired, sink).run() => {}
+                () = ingest::run(registry, Arc::clone(&hub), source, store.clone(), finished) => {}
+                () = store.attach(desired, sink).run() => {}
             }
         });
     });

@@ -160,9 +160,9 @@ pub const FEED_QUEUE_MESSAGES_MAX: usize = 65_536;
 pub const STREAM_MAXLEN_DEFAULT: u64 = 10_000;
 /// Shortest life of a stream's key, whatever TTL a publish asks for.
 pub const STREAM_TTL_MIN: Duration = Duration::from_secs(60);
-/// How long after [`crate::Position::Empty`] the first entry must come for the position to prove
+/// How long after [`crate::Position::Absent`] the first entry must come for the position to prove
 /// continuity: within it no key that the function created can have come and gone.
-pub const EMPTY_POSITION_PROOF: Duration = STREAM_TTL_MIN;
+pub const ABSENCE_PROOF: Duration = STREAM_TTL_MIN;
 /// How long a DEDUP key is remembered when a publish does not say.
 pub const DEDUP_WINDOW_DEFAULT: Duration = Duration::from_secs(600);
 
@@ -251,8 +251,8 @@ const _: () = {
 const _: () = {
     // A heartbeat refreshes a position of nothing well before it stops proving anything.
     assert!(less(HEARTBEAT_MIN, HEARTBEAT_DEFAULT));
-    assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < EMPTY_POSITION_PROOF.as_millis());
-    assert!(EMPTY_POSITION_PROOF.as_millis() <= STREAM_TTL_MIN.as_millis());
+    assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < ABSENCE_PROOF.as_millis());
+    assert!(ABSENCE_PROOF.as_millis() <= STREAM_TTL_MIN.as_millis());
     assert!(less(COALESCE_DEFAULT, COALESCE_MAX) && less(COALESCE_MAX, HEARTBEAT_DEFAULT));
     // A channel stays open while the clients of a lost connection come back.
     assert!(less(RETRY_DEFAULT, CHANNEL_LINGER_DEFAULT));

@@ -15,7 +15,7 @@ pub enum Position {
     /// The id of an entry, or a stream's last generated id.
     At(EntryId),
     /// The stream did not exist.
-    Empty {
+    Absent {
         /// When it was seen not to exist: milliseconds of the Redis clock.
         at_ms: u64,
         /// In which life of the Redis data that was.
@@ -89,7 +89,7 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(id) => id.fmt(f),
-            Self::Empty { at_ms, epoch } => write!(f, "~{at_ms}.{epoch}"),
+            Self::Absent { at_ms, epoch } => write!(f, "~{at_ms}.{epoch}"),
         }
     }
 }
@@ -101,14 +101,14 @@ impl FromStr for Position {
         let text = text.as_bytes();
         let position = match text.strip_prefix(b"~") {
             None => EntryId::from_ascii(text).map(Self::At),
-            Some(rest) => empty(rest),
+            Some(rest) => absent(rest),
         };
         position.ok_or(PositionError::Malformed)
     }
 }
 
 /// Parses `<decimal ms>.<epoch>`.
-fn empty(text: &[u8]) -> Option<Position> {
+fn absent(text: &[u8]) -> Option<Position> {
     let dot = memchr::memchr(b'.', text)?;
-    Some(Position::Empty { at_ms: decimal(&text[..dot])?, epoch: Epoch::read(&text[dot + 1..])? })
+    Some(Position::Absent { at_ms: decimal(&text[..dot])?, epoch: Epoch::read(&text[dot + 1..])? })
 }

@@ -103,7 +103,7 @@ impl fmt::Display for PositionVector {
 /// make the client forget its place.
 ///
 /// Also left out, because no text could say them safely: two channels whose 64-bit tags are equal,
-/// and an [`Position::Empty`] later than the year 2109. Does not allocate, apart from `out`, if
+/// and an [`Position::Absent`] later than the year 2109. Does not allocate, apart from `out`, if
 /// `items` is in ascending order of tags.
 pub fn encode_vector(out: &mut String, items: &[(ChannelTag, Option<Position>)]) {
     if items.is_sorted_by_key(|(tag, _)| *tag) {
@@ -143,7 +143,7 @@ fn write_components(out: &mut String, width: Width, components: impl Iterator<It
 fn has_text(position: Position) -> bool {
     match position {
         Position::At(_) => true,
-        Position::Empty { at_ms, .. } => at_ms <= MS_SHORT_MAX,
+        Position::Absent { at_ms, .. } => at_ms <= MS_SHORT_MAX,
     }
 }
 
@@ -163,7 +163,7 @@ fn push_component(out: &mut String, width: Width, tag: ChannelTag, position: Pos
             base64::push(out, id.ms, U64_DIGITS);
             base64::push(out, id.seq, U64_DIGITS);
         }
-        Position::Empty { at_ms, epoch } => {
+        Position::Absent { at_ms, epoch } => {
             out.push('~');
             base64::push(out, at_ms, MS_DIGITS);
             epoch.push_to(out);
@@ -178,7 +178,7 @@ fn read_component(width: Width, text: &[u8]) -> Option<(ChannelTag, Position)> {
         read_long(long)?
     } else if let Some(empty) = rest.strip_prefix(b"~") {
         let (ms, epoch) = empty.split_at_checked(MS_DIGITS)?;
-        Position::Empty { at_ms: base64::read(ms)?, epoch: Epoch::read(epoch)? }
+        Position::Absent { at_ms: base64::read(ms)?, epoch: Epoch::read(epoch)? }
     } else {
         read_short(rest)?
     };

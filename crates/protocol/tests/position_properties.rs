@@ -17,7 +17,7 @@ fn any_position() -> impl Strategy<Value = Position> {
         ordinary_position(),
         (any::<u64>(), any::<u64>()).prop_map(|(ms, seq)| at(ms, seq)),
         (MS_SHORT_MAX - 1..=MS_SHORT_MAX + 1, SEQ_SHORT_MAX - 1..=SEQ_SHORT_MAX + 1).prop_map(|(ms, seq)| at(ms, seq)),
-        (0..=MS_SHORT_MAX, epoch).prop_map(|(at_ms, epoch)| Position::Empty { at_ms, epoch }),
+        (0..=MS_SHORT_MAX, epoch).prop_map(|(at_ms, epoch)| Position::Absent { at_ms, epoch }),
     ]
 }
 
@@ -27,7 +27,7 @@ fn ordinary_position() -> impl Strategy<Value = Position> {
     prop_oneof![
         (0..=MS_SHORT_MAX, 0..100u64).prop_map(|(ms, seq)| at(ms, seq)),
         (0..=MS_SHORT_MAX, 0..=SEQ_SHORT_MAX).prop_map(|(ms, seq)| at(ms, seq)),
-        (0..=MS_SHORT_MAX, epoch).prop_map(|(at_ms, epoch)| Position::Empty { at_ms, epoch }),
+        (0..=MS_SHORT_MAX, epoch).prop_map(|(at_ms, epoch)| Position::Absent { at_ms, epoch }),
     ]
 }
 

@@ -31,7 +31,7 @@ fn epochs_never_change() {
 #[test]
 fn a_position_of_one_channel_reads_like_its_entry_id() {
     assert_eq!(at(1_526_919_030_474, 55).to_string(), "1526919030474-55");
-    let empty = Position::Empty { at_ms: 1_526_919_030_474, epoch: Epoch::from_bits(0xab_cdef) };
+    let empty = Position::Absent { at_ms: 1_526_919_030_474, epoch: Epoch::from_bits(0xab_cdef) };
     assert_eq!(empty.to_string(), "~1526919030474.gytl");
 }
 
@@ -44,7 +44,7 @@ fn each_form_of_a_component_never_changes() {
         (at(MS_SHORT_MAX, SEQ_SHORT_MAX), "vCb8------------"),
         (at(MS_SHORT_MAX + 1, 0), "vCb8~~0001000000000000000000"),
         (at(u64::MAX, u64::MAX), "vCb8~~F----------F----------"),
-        (Position::Empty { at_ms: 1_526_919_030_474, epoch }, "vCb8~ME3TsRAgytl"),
+        (Position::Absent { at_ms: 1_526_919_030_474, epoch }, "vCb8~ME3TsRAgytl"),
     ] {
         assert_eq!(encode(&[("orders", Some(position))]), text);
         assert_eq!(resolve(text, &["orders"]), [Some(position)]);
@@ -123,7 +123,7 @@ fn unknown_positions_are_left_out_and_none_at_all_is_still_a_text() {
 
 #[test]
 fn an_emptiness_beyond_the_short_form_is_left_out_rather_than_misread() {
-    let empty = |at_ms| Some(Position::Empty { at_ms, epoch: Epoch::from_bits(1) });
+    let empty = |at_ms| Some(Position::Absent { at_ms, epoch: Epoch::from_bits(1) });
     assert_eq!(encode(&[("orders", empty(MS_SHORT_MAX + 1))]), "v");
     assert_eq!(encode(&[("orders", empty(MS_SHORT_MAX))]), "vCb8~-------0001");
 }

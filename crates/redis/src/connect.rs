@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, Redi
 use tokio::time::timeout;
 
 use crate::dial::Dial;
-use crate::trouble::Trouble;
+use crate::error::Error;
 
 /// How connections are made.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ impl Connector {
         info: ConnectionInfo,
         config: AsyncConnectionConfig,
         deadline: Duration,
-    ) -> Result<MultiplexedConnection, Trouble> {
+    ) -> Result<MultiplexedConnection, Error> {
         let info = resp3(info);
         let connecting = async {
             match self {
@@ -48,7 +48,7 @@ impl Connector {
         // The library's own timeout leaves the handshake out, and a frozen server still accepts.
         match timeout(deadline, connecting).await {
             Ok(connection) => Ok(connection?),
-            Err(_) => Err(Trouble::Timeout(deadline)),
+            Err(_) => Err(Error::Timeout(deadline)),
         }
     }
 }

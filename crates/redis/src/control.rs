@@ -10,16 +10,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
+use crate::error::Error;
 use crate::functions::{self, LOAD_BY_HAND, Library};
 use crate::status::Status;
 use crate::topology::Topology;
-use crate::trouble::Trouble;
 use crate::value::{info_field, text};
 
 /// How often the eviction policy is asked for again: an administrator may change it at any time.
-const FACTS_INTERVAL: Duration = Duration::from_secs(60);
+const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Failed attempts in a row after which the control connection speaks of its own trouble.
+/// Failed attempts in a row after which the control connection speaks of its own error.
 const FAILURES_SAID: u32 = 3;
 
 /// What the control connection needs to know.
@@ -34,7 +34,7 @@ pub(crate) struct Control {
     pub(crate) command_timeout: Duration,
     pub(crate) load_functions: bool,
     /// The connection while it is good.
-    pub(crate) lane: watch::Sender<Option<MultiplexedConnection>>,
+    pub(crate) publish_connection: watch::Sender<Option<MultiplexedConnection>>,
 }
 
 impl Control {
@@ -45,55 +45,55 @@ impl Control {
         let mut failures = 0;
         loop {
             let outcome = self.session(&mut backoff, &mut said).await;
-            self.lane.send_replace(None);
+            self.publish_connection.send_replace(None);
             // Another server may answer next: readers of the archive ask it for themselves.
             self.status.set_evicts(None);
             // While Redis is away the feed says so. What fails here alone is worth a word of its own.
             failures = if backoff.is_fresh() { 1 } else { failures + 1 };
-            if let Err(trouble) = outcome
+            if let Err(error) = outcome
                 && failures == FAILURES_SAID
-                && self.status.trouble().is_none()
+                && self.status.error().is_none()
             {
-                tracing::warn!(%trouble, "the feed has Redis, but the connection for publishing does not");
-                self.status.failed(&trouble.to_string());
+                tracing::warn!(%error, "the feed has Redis, but the connection for publishing does not");
+                self.status.failed(&error.to_string());
             }
             sleep(backoff.next()).await;
         }
     }
 
-    async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Trouble> {
+    async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Error> {
         let info = self.topology.primary().await?;
         let mut connection = self.connect(info.clone()).await?;
-        self.learn_facts(&mut connection).await?;
+        self.learn_eviction_policy(&mut connection).await?;
         let library = self.library(info).await?;
         announce(&library, said);
         self.status.set_library(library);
-        self.lane.send_replace(Some(connection.clone()));
+        self.publish_connection.send_replace(Some(connection.clone()));
         let mut pings = interval_at(Instant::now() + self.ping_interval, self.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut facts_at = Instant::now() + FACTS_INTERVAL;
+        let mut eviction_asked_at = Instant::now() + EVICTION_INTERVAL;
         loop {
             pings.tick().await;
-            if Instant::now() >= facts_at {
-                self.learn_facts(&mut connection).await?;
-                facts_at += FACTS_INTERVAL;
+            if Instant::now() >= eviction_asked_at {
+                self.learn_eviction_policy(&mut connection).await?;
+                eviction_asked_at += EVICTION_INTERVAL;
             }
             // A frozen server must not hold publishers for longer than it holds the feed.
             match timeout(self.ping_timeout, redis::cmd("PING").query_async::<Value>(&mut connection)).await {
-                Ok(answer) => match answer.map_err(Trouble::from) {
-                    Ok(_) | Err(Trouble::Denied(_)) => backoff.reset(),
-                    Err(trouble) => return Err(trouble),
+                Ok(answer) => match answer.map_err(Error::from) {
+                    Ok(_) | Err(Error::Denied(_)) => backoff.reset(),
+                    Err(error) => return Err(error),
                 },
-                Err(_) => return Err(Trouble::Timeout(self.ping_timeout)),
+                Err(_) => return Err(Error::Timeout(self.ping_timeout)),
             }
         }
     }
 
-    async fn connect(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, Trouble> {
+    async fn connect(&self, info: ConnectionInfo) -> Result<MultiplexedConnection, Error> {
         self.connector.connect(info, connect::config(self.command_timeout), self.command_timeout).await
     }
 
-    async fn library(&self, info: ConnectionInfo) -> Result<Library, Trouble> {
+    async fn library(&self, info: ConnectionInfo) -> Result<Library, Error> {
         if !self.load_functions {
             return Ok(Library::Off);
         }
@@ -102,23 +102,23 @@ impl Control {
         functions::load(&mut connection).await
     }
 
-    async fn learn_facts(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    async fn learn_eviction_policy(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
         let server = info(connection, "server").await?;
         let version = server.as_deref().and_then(|info| info_field(info, "redis_version")).map(str::to_owned);
         self.status.set_server_version(version);
         let memory = info(connection, "memory").await?;
-        let evicts = memory.is_none_or(|memory| crate::facts::evicts(Value::BulkString(memory.into_bytes())));
+        let evicts = memory.is_none_or(|memory| crate::eviction::evicts(Value::BulkString(memory.into_bytes())));
         self.status.set_evicts(Some(evicts));
         Ok(())
     }
 }
 
 /// A section of `INFO`; `None` when the ACL forbids it.
-async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<String>, Trouble> {
-    match redis::cmd("INFO").arg(section).query_async::<Value>(connection).await.map_err(Trouble::from) {
+async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<String>, Error> {
+    match redis::cmd("INFO").arg(section).query_async::<Value>(connection).await.map_err(Error::from) {
         Ok(value) => Ok(text(value)),
-        Err(Trouble::Denied(_)) => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(Error::Denied(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream to a server that speaks RESP3.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait RedisSocket: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> RedisSocket for S {}
 
 /// A stream that is being made.
-pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn RedisSocket>>> + Send>>;
 
 /// Makes byte streams to the server in place of the network. Everything above them is the same.
 pub trait Dial: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use redis::{PushInfo, Value};
 
 use crate::archive;
 use crate::connect::Connector;
-use crate::facts;
+use crate::eviction;
 use crate::feed::{FeedOptions, Receiver};
 use crate::options::Options;
 use crate::topology::Topology;
@@ -24,7 +24,7 @@ pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
 pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
     let value = redis::parse_redis_value(resp).ok()?;
     // Their answers are for proofs; here it is enough that they have one.
-    let _ = facts::evicts(value.clone());
+    let _ = eviction::evicts(value.clone());
     archive::fuzzing(value)
 }
 

@@ -1,17 +1,17 @@
 //! The only crate that speaks Redis: feed (Pub/Sub), archive (Streams), publishing functions (Lua).
 //!
-//! [`RedisBackend::start`] is the way in. Three kinds of connections, each for what it is good at: one carries the
+//! [`RedisStore::start`] is the way in. Three kinds of connections, each for what it is good at: one carries the
 //! subscriptions and is watched by a probe, one publishes and asks for facts, a bounded pool reads the archive.
 #![forbid(unsafe_code)]
 
 mod archive;
-mod backend;
 mod backoff;
 mod check;
 mod connect;
 mod control;
 mod dial;
-mod facts;
+mod error;
+mod eviction;
 mod feed;
 mod functions;
 #[doc(hidden)]
@@ -21,15 +21,15 @@ mod options;
 mod pool;
 mod publisher;
 mod status;
+mod store;
 mod topology;
-mod trouble;
 mod value;
 
 pub use archive::RedisArchive;
-pub use backend::{RedisBackend, RedisHandle};
 pub use check::{Grade, Line, Report, check};
-pub use dial::{Dial, Dialling, Stream};
+pub use dial::{Dial, Dialling, RedisSocket};
 pub use functions::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
 pub use options::{Options, OptionsError};
 pub use publisher::RedisPublisher;
 pub use status::{Status, StatusReport};
+pub use store::{RedisHandle, RedisStore};

@@ -9,7 +9,7 @@ use redis::{ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{self, Connector};
-use crate::trouble::Trouble;
+use crate::error::Error;
 
 /// A connection that answered this recently is used without being tried first.
 const FRESH: Duration = Duration::from_secs(1);
@@ -40,18 +40,18 @@ impl Pool {
 
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
     /// of it when the pipeline ignores errors. The commands may be sent twice.
-    pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Trouble> {
+    pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
         let deadline = Instant::now() + self.deadline;
-        let late = |_| Trouble::Timeout(self.deadline);
+        let late = |_| Error::Timeout(self.deadline);
         loop {
             let mut connection = match timeout_at(deadline, self.pool.get()).await.map_err(late)? {
                 Ok(connection) => connection,
                 Err(PoolError::Backend(error)) => return Err(error.into()),
-                Err(error) => return Err(Trouble::Link(error.to_string())),
+                Err(error) => return Err(Error::Link(error.to_string())),
             };
             let answer = match timeout_at(deadline, commands.query_async(&mut connection.link)).await {
                 // The connection has a deadline of its own, which may be met first.
-                Ok(Err(error)) if error.is_timeout() => Err(Trouble::Timeout(self.deadline)),
+                Ok(Err(error)) if error.is_timeout() => Err(Error::Timeout(self.deadline)),
                 answer => answer.map_err(late),
             };
             match answer {
@@ -71,9 +71,9 @@ impl Pool {
                     }
                 }
                 // Its answer may still come: nobody must have to wait behind it.
-                Err(trouble) => {
+                Err(error) => {
                     drop(Object::take(connection));
-                    return Err(trouble);
+                    return Err(error);
                 }
             }
         }

@@ -10,9 +10,9 @@ use redis::{Cmd, Script, Value};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::error::Error;
 use crate::functions::SCRIPT;
 use crate::keys::Keys;
-use crate::trouble::Trouble;
 use crate::value::entry_id;
 
 /// Publishes in flight at once; others wait, within their deadline.
@@ -26,7 +26,7 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(1);
 pub struct RedisPublisher(Arc<Inner>);
 
 struct Inner {
-    lane: watch::Receiver<Option<MultiplexedConnection>>,
+    publish_connection: watch::Receiver<Option<MultiplexedConnection>>,
     /// Held by the one who waits for the connection, so that those who came first publish first: a `watch` wakes its waiters in
     /// an order of its own choice.
     turn: Mutex<()>,
@@ -45,9 +45,13 @@ impl std::fmt::Debug for Inner {
 }
 
 impl RedisPublisher {
-    pub(crate) fn new(lane: watch::Receiver<Option<MultiplexedConnection>>, keys: Keys, deadline: Duration) -> Self {
+    pub(crate) fn new(
+        publish_connection: watch::Receiver<Option<MultiplexedConnection>>,
+        keys: Keys,
+        deadline: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
-            lane,
+            publish_connection,
             turn: Mutex::new(()),
             permits: Semaphore::new(IN_FLIGHT_MAX),
             keys,
@@ -62,7 +66,7 @@ impl Publisher for RedisPublisher {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
         match timeout(self.0.deadline, self.0.publish(&request)).await {
             Ok(result) => result,
-            Err(_) => Err(PublishError::Unavailable(Trouble::Timeout(self.0.deadline).to_string())),
+            Err(_) => Err(PublishError::Unavailable(Error::Timeout(self.0.deadline).to_string())),
         }
     }
 }
@@ -80,10 +84,10 @@ impl Inner {
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, PublishError> {
-        let mut lane = self.lane.clone();
+        let mut publish_connection = self.publish_connection.clone();
         let connected = async {
             let _turn = self.turn.lock().await;
-            lane.wait_for(Option::is_some).await.ok().and_then(|connection| connection.clone())
+            publish_connection.wait_for(Option::is_some).await.ok().and_then(|connection| connection.clone())
         };
         match timeout(CONNECTION_WAIT.min(self.deadline), connected).await {
             Ok(Some(connection)) => Ok(connection),
@@ -92,14 +96,14 @@ impl Inner {
     }
 
     /// Each step to the next way is taken only when Redis has said that nothing was executed.
-    async fn call(&self, connection: &mut MultiplexedConnection, request: &PublishRequest) -> Result<Value, Trouble> {
+    async fn call(&self, connection: &mut MultiplexedConnection, request: &PublishRequest) -> Result<Value, Error> {
         if !self.without_function.load(Ordering::Relaxed) {
             let mut command = redis::cmd("FCALL");
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
-                Err(Trouble::Reply(text)) if is_missing_function(&text) => {}
+                Err(Error::Reply(text)) if is_missing_function(&text) => {}
                 // A user who may run scripts but no functions.
-                Err(Trouble::Denied(text)) if text.contains("'fcall' command") => {}
+                Err(Error::Denied(text)) if text.contains("'fcall' command") => {}
                 other => return other,
             }
             self.without_function.store(true, Ordering::Relaxed);
@@ -107,7 +111,7 @@ impl Inner {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.script.get_hash());
         match query(connection, self.arguments(command, request)).await {
-            Err(Trouble::Reply(text)) if text.starts_with("NOSCRIPT") => {
+            Err(Error::Reply(text)) if text.starts_with("NOSCRIPT") => {
                 // The library may be back as well.
                 self.without_function.store(false, Ordering::Relaxed);
                 let mut command = redis::cmd("EVAL");
@@ -137,7 +141,7 @@ impl Inner {
     }
 }
 
-async fn query(connection: &mut MultiplexedConnection, command: Cmd) -> Result<Value, Trouble> {
+async fn query(connection: &mut MultiplexedConnection, command: Cmd) -> Result<Value, Error> {
     Ok(command.query_async(connection).await?)
 }
 
@@ -145,16 +149,16 @@ fn is_missing_function(text: &str) -> bool {
     text.contains("Function not found") || text.contains("unknown command")
 }
 
-fn publish_error(trouble: Trouble) -> PublishError {
-    match trouble {
-        Trouble::Reply(text) if text.contains("fanfare: ") && text.contains(", not a stream") => {
+fn publish_error(error: Error) -> PublishError {
+    match error {
+        Error::Reply(text) if text.contains("fanfare: ") && text.contains(", not a stream") => {
             PublishError::Denied(text)
         }
-        Trouble::Reply(text) => match text.strip_prefix("ERR fanfare: ") {
+        Error::Reply(text) => match text.strip_prefix("ERR fanfare: ") {
             Some(reason) => PublishError::Rejected(reason.to_owned()),
             None => PublishError::Unavailable(text),
         },
-        Trouble::Denied(text) | Trouble::WrongType(text) => PublishError::Denied(text),
-        trouble => PublishError::Unavailable(trouble.to_string()),
+        Error::Denied(text) | Error::WrongType(text) => PublishError::Denied(text),
+        error => PublishError::Unavailable(error.to_string()),
     }
 }

@@ -92,7 +92,7 @@ impl Status {
 
     /// What is wrong, while the feed has no connection.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub fn error(&self) -> Option<String> {
         let state = self.lock();
         match (&state.connected_at, &state.last_error) {
             (Some(_), _) => None,

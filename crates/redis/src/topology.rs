@@ -2,7 +2,7 @@
 
 use redis::ConnectionInfo;
 
-use crate::trouble::Trouble;
+use crate::error::Error;
 
 /// How the primary is found.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ impl Topology {
     /// Where the primary is now. Asked before every connection attempt.
     // Finding the primary behind Sentinel is a conversation, so callers wait for it already.
     #[allow(clippy::unused_async)]
-    pub(crate) async fn primary(&self) -> Result<ConnectionInfo, Trouble> {
+    pub(crate) async fn primary(&self) -> Result<ConnectionInfo, Error> {
         match self {
             Self::Standalone(info) => Ok((**info).clone()),
         }

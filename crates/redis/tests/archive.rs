@@ -1,11 +1,11 @@
-//! The archive on a real server: pages, tips, newest entries, trouble.
+//! The archive on a real server: pages, tips, newest entries, error.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest};
 use fanfare_protocol::{Decoded, EntryId, Position};
-use fanfare_redis::{Options, RedisBackend};
+use fanfare_redis::{Options, RedisStore};
 use redis::Value;
 use support::streams::*;
 use support::*;
@@ -85,7 +85,7 @@ async fn pages_of_small_entries_grow_to_what_was_asked_for_and_lose_nothing_on_t
         calls.cmd("FCALL").arg("sse_publish").arg(1).arg("sse:a").arg("DATA").arg(number).ignore();
     }
     calls.query_async::<()>(&mut connection).await.unwrap();
-    let (mut after, mut seen, mut reads) = (Position::Empty { at_ms: 0, epoch: epoch(&archive).await }, Vec::new(), 0);
+    let (mut after, mut seen, mut reads) = (Position::Absent { at_ms: 0, epoch: epoch(&archive).await }, Vec::new(), 0);
     loop {
         let snapshot = read(&archive, after).await;
         reads += 1;
@@ -107,7 +107,7 @@ async fn a_small_request_is_answered_with_at_most_what_it_asked_for() {
         publish(&server, &["sse:a", "DATA", "d"]).await;
     }
     for (after, entries) in
-        [(Position::At(EntryId::ZERO), 4), (Position::Empty { at_ms: 0, epoch: epoch(&archive).await }, 3)]
+        [(Position::At(EntryId::ZERO), 4), (Position::Absent { at_ms: 0, epoch: epoch(&archive).await }, 3)]
     {
         let request = ReadRequest { max_entries: 3, ..request("a", after) };
         let snapshot = archive.read(request).await.unwrap();
@@ -135,7 +135,7 @@ async fn tips_of_many_channels_come_in_order_with_each_channels_own_trouble() {
             (_, Ok(tip)) if number % 2 == 0 => {
                 assert_eq!(tip.position, Position::At(EntryId { ms: 7, seq: number + 1 }));
             }
-            (_, Ok(tip)) => assert!(matches!(tip.position, Position::Empty { .. }), "{tip:?}"),
+            (_, Ok(tip)) => assert!(matches!(tip.position, Position::Absent { .. }), "{tip:?}"),
             (_, Err(error)) => panic!("{number}: {error}"),
         }
     }
@@ -175,7 +175,7 @@ async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_
     let (server, archive) = library().await;
     let newest = async |count| archive.newest(name("a"), count).await.unwrap();
     let strangers_newest = async |count| self::archive(&server.options()).newest(name("a"), count).await.unwrap();
-    let Newest::Nothing(Position::Empty { .. }) = newest(5).await else { panic!() };
+    let Newest::Nothing(Position::Absent { .. }) = newest(5).await else { panic!() };
     let mut published = Vec::new();
     for _ in 0..30 {
         published.push(publish(&server, &["sse:a", "DATA", "d"]).await);
@@ -183,7 +183,7 @@ async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_
     assert_eq!(newest(0).await, Newest::Nothing(Position::At(published[29])));
     assert_eq!(newest(5).await, Newest::After(Position::At(published[24])));
     assert_eq!(strangers_newest(25).await, Newest::After(Position::At(published[4])), "more than one page");
-    let Newest::After(Position::Empty { at_ms, .. }) = newest(100).await else { panic!() };
+    let Newest::After(Position::Absent { at_ms, .. }) = newest(100).await else { panic!() };
     assert_eq!(at_ms, published[0].ms);
     server.run::<Value>(&["XTRIM", "sse:a", "MAXLEN", "=", "10"]).await;
     assert_eq!(newest(100).await, Newest::After(Position::At(published[19])));
@@ -194,18 +194,18 @@ async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_
 #[tokio::test]
 async fn foreign_entries_are_decoded_and_counted() {
     let server = Server::start().await;
-    let backend = RedisBackend::new(&Options { event_bytes: 1000, ..server.options() }).unwrap();
+    let store = RedisStore::new(&Options { event_bytes: 1000, ..server.options() }).unwrap();
     xadd(&server, &["sse:a", "*", "data", "d", "event", "$gap"]).await;
     xadd(&server, &["sse:a", "*", "table", "orders"]).await;
     xadd(&server, &["sse:a", "*", "data", &"x".repeat(1001)]).await;
-    let snapshot = read(&backend.archive(), Position::At(EntryId::ZERO)).await;
+    let snapshot = read(&store.archive(), Position::At(EntryId::ZERO)).await;
     let [Decoded::Entry(renamed), Decoded::Entry(object), Decoded::TooLarge { bytes: 1001, .. }] =
         &snapshot.entries[..]
     else {
         panic!("{snapshot:?}")
     };
     assert_eq!((&renamed.event, &object.event), (&event(None, "d"), &event(None, r#"{"table":"orders"}"#)));
-    let report = backend.status().report();
+    let report = store.status().report();
     assert_eq!((report.foreign_event_names, report.foreign_without_data), (1, 1));
 }
 

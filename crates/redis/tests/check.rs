@@ -104,12 +104,12 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
     node.desired.insert(&name("a"));
     node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
     node.hears("proven", |event| matches!(event, FeedEvent::Probe)).await;
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("loaded", async || status.report().library == Some(fanfare_redis::Library::Loaded)).await;
     server.run::<Value>(&["FCALL", "sse_publish", "1", "sse:a", "DATA", "d"]).await;
     node.hears("a notification", |event| matches!(event, FeedEvent::KeyspaceAdd { .. })).await;
     node.hears("a push", |event| matches!(event, FeedEvent::Push { .. })).await;
-    let archive = node.backend.archive.clone();
+    let archive = node.store.archive.clone();
     for _ in 0..3 {
         archive.tips(vec![name("a"), name("b")]).await.unwrap()[1].clone().unwrap();
         archive.newest(name("a"), 3).await.unwrap();
@@ -164,5 +164,5 @@ async fn a_publisher_with_the_documented_rights_can_use_every_option_and_a_node_
         max_len: None,
         ttl: Some(std::time::Duration::from_secs(100)),
     };
-    eventually("the node publishes", async || node.backend.publisher.publish(request.clone()).await.is_ok()).await;
+    eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
 }

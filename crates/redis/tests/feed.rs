@@ -59,7 +59,7 @@ async fn an_acknowledged_channel_is_really_subscribed_and_a_removed_one_is_not()
     let server = Server::start().await;
     let mut node = following(&server.options(), "a").await;
     assert_eq!(subscribers(&server, "sse:a").await, 1);
-    assert_eq!(node.backend.status.report().subscriptions, 1);
+    assert_eq!(node.store.status.report().subscriptions, 1);
     node.desired.insert(&name("b"));
     node.desired.remove(&name("a"));
     node.hears("subscribed", is_subscribed("b")).await;
@@ -89,7 +89,7 @@ async fn thousands_of_channels_are_subscribed_in_batches_at_start_and_while_runn
     names[..1500].iter().for_each(|name| node.desired.insert(name));
     node.hears("connected", is_connected).await;
     names[1500..].iter().for_each(|name| node.desired.insert(name));
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("all acknowledged", async || status.report().subscriptions == 3000).await;
     assert_eq!(server.run::<Vec<String>>(&["PUBSUB", "CHANNELS", "sse:*"]).await.len(), 3001, "and the probe's");
     let stats: String = server.run(&["INFO", "commandstats"]).await;
@@ -104,12 +104,12 @@ async fn a_restart_of_redis_is_survived() {
     let mut node = following(&server.options(), "a").await;
     server.kill();
     node.hears("the loss", is_disconnected).await;
-    assert!(node.backend.status.report().connected_for.is_none() && node.backend.status.trouble().is_some());
+    assert!(node.store.status.report().connected_for.is_none() && node.store.status.error().is_some());
     server.up().await;
     recovers(&mut node, &server).await;
-    let report = node.backend.status.report();
+    let report = node.store.status.report();
     assert_eq!((report.reconnects, report.subscriptions), (1, 1));
-    assert!(report.last_error.is_some() && node.backend.status.trouble().is_none());
+    assert!(report.last_error.is_some() && node.store.status.error().is_none());
 }
 
 #[tokio::test]
@@ -137,9 +137,9 @@ async fn a_frozen_redis_is_noticed_by_the_probe_although_its_socket_is_fine() {
     node.hears("a proof", |event| matches!(event, FeedEvent::Probe)).await;
     server.freeze();
     node.hears("the loss", is_disconnected).await;
-    let (_, reason) = node.backend.status.report().last_error.unwrap();
+    let (_, reason) = node.store.status.report().last_error.unwrap();
     assert!(reason.contains("probe"), "{reason}");
-    let age = node.backend.status.report().probe_age.unwrap();
+    let age = node.store.status.report().probe_age.unwrap();
     assert!(age >= Duration::from_millis(400), "the last proof stays what it was: {age:?}");
     server.thaw();
     recovers(&mut node, &server).await;
@@ -165,9 +165,9 @@ async fn a_redis_that_is_absent_at_start_is_waited_for() {
     let mut server = Server::absent(&[]);
     let mut node = Node::start(&server.options());
     node.desired.insert(&name("a"));
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("the node says what is wrong", async || status.report().last_error.is_some()).await;
-    assert!(status.trouble().unwrap().contains("refused"), "{:?}", status.trouble());
+    assert!(status.error().unwrap().contains("refused"), "{:?}", status.error());
     assert_eq!(status.report().probe_age, None, "nothing was proven yet");
     server.up().await;
     recovers(&mut node, &server).await;
@@ -179,10 +179,10 @@ async fn a_wrong_password_is_told_without_telling_it_and_a_right_one_works() {
     let server = Server::start().await;
     server.run::<Value>(&["ACL", "SETUSER", "ada", "on", ">other", "~*", "&*", "+@all"]).await;
     let node = Node::start(&Options { url: server.url_of("ada"), ..server.options() });
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("the node says what is wrong", async || status.report().last_error.is_some()).await;
-    let trouble = status.trouble().unwrap();
-    assert!(trouble.contains("WRONGPASS") && !trouble.contains("secret"), "{trouble}");
+    let error = status.error().unwrap();
+    assert!(error.contains("WRONGPASS") && !error.contains("secret"), "{error}");
     server.run::<Value>(&["ACL", "SETUSER", "ada", ">secret"]).await;
     eventually("connected", async || status.report().connected_for.is_some()).await;
 }
@@ -208,7 +208,7 @@ async fn refused_channels_are_reported_one_by_one_and_followed_once_they_are_all
     .await;
     refused.sort();
     assert_eq!(refused, ["closed1", "closed2"]);
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("the others are followed", async || status.report().subscriptions == 600).await;
     // A channel that is opened anew hears of it too.
     node.desired.remove(&name("closed1"));
@@ -264,11 +264,11 @@ async fn a_node_reaches_redis_through_a_unix_socket() {
 async fn a_stopped_node_leaves_no_connection_behind() {
     let server = Server::start().await;
     let node = following(&server.options(), "a").await;
-    let archive = node.backend.archive.clone();
+    let archive = node.store.archive.clone();
     fanfare_log::Archive::tips(&archive, vec![name("a")]).await.unwrap();
     let connections = async || server.run::<String>(&["CLIENT", "LIST"]).await.lines().count();
     assert!(connections().await >= 4, "feed, control, pool, this test");
-    node.backend.stop().await;
+    node.store.stop().await;
     eventually("only this test is connected", async || connections().await == 1).await;
     assert!(fanfare_log::Archive::tips(&archive, vec![name("a")]).await.is_err());
 }

@@ -9,7 +9,7 @@ use support::*;
 
 async fn outcome(server: &Server, options: &fanfare_redis::Options) -> Library {
     let node = Node::start(options);
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("the node knows what became of the library", async || status.report().library.is_some()).await;
     let library = status.report().library.unwrap();
     assert!(server.port > 0);
@@ -54,7 +54,7 @@ async fn nodes_that_start_together_in_different_databases_all_end_up_with_the_li
         })
         .collect();
     for node in &nodes {
-        let status = &node.backend.status;
+        let status = &node.store.status;
         eventually("the node knows", async || status.report().library.is_some()).await;
         match status.report().library.unwrap() {
             Library::Loaded => loaded += 1,
@@ -87,7 +87,7 @@ async fn a_node_that_is_told_not_to_load_does_not() {
 async fn a_library_that_was_flushed_with_its_server_is_loaded_again_at_the_reconnect() {
     let mut server = Server::start().await;
     let node = Node::start(&server.options());
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("loaded", async || status.report().library == Some(Library::Loaded)).await;
     server.kill();
     server.up().await;
@@ -100,7 +100,7 @@ async fn a_node_that_comes_while_redis_reads_its_data_loads_the_library_afterwar
     let slow = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"];
     let mut server = Server::with(&slow).await;
     let node = Node::start(&server.options());
-    let status = node.backend.status.clone();
+    let status = node.store.status.clone();
     eventually("loaded", async || status.report().library == Some(Library::Loaded)).await;
     server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
     let fill = "for i = 1, 800 do redis.call('SET', i, i) end";
@@ -143,7 +143,7 @@ async fn of_two_versions_that_load_at_once_the_newer_stays_even_when_the_older_c
         let node = Node::start(&options);
         paused(2).await;
         server.run::<Value>(&["CLIENT", "UNPAUSE"]).await;
-        let status = node.backend.status.clone();
+        let status = node.store.status.clone();
         eventually("the node knows", async || status.report().library.is_some()).await;
         status.report().library.unwrap()
     };

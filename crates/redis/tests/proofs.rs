@@ -14,7 +14,7 @@ use support::*;
 async fn an_absent_stream_is_empty_at_the_time_of_redis_and_a_publish_right_after_continues_it() {
     let (server, archive) = library().await;
     let before = tip(&archive).await;
-    let Position::Empty { at_ms, epoch } = before else { panic!("{before:?}") };
+    let Position::Absent { at_ms, epoch } = before else { panic!("{before:?}") };
     let snapshot = read(&archive, before).await;
     assert_eq!(snapshot.tip.epoch, epoch, "one life, one epoch");
     assert!(snapshot.tip.now_ms >= at_ms && snapshot.entries.is_empty() && snapshot.complete);
@@ -95,7 +95,7 @@ async fn an_absence_from_before_a_flush_proves_nothing_since_the_epoch_is_anothe
     let before = tip(&archive).await;
     server.run::<Value>(&["FLUSHALL"]).await;
     let after = tip(&archive).await;
-    let (Position::Empty { epoch: old, .. }, Position::Empty { epoch: new, .. }) = (before, after) else { panic!() };
+    let (Position::Absent { epoch: old, .. }, Position::Absent { epoch: new, .. }) = (before, after) else { panic!() };
     assert_ne!(old, new);
     assert_eq!(verdict(&archive, before).await, RESET);
     publish(&server, &["sse:a", "DATA", "1"]).await;
@@ -137,7 +137,7 @@ async fn a_node_that_finds_no_epoch_does_not_replace_the_one_that_another_sets_m
         tip
     };
     let (_, tip) = tokio::join!(other_sets, this_reads);
-    let Position::Empty { epoch, .. } = tip else { panic!("{tip:?}") };
+    let Position::Absent { epoch, .. } = tip else { panic!("{tip:?}") };
     assert_eq!(epoch, fanfare_protocol::Epoch::from_key(b"the other's"));
 }
 

@@ -41,9 +41,9 @@ async fn a_node_publishes_with_every_option() {
         ttl: Some(Duration::from_millis(90_500)),
         ..request("a", "")
     };
-    let first = first_publish(&node.backend.publisher, full.clone()).await;
+    let first = first_publish(&node.store.publisher, full.clone()).await;
     assert!(!first.duplicate);
-    let second = node.backend.publisher.publish(full).await.unwrap();
+    let second = node.store.publisher.publish(full).await.unwrap();
     assert_eq!((second.id, second.duplicate), (first.id, true));
     let stored: Vec<(String, Vec<String>)> = server.run(&["XRANGE", "sse:a", "-", "+"]).await;
     assert_eq!(stored[0].1, ["data", "42", "event", "paid", "prev", "0-0"]);
@@ -54,11 +54,11 @@ async fn a_node_publishes_with_every_option() {
 async fn a_wrong_request_is_rejected_a_wrong_key_denied() {
     let server = Server::start().await;
     let node = Node::start(&server.options());
-    first_publish(&node.backend.publisher, request("a", "d")).await;
+    first_publish(&node.store.publisher, request("a", "d")).await;
     let bad = PublishRequest { dedup: Some(String::new()), ..request("a", "d") };
-    assert_eq!(node.backend.publisher.publish(bad).await, Err(PublishError::Rejected("DEDUP is empty".into())));
+    assert_eq!(node.store.publisher.publish(bad).await, Err(PublishError::Rejected("DEDUP is empty".into())));
     server.run::<Value>(&["SET", "sse:text", "t"]).await;
-    let denied = node.backend.publisher.publish(request("text", "d")).await;
+    let denied = node.store.publisher.publish(request("text", "d")).await;
     assert!(matches!(&denied, Err(PublishError::Denied(reason)) if reason.contains("holds a string")), "{denied:?}");
 }
 
@@ -66,20 +66,20 @@ async fn a_wrong_request_is_rejected_a_wrong_key_denied() {
 async fn without_functions_the_node_publishes_by_the_script_and_goes_back_when_they_are_there() {
     let server = Server::start().await;
     let node = Node::start(&Options { load_functions: false, ..server.options() });
-    first_publish(&node.backend.publisher, request("a", "script")).await;
+    first_publish(&node.store.publisher, request("a", "script")).await;
     assert!(!functions_are_there(&server).await);
     let calls = async |command: &str| {
         let stats: String = server.run(&["INFO", "commandstats"]).await;
         let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
         line.map_or(0, |line| line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap())
     };
-    node.backend.publisher.publish(request("a", "again")).await.unwrap();
+    node.store.publisher.publish(request("a", "again")).await.unwrap();
     assert_eq!((calls("eval").await, calls("evalsha").await), (1, 2), "the second time Redis knows it");
     server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
     server.run::<Value>(&["SCRIPT", "FLUSH"]).await;
-    node.backend.publisher.publish(request("a", "script again")).await.unwrap();
+    node.store.publisher.publish(request("a", "script again")).await.unwrap();
     let fcalls = calls("fcall").await;
-    node.backend.publisher.publish(request("a", "function")).await.unwrap();
+    node.store.publisher.publish(request("a", "function")).await.unwrap();
     assert_eq!(calls("fcall").await, fcalls + 1);
     assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 4, "no way published twice");
 }
@@ -88,30 +88,30 @@ async fn without_functions_the_node_publishes_by_the_script_and_goes_back_when_t
 async fn functions_that_vanish_while_the_node_runs_are_replaced_by_the_script() {
     let server = Server::start().await;
     let node = Node::start(&server.options());
-    first_publish(&node.backend.publisher, request("a", "1")).await;
+    first_publish(&node.store.publisher, request("a", "1")).await;
     eventually("functions", async || functions_are_there(&server).await).await;
     server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
-    node.backend.publisher.publish(request("a", "2")).await.unwrap();
+    node.store.publisher.publish(request("a", "2")).await.unwrap();
 }
 
 #[tokio::test]
 async fn without_a_server_a_publish_says_so_and_works_when_there_is_one() {
     let mut server = Server::absent(&[]);
     let node = Node::start(&server.options());
-    let failed = node.backend.publisher.publish(request("a", "d")).await;
+    let failed = node.store.publisher.publish(request("a", "d")).await;
     assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
     server.up().await;
-    first_publish(&node.backend.publisher, request("a", "d")).await;
+    first_publish(&node.store.publisher, request("a", "d")).await;
     server.freeze();
-    let failed = node.backend.publisher.publish(request("a", "lost?")).await;
+    let failed = node.store.publisher.publish(request("a", "lost?")).await;
     assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
     eventually("the connection counts as dead", async || {
-        let failed = node.backend.publisher.publish(request("a", "lost?")).await;
+        let failed = node.store.publisher.publish(request("a", "lost?")).await;
         matches!(failed, Err(PublishError::Unavailable(reason)) if reason.contains("not connected"))
     })
     .await;
     server.thaw();
-    first_publish(&node.backend.publisher, request("a", "d")).await;
+    first_publish(&node.store.publisher, request("a", "d")).await;
 }
 
 // Seen to fail when publishes wait for the connection without taking turns.
@@ -124,7 +124,7 @@ async fn publishes_that_wait_for_the_connection_go_out_in_the_order_in_which_the
         server.launch();
         // One thread polls tasks in the order in which they were spawned.
         let publish = |number: usize| {
-            let publisher = node.backend.publisher.clone();
+            let publisher = node.store.publisher.clone();
             tokio::spawn(async move { publisher.publish(request("a", &number.to_string())).await.is_ok() })
         };
         let publishes: Vec<_> = (0..COUNT).map(publish).collect();
@@ -184,7 +184,7 @@ async fn all_five_ways_reach_the_feed_and_all_durable_ones_the_archive() {
     assert_eq!(notifications, 1, "a trim is no new entry");
 
     let page = ReadRequest { channel: name("a"), after: Position::At(EntryId::ZERO), max_entries: 10, max_bytes: 1000 };
-    assert_eq!(node.backend.archive.read(page).await.unwrap().entries.len(), 3, "four, less the trimmed one");
+    assert_eq!(node.store.archive.read(page).await.unwrap().entries.len(), 3, "four, less the trimmed one");
 }
 
 #[tokio::test]
@@ -199,6 +199,6 @@ async fn a_database_other_than_zero_gets_its_own_keyspace_notifications() {
     command(&["XADD", "sse:a", "7-7", "data", "this one"]).query_async::<Value>(&mut there).await.unwrap();
     node.hears("a notification", |event| matches!(event, FeedEvent::KeyspaceAdd { .. })).await;
     assert_eq!(node.events.iter().filter(|event| matches!(event, FeedEvent::KeyspaceAdd { .. })).count(), 1);
-    let tip = node.backend.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
+    let tip = node.store.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
     assert_eq!(tip.position, Position::At(EntryId { ms: 7, seq: 7 }));
 }

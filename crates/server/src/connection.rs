@@ -19,11 +19,11 @@ use tracing::debug;
 
 use crate::admission::ConnectionPermit;
 use crate::core::Core;
-use crate::detach::{Stage, Transport, Wire};
+use crate::detach::{Handover, Stage, Transport};
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem, Reply};
-use crate::routes::{Accepted, Desk, Route};
+use crate::routes::{Accepted, Handler, Route};
 use crate::session::{self, SubscribeRequest};
 use crate::socket::Socket;
 
@@ -32,18 +32,19 @@ const LINGER_BUFFER: usize = 4 << 10;
 
 /// Serves one socket. The permit goes back when this ends, or on to the session.
 pub(crate) async fn serve<S: Socket>(
-    desk: Desk,
+    handler: Handler,
     core: Rc<Core>,
     phase: PhaseWatch,
     socket: S,
     permit: ConnectionPermit,
 ) {
-    let wire = Rc::new(Wire::default());
-    let requests = desk.site.options.requests.clone();
-    let transport = TokioIo::new(Transport::new(socket, Rc::clone(&wire)));
-    let waiter = Waiter { desk: desk.clone(), wire: Rc::clone(&wire), permit, stream: RefCell::default() };
+    let handover = Rc::new(Handover::default());
+    let requests = handler.node.options.requests.clone();
+    let transport = TokioIo::new(Transport::new(socket, Rc::clone(&handover)));
+    let waiter =
+        Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, stream: RefCell::default() };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
-    let end = drive(&mut connection, &wire, &requests, phase).await;
+    let end = drive(&mut connection, &handover, &requests, phase).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
@@ -51,14 +52,14 @@ pub(crate) async fn serve<S: Socket>(
     match (end, stream.into_inner()) {
         (End::Detach, Some(stream)) => start_session(&core, socket, *stream, permit),
         (End::TimedOut(stage), _) => {
-            desk.stats().timeouts.add(1);
-            time_out(&wire, stage, socket).await;
+            handler.stats().timeouts.add(1);
+            time_out(&handover, stage, socket).await;
         }
         (End::Malformed, _) => {
-            desk.stats().malformed.add(1);
-            linger(&wire, socket).await;
+            handler.stats().malformed.add(1);
+            linger(&handover, socket).await;
         }
-        (End::Closed | End::Detach, _) => linger(&wire, socket).await,
+        (End::Closed | End::Detach, _) => linger(&handover, socket).await,
         (End::Broken, _) => {}
     }
 }
@@ -112,7 +113,7 @@ type Connection<S> = http1::Connection<TokioIo<Transport<S>>, Waiter>;
 /// Polls hyper until it is done, until a subscription was decided and nothing is left to write, or until time is up.
 async fn drive<S: Socket>(
     connection: &mut Connection<S>,
-    wire: &Wire,
+    handover: &Handover,
     requests: &RequestOptions,
     mut phase: PhaseWatch,
 ) -> End {
@@ -123,7 +124,7 @@ async fn drive<S: Socket>(
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
     poll_fn(|cx| {
         let polled = connection.poll_without_shutdown(cx);
-        if wire.may_detach() && polled.is_pending() {
+        if handover.may_detach() && polled.is_pending() {
             return Poll::Ready(End::Detach);
         }
         if let Poll::Ready(outcome) = polled {
@@ -134,16 +135,16 @@ async fn drive<S: Socket>(
             stage = None;
         }
         // A connection without any request yet is not idle: its request is on the way and gets the polite refusal.
-        if drained && wire.stage() == Stage::Idle {
+        if drained && handover.stage() == Stage::Idle {
             return Poll::Ready(End::Closed);
         }
-        if stage != Some(wire.stage()) {
-            stage = Some(wire.stage());
-            allowed = allowance(wire.stage(), requests, drained);
+        if stage != Some(handover.stage()) {
+            stage = Some(handover.stage());
+            allowed = allowance(handover.stage(), requests, drained);
             clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
         }
         match allowed {
-            Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(wire.stage())),
+            Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(handover.stage())),
             None => Poll::Pending,
         }
     })
@@ -172,7 +173,7 @@ fn end_of(outcome: hyper::Result<()>) -> End {
 }
 
 /// A request that began to arrive is told why it ends; an idle connection just ends.
-async fn time_out(wire: &Wire, stage: Stage, mut socket: impl Socket) {
+async fn time_out(handover: &Handover, stage: Stage, mut socket: impl Socket) {
     if stage == Stage::Head {
         let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
@@ -182,13 +183,13 @@ async fn time_out(wire: &Wire, stage: Stage, mut socket: impl Socket) {
         return;
     }
     let _ = socket.shutdown().await;
-    linger(wire, socket).await;
+    linger(handover, socket).await;
 }
 
 /// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too. Closing a
 /// socket with unread bytes resets it, and the reset can overtake the response.
-async fn linger(wire: &Wire, mut socket: impl Socket) {
-    if wire.has_ended() || socket.shutdown().await.is_err() {
+async fn linger(handover: &Handover, mut socket: impl Socket) {
+    if handover.has_ended() || socket.shutdown().await.is_err() {
         return;
     }
     let discard = async {
@@ -206,8 +207,8 @@ async fn linger(wire: &Wire, mut socket: impl Socket) {
 
 /// hyper's service for one connection.
 struct Waiter {
-    desk: Desk,
-    wire: Rc<Wire>,
+    handler: Handler,
+    handover: Rc<Handover>,
     permit: ConnectionPermit,
     stream: RefCell<Option<Box<Accepted>>>,
 }
@@ -218,25 +219,25 @@ impl Service<http::Request<Incoming>> for Waiter {
     type Future = Answering;
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
-        self.wire.request();
-        let route = self.desk.route(&self.permit, request);
+        self.handover.request();
+        let route = self.handler.route(&self.permit, request);
         let answer = match route {
             Route::Reply(reply) => Answer::Now(Some(reply)),
             Route::Later(future) => Answer::Later(future),
             Route::Stream(stream) => {
                 self.stream.replace(Some(stream));
-                self.wire.decide();
+                self.handover.decide();
                 Answer::Never
             }
         };
-        Answering { answer, wire: Rc::clone(&self.wire) }
+        Answering { answer, handover: Rc::clone(&self.handover) }
     }
 }
 
 /// The response as hyper waits for it. For a subscription it never comes: hyper must not write a head.
 struct Answering {
     answer: Answer,
-    wire: Rc<Wire>,
+    handover: Rc<Handover>,
 }
 
 enum Answer {
@@ -259,7 +260,7 @@ impl Future for Answering {
             }
             Answer::Later(future) => ready!(future.as_mut().poll(cx)),
         };
-        self.wire.response();
+        self.handover.response();
         Poll::Ready(Ok(reply))
     }
 }

@@ -125,19 +125,19 @@ impl Core {
     /// next frame boundary.
     pub async fn drain(&self, window: Duration) {
         self.draining.set(true);
-        let tokens = self.sessions.part(0, 1);
-        let step = window / u32::try_from(tokens.len().max(1)).unwrap_or(u32::MAX);
+        let readers = self.sessions.part(0, 1);
+        let step = window / u32::try_from(readers.len().max(1)).unwrap_or(u32::MAX);
         // Threads and nodes that begin together do not end their sessions in step.
         let start = Instant::now() + self.random.between(Duration::ZERO, step);
-        for (index, token) in tokens.into_iter().enumerate() {
+        for (index, reader) in readers.into_iter().enumerate() {
             let due = start + step * u32::try_from(index).unwrap_or(u32::MAX);
             if due > Instant::now() {
                 sleep_until(due).await;
             }
-            self.sessions.ask(token, Ask::End);
+            self.sessions.ask(reader, Ask::End);
         }
         // Those that were just starting when the drain began.
-        self.sessions.part(0, 1).into_iter().for_each(|token| self.sessions.ask(token, Ask::End));
+        self.sessions.part(0, 1).into_iter().for_each(|reader| self.sessions.ask(reader, Ask::End));
     }
 
     /// Sweeps since start.
@@ -162,7 +162,7 @@ impl Core {
         let mut ephemeral = 0;
         self.log.sync(
             |item, _| ephemeral += u64::from(matches!(item, Item::Ephemeral { .. })),
-            |token| self.sessions.wake(token),
+            |reader| self.sessions.wake(reader),
         );
         if ephemeral > 0 {
             self.stats.ephemerals.add(ephemeral);
@@ -175,8 +175,8 @@ impl Core {
         self.ticks.set(tick);
         self.stats.channels.set(self.log.channels() as u64);
         let part = (tick % SWEEPS) as usize;
-        for token in self.sessions.part(part, SWEEPS as usize) {
-            self.sessions.ask(token, Ask::Beat);
+        for reader in self.sessions.part(part, SWEEPS as usize) {
+            self.sessions.ask(reader, Ask::Beat);
         }
     }
 }

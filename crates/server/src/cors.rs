@@ -51,46 +51,46 @@ impl Cors {
     }
 
     /// What the response to a request with this `Origin` header says.
-    pub(crate) fn check(&self, origin: Option<&HeaderValue>) -> Grant {
+    pub(crate) fn check(&self, origin: Option<&HeaderValue>) -> CorsVerdict {
         match self {
-            Self::SameOrigin => Grant::Silent,
-            Self::Any => Grant::Any,
+            Self::SameOrigin => CorsVerdict::Silent,
+            Self::Any => CorsVerdict::Any,
             Self::List(list) => {
                 let found = origin.and_then(|origin| list.iter().position(|one| one.as_bytes() == origin.as_bytes()));
-                found.map_or(Grant::Denied, Grant::Origin)
+                found.map_or(CorsVerdict::Denied, CorsVerdict::Origin)
             }
         }
     }
 
-    /// The headers of a response to a request that was granted `grant`, as name and value.
-    pub(crate) fn headers(&self, grant: Grant) -> impl Iterator<Item = (&'static str, &str)> {
-        let allowed = match (grant, self) {
-            (Grant::Any, _) => Some("*"),
-            (Grant::Origin(index), Self::List(list)) => list.get(index).map(AsRef::as_ref),
+    /// The headers of a response to a request that was granted `verdict`, as name and value.
+    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (&'static str, &str)> {
+        let allowed = match (verdict, self) {
+            (CorsVerdict::Any, _) => Some("*"),
+            (CorsVerdict::Origin(index), Self::List(list)) => list.get(index).map(AsRef::as_ref),
             _ => None,
         };
         // Whoever caches must know that the answer depends on the origin, also when it was not allowed.
-        let vary = matches!(grant, Grant::Origin(_) | Grant::Denied).then_some(("Vary", "Origin"));
+        let vary = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied).then_some(("Vary", "Origin"));
         allowed.map(|value| ("Access-Control-Allow-Origin", value)).into_iter().chain(vary)
     }
 
     /// Adds the headers to a response that hyper sends.
-    pub(crate) fn apply(&self, grant: Grant, headers: &mut HeaderMap) {
-        for (name, value) in self.headers(grant) {
+    pub(crate) fn apply(&self, verdict: CorsVerdict, headers: &mut HeaderMap) {
+        for (name, value) in self.headers(verdict) {
             // Configured origins passed `is_origin`, which admits visible ASCII only.
             if let Ok(value) = HeaderValue::from_str(value) {
                 let name = if name == "Vary" { header::VARY } else { header::ACCESS_CONTROL_ALLOW_ORIGIN };
                 headers.append(name, value);
             }
         }
-        if matches!(grant, Grant::Any | Grant::Origin(_)) {
+        if matches!(verdict, CorsVerdict::Any | CorsVerdict::Origin(_)) {
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
         }
     }
 
     /// Adds what only a preflight response carries. `methods` are those of the path.
-    pub(crate) fn apply_preflight(grant: Grant, methods: &'static str, headers: &mut HeaderMap) {
-        if matches!(grant, Grant::Any | Grant::Origin(_)) {
+    pub(crate) fn apply_preflight(verdict: CorsVerdict, methods: &'static str, headers: &mut HeaderMap) {
+        if matches!(verdict, CorsVerdict::Any | CorsVerdict::Origin(_)) {
             headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOW_HEADERS));
@@ -101,7 +101,7 @@ impl Cors {
 
 /// The outcome of the origin check. Small and owned, so that nothing of the request is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Grant {
+pub(crate) enum CorsVerdict {
     /// No CORS is configured.
     #[default]
     Silent,

@@ -7,7 +7,7 @@
 //!
 //! That is correct only if hyper holds no unwritten bytes of an earlier, pipelined response. hyper calls `poll_flush`
 //! of its IO only once its own write buffer is empty, and while the decided request is in flight it buffers nothing
-//! more. Hence the rule that [`Wire`] keeps: *after the decision, a flush must have been seen*. (hyper 1.12 reads the next
+//! more. Hence the rule that [`Handover`] keeps: *after the decision, a flush must have been seen*. (hyper 1.12 reads the next
 //! request only after it has flushed the response before, so that the rule never has to wait; it is what would notice
 //! if that changed.)
 
@@ -37,14 +37,14 @@ pub(crate) enum Stage {
 
 /// What the IO wrapper, the service and the driver of one connection know together.
 #[derive(Debug, Default)]
-pub(crate) struct Wire {
+pub(crate) struct Handover {
     stage: Cell<Stage>,
     decided: Cell<bool>,
     flushed: Cell<bool>,
     ended: Cell<bool>,
 }
 
-impl Wire {
+impl Handover {
     pub(crate) fn stage(&self) -> Stage {
         self.stage.get()
     }
@@ -80,12 +80,12 @@ impl Wire {
 #[derive(Debug)]
 pub(crate) struct Transport<S> {
     socket: S,
-    wire: Rc<Wire>,
+    handover: Rc<Handover>,
 }
 
 impl<S> Transport<S> {
-    pub(crate) const fn new(socket: S, wire: Rc<Wire>) -> Self {
-        Self { socket, wire }
+    pub(crate) const fn new(socket: S, handover: Rc<Handover>) -> Self {
+        Self { socket, handover }
     }
 
     pub(crate) fn into_socket(self) -> S {
@@ -98,9 +98,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         if buf.filled().len() == before {
-            self.wire.ended.set(true);
-        } else if matches!(self.wire.stage.get(), Stage::Fresh | Stage::Idle) {
-            self.wire.stage.set(Stage::Head);
+            self.handover.ended.set(true);
+        } else if matches!(self.handover.stage.get(), Stage::Fresh | Stage::Idle) {
+            self.handover.stage.set(Stage::Head);
         }
         Poll::Ready(Ok(()))
     }
@@ -125,9 +125,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
-        self.wire.flushed.set(true);
-        if self.wire.stage.get() == Stage::Responding {
-            self.wire.stage.set(Stage::Idle);
+        self.handover.flushed.set(true);
+        if self.handover.stage.get() == Stage::Responding {
+            self.handover.stage.set(Stage::Idle);
         }
         Poll::Ready(Ok(()))
     }
@@ -144,42 +144,42 @@ mod tests {
 
     use super::*;
 
-    async fn pair() -> (TcpStream, Transport<TcpStream>, Rc<Wire>) {
+    async fn pair() -> (TcpStream, Transport<TcpStream>, Rc<Handover>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        let wire = Rc::new(Wire::default());
-        (client.unwrap(), Transport::new(server.unwrap().0, Rc::clone(&wire)), wire)
+        let handover = Rc::new(Handover::default());
+        (client.unwrap(), Transport::new(server.unwrap().0, Rc::clone(&handover)), handover)
     }
 
     #[tokio::test]
     async fn only_a_flush_after_the_decision_lets_the_socket_go() {
-        let (_client, mut transport, wire) = pair().await;
+        let (_client, mut transport, handover) = pair().await;
         transport.flush().await.unwrap();
-        assert!(!wire.may_detach(), "nothing was decided");
-        wire.decide();
-        assert!(!wire.may_detach(), "the flush was before the decision");
+        assert!(!handover.may_detach(), "nothing was decided");
+        handover.decide();
+        assert!(!handover.may_detach(), "the flush was before the decision");
         transport.write_all(b"rest of an earlier response").await.unwrap();
-        assert!(!wire.may_detach(), "a write is no flush");
+        assert!(!handover.may_detach(), "a write is no flush");
         transport.flush().await.unwrap();
-        assert!(wire.may_detach());
+        assert!(handover.may_detach());
     }
 
     #[tokio::test]
     async fn the_bytes_of_a_connection_show_its_stage() {
-        let (mut client, mut transport, wire) = pair().await;
-        assert_eq!(wire.stage(), Stage::Fresh);
+        let (mut client, mut transport, handover) = pair().await;
+        assert_eq!(handover.stage(), Stage::Fresh);
         client.write_all(b"GE").await.unwrap();
         transport.read_u16().await.unwrap();
-        assert_eq!(wire.stage(), Stage::Head);
-        wire.request();
+        assert_eq!(handover.stage(), Stage::Head);
+        handover.request();
         transport.flush().await.unwrap();
-        assert_eq!(wire.stage(), Stage::Busy, "a flush without a response means nothing");
-        wire.response();
-        assert_eq!(wire.stage(), Stage::Responding);
+        assert_eq!(handover.stage(), Stage::Busy, "a flush without a response means nothing");
+        handover.response();
+        assert_eq!(handover.stage(), Stage::Responding);
         transport.flush().await.unwrap();
-        assert_eq!(wire.stage(), Stage::Idle);
-        assert!(!wire.has_ended());
+        assert_eq!(handover.stage(), Stage::Idle);
+        assert!(!handover.has_ended());
         drop(client);
-        assert!(transport.read_u8().await.is_err() && wire.has_ended());
+        assert!(transport.read_u8().await.is_err() && handover.has_ended());
     }
 }

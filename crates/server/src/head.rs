@@ -2,19 +2,19 @@
 
 use http::header::{self, HeaderMap, HeaderValue};
 
-use crate::cors::{Cors, Grant};
+use crate::cors::{Cors, CorsVerdict};
 use crate::session::Framing;
 
 const CACHE_CONTROL: &str = "no-store, no-transform";
 
 /// The head of a stream. The connection is the stream's for good, so it says that it will be closed.
-pub(crate) fn stream(framing: Framing, cors: &Cors, grant: Grant) -> Vec<u8> {
+pub(crate) fn stream(framing: Framing, cors: &Cors, verdict: CorsVerdict) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: ");
     out.extend_from_slice(CACHE_CONTROL.as_bytes());
     // nginx buffers responses unless told otherwise, by this header of its own.
     out.extend_from_slice(b"\r\nX-Accel-Buffering: no\r\n");
-    for (name, value) in cors.headers(grant) {
+    for (name, value) in cors.headers(verdict) {
         for part in [name, ": ", value, "\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
@@ -37,14 +37,14 @@ pub(crate) fn apply_stream_headers(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn text(framing: Framing, cors: &Cors, grant: Grant) -> String {
-        String::from_utf8(stream(framing, cors, grant)).unwrap()
+    fn text(framing: Framing, cors: &Cors, verdict: CorsVerdict) -> String {
+        String::from_utf8(stream(framing, cors, verdict)).unwrap()
     }
 
     #[test]
     fn the_head_of_a_stream_is_exactly_this() {
         assert_eq!(
-            text(Framing::Chunked, &Cors::Any, Grant::Any),
+            text(Framing::Chunked, &Cors::Any, CorsVerdict::Any),
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
              X-Accel-Buffering: no\r\nAccess-Control-Allow-Origin: *\r\nTransfer-Encoding: chunked\r\n\
              Connection: close\r\n\r\n"
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_head_for_http_1_0_names_no_transfer_coding() {
-        let head = text(Framing::Plain, &Cors::SameOrigin, Grant::Silent);
+        let head = text(Framing::Plain, &Cors::SameOrigin, CorsVerdict::Silent);
         assert!(!head.contains("Transfer-Encoding") && !head.contains("Access-Control"), "{head}");
     }
 }

@@ -15,8 +15,8 @@ use http::StatusCode;
 use serde::Serialize;
 use tracing::warn;
 
+use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem, Reply};
-use crate::site::Site;
 use crate::{json, query};
 
 /// When to come back after a transient failure.
@@ -58,18 +58,18 @@ fn position(text: &str, channel: &ChannelName) -> Result<Position, Problem> {
 }
 
 /// Reads one page.
-pub(crate) async fn answer(site: Arc<Site>, request: Request) -> Result<Reply, Problem> {
-    let Ok(_slot) = site.history_slots.try_acquire() else {
+pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Reply, Problem> {
+    let Ok(_slot) = node.history_slots.try_acquire() else {
         return Err(Problem::new(Kind::Unavailable, "Too many history requests at once.").retry_after(RETRY_AFTER));
     };
-    let beginning = Position::Empty { at_ms: 0, epoch: Epoch::from_bits(0) };
+    let beginning = Position::Absent { at_ms: 0, epoch: Epoch::from_bits(0) };
     let read = ReadRequest {
         channel: request.channel.clone(),
         after: request.after.unwrap_or(beginning),
         max_entries: request.limit,
-        max_bytes: site.options.history.page_bytes,
+        max_bytes: node.options.history.page_bytes,
     };
-    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, site.backend.read(read)).await;
+    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.read(read)).await;
     let snapshot = outcome.unwrap_or(Err(ArchiveError::Timeout)).map_err(problem)?;
     Ok(json::reply(StatusCode::OK, &page(&request, &snapshot)))
 }

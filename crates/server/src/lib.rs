@@ -7,7 +7,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admission;
-mod backend;
 mod clock;
 mod connection;
 mod core;
@@ -22,6 +21,7 @@ mod history;
 mod json;
 mod listener;
 mod local;
+mod node_state;
 mod options;
 mod phase;
 mod problem;
@@ -33,14 +33,13 @@ mod server;
 mod session;
 mod sessions;
 mod silence;
-mod site;
 mod socket;
 mod stats;
+mod store;
 mod subscribe;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
-pub use backend::Backend;
 pub use clock::Clock;
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
@@ -54,3 +53,4 @@ pub use session::{Framing, Refusal, SubscribeRequest, start};
 pub use silence::Silence;
 pub use socket::Socket;
 pub use stats::HttpStats;
+pub use store::StoreHandles;

@@ -12,22 +12,22 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::admission::{Admission, Reason};
-use crate::backend::Backend;
 use crate::connection;
 use crate::core::Core;
+use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch};
-use crate::routes::Desk;
+use crate::routes::Handler;
 use crate::server::drain_when_asked;
-use crate::site::Site;
 use crate::socket::Socket;
 use crate::stats::HttpStats;
+use crate::store::StoreHandles;
 
 /// A server whose sockets come from the caller. Its tasks, sessions included, belong to the `LocalSet` in which it was
 /// started and end with that at the latest.
 #[derive(Debug)]
 pub struct LocalServer {
-    site: Arc<Site>,
+    node: Arc<NodeState>,
     stats: Arc<Vec<HttpStats>>,
     cores: Vec<Rc<Core>>,
     phase: PhaseSwitch,
@@ -37,7 +37,7 @@ pub struct LocalServer {
 impl LocalServer {
     /// Starts the tasks of these cores, which must be as many as their hub was made for. To be called within a `LocalSet`.
     #[must_use]
-    pub fn start(options: Options, backend: Backend, cores: Vec<Rc<Core>>, random: Random) -> Self {
+    pub fn start(options: Options, store: StoreHandles, cores: Vec<Rc<Core>>, random: Random) -> Self {
         let admission = Arc::new(Admission::new(options.admission.clone(), cores.len(), random, Instant::now()));
         let window = options.drain.window;
         let (phase, watch) = phase::phase();
@@ -47,7 +47,7 @@ impl LocalServer {
             tasks.spawn_local(drain_when_asked(Rc::clone(core), window, watch.clone()));
         }
         let stats = Arc::new(cores.iter().map(|_| HttpStats::default()).collect());
-        Self { site: Arc::new(Site::new(options, admission, backend)), stats, cores, phase, tasks }
+        Self { node: Arc::new(NodeState::new(options, admission, store)), stats, cores, phase, tasks }
     }
 
     /// Serves a socket as if it had just been accepted from this address.
@@ -55,24 +55,24 @@ impl LocalServer {
     /// # Errors
     /// [`Reason::Overflow`]: the socket was dropped unread.
     pub fn accept(&mut self, socket: impl Socket, peer: IpAddr) -> Result<(), Reason> {
-        let permit = self.site.admission.open(peer)?;
+        let permit = self.node.admission.open(peer)?;
         let number = permit.core();
-        let desk = Desk { site: Arc::clone(&self.site), stats: Arc::clone(&self.stats), core: number };
+        let handler = Handler { node: Arc::clone(&self.node), stats: Arc::clone(&self.stats), core: number };
         let core = Rc::clone(&self.cores[number]);
         while self.tasks.try_join_next().is_some() {}
-        self.tasks.spawn_local(connection::serve(desk, core, self.phase.watch(), socket, permit));
+        self.tasks.spawn_local(connection::serve(handler, core, self.phase.watch(), socket, permit));
         Ok(())
     }
 
     /// Refuses new subscriptions politely and ends the old ones over the drain window. Returns at once.
     pub fn drain(&self) {
-        self.site.admission.begin_drain();
+        self.node.admission.begin_drain();
         self.phase.advance(Phase::Draining);
     }
 
     /// Sockets, sessions and refusals.
     #[must_use]
     pub fn admission(&self) -> &Arc<Admission> {
-        &self.site.admission
+        &self.node.admission
     }
 }

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use crate::node_state::NodeState;
 use crate::options::Secret;
 use crate::problem::{Kind, Problem, Reply};
-use crate::site::Site;
 use crate::{json, query};
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -55,17 +55,17 @@ struct Answer {
 
 /// Reads the body and publishes. The caller has authorised the request.
 pub(crate) async fn answer(
-    site: Arc<Site>,
+    node: Arc<NodeState>,
     channel: ChannelName,
     request: Request<Incoming>,
 ) -> Result<Reply, Problem> {
     let (parts, body) = request.into_parts();
     let what = What::parse(&parts)?;
-    let limit = site.options.requests.event_bytes;
+    let limit = node.options.requests.event_bytes;
     let body_limit = if what.json { limit.saturating_mul(2).saturating_add(ENVELOPE_BYTES) } else { limit };
-    let body = read(body, body_limit, site.options.requests.body_timeout).await?;
+    let body = read(body, body_limit, node.options.requests.body_timeout).await?;
     let request = what.into_request(channel, body, limit)?;
-    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, site.backend.publish(request)).await;
+    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
     let published =
         outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;
     let answer = Answer { id: published.id.to_string(), duplicate: published.duplicate };

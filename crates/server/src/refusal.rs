@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::admission::{AddressKey, Reason, Refused};
-use crate::cors::Grant;
+use crate::cors::CorsVerdict;
 use crate::head;
+use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem, Reply};
 use crate::session::{self, Framing};
-use crate::site::Site;
 
 /// The answer through hyper. `asked_for_stream`: the client named `text/event-stream` itself.
 pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Reply {
@@ -39,15 +39,15 @@ pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: 
 
 /// Makes the answer to a subscription that was admitted and then cannot begin after all, when hyper is gone already.
 #[derive(Debug)]
-pub(crate) struct Later {
-    pub(crate) site: Arc<Site>,
+pub(crate) struct LateRefusal {
+    pub(crate) node: Arc<NodeState>,
     pub(crate) key: AddressKey,
     pub(crate) framing: Framing,
-    pub(crate) grant: Grant,
+    pub(crate) verdict: CorsVerdict,
     pub(crate) asked_for_stream: bool,
 }
 
-impl Later {
+impl LateRefusal {
     /// Head and body, to be written before the socket is closed.
     pub(crate) fn answer(&self, why: &session::Refusal) -> Vec<u8> {
         let reason = match why {
@@ -58,13 +58,13 @@ impl Later {
                 Reason::Unavailable
             }
         };
-        let (admission, cors) = (&self.site.admission, &self.site.options.cors);
+        let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let refused = admission.refuse(self.key, reason, Instant::now());
         if admission.policy() == RefusalPolicy::Status || !self.asked_for_stream {
-            let headers: Vec<_> = cors.headers(self.grant).collect();
+            let headers: Vec<_> = cors.headers(self.verdict).collect();
             return problem(&refused).into_bytes(&headers);
         }
-        let mut out = head::stream(self.framing, cors, self.grant);
+        let mut out = head::stream(self.framing, cors, self.verdict);
         let line = retry_line(&refused);
         match self.framing {
             Framing::Plain => out.extend_from_slice(&line),

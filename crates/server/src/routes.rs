@@ -14,10 +14,10 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 
 use crate::admission::ConnectionPermit;
-use crate::cors::{Cors, Grant};
+use crate::cors::{Cors, CorsVerdict};
+use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem, Reply};
 use crate::session::Framing;
-use crate::site::Site;
 use crate::stats::HttpStats;
 use crate::subscribe::{self, Subscription};
 use crate::{head, history, publish, query, refusal};
@@ -42,18 +42,18 @@ pub(crate) struct Accepted {
     pub(crate) framing: Framing,
     pub(crate) head: Vec<u8>,
     /// The answer if the session cannot begin.
-    pub(crate) otherwise: refusal::Later,
+    pub(crate) otherwise: refusal::LateRefusal,
 }
 
 /// Where requests of one connection thread are answered.
 #[derive(Debug, Clone)]
-pub(crate) struct Desk {
-    pub(crate) site: Arc<Site>,
+pub(crate) struct Handler {
+    pub(crate) node: Arc<NodeState>,
     pub(crate) stats: Arc<Vec<HttpStats>>,
     pub(crate) core: usize,
 }
 
-impl Desk {
+impl Handler {
     pub(crate) fn stats(&self) -> &HttpStats {
         &self.stats[self.core]
     }
@@ -61,43 +61,48 @@ impl Desk {
     /// Answers a request.
     pub(crate) fn route(&self, permit: &ConnectionPermit, request: Request<Incoming>) -> Route {
         self.stats().requests.add(1);
-        let grant = self.site.options.cors.check(request.headers().get(header::ORIGIN));
-        match self.decide(permit, request, grant) {
-            Ok(Route::Reply(reply)) => Route::Reply(Box::new(self.finish(*reply, grant))),
+        let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
+        match self.decide(permit, request, verdict) {
+            Ok(Route::Reply(reply)) => Route::Reply(Box::new(self.finish(*reply, verdict))),
             Ok(Route::Later(future)) => {
-                let desk = self.clone();
-                Route::Later(Box::pin(async move { desk.finish(future.await, grant) }))
+                let handler = self.clone();
+                Route::Later(Box::pin(async move { handler.finish(future.await, verdict) }))
             }
             Ok(stream @ Route::Stream(_)) => {
                 self.stats().subscriptions.add(1);
                 stream
             }
-            Err(problem) => Route::Reply(Box::new(self.finish(problem.into_reply(), grant))),
+            Err(problem) => Route::Reply(Box::new(self.finish(problem.into_reply(), verdict))),
         }
     }
 
     /// What every response has in common.
-    fn finish(&self, mut reply: Reply, grant: Grant) -> Reply {
+    fn finish(&self, mut reply: Reply, verdict: CorsVerdict) -> Reply {
         self.stats().answered(reply.status());
-        self.site.options.cors.apply(grant, reply.headers_mut());
-        if self.site.admission.is_draining() {
+        self.node.options.cors.apply(verdict, reply.headers_mut());
+        if self.node.admission.is_draining() {
             reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         reply
     }
 
-    fn decide(&self, permit: &ConnectionPermit, request: Request<Incoming>, grant: Grant) -> Result<Route, Problem> {
-        let most = self.site.options.requests.url_bytes;
+    fn decide(
+        &self,
+        permit: &ConnectionPermit,
+        request: Request<Incoming>,
+        verdict: CorsVerdict,
+    ) -> Result<Route, Problem> {
+        let most = self.node.options.requests.url_bytes;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > most) {
             return Err(Problem::new(Kind::UrlTooLong, format!("A URL has at most {most} bytes.")));
         }
         let uri = request.uri().clone();
         let path = Path::parse(uri.path())?;
         if request.method() == Method::OPTIONS {
-            return Ok(now(preflight(&path, grant, request.headers().contains_key(header::ORIGIN))));
+            return Ok(now(preflight(&path, verdict, request.headers().contains_key(header::ORIGIN))));
         }
         match (path, request.method().clone()) {
-            (Path::Events, Method::GET) => self.subscribe(permit, &request, grant),
+            (Path::Events, Method::GET) => self.subscribe(permit, &request, verdict),
             (Path::Events, Method::HEAD) => {
                 self.check_subscription(&request)?;
                 let mut reply = Response::new(Full::default());
@@ -115,49 +120,49 @@ impl Desk {
         if !request.body().is_end_stream() {
             return Err(Problem::new(Kind::BodyNotAllowed, "Ask for a stream with GET and without a body."));
         }
-        subscribe::parse(request.uri(), request.headers(), &self.site.options.requests)
+        subscribe::parse(request.uri(), request.headers(), &self.node.options.requests)
     }
 
     fn subscribe(
         &self,
         permit: &ConnectionPermit,
         request: &Request<Incoming>,
-        grant: Grant,
+        verdict: CorsVerdict,
     ) -> Result<Route, Problem> {
         let subscription = self.check_subscription(request)?;
-        let admission = &self.site.admission;
+        let admission = &self.node.admission;
         let asked_for_stream = subscribe::asks_for_stream(request.headers());
         if let Err(refused) = admission.admit(permit, Instant::now()) {
             return Ok(now(refusal::reply(&refused, admission.policy(), asked_for_stream)));
         }
         let framing = subscribe::framing(request.version());
-        let head = head::stream(framing, &self.site.options.cors, grant);
-        let site = Arc::clone(&self.site);
-        let otherwise = refusal::Later { site, key: permit.key(), framing, grant, asked_for_stream };
+        let head = head::stream(framing, &self.node.options.cors, verdict);
+        let node = Arc::clone(&self.node);
+        let otherwise = refusal::LateRefusal { node, key: permit.key(), framing, verdict, asked_for_stream };
         Ok(Route::Stream(Box::new(Accepted { subscription, framing, head, otherwise })))
     }
 
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {
-        publish::authorize(self.site.options.publish_key.as_ref(), request.headers())?;
+        publish::authorize(self.node.options.publish_key.as_ref(), request.headers())?;
         let channel = subscribe::channel(channel)?;
-        let desk = self.clone();
+        let handler = self.clone();
         Ok(Route::Later(Box::pin(async move {
-            let published = publish::answer(Arc::clone(&desk.site), channel, request).await;
-            desk.stats().published.add(u64::from(published.is_ok()));
+            let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
+            handler.stats().published.add(u64::from(published.is_ok()));
             published.unwrap_or_else(Problem::into_reply)
         })))
     }
 
     fn history(&self, channel: &str, request: &Request<Incoming>) -> Result<Route, Problem> {
-        let options = &self.site.options.history;
+        let options = &self.node.options.history;
         if !options.enabled {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
         let wanted = history::parse(subscribe::channel(channel)?, request.uri().query(), options.max_limit)?;
-        let desk = self.clone();
+        let handler = self.clone();
         Ok(Route::Later(Box::pin(async move {
-            let page = history::answer(Arc::clone(&desk.site), wanted).await;
-            desk.stats().histories.add(u64::from(page.is_ok()));
+            let page = history::answer(Arc::clone(&handler.node), wanted).await;
+            handler.stats().histories.add(u64::from(page.is_ok()));
             page.unwrap_or_else(Problem::into_reply)
         })))
     }
@@ -173,12 +178,12 @@ fn text(body: &'static str) -> Reply {
     reply
 }
 
-fn preflight(path: &Path<'_>, grant: Grant, cross_origin: bool) -> Reply {
+fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Reply {
     let mut reply = Response::new(Full::default());
     *reply.status_mut() = StatusCode::NO_CONTENT;
     reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(path.methods()));
     if cross_origin {
-        Cors::apply_preflight(grant, path.methods(), reply.headers_mut());
+        Cors::apply_preflight(verdict, path.methods(), reply.headers_mut());
     }
     reply
 }

@@ -16,16 +16,16 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::admission::Admission;
-use crate::backend::Backend;
 use crate::connection;
 use crate::core::Core;
 use crate::drain;
 use crate::listener::{self, Accepted, Acceptor};
+use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
-use crate::routes::Desk;
-use crate::site::Site;
+use crate::routes::Handler;
 use crate::stats::HttpStats;
+use crate::store::StoreHandles;
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left running after an error.
-    pub fn start<F>(options: Options, backend: Backend, random: Random, make_core: F) -> Result<Self, StartError>
+    pub fn start<F>(options: Options, store: StoreHandles, random: Random, make_core: F) -> Result<Self, StartError>
     where
         F: Fn(usize) -> Rc<Core> + Send + Sync + 'static,
     {
@@ -71,7 +71,7 @@ impl Server {
         let cores = options.core_count();
         let admission = Arc::new(Admission::new(options.admission.clone(), cores, random, Instant::now()));
         let stats: Arc<Vec<HttpStats>> = Arc::new((0..cores).map(|_| HttpStats::default()).collect());
-        let site = Arc::new(Site::new(options, Arc::clone(&admission), backend));
+        let node = Arc::new(NodeState::new(options, Arc::clone(&admission), store));
         let make_core = Arc::new(make_core);
 
         let (switch, watch) = phase::phase();
@@ -83,12 +83,12 @@ impl Server {
             // When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
             let (sender, inbox) = mpsc::channel(limits::HANDOFF_MAX);
             inboxes.push(sender);
-            let desk = Desk { site: Arc::clone(&site), stats: Arc::clone(&server.stats), core };
+            let handler = Handler { node: Arc::clone(&node), stats: Arc::clone(&server.stats), core };
             let make_core = Arc::clone(&make_core);
-            let thread = CoreThread { desk, inbox, phase: watch.clone() };
+            let thread = CoreThread { handler, inbox, phase: watch.clone() };
             server.spawn(format!("fanfare-core-{core}"), move || thread.run(&*make_core))?;
         }
-        let (admission, drain) = (Arc::clone(&server.admission), site.options.drain.clone());
+        let (admission, drain) = (Arc::clone(&server.admission), node.options.drain.clone());
         let switch = Arc::clone(&server.phase);
         server.spawn("fanfare-accept".to_owned(), move || {
             accept(listener, inboxes, &admission, drain, watch);
@@ -199,7 +199,7 @@ pub(crate) async fn drain_when_asked(core: Rc<Core>, window: Duration, mut phase
 
 /// One connection thread: a runtime of its own, and nothing that another core waits for.
 struct CoreThread {
-    desk: Desk,
+    handler: Handler,
     inbox: mpsc::Receiver<Accepted>,
     phase: PhaseWatch,
 }
@@ -211,7 +211,7 @@ impl CoreThread {
             Err(error) => return tracing::error!(%error, "a connection thread could not start"),
         };
         runtime.block_on(async {
-            let core = make_core(self.desk.core);
+            let core = make_core(self.handler.core);
             self.serve(core).await;
         });
         // Tasks that are still there end with the runtime, at the latest now: nothing may hold a stopped server.
@@ -221,7 +221,7 @@ impl CoreThread {
     #[expect(clippy::disallowed_methods, reason = "both tasks are aborted below, when the thread stops")]
     async fn serve(mut self, core: Rc<Core>) {
         let driver = tokio::task::spawn_local(Rc::clone(&core).run());
-        let window = self.desk.site.options.drain.window;
+        let window = self.handler.node.options.drain.window;
         let drain = tokio::task::spawn_local(drain_when_asked(Rc::clone(&core), window, self.phase.clone()));
         let mut phase = self.phase.clone();
         loop {
@@ -242,7 +242,7 @@ impl CoreThread {
             Ok(socket) => socket,
             Err(error) => return debug!(%error, "dropped an accepted socket"),
         };
-        let (desk, phase) = (self.desk.clone(), self.phase.clone());
-        tokio::task::spawn_local(connection::serve(desk, Rc::clone(core), phase, socket, accepted.permit));
+        let (handler, phase) = (self.handler.clone(), self.phase.clone());
+        tokio::task::spawn_local(connection::serve(handler, Rc::clone(core), phase, socket, accepted.permit));
     }
 }

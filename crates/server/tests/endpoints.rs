@@ -62,7 +62,7 @@ fn history_pages_follow_each_other() {
     }
     assert_eq!(seen, ids);
     let channel = fanfare_protocol::ChannelName::parse("a").unwrap();
-    node.backend.trim(&channel, 1);
+    node.store.trim(&channel, 1);
     client.send(format!("GET /channels/a/history?after={} HTTP/1.1\r\nHost: x\r\n\r\n", ids[1]));
     let (_, page) = answer(&mut client);
     assert_eq!((&page["gap"]["reason"], &page["gap"]["next"]), (&json!("trimmed"), &json!(ids[4])));
@@ -75,7 +75,7 @@ fn without_the_key_nothing_is_published() {
     let (head, _) = client.response();
     assert!(head.starts_with("HTTP/1.1 401 ") && header(&head, "www-authenticate").is_some(), "{head}");
     assert_eq!(answer(&mut node.send(post("Authorization: Bearer K\r\n", "x"))).0, 401);
-    assert!(node.backend.entries(&fanfare_protocol::ChannelName::parse("a").unwrap()).is_empty());
+    assert!(node.store.entries(&fanfare_protocol::ChannelName::parse("a").unwrap()).is_empty());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_body_that_does_not_come_is_given_up() {
 #[test]
 fn a_store_that_is_away_is_a_503_that_says_what_is_unknown() {
     let node = Node::start(open);
-    node.backend.set_offline(true);
+    node.store.set_offline(true);
     let mut client = node.send(post(KEY, "x"));
     let (head, body) = client.response();
     assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");

@@ -73,7 +73,7 @@ fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
     for (policy, expected) in [(RefusalPolicy::Polite, "HTTP/1.1 200 "), (RefusalPolicy::Status, "HTTP/1.1 503 ")] {
         let delivery = DeliveryOptions { subscribe_timeout: Duration::from_millis(100), ..DeliveryOptions::default() };
         let node = Node::with(|options| options.admission.refusal = policy, delivery);
-        node.backend.set_offline(true);
+        node.store.set_offline(true);
         let all = node.send(SUBSCRIBE).rest();
         assert!(all.starts_with(expected) && !all.contains("\nid:"), "{all}");
         assert_eq!(node.server().admission().refused(Reason::Unavailable), 1);
@@ -199,8 +199,8 @@ fn stop_ends_at_once_and_a_dropped_server_leaves_nothing_behind() {
 fn a_second_server_on_the_same_port_fails_loudly() {
     let node = Node::start(|_| {});
     let options = Options { listen: node.address(), ..Options::default() };
-    let backend = fanfare_server::Backend::new(node.backend.clone(), node.backend.clone());
+    let store = fanfare_server::StoreHandles::new(node.store.clone(), node.store.clone());
     let second =
-        Server::start(options, backend, fanfare_log::Random::seeded(1), |_| unreachable!("no thread is started"));
+        Server::start(options, store, fanfare_log::Random::seeded(1), |_| unreachable!("no thread is started"));
     assert!(matches!(second, Err(StartError::Listen { .. })), "{second:?}");
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use fanfare_log::{
     Desired, Hub, IngestStats, Options as LogOptions, PublishRequest, Publisher as _, Random, Registry, feed, ingest,
 };
-use fanfare_redis::{Options as RedisOptions, RedisBackend, RedisPublisher};
+use fanfare_redis::{Options as RedisOptions, RedisPublisher, RedisStore};
 use fanfare_server::{
-    Backend, Clock, Core, CoreStats, DeliveryOptions, DrainOptions, LocalServer, Options as ServerOptions,
+    Clock, Core, CoreStats, DeliveryOptions, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles,
 };
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
@@ -100,9 +100,9 @@ impl Node {
         let desired = Desired::new();
         let (sink, source) = feed(self.setup.feed_bytes);
         let random = Random::seeded(seed);
-        let backend = RedisBackend::over(&self.setup.redis, self.redis.dial_for(self.number), &random.fork());
-        let backend = backend.expect("the options of the simulation are valid");
-        let (archive, publisher) = (backend.archive(), backend.publisher());
+        let store = RedisStore::over(&self.setup.redis, self.redis.dial_for(self.number), &random.fork());
+        let store = store.expect("the options of the simulation are valid");
+        let (archive, publisher) = (store.archive(), store.publisher());
         let began = Instant::now();
         let clock = Clock::from_fn(move || wall_ms(began));
         let core = |core| {
@@ -114,11 +114,11 @@ impl Node {
             ..ServerOptions::default()
         };
         let cores = (0..hub.cores()).map(core).collect();
-        let store = Backend::new(archive.clone(), publisher.clone());
-        let server = LocalServer::start(options, store, cores, random.fork());
+        let handles = StoreHandles::new(archive.clone(), publisher.clone());
+        let server = LocalServer::start(options, handles, cores, random.fork());
         let (log, stats) = (self.setup.log.clone(), Arc::new(IngestStats::default()));
         let registry = Registry::new(log, Arc::clone(&hub), desired.clone(), stats, random.fork(), began);
-        tasks.spawn_local(backend.run(desired, sink));
+        tasks.spawn_local(store.run(desired, sink));
         tasks.spawn_local(ingest::run(registry, hub, source, archive, std::future::pending()));
         drop(within);
         let driven = Rc::clone(&tasks);

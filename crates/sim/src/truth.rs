@@ -169,7 +169,7 @@ impl Truth {
             Position::At(id) => {
                 everywhere(None, &|facts| facts.iter().rposition(|fact| fact.id <= id).map_or(0, |index| index + 1))
             }
-            Position::Empty { at_ms, .. } => {
+            Position::Absent { at_ms, .. } => {
                 let moments = self.lock().moments(at_ms, now_ms);
                 let at = |moment: &Moment| everywhere(Some(*moment), &|facts| stored_before(facts, *moment));
                 moments.iter().flat_map(at).collect()

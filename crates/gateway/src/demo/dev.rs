@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -46,7 +46,7 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
     let page = listener.local_addr()?;
     println!("page    http://{page}/");
 
-    let backend = MemoryBackend::default();
+    let store = MemoryStore::default();
     let (stop, stopped) = watch::channel(());
     let mut nodes = Vec::new();
     let mut admins = JoinSet::new();
@@ -57,7 +57,7 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
         // Two nodes share this machine with a browser.
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
-        let node = Node::start(&config, |desired, sink| Ok(memory(&backend, desired, sink)))?;
+        let node = Node::start(&config, |desired, sink| Ok(memory(&store, desired, sink)))?;
         println!("node {number}  http://{}/  status http://{}/status", node.server().local_addr(), admin.local_addr()?);
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let mut stopped = stopped.clone();
@@ -67,7 +67,7 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
     let urls: Vec<String> = nodes.iter().map(|node| format!("http://{}", node.server().local_addr())).collect();
     println!("try     curl -N '{}/events?channel=host.cpu&last=3'", urls[0]);
 
-    show(listener, Page::new(&urls, "Memory")?, backend, ended(&mut signals)).await?;
+    show(listener, Page::new(&urls, "Memory")?, store, ended(&mut signals)).await?;
     info!("ending");
     // Nobody else can take the clients over: there is nothing to drain for.
     nodes.into_iter().for_each(Node::shut_down);

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use anyhow::Context as _;
 use fanfare_log::{Archive, Desired, FeedSink, Hub, IngestStats, Publisher, Random, Registry, feed, ingest};
 use fanfare_protocol::limits;
-use fanfare_server::{Backend, Clock, Core, CoreStats, Server};
+use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -80,8 +80,8 @@ impl Node {
                 Core::new(hub, core, delivery.clone(), stats, Clock::system(), random.fork())
             }
         };
-        let backend = Backend::new(store.archive.clone(), store.publisher);
-        let server = Server::start(options, backend, random.fork(), make_core)?;
+        let handles = StoreHandles::new(store.archive.clone(), store.publisher);
+        let server = Server::start(options, handles, random.fork(), make_core)?;
         let stats = view::Stats { ingest: Arc::clone(&ingest_stats), cores };
         let view = NodeView::new(config, &server, &store.name, store.report, began, stats);
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use fanfare_log::{Desired, FeedSink};
-use fanfare_redis::{Library, Options, RedisArchive, RedisBackend, RedisHandle, RedisPublisher, StatusReport};
+use fanfare_redis::{Library, Options, RedisArchive, RedisHandle, RedisPublisher, RedisStore, StatusReport};
 use serde_json::{Map, Value, json};
 
 use super::store::{Store, StoreReport};
@@ -29,7 +29,7 @@ pub fn options(config: &Config) -> Options {
 /// # Errors
 /// Options that cannot work, whatever Redis says.
 pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
-    let handle = RedisBackend::start(&options(config), desired, sink).context("redis")?;
+    let handle = RedisStore::start(&options(config), desired, sink).context("redis")?;
     let status = handle.status.clone();
     Ok(Store {
         archive: handle.archive.clone(),
@@ -43,9 +43,9 @@ pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Resul
 fn report(status: &StatusReport) -> StoreReport {
     // The last failure stays after recovery; it explains something only while the connection is down.
     let down = status.connected_for.is_none();
-    let trouble = status.last_error.as_ref().filter(|_| down).map(|(_, text)| text.clone());
+    let error = status.last_error.as_ref().filter(|_| down).map(|(_, text)| text.clone());
     StoreReport {
-        trouble,
+        error,
         facts: facts(status),
         foreign_event_names: status.foreign_event_names,
         foreign_without_data: status.foreign_without_data,

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Desired, FeedSink};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ pub struct Store<A, P> {
 #[derive(Clone, Debug, Default)]
 pub struct StoreReport {
     /// What went wrong last, while it is wrong.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
     /// More for `/status`: versions, settings.
     pub facts: Map<String, Value>,
     /// Entries read whose event name was not valid.
@@ -39,15 +39,15 @@ pub struct StoreReport {
     pub archive_bytes: u64,
 }
 
-/// A node's view of an in-process backend, for `fanfare dev` and tests; several nodes share one backend. To be called
+/// A node's view of an in-process store, for `fanfare dev` and tests; several nodes share one store. To be called
 /// within a runtime.
 #[must_use]
-pub fn memory(backend: &MemoryBackend, desired: Desired, sink: FeedSink) -> Store<MemoryBackend, MemoryBackend> {
+pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<MemoryStore, MemoryStore> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(backend.attach(desired, sink).run());
+    tasks.spawn(store.attach(desired, sink).run());
     Store {
-        archive: backend.clone(),
-        publisher: backend.clone(),
+        archive: store.clone(),
+        publisher: store.clone(),
         name: "in this process".into(),
         report: Box::new(StoreReport::default),
         end: Box::new(move || Box::pin(async move { tasks.shutdown().await })),

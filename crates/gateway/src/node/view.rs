@@ -202,7 +202,7 @@ impl Source for NodeView {
 
 impl Subject for NodeView {
     fn health(&self) -> Health {
-        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.store)().trouble)
+        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.store)().error)
     }
 
     fn identity(&self) -> Value {

@@ -1,4 +1,4 @@
-//! The seam between a feed (Redis Pub/Sub, or the in-process backend) and the ingest.
+//! The seam between a feed (Redis Pub/Sub, or the in-process store) and the ingest.
 //!
 //! Two small shared objects make it: [`Desired`], the set of channels that the node wants to follow, written by the
 //! registry and read by the feed; and the pair [`FeedSink`] / [`FeedSource`], a queue bounded in bytes that the feed

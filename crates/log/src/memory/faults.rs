@@ -6,7 +6,7 @@ use std::fmt;
 use fanfare_protocol::{ChannelName, EntryId, Event};
 
 use super::store::Store;
-use super::{MemoryBackend, epoch};
+use super::{MemoryStore, epoch};
 use crate::archive::ArchiveError;
 use crate::feed::FeedEvent;
 use fanfare_protocol::Push;
@@ -78,7 +78,7 @@ impl fmt::Debug for Faults {
     }
 }
 
-impl MemoryBackend {
+impl MemoryStore {
     /// Chooses the fate of one message to come, the same on every link. Several calls concern several messages, in order.
     pub fn next_push(&self, fate: Fate) {
         self.lock().faults.next.push_back(fate);
@@ -89,7 +89,7 @@ impl MemoryBackend {
         self.lock().faults.decide = Some(Box::new(decide));
     }
 
-    /// Undoes [`MemoryBackend::on_push`] and [`MemoryBackend::next_push`]. Delayed messages arrive now.
+    /// Undoes [`MemoryStore::on_push`] and [`MemoryStore::next_push`]. Delayed messages arrive now.
     pub fn heal_pushes(&self) {
         let mut state = self.lock();
         state.faults.decide = None;
@@ -142,7 +142,7 @@ impl MemoryBackend {
         Checkpoint(self.lock().store.clone())
     }
 
-    /// The data is what it was then: a failover to a replica that was behind. See [`MemoryBackend::disconnect_all`] for the
+    /// The data is what it was then: a failover to a replica that was behind. See [`MemoryStore::disconnect_all`] for the
     /// other half of a failover.
     pub fn restore(&self, checkpoint: &Checkpoint) {
         self.lock().store = checkpoint.0.clone();

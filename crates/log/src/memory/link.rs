@@ -1,4 +1,4 @@
-//! The links over which the in-process backend feeds its nodes.
+//! The links over which the in-process store feeds its nodes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use fanfare_protocol::{ChannelName, limits};
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::MemoryBackend;
+use super::MemoryStore;
 use super::faults::{Fate, Faults};
 use crate::feed::{Desired, FeedEvent, FeedSink};
 
@@ -42,7 +42,7 @@ impl Wire {
     }
 }
 
-/// Every link of a backend.
+/// Every link of a store.
 #[derive(Debug, Default)]
 pub(super) struct Links(Slab<Wire>);
 
@@ -86,25 +86,25 @@ impl Links {
 /// One node's link, driven by hand: [`Link::tend`] does what is due. Dropping it disconnects.
 #[derive(Debug)]
 pub struct Link {
-    backend: MemoryBackend,
+    store: MemoryStore,
     desired: Desired,
     key: usize,
     poke: Arc<Notify>,
 }
 
 impl Link {
-    pub(super) fn new(backend: MemoryBackend, desired: Desired, sink: FeedSink) -> Self {
+    pub(super) fn new(store: MemoryStore, desired: Desired, sink: FeedSink) -> Self {
         let poke = Arc::new(Notify::new());
         let wire =
             Wire { sink, connected: false, subscribed: HashSet::new(), delayed: Vec::new(), poke: Arc::clone(&poke) };
-        let key = backend.lock().links.0.insert(wire);
-        Self { backend, desired, key, poke }
+        let key = store.lock().links.0.insert(wire);
+        Self { store, desired, key, poke }
     }
 
     /// Connects if it is not connected, and brings the subscriptions in line with what is desired. Returns whether it is
     /// connected.
     pub fn tend(&self) -> bool {
-        let mut state = self.backend.lock();
+        let mut state = self.store.lock();
         let offline = state.faults.offline;
         let wire = &mut state.links.0[self.key];
         if offline {
@@ -135,16 +135,16 @@ impl Link {
 
     /// Lets delayed messages arrive.
     pub fn release(&self) {
-        self.backend.lock().links.0[self.key].release();
+        self.store.lock().links.0[self.key].release();
     }
 
     /// Breaks the link. The next [`Link::tend`] connects again.
     pub fn disconnect(&self) {
-        self.backend.lock().links.0[self.key].disconnect();
+        self.store.lock().links.0[self.key].disconnect();
     }
 
     fn probe(&self) {
-        let mut state = self.backend.lock();
+        let mut state = self.store.lock();
         let wire = &mut state.links.0[self.key];
         if wire.connected {
             wire.arrive(&FeedEvent::Probe);
@@ -154,7 +154,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        let mut state = self.backend.lock();
+        let mut state = self.store.lock();
         state.links.0[self.key].disconnect();
         state.links.0.remove(self.key);
     }

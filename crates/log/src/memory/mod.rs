@@ -1,4 +1,4 @@
-//! The in-process backend: streams, publishing and the feed without Redis. `fanfare dev` runs on it, and so do tests,
+//! The in-process store: streams, publishing and the feed without Redis. `fanfare dev` runs on it, and so do tests,
 //! with the faults of [`faults`].
 //!
 //! It tells the same story as Redis: the same atomic snapshots, the same pushes (encoded and parsed, byte for byte), at
@@ -30,7 +30,7 @@ use store::Store;
 /// The store's clock: milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// What can be chosen about a backend.
+/// What can be chosen about a store.
 #[derive(Clone)]
 pub struct MemoryOptions {
     /// The store's clock.
@@ -57,7 +57,7 @@ impl fmt::Debug for MemoryOptions {
 }
 
 /// Starts at the system's time and goes on as tokio's does, so that paused time is paused here too.
-#[expect(clippy::disallowed_methods, reason = "this is the clock of the backend; tests hand in another")]
+#[expect(clippy::disallowed_methods, reason = "this is the clock of the store; tests hand in another")]
 fn system_clock() -> Clock {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let start = Instant::now();
@@ -80,15 +80,15 @@ struct Shared {
 
 /// An in-process store with a feed. Cheap to clone; clones share everything.
 #[derive(Debug, Clone)]
-pub struct MemoryBackend(Arc<Shared>);
+pub struct MemoryStore(Arc<Shared>);
 
-impl Default for MemoryBackend {
+impl Default for MemoryStore {
     fn default() -> Self {
         Self::new(MemoryOptions::default())
     }
 }
 
-impl MemoryBackend {
+impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(options: MemoryOptions) -> Self {
@@ -209,7 +209,7 @@ fn epoch(made_ms: u64, count: u32) -> Epoch {
     Epoch::from_key(format!("{made_ms}/{count}").as_bytes())
 }
 
-impl Archive for MemoryBackend {
+impl Archive for MemoryStore {
     async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
         Ok(channels.iter().map(|channel| self.tip_now(channel)).collect())
     }
@@ -223,7 +223,7 @@ impl Archive for MemoryBackend {
     }
 }
 
-impl Publisher for MemoryBackend {
+impl Publisher for MemoryStore {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
         self.publish_now(&request)
     }

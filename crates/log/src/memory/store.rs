@@ -1,4 +1,4 @@
-//! The data of the in-process backend: streams, dedup keys, the epoch. Pure: the time is handed in.
+//! The data of the in-process store: streams, dedup keys, the epoch. Pure: the time is handed in.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -69,7 +69,7 @@ impl Store {
             return Ok(Err(Published { id, duplicate: true }));
         }
         if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&request.channel) {
-            return Err(PublishError::Denied(format!("this backend holds at most {STREAMS_MAX} streams")));
+            return Err(PublishError::Denied(format!("this store holds at most {STREAMS_MAX} streams")));
         }
         let prev = self.streams.get(&request.channel).map_or(EntryId::ZERO, Stream::last);
         let entry = self.append(&request.channel, Some(prev), request.event.clone(), now_ms);
@@ -113,7 +113,7 @@ impl Store {
     pub(super) fn tip(&self, channel: &ChannelName, evicts: bool, now_ms: u64) -> Tip {
         let position = match self.streams.get(channel) {
             Some(stream) => Position::At(stream.last()),
-            None => Position::Empty { at_ms: now_ms, epoch: self.epoch },
+            None => Position::Absent { at_ms: now_ms, epoch: self.epoch },
         };
         Tip { position, now_ms, epoch: self.epoch, evicts }
     }
@@ -123,7 +123,7 @@ impl Store {
         let stream = self.streams.get(&request.channel);
         let from = match request.after {
             Position::At(id) => id,
-            Position::Empty { .. } => EntryId::ZERO,
+            Position::Absent { .. } => EntryId::ZERO,
         };
         let range = stream.map_or(Range { entries: Vec::new(), complete: true }, |stream| {
             stream.range(from, request.max_entries.max(1), request.max_bytes, max_event)

@@ -138,8 +138,8 @@ impl Page {
             (Position::At(after), Some(Position::At(to)), Position::At(tip)) => {
                 to <= tip && (to >= after || after > tip)
             }
-            (Position::Empty { .. }, Some(Position::At(to)), Position::At(tip)) => to <= tip,
-            (_, Some(Position::Empty { epoch, .. }), Position::Empty { epoch: now, .. }) => epoch == now,
+            (Position::Absent { .. }, Some(Position::At(to)), Position::At(tip)) => to <= tip,
+            (_, Some(Position::Absent { epoch, .. }), Position::Absent { epoch: now, .. }) => epoch == now,
             _ => false,
         }
     }

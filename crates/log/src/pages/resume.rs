@@ -16,7 +16,7 @@ pub(crate) fn resume_exactly(snapshot: &Snapshot, position: Position) -> (Positi
     let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
     match next {
         Some(entry) => {
-            let created = Position::Empty { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch };
+            let created = Position::Absent { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch };
             (before(id_of(entry), prev_of(entry), created), prev_of(entry).is_some())
         }
         None => (snapshot.tip.position, true),

@@ -9,7 +9,7 @@ use crate::archive::Snapshot;
 
 /// The shortest lifetime, in milliseconds, that the publishing function gives to a stream: a stream created after T still
 /// exists at T + this. It is what lets the absence of a stream be a position.
-pub const TTL_FLOOR_MS: u64 = limits::EMPTY_POSITION_PROOF.as_millis() as u64;
+pub const TTL_FLOOR_MS: u64 = limits::ABSENCE_PROOF.as_millis() as u64;
 
 /// Whether a reader at some position can go on with what a snapshot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +48,13 @@ pub fn prove(position: Position, snapshot: &Snapshot) -> Verdict {
 pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool) -> Verdict {
     match position {
         Position::At(id) => prove_entry(id, snapshot),
-        Position::Empty { at_ms, epoch } => {
+        Position::Absent { at_ms, epoch } => {
             if evicts || snapshot.tip.epoch != epoch {
                 return Verdict::Gap(GapReason::Reset);
             }
             match (snapshot.tip.position, snapshot.first) {
-                (Position::Empty { at_ms: now, .. }, _) if still_absent(at_ms, now) => Verdict::Continues,
-                (Position::Empty { .. }, _) => Verdict::Gap(GapReason::Reset),
+                (Position::Absent { at_ms: now, .. }, _) if still_absent(at_ms, now) => Verdict::Continues,
+                (Position::Absent { .. }, _) => Verdict::Gap(GapReason::Reset),
                 (Position::At(_), Some(first)) if created_the_key(first.prev, snapshot) => {
                     let continues = was_created_after(at_ms, first.id);
                     if continues { Verdict::Continues } else { Verdict::Gap(GapReason::Reset) }
@@ -105,8 +105,8 @@ pub fn still_absent(absent_ms: u64, now_ms: u64) -> bool {
 #[must_use]
 pub fn leads_on(head: Position, from: Position, absence: Position) -> bool {
     let is_later = |position| match (position, from) {
-        (Position::Empty { at_ms, .. }, Position::At(id)) => at_ms > id.ms,
-        (Position::Empty { at_ms, .. }, Position::Empty { at_ms: from_ms, .. }) => at_ms >= from_ms,
+        (Position::Absent { at_ms, .. }, Position::At(id)) => at_ms > id.ms,
+        (Position::Absent { at_ms, .. }, Position::Absent { at_ms: from_ms, .. }) => at_ms >= from_ms,
         (Position::At(_), _) => false,
     };
     is_later(head) || !is_later(absence)

@@ -21,7 +21,7 @@ fn epoch() -> Epoch {
 }
 
 fn absent(at_ms: u64) -> Position {
-    Position::Empty { at_ms, epoch: epoch() }
+    Position::Absent { at_ms, epoch: epoch() }
 }
 
 fn entry(n: u64, prev: Option<u64>) -> Decoded {

@@ -7,7 +7,7 @@ use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, Posit
 
 use super::*;
 use crate::archive::{ArchiveError, Snapshot, Tip};
-use crate::cursor::{Cursor, Place};
+use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent};
 use crate::view::{CoreLog, Next, ViewKey};
 
@@ -50,7 +50,7 @@ impl Ahead {
             Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> = (0..channels).map(|number| ChannelName::parse(&format!("c{number}")).unwrap()).collect();
-        let readers = names.iter().map(|name| core.open(name, Some(Place::At(at(9))), 0)).collect();
+        let readers = names.iter().map(|name| core.open(name, Some(Start::At(at(9))), 0)).collect();
         let mut scene = Self { registry, hub, core, readers, now };
         scene.turn(Vec::new());
         let mut commands = scene.turn(vec![FeedEvent::Subscribed(names.clone())]);
@@ -137,7 +137,7 @@ fn a_reader_whom_the_read_of_the_head_did_not_place_asks_again() {
 /// Seen to fail when any absence of the same store is a head to go on from: the reader is led back to 5.
 #[test]
 fn a_reader_of_a_deleted_stream_goes_on_from_an_absence_after_its_place() {
-    let absent_at = |at_ms| Position::Empty { at_ms, epoch: Epoch::from_bits(7) };
+    let absent_at = |at_ms| Position::Absent { at_ms, epoch: Epoch::from_bits(7) };
     let (mut scene, _) = Ahead::of_heads(1, absent_at(5));
     let gone = |at_ms| Snapshot { tip: Tip { now_ms: at_ms, ..tip(absent_at(at_ms)) }, ..nothing_follows(at(9)) };
     let (mut pages, mut heads) = (0, Vec::new());

@@ -63,9 +63,9 @@ impl Registry {
         let head = tail.head();
         let agrees = match (head, tip.position) {
             (Position::At(ours), Position::At(theirs)) => ours == theirs,
-            (Position::At(ours), Position::Empty { .. }) => log.has_expired(ours, tip),
-            (Position::Empty { .. }, Position::Empty { .. }) => log.is_still_absent(head, tip),
-            (Position::Empty { .. }, Position::At(_)) => false,
+            (Position::At(ours), Position::Absent { .. }) => log.has_expired(ours, tip),
+            (Position::Absent { .. }, Position::Absent { .. }) => log.is_still_absent(head, tip),
+            (Position::Absent { .. }, Position::At(_)) => false,
         };
         if !agrees {
             drop(shared);
@@ -90,7 +90,7 @@ impl Registry {
     }
 
     fn note_absence(&mut self, key: usize, tip: Tip) {
-        if matches!(tip.position, Position::Empty { .. }) {
+        if matches!(tip.position, Position::Absent { .. }) {
             self.absent.push(key);
         }
     }
@@ -132,7 +132,7 @@ impl Registry {
                 self.extend(key, from, None, &snapshot.entries);
                 self.finish(key, snapshot);
             }
-            (Verdict::Gap(_), Position::At(id), Position::Empty { .. }) if log.has_expired(id, snapshot.tip) => {
+            (Verdict::Gap(_), Position::At(id), Position::Absent { .. }) if log.has_expired(id, snapshot.tip) => {
                 self.finish(key, snapshot);
             }
             (Verdict::Gap(reason), _, _) => self.seal(key, reason, from, snapshot),
@@ -234,5 +234,5 @@ impl Registry {
 }
 
 fn is_absent(position: Position) -> bool {
-    matches!(position, Position::Empty { .. })
+    matches!(position, Position::Absent { .. })
 }

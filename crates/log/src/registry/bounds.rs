@@ -78,7 +78,7 @@ impl Registry {
             if !released.is_empty() {
                 self.stats.evictions.add(released.len() as u64);
                 released.into_iter().for_each(|bytes| self.budget.release(bytes));
-                self.hub.mark(&log.channel, &mut self.wake);
+                self.hub.notify_cores(&log.channel, &mut self.wake);
             }
         }
         self.budget.spare(spared);

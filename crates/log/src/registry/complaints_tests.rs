@@ -10,7 +10,7 @@ use tracing::{Level, Metadata, Subscriber, subscriber};
 use super::complaints::TOLD_MAX;
 use super::*;
 use crate::feed::feed;
-use crate::memory::MemoryBackend;
+use crate::memory::MemoryStore;
 use crate::publish::PublishRequest;
 use crate::view::CoreLog;
 
@@ -45,9 +45,9 @@ impl Subscriber for Warnings {
 // Seen to fail, with a warning for each channel, when every broken history is logged.
 #[test]
 fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the_others() {
-    let (backend, now) = (MemoryBackend::default(), Instant::now());
+    let (store, now) = (MemoryStore::default(), Instant::now());
     let (hub, desired, (sink, mut source)) = (Arc::new(Hub::new(1)), Desired::new(), feed(1 << 20));
-    let link = backend.link(desired.clone(), sink);
+    let link = store.link(desired.clone(), sink);
     let stats = Arc::new(IngestStats::default());
     let options = Options::default();
     let interval = options.reconcile_interval;
@@ -57,7 +57,7 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         let channel = ChannelName::parse(&format!("c{number}")).unwrap();
         let event = Event { name: None, data: Bytes::from_static(b"x") };
         let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
-        backend.publish_now(&request).unwrap();
+        store.publish_now(&request).unwrap();
         core.open(&channel, None, 0);
     }
     let mut rest = |now: Instant| {
@@ -74,10 +74,10 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
             for command in commands {
                 match command {
                     Command::Tips { keys, names } => {
-                        let tips = names.iter().map(|name| backend.tip_now(name)).collect();
+                        let tips = names.iter().map(|name| store.tip_now(name)).collect();
                         registry.on_tips(&keys, Ok(tips), now);
                     }
-                    Command::Head { key, request } => registry.on_head(key, backend.read_now(&request), now),
+                    Command::Head { key, request } => registry.on_head(key, store.read_now(&request), now),
                     other => panic!("nobody asked for {other:?}"),
                 }
             }
@@ -88,7 +88,7 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         rest(now);
         assert_eq!(warnings.0.load(Ordering::Relaxed), 0);
         // As after a restart of the store without its data.
-        backend.flush_all();
+        store.flush_all();
         link.disconnect();
         rest(now);
         assert_eq!(stats.seams.of(GapReason::Reset).get(), CHANNELS as u64);

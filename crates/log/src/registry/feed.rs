@@ -128,7 +128,7 @@ impl Registry {
         let Some(&key) = self.by_name.get(name) else { return };
         let Some(log) = self.logs.get_mut(&key) else { return };
         log.awaited += 1;
-        if matches!(log.channel.lock().tail.as_ref().map(Tail::head), Some(Position::Empty { .. })) {
+        if matches!(log.channel.lock().tail.as_ref().map(Tail::head), Some(Position::Absent { .. })) {
             log.rang();
         }
         if log.awaited == 1 {
@@ -153,7 +153,7 @@ impl Registry {
 
     pub(super) fn mark(&mut self, key: usize) {
         if let Some(log) = self.logs.get(&key) {
-            self.hub.mark(&log.channel, &mut self.wake);
+            self.hub.notify_cores(&log.channel, &mut self.wake);
         }
     }
 }

@@ -7,9 +7,9 @@ use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, Position};
 
 use super::*;
 use crate::archive::Snapshot;
-use crate::cursor::{Cursor, Place};
+use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent, FeedSource, feed};
-use crate::memory::{Link, MemoryBackend};
+use crate::memory::{Link, MemoryStore};
 use crate::pages::Served;
 use crate::publish::PublishRequest;
 use crate::view::{CoreLog, Next, ViewKey};
@@ -18,9 +18,9 @@ const STEP: Duration = Duration::from_millis(10);
 pub(super) const PAGE_BYTES: usize = 16 << 10;
 const PER_SECOND: usize = 64 << 10;
 
-/// A node over the in-process backend under made-up instants, and one connection thread.
+/// A node over the in-process store under made-up instants, and one connection thread.
 pub(super) struct Scene {
-    backend: MemoryBackend,
+    store: MemoryStore,
     pub(super) registry: Registry,
     hub: Arc<Hub>,
     desired: Desired,
@@ -34,12 +34,12 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(options: Options) -> Self {
-        let (backend, now) = (MemoryBackend::default(), Instant::now());
+        let (store, now) = (MemoryStore::default(), Instant::now());
         let (hub, desired) = (Arc::new(Hub::new(1)), Desired::new());
         let (sink, source) = feed(1 << 20);
         Self {
-            link: backend.link(desired.clone(), sink),
-            backend,
+            link: store.link(desired.clone(), sink),
+            store,
             registry: Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::default(), Random::seeded(1), now),
             core: CoreLog::new(Arc::clone(&hub), 0),
             hub,
@@ -54,7 +54,7 @@ impl Scene {
     pub(super) fn publish(&self, channel: &ChannelName, count: usize) -> EntryId {
         let event = Event { name: None, data: Bytes::from(vec![b'x'; 4_000]) };
         let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
-        let ids: Vec<_> = (0..count).map(|_| self.backend.publish_now(&request).unwrap().id).collect();
+        let ids: Vec<_> = (0..count).map(|_| self.store.publish_now(&request).unwrap().id).collect();
         ids[0]
     }
 
@@ -79,12 +79,12 @@ impl Scene {
     pub(super) fn answer(&mut self, command: Command) -> Option<(usize, usize)> {
         match command {
             Command::Tips { keys, names } => {
-                let tips = names.iter().map(|name| self.backend.tip_now(name)).collect();
+                let tips = names.iter().map(|name| self.store.tip_now(name)).collect();
                 self.registry.on_tips(&keys, Ok(tips), self.now);
                 None
             }
             Command::Page { key, request } => {
-                let snapshot = self.backend.read_now(&request).unwrap();
+                let snapshot = self.store.read_now(&request).unwrap();
                 let bytes = bytes_after(request.after, &snapshot);
                 self.registry.on_page(key, Ok(snapshot), self.now);
                 Some((bytes, key))
@@ -109,8 +109,8 @@ impl Scene {
         reads
     }
 
-    fn open(&self, channel: &ChannelName, place: Option<Place>) -> (ViewKey, Cursor) {
-        self.core.open(channel, place, 0)
+    fn open(&self, channel: &ChannelName, start: Option<Start>) -> (ViewKey, Cursor) {
+        self.core.open(channel, start, 0)
     }
 
     /// Reads everything that pages have for the reader; it then wants the next one.
@@ -126,8 +126,8 @@ impl Scene {
     pub(super) fn readers(&mut self, channels: usize, entries: usize) -> Vec<(ViewKey, Cursor)> {
         let names: Vec<_> = (0..channels).map(|number| name(&format!("c{number}"))).collect();
         let firsts: Vec<_> = names.iter().map(|name| self.publish(name, entries)).collect();
-        let place = |first: EntryId| Some(Place::At(Position::At(first)));
-        let readers: Vec<_> = names.iter().zip(firsts).map(|(name, first)| self.open(name, place(first))).collect();
+        let start = |first: EntryId| Some(Start::At(Position::At(first)));
+        let readers: Vec<_> = names.iter().zip(firsts).map(|(name, first)| self.open(name, start(first))).collect();
         self.rest();
         readers
     }
@@ -239,14 +239,14 @@ fn where_the_newest_entries_begin_is_asked_once_and_again_after_the_link_was_los
     let _first = scene.open(&name("a"), None);
     scene.rest();
     let asked = |scene: &mut Scene| {
-        let (view, mut cursor) = scene.open(&name("a"), Some(Place::Newest(3)));
+        let (view, mut cursor) = scene.open(&name("a"), Some(Start::Newest(3)));
         scene.core.sync(|_, _| {}, |_| {});
         scene.core.settle(view, &mut cursor);
         let mut asked = 0;
         for command in scene.turn() {
             if let Command::Newest { key, name, count } = command {
                 asked += 1;
-                scene.registry.on_newest(key, scene.backend.newest_now(&name, count), scene.now);
+                scene.registry.on_newest(key, scene.store.newest_now(&name, count), scene.now);
             }
         }
         asked

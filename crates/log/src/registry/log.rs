@@ -125,7 +125,7 @@ impl ChannelLog {
     pub(super) fn follows(&self, tail: &Tail, id: EntryId, prev: Option<EntryId>) -> bool {
         match tail.head() {
             Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
-            Position::Empty { at_ms, .. } => {
+            Position::Absent { at_ms, .. } => {
                 let evicts = self.proven.is_some_and(|proven| proven.evicts);
                 evicts && self.unbroken && id > tail.newest() && proof::created_after(at_ms, id, prev)
             }
@@ -164,7 +164,7 @@ impl ChannelLog {
 
     /// Whether a stream that did not exist at `head` has not existed since.
     pub(super) fn is_still_absent(&self, head: Position, tip: Tip) -> bool {
-        let Position::Empty { at_ms, epoch } = head else { return false };
+        let Position::Absent { at_ms, epoch } = head else { return false };
         epoch == tip.epoch && proof::still_absent(at_ms, tip.now_ms) && !self.may_miss(tip)
     }
 

@@ -58,7 +58,7 @@ impl Scene {
             let now_ms = 1_000_000 + u64::try_from((self.now - self.began).as_millis()).unwrap_or_default();
             let position = match self.present {
                 true => Position::At(EntryId { ms: 1, seq: 0 }),
-                false => Position::Empty { at_ms: now_ms, epoch: EPOCH },
+                false => Position::Absent { at_ms: now_ms, epoch: EPOCH },
             };
             let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
             let tip = if self.usurped { Err(ArchiveError::WrongType) } else { Ok(tip) };

@@ -112,7 +112,8 @@ impl Registry {
     fn on_absence(&mut self, key: usize) {
         let Some(log) = self.logs.get_mut(&key) else { return };
         log.renewing = false;
-        let absent = log.channel.lock().tail.as_ref().is_some_and(|tail| matches!(tail.head(), Position::Empty { .. }));
+        let absent =
+            log.channel.lock().tail.as_ref().is_some_and(|tail| matches!(tail.head(), Position::Absent { .. }));
         if absent {
             self.queue_tip(key);
         }

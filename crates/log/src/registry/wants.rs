@@ -98,10 +98,10 @@ impl Registry {
 /// follows the position, or what follows is a gap and nothing else.
 fn is_behind(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot) -> bool {
     match (tail.head(), after, snapshot.tip.position) {
-        (_, Position::Empty { at_ms, epoch }, Position::Empty { at_ms: now_ms, .. }) if page.is_fleeting() => {
+        (_, Position::Absent { at_ms, epoch }, Position::Absent { at_ms: now_ms, .. }) if page.is_fleeting() => {
             !tail.widen_absence(at_ms, now_ms, epoch)
         }
-        (head @ Position::Empty { epoch, .. }, _, absence @ Position::Empty { .. }) => {
+        (head @ Position::Absent { epoch, .. }, _, absence @ Position::Absent { .. }) => {
             epoch != snapshot.tip.epoch || !proof::leads_on(head, after, absence)
         }
         (head, _, tip) => head != tip,

@@ -18,7 +18,7 @@ struct Held(Vec<Position>);
 
 impl Held {
     fn note(&mut self, world: &World) {
-        let position = world.backend.tip_now(&world.names[CHANNEL]).unwrap().position;
+        let position = world.store.tip_now(&world.names[CHANNEL]).unwrap().position;
         if !self.0.contains(&position) {
             self.0.push(position);
         }
@@ -57,7 +57,7 @@ fn a_proof_never_passes_over_anything() {
                 happen(world, &mut held);
                 for &position in &held.0 {
                     let request = request(world, position);
-                    let snapshot = world.backend.read_now(&request).unwrap();
+                    let snapshot = world.store.read_now(&request).unwrap();
                     if prove(position, &snapshot) == Verdict::Continues {
                         let ids: Vec<_> = snapshot.entries.iter().map(id_of).collect();
                         world.truths[CHANNEL].assert_run(position, &after(position, ids), snapshot.complete);
@@ -76,7 +76,7 @@ fn without_destruction_every_position_that_ever_was_continues() {
             happen(world, &mut held);
             for &position in held.0.iter().filter(|position| matches!(position, Position::At(_))) {
                 let request = request(world, position);
-                let snapshot = world.backend.read_now(&request).unwrap();
+                let snapshot = world.store.read_now(&request).unwrap();
                 assert_eq!(prove(position, &snapshot), Verdict::Continues, "{position}");
             }
         }
@@ -94,7 +94,7 @@ fn pages_give_any_reader_what_the_stream_would_or_nothing() {
                 if world.rng.chance(40) {
                     let position = held.0[world.rng.below(held.0.len())];
                     let request = request(world, position);
-                    let snapshot = world.backend.read_now(&request).unwrap();
+                    let snapshot = world.store.read_now(&request).unwrap();
                     pages.agree(snapshot.tip.position);
                     let page = Page::new(pages.allocate(), &request.channel, position, &snapshot);
                     if !page.is_fleeting() {

@@ -34,7 +34,7 @@ impl World {
                     // is what nodes rely on.
                     let vanishes = before.into_iter().zip(self.streams()).any(|(was, is)| was && !is);
                     if self.rng.chance(80) || vanishes {
-                        self.backend.disconnect_all();
+                        self.store.disconnect_all();
                     }
                 }
             }
@@ -43,11 +43,11 @@ impl World {
 
     /// Whether each channel has a stream.
     fn streams(&self) -> Vec<bool> {
-        self.names.iter().map(|name| self.backend.last_id(name).is_some()).collect()
+        self.names.iter().map(|name| self.store.last_id(name).is_some()).collect()
     }
 
     pub(super) fn replicate(&self) -> Replica {
-        Replica { data: self.backend.checkpoint(), tips: self.truths.iter().map(super::truth::Truth::tip).collect() }
+        Replica { data: self.store.checkpoint(), tips: self.truths.iter().map(super::truth::Truth::tip).collect() }
     }
 
     /// The clock moves on, so that no id is given twice: what the guarantee rests on.
@@ -56,13 +56,13 @@ impl World {
     }
 
     fn ids(&self, channel: usize) -> Vec<EntryId> {
-        self.backend.entries(&self.names[channel]).iter().map(|entry| entry.id).collect()
+        self.store.entries(&self.names[channel]).iter().map(|entry| entry.id).collect()
     }
 
     fn trim(&mut self, channel: usize) {
         let keep = self.rng.below(4);
         self.note(|| format!("trim {channel} to {keep}"));
-        self.backend.trim(&self.names[channel], keep);
+        self.store.trim(&self.names[channel], keep);
     }
 
     fn retract(&mut self, channel: usize) {
@@ -70,7 +70,7 @@ impl World {
         if !ids.is_empty() {
             // Mostly the newest: that is where it matters.
             let index = if self.rng.chance(60) { ids.len() - 1 } else { self.rng.below(ids.len()) };
-            self.backend.xdel(&self.names[channel], ids[index]);
+            self.store.xdel(&self.names[channel], ids[index]);
             self.truths[channel].retracted(ids[index]);
             self.note(|| format!("retract {channel} {}", ids[index]));
         }
@@ -79,13 +79,13 @@ impl World {
     /// `DEL` retracts everything at once.
     fn delete(&mut self, channel: usize) {
         self.tick();
-        if self.backend.last_id(&self.names[channel]).is_none() {
+        if self.store.last_id(&self.names[channel]).is_none() {
             return;
         }
         let now = self.store_ms();
         self.truths[channel].deleted(now);
         self.note(|| format!("delete {channel}"));
-        self.backend.delete(&self.names[channel]);
+        self.store.delete(&self.names[channel]);
         self.tick();
     }
 
@@ -93,14 +93,14 @@ impl World {
     pub(super) fn evict(&mut self, channel: usize) {
         self.tick();
         self.note(|| format!("delete {channel}"));
-        self.backend.delete(&self.names[channel]);
+        self.store.delete(&self.names[channel]);
         self.tick();
     }
 
     pub(super) fn flush(&mut self) {
         self.tick();
         self.note(|| "flush".into());
-        self.backend.flush_all();
+        self.store.flush_all();
         let now = self.store_ms();
         self.truths.iter_mut().for_each(|truth| truth.flushed(now));
         self.tick();
@@ -110,7 +110,7 @@ impl World {
     pub(super) fn fail_over(&mut self, replica: &Replica) {
         self.tick();
         self.note(|| format!("fail over to {:?}", replica.tips));
-        self.backend.restore(&replica.data);
+        self.store.restore(&replica.data);
         let now = self.store_ms();
         for channel in 0..CHANNELS {
             let exists = !self.ids(channel).is_empty();

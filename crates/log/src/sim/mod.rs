@@ -8,7 +8,7 @@
 //! Forty ways of breaking the log were tried and seen to fail here or in [`directed`]: among them `prev <= head` and
 //! `id <= head` in the append rule, a predecessor below the position in a proof, absence without its 60 s, epochs ignored,
 //! expiry without its conditions, pages kept over a seal or of two histories, a page merged into a head that moved, lost
-//! rings, wakes, retries and reconciles, a floor or a segment that stays, a mirror without the head, a page evicted before
+//! rings, wakes, retries and reconciles, a floor or a segment that stays, a copy without the head, a page evicted before
 //! its reader came. What one thread cannot see is the order of locks and atomics: `tests/threads.rs` tries that.
 
 mod archive;

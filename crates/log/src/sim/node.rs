@@ -8,7 +8,7 @@ use super::rng::Rng;
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedSource, feed};
-use crate::memory::{Link, MemoryBackend};
+use crate::memory::{Link, MemoryStore};
 use crate::options::Options;
 use crate::random::Random;
 use crate::registry::{Command, Registry};
@@ -25,7 +25,7 @@ enum Read {
 }
 
 pub(super) struct Node {
-    backend: MemoryBackend,
+    store: MemoryStore,
     hub: Arc<Hub>,
     registry: Registry,
     source: FeedSource,
@@ -37,7 +37,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(
-        backend: &MemoryBackend,
+        store: &MemoryStore,
         options: Options,
         feed_bytes: usize,
         cores: usize,
@@ -49,8 +49,8 @@ impl Node {
         let stats = Arc::new(IngestStats::default());
         let (sink, source) = feed(feed_bytes);
         Self {
-            link: backend.link(desired.clone(), sink),
-            backend: backend.clone(),
+            link: store.link(desired.clone(), sink),
+            store: store.clone(),
             registry: Registry::new(options, Arc::clone(&hub), desired, Arc::clone(&stats), random, now),
             cores: (0..cores).map(|core| CoreLog::new(Arc::clone(&hub), core)).collect(),
             hub,
@@ -112,12 +112,12 @@ impl Node {
     fn ask(&self, command: Command) -> Read {
         match command {
             Command::Tips { keys, names } => {
-                let tips = names.iter().map(|name| self.backend.tip_now(name)).collect();
+                let tips = names.iter().map(|name| self.store.tip_now(name)).collect();
                 Read::Tips(keys, tips)
             }
-            Command::Head { key, request } => Read::Head(key, self.backend.read_now(&request)),
-            Command::Page { key, request } => Read::Page(key, self.backend.read_now(&request)),
-            Command::Newest { key, name, count } => Read::Newest(key, self.backend.newest_now(&name, count)),
+            Command::Head { key, request } => Read::Head(key, self.store.read_now(&request)),
+            Command::Page { key, request } => Read::Page(key, self.store.read_now(&request)),
+            Command::Newest { key, name, count } => Read::Newest(key, self.store.newest_now(&name, count)),
         }
     }
 
@@ -131,6 +131,6 @@ impl Node {
 
     /// Now the node hears of it.
     pub(super) fn touch(&self, channels: &[Arc<Channel>]) {
-        channels.iter().for_each(|channel| self.hub.touch(channel));
+        channels.iter().for_each(|channel| self.hub.notify_ingest(channel));
     }
 }

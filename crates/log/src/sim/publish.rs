@@ -31,7 +31,7 @@ impl World {
     fn publish_with(&mut self, channel: usize, max_len: Option<u64>, ttl: Option<Duration>) {
         let event = self.event();
         let request = PublishRequest { channel: self.names[channel].clone(), event, dedup: None, max_len, ttl };
-        let id = self.backend.publish_now(&request).unwrap().id;
+        let id = self.store.publish_now(&request).unwrap().id;
         self.note(|| format!("publish {channel}: {id} {max_len:?} {ttl:?}"));
         let now = self.store_ms();
         self.truths[channel].published(id, now);
@@ -41,7 +41,7 @@ impl World {
     pub(super) fn publish_plain(&mut self, channel: usize) {
         let event = self.event();
         let bell = [Bell::Silent, Bell::Doorbell, Bell::Keyspace][self.rng.below(3)];
-        let id = self.backend.xadd(&self.names[channel], event, bell);
+        let id = self.store.xadd(&self.names[channel], event, bell);
         self.note(|| format!("xadd {channel}: {id} {bell:?}"));
         let now = self.store_ms();
         self.truths[channel].published(id, now);
@@ -49,6 +49,6 @@ impl World {
 
     pub(super) fn publish_ephemeral(&mut self, channel: usize) {
         let data = self.event().data;
-        self.backend.publish_ephemeral(&self.names[channel], data);
+        self.store.publish_ephemeral(&self.names[channel], data);
     }
 }

@@ -4,7 +4,7 @@ use fanfare_protocol::{ChannelName, Position};
 
 use super::rng::Rng;
 use super::truth::{Client, Saw};
-use crate::cursor::{Cursor, Place, Token};
+use crate::cursor::{Cursor, ReaderId, Start};
 use crate::pages::Served;
 use crate::tail::{Item, Tail};
 use crate::view::{CoreLog, Next, ViewKey};
@@ -31,10 +31,10 @@ impl Reader {
         log: &CoreLog,
         name: &ChannelName,
         (node, core, channel): (usize, usize, usize),
-        place: Option<Place>,
-        token: Token,
+        start: Option<Start>,
+        reader: ReaderId,
     ) -> Self {
-        let (view, cursor) = log.open(name, place, token);
+        let (view, cursor) = log.open(name, start, reader);
         Self { node, core, channel, view, cursor, awake: true, primed: false }
     }
 

@@ -72,7 +72,7 @@ impl World {
                 let seconds = [5, 31, 70][self.rng.below(3)];
                 self.pass(Duration::from_secs(seconds));
             }
-            95..96 if self.weather.failing_reads => self.backend.fail_reads(1 + channel),
+            95..96 if self.weather.failing_reads => self.store.fail_reads(1 + channel),
             96..100 if self.weather.destruction => self.destroy(channel),
             96..98 if self.weather.evicting => self.evict(channel),
             _ => self.run_node(node),
@@ -81,8 +81,8 @@ impl World {
 
     /// The trouble ends: every reader that is connected must get to the end of its stream, and then there is rest.
     fn calm_down(&mut self) {
-        self.backend.heal_pushes();
-        self.backend.fail_reads(0);
+        self.store.heal_pushes();
+        self.store.fail_reads(0);
         (0..self.clients.len()).for_each(|client| self.connect(client));
         // Three intervals of the reconcile: the first finds what was lost, whatever it finds is repaired by the last.
         for _ in 0..110 {

@@ -108,7 +108,7 @@ impl Truth {
         Known {
             tip: self.resolve(position),
             absent_ms: match position {
-                Position::Empty { at_ms, .. } => Some(at_ms),
+                Position::Absent { at_ms, .. } => Some(at_ms),
                 Position::At(_) => None,
             },
         }
@@ -118,7 +118,7 @@ impl Truth {
     fn resolve(&self, position: Position) -> Tip {
         match position {
             Position::At(id) => Some(*self.by_id.get(&id).unwrap_or_else(|| panic!("{id} is not an exact position"))),
-            Position::Empty { at_ms, .. } => self
+            Position::Absent { at_ms, .. } => self
                 .changes
                 .iter()
                 .rev()

@@ -12,8 +12,8 @@ use super::node::Node;
 use super::reader::Reader;
 use super::rng::Rng;
 use super::truth::{Client, Truth};
-use crate::cursor::Place;
-use crate::memory::{Fate, MemoryBackend, MemoryOptions};
+use crate::cursor::Start;
+use crate::memory::{Fate, MemoryOptions, MemoryStore};
 use crate::options::Options;
 use crate::random::Random;
 
@@ -58,7 +58,7 @@ pub(super) struct World {
     clock: Arc<AtomicU64>,
     start: Instant,
     elapsed: Duration,
-    pub(super) backend: MemoryBackend,
+    pub(super) store: MemoryStore,
     pub(super) names: Vec<ChannelName>,
     pub(super) truths: Vec<Truth>,
     pub(super) nodes: Vec<Node>,
@@ -101,15 +101,15 @@ impl World {
     fn with(mut rng: Rng, weather: Weather, keyspace: bool, nodes: Vec<(Options, usize)>) -> Self {
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
         let time = Arc::clone(&clock);
-        let backend = MemoryBackend::new(MemoryOptions {
+        let store = MemoryStore::new(MemoryOptions {
             clock: Arc::new(move || time.load(Ordering::Relaxed)),
             keyspace_notifications: keyspace,
             ..MemoryOptions::default()
         });
-        backend.set_evicts(weather.evicting);
+        store.set_evicts(weather.evicting);
         let start = Instant::now();
         let node =
-            |(options, feed_bytes)| Node::new(&backend, options, feed_bytes, CORES, Random::seeded(rng.next()), start);
+            |(options, feed_bytes)| Node::new(&store, options, feed_bytes, CORES, Random::seeded(rng.next()), start);
         let nodes = nodes.into_iter().map(node).collect();
         let names: Vec<_> = (0..CHANNELS).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
         Self {
@@ -117,7 +117,7 @@ impl World {
             clock,
             start,
             elapsed: Duration::ZERO,
-            backend,
+            store,
             names,
             truths: (0..CHANNELS).map(|_| Truth::default()).collect(),
             nodes,
@@ -153,7 +153,7 @@ impl World {
     pub(super) fn spoil_pushes(&mut self) {
         let percent = self.weather.faulty_pushes;
         let mut rng = Rng::new(self.rng.next());
-        self.backend.on_push(move |_| match rng.below(100) {
+        self.store.on_push(move |_| match rng.below(100) {
             n if n >= percent => Fate::Arrive,
             n => [Fate::Lose, Fate::Double, Fate::Delay][n % 3],
         });
@@ -235,19 +235,19 @@ impl World {
             return;
         }
         let at = (self.rng.below(NODES), self.rng.below(CORES));
-        let last = self.rng.chance(40).then(|| Place::Newest(u32::try_from(self.rng.below(5)).unwrap()));
+        let last = self.rng.chance(40).then(|| Start::Newest(u32::try_from(self.rng.below(5)).unwrap()));
         self.connect_to(client, at, last);
     }
 
     /// Connects a client to a thread of a node, from where it was, or from `place` if it is new.
-    pub(super) fn connect_to(&mut self, client: usize, (node, core): (usize, usize), place: Option<Place>) {
+    pub(super) fn connect_to(&mut self, client: usize, (node, core): (usize, usize), start: Option<Start>) {
         let (channel, seen) = &mut self.clients[client];
-        let place = seen.last_event_id().map(Place::At).or(place);
+        let start = seen.last_event_id().map(Start::At).or(start);
         let log = &self.nodes[node].cores[core];
         let name = &self.names[*channel];
         let token = u32::try_from(client).unwrap();
-        let note = format!("client {client} connects to {node}.{core} {name} at {place:?}");
-        self.readers[client] = Some(Reader::connect(log, name, (node, core, *channel), place, token));
+        let note = format!("client {client} connects to {node}.{core} {name} at {start:?}");
+        self.readers[client] = Some(Reader::connect(log, name, (node, core, *channel), start, token));
         self.note(|| note);
     }
 

@@ -21,7 +21,7 @@ impl Tail {
             return Located::Next(self.end());
         }
         match position {
-            Position::Empty { at_ms, epoch } => self
+            Position::Absent { at_ms, epoch } => self
                 .absence
                 .filter(|absence| absence.epoch == epoch && (absence.since..=absence.until).contains(&at_ms))
                 .map_or(Located::Unknown, |absence| Located::Next(absence.next)),

@@ -29,13 +29,13 @@ struct Absence {
 impl Absence {
     fn begin(head: Position, next: u64) -> Option<Self> {
         match head {
-            Position::Empty { at_ms, epoch } => Some(Self { since: at_ms, until: at_ms, epoch, next }),
+            Position::Absent { at_ms, epoch } => Some(Self { since: at_ms, until: at_ms, epoch, next }),
             Position::At(_) => None,
         }
     }
 
     fn position(self) -> Position {
-        Position::Empty { at_ms: self.until, epoch: self.epoch }
+        Position::Absent { at_ms: self.until, epoch: self.epoch }
     }
 }
 
@@ -165,10 +165,10 @@ impl Tail {
             self.floor_is_exact = true;
         }
         match (self.head, head, &mut self.absence) {
-            (Position::Empty { .. }, Position::Empty { at_ms, epoch }, Some(absence)) if absence.epoch == epoch => {
+            (Position::Absent { .. }, Position::Absent { at_ms, epoch }, Some(absence)) if absence.epoch == epoch => {
                 absence.until = absence.until.max(at_ms);
             }
-            (_, Position::Empty { .. }, _) => self.absence = Absence::begin(head, self.end()),
+            (_, Position::Absent { .. }, _) => self.absence = Absence::begin(head, self.end()),
             _ => {}
         }
         self.head = head;
@@ -180,7 +180,7 @@ impl Tail {
     /// Learns that the stream did not exist from `since_ms` to `until_ms` either, while it does not exist. Only times that
     /// touch what is known already extend it. Returns whether a reader at `since_ms` is placed by now.
     pub fn widen_absence(&mut self, since_ms: u64, until_ms: u64, epoch: Epoch) -> bool {
-        let (Position::Empty { .. }, Some(absence)) = (self.head, &mut self.absence) else { return false };
+        let (Position::Absent { .. }, Some(absence)) = (self.head, &mut self.absence) else { return false };
         if absence.epoch != epoch || since_ms > absence.until || until_ms < absence.since {
             return false;
         }
@@ -257,7 +257,7 @@ impl Tail {
 fn newest_of(position: Position) -> EntryId {
     match position {
         Position::At(id) => id,
-        Position::Empty { .. } => EntryId::ZERO,
+        Position::Absent { .. } => EntryId::ZERO,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tail against a plain list of everything that ever happened.
 //!
 //! Seen to fail when the tail is broken: a floor that does not follow `pop_front`, a look-up that crosses a seam, an absence
-//! that survives its first entry, a mirror that does not take over the head.
+//! that survives its first entry, a copy that does not take over the head.
 
 use bytes::Bytes;
 use fanfare_protocol::{Event, GapReason};
@@ -63,7 +63,7 @@ impl Model {
     }
 
     fn note_absence(&mut self, position: Position) {
-        if let Position::Empty { at_ms, .. } = position {
+        if let Position::Absent { at_ms, .. } = position {
             self.absences.push((at_ms, self.end()));
         }
     }
@@ -97,11 +97,11 @@ fn check_look_ups(tail: &Tail, model: &Model) {
         }
     }
     for (at_ms, next) in &model.absences {
-        let position = Position::Empty { at_ms: *at_ms, epoch: epoch() };
+        let position = Position::Absent { at_ms: *at_ms, epoch: epoch() };
         if let Located::Next(index) = tail.locate(position) {
             assert_eq!(model.entries_from(index), model.entries_from(*next), "from the absence at {at_ms}");
         }
-        let other = Position::Empty { at_ms: *at_ms, epoch: Epoch::from_bits(8) };
+        let other = Position::Absent { at_ms: *at_ms, epoch: Epoch::from_bits(8) };
         assert_eq!(tail.locate(other), Located::Unknown);
     }
 }
@@ -126,9 +126,9 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..80),
         starts_absent in any::<bool>(),
     ) {
-        let origin = if starts_absent { Position::Empty { at_ms: 1, epoch: epoch() } } else { Position::At(id(5)) };
+        let origin = if starts_absent { Position::Absent { at_ms: 1, epoch: epoch() } } else { Position::At(id(5)) };
         let mut tail = Tail::new(origin);
-        let mut mirror = tail.clone();
+        let mut copy = tail.clone();
         let newest = newest_of(origin).ms;
         let mut model = Model { items: vec![], segment: 1, origin, absences: vec![], newest, clock: 1 };
         model.note_absence(origin);
@@ -145,7 +145,7 @@ proptest! {
                 }
                 Step::Seam { at, exact } => {
                     model.clock += 1;
-                    let resume = at.map_or(Position::Empty { at_ms: model.clock, epoch: epoch() }, |n| Position::At(id(n)));
+                    let resume = at.map_or(Position::Absent { at_ms: model.clock, epoch: epoch() }, |n| Position::At(id(n)));
                     tail.push_seam(Seam { reason: GapReason::Reset, after: tail.head(), resume }, exact);
                     model.items.push(None);
                     (model.segment, model.origin, model.newest) = (model.end(), resume, at.unwrap_or(0));
@@ -163,26 +163,26 @@ proptest! {
                 }
                 Step::Absent(ms) => {
                     model.clock += ms;
-                    let head = Position::Empty { at_ms: model.clock, epoch: epoch() };
+                    let head = Position::Absent { at_ms: model.clock, epoch: epoch() };
                     tail.move_head(head);
                     model.note_absence(head);
                 }
-                Step::Sync => check_mirror(&mut mirror, &tail),
+                Step::Sync => check_copy(&mut copy, &tail),
             }
             check_look_ups(&tail, &model);
             check_newest(&tail, &model);
             assert_eq!(tail.bytes(), tail.items.iter().map(Item::cost).sum::<usize>());
         }
-        check_mirror(&mut mirror, &tail);
+        check_copy(&mut copy, &tail);
     }
 }
 
-fn check_mirror(mirror: &mut Tail, tail: &Tail) {
-    let had = mirror.end();
+fn check_copy(copy: &mut Tail, tail: &Tail) {
+    let had = copy.end();
     let mut fresh = 0;
-    mirror.catch_up(tail, |_| fresh += 1);
+    copy.catch_up(tail, |_| fresh += 1);
     assert_eq!(fresh, tail.end() - had.max(tail.first()), "each new item is told once");
-    assert_eq!(format!("{mirror:?}"), format!("{tail:?}"));
+    assert_eq!(format!("{copy:?}"), format!("{tail:?}"));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn after_everything_was_evicted_only_the_head_is_a_place() {
 
 #[test]
 fn every_moment_of_a_watched_absence_is_a_place_and_none_before_it_is() {
-    let at = |at_ms| Position::Empty { at_ms, epoch: epoch() };
+    let at = |at_ms| Position::Absent { at_ms, epoch: epoch() };
     let mut tail = Tail::new(at(100));
     tail.move_head(at(200));
     assert_eq!(tail.locate(at(150)), Located::Next(1));

@@ -11,7 +11,7 @@ use fanfare_protocol::{ChannelName, Position};
 use slab::Slab;
 
 use crate::channel::{Channel, Hub};
-use crate::cursor::{Cursor, Place, Token};
+use crate::cursor::{Cursor, ReaderId, Start};
 use crate::pages::Served;
 use crate::tail::{Item, Tail};
 use place::View;
@@ -61,7 +61,7 @@ impl CoreLog {
     }
 
     /// Adds a reader to a channel, which is opened if this is the node's first.
-    pub fn open(&self, name: &ChannelName, place: Option<Place>, token: Token) -> (ViewKey, Cursor) {
+    pub fn open(&self, name: &ChannelName, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
         let mut views = self.views.borrow_mut();
         let key = match views.by_name.get(name) {
             Some(key) => *key,
@@ -75,9 +75,9 @@ impl CoreLog {
             }
         };
         let view = &mut views.slab[key];
-        let slot = view.readers.insert(token);
-        // Without a place the reader starts now; `settle` fills it in once the log is open.
-        let cursor = Cursor::new(place.unwrap_or(Place::Newest(0)), slot);
+        let slot = view.readers.insert(reader);
+        // Without a start the reader starts now; `settle` fills it in once the log is open.
+        let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
         (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)
     }
 
@@ -102,7 +102,7 @@ impl CoreLog {
 
     /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here, then `wake` for
     /// each reader that waits for it.
-    pub fn sync(&self, mut fresh: impl FnMut(&Item, usize), mut wake: impl FnMut(Token)) {
+    pub fn sync(&self, mut fresh: impl FnMut(&Item, usize), mut wake: impl FnMut(ReaderId)) {
         let mut views = self.views.borrow_mut();
         let mut dirty = std::mem::take(&mut views.dirty);
         self.hub.take_dirty(self.core, &mut dirty);
@@ -120,7 +120,7 @@ impl CoreLog {
     pub fn is_open(&self, key: ViewKey, cursor: &Cursor) -> Result<bool, Arc<str>> {
         let mut views = self.views.borrow_mut();
         let view = &mut views.slab[key as usize];
-        if view.mirror.is_some() {
+        if view.copy.is_some() {
             return Ok(true);
         }
         view.readers.arm(cursor.slot);
@@ -152,11 +152,11 @@ impl CoreLog {
     /// Returns whether it changed.
     pub fn refresh(&self, key: ViewKey, cursor: &mut Cursor) -> bool {
         let views = self.views.borrow();
-        let Some(tail) = &views.slab[key as usize].mirror else { return false };
-        let head = Place::At(tail.head());
-        let stale = cursor.index == tail.end() && cursor.place != head && matches!(tail.head(), Position::Empty { .. });
+        let Some(tail) = &views.slab[key as usize].copy else { return false };
+        let head = Start::At(tail.head());
+        let stale = cursor.index == tail.end() && cursor.at != head && matches!(tail.head(), Position::Absent { .. });
         if stale {
-            cursor.place = head;
+            cursor.at = head;
         }
         stale
     }
@@ -164,14 +164,14 @@ impl CoreLog {
     /// The newest position that this node knows of, which may be older than a reader's; `None` before the log is open.
     pub fn head(&self, key: ViewKey) -> Option<Position> {
         let views = self.views.borrow();
-        views.slab[key as usize].mirror.as_ref().map(Tail::head)
+        views.slab[key as usize].copy.as_ref().map(Tail::head)
     }
 
     /// Moves a cursor to the [head](Self::head), skipping what lies between. The caller announces the gap.
     pub fn jump(&self, key: ViewKey, cursor: &mut Cursor) {
         let views = self.views.borrow();
-        if let Some(tail) = &views.slab[key as usize].mirror {
-            cursor.place = Place::At(tail.head());
+        if let Some(tail) = &views.slab[key as usize].copy {
+            cursor.at = Start::At(tail.head());
             cursor.index = tail.end();
         }
     }

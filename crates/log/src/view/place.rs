@@ -7,7 +7,7 @@ use fanfare_protocol::Position;
 use super::Next;
 use crate::archive::Newest;
 use crate::channel::{Channel, Hub, Want};
-use crate::cursor::{Cursor, CursorSet, Place};
+use crate::cursor::{Cursor, CursorSet, Start};
 use crate::pages::Served;
 use crate::proof;
 use crate::tail::{Item, Located, Seam, Tail};
@@ -15,7 +15,7 @@ use crate::tail::{Item, Located, Seam, Tail};
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) channel: Arc<Channel>,
-    pub(super) mirror: Option<Tail>,
+    pub(super) copy: Option<Tail>,
     pub(super) refusal: Option<Arc<str>>,
     pub(super) readers: CursorSet,
 }
@@ -30,7 +30,7 @@ pub(super) enum Ready {
     Refused(Arc<str>),
 }
 
-enum Placed {
+enum Standing {
     Index(u64),
     End,
     /// A reader without a place has one now.
@@ -40,7 +40,7 @@ enum Placed {
 
 impl View {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
-        let mut view = Self { channel, mirror: None, refusal: None, readers: CursorSet::default() };
+        let mut view = Self { channel, copy: None, refusal: None, readers: CursorSet::default() };
         view.sync(|_| {});
         view
     }
@@ -53,14 +53,14 @@ impl View {
         if refused {
             self.refusal.clone_from(&shared.refusal);
         }
-        let grown = match (&mut self.mirror, &shared.tail) {
-            (Some(mirror), Some(tail)) => {
-                let end = mirror.end();
-                mirror.catch_up(tail, fresh);
-                end != mirror.end()
+        let grown = match (&mut self.copy, &shared.tail) {
+            (Some(copy), Some(tail)) => {
+                let end = copy.end();
+                copy.catch_up(tail, fresh);
+                end != copy.end()
             }
-            (mirror @ None, Some(tail)) => {
-                *mirror = Some(tail.clone());
+            (copy @ None, Some(tail)) => {
+                *copy = Some(tail.clone());
                 true
             }
             (_, None) => false,
@@ -70,7 +70,7 @@ impl View {
 
     pub(super) fn prepare(&mut self, cursor: &mut Cursor, hub: &Hub) -> Ready {
         if let Some(reason) = &self.refusal
-            && self.mirror.is_none()
+            && self.copy.is_none()
         {
             let reason = Arc::clone(reason);
             self.readers.arm(cursor.slot);
@@ -80,14 +80,14 @@ impl View {
             return Ready::Waiting;
         }
         loop {
-            match self.place(cursor) {
-                Placed::Index(index) => return Ready::Tail(index),
-                Placed::End => {
+            match self.locate(cursor) {
+                Standing::Index(index) => return Ready::Tail(index),
+                Standing::End => {
                     self.readers.arm(cursor.slot);
                     return Ready::Live;
                 }
-                Placed::Begins(position) => return Ready::Begins(position),
-                Placed::Elsewhere => {}
+                Standing::Begins(position) => return Ready::Begins(position),
+                Standing::Elsewhere => {}
             }
             let Some(mut served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
             if cursor.position().is_none() {
@@ -107,7 +107,7 @@ impl View {
     }
 
     pub(super) fn offer(&self, ready: Ready) -> Next<'_> {
-        match (ready, &self.mirror) {
+        match (ready, &self.copy) {
             (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
             (Ready::Page(served), _) => Next::Page(served),
             (Ready::Begins(position), _) => Next::Begins(position),
@@ -118,52 +118,52 @@ impl View {
     }
 
     pub(super) fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
-        let Some(tail) = &self.mirror else {
+        let Some(tail) = &self.copy else {
             self.readers.arm(cursor.slot);
             return false;
         };
         if cursor.ephemeral_from == 0 {
             cursor.ephemeral_from = tail.end();
         }
-        let Place::Newest(count) = cursor.place else { return true };
+        let Start::Newest(count) = cursor.at else { return true };
         if let Some((index, position)) = tail.newest_from(count as usize) {
             cursor.index = index;
-            cursor.place = Place::At(position);
+            cursor.at = Start::At(position);
             return true;
         }
         let mut shared = self.channel.lock();
         if let Some(newest) = shared.newest.get(&(count as usize)) {
-            cursor.place = match *newest {
-                Newest::Nothing(position) | Newest::After(position) => Place::At(position),
-                Newest::From(id) => Place::Before(id),
+            cursor.at = match *newest {
+                Newest::Nothing(position) | Newest::After(position) => Start::At(position),
+                Newest::From(id) => Start::Before(id),
             };
             return true;
         }
         shared.wants.insert(Want::Newest(count as usize));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
-        hub.touch(&self.channel);
+        hub.notify_ingest(&self.channel);
         false
     }
 
     /// Compares the cursor with the tail.
-    fn place(&self, cursor: &mut Cursor) -> Placed {
-        let Some(tail) = &self.mirror else { return Placed::Elsewhere };
+    fn locate(&self, cursor: &mut Cursor) -> Standing {
+        let Some(tail) = &self.copy else { return Standing::Elsewhere };
         if cursor.index < tail.first() {
-            let located = match cursor.place {
-                Place::At(position) => tail.locate(position),
-                Place::Before(id) => match tail.locate_before(id) {
+            let located = match cursor.at {
+                Start::At(position) => tail.locate(position),
+                Start::Before(id) => match tail.locate_before(id) {
                     Located::Unknown => {
                         // Nothing would follow in the archive, either: the entry is gone, or has not come here yet.
                         let before = Position::At(proof::predecessor(id));
                         if tail.locate(before) != Located::Unknown {
-                            return Placed::Begins(before);
+                            return Standing::Begins(before);
                         }
                         Located::Unknown
                     }
                     located => located,
                 },
-                Place::Newest(_) => Located::Unknown,
+                Start::Newest(_) => Located::Unknown,
             };
             cursor.index = match located {
                 Located::Next(index) => index,
@@ -171,17 +171,17 @@ impl View {
             };
         }
         match cursor.index {
-            0 => Placed::Elsewhere,
-            index if index >= tail.end() => Placed::End,
-            index => Placed::Index(index),
+            0 => Standing::Elsewhere,
+            index if index >= tail.end() => Standing::End,
+            index => Standing::Index(index),
         }
     }
 
     fn read_archive(&mut self, cursor: &Cursor, hub: &Hub) -> Option<Served> {
-        let position = match cursor.place {
-            Place::At(position) => position,
-            Place::Before(id) => Position::At(proof::predecessor(id)),
-            Place::Newest(_) => return None,
+        let position = match cursor.at {
+            Start::At(position) => position,
+            Start::Before(id) => Position::At(proof::predecessor(id)),
+            Start::Newest(_) => return None,
         };
         let mut shared = self.channel.lock();
         if let Some(mut served) = shared.pages.serve(position)
@@ -190,14 +190,14 @@ impl View {
             drop(shared);
             if served.page.take() {
                 // The next page may be read.
-                hub.touch(&self.channel);
+                hub.notify_ingest(&self.channel);
             }
             return Some(served);
         }
         shared.wants.insert(Want::Page(position));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
-        hub.touch(&self.channel);
+        hub.notify_ingest(&self.channel);
         None
     }
 
@@ -206,13 +206,13 @@ impl View {
     /// used: the head has to know of the absence first.
     fn continue_at_head(&self, served: &mut Served) -> bool {
         let nothing = served.entries().is_empty();
-        let (true, Some(Seam { after, resume: absence @ Position::Empty { epoch: theirs, .. }, .. })) =
+        let (true, Some(Seam { after, resume: absence @ Position::Absent { epoch: theirs, .. }, .. })) =
             (nothing, &served.seam)
         else {
             return true;
         };
-        match self.mirror.as_ref().map(Tail::head) {
-            Some(head @ Position::Empty { epoch: ours, .. })
+        match self.copy.as_ref().map(Tail::head) {
+            Some(head @ Position::Absent { epoch: ours, .. })
                 if ours == *theirs && proof::leads_on(head, *after, *absence) =>
             {
                 if let Some(seam) = &mut served.seam {

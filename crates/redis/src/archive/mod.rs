@@ -11,10 +11,10 @@ use fanfare_log::{Archive, ArchiveError, Newest, Random, ReadRequest, Snapshot, 
 use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
 use fanfare_protocol::{ChannelName, Position, decode_fields};
 
+use crate::error::Error;
 use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
-use crate::trouble::Trouble;
 use observe::{Observation, Range};
 use sizes::Sizes;
 
@@ -66,7 +66,7 @@ impl RedisArchive {
 }
 
 impl Inner {
-    async fn tips(&self, channels: &[ChannelName]) -> Result<Vec<Result<Tip, ArchiveError>>, Trouble> {
+    async fn tips(&self, channels: &[ChannelName]) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
         let mut tips = Vec::with_capacity(channels.len());
         let mut rest = channels;
         while !rest.is_empty() {
@@ -80,13 +80,13 @@ impl Inner {
                     tips.extend(ends.tips.into_iter().map(|tip| tip.map_err(ArchiveError::from)));
                 }
                 // One forbidden key fails the whole transaction: ask for each alone.
-                Err(Trouble::Denied(_)) if batch.len() > 1 => {
+                Err(Error::Denied(_)) if batch.len() > 1 => {
                     for channel in batch {
                         tips.push(self.tip(channel).await);
                     }
                 }
-                Err(Trouble::Denied(text)) => tips.push(Err(ArchiveError::Denied(text))),
-                Err(trouble) => return Err(trouble),
+                Err(Error::Denied(text)) => tips.push(Err(ArchiveError::Denied(text))),
+                Err(error) => return Err(error),
             }
             rest = later;
         }
@@ -95,16 +95,16 @@ impl Inner {
 
     async fn tip(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
         let ends = self.observe_ends(std::slice::from_ref(channel)).await?;
-        ends.tips.into_iter().next().unwrap_or(Err(Trouble::Shape("EXEC"))).map_err(ArchiveError::from)
+        ends.tips.into_iter().next().unwrap_or(Err(Error::Shape("EXEC"))).map_err(ArchiveError::from)
     }
 
-    async fn read(&self, request: ReadRequest) -> Result<Snapshot, Trouble> {
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, Error> {
         let channel = &request.channel;
         let count = self.sizes.count(channel, request.max_entries, request.max_bytes);
         // The entry at the position itself comes on top: it is the proof, not the answer.
         let (start, count) = match request.after {
             Position::At(id) => (id.to_string(), count + 1),
-            Position::Empty { .. } => ("-".to_owned(), count),
+            Position::Absent { .. } => ("-".to_owned(), count),
         };
         let seen = self.observe(channel, Range::From { start: &start, count }).await?;
         self.learn(channel, &seen);
@@ -130,7 +130,7 @@ impl Inner {
     }
 
     /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
-    async fn newest(&self, channel: &ChannelName, count: usize) -> Result<Newest, Trouble> {
+    async fn newest(&self, channel: &ChannelName, count: usize) -> Result<Newest, Error> {
         let mut newest_first = Vec::new();
         let mut before = "+".to_owned();
         loop {

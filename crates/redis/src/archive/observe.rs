@@ -6,7 +6,7 @@ use redis::{Pipeline, Value};
 
 use super::Inner;
 use super::reply::{self, RawEntry, StreamInfo};
-use crate::trouble::Trouble;
+use crate::error::Error;
 use crate::value::{array, bytes};
 
 /// What one transaction saw of a stream.
@@ -20,7 +20,7 @@ pub(super) struct Observation {
 
 /// Where several streams end.
 pub(super) struct Ends {
-    pub(super) tips: Vec<Result<Tip, Trouble>>,
+    pub(super) tips: Vec<Result<Tip, Error>>,
     /// Size of the entries in the reply.
     pub(super) bytes: usize,
 }
@@ -36,7 +36,7 @@ pub(super) enum Range<'a> {
 
 impl Inner {
     /// `XINFO STREAM`, a range, `TIME` and the epoch key, in one transaction. The first entry comes with `XINFO`.
-    pub(super) async fn observe(&self, channel: &ChannelName, range: Range<'_>) -> Result<Observation, Trouble> {
+    pub(super) async fn observe(&self, channel: &ChannelName, range: Range<'_>) -> Result<Observation, Error> {
         let key = self.keys.stream(channel);
         let mut commands = redis::pipe();
         commands.cmd("XINFO").arg("STREAM").arg(&key);
@@ -49,7 +49,7 @@ impl Inner {
             }
         }
         let (replies, now) = self.transaction(commands).await?;
-        let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Trouble::Shape("EXEC"))?;
+        let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Error::Shape("EXEC"))?;
         let info = reply::stream_info(info)?;
         let entries = reply::entries(entries)?;
         Ok(Observation {
@@ -61,14 +61,14 @@ impl Inner {
     }
 
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
-    pub(super) async fn observe_ends(&self, channels: &[ChannelName]) -> Result<Ends, Trouble> {
+    pub(super) async fn observe_ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
         }
         let (replies, now) = self.transaction(commands).await?;
         if replies.len() != channels.len() {
-            return Err(Trouble::Shape("EXEC"));
+            return Err(Error::Shape("EXEC"));
         }
         let infos: Vec<_> = replies.into_iter().map(reply::stream_info).collect();
         for (channel, info) in channels.iter().zip(&infos) {
@@ -82,47 +82,47 @@ impl Inner {
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
-    async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Trouble> {
+    async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
         let evicts = self.evicts().await?;
         let epoch_key = self.keys.epoch();
         commands.atomic().cmd("TIME").cmd("GET").arg(&epoch_key).ignore_errors();
         // The second attempt finds the epoch that the first one set.
         for _ in 0..2 {
             let replies = self.pool.query(&commands).await?;
-            let mut replies = array(replies).ok_or(Trouble::Shape("EXEC"))?;
-            let epoch = replies.pop().ok_or(Trouble::Shape("EXEC"))?;
-            let time = replies.pop().ok_or(Trouble::Shape("EXEC"))?;
+            let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
+            let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
+            let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
             match epoch {
                 Value::Nil => self.set_epoch(&epoch_key).await?,
-                Value::ServerError(error) => return Err(Trouble::from(&error)),
+                Value::ServerError(error) => return Err(Error::from(&error)),
                 value => {
-                    let epoch = Epoch::from_key(&bytes(value).ok_or(Trouble::Shape("GET"))?);
+                    let epoch = Epoch::from_key(&bytes(value).ok_or(Error::Shape("GET"))?);
                     return Ok((replies, Now { ms: reply::time_ms(time)?, epoch, evicts }));
                 }
             }
         }
-        Err(Trouble::Reply(format!("the key {epoch_key} vanishes as soon as it is set")))
+        Err(Error::Reply(format!("the key {epoch_key} vanishes as soon as it is set")))
     }
 
     /// Gives this life of the data its name, unless another node was faster.
-    async fn set_epoch(&self, key: &str) -> Result<(), Trouble> {
+    async fn set_epoch(&self, key: &str) -> Result<(), Error> {
         let value = format!("{:016x}{:016x}", self.random.number(), self.random.number());
         let mut command = redis::pipe();
         command.cmd("SET").arg(key).arg(value).arg("NX");
         self.pool.query(&command).await.map(|_| ())
     }
 
-    async fn evicts(&self) -> Result<bool, Trouble> {
+    async fn evicts(&self) -> Result<bool, Error> {
         if let Some(evicts) = self.status.evicts() {
             return Ok(evicts);
         }
         let mut command = redis::pipe();
         command.cmd("INFO").arg("memory");
         let evicts = match self.pool.query(&command).await {
-            Ok(reply) => crate::facts::evicts(reply),
+            Ok(reply) => crate::eviction::evicts(reply),
             // Absence proves nothing on a Redis that may evict; one that does not tell may.
-            Err(Trouble::Denied(_)) => true,
-            Err(trouble) => return Err(trouble),
+            Err(Error::Denied(_)) => true,
+            Err(error) => return Err(error),
         };
         self.status.set_evicts(Some(evicts));
         Ok(evicts)
@@ -141,7 +141,7 @@ impl Now {
     fn tip(self, info: Option<&StreamInfo>) -> Tip {
         let position = match info {
             Some(info) => Position::At(info.last_generated),
-            None => Position::Empty { at_ms: self.ms, epoch: self.epoch },
+            None => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
         Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts }
     }

@@ -6,7 +6,7 @@ use fanfare_log::FirstEntry;
 use fanfare_protocol::EntryId;
 use redis::Value;
 
-use crate::trouble::Trouble;
+use crate::error::Error;
 use crate::value::{array, bytes, entry_id, number, pairs};
 
 /// An entry as Redis tells it.
@@ -76,33 +76,33 @@ impl StreamInfo {
 }
 
 /// The reply to `XINFO STREAM`; `None` when there is no such key.
-pub(super) fn stream_info(value: Value) -> Result<Option<StreamInfo>, Trouble> {
+pub(super) fn stream_info(value: Value) -> Result<Option<StreamInfo>, Error> {
     match value {
         Value::ServerError(error) if error.details().is_some_and(|details| details.contains("no such key")) => Ok(None),
-        Value::ServerError(error) => Err(Trouble::from(&error)),
-        value => StreamInfo::parse(value).map(Some).ok_or(Trouble::Shape("XINFO STREAM")),
+        Value::ServerError(error) => Err(Error::from(&error)),
+        value => StreamInfo::parse(value).map(Some).ok_or(Error::Shape("XINFO STREAM")),
     }
 }
 
 /// The reply to `XRANGE` or `XREVRANGE`.
-pub(super) fn entries(value: Value) -> Result<Vec<RawEntry>, Trouble> {
+pub(super) fn entries(value: Value) -> Result<Vec<RawEntry>, Error> {
     match value {
-        Value::ServerError(error) => Err(Trouble::from(&error)),
+        Value::ServerError(error) => Err(Error::from(&error)),
         value => array(value)
             .and_then(|items| items.into_iter().map(RawEntry::parse).collect())
-            .ok_or(Trouble::Shape("XRANGE")),
+            .ok_or(Error::Shape("XRANGE")),
     }
 }
 
 /// The reply to `TIME`, in milliseconds since the Unix epoch.
-pub(super) fn time_ms(value: Value) -> Result<u64, Trouble> {
+pub(super) fn time_ms(value: Value) -> Result<u64, Error> {
     let parse = |value| {
         let mut parts = array(value)?.into_iter();
         let (seconds, micros) = (number(parts.next()?)?, number(parts.next()?)?);
         seconds.checked_mul(1000)?.checked_add(micros / 1000)
     };
     match value {
-        Value::ServerError(error) => Err(Trouble::from(&error)),
-        value => parse(value).ok_or(Trouble::Shape("TIME")),
+        Value::ServerError(error) => Err(Error::from(&error)),
+        value => parse(value).ok_or(Error::Shape("TIME")),
     }
 }

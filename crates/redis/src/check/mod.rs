@@ -8,11 +8,11 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use crate::connect::{self, Connector};
-use crate::facts;
+use crate::error::Error;
+use crate::eviction;
 use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
 use crate::options::Options;
-use crate::trouble::Trouble;
 use crate::value::{info_field, pairs, text};
 pub use report::{Grade, Line, Report};
 
@@ -35,8 +35,8 @@ pub async fn check(options: &Options) -> Report {
             asked.all().await;
             asked.report
         }
-        Err(trouble) => {
-            report.fail("connection", format!("{}: {trouble}", options.address()), "");
+        Err(error) => {
+            report.fail("connection", format!("{}: {error}", options.address()), "");
             report
         }
     }
@@ -58,9 +58,9 @@ impl Asked<'_> {
         match self.ask(&["INFO"]).await.map(text) {
             Ok(Some(info)) => self.server(&info).await,
             Ok(None) => self.report.warn("server", "the reply to INFO is no text", ""),
-            Err(trouble) => self.report.warn(
+            Err(error) => self.report.warn(
                 "server",
-                format!("cannot ask ({trouble}): nodes assume that keys are evicted, which costs false gaps"),
+                format!("cannot ask ({error}): nodes assume that keys are evicted, which costs false gaps"),
                 "redis-cli ACL SETUSER <user> +info",
             ),
         }
@@ -71,7 +71,7 @@ impl Asked<'_> {
     }
 
     /// Sends one command and waits for the answer.
-    async fn ask(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+    async fn ask(&mut self, words: &[&str]) -> Result<Value, Error> {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
             command.arg(*word);
@@ -95,7 +95,7 @@ impl Asked<'_> {
         server::role(&mut self.report, field("role"), field("master_host"));
         let save = self.config("save").await;
         server::persistence(&mut self.report, field("aof_enabled") == "1", save.as_deref());
-        let evicts = facts::evicts(Value::BulkString(info.as_bytes().to_vec()));
+        let evicts = eviction::evicts(Value::BulkString(info.as_bytes().to_vec()));
         server::eviction(&mut self.report, evicts, field("maxmemory_policy"), field("maxmemory_human"));
         let replicas = field("connected_slaves").parse().unwrap_or(0);
         let required = self.config("min-replicas-to-write").await;
@@ -146,7 +146,7 @@ impl Asked<'_> {
                     if self.options.load_functions { "; a node that may load it does so when it connects" } else { "" };
                 self.report.warn(what, format!("sse_publish is {found}{advice}"), LOAD_BY_HAND);
             }
-            Err(trouble) => self.report.warn(what, format!("cannot ask: {trouble}"), LOAD_BY_HAND),
+            Err(error) => self.report.warn(what, format!("cannot ask: {error}"), LOAD_BY_HAND),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! at the arguments afterwards, so a complaint about those means that the command itself is allowed.
 
 use super::Asked;
+use crate::error::Error;
 use crate::functions::LIBRARY_KEY;
-use crate::trouble::Trouble;
 
 /// What a node cannot do without a right.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,8 +27,8 @@ impl Asked<'_> {
             let words: Vec<&str> = right.words.iter().map(String::as_str).collect();
             match self.ask(&words).await.map_err(refused) {
                 Err(Ok(reason)) => missing.push((right, reason)),
-                Err(Err(trouble @ (Trouble::Link(_) | Trouble::Timeout(_)))) => {
-                    self.report.fail("rights", format!("the connection broke: {trouble}"), "");
+                Err(Err(error @ (Error::Link(_) | Error::Timeout(_)))) => {
+                    self.report.fail("rights", format!("the connection broke: {error}"), "");
                     return;
                 }
                 _ => {}
@@ -114,24 +114,24 @@ impl Asked<'_> {
             channels.push((keyspace, "&__keyspace@*__:sse:*", need));
         }
         for (channel, rule, need) in channels {
-            let subscribed = self.connection.subscribe(&channel).await.map_err(Trouble::from);
+            let subscribed = self.connection.subscribe(&channel).await.map_err(Error::from);
             let outcome = match subscribed {
-                Ok(()) => self.connection.unsubscribe(&channel).await.map_err(Trouble::from),
+                Ok(()) => self.connection.unsubscribe(&channel).await.map_err(Error::from),
                 denied => denied,
             };
             // A proxy in between may have words of its own for what it does not pass on.
-            if let Err(trouble) = outcome {
-                missing.push((Right { rule, need, words: Vec::new() }, trouble.to_string()));
+            if let Err(error) = outcome {
+                missing.push((Right { rule, need, words: Vec::new() }, error.to_string()));
             }
         }
     }
 }
 
 /// The reason, if the ACL refuses a command or the server (or a proxy) does not have it.
-fn refused(trouble: Trouble) -> Result<String, Trouble> {
-    match trouble {
-        Trouble::Denied(reason) => Ok(reason),
-        Trouble::Reply(reason) if reason.to_ascii_lowercase().contains("unknown") => Ok(reason),
-        trouble => Err(trouble),
+fn refused(error: Error) -> Result<String, Error> {
+    match error {
+        Error::Denied(reason) => Ok(reason),
+        Error::Reply(reason) if reason.to_ascii_lowercase().contains("unknown") => Ok(reason),
+        error => Err(error),
     }
 }

@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
+use crate::error::Error;
 use crate::topology::Topology;
-use crate::trouble::Trouble;
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use push::Receiver;
 
@@ -112,9 +112,9 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                     backoff.reset();
                 }
             }
-            Err(trouble) => {
+            Err(error) => {
                 receiver.close();
-                let reason = trouble.to_string();
+                let reason = error.to_string();
                 observer.disconnected(&reason);
                 if down_since.is_none() {
                     tracing::warn!(reason, "the feed cannot connect to Redis; trying again until it can");
@@ -126,7 +126,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
     }
 }
 
-async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Trouble> {
+async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Error> {
     let info = options.topology.primary().await?;
     let config = connect::config(options.command_timeout).set_push_sender(receiver.sender());
     options.connector.connect(info, config, options.command_timeout).await

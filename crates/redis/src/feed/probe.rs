@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::push::Receiver;
 use super::{FeedObserver, FeedOptions, Said};
-use crate::trouble::Trouble;
+use crate::error::Error;
 
 /// Proves the path of pushes again and again. Returns why it could not.
 pub(super) async fn run(
@@ -19,13 +19,13 @@ pub(super) async fn run(
     said: &Said,
 ) -> String {
     let channel = receiver.probe_channel();
-    let mut publishes = match connection.subscribe(channel).await.map_err(Trouble::from) {
+    let mut publishes = match connection.subscribe(channel).await.map_err(Error::from) {
         Ok(()) => true,
-        Err(Trouble::Denied(_)) => {
+        Err(Error::Denied(_)) => {
             said.probe_refused(channel);
             false
         }
-        Err(trouble) => return trouble.to_string(),
+        Err(error) => return error.to_string(),
     };
     let mut ticks = interval_at(Instant::now(), options.probe_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,21 +46,21 @@ pub(super) async fn run(
                 observer.probed();
                 sink.send(FeedEvent::Probe);
             }
-            Ok(Err(Trouble::Denied(_))) if publishes => {
+            Ok(Err(Error::Denied(_))) if publishes => {
                 publishes = false;
                 said.probe_refused(channel);
                 ticks.reset_immediately();
             }
-            Ok(Err(trouble)) => return trouble.to_string(),
+            Ok(Err(error)) => return error.to_string(),
             Err(_) => return format!("a probe did not come back within {:?}", options.probe_timeout),
         }
     }
 }
 
 /// A refused PING is an answer too.
-async fn ping(connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
-    match redis::cmd("PING").query_async::<()>(connection).await.map_err(Trouble::from) {
-        Err(Trouble::Denied(_)) => Ok(()),
+async fn ping(connection: &mut MultiplexedConnection) -> Result<(), Error> {
+    match redis::cmd("PING").query_async::<()>(connection).await.map_err(Error::from) {
+        Err(Error::Denied(_)) => Ok(()),
         other => other,
     }
 }

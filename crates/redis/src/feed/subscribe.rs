@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::push::keyspace_channel;
 use super::{FeedObserver, FeedOptions};
-use crate::trouble::Trouble;
+use crate::error::Error;
 
 /// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.
 const REFUSED_REST: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub(super) async fn keep(
     desired: &Desired,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
-) -> Trouble {
+) -> Error {
     let mut subscriptions = Subscriptions {
         options,
         connection,
@@ -71,7 +71,7 @@ struct Subscriptions<'a> {
 
 impl Subscriptions<'_> {
     /// Brings these channels in line with what is desired.
-    async fn apply(&mut self, names: Vec<ChannelName>) -> Result<(), Trouble> {
+    async fn apply(&mut self, names: Vec<ChannelName>) -> Result<(), Error> {
         let (wanted, unwanted): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.desired.contains(name));
         // A channel that was closed and opened again is still subscribed here, but its new log waits to hear so.
         let (here, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| self.confirmed.contains(name));
@@ -93,14 +93,14 @@ impl Subscriptions<'_> {
     }
 
     /// One forbidden channel fails the whole command, so a refused batch is halved until the culprits stand alone.
-    async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
+    async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), Error> {
         let mut batches = vec![names];
         let mut refused = Vec::new();
         let mut detail = String::new();
         while let Some(batch) = batches.pop() {
             match self.command(batch).await {
                 Ok(()) => self.confirm(batch),
-                Err(Trouble::Denied(reason)) => match batch {
+                Err(Error::Denied(reason)) => match batch {
                     [name] => {
                         detail = reason;
                         refused.push(name.clone());
@@ -110,7 +110,7 @@ impl Subscriptions<'_> {
                         batches.extend([right, left]);
                     }
                 },
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
             }
         }
         if !refused.is_empty() {
@@ -119,12 +119,12 @@ impl Subscriptions<'_> {
         Ok(())
     }
 
-    async fn command(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
+    async fn command(&mut self, names: &[ChannelName]) -> Result<(), Error> {
         let channels = self.keys(names);
         if self.keyspace {
             let notifications = self.keyspace_channels(&channels);
-            match self.connection.subscribe(&notifications).await.map_err(Trouble::from) {
-                Err(Trouble::Denied(reason)) => {
+            match self.connection.subscribe(&notifications).await.map_err(Error::from) {
+                Err(Error::Denied(reason)) => {
                     self.keyspace = false;
                     tracing::warn!(
                         reason,
@@ -139,7 +139,7 @@ impl Subscriptions<'_> {
         Ok(self.connection.subscribe(&channels).await?)
     }
 
-    async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), Trouble> {
+    async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), Error> {
         for name in names {
             self.refused.remove(name);
         }

@@ -8,7 +8,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use super::{LIBRARY, Library, VERSION};
-use crate::trouble::Trouble;
+use crate::error::Error;
 use crate::value::number;
 
 /// The key that every load writes. Functions belong to the whole server, so it has no prefix and lives in database 0.
@@ -19,15 +19,15 @@ const ATTEMPTS: usize = 16;
 
 /// Brings the library to at least this version. The connection must be on database 0 and must not be used by anybody
 /// else meanwhile, since `WATCH` belongs to the connection.
-pub(crate) async fn load(connection: &mut MultiplexedConnection) -> Result<Library, Trouble> {
+pub(crate) async fn load(connection: &mut MultiplexedConnection) -> Result<Library, Error> {
     load_version(connection, LIBRARY, VERSION).await
 }
 
-async fn load_version(connection: &mut MultiplexedConnection, text: &str, version: u64) -> Result<Library, Trouble> {
+async fn load_version(connection: &mut MultiplexedConnection, text: &str, version: u64) -> Result<Library, Error> {
     for _ in 0..ATTEMPTS {
         match refusable(redis::cmd("WATCH").arg(LIBRARY_KEY).query_async(connection).await)? {
             Ok(Value::Okay) => {}
-            Ok(_) => return Err(Trouble::Shape("WATCH")),
+            Ok(_) => return Err(Error::Shape("WATCH")),
             Err(library) => return Ok(library),
         }
         if let Some(done) = present(connection, version).await? {
@@ -42,11 +42,11 @@ async fn load_version(connection: &mut MultiplexedConnection, text: &str, versio
             Err(library) => return Ok(library),
         }
     }
-    Err(Trouble::Reply("other nodes load the library all the time".into()))
+    Err(Error::Reply("other nodes load the library all the time".into()))
 }
 
 /// What is loaded, if it is good enough.
-async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result<Option<Library>, Trouble> {
+async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result<Option<Library>, Error> {
     match loaded_version(connection).await? {
         Some(found) if found == version => Ok(Some(Library::Present)),
         Some(found) if found > version => Ok(Some(Library::Newer(found))),
@@ -55,25 +55,25 @@ async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result
 }
 
 /// The version of the library in Redis; `None` when there is none (or none that tells its version).
-pub(crate) async fn loaded_version(connection: &mut MultiplexedConnection) -> Result<Option<u64>, Trouble> {
+pub(crate) async fn loaded_version(connection: &mut MultiplexedConnection) -> Result<Option<u64>, Error> {
     match redis::cmd("FCALL_RO").arg("sse_version").arg(0).query_async::<Value>(connection).await {
         Ok(value) => Ok(number(value)),
-        Err(error) => match Trouble::from(error) {
+        Err(error) => match Error::from(error) {
             // "Function not found", a wrong function of this name, an ACL without +fcall_ro, Redis 6.2.
-            Trouble::Reply(_) | Trouble::Denied(_) => Ok(None),
-            trouble => Err(trouble),
+            Error::Reply(_) | Error::Denied(_) => Ok(None),
+            error => Err(error),
         },
     }
 }
 
 /// Tells a refusal, which is an outcome, from a failure.
-fn refusable(result: Result<Value, redis::RedisError>) -> Result<Result<Value, Library>, Trouble> {
-    match result.map_err(Trouble::from) {
+fn refusable(result: Result<Value, redis::RedisError>) -> Result<Result<Value, Library>, Error> {
+    match result.map_err(Error::from) {
         Ok(value) => Ok(Ok(value)),
-        Err(Trouble::Denied(text)) => Ok(Err(Library::Refused(text))),
-        Err(Trouble::Reply(text)) if text.contains("unknown command") => Ok(Err(Library::Unsupported)),
+        Err(Error::Denied(text)) => Ok(Err(Library::Refused(text))),
+        Err(Error::Reply(text)) if text.contains("unknown command") => Ok(Err(Library::Unsupported)),
         // A replica, a full memory, a failing disk.
-        Err(Trouble::Reply(text)) => Ok(Err(Library::Refused(text))),
-        Err(trouble) => Err(trouble),
+        Err(Error::Reply(text)) => Ok(Err(Library::Refused(text))),
+        Err(error) => Err(error),
     }
 }

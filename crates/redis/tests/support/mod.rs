@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_log::{Desired, FeedBatch, FeedEvent, FeedSource};
 use fanfare_protocol::{ChannelName, Event, EventName};
-use fanfare_redis::{Options, RedisBackend, RedisHandle};
+use fanfare_redis::{Options, RedisHandle, RedisStore};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value};
 use tempfile::TempDir;
@@ -188,9 +188,9 @@ pub fn text(value: &Value) -> String {
     String::from_redis_value_ref(value).unwrap_or_else(|_| format!("{value:?}"))
 }
 
-/// A backend together with what its feed has said.
+/// A store together with what its feed has said.
 pub struct Node {
-    pub backend: RedisHandle,
+    pub store: RedisHandle,
     pub desired: Desired,
     source: FeedSource,
     unheard: VecDeque<FeedEvent>,
@@ -200,8 +200,8 @@ pub struct Node {
 impl Node {
     pub fn start(options: &Options) -> Self {
         let (desired, (sink, source)) = (Desired::new(), fanfare_log::feed(32 * 1024 * 1024));
-        let backend = RedisBackend::start(options, desired.clone(), sink).expect("good options");
-        Self { backend, desired, source, unheard: VecDeque::new(), events: Vec::new() }
+        let store = RedisStore::start(options, desired.clone(), sink).expect("good options");
+        Self { store, desired, source, unheard: VecDeque::new(), events: Vec::new() }
     }
 
     /// Listens until an event satisfies the condition, and returns it. What came before it is in `events` afterwards.

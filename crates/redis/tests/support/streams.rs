@@ -3,7 +3,7 @@
 use fanfare_log::proof::{Verdict, prove};
 use fanfare_log::{Archive, ReadRequest, Snapshot};
 use fanfare_protocol::{Decoded, EntryId, Epoch, GapReason, Position};
-use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisBackend};
+use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisStore};
 use redis::Value;
 
 use super::{Server, name};
@@ -16,7 +16,7 @@ pub async fn library() -> (Server, RedisArchive) {
 }
 
 pub fn archive(options: &Options) -> RedisArchive {
-    RedisBackend::new(options).unwrap().archive()
+    RedisStore::new(options).unwrap().archive()
 }
 
 pub async fn publish(server: &Server, words: &[&str]) -> EntryId {

@@ -27,8 +27,8 @@ pub(super) enum Outcome {
     Again,
     /// The socket is full.
     Blocked,
-    /// Something is pinned and goes first.
-    Pinned,
+    /// Something is queued and goes first.
+    Queued,
     /// What is next is older than the reader may be behind.
     Lagging,
     /// The session is over.
@@ -112,8 +112,8 @@ impl<P, S: Socket> Session<P, S> {
         let mut blocks = Vec::new();
         block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
         core.stats.gaps.of(GapReason::Lagging).add(1);
-        self.wire.pin_blocks(&blocks);
-        Outcome::Pinned
+        self.wire.queue_blocks(&blocks);
+        Outcome::Queued
     }
 }
 
@@ -126,10 +126,10 @@ fn is_before(served: &Served, oldest: Option<u64>) -> bool {
 fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
     match (head, reader) {
         (Some(Position::At(head)), Some(Position::At(id))) => head > id,
-        (Some(Position::At(head)), Some(Position::Empty { at_ms, .. })) => head.ms >= at_ms,
+        (Some(Position::At(head)), Some(Position::Absent { at_ms, .. })) => head.ms >= at_ms,
         // Nothing has been promised to this reader yet.
         (Some(Position::At(_)), None) => true,
-        (Some(Position::Empty { .. }) | None, _) => false,
+        (Some(Position::Absent { .. }) | None, _) => false,
     }
 }
 
@@ -146,35 +146,35 @@ impl<S: Socket> Wire<S> {
             // The rest of a frame is gone: the client must not take its beginning for the whole.
             Some(_) => return Outcome::Ended(End::Broken),
         };
-        let lead = self.take_lead();
-        let written = match self.write_together(core, &lead, batch, skip) {
+        let prelude = self.take_prelude();
+        let written = match self.write_together(core, &prelude, batch, skip) {
             Ok(Some(written)) => written,
             Ok(None) => {
-                if !lead.is_empty() {
-                    self.lead(lead);
+                if !prelude.is_empty() {
+                    self.set_prelude(prelude);
                 }
                 return Outcome::Blocked;
             }
             Err(end) => return Outcome::Ended(end),
         };
-        if written < lead.len() {
-            self.pin_rest(lead, written);
-            return Outcome::Pinned;
+        if written < prelude.len() {
+            self.queue_rest(prelude, written);
+            return Outcome::Queued;
         }
-        self.advance(core, batch, cursor, skip + written - lead.len())
+        self.advance(core, batch, cursor, skip + written - prelude.len())
     }
 
     /// Writes the beginning of the stream, if it has not gone out yet, and a batch without its first `skip` bytes.
     fn write_together(
         &mut self,
         core: &Core,
-        lead: &[u8],
+        prelude: &[u8],
         batch: &Batch<'_>,
         skip: usize,
     ) -> Result<Option<usize>, End> {
         let mut slices = ArrayVec::new();
-        if !lead.is_empty() {
-            slices.push(IoSlice::new(lead));
+        if !prelude.is_empty() {
+            slices.push(IoSlice::new(prelude));
         }
         batch.slices(skip, &mut slices);
         if slices.is_empty() { Ok(Some(0)) } else { self.write(core, &slices) }
@@ -199,9 +199,9 @@ impl<S: Socket> Wire<S> {
                 break;
             }
             // It cannot be made again from the log: its rest is kept, and it counts as handed out.
-            self.pin(batch.rest(unit, left));
+            self.queue_bytes(batch.rest(unit, left));
             pass(core, unit, cursor, now_ms);
-            return Outcome::Pinned;
+            return Outcome::Queued;
         }
         Outcome::Again
     }

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use fanfare_log::Token;
+use fanfare_log::ReaderId;
 use fanfare_protocol::{ChannelName, LastEventId, PositionError, block};
 
 use crate::core::Core;
@@ -71,9 +71,9 @@ pub struct SubscribeRequest<P> {
 /// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
 #[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
 pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: SubscribeRequest<P>) {
-    let token = core.sessions.insert();
+    let reader = core.sessions.insert();
     let framing = request.framing;
-    let (opening, channels, permit) = Opening::begin(core, token, request);
+    let (opening, channels, permit) = Opening::begin(core, reader, request);
     core.stats.sessions.add(1);
     core.stats.subscriptions.add(channels.len() as u64);
     let session = Session {
@@ -81,7 +81,7 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: Subscrib
         wire: Wire::new(socket, framing, core.tick()),
         channels,
         phase: Some(Box::new(Phase::Opening(opening))),
-        token,
+        reader,
         current: 0,
         ready_due: false,
         _permit: permit,
@@ -92,7 +92,7 @@ pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: Subscrib
 /// What a session is doing when it is not streaming, which is only at its beginning and its end.
 enum Phase {
     Opening(Opening),
-    /// Only what is pinned is left to write.
+    /// Only what is queued is left to write.
     Closing(End),
 }
 
@@ -111,7 +111,7 @@ struct Session<P, S: Socket> {
     channels: Channels,
     /// `None`: streaming.
     phase: Option<Box<Phase>>,
-    token: Token,
+    reader: ReaderId,
     /// The channel whose turn it is; while a frame is partial, the channel that it belongs to.
     current: u16,
     /// `$ready` was asked for, and there was no position yet when the stream began.
@@ -127,7 +127,7 @@ impl<P, S: Socket> Future for Session<P, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.core.sessions.set_waker(this.token, cx.waker());
+        this.core.sessions.set_waker(this.reader, cx.waker());
         let end = ready!(this.drive(cx));
         let ends = &this.core.stats.ends;
         match end {
@@ -148,7 +148,7 @@ impl<P, S: Socket> Drop for Session<P, S> {
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
         stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.channels.len() as u64));
         self.channels.close(&self.core.log);
-        self.core.sessions.remove(self.token);
+        self.core.sessions.remove(self.reader);
     }
 }
 
@@ -157,7 +157,7 @@ impl<P, S: Socket> Session<P, S> {
         if self.wire.is_peer_gone(cx) {
             return Poll::Ready(End::Client);
         }
-        let (beat, end) = self.core.sessions.asked(self.token);
+        let (beat, end) = self.core.sessions.asked(self.reader);
         if beat && self.wire.has_peer_vanished(&self.core) {
             return Poll::Ready(End::Client);
         }
@@ -175,8 +175,8 @@ impl<P, S: Socket> Session<P, S> {
                 // What is looked up for a full socket has to be looked up again, and may cost a read of the archive each time.
                 None if self.wire.is_full() && self.wire.poll_writable(cx).is_pending() => return Poll::Pending,
                 None => match self.deliver() {
-                    Outcome::Pinned | Outcome::Lagging => {}
-                    Outcome::Idle if self.wire.is_leading() => self.wire.lead_alone(),
+                    Outcome::Queued | Outcome::Lagging => {}
+                    Outcome::Idle if self.wire.has_prelude() => self.wire.flush_prelude(),
                     // What was half way when the end was asked for is complete, and nobody else would wake the session.
                     Outcome::Idle if end && self.wire.is_between_frames() => {}
                     Outcome::Idle if beat && self.beat() => {}
@@ -215,14 +215,14 @@ impl<P, S: Socket> Session<P, S> {
             None => block::comment(&mut blocks),
         }
         self.core.stats.heartbeats.add(1);
-        self.wire.pin_blocks(&blocks);
+        self.wire.queue_blocks(&blocks);
         true
     }
 
     fn say_goodbye(&mut self) {
         let mut blocks = Vec::new();
         block::retry(&mut blocks, self.core.retry_ms());
-        self.wire.pin_last(&blocks);
+        self.wire.queue_last(&blocks);
         self.phase = Some(Box::new(Phase::Closing(End::Drain)));
     }
 }

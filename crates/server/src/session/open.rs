@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use fanfare_log::{Place, Token};
+use fanfare_log::{ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 
 use super::channels::{Channels, Subscribed};
@@ -27,7 +27,7 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin<P>(core: &Rc<Core>, token: Token, request: SubscribeRequest<P>) -> (Self, Channels, P) {
+    pub(super) fn begin<P>(core: &Rc<Core>, reader: ReaderId, request: SubscribeRequest<P>) -> (Self, Channels, P) {
         let mut names = request.channels;
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, request.resume.as_ref());
@@ -35,15 +35,15 @@ impl Opening {
         let mut unknown = Vec::new();
         let mut subscribed = Vec::with_capacity(names.len());
         for (index, name) in names.iter().enumerate() {
-            let place = match positions.get(index).copied().flatten() {
-                Some(position) if !is_too_old(core, position) => Some(Place::At(position)),
+            let start = match positions.get(index).copied().flatten() {
+                Some(position) if !is_too_old(core, position) => Some(Start::At(position)),
                 position if resumes => {
                     unknown.push((index, position));
                     None
                 }
-                _ => request.last.map(|count| Place::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+                _ => request.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
-            let (view, cursor) = core.log.open(name, place, token);
+            let (view, cursor) = core.log.open(name, start, reader);
             subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
         }
         let channels = match subscribed.len() {
@@ -65,7 +65,7 @@ impl Opening {
 /// Whether a position is older than `cursor_age` allows.
 fn is_too_old(core: &Core, position: Position) -> bool {
     let Some(limit) = core.options.cursor_age else { return false };
-    let (Position::At(EntryId { ms, .. }) | Position::Empty { at_ms: ms, .. }) = position;
+    let (Position::At(EntryId { ms, .. }) | Position::Absent { at_ms: ms, .. }) = position;
     u128::from(core.clock.wall_ms().saturating_sub(ms)) > limit.as_millis()
 }
 
@@ -81,7 +81,7 @@ fn positions<E>(
 }
 
 impl<P, S: Socket> Session<P, S> {
-    /// Waits for the channels. When all are open and every cursor has its place, pins the prelude.
+    /// Waits for the channels. When all are open and every cursor has its place, queues the prelude.
     pub(super) fn poll_open(&mut self, asked_to_end: bool, cx: &mut Context<'_>) -> Poll<()> {
         let refusal = if asked_to_end || self.core.is_draining() {
             Refusal::Draining
@@ -104,7 +104,7 @@ impl<P, S: Socket> Session<P, S> {
         let Some(Phase::Opening(opening)) = self.phase.as_deref_mut() else { return Poll::Ready(()) };
         let answer = opening.refuse.take().map(|refuse| refuse(refusal)).unwrap_or_default();
         self.phase = Some(Box::new(Phase::Closing(End::Refused)));
-        self.wire.pin(answer);
+        self.wire.queue_bytes(answer);
         Poll::Ready(())
     }
 
@@ -144,6 +144,6 @@ impl<P, S: Socket> Session<P, S> {
         let mut bytes = opening.head;
         self.wire.frame(&mut bytes, &blocks);
         self.core.stats.opened.add(1);
-        self.wire.lead(bytes);
+        self.wire.set_prelude(bytes);
     }
 }

@@ -13,9 +13,9 @@ use crate::socket::Socket;
 /// What has begun to go out.
 enum Begun {
     /// The beginning of the stream, of which nothing has gone out: it leaves with the first frames, if some are due.
-    Lead(Vec<u8>),
+    Prelude(Vec<u8>),
     /// Bytes that go out before anything else, however long the socket takes.
-    Pinned { bytes: Vec<u8>, written: usize },
+    Queued { bytes: Vec<u8>, written: usize },
     /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
     Partial { id: EntryId, written: usize },
 }
@@ -52,8 +52,8 @@ impl<S: Socket> Wire<S> {
     }
 
     /// Whether the beginning of the stream waits for frames to go with.
-    pub(super) fn is_leading(&self) -> bool {
-        matches!(self.begun.as_deref(), Some(Begun::Lead(_)))
+    pub(super) fn has_prelude(&self) -> bool {
+        matches!(self.begun.as_deref(), Some(Begun::Prelude(_)))
     }
 
     /// The entry whose frame went out in part, and how many bytes of it.
@@ -115,60 +115,60 @@ impl<S: Socket> Wire<S> {
     }
 
     /// Puts the beginning of the stream before everything else. What is missed leaves with it, in one write.
-    pub(super) fn lead(&mut self, bytes: Vec<u8>) {
+    pub(super) fn set_prelude(&mut self, bytes: Vec<u8>) {
         debug_assert!(self.begun.is_none(), "nothing is before the beginning");
-        self.begun = Some(Box::new(Begun::Lead(bytes)));
+        self.begun = Some(Box::new(Begun::Prelude(bytes)));
     }
 
     /// The beginning of the stream, for whoever writes it; empty if it has gone out.
-    pub(super) fn take_lead(&mut self) -> Vec<u8> {
-        if !self.is_leading() {
+    pub(super) fn take_prelude(&mut self) -> Vec<u8> {
+        if !self.has_prelude() {
             return Vec::new();
         }
         match self.begun.take().map(|begun| *begun) {
-            Some(Begun::Lead(bytes)) => bytes,
+            Some(Begun::Prelude(bytes)) => bytes,
             _ => Vec::new(),
         }
     }
 
     /// Nothing is due that could go with the beginning of the stream: it goes now.
-    pub(super) fn lead_alone(&mut self) {
-        let lead = self.take_lead();
-        self.pin_rest(lead, 0);
+    pub(super) fn flush_prelude(&mut self) {
+        let prelude = self.take_prelude();
+        self.queue_rest(prelude, 0);
     }
 
     /// Puts raw bytes before everything else but the beginning of the stream.
-    pub(super) fn pin(&mut self, bytes: Vec<u8>) {
-        let mut all = self.take_lead();
-        debug_assert!(self.begun.is_none(), "what is pinned goes out before anything else is made");
+    pub(super) fn queue_bytes(&mut self, bytes: Vec<u8>) {
+        let mut all = self.take_prelude();
+        debug_assert!(self.begun.is_none(), "what is queued goes out before anything else is made");
         if all.is_empty() {
             all = bytes;
         } else {
             all.extend_from_slice(&bytes);
         }
-        self.pin_rest(all, 0);
+        self.queue_rest(all, 0);
     }
 
     /// Puts what is left of raw bytes before everything else.
-    pub(super) fn pin_rest(&mut self, bytes: Vec<u8>, written: usize) {
-        self.begun = Some(Box::new(Begun::Pinned { bytes, written }));
+    pub(super) fn queue_rest(&mut self, bytes: Vec<u8>, written: usize) {
+        self.begun = Some(Box::new(Begun::Queued { bytes, written }));
     }
 
     /// Puts blocks before everything else.
-    pub(super) fn pin_blocks(&mut self, blocks: &[u8]) {
+    pub(super) fn queue_blocks(&mut self, blocks: &[u8]) {
         let mut bytes = Vec::new();
         self.frame(&mut bytes, blocks);
-        self.pin(bytes);
+        self.queue_bytes(bytes);
     }
 
     /// Puts the last blocks of the body before everything else.
-    pub(super) fn pin_last(&mut self, blocks: &[u8]) {
+    pub(super) fn queue_last(&mut self, blocks: &[u8]) {
         let mut bytes = Vec::new();
         self.frame(&mut bytes, blocks);
         if self.framing == Framing::Chunked {
             bytes.extend_from_slice(chunk::LAST);
         }
-        self.pin(bytes);
+        self.queue_bytes(bytes);
     }
 
     /// Appends blocks as the body demands.
@@ -179,9 +179,9 @@ impl<S: Socket> Wire<S> {
         }
     }
 
-    /// Writes what is pinned.
+    /// Writes what is queued.
     pub(super) fn flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        while let Some(Begun::Pinned { bytes, written }) = self.begun.as_deref_mut() {
+        while let Some(Begun::Queued { bytes, written }) = self.begun.as_deref_mut() {
             match self.socket.try_write(&bytes[*written..]) {
                 Ok(count) => {
                     *written += count;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_log::Options;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_server::{DeliveryOptions, Framing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -13,9 +13,9 @@ use crate::scene::{Node, channel, run};
 #[test]
 fn a_quiet_session_gets_heartbeats_and_one_that_is_drained_gets_a_retry_and_an_end() {
     run(async {
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         let delivery = DeliveryOptions { heartbeat: Duration::from_millis(200), ..DeliveryOptions::default() };
-        let node = Node::start(&backend, Options::default(), delivery).await;
+        let node = Node::start(&store, Options::default(), delivery).await;
         node.publish("a", "old");
         let mut client = node.connect(&["a"], |r| r.framing = Framing::Chunked).await;
         client.until("\n\n").await;
@@ -35,7 +35,7 @@ fn a_session_that_is_drained_in_the_middle_of_a_frame_ends_as_soon_as_the_frame_
     run(async {
         // No heartbeat wakes the session while the test lasts.
         let delivery = DeliveryOptions { heartbeat: Duration::from_secs(600), ..DeliveryOptions::default() };
-        let node = Node::start(&MemoryBackend::default(), Options::default(), delivery).await;
+        let node = Node::start(&MemoryStore::default(), Options::default(), delivery).await;
         let mut client = node.connect(&["a"], |r| r.framing = Framing::Chunked).await;
         client.until("\n\n").await;
         node.publish("a", &"x".repeat(500_000));
@@ -54,10 +54,10 @@ fn a_session_that_is_drained_in_the_middle_of_a_frame_ends_as_soon_as_the_frame_
 #[test]
 fn a_session_whose_channels_do_not_open_in_time_is_refused() {
     run(async {
-        let backend = MemoryBackend::default();
-        backend.set_offline(true);
+        let store = MemoryStore::default();
+        store.set_offline(true);
         let delivery = DeliveryOptions { subscribe_timeout: Duration::from_millis(50), ..DeliveryOptions::default() };
-        let node = Node::start(&backend, Options::default(), delivery).await;
+        let node = Node::start(&store, Options::default(), delivery).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.until("Timeout").await;
         assert_eq!(node.stats.ends.refused.get(), 1);
@@ -68,8 +68,8 @@ fn a_session_whose_channels_do_not_open_in_time_is_refused() {
 #[test]
 fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.prime().await;
         client.socket.write_all(&[b'x'; 5000]).await.unwrap();
@@ -83,10 +83,10 @@ fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {
 #[test]
 fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection() {
     run(async {
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         // Only the newest item of the node stays in memory.
         let options = Options { budget: 1, ..Options::default() };
-        let node = Node::start(&backend, options, DeliveryOptions::default()).await;
+        let node = Node::start(&store, options, DeliveryOptions::default()).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.prime().await;
         let mut other = node.connect(&["b"], |_| {}).await;
@@ -97,7 +97,7 @@ fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection
         while node.stats.blocked.get() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert!(node.backend.xdel(&channel("a"), half_written));
+        assert!(node.store.xdel(&channel("a"), half_written));
         node.publish("b", "evicts it");
         other.until("data: evicts it\n\n").await;
         let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! Sessions on real sockets over the in-process backend, without the HTTP head: what goes out on the wire and when.
+//! Sessions on real sockets over the in-process store, without the HTTP head: what goes out on the wire and when.
 // In a test a surprise is a failure, and tasks end with the test's runtime.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::Options;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_server::DeliveryOptions;
 
 use scene::{Node, channel, run};
@@ -19,14 +19,14 @@ use scene::{Node, channel, run};
 #[test]
 fn a_session_is_primed_and_then_gets_what_is_published() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let before = node.publish("a", "before");
         let mut client = node.connect(&["a"], |_| {}).await;
         assert_eq!(client.prime().await, before.to_string());
         let id = node.publish("a", "after");
         assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: after\n\n"));
-        backend.publish_ephemeral(&channel("a"), Bytes::from_static(b"passing"));
+        store.publish_ephemeral(&channel("a"), Bytes::from_static(b"passing"));
         assert_eq!(client.until("\n\n").await, "data: passing\n\n");
         assert_eq!(node.stats.deliveries.get(), 2);
     });
@@ -35,9 +35,9 @@ fn a_session_is_primed_and_then_gets_what_is_published() {
 #[test]
 fn a_client_that_does_not_read_falls_behind_into_the_archive_and_then_gets_everything_in_order() {
     run(async {
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         let options = Options { tail_entries: 4, page_bytes: 2048, ..Options::default() };
-        let node = Node::start(&backend, options, DeliveryOptions::default()).await;
+        let node = Node::start(&store, options, DeliveryOptions::default()).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.prime().await;
         let body = "x".repeat(500);
@@ -59,10 +59,10 @@ fn a_client_that_does_not_read_falls_behind_into_the_archive_and_then_gets_every
 fn events_that_come_close_together_share_a_write_if_coalescing_is_on() {
     run(async {
         for (coalesce_ms, expected) in [(0, 9..=10), (400, 1..=2)] {
-            let backend = MemoryBackend::default();
+            let store = MemoryStore::default();
             let coalesce = Duration::from_millis(coalesce_ms);
             let delivery = DeliveryOptions { coalesce, ..DeliveryOptions::default() };
-            let node = Node::start(&backend, Options::default(), delivery).await;
+            let node = Node::start(&store, Options::default(), delivery).await;
             let mut client = node.connect(&["a"], |_| {}).await;
             client.prime().await;
             let before = node.stats.writes.get();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{ChannelName, EntryId, LastEventId, Position};
 use fanfare_server::{DeliveryOptions, Framing, SubscribeRequest};
@@ -12,9 +12,9 @@ use crate::scene::{Node, channel, run};
 #[test]
 fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_another_node() {
     run(async {
-        let backend = MemoryBackend::default();
-        let first = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
-        let second = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let first = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
+        let second = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let mut client = first.connect(&["a"], |_| {}).await;
         let position = client.prime().await;
         assert!(position.starts_with('~'), "{position}");
@@ -30,7 +30,7 @@ fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_ano
 #[test]
 fn what_was_missed_leaves_in_the_same_write_as_the_beginning_of_the_stream() {
     run(async {
-        let node = Node::start(&MemoryBackend::default(), Options::default(), DeliveryOptions::default()).await;
+        let node = Node::start(&MemoryStore::default(), Options::default(), DeliveryOptions::default()).await;
         let mut witness = node.connect(&["a"], |_| {}).await;
         witness.prime().await;
         let position = node.publish("a", "seen").to_string();
@@ -54,7 +54,7 @@ fn a_client_that_comes_back_too_late_gets_the_beginning_of_the_stream_and_then_t
     run(async {
         let options = Options { tail_entries: 1, ..Options::default() };
         let delivery = DeliveryOptions { max_behind: Some(Duration::from_millis(1)), ..DeliveryOptions::default() };
-        let node = Node::start(&MemoryBackend::default(), options, delivery).await;
+        let node = Node::start(&MemoryStore::default(), options, delivery).await;
         let mut witness = node.connect(&["a"], |_| {}).await;
         witness.prime().await;
         let position = node.publish("a", "seen").to_string();
@@ -75,8 +75,8 @@ fn a_client_that_comes_back_too_late_gets_the_beginning_of_the_stream_and_then_t
 #[test]
 fn several_channels_carry_one_vector_that_resumes_all_of_them() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         for name in ["a", "b", "c"] {
             node.publish(name, "old");
         }
@@ -89,7 +89,7 @@ fn several_channels_carry_one_vector_that_resumes_all_of_them() {
         node.publish("a", "a1");
         node.publish("b", "b2");
         node.publish("c", "c1");
-        let other = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let other = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let mut client = other.connect(&["c", "a", "b"], |r| r.resume = Some(LastEventId::parse(&position))).await;
         client.prime().await;
         let mut seen = String::new();
@@ -107,8 +107,8 @@ fn several_channels_carry_one_vector_that_resumes_all_of_them() {
 #[test]
 fn a_stream_begins_with_its_head_also_on_a_socket_that_is_full() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         // The node has the newest events in memory: they leave with the head.
         let mut other = node.connect(&["a"], |_| {}).await;
         other.prime().await;
@@ -138,8 +138,8 @@ fn a_stream_begins_with_its_head_also_on_a_socket_that_is_full() {
 #[test]
 fn the_newest_events_come_first_if_asked_for() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         for n in 0..5 {
             node.publish("a", &format!("n{n}"));
         }
@@ -156,7 +156,7 @@ fn the_newest_events_come_first_if_asked_for() {
 
 /// An archive that finds a newest entry whose predecessor nobody knows, and which is gone when it is read.
 #[derive(Clone)]
-struct Retracting(MemoryBackend);
+struct Retracting(MemoryStore);
 
 impl Archive for Retracting {
     async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
@@ -177,9 +177,9 @@ impl Archive for Retracting {
 #[test]
 fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_they_are_read() {
     run(async {
-        let backend = MemoryBackend::default();
-        let (archive, options) = (Retracting(backend.clone()), Options::default());
-        let node = Node::with(&backend, archive, options, DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let (archive, options) = (Retracting(store.clone()), Options::default());
+        let node = Node::with(&store, archive, options, DeliveryOptions::default()).await;
         for (name, framing) in [("a", Framing::Plain), ("b", Framing::Chunked)] {
             let last = node.publish(name, "old");
             let request = |r: &mut SubscribeRequest<()>| (r.last, r.framing) = (Some(1), framing);
@@ -209,8 +209,8 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
 #[test]
 fn an_unknown_position_is_told_and_the_stream_starts_now() {
     run(async {
-        let backend = MemoryBackend::default();
-        let node = Node::start(&backend, Options::default(), DeliveryOptions::default()).await;
+        let store = MemoryStore::default();
+        let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let last = node.publish("a", "old");
         let mut client = node.connect(&["a"], |r| r.resume = Some(LastEventId::parse("what is this"))).await;
         let gap = client.until("\n\n").await;
@@ -221,9 +221,9 @@ fn an_unknown_position_is_told_and_the_stream_starts_now() {
 #[test]
 fn a_position_older_than_the_cursor_age_is_told_and_the_stream_starts_now() {
     run(async {
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         let delivery = DeliveryOptions { cursor_age: Some(Duration::from_secs(60)), ..DeliveryOptions::default() };
-        let node = Node::start(&backend, Options::default(), delivery).await;
+        let node = Node::start(&store, Options::default(), delivery).await;
         let last = node.publish("a", "retained");
         let old = EntryId { ms: last.ms - 61_000, seq: 0 };
         for (position, gap) in [(old, true), (last, false)] {

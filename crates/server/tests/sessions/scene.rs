@@ -1,4 +1,4 @@
-//! A connection thread over the in-process backend, and a client on a real socket with small buffers.
+//! A connection thread over the in-process store, and a client on a real socket with small buffers.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) struct Node {
     pub(crate) core: Rc<Core>,
     pub(crate) stats: Arc<CoreStats>,
-    pub(crate) backend: MemoryBackend,
+    pub(crate) store: MemoryStore,
     pub(crate) listener: TcpListener,
     pub(crate) user_timeout: Duration,
     /// What the kernel takes for each client, in bytes.
@@ -26,13 +26,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) async fn start(backend: &MemoryBackend, options: Options, delivery: DeliveryOptions) -> Self {
-        Self::with(backend, backend.clone(), options, delivery).await
+    pub(crate) async fn start(store: &MemoryStore, options: Options, delivery: DeliveryOptions) -> Self {
+        Self::with(store, store.clone(), options, delivery).await
     }
 
-    /// A node whose feed is the backend's and whose archive is another.
+    /// A node whose feed is the store's and whose archive is another.
     pub(crate) async fn with(
-        backend: &MemoryBackend,
+        store: &MemoryStore,
         archive: impl Archive,
         options: Options,
         delivery: DeliveryOptions,
@@ -40,7 +40,7 @@ impl Node {
         let hub = Arc::new(Hub::new(1));
         let desired = Desired::new();
         let (sink, source) = feed(1 << 20);
-        tokio::task::spawn_local(backend.attach(desired.clone(), sink).run());
+        tokio::task::spawn_local(store.attach(desired.clone(), sink).run());
         let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
         let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
         tokio::task::spawn_local(ingest::run(registry, Arc::clone(&hub), source, archive, std::future::pending()));
@@ -49,7 +49,7 @@ impl Node {
         let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system(), Random::seeded(2));
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { core, stats, backend: backend.clone(), listener, user_timeout, send_buffer: 8192 }
+        Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192 }
     }
 
     pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
@@ -99,7 +99,7 @@ impl Node {
     pub(crate) fn publish(&self, name: &str, data: &str) -> EntryId {
         let event = Event { name: None, data: Bytes::copy_from_slice(data.as_bytes()) };
         let request = PublishRequest { channel: channel(name), event, dedup: None, max_len: None, ttl: None };
-        self.backend.publish_now(&request).unwrap().id
+        self.store.publish_now(&request).unwrap().id
     }
 }
 

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use fanfare_log::Options;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_server::DeliveryOptions;
 
 use crate::scene::{Node, run};
 
-async fn impatient_node(backend: &MemoryBackend) -> Node {
+async fn impatient_node(store: &MemoryStore) -> Node {
     let delivery = DeliveryOptions {
         heartbeat: Duration::from_millis(300),
         user_timeout: Duration::from_secs(1),
         ..DeliveryOptions::default()
     };
-    Node::start(backend, Options::default(), delivery).await
+    Node::start(store, Options::default(), delivery).await
 }
 
 /// Publishes more than the client's window holds, lets several timeouts pass, and reads everything.
@@ -35,7 +35,7 @@ async fn read_nothing_for_long(node: &Node) {
 #[test]
 fn a_client_that_reads_nothing_for_longer_than_the_user_timeout_is_not_cut() {
     run(async {
-        let node = impatient_node(&MemoryBackend::default()).await;
+        let node = impatient_node(&MemoryStore::default()).await;
         read_nothing_for_long(&node).await;
         assert!(node.stats.blocked.get() > 0, "the socket was never full: the test proves nothing");
     });
@@ -45,7 +45,7 @@ fn a_client_that_reads_nothing_for_longer_than_the_user_timeout_is_not_cut() {
 #[test]
 fn a_client_that_reads_nothing_is_not_cut_either_while_the_kernel_holds_all_that_is_due() {
     run(async {
-        let mut node = impatient_node(&MemoryBackend::default()).await;
+        let mut node = impatient_node(&MemoryStore::default()).await;
         node.send_buffer = 1 << 20;
         read_nothing_for_long(&node).await;
         assert_eq!(node.stats.blocked.get(), 0, "the socket was full: that is the other test");
@@ -56,7 +56,7 @@ fn a_client_that_reads_nothing_is_not_cut_either_while_the_kernel_holds_all_that
 #[test]
 fn a_client_that_vanishes_from_a_busy_channel_is_cut_though_its_socket_is_full() {
     run(async {
-        let node = impatient_node(&MemoryBackend::default()).await;
+        let node = impatient_node(&MemoryStore::default()).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.prime().await;
         client.vanish();
@@ -73,7 +73,7 @@ fn a_client_that_vanishes_from_a_busy_channel_is_cut_though_its_socket_is_full()
 #[test]
 fn a_client_that_vanishes_from_a_quiet_channel_does_not_acknowledge_its_heartbeats_and_is_cut() {
     run(async {
-        let node = impatient_node(&MemoryBackend::default()).await;
+        let node = impatient_node(&MemoryStore::default()).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.prime().await;
         client.vanish();

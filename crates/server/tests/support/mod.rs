@@ -1,4 +1,4 @@
-//! A whole node over the in-process backend, and a client that sends and reads raw bytes.
+//! A whole node over the in-process store, and a client that sends and reads raw bytes.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its part; in a test a surprise is a failure.
 
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::memory::MemoryBackend;
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Random, Registry, feed, ingest};
 use fanfare_protocol::{ChannelName, EntryId, Event};
-use fanfare_server::{Backend, Clock, Core, CoreStats, DeliveryOptions, Options, Server};
+use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, Server, StoreHandles};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Node {
     pub server: Option<Server>,
-    pub backend: MemoryBackend,
+    pub store: MemoryStore,
     stop: Option<oneshot::Sender<()>>,
     ingest: Option<JoinHandle<()>>,
 }
@@ -36,19 +36,19 @@ impl Node {
         options.drain.quiet = Duration::from_millis(100);
         change(&mut options);
         let hub = Arc::new(Hub::new(options.core_count()));
-        let backend = MemoryBackend::default();
+        let store = MemoryStore::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let ingest = std::thread::spawn({
-            let (backend, hub) = (backend.clone(), Arc::clone(&hub));
-            move || run_ingest(backend, hub, stopped)
+            let (store, hub) = (store.clone(), Arc::clone(&hub));
+            move || run_ingest(store, hub, stopped)
         });
         let make_core = move |core| {
             let (stats, random) = (Arc::new(CoreStats::default()), Random::from_entropy());
             Core::new(Arc::clone(&hub), core, delivery.clone(), stats, Clock::system(), random)
         };
-        let store = Backend::new(backend.clone(), backend.clone());
-        let server = Server::start(options, store, Random::from_entropy(), make_core).unwrap();
-        Self { server: Some(server), backend, stop: Some(stop), ingest: Some(ingest) }
+        let handles = StoreHandles::new(store.clone(), store.clone());
+        let server = Server::start(options, handles, Random::from_entropy(), make_core).unwrap();
+        Self { server: Some(server), store, stop: Some(stop), ingest: Some(ingest) }
     }
 
     pub fn server(&self) -> &Server {
@@ -74,7 +74,7 @@ impl Node {
         let event = Event { name: None, data: Bytes::copy_from_slice(data.as_bytes()) };
         let channel = ChannelName::parse(name).unwrap();
         let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl: None };
-        self.backend.publish_now(&request).unwrap().id
+        self.store.publish_now(&request).unwrap().id
     }
 
     /// Waits until so many sessions are open.
@@ -92,18 +92,18 @@ impl Drop for Node {
     }
 }
 
-fn run_ingest(backend: MemoryBackend, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
+fn run_ingest(store: MemoryStore, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
         let desired = Desired::new();
         let (sink, source) = feed(1 << 24);
-        let attachment = backend.attach(desired.clone(), sink);
+        let attachment = store.attach(desired.clone(), sink);
         let (options, stats) = (fanfare_log::Options::default(), Arc::new(IngestStats::default()));
         let (now, random) = (Instant::now(), Random::seeded(1));
         let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, now);
         let stop = async { drop(stopped.await) };
         tokio::select! {
-            () = ingest::run(registry, hub, source, backend, stop) => {}
+            () = ingest::run(registry, hub, source, store, stop) => {}
             () = attachment.run() => {}
         }
     });

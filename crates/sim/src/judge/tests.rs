@@ -45,7 +45,7 @@ fn who_knows_that_there_was_no_stream_goes_on_from_there_in_any_later_life() {
     let truth = Truth::default();
     truth.append("a", id(1), Some("1".into()), 1);
     truth.lose("a", id(1));
-    let absence = truth.places("a", Position::Empty { at_ms: 5, epoch: Epoch::from_bits(1) }, 9);
+    let absence = truth.places("a", Position::Absent { at_ms: 5, epoch: Epoch::from_bits(1) }, 9);
     truth.rewrite("a", None);
     [6, 7].into_iter().for_each(|n| truth.append("a", id(n), Some(n.to_string()), n));
     let missed = |data: &[&str]| {
@@ -80,7 +80,7 @@ fn a_reset_may_bring_a_deleted_stream_back_to_who_knows_of_its_absence_only() {
     truth.append("a", id(1), Some("1".into()), 1);
     truth.retract_all("a");
     truth.rewrite("a", Some(Place { life: 0, behind: 1, absent: None }));
-    let absence = truth.places("a", Position::Empty { at_ms: 5, epoch: Epoch::from_bits(1) }, 9);
+    let absence = truth.places("a", Position::Absent { at_ms: 5, epoch: Epoch::from_bits(1) }, 9);
     let entry = truth.places("a", Position::At(id(1)), 9);
     let gap =
         Sight::Gap { reason: "reset".into(), after: Some(entry.clone()), next: Some(id(1).to_string()), resume: None };
@@ -99,7 +99,7 @@ fn an_absence_may_be_of_any_time_at_which_the_clock_said_so() {
     truth.append("a", id(200), Some("b".into()), 200);
     truth.clock_was_set(210, 120);
     let behind = |at_ms| {
-        let places = truth.places("a", Position::Empty { at_ms, epoch: Epoch::from_bits(1) }, 250);
+        let places = truth.places("a", Position::Absent { at_ms, epoch: Epoch::from_bits(1) }, 250);
         places.iter().map(|place| place.behind).collect::<Vec<_>>()
     };
     assert_eq!(behind(50), [0]);

@@ -160,7 +160,7 @@ impl Dial for DialFrom {
         server.dialled.push((number, ours));
         drop(server);
         self.redis.dialled.notify_one();
-        Box::pin(async { Ok(Box::new(theirs) as Box<dyn fanfare_redis::Stream>) })
+        Box::pin(async { Ok(Box::new(theirs) as Box<dyn fanfare_redis::RedisSocket>) })
     }
 }
 

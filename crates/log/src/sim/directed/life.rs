@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fanfare_protocol::Position;
 
 use super::{CHANNEL, CLIENT, HERE, SECOND, THIRD, live, stage};
-use crate::cursor::Place;
+use crate::cursor::Start;
 use crate::memory::Bell;
 use crate::options::Options;
 use crate::sim::world::World;
@@ -24,7 +24,7 @@ fn a_channel_stays_open_for_its_linger_and_then_closes() {
     world.leave(CLIENT);
     world.spend(linger + 1);
     assert_eq!(world.nodes[0].stats.channels.get(), 0);
-    world.backend.publish_ephemeral(&world.names[CHANNEL], Bytes::from_static(b"x"));
+    world.store.publish_ephemeral(&world.names[CHANNEL], Bytes::from_static(b"x"));
     world.turn(0);
     assert_eq!(world.nodes[0].stats.ephemerals.get(), 0, "nobody subscribes any more");
 }
@@ -57,18 +57,18 @@ fn a_late_touch_of_a_forgotten_channel_does_not_tear_its_successor_down() {
 #[test]
 fn after_a_failover_nobody_is_sent_into_the_lost_history() {
     let mut world = live(4);
-    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    let first = world.store.entries(&world.names[CHANNEL])[0].id;
     let replica = world.replicate();
     (0..6).for_each(|_| world.publish(CHANNEL));
     world.settle_down();
     // On another node the pages are read that the lost part is on.
-    world.connect_to(SECOND, (1, 0), Some(Place::At(Position::At(first))));
+    world.connect_to(SECOND, (1, 0), Some(Start::At(Position::At(first))));
     world.settle_down();
     world.fail_over(&replica);
-    world.backend.disconnect_all();
+    world.store.disconnect_all();
     world.publish(CHANNEL);
     world.settle_down();
-    world.connect_to(THIRD, (1, 1), Some(Place::At(Position::At(first))));
+    world.connect_to(THIRD, (1, 1), Some(Start::At(Position::At(first))));
     world.settle_down();
     assert_eq!(world.clients[THIRD].1.gaps(), 0, "{:?}", world.clients[THIRD].1.saw);
     assert_eq!(world.entries(THIRD), 4);
@@ -84,9 +84,9 @@ fn pages_of_two_histories_do_not_send_a_reader_round() {
     world.settle_down();
     let replica = world.replicate();
     (0..6).for_each(|_| world.publish(CHANNEL));
-    let entries = world.backend.entries(&world.names[CHANNEL]);
+    let entries = world.store.entries(&world.names[CHANNEL]);
     let (first, tenth) = (Position::At(entries[0].id), Position::At(entries[9].id));
-    world.connect_to(SECOND, HERE, Some(Place::At(first)));
+    world.connect_to(SECOND, HERE, Some(Start::At(first)));
     world.settle_down();
     for _ in 0..2 {
         world.publish(CHANNEL);
@@ -94,7 +94,7 @@ fn pages_of_two_histories_do_not_send_a_reader_round() {
     }
     world.fail_over(&replica);
     // Its position is beyond the end now, and it is sent back to where the page of the lost history goes on.
-    world.connect_to(THIRD, HERE, Some(Place::At(tenth)));
+    world.connect_to(THIRD, HERE, Some(Start::At(tenth)));
     world.read(THIRD);
     world.turn(0);
     world.work_on_newest(0);
@@ -128,7 +128,7 @@ fn a_quiet_stream_that_expires_and_comes_back_makes_no_gap() {
     world.connect_to(CLIENT, HERE, None);
     world.spend(200);
     world.beat(CLIENT);
-    assert!(matches!(world.clients[CLIENT].1.last_event_id(), Some(Position::Empty { .. })));
+    assert!(matches!(world.clients[CLIENT].1.last_event_id(), Some(Position::Absent { .. })));
     world.leave(CLIENT);
     world.publish(CHANNEL);
     world.connect_to(CLIENT, (1, 0), None);
@@ -156,7 +156,7 @@ fn a_stream_that_expires_while_the_feed_is_away_makes_a_gap_for_it_may_have_held
 #[test]
 fn a_quiet_channel_of_a_store_that_evicts_makes_no_gap() {
     let mut world = stage();
-    world.backend.set_evicts(true);
+    world.store.set_evicts(true);
     world.connect_to(CLIENT, HERE, None);
     world.spend(300);
     world.publish(CHANNEL);
@@ -203,7 +203,7 @@ fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_aske
     for trims in [true, false] {
         let mut world = stage();
         (0..2).for_each(|_| world.xadd(Bell::Silent));
-        world.connect_to(CLIENT, HERE, Some(Place::Newest(5)));
+        world.connect_to(CLIENT, HERE, Some(Start::Newest(5)));
         // The node knows which entry is the oldest of the newest ones, and has not read it yet.
         while world.page_reads() < 2 {
             world.nodes[0].link.tend();
@@ -215,7 +215,7 @@ fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_aske
             world.read(CLIENT);
         }
         if trims {
-            world.backend.trim(&world.names[CHANNEL], 0);
+            world.store.trim(&world.names[CHANNEL], 0);
         } else {
             world.flush();
         }

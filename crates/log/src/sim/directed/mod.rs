@@ -36,7 +36,7 @@ pub(super) fn live(count: usize) -> World {
 impl World {
     pub(super) fn xadd(&mut self, bell: Bell) {
         let event = Event { name: None, data: Bytes::from_static(b"plain") };
-        let id = self.backend.xadd(&self.names[CHANNEL], event, bell);
+        let id = self.store.xadd(&self.names[CHANNEL], event, bell);
         let now = self.store_ms();
         self.truths[CHANNEL].published(id, now);
     }

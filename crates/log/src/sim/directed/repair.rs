@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fanfare_protocol::Position;
 
 use super::{CHANNEL, CLIENT, HERE, SECOND, THIRD, live, stage};
-use crate::cursor::Place;
+use crate::cursor::Start;
 use crate::memory::{Bell, Fate};
 use crate::options::Options;
 use crate::sim::world::World;
@@ -22,7 +22,7 @@ fn an_event_published_through_the_function_needs_no_read() {
 #[test]
 fn a_lost_push_is_repaired_by_the_next_one() {
     let mut world = live(1);
-    world.backend.next_push(Fate::Lose);
+    world.store.next_push(Fate::Lose);
     (0..2).for_each(|_| world.publish(CHANNEL));
     world.settle_down();
     assert_eq!((world.entries(CLIENT), world.head_reads()), (2, 1));
@@ -32,7 +32,7 @@ fn a_lost_push_is_repaired_by_the_next_one() {
 #[test]
 fn a_lost_last_push_is_found_within_the_reconcile_interval() {
     let mut world = live(1);
-    world.backend.next_push(Fate::Lose);
+    world.store.next_push(Fate::Lose);
     world.publish(CHANNEL);
     // The interval is jittered by up to a quarter.
     world.spend(38);
@@ -42,7 +42,7 @@ fn a_lost_last_push_is_found_within_the_reconcile_interval() {
 #[test]
 fn a_doubled_push_is_dropped_without_a_read() {
     let mut world = live(1);
-    world.backend.next_push(Fate::Double);
+    world.store.next_push(Fate::Double);
     world.publish(CHANNEL);
     world.settle_down();
     assert_eq!((world.entries(CLIENT), world.head_reads()), (1, 0));
@@ -94,7 +94,7 @@ fn a_page_of_a_new_history_is_not_joined_to_pushes_of_the_lost_one() {
     let mut world = live(1);
     let replica = world.replicate();
     // A read begins, and a push overtakes its answer.
-    world.backend.publish_ephemeral(&world.names[CHANNEL], Bytes::new());
+    world.store.publish_ephemeral(&world.names[CHANNEL], Bytes::new());
     world.turn(0);
     world.publish(CHANNEL);
     world.turn(0);
@@ -103,7 +103,7 @@ fn a_page_of_a_new_history_is_not_joined_to_pushes_of_the_lost_one() {
     assert_eq!(world.entries(CLIENT), 1);
     // What was pushed is lost, and the read sees the history without it.
     world.fail_over(&replica);
-    world.backend.next_push(Fate::Lose);
+    world.store.next_push(Fate::Lose);
     world.publish(CHANNEL);
     world.settle_down();
     assert_eq!((world.entries(CLIENT), world.clients[CLIENT].1.gaps()), (2, 1));
@@ -124,9 +124,9 @@ fn a_keyspace_notification_waits_for_its_push_and_reads_only_if_none_comes() {
 fn a_page_serves_everybody_who_needs_it() {
     let mut world = stage();
     (0..20).for_each(|_| world.publish(CHANNEL));
-    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    let first = world.store.entries(&world.names[CHANNEL])[0].id;
     for client in [CLIENT, SECOND, THIRD] {
-        world.connect_to(client, (0, client / SECOND % 2), Some(Place::At(Position::At(first))));
+        world.connect_to(client, (0, client / SECOND % 2), Some(Start::At(Position::At(first))));
     }
     world.settle_down();
     assert_eq!([CLIENT, SECOND, THIRD].map(|client| world.entries(client)), [19; 3]);
@@ -136,8 +136,8 @@ fn a_page_serves_everybody_who_needs_it() {
 #[test]
 fn a_page_for_one_reader_does_not_wake_those_who_are_live() {
     let mut world = live(20);
-    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
-    world.connect_to(SECOND, HERE, Some(Place::At(Position::At(first))));
+    let first = world.store.entries(&world.names[CHANNEL])[0].id;
+    world.connect_to(SECOND, HERE, Some(Start::At(Position::At(first))));
     world.read(SECOND);
     world.turn(0);
     world.work(0);
@@ -151,12 +151,12 @@ fn a_page_for_one_reader_does_not_wake_those_who_are_live() {
 #[test]
 fn a_page_read_before_history_was_found_to_be_another_counts_for_nothing() {
     let mut world = live(4);
-    let first = world.backend.entries(&world.names[CHANNEL])[0].id;
+    let first = world.store.entries(&world.names[CHANNEL])[0].id;
     let replica = world.replicate();
     (0..3).for_each(|_| world.publish(CHANNEL));
     world.settle_down();
     // The page is read and its answer is on the way when the head is found to be of a lost history.
-    world.connect_to(SECOND, HERE, Some(Place::At(Position::At(first))));
+    world.connect_to(SECOND, HERE, Some(Start::At(Position::At(first))));
     world.read(SECOND);
     world.turn(0);
     world.work(0);
@@ -174,7 +174,7 @@ fn a_page_read_before_history_was_found_to_be_another_counts_for_nothing() {
 #[test]
 fn where_streams_are_evicted_nothing_is_trusted_while_the_feed_is_away() {
     let mut world = stage();
-    world.backend.set_evicts(true);
+    world.store.set_evicts(true);
     world.connect_to(CLIENT, HERE, None);
     world.settle_down();
     world.nodes[0].link.disconnect();

@@ -20,9 +20,9 @@ use crate::topology::Topology;
 
 /// Everything of one node that speaks Redis.
 ///
-/// [`RedisBackend::new`] needs neither a runtime nor a server. [`RedisBackend::run`] is the part that lives: the feed and
+/// [`RedisStore::new`] needs neither a runtime nor a server. [`RedisStore::run`] is the part that lives: the feed and
 /// the control connection.
-pub struct RedisBackend {
+pub struct RedisStore {
     options: Options,
     archive: RedisArchive,
     publisher: RedisPublisher,
@@ -31,7 +31,7 @@ pub struct RedisBackend {
     control: Control,
 }
 
-impl RedisBackend {
+impl RedisStore {
     /// Makes the parts. Nothing connects yet.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl RedisBackend {
     /// repeat if `random` does: what a simulation needs.
     ///
     /// # Errors
-    /// As [`RedisBackend::new`].
+    /// As [`RedisStore::new`].
     pub fn over(options: &Options, dial: Arc<dyn Dial>, random: &Random) -> Result<Self, OptionsError> {
         Self::with(options, Connector::Over(dial), random)
     }
@@ -57,7 +57,7 @@ impl RedisBackend {
         let pool = Pool::new(connector.clone(), connection.clone(), options.pool_size, options.command_timeout)
             .map_err(|_| OptionsError::Url)?;
         let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
-        let (lane, publishers) = watch::channel(None);
+        let (publish_connection, publishers) = watch::channel(None);
         let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
@@ -68,18 +68,18 @@ impl RedisBackend {
             ping_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             load_functions: options.load_functions,
-            lane,
+            publish_connection,
         };
         Ok(Self { options: options.clone(), archive, publisher, status, pool, control })
     }
 
-    /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisBackend::run`] runs.
+    /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisStore::run`] runs.
     #[must_use]
     pub fn archive(&self) -> RedisArchive {
         self.archive.clone()
     }
 
-    /// Publishes through this node, while [`RedisBackend::run`] runs.
+    /// Publishes through this node, while [`RedisStore::run`] runs.
     #[must_use]
     pub fn publisher(&self) -> RedisPublisher {
         self.publisher.clone()
@@ -114,20 +114,20 @@ impl RedisBackend {
         }
     }
 
-    /// [`RedisBackend::new`] and [`RedisBackend::run`] as a task of the current runtime.
+    /// [`RedisStore::new`] and [`RedisStore::run`] as a task of the current runtime.
     ///
     /// # Errors
-    /// As [`RedisBackend::new`].
+    /// As [`RedisStore::new`].
     pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
-        let backend = Self::new(options)?;
-        let (archive, publisher, status) = (backend.archive(), backend.publisher(), backend.status());
+        let store = Self::new(options)?;
+        let (archive, publisher, status) = (store.archive(), store.publisher(), store.status());
         let mut tasks = JoinSet::new();
-        tasks.spawn(backend.run(desired, sink));
+        tasks.spawn(store.run(desired, sink));
         Ok(RedisHandle { archive, publisher, status, tasks })
     }
 }
 
-/// A running backend. Dropping it ends its task at once; [`RedisHandle::stop`] also waits.
+/// A running store. Dropping it ends its task at once; [`RedisHandle::stop`] also waits.
 #[derive(Debug)]
 pub struct RedisHandle {
     /// Reads of the archive.

@@ -7,7 +7,7 @@ use redis::{RedisError, ServerError};
 
 /// A failed command or connection. The text is for people and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum Error {
     /// No answer within the deadline.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -31,7 +31,7 @@ pub(crate) enum Trouble {
     Shape(&'static str),
 }
 
-impl From<&ServerError> for Trouble {
+impl From<&ServerError> for Error {
     fn from(error: &ServerError) -> Self {
         let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
         let inside_script = error.details().is_some_and(|details| details.contains("executing the script can't"));
@@ -46,7 +46,7 @@ impl From<&ServerError> for Trouble {
     }
 }
 
-impl From<RedisError> for Trouble {
+impl From<RedisError> for Error {
     fn from(error: RedisError) -> Self {
         if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
             return Self::Link(error.to_string());
@@ -60,14 +60,14 @@ impl From<RedisError> for Trouble {
     }
 }
 
-impl From<Trouble> for ArchiveError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Timeout(_) => Self::Timeout,
-            Trouble::Denied(text) => Self::Denied(text),
-            Trouble::WrongType(_) => Self::WrongType,
-            Trouble::Shape(what) => Self::Corrupt(what.into()),
-            Trouble::NotYet(text) | Trouble::Reply(text) | Trouble::Link(text) => Self::Unavailable(text),
+impl From<Error> for ArchiveError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Timeout(_) => Self::Timeout,
+            Error::Denied(text) => Self::Denied(text),
+            Error::WrongType(_) => Self::WrongType,
+            Error::Shape(what) => Self::Corrupt(what.into()),
+            Error::NotYet(text) | Error::Reply(text) | Error::Link(text) => Self::Unavailable(text),
         }
     }
 }

@@ -32,12 +32,12 @@ impl<P: Publisher> DynPublisher for P {
 
 /// Handles to the store for the history and publish endpoints. Streams do not use them: they read the logs.
 #[derive(Clone)]
-pub struct Backend {
+pub struct StoreHandles {
     archive: Arc<dyn DynArchive>,
     publisher: Arc<dyn DynPublisher>,
 }
 
-impl Backend {
+impl StoreHandles {
     /// From any two handles.
     #[must_use]
     pub fn new(archive: impl Archive, publisher: impl Publisher) -> Self {
@@ -53,8 +53,8 @@ impl Backend {
     }
 }
 
-impl fmt::Debug for Backend {
+impl fmt::Debug for StoreHandles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").finish_non_exhaustive()
+        f.debug_struct("StoreHandles").finish_non_exhaustive()
     }
 }

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
-use crate::backend::Backend;
 use crate::options::Options;
+use crate::store::StoreHandles;
 
 /// One node's configuration, doorkeeper and store.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub(crate) struct NodeState {
     pub(crate) options: Options,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) backend: Backend,
+    pub(crate) store: StoreHandles,
     /// Bounds the archive reads that history requests cause at once. Never waited for: no place, no answer.
     pub(crate) history_slots: Semaphore,
 }
 
-impl Site {
-    pub(crate) fn new(options: Options, admission: Arc<Admission>, backend: Backend) -> Self {
+impl NodeState {
+    pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
         let history_slots = Semaphore::new(options.history.concurrency);
-        Self { options, admission, backend, history_slots }
+        Self { options, admission, store, history_slots }
     }
 }

@@ -3,24 +3,28 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_gateway::admin::Admin;
-use fanfare_gateway::config::{Config, Span};
+use fanfare_gateway::config::{self, Config, Sources, Span};
 use fanfare_gateway::metrics::table;
-use fanfare_gateway::node::{Node, memory};
+use fanfare_gateway::node::{Node, Store, memory, redis as redis_store};
 use fanfare_gateway::{http, metrics::Kind};
 use fanfare_log::memory::MemoryStore;
+use fanfare_log::{Archive, Desired, FeedSink, Publisher};
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
-use support::{ask, eventually, get, status};
+use support::{ask, assert_golden, eventually, get, status};
 use tokio::sync::oneshot;
 
-/// A node over an in-process store, with its admin listener on a thread of its own.
+/// A node with its admin listener on a thread of its own, over an in-process store unless a test brings another.
 struct Rig {
     store: MemoryStore,
     node: Option<Node>,
@@ -30,12 +34,22 @@ struct Rig {
 
 impl Rig {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let store = MemoryStore::default();
+        let followed = store.clone();
+        let mut rig = Self::over(change, move |_, desired, sink| Ok(memory(&followed, desired, sink)));
+        rig.store = store;
+        rig
+    }
+
+    fn over<A: Archive, P: Publisher>(
+        change: impl FnOnce(&mut Config),
+        store: impl FnOnce(&Config, Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
+    ) -> Self {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 1;
         change(&mut config);
-        let store = MemoryStore::default();
-        let node = Node::start(&config, |desired, sink| Ok(memory(&store, desired, sink))).unwrap();
+        let node = Node::start(&config, |desired, sink| store(&config, desired, sink)).unwrap();
         let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -47,7 +61,7 @@ impl Rig {
                 http::serve(listener, handler, async { drop(stopped.await) }).await;
             });
         });
-        Self { store, node: Some(node), admin: told.recv().unwrap(), _stop: stop }
+        Self { store: MemoryStore::default(), node: Some(node), admin: told.recv().unwrap(), _stop: stop }
     }
 
     fn node(&self) -> &Node {
@@ -187,4 +201,114 @@ fn anything_else_is_refused_clearly() {
     assert_eq!((status(&head), body.as_str()), (405, "only GET and HEAD are understood here\n"));
     let (head, body) = ask(rig.admin, "HEAD /metrics", "").unwrap();
     assert_eq!((status(&head), body.as_str()), (200, ""));
+}
+
+/// Name, type and labels of everything in a scrape, a line each. A label's values are part of what alerts ask for; only
+/// the version is not said.
+fn names_types_and_labels(scrape: &str) -> String {
+    let mut types = BTreeMap::new();
+    let mut labels: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    for line in scrape.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = family.split_once(' ').unwrap();
+            assert!(types.insert(name, kind).is_none(), "{name} twice");
+        } else if let Some((sample, rest)) = line.split_once('{').filter(|_| !line.starts_with('#')) {
+            let family = types.keys().rfind(|name| sample.starts_with(**name)).unwrap();
+            for pair in rest.split_once('}').unwrap().0.split(',') {
+                let (label, value) = pair.split_once('=').unwrap();
+                let value = if label == "version" { "*" } else { value.trim_matches('"') };
+                labels.entry(family).or_default().entry(label).or_default().push(value);
+            }
+        }
+    }
+    let mut out = String::new();
+    for (name, kind) in types {
+        out += &format!("{name} {kind}");
+        for (label, values) in labels.get(name).into_iter().flatten() {
+            out += &format!(" {label}={}", values.join("|"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn a_scrape_keeps_its_names_types_and_labels() {
+    let rig = Rig::start(|_| ());
+    let (_, scrape) = get(rig.admin, "/metrics");
+    assert_golden("tests/golden/metrics.txt", &names_types_and_labels(&scrape));
+}
+
+/// A redis-server on a socket. Ends when it is dropped.
+struct RedisServer(Child);
+
+impl RedisServer {
+    fn start(socket: &Path) -> Self {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(socket).current_dir(socket.parent().unwrap());
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every path of keys with the type of what stands there, without the values.
+fn shape(path: &str, value: &Value, out: &mut BTreeSet<String>) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(items) => {
+            items.iter().for_each(|item| shape(&format!("{path}[]"), item, out));
+            "array"
+        }
+        Value::Object(members) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            let versions = path.ends_with("fanfare_build_info");
+            let shown = |name| if versions { "*" } else { name };
+            members.iter().for_each(|(name, member)| shape(&format!("{path}{dot}{}", shown(name)), member, out));
+            return;
+        }
+    };
+    out.insert(format!("{path}: {kind}\n"));
+}
+
+/// The node is there before its Redis, so that every fact has something to say.
+#[test]
+fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("redis.sock");
+    let url = format!("unix://{}", socket.display());
+    let env = vec![("FANFARE__REDIS__URL".to_owned(), url.clone())];
+    let redis = config::load(&Sources { env, ..Sources::default() }).unwrap().config.redis;
+    let rig = Rig::over(|config| config.redis = redis, redis_store);
+    let admin = rig.admin;
+    let knows = |facts: &'static [&str]| {
+        move || {
+            let status: Value = serde_json::from_str(&get(admin, "/status").1).unwrap();
+            facts.iter().all(|fact| !status["node"][fact].is_null()).then_some(status)
+        }
+    };
+    eventually("a failure to connect", knows(&["redis_last_error"]));
+
+    let _server = RedisServer::start(&socket);
+    eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
+    let mut reader = rig.subscribe("news");
+    let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+    eventually("a published event", || {
+        redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", "hello"]).query::<String>(&mut redis).ok()
+    });
+    read_past(&mut reader, "data: hello");
+    eventually("its delay", || (rig.metric("fanfare_publish_to_write_seconds_count") == 1.0).then_some(()));
+    let status = eventually("what a node asks of Redis", knows(&["redis_version", "redis_may_evict", "redis_library"]));
+
+    let mut lines = BTreeSet::new();
+    shape("", &status, &mut lines);
+    assert_golden("tests/golden/status.txt", &String::from_iter(lines));
 }

@@ -1,13 +1,13 @@
 //! The configuration: golden files, layers, and the generated reference.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_gateway::config::{self, ConfigError, Layered, OffOr, Size, Sources, Span};
-
-/// Set to rewrite the golden files and the generated documents from what the code says now.
-const UPDATE: &str = "FANFARE_UPDATE_GOLDEN";
+use support::assert_golden;
 
 fn directory(name: &str) -> PathBuf {
     Path::new("tests/config").join(name)
@@ -20,14 +20,6 @@ fn load_file(path: &Path) -> Result<Layered, ConfigError> {
 fn env(variables: &[(&str, &str)]) -> Result<Layered, ConfigError> {
     let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     config::load(&Sources { env, ..Sources::default() })
-}
-
-fn assert_golden(path: &Path, actual: &str) {
-    if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(path, actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(expected, actual, "{} is stale; run the tests with {UPDATE}=1 and review the change", path.display());
 }
 
 fn toml_files(name: &str) -> Vec<PathBuf> {
@@ -43,7 +35,7 @@ fn toml_files(name: &str) -> Vec<PathBuf> {
 fn every_good_file_prints_as_its_golden_says() {
     for path in toml_files("good") {
         let layered = load_file(&path).unwrap_or_else(|error| panic!("{error}"));
-        assert_golden(&path.with_extension("printed"), &config::print(&layered));
+        assert_golden(path.with_extension("printed"), &config::print(&layered));
     }
 }
 
@@ -51,7 +43,7 @@ fn every_good_file_prints_as_its_golden_says() {
 fn every_wrong_file_is_refused_with_line_column_and_what_was_expected() {
     for path in toml_files("wrong") {
         let error = load_file(&path).expect_err("a wrong file was accepted");
-        assert_golden(&path.with_extension("refused"), &format!("{error}\n"));
+        assert_golden(path.with_extension("refused"), &format!("{error}\n"));
     }
 }
 
@@ -237,5 +229,26 @@ fn text_is_read_by_the_type_of_its_key_wherever_it_stands() {
 
 #[test]
 fn the_reference_document_is_what_the_code_says() {
-    assert_golden(Path::new("../../docs/configuration.md"), &config::docs::markdown());
+    assert_golden("../../docs/configuration.md", &config::docs::markdown());
+}
+
+/// Apart from the reference document: there every change of a sentence is a change, here only one that breaks somebody's
+/// file, environment or expectation.
+#[test]
+fn every_key_keeps_its_name_type_default_bounds_and_environment_variable() {
+    let keys = config::all_keys();
+    let bare = |literal: &str| if literal == "[]" { String::new() } else { literal.trim_matches('"').to_owned() };
+    let defaults = keys.iter().map(|key| (key.env(), bare(&key.default))).collect();
+    let layered = config::load(&Sources { env: defaults, ..Sources::default() }).unwrap();
+    assert_eq!(layered.config, config::Config::default(), "each variable was set to its key's default");
+    let printed = config::print(&layered);
+
+    let mut golden = String::new();
+    for key in &keys {
+        let line = format!("{} = {}  # from environment {}", key.name, key.default, key.env());
+        assert!(printed.lines().any(|printed| printed == line), "{line} is missing from:\n{printed}");
+        let bounds = key.bounds.as_ref().map_or_else(String::new, |(low, high)| format!(", from {low} to {high}"));
+        golden += &format!("{} = {}  # {}{bounds}; {}\n", key.path(), key.default, key.kind, key.env());
+    }
+    assert_golden("tests/golden/configuration.txt", &golden);
 }

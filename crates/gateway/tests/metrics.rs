@@ -1,11 +1,13 @@
 //! The metrics: the table, its document, and what a scrape says.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use fanfare_gateway::metrics::{self, Buckets, Kind, Samples, Source, table};
+use support::assert_golden;
 
 struct Everything;
 
@@ -58,11 +60,5 @@ fn two_nodes_in_one_process_have_their_own_registries() {
 
 #[test]
 fn the_reference_document_is_what_the_code_says() {
-    let path = Path::new("../../docs/metrics.md");
-    let actual = metrics::docs::markdown();
-    if std::env::var_os("FANFARE_UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, &actual).unwrap();
-    }
-    let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(expected, actual, "docs/metrics.md is stale; run the tests with FANFARE_UPDATE_GOLDEN=1");
+    assert_golden("../../docs/metrics.md", &metrics::docs::markdown());
 }

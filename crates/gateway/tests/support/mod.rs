@@ -1,15 +1,29 @@
-//! What several tests need: HTTP by hand, waiting for conditions, processes that do not outlive their test.
+//! What several tests need: HTTP by hand, waiting for conditions, processes that do not outlive their test, golden files.
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "what is outside this process can only be polled, against the clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take that normally takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Set to rewrite the golden files and the generated documents from what the code says now.
+const UPDATE: &str = "FANFARE_UPDATE_GOLDEN";
+
+/// Compares with a file that is kept in the repository. Its path is relative to this crate.
+pub(crate) fn assert_golden(path: impl AsRef<Path>, actual: &str) {
+    let path = path.as_ref();
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(expected, actual, "{} is stale; run the tests with {UPDATE}=1 and review the change", path.display());
+}
 
 /// Waits for a value, or panics with what was waited for.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

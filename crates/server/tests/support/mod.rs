@@ -109,6 +109,15 @@ fn run_ingest(store: MemoryStore, hub: Arc<Hub>, stopped: oneshot::Receiver<()>)
     });
 }
 
+/// Compares with a file that is kept in the repository. Its path is relative to this crate.
+pub fn assert_golden(path: &str, actual: &str) {
+    if std::env::var_os("FANFARE_UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(expected, actual, "{path} is stale; run the tests with FANFARE_UPDATE_GOLDEN=1 and review the change");
+}
+
 /// Polls until the condition holds; fails with what was awaited.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();

@@ -1,0 +1,171 @@
+//! Every problem that a node answers, asked for over a socket: `type`, title and status are a promise to clients.
+#![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_log::{
+    Archive, ArchiveError, Hub, Newest, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
+    Snapshot, Tip,
+};
+use fanfare_protocol::ChannelName;
+use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, RefusalPolicy, Secret, Server, StoreHandles};
+use serde_json::Value;
+use support::{Client, Node, assert_golden};
+
+const KEY: &str = "Authorization: Bearer k\r\n";
+
+fn open(options: &mut Options) {
+    options.publish_key = Secret::new("k");
+    options.history.enabled = true;
+    options.requests.event_bytes = 8;
+    options.requests.url_bytes = 200;
+    options.requests.channels = 1;
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+fn post(headers: &str, body: &str) -> String {
+    format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// One line for a problem, of which only `detail` may change.
+fn said(mut client: Client) -> String {
+    let (head, body) = client.response();
+    let problem: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {head}{body}"));
+    let members: Vec<&str> = problem.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["detail", "status", "title", "type"], "{problem}");
+    let text = |name: &str| problem[name].as_str().unwrap().to_owned();
+    assert!(head.starts_with(&format!("HTTP/1.1 {} ", problem["status"])), "{head}{problem}");
+    assert_eq!(support::header(&head, "content-type"), Some("application/problem+json"), "{head}");
+    format!("{} {} {}\n", problem["status"], text("type"), text("title"))
+}
+
+/// A store that fails in the way in which the channel is named.
+#[derive(Clone)]
+struct Failing;
+
+fn failure(channel: &ChannelName) -> ArchiveError {
+    match channel.as_str() {
+        "other-type" => ArchiveError::WrongType,
+        "denied" => ArchiveError::Denied("no permission".into()),
+        _ => ArchiveError::Unavailable("away".into()),
+    }
+}
+
+impl Archive for Failing {
+    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(channels.iter().map(|channel| Err(failure(channel))).collect())
+    }
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
+        Err(failure(&request.channel))
+    }
+    async fn newest(&self, channel: ChannelName, _: usize) -> Result<Newest, ArchiveError> {
+        Err(failure(&channel))
+    }
+}
+
+impl Publisher for Failing {
+    async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
+        Err(PublishError::Unavailable("away".into()))
+    }
+}
+
+/// A server over that store. Nothing of what is asked of it needs an ingest.
+fn server_over_a_failing_store() -> Server {
+    let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 1, ..Options::default() };
+    open(&mut options);
+    let hub = Arc::new(Hub::new(options.core_count()));
+    Server::start(options, StoreHandles::new(Failing, Failing), Random::seeded(1), move |core| {
+        let stats = Arc::new(CoreStats::default());
+        Core::new(Arc::clone(&hub), core, DeliveryOptions::default(), stats, Clock::system(), Random::seeded(2))
+    })
+    .unwrap()
+}
+
+#[test]
+fn every_problem_keeps_its_type_status_and_title() {
+    let mut problems = BTreeSet::new();
+
+    let node = Node::start(open);
+    let subscription_with_a_body = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+    for request in [
+        get("/nowhere"),
+        get("/channels/a/events"),
+        subscription_with_a_body.to_owned(),
+        get("/events?channel=%ff"),
+        get("/events"),
+        get("/events?channel=a&channel=b"),
+        get(&format!("/events?channel=a&x={}", "y".repeat(200))),
+        get("/events?channel=a").replace("Host: x", "Accept: text/html"),
+        post("", "x"),
+        post(KEY, "more than eight"),
+        post(&format!("{KEY}Fanfare-Event: $mine\r\n"), "x"),
+    ] {
+        problems.insert(said(node.send(request)));
+    }
+
+    let hasty = Node::start(|options| options.requests.head_timeout = Duration::from_millis(100));
+    problems.insert(said(hasty.send("GET /events?channel=a HTTP/1.1\r\nHo")));
+
+    let closed = Node::start(|_| {});
+    problems.insert(said(closed.send(post(KEY, "x"))));
+    problems.insert(said(closed.send(get("/channels/a/history"))));
+
+    let full = Node::start(|options| options.admission.max_connections = 0);
+    problems.insert(said(full.send(get("/events?channel=a"))));
+    let crowded = Node::start(|options| {
+        options.admission.refusal = RefusalPolicy::Status;
+        options.admission.per_address = Some(0);
+    });
+    problems.insert(said(crowded.send(get("/events?channel=a"))));
+
+    let server = server_over_a_failing_store();
+    for channel in ["other-type", "denied", "away"] {
+        let mut client = Client::over(std::net::TcpStream::connect(server.local_addr()).unwrap());
+        client.send(get(&format!("/channels/{channel}/history")));
+        problems.insert(said(client));
+    }
+    server.stop();
+    server.join();
+
+    assert_golden("tests/golden/problems.txt", &String::from_iter(problems.iter().map(String::as_str)));
+    assert_eq!(names(&problems), documented(), "docs/protocol.md lists the problems under `Refusals`");
+}
+
+/// Status and last part of the type of each problem.
+fn names(problems: &BTreeSet<String>) -> BTreeSet<String> {
+    let name = |line: &String| {
+        let mut words = line.split(' ');
+        let (status, kind) = (words.next().unwrap(), words.next().unwrap());
+        format!("{status} {}", kind.strip_prefix("urn:fanfare:problem:").unwrap())
+    };
+    problems.iter().map(name).collect()
+}
+
+/// The same from the table in the documentation, where `404, 405` and their problems stand in the same order.
+fn documented() -> BTreeSet<String> {
+    let protocol = std::fs::read_to_string("../../docs/protocol.md").unwrap();
+    let table = protocol.split_once("after `urn:fanfare:problem:` |\n|---|---|\n").unwrap().1;
+    let mut all = BTreeSet::new();
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let [_, statuses, kinds, _] = row.split('|').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        if kinds.trim().starts_with("without a body") {
+            continue;
+        }
+        let mut statuses = statuses.split(',').map(str::trim);
+        let mut status = statuses.next().unwrap();
+        // What follows a colon explains.
+        for kind in kinds.split(':').next().unwrap().split('`').skip(1).step_by(2) {
+            all.insert(format!("{status} {kind}"));
+            status = statuses.next().unwrap_or(status);
+        }
+    }
+    all
+}

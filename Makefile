@@ -36,11 +36,11 @@ sim: ## Whole nodes, a fake Redis and fake clients under 3000 seeds (FANFARE_SEE
 	@FANFARE_SEEDS="$${FANFARE_SEEDS:-3000}" $(CARGO) test $(LOCKED) --profile sim -p fanfare-sim --tests -- --nocapture
 
 .PHONY: lint
-lint: ## Formatting, clippy, crate edges, dependency policy
+lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(LOCKED) --workspace -- -D warnings
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings -A clippy::unwrap_used -A clippy::disallowed_methods
-	@$(MAKE) edges deny
+	@$(MAKE) edges deny docs
 
 .PHONY: edges
 edges: ## Check which crate may import which, and that every link in the documents leads somewhere

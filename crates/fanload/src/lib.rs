@@ -1,6 +1,6 @@
 //! Load, latency and integrity of an event-stream server, seen from outside.
 //!
-//! One process, the *conductor*, runs a [scenario](scenario), publishes and reports. It starts *workers* (the same
+//! One process, the *conductor*, runs a [scenario], publishes and reports. It starts *workers* (the same
 //! program), each of which holds thousands of connections in one readiness loop, checks every delivery and measures
 //! its latency. Nothing here is shared with the product: the parsers and the Redis client are a second
 //! implementation on purpose, so that a mistake cannot cancel itself out.
@@ -10,7 +10,7 @@
 //! | [`target`] | where and how to subscribe and publish, as data |
 //! | [`scenario`] | what is done and what comes out of it |
 //! | [`contender`] | servers that can be started and measured |
-//! | [`bench`] | all scenarios for several contenders, compared |
+//! | [`bench`](mod@bench) | all scenarios for several contenders, compared |
 //! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 

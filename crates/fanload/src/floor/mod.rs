@@ -6,7 +6,7 @@
 //! Redis, no heartbeat, no limit on anybody, no proof of anything. What a server costs above this is what its features
 //! cost; what it costs below this it owes to writing several events at once.
 //!
-//! Channels are numbers (the digits at the end of a `channel` parameter); events arrive as frames of the [feed](feed).
+//! Channels are numbers (the digits at the end of a `channel` parameter); events arrive as frames of the [feed].
 
 mod channel;
 mod feed;

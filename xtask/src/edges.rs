@@ -52,37 +52,85 @@ const RULES: &[Rule] = &[
     Rule { name: "xtask", may_import: &[] },
 ];
 
-/// A crate from outside that only some crates may use, and why.
-struct Reserved {
-    name: &'static str,
+/// A crate from outside that only some crates may use, and why. `deny.toml` says the same (see [`deny`](crate::deny)).
+pub(crate) struct Reserved {
+    pub(crate) name: &'static str,
     only: &'static [&'static str],
     /// Whether tests of any crate may use it too.
     tests: bool,
-    why: &'static str,
+    /// Other crates from outside that are built on it, and do not hand it on to those who use them.
+    beneath: &'static [&'static str],
+    pub(crate) why: &'static str,
 }
 
-const RESERVED: &[Reserved] = &[
-    Reserved { name: "config", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
-    Reserved { name: "toml", only: &["fanfare"], tests: false, why: "only the binary reads configuration" },
+impl Reserved {
+    /// Every crate that may depend on it directly: ours, ours whose tests do so now, and those from outside.
+    pub(crate) fn dependents<'a>(&self, crates: &'a [Crate]) -> Vec<&'a str> {
+        let tests_use_it = |krate: &&Crate| {
+            let uses = |dependency: &Dependency| dependency.name == self.name && dependency.for_tests_only();
+            self.tests && !self.only.contains(&krate.name.as_str()) && krate.dependencies.iter().any(uses)
+        };
+        let mut tests: Vec<&str> = crates.iter().filter(tests_use_it).map(|krate| krate.name.as_str()).collect();
+        tests.sort_unstable();
+        self.only.iter().copied().chain(tests).chain(self.beneath.iter().copied()).collect()
+    }
+}
+
+pub(crate) const RESERVED: &[Reserved] = &[
+    Reserved {
+        name: "config",
+        only: &["fanfare"],
+        tests: false,
+        beneath: &[],
+        why: "only the binary reads configuration",
+    },
+    Reserved {
+        name: "toml",
+        only: &["fanfare"],
+        tests: false,
+        beneath: &[],
+        why: "only the binary reads configuration",
+    },
     Reserved {
         name: "clap",
         only: &["fanfare", "fanload", "fanfare-e2e"],
         tests: false,
+        beneath: &[],
         why: "only binaries have a command line",
     },
-    Reserved { name: "redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
-    Reserved { name: "deadpool", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
-    Reserved { name: "deadpool-redis", only: &["fanfare-redis"], tests: true, why: "only fanfare-redis speaks Redis" },
+    Reserved {
+        name: "redis",
+        only: &["fanfare-redis"],
+        tests: true,
+        beneath: &["deadpool-redis"],
+        why: "only fanfare-redis speaks Redis",
+    },
+    Reserved {
+        name: "deadpool",
+        only: &["fanfare-redis"],
+        tests: true,
+        beneath: &["deadpool-redis"],
+        why: "only fanfare-redis speaks Redis",
+    },
+    Reserved {
+        name: "deadpool-redis",
+        only: &["fanfare-redis"],
+        tests: true,
+        beneath: &[],
+        why: "only fanfare-redis speaks Redis",
+    },
     Reserved {
         name: "hyper",
         only: &["fanfare-server", "fanfare"],
         tests: true,
+        beneath: &["hyper-util"],
         why: "HTTP is spoken by fanfare-server, and by the admin listener of the binary",
     },
     Reserved {
         name: "prometheus",
         only: &["fanfare"],
         tests: false,
+        beneath: &[],
         why: "crates count in plain cells; only the binary knows the format of the scrape",
     },
 ];

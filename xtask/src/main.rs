@@ -1,8 +1,10 @@
 //! `cargo xtask check`: what the compiler cannot check about this repository.
 //!
 //! - `edges`: which crate may depend on which. The four inner edges are the architecture.
+//! - `deny`: makes the bans in `deny.toml` from the same table; `check` says when they are stale.
 //! - `links`: every relative link in a Markdown file leads to a file, and its anchor to a heading.
 
+mod deny;
 mod edges;
 mod links;
 
@@ -34,20 +36,23 @@ fn run(job: &str) -> Result<Vec<String>> {
     let root = root();
     match job {
         "check" => {
-            let mut problems = check_edges(&root)?;
+            let crates = crates(&root)?;
+            let mut problems = edges::check(&crates);
+            problems.extend(deny::check(&root, &crates)?);
             problems.extend(links::check(&root)?);
             Ok(problems)
         }
-        "edges" => check_edges(&root),
+        "edges" => Ok(edges::check(&crates(&root)?)),
+        "deny" => deny::write(&root, &crates(&root)?).map(|()| Vec::new()),
         "links" => links::check(&root),
-        _ => bail!("usage: cargo xtask check | edges | links"),
+        _ => bail!("usage: cargo xtask check | edges | deny | links"),
     }
 }
 
-fn check_edges(root: &Path) -> Result<Vec<String>> {
+fn crates(root: &Path) -> Result<Vec<edges::Crate>> {
     let crates = edges::parse(&cargo_metadata(root)?)?;
     println!("edges: {} crates", crates.len());
-    Ok(edges::check(&crates))
+    Ok(crates)
 }
 
 fn cargo_metadata(root: &Path) -> Result<Vec<u8>> {

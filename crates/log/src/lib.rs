@@ -8,6 +8,7 @@
 //! time, the feed and the archive are handed in.
 #![forbid(unsafe_code)]
 
+pub mod absence;
 pub mod archive;
 pub mod budget;
 mod channel;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::proof::{self, Verdict};
-use fanfare_log::{ArchiveError, ReadRequest, Snapshot, pages};
+use fanfare_log::{ArchiveError, ReadRequest, Snapshot};
 use fanfare_protocol::limits::{HISTORY_LIMIT_DEFAULT, STORE_ANSWER_TIMEOUT};
 use fanfare_protocol::{ChannelName, Decoded, Epoch, Gap, LastEventId, Position};
 use http::StatusCode;
@@ -106,7 +106,7 @@ fn page<'a>(request: &Request, snapshot: &'a Snapshot) -> Page<'a> {
     };
     let next = match (entries.last(), request.after) {
         (Some(last), _) => Position::At(last.id()),
-        (None, Some(after)) => pages::resume_before(snapshot, after),
+        (None, Some(after)) => proof::resume_before(snapshot, after),
         (None, None) => snapshot.tip.position,
     };
     Page {

@@ -4,8 +4,6 @@
 //! position among its entries but the last and, when it begins with the stream's oldest entry, for every older position.
 //! So a crowd of readers at scattered positions is served by a handful of reads.
 
-mod resume;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +13,6 @@ use fanfare_protocol::{ChannelName, Decoded, EntryId, Frame, GapReason, Position
 use crate::archive::Snapshot;
 use crate::proof::{self, Verdict, id_of};
 use crate::tail::Seam;
-use resume::before;
-pub use resume::resume_before;
-pub(crate) use resume::resume_exactly;
 
 /// An entry of a page.
 #[derive(Debug, Clone)]
@@ -82,7 +77,7 @@ impl Page {
             .collect();
         let seam = match proof::prove(after, snapshot) {
             Verdict::Continues => None,
-            Verdict::Gap(reason) => Some(Seam { reason, after, resume: resume_before(snapshot, after) }),
+            Verdict::Gap(reason) => Some(Seam { reason, after, resume: proof::resume_before(snapshot, after) }),
         };
         let oldest = match (snapshot.first, entries.first()) {
             (Some(first), Some(entry)) if first.id == entry.id => Some((first.id, first.prev, snapshot.untouched)),
@@ -160,7 +155,7 @@ impl Page {
         let seam = (prev != Some(id) || id == EntryId::ZERO).then(|| {
             let recreated = prev == Some(EntryId::ZERO) || untouched;
             let reason = if recreated { GapReason::Reset } else { GapReason::Trimmed };
-            Seam { reason, after: position, resume: before(oldest, prev, position) }
+            Seam { reason, after: position, resume: proof::before(oldest, prev, position) }
         });
         Some(Served { page: Arc::clone(self), offset: 0, seam })
     }

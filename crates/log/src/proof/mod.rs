@@ -1,15 +1,12 @@
-//! Proving that a position continues in a stream.
+//! Proving that a position continues in a stream, and where a reader goes on for whom it does not.
 //!
 //! One function decides for every archive page, hole repair, reconcile and resume. When in doubt it says gap: a false
 //! gap is a nuisance that is counted, a missed one is the worst bug that this project can have.
 
-use fanfare_protocol::{Decoded, EntryId, GapReason, Position, limits};
+use fanfare_protocol::{Decoded, EntryId, GapReason, Position};
 
+use crate::absence;
 use crate::archive::Snapshot;
-
-/// The shortest lifetime, in milliseconds, that the publishing function gives to a stream: a stream created after T still
-/// exists at T + this. It is what lets the absence of a stream be a position.
-pub const TTL_FLOOR_MS: u64 = limits::ABSENCE_PROOF.as_millis() as u64;
 
 /// Whether a reader at some position can go on with what a snapshot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +50,15 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
                 return Verdict::Gap(GapReason::Reset);
             }
             match (snapshot.tip.position, snapshot.first) {
-                (Position::Absent { at_ms: now, .. }, _) if still_absent(at_ms, now) => Verdict::Continues,
+                (Position::Absent { at_ms: now, .. }, _) if absence::still(at_ms, now) => Verdict::Continues,
                 (Position::Absent { .. }, _) => Verdict::Gap(GapReason::Reset),
                 (Position::At(_), Some(first)) if created_the_key(first.prev, snapshot) => {
-                    let continues = was_created_after(at_ms, first.id);
+                    let continues = absence::is_first_after(at_ms, first.id);
                     if continues { Verdict::Continues } else { Verdict::Gap(GapReason::Reset) }
                 }
                 (Position::At(last), first) => {
                     let oldest = first.map_or(last, |first| first.id);
-                    let reason = if is_from_before(at_ms, oldest) { GapReason::Reset } else { GapReason::Trimmed };
+                    let reason = if absence::is_before(at_ms, oldest) { GapReason::Reset } else { GapReason::Trimmed };
                     Verdict::Gap(reason)
                 }
             }
@@ -69,47 +66,10 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
     }
 }
 
-/// Whether an entry that says it created the key is the first one ever since the key was absent at `absent_ms`.
-#[must_use]
-pub fn created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>) -> bool {
-    prev == Some(EntryId::ZERO) && was_created_after(absent_ms, id)
-}
-
-/// A key whose first entry is younger than the TTL floor cannot be the second one since the absence: the first would still
-/// be there.
-fn was_created_after(absent_ms: u64, first: EntryId) -> bool {
-    first.ms >= absent_ms && first.ms - absent_ms < TTL_FLOOR_MS
-}
-
-/// Whether an id was given before the key was absent: what was deleted has come back, as after a failover to a replica
-/// that had not heard of the deletion. `0-0` is no such id, but that of a stream that was made empty.
-fn is_from_before(absent_ms: u64, id: EntryId) -> bool {
-    id != EntryId::ZERO && id.ms < absent_ms
-}
-
 /// Whether the stream's oldest entry is the one that created its key: its publisher says so, or records nothing while the
 /// store knows that nothing was ever removed.
 fn created_the_key(prev: Option<EntryId>, snapshot: &Snapshot) -> bool {
     prev == Some(EntryId::ZERO) || (prev.is_none() && snapshot.untouched)
-}
-
-/// Whether a key that was absent at both times cannot have existed in between.
-#[must_use]
-pub fn still_absent(absent_ms: u64, now_ms: u64) -> bool {
-    now_ms >= absent_ms && now_ms - absent_ms < TTL_FLOOR_MS
-}
-
-/// Whether a reader who was at `from`, and for whom the stream was found to be gone at `absence`, may go on from `head`, where
-/// a node knows the stream to be gone: an older absence would lead it back to what it has seen. (Where the store's clock has
-/// gone back behind `from`, no head would do.)
-#[must_use]
-pub fn leads_on(head: Position, from: Position, absence: Position) -> bool {
-    let is_later = |position| match (position, from) {
-        (Position::Absent { at_ms, .. }, Position::At(id)) => at_ms > id.ms,
-        (Position::Absent { at_ms, .. }, Position::Absent { at_ms: from_ms, .. }) => at_ms >= from_ms,
-        (Position::At(_), _) => false,
-    };
-    is_later(head) || !is_later(absence)
 }
 
 fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {
@@ -133,6 +93,33 @@ fn prove_entry(id: EntryId, snapshot: &Snapshot) -> Verdict {
         // The oldest entry created this key, or nothing was ever removed from it: the position belongs to another one.
         Some(first) if first.prev == Some(EntryId::ZERO) || snapshot.untouched => Verdict::Gap(GapReason::Reset),
         _ => Verdict::Gap(GapReason::Trimmed),
+    }
+}
+
+/// A position right before what a snapshot shows after `position`, for a reader that was told of a gap.
+#[must_use]
+pub fn resume_before(snapshot: &Snapshot, position: Position) -> Position {
+    resume_exactly(snapshot, position).0
+}
+
+/// The same, and whether the position is exact: one that the store had.
+pub(crate) fn resume_exactly(snapshot: &Snapshot, position: Position) -> (Position, bool) {
+    let next = snapshot.entries.iter().find(|entry| !matches!(position, Position::At(id) if id_of(entry) <= id));
+    match next {
+        Some(entry) => {
+            let created = Position::Absent { at_ms: id_of(entry).ms, epoch: snapshot.tip.epoch };
+            (before(id_of(entry), prev_of(entry), created), prev_of(entry).is_some())
+        }
+        None => (snapshot.tip.position, true),
+    }
+}
+
+/// The position before an entry: exact when its publisher recorded the predecessor.
+pub(crate) fn before(id: EntryId, prev: Option<EntryId>, created: Position) -> Position {
+    match prev {
+        Some(EntryId::ZERO) => created,
+        Some(prev) => Position::At(prev),
+        None => Position::At(predecessor(id)),
     }
 }
 

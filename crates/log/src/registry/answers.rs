@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::Registry;
 use crate::archive::{ArchiveError, Snapshot, Tip};
-use crate::pages::{encode, resume_exactly};
-use crate::proof::{Verdict, id_of};
+use crate::pages::encode;
+use crate::proof::{Verdict, id_of, resume_exactly};
 use crate::tail::{Seam, Tail};
 
 impl Registry {

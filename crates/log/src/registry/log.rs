@@ -7,9 +7,10 @@ use std::sync::Arc;
 use fanfare_protocol::{EntryId, Position};
 use tokio::time::Instant;
 
+use crate::absence::{self, LIFE_MIN_MS};
 use crate::archive::{Snapshot, Tip};
 use crate::channel::{Channel, Want};
-use crate::proof::{self, TTL_FLOOR_MS, Verdict};
+use crate::proof::{self, Verdict};
 use crate::tail::Tail;
 
 /// What the registry knows about a channel beside its shared state.
@@ -127,7 +128,7 @@ impl ChannelLog {
             Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
             Position::Absent { at_ms, .. } => {
                 let evicts = self.proven.is_some_and(|proven| proven.evicts);
-                evicts && self.unbroken && id > tail.newest() && proof::created_after(at_ms, id, prev)
+                evicts && self.unbroken && id > tail.newest() && absence::is_created_after(at_ms, id, prev)
             }
         }
     }
@@ -153,19 +154,16 @@ impl ChannelLog {
     /// was deleted or rolled back.
     pub(super) fn has_expired(&self, head: EntryId, tip: Tip) -> bool {
         self.unbroken
-            && tip.now_ms >= head.ms.saturating_add(TTL_FLOOR_MS)
+            && tip.now_ms >= head.ms.saturating_add(LIFE_MIN_MS)
             && self.proven.is_some_and(|proven| {
-                !tip.evicts
-                    && !proven.evicts
-                    && proven.epoch == tip.epoch
-                    && proof::still_absent(proven.now_ms, tip.now_ms)
+                !tip.evicts && !proven.evicts && proven.epoch == tip.epoch && absence::still(proven.now_ms, tip.now_ms)
             })
     }
 
     /// Whether a stream that did not exist at `head` has not existed since.
     pub(super) fn is_still_absent(&self, head: Position, tip: Tip) -> bool {
         let Position::Absent { at_ms, epoch } = head else { return false };
-        epoch == tip.epoch && proof::still_absent(at_ms, tip.now_ms) && !self.may_miss(tip)
+        epoch == tip.epoch && absence::still(at_ms, tip.now_ms) && !self.may_miss(tip)
     }
 
     /// Whether the head continues in a snapshot.

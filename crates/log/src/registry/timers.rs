@@ -7,6 +7,7 @@ use fanfare_protocol::Position;
 use tokio::time::Instant;
 
 use super::Registry;
+use crate::absence;
 use crate::archive::ArchiveError;
 
 /// A reconcile interval is cut into so many sweeps, each over its share of the channels: the load is spread.
@@ -27,11 +28,6 @@ pub(super) enum Timer {
     /// A stream that does not exist is looked for again: its absence is a position that ages.
     Absence,
 }
-
-/// How often an absence is renewed, at most: what a client holds is then young enough to be proven after a disconnect.
-const ABSENCE_RENEWED: Duration = Duration::from_secs(10);
-/// The moments in this time at which absences are renewed.
-const ABSENCE_MOMENTS: u32 = 32;
 
 impl Registry {
     /// When [`Registry::on_time`] has to be called next.
@@ -98,12 +94,7 @@ impl Registry {
             if let Some(log) = self.logs.get_mut(&key)
                 && !std::mem::replace(&mut log.renewing, true)
             {
-                let period = (self.options.reconcile_interval / 3).min(ABSENCE_RENEWED);
-                let at = now + self.random.spread(period);
-                // On common moments, so that thousands of absent streams share requests and are not asked about one by one.
-                let step = (period / ABSENCE_MOMENTS).as_micros().max(1);
-                let past = at.saturating_duration_since(self.began).as_micros() % step;
-                let at = at - Duration::from_micros(u64::try_from(past).unwrap_or(0));
+                let at = absence::renew_at(now, self.began, self.options.reconcile_interval, &self.random);
                 self.timers.push(Reverse((at, key, Timer::Absence)));
             }
         }

@@ -4,11 +4,11 @@ use fanfare_protocol::Position;
 use tokio::time::Instant;
 
 use super::Registry;
+use crate::absence;
 use crate::archive::{ArchiveError, Newest, Snapshot};
 use crate::budget::Charge;
 use crate::channel::Want;
 use crate::pages::Page;
-use crate::proof;
 use crate::tail::Tail;
 
 impl Registry {
@@ -102,7 +102,7 @@ fn is_behind(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot)
             !tail.widen_absence(at_ms, now_ms, epoch)
         }
         (head @ Position::Absent { epoch, .. }, _, absence @ Position::Absent { .. }) => {
-            epoch != snapshot.tip.epoch || !proof::leads_on(head, after, absence)
+            epoch != snapshot.tip.epoch || !absence::leads_on(head, after, absence)
         }
         (head, _, tip) => head != tip,
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use fanfare_protocol::{EntryId, Position};
 
-use crate::proof::TTL_FLOOR_MS;
+use crate::absence::LIFE_MIN_MS;
 
 /// An event, or a break in history.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,7 @@ impl Truth {
 
     /// Whether an event is so old that a stream which ended with it may have expired.
     fn is_old(&self, tip: Tip, now_ms: u64) -> bool {
-        tip.is_some_and(|tip| now_ms >= self.pasts[tip].at_ms + TTL_FLOOR_MS)
+        tip.is_some_and(|tip| now_ms >= self.pasts[tip].at_ms + LIFE_MIN_MS)
     }
 
     /// Whether nothing up to and including `to` is news.

@@ -5,7 +5,6 @@
 //! **segment**, the items after the last [`Seam`]: after history was rewritten, new ids may be lower than old ones.
 
 mod item;
-mod locate;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,30 +12,16 @@ use std::sync::Arc;
 use fanfare_protocol::{EntryId, Epoch, Frame, Position};
 
 pub use item::{Item, Seam};
-pub use locate::Located;
 
-/// The last time that the stream was known not to exist. Every moment between `since` and `until` is a position, and what
-/// follows all of them is the item at `next`.
+use crate::absence::Absence;
+
+/// Where a position stands relative to a tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Absence {
-    /// Store milliseconds.
-    since: u64,
-    until: u64,
-    epoch: Epoch,
-    next: u64,
-}
-
-impl Absence {
-    fn begin(head: Position, next: u64) -> Option<Self> {
-        match head {
-            Position::Absent { at_ms, epoch } => Some(Self { since: at_ms, until: at_ms, epoch, next }),
-            Position::At(_) => None,
-        }
-    }
-
-    fn position(self) -> Position {
-        Position::Absent { at_ms: self.until, epoch: self.epoch }
-    }
+pub enum Located {
+    /// The next item for a reader at that position has this index (which may be the end: nothing yet).
+    Next(u64),
+    /// The tail alone cannot place it: ask the archive.
+    Unknown,
 }
 
 /// The recent items of a log: every entry with `floor < id <= head` is here.
@@ -52,8 +37,10 @@ pub struct Tail {
     /// Whether the floor may leave the node: it is a position that the store had.
     floor_is_exact: bool,
     head: Position,
-    /// In the current segment, while what followed it is here.
+    /// The last absence of the stream in the current segment, while what followed it is here.
     absence: Option<Absence>,
+    /// Index of the item that follows the absence.
+    after_absence: u64,
     /// The newest id of the current segment, whatever became of the stream since.
     newest: EntryId,
     bytes: usize,
@@ -70,7 +57,8 @@ impl Tail {
             floor: head,
             floor_is_exact: true,
             head,
-            absence: Absence::begin(head, 1),
+            absence: Absence::of(head),
+            after_absence: 1,
             newest: newest_of(head),
             bytes: 0,
         }
@@ -152,7 +140,8 @@ impl Tail {
         self.floor = resume;
         self.floor_is_exact = is_exact;
         self.head = resume;
-        self.absence = Absence::begin(resume, self.segment);
+        self.absence = Absence::of(resume);
+        self.after_absence = self.segment;
         self.newest = newest_of(resume);
         cost
     }
@@ -164,12 +153,13 @@ impl Tail {
             self.floor = head;
             self.floor_is_exact = true;
         }
-        match (self.head, head, &mut self.absence) {
-            (Position::Absent { .. }, Position::Absent { at_ms, epoch }, Some(absence)) if absence.epoch == epoch => {
-                absence.until = absence.until.max(at_ms);
+        if let Position::Absent { at_ms, epoch } = head {
+            let was_absent = matches!(self.head, Position::Absent { .. });
+            let goes_on = was_absent && self.absence.as_mut().is_some_and(|absence| absence.extend(at_ms, epoch));
+            if !goes_on {
+                self.absence = Absence::of(head);
+                self.after_absence = self.end();
             }
-            (_, Position::Absent { .. }, _) => self.absence = Absence::begin(head, self.end()),
-            _ => {}
         }
         self.head = head;
         if let Position::At(id) = head {
@@ -180,12 +170,8 @@ impl Tail {
     /// Learns that the stream did not exist from `since_ms` to `until_ms` either, while it does not exist. Only times that
     /// touch what is known already extend it. Returns whether a reader at `since_ms` is placed by now.
     pub fn widen_absence(&mut self, since_ms: u64, until_ms: u64, epoch: Epoch) -> bool {
-        let (Position::Absent { .. }, Some(absence)) = (self.head, &mut self.absence) else { return false };
-        if absence.epoch != epoch || since_ms > absence.until || until_ms < absence.since {
-            return false;
-        }
-        absence.since = absence.since.min(since_ms);
-        true
+        let is_absent = matches!(self.head, Position::Absent { .. });
+        is_absent && self.absence.as_mut().is_some_and(|absence| absence.widen(since_ms, until_ms, epoch))
     }
 
     /// Drops the oldest item. Returns the bytes released.
@@ -199,10 +185,8 @@ impl Tail {
             self.floor = Position::At(id);
             self.floor_is_exact = true;
         }
-        if let Some(absence) = &mut self.absence
-            && absence.next == self.first
-        {
-            absence.next += 1;
+        if self.absence.is_some() && self.after_absence == self.first {
+            self.after_absence += 1;
             if is_entry {
                 self.absence = None;
             }
@@ -243,7 +227,97 @@ impl Tail {
         self.floor_is_exact = source.floor_is_exact;
         self.head = source.head;
         self.absence = source.absence;
+        self.after_absence = source.after_absence;
         self.newest = source.newest;
+    }
+
+    /// Finds what follows a position, within the current segment.
+    #[must_use]
+    pub fn locate(&self, position: Position) -> Located {
+        if position == self.head {
+            return Located::Next(self.end());
+        }
+        match position {
+            Position::Absent { at_ms, epoch } => self
+                .absence
+                .filter(|absence| absence.covers(at_ms, epoch))
+                .map_or(Located::Unknown, |_| Located::Next(self.after_absence)),
+            // A floor that was made up may be the id of an entry that was lost.
+            Position::At(_) if position == self.floor && self.floor_is_exact => Located::Next(self.start()),
+            Position::At(id) => self.locate_entry(id),
+        }
+    }
+
+    /// Finds an entry itself, for a reader that is placed right before it. If it is not here, this reader has been promised
+    /// nothing and has no place among the others.
+    #[must_use]
+    pub(crate) fn locate_before(&self, id: EntryId) -> Located {
+        match self.locate_entry(id) {
+            Located::Next(after) => Located::Next(after - 1),
+            Located::Unknown => Located::Unknown,
+        }
+    }
+
+    /// Where the newest `count` entries begin: the index of the first one and the exact position before it. `None` if the
+    /// tail does not reach back so far. A count of 0 is the end.
+    #[must_use]
+    pub fn newest_from(&self, count: usize) -> Option<(u64, Position)> {
+        if count == 0 {
+            return Some((self.end(), self.head));
+        }
+        let start = self.start();
+        let (mut left, mut index) = (count, self.end());
+        while left > 0 && index > start {
+            index -= 1;
+            if matches!(self.get(index), Some(Item::Entry { .. })) {
+                left -= 1;
+            }
+        }
+        if left > 0 {
+            // All that the stream holds is here if it did not exist before.
+            return self.absence.map(|absence| (self.after_absence, absence.position()));
+        }
+        let before = self.from(start).take(usize::try_from(index - start).ok()?).filter_map(|item| match item {
+            Item::Entry { id, .. } => Some(Position::At(*id)),
+            _ => None,
+        });
+        match before.last() {
+            Some(position) => Some((index, position)),
+            // It must be one that a reader can come back to.
+            None if self.floor_is_exact && self.locate(self.floor) != Located::Unknown => Some((index, self.floor)),
+            None => None,
+        }
+    }
+
+    /// Whether an entry with this very id is in the current segment.
+    #[must_use]
+    pub fn contains(&self, id: EntryId) -> bool {
+        matches!(self.locate_entry(id), Located::Next(_))
+    }
+
+    /// Index of the first item here that belongs to the current segment.
+    fn start(&self) -> u64 {
+        self.segment.max(self.first)
+    }
+
+    fn locate_entry(&self, id: EntryId) -> Located {
+        let Some(skip) = self.start().checked_sub(self.first).and_then(|n| usize::try_from(n).ok()) else {
+            return Located::Unknown;
+        };
+        let (mut low, mut high) = (skip.min(self.items.len()), self.items.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.items[middle].order() < id {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        // Ephemeral items carry the id before them: skip those that only neighbour the entry.
+        match self.items.get(low) {
+            Some(Item::Entry { id: found, .. }) if *found == id => Located::Next(self.first + low as u64 + 1),
+            _ => Located::Unknown,
+        }
     }
 
     fn push(&mut self, item: Item) -> usize {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fanfare_protocol::Position;
 
 use super::Next;
+use crate::absence;
 use crate::archive::Newest;
 use crate::channel::{Channel, Hub, Want};
 use crate::cursor::{Cursor, CursorSet, Start};
@@ -213,7 +214,7 @@ impl View {
         };
         match self.copy.as_ref().map(Tail::head) {
             Some(head @ Position::Absent { epoch: ours, .. })
-                if ours == *theirs && proof::leads_on(head, *after, *absence) =>
+                if ours == *theirs && absence::leads_on(head, *after, *absence) =>
             {
                 if let Some(seam) = &mut served.seam {
                     seam.resume = head;

@@ -3,126 +3,60 @@
 //! A state machine without I/O. It is fed with what the feed says, which channels the connection threads touched, and what
 //! the archive answered; [`Registry::settle`] then says which reads to start. The clock is handed in.
 //!
-//! The rules, each in one place:
-//! - a push is appended only if it follows the head, and dropped only if that very entry is here; anything else is a
-//!   **doorbell**: the archive is read from the head ([`feed`]);
-//! - doorbells set a flag, resolved once per turn, one read in flight per channel ([`Registry::settle`]);
-//! - whatever the archive says is proven before it is appended ([`answers`]);
-//! - every head is compared with its stream after a reconnect and every `reconcile_interval` ([`timers`]).
+//! It routes: each channel's log decides ([`channel_log`]) and returns effects ([`effect`]), which are carried out by what owns the
+//! things that they change ([`resources`]):
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]) |
+//! | [`directory`] | the channels: by key, by name, and over the limit |
+//! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
+//! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
+//! | [`reconcile`] | whose head is compared with its stream next |
+//! | [`timers`] | the heap of timers |
+//! | [`notifier`] | which connection threads have something to look at |
 
-#[cfg(test)]
-mod ahead_tests;
-mod answers;
-mod bounds;
-mod complaints;
-#[cfg(test)]
-mod complaints_tests;
-mod feed;
-#[cfg(test)]
-mod limits_tests;
-mod log;
+mod allowance;
+mod append;
+mod channel_log;
+mod continuity;
+mod directory;
+mod effect;
+mod evict;
+mod held_pages;
+mod log_limit;
+mod notifier;
 mod reads;
+mod reconcile;
+mod resources;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod untaken;
-#[cfg(test)]
-mod untaken_tests;
-mod wants;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::{ChannelName, Entry, Push};
 use tokio::time::Instant;
 
-use crate::archive::ReadRequest;
-use crate::budget::Budget;
+use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
-use crate::feed::Desired;
+use crate::feed::{Desired, FeedBatch, FeedEvent};
 use crate::options::Options;
 use crate::random::Random;
 use crate::stats::IngestStats;
-use complaints::Complaints;
-use log::ChannelLog;
-use timers::{Allowance, Timer};
-use untaken::Untaken;
-
-/// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
-#[derive(Debug)]
-pub enum Command {
-    /// Where these streams end.
-    Tips {
-        /// Their keys, in the order of the names.
-        keys: Vec<usize>,
-        /// Their names.
-        names: Vec<ChannelName>,
-    },
-    /// A page from the head, to repair or extend a tail.
-    Head {
-        /// The channel's key.
-        key: usize,
-        /// What to read.
-        request: ReadRequest,
-    },
-    /// A page for readers that are behind.
-    Page {
-        /// The channel's key.
-        key: usize,
-        /// What to read.
-        request: ReadRequest,
-    },
-    /// Where the newest entries begin.
-    Newest {
-        /// The channel's key.
-        key: usize,
-        /// The channel.
-        name: ChannelName,
-        /// How many.
-        count: usize,
-    },
-}
+use channel_log::{ChannelLog, Subscription};
+use directory::Directory;
+use effect::{Effects, Pushed};
+use resources::Resources;
+pub use schedule::Command;
+use timers::Timer;
 
 /// Every followed log of the node.
 #[derive(Debug)]
 pub struct Registry {
-    options: Options,
-    hub: Arc<Hub>,
-    desired: Desired,
-    stats: Arc<IngestStats>,
-    began: Instant,
-    logs: HashMap<usize, ChannelLog>,
-    by_name: HashMap<ChannelName, usize>,
-    budget: Budget,
-    timers: BinaryHeap<Reverse<(Instant, usize, Timer)>>,
-    allowance: Allowance,
-    untaken: Untaken,
-    random: Random,
-    /// Keys whose tip is to be read.
-    tips: VecDeque<usize>,
-    /// Keys whose log is dirty.
-    dirty: VecDeque<usize>,
-    /// Keys with readers that want a page.
-    paging: VecDeque<usize>,
-    /// Keys of channels over the node's limit.
-    waiting: BTreeSet<usize>,
-    /// Keys in the order of the next reconcile.
-    sweep: VecDeque<usize>,
-    next_sweep: Instant,
-    /// Shares of a channel that no sweep has used yet.
-    sweep_credit: usize,
-    /// Keys whose stream was proven absent in this turn.
-    absent: Vec<usize>,
-    tip_requests: usize,
-    /// Reads of pages and heads in flight.
-    reads: usize,
-    /// Those of heads.
-    head_reads: usize,
-    /// Threads to wake at the end of the turn.
-    wake: u64,
-    /// Histories that turned out not to be contiguous since the last sweep.
-    broken: Complaints,
+    directory: Directory,
+    resources: Resources,
 }
 
 impl Registry {
@@ -136,107 +70,242 @@ impl Registry {
         random: Random,
         now: Instant,
     ) -> Self {
-        Self {
-            budget: Budget::new(options.budget),
-            allowance: Allowance::new(options.archive_bytes_per_second, now),
-            untaken: Untaken::default(),
-            random,
-            next_sweep: now + options.reconcile_interval / timers::SWEEPS,
-            options,
-            hub,
-            desired,
-            stats,
-            began: now,
-            logs: HashMap::new(),
-            by_name: HashMap::new(),
-            timers: BinaryHeap::new(),
-            tips: VecDeque::new(),
-            dirty: VecDeque::new(),
-            paging: VecDeque::new(),
-            waiting: BTreeSet::new(),
-            sweep: VecDeque::new(),
-            sweep_credit: 0,
-            absent: Vec::new(),
-            tip_requests: 0,
-            reads: 0,
-            head_reads: 0,
-            wake: 0,
-            broken: Complaints::default(),
-        }
+        let directory = Directory::new(options.max_channels, desired);
+        Self { directory, resources: Resources::new(options, hub, stats, random, now) }
     }
 
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
     pub fn on_touched(&mut self, channels: &[Arc<Channel>], now: Instant) {
         for channel in channels.iter().filter(|channel| !channel.is_forgotten()) {
             let key = channel.key;
-            let log = self.logs.entry(key).or_insert_with(|| ChannelLog::new(Arc::clone(channel)));
-            let wanting = log.is_wanting();
+            let log = self.directory.open(channel);
+            let wants_page = log.wants_page();
             if channel.is_watched() {
                 log.idle_since = None;
-                if !log.followed {
+                if log.subscription == Subscription::OverLimit {
                     self.follow(key);
                 }
             } else if log.idle_since.is_none() {
                 log.idle_since = Some(now);
                 self.start_linger(key, now);
             }
-            if wanting {
-                self.queue_page(key);
+            if wants_page {
+                self.resources.schedule.want_page(key);
             }
+        }
+    }
+
+    /// Takes in everything that the feed delivered since the last turn.
+    pub fn on_feed(&mut self, batch: FeedBatch, now: Instant) {
+        // First: what was dropped may have come before any of these, and a push must not be taken for the next one then.
+        for name in batch.overflowed {
+            self.resources.stats.overflows.add(1);
+            let Some(log) = self.directory.named_mut(&name) else { continue };
+            log.on_loss();
+            self.ring(&name);
+        }
+        let stats = Arc::clone(&self.resources.stats);
+        for event in batch.events {
+            match event {
+                FeedEvent::Connected => {
+                    stats.connected.set(1);
+                    stats.connects.add(1);
+                }
+                FeedEvent::Disconnected => {
+                    stats.connected.set(0);
+                    self.directory.all_mut().for_each(ChannelLog::on_disconnected);
+                }
+                FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name)),
+                FeedEvent::Refused { channels, detail } => {
+                    let refused = channels.iter().filter_map(|name| self.directory.named(name));
+                    refused.for_each(|log| self.resources.refuse(log, &detail));
+                }
+                FeedEvent::Push { channel, push } => self.on_push(&channel, push),
+                FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
+                FeedEvent::Probe => {
+                    let since = now.saturating_duration_since(self.resources.began).as_millis();
+                    stats.proven_ms.set(u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1));
+                }
+            }
+        }
+    }
+
+    /// Where streams end: opens logs, and compares those that are open.
+    pub fn on_tips(
+        &mut self,
+        keys: &[usize],
+        answer: Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>,
+        now: Instant,
+    ) {
+        self.resources.schedule.tips_answered();
+        let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
+        for (&key, tip) in keys.iter().zip(tips) {
+            self.decide(key, now, |log| log.on_tip(tip));
+        }
+    }
+
+    /// A page from the head.
+    pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
+        self.resources.schedule.head_answered();
+        self.decide(key, now, |log| log.on_head(answer));
+    }
+
+    /// A page for readers that are behind.
+    pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
+        self.resources.schedule.page_answered();
+        if let Some(log) = self.directory.get_mut(key) {
+            let answer = log.on_page(answer);
+            self.resources.take_page(log, answer, now);
+        }
+    }
+
+    /// Where the newest entries begin.
+    pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
+        self.resources.schedule.page_answered();
+        self.decide(key, now, |log| log.on_newest(answer));
+    }
+
+    /// Lets a log decide, and carries out what it decided.
+    fn decide(&mut self, key: usize, now: Instant, decision: impl FnOnce(&mut ChannelLog) -> Effects) {
+        if let Some(log) = self.directory.get_mut(key) {
+            let effects = decision(log);
+            self.resources.carry_out(log, effects, now);
+        }
+    }
+
+    /// When [`Registry::on_time`] has to be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let others = [self.resources.timers.next_at(), self.resources.schedule.next_page_at()];
+        others.into_iter().flatten().fold(self.resources.reconcile.next_sweep(), Instant::min)
+    }
+
+    /// Does what is due.
+    pub fn on_time(&mut self, now: Instant) {
+        while let Some((key, timer)) = self.resources.timers.pop(now) {
+            match timer {
+                Timer::Linger => self.on_linger(key, now),
+                Timer::Keyspace => self.on_missing_push(key),
+                Timer::Retry => self.decide(key, now, ChannelLog::on_retry),
+                Timer::Absence => {
+                    let log = self.directory.get(key).filter(|log| log.is_absent());
+                    log.into_iter().for_each(|log| self.resources.want_tip(log));
+                }
+            }
+        }
+        for key in self.resources.sweep(&self.directory, now) {
+            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
         }
     }
 
     /// Ends a turn: keeps the budget and says which reads to start. Call it after any number of `on_…` calls.
     pub fn settle(&mut self, now: Instant) -> Vec<Command> {
-        let mut commands = Vec::new();
-        self.renew_absences(now);
-        self.untaken.forget(now);
-        self.start_tips(&mut commands);
-        self.start_heads(&mut commands);
-        self.start_pages(now, &mut commands);
-        self.keep_budget();
-        self.stats.channels.set(self.logs.len() as u64);
-        self.stats.tail_bytes.set(self.budget.used() as u64);
-        self.hub.wake(std::mem::take(&mut self.wake));
-        commands
+        self.resources.settle(&mut self.directory, now)
     }
 
-    /// Puts a channel into the desired set, if there is room.
-    fn follow(&mut self, key: usize) {
-        if self.by_name.len() >= self.options.max_channels {
-            self.refuse(key, "this node follows as many channels as it may");
-            self.waiting.insert(key);
-            return;
+    // What the feed says about one channel.
+
+    /// A subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
+    /// beginning, or, after a reconnect, is compared with its head.
+    fn on_subscribed(&mut self, name: &ChannelName) {
+        let Some(log) = self.directory.named_mut(name) else { return };
+        log.on_acknowledged();
+        self.resources.accept(log);
+        self.resources.want_tip(log);
+    }
+
+    fn on_push(&mut self, name: &ChannelName, push: Push) {
+        match push {
+            Push::Entry(entry) => self.on_entry(name, &entry),
+            Push::Ephemeral(event) => {
+                let Some(log) = self.directory.named(name) else { return };
+                self.resources.stats.ephemerals.add(1);
+                self.resources.append_ephemeral(log, &event);
+            }
+            Push::Doorbell => self.ring(name),
+            Push::Malformed => {
+                self.resources.stats.malformed.add(1);
+                self.ring(name);
+            }
         }
-        self.accept(key);
-        let Some(log) = self.logs.get_mut(&key) else { return };
-        log.followed = true;
-        self.waiting.remove(&key);
-        self.by_name.insert(log.channel.name.clone(), key);
-        self.sweep.push_back(key);
-        self.desired.insert(&log.channel.name);
+    }
+
+    fn on_entry(&mut self, name: &ChannelName, entry: &Entry) {
+        let Some(log) = self.directory.named_mut(name) else { return };
+        self.resources.stats.pushes.add(1);
+        match log.on_entry(entry) {
+            Pushed::Known => self.resources.stats.duplicates.add(1),
+            Pushed::Follows => self.resources.append_entry(log, entry.id, &entry.event),
+            Pushed::Unknown => self.ring(name),
+        }
+    }
+
+    fn on_keyspace_add(&mut self, name: &ChannelName, now: Instant) {
+        let Some(log) = self.directory.named_mut(name) else { return };
+        if log.on_keyspace_add() {
+            self.resources.timers.set(now + self.resources.options.keyspace_grace, log.channel.key, Timer::Keyspace);
+        }
+    }
+
+    /// The push that belongs to a keyspace notification should have arrived.
+    fn on_missing_push(&mut self, key: usize) {
+        let Some(log) = self.directory.get_mut(key) else { return };
+        if log.takes_missing_pushes() {
+            let name = log.channel.name.clone();
+            self.ring(&name);
+        }
+    }
+
+    /// Something was published that is not here.
+    fn ring(&mut self, name: &ChannelName) {
+        let Some(log) = self.directory.named_mut(name) else { return };
+        self.resources.stats.doorbells.add(1);
+        log.on_doorbell();
+        self.resources.schedule.want_head(log.channel.key);
+    }
+
+    // Channels that come and go.
+
+    /// Follows a channel, if there is room.
+    fn follow(&mut self, key: usize) {
+        let followed = self.directory.follow(key);
+        let Some(log) = self.directory.get(key) else { return };
+        if followed {
+            self.resources.accept(log);
+            self.resources.reconcile.add(key);
+        } else {
+            self.resources.refuse(log, "this node follows as many channels as it may");
+        }
+    }
+
+    /// Closes the channel when it has had no reader for long enough.
+    fn start_linger(&mut self, key: usize, since: Instant) {
+        let linger = self.resources.options.linger;
+        self.resources.timers.set_once(key, Timer::Linger, || since + linger);
+    }
+
+    fn on_linger(&mut self, key: usize, now: Instant) {
+        let Some(log) = self.directory.get(key) else { return };
+        let Some(since) = log.idle_since else { return };
+        if now < since + self.resources.options.linger {
+            self.start_linger(key, since);
+        } else if self.resources.notifier.forget(&log.channel) {
+            self.close(key);
+        }
     }
 
     fn close(&mut self, key: usize) {
-        self.accept(key);
-        let Some(log) = self.logs.remove(&key) else { return };
-        if log.followed {
-            self.by_name.remove(&log.channel.name);
-            self.desired.remove(&log.channel.name);
-        } else {
-            self.waiting.remove(&key);
-        }
-        let mut shared = log.channel.lock();
-        let mut released = shared.pages.clear();
-        if let Some(tail) = &mut shared.tail {
-            while !tail.is_empty() {
-                released.push(tail.pop_front());
-            }
-        }
-        drop(shared);
-        released.into_iter().for_each(|bytes| self.budget.release(bytes));
-        if let Some(next) = self.waiting.pop_first() {
+        let Some((log, next)) = self.directory.close(key) else { return };
+        self.resources.release(&log);
+        if let Some(next) = next {
             self.follow(next);
         }
+    }
+
+    /// What is charged is what is held.
+    #[cfg(test)]
+    pub(crate) fn assert_accounts(&self) {
+        let held = self.directory.all().map(ChannelLog::held_bytes).sum::<usize>();
+        assert_eq!(self.resources.held_bytes(), held, "the budget has drifted");
     }
 }

@@ -1,135 +1,155 @@
-//! Which reads of the archive to start. One per channel and kind is in flight; what arrives meanwhile sets a flag.
+//! How a channel's reads of the archive stand. There are three kinds, each with states of its own, and one back-off for all.
 
-use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
-use tokio::time::Instant;
+use std::time::Duration;
 
-use super::{Command, Registry};
-use crate::archive::ReadRequest;
+use fanfare_protocol::Position;
+
 use crate::channel::Want;
 
-impl Registry {
-    pub(super) fn start_tips(&mut self, commands: &mut Vec<Command>) {
-        while self.tip_requests < TIP_REQUESTS_MAX && !self.tips.is_empty() {
-            let (mut keys, mut names) = (Vec::new(), Vec::new());
-            while keys.len() < TIPS_PER_REQUEST_MAX
-                && let Some(key) = self.tips.pop_front()
-            {
-                if let Some(log) = self.logs.get_mut(&key) {
-                    log.tip_queued = false;
-                    log.tip_asked();
-                    keys.push(key);
-                    names.push(log.channel.name.clone());
-                }
-            }
-            if !keys.is_empty() {
-                self.tip_requests += 1;
-                commands.push(Command::Tips { keys, names });
-            }
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LAST: Duration = Duration::from_secs(5);
+
+/// Reads of the stream's tip: they open the log and compare it. Several may be in flight, since each acknowledgement of a
+/// subscription asks for a new one.
+#[derive(Debug, Default)]
+pub(super) struct TipReads {
+    in_flight: u32,
+    /// Some of them began before the feed last lost something; which of them is not known.
+    stale: bool,
+    /// Nothing was published that is not in the tail since the oldest of them began.
+    quiet: bool,
+}
+
+impl TipReads {
+    /// A read begins.
+    pub(super) fn asked(&mut self) {
+        self.quiet |= self.in_flight == 0;
+        self.in_flight += 1;
+    }
+
+    /// Something was published that is not in the tail.
+    pub(super) fn saw_unknown_event(&mut self) {
+        self.quiet = false;
+    }
+
+    /// The feed lost something: what was asked for before now proves nothing about that.
+    pub(super) fn doubt(&mut self) {
+        self.stale = self.in_flight > 0;
+    }
+
+    /// A read has ended. Returns whether it certainly began after the feed last lost something.
+    pub(super) fn answered(&mut self) -> bool {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let fresh = !self.stale;
+        self.stale &= self.in_flight > 0;
+        fresh
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
+/// The read from the head that repairs or extends the tail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum HeadRead {
+    /// The tail holds everything that the node knows of.
+    #[default]
+    Idle,
+    /// Something was published that is not in the tail: the head has to be compared with the archive by a read.
+    Wanted,
+    /// A read is in flight.
+    InFlight {
+        /// From this head.
+        from: Position,
+        /// Something was published since it began.
+        again: bool,
+    },
+}
+
+impl HeadRead {
+    pub(super) fn want(&mut self) {
+        match self {
+            Self::InFlight { again, .. } => *again = true,
+            Self::Idle | Self::Wanted => *self = Self::Wanted,
         }
     }
 
-    pub(super) fn start_heads(&mut self, commands: &mut Vec<Command>) {
-        // Repairs come first, but a storm of them leaves something for readers who are behind. Pages do not count against
-        // their half: a reader who is ahead of a stale head waits until that head has been read.
-        let all = self.options.archive_concurrency.max(1);
-        let most = if self.paging.is_empty() { all } else { all.div_ceil(2) };
-        while self.reads < all
-            && self.head_reads < most
-            && let Some(key) = self.dirty.pop_front()
-        {
-            let Some(log) = self.logs.get_mut(&key) else { continue };
-            log.dirty_queued = false;
-            let head = log.channel.lock().tail.as_ref().map(crate::tail::Tail::head);
-            // A log that is not primed yet stays dirty; priming queues it again.
-            let Some(head) = head else { continue };
-            if !log.dirty || log.head_read.is_some() || log.resting {
-                continue;
-            }
-            log.dirty = false;
-            log.awaited = 0;
-            log.head_read = Some(head);
-            let request = ReadRequest {
-                channel: log.channel.name.clone(),
-                after: head,
-                max_entries: self.options.page_entries,
-                max_bytes: self.options.page_bytes,
-            };
-            self.reads += 1;
-            self.head_reads += 1;
-            self.stats.head_reads.add(1);
-            commands.push(Command::Head { key, request });
+    pub(super) fn is_wanted(self) -> bool {
+        matches!(self, Self::Wanted | Self::InFlight { again: true, .. })
+    }
+
+    /// A read that was in flight has ended. Returns where it began.
+    pub(super) fn answered(&mut self) -> Option<Position> {
+        let Self::InFlight { from, again } = *self else { return None };
+        *self = if again { Self::Wanted } else { Self::Idle };
+        Some(from)
+    }
+}
+
+/// The read for readers who are behind: of a page, or of where the newest entries begin. Whether one is wanted is seen from the
+/// readers' wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum PageRead {
+    #[default]
+    Idle,
+    InFlight {
+        want: Want,
+        /// The stream's history turned out to be another one since it began.
+        stale: bool,
+    },
+}
+
+impl PageRead {
+    /// Another history than the one being read may be the stream's.
+    pub(super) fn doubt(&mut self) {
+        if let Self::InFlight { stale, .. } = self {
+            *stale = true;
         }
     }
 
-    pub(super) fn start_pages(&mut self, now: Instant, commands: &mut Vec<Command>) {
-        while self.reads < self.options.archive_concurrency.max(1)
-            && !self.paging.is_empty()
-            && self.allowance.is_available(now)
-            && self.has_room_for_a_page()
-        {
-            let Some(key) = self.paging.pop_front() else { break };
-            let Some(log) = self.logs.get_mut(&key) else { continue };
-            log.page_queued = false;
-            if log.page_read.is_some() || log.resting {
-                continue;
-            }
-            let Some(want) = log.next_want() else { continue };
-            log.page_read = Some(want);
-            log.page_is_stale = false;
-            self.reads += 1;
-            self.stats.page_reads.add(1);
-            let name = log.channel.name.clone();
-            commands.push(match want {
-                Want::Newest(count) => Command::Newest { key, name, count },
-                Want::Page(after) => {
-                    // Reserved until its size is known: pages that are read at the same time share one allowance.
-                    self.allowance.spend(self.options.page_bytes);
-                    let request = ReadRequest {
-                        channel: name,
-                        after,
-                        max_entries: self.options.page_entries,
-                        max_bytes: self.options.page_bytes,
-                    };
-                    Command::Page { key, request }
-                }
-            });
+    /// The same for a read of where the newest entries begin.
+    pub(super) fn doubt_newest(&mut self) {
+        if let Self::InFlight { want: Want::Newest(_), stale } = self {
+            *stale = true;
         }
     }
+}
 
-    /// Whether one more page fits into the budget beside those that are being read or wait for their readers. As many as may
-    /// be read at a time may be there in any case.
-    fn has_room_for_a_page(&mut self) -> bool {
-        let pages = self.reads - self.head_reads + 1;
-        let bytes = pages.saturating_mul(self.options.page_bytes);
-        self.untaken.leaves_room((pages, bytes), self.options.archive_concurrency.max(1), self.budget.limit())
+/// Whether the archive failed for a channel. While it backs off no read begins.
+#[derive(Debug, Default)]
+pub(super) struct BackOff {
+    active: bool,
+    failures: u32,
+}
+
+impl BackOff {
+    pub(super) fn is_active(&self) -> bool {
+        self.active
     }
 
-    pub(super) fn queue_tip(&mut self, key: usize) {
-        if let Some(log) = self.logs.get_mut(&key)
-            && !log.tip_queued
-            && !log.resting
-        {
-            log.tip_queued = true;
-            self.tips.push_back(key);
+    /// A read failed. Returns how long to wait, before jitter: longer each time. `None` if a wait is under way.
+    pub(super) fn begin(&mut self) -> Option<Duration> {
+        if self.active {
+            return None;
         }
+        self.active = true;
+        let wait = (RETRY_FIRST * 2u32.saturating_pow(self.failures.min(8))).min(RETRY_LAST);
+        self.failures += 1;
+        Some(wait)
     }
 
-    pub(super) fn queue_dirty(&mut self, key: usize) {
-        if let Some(log) = self.logs.get_mut(&key) {
-            log.dirty = true;
-            if !log.dirty_queued {
-                log.dirty_queued = true;
-                self.dirty.push_back(key);
-            }
-        }
+    /// The wait is over.
+    pub(super) fn end(&mut self) {
+        self.active = false;
     }
 
-    pub(super) fn queue_page(&mut self, key: usize) {
-        if let Some(log) = self.logs.get_mut(&key)
-            && !log.page_queued
-        {
-            log.page_queued = true;
-            self.paging.push_back(key);
-        }
+    /// A read succeeded: the next failure waits as briefly as the first.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
     }
 }

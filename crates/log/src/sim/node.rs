@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::rng::Rng;
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
+use crate::core_log::CoreLog;
 use crate::feed::{Desired, FeedSource, feed};
 use crate::memory::{Link, MemoryStore};
 use crate::options::Options;
 use crate::random::Random;
 use crate::registry::{Command, Registry};
 use crate::stats::IngestStats;
-use crate::view::CoreLog;
 
 #[derive(Debug)]
 enum Read {

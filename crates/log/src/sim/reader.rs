@@ -4,10 +4,11 @@ use fanfare_protocol::{ChannelName, Position};
 
 use super::rng::Rng;
 use super::truth::{Client, Saw};
+use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, ReaderId, Start};
 use crate::pages::Served;
 use crate::tail::{Item, Tail};
-use crate::view::{CoreLog, Next, ViewKey};
+use crate::view::Next;
 
 pub(super) struct Reader {
     pub(super) node: usize,

@@ -1,10 +1,9 @@
-//! Where a cursor stands on one thread's copy of a log, and what that copy has for it.
+//! One thread's copy of a log, and what it has for a cursor.
 
 use std::sync::Arc;
 
-use fanfare_protocol::Position;
+use fanfare_protocol::{ChannelName, Position};
 
-use super::Next;
 use crate::absence;
 use crate::archive::Newest;
 use crate::channel::{Channel, Hub, Want};
@@ -13,34 +12,47 @@ use crate::pages::Served;
 use crate::proof;
 use crate::tail::{Item, Located, Seam, Tail};
 
+/// What a cursor can hand out now.
 #[derive(Debug)]
-pub(super) struct View {
-    pub(super) channel: Arc<Channel>,
-    pub(super) copy: Option<Tail>,
-    pub(super) refusal: Option<Arc<str>>,
-    pub(super) readers: CursorSet,
-}
-
-/// What a view has for a cursor, before it is lent out.
-pub(super) enum Ready {
-    Tail(u64),
+pub enum Next<'a> {
+    /// Items of the tail from this index on; at least one is there.
+    Tail(&'a Tail, u64),
+    /// Entries of a page, after its seam if it has one. A page without entries has a seam.
     Page(Served),
+    /// The first promise to a reader who was to begin with an entry that is gone or not here yet: it begins at this position
+    /// and has to be told so.
     Begins(Position),
+    /// Nothing yet, and everything has been handed out; the reader is armed.
     Live,
+    /// The log is not open yet, or the archive is being read; the reader is armed.
     Waiting,
+    /// The channel cannot be followed at present; the reader is armed for when it can.
     Refused(Arc<str>),
 }
 
-enum Standing {
-    Index(u64),
+/// A copy of a channel's tail (the frames are shared), and the channel's readers on this thread.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) copy: Option<Tail>,
+    pub(crate) refusal: Option<Arc<str>>,
+    pub(crate) readers: CursorSet,
+}
+
+/// Where a cursor stands.
+enum Standing<'a> {
+    /// Right before the item of the tail with this index.
+    Before(&'a Tail, u64),
+    /// At the end of the tail.
     End,
     /// A reader without a place has one now.
     Begins(Position),
+    /// Not where the tail reaches.
     Elsewhere,
 }
 
 impl View {
-    pub(super) fn new(channel: Arc<Channel>) -> Self {
+    pub(crate) fn new(channel: Arc<Channel>) -> Self {
         let mut view = Self { channel, copy: None, refusal: None, readers: CursorSet::default() };
         view.sync(|_| {});
         view
@@ -48,7 +60,7 @@ impl View {
 
     /// Takes over what has changed. Returns whether that concerns readers who have everything so far: a log that opened or
     /// grew, a refusal.
-    pub(super) fn sync(&mut self, fresh: impl FnMut(&Item)) -> bool {
+    pub(crate) fn sync(&mut self, fresh: impl FnMut(&Item)) -> bool {
         let shared = self.channel.lock();
         let refused = self.refusal != shared.refusal;
         if refused {
@@ -69,56 +81,54 @@ impl View {
         grown || refused
     }
 
-    pub(super) fn prepare(&mut self, cursor: &mut Cursor, hub: &Hub) -> Ready {
+    /// What the cursor can hand out now, given to `act`. This is the one read operation.
+    pub(crate) fn next<R>(
+        &mut self,
+        cursor: &mut Cursor,
+        hub: &Hub,
+        act: impl FnOnce(&mut Cursor, &ChannelName, Next<'_>) -> R,
+    ) -> R {
         if let Some(reason) = &self.refusal
             && self.copy.is_none()
         {
-            let reason = Arc::clone(reason);
             self.readers.arm(cursor.slot);
-            return Ready::Refused(reason);
+            return act(cursor, &self.channel.name, Next::Refused(Arc::clone(reason)));
         }
         if !self.settle(cursor, hub) {
-            return Ready::Waiting;
+            return act(cursor, &self.channel.name, Next::Waiting);
         }
         loop {
             match self.locate(cursor) {
-                Standing::Index(index) => return Ready::Tail(index),
+                Standing::Before(tail, index) => return act(cursor, &self.channel.name, Next::Tail(tail, index)),
                 Standing::End => {
                     self.readers.arm(cursor.slot);
-                    return Ready::Live;
+                    return act(cursor, &self.channel.name, Next::Live);
                 }
-                Standing::Begins(position) => return Ready::Begins(position),
+                Standing::Begins(position) => return act(cursor, &self.channel.name, Next::Begins(position)),
                 Standing::Elsewhere => {}
             }
-            let Some(mut served) = self.read_archive(cursor, hub) else { return Ready::Waiting };
+            let Some(mut served) = self.read_archive(cursor, hub) else {
+                return act(cursor, &self.channel.name, Next::Waiting);
+            };
             if cursor.position().is_none() {
                 // Before the first promise there is nothing to miss: with no entries left the reader begins where the stream ends.
                 let end = served.seam.take().map(|seam| seam.resume).or(served.skip());
-                return match end.filter(|_| served.entries().is_empty()) {
-                    Some(position) => Ready::Begins(position),
-                    None => Ready::Page(served),
+                let next = match end.filter(|_| served.entries().is_empty()) {
+                    Some(position) => Next::Begins(position),
+                    None => Next::Page(served),
                 };
+                return act(cursor, &self.channel.name, next);
             }
             // Each time to a higher id.
             match served.skip() {
                 Some(position) => cursor.advance_to(position),
-                None => return Ready::Page(served),
+                None => return act(cursor, &self.channel.name, Next::Page(served)),
             }
         }
     }
 
-    pub(super) fn offer(&self, ready: Ready) -> Next<'_> {
-        match (ready, &self.copy) {
-            (Ready::Tail(index), Some(tail)) => Next::Tail(tail, index),
-            (Ready::Page(served), _) => Next::Page(served),
-            (Ready::Begins(position), _) => Next::Begins(position),
-            (Ready::Live, _) => Next::Live,
-            (Ready::Refused(reason), _) => Next::Refused(reason),
-            (Ready::Waiting, _) | (Ready::Tail(_), None) => Next::Waiting,
-        }
-    }
-
-    pub(super) fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
+    /// Gives a cursor its exact position where it has none yet. Returns whether it is settled; the reader is armed if it is not.
+    pub(crate) fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
         let Some(tail) = &self.copy else {
             self.readers.arm(cursor.slot);
             return false;
@@ -148,7 +158,7 @@ impl View {
     }
 
     /// Compares the cursor with the tail.
-    fn locate(&self, cursor: &mut Cursor) -> Standing {
+    fn locate(&self, cursor: &mut Cursor) -> Standing<'_> {
         let Some(tail) = &self.copy else { return Standing::Elsewhere };
         if cursor.index < tail.first() {
             let located = match cursor.at {
@@ -174,7 +184,7 @@ impl View {
         match cursor.index {
             0 => Standing::Elsewhere,
             index if index >= tail.end() => Standing::End,
-            index => Standing::Index(index),
+            index => Standing::Before(tail, index),
         }
     }
 
@@ -202,9 +212,8 @@ impl View {
         None
     }
 
-    /// After a gap that ends in the stream's absence the reader goes on from the head, where the stream's absence is watched;
-    /// the absence that the page saw is another moment, which alone proves nothing later. Returns whether the page can be
-    /// used: the head has to know of the absence first.
+    /// A page that ends in "no stream" carries the time of that read. Replaces it with the head's newer time, which the registry
+    /// keeps renewing. `false`: the head is not absent yet, or from before what the reader has seen; ask again.
     fn continue_at_head(&self, served: &mut Served) -> bool {
         let nothing = served.entries().is_empty();
         let (true, Some(Seam { after, resume: absence @ Position::Absent { epoch: theirs, .. }, .. })) =

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use fanfare_protocol::{ChannelName, EntryId, Epoch, GapReason, Position};
 
-use super::*;
+use super::super::*;
 use crate::archive::{ArchiveError, Tip};
+use crate::core_log::CoreLog;
 use crate::feed::{FeedBatch, FeedEvent};
 use crate::tail::Item;
-use crate::view::{CoreLog, Next};
+use crate::view::Next;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 const EPOCH: Epoch = Epoch::from_bits(7);
@@ -21,7 +22,7 @@ struct Scene {
     /// Whether the streams exist.
     present: bool,
     /// Whether the keys hold another type.
-    usurped: bool,
+    wrong_type: bool,
     /// Requests so far.
     requests: usize,
 }
@@ -38,7 +39,7 @@ impl Scene {
         for name in &names {
             core.open(name, None, 0);
         }
-        let mut scene = Self { registry, hub, began: now, now, present, usurped: false, requests: 0 };
+        let mut scene = Self { registry, hub, began: now, now, present, wrong_type: false, requests: 0 };
         let mut touched = Vec::new();
         scene.hub.take_touched(&mut touched);
         scene.registry.on_touched(&touched, now);
@@ -61,7 +62,7 @@ impl Scene {
                 false => Position::Absent { at_ms: now_ms, epoch: EPOCH },
             };
             let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
-            let tip = if self.usurped { Err(ArchiveError::WrongType) } else { Ok(tip) };
+            let tip = if self.wrong_type { Err(ArchiveError::WrongType) } else { Ok(tip) };
             self.registry.on_tips(&keys, Ok(keys.iter().map(|_| tip.clone()).collect()), self.now);
         }
         asked
@@ -111,11 +112,11 @@ fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it
     let (view, mut cursor) = core.open(&ChannelName::parse("c0").unwrap(), None, 0);
     core.sync(|_, _| {}, |_| {});
     assert!(core.settle(view, &mut cursor));
-    let told = |scene: &Scene| scene.registry.stats.seams.of(GapReason::Reset).get();
+    let told = |scene: &Scene| scene.registry.resources.stats.seams.of(GapReason::Reset).get();
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 0);
 
-    scene.usurped = true;
+    scene.wrong_type = true;
     scene.pass(INTERVAL * 4);
     assert_eq!(told(&scene), 1);
     core.sync(|_, _| {}, |_| {});
@@ -129,10 +130,10 @@ fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it
     });
     assert!(is_told);
 
-    scene.usurped = false;
+    scene.wrong_type = false;
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 1, "the same stream is back: nothing was missed");
-    scene.usurped = true;
+    scene.wrong_type = true;
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 2);
 }

@@ -1,9 +1,9 @@
 //! Pages wait for their readers, and readers for pages.
 
-use super::limits_tests::{PAGE_BYTES, Scene, name, narrow};
-use super::*;
+use super::super::*;
+use super::limits::{PAGE_BYTES, Scene, name, narrow};
+use crate::core_log::ViewKey;
 use crate::cursor::Cursor;
-use crate::view::ViewKey;
 
 /// A node whose budget holds one page, with readers who are behind on two channels: the page of the first has been read.
 fn cramped() -> (Scene, Vec<(ViewKey, Cursor)>) {
@@ -36,7 +36,7 @@ fn a_page_stays_until_its_reader_has_taken_it_and_the_next_is_read_then() {
     let commands = scene.turn();
     let second = commands.into_iter().find_map(|command| scene.answer(command)).unwrap().1;
     assert_ne!(first, second);
-    assert_eq!(scene.registry.stats.page_reads.get(), 2);
+    assert_eq!(scene.registry.resources.stats.page_reads.get(), 2);
 }
 
 // Seen to fail when a page is awaited for ever.

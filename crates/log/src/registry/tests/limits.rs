@@ -5,14 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, Position};
 
-use super::*;
+use super::super::*;
 use crate::archive::Snapshot;
+use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent, FeedSource, feed};
 use crate::memory::{Link, MemoryStore};
 use crate::pages::Served;
 use crate::publish::PublishRequest;
-use crate::view::{CoreLog, Next, ViewKey};
+use crate::view::Next;
 
 const STEP: Duration = Duration::from_millis(10);
 pub(super) const PAGE_BYTES: usize = 16 << 10;

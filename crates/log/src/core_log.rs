@@ -1,8 +1,6 @@
 //! What one connection thread sees of the logs: a copy of each watched tail (the frames themselves are shared) and the
 //! readers of each channel.
 
-mod place;
-
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,30 +10,11 @@ use slab::Slab;
 
 use crate::channel::{Channel, Hub};
 use crate::cursor::{Cursor, ReaderId, Start};
-use crate::pages::Served;
 use crate::tail::{Item, Tail};
-use place::View;
+use crate::view::{Next, View};
 
 /// Names a view on its thread.
 pub type ViewKey = u32;
-
-/// What a cursor can hand out now.
-#[derive(Debug)]
-pub enum Next<'a> {
-    /// Items of the tail from this index on; at least one is there.
-    Tail(&'a Tail, u64),
-    /// Entries of a page, after its seam if it has one. A page without entries has a seam.
-    Page(Served),
-    /// The first promise to a reader who was to begin with an entry that is gone or not here yet: it begins at this position
-    /// and has to be told so.
-    Begins(Position),
-    /// Nothing yet, and everything has been handed out; the reader is armed.
-    Live,
-    /// The log is not open yet, or the archive is being read; the reader is armed.
-    Waiting,
-    /// The channel cannot be followed at present; the reader is armed for when it can.
-    Refused(Arc<str>),
-}
 
 #[derive(Debug, Default)]
 struct Views {
@@ -143,9 +122,7 @@ impl CoreLog {
         act: impl FnOnce(&mut Cursor, &ChannelName, Next<'_>) -> R,
     ) -> R {
         let mut views = self.views.borrow_mut();
-        let view = &mut views.slab[key as usize];
-        let ready = view.prepare(cursor, &self.hub);
-        act(cursor, &view.channel.name, view.offer(ready))
+        views.slab[key as usize].next(cursor, &self.hub, act)
     }
 
     /// Renews the position of a live cursor on a channel without a stream: absence is a position that ages.

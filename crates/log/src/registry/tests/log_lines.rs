@@ -7,12 +7,12 @@ use fanfare_protocol::{Event, GapReason};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber, subscriber};
 
-use super::complaints::TOLD_MAX;
-use super::*;
+use super::super::log_limit::TOLD_MAX;
+use super::super::*;
+use crate::core_log::CoreLog;
 use crate::feed::feed;
 use crate::memory::MemoryStore;
 use crate::publish::PublishRequest;
-use crate::view::CoreLog;
 
 const CHANNELS: usize = 300;
 

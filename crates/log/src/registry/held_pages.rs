@@ -13,15 +13,14 @@ use crate::pages::Page;
 
 /// In the order in which they were read; some may have been taken since.
 #[derive(Debug, Default)]
-pub(super) struct Untaken {
+pub(super) struct HeldPages {
     pages: VecDeque<(Instant, Arc<Page>)>,
     bytes: usize,
 }
 
-impl Untaken {
-    /// Keeps a page for its reader until then.
+impl HeldPages {
+    /// Keeps a page that awaits its reader until then.
     pub(super) fn add(&mut self, page: Arc<Page>, until: Instant) {
-        page.await_reader();
         self.bytes += page.bytes();
         self.pages.push_back((until, page));
     }
@@ -37,9 +36,8 @@ impl Untaken {
     /// Whether so many more pages of so many bytes together may be read: they fit into `limit` beside those that wait for their
     /// readers, or they are at most `least` with those.
     pub(super) fn leaves_room(&mut self, (pages, bytes): (usize, usize), least: usize, limit: usize) -> bool {
-        let fits = |untaken: &Self| {
-            untaken.bytes.saturating_add(bytes) <= limit || untaken.pages.len().saturating_add(pages) <= least
-        };
+        let fits =
+            |held: &Self| held.bytes.saturating_add(bytes) <= limit || held.pages.len().saturating_add(pages) <= least;
         if !fits(self) {
             self.pages.retain(|(_, page)| page.is_awaited());
             self.bytes = self.pages.iter().map(|(_, page)| page.bytes()).sum();

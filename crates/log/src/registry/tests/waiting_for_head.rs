@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, Position, Push};
 
-use super::*;
+use super::super::*;
 use crate::archive::{ArchiveError, Snapshot, Tip};
+use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent};
-use crate::view::{CoreLog, Next, ViewKey};
+use crate::view::Next;
 
 fn at(ms: u64) -> Position {
     Position::At(EntryId { ms, seq: 0 })

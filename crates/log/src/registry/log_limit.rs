@@ -3,13 +3,13 @@
 /// So many are logged one by one; the others are counted.
 pub(super) const TOLD_MAX: u64 = 10;
 
-/// Lets the first few of a kind through, until [`Complaints::renew`].
+/// Lets the first few of a kind through, until [`LogLimit::renew`].
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(super) struct LogLimit {
     made: u64,
 }
 
-impl Complaints {
+impl LogLimit {
     /// Counts one more. Whether it is to be logged.
     pub(super) fn admit(&mut self) -> bool {
         self.made += 1;
@@ -26,13 +26,13 @@ impl Complaints {
 mod tests {
     use super::*;
 
-    // Seen to fail when every complaint is admitted, and when renewing forgets nothing.
+    // Seen to fail when every line is admitted, and when renewing forgets nothing.
     #[test]
     fn the_first_few_are_told_and_the_others_counted_until_it_begins_anew() {
-        let mut complaints = Complaints::default();
-        let told = (0..100_000).filter(|_| complaints.admit()).count() as u64;
-        assert_eq!((told, complaints.renew()), (TOLD_MAX, 100_000 - TOLD_MAX));
-        assert!(complaints.admit());
-        assert_eq!(complaints.renew(), 0);
+        let mut limit = LogLimit::default();
+        let told = (0..100_000).filter(|_| limit.admit()).count() as u64;
+        assert_eq!((told, limit.renew()), (TOLD_MAX, 100_000 - TOLD_MAX));
+        assert!(limit.admit());
+        assert_eq!(limit.renew(), 0);
     }
 }

@@ -1,0 +1,495 @@
+//! One followed channel: it decides what its answers, pushes and losses mean, and returns what is to be done. It does no I/O,
+//! charges no budget, and stands in no queue.
+//!
+//! Reads, and what moves each of them on. Whoever waits, waits for one of the right-hand column, so nobody waits for ever:
+//!
+//! | read | from | to | when | what ends the wait |
+//! |---|---|---|---|---|
+//! | tip | – | in flight | `begin_tip`, from the schedule | its answer, or its failure after the archive's deadline |
+//! | | in flight | – | `on_tip`; one that began before a loss asks for another | |
+//! | head | `Idle` | `Wanted` | a doorbell, a comparison that differs, a page that found the tail behind | the schedule's turn |
+//! | | `Wanted` | `InFlight` | `begin_head`; not before the log is open, and not while it backs off | the answer; priming and `on_retry` queue it again |
+//! | | `InFlight` | `Idle` or `Wanted` | `on_head`; wanted again if something rang meanwhile, more is there or it failed | |
+//! | page | `Idle` | `InFlight` | `begin_page`, for the next want; not while it backs off | the answer; `on_retry` queues it again |
+//! | | `InFlight` | `Idle` | `on_page`, `on_newest`; read again if another history was read | |
+//! | all | | backing off | any failure | the retry timer, at most 5 s |
+//!
+//! A reader ahead of a stale head (`waiting_for_head`) waits for the read of the head, which is wanted or in flight as long as
+//! there is such a reader.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
+use tokio::time::Instant;
+
+use super::continuity::Continuity;
+use super::effect::{Broken, Effect, Effects, PageAnswer, Pushed, Segment};
+use super::reads::{BackOff, HeadRead, PageRead, TipReads};
+use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
+use crate::channel::{Channel, Want};
+use crate::pages;
+use crate::proof::{self, Verdict, id_of};
+use crate::tail::{Seam, Tail};
+
+/// How far the feed has come with the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subscription {
+    /// The node follows as many channels as it may: waits for a place.
+    OverLimit,
+    /// In the desired set.
+    Desired,
+    /// Acknowledged on the current connection of the feed.
+    Acknowledged,
+}
+
+/// What the registry knows about a channel beside its shared state.
+#[derive(Debug)]
+pub(super) struct ChannelLog {
+    pub(super) channel: Arc<Channel>,
+    pub(super) subscription: Subscription,
+    continuity: Continuity,
+    tip_reads: TipReads,
+    head_read: HeadRead,
+    page_read: PageRead,
+    back_off: BackOff,
+    /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
+    /// of the head.
+    waiting_for_head: BTreeSet<Position>,
+    /// The want served last: the next read goes to the following one, so that every reader gets its turn.
+    last_want: Option<Want>,
+    /// Keyspace notifications whose push has not arrived.
+    missing_pushes: u32,
+    /// Readers have been told that the key holds another type now.
+    wrong_type_told: bool,
+    /// Since when the channel has no reader.
+    pub(super) idle_since: Option<Instant>,
+}
+
+impl ChannelLog {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
+        Self {
+            channel,
+            subscription: Subscription::OverLimit,
+            continuity: Continuity::default(),
+            tip_reads: TipReads::default(),
+            head_read: HeadRead::default(),
+            page_read: PageRead::default(),
+            back_off: BackOff::default(),
+            waiting_for_head: BTreeSet::new(),
+            last_want: None,
+            missing_pushes: 0,
+            wrong_type_told: false,
+            idle_since: None,
+        }
+    }
+
+    /// Whether the stream is known not to exist.
+    pub(super) fn is_absent(&self) -> bool {
+        self.head().is_some_and(is_absence)
+    }
+
+    /// Whether the archive failed lately, so that no read begins.
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.back_off.is_active()
+    }
+
+    /// Whether a reader wants a page and does not wait for the head.
+    pub(super) fn wants_page(&self) -> bool {
+        self.channel.lock().wants.iter().any(|want| self.is_due(want))
+    }
+
+    /// Bytes in its tail and its pages.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        let shared = self.channel.lock();
+        shared.tail.as_ref().map_or(0, Tail::bytes) + shared.pages.bytes()
+    }
+
+    fn head(&self) -> Option<Position> {
+        self.channel.lock().tail.as_ref().map(Tail::head)
+    }
+
+    // What the feed says.
+
+    /// The subscription was acknowledged: whatever is published from now on arrives.
+    pub(super) fn on_acknowledged(&mut self) {
+        self.subscription = Subscription::Acknowledged;
+        self.on_loss();
+    }
+
+    /// The feed is away: nothing arrives.
+    pub(super) fn on_disconnected(&mut self) {
+        if self.subscription == Subscription::Acknowledged {
+            self.subscription = Subscription::Desired;
+        }
+        self.on_loss();
+    }
+
+    /// Some messages may not have arrived: what was asked for before now proves nothing about that.
+    pub(super) fn on_loss(&mut self) {
+        self.saw_unknown_event();
+        self.tip_reads.doubt();
+        // Where the newest entries begin may change with the store, too: what had been trimmed may be back.
+        self.channel.lock().newest.clear();
+        self.page_read.doubt_newest();
+    }
+
+    /// Something was published that is not in the tail: should the stream be gone when the archive is read, it was there.
+    fn saw_unknown_event(&mut self) {
+        self.continuity.doubt();
+        self.tip_reads.saw_unknown_event();
+    }
+
+    /// The append rule: only what provably follows the head goes in; only what is certainly here is dropped.
+    pub(super) fn on_entry(&mut self, entry: &Entry) -> Pushed {
+        let shared = self.channel.lock();
+        let Some(tail) = &shared.tail else { return Pushed::Unknown };
+        if tail.head() == Position::At(entry.id) || tail.contains(entry.id) {
+            return Pushed::Known;
+        }
+        if !self.continuity.follows(tail, entry.id, entry.prev) {
+            return Pushed::Unknown;
+        }
+        drop(shared);
+        self.missing_pushes = self.missing_pushes.saturating_sub(1);
+        Pushed::Follows
+    }
+
+    /// Something was published that is not here: a read of the head is wanted.
+    pub(super) fn on_doorbell(&mut self) {
+        self.saw_unknown_event();
+        self.head_read.want();
+    }
+
+    /// The stream grew; the push of the entry should follow. Returns whether it is the first one that is missing.
+    pub(super) fn on_keyspace_add(&mut self) -> bool {
+        self.missing_pushes += 1;
+        if self.is_absent() {
+            self.saw_unknown_event();
+        }
+        self.missing_pushes == 1
+    }
+
+    /// Whether a push is still missing.
+    pub(super) fn takes_missing_pushes(&mut self) -> bool {
+        std::mem::take(&mut self.missing_pushes) > 0
+    }
+
+    // Reads that begin.
+
+    /// A read of the tip begins.
+    pub(super) fn begin_tip(&mut self) {
+        self.tip_reads.asked();
+    }
+
+    /// Begins a read of the head, if one is wanted and possible. A log that is not open yet goes on wanting it.
+    pub(super) fn begin_head(&mut self) -> Option<Position> {
+        let from = self.head()?;
+        if self.head_read != HeadRead::Wanted || self.is_backing_off() {
+            return None;
+        }
+        self.missing_pushes = 0;
+        self.head_read = HeadRead::InFlight { from, again: false };
+        Some(from)
+    }
+
+    /// Begins a read for the next want in ascending order after the one served last, and around; for none that waits for the
+    /// head.
+    pub(super) fn begin_page(&mut self) -> Option<Want> {
+        if self.page_read != PageRead::Idle || self.is_backing_off() {
+            return None;
+        }
+        let shared = self.channel.lock();
+        let after = self.last_want.map_or(Bound::Unbounded, Bound::Excluded);
+        let following = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
+        let want = following.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
+        drop(shared);
+        self.last_want = want;
+        self.page_read = PageRead::InFlight { want: want?, stale: false };
+        want
+    }
+
+    fn is_due(&self, want: &Want) -> bool {
+        !matches!(want, Want::Page(position) if self.waiting_for_head.contains(position))
+    }
+
+    fn read_head(&mut self) -> Effect {
+        self.head_read.want();
+        Effect::ReadHead
+    }
+
+    // What the archive answers about the tip.
+
+    /// Where the stream ends: opens the log, or compares it.
+    pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>) -> Effects {
+        let fresh = self.tip_reads.answered();
+        match (answer, self.head()) {
+            (Err(error), _) => self.on_failure(&error),
+            (Ok(_), _) if !fresh => {
+                if self.tip_reads.is_idle() {
+                    vec![Effect::ReadTip]
+                } else {
+                    Effects::new()
+                }
+            }
+            // The tip of a stream that is not followed yet proves nothing about what is published next.
+            (Ok(_), None) if self.subscription != Subscription::Acknowledged => Effects::new(),
+            (Ok(tip), None) => self.open(tip),
+            (Ok(tip), Some(head)) => self.compare(head, tip),
+        }
+    }
+
+    fn open(&mut self, tip: Tip) -> Effects {
+        self.channel.lock().tail = Some(Tail::new(tip.position));
+        self.prove_afresh(tip);
+        let mut effects = vec![Effect::Accept, Effect::Notify];
+        effects.extend(is_absence(tip.position).then_some(Effect::RenewAbsence));
+        effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
+        effects
+    }
+
+    fn compare(&mut self, head: Position, tip: Tip) -> Effects {
+        if !self.continuity.agrees(head, tip) {
+            // Whether there was a stream while the feed is away is told once, when it is back.
+            let is_moot = tip.evicts
+                && self.subscription != Subscription::Acknowledged
+                && is_absence(head)
+                && is_absence(tip.position);
+            return match is_moot {
+                true => vec![Effect::Compared { differ: false }],
+                false => vec![Effect::Compared { differ: true }, self.read_head()],
+            };
+        }
+        self.prove_afresh(tip);
+        let mut effects = vec![Effect::Compared { differ: false }];
+        effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
+        effects.extend(is_absence(tip.position).then_some(Effect::RenewAbsence));
+        effects
+    }
+
+    /// The head is the stream's end.
+    fn prove(&mut self, tip: Tip) {
+        self.continuity.prove(tip);
+        self.back_off.succeeded();
+        self.wrong_type_told = false;
+    }
+
+    /// The same by a tip that was asked for after the feed last lost something.
+    fn prove_afresh(&mut self, tip: Tip) {
+        self.prove(tip);
+        let no_message_missed = self.subscription == Subscription::Acknowledged && self.tip_reads.is_quiet();
+        self.continuity.prove_afresh(tip, no_message_missed);
+    }
+
+    // What the archive answers about the head: proven before anything is appended.
+
+    /// A page from the head.
+    pub(super) fn on_head(&mut self, answer: Result<Snapshot, ArchiveError>) -> Effects {
+        let Some(from) = self.head_read.answered() else { return Effects::new() };
+        let mut effects = match answer {
+            Ok(snapshot) => self.on_snapshot(from, &snapshot),
+            Err(error) => {
+                self.head_read.want();
+                self.on_failure(&error)
+            }
+        };
+        effects.extend(self.release_waiting_for_head());
+        effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
+        effects
+    }
+
+    fn on_snapshot(&mut self, from: Position, snapshot: &Snapshot) -> Effects {
+        let Some(head) = self.head() else { return Effects::new() };
+        let verdict = self.continuity.verdict(from, snapshot);
+        if head != from {
+            return self.on_older_snapshot(head, verdict, snapshot);
+        }
+        match (verdict, from, snapshot.tip.position) {
+            // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
+            // entries before it are older still.
+            (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, snapshot),
+            (Verdict::Gap(_), Position::At(id), Position::Absent { .. })
+                if self.continuity.has_expired(id, snapshot.tip) =>
+            {
+                self.finish(head, snapshot)
+            }
+            (Verdict::Gap(reason), _, _) => self.seal(reason, from, snapshot),
+        }
+    }
+
+    /// Pushes moved the head while the read was under way: only what follows the present head may go in.
+    fn on_older_snapshot(&mut self, head: Position, verdict: Verdict, snapshot: &Snapshot) -> Effects {
+        let Position::At(id) = head else { return vec![self.read_head()] };
+        let found = snapshot.entries.iter().position(|entry| id_of(entry) == id);
+        match (verdict, found) {
+            (Verdict::Continues, Some(index)) => self.extend(head, &snapshot.entries[index + 1..], snapshot),
+            // The page ends before the head: it is older than the pushes and has nothing to add.
+            (Verdict::Continues, None) if matches!(snapshot.tip.position, Position::At(tip) if tip < id) => {
+                Effects::new()
+            }
+            _ => vec![self.read_head()],
+        }
+    }
+
+    fn extend(&mut self, from: Position, entries: &[Decoded], snapshot: &Snapshot) -> Effects {
+        let segment = Segment { seam: None, entries: self.encoded_after(from, entries) };
+        self.append(segment, from, snapshot)
+    }
+
+    /// History is not contiguous: tells the readers and begins a new segment.
+    fn seal(&mut self, reason: GapReason, from: Position, snapshot: &Snapshot) -> Effects {
+        let mut effects = vec![Effect::Tell(Broken { reason, after: from, is_wrong_type: false })];
+        // A trim leaves what was read before true; anything else means that another history was read.
+        if reason != GapReason::Trimmed {
+            effects.push(self.forget_pages());
+        }
+        let (resume, is_exact) = proof::resume_exactly(snapshot, from);
+        let seam = Some((Seam { reason, after: from, resume }, is_exact));
+        let segment = Segment { seam, entries: self.encoded_after(from, &snapshot.entries) };
+        effects.extend(self.append(segment, from, snapshot));
+        effects
+    }
+
+    fn append(&mut self, segment: Segment, head: Position, snapshot: &Snapshot) -> Effects {
+        let head = segment.end().unwrap_or(head);
+        let mut effects = vec![Effect::Append(segment)];
+        effects.extend(self.finish(head, snapshot));
+        effects
+    }
+
+    fn encoded_after(&self, from: Position, entries: &[Decoded]) -> Vec<(EntryId, Frame)> {
+        let fresh = entries.iter().filter(|entry| !matches!(from, Position::At(from) if id_of(entry) <= from));
+        fresh.map(|entry| (id_of(entry), pages::encode(&self.channel.name, entry))).collect()
+    }
+
+    /// After a page was merged and the log ends at `head`: reads on if there is more, otherwise notes that this is the stream's
+    /// end.
+    fn finish(&mut self, head: Position, snapshot: &Snapshot) -> Effects {
+        if !snapshot.complete {
+            return vec![self.read_head()];
+        }
+        self.prove(snapshot.tip);
+        let end = snapshot.tip.position;
+        let is_behind = match (head, end) {
+            // The last entries were retracted: the next one will name this id as its predecessor.
+            (Position::At(head), Position::At(end)) => end > head,
+            (head, end) => head != end,
+        };
+        let renewed = is_absence(end).then_some(Effect::RenewAbsence);
+        let moved = is_behind.then_some(Effect::MoveHead(end));
+        moved.into_iter().chain(renewed).collect()
+    }
+
+    /// Forgets what was read of a history that is not the stream's any more.
+    fn forget_pages(&mut self) -> Effect {
+        self.page_read.doubt();
+        Effect::ForgetPages
+    }
+
+    /// A read of the head has ended, whatever came of it: whoever waited for it may ask again. After a failure they do so
+    /// when the archive has rested.
+    fn release_waiting_for_head(&mut self) -> Option<Effect> {
+        let waiting = std::mem::take(&mut self.waiting_for_head);
+        if self.is_backing_off() || waiting.is_empty() {
+            return None;
+        }
+        // Whom the tail has reached needs no page any more; the others want again when they are woken.
+        let mut shared = self.channel.lock();
+        shared.wants.retain(|want| !matches!(want, Want::Page(position) if waiting.contains(position)));
+        Some(Effect::Notify)
+    }
+
+    // What the archive answers to readers who are behind.
+
+    /// A page for readers that are behind.
+    pub(super) fn on_page(&mut self, answer: Result<Snapshot, ArchiveError>) -> PageAnswer {
+        let PageRead::InFlight { want: Want::Page(after), stale } = std::mem::take(&mut self.page_read) else {
+            return PageAnswer::Nothing(Effects::new());
+        };
+        match answer {
+            Err(error) => PageAnswer::Failed(self.on_failure(&error)),
+            Ok(_) if stale => {
+                self.back_off.succeeded();
+                PageAnswer::Nothing(vec![Effect::ReadPage])
+            }
+            Ok(snapshot) => {
+                self.back_off.succeeded();
+                PageAnswer::Page(after, Box::new(snapshot))
+            }
+        }
+    }
+
+    /// A page found that the tail has to catch up before it can place a reader at this position: the archive would answer the
+    /// same until then.
+    pub(super) fn wait_for_head(&mut self, position: Position) -> Effect {
+        self.waiting_for_head.insert(position);
+        self.read_head()
+    }
+
+    /// Where the newest entries begin.
+    pub(super) fn on_newest(&mut self, answer: Result<Newest, ArchiveError>) -> Effects {
+        let PageRead::InFlight { want: Want::Newest(count), stale } = std::mem::take(&mut self.page_read) else {
+            return Effects::new();
+        };
+        let newest = match answer {
+            Err(error) => return self.on_failure(&error),
+            Ok(newest) => newest,
+        };
+        self.back_off.succeeded();
+        if stale {
+            return vec![Effect::ReadPage];
+        }
+        let mut shared = self.channel.lock();
+        shared.newest.insert(count, newest);
+        shared.wants.clear();
+        vec![Effect::Notify]
+    }
+
+    // When the archive fails.
+
+    /// The archive failed for the channel: backs off, longer each time, then compares and reads again. Readers keep their place.
+    fn on_failure(&mut self, error: &ArchiveError) -> Effects {
+        tracing::debug!(channel = %self.channel.name, %error, "a read of the archive failed");
+        let mut effects = Effects::new();
+        let is_refused = matches!(error, ArchiveError::WrongType | ArchiveError::Denied(_));
+        if self.head().is_none() && is_refused {
+            effects.push(Effect::Refuse(error.to_string()));
+        }
+        if matches!(error, ArchiveError::WrongType) {
+            effects.extend(self.on_wrong_type());
+        }
+        effects.push(Effect::Failed { back_off: self.back_off.begin() });
+        effects
+    }
+
+    /// The key of an open log holds another type: the stream that its readers follow is gone. They are told once and stay
+    /// where they were. As soon as the key is a stream again it is compared with that place, which tells them how it goes on.
+    fn on_wrong_type(&mut self) -> Effects {
+        let Some(after @ Position::At(_)) = self.head() else { return Effects::new() };
+        if std::mem::replace(&mut self.wrong_type_told, true) {
+            return Effects::new();
+        }
+        let reason = GapReason::Reset;
+        let seam = Seam { reason, after, resume: after };
+        vec![
+            Effect::Tell(Broken { reason, after, is_wrong_type: true }),
+            self.forget_pages(),
+            Effect::Append(Segment { seam: Some((seam, true)), entries: Vec::new() }),
+        ]
+    }
+
+    /// The archive may be asked again.
+    pub(super) fn on_retry(&mut self) -> Effects {
+        self.back_off.end();
+        let mut effects = vec![Effect::ReadTip];
+        effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
+        effects.extend(self.wants_page().then_some(Effect::ReadPage));
+        effects
+    }
+}
+
+fn is_absence(position: Position) -> bool {
+    matches!(position, Position::Absent { .. })
+}

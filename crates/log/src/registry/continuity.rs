@@ -1,0 +1,86 @@
+//! What the node knows of a channel between its tail and its stream: the conditions under which a push, an absence or a snapshot
+//! continues the head.
+
+use fanfare_protocol::{EntryId, Position};
+
+use crate::absence::{self, LIFE_MIN_MS};
+use crate::archive::{Snapshot, Tip};
+use crate::proof::{self, Verdict};
+use crate::tail::Tail;
+
+/// What is known beside the tail itself.
+#[derive(Debug, Default)]
+pub(super) struct Continuity {
+    /// The head was the stream's end at some time since which every message has arrived, as far as the node can know.
+    no_message_missed: bool,
+    /// When the head was last proven to be the stream's end.
+    proven: Option<Tip>,
+}
+
+impl Continuity {
+    /// Something was published that is not in the tail, or some messages may not have arrived.
+    pub(super) fn doubt(&mut self) {
+        self.no_message_missed = false;
+    }
+
+    /// The head is the stream's end.
+    pub(super) fn prove(&mut self, tip: Tip) {
+        self.proven = Some(tip);
+    }
+
+    /// The same by a read that began after the feed last lost something; `no_message_missed`: nothing was published since that
+    /// is not in the tail.
+    pub(super) fn prove_afresh(&mut self, tip: Tip, no_message_missed: bool) {
+        self.prove(tip);
+        self.no_message_missed = no_message_missed;
+    }
+
+    /// Whether a pushed entry certainly follows the head directly. For one that created the stream the archive has to tell
+    /// whether no other life of the stream lies between; where streams are evicted it cannot, and only messages can.
+    pub(super) fn follows(&self, tail: &Tail, id: EntryId, prev: Option<EntryId>) -> bool {
+        match tail.head() {
+            Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
+            Position::Absent { at_ms, .. } => {
+                let evicts = self.proven.is_some_and(|proven| proven.evicts);
+                evicts && self.no_message_missed && id > tail.newest() && absence::is_created_after(at_ms, id, prev)
+            }
+        }
+    }
+
+    /// Whether a stream that ends at `tip` is one whose end is the head.
+    pub(super) fn agrees(&self, head: Position, tip: Tip) -> bool {
+        match (head, tip.position) {
+            (Position::At(ours), Position::At(theirs)) => ours == theirs,
+            (Position::At(ours), Position::Absent { .. }) => self.has_expired(ours, tip),
+            (Position::Absent { at_ms, epoch }, Position::Absent { .. }) => {
+                epoch == tip.epoch && absence::still(at_ms, tip.now_ms) && !self.may_miss(tip)
+            }
+            (Position::Absent { .. }, Position::At(_)) => false,
+        }
+    }
+
+    /// Whether the stream's absence now is its natural expiry and nothing else. Five reasons, all needed:
+    /// - no message was missed: publishers that do not use the function may add to a stream that is about to expire;
+    /// - the head has lived its time: a younger one did not expire but was deleted or rolled back;
+    /// - the store does not evict, and did not when the head was proven;
+    /// - it is the same life of the store's data;
+    /// - the head was proven so lately that an event published since would still exist.
+    pub(super) fn has_expired(&self, head: EntryId, tip: Tip) -> bool {
+        self.no_message_missed
+            && tip.now_ms >= head.ms.saturating_add(LIFE_MIN_MS)
+            && self.proven.is_some_and(|proven| {
+                !tip.evicts && !proven.evicts && proven.epoch == tip.epoch && absence::still(proven.now_ms, tip.now_ms)
+            })
+    }
+
+    /// Whether a head continues in a snapshot.
+    pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
+        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip))
+    }
+
+    /// Whether a stream may have come and gone unnoticed. On a store that evicts it may, but then its messages would have
+    /// arrived: without this, every quiet channel of such a store would announce a gap at every reconcile.
+    fn may_miss(&self, tip: Tip) -> bool {
+        tip.evicts && !self.no_message_missed
+    }
+}

@@ -1,0 +1,97 @@
+//! The channels of the node: by key, by name, and those that wait for a place.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use fanfare_protocol::ChannelName;
+
+use super::channel_log::{ChannelLog, Subscription};
+use crate::channel::Channel;
+use crate::feed::Desired;
+
+/// Every log, and which of them are followed.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// At most so many are followed.
+    max_channels: usize,
+    /// What the feed follows: always the names in `by_name`.
+    desired: Desired,
+    logs: HashMap<usize, ChannelLog>,
+    /// Keys of the channels that are followed.
+    by_name: HashMap<ChannelName, usize>,
+    /// Keys of channels over the node's limit; the oldest is next.
+    over_limit: BTreeSet<usize>,
+}
+
+impl Directory {
+    pub(super) fn new(max_channels: usize, desired: Desired) -> Self {
+        Self { max_channels, desired, logs: HashMap::new(), by_name: HashMap::new(), over_limit: BTreeSet::new() }
+    }
+
+    /// The log of a channel, made if it is new.
+    pub(super) fn open(&mut self, channel: &Arc<Channel>) -> &mut ChannelLog {
+        self.logs.entry(channel.key).or_insert_with(|| ChannelLog::new(Arc::clone(channel)))
+    }
+
+    /// The log of a followed channel.
+    pub(super) fn named(&self, name: &ChannelName) -> Option<&ChannelLog> {
+        self.logs.get(self.by_name.get(name)?)
+    }
+
+    pub(super) fn named_mut(&mut self, name: &ChannelName) -> Option<&mut ChannelLog> {
+        self.logs.get_mut(self.by_name.get(name)?)
+    }
+
+    pub(super) fn get(&self, key: usize) -> Option<&ChannelLog> {
+        self.logs.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut ChannelLog> {
+        self.logs.get_mut(&key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &ChannelLog> {
+        self.logs.values()
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut ChannelLog> {
+        self.logs.values_mut()
+    }
+
+    /// The number of logs, followed or not.
+    pub(super) fn len(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// The number of channels that are followed.
+    pub(super) fn followed(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Follows a channel, if there is a place; otherwise it waits for one. Returns whether it is followed.
+    pub(super) fn follow(&mut self, key: usize) -> bool {
+        let Some(log) = self.logs.get_mut(&key) else { return false };
+        if self.by_name.len() >= self.max_channels {
+            self.over_limit.insert(key);
+            return false;
+        }
+        log.subscription = Subscription::Desired;
+        self.over_limit.remove(&key);
+        self.by_name.insert(log.channel.name.clone(), key);
+        self.desired.insert(&log.channel.name);
+        true
+    }
+
+    /// Takes a channel out. Returns its log, and the channel that may have its place.
+    pub(super) fn close(&mut self, key: usize) -> Option<(ChannelLog, Option<usize>)> {
+        let log = self.logs.remove(&key)?;
+        if log.subscription == Subscription::OverLimit {
+            self.over_limit.remove(&key);
+        } else {
+            self.by_name.remove(&log.channel.name);
+            self.desired.remove(&log.channel.name);
+        }
+        Some((log, self.over_limit.pop_first()))
+    }
+}

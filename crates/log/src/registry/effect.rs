@@ -1,0 +1,96 @@
+//! What a channel log decided, for the registry to carry out.
+
+use std::time::Duration;
+
+use fanfare_protocol::{EntryId, Frame, GapReason, Position};
+
+use crate::archive::Snapshot;
+use crate::tail::Seam;
+
+/// Something that a decision asks for.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// The channel can be followed: its readers are not refused any more.
+    Accept,
+    /// It cannot be, for this reason: its readers are told.
+    Refuse(String),
+    /// Pages of a history that is not the stream's any more are to be forgotten.
+    ForgetPages,
+    /// History is not contiguous: operators are told.
+    Tell(Broken),
+    /// To be appended to the tail, in one step.
+    Append(Segment),
+    /// The head moves without an item.
+    MoveHead(Position),
+    /// The connection threads have to look at the channel.
+    Notify,
+    /// A read of the tip is wanted.
+    ReadTip,
+    /// A read of the head is wanted.
+    ReadHead,
+    /// A page is wanted.
+    ReadPage,
+    /// The stream was proven absent: that is to be renewed.
+    RenewAbsence,
+    /// The head was compared with its stream.
+    Compared {
+        /// They differ, and the log did not know.
+        differ: bool,
+    },
+    /// A read failed.
+    Failed {
+        /// Nothing is read for so long, before jitter; `None` if that is so already.
+        back_off: Option<Duration>,
+    },
+}
+
+/// What a decision asks for; mostly nothing.
+pub(super) type Effects = Vec<Effect>;
+
+/// Where a history broke.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) reason: GapReason,
+    pub(super) after: Position,
+    /// The key holds another type than a stream, which deserves a line of its own.
+    pub(super) is_wrong_type: bool,
+}
+
+/// What goes into a tail in one step, so that a reader finds a seam together with the entry after it.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// A discontinuity, and whether the position after it is one that the store had.
+    pub(super) seam: Option<(Seam, bool)>,
+    /// Entries that have been proven to follow.
+    pub(super) entries: Vec<(EntryId, Frame)>,
+}
+
+impl Segment {
+    /// Where the log ends then.
+    pub(super) fn end(&self) -> Option<Position> {
+        let last = self.entries.last().map(|(id, _)| Position::At(*id));
+        last.or(self.seam.as_ref().map(|(seam, _)| seam.resume))
+    }
+}
+
+/// What a pushed entry is to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// That very entry is in the tail.
+    Known,
+    /// It certainly follows the head.
+    Follows,
+    /// Anything else is a doorbell.
+    Unknown,
+}
+
+/// What the answer to a read of a page is.
+#[derive(Debug)]
+pub(super) enum PageAnswer {
+    /// A page of the stream's present history, from this position.
+    Page(Position, Box<Snapshot>),
+    /// Nothing that can be used.
+    Nothing(Effects),
+    /// The read failed.
+    Failed(Effects),
+}

@@ -1,0 +1,210 @@
+//! What the logs of a node share: the budget, the schedule of reads, timers, notifications. What a log decided is carried out here.
+
+use std::sync::Arc;
+
+use fanfare_protocol::{EntryId, Event, Frame};
+use tokio::time::Instant;
+
+use super::append;
+use super::channel_log::ChannelLog;
+use super::directory::Directory;
+use super::effect::{Broken, Effect, Effects, PageAnswer};
+use super::evict;
+use super::log_limit::LogLimit;
+use super::notifier::Notifier;
+use super::reconcile::Reconcile;
+use super::schedule::{Command, Schedule};
+use super::timers::{Timer, Timers};
+use crate::absence;
+use crate::budget::Budget;
+use crate::channel::Hub;
+use crate::options::Options;
+use crate::random::Random;
+use crate::stats::IngestStats;
+
+/// Everything of the registry but the logs themselves.
+#[derive(Debug)]
+pub(super) struct Resources {
+    pub(super) options: Options,
+    pub(super) stats: Arc<IngestStats>,
+    random: Random,
+    pub(super) began: Instant,
+    budget: Budget,
+    pub(super) schedule: Schedule,
+    pub(super) reconcile: Reconcile,
+    pub(super) timers: Timers,
+    pub(super) notifier: Notifier,
+    /// Histories that turned out not to be contiguous since the last sweep.
+    log_limit: LogLimit,
+}
+
+impl Resources {
+    pub(super) fn new(options: Options, hub: Arc<Hub>, stats: Arc<IngestStats>, random: Random, now: Instant) -> Self {
+        Self {
+            budget: Budget::new(options.budget),
+            schedule: Schedule::new(&options, now),
+            reconcile: Reconcile::new(options.reconcile_interval, now),
+            timers: Timers::default(),
+            notifier: Notifier::new(hub),
+            log_limit: LogLimit::default(),
+            options,
+            stats,
+            random,
+            began: now,
+        }
+    }
+
+    /// Carries out what a log decided.
+    pub(super) fn carry_out(&mut self, log: &ChannelLog, effects: Effects, now: Instant) {
+        let key = log.channel.key;
+        for effect in effects {
+            match effect {
+                Effect::Accept => self.accept(log),
+                Effect::Refuse(why) => self.refuse(log, &why),
+                Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
+                Effect::Tell(broken) => self.tell(log, &broken),
+                Effect::Append(segment) => {
+                    self.stats.repaired.add(segment.entries.len() as u64);
+                    append::entries(&log.channel, segment.seam, segment.entries, &mut self.budget, &self.options);
+                    self.notifier.notify(&log.channel);
+                }
+                Effect::MoveHead(head) => {
+                    append::head(&log.channel, head);
+                    self.notifier.notify(&log.channel);
+                }
+                Effect::Notify => self.notifier.notify(&log.channel),
+                Effect::ReadTip => self.want_tip(log),
+                Effect::ReadHead => self.schedule.want_head(key),
+                Effect::ReadPage => self.schedule.want_page(key),
+                Effect::RenewAbsence => self.reconcile.note_absence(key),
+                Effect::Compared { differ } => {
+                    self.stats.reconciles.add(1);
+                    self.stats.reconcile_misses.add(u64::from(differ));
+                }
+                Effect::Failed { back_off } => {
+                    self.stats.failed_reads.add(1);
+                    if let Some(wait) = back_off {
+                        self.timers.set(now + self.random.spread(wait), key, Timer::Retry);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, log: &ChannelLog, broken: &Broken) {
+        let (channel, after, reason) = (&log.channel.name, broken.after, broken.reason);
+        self.stats.seams.of(reason).add(1);
+        if broken.is_wrong_type {
+            tracing::warn!(%channel, %after, "the channel's key holds another type than a stream");
+        } else if self.log_limit.admit() {
+            tracing::warn!(%channel, reason = reason.as_str(), %after, "history is not contiguous");
+        }
+    }
+
+    /// Appends an entry that was pushed and follows the head.
+    pub(super) fn append_entry(&mut self, log: &ChannelLog, id: EntryId, event: &Event) {
+        let pushed = [(id, Frame::entry(id, event))];
+        append::entries(&log.channel, None, pushed, &mut self.budget, &self.options);
+        self.notifier.notify(&log.channel);
+    }
+
+    /// Appends an ephemeral event, if the log is open.
+    pub(super) fn append_ephemeral(&mut self, log: &ChannelLog, event: &Event) {
+        if append::ephemeral(&log.channel, Frame::ephemeral(event), &mut self.budget, &self.options) {
+            self.notifier.notify(&log.channel);
+        }
+    }
+
+    /// Takes in the answer to a read of a page.
+    pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) {
+        let (after, snapshot) = match answer {
+            PageAnswer::Page(after, snapshot) => (after, snapshot),
+            PageAnswer::Nothing(effects) => return self.carry_out(log, effects, now),
+            PageAnswer::Failed(effects) => {
+                self.schedule.page_cost(0);
+                return self.carry_out(log, effects, now);
+            }
+        };
+        let page = append::page(&log.channel, after, &snapshot, &mut self.budget);
+        self.schedule.page_cost(page.bytes);
+        self.stats.shared_reads.add(page.shared as u64);
+        if let Some(kept) = page.kept {
+            self.schedule.hold_page(kept, now + self.options.page_patience);
+        }
+        let mut effects = vec![Effect::Notify];
+        effects.extend(page.is_ahead.then(|| log.wait_for_head(after)));
+        self.carry_out(log, effects, now);
+    }
+
+    /// A read of the tip is wanted, unless the archive failed lately.
+    pub(super) fn want_tip(&mut self, log: &ChannelLog) {
+        if !log.is_backing_off() {
+            self.schedule.want_tip(log.channel.key);
+        }
+    }
+
+    /// Tells the readers of a channel why it cannot be followed.
+    pub(super) fn refuse(&mut self, log: &ChannelLog, why: &str) {
+        if log.channel.lock().refusal.replace(Arc::from(why)).is_none() {
+            self.stats.refused.add(1);
+        }
+        self.notifier.notify(&log.channel);
+    }
+
+    /// Takes a refusal back.
+    pub(super) fn accept(&mut self, log: &ChannelLog) {
+        if log.channel.lock().refusal.take().is_some() {
+            self.stats.refused.set(self.stats.refused.get().saturating_sub(1));
+        }
+    }
+
+    /// Gives back everything that a closed log held.
+    pub(super) fn release(&mut self, log: &ChannelLog) {
+        self.accept(log);
+        evict::everything(&log.channel, &mut self.budget);
+    }
+
+    /// The keys whose heads are to be compared now, if a sweep is due.
+    pub(super) fn sweep(&mut self, directory: &Directory, now: Instant) -> Vec<usize> {
+        let is_open = |key| directory.get(key).is_some();
+        let due = self.reconcile.sweep(now, &self.random, directory.followed(), is_open);
+        let Some(due) = due else { return Vec::new() };
+        let untold = self.log_limit.renew();
+        if untold > 0 {
+            tracing::warn!(channels = untold, "history is not contiguous in more channels");
+        }
+        due
+    }
+
+    /// Ends a turn: sees to it that absences are renewed, says which reads to start, and keeps the budget.
+    pub(super) fn settle(&mut self, directory: &mut Directory, now: Instant) -> Vec<Command> {
+        for key in self.reconcile.take_absent() {
+            if directory.get(key).is_some() {
+                let (began, interval, random) = (self.began, self.options.reconcile_interval, &self.random);
+                self.timers.set_once(key, Timer::Absence, || absence::renew_at(now, began, interval, random));
+            }
+        }
+        let commands = self.schedule.start(directory, now);
+        for command in &commands {
+            match command {
+                Command::Tips { .. } => {}
+                Command::Head { .. } => self.stats.head_reads.add(1),
+                Command::Page { .. } | Command::Newest { .. } => self.stats.page_reads.add(1),
+            }
+        }
+        evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
+            self.stats.evictions.add(pieces as u64);
+            self.notifier.notify(&log.channel);
+        });
+        self.stats.channels.set(directory.len() as u64);
+        self.stats.tail_bytes.set(self.budget.used() as u64);
+        self.notifier.flush();
+        commands
+    }
+
+    /// Bytes held by all logs.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.budget.used()
+    }
+}

@@ -1,0 +1,253 @@
+//! Which reads of the archive to start. One per channel and kind is in flight at a time (but for tips); what asks meanwhile stands
+//! in a queue once.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
+use fanfare_protocol::{ChannelName, Position};
+use tokio::time::Instant;
+
+use super::allowance::Allowance;
+use super::channel_log::ChannelLog;
+use super::directory::Directory;
+use super::held_pages::HeldPages;
+use crate::archive::ReadRequest;
+use crate::channel::Want;
+use crate::options::Options;
+use crate::pages::Page;
+
+/// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
+#[derive(Debug)]
+pub enum Command {
+    /// Where these streams end.
+    Tips {
+        /// Their keys, in the order of the names.
+        keys: Vec<usize>,
+        /// Their names.
+        names: Vec<ChannelName>,
+    },
+    /// A page from the head, to repair or extend a tail.
+    Head {
+        /// The channel's key.
+        key: usize,
+        /// What to read.
+        request: ReadRequest,
+    },
+    /// A page for readers that are behind.
+    Page {
+        /// The channel's key.
+        key: usize,
+        /// What to read.
+        request: ReadRequest,
+    },
+    /// Where the newest entries begin.
+    Newest {
+        /// The channel's key.
+        key: usize,
+        /// The channel.
+        name: ChannelName,
+        /// How many.
+        count: usize,
+    },
+}
+
+/// Keys that wait for their turn, each at most once.
+#[derive(Debug, Default)]
+struct KeyQueue {
+    order: VecDeque<usize>,
+    members: HashSet<usize>,
+}
+
+impl KeyQueue {
+    fn push(&mut self, key: usize) {
+        if self.members.insert(key) {
+            self.order.push_back(key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        let key = self.order.pop_front()?;
+        self.members.remove(&key);
+        Some(key)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
+/// What is wanted, what is in flight, and what there is room and allowance for.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    tips: KeyQueue,
+    heads: KeyQueue,
+    pages: KeyQueue,
+    /// Requests for tips in flight.
+    tip_requests: usize,
+    /// Reads of pages and heads in flight.
+    reads: usize,
+    /// Those of heads.
+    head_reads: usize,
+    allowance: Allowance,
+    held_pages: HeldPages,
+    /// Reads of pages and heads in flight at most.
+    concurrency: usize,
+    page_entries: usize,
+    page_bytes: usize,
+    /// The node's budget for tails and pages.
+    budget: usize,
+}
+
+impl Schedule {
+    pub(super) fn new(options: &Options, now: Instant) -> Self {
+        Self {
+            tips: KeyQueue::default(),
+            heads: KeyQueue::default(),
+            pages: KeyQueue::default(),
+            tip_requests: 0,
+            reads: 0,
+            head_reads: 0,
+            allowance: Allowance::new(options.archive_bytes_per_second, now),
+            held_pages: HeldPages::default(),
+            concurrency: options.archive_concurrency.max(1),
+            page_entries: options.page_entries,
+            page_bytes: options.page_bytes,
+            budget: options.budget,
+        }
+    }
+
+    /// A read of the channel's tip is wanted.
+    pub(super) fn want_tip(&mut self, key: usize) {
+        self.tips.push(key);
+    }
+
+    /// A read of the channel's head is wanted.
+    pub(super) fn want_head(&mut self, key: usize) {
+        self.heads.push(key);
+    }
+
+    /// A reader of the channel wants a page.
+    pub(super) fn want_page(&mut self, key: usize) {
+        self.pages.push(key);
+    }
+
+    /// A request for tips was answered.
+    pub(super) fn tips_answered(&mut self) {
+        self.tip_requests -= 1;
+    }
+
+    /// A read of a head was answered.
+    pub(super) fn head_answered(&mut self) {
+        self.reads -= 1;
+        self.head_reads -= 1;
+    }
+
+    /// A read for readers who are behind was answered.
+    pub(super) fn page_answered(&mut self) {
+        self.reads -= 1;
+    }
+
+    /// A page cost so many bytes, in place of what was reserved for it.
+    pub(super) fn page_cost(&mut self, bytes: usize) {
+        self.allowance.refund(self.page_bytes);
+        self.allowance.spend(bytes);
+    }
+
+    /// Keeps a page for its reader until then.
+    pub(super) fn hold_page(&mut self, page: Arc<Page>, until: Instant) {
+        self.held_pages.add(page, until);
+    }
+
+    /// When there is enough to spend again, or room again, for those who want pages.
+    pub(super) fn next_page_at(&self) -> Option<Instant> {
+        if self.pages.is_empty() {
+            return None;
+        }
+        [self.allowance.refill_at(), self.held_pages.until()].into_iter().flatten().min()
+    }
+
+    /// The reads to start now.
+    pub(super) fn start(&mut self, logs: &mut Directory, now: Instant) -> Vec<Command> {
+        self.held_pages.forget(now);
+        let mut commands = Vec::new();
+        self.start_tips(logs, &mut commands);
+        self.start_heads(logs, &mut commands);
+        self.start_pages(logs, now, &mut commands);
+        commands
+    }
+
+    fn start_tips(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {
+        while self.tip_requests < TIP_REQUESTS_MAX && !self.tips.is_empty() {
+            let (mut keys, mut names) = (Vec::new(), Vec::new());
+            while keys.len() < TIPS_PER_REQUEST_MAX
+                && let Some(key) = self.tips.pop()
+            {
+                if let Some(log) = logs.get_mut(key) {
+                    log.begin_tip();
+                    keys.push(key);
+                    names.push(log.channel.name.clone());
+                }
+            }
+            if !keys.is_empty() {
+                self.tip_requests += 1;
+                commands.push(Command::Tips { keys, names });
+            }
+        }
+    }
+
+    fn start_heads(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {
+        // Repairs come first, but a storm of them leaves something for readers who are behind. Pages do not count against
+        // their half: a reader who is ahead of a stale head waits until that head has been read.
+        let most = if self.pages.is_empty() { self.concurrency } else { self.concurrency.div_ceil(2) };
+        while self.reads < self.concurrency
+            && self.head_reads < most
+            && let Some(key) = self.heads.pop()
+        {
+            let Some(log) = logs.get_mut(key) else { continue };
+            let Some(from) = log.begin_head() else { continue };
+            let request = self.request(log, from);
+            self.reads += 1;
+            self.head_reads += 1;
+            commands.push(Command::Head { key, request });
+        }
+    }
+
+    fn start_pages(&mut self, logs: &mut Directory, now: Instant, commands: &mut Vec<Command>) {
+        while self.reads < self.concurrency
+            && !self.pages.is_empty()
+            && self.allowance.is_available(now)
+            && self.has_room_for_a_page()
+        {
+            let Some(key) = self.pages.pop() else { break };
+            let Some(log) = logs.get_mut(key) else { continue };
+            let Some(want) = log.begin_page() else { continue };
+            self.reads += 1;
+            commands.push(match want {
+                Want::Newest(count) => Command::Newest { key, name: log.channel.name.clone(), count },
+                Want::Page(after) => {
+                    // Reserved until its size is known: pages that are read at the same time share one allowance.
+                    self.allowance.spend(self.page_bytes);
+                    Command::Page { key, request: self.request(log, after) }
+                }
+            });
+        }
+    }
+
+    fn request(&self, log: &ChannelLog, after: Position) -> ReadRequest {
+        ReadRequest {
+            channel: log.channel.name.clone(),
+            after,
+            max_entries: self.page_entries,
+            max_bytes: self.page_bytes,
+        }
+    }
+
+    /// Whether one more page fits into the budget beside those that are being read or wait for their readers. As many as may
+    /// be read at a time may be there in any case.
+    fn has_room_for_a_page(&mut self) -> bool {
+        let pages = self.reads - self.head_reads + 1;
+        let bytes = pages.saturating_mul(self.page_bytes);
+        self.held_pages.leaves_room((pages, bytes), self.concurrency, self.budget)
+    }
+}

@@ -8,10 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Desired, Hub, IngestStats, Random, Registry, feed, ingest};
+use fanfare_log::{Assembly, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Cors, DeliveryOptions, Options, Secret, Server, StoreHandles};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// The publish key, which the dictionary offers.
 pub(crate) const KEY: &str = "fuzz-publish-key";
@@ -34,12 +33,14 @@ impl Node {
         options.cors = Cors::parse(&["https://app.example.com"]).expect("an origin");
         options.admission.per_address = None;
         options.admission.connects_per_second = NonZeroU32::new(1_000_000);
-        let hub = Arc::new(Hub::new(1));
         let store = MemoryStore::default();
+        let lingering = fanfare_log::Options { linger: Duration::ZERO, ..fanfare_log::Options::default() };
+        let log = assemble(lingering, 1, Random::seeded(1));
+        let hub = Arc::clone(&log.hub);
         let (stop, stopped) = oneshot::channel();
         let ingest = std::thread::spawn({
-            let (store, hub) = (store.clone(), Arc::clone(&hub));
-            move || run_ingest(store, hub, stopped)
+            let store = store.clone();
+            move || run_ingest(store, log, stopped)
         });
         let make_core = move |core| {
             let stats = Arc::new(CoreStats::default());
@@ -74,17 +75,12 @@ impl Drop for Node {
     }
 }
 
-fn run_ingest(store: MemoryStore, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
+fn run_ingest(store: MemoryStore, log: Assembly, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     runtime.block_on(async move {
-        let desired = Desired::new();
-        let (sink, source) = feed(1 << 24);
-        let attachment = store.attach(desired.clone(), sink);
-        let options = fanfare_log::Options { linger: Duration::ZERO, ..fanfare_log::Options::default() };
-        let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
-        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
+        let attachment = store.attach(log.desired, log.sink);
         tokio::select! {
-            () = ingest::run(registry, hub, source, store, async { drop(stopped.await) }) => {}
+            () = log.ingest.run(store, async { drop(stopped.await) }) => {}
             () = attachment.run() => {}
         }
     });

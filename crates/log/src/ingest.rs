@@ -17,42 +17,51 @@ enum Answer {
     Newest(usize, Result<Newest, ArchiveError>),
 }
 
-/// Runs the ingest until `stop` resolves. Everything that has arrived is taken in before reads are started, so that
-/// doorbells of one turn cost one read.
-pub async fn run<A: Archive>(
-    mut registry: Registry,
+/// The ingest of one node.
+#[derive(Debug)]
+pub struct Ingest {
+    registry: Registry,
     hub: Arc<Hub>,
-    mut feed: FeedSource,
-    archive: A,
-    stop: impl Future<Output = ()>,
-) {
-    let mut stop = std::pin::pin!(stop);
-    let mut reads: JoinSet<Answer> = JoinSet::new();
-    let mut touched = Vec::new();
-    loop {
-        let deadline = registry.deadline();
-        tokio::select! {
-            // The order decides nothing: whatever is ready is taken in below, whichever of these ended the wait.
-            biased;
-            () = &mut stop => break,
-            batch = feed.recv() => registry.on_feed(batch, Instant::now()),
-            () = hub.touched() => {}
-            Some(answer) = reads.join_next() => take_answer(&mut registry, answer),
-            () = sleep_until(deadline) => {}
-        }
-        let now = Instant::now();
-        hub.take_touched(&mut touched);
-        registry.on_touched(&touched, now);
-        touched.clear();
-        while let Some(answer) = reads.try_join_next() {
-            take_answer(&mut registry, answer);
-        }
-        registry.on_time(now);
-        for command in registry.settle(now) {
-            start(&mut reads, &archive, command);
-        }
+    feed: FeedSource,
+}
+
+impl Ingest {
+    pub(crate) fn new(registry: Registry, hub: Arc<Hub>, feed: FeedSource) -> Self {
+        Self { registry, hub, feed }
     }
-    reads.shutdown().await;
+
+    /// Runs until `stop` resolves. Everything that has arrived is taken in before reads are started, so that doorbells of one
+    /// turn cost one read.
+    pub async fn run<A: Archive>(self, archive: A, stop: impl Future<Output = ()>) {
+        let Self { mut registry, hub, mut feed } = self;
+        let mut stop = std::pin::pin!(stop);
+        let mut reads: JoinSet<Answer> = JoinSet::new();
+        let mut touched = Vec::new();
+        loop {
+            let deadline = registry.deadline();
+            tokio::select! {
+                // The order decides nothing: whatever is ready is taken in below, whichever of these ended the wait.
+                biased;
+                () = &mut stop => break,
+                batch = feed.recv() => registry.on_feed(batch, Instant::now()),
+                () = hub.touched() => {}
+                Some(answer) = reads.join_next() => take_answer(&mut registry, answer),
+                () = sleep_until(deadline) => {}
+            }
+            let now = Instant::now();
+            hub.take_touched(&mut touched);
+            registry.on_touched(&touched, now);
+            touched.clear();
+            while let Some(answer) = reads.try_join_next() {
+                take_answer(&mut registry, answer);
+            }
+            registry.on_time(now);
+            for command in registry.settle(now) {
+                start(&mut reads, &archive, command);
+            }
+        }
+        reads.shutdown().await;
+    }
 }
 
 fn take_answer(registry: &mut Registry, answer: Result<Answer, tokio::task::JoinError>) {

@@ -10,12 +10,13 @@
 
 pub mod absence;
 pub mod archive;
+mod assemble;
 pub mod budget;
 mod channel;
 mod core_log;
 mod cursor;
 mod feed;
-pub mod ingest;
+mod ingest;
 pub mod memory;
 mod options;
 pub mod pages;
@@ -31,10 +32,12 @@ mod tail;
 mod view;
 
 pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapshot, Tip};
+pub use assemble::{Assembly, assemble};
 pub use channel::{Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
 pub use cursor::{Cursor, CursorSet, ReaderId, Start};
 pub use feed::{Desired, FeedBatch, FeedEvent, FeedSink, FeedSource, feed};
+pub use ingest::Ingest;
 pub use options::Options;
 pub use publish::{PublishError, PublishRequest, Published, Publisher};
 pub use random::Random;

@@ -31,6 +31,8 @@ pub struct Options {
     /// How long a page that was read is kept for the reader that asked for it, whatever the budget: longer than connection
     /// threads let what is due wait.
     pub page_patience: Duration,
+    /// Bytes of pushes that wait for the ingest, at most; what does not fit is read from the archive.
+    pub feed_bytes: usize,
     /// At most so many followed channels.
     pub max_channels: usize,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             page_entries: limits::ARCHIVE_PAGE_ENTRIES_MAX,
             archive_bytes_per_second: limits::ARCHIVE_BYTES_PER_SECOND_DEFAULT as u64,
             page_patience: limits::ARCHIVE_PAGE_PATIENCE,
+            feed_bytes: limits::FEED_QUEUE_BYTES_MAX,
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
         }
     }

@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, Fate, MemoryStore};
-use fanfare_log::{
-    CoreLog, Cursor, Desired, Hub, IngestStats, Item, Next, Options, PublishRequest, Random, Registry, Start, ViewKey,
-    feed, ingest,
-};
+use fanfare_log::{CoreLog, Cursor, Hub, Item, Next, Options, PublishRequest, Random, Start, ViewKey, assemble};
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::time::{Instant, timeout};
 
@@ -100,23 +97,13 @@ impl Reader {
 
 /// Runs a node's ingest and feed beside a script.
 async fn node<F: Future>(store: &MemoryStore, script: impl FnOnce(Arc<Hub>) -> F) -> F::Output {
-    let hub = Arc::new(Hub::new(1));
-    let desired = Desired::new();
-    let (sink, source) = feed(1 << 20);
-    let registry = Registry::new(
-        Options::default(),
-        Arc::clone(&hub),
-        desired.clone(),
-        Arc::new(IngestStats::default()),
-        Random::seeded(1),
-        Instant::now(),
-    );
-    let ingest = ingest::run(registry, Arc::clone(&hub), source, store.clone(), std::future::pending());
-    let attachment = store.attach(desired, sink).run();
+    let log = assemble(Options::default(), 1, Random::seeded(1));
+    let ingest = log.ingest.run(store.clone(), std::future::pending());
+    let attachment = store.attach(log.desired, log.sink).run();
     tokio::select! {
         () = ingest => unreachable!("nobody stops it"),
         () = attachment => unreachable!("it reconnects for ever"),
-        output = timeout(Duration::from_secs(600), script(hub)) => output.expect("the story ends"),
+        output = timeout(Duration::from_secs(600), script(log.hub)) => output.expect("the story ends"),
     }
 }
 

@@ -10,12 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{
-    CoreLog, Desired, Hub, IngestStats, Item, Next, Options, PublishRequest, Random, Registry, Start, feed, ingest,
-};
+use fanfare_log::{Assembly, CoreLog, Hub, Item, Next, Options, PublishRequest, Random, Start, assemble};
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::runtime::Builder;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const EVENTS: usize = 1_500;
 const CORES: usize = 3;
@@ -96,7 +94,8 @@ fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
     let store = MemoryStore::default();
     publish(&store, 0);
     let start = Position::At(store.last_id(&channel()).unwrap());
-    let hub = Arc::new(Hub::new(CORES));
+    let options = Options { linger: Duration::ZERO, page_entries: 50, tail_entries: 100, ..Options::default() };
+    let Assembly { hub, desired, sink, ingest, .. } = assemble(options, CORES, Random::seeded(1));
     let done = AtomicUsize::new(0);
     std::thread::scope(|threads| {
         for number in 0..CORES {
@@ -111,19 +110,13 @@ fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
         });
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let options = Options { linger: Duration::ZERO, page_entries: 50, tail_entries: 100, ..Options::default() };
-            let desired = Desired::new();
-            let (sink, source) = feed(1 << 20);
-            let stats = Arc::new(IngestStats::default());
-            let (now, random) = (Instant::now(), Random::seeded(1));
-            let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, random, now);
             let finished = async {
                 while done.load(Ordering::Relaxed) < CORES {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
             tokio::select! {
-                () = ingest::run(registry, Arc::clone(&hub), source, store.clone(), finished) => {}
+                () = ingest.run(store.clone(), finished) => {}
                 () = store.attach(desired, sink).run() => {}
             }
         });

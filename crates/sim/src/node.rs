@@ -6,9 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::{
-    Desired, Hub, IngestStats, Options as LogOptions, PublishRequest, Publisher as _, Random, Registry, feed, ingest,
-};
+use fanfare_log::{Options as LogOptions, PublishRequest, Publisher as _, Random, assemble};
 use fanfare_redis::{Options as RedisOptions, RedisPublisher, RedisStore};
 use fanfare_server::{
     Clock, Core, CoreStats, DeliveryOptions, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles,
@@ -28,7 +26,6 @@ pub(crate) struct Setup {
     pub(crate) delivery: DeliveryOptions,
     pub(crate) redis: RedisOptions,
     pub(crate) cores: usize,
-    pub(crate) feed_bytes: usize,
     pub(crate) drain_window: Duration,
 }
 
@@ -57,14 +54,9 @@ impl Setup {
             pool_size: [1, 3, 8][rng.below(3)],
             ..RedisOptions::default()
         };
-        Self {
-            log,
-            delivery,
-            redis,
-            cores: 1 + rng.below(2),
-            feed_bytes: [600, 1 << 20][usize::from(rng.chance(800))],
-            drain_window: Duration::from_secs(2),
-        }
+        let cores = 1 + rng.below(2);
+        let feed_bytes = [600, 1 << 20][usize::from(rng.chance(800))];
+        Self { log: LogOptions { feed_bytes, ..log }, delivery, redis, cores, drain_window: Duration::from_secs(2) }
     }
 }
 
@@ -96,30 +88,28 @@ impl Node {
         self.kill();
         let tasks = Rc::new(LocalSet::new());
         let within = tasks.enter();
-        let hub = Arc::new(Hub::new(self.setup.cores));
-        let desired = Desired::new();
-        let (sink, source) = feed(self.setup.feed_bytes);
         let random = Random::seeded(seed);
         let store = RedisStore::over(&self.setup.redis, self.redis.dial_for(self.number), &random.fork());
         let store = store.expect("the options of the simulation are valid");
+        let for_cores: Vec<_> = (0..self.setup.cores).map(|_| random.fork()).collect();
+        let (for_server, for_log) = (random.fork(), random.fork());
+        let log = assemble(self.setup.log.clone(), self.setup.cores, for_log);
         let (archive, publisher) = (store.archive(), store.publisher());
-        let began = Instant::now();
+        let began = log.began;
         let clock = Clock::from_fn(move || wall_ms(began));
-        let core = |core| {
+        let core = |(core, random)| {
             let (delivery, stats) = (self.setup.delivery.clone(), Arc::new(CoreStats::default()));
-            Core::new(Arc::clone(&hub), core, delivery, stats, clock.clone(), random.fork())
+            Core::new(Arc::clone(&log.hub), core, delivery, stats, clock.clone(), random)
         };
         let options = ServerOptions {
             drain: DrainOptions { window: self.setup.drain_window, ..DrainOptions::default() },
             ..ServerOptions::default()
         };
-        let cores = (0..hub.cores()).map(core).collect();
+        let cores = for_cores.into_iter().enumerate().map(core).collect();
         let handles = StoreHandles::new(archive.clone(), publisher.clone());
-        let server = LocalServer::start(options, handles, cores, random.fork());
-        let (log, stats) = (self.setup.log.clone(), Arc::new(IngestStats::default()));
-        let registry = Registry::new(log, Arc::clone(&hub), desired.clone(), stats, random.fork(), began);
-        tasks.spawn_local(store.run(desired, sink));
-        tasks.spawn_local(ingest::run(registry, hub, source, archive, std::future::pending()));
+        let server = LocalServer::start(options, handles, cores, for_server);
+        tasks.spawn_local(store.run(log.desired, log.sink));
+        tasks.spawn_local(log.ingest.run(archive, std::future::pending()));
         drop(within);
         let driven = Rc::clone(&tasks);
         let driver = tokio::task::spawn_local(async move { driven.run_until(std::future::pending::<()>()).await });

@@ -14,12 +14,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use fanfare_log::{Archive, Desired, FeedSink, Hub, IngestStats, Publisher, Random, Registry, feed, ingest};
-use fanfare_protocol::limits;
+use fanfare_log::{Archive, Desired, FeedSink, Publisher, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 pub use redis::{options as redis_options, redis};
 pub use store::{End, Store, StoreReport, memory};
@@ -31,11 +29,11 @@ use crate::config::Config;
 pub struct Node {
     server: Server,
     view: Arc<NodeView>,
-    ingest: Ingest,
+    ingest: IngestThread,
 }
 
 /// The thread of the ingest and of everything that speaks with the store.
-struct Ingest {
+struct IngestThread {
     /// Dropping it asks the thread to end.
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
@@ -57,23 +55,19 @@ impl Node {
         config: &Config,
         make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
-        let began = Instant::now();
         let random = Random::from_entropy();
         let options = options::server(config)?;
-        let hub = Arc::new(Hub::new(options.core_count()));
-        let cores: Arc<[Arc<CoreStats>]> = (0..hub.cores()).map(|_| Arc::default()).collect();
-        let ingest_stats = Arc::new(IngestStats::default());
+        let log = assemble(options::log(config), options.core_count(), random.fork());
+        let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
         let runtime = IngestRuntime::new()?;
-        let desired = Desired::new();
-        let (sink, source) = feed(limits::FEED_QUEUE_BYTES_MAX);
         let store = {
             let _within = runtime.0.as_ref().map(Runtime::enter);
-            make_store(desired.clone(), sink)?
+            make_store(log.desired, log.sink)?
         };
 
         let make_core = {
-            let (hub, cores, delivery) = (Arc::clone(&hub), Arc::clone(&cores), options::delivery(config));
+            let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));
             let random = random.fork();
             move |core: usize| {
                 let (hub, stats) = (Arc::clone(&hub), Arc::clone(&cores[core]));
@@ -82,14 +76,13 @@ impl Node {
         };
         let handles = StoreHandles::new(store.archive.clone(), store.publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: Arc::clone(&ingest_stats), cores };
-        let view = NodeView::new(config, &server, &store.name, store.report, began, stats);
+        let stats = view::Stats { ingest: log.stats, cores };
+        let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
-        let (log, hub_of_registry) = (options::log(config), Arc::clone(&hub));
-        let registry = Registry::new(log, hub_of_registry, desired, ingest_stats, random.fork(), began);
         let (archive, end) = (store.archive, store.end);
-        let ingest = Ingest::start(runtime, |stop| async move {
-            ingest::run(registry, hub, source, archive, stop).await;
+        let ingest = log.ingest;
+        let ingest = IngestThread::start(runtime, |stop| async move {
+            ingest.run(archive, stop).await;
             end().await;
         })?;
         Ok(Self { server, view: Arc::new(view), ingest })
@@ -149,7 +142,7 @@ impl Drop for IngestRuntime {
     }
 }
 
-impl Ingest {
+impl IngestThread {
     fn start<F>(mut runtime: IngestRuntime, run: impl FnOnce(Stop) -> F + Send + 'static) -> anyhow::Result<Self>
     where
         F: Future<Output = ()>,
@@ -169,7 +162,7 @@ impl Ingest {
     }
 }
 
-impl Drop for Ingest {
+impl Drop for IngestThread {
     fn drop(&mut self) {
         drop(self.stop.take());
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Archive, Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
+use fanfare_log::{Archive, Options, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 pub(crate) struct Node {
     pub(crate) core: Rc<Core>,
@@ -37,16 +37,12 @@ impl Node {
         options: Options,
         delivery: DeliveryOptions,
     ) -> Self {
-        let hub = Arc::new(Hub::new(1));
-        let desired = Desired::new();
-        let (sink, source) = feed(1 << 20);
-        tokio::task::spawn_local(store.attach(desired.clone(), sink).run());
-        let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
-        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, Instant::now());
-        tokio::task::spawn_local(ingest::run(registry, Arc::clone(&hub), source, archive, std::future::pending()));
+        let log = assemble(options, 1, Random::seeded(1));
+        tokio::task::spawn_local(store.attach(log.desired, log.sink).run());
+        tokio::task::spawn_local(log.ingest.run(archive, std::future::pending()));
         let stats = Arc::new(CoreStats::default());
         let user_timeout = delivery.user_timeout;
-        let core = Core::new(hub, 0, delivery, Arc::clone(&stats), Clock::system(), Random::seeded(2));
+        let core = Core::new(log.hub, 0, delivery, Arc::clone(&stats), Clock::system(), Random::seeded(2));
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Desired, Hub, IngestStats, PublishRequest, Random, Registry, feed, ingest};
+use fanfare_log::{Assembly, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, Server, StoreHandles};
 use tokio::sync::oneshot;
@@ -35,12 +35,13 @@ impl Node {
         options.drain.window = Duration::from_millis(200);
         options.drain.quiet = Duration::from_millis(100);
         change(&mut options);
-        let hub = Arc::new(Hub::new(options.core_count()));
         let store = MemoryStore::default();
+        let log = assemble(fanfare_log::Options::default(), options.core_count(), Random::from_entropy());
+        let hub = Arc::clone(&log.hub);
         let (stop, stopped) = oneshot::channel::<()>();
         let ingest = std::thread::spawn({
-            let (store, hub) = (store.clone(), Arc::clone(&hub));
-            move || run_ingest(store, hub, stopped)
+            let store = store.clone();
+            move || run_ingest(store, log, stopped)
         });
         let make_core = move |core| {
             let (stats, random) = (Arc::new(CoreStats::default()), Random::from_entropy());
@@ -92,18 +93,12 @@ impl Drop for Node {
     }
 }
 
-fn run_ingest(store: MemoryStore, hub: Arc<Hub>, stopped: oneshot::Receiver<()>) {
+fn run_ingest(store: MemoryStore, log: Assembly, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
-        let desired = Desired::new();
-        let (sink, source) = feed(1 << 24);
-        let attachment = store.attach(desired.clone(), sink);
-        let (options, stats) = (fanfare_log::Options::default(), Arc::new(IngestStats::default()));
-        let (now, random) = (Instant::now(), Random::seeded(1));
-        let registry = Registry::new(options, Arc::clone(&hub), desired, stats, random, now);
-        let stop = async { drop(stopped.await) };
+        let attachment = store.attach(log.desired, log.sink);
         tokio::select! {
-            () = ingest::run(registry, hub, source, store, stop) => {}
+            () = log.ingest.run(store, async { drop(stopped.await) }) => {}
             () = attachment.run() => {}
         }
     });

@@ -35,7 +35,7 @@ pub fn assemble(options: Options, cores: usize, random: Random) -> Assembly {
     let (hub, desired, stats) = (Arc::new(Hub::new(cores)), Desired::new(), Arc::<IngestStats>::default());
     let (sink, source) = feed(options.feed_bytes);
     let began = Instant::now();
-    let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::clone(&stats), random, began);
+    let registry = Registry::new(options, Arc::clone(&hub), vec![desired.clone()], Arc::clone(&stats), random, began);
     let ingest = Ingest::new(registry, Arc::clone(&hub), source);
     Assembly { hub, desired, sink, ingest, stats, began }
 }

@@ -36,7 +36,7 @@ pub use assemble::{Assembly, assemble};
 pub use channel::{Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
 pub use cursor::{Cursor, CursorSet, ReaderId, Start};
-pub use feed::{Desired, FeedBatch, FeedEvent, FeedSink, FeedSource, feed};
+pub use feed::{Desired, FeedBatch, FeedEvent, FeedId, FeedSink, FeedSource, feed};
 pub use ingest::Ingest;
 pub use options::Options;
 pub use publish::{PublishError, PublishRequest, Published, Publisher};

@@ -53,5 +53,5 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
             let _ = send(PushInfo { kind, data });
         }
     }
-    source.take().events.into()
+    source.take().events.into_iter().map(|(_, event)| event).collect()
 }

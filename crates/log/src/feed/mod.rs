@@ -1,15 +1,40 @@
 //! The seam between a feed (Redis Pub/Sub, or the in-process store) and the ingest.
 //!
-//! Two small shared objects make it: [`Desired`], the set of channels that the node wants to follow, written by the
-//! registry and read by the feed; and the pair [`FeedSink`] / [`FeedSource`], a queue bounded in bytes that the feed
-//! fills without ever waiting. A message that does not fit is dropped, and its channel is remembered: the ingest then
-//! reads that channel from its archive, so that an overflow costs a read and never an event.
+//! Two small shared objects make it: [`Desired`], the channels that one feed is to follow, written by the registry and read by
+//! the feed; and the pair [`FeedSink`] / [`FeedSource`], a queue bounded in bytes that all feeds of a node fill without ever
+//! waiting. A message that does not fit is dropped, and its channel is remembered: the ingest then reads that channel from its
+//! archive, so that an overflow costs a read and never an event.
+
+mod desired;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fanfare_protocol::{ChannelName, Event, Push, limits};
 use tokio::sync::Notify;
+
+pub use desired::Desired;
+
+/// Names a feed of a node: one connection to one server of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedId(u16);
+
+impl FeedId {
+    /// The first feed of a node, and today the only one.
+    pub const FIRST: Self = Self(0);
+
+    /// The feed with this number among those of the node.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// What a feed tells the ingest.
 #[derive(Debug, Clone)]
@@ -70,101 +95,8 @@ impl FeedEvent {
 }
 
 #[derive(Debug, Default)]
-struct DesiredState {
-    names: BTreeSet<ChannelName>,
-    changed: BTreeSet<ChannelName>,
-}
-
-/// The channels that this node follows: the one source of truth of every subscription.
-///
-/// A feed keeps no second list. On a new connection it subscribes to [`Desired::snapshot`]; afterwards it asks for
-/// [`Desired::take_changes`] and brings the connection in line with [`Desired::contains`]. A name among the changes that is
-/// contained gets an acknowledgement ([`FeedEvent::Subscribed`]) even if the connection subscribes to it already: the
-/// channel may have been closed and opened again in between, and its new log waits for one.
-#[derive(Debug, Clone, Default)]
-pub struct Desired(Arc<DesiredShared>);
-
-#[derive(Debug, Default)]
-struct DesiredShared {
-    state: Mutex<DesiredState>,
-    notify: Notify,
-}
-
-impl Desired {
-    /// An empty set.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, DesiredState> {
-        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Adds a channel. For the owner of the set: the registry, or the test of a feed.
-    pub fn insert(&self, name: &ChannelName) {
-        let mut state = self.lock();
-        if state.names.insert(name.clone()) {
-            state.changed.insert(name.clone());
-            drop(state);
-            self.0.notify.notify_one();
-        }
-    }
-
-    /// Takes a channel out. For the owner of the set.
-    pub fn remove(&self, name: &ChannelName) {
-        let mut state = self.lock();
-        if state.names.remove(name) {
-            state.changed.insert(name.clone());
-            drop(state);
-            self.0.notify.notify_one();
-        }
-    }
-
-    /// Every channel in the set, in order of names. Also forgets the changes so far, since the snapshot contains them.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<ChannelName> {
-        let mut state = self.lock();
-        state.changed.clear();
-        state.names.iter().cloned().collect()
-    }
-
-    /// Whether the channel is followed now.
-    #[must_use]
-    pub fn contains(&self, name: &ChannelName) -> bool {
-        self.lock().names.contains(name)
-    }
-
-    /// Names whose membership may have changed since the last call (each at most once).
-    #[must_use]
-    pub fn take_changes(&self) -> Vec<ChannelName> {
-        std::mem::take(&mut self.lock().changed).into_iter().collect()
-    }
-
-    /// Number of channels followed.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().names.len()
-    }
-
-    /// Whether nothing is followed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Waits until membership may have changed. Cancel-safe; one waiter at a time (the feed).
-    pub async fn changed(&self) {
-        if !self.lock().changed.is_empty() {
-            return;
-        }
-        self.0.notify.notified().await;
-    }
-}
-
-#[derive(Debug, Default)]
 struct Queue {
-    events: VecDeque<FeedEvent>,
+    events: VecDeque<(FeedId, FeedEvent)>,
     bytes: usize,
     overflowed: BTreeSet<ChannelName>,
 }
@@ -182,39 +114,49 @@ impl QueueShared {
     }
 }
 
-/// Makes the queue between a feed and the ingest. `max_bytes` bounds payload plus bookkeeping and
+/// Makes the queue between the feeds of a node and the ingest, with the sink of the first feed. `max_bytes` bounds payload plus bookkeeping and
 /// [`limits::FEED_QUEUE_MESSAGES_MAX`] the number of messages; both are hard bounds for everything that a publisher can
 /// cause.
 #[must_use]
 pub fn feed(max_bytes: usize) -> (FeedSink, FeedSource) {
     let shared = Arc::new(QueueShared { queue: Mutex::default(), notify: Notify::new(), max_bytes });
-    (FeedSink(Arc::clone(&shared)), FeedSource(shared))
+    (FeedSink { feed: FeedId::FIRST, shared: Arc::clone(&shared) }, FeedSource(shared))
 }
 
 /// Where a feed delivers. Never blocks and never waits.
 #[derive(Debug, Clone)]
-pub struct FeedSink(Arc<QueueShared>);
+pub struct FeedSink {
+    feed: FeedId,
+    shared: Arc<QueueShared>,
+}
 
 impl FeedSink {
+    /// The sink of another feed of the node: the same queue.
+    #[must_use]
+    pub fn of(&self, feed: FeedId) -> Self {
+        Self { feed, shared: Arc::clone(&self.shared) }
+    }
+
     /// Hands an event to the ingest. When the queue is full a push is dropped and its channel is marked for a read of the
     /// archive instead.
     pub fn send(&self, event: FeedEvent) {
         let cost = event.cost();
-        let mut queue = self.0.lock();
+        let mut queue = self.shared.lock();
         match event.droppable() {
             Some(channel)
-                if queue.bytes + cost > self.0.max_bytes || queue.events.len() >= limits::FEED_QUEUE_MESSAGES_MAX =>
+                if queue.bytes + cost > self.shared.max_bytes
+                    || queue.events.len() >= limits::FEED_QUEUE_MESSAGES_MAX =>
             {
                 let channel = channel.clone();
                 queue.overflowed.insert(channel);
             }
             _ => {
                 queue.bytes += cost;
-                queue.events.push_back(event);
+                queue.events.push_back((self.feed, event));
             }
         }
         drop(queue);
-        self.0.notify.notify_one();
+        self.shared.notify.notify_one();
     }
 }
 
@@ -225,10 +167,19 @@ pub struct FeedSource(Arc<QueueShared>);
 /// Everything that had arrived when the ingest looked.
 #[derive(Debug, Default)]
 pub struct FeedBatch {
-    /// In order of arrival.
-    pub events: VecDeque<FeedEvent>,
+    /// In order of arrival, each with the feed that it comes from.
+    pub events: VecDeque<(FeedId, FeedEvent)>,
     /// Channels of which at least one push was dropped.
     pub overflowed: BTreeSet<ChannelName>,
+}
+
+impl FeedBatch {
+    /// What one feed says, and nothing of it dropped.
+    #[must_use]
+    pub fn of(feed: FeedId, events: impl IntoIterator<Item = FeedEvent>) -> Self {
+        let events = events.into_iter().map(|event| (feed, event)).collect();
+        Self { events, overflowed: BTreeSet::new() }
+    }
 }
 
 impl FeedSource {

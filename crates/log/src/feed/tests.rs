@@ -35,7 +35,7 @@ proptest! {
             sink.send(event);
         }
         let batch = source.take();
-        let mut arrived = batch.events.iter().map(text).peekable();
+        let mut arrived = batch.events.iter().map(|(_, event)| text(event)).peekable();
         for event in &events {
             if arrived.peek() == Some(&text(event)) {
                 arrived.next();
@@ -45,7 +45,7 @@ proptest! {
             }
         }
         prop_assert_eq!(arrived.next(), None, "in order, none twice");
-        let held: usize = batch.events.iter().filter(|e| e.droppable().is_some()).map(FeedEvent::cost).sum();
+        let held: usize = batch.events.iter().map(|(_, event)| event).filter(|e| e.droppable().is_some()).map(FeedEvent::cost).sum();
         prop_assert!(held <= max_bytes);
         sink.send(ephemeral(0, 0));
         prop_assert_eq!(source.take().events.len(), usize::from(max_bytes >= ephemeral(0, 0).cost()), "there is room again");
@@ -121,4 +121,14 @@ fn a_channel_closed_and_opened_again_is_a_change_though_the_set_is_the_same() {
     desired.remove(&name(1));
     desired.insert(&name(1));
     assert_eq!(desired.take_changes(), [name(1)], "its new log waits for an acknowledgement of its own");
+}
+
+#[test]
+fn feeds_of_a_node_share_a_queue_and_each_event_says_where_it_comes_from() {
+    let (first, mut source) = feed(1 << 20);
+    let second = first.of(FeedId::new(1));
+    second.send(FeedEvent::Connected);
+    first.send(FeedEvent::Connected);
+    let feeds: Vec<_> = source.take().events.into_iter().map(|(feed, _)| feed).collect();
+    assert_eq!(feeds, [FeedId::new(1), FeedId::FIRST]);
 }

@@ -44,7 +44,7 @@ fn texts(source: &mut FeedSource) -> Vec<String> {
         FeedEvent::KeyspaceAdd { .. } => "xadd".into(),
         other => format!("{other:?}"),
     };
-    source.take().events.into_iter().map(text).collect()
+    source.take().events.into_iter().map(|(_, event)| text(event)).collect()
 }
 
 fn read(store: &MemoryStore, after: Position, max_entries: usize) -> Snapshot {
@@ -202,7 +202,7 @@ async fn an_attachment_follows_what_is_desired_and_comes_back_by_itself() {
     let desired = Desired::new();
     let running = store.attach(desired.clone(), sink).run();
     let script = async {
-        assert!(matches!(source.recv().await.events[0], FeedEvent::Connected));
+        assert!(matches!(source.recv().await.events[0].1, FeedEvent::Connected));
         desired.insert(&name("a"));
         wait_for(&mut source, "Subscribed([\"a\"])").await;
         store.set_offline(true);
@@ -230,6 +230,6 @@ async fn wait_for(source: &mut FeedSource, wanted: &str) {
             }
             other => format!("{other:?}"),
         };
-        seen.extend(batch.events.into_iter().map(text));
+        seen.extend(batch.events.into_iter().map(|(_, event)| text(event)));
     }
 }

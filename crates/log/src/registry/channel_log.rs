@@ -29,6 +29,7 @@ use super::effect::{Broken, Effect, Effects, PageAnswer, Pushed, Segment};
 use super::reads::{BackOff, HeadRead, PageRead, TipReads};
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Want};
+use crate::feed::FeedId;
 use crate::pages;
 use crate::proof::{self, Verdict, id_of};
 use crate::tail::{Seam, Tail};
@@ -48,6 +49,8 @@ pub(super) enum Subscription {
 #[derive(Debug)]
 pub(super) struct ChannelLog {
     pub(super) channel: Arc<Channel>,
+    /// Where its messages come from.
+    pub(super) feed: FeedId,
     pub(super) subscription: Subscription,
     continuity: Continuity,
     tip_reads: TipReads,
@@ -68,9 +71,10 @@ pub(super) struct ChannelLog {
 }
 
 impl ChannelLog {
-    pub(super) fn new(channel: Arc<Channel>) -> Self {
+    pub(super) fn new(channel: Arc<Channel>, feed: FeedId) -> Self {
         Self {
             channel,
+            feed,
             subscription: Subscription::OverLimit,
             continuity: Continuity::default(),
             tip_reads: TipReads::default(),

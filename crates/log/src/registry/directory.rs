@@ -7,15 +7,15 @@ use fanfare_protocol::ChannelName;
 
 use super::channel_log::{ChannelLog, Subscription};
 use crate::channel::Channel;
-use crate::feed::Desired;
+use crate::feed::{Desired, FeedId};
 
 /// Every log, and which of them are followed.
 #[derive(Debug)]
 pub(super) struct Directory {
     /// At most so many are followed.
     max_channels: usize,
-    /// What the feed follows: always the names in `by_name`.
-    desired: Desired,
+    /// What each feed follows: together always the names in `by_name`.
+    desired: Vec<Desired>,
     logs: HashMap<usize, ChannelLog>,
     /// Keys of the channels that are followed.
     by_name: HashMap<ChannelName, usize>,
@@ -24,13 +24,14 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(max_channels: usize, desired: Desired) -> Self {
+    pub(super) fn new(max_channels: usize, desired: Vec<Desired>) -> Self {
         Self { max_channels, desired, logs: HashMap::new(), by_name: HashMap::new(), over_limit: BTreeSet::new() }
     }
 
     /// The log of a channel, made if it is new.
     pub(super) fn open(&mut self, channel: &Arc<Channel>) -> &mut ChannelLog {
-        self.logs.entry(channel.key).or_insert_with(|| ChannelLog::new(Arc::clone(channel)))
+        let feed = feed_of(&channel.name);
+        self.logs.entry(channel.key).or_insert_with(|| ChannelLog::new(Arc::clone(channel), feed))
     }
 
     /// The log of a followed channel.
@@ -55,8 +56,9 @@ impl Directory {
         self.logs.values()
     }
 
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut ChannelLog> {
-        self.logs.values_mut()
+    /// The logs of the channels that belong to a feed.
+    pub(super) fn of_feed_mut(&mut self, feed: FeedId) -> impl Iterator<Item = &mut ChannelLog> {
+        self.logs.values_mut().filter(move |log| log.feed == feed)
     }
 
     /// The number of logs, followed or not.
@@ -79,7 +81,9 @@ impl Directory {
         log.subscription = Subscription::Desired;
         self.over_limit.remove(&key);
         self.by_name.insert(log.channel.name.clone(), key);
-        self.desired.insert(&log.channel.name);
+        if let Some(desired) = self.desired.get(log.feed.number()) {
+            desired.insert(&log.channel.name);
+        }
         true
     }
 
@@ -90,8 +94,15 @@ impl Directory {
             self.over_limit.remove(&key);
         } else {
             self.by_name.remove(&log.channel.name);
-            self.desired.remove(&log.channel.name);
+            if let Some(desired) = self.desired.get(log.feed.number()) {
+                desired.remove(&log.channel.name);
+            }
         }
         Some((log, self.over_limit.pop_first()))
     }
+}
+
+/// The feed that a channel belongs to. Where there are several, this is the one place that decides.
+fn feed_of(_channel: &ChannelName) -> FeedId {
+    FeedId::FIRST
 }

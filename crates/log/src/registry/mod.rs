@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]) |
 //! | [`directory`] | the channels: by key, by name, and over the limit |
+//! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`reconcile`] | whose head is compared with its stream next |
@@ -24,6 +25,7 @@ mod directory;
 mod effect;
 mod evict;
 mod held_pages;
+mod links;
 mod log_limit;
 mod notifier;
 mod reads;
@@ -48,6 +50,7 @@ use crate::stats::IngestStats;
 use channel_log::{ChannelLog, Subscription};
 use directory::Directory;
 use effect::{Effects, Pushed};
+use links::Links;
 use resources::Resources;
 pub use schedule::Command;
 use timers::Timer;
@@ -56,22 +59,24 @@ use timers::Timer;
 #[derive(Debug)]
 pub struct Registry {
     directory: Directory,
+    links: Links,
     resources: Resources,
 }
 
 impl Registry {
-    /// An empty registry. `random` is for jitter: nodes that start together must not do everything together.
+    /// An empty registry, with what each of the node's feeds is to follow. `random` is for jitter: nodes that start together must not do everything together.
     #[must_use]
     pub fn new(
         options: Options,
         hub: Arc<Hub>,
-        desired: Desired,
+        desired: Vec<Desired>,
         stats: Arc<IngestStats>,
         random: Random,
         now: Instant,
     ) -> Self {
+        let links = Links::new(desired.len());
         let directory = Directory::new(options.max_channels, desired);
-        Self { directory, resources: Resources::new(options, hub, stats, random, now) }
+        Self { directory, links, resources: Resources::new(options, hub, stats, random, now) }
     }
 
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
@@ -105,15 +110,17 @@ impl Registry {
             self.ring(&name);
         }
         let stats = Arc::clone(&self.resources.stats);
-        for event in batch.events {
+        for (feed, event) in batch.events {
             match event {
                 FeedEvent::Connected => {
-                    stats.connected.set(1);
+                    self.links.set_up(feed, true);
+                    stats.connected.set(u64::from(self.links.are_up()));
                     stats.connects.add(1);
                 }
                 FeedEvent::Disconnected => {
+                    self.links.set_up(feed, false);
                     stats.connected.set(0);
-                    self.directory.all_mut().for_each(ChannelLog::on_disconnected);
+                    self.directory.of_feed_mut(feed).for_each(ChannelLog::on_disconnected);
                 }
                 FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name)),
                 FeedEvent::Refused { channels, detail } => {
@@ -124,7 +131,8 @@ impl Registry {
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
                 FeedEvent::Probe => {
                     let since = now.saturating_duration_since(self.resources.began).as_millis();
-                    stats.proven_ms.set(u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1));
+                    self.links.prove(feed, u64::try_from(since).unwrap_or(u64::MAX));
+                    stats.proven_ms.set(self.links.proven_ms());
                 }
             }
         }

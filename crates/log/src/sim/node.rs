@@ -51,7 +51,7 @@ impl Node {
         Self {
             link: store.link(desired.clone(), sink),
             store: store.clone(),
-            registry: Registry::new(options, Arc::clone(&hub), desired, Arc::clone(&stats), random, now),
+            registry: Registry::new(options, Arc::clone(&hub), vec![desired], Arc::clone(&stats), random, now),
             cores: (0..cores).map(|core| CoreLog::new(Arc::clone(&hub), core)).collect(),
             hub,
             source,

@@ -194,7 +194,7 @@ mod tests {
         send(message("__keyspace@3__:sse:a", "xadd")).unwrap();
         send(message("sse:a", "text")).unwrap();
         send(message("sse:a", "much too long")).unwrap();
-        let events: Vec<_> = source.take().events.into();
+        let events: Vec<_> = source.take().events.into_iter().map(|(_, event)| event).collect();
         let [
             FeedEvent::KeyspaceAdd { .. },
             FeedEvent::Push { push: Push::Ephemeral(_), .. },

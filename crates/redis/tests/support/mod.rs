@@ -218,7 +218,7 @@ impl Node {
                 panic!("did not hear: {what}; heard {:?}", self.events);
             };
             assert!(overflowed.is_empty(), "the feed overflowed");
-            self.unheard = events;
+            self.unheard = events.into_iter().map(|(_, event)| event).collect();
         }
     }
 }

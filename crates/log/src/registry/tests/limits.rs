@@ -9,7 +9,7 @@ use super::super::*;
 use crate::archive::Snapshot;
 use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
-use crate::feed::{FeedBatch, FeedEvent, FeedSource, feed};
+use crate::feed::{FeedBatch, FeedEvent, FeedId, FeedSource, feed};
 use crate::memory::{Link, MemoryStore};
 use crate::pages::Served;
 use crate::publish::PublishRequest;
@@ -41,7 +41,14 @@ impl Scene {
         Self {
             link: store.link(desired.clone(), sink),
             store,
-            registry: Registry::new(options, Arc::clone(&hub), desired.clone(), Arc::default(), Random::seeded(1), now),
+            registry: Registry::new(
+                options,
+                Arc::clone(&hub),
+                vec![desired.clone()],
+                Arc::default(),
+                Random::seeded(1),
+                now,
+            ),
             core: CoreLog::new(Arc::clone(&hub), 0),
             hub,
             desired,
@@ -63,7 +70,7 @@ impl Scene {
     pub(super) fn turn(&mut self) -> Vec<Command> {
         self.link.tend();
         let batch = self.source.take();
-        let acknowledged = batch.events.iter().map(|event| match event {
+        let acknowledged = batch.events.iter().map(|(_, event)| match event {
             FeedEvent::Subscribed(names) => names.len(),
             _ => 0,
         });
@@ -253,7 +260,7 @@ fn where_the_newest_entries_begin_is_asked_once_and_again_after_the_link_was_los
         asked
     };
     assert_eq!((asked(&mut scene), asked(&mut scene)), (1, 0));
-    let lost = FeedBatch { events: [FeedEvent::Disconnected].into(), ..FeedBatch::default() };
+    let lost = FeedBatch::of(FeedId::FIRST, [FeedEvent::Disconnected]);
     scene.registry.on_feed(lost, scene.now);
     assert_eq!((asked(&mut scene), asked(&mut scene)), (1, 0));
 }

@@ -51,7 +51,8 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
     let stats = Arc::new(IngestStats::default());
     let options = Options::default();
     let interval = options.reconcile_interval;
-    let mut registry = Registry::new(options, Arc::clone(&hub), desired, Arc::clone(&stats), Random::seeded(1), now);
+    let mut registry =
+        Registry::new(options, Arc::clone(&hub), vec![desired], Arc::clone(&stats), Random::seeded(1), now);
     let core = CoreLog::new(Arc::clone(&hub), 0);
     for number in 0..CHANNELS {
         let channel = ChannelName::parse(&format!("c{number}")).unwrap();

@@ -7,7 +7,7 @@ use fanfare_protocol::{ChannelName, EntryId, Epoch, GapReason, Position};
 use super::super::*;
 use crate::archive::{ArchiveError, Tip};
 use crate::core_log::CoreLog;
-use crate::feed::{FeedBatch, FeedEvent};
+use crate::feed::{FeedBatch, FeedEvent, FeedId};
 use crate::tail::Item;
 use crate::view::Next;
 
@@ -33,7 +33,8 @@ impl Scene {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
         let options = Options { reconcile_interval: INTERVAL, ..Options::default() };
-        let registry = Registry::new(options, Arc::clone(&hub), Desired::new(), Arc::default(), Random::seeded(1), now);
+        let registry =
+            Registry::new(options, Arc::clone(&hub), vec![Desired::new()], Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> = (0..channels).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
         for name in &names {
@@ -43,8 +44,8 @@ impl Scene {
         let mut touched = Vec::new();
         scene.hub.take_touched(&mut touched);
         scene.registry.on_touched(&touched, now);
-        let events = [FeedEvent::Connected, FeedEvent::Subscribed(names)].into();
-        scene.registry.on_feed(FeedBatch { events, ..FeedBatch::default() }, now);
+        let events = [FeedEvent::Connected, FeedEvent::Subscribed(names)];
+        scene.registry.on_feed(FeedBatch::of(FeedId::FIRST, events), now);
         assert_eq!(scene.turn(), channels, "each is primed by one tip");
         (scene, core)
     }

@@ -9,7 +9,7 @@ use super::super::*;
 use crate::archive::{ArchiveError, Snapshot, Tip};
 use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
-use crate::feed::{FeedBatch, FeedEvent};
+use crate::feed::{FeedBatch, FeedEvent, FeedId};
 use crate::view::Next;
 
 fn at(ms: u64) -> Position {
@@ -47,8 +47,14 @@ impl Ahead {
     fn of_heads(channels: usize, head: Position) -> (Self, Vec<ChannelName>) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
-        let registry =
-            Registry::new(Options::default(), Arc::clone(&hub), Desired::new(), Arc::default(), Random::seeded(1), now);
+        let registry = Registry::new(
+            Options::default(),
+            Arc::clone(&hub),
+            vec![Desired::new()],
+            Arc::default(),
+            Random::seeded(1),
+            now,
+        );
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> = (0..channels).map(|number| ChannelName::parse(&format!("c{number}")).unwrap()).collect();
         let readers = names.iter().map(|name| core.open(name, Some(Start::At(at(9))), 0)).collect();
@@ -61,7 +67,7 @@ impl Ahead {
     }
 
     fn turn(&mut self, events: Vec<FeedEvent>) -> Vec<Command> {
-        self.registry.on_feed(FeedBatch { events: events.into(), ..FeedBatch::default() }, self.now);
+        self.registry.on_feed(FeedBatch::of(FeedId::FIRST, events), self.now);
         let mut touched = Vec::new();
         self.hub.take_touched(&mut touched);
         self.registry.on_touched(&touched, self.now);

@@ -1,0 +1,63 @@
+//! The links of the node's feeds: which are up, and when each was last proven.
+
+use crate::feed::FeedId;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Link {
+    is_up: bool,
+    /// Milliseconds since the registry began, plus one. 0: never.
+    proven_ms: u64,
+}
+
+/// One link for each feed.
+#[derive(Debug)]
+pub(super) struct Links(Vec<Link>);
+
+impl Links {
+    pub(super) fn new(feeds: usize) -> Self {
+        Self(vec![Link::default(); feeds])
+    }
+
+    /// A feed has connected, or lost its connection.
+    pub(super) fn set_up(&mut self, feed: FeedId, is_up: bool) {
+        if let Some(link) = self.0.get_mut(feed.number()) {
+            link.is_up = is_up;
+        }
+    }
+
+    /// A round trip through a feed was just proven.
+    pub(super) fn prove(&mut self, feed: FeedId, since_ms: u64) {
+        if let Some(link) = self.0.get_mut(feed.number()) {
+            link.proven_ms = since_ms.saturating_add(1);
+        }
+    }
+
+    /// Whether every feed is connected.
+    pub(super) fn are_up(&self) -> bool {
+        self.0.iter().all(|link| link.is_up)
+    }
+
+    /// When the feed that has gone unproven for longest was proven: milliseconds since the registry began, plus one. 0: never.
+    pub(super) fn proven_ms(&self) -> u64 {
+        self.0.iter().map(|link| link.proven_ms).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_connected_and_proven_as_well_as_the_worst_of_its_feeds() {
+        let (first, second) = (FeedId::FIRST, FeedId::new(1));
+        let mut links = Links::new(2);
+        links.set_up(first, true);
+        links.prove(first, 40);
+        assert_eq!((links.are_up(), links.proven_ms()), (false, 0));
+        links.set_up(second, true);
+        links.prove(second, 10);
+        assert_eq!((links.are_up(), links.proven_ms()), (true, 11));
+        links.set_up(first, false);
+        assert!(!links.are_up());
+    }
+}

@@ -14,6 +14,7 @@ mod error;
 mod eviction;
 mod feed;
 mod functions;
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;

@@ -14,12 +14,14 @@ mod core_stats;
 mod cors;
 mod detach;
 mod drain;
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
 mod history;
 mod json;
 mod listener;
+#[cfg(feature = "testing")]
 mod local;
 mod node_state;
 mod options;
@@ -43,6 +45,7 @@ pub use admission::{Admission, Reason};
 pub use clock::Clock;
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
+#[cfg(feature = "testing")]
 pub use local::LocalServer;
 pub use options::{
     AdmissionOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy, RequestOptions, Secret, SocketOptions,

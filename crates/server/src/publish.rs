@@ -72,7 +72,8 @@ pub(crate) async fn answer(
     Ok(json::reply(StatusCode::CREATED, &answer))
 }
 
-/// Reads a request whose body is there as a whole.
+/// Reads a request whose body is there as a whole: for [`crate::fuzzing`].
+#[cfg(feature = "testing")]
 pub(crate) fn parse(parts: &Parts, channel: ChannelName, body: Bytes, limit: usize) -> Result<PublishRequest, Problem> {
     What::parse(parts)?.into_request(channel, body, limit)
 }

@@ -1,4 +1,5 @@
-//! What goes wrong with a store and its network, on request: for tests of what the gateway makes of it.
+//! What goes wrong with a store and its network, on request: for tests of what the gateway makes of it. Only with the feature
+//! `testing`; the product has `faultless.rs` in its place.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,7 +9,7 @@ use fanfare_protocol::{ChannelName, EntryId, Event};
 use super::store::Store;
 use super::{MemoryStore, epoch};
 use crate::archive::ArchiveError;
-use crate::feed::FeedEvent;
+use crate::feed::{FeedEvent, FeedSink};
 use fanfare_protocol::Push;
 
 /// What becomes of a message on its way to one node.
@@ -43,14 +44,26 @@ type Decide = Box<dyn FnMut(&ChannelName) -> Fate + Send>;
 
 #[derive(Default)]
 pub(super) struct Faults {
-    pub(super) offline: bool,
-    pub(super) evicts: bool,
+    offline: bool,
+    evicts: bool,
     failing_reads: usize,
+    /// Times that everything went: each store after that has another epoch.
+    flushes: u32,
     next: VecDeque<Fate>,
+    /// The fate of the present message on every link, if it was chosen.
+    chosen: Option<Fate>,
     decide: Option<Decide>,
 }
 
 impl Faults {
+    pub(super) fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    pub(super) fn evicts(&self) -> bool {
+        self.evicts
+    }
+
     pub(super) fn on_read(&mut self) -> Result<(), ArchiveError> {
         if self.offline {
             return Err(ArchiveError::Unavailable("the store is offline".into()));
@@ -62,13 +75,41 @@ impl Faults {
         Ok(())
     }
 
-    /// The fate of the next message on every link, if it was chosen.
-    pub(super) fn chosen(&mut self) -> Option<Fate> {
-        self.next.pop_front()
+    /// A message sets out on every link.
+    pub(super) fn begin_message(&mut self) {
+        self.chosen = self.next.pop_front();
     }
 
-    pub(super) fn decide(&mut self, channel: &ChannelName) -> Fate {
-        self.decide.as_mut().map_or(Fate::Arrive, |decide| decide(channel))
+    /// The fate of the present message on one link.
+    fn fate(&mut self, channel: &ChannelName) -> Fate {
+        self.chosen.unwrap_or_else(|| self.decide.as_mut().map_or(Fate::Arrive, |decide| decide(channel)))
+    }
+}
+
+/// The way of messages to one node.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    delayed: Vec<FeedEvent>,
+}
+
+impl Lane {
+    pub(super) fn carry(&mut self, channel: &ChannelName, event: &FeedEvent, faults: &mut Faults, to: &FeedSink) {
+        let times = match faults.fate(channel) {
+            Fate::Lose => return,
+            Fate::Delay => return self.delayed.push(event.clone()),
+            Fate::Arrive => 1,
+            Fate::Double => 2,
+        };
+        (0..times).for_each(|_| to.send(event.clone()));
+        self.release(to);
+    }
+
+    pub(super) fn release(&mut self, to: &FeedSink) {
+        self.delayed.drain(..).for_each(|event| to.send(event));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.delayed.clear();
     }
 }
 
@@ -132,8 +173,8 @@ impl MemoryStore {
     /// `FLUSHALL`: everything goes, the epoch key too, and the nodes set another.
     pub fn flush_all(&self) {
         let mut state = self.lock();
-        state.epochs += 1;
-        state.store = Store::new(epoch((self.0.options.clock)(), state.epochs));
+        state.faults.flushes += 1;
+        state.store = Store::new(epoch((self.0.options.clock)(), state.faults.flushes));
     }
 
     /// A copy of the data as it is now.

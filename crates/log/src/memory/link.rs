@@ -9,7 +9,7 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::MemoryStore;
-use super::faults::{Fate, Faults};
+use super::faults::{Faults, Lane};
 use crate::feed::{Desired, FeedEvent, FeedSink};
 
 #[derive(Debug)]
@@ -17,25 +17,15 @@ struct Wire {
     sink: FeedSink,
     connected: bool,
     subscribed: HashSet<ChannelName>,
-    delayed: Vec<FeedEvent>,
+    lane: Lane,
     poke: Arc<Notify>,
 }
 
 impl Wire {
-    fn arrive(&mut self, event: &FeedEvent) {
-        self.sink.send(event.clone());
-    }
-
-    fn release(&mut self) {
-        for event in std::mem::take(&mut self.delayed) {
-            self.sink.send(event);
-        }
-    }
-
     fn disconnect(&mut self) {
         if std::mem::take(&mut self.connected) {
             self.subscribed.clear();
-            self.delayed.clear();
+            self.lane.clear();
             self.sink.send(FeedEvent::Disconnected);
             self.poke.notify_one();
         }
@@ -49,29 +39,18 @@ pub(super) struct Links(Slab<Wire>);
 impl Links {
     /// Sends an event to every link that subscribes to its channel.
     pub(super) fn deliver(&mut self, channel: &ChannelName, event: &FeedEvent, faults: &mut Faults) {
-        let chosen = faults.chosen();
-        for (_, wire) in &mut self.0 {
-            if !wire.subscribed.contains(channel) {
-                continue;
-            }
-            match chosen.unwrap_or_else(|| faults.decide(channel)) {
-                Fate::Lose => continue,
-                Fate::Delay => {
-                    wire.delayed.push(event.clone());
-                    continue;
-                }
-                Fate::Arrive => wire.arrive(event),
-                Fate::Double => {
-                    wire.arrive(event);
-                    wire.arrive(event);
-                }
-            }
-            wire.release();
+        faults.begin_message();
+        for (_, wire) in self.0.iter_mut().filter(|(_, wire)| wire.subscribed.contains(channel)) {
+            wire.lane.carry(channel, event, faults, &wire.sink);
         }
     }
+}
 
+/// What tests do to all links at once.
+#[cfg(feature = "testing")]
+impl Links {
     pub(super) fn release(&mut self) {
-        self.0.iter_mut().for_each(|(_, wire)| wire.release());
+        self.0.iter_mut().for_each(|(_, wire)| wire.lane.release(&wire.sink));
     }
 
     pub(super) fn disconnect(&mut self) {
@@ -96,7 +75,7 @@ impl Link {
     pub(super) fn new(store: MemoryStore, desired: Desired, sink: FeedSink) -> Self {
         let poke = Arc::new(Notify::new());
         let wire =
-            Wire { sink, connected: false, subscribed: HashSet::new(), delayed: Vec::new(), poke: Arc::clone(&poke) };
+            Wire { sink, connected: false, subscribed: HashSet::new(), lane: Lane::default(), poke: Arc::clone(&poke) };
         let key = store.lock().links.0.insert(wire);
         Self { store, desired, key, poke }
     }
@@ -105,7 +84,7 @@ impl Link {
     /// connected.
     pub fn tend(&self) -> bool {
         let mut state = self.store.lock();
-        let offline = state.faults.offline;
+        let offline = state.faults.is_offline();
         let wire = &mut state.links.0[self.key];
         if offline {
             return false;
@@ -133,22 +112,28 @@ impl Link {
         true
     }
 
+    fn probe(&self) {
+        let mut state = self.store.lock();
+        let wire = &mut state.links.0[self.key];
+        if wire.connected {
+            wire.sink.send(FeedEvent::Probe);
+        }
+    }
+}
+
+/// What tests do to one link.
+#[cfg(feature = "testing")]
+impl Link {
     /// Lets delayed messages arrive.
     pub fn release(&self) {
-        self.store.lock().links.0[self.key].release();
+        let mut state = self.store.lock();
+        let wire = &mut state.links.0[self.key];
+        wire.lane.release(&wire.sink);
     }
 
     /// Breaks the link. The next [`Link::tend`] connects again.
     pub fn disconnect(&self) {
         self.store.lock().links.0[self.key].disconnect();
-    }
-
-    fn probe(&self) {
-        let mut state = self.store.lock();
-        let wire = &mut state.links.0[self.key];
-        if wire.connected {
-            wire.arrive(&FeedEvent::Probe);
-        }
     }
 }
 

@@ -1,10 +1,14 @@
-//! The in-process store: streams, publishing and the feed without Redis. `fanfare dev` runs on it, and so do tests,
-//! with the faults of [`faults`].
+//! The in-process store: streams, publishing and the feed without Redis. `fanfare dev` runs on it, and so do tests, for which
+//! the feature `testing` adds faults.
 //!
 //! It tells the same story as Redis: the same atomic snapshots, the same pushes (encoded and parsed, byte for byte), at
 //! most once and in order on each link, and nothing at all for a link that is down. Clones share one store; several nodes
 //! attach to it.
 
+#[cfg(not(feature = "testing"))]
+#[path = "faultless.rs"]
+mod faults;
+#[cfg(feature = "testing")]
 mod faults;
 mod link;
 mod store;
@@ -22,6 +26,7 @@ use crate::archive::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
 use crate::feed::{Desired, FeedEvent, FeedSink};
 use crate::publish::{PublishError, PublishRequest, Published, Publisher};
 use faults::Faults;
+#[cfg(feature = "testing")]
 pub use faults::{Bell, Checkpoint, Fate};
 use link::Links;
 pub use link::{Attachment, Link};
@@ -69,7 +74,6 @@ struct State {
     store: Store,
     links: Links,
     faults: Faults,
-    epochs: u32,
 }
 
 #[derive(Debug)]
@@ -93,7 +97,7 @@ impl MemoryStore {
     #[must_use]
     pub fn new(options: MemoryOptions) -> Self {
         let epoch = epoch((options.clock)(), 0);
-        let state = State { store: Store::new(epoch), links: Links::default(), faults: Faults::default(), epochs: 0 };
+        let state = State { store: Store::new(epoch), links: Links::default(), faults: Faults::default() };
         Self(Arc::new(Shared { options, state: Mutex::new(state) }))
     }
 
@@ -133,7 +137,7 @@ impl MemoryStore {
     /// See [`PublishError`].
     pub fn publish_now(&self, request: &PublishRequest) -> Result<Published, PublishError> {
         let (mut state, now) = self.at_now(&request.channel);
-        if state.faults.offline {
+        if state.faults.is_offline() {
             return Err(PublishError::Unavailable("the store is offline".into()));
         }
         match state.store.publish(request, now)? {
@@ -160,7 +164,7 @@ impl MemoryStore {
     pub fn tip_now(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
-        Ok(state.store.tip(channel, state.faults.evicts, now))
+        Ok(state.store.tip(channel, state.faults.evicts(), now))
     }
 
     /// As [`Archive::read`], without waiting.
@@ -170,7 +174,7 @@ impl MemoryStore {
     pub fn read_now(&self, request: &ReadRequest) -> Result<Snapshot, ArchiveError> {
         let (mut state, now) = self.at_now(&request.channel);
         state.faults.on_read()?;
-        Ok(state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts, now))
+        Ok(state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now))
     }
 
     /// As [`Archive::newest`], without waiting.
@@ -180,7 +184,7 @@ impl MemoryStore {
     pub fn newest_now(&self, channel: &ChannelName, count: usize) -> Result<Newest, ArchiveError> {
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
-        Ok(state.store.newest(channel, count, state.faults.evicts, now))
+        Ok(state.store.newest(channel, count, state.faults.evicts(), now))
     }
 
     /// A stream's last generated id; `None` if there is no stream.

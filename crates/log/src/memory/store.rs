@@ -98,6 +98,7 @@ impl Store {
         entry
     }
 
+    #[cfg(feature = "testing")]
     pub(super) fn stream_mut(&mut self, channel: &ChannelName) -> Option<&mut Stream> {
         self.streams.get_mut(channel)
     }
@@ -106,6 +107,7 @@ impl Store {
         self.streams.get(channel)
     }
 
+    #[cfg(feature = "testing")]
     pub(super) fn delete(&mut self, channel: &ChannelName) -> bool {
         self.streams.remove(channel).is_some()
     }

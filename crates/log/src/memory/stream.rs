@@ -60,6 +60,7 @@ impl Stream {
     }
 
     /// `XDEL`: retracts one entry.
+    #[cfg(feature = "testing")]
     pub(super) fn remove(&mut self, id: EntryId) -> bool {
         let Ok(index) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { return false };
         if let Some(entry) = self.entries.remove(index) {

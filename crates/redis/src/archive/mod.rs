@@ -28,6 +28,7 @@ const TIP_BYTES_FIRST: usize = 16 * 1024;
 const NEWEST_BYTES: usize = 1024 * 1024;
 
 /// Reads a value as each of the replies that this module asks for; the entries, if it was one to `XRANGE`.
+#[cfg(feature = "testing")]
 pub(crate) fn fuzzing(value: redis::Value) -> Option<Vec<crate::fuzzing::Entry>> {
     let _ = (reply::stream_info(value.clone()), reply::time_ms(value.clone()));
     let entries = reply::entries(value).ok()?;

@@ -8,6 +8,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything is built from the committed lock file.
 LOCKED ?= --locked
+# What is shipped or measured is built by itself: beside other packages it would get their features, those for tests among them.
 
 .PHONY: help
 help: ## Print this list
@@ -38,12 +39,13 @@ sim: ## Whole nodes, a fake Redis and fake clients under 3000 seeds (FANFARE_SEE
 .PHONY: lint
 lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) -p fanfare -- -D warnings
 	$(CARGO) clippy $(LOCKED) --workspace -- -D warnings
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings -A clippy::unwrap_used -A clippy::disallowed_methods
 	@$(MAKE) edges deny docs
 
 .PHONY: edges
-edges: ## Check which crate may import which, and that every link in the documents leads somewhere
+edges: ## Check which crate may import which, that nothing for tests is shipped, and that every link in the documents leads somewhere
 	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
 
 .PHONY: deny
@@ -67,7 +69,8 @@ CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CL
 .PHONY: chaos
 chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
 	@scripts/setup.sh cc redis-server haproxy setpriv
-	$(CARGO) build $(LOCKED) -p fanfare -p fanfare-e2e --bins
+	$(CARGO) build $(LOCKED) -p fanfare
+	$(CARGO) build $(LOCKED) -p fanfare-e2e --bins
 	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
 
@@ -82,14 +85,16 @@ bench-peers: ## As bench, with nchan, durable-streams and a loop on node:http (Q
 .PHONY: idle-memory
 idle-memory: ## Measure what an idle connection costs a node, from the slope between 2,000 and 12,000 of them
 	@scripts/setup.sh cc redis-server setpriv
-	$(CARGO) build $(LOCKED) --release -p fanfare -p fanfare-e2e --bins
+	$(CARGO) build $(LOCKED) --release -p fanfare
+	$(CARGO) build $(LOCKED) --release -p fanfare-e2e --bins
 	@ulimit -n 40000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; \
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000
 
 .PHONY: bench
 bench: ## Every figure of docs/performance.md against the floor, and into that document: 20 minutes, with QUICK=1 three or four
 	@scripts/setup.sh cc redis-server taskset setpriv
-	$(CARGO) build $(LOCKED) --release -p fanfare -p fanload
+	$(CARGO) build $(LOCKED) --release -p fanfare
+	$(CARGO) build $(LOCKED) --release -p fanload
 	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
 
 .PHONY: docs
@@ -102,7 +107,8 @@ fmt: ## Format the code
 
 .PHONY: build
 build: ## The release binaries, target/release/fanfare and target/release/fanload
-	$(CARGO) build $(LOCKED) --release -p fanfare -p fanload --bins
+	$(CARGO) build $(LOCKED) --release -p fanfare
+	$(CARGO) build $(LOCKED) --release -p fanload
 
 .PHONY: clean
 clean: ## Remove what was built

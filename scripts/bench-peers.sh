@@ -22,7 +22,8 @@ scripts/setup.sh cc redis-server nginx nchan node
 # Does nothing when this version is there already.
 CARGO_TARGET_DIR=$target/peers/build \
   cargo install --locked --quiet --root "$target/peers" --version "=$durable_streams" durable-streams
-cargo build --locked --release -p fanfare -p fanload
+cargo build --locked --release -p fanfare
+cargo build --locked --release -p fanload
 
 # Peers that keep files keep them in memory, so that no disk is measured.
 if [ -w /dev/shm ] && [ -z "${TMPDIR:-}" ]; then

@@ -2,11 +2,13 @@
 //!
 //! - `edges`: which crate may depend on which. The four inner edges are the architecture.
 //! - `deny`: makes the bans in `deny.toml` from the same table; `check` says when they are stale.
+//! - `shipped`: what is shipped is built without the scaffolding of tests.
 //! - `links`: every relative link in a Markdown file leads to a file, and its anchor to a heading.
 
 mod deny;
 mod edges;
 mod links;
+mod shipped;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -39,13 +41,15 @@ fn run(job: &str) -> Result<Vec<String>> {
             let crates = crates(&root)?;
             let mut problems = edges::check(&crates);
             problems.extend(deny::check(&root, &crates)?);
+            problems.extend(check_shipped(&root)?);
             problems.extend(links::check(&root)?);
             Ok(problems)
         }
         "edges" => Ok(edges::check(&crates(&root)?)),
         "deny" => deny::write(&root, &crates(&root)?).map(|()| Vec::new()),
+        "shipped" => check_shipped(&root),
         "links" => links::check(&root),
-        _ => bail!("usage: cargo xtask check | edges | deny | links"),
+        _ => bail!("usage: cargo xtask check | edges | deny | shipped | links"),
     }
 }
 
@@ -55,15 +59,33 @@ fn crates(root: &Path) -> Result<Vec<edges::Crate>> {
     Ok(crates)
 }
 
+fn check_shipped(root: &Path) -> Result<Vec<String>> {
+    Ok(shipped::check(&cargo_tree(root, shipped::SHIPPED)?))
+}
+
+/// The ordinary dependencies of these packages, one on each line, with the features that they are built with together.
+fn cargo_tree(root: &Path, packages: &[&str]) -> Result<String> {
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let tree = ["tree", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", shipped::FORMAT];
+    let arguments: Vec<_> = tree.into_iter().chain(packages).collect();
+    String::from_utf8(cargo(root, &arguments)?).context("cargo tree printed something unexpected")
+}
+
 fn cargo_metadata(root: &Path) -> Result<Vec<u8>> {
+    cargo(root, &["metadata", "--format-version", "1", "--no-deps", "--offline"])
+}
+
+/// What a command of cargo prints.
+fn cargo(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+    let name = arguments[0];
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args(arguments)
         .current_dir(root)
         .output()
-        .context("cargo metadata could not be started")?;
+        .with_context(|| format!("cargo {name} could not be started"))?;
     if !output.status.success() {
-        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("cargo {name} failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(output.stdout)
 }

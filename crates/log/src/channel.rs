@@ -184,9 +184,9 @@ impl Hub {
         self.ingest.notify.notified().await;
     }
 
-    /// The channels touched since the last call. Their marks are cleared before their state is looked at, so no later touch
+    /// The channels touched since the last call, for [`Registry::on_touched`](crate::Registry::on_touched). Their marks are cleared before their state is looked at, so no later touch
     /// is missed.
-    pub(crate) fn take_touched(&self, into: &mut Vec<Arc<Channel>>) {
+    pub fn take_touched(&self, into: &mut Vec<Arc<Channel>>) {
         self.ingest.take(into);
         for channel in into {
             channel.touched.swap(false, Ordering::AcqRel);

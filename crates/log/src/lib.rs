@@ -24,8 +24,6 @@ pub mod proof;
 pub mod publish;
 mod random;
 pub mod registry;
-#[cfg(test)]
-mod sim;
 pub mod stats;
 mod sync;
 mod tail;
@@ -33,7 +31,7 @@ mod view;
 
 pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapshot, Tip};
 pub use assemble::{Assembly, assemble};
-pub use channel::{Hub, MAX_CORES};
+pub use channel::{Channel, Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
 pub use cursor::{Cursor, CursorSet, ReaderId, Start};
 pub use feed::{Desired, FeedBatch, FeedEvent, FeedId, FeedSink, FeedSource, feed};

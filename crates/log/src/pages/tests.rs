@@ -1,4 +1,4 @@
-//! Single rules of the pages; that they give what the stream would is held against random histories in [`crate::sim`].
+//! Single rules of the pages; that they give what the stream would, the simulation of whole nodes (`crates/sim`) holds against random histories.
 
 use bytes::Bytes;
 use fanfare_protocol::{Entry, Epoch, Event};

@@ -1,4 +1,4 @@
-//! Every trap of a continuity proof, each as a sentence. The property that covers them all is in [`crate::sim`].
+//! Every trap of a continuity proof, each as a sentence. The simulation of whole nodes (`crates/sim`) holds them against random histories.
 
 use bytes::Bytes;
 use fanfare_protocol::{Entry, Epoch, Event};

@@ -105,7 +105,7 @@ impl ChannelLog {
     }
 
     /// Bytes in its tail and its pages.
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     pub(super) fn held_bytes(&self) -> usize {
         let shared = self.channel.lock();
         shared.tail.as_ref().map_or(0, Tail::bytes) + shared.pages.bytes()

@@ -51,7 +51,7 @@ impl Directory {
         self.logs.get_mut(&key)
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     pub(super) fn all(&self) -> impl Iterator<Item = &ChannelLog> {
         self.logs.values()
     }

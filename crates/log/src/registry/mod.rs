@@ -310,9 +310,12 @@ impl Registry {
         }
     }
 
-    /// What is charged is what is held.
-    #[cfg(test)]
-    pub(crate) fn assert_accounts(&self) {
+    /// Checks that what is charged to the budget is what is held.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[cfg(feature = "testing")]
+    pub fn assert_accounts(&self) {
         let held = self.directory.all().map(ChannelLog::held_bytes).sum::<usize>();
         assert_eq!(self.resources.held_bytes(), held, "the budget has drifted");
     }

@@ -203,7 +203,7 @@ impl Resources {
     }
 
     /// Bytes held by all logs.
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     pub(super) fn held_bytes(&self) -> usize {
         self.budget.used()
     }

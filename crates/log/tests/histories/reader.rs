@@ -1,50 +1,48 @@
 //! One connection: it reads as a session does.
 
+use fanfare_log::pages::Served;
+use fanfare_log::{CoreLog, Cursor, Item, Next, ReaderId, Start, Tail, ViewKey};
 use fanfare_protocol::{ChannelName, Position};
 
-use super::rng::Rng;
-use super::truth::{Client, Saw};
-use crate::core_log::{CoreLog, ViewKey};
-use crate::cursor::{Cursor, ReaderId, Start};
-use crate::pages::Served;
-use crate::tail::{Item, Tail};
-use crate::view::Next;
+use super::saw::{Client, History, Saw};
 
-pub(super) struct Reader {
-    pub(super) node: usize,
-    pub(super) core: usize,
-    pub(super) channel: usize,
+/// It takes at most so many items at a time, as a session does whose socket is slow.
+const ITEMS: usize = 3;
+
+pub(crate) struct Reader {
+    pub(crate) node: usize,
+    pub(crate) core: usize,
     view: ViewKey,
-    pub(super) cursor: Cursor,
-    /// Something may be due. Only then does anybody look: that is what arming and waking are for.
-    pub(super) awake: bool,
+    cursor: Cursor,
+    /// Something may be due. Only then does the reader look: that is what arming and waking are for.
+    pub(crate) awake: bool,
     primed: bool,
 }
 
-/// Takes at most so many items, and says what the client saw.
+/// Takes items for a client.
 struct Taker<'a> {
     client: &'a mut Client,
-    left: usize,
+    history: &'a History,
 }
 
 impl Reader {
-    pub(super) fn connect(
+    pub(crate) fn connect(
         log: &CoreLog,
         name: &ChannelName,
-        (node, core, channel): (usize, usize, usize),
+        (node, core): (usize, usize),
         start: Option<Start>,
         reader: ReaderId,
     ) -> Self {
         let (view, cursor) = log.open(name, start, reader);
-        Self { node, core, channel, view, cursor, awake: true, primed: false }
+        Self { node, core, view, cursor, awake: true, primed: false }
     }
 
-    pub(super) fn disconnect(&self, log: &CoreLog) {
+    pub(crate) fn disconnect(&self, log: &CoreLog) {
         log.close(self.view, &self.cursor);
     }
 
     /// Reads once. The client is told the exact position as soon as there is one.
-    pub(super) fn read(&mut self, log: &CoreLog, client: &mut Client, rng: &mut Rng) {
+    pub(crate) fn read(&mut self, log: &CoreLog, client: &mut Client, history: &History) {
         self.awake = false;
         if !self.primed {
             if log.is_open(self.view, &self.cursor) != Ok(true) || !log.settle(self.view, &mut self.cursor) {
@@ -53,64 +51,66 @@ impl Reader {
             self.primed = true;
             let position = self.cursor.position();
             if let Some(position) = position.filter(|position| client.last_event_id() != Some(*position)) {
-                client.saw.push(Saw::Position(position));
+                client.note(Saw::Position(position), history);
             }
         }
-        let mut taker = Taker { client, left: 1 + rng.below(5) };
-        let due = log.next(self.view, &mut self.cursor, |cursor, _, next| match next {
+        let mut taker = Taker { client, history };
+        self.awake = log.next(self.view, &mut self.cursor, |cursor, _, next| match next {
             Next::Tail(tail, index) => taker.take_tail(cursor, tail, index),
             Next::Page(served) => taker.take_page(cursor, &served),
             Next::Begins(position) => {
-                taker.client.saw.push(Saw::Position(position));
+                taker.note(Saw::Position(position));
                 cursor.advance_to(position);
                 true
             }
             Next::Live | Next::Waiting | Next::Refused(_) => false,
         });
-        self.awake = due;
     }
 
-    /// A heartbeat: positions that age are renewed.
-    pub(super) fn beat(&mut self, log: &CoreLog, client: &mut Client) {
+    /// A heartbeat: a position that ages is renewed.
+    pub(crate) fn beat(&mut self, log: &CoreLog, client: &mut Client, history: &History) {
         if self.primed
             && log.refresh(self.view, &mut self.cursor)
             && let Some(position) = self.cursor.position()
         {
-            client.saw.push(Saw::Position(position));
+            client.note(Saw::Position(position), history);
         }
     }
 
-    pub(super) fn is_refused(&self, log: &CoreLog) -> bool {
+    pub(crate) fn is_refused(&self, log: &CoreLog) -> bool {
         log.is_open(self.view, &self.cursor).is_err()
     }
 
     /// Whether everything has been handed out, as far as the node knows.
-    pub(super) fn is_live(&mut self, log: &CoreLog) -> bool {
+    pub(crate) fn is_live(&mut self, log: &CoreLog) -> bool {
         log.next(self.view, &mut self.cursor, |_, _, next| matches!(next, Next::Live))
     }
 }
 
 impl Taker<'_> {
+    fn note(&mut self, saw: Saw) {
+        self.client.note(saw, self.history);
+    }
+
     fn take_tail(&mut self, cursor: &mut Cursor, tail: &Tail, from: u64) -> bool {
+        assert!(tail.get(from).is_some(), "a tail without the item that it offers");
         let mut index = from;
-        assert!(tail.get(index).is_some(), "a tail without the item that it offers");
-        while self.left > 0
-            && let Some(item) = tail.get(index)
-        {
-            self.left -= 1;
-            match item {
-                Item::Entry { id, .. } => {
-                    self.client.saw.push(Saw::Entry(*id));
+        for _ in 0..ITEMS {
+            match tail.get(index) {
+                None => break,
+                Some(Item::Entry { id, .. }) => {
+                    self.note(Saw::Entry(*id));
                     cursor.advance_tail(index, Some(Position::At(*id)));
                 }
-                Item::Ephemeral { .. } => cursor.advance_tail(index, None),
-                Item::Seam(seam) => {
+                Some(Item::Ephemeral { .. }) => cursor.advance_tail(index, None),
+                Some(Item::Seam(seam)) => {
                     if let Some(Item::Entry { id, .. }) = tail.get(index + 1) {
-                        self.client.saw.extend([Saw::Gap(None), Saw::Entry(*id)]);
+                        self.note(Saw::Gap(None));
+                        self.note(Saw::Entry(*id));
                         index += 1;
                         cursor.advance_tail(index, Some(Position::At(*id)));
                     } else {
-                        self.client.saw.push(Saw::Gap(Some(seam.resume)));
+                        self.note(Saw::Gap(Some(seam.resume)));
                         cursor.advance_tail(index, Some(seam.resume));
                     }
                 }
@@ -125,19 +125,20 @@ impl Taker<'_> {
         if let Some(seam) = &served.seam {
             match entries.next() {
                 Some(first) => {
-                    self.client.saw.extend([Saw::Gap(None), Saw::Entry(first.id)]);
+                    self.note(Saw::Gap(None));
+                    self.note(Saw::Entry(first.id));
                     cursor.advance_to(Position::At(first.id));
                 }
                 None => {
-                    self.client.saw.push(Saw::Gap(Some(seam.resume)));
+                    self.note(Saw::Gap(Some(seam.resume)));
                     cursor.advance_to(seam.resume);
                 }
             }
         } else {
             assert!(!served.entries().is_empty(), "a page with nothing to say");
         }
-        for entry in entries.take(self.left) {
-            self.client.saw.push(Saw::Entry(entry.id));
+        for entry in entries.take(ITEMS) {
+            self.note(Saw::Entry(entry.id));
             cursor.advance_to(Position::At(entry.id));
         }
         true

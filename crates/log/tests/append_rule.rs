@@ -1,0 +1,141 @@
+//! The append rule, through the registry's own methods: a push goes in only if it certainly follows the head, and is dropped
+//! only if that very entry is here. Anything else is a doorbell.
+//!
+//! Seen to fail with `prev <= head`, with `id <= head` as a duplicate, with `0-0` as a predecessor like any other, and when an
+//! entry that created its stream is appended where the archive could tell more, where messages may be missing, or a minute
+//! after the absence.
+
+#![allow(clippy::unwrap_used)] // In tests, helpers included.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_log::registry::Command;
+use fanfare_log::{
+    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, Hub, IngestStats, Options, Random, Registry, Start, Tip,
+};
+use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, Position, Push};
+use tokio::time::Instant;
+
+const EPOCH: Epoch = Epoch::from_bits(7);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Done {
+    Appended,
+    Dropped,
+    /// The archive is read from the head.
+    Asked,
+}
+use Done::{Appended, Asked, Dropped};
+
+/// One channel of a node, open.
+struct Log {
+    registry: Registry,
+    core: CoreLog,
+    hub: Arc<Hub>,
+    stats: Arc<IngestStats>,
+    now: Instant,
+    name: ChannelName,
+}
+
+impl Log {
+    fn open(head: Position, evicts: bool) -> Self {
+        let (hub, stats, now) = (Arc::new(Hub::new(1)), Arc::new(IngestStats::default()), Instant::now());
+        let (random, desired) = (Random::seeded(1), Desired::new());
+        let registry =
+            Registry::new(Options::default(), Arc::clone(&hub), vec![desired], Arc::clone(&stats), random, now);
+        let name = ChannelName::parse("orders").unwrap();
+        let core = CoreLog::new(Arc::clone(&hub), 0);
+        core.open(&name, Some(Start::At(head)), 0);
+        let mut log = Self { registry, core, hub, stats, now, name };
+        log.hear(FeedEvent::Connected);
+        let mut commands = log.hear(FeedEvent::Subscribed(vec![log.name.clone()]));
+        let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
+        let tip = Tip { position: head, now_ms: 1_000, epoch: EPOCH, evicts };
+        log.registry.on_tips(&keys, Ok(vec![Ok(tip)]), now);
+        log.registry.settle(now);
+        // The thread takes its copy of the tail.
+        log.core.sync(|_, _| {}, |_| {});
+        log
+    }
+
+    fn hear(&mut self, event: FeedEvent) -> Vec<Command> {
+        let mut touched = Vec::new();
+        self.hub.take_touched(&mut touched);
+        self.registry.on_touched(&touched, self.now);
+        self.registry.on_feed(FeedBatch::of(FeedId::FIRST, [event]), self.now);
+        self.registry.settle(self.now)
+    }
+
+    fn push(&mut self, id: Position, prev: Option<Position>) -> Done {
+        let (Position::At(id), prev) = (id, prev.map(entry_of)) else { panic!("{id}") };
+        let entry = Entry { id, prev, event: Event { name: None, data: Bytes::from_static(b"x") } };
+        let dropped = self.stats.duplicates.get();
+        let commands = self.hear(FeedEvent::Push { channel: self.name.clone(), push: Push::Entry(entry) });
+        let mut appended = 0;
+        self.core.sync(|_, _| appended += 1, |_| {});
+        match (commands.as_slice(), appended, self.stats.duplicates.get() - dropped) {
+            ([], 1, 0) => Appended,
+            ([], 0, 1) => Dropped,
+            ([Command::Head { .. }], 0, 0) => Asked,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn entry_of(position: Position) -> EntryId {
+    match position {
+        Position::At(id) => id,
+        Position::Absent { .. } => EntryId::ZERO,
+    }
+}
+
+fn at(ms: u64) -> Position {
+    Position::At(EntryId { ms, seq: 0 })
+}
+
+fn absent(at_ms: u64) -> Position {
+    Position::Absent { at_ms, epoch: EPOCH }
+}
+
+/// What becomes of a push `(id, prev)` at a head.
+fn done(head: Position, (id, prev): (u64, Option<u64>)) -> Done {
+    Log::open(head, false).push(at(id), prev.map(at))
+}
+
+#[test]
+fn only_an_entry_that_names_the_head_as_its_predecessor_is_appended() {
+    assert_eq!(done(at(5), (6, Some(5))), Appended);
+    for other in [(6, None), (6, Some(0)), (6, Some(4)), (7, Some(6)), (4, Some(5))] {
+        assert_eq!(done(at(5), other), Asked, "{other:?}");
+    }
+    // A stream without entries ends there, and so does what came before any other stream.
+    assert_eq!(done(at(0), (6, Some(0))), Asked);
+}
+
+#[test]
+fn only_an_entry_that_is_here_is_dropped() {
+    let mut log = Log::open(at(5), false);
+    assert_eq!(log.push(at(7), Some(at(5))), Appended);
+    assert_eq!(log.push(at(8), Some(at(7))), Appended);
+    for here in [(8, 7), (7, 5)] {
+        assert_eq!(log.push(at(here.0), Some(at(here.1))), Dropped);
+    }
+    assert_eq!(done(at(5), (5, Some(4))), Dropped, "the head itself");
+    for below in [(3, Some(2)), (4, Some(3)), (1, Some(0))] {
+        assert_eq!(done(at(5), below), Asked, "{below:?} may be of another history");
+    }
+}
+
+#[test]
+fn an_entry_that_created_its_stream_is_appended_only_where_streams_are_evicted_and_no_message_was_missed() {
+    assert_eq!(done(absent(1_000), (1_001, Some(0))), Asked, "the archive can tell whether the stream came and went");
+    let evicting = || Log::open(absent(1_000), true);
+    assert_eq!(evicting().push(at(1_001), Some(at(0))), Appended);
+    assert_eq!(evicting().push(at(1_001), None), Asked);
+    assert_eq!(evicting().push(at(999), Some(at(0))), Asked, "it is older than the absence");
+    assert_eq!(evicting().push(at(61_000), Some(at(0))), Asked, "the absence is too old");
+    let mut log = evicting();
+    log.hear(FeedEvent::Disconnected);
+    assert_eq!(log.push(at(1_001), Some(at(0))), Asked, "messages may be missing");
+}

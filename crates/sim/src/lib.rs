@@ -23,7 +23,7 @@
 //! `HashMap` where the order matters, or read another clock than tokio's.
 //!
 //! What it does not see: threads (`crates/log/tests/threads.rs` does), the kernel's sockets, a real Redis
-//! (`crates/e2e` does). The simulation inside `fanfare-log` is smaller and steps through single decisions of the registry.
+//! (`crates/e2e` does). Single histories of a log, step by step, are told in `crates/log/tests/histories`.
 //!
 //! ```text
 //! make sim                      # 3000 seeds

@@ -167,3 +167,26 @@ fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_aske
         assert_eq!(world.saw(CLIENT), (1, 0));
     }
 }
+
+#[test]
+fn a_newest_entry_that_was_lost_before_it_came_here_is_not_waited_for() {
+    let mut world = stage();
+    world.xadd(Bell::Silent);
+    let replica = world.store.checkpoint();
+    world.connect(CLIENT, HERE, None);
+    world.settle_down();
+    // In the same millisecond: the head is right before it. The entry at the head goes, and with it what tells so.
+    world.xadd(Bell::Silent);
+    world.store.trim(world.name(), 1);
+    world.connect(SECOND, HERE, Some(Start::Newest(1)));
+    world.read(SECOND);
+    world.turn(0);
+    (0..2).for_each(|_| world.work(0));
+    world.fail_over(&replica);
+    world.settle_down();
+    assert_eq!(world.saw(SECOND), (0, 0));
+    assert_eq!(world.last_event_id(SECOND), world.last_event_id(CLIENT));
+    world.publish();
+    world.settle_down();
+    assert_eq!((world.saw(CLIENT), world.saw(SECOND)), ((1, 0), (1, 0)));
+}

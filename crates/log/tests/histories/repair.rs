@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, Fate};
 use fanfare_log::{Options, Start};
-use fanfare_protocol::Position;
+use fanfare_protocol::{EntryId, Position};
 
 use super::world::World;
 use super::{CLIENT, HERE, SECOND, THIRD, live, stage};
@@ -217,5 +217,19 @@ fn the_newest_entries_are_looked_up_again_when_there_are_newer_ones() {
         assert_eq!(world.saw(client), (3, 0));
         (0..2).for_each(|_| world.publish());
         world.settle_down();
+    }
+}
+
+#[test]
+fn the_account_of_pages_is_true_however_many_positions_are_made_up() {
+    let mut world = live(1);
+    let end = world.stream()[0].ms;
+    // More than a channel keeps pages; each turn compares the account.
+    for beyond in 1..1_100 {
+        let made_up = Position::At(EntryId { ms: end + beyond, seq: 0 });
+        world.forget(SECOND);
+        world.connect(SECOND, HERE, Some(Start::At(made_up)));
+        world.settle_down();
+        assert_eq!(world.saw(SECOND), (0, 1));
     }
 }

@@ -236,6 +236,12 @@ impl World {
         }
     }
 
+    /// A client that begins anew.
+    pub(crate) fn forget(&mut self, client: usize) {
+        self.leave(client);
+        self.clients[client] = Client::default();
+    }
+
     /// The client reads, if something may be due for it.
     pub(crate) fn read(&mut self, client: usize) {
         if let Some(reader) = &mut self.readers[client]

@@ -23,8 +23,8 @@ use crate::detach::{Handover, Stage, Transport};
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem, Reply};
-use crate::routes::{Accepted, Handler, Route};
-use crate::session::{self, SubscribeRequest};
+use crate::routes::{Handler, Route};
+use crate::session::{self, Subscribe};
 use crate::socket::Socket;
 
 /// The remaining bytes of a client are read in pieces of so many bytes.
@@ -42,15 +42,18 @@ pub(crate) async fn serve<S: Socket>(
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, Rc::clone(&handover)));
     let waiter =
-        Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, stream: RefCell::default() };
+        Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, subscribe: RefCell::default() };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
     let end = drive(&mut connection, &handover, &requests, phase).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
-    let Waiter { permit, stream, .. } = parts.service;
-    match (end, stream.into_inner()) {
-        (End::Detach, Some(stream)) => start_session(&core, socket, *stream, permit),
+    let Waiter { mut permit, subscribe, .. } = parts.service;
+    match (end, subscribe.into_inner()) {
+        (End::Detach, Some(subscribe)) => {
+            permit.become_session();
+            session::start(&core, socket, permit, *subscribe);
+        }
         (End::TimedOut(stage), _) => {
             handler.stats().timeouts.add(1);
             time_out(&handover, stage, socket).await;
@@ -62,22 +65,6 @@ pub(crate) async fn serve<S: Socket>(
         (End::Closed | End::Detach, _) => linger(&handover, socket).await,
         (End::Broken, _) => {}
     }
-}
-
-fn start_session(core: &Rc<Core>, socket: impl Socket, stream: Accepted, mut permit: ConnectionPermit) {
-    permit.become_session();
-    let Accepted { subscription, framing, head, otherwise } = stream;
-    let request = SubscribeRequest {
-        channels: subscription.channels,
-        resume: subscription.resume,
-        last: subscription.last,
-        ready: subscription.ready,
-        framing,
-        head,
-        refuse: Box::new(move |why| otherwise.answer(&why)),
-        permit,
-    };
-    session::start(core, socket, request);
 }
 
 fn builder(requests: &RequestOptions) -> http1::Builder {
@@ -210,7 +197,7 @@ struct Waiter {
     handler: Handler,
     handover: Rc<Handover>,
     permit: ConnectionPermit,
-    stream: RefCell<Option<Box<Accepted>>>,
+    subscribe: RefCell<Option<Box<Subscribe>>>,
 }
 
 impl Service<http::Request<Incoming>> for Waiter {
@@ -224,8 +211,8 @@ impl Service<http::Request<Incoming>> for Waiter {
         let answer = match route {
             Route::Reply(reply) => Answer::Now(Some(reply)),
             Route::Later(future) => Answer::Later(future),
-            Route::Stream(stream) => {
-                self.stream.replace(Some(stream));
+            Route::Stream(subscribe) => {
+                self.subscribe.replace(Some(subscribe));
                 self.handover.decide();
                 Answer::Never
             }

@@ -2,33 +2,20 @@
 
 use bytes::Bytes;
 use fanfare_log::PublishRequest;
-use fanfare_protocol::{ChannelName, LastEventId, Position, PositionError};
+use fanfare_protocol::{ChannelName, Position};
 use http::request::Parts;
 
 use crate::options::RequestOptions;
 use crate::problem::Problem;
-use crate::{history, publish, subscribe};
-
-/// What a subscription asks for.
-#[derive(Debug)]
-pub struct Asked {
-    /// Without repetitions, in the order given.
-    pub channels: Vec<ChannelName>,
-    /// `Last-Event-ID`, from the header or the query.
-    pub resume: Option<Result<LastEventId, PositionError>>,
-    /// `last=N`.
-    pub last: Option<usize>,
-    /// `ready=1`.
-    pub ready: bool,
-}
+use crate::subscription::{self, Subscription};
+use crate::{history, publish};
 
 /// The parser of `GET /events`.
 ///
 /// # Errors
 /// The body of the problem document.
-pub fn subscription(parts: &Parts, limits: &RequestOptions) -> Result<Asked, Vec<u8>> {
-    let asked = subscribe::parse(&parts.uri, &parts.headers, limits).map_err(body)?;
-    Ok(Asked { channels: asked.channels, resume: asked.resume, last: asked.last, ready: asked.ready })
+pub fn subscription(parts: &Parts, limits: &RequestOptions) -> Result<Subscription, Vec<u8>> {
+    subscription::parse(&parts.uri, &parts.headers, limits).map_err(body)
 }
 
 /// The parser of `POST /channels/{channel}/events`, with the whole body.

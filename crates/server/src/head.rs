@@ -3,7 +3,7 @@
 use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::cors::{Cors, CorsVerdict};
-use crate::session::Framing;
+use crate::framing::Framing;
 
 const CACHE_CONTROL: &str = "no-store, no-transform";
 

@@ -14,6 +14,7 @@ mod core_stats;
 mod cors;
 mod detach;
 mod drain;
+mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,13 +39,14 @@ mod silence;
 mod socket;
 mod stats;
 mod store;
-mod subscribe;
+mod subscription;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
 pub use clock::Clock;
 pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
+pub use framing::Framing;
 #[cfg(feature = "testing")]
 pub use local::LocalServer;
 pub use options::{
@@ -52,8 +54,9 @@ pub use options::{
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};
-pub use session::{Framing, Refusal, SubscribeRequest, start};
+pub use session::{Refusal, Subscribe, start};
 pub use silence::Silence;
 pub use socket::Socket;
 pub use stats::HttpStats;
 pub use store::StoreHandles;
+pub use subscription::Subscription;

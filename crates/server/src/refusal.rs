@@ -16,11 +16,12 @@ use tracing::debug;
 
 use crate::admission::{AddressKey, Reason, Refused};
 use crate::cors::CorsVerdict;
+use crate::framing::Framing;
 use crate::head;
 use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem, Reply};
-use crate::session::{self, Framing};
+use crate::session;
 
 /// The answer through hyper. `asked_for_stream`: the client named `text/event-stream` itself.
 pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Reply {

@@ -15,11 +15,12 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::admission::ConnectionPermit;
 use crate::cors::{Cors, CorsVerdict};
+use crate::framing::Framing;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem, Reply};
-use crate::session::Framing;
+use crate::session::Subscribe;
 use crate::stats::HttpStats;
-use crate::subscribe::{self, Subscription};
+use crate::subscription::{self, Subscription};
 use crate::{head, history, publish, query, refusal};
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
@@ -32,17 +33,7 @@ pub(crate) enum Route {
     /// A response, later.
     Later(Pin<Box<dyn Future<Output = Reply>>>),
     /// A stream, for which hyper is not needed any more.
-    Stream(Box<Accepted>),
-}
-
-/// A subscription that was admitted.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) subscription: Subscription,
-    pub(crate) framing: Framing,
-    pub(crate) head: Vec<u8>,
-    /// The answer if the session cannot begin.
-    pub(crate) otherwise: refusal::LateRefusal,
+    Stream(Box<Subscribe>),
 }
 
 /// Where requests of one connection thread are answered.
@@ -120,7 +111,7 @@ impl Handler {
         if !request.body().is_end_stream() {
             return Err(Problem::new(Kind::BodyNotAllowed, "Ask for a stream with GET and without a body."));
         }
-        subscribe::parse(request.uri(), request.headers(), &self.node.options.requests)
+        subscription::parse(request.uri(), request.headers(), &self.node.options.requests)
     }
 
     fn subscribe(
@@ -131,20 +122,21 @@ impl Handler {
     ) -> Result<Route, Problem> {
         let subscription = self.check_subscription(request)?;
         let admission = &self.node.admission;
-        let asked_for_stream = subscribe::asks_for_stream(request.headers());
+        let asked_for_stream = subscription::asks_for_stream(request.headers());
         if let Err(refused) = admission.admit(permit, Instant::now()) {
             return Ok(now(refusal::reply(&refused, admission.policy(), asked_for_stream)));
         }
-        let framing = subscribe::framing(request.version());
+        let framing = Framing::of(request.version());
         let head = head::stream(framing, &self.node.options.cors, verdict);
         let node = Arc::clone(&self.node);
-        let otherwise = refusal::LateRefusal { node, key: permit.key(), framing, verdict, asked_for_stream };
-        Ok(Route::Stream(Box::new(Accepted { subscription, framing, head, otherwise })))
+        let late = refusal::LateRefusal { node, key: permit.key(), framing, verdict, asked_for_stream };
+        let refuse = Box::new(move |why| late.answer(&why));
+        Ok(Route::Stream(Box::new(Subscribe { subscription, framing, head, refuse })))
     }
 
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {
         publish::authorize(self.node.options.publish_key.as_ref(), request.headers())?;
-        let channel = subscribe::channel(channel)?;
+        let channel = subscription::channel(channel)?;
         let handler = self.clone();
         Ok(Route::Later(Box::pin(async move {
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
@@ -158,7 +150,7 @@ impl Handler {
         if !options.enabled {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
-        let wanted = history::parse(subscribe::channel(channel)?, request.uri().query(), options.max_limit)?;
+        let wanted = history::parse(subscription::channel(channel)?, request.uri().query(), options.max_limit)?;
         let handler = self.clone();
         Ok(Route::Later(Box::pin(async move {
             let page = history::answer(Arc::clone(&handler.node), wanted).await;

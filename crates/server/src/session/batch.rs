@@ -12,8 +12,8 @@ use fanfare_log::{Cursor, Item, Seam, Tail};
 use fanfare_protocol::limits::WRITE_FRAMES_MAX;
 use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, Position, block, chunk};
 
-use super::Framing;
 use super::channels::Vector;
+use crate::framing::Framing;
 
 /// Slices of one write: those of each unit, after the beginning of the stream.
 pub(super) const SLICES_MAX: usize = 3 * WRITE_FRAMES_MAX + 1;

@@ -19,23 +19,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use fanfare_log::ReaderId;
-use fanfare_protocol::{ChannelName, LastEventId, PositionError, block};
+use fanfare_protocol::block;
 
 use crate::core::Core;
+use crate::framing::Framing;
 use crate::socket::Socket;
+use crate::subscription::Subscription;
 use channels::Channels;
 use deliver::Outcome;
 use open::Opening;
 use wire::Wire;
-
-/// How a body is delimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// HTTP/1.1: chunks.
-    Chunked,
-    /// HTTP/1.0: until the connection closes.
-    Plain,
-}
 
 /// Why a session could not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,32 +41,25 @@ pub enum Refusal {
     Channel(String),
 }
 
-/// A subscription that has been parsed and admitted.
-pub struct SubscribeRequest<P> {
-    /// Which channels; at least one, none twice.
-    pub channels: Vec<ChannelName>,
-    /// From where, if the client said so; `Err` becomes a `$gap`.
-    pub resume: Option<Result<LastEventId, PositionError>>,
-    /// The newest n events, on a first connect.
-    pub last: Option<usize>,
-    /// Send a `$ready` event.
-    pub ready: bool,
+/// What a session is started with: a subscription that was admitted, and what its client is answered.
+pub struct Subscribe {
+    /// What the client asked for.
+    pub subscription: Subscription,
     /// How the body is delimited.
     pub framing: Framing,
     /// The response head.
     pub head: Vec<u8>,
     /// The whole answer, head and body, if the session cannot begin.
     pub refuse: Box<dyn FnOnce(Refusal) -> Vec<u8>>,
-    /// Dropped when the session ends.
-    pub permit: P,
 }
 
 /// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
 #[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
-pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, request: SubscribeRequest<P>) {
+/// `permit` is dropped when the session ends.
+pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, permit: P, subscribe: Subscribe) {
     let reader = core.sessions.insert();
-    let framing = request.framing;
-    let (opening, channels, permit) = Opening::begin(core, reader, request);
+    let framing = subscribe.framing;
+    let (opening, channels) = Opening::begin(core, reader, subscribe);
     core.stats.sessions.add(1);
     core.stats.subscriptions.add(channels.len() as u64);
     let session = Session {

@@ -9,7 +9,7 @@ use fanfare_log::{ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 
 use super::channels::{Channels, Subscribed};
-use super::{End, Phase, Refusal, Session, SubscribeRequest};
+use super::{End, Phase, Refusal, Session, Subscribe};
 use crate::core::Core;
 use crate::socket::Socket;
 
@@ -27,11 +27,12 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin<P>(core: &Rc<Core>, reader: ReaderId, request: SubscribeRequest<P>) -> (Self, Channels, P) {
-        let mut names = request.channels;
+    pub(super) fn begin(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe) -> (Self, Channels) {
+        let Subscribe { subscription, head, refuse, .. } = subscribe;
+        let mut names = subscription.channels;
         names.sort_by_cached_key(ChannelTag::of);
-        let positions = positions(&names, request.resume.as_ref());
-        let resumes = request.resume.is_some();
+        let positions = positions(&names, subscription.resume.as_ref());
+        let resumes = subscription.resume.is_some();
         let mut unknown = Vec::new();
         let mut subscribed = Vec::with_capacity(names.len());
         for (index, name) in names.iter().enumerate() {
@@ -41,7 +42,7 @@ impl Opening {
                     unknown.push((index, position));
                     None
                 }
-                _ => request.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+                _ => subscription.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
             let (view, cursor) = core.log.open(name, start, reader);
             subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
@@ -50,15 +51,8 @@ impl Opening {
             1 => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
-        let opening = Self {
-            names,
-            unknown,
-            ready: request.ready,
-            head: request.head,
-            refuse: Some(request.refuse),
-            deadline: None,
-        };
-        (opening, channels, request.permit)
+        let ready = subscription.ready;
+        (Self { names, unknown, ready, head, refuse: Some(refuse), deadline: None }, channels)
     }
 }
 

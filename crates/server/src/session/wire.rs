@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 use fanfare_protocol::{EntryId, chunk};
 use tokio::task::coop;
 
-use super::{End, Framing};
+use super::End;
 use crate::core::Core;
+use crate::framing::Framing;
 use crate::socket::Socket;
 
 /// What has begun to go out.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{ChannelName, EntryId, LastEventId, Position};
-use fanfare_server::{DeliveryOptions, Framing, SubscribeRequest};
+use fanfare_server::{DeliveryOptions, Framing, Subscribe};
 
 use crate::scene::{Node, channel, run};
 
@@ -20,7 +20,7 @@ fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_ano
         assert!(position.starts_with('~'), "{position}");
         drop(client);
         let id = second.publish("a", "first");
-        let mut client = second.connect(&["a"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+        let mut client = second.connect(&["a"], |r| r.subscription.resume = Some(LastEventId::parse(&position))).await;
         client.prime().await;
         assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: first\n\n"));
     });
@@ -39,7 +39,7 @@ fn what_was_missed_leaves_in_the_same_write_as_the_beginning_of_the_stream() {
         }
         witness.until("data: missed 9\n\n").await;
         let before = node.stats.writes.get();
-        let mut client = node.connect(&["a"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+        let mut client = node.connect(&["a"], |r| r.subscription.resume = Some(LastEventId::parse(&position))).await;
         assert_eq!(client.prime().await, position);
         for n in 0..10 {
             assert!(client.until("\n\n").await.ends_with(&format!("data: missed {n}\n\n")));
@@ -64,7 +64,8 @@ fn a_client_that_comes_back_too_late_gets_the_beginning_of_the_stream_and_then_t
         tokio::time::sleep(Duration::from_millis(10)).await;
         // The first one has the page read, for the second it is there at once.
         for _ in 0..2 {
-            let mut client = node.connect(&["a"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+            let mut client =
+                node.connect(&["a"], |r| r.subscription.resume = Some(LastEventId::parse(&position))).await;
             assert_eq!(client.prime().await, position);
             let gap = client.until("\n\n").await;
             assert!(gap.contains("event: $gap") && gap.contains("lagging"), "{gap}");
@@ -90,7 +91,8 @@ fn several_channels_carry_one_vector_that_resumes_all_of_them() {
         node.publish("b", "b2");
         node.publish("c", "c1");
         let other = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
-        let mut client = other.connect(&["c", "a", "b"], |r| r.resume = Some(LastEventId::parse(&position))).await;
+        let mut client =
+            other.connect(&["c", "a", "b"], |r| r.subscription.resume = Some(LastEventId::parse(&position))).await;
         client.prime().await;
         let mut seen = String::new();
         for _ in 0..3 {
@@ -120,7 +122,7 @@ fn a_stream_begins_with_its_head_also_on_a_socket_that_is_full() {
             server.writable().await.unwrap();
             while server.try_write(&[b'.'; 1024]).is_ok() {}
             let blocked = node.stats.blocked.get();
-            node.begin(server, &["a"], |r| r.last = last);
+            node.begin(server, &["a"], |r| r.subscription.last = last);
             while node.stats.blocked.get() == blocked {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -144,7 +146,7 @@ fn the_newest_events_come_first_if_asked_for() {
             node.publish("a", &format!("n{n}"));
         }
         for count in [2, 5, 50] {
-            let mut client = node.connect(&["a"], |r| r.last = Some(count)).await;
+            let mut client = node.connect(&["a"], |r| r.subscription.last = Some(count)).await;
             client.until("retry: ").await;
             let seen = client.until("data: n4\n\n").await;
             let first = 5usize.saturating_sub(count);
@@ -182,7 +184,7 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
         let node = Node::with(&store, archive, options, DeliveryOptions::default()).await;
         for (name, framing) in [("a", Framing::Plain), ("b", Framing::Chunked)] {
             let last = node.publish(name, "old");
-            let request = |r: &mut SubscribeRequest<()>| (r.last, r.framing) = (Some(1), framing);
+            let request = |r: &mut Subscribe| (r.subscription.last, r.framing) = (Some(1), framing);
             let mut client = node.connect(&[name], request).await;
             assert!(client.until(&format!("id: {last}\n\n")).await.contains("retry: "));
             let next = node.publish(name, "new");
@@ -190,7 +192,7 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
             assert!(seen.contains(&format!("id: {next}\n")) && !seen.contains("$gap"), "{seen}");
         }
         let last = node.publish("e", "old");
-        let mut client = node.connect(&["e"], |r| (r.last, r.ready) = (Some(1), true)).await;
+        let mut client = node.connect(&["e"], |r| (r.subscription.last, r.subscription.ready) = (Some(1), true)).await;
         let seen = client.until("\n\n").await;
         assert!(
             seen.contains(&format!("id: {last}\nevent: $ready\n")) && seen.contains(r#""channels":["e"]"#),
@@ -198,7 +200,7 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
         );
         let names = ["c", "d"].map(channel);
         let places = names.clone().map(|name| Some(Position::At(node.publish(name.as_str(), "old"))));
-        let mut client = node.connect(&["c", "d"], |r| r.last = Some(1)).await;
+        let mut client = node.connect(&["c", "d"], |r| r.subscription.last = Some(1)).await;
         let mut told = Vec::new();
         while told != places {
             told = LastEventId::parse(&client.prime().await).unwrap().resolve(&names);
@@ -212,7 +214,8 @@ fn an_unknown_position_is_told_and_the_stream_starts_now() {
         let store = MemoryStore::default();
         let node = Node::start(&store, Options::default(), DeliveryOptions::default()).await;
         let last = node.publish("a", "old");
-        let mut client = node.connect(&["a"], |r| r.resume = Some(LastEventId::parse("what is this"))).await;
+        let mut client =
+            node.connect(&["a"], |r| r.subscription.resume = Some(LastEventId::parse("what is this"))).await;
         let gap = client.until("\n\n").await;
         assert!(gap.contains(&format!("id: {last}\n")) && gap.contains("unknown_position"), "{gap}");
     });
@@ -228,7 +231,7 @@ fn a_position_older_than_the_cursor_age_is_told_and_the_stream_starts_now() {
         let old = EntryId { ms: last.ms - 61_000, seq: 0 };
         for (position, gap) in [(old, true), (last, false)] {
             let resume = LastEventId::parse(&position.to_string());
-            let mut client = node.connect(&["a"], |r| r.resume = Some(resume)).await;
+            let mut client = node.connect(&["a"], |r| r.subscription.resume = Some(resume)).await;
             let prelude = client.until("\n\n").await;
             assert_eq!(prelude.contains("unknown_position") && prelude.contains(&old.to_string()), gap, "{prelude}");
             assert!(prelude.contains(&format!("id: {last}\n")), "{prelude}");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Options, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
-use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, SubscribeRequest, start};
+use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, Subscribe, Subscription, start};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -48,7 +48,7 @@ impl Node {
         Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192 }
     }
 
-    pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) -> Client {
+    pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut Subscribe)) -> Client {
         let (client, server) = self.accept().await;
         self.begin(server, channels, change);
         client
@@ -66,19 +66,16 @@ impl Node {
         (Client { socket: client.unwrap(), seen: String::new() }, server)
     }
 
-    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut SubscribeRequest<()>)) {
-        let mut request = SubscribeRequest {
-            channels: channels.iter().map(|name| channel(name)).collect(),
-            resume: None,
-            last: None,
-            ready: false,
+    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut Subscribe)) {
+        let channels = channels.iter().map(|name| channel(name)).collect();
+        let mut subscribe = Subscribe {
+            subscription: Subscription { channels, resume: None, last: None, ready: false },
             framing: Framing::Plain,
             head: b"HEAD\n".to_vec(),
             refuse: Box::new(|refusal| format!("{refusal:?}").into_bytes()),
-            permit: (),
         };
-        change(&mut request);
-        start(&self.core, server, request);
+        change(&mut subscribe);
+        start(&self.core, server, (), subscribe);
     }
 
     /// Waits until no session is left.

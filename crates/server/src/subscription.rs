@@ -1,34 +1,28 @@
-//! From a request for `/events` to what a session needs, with nothing of the request kept: every text is copied, since a
-//! header value or a URI pins the 8 KiB buffer that hyper read it into.
+//! What a request for `/events` asks for, with nothing of the request kept: every text is copied, since a header value or
+//! a URI pins the 8 KiB buffer that hyper read it into.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use fanfare_protocol::{ChannelName, LastEventId, PositionError};
+use http::Uri;
 use http::header::{self, HeaderMap};
-use http::{Uri, Version};
 
 use crate::options::RequestOptions;
 use crate::problem::{Kind, Problem};
 use crate::query;
-use crate::session::Framing;
 
 /// What a client asked for.
 #[derive(Debug)]
-pub(crate) struct Subscription {
-    /// Without repetitions, in the order given.
-    pub(crate) channels: Vec<ChannelName>,
-    /// `None`: from now on (or `last`). An error becomes a `$gap`.
-    pub(crate) resume: Option<Result<LastEventId, PositionError>>,
+pub struct Subscription {
+    /// At least one, without repetitions, in the order given.
+    pub channels: Vec<ChannelName>,
+    /// `Last-Event-ID`, from the header or the query. `None`: from now on (or `last`). An error becomes a `$gap`.
+    pub resume: Option<Result<LastEventId, PositionError>>,
     /// `last=N`: the newest N entries on a first connect.
-    pub(crate) last: Option<usize>,
+    pub last: Option<usize>,
     /// `ready=1`: send `$ready`.
-    pub(crate) ready: bool,
-}
-
-/// How the body is framed: HTTP/1.0 knows no chunks (RFC 9112 section 6.1).
-pub(crate) fn framing(version: Version) -> Framing {
-    if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain }
+    pub ready: bool,
 }
 
 /// Reads the query and the headers.

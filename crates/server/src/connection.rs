@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fanfare_protocol::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES_MAX, REQUEST_HEAD_TIMEOUT_DRAINING};
@@ -18,11 +18,13 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::admission::ConnectionPermit;
+use crate::answer::{Answer, Reply};
 use crate::core::Core;
 use crate::detach::{Handover, Stage, Transport};
+use crate::framing::Framing;
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
-use crate::problem::{Kind, Problem, Reply};
+use crate::problem::{Kind, Problem};
 use crate::routes::{Handler, Route};
 use crate::session::{self, Subscribe};
 use crate::socket::Socket;
@@ -164,7 +166,7 @@ async fn time_out(handover: &Handover, stage: Stage, mut socket: impl Socket) {
     if stage == Stage::Head {
         let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
-        let _ = socket.try_write(&problem.into_bytes(&[]));
+        let _ = socket.try_write(&Answer::from(problem).to_http1(Framing::Chunked));
     }
     if stage == Stage::Responding {
         return;
@@ -208,28 +210,28 @@ impl Service<http::Request<Incoming>> for Waiter {
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         self.handover.request();
         let route = self.handler.route(&self.permit, request);
-        let answer = match route {
-            Route::Reply(reply) => Answer::Now(Some(reply)),
-            Route::Later(future) => Answer::Later(future),
+        let awaited = match route {
+            Route::Now(answer) => Awaited::Now(answer),
+            Route::Later(future) => Awaited::Later(future),
             Route::Stream(subscribe) => {
                 self.subscribe.replace(Some(subscribe));
                 self.handover.decide();
-                Answer::Never
+                Awaited::Never
             }
         };
-        Answering { answer, handover: Rc::clone(&self.handover) }
+        Answering { awaited, handover: Rc::clone(&self.handover) }
     }
 }
 
 /// The response as hyper waits for it. For a subscription it never comes: hyper must not write a head.
 struct Answering {
-    answer: Answer,
+    awaited: Awaited,
     handover: Rc<Handover>,
 }
 
-enum Answer {
-    Now(Option<Box<Reply>>),
-    Later(Pin<Box<dyn Future<Output = Reply>>>),
+enum Awaited {
+    Now(Box<Answer>),
+    Later(Pin<Box<dyn Future<Output = Answer>>>),
     Never,
 }
 
@@ -237,17 +239,18 @@ impl Future for Answering {
     type Output = Result<Reply, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = match &mut self.answer {
-            Answer::Never | Answer::Now(None) => return Poll::Pending,
-            Answer::Now(Some(_)) => {
-                let Answer::Now(Some(reply)) = std::mem::replace(&mut self.answer, Answer::Never) else {
+        let answer = match std::mem::replace(&mut self.awaited, Awaited::Never) {
+            Awaited::Never => return Poll::Pending,
+            Awaited::Now(answer) => *answer,
+            Awaited::Later(mut future) => match future.as_mut().poll(cx) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => {
+                    self.awaited = Awaited::Later(future);
                     return Poll::Pending;
-                };
-                *reply
-            }
-            Answer::Later(future) => ready!(future.as_mut().poll(cx)),
+                }
+            },
         };
         self.handover.response();
-        Poll::Ready(Ok(reply))
+        Poll::Ready(Ok(answer.into_reply()))
     }
 }

@@ -1,6 +1,6 @@
 //! Cross-origin rules: which origins may read, and the answer to a preflight (Fetch, "CORS protocol").
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 
 /// Request headers that a browser may send across origins. `Last-Event-ID` needs a preflight only when it is longer
 /// than 128 bytes or holds unusual bytes, but a fetch-based client may send it with others.
@@ -62,40 +62,40 @@ impl Cors {
         }
     }
 
-    /// The headers of a response to a request that was granted `verdict`, as name and value.
-    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (&'static str, &str)> {
+    /// What every answer to a request with this verdict carries, streams included.
+    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let allowed = match (verdict, self) {
-            (CorsVerdict::Any, _) => Some("*"),
-            (CorsVerdict::Origin(index), Self::List(list)) => list.get(index).map(AsRef::as_ref),
+            (CorsVerdict::Any, _) => Some(HeaderValue::from_static("*")),
+            // Configured origins passed `is_origin`, which admits visible ASCII only.
+            (CorsVerdict::Origin(index), Self::List(list)) => {
+                list.get(index).and_then(|origin| HeaderValue::from_str(origin).ok())
+            }
             _ => None,
         };
         // Whoever caches must know that the answer depends on the origin, also when it was not allowed.
-        let vary = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied).then_some(("Vary", "Origin"));
-        allowed.map(|value| ("Access-Control-Allow-Origin", value)).into_iter().chain(vary)
+        let varies = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied);
+        let vary = varies.then_some((header::VARY, HeaderValue::from_static("Origin")));
+        allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value)).into_iter().chain(vary)
     }
 
-    /// Adds the headers to a response that hyper sends.
-    pub(crate) fn apply(&self, verdict: CorsVerdict, headers: &mut HeaderMap) {
-        for (name, value) in self.headers(verdict) {
-            // Configured origins passed `is_origin`, which admits visible ASCII only.
-            if let Ok(value) = HeaderValue::from_str(value) {
-                let name = if name == "Vary" { header::VARY } else { header::ACCESS_CONTROL_ALLOW_ORIGIN };
-                headers.append(name, value);
-            }
-        }
-        if matches!(verdict, CorsVerdict::Any | CorsVerdict::Origin(_)) {
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
-        }
+    /// What an answer that hyper writes carries beside: scripts may read `Retry-After`.
+    pub(crate) fn exposed(verdict: CorsVerdict) -> Option<(HeaderName, HeaderValue)> {
+        let exposed = (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+        verdict.is_allowed().then_some(exposed)
     }
 
-    /// Adds what only a preflight response carries. `methods` are those of the path.
-    pub(crate) fn apply_preflight(verdict: CorsVerdict, methods: &'static str, headers: &mut HeaderMap) {
-        if matches!(verdict, CorsVerdict::Any | CorsVerdict::Origin(_)) {
-            headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOW_HEADERS));
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_SECONDS));
-        }
+    /// What only the answer to a preflight carries. `methods` are those of the path.
+    pub(crate) fn preflight(
+        verdict: CorsVerdict,
+        methods: &'static str,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let headers = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOW_HEADERS),
+            (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS),
+        ];
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        verdict.is_allowed().then_some(headers).into_iter().flatten()
     }
 }
 
@@ -113,6 +113,12 @@ pub(crate) enum CorsVerdict {
     Denied,
 }
 
+impl CorsVerdict {
+    const fn is_allowed(self) -> bool {
+        matches!(self, Self::Any | Self::Origin(_))
+    }
+}
+
 fn is_origin(text: &str) -> bool {
     if text == "null" {
         return true;
@@ -127,9 +133,13 @@ fn is_origin(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn headers(cors: &Cors, origin: Option<&'static str>) -> Vec<(&'static str, String)> {
+    fn headers(cors: &Cors, origin: Option<&'static str>) -> Vec<(HeaderName, HeaderValue)> {
         let origin = origin.map(HeaderValue::from_static);
-        cors.headers(cors.check(origin.as_ref())).map(|(name, value)| (name, value.to_owned())).collect()
+        cors.headers(cors.check(origin.as_ref())).collect()
+    }
+
+    fn allowed(origin: &'static str) -> (HeaderName, HeaderValue) {
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static(origin))
     }
 
     #[test]
@@ -140,9 +150,8 @@ mod tests {
     #[test]
     fn a_listed_origin_is_named_exactly_and_another_gets_only_vary() {
         let cors = Cors::parse(&["https://a.example", "http://localhost:3000"]).unwrap();
-        let vary = ("Vary", "Origin".to_owned());
-        let allowed = ("Access-Control-Allow-Origin", "http://localhost:3000".to_owned());
-        assert_eq!(headers(&cors, Some("http://localhost:3000")), [allowed, vary.clone()]);
+        let vary = (header::VARY, HeaderValue::from_static("Origin"));
+        assert_eq!(headers(&cors, Some("http://localhost:3000")), [allowed("http://localhost:3000"), vary.clone()]);
         assert_eq!(headers(&cors, Some("http://localhost:3001")), std::slice::from_ref(&vary));
         assert_eq!(headers(&cors, None), [vary]);
     }
@@ -150,7 +159,7 @@ mod tests {
     #[test]
     fn the_wildcard_allows_everybody_and_does_not_vary() {
         let cors = Cors::parse(&["*"]).unwrap();
-        assert_eq!(headers(&cors, None), [("Access-Control-Allow-Origin", "*".to_owned())]);
+        assert_eq!(headers(&cors, None), [allowed("*")]);
     }
 
     #[test]

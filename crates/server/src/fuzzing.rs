@@ -5,6 +5,7 @@ use fanfare_log::PublishRequest;
 use fanfare_protocol::{ChannelName, Position};
 use http::request::Parts;
 
+use crate::answer::Answer;
 use crate::options::RequestOptions;
 use crate::problem::Problem;
 use crate::subscription::{self, Subscription};
@@ -35,7 +36,6 @@ pub fn history(channel: ChannelName, query: &str, max_limit: usize) -> Result<(O
     Ok((request.after, request.limit))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn body(problem: Problem) -> Vec<u8> {
-    problem.body()
+    Answer::from(problem).body().to_vec()
 }

@@ -15,9 +15,10 @@ use http::StatusCode;
 use serde::Serialize;
 use tracing::warn;
 
+use crate::answer::Answer;
 use crate::node_state::NodeState;
-use crate::problem::{Kind, Problem, Reply};
-use crate::{json, query};
+use crate::problem::{Kind, Problem};
+use crate::query;
 
 /// When to come back after a transient failure.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -58,7 +59,7 @@ fn position(text: &str, channel: &ChannelName) -> Result<Position, Problem> {
 }
 
 /// Reads one page.
-pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Reply, Problem> {
+pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Answer, Problem> {
     let Ok(_slot) = node.history_slots.try_acquire() else {
         return Err(Problem::new(Kind::Unavailable, "Too many history requests at once.").retry_after(RETRY_AFTER));
     };
@@ -71,7 +72,7 @@ pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Rep
     };
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.read(read)).await;
     let snapshot = outcome.unwrap_or(Err(ArchiveError::Timeout)).map_err(problem)?;
-    Ok(json::reply(StatusCode::OK, &page(&request, &snapshot)))
+    Ok(Answer::json(StatusCode::OK, &page(&request, &snapshot)))
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admission;
+mod answer;
 mod clock;
 mod connection;
 mod core;
@@ -18,9 +19,7 @@ mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod head;
 mod history;
-mod json;
 mod listener;
 #[cfg(feature = "testing")]
 mod local;

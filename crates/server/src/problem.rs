@@ -3,14 +3,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
-/// A response that hyper sends for us: everything except streams.
-pub(crate) type Reply = Response<Full<Bytes>>;
+use crate::answer::Answer;
 
 /// What kind of thing went wrong. This enum is the only place that knows statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +34,29 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 19] = [
+        Self::UnknownPath,
+        Self::MethodNotAllowed,
+        Self::BodyNotAllowed,
+        Self::InvalidRequest,
+        Self::InvalidChannel,
+        Self::TooManyChannels,
+        Self::UrlTooLong,
+        Self::NotAcceptable,
+        Self::RequestTimeout,
+        Self::TooManyRequests,
+        Self::Unavailable,
+        Self::PublishingOff,
+        Self::Unauthorized,
+        Self::PublishRejected,
+        Self::StoreRefuses,
+        Self::EventTooLarge,
+        Self::HistoryOff,
+        Self::StoreUnavailable,
+        Self::WrongType,
+    ];
+
     /// Status, the last part of the `type` URN (stable, documented), and a title.
     const fn facts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -102,62 +122,25 @@ impl Problem {
         self.retry_after = Some(after);
         self
     }
+}
 
-    pub(crate) const fn status(&self) -> StatusCode {
-        self.kind.facts().0
-    }
-
-    /// The JSON document.
-    pub(crate) fn body(&self) -> Vec<u8> {
-        let (status, slug, title) = self.kind.facts();
+impl From<Problem> for Answer {
+    /// Without CORS headers, which depend on the request.
+    fn from(problem: Problem) -> Self {
+        let (status, slug, title) = problem.kind.facts();
         let document = Document {
             r#type: format!("urn:fanfare:problem:{slug}"),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
+            detail: &problem.detail,
         };
-        let mut body = serde_json::to_vec(&document).unwrap_or_default();
-        body.push(b'\n');
-        body
-    }
-
-    /// As an HTTP response, without CORS headers.
-    pub(crate) fn into_reply(self) -> Reply {
-        let mut reply = Response::new(Full::new(Bytes::from(self.body())));
-        *reply.status_mut() = self.status();
-        let headers = reply.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(after) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
-        }
-        if let Some(allow) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-        }
-        if self.kind == Kind::Unauthorized {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fanfare\""));
-        }
-        reply
-    }
-
-    /// The whole response as bytes, for a socket that hyper no longer serves. Always ends the connection.
-    pub(crate) fn into_bytes(self, cors: &[(&'static str, &str)]) -> Vec<u8> {
-        use std::io::Write as _;
-        let body = self.body();
-        let status = self.status();
-        let mut out = Vec::with_capacity(body.len() + 256);
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or("Error"));
-        let _ = write!(out, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
-        if let Some(after) = self.retry_after {
-            let _ = write!(out, "Retry-After: {}\r\n", whole_seconds(after));
-        }
-        for (name, value) in cors {
-            let _ = write!(out, "{name}: {value}\r\n");
-        }
-        let _ = write!(out, "Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        out.extend_from_slice(&body);
-        out
+        let authenticate = HeaderValue::from_static("Bearer realm=\"fanfare\"");
+        let headers = [
+            problem.retry_after.map(|after| (header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)))),
+            problem.allow.map(|allow| (header::ALLOW, HeaderValue::from_static(allow))),
+            (problem.kind == Kind::Unauthorized).then_some((header::WWW_AUTHENTICATE, authenticate)),
+        ];
+        Self::problem(status, &document).with(headers.into_iter().flatten())
     }
 }
 
@@ -171,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_problem_names_itself_and_says_what_would_be_right() {
-        let problem = Problem::new(Kind::TooManyChannels, "65 given, at most 64");
-        let body: serde_json::Value = serde_json::from_slice(&problem.body()).unwrap();
+        let answer = Answer::from(Problem::new(Kind::TooManyChannels, "65 given, at most 64"));
+        let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({"type": "urn:fanfare:problem:too-many-channels", "title": "Too many channels",
@@ -182,18 +165,9 @@ mod tests {
 
     #[test]
     fn retry_after_is_rounded_up_to_whole_seconds() {
-        let reply = Problem::new(Kind::Unavailable, "later").retry_after(Duration::from_millis(5_001)).into_reply();
+        let problem = Problem::new(Kind::Unavailable, "later").retry_after(Duration::from_millis(5_001));
+        let reply = Answer::from(problem).into_reply();
         assert_eq!(reply.headers()[header::RETRY_AFTER], "6");
         assert_eq!(reply.status(), 503);
-    }
-
-    #[test]
-    fn the_byte_form_ends_the_connection_and_has_the_right_length() {
-        let bytes = Problem::new(Kind::RequestTimeout, "slow").into_bytes(&[("Vary", "Origin")]);
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{head}");
-        assert!(head.contains("\r\nVary: Origin\r\n") && head.ends_with("Connection: close"), "{head}");
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
     }
 }

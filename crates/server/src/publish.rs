@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use crate::answer::Answer;
 use crate::node_state::NodeState;
 use crate::options::Secret;
-use crate::problem::{Kind, Problem, Reply};
-use crate::{json, query};
+use crate::problem::{Kind, Problem};
+use crate::query;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What a JSON body may have beyond twice the data: names, keys, braces. Twice, because of escapes.
@@ -48,7 +49,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Receipt {
     id: String,
     duplicate: bool,
 }
@@ -58,7 +59,7 @@ pub(crate) async fn answer(
     node: Arc<NodeState>,
     channel: ChannelName,
     request: Request<Incoming>,
-) -> Result<Reply, Problem> {
+) -> Result<Answer, Problem> {
     let (parts, body) = request.into_parts();
     let what = What::parse(&parts)?;
     let limit = node.options.requests.event_bytes;
@@ -68,8 +69,8 @@ pub(crate) async fn answer(
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
     let published =
         outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;
-    let answer = Answer { id: published.id.to_string(), duplicate: published.duplicate };
-    Ok(json::reply(StatusCode::CREATED, &answer))
+    let receipt = Receipt { id: published.id.to_string(), duplicate: published.duplicate };
+    Ok(Answer::json(StatusCode::CREATED, &receipt))
 }
 
 /// Reads a request whose body is there as a whole: for [`crate::fuzzing`].

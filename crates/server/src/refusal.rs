@@ -6,36 +6,26 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use fanfare_protocol::{block, chunk};
-use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
-use http_body_util::Full;
+use fanfare_protocol::block;
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::admission::{AddressKey, Reason, Refused};
+use crate::answer::Answer;
 use crate::cors::CorsVerdict;
-use crate::framing::Framing;
-use crate::head;
 use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
-use crate::problem::{Kind, Problem, Reply};
+use crate::problem::{Kind, Problem};
 use crate::session;
 
-/// The answer through hyper. `asked_for_stream`: the client named `text/event-stream` itself.
-pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Reply {
-    let mut reply = if policy == RefusalPolicy::Polite && asked_for_stream {
-        let mut reply = Response::new(Full::new(Bytes::from(retry_line(refused))));
-        *reply.status_mut() = StatusCode::OK;
-        head::apply_stream_headers(reply.headers_mut());
-        reply
+/// The answer to a refusal, which ends the connection: its place is needed by somebody else. `asked_for_stream`: the client
+/// named `text/event-stream` itself.
+pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Answer {
+    if policy == RefusalPolicy::Polite && asked_for_stream {
+        Answer::ended_stream(retry_line(refused)).closing()
     } else {
-        problem(refused).into_reply()
-    };
-    // Its place is needed by somebody else.
-    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    reply
+        Answer::from(problem(refused)).closing()
+    }
 }
 
 /// Makes the answer to a subscription that was admitted and then cannot begin after all, when hyper is gone already.
@@ -43,14 +33,12 @@ pub(crate) fn reply(refused: &Refused, policy: RefusalPolicy, asked_for_stream: 
 pub(crate) struct LateRefusal {
     pub(crate) node: Arc<NodeState>,
     pub(crate) key: AddressKey,
-    pub(crate) framing: Framing,
     pub(crate) verdict: CorsVerdict,
     pub(crate) asked_for_stream: bool,
 }
 
 impl LateRefusal {
-    /// Head and body, to be written before the socket is closed.
-    pub(crate) fn answer(&self, why: &session::Refusal) -> Vec<u8> {
+    pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
         let reason = match why {
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
@@ -61,20 +49,7 @@ impl LateRefusal {
         };
         let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let refused = admission.refuse(self.key, reason, Instant::now());
-        if admission.policy() == RefusalPolicy::Status || !self.asked_for_stream {
-            let headers: Vec<_> = cors.headers(self.verdict).collect();
-            return problem(&refused).into_bytes(&headers);
-        }
-        let mut out = head::stream(self.framing, cors, self.verdict);
-        let line = retry_line(&refused);
-        match self.framing {
-            Framing::Plain => out.extend_from_slice(&line),
-            Framing::Chunked => {
-                chunk::wrap(&mut out, &line);
-                out.extend_from_slice(chunk::LAST);
-            }
-        }
-        out
+        answer(&refused, admission.policy(), self.asked_for_stream).with(cors.headers(self.verdict))
     }
 }
 

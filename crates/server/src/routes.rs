@@ -7,31 +7,30 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
 use crate::admission::ConnectionPermit;
+use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
 use crate::framing::Framing;
 use crate::node_state::NodeState;
-use crate::problem::{Kind, Problem, Reply};
+use crate::problem::{Kind, Problem};
 use crate::session::Subscribe;
 use crate::stats::HttpStats;
 use crate::subscription::{self, Subscription};
-use crate::{head, history, publish, query, refusal};
+use crate::{history, publish, query, refusal};
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
     Subscribe: GET /events?channel=NAME (repeat channel= for more; Accept: text/event-stream)\n";
 
 /// What becomes of a request.
 pub(crate) enum Route {
-    /// This response.
-    Reply(Box<Reply>),
-    /// A response, later.
-    Later(Pin<Box<dyn Future<Output = Reply>>>),
+    /// This answer.
+    Now(Box<Answer>),
+    /// An answer, later.
+    Later(Pin<Box<dyn Future<Output = Answer>>>),
     /// A stream, for which hyper is not needed any more.
     Stream(Box<Subscribe>),
 }
@@ -54,7 +53,7 @@ impl Handler {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
         match self.decide(permit, request, verdict) {
-            Ok(Route::Reply(reply)) => Route::Reply(Box::new(self.finish(*reply, verdict))),
+            Ok(Route::Now(answer)) => now(self.finish(*answer, verdict)),
             Ok(Route::Later(future)) => {
                 let handler = self.clone();
                 Route::Later(Box::pin(async move { handler.finish(future.await, verdict) }))
@@ -63,18 +62,15 @@ impl Handler {
                 self.stats().subscriptions.add(1);
                 stream
             }
-            Err(problem) => Route::Reply(Box::new(self.finish(problem.into_reply(), verdict))),
+            Err(problem) => now(self.finish(problem.into(), verdict)),
         }
     }
 
-    /// What every response has in common.
-    fn finish(&self, mut reply: Reply, verdict: CorsVerdict) -> Reply {
-        self.stats().answered(reply.status());
-        self.node.options.cors.apply(verdict, reply.headers_mut());
-        if self.node.admission.is_draining() {
-            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        reply
+    /// What every answer that hyper writes has in common.
+    fn finish(&self, answer: Answer, verdict: CorsVerdict) -> Answer {
+        self.stats().answered(answer.status());
+        let answer = answer.with(self.node.options.cors.headers(verdict)).with(Cors::exposed(verdict));
+        if self.node.admission.is_draining() { answer.closing() } else { answer }
     }
 
     fn decide(
@@ -96,13 +92,11 @@ impl Handler {
             (Path::Events, Method::GET) => self.subscribe(permit, &request, verdict),
             (Path::Events, Method::HEAD) => {
                 self.check_subscription(&request)?;
-                let mut reply = Response::new(Full::default());
-                head::apply_stream_headers(reply.headers_mut());
-                Ok(now(reply))
+                Ok(now(Answer::stream()))
             }
             (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(&channel, &request),
-            (Path::Index, Method::GET | Method::HEAD) => Ok(now(text(INDEX))),
+            (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
         }
     }
@@ -124,13 +118,13 @@ impl Handler {
         let admission = &self.node.admission;
         let asked_for_stream = subscription::asks_for_stream(request.headers());
         if let Err(refused) = admission.admit(permit, Instant::now()) {
-            return Ok(now(refusal::reply(&refused, admission.policy(), asked_for_stream)));
+            return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
         }
         let framing = Framing::of(request.version());
-        let head = head::stream(framing, &self.node.options.cors, verdict);
+        let head = Answer::stream().with(self.node.options.cors.headers(verdict)).to_http1(framing);
         let node = Arc::clone(&self.node);
-        let late = refusal::LateRefusal { node, key: permit.key(), framing, verdict, asked_for_stream };
-        let refuse = Box::new(move |why| late.answer(&why));
+        let late = refusal::LateRefusal { node, key: permit.key(), verdict, asked_for_stream };
+        let refuse = Box::new(move |why| late.answer(&why).to_http1(framing));
         Ok(Route::Stream(Box::new(Subscribe { subscription, framing, head, refuse })))
     }
 
@@ -141,7 +135,7 @@ impl Handler {
         Ok(Route::Later(Box::pin(async move {
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
             handler.stats().published.add(u64::from(published.is_ok()));
-            published.unwrap_or_else(Problem::into_reply)
+            published.unwrap_or_else(Answer::from)
         })))
     }
 
@@ -155,29 +149,19 @@ impl Handler {
         Ok(Route::Later(Box::pin(async move {
             let page = history::answer(Arc::clone(&handler.node), wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
-            page.unwrap_or_else(Problem::into_reply)
+            page.unwrap_or_else(Answer::from)
         })))
     }
 }
 
-fn now(reply: Reply) -> Route {
-    Route::Reply(Box::new(reply))
+fn now(answer: Answer) -> Route {
+    Route::Now(Box::new(answer))
 }
 
-fn text(body: &'static str) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
-    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    reply
-}
-
-fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Reply {
-    let mut reply = Response::new(Full::default());
-    *reply.status_mut() = StatusCode::NO_CONTENT;
-    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(path.methods()));
-    if cross_origin {
-        Cors::apply_preflight(verdict, path.methods(), reply.headers_mut());
-    }
-    reply
+fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {
+    let allow = [(header::ALLOW, HeaderValue::from_static(path.methods()))];
+    let answer = Answer::empty(StatusCode::NO_CONTENT).with(allow);
+    if cross_origin { answer.with(Cors::preflight(verdict, path.methods())) } else { answer }
 }
 
 /// The paths that exist.

@@ -1,0 +1,185 @@
+//! What a client is told: status, headers and body, and the two ways in which that goes out.
+//!
+//! Most answers are written by hyper. The head of a stream, and whatever is said once hyper has given the socket back, is
+//! written as bytes of HTTP/1 ([`Answer::to_http1`]). Both say the same: nothing else in the crate writes a head.
+
+use bytes::Bytes;
+use fanfare_protocol::chunk;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::framing::Framing;
+
+/// An answer as hyper writes it.
+pub(crate) type Reply = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// An answer that has not been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    /// In the order in which they are written, no name twice.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body,
+}
+
+/// What follows the head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Body {
+    /// These bytes; the head tells how many.
+    Whole(Bytes),
+    /// A stream that ends after these bytes.
+    Ended(Bytes),
+    /// A stream that a session writes. The answer to `HEAD` has none.
+    Open,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub(crate) const fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
+    }
+
+    /// A text for people.
+    pub(crate) fn text(text: &'static str) -> Self {
+        let body = Body::Whole(Bytes::from_static(text.as_bytes()));
+        Self { status: StatusCode::OK, headers: vec![(header::CONTENT_TYPE, TEXT)], body }
+    }
+
+    /// A value as JSON. The values of this crate have text keys only, so that serialising cannot fail.
+    pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        Self::document(status, JSON, value)
+    }
+
+    /// A problem document (RFC 9457).
+    pub(crate) fn problem(status: StatusCode, document: &impl Serialize) -> Self {
+        Self::document(status, PROBLEM, document)
+    }
+
+    fn document(status: StatusCode, content_type: HeaderValue, value: &impl Serialize) -> Self {
+        let mut body = serde_json::to_vec(value).unwrap_or_default();
+        body.push(b'\n');
+        let headers = vec![(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, NO_STORE)];
+        Self { status, headers, body: Body::Whole(Bytes::from(body)) }
+    }
+
+    /// The head of a stream that a session writes; all of the answer to `HEAD`.
+    #[must_use]
+    pub(crate) fn stream() -> Self {
+        Self::event_stream(Body::Open)
+    }
+
+    /// A stream that is over after these blocks.
+    pub(crate) fn ended_stream(blocks: Vec<u8>) -> Self {
+        Self::event_stream(Body::Ended(Bytes::from(blocks)))
+    }
+
+    fn event_stream(body: Body) -> Self {
+        let mut headers = Vec::with_capacity(6);
+        headers.extend([
+            (header::CONTENT_TYPE, STREAM),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+            // nginx buffers responses unless told otherwise, by this header of its own.
+            (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        ]);
+        Self { status: StatusCode::OK, headers, body }
+    }
+
+    /// Adds a header, in place of one of the same name.
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        match self.headers.iter_mut().find(|(present, _)| *present == name) {
+            Some((_, present)) => *present = value,
+            None => self.headers.push((name, value)),
+        }
+    }
+
+    /// Adds headers as [`Self::set`] does.
+    pub(crate) fn with(mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        headers.into_iter().for_each(|(name, value)| self.set(name, value));
+        self
+    }
+
+    /// The connection ends with this answer. As bytes of HTTP/1 every answer does that.
+    pub(crate) fn closing(self) -> Self {
+        self.with([(header::CONNECTION, HeaderValue::from_static("close"))])
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For hyper, which adds the length. It knows no open streams: their heads have no body here.
+    pub(crate) fn into_reply(self) -> Reply {
+        let mut reply = Response::new(match self.body {
+            Body::Whole(bytes) | Body::Ended(bytes) => Full::new(bytes),
+            Body::Open => Full::default(),
+        });
+        *reply.status_mut() = self.status;
+        reply.headers_mut().extend(self.headers);
+        reply
+    }
+
+    /// For a socket that hyper has given back. The connection is this answer's for good, so it says that it will be closed.
+    /// `framing` is what the client understands.
+    #[must_use]
+    pub(crate) fn to_http1(&self, framing: Framing) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        let reason = self.status.canonical_reason().unwrap_or("Error");
+        for part in ["HTTP/1.1 ", self.status.as_str(), " ", reason, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != header::CONNECTION) {
+            write_name(&mut out, name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        match (&self.body, framing) {
+            (Body::Whole(bytes), _) => {
+                out.extend_from_slice(format!("Content-Length: {}\r\n", bytes.len()).as_bytes());
+            }
+            (Body::Ended(_) | Body::Open, Framing::Chunked) => {
+                out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+            (Body::Ended(_) | Body::Open, Framing::Plain) => {}
+        }
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
+        match (&self.body, framing) {
+            (Body::Whole(bytes), _) | (Body::Ended(bytes), Framing::Plain) => out.extend_from_slice(bytes),
+            (Body::Ended(bytes), Framing::Chunked) => {
+                chunk::wrap(&mut out, bytes);
+                out.extend_from_slice(chunk::LAST);
+            }
+            (Body::Open, _) => {}
+        }
+        out
+    }
+
+    /// The body, as far as it is no session's.
+    pub(crate) fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Whole(bytes) | Body::Ended(bytes) => bytes,
+            Body::Open => b"",
+        }
+    }
+}
+
+/// Writes a header's name as people write it: `Content-Type`.
+fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
+    let mut begins = true;
+    out.extend(name.as_str().bytes().map(|byte| {
+        let written = if begins { byte.to_ascii_uppercase() } else { byte };
+        begins = byte == b'-';
+        written
+    }));
+}
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// An answer that has not been written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
     status: StatusCode,
     /// In the order in which they are written, no name twice.
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -48,7 +48,8 @@ impl Answer {
     }
 
     /// A text for people.
-    pub(crate) fn text(text: &'static str) -> Self {
+    #[must_use]
+    pub fn text(text: &'static str) -> Self {
         let body = Body::Whole(Bytes::from_static(text.as_bytes()));
         Self { status: StatusCode::OK, headers: vec![(header::CONTENT_TYPE, TEXT)], body }
     }
@@ -72,7 +73,7 @@ impl Answer {
 
     /// The head of a stream that a session writes; all of the answer to `HEAD`.
     #[must_use]
-    pub(crate) fn stream() -> Self {
+    pub fn stream() -> Self {
         Self::event_stream(Body::Open)
     }
 
@@ -129,7 +130,7 @@ impl Answer {
     /// For a socket that hyper has given back. The connection is this answer's for good, so it says that it will be closed.
     /// `framing` is what the client understands.
     #[must_use]
-    pub(crate) fn to_http1(&self, framing: Framing) -> Vec<u8> {
+    pub fn to_http1(&self, framing: Framing) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         let reason = self.status.canonical_reason().unwrap_or("Error");
         for part in ["HTTP/1.1 ", self.status.as_str(), " ", reason, "\r\n"] {

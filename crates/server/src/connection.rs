@@ -1,6 +1,6 @@
 //! One accepted socket, from its first byte to its end or to the session that takes it over.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -43,18 +43,23 @@ pub(crate) async fn serve<S: Socket>(
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, Rc::clone(&handover)));
-    let waiter =
-        Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, subscribe: RefCell::default() };
+    let waiter = Waiter {
+        handler: handler.clone(),
+        handover: Rc::clone(&handover),
+        permit,
+        framing: Cell::new(Framing::Plain),
+        subscribe: RefCell::default(),
+    };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
     let end = drive(&mut connection, &handover, &requests, phase).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
-    let Waiter { mut permit, subscribe, .. } = parts.service;
+    let Waiter { mut permit, framing, subscribe, .. } = parts.service;
     match (end, subscribe.into_inner()) {
         (End::Detach, Some(subscribe)) => {
             permit.become_session();
-            session::start(&core, socket, permit, *subscribe);
+            session::start(&core, socket, framing.get(), permit, *subscribe);
         }
         (End::TimedOut(stage), _) => {
             handler.stats().timeouts.add(1);
@@ -199,6 +204,8 @@ struct Waiter {
     handler: Handler,
     handover: Rc<Handover>,
     permit: ConnectionPermit,
+    /// What the client of the latest request understands.
+    framing: Cell<Framing>,
     subscribe: RefCell<Option<Box<Subscribe>>>,
 }
 
@@ -209,6 +216,7 @@ impl Service<http::Request<Incoming>> for Waiter {
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         self.handover.request();
+        self.framing.set(Framing::of(request.version()));
         let route = self.handler.route(&self.permit, request);
         let awaited = match route {
             Route::Now(answer) => Awaited::Now(answer),

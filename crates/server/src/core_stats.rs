@@ -2,6 +2,8 @@
 
 use fanfare_log::stats::{Cell, GapCells};
 
+use crate::end::EndCells;
+
 /// Upper bounds of the lag histogram, in milliseconds; a last bucket has none.
 pub const LAG_BOUNDS_MS: [u64; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
@@ -26,21 +28,6 @@ impl Lag {
     pub fn snapshot(&self) -> ([u64; LAG_BOUNDS_MS.len() + 1], u64) {
         (std::array::from_fn(|i| self.buckets[i].get()), self.sum_ms.get())
     }
-}
-
-/// Why sessions ended.
-#[derive(Debug, Default)]
-pub struct Ends {
-    /// The client went away.
-    pub client: Cell,
-    /// Writing failed (reset, timeout).
-    pub error: Cell,
-    /// The node drained.
-    pub drain: Cell,
-    /// The channels could not be opened in time.
-    pub refused: Cell,
-    /// A frame that was partly written could no longer be completed.
-    pub broken: Cell,
 }
 
 /// What one connection thread counts. Totals since start unless they say "now".
@@ -71,5 +58,5 @@ pub struct CoreStats {
     /// Publish-to-write lag.
     pub lag: Lag,
     /// Why sessions ended.
-    pub ends: Ends,
+    pub ends: EndCells,
 }

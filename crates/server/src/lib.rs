@@ -15,6 +15,7 @@ mod core_stats;
 mod cors;
 mod detach;
 mod drain;
+mod end;
 mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -42,9 +43,11 @@ mod subscription;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
+pub use answer::Answer;
 pub use clock::Clock;
-pub use core_stats::{CoreStats, Ends, LAG_BOUNDS_MS, Lag};
+pub use core_stats::{CoreStats, LAG_BOUNDS_MS, Lag};
 pub use cors::{Cors, CorsError};
+pub use end::{End, EndCells};
 pub use framing::Framing;
 #[cfg(feature = "testing")]
 pub use local::LocalServer;

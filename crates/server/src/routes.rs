@@ -14,7 +14,6 @@ use hyper::body::{Body as _, Incoming};
 use crate::admission::ConnectionPermit;
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
-use crate::framing::Framing;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::session::Subscribe;
@@ -120,12 +119,11 @@ impl Handler {
         if let Err(refused) = admission.admit(permit, Instant::now()) {
             return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
         }
-        let framing = Framing::of(request.version());
-        let head = Answer::stream().with(self.node.options.cors.headers(verdict)).to_http1(framing);
+        let head = Answer::stream().with(self.node.options.cors.headers(verdict));
         let node = Arc::clone(&self.node);
         let late = refusal::LateRefusal { node, key: permit.key(), verdict, asked_for_stream };
-        let refuse = Box::new(move |why| late.answer(&why).to_http1(framing));
-        Ok(Route::Stream(Box::new(Subscribe { subscription, framing, head, refuse })))
+        let refuse = Box::new(move |why| late.answer(&why));
+        Ok(Route::Stream(Box::new(Subscribe { subscription, head, refuse })))
     }
 
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare_log::IngestStats;
 use fanfare_log::stats::{Cell, GapCells};
 use fanfare_protocol::GapReason;
-use fanfare_server::{Admission, CoreStats, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -95,15 +95,8 @@ impl NodeView {
         samples.add(&m::CONNECTIONS, self.admission.sockets() as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
-        let ends = [
-            ("client", self.cores(|core| &core.ends.client)),
-            ("error", self.cores(|core| &core.ends.error)),
-            ("drain", self.cores(|core| &core.ends.drain)),
-            ("refused", self.cores(|core| &core.ends.refused)),
-            ("broken", self.cores(|core| &core.ends.broken)),
-        ];
-        for (cause, count) in ends {
-            samples.add_labelled(&m::SESSIONS_ENDED, cause, count);
+        for end in End::ALL {
+            samples.add_labelled(&m::SESSIONS_ENDED, end.as_str(), self.cores(|core| core.ends.of(end)));
         }
         samples.add(&m::SUBSCRIPTIONS, self.cores(|core| &core.subscriptions));
         for reason in Reason::ALL {

@@ -94,12 +94,11 @@ impl Vector {
         }
     }
 
-    /// The `id` line after the batch's channel has moved to `position`, in place of what `line` held.
-    pub(super) fn advance(&mut self, position: Position, line: &mut String) {
+    /// Moves the batch's channel to `position` and writes the `id` line of all.
+    pub(super) fn advance(&mut self, position: Position, text: &mut String) {
         self.items[self.index].1 = Some(position);
-        line.clear();
-        line.push_str("id: ");
-        encode_vector(line, &self.items);
-        line.push('\n');
+        text.push_str("id: ");
+        encode_vector(text, &self.items);
+        text.push('\n');
     }
 }

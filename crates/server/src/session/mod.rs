@@ -1,216 +1,144 @@
-//! A session: one SSE response, from the moment the socket is ours.
+//! A session: one SSE response, from the moment when it is known to be one.
 //!
-//! A session owns its socket and its cursors, and nothing that grows: what is due is looked up in the logs each time the
-//! socket can take it. It is one small future, woken by changes of its channels, by its socket, and by the sweep.
+//! A session is a [reader](reader), which says what is due, and an [outlet](outlet), which takes it; and nothing that grows:
+//! what is due is looked up in the logs each time the outlet has room. It is one small future, woken by changes of its
+//! channels, by its outlet, and by the sweep.
 //!
-//! Every await may be dropped: a cursor moves only when bytes were handed to the socket, and a frame that went out in part
-//! is remembered by its id and the number of bytes, not by holding it. If the rest is no longer to be had, the connection
+//! Every await may be dropped: a cursor moves only when something was handed out, and an entry that went out in part is
+//! remembered by its id and the number of bytes, not by holding it. If the rest is no longer to be had, the connection
 //! is closed in the middle of the frame, and the client resumes from the event before it.
 
 mod batch;
 mod channels;
-mod deliver;
-mod open;
-mod wire;
+mod http1;
+mod opening;
+mod outlet;
+mod reader;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use fanfare_log::ReaderId;
-use fanfare_protocol::block;
-
 use crate::core::Core;
+use crate::end::End;
 use crate::framing::Framing;
 use crate::socket::Socket;
-use crate::subscription::Subscription;
-use channels::Channels;
-use deliver::Outcome;
-use open::Opening;
-use wire::Wire;
+use http1::Http1;
+use outlet::Outlet;
+use reader::{Delivered, Doing, Reader};
 
-/// Why a session could not begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The node drains.
-    Draining,
-    /// The channels were not open in time: the store is away.
-    Timeout,
-    /// The store refuses a channel.
-    Channel(String),
-}
+pub use opening::{Refusal, Subscribe};
 
-/// What a session is started with: a subscription that was admitted, and what its client is answered.
-pub struct Subscribe {
-    /// What the client asked for.
-    pub subscription: Subscription,
-    /// How the body is delimited.
-    pub framing: Framing,
-    /// The response head.
-    pub head: Vec<u8>,
-    /// The whole answer, head and body, if the session cannot begin.
-    pub refuse: Box<dyn FnOnce(Refusal) -> Vec<u8>>,
-}
-
-/// Takes the socket. Everything after this (opening the channels, priming, delivery, heartbeats, drain) is the session's.
+/// Takes a socket that hyper has given back. Everything after this (opening the channels, priming, delivery, heartbeats,
+/// drain) is the session's. `permit` is dropped when the session ends.
 #[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
-/// `permit` is dropped when the session ends.
-pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, permit: P, subscribe: Subscribe) {
-    let reader = core.sessions.insert();
-    let framing = subscribe.framing;
-    let (opening, channels) = Opening::begin(core, reader, subscribe);
-    core.stats.sessions.add(1);
-    core.stats.subscriptions.add(channels.len() as u64);
-    let session = Session {
-        core: Rc::clone(core),
-        wire: Wire::new(socket, framing, core.tick()),
-        channels,
-        phase: Some(Box::new(Phase::Opening(opening))),
-        reader,
-        current: 0,
-        ready_due: false,
-        _permit: permit,
-    };
-    drop(tokio::task::spawn_local(session));
+pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, framing: Framing, permit: P, subscribe: Subscribe) {
+    let outlet = Http1::new(socket, framing, core.tick());
+    drop(tokio::task::spawn_local(Session::new(core, outlet, permit, subscribe)));
 }
 
-/// What a session is doing when it is not streaming, which is only at its beginning and its end.
-enum Phase {
-    Opening(Opening),
-    /// Only what is queued is left to write.
-    Closing(End),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Client,
-    Error,
-    Drain,
-    Refused,
-    Broken,
-}
-
-struct Session<P, S: Socket> {
+/// A reader and its outlet. Whoever polls it drives both: a task of its own, or the body of a larger response.
+struct Session<P, O: Outlet> {
     core: Rc<Core>,
-    wire: Wire<S>,
-    channels: Channels,
-    /// `None`: streaming.
-    phase: Option<Box<Phase>>,
-    reader: ReaderId,
-    /// The channel whose turn it is; while a frame is partial, the channel that it belongs to.
-    current: u16,
-    /// `$ready` was asked for, and there was no position yet when the stream began.
-    ready_due: bool,
+    outlet: O,
+    reader: Reader,
     _permit: P,
 }
 
-// Nothing in a session is pinned: the socket is polled through a shared reference.
-impl<P, S: Socket> Unpin for Session<P, S> {}
+// Nothing in a session is pinned: sockets are polled through a shared reference.
+impl<P, O: Outlet> Unpin for Session<P, O> {}
 
-impl<P, S: Socket> Future for Session<P, S> {
+impl<P, O: Outlet> Future for Session<P, O> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.core.sessions.set_waker(this.reader, cx.waker());
+        this.core.sessions.set_waker(this.reader.id, cx.waker());
         let end = ready!(this.drive(cx));
-        let ends = &this.core.stats.ends;
-        match end {
-            End::Client => &ends.client,
-            End::Error => &ends.error,
-            End::Drain => &ends.drain,
-            End::Refused => &ends.refused,
-            End::Broken => &ends.broken,
-        }
-        .add(1);
+        this.core.stats.ends.of(end).add(1);
         Poll::Ready(())
     }
 }
 
-impl<P, S: Socket> Drop for Session<P, S> {
+impl<P, O: Outlet> Drop for Session<P, O> {
     fn drop(&mut self) {
         let stats = &self.core.stats;
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
-        stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.channels.len() as u64));
-        self.channels.close(&self.core.log);
-        self.core.sessions.remove(self.reader);
+        stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.reader.channels() as u64));
+        self.reader.close(&self.core);
+        self.core.sessions.remove(self.reader.id);
     }
 }
 
-impl<P, S: Socket> Session<P, S> {
+impl<P, O: Outlet> Session<P, O> {
+    fn new(core: &Rc<Core>, outlet: O, permit: P, subscribe: Subscribe) -> Self {
+        let reader = Reader::new(core, core.sessions.insert(), subscribe);
+        core.stats.sessions.add(1);
+        core.stats.subscriptions.add(reader.channels() as u64);
+        Self { core: Rc::clone(core), outlet, reader, _permit: permit }
+    }
+
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.wire.is_peer_gone(cx) {
+        let Self { core, outlet, reader, .. } = self;
+        if outlet.is_gone(cx) {
             return Poll::Ready(End::Client);
         }
-        let (beat, end) = self.core.sessions.asked(self.reader);
-        if beat && self.wire.has_peer_vanished(&self.core) {
+        let (beat, end) = core.sessions.asked(reader.id);
+        if beat && outlet.has_vanished(core) {
             return Poll::Ready(End::Client);
         }
         loop {
-            if let Err(end) = ready!(self.wire.flush(&self.core, cx)) {
+            if let Err(end) = ready!(outlet.poll_flush(core, cx)) {
                 return Poll::Ready(end);
             }
-            match self.phase.as_deref() {
-                Some(Phase::Opening(_)) => ready!(self.poll_open(end, cx)),
-                Some(Phase::Closing(end)) => {
-                    self.wire.finish();
-                    return Poll::Ready(*end);
+            match reader.doing() {
+                Doing::Opening => match ready!(reader.poll_open(core, end, cx)) {
+                    Ok(beginning) => outlet.begin(&beginning.head, &beginning.blocks),
+                    Err(answer) => outlet.refuse(&answer),
+                },
+                Doing::Closing(end) => {
+                    outlet.finish();
+                    return Poll::Ready(end);
                 }
-                None if end && self.wire.is_between_frames() => self.say_goodbye(),
-                // What is looked up for a full socket has to be looked up again, and may cost a read of the archive each time.
-                None if self.wire.is_full() && self.wire.poll_writable(cx).is_pending() => return Poll::Pending,
-                None => match self.deliver() {
-                    Outcome::Queued | Outcome::Lagging => {}
-                    Outcome::Idle if self.wire.has_prelude() => self.wire.flush_prelude(),
+                Doing::Streaming if end && outlet.is_idle() => outlet.end(&reader.say_goodbye(core)),
+                // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
+                Doing::Streaming if outlet.poll_room(cx).is_pending() => return Poll::Pending,
+                Doing::Streaming => match reader.deliver(core, outlet) {
+                    Delivered::Queued => {}
+                    Delivered::Everything if outlet.release() => {}
                     // What was half way when the end was asked for is complete, and nobody else would wake the session.
-                    Outcome::Idle if end && self.wire.is_between_frames() => {}
-                    Outcome::Idle if beat && self.beat() => {}
-                    Outcome::Idle => return Poll::Pending,
-                    Outcome::Again => {
+                    Delivered::Everything if end && outlet.is_idle() => {}
+                    Delivered::Everything if beat && send_heartbeat(core, outlet, reader) => {}
+                    Delivered::Everything => return Poll::Pending,
+                    Delivered::Some => {
                         // Others want their turn.
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    Outcome::Blocked => {
-                        if ready!(self.wire.poll_writable(cx)).is_err() {
-                            return Poll::Ready(End::Error);
+                    Delivered::Full => {
+                        if let Err(end) = ready!(outlet.poll_room(cx)) {
+                            return Poll::Ready(end);
                         }
                     }
-                    Outcome::Ended(end) => return Poll::Ready(end),
+                    Delivered::Ended(end) => return Poll::Ready(end),
                 },
             }
         }
     }
+}
 
-    /// Sends a heartbeat if nothing was written for an interval, and renews positions that age. Returns whether something
-    /// is to be written.
-    fn beat(&mut self) -> bool {
-        if !self.wire.is_between_frames() {
-            return false;
-        }
-        let renewed = self.channels.refresh(&self.core.log);
-        let quiet =
-            self.core.tick().wrapping_sub(self.wire.active) >= self.core.ticks_in(self.core.options.heartbeat) / 2;
-        if !quiet && !renewed {
-            return false;
-        }
-        let mut blocks = Vec::new();
-        match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
-            Some(position) => block::id(&mut blocks, &position),
-            None => block::comment(&mut blocks),
-        }
-        self.core.stats.heartbeats.add(1);
-        self.wire.queue_blocks(&blocks);
-        true
+/// Shows that the connection is alive, if it has been quiet. Returns whether something is to be written.
+fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader) -> bool {
+    if !outlet.is_idle() {
+        return false;
     }
-
-    fn say_goodbye(&mut self) {
-        let mut blocks = Vec::new();
-        block::retry(&mut blocks, self.core.retry_ms());
-        self.wire.queue_last(&blocks);
-        self.phase = Some(Box::new(Phase::Closing(End::Drain)));
+    let is_quiet = core.tick().wrapping_sub(outlet.active_at()) >= core.ticks_in(core.options.heartbeat) / 2;
+    let blocks = reader.beat(core, is_quiet);
+    if let Some(blocks) = &blocks {
+        outlet.say(blocks);
     }
+    blocks.is_some()
 }
 
 #[cfg(test)]
@@ -219,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
-        let bytes = size_of::<Session<(), tokio::net::TcpStream>>();
+        let bytes = size_of::<Session<(), Http1<tokio::net::TcpStream>>>();
         assert!(bytes <= 128, "{bytes} bytes");
     }
 }

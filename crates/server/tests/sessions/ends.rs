@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
-use fanfare_server::{DeliveryOptions, Framing};
+use fanfare_server::{DeliveryOptions, End, Framing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -25,7 +25,7 @@ fn a_quiet_session_gets_heartbeats_and_one_that_is_drained_gets_a_retry_and_an_e
         client.until("\r\n0\r\n\r\n").await;
         assert_eq!(client.socket.read(&mut [0; 8]).await.unwrap(), 0);
         assert_eq!(node.core.sessions(), 0);
-        assert_eq!(node.stats.ends.drain.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Drain).get(), 1);
     });
 }
 
@@ -47,7 +47,7 @@ fn a_session_that_is_drained_in_the_middle_of_a_frame_ends_as_soon_as_the_frame_
         let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
         end.expect("a whole frame, and then silence").unwrap();
         assert!(rest.ends_with(b"\r\n0\r\n\r\n"), "the body has no end");
-        assert_eq!(node.stats.ends.drain.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Drain).get(), 1);
     });
 }
 
@@ -60,7 +60,7 @@ fn a_session_whose_channels_do_not_open_in_time_is_refused() {
         let node = Node::start(&store, Options::default(), delivery).await;
         let mut client = node.connect(&["a"], |_| {}).await;
         client.until("Timeout").await;
-        assert_eq!(node.stats.ends.refused.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Refused).get(), 1);
     });
 }
 
@@ -104,6 +104,6 @@ fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection
         let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
         end.expect("half a frame, and then silence").unwrap();
         assert!(!rest.ends_with(b"\n"), "the frame was complete: the test proves nothing");
-        assert_eq!(node.stats.ends.broken.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Broken).get(), 1);
     });
 }

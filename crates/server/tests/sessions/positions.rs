@@ -5,9 +5,9 @@ use std::time::Duration;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{ChannelName, EntryId, LastEventId, Position};
-use fanfare_server::{DeliveryOptions, Framing, Subscribe};
+use fanfare_server::{DeliveryOptions, Framing};
 
-use crate::scene::{Node, channel, run};
+use crate::scene::{Ask, Node, channel, run};
 
 #[test]
 fn a_session_that_was_primed_on_nothing_resumes_from_the_very_first_event_on_another_node() {
@@ -126,8 +126,9 @@ fn a_stream_begins_with_its_head_also_on_a_socket_that_is_full() {
             while node.stats.blocked.get() == blocked {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let before = client.until("HEAD\n").await;
-            assert!(before.trim_end_matches("HEAD\n").bytes().all(|byte| byte == b'.'));
+            let before = client.until("HTTP/1.1 200 OK\r\n").await;
+            assert!(before.trim_end_matches("HTTP/1.1 200 OK\r\n").bytes().all(|byte| byte == b'.'));
+            client.until("\r\n\r\n").await;
             let prelude = client.until("\n\n").await;
             assert!(prelude.starts_with("retry: ") && prelude.contains("\nid: "), "{prelude}");
             if last.is_some() {
@@ -184,7 +185,7 @@ fn who_asked_for_the_newest_events_is_told_its_place_when_they_vanish_before_the
         let node = Node::with(&store, archive, options, DeliveryOptions::default()).await;
         for (name, framing) in [("a", Framing::Plain), ("b", Framing::Chunked)] {
             let last = node.publish(name, "old");
-            let request = |r: &mut Subscribe| (r.subscription.last, r.framing) = (Some(1), framing);
+            let request = |r: &mut Ask| (r.subscription.last, r.framing) = (Some(1), framing);
             let mut client = node.connect(&[name], request).await;
             assert!(client.until(&format!("id: {last}\n\n")).await.contains("retry: "));
             let next = node.publish(name, "new");

@@ -9,11 +9,19 @@ use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Options, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
-use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Framing, Subscribe, Subscription, start};
+use fanfare_server::{
+    Answer, Clock, Core, CoreStats, DeliveryOptions, Framing, Refusal, Subscribe, Subscription, start,
+};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::timeout;
+
+/// What a client asks for, and in which version of HTTP.
+pub(crate) struct Ask {
+    pub(crate) subscription: Subscription,
+    pub(crate) framing: Framing,
+}
 
 pub(crate) struct Node {
     pub(crate) core: Rc<Core>,
@@ -48,7 +56,7 @@ impl Node {
         Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192 }
     }
 
-    pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut Subscribe)) -> Client {
+    pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut Ask)) -> Client {
         let (client, server) = self.accept().await;
         self.begin(server, channels, change);
         client
@@ -66,16 +74,18 @@ impl Node {
         (Client { socket: client.unwrap(), seen: String::new() }, server)
     }
 
-    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut Subscribe)) {
+    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut Ask)) {
         let channels = channels.iter().map(|name| channel(name)).collect();
-        let mut subscribe = Subscribe {
-            subscription: Subscription { channels, resume: None, last: None, ready: false },
-            framing: Framing::Plain,
-            head: b"HEAD\n".to_vec(),
-            refuse: Box::new(|refusal| format!("{refusal:?}").into_bytes()),
+        let subscription = Subscription { channels, resume: None, last: None, ready: false };
+        let mut ask = Ask { subscription, framing: Framing::Plain };
+        change(&mut ask);
+        let refuse = |refusal| match refusal {
+            Refusal::Draining => Answer::text("Draining"),
+            Refusal::Timeout => Answer::text("Timeout"),
+            Refusal::Channel(_) => Answer::text("Channel"),
         };
-        change(&mut subscribe);
-        start(&self.core, server, (), subscribe);
+        let subscribe = Subscribe { subscription: ask.subscription, head: Answer::stream(), refuse: Box::new(refuse) };
+        start(&self.core, server, ask.framing, (), subscribe);
     }
 
     /// Waits until no session is left.

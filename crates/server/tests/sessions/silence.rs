@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
-use fanfare_server::DeliveryOptions;
+use fanfare_server::{DeliveryOptions, End};
 
 use crate::scene::{Node, run};
 
@@ -65,7 +65,7 @@ fn a_client_that_vanishes_from_a_busy_channel_is_cut_though_its_socket_is_full()
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         node.is_left_alone().await;
-        assert_eq!(node.stats.ends.client.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Client).get(), 1);
     });
 }
 
@@ -78,6 +78,6 @@ fn a_client_that_vanishes_from_a_quiet_channel_does_not_acknowledge_its_heartbea
         client.prime().await;
         client.vanish();
         node.is_left_alone().await;
-        assert_eq!(node.stats.ends.client.get(), 1);
+        assert_eq!(node.stats.ends.of(End::Client).get(), 1);
     });
 }

@@ -1,0 +1,59 @@
+//! Why sessions end.
+
+use fanfare_log::stats::Cell;
+
+/// Why a session ended, as metrics and logs name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The client went away.
+    Client,
+    /// Writing failed (reset, timeout).
+    Error,
+    /// The node drained.
+    Drain,
+    /// The session could not begin.
+    Refused,
+    /// A frame that was partly written could no longer be completed.
+    Broken,
+}
+
+impl End {
+    /// Every end, in the order of its counters.
+    pub const ALL: [Self; 5] = [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken];
+
+    /// As metrics and logs name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Error => "error",
+            Self::Drain => "drain",
+            Self::Refused => "refused",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// Ended sessions, counted by why.
+#[derive(Debug, Default)]
+pub struct EndCells([Cell; End::ALL.len()]);
+
+impl EndCells {
+    /// The counter of an end.
+    #[must_use]
+    pub const fn of(&self, end: End) -> &Cell {
+        &self.0[end as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_in_the_order_of_the_ends() {
+        for (place, end) in End::ALL.into_iter().enumerate() {
+            assert_eq!(place, end as usize, "{}", end.as_str());
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The outlet of HTTP/1: a socket that hyper has given back, and what is half way through it.
+
+use std::io::{ErrorKind, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use arrayvec::ArrayVec;
+use fanfare_protocol::limits::WRITE_FRAMES_MAX;
+use fanfare_protocol::{EntryId, chunk};
+use tokio::task::coop;
+
+use super::batch::{Batch, Unit};
+use super::outlet::{Offered, Outlet};
+use crate::answer::Answer;
+use crate::core::Core;
+use crate::end::End;
+use crate::framing::Framing;
+use crate::socket::Socket;
+
+/// Slices of one write: those of each unit, after the beginning of the stream.
+const SLICES_MAX: usize = 3 * WRITE_FRAMES_MAX + 1;
+
+type Slices<'a> = ArrayVec<IoSlice<'a>, SLICES_MAX>;
+
+/// What has begun to go out.
+enum Begun {
+    /// The beginning of the stream, of which nothing has gone out: it leaves with the first frames, if some are due.
+    Prelude(Vec<u8>),
+    /// Bytes that go out before anything else, however long the socket takes.
+    Queued { bytes: Vec<u8>, written: usize },
+    /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
+    Partial { id: EntryId, written: usize },
+}
+
+/// The socket, and what is half way through it.
+pub(super) struct Http1<S> {
+    socket: S,
+    /// Boxed, because almost every session is between frames almost always.
+    begun: Option<Box<Begun>>,
+    /// The sweep in which something was last written.
+    active: u32,
+    framing: Framing,
+    /// The socket took nothing when it was last written to.
+    full: bool,
+    /// The kernel's own timeout is lifted (see [`Outlet::has_vanished`]).
+    lifted: bool,
+    /// The session's waker is registered for what arrives.
+    watched: bool,
+}
+
+impl<S: Socket> Http1<S> {
+    pub(super) fn new(socket: S, framing: Framing, tick: u32) -> Self {
+        Self { socket, begun: None, active: tick, framing, full: false, lifted: false, watched: false }
+    }
+
+    /// Appends blocks as the body demands.
+    fn frame(&self, out: &mut Vec<u8>, blocks: &[u8]) {
+        match self.framing {
+            Framing::Plain => out.extend_from_slice(blocks),
+            Framing::Chunked => chunk::wrap(out, blocks),
+        }
+    }
+
+    /// The beginning of the stream, for whoever writes it; empty if it has gone out.
+    fn take_prelude(&mut self) -> Vec<u8> {
+        if !matches!(self.begun.as_deref(), Some(Begun::Prelude(_))) {
+            return Vec::new();
+        }
+        match self.begun.take().map(|begun| *begun) {
+            Some(Begun::Prelude(bytes)) => bytes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Puts raw bytes before everything else but the beginning of the stream.
+    fn queue_bytes(&mut self, bytes: Vec<u8>) {
+        let mut all = self.take_prelude();
+        debug_assert!(self.begun.is_none(), "what is queued goes out before anything else is made");
+        if all.is_empty() {
+            all = bytes;
+        } else {
+            all.extend_from_slice(&bytes);
+        }
+        self.queue_rest(all, 0);
+    }
+
+    /// Puts what is left of raw bytes before everything else.
+    fn queue_rest(&mut self, bytes: Vec<u8>, written: usize) {
+        self.begun = Some(Box::new(Begun::Queued { bytes, written }));
+    }
+
+    /// The bytes of the batch's first unit that are out already. `None`: the rest of a frame is gone, and the client must not
+    /// take its beginning for the whole.
+    fn already_out(&self, batch: &Batch<'_>) -> Option<usize> {
+        let Some(Begun::Partial { id, written }) = self.begun.as_deref() else { return Some(0) };
+        let first = batch.units.first()?;
+        let goes_on = first.entry == Some(*id) && Parts::of(batch, first, self.framing).len() > *written;
+        goes_on.then_some(*written)
+    }
+
+    /// Writes the beginning of the stream, if it has not gone out yet, and a batch without its first `skip` bytes.
+    /// `Ok(None)`: the socket is full.
+    fn write_together(
+        &mut self,
+        core: &Core,
+        prelude: &[u8],
+        batch: &Batch<'_>,
+        skip: usize,
+    ) -> Result<Option<usize>, End> {
+        let made = Made::of(batch, self.framing);
+        let mut slices = ArrayVec::new();
+        if !prelude.is_empty() {
+            slices.push(IoSlice::new(prelude));
+        }
+        made.slices(batch, self.framing, skip, &mut slices);
+        if slices.is_empty() { Ok(Some(0)) } else { self.write(core, &slices) }
+    }
+
+    /// One vectored write. `Ok(None)`: the socket is full.
+    fn write(&mut self, core: &Core, slices: &[IoSlice<'_>]) -> Result<Option<usize>, End> {
+        match self.socket.try_write_slices(slices) {
+            Ok(written) => {
+                self.active = core.tick();
+                self.full = false;
+                core.stats.writes.add(1);
+                core.stats.bytes.add(written as u64);
+                Ok(Some(written))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.full = true;
+                core.stats.blocked.add(1);
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+            Err(_) => Err(End::Error),
+        }
+    }
+
+    /// Counts the units that `written` bytes of the batch complete, and remembers how much of the next one is out.
+    fn count(&mut self, batch: &Batch<'_>, written: usize) -> Offered {
+        self.begun = None;
+        let mut left = written;
+        for (whole, unit) in batch.units.iter().enumerate() {
+            let length = Parts::of(batch, unit, self.framing).len();
+            if left >= length {
+                left -= length;
+                continue;
+            }
+            return match unit.entry {
+                _ if left == 0 => Offered::Taken(whole),
+                Some(id) => {
+                    self.begun = Some(Box::new(Begun::Partial { id, written: left }));
+                    Offered::Taken(whole)
+                }
+                None => {
+                    // It cannot be made again from the log: its rest is kept, and it counts as handed out.
+                    let mut bytes = Vec::new();
+                    Parts::of(batch, unit, self.framing).write(&mut bytes);
+                    self.queue_rest(bytes, left);
+                    Offered::Queued(whole + 1)
+                }
+            };
+        }
+        Offered::Taken(batch.units.len())
+    }
+}
+
+impl<S: Socket> Outlet for Http1<S> {
+    fn begin(&mut self, head: &Answer, blocks: &[u8]) {
+        debug_assert!(self.begun.is_none(), "nothing is before the beginning");
+        let mut bytes = head.to_http1(self.framing);
+        self.frame(&mut bytes, blocks);
+        self.begun = Some(Box::new(Begun::Prelude(bytes)));
+    }
+
+    fn refuse(&mut self, answer: &Answer) {
+        self.queue_bytes(answer.to_http1(self.framing));
+    }
+
+    fn offer(&mut self, core: &Core, batch: &Batch<'_>) -> Offered {
+        let Some(skip) = self.already_out(batch) else { return Offered::Ended(End::Broken) };
+        let prelude = self.take_prelude();
+        let written = match self.write_together(core, &prelude, batch, skip) {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                if !prelude.is_empty() {
+                    self.begun = Some(Box::new(Begun::Prelude(prelude)));
+                }
+                return Offered::Full;
+            }
+            Err(end) => return Offered::Ended(end),
+        };
+        if written < prelude.len() {
+            self.queue_rest(prelude, written);
+            return Offered::Queued(0);
+        }
+        self.count(batch, skip + written - prelude.len())
+    }
+
+    fn say(&mut self, blocks: &[u8]) {
+        let mut bytes = Vec::new();
+        self.frame(&mut bytes, blocks);
+        self.queue_bytes(bytes);
+    }
+
+    fn end(&mut self, blocks: &[u8]) {
+        let mut bytes = Vec::new();
+        self.frame(&mut bytes, blocks);
+        if self.framing == Framing::Chunked {
+            bytes.extend_from_slice(chunk::LAST);
+        }
+        self.queue_bytes(bytes);
+    }
+
+    fn release(&mut self) -> bool {
+        let prelude = self.take_prelude();
+        let waited = !prelude.is_empty();
+        if waited {
+            self.queue_rest(prelude, 0);
+        }
+        waited
+    }
+
+    fn poll_flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        while let Some(Begun::Queued { bytes, written }) = self.begun.as_deref_mut() {
+            match self.socket.try_write(&bytes[*written..]) {
+                Ok(count) => {
+                    *written += count;
+                    self.full = false;
+                    self.active = core.tick();
+                    core.stats.bytes.add(count as u64);
+                    core.stats.writes.add(1);
+                    if *written == bytes.len() {
+                        self.begun = None;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.full = true;
+                    core.stats.blocked.add(1);
+                    if ready!(self.socket.poll_write_ready(cx)).is_err() {
+                        return Poll::Ready(Err(End::Error));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Poll::Ready(Err(End::Error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.full { self.socket.poll_write_ready(cx).map_err(|_| End::Error) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn is_within_entry(&self) -> bool {
+        matches!(self.begun.as_deref(), Some(Begun::Partial { .. }))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.begun.is_none()
+    }
+
+    fn active_at(&self) -> u32 {
+        self.active
+    }
+
+    /// Notices at once that the client is gone. What it says after its request means nothing and is thrown away.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        // Most often a session is woken to write. Its waker then still waits for what the client sends.
+        if self.watched && !self.socket.may_be_readable() {
+            return false;
+        }
+        let mut scratch = [0; 256];
+        while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
+            if ready.is_err() {
+                return true;
+            }
+            match self.socket.try_read(&mut scratch) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return true,
+            }
+        }
+        // A task that has used up its budget is told to wait without being registered; it is woken at once.
+        self.watched = coop::has_budget_remaining();
+        false
+    }
+
+    /// The kernel would end a connection whose window stays shut as well (`TCP_USER_TIMEOUT`), but a client may read as slowly
+    /// as it likes, or not at all. So the kernel only minds the socket until it is asked for the first time, which is sooner
+    /// than its timeout.
+    fn has_vanished(&mut self, core: &Core) -> bool {
+        // A kernel that tells nothing goes on minding the socket.
+        let Some(silence) = self.socket.silence() else { return false };
+        if !std::mem::replace(&mut self.lifted, true) {
+            self.socket.lift_user_timeout();
+        }
+        let vanished = silence.is_death(core.options.user_timeout);
+        if vanished {
+            // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
+            self.socket.abandon();
+        }
+        vanished
+    }
+
+    fn finish(&mut self) {
+        self.socket.close_sending_side();
+    }
+}
+
+/// The pieces of a unit on the wire.
+struct Parts<'a> {
+    /// The session's own blocks.
+    blocks: &'a [u8],
+    /// The `id` line of the event.
+    line: &'a [u8],
+    /// What all sessions share of the event.
+    shared: &'a [u8],
+    framing: Framing,
+}
+
+impl<'a> Parts<'a> {
+    fn of(batch: &'a Batch<'_>, unit: &Unit<'a>, framing: Framing) -> Self {
+        let line = batch.line(unit);
+        let shared = match (unit.frame, framing) {
+            (None, _) => &b""[..],
+            (Some(frame), _) if !line.is_empty() => frame.body(),
+            (Some(frame), Framing::Chunked) => frame.chunked(),
+            (Some(frame), Framing::Plain) => frame.plain(),
+        };
+        Self { blocks: batch.blocks(unit), line, shared, framing }
+    }
+
+    /// Calls `write` with what precedes the shared bytes.
+    fn made(&self, mut write: impl FnMut(&[u8])) {
+        let chunked = self.framing == Framing::Chunked;
+        if !self.blocks.is_empty() {
+            if chunked {
+                write(&chunk::header(self.blocks.len()));
+            }
+            write(self.blocks);
+            if chunked {
+                write(chunk::END);
+            }
+        }
+        if !self.line.is_empty() {
+            if chunked {
+                write(&chunk::header(self.line.len() + self.shared.len()));
+            }
+            write(self.line);
+        }
+    }
+
+    /// What follows the shared bytes, unless the frame has it itself.
+    fn end(&self) -> &'static [u8] {
+        if self.framing == Framing::Chunked && !self.line.is_empty() { chunk::END } else { b"" }
+    }
+
+    fn len(&self) -> usize {
+        let mut made = 0;
+        self.made(|piece| made += piece.len());
+        made + self.shared.len() + self.end().len()
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.made(|piece| out.extend_from_slice(piece));
+        out.extend_from_slice(self.shared);
+        out.extend_from_slice(self.end());
+    }
+}
+
+/// What precedes the shared bytes of each unit, one after the other.
+struct Made(Vec<u8>);
+
+impl Made {
+    fn of(batch: &Batch<'_>, framing: Framing) -> Self {
+        let mut bytes = Vec::new();
+        if !batch.is_all_shared() {
+            batch
+                .units
+                .iter()
+                .for_each(|unit| Parts::of(batch, unit, framing).made(|piece| bytes.extend_from_slice(piece)));
+        }
+        Self(bytes)
+    }
+
+    /// Appends the slices to write, without the first `skip` bytes. (As a return value the whole array would be copied, however
+    /// few slices are in it.)
+    fn slices<'s>(&'s self, batch: &'s Batch<'_>, framing: Framing, skip: usize, slices: &mut Slices<'s>) {
+        let (mut skip, mut rest) = (skip, self.0.as_slice());
+        for unit in &batch.units {
+            let parts = Parts::of(batch, unit, framing);
+            let mut made = 0;
+            parts.made(|piece| made += piece.len());
+            let (own, after) = rest.split_at(made);
+            rest = after;
+            for part in [own, parts.shared, parts.end()] {
+                let cut = skip.min(part.len());
+                skip -= cut;
+                if cut < part.len() {
+                    slices.push(IoSlice::new(&part[cut..]));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The beginning of a session: its channels open, its cursors get their places, and the stream begins.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use fanfare_log::{ReaderId, Start};
+use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
+
+use super::channels::{Channels, Subscribed};
+use crate::answer::Answer;
+use crate::core::Core;
+use crate::subscription::Subscription;
+
+/// Why a session could not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The node drains.
+    Draining,
+    /// The channels were not open in time: the store is away.
+    Timeout,
+    /// The store refuses a channel.
+    Channel(String),
+}
+
+/// What a session is started with: a subscription that was admitted, and what its client is answered.
+pub struct Subscribe {
+    /// What the client asked for.
+    pub subscription: Subscription,
+    /// The head of the stream.
+    pub head: Answer,
+    /// The answer in its place if the session cannot begin.
+    pub refuse: Box<dyn FnOnce(Refusal) -> Answer>,
+}
+
+/// What is only needed until the stream has begun.
+pub(super) struct Opening {
+    names: Vec<ChannelName>,
+    /// Channels, by index, that start now although the client named a position: it is not known, or too old.
+    unknown: Vec<(usize, Option<Position>)>,
+    ready: bool,
+    head: Answer,
+    refuse: Box<dyn FnOnce(Refusal) -> Answer>,
+    /// Set when the channels are not open at once.
+    deadline: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Opening {
+    /// Opens the channels and gives each cursor the place that the client asked for.
+    pub(super) fn begin(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe) -> (Self, Channels) {
+        let Subscribe { subscription, head, refuse } = subscribe;
+        let mut names = subscription.channels;
+        names.sort_by_cached_key(ChannelTag::of);
+        let positions = positions(&names, subscription.resume.as_ref());
+        let resumes = subscription.resume.is_some();
+        let mut unknown = Vec::new();
+        let mut subscribed = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            let start = match positions.get(index).copied().flatten() {
+                Some(position) if !is_too_old(core, position) => Some(Start::At(position)),
+                position if resumes => {
+                    unknown.push((index, position));
+                    None
+                }
+                _ => subscription.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+            };
+            let (view, cursor) = core.log.open(name, start, reader);
+            subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
+        }
+        let channels = match subscribed.len() {
+            1 => Channels::One(subscribed.swap_remove(0).1),
+            _ => Channels::Many(subscribed.into_boxed_slice()),
+        };
+        let ready = subscription.ready;
+        (Self { names, unknown, ready, head, refuse, deadline: None }, channels)
+    }
+}
+
+/// Whether a position is older than `cursor_age` allows.
+fn is_too_old(core: &Core, position: Position) -> bool {
+    let Some(limit) = core.options.cursor_age else { return false };
+    let (Position::At(EntryId { ms, .. }) | Position::Absent { at_ms: ms, .. }) = position;
+    u128::from(core.clock.wall_ms().saturating_sub(ms)) > limit.as_millis()
+}
+
+/// Whether every channel is open and every cursor has its place; the error says why one cannot be.
+fn are_open(channels: &mut Channels, core: &Core) -> Result<bool, Arc<str>> {
+    let mut settled = true;
+    for each in channels.iter_mut() {
+        settled &= core.log.is_open(each.view, &each.cursor)? && core.log.settle(each.view, &mut each.cursor);
+    }
+    Ok(settled)
+}
+
+/// The position that the client named for each channel.
+fn positions<E>(
+    channels: &[ChannelName],
+    resume: Option<&Result<fanfare_protocol::LastEventId, E>>,
+) -> Vec<Option<Position>> {
+    match resume {
+        Some(Ok(id)) => id.resolve(channels),
+        Some(Err(_)) | None => Vec::new(),
+    }
+}
+
+/// How a stream begins.
+pub(super) struct Beginning {
+    pub(super) head: Answer,
+    /// The first blocks.
+    pub(super) blocks: Vec<u8>,
+    /// `$ready` was asked for and could not be said yet.
+    pub(super) ready_due: bool,
+}
+
+impl Opening {
+    /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
+    /// `subscribe_timeout` has not passed.
+    pub(super) fn poll(
+        &mut self,
+        core: &Core,
+        asked_to_end: bool,
+        channels: &mut Channels,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Refusal>> {
+        if asked_to_end || core.is_draining() {
+            return Poll::Ready(Err(Refusal::Draining));
+        }
+        match are_open(channels, core) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                let timeout = core.options.subscribe_timeout;
+                let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+                deadline.as_mut().poll(cx).map(|()| Err(Refusal::Timeout))
+            }
+            Err(detail) => Poll::Ready(Err(Refusal::Channel(detail.to_string()))),
+        }
+    }
+
+    /// The answer in place of a stream.
+    pub(super) fn refuse(self, refusal: Refusal) -> Answer {
+        (self.refuse)(refusal)
+    }
+
+    /// `retry:` with the priming id, or with a `$gap` for each position that nobody knows; `$ready` if asked for.
+    pub(super) fn beginning(self, core: &Core, channels: &Channels) -> Beginning {
+        let position = channels.position_text();
+        let mut blocks = Vec::with_capacity(128);
+        // The first empty line must come after an `id`, or it would erase the client's place.
+        block::retry(&mut blocks, core.retry_ms());
+        if let Some(position) = position.as_ref().filter(|_| self.unknown.is_empty()) {
+            block::id(&mut blocks, position);
+        }
+        for (told, &(index, after)) in self.unknown.iter().enumerate() {
+            // Until a gap has been told its channel has no position: who drops here is told again.
+            let position = channels.position_text_without(&self.unknown[told + 1..]);
+            let channel = self.names[index].clone();
+            let gap = Gap { channel, reason: GapReason::UnknownPosition, after, next: None };
+            core.stats.gaps.of(GapReason::UnknownPosition).add(1);
+            block::gap(&mut blocks, &gap, position.as_deref());
+        }
+        // Otherwise the first event will say where the client is, or an event of its own if none comes.
+        let ready_now = position.filter(|_| self.ready);
+        if let Some(position) = &ready_now {
+            block::ready(&mut blocks, position, &self.names);
+        }
+        core.stats.opened.add(1);
+        Beginning { head: self.head, blocks, ready_due: self.ready && ready_now.is_none() }
+    }
+}

@@ -1,0 +1,265 @@
+//! The reader of a session: which channels it follows, whose turn it is, and what is due.
+//!
+//! It decides and moves cursors, and knows nothing of sockets, chunks or time of its own: what it has to say it gives to an
+//! [`Outlet`], and cursors move as far as that took it.
+
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use fanfare_log::pages::Served;
+use fanfare_log::{Cursor, Next, ReaderId};
+use fanfare_protocol::{Gap, GapReason, Position, block};
+
+use super::batch::{Batch, Step, Unit};
+use super::channels::{Channels, Vector};
+use super::opening::{Beginning, Opening, Subscribe};
+use super::outlet::{Offered, Outlet};
+use crate::answer::Answer;
+use crate::core::Core;
+use crate::end::End;
+
+/// Batches that one session hands out before others get their turn.
+const ROUNDS: usize = 8;
+
+/// What came of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// Nothing is due; every channel's reader is armed.
+    Everything,
+    /// Something, and more may be due.
+    Some,
+    /// The outlet is full.
+    Full,
+    /// Something is queued in the outlet and goes first.
+    Queued,
+    /// The session is over.
+    Ended(End),
+}
+
+/// What a reader is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Its channels are not open yet.
+    Opening,
+    Streaming,
+    /// Its last words are said.
+    Closing(End),
+}
+
+/// What a reader needs when it is not streaming, which is only at its beginning and its end.
+enum Phase {
+    Opening(Opening),
+    Closing(End),
+}
+
+/// The channels of a session and its place in each.
+pub(super) struct Reader {
+    channels: Channels,
+    /// `None`: streaming.
+    phase: Option<Box<Phase>>,
+    pub(super) id: ReaderId,
+    /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
+    current: u16,
+    /// `$ready` was asked for, and there was no position yet when the stream began.
+    ready_due: bool,
+}
+
+impl Reader {
+    /// Opens the channels.
+    pub(super) fn new(core: &Rc<Core>, id: ReaderId, subscribe: Subscribe) -> Self {
+        let (opening, channels) = Opening::begin(core, id, subscribe);
+        Self { channels, phase: Some(Box::new(Phase::Opening(opening))), id, current: 0, ready_due: false }
+    }
+
+    pub(super) fn doing(&self) -> Doing {
+        match self.phase.as_deref() {
+            None => Doing::Streaming,
+            Some(Phase::Opening(_)) => Doing::Opening,
+            Some(Phase::Closing(end)) => Doing::Closing(*end),
+        }
+    }
+
+    /// Number of channels.
+    pub(super) fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Leaves the channels.
+    pub(super) fn close(&self, core: &Core) {
+        self.channels.close(&core.log);
+    }
+
+    /// Waits for the channels. When all are open and every cursor has its place, the stream begins; the error is the answer
+    /// in its place.
+    pub(super) fn poll_open(
+        &mut self,
+        core: &Core,
+        asked_to_end: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Beginning, Answer>> {
+        let Some(Phase::Opening(opening)) = self.phase.as_deref_mut() else { return Poll::Pending };
+        let refusal = ready!(opening.poll(core, asked_to_end, &mut self.channels, cx)).err();
+        let Some(Phase::Opening(opening)) = self.phase.take().map(|phase| *phase) else { return Poll::Pending };
+        if let Some(refusal) = refusal {
+            self.phase = Some(Box::new(Phase::Closing(End::Refused)));
+            return Poll::Ready(Err(opening.refuse(refusal)));
+        }
+        let beginning = opening.beginning(core, &self.channels);
+        self.ready_due = beginning.ready_due;
+        Poll::Ready(Ok(beginning))
+    }
+
+    /// Hands out what is due until nothing is, the outlet is full, or it is others' turn.
+    pub(super) fn deliver(&mut self, core: &Core, outlet: &mut impl Outlet) -> Delivered {
+        let count = self.channels.len();
+        for _ in 0..ROUNDS {
+            let mut any = false;
+            for _ in 0..count {
+                match self.deliver_channel(core, outlet, self.current as usize) {
+                    Delivered::Everything => {}
+                    Delivered::Some => any = true,
+                    other => return other,
+                }
+                // An entry that went out in part is completed before any other channel has its turn.
+                if outlet.is_within_entry() {
+                    break;
+                }
+                self.current = if self.current as usize + 1 < count { self.current + 1 } else { 0 };
+            }
+            if !any {
+                return Delivered::Everything;
+            }
+        }
+        Delivered::Some
+    }
+
+    /// Hands out one batch of one channel.
+    fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize) -> Delivered {
+        let oldest = oldest_allowed(core);
+        let vector = Vector::of(&self.channels, index);
+        let is_ready = self.ready_due;
+        let each = self.channels.get_mut(index);
+        let head = oldest.and_then(|_| core.log.head(each.view));
+        let delivered = core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
+            Next::Tail(tail, from) => {
+                let mut batch = Batch::new(vector);
+                batch.gather_tail(channel, cursor, tail, from);
+                Some(hand_out(core, outlet, &batch, cursor))
+            }
+            Next::Page(served)
+                if !outlet.is_within_entry() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
+            {
+                None
+            }
+            Next::Page(served) => {
+                let mut batch = Batch::new(vector);
+                batch.gather_page(channel, &served);
+                Some(hand_out(core, outlet, &batch, cursor))
+            }
+            Next::Begins(position) => {
+                let mut batch = Batch::new(vector);
+                batch.begin(channel, position, is_ready);
+                Some(hand_out(core, outlet, &batch, cursor))
+            }
+            // Everything was handed out, yet an entry is not complete: it was retracted and nothing will complete it.
+            Next::Live if outlet.is_within_entry() => Some(Delivered::Ended(End::Broken)),
+            Next::Live | Next::Waiting | Next::Refused(_) => Some(Delivered::Everything),
+        });
+        delivered.unwrap_or_else(|| {
+            outlet.say(&self.skip_ahead(core, index));
+            Delivered::Queued
+        })
+    }
+
+    /// Moves a hopeless laggard to the present. Returns what says so.
+    fn skip_ahead(&mut self, core: &Core, index: usize) -> Vec<u8> {
+        let each = self.channels.get_mut(index);
+        let after = each.cursor.position();
+        let channel = core.log.name(each.view);
+        core.log.jump(each.view, &mut each.cursor);
+        let gap = Gap { channel, reason: GapReason::Lagging, after, next: None };
+        let mut blocks = Vec::new();
+        block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
+        core.stats.gaps.of(GapReason::Lagging).add(1);
+        blocks
+    }
+
+    /// A heartbeat, if nothing was written for an interval, or if positions that age had to be renewed.
+    pub(super) fn beat(&mut self, core: &Core, is_quiet: bool) -> Option<Vec<u8>> {
+        let renewed = self.channels.refresh(&core.log);
+        if !is_quiet && !renewed {
+            return None;
+        }
+        let mut blocks = Vec::new();
+        match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
+            Some(position) => block::id(&mut blocks, &position),
+            None => block::comment(&mut blocks),
+        }
+        core.stats.heartbeats.add(1);
+        Some(blocks)
+    }
+
+    /// The last words: when to come back.
+    pub(super) fn say_goodbye(&mut self, core: &Core) -> Vec<u8> {
+        let mut blocks = Vec::new();
+        block::retry(&mut blocks, core.retry_ms());
+        self.phase = Some(Box::new(Phase::Closing(End::Drain)));
+        blocks
+    }
+}
+
+/// The oldest id that a reader outside the tails may still get, in milliseconds, if `max_behind` is set.
+fn oldest_allowed(core: &Core) -> Option<u64> {
+    let limit = u64::try_from(core.options.max_behind?.as_millis()).unwrap_or(u64::MAX);
+    Some(core.clock.wall_ms().saturating_sub(limit))
+}
+
+fn is_before(served: &Served, oldest: Option<u64>) -> bool {
+    oldest.is_some_and(|oldest| served.entries().first().is_some_and(|entry| entry.id.ms < oldest))
+}
+
+/// Whether the head of this node lies ahead of a reader, so that skipping to it leads on. A node that hears nothing new may
+/// be behind a reader who comes from another one, and would deliver again what the reader has seen.
+fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
+    match (head, reader) {
+        (Some(Position::At(head)), Some(Position::At(id))) => head > id,
+        (Some(Position::At(head)), Some(Position::Absent { at_ms, .. })) => head.ms >= at_ms,
+        // Nothing has been promised to this reader yet.
+        (Some(Position::At(_)), None) => true,
+        (Some(Position::Absent { .. }) | None, _) => false,
+    }
+}
+
+/// Offers a batch and moves the cursor past what was taken of it.
+fn hand_out(core: &Core, outlet: &mut impl Outlet, batch: &Batch<'_>, cursor: &mut Cursor) -> Delivered {
+    let (count, delivered) = match outlet.offer(core, batch) {
+        Offered::Taken(count) => (count, Delivered::Some),
+        Offered::Queued(count) => (count, Delivered::Queued),
+        Offered::Full => return Delivered::Full,
+        Offered::Ended(end) => return Delivered::Ended(end),
+    };
+    if count > 0 {
+        let now_ms = core.clock.wall_ms();
+        batch.units.iter().take(count).for_each(|unit| pass(core, unit, cursor, now_ms));
+    }
+    delivered
+}
+
+/// Moves the cursor past a unit and counts it.
+fn pass(core: &Core, unit: &Unit<'_>, cursor: &mut Cursor, now_ms: u64) {
+    match unit.step {
+        Step::Tail(index, position) => cursor.advance_tail(index, position),
+        Step::To(position) => cursor.advance_to(position),
+    }
+    if let Some(reason) = unit.gap {
+        core.stats.gaps.of(reason).add(1);
+    }
+    if unit.frame.is_some() {
+        core.stats.deliveries.add(1);
+    }
+    if unit.live
+        && let Some(id) = unit.entry
+    {
+        core.stats.lag.record(now_ms.saturating_sub(id.ms));
+    }
+}

@@ -1,17 +1,19 @@
 //! Who gets in: bounds on connections, and what the refused are told.
 //!
-//! Every accepted socket carries a [`ConnectionPermit`] from the accept call to its end, also when it becomes a
-//! session; dropping it is the only way to give its place back. A socket above a limit is not reset: up to
+//! Every accepted socket carries a [`SocketPermit`] from the accept call to its end, and every session a [`SessionPermit`]
+//! beside. A socket above a limit is not reset: up to
 //! [`CONNECTIONS_HEADROOM`] of them are served long enough to be told (a browser that meets anything but a stream gives up
 //! for ever). Beyond that they are dropped unread, so that refusing costs a bounded amount too.
 
 mod address;
+mod load;
+mod permit;
 mod rate;
 mod retry;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanfare_log::Random;
@@ -19,7 +21,10 @@ use fanfare_protocol::limits::{CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEA
 use tokio::time::Instant;
 
 pub(crate) use address::AddressKey;
+pub use permit::{SessionPermit, SocketPermit};
+
 use address::Addresses;
+use load::Load;
 use rate::Rate;
 use retry::RetryTable;
 
@@ -86,19 +91,13 @@ pub struct Refused {
     pub retry: Duration,
 }
 
-/// Per core: what is open. Written by the acceptor and by the core, rarely: never per frame.
-#[derive(Debug, Default)]
-struct Load {
-    sockets: AtomicUsize,
-    sessions: AtomicUsize,
-}
-
 /// The doorkeeper of one node.
 #[derive(Debug)]
 pub struct Admission {
     options: AdmissionOptions,
-    loads: Box<[Load]>,
-    addresses: Addresses,
+    loads: Box<[Arc<Load>]>,
+    /// `None`: there is no bound per address.
+    addresses: Option<Arc<Addresses>>,
     rate: Option<Rate>,
     retries: RetryTable,
     random: Random,
@@ -111,11 +110,13 @@ impl Admission {
     /// A doorkeeper for `cores` connection threads. `start` is the zero of its clock.
     #[must_use]
     pub fn new(options: AdmissionOptions, cores: usize, random: Random, start: Instant) -> Self {
+        let addresses = options.per_address.map(|_| Arc::new(Addresses::default()));
+        let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
             options,
-            loads: (0..cores.max(1)).map(|_| Load::default()).collect(),
-            addresses: Addresses::default(),
+            loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
+            addresses,
             retries: RetryTable::new(start),
             random,
             draining: AtomicBool::new(false),
@@ -128,7 +129,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`Reason::Overflow`] when even refusing politely would cost too much: drop the socket.
-    pub fn open(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, Reason> {
+    pub fn open(&self, address: IpAddr) -> Result<SocketPermit, Reason> {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
         let overflow = |reason| {
             self.count(reason);
@@ -138,22 +139,21 @@ impl Admission {
             return overflow(Reason::Overflow);
         }
         let key = AddressKey::of(address);
-        let counted = match self.options.per_address {
-            None => false,
-            Some(limit) if self.addresses.enter(key, limit.saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM)) => true,
-            Some(_) => return overflow(Reason::Overflow),
-        };
-        let core = self.least_loaded();
-        self.loads[usize::from(core)].sockets.fetch_add(1, Ordering::Relaxed);
-        Ok(ConnectionPermit { admission: Arc::clone(self), key, core, counted, session: false })
+        if let (Some(limit), Some(addresses)) = (self.options.per_address, &self.addresses)
+            && !addresses.enter(key, limit.saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM))
+        {
+            return overflow(Reason::Overflow);
+        }
+        Ok(SocketPermit::new(self.least_loaded(), key))
     }
 
-    /// Decides whether the connection may subscribe.
+    /// Decides whether a session may begin over this socket.
     ///
     /// # Errors
     /// The refusal, counted.
-    pub fn admit(&self, permit: &ConnectionPermit, now: Instant) -> Result<(), Refused> {
-        let over_address = || self.options.per_address.is_some_and(|limit| self.addresses.count(permit.key) > limit);
+    pub fn admit(&self, socket: &SocketPermit, now: Instant) -> Result<SessionPermit, Refused> {
+        let from_there = || self.addresses.as_ref().map_or(0, |addresses| addresses.count(socket.key()));
+        let over_address = || self.options.per_address.is_some_and(|limit| from_there() > limit);
         let reason = if self.is_draining() {
             Reason::Draining
         } else if self.sockets() > self.options.max_connections {
@@ -163,9 +163,9 @@ impl Admission {
         } else if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
             Reason::Rate
         } else {
-            return Ok(());
+            return Ok(socket.session());
         };
-        Err(self.refuse(permit.key, reason, now))
+        Err(self.refuse(socket.key(), reason, now))
     }
 
     /// Counts a refusal and says for how long. For refusals that sessions decide, too.
@@ -190,13 +190,13 @@ impl Admission {
     /// Sockets open now, of every kind.
     #[must_use]
     pub fn sockets(&self) -> usize {
-        self.loads.iter().map(|load| load.sockets.load(Ordering::Relaxed)).sum()
+        self.loads.iter().map(|load| load.sockets()).sum()
     }
 
-    /// Sockets that are sessions now.
+    /// Sessions now, those included whose channels are not open yet.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.loads.iter().map(|load| load.sessions.load(Ordering::Relaxed)).sum()
+        self.loads.iter().map(|load| load.sessions()).sum()
     }
 
     /// Sockets accepted since start, those that were dropped unread included.
@@ -221,55 +221,9 @@ impl Admission {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn least_loaded(&self) -> u16 {
-        let by_load = |(_, load): &(usize, &Load)| load.sockets.load(Ordering::Relaxed);
-        let least = self.loads.iter().enumerate().min_by_key(by_load).map_or(0, |(core, _)| core);
-        u16::try_from(least).unwrap_or(0)
-    }
-}
-
-/// One socket's place. Dropping it gives the place back.
-#[derive(Debug)]
-pub struct ConnectionPermit {
-    admission: Arc<Admission>,
-    key: AddressKey,
-    core: u16,
-    /// Whether the address was counted.
-    counted: bool,
-    session: bool,
-}
-
-impl ConnectionPermit {
-    /// The core that serves this socket.
-    #[must_use]
-    pub fn core(&self) -> usize {
-        usize::from(self.core)
-    }
-
-    /// Who has it.
-    pub(crate) const fn key(&self) -> AddressKey {
-        self.key
-    }
-
-    /// From now on the socket counts as a session.
-    pub(crate) fn become_session(&mut self) {
-        if !self.session {
-            self.session = true;
-            self.admission.loads[usize::from(self.core)].sessions.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let load = &self.admission.loads[usize::from(self.core)];
-        if self.session {
-            load.sessions.fetch_sub(1, Ordering::Relaxed);
-        }
-        load.sockets.fetch_sub(1, Ordering::Relaxed);
-        if self.counted {
-            self.admission.addresses.leave(self.key);
-        }
+    fn least_loaded(&self) -> &Arc<Load> {
+        // There is at least one.
+        self.loads.iter().min_by_key(|load| load.sockets()).unwrap_or(&self.loads[0])
     }
 }
 

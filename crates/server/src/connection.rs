@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::admission::ConnectionPermit;
+use crate::admission::{SessionPermit, SocketPermit};
 use crate::answer::{Answer, Reply};
 use crate::core::Core;
 use crate::detach::{Handover, Stage, Transport};
@@ -32,13 +32,13 @@ use crate::socket::Socket;
 /// The remaining bytes of a client are read in pieces of so many bytes.
 const LINGER_BUFFER: usize = 4 << 10;
 
-/// Serves one socket. The permit goes back when this ends, or on to the session.
+/// Serves one socket. The permit goes back when this ends, or on to the session's outlet.
 pub(crate) async fn serve<S: Socket>(
     handler: Handler,
     core: Rc<Core>,
     phase: PhaseWatch,
     socket: S,
-    permit: ConnectionPermit,
+    permit: SocketPermit,
 ) {
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
@@ -55,12 +55,9 @@ pub(crate) async fn serve<S: Socket>(
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
-    let Waiter { mut permit, framing, subscribe, .. } = parts.service;
+    let Waiter { permit, framing, subscribe, .. } = parts.service;
     match (end, subscribe.into_inner()) {
-        (End::Detach, Some(subscribe)) => {
-            permit.become_session();
-            session::start(&core, socket, framing.get(), permit, *subscribe);
-        }
+        (End::Detach, Some(subscribe)) => session::start(&core, socket, permit, framing.get(), *subscribe),
         (End::TimedOut(stage), _) => {
             handler.stats().timeouts.add(1);
             time_out(&handover, stage, socket).await;
@@ -203,10 +200,10 @@ async fn linger(handover: &Handover, mut socket: impl Socket) {
 struct Waiter {
     handler: Handler,
     handover: Rc<Handover>,
-    permit: ConnectionPermit,
+    permit: SocketPermit,
     /// What the client of the latest request understands.
     framing: Cell<Framing>,
-    subscribe: RefCell<Option<Box<Subscribe>>>,
+    subscribe: RefCell<Option<Box<Subscribe<SessionPermit>>>>,
 }
 
 impl Service<http::Request<Incoming>> for Waiter {

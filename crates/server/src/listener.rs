@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
 
-use crate::admission::{Admission, ConnectionPermit};
+use crate::admission::{Admission, SocketPermit};
 use crate::options::SocketOptions;
 
 /// Connections that are accepted one after the other before anybody looks whether the listener is to close.
@@ -31,7 +31,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) socket: TcpStream,
-    pub(crate) permit: ConnectionPermit,
+    pub(crate) permit: SocketPermit,
 }
 
 /// Binds and listens.

@@ -11,7 +11,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
-use crate::admission::ConnectionPermit;
+use crate::admission::{SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
 use crate::node_state::NodeState;
@@ -31,7 +31,7 @@ pub(crate) enum Route {
     /// An answer, later.
     Later(Pin<Box<dyn Future<Output = Answer>>>),
     /// A stream, for which hyper is not needed any more.
-    Stream(Box<Subscribe>),
+    Stream(Box<Subscribe<SessionPermit>>),
 }
 
 /// Where requests of one connection thread are answered.
@@ -48,10 +48,10 @@ impl Handler {
     }
 
     /// Answers a request.
-    pub(crate) fn route(&self, permit: &ConnectionPermit, request: Request<Incoming>) -> Route {
+    pub(crate) fn route(&self, socket: &SocketPermit, request: Request<Incoming>) -> Route {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
-        match self.decide(permit, request, verdict) {
+        match self.decide(socket, request, verdict) {
             Ok(Route::Now(answer)) => now(self.finish(*answer, verdict)),
             Ok(Route::Later(future)) => {
                 let handler = self.clone();
@@ -74,7 +74,7 @@ impl Handler {
 
     fn decide(
         &self,
-        permit: &ConnectionPermit,
+        socket: &SocketPermit,
         request: Request<Incoming>,
         verdict: CorsVerdict,
     ) -> Result<Route, Problem> {
@@ -88,7 +88,7 @@ impl Handler {
             return Ok(now(preflight(&path, verdict, request.headers().contains_key(header::ORIGIN))));
         }
         match (path, request.method().clone()) {
-            (Path::Events, Method::GET) => self.subscribe(permit, &request, verdict),
+            (Path::Events, Method::GET) => self.subscribe(socket, &request, verdict),
             (Path::Events, Method::HEAD) => {
                 self.check_subscription(&request)?;
                 Ok(now(Answer::stream()))
@@ -109,21 +109,22 @@ impl Handler {
 
     fn subscribe(
         &self,
-        permit: &ConnectionPermit,
+        socket: &SocketPermit,
         request: &Request<Incoming>,
         verdict: CorsVerdict,
     ) -> Result<Route, Problem> {
         let subscription = self.check_subscription(request)?;
         let admission = &self.node.admission;
         let asked_for_stream = subscription::asks_for_stream(request.headers());
-        if let Err(refused) = admission.admit(permit, Instant::now()) {
-            return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
-        }
+        let permit = match admission.admit(socket, Instant::now()) {
+            Ok(permit) => permit,
+            Err(refused) => return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream))),
+        };
         let head = Answer::stream().with(self.node.options.cors.headers(verdict));
         let node = Arc::clone(&self.node);
-        let late = refusal::LateRefusal { node, key: permit.key(), verdict, asked_for_stream };
+        let late = refusal::LateRefusal { node, key: socket.key(), verdict, asked_for_stream };
         let refuse = Box::new(move |why| late.answer(&why));
-        Ok(Route::Stream(Box::new(Subscribe { subscription, head, refuse })))
+        Ok(Route::Stream(Box::new(Subscribe { subscription, head, refuse, permit })))
     }
 
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {

@@ -32,7 +32,7 @@ enum Begun {
 }
 
 /// The socket, and what is half way through it.
-pub(super) struct Http1<S> {
+pub(super) struct Http1<S, P> {
     socket: S,
     /// Boxed, because almost every session is between frames almost always.
     begun: Option<Box<Begun>>,
@@ -45,11 +45,13 @@ pub(super) struct Http1<S> {
     lifted: bool,
     /// The session's waker is registered for what arrives.
     watched: bool,
+    /// Dropped with the socket.
+    _permit: P,
 }
 
-impl<S: Socket> Http1<S> {
-    pub(super) fn new(socket: S, framing: Framing, tick: u32) -> Self {
-        Self { socket, begun: None, active: tick, framing, full: false, lifted: false, watched: false }
+impl<S: Socket, P> Http1<S, P> {
+    pub(super) fn new(socket: S, permit: P, framing: Framing, tick: u32) -> Self {
+        Self { socket, begun: None, active: tick, framing, full: false, lifted: false, watched: false, _permit: permit }
     }
 
     /// Appends blocks as the body demands.
@@ -164,7 +166,7 @@ impl<S: Socket> Http1<S> {
     }
 }
 
-impl<S: Socket> Outlet for Http1<S> {
+impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     fn begin(&mut self, head: &Answer, blocks: &[u8]) {
         debug_assert!(self.begun.is_none(), "nothing is before the beginning");
         let mut bytes = head.to_http1(self.framing);

@@ -30,12 +30,18 @@ use reader::{Delivered, Doing, Reader};
 
 pub use opening::{Refusal, Subscribe};
 
-/// Takes a socket that hyper has given back. Everything after this (opening the channels, priming, delivery, heartbeats,
-/// drain) is the session's. `permit` is dropped when the session ends.
+/// Takes a socket that hyper has given back, and its permit. Everything after this (opening the channels, priming, delivery,
+/// heartbeats, drain) is the session's.
 #[expect(clippy::disallowed_methods, reason = "the thread's `Sessions` hold it from insert to drop")]
-pub fn start<P: 'static>(core: &Rc<Core>, socket: impl Socket, framing: Framing, permit: P, subscribe: Subscribe) {
-    let outlet = Http1::new(socket, framing, core.tick());
-    drop(tokio::task::spawn_local(Session::new(core, outlet, permit, subscribe)));
+pub fn start<P: 'static, Q: 'static>(
+    core: &Rc<Core>,
+    socket: impl Socket,
+    permit: Q,
+    framing: Framing,
+    subscribe: Subscribe<P>,
+) {
+    let outlet = Http1::new(socket, permit, framing, core.tick());
+    drop(tokio::task::spawn_local(Session::new(core, outlet, subscribe)));
 }
 
 /// A reader and its outlet. Whoever polls it drives both: a task of its own, or the body of a larger response.
@@ -72,8 +78,8 @@ impl<P, O: Outlet> Drop for Session<P, O> {
 }
 
 impl<P, O: Outlet> Session<P, O> {
-    fn new(core: &Rc<Core>, outlet: O, permit: P, subscribe: Subscribe) -> Self {
-        let reader = Reader::new(core, core.sessions.insert(), subscribe);
+    fn new(core: &Rc<Core>, outlet: O, subscribe: Subscribe<P>) -> Self {
+        let (reader, permit) = Reader::new(core, core.sessions.insert(), subscribe);
         core.stats.sessions.add(1);
         core.stats.subscriptions.add(reader.channels() as u64);
         Self { core: Rc::clone(core), outlet, reader, _permit: permit }
@@ -143,11 +149,17 @@ fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader) ->
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
+    use crate::admission::{SessionPermit, SocketPermit};
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
-        let bytes = size_of::<Session<(), Http1<tokio::net::TcpStream>>>();
+        let bytes = size_of::<Session<(), Http1<TcpStream, ()>>>();
         assert!(bytes <= 128, "{bytes} bytes");
+        // With 8 bytes more, and what tokio has for each task, it would take 384 bytes instead of 256.
+        let bytes = size_of::<Session<SessionPermit, Http1<TcpStream, SocketPermit>>>();
+        assert!(bytes <= 152, "{bytes} bytes with its permits");
     }
 }

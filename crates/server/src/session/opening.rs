@@ -26,13 +26,15 @@ pub enum Refusal {
 }
 
 /// What a session is started with: a subscription that was admitted, and what its client is answered.
-pub struct Subscribe {
+pub struct Subscribe<P> {
     /// What the client asked for.
     pub subscription: Subscription,
     /// The head of the stream.
     pub head: Answer,
     /// The answer in its place if the session cannot begin.
     pub refuse: Box<dyn FnOnce(Refusal) -> Answer>,
+    /// Dropped when the session ends.
+    pub permit: P,
 }
 
 /// What is only needed until the stream has begun.
@@ -49,8 +51,8 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe) -> (Self, Channels) {
-        let Subscribe { subscription, head, refuse } = subscribe;
+    pub(super) fn begin<P>(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe<P>) -> (Self, Channels, P) {
+        let Subscribe { subscription, head, refuse, permit } = subscribe;
         let mut names = subscription.channels;
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, subscription.resume.as_ref());
@@ -74,7 +76,7 @@ impl Opening {
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let ready = subscription.ready;
-        (Self { names, unknown, ready, head, refuse, deadline: None }, channels)
+        (Self { names, unknown, ready, head, refuse, deadline: None }, channels, permit)
     }
 }
 

@@ -66,9 +66,10 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Opens the channels.
-    pub(super) fn new(core: &Rc<Core>, id: ReaderId, subscribe: Subscribe) -> Self {
-        let (opening, channels) = Opening::begin(core, id, subscribe);
-        Self { channels, phase: Some(Box::new(Phase::Opening(opening))), id, current: 0, ready_due: false }
+    pub(super) fn new<P>(core: &Rc<Core>, id: ReaderId, subscribe: Subscribe<P>) -> (Self, P) {
+        let (opening, channels, permit) = Opening::begin(core, id, subscribe);
+        let phase = Some(Box::new(Phase::Opening(opening)));
+        (Self { channels, phase, id, current: 0, ready_due: false }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {

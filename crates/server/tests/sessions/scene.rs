@@ -84,8 +84,8 @@ impl Node {
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
         };
-        let subscribe = Subscribe { subscription: ask.subscription, head: Answer::stream(), refuse: Box::new(refuse) };
-        start(&self.core, server, ask.framing, (), subscribe);
+        let (subscription, head, refuse) = (ask.subscription, Answer::stream(), Box::new(refuse));
+        start(&self.core, server, (), ask.framing, Subscribe { subscription, head, refuse, permit: () });
     }
 
     /// Waits until no session is left.

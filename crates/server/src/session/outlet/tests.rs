@@ -192,8 +192,8 @@ fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
             let channels: Vec<_> = names.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
             let subscription = Subscription { channels: channels.clone(), resume: None, last: None, ready: false };
             let refuse = Box::new(|_| unreachable!("the channels of this test open"));
-            let subscribe = Subscribe { subscription, head: Answer::stream(), refuse };
-            let mut session = Session::new(&core, Slices::default(), (), subscribe);
+            let subscribe = Subscribe { subscription, head: Answer::stream(), refuse, permit: () };
+            let mut session = Session::new(&core, Slices::default(), subscribe);
             let mut body = String::new();
             read_until(&mut session, &mut body, "\n\n").await;
             // From the tail and, behind it, from the archive; smaller and larger than a slice.

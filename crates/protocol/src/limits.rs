@@ -66,6 +66,10 @@ pub const CLOSE_LINGER: Duration = Duration::from_secs(1);
 pub const CLOSE_LINGER_BYTES_MAX: usize = MIB;
 /// How long a request that needs the store waits, for a free connection to it as well.
 pub const STORE_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a subscription waits for the decision whether it may be, once it has a place.
+pub const DECISION_TIMEOUT: Duration = Duration::from_secs(5);
+/// Subscriptions of a node that wait for such a decision. One more is refused politely.
+pub const DECISIONS_WAITING_MAX: usize = 1_024;
 /// `delivery.subscribe_timeout`: how long a new stream waits for its channels to open.
 pub const SUBSCRIBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// `limits.last_max`: the most entries that `last=N` may ask for, per channel.
@@ -239,6 +243,8 @@ const _: () = {
     assert!(1 + CHANNELS_PER_CONNECTION_DEFAULT * 16 < URL_BYTES_DEFAULT);
     assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
+    // A wait for a decision has one of the places for sessions.
+    assert!(DECISIONS_WAITING_MAX < CONNECTIONS_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_HEADROOM < CONNECTIONS_HEADROOM && CONNECTIONS_HEADROOM < CONNECTIONS_DEFAULT);
     // A burst that waits in the kernel is told politely when it does not fit, once it is handed over.
     assert!(HANDOFF_MAX <= LISTEN_BACKLOG_DEFAULT as usize);
@@ -268,10 +274,15 @@ const _: () = {
     assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, STORE_ANSWER_TIMEOUT));
     // A stream that cannot begin is refused before its client gives up on a silent response.
     assert!(SUBSCRIBE_TIMEOUT_DEFAULT.as_millis() * 2 < HEARTBEAT_DEFAULT.as_millis());
+    assert!(DECISION_TIMEOUT.as_millis() + SUBSCRIBE_TIMEOUT_DEFAULT.as_millis() < HEARTBEAT_DEFAULT.as_millis());
     assert!(less(REQUEST_HEAD_TIMEOUT_DRAINING, REQUEST_HEAD_TIMEOUT));
     // What a drain waits for beside its sessions is over by its deadline.
     assert!(
         DRAIN_WINDOW_DEFAULT.as_millis() + REQUEST_HEAD_TIMEOUT_DRAINING.as_millis() + CLOSE_LINGER.as_millis()
+            < DRAIN_DEADLINE_DEFAULT.as_millis()
+    );
+    assert!(
+        DRAIN_WINDOW_DEFAULT.as_millis() + DECISION_TIMEOUT.as_millis() + CLOSE_LINGER.as_millis()
             < DRAIN_DEADLINE_DEFAULT.as_millis()
     );
     // A reconcile happens within the life of any key.

@@ -1,11 +1,11 @@
 //! One accepted socket, from its first byte to its end or to the session that takes it over.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fanfare_protocol::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES_MAX, REQUEST_HEAD_TIMEOUT_DRAINING};
@@ -20,12 +20,13 @@ use tracing::debug;
 use crate::admission::{SessionPermit, SocketPermit};
 use crate::answer::{Answer, Reply};
 use crate::core::Core;
+use crate::decision::{Decision, Soon};
 use crate::detach::{Handover, Stage, Transport};
 use crate::framing::Framing;
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem};
-use crate::routes::{Handler, Route};
+use crate::routes::Handler;
 use crate::session::{self, Subscribe};
 use crate::socket::Socket;
 
@@ -43,20 +44,15 @@ pub(crate) async fn serve<S: Socket>(
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, Rc::clone(&handover)));
-    let waiter = Waiter {
-        handler: handler.clone(),
-        handover: Rc::clone(&handover),
-        permit,
-        framing: Cell::new(Framing::Plain),
-        subscribe: RefCell::default(),
-    };
+    let framing = Cell::new(Framing::Plain);
+    let waiter = Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, framing };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
     let end = drive(&mut connection, &handover, &requests, phase).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
-    let Waiter { permit, framing, subscribe, .. } = parts.service;
-    match (end, subscribe.into_inner()) {
+    let Waiter { permit, framing, .. } = parts.service;
+    match (end, handover.take()) {
         (End::Detach, Some(subscribe)) => session::start(&core, socket, permit, framing.get(), *subscribe),
         (End::TimedOut(stage), _) => {
             handler.stats().timeouts.add(1);
@@ -99,12 +95,15 @@ enum End {
     TimedOut(Stage),
 }
 
-type Connection<S> = http1::Connection<TokioIo<Transport<S>>, Waiter>;
+/// What a request may be decided to be, instead of answered.
+type Stream = Box<Subscribe<SessionPermit>>;
+
+type Connection<S> = http1::Connection<TokioIo<Transport<S, Stream>>, Waiter>;
 
 /// Polls hyper until it is done, until a subscription was decided and nothing is left to write, or until time is up.
 async fn drive<S: Socket>(
     connection: &mut Connection<S>,
-    handover: &Handover,
+    handover: &Handover<Stream>,
     requests: &RequestOptions,
     mut phase: PhaseWatch,
 ) -> End {
@@ -164,7 +163,7 @@ fn end_of(outcome: hyper::Result<()>) -> End {
 }
 
 /// A request that began to arrive is told why it ends; an idle connection just ends.
-async fn time_out(handover: &Handover, stage: Stage, mut socket: impl Socket) {
+async fn time_out(handover: &Handover<Stream>, stage: Stage, mut socket: impl Socket) {
     if stage == Stage::Head {
         let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
@@ -179,7 +178,7 @@ async fn time_out(handover: &Handover, stage: Stage, mut socket: impl Socket) {
 
 /// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too. Closing a
 /// socket with unread bytes resets it, and the reset can overtake the response.
-async fn linger(handover: &Handover, mut socket: impl Socket) {
+async fn linger(handover: &Handover<Stream>, mut socket: impl Socket) {
     if handover.has_ended() || socket.shutdown().await.is_err() {
         return;
     }
@@ -199,11 +198,10 @@ async fn linger(handover: &Handover, mut socket: impl Socket) {
 /// hyper's service for one connection.
 struct Waiter {
     handler: Handler,
-    handover: Rc<Handover>,
+    handover: Rc<Handover<Stream>>,
     permit: SocketPermit,
     /// What the client of the latest request understands.
     framing: Cell<Framing>,
-    subscribe: RefCell<Option<Box<Subscribe<SessionPermit>>>>,
 }
 
 impl Service<http::Request<Incoming>> for Waiter {
@@ -214,15 +212,13 @@ impl Service<http::Request<Incoming>> for Waiter {
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         self.handover.request();
         self.framing.set(Framing::of(request.version()));
-        let route = self.handler.route(&self.permit, request);
-        let awaited = match route {
-            Route::Now(answer) => Awaited::Now(answer),
-            Route::Later(future) => Awaited::Later(future),
-            Route::Stream(subscribe) => {
-                self.subscribe.replace(Some(subscribe));
-                self.handover.decide();
-                Awaited::Never
+        let awaited = match self.handler.route(&self.permit, request) {
+            Soon::Now(Decision::Answer(answer)) => Awaited::Now(answer),
+            Soon::Now(Decision::Stream(stream)) => {
+                self.handover.decide(stream);
+                Awaited::Nothing
             }
+            Soon::Later(decision) => Awaited::Later(decision),
         };
         Answering { awaited, handover: Rc::clone(&self.handover) }
     }
@@ -231,31 +227,39 @@ impl Service<http::Request<Incoming>> for Waiter {
 /// The response as hyper waits for it. For a subscription it never comes: hyper must not write a head.
 struct Answering {
     awaited: Awaited,
-    handover: Rc<Handover>,
+    handover: Rc<Handover<Stream>>,
 }
 
 enum Awaited {
     Now(Box<Answer>),
-    Later(Pin<Box<dyn Future<Output = Answer>>>),
-    Never,
+    Later(Pin<Box<dyn Future<Output = Decision>>>),
+    Nothing,
 }
 
 impl Future for Answering {
     type Output = Result<Reply, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match std::mem::replace(&mut self.awaited, Awaited::Never) {
-            Awaited::Never => return Poll::Pending,
-            Awaited::Now(answer) => *answer,
-            Awaited::Later(mut future) => match future.as_mut().poll(cx) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => {
-                    self.awaited = Awaited::Later(future);
-                    return Poll::Pending;
-                }
+        let decision = match &mut self.awaited {
+            Awaited::Later(decision) => ready!(decision.as_mut().poll(cx)),
+            awaited => match std::mem::replace(awaited, Awaited::Nothing) {
+                Awaited::Now(answer) => Decision::Answer(answer),
+                _ => return Poll::Pending,
             },
         };
-        self.handover.response();
-        Poll::Ready(Ok(answer.into_reply()))
+        self.awaited = Awaited::Nothing;
+        match decision {
+            Decision::Answer(answer) => {
+                self.handover.response();
+                Poll::Ready(Ok(answer.into_reply()))
+            }
+            Decision::Stream(stream) => {
+                self.handover.decide(stream);
+                Poll::Pending
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 //! hyper parses a request and writes ordinary responses. A stream is not one of them: kept inside hyper an idle
 //! connection costs about 12 KB, mostly its two buffers. So when the service decides that a request is a subscription
 //! it answers nothing; the driver sees the decision, takes hyper apart with `Connection::into_parts` and gives the bare
-//! socket to a session.
+//! socket to a session. The decision is made in the very poll in which hyper hands over the request, or in a later one while
+//! hyper waits for the response: until then it reads nothing more, and does not notice that the client leaves.
 //!
 //! That is correct only if hyper holds no unwritten bytes of an earlier, pipelined response. hyper calls `poll_flush`
 //! of its IO only once its own write buffer is empty, and while the decided request is in flight it buffers nothing
@@ -35,16 +36,23 @@ pub(crate) enum Stage {
     Idle,
 }
 
-/// What the IO wrapper, the service and the driver of one connection know together.
-#[derive(Debug, Default)]
-pub(crate) struct Handover {
+/// What the IO wrapper, the service and the driver of one connection know together. `D` is what was decided.
+pub(crate) struct Handover<D> {
     stage: Cell<Stage>,
+    decision: Cell<Option<D>>,
     decided: Cell<bool>,
     flushed: Cell<bool>,
     ended: Cell<bool>,
 }
 
-impl Handover {
+impl<D> Default for Handover<D> {
+    fn default() -> Self {
+        let (stage, decision) = (Cell::default(), Cell::new(None));
+        Self { stage, decision, decided: Cell::default(), flushed: Cell::default(), ended: Cell::default() }
+    }
+}
+
+impl<D> Handover<D> {
     pub(crate) fn stage(&self) -> Stage {
         self.stage.get()
     }
@@ -60,9 +68,15 @@ impl Handover {
     }
 
     /// The request is a subscription: hyper must never hear of a response.
-    pub(crate) fn decide(&self) {
+    pub(crate) fn decide(&self, decision: D) {
+        self.decision.set(Some(decision));
         self.decided.set(true);
         self.flushed.set(false);
+    }
+
+    /// What was decided, for whoever takes the socket.
+    pub(crate) fn take(&self) -> Option<D> {
+        self.decision.take()
     }
 
     /// The socket may be taken back now.
@@ -77,14 +91,13 @@ impl Handover {
 }
 
 /// The socket as hyper sees it.
-#[derive(Debug)]
-pub(crate) struct Transport<S> {
+pub(crate) struct Transport<S, D> {
     socket: S,
-    handover: Rc<Handover>,
+    handover: Rc<Handover<D>>,
 }
 
-impl<S> Transport<S> {
-    pub(crate) const fn new(socket: S, handover: Rc<Handover>) -> Self {
+impl<S, D> Transport<S, D> {
+    pub(crate) const fn new(socket: S, handover: Rc<Handover<D>>) -> Self {
         Self { socket, handover }
     }
 
@@ -93,7 +106,7 @@ impl<S> Transport<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
+impl<S: AsyncRead + Unpin, D> AsyncRead for Transport<S, D> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
@@ -106,7 +119,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Transport<S> {
+impl<S: AsyncWrite + Unpin, D> AsyncWrite for Transport<S, D> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, buf)
     }
@@ -144,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    async fn pair() -> (TcpStream, Transport<TcpStream>, Rc<Handover>) {
+    async fn pair() -> (TcpStream, Transport<TcpStream, &'static str>, Rc<Handover<&'static str>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let handover = Rc::new(Handover::default());
@@ -156,12 +169,13 @@ mod tests {
         let (_client, mut transport, handover) = pair().await;
         transport.flush().await.unwrap();
         assert!(!handover.may_detach(), "nothing was decided");
-        handover.decide();
+        handover.decide("a stream");
         assert!(!handover.may_detach(), "the flush was before the decision");
         transport.write_all(b"rest of an earlier response").await.unwrap();
         assert!(!handover.may_detach(), "a write is no flush");
         transport.flush().await.unwrap();
         assert!(handover.may_detach());
+        assert_eq!(handover.take(), Some("a stream"));
     }
 
     #[tokio::test]

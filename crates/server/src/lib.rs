@@ -13,6 +13,7 @@ mod connection;
 mod core;
 mod core_stats;
 mod cors;
+mod decision;
 mod detach;
 mod drain;
 mod end;
@@ -32,6 +33,8 @@ mod publish;
 mod query;
 mod refusal;
 mod routes;
+#[cfg(test)]
+mod scene;
 mod server;
 mod session;
 mod sessions;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
+use crate::decision::Authorizer;
 use crate::options::Options;
 use crate::store::StoreHandles;
 
@@ -14,13 +15,18 @@ pub(crate) struct NodeState {
     pub(crate) options: Options,
     pub(crate) admission: Arc<Admission>,
     pub(crate) store: StoreHandles,
+    /// Who may subscribe; `None`: whoever is admitted.
+    pub(crate) authorizer: Option<Box<dyn Authorizer>>,
     /// Bounds the archive reads that history requests cause at once. Never waited for: no place, no answer.
     pub(crate) history_slots: Semaphore,
+    /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
+    pub(crate) decision_slots: Semaphore,
 }
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
         let history_slots = Semaphore::new(options.history.concurrency);
-        Self { options, admission, store, history_slots }
+        let decision_slots = Semaphore::new(options.requests.decisions);
+        Self { options, admission, store, authorizer: None, history_slots, decision_slots }
     }
 }

@@ -76,6 +76,10 @@ pub struct RequestOptions {
     pub head_timeout: Duration,
     /// From the end of a request's headers to the end of its body.
     pub body_timeout: Duration,
+    /// How long a subscription may wait for the decision whether it may be, beside the time that its channels take to open.
+    pub decision_timeout: Duration,
+    /// Subscriptions of the node that may wait for such a decision at a time.
+    pub decisions: usize,
     /// How long an idle connection is kept for another request.
     pub keep_alive: Duration,
     /// How long the client may take to read a response that is not a stream.
@@ -92,6 +96,8 @@ impl Default for RequestOptions {
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             head_timeout: limits::REQUEST_HEAD_TIMEOUT,
             body_timeout: limits::REQUEST_BODY_TIMEOUT_DEFAULT,
+            decision_timeout: limits::DECISION_TIMEOUT,
+            decisions: limits::DECISIONS_WAITING_MAX,
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             response_timeout: limits::RESPONSE_TIMEOUT,
         }

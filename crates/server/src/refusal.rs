@@ -28,7 +28,7 @@ pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream:
     }
 }
 
-/// Makes the answer to a subscription that was admitted and then cannot begin after all, when hyper is gone already.
+/// Makes the answer to a subscription that was admitted and then cannot begin after all.
 #[derive(Debug)]
 pub(crate) struct LateRefusal {
     pub(crate) node: Arc<NodeState>,
@@ -41,7 +41,7 @@ impl LateRefusal {
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
         let reason = match why {
             session::Refusal::Draining => Reason::Draining,
-            session::Refusal::Timeout => Reason::Unavailable,
+            session::Refusal::Undecided | session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
                 debug!(%detail, "the store refuses a channel that a client asked for");
                 Reason::Unavailable

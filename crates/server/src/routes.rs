@@ -1,8 +1,6 @@
-//! From a request to what is done about it. Everything that must be decided before a response is decided here, without
-//! waiting: a subscription is recognised in the very poll in which hyper hands over its request (see [`crate::detach`]).
+//! From a request to the decision about it. Everything that must be decided before an answer is decided here.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -14,25 +12,17 @@ use hyper::body::{Body as _, Incoming};
 use crate::admission::{SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
+use crate::decision::{Decision, Soon};
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
-use crate::session::Subscribe;
+use crate::refusal::LateRefusal;
+use crate::session::{Refusal, Subscribe};
 use crate::stats::HttpStats;
 use crate::subscription::{self, Subscription};
 use crate::{history, publish, query, refusal};
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
     Subscribe: GET /events?channel=NAME (repeat channel= for more; Accept: text/event-stream)\n";
-
-/// What becomes of a request.
-pub(crate) enum Route {
-    /// This answer.
-    Now(Box<Answer>),
-    /// An answer, later.
-    Later(Pin<Box<dyn Future<Output = Answer>>>),
-    /// A stream, for which hyper is not needed any more.
-    Stream(Box<Subscribe<SessionPermit>>),
-}
 
 /// Where requests of one connection thread are answered.
 #[derive(Debug, Clone)]
@@ -47,29 +37,29 @@ impl Handler {
         &self.stats[self.core]
     }
 
-    /// Answers a request.
-    pub(crate) fn route(&self, socket: &SocketPermit, request: Request<Incoming>) -> Route {
+    /// Decides about a request.
+    pub(crate) fn route(&self, socket: &SocketPermit, request: Request<Incoming>) -> Soon<Decision> {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
         match self.decide(socket, request, verdict) {
-            Ok(Route::Now(answer)) => now(self.finish(*answer, verdict)),
-            Ok(Route::Later(future)) => {
+            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, verdict)),
+            Ok(Soon::Later(decision)) => {
                 let handler = self.clone();
-                Route::Later(Box::pin(async move { handler.finish(future.await, verdict) }))
+                Soon::later(async move { handler.finish(decision.await, verdict) })
             }
-            Ok(stream @ Route::Stream(_)) => {
-                self.stats().subscriptions.add(1);
-                stream
-            }
-            Err(problem) => now(self.finish(problem.into(), verdict)),
+            Err(problem) => Soon::Now(self.finish(problem.into(), verdict)),
         }
     }
 
-    /// What every answer that hyper writes has in common.
-    fn finish(&self, answer: Answer, verdict: CorsVerdict) -> Answer {
+    /// What every decision has in common.
+    fn finish(&self, decision: Decision, verdict: CorsVerdict) -> Decision {
+        let Decision::Answer(answer) = decision else {
+            self.stats().subscriptions.add(1);
+            return decision;
+        };
         self.stats().answered(answer.status());
         let answer = answer.with(self.node.options.cors.headers(verdict)).with(Cors::exposed(verdict));
-        if self.node.admission.is_draining() { answer.closing() } else { answer }
+        Decision::from(if self.node.admission.is_draining() { answer.closing() } else { answer })
     }
 
     fn decide(
@@ -77,7 +67,7 @@ impl Handler {
         socket: &SocketPermit,
         request: Request<Incoming>,
         verdict: CorsVerdict,
-    ) -> Result<Route, Problem> {
+    ) -> Result<Soon<Decision>, Problem> {
         let most = self.node.options.requests.url_bytes;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > most) {
             return Err(Problem::new(Kind::UrlTooLong, format!("A URL has at most {most} bytes.")));
@@ -112,7 +102,7 @@ impl Handler {
         socket: &SocketPermit,
         request: &Request<Incoming>,
         verdict: CorsVerdict,
-    ) -> Result<Route, Problem> {
+    ) -> Result<Soon<Decision>, Problem> {
         let subscription = self.check_subscription(request)?;
         let admission = &self.node.admission;
         let asked_for_stream = subscription::asks_for_stream(request.headers());
@@ -120,41 +110,66 @@ impl Handler {
             Ok(permit) => permit,
             Err(refused) => return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream))),
         };
-        let head = Answer::stream().with(self.node.options.cors.headers(verdict));
-        let node = Arc::clone(&self.node);
-        let late = refusal::LateRefusal { node, key: socket.key(), verdict, asked_for_stream };
-        let refuse = Box::new(move |why| late.answer(&why));
-        Ok(Route::Stream(Box::new(Subscribe { subscription, head, refuse, permit })))
+        let late = LateRefusal { node: Arc::clone(&self.node), key: socket.key(), verdict, asked_for_stream };
+        let authorized = match &self.node.authorizer {
+            None => Soon::Now(Ok(())),
+            Some(authorizer) => authorizer.authorize(&subscription, request.headers()),
+        };
+        Ok(match authorized {
+            Soon::Now(Ok(())) => Soon::Now(accept(subscription, permit, late)),
+            Soon::Now(Err(problem)) => return Err(problem),
+            Soon::Later(authorized) => Soon::later(async move {
+                match wait(&late.node, authorized).await {
+                    Ok(Ok(())) => accept(subscription, permit, late),
+                    Ok(Err(problem)) => problem.into(),
+                    Err(refusal) => late.answer(&refusal).into(),
+                }
+            }),
+        })
     }
 
-    fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Route, Problem> {
+    fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
         publish::authorize(self.node.options.publish_key.as_ref(), request.headers())?;
         let channel = subscription::channel(channel)?;
         let handler = self.clone();
-        Ok(Route::Later(Box::pin(async move {
+        Ok(Soon::later(async move {
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
             handler.stats().published.add(u64::from(published.is_ok()));
-            published.unwrap_or_else(Answer::from)
-        })))
+            published.unwrap_or_else(Answer::from).into()
+        }))
     }
 
-    fn history(&self, channel: &str, request: &Request<Incoming>) -> Result<Route, Problem> {
+    fn history(&self, channel: &str, request: &Request<Incoming>) -> Result<Soon<Decision>, Problem> {
         let options = &self.node.options.history;
         if !options.enabled {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
         let wanted = history::parse(subscription::channel(channel)?, request.uri().query(), options.max_limit)?;
         let handler = self.clone();
-        Ok(Route::Later(Box::pin(async move {
+        Ok(Soon::later(async move {
             let page = history::answer(Arc::clone(&handler.node), wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
-            page.unwrap_or_else(Answer::from)
-        })))
+            page.unwrap_or_else(Answer::from).into()
+        }))
     }
 }
 
-fn now(answer: Answer) -> Route {
-    Route::Now(Box::new(answer))
+fn now(answer: Answer) -> Soon<Decision> {
+    Soon::Now(answer.into())
+}
+
+/// Waits for an authorisation, if a slot for it is free and until its deadline.
+async fn wait<T>(node: &NodeState, authorized: impl Future<Output = T>) -> Result<T, Refusal> {
+    let _slot = node.decision_slots.try_acquire().map_err(|_| Refusal::Undecided)?;
+    let outcome = tokio::time::timeout(node.options.requests.decision_timeout, authorized).await;
+    outcome.map_err(|_| Refusal::Undecided)
+}
+
+/// A stream for a client that has its place and may subscribe.
+fn accept(subscription: Subscription, permit: SessionPermit, late: LateRefusal) -> Decision {
+    let head = Answer::stream().with(late.node.options.cors.headers(late.verdict));
+    let refuse = Box::new(move |why| late.answer(&why));
+    Decision::Stream(Box::new(Subscribe { subscription, head, refuse, permit }))
 }
 
 fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {

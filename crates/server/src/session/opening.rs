@@ -19,6 +19,8 @@ use crate::subscription::Subscription;
 pub enum Refusal {
     /// The node drains.
     Draining,
+    /// Whether the client may subscribe was not decided in time, or too many wait to know.
+    Undecided,
     /// The channels were not open in time: the store is away.
     Timeout,
     /// The store refuses a channel.

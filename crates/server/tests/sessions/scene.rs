@@ -81,6 +81,7 @@ impl Node {
         change(&mut ask);
         let refuse = |refusal| match refusal {
             Refusal::Draining => Answer::text("Draining"),
+            Refusal::Undecided => Answer::text("Undecided"),
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
         };

@@ -3,23 +3,16 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
-use fanfare_protocol::{ChannelName, EntryId, Event};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::Instant;
+use fanfare_protocol::{ChannelName, EntryId};
 
 use super::super::batch::Unit;
 use super::super::{Session, Subscribe};
 use super::*;
-use crate::clock::Clock;
-use crate::core::DeliveryOptions;
-use crate::core_stats::CoreStats;
+use crate::scene;
 use crate::subscription::Subscription;
 
 /// The most bytes of one slice.
@@ -137,31 +130,6 @@ impl Outlet for Slices {
     }
 }
 
-/// A connection thread over the in-process store.
-fn core(store: &MemoryStore) -> Rc<Core> {
-    let (hub, desired, (sink, source)) = (Arc::new(Hub::new(1)), Desired::new(), feed(1 << 20));
-    let options = Options { tail_entries: 2, ..Options::default() };
-    let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
-    let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, random, Instant::now());
-    spawn(store.attach(desired, sink).run());
-    spawn(ingest::run(registry, Arc::clone(&hub), source, store.clone(), std::future::pending()));
-    let (stats, random) = (Arc::new(CoreStats::default()), Random::seeded(2));
-    let core = Core::new(hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
-    spawn(Rc::clone(&core).run());
-    core
-}
-
-#[expect(clippy::disallowed_methods, reason = "tasks end with the test's runtime")]
-fn spawn(task: impl Future<Output = ()> + 'static) {
-    drop(tokio::task::spawn_local(task));
-}
-
-fn publish(store: &MemoryStore, channel: &ChannelName, data: String) {
-    let event = Event { name: None, data: Bytes::from(data) };
-    let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
-    store.publish_now(&request).unwrap();
-}
-
 /// Takes slices until the stream has the text, or is over.
 async fn read_until(session: &mut Session<(), Slices>, body: &mut String, text: &str) {
     let read = poll_fn(|cx| {
@@ -184,11 +152,10 @@ async fn read_until(session: &mut Session<(), Slices>, body: &mut String, text: 
 // Seen to fail when a session does not go on with an entry that is half out.
 #[test]
 fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
-    runtime.block_on(async {
+    scene::run(async {
         for names in [&["a"][..], &["a", "b"]] {
             let store = MemoryStore::default();
-            let core = core(&store);
+            let core = scene::core(&store, Options { tail_entries: 2, ..Options::default() });
             let channels: Vec<_> = names.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
             let subscription = Subscription { channels: channels.clone(), resume: None, last: None, ready: false };
             let refuse = Box::new(|_| unreachable!("the channels of this test open"));
@@ -199,7 +166,7 @@ fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
             // From the tail and, behind it, from the archive; smaller and larger than a slice.
             let sizes = [3, 5_000, 999, 1, 2_500, 10];
             for (number, size) in sizes.into_iter().enumerate() {
-                publish(&store, &channels[0], format!("{number}{}", "x".repeat(size)));
+                scene::publish(&store, &channels[0], format!("{number}{}", "x".repeat(size)));
             }
             read_until(&mut session, &mut body, "data: 5xxxxxxxxxx\n\n").await;
             let seen: Vec<_> = body.lines().filter_map(|line| line.strip_prefix("data: ")).collect();

@@ -1,0 +1,209 @@
+//! Decisions about subscriptions that wait, on real sockets and through hyper.
+
+use std::sync::Arc;
+
+use fanfare_log::memory::MemoryStore;
+use fanfare_log::{Options as LogOptions, Random};
+use fanfare_protocol::ChannelName;
+use http::HeaderMap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::*;
+use crate::admission::{Admission, Reason};
+use crate::decision::Authorizer;
+use crate::node_state::NodeState;
+use crate::options::Options;
+use crate::phase::{Phase, PhaseSwitch};
+use crate::scene;
+use crate::stats::HttpStats;
+use crate::store::StoreHandles;
+use crate::subscription::Subscription;
+
+const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+const INDEX: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Lets everybody wait until the test says who may.
+#[derive(Debug)]
+struct AskTheTest(watch::Receiver<Option<bool>>);
+
+impl Authorizer for AskTheTest {
+    fn authorize(&self, _: &Subscription, _: &HeaderMap) -> Soon<Result<(), Problem>> {
+        let mut said = self.0.clone();
+        Soon::later(async move {
+            let may = said.wait_for(Option::is_some).await.is_ok_and(|may| *may == Some(true));
+            if may { Ok(()) } else { Err(Problem::new(Kind::Unauthorized, "The test says no.")) }
+        })
+    }
+}
+
+/// A node of one thread whose decisions about subscriptions are the test's.
+struct Node {
+    handler: Handler,
+    core: Rc<Core>,
+    store: MemoryStore,
+    phase: PhaseSwitch,
+    say: watch::Sender<Option<bool>>,
+    listener: TcpListener,
+}
+
+impl Node {
+    async fn start(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        change(&mut options);
+        let admission = Arc::new(Admission::new(options.admission.clone(), 1, Random::seeded(1), Instant::now()));
+        let store = MemoryStore::default();
+        let mut node = NodeState::new(options, admission, StoreHandles::new(store.clone(), store.clone()));
+        let (say, said) = watch::channel(None);
+        node.authorizer = Some(Box::new(AskTheTest(said)));
+        let handler = Handler { node: Arc::new(node), stats: Arc::new(vec![HttpStats::default()]), core: 0 };
+        let core = scene::core(&store, LogOptions::default());
+        let (phase, _) = crate::phase::phase();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { handler, core, store, phase, say, listener }
+    }
+
+    fn admission(&self) -> &Admission {
+        &self.handler.node.admission
+    }
+
+    /// Connects and sends.
+    async fn send(&self, request: &str) -> Client {
+        let (client, server) =
+            tokio::join!(TcpStream::connect(self.listener.local_addr().unwrap()), self.listener.accept());
+        let (socket, peer) = server.unwrap();
+        let permit = self.admission().open(peer.ip()).unwrap();
+        scene::spawn(serve(self.handler.clone(), Rc::clone(&self.core), self.phase.watch(), socket, permit));
+        let mut client = Client { socket: client.unwrap(), seen: String::new() };
+        client.socket.write_all(request.as_bytes()).await.unwrap();
+        client
+    }
+
+    /// Waits until so many decisions are awaited.
+    async fn await_waiting(&self, wanted: usize) {
+        let all = self.handler.node.options.requests.decisions;
+        until(|| all - self.handler.node.decision_slots.available_permits() == wanted).await;
+    }
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let met = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), met).await.expect("what the test waits for");
+}
+
+struct Client {
+    socket: TcpStream,
+    seen: String,
+}
+
+impl Client {
+    /// Reads up to and including the text.
+    async fn until(&mut self, text: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                let rest = self.seen.split_off(at + text.len());
+                return std::mem::replace(&mut self.seen, rest);
+            }
+            let read = tokio::time::timeout(Duration::from_secs(10), self.socket.read(&mut buffer)).await;
+            let read = read.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.seen)).unwrap();
+            assert!(read > 0, "closed before {text:?}, after {:?}", self.seen);
+            self.seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+    }
+
+    /// Everything up to the end.
+    async fn rest(&mut self) -> String {
+        let rest = tokio::time::timeout(Duration::from_secs(10), self.socket.read_to_string(&mut self.seen)).await;
+        rest.expect("the end of the connection").unwrap();
+        std::mem::take(&mut self.seen)
+    }
+}
+
+// Seen to fail when a decision that waited is not handed over.
+#[test]
+fn a_decision_that_waits_ends_in_a_stream_that_has_left_hyper() {
+    scene::run(async {
+        let node = Node::start(|_| {}).await;
+        let mut client = node.send(&format!("{INDEX}{SUBSCRIBE}")).await;
+        assert!(client.until("NAME").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        node.await_waiting(1).await;
+        assert_eq!((node.core.sessions(), node.admission().sessions()), (0, 1), "it has its place, and no session yet");
+        node.say.send_replace(Some(true));
+        let head = client.until("\r\n\r\n").await;
+        assert!(head.contains("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{head}");
+        client.until("\n\n").await;
+        assert_eq!((node.core.sessions(), node.handler.stats().subscriptions.get()), (1, 1));
+        let channel = ChannelName::parse("a").unwrap();
+        scene::publish(&node.store, &channel, "after".to_owned());
+        client.until("data: after\n\n").await;
+        node.await_waiting(0).await;
+        drop(client);
+        until(|| node.admission().sockets() == 0 && node.admission().sessions() == 0).await;
+    });
+}
+
+#[test]
+fn a_decision_that_waits_may_be_a_no_and_the_connection_goes_on() {
+    scene::run(async {
+        let node = Node::start(|_| {}).await;
+        let mut client = node.send(SUBSCRIBE).await;
+        node.await_waiting(1).await;
+        node.say.send_replace(Some(false));
+        assert!(client.until("The test says no.").await.starts_with("HTTP/1.1 401 "));
+        client.socket.write_all(INDEX.as_bytes()).await.unwrap();
+        client.until("HTTP/1.1 200 OK\r\n").await;
+        assert_eq!(node.admission().sessions(), 0);
+    });
+}
+
+fn is_polite_refusal(all: &str) -> bool {
+    all.starts_with("HTTP/1.1 200 OK\r\n") && all.contains("\r\n\r\nretry: ") && !all.contains("\nid:")
+}
+
+// Seen to fail when a decision waits for its slot.
+#[test]
+fn where_as_many_wait_as_may_one_more_is_refused_politely_and_at_once() {
+    scene::run(async {
+        let node = Node::start(|options| options.requests.decisions = 1).await;
+        let mut first = node.send(SUBSCRIBE).await;
+        node.await_waiting(1).await;
+        let all = node.send(SUBSCRIBE).await.rest().await;
+        assert!(is_polite_refusal(&all), "{all}");
+        assert_eq!((node.admission().refused(Reason::Unavailable), node.admission().sessions()), (1, 1));
+        node.say.send_replace(Some(true));
+        first.until("\nid: ").await;
+    });
+}
+
+// Seen to fail without a deadline.
+#[test]
+fn a_decision_that_does_not_come_in_time_is_a_polite_refusal() {
+    scene::run(async {
+        let node = Node::start(|options| options.requests.decision_timeout = Duration::from_millis(50)).await;
+        let all = node.send(SUBSCRIBE).await.rest().await;
+        assert!(is_polite_refusal(&all), "{all}");
+        node.await_waiting(0).await;
+        assert_eq!((node.admission().refused(Reason::Unavailable), node.admission().sessions()), (1, 0));
+    });
+}
+
+#[test]
+fn a_node_that_drains_refuses_who_was_still_waiting() {
+    scene::run(async {
+        let node = Node::start(|_| {}).await;
+        let mut client = node.send(SUBSCRIBE).await;
+        node.await_waiting(1).await;
+        node.admission().begin_drain();
+        node.phase.advance(Phase::Draining);
+        node.core.drain(Duration::from_millis(1)).await;
+        node.say.send_replace(Some(true));
+        let all = client.rest().await;
+        assert!(all.contains("retry: ") && all.ends_with("0\r\n\r\n") && !all.contains("\nid:"), "{all}");
+        assert_eq!(node.admission().refused(Reason::Draining), 1);
+    });
+}

@@ -1,0 +1,44 @@
+//! What tests within the crate run on: a connection thread over the in-process store.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_log::memory::MemoryStore;
+use fanfare_log::{Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
+use fanfare_protocol::{ChannelName, EntryId, Event};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::core::{Core, DeliveryOptions};
+use crate::core_stats::CoreStats;
+
+/// Runs a test on a thread like those of a node.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap().block_on(test);
+}
+
+/// A connection thread, within [`run`].
+pub(crate) fn core(store: &MemoryStore, options: Options) -> Rc<Core> {
+    let (hub, desired, (sink, source)) = (Arc::new(Hub::new(1)), Desired::new(), feed(1 << 20));
+    let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
+    let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, random, Instant::now());
+    spawn(store.attach(desired, sink).run());
+    spawn(ingest::run(registry, Arc::clone(&hub), source, store.clone(), std::future::pending()));
+    let (stats, random) = (Arc::new(CoreStats::default()), Random::seeded(2));
+    let core = Core::new(hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
+    spawn(Rc::clone(&core).run());
+    core
+}
+
+#[expect(clippy::disallowed_methods, reason = "tasks end with the test's runtime")]
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    drop(tokio::task::spawn_local(task));
+}
+
+pub(crate) fn publish(store: &MemoryStore, channel: &ChannelName, data: String) -> EntryId {
+    let event = Event { name: None, data: Bytes::from(data) };
+    let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
+    store.publish_now(&request).unwrap().id
+}

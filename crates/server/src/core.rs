@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
-use crate::sessions::{Ask, Sessions};
+use crate::end::EndReason;
+use crate::sessions::Sessions;
 
 /// A heartbeat interval is cut into so many sweeps.
 const SWEEPS: u32 = 16;
@@ -125,19 +126,21 @@ impl Core {
     /// next frame boundary.
     pub async fn drain(&self, window: Duration) {
         self.draining.set(true);
-        let readers = self.sessions.part(0, 1);
-        let step = window / u32::try_from(readers.len().max(1)).unwrap_or(u32::MAX);
+        let tokens = self.sessions.tokens();
+        let step = window / u32::try_from(tokens.len().max(1)).unwrap_or(u32::MAX);
         // Threads and nodes that begin together do not end their sessions in step.
         let start = Instant::now() + self.random.between(Duration::ZERO, step);
-        for (index, reader) in readers.into_iter().enumerate() {
+        for (index, token) in tokens.into_iter().enumerate() {
             let due = start + step * u32::try_from(index).unwrap_or(u32::MAX);
             if due > Instant::now() {
                 sleep_until(due).await;
             }
-            self.sessions.ask(reader, Ask::End);
+            self.sessions.end(token, EndReason::Drain);
         }
         // Those that were just starting when the drain began.
-        self.sessions.part(0, 1).into_iter().for_each(|reader| self.sessions.ask(reader, Ask::End));
+        for token in self.sessions.tokens() {
+            self.sessions.end(token, EndReason::Drain);
+        }
     }
 
     /// Sweeps since start.
@@ -174,9 +177,6 @@ impl Core {
         let tick = self.ticks.get().wrapping_add(1);
         self.ticks.set(tick);
         self.stats.channels.set(self.log.channels() as u64);
-        let part = (tick % SWEEPS) as usize;
-        for reader in self.sessions.part(part, SWEEPS as usize) {
-            self.sessions.ask(reader, Ask::Beat);
-        }
+        self.sessions.beat((tick % SWEEPS) as usize, SWEEPS as usize);
     }
 }

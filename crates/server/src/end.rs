@@ -1,6 +1,7 @@
-//! Why sessions end.
+//! Why sessions end, and what those are told that are ended.
 
 use fanfare_log::stats::Cell;
+use fanfare_protocol::block;
 
 /// Why a session ended, as metrics and logs name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,32 @@ impl End {
             Self::Refused => "refused",
             Self::Broken => "broken",
         }
+    }
+}
+
+/// Why a session is ended while its client is there. Its farewell, and by [`EndReason::end`] what metrics and logs call it,
+/// come from here and from nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndReason {
+    /// The node drains.
+    Drain,
+}
+
+impl EndReason {
+    /// As it is counted.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::Drain => End::Drain,
+        }
+    }
+
+    /// The last blocks of the stream. `retry_ms`: when to come back, for those who may.
+    pub(crate) fn farewell(self, retry_ms: u64) -> Vec<u8> {
+        let mut blocks = Vec::new();
+        match self {
+            Self::Drain => block::retry(&mut blocks, retry_ms),
+        }
+        blocks
     }
 }
 

@@ -1,36 +1,57 @@
 //! The sessions of one thread: how each is woken, and what it is asked to do.
+//!
+//! Two names for a session. On the hot path a [`ReaderId`] is its slot, and whoever has the slot: 32 bits in every
+//! channel's list of readers. A late wake by it costs a session that was given the slot afterwards one poll, and nothing else. Whoever
+//! keeps a name for longer than a turn, to end a session, holds a [`SessionToken`], which names that session and never another.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
 use fanfare_log::ReaderId;
 use slab::Slab;
 
-/// What a session is asked to do when it is woken.
+use crate::end::EndReason;
+
+/// Names one session of a thread, also when it is over: the slot and the number of the session that was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) struct SessionToken {
+    reader: ReaderId,
+    /// Counts the sessions of the thread. It begins anew after 2^32 of them; a token would have to be kept for so long, and its
+    /// slot be filled by that very one, to name another session.
+    generation: u32,
+}
+
+/// What a session is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
     /// Show that the connection is alive, if it has been quiet.
-    Beat = 1,
-    /// Tell the client when to come back, and end at the next frame boundary.
-    End = 2,
+    pub(crate) beat: bool,
+    /// Say farewell and end at the next frame boundary.
+    pub(crate) end: Option<EndReason>,
 }
 
 #[derive(Debug)]
 struct Slot {
     waker: Waker,
-    asks: u8,
+    generation: u32,
+    asked: Asked,
 }
 
 /// Every session of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     slots: RefCell<Slab<Slot>>,
+    /// The generation of the next session.
+    next: Cell<u32>,
 }
 
 impl Sessions {
-    /// Adds a session; its waker follows with its first poll.
+    /// Adds a session; its waker follows with its first poll. The session itself is known by its slot, which is nobody else's
+    /// while it lives.
     pub(crate) fn insert(&self) -> ReaderId {
-        let slot = Slot { waker: Waker::noop().clone(), asks: 0 };
+        let generation = self.next.get();
+        self.next.set(generation.wrapping_add(1));
+        let slot = Slot { waker: Waker::noop().clone(), generation, asked: Asked::default() };
         u32::try_from(self.slots.borrow_mut().insert(slot)).expect("fewer than 2^32 sessions on a thread")
     }
 
@@ -48,43 +69,110 @@ impl Sessions {
         }
     }
 
-    /// Wakes a session. A reader that is gone is ignored; one that was given to another session wakes it for nothing.
+    /// Wakes whoever has this slot. A slot that is free is ignored.
     pub(crate) fn wake(&self, reader: ReaderId) {
         if let Some(slot) = self.slots.borrow().get(reader as usize) {
             slot.waker.wake_by_ref();
         }
     }
 
-    /// Asks a session for something and wakes it.
-    pub(crate) fn ask(&self, reader: ReaderId, ask: Ask) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(reader as usize) {
-            slot.asks |= ask as u8;
+    /// Asks every session whose turn it is for a sign of life. Consecutive calls share the work of `parts` evenly.
+    pub(crate) fn beat(&self, part: usize, parts: usize) {
+        for (_, slot) in self.slots.borrow_mut().iter_mut().filter(|(key, _)| key % parts == part) {
+            slot.asked.beat = true;
             slot.waker.wake_by_ref();
         }
     }
 
-    /// What the session was asked for. [`Ask::Beat`] is forgotten by being told, [`Ask::End`] stays.
-    pub(crate) fn asked(&self, reader: ReaderId) -> (bool, bool) {
+    /// Ends a session for this reason, unless it has one already or is over. Returns whether it is that session's.
+    pub(crate) fn end(&self, token: SessionToken, reason: EndReason) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(reader as usize) else { return (false, true) };
-        let beat = slot.asks & Ask::Beat as u8 != 0;
-        slot.asks &= !(Ask::Beat as u8);
-        (beat, slot.asks & Ask::End as u8 != 0)
+        let found = slots.get_mut(token.reader as usize).filter(|slot| slot.generation == token.generation);
+        let Some(slot) = found else { return false };
+        slot.asked.end.get_or_insert(reason);
+        slot.waker.wake_by_ref();
+        true
     }
 
-    /// The readers present, of which `part` of `parts` is wanted: consecutive calls share the work evenly.
-    pub(crate) fn part(&self, part: usize, parts: usize) -> Vec<ReaderId> {
+    /// What the session was asked for. The beat is forgotten by being told, the end stays.
+    pub(crate) fn asked(&self, reader: ReaderId) -> Asked {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(reader as usize) else { return Asked::default() };
+        let asked = slot.asked;
+        slot.asked.beat = false;
+        asked
+    }
+
+    /// The sessions present.
+    pub(crate) fn tokens(&self) -> Vec<SessionToken> {
         let slots = self.slots.borrow();
-        slots
-            .iter()
-            .map(|(key, _)| key)
-            .filter(|key| key % parts == part)
-            .filter_map(|key| key.try_into().ok())
-            .collect()
+        let token = |(key, slot): (usize, &Slot)| {
+            Some(SessionToken { reader: u32::try_from(key).ok()?, generation: slot.generation })
+        };
+        slots.iter().filter_map(token).collect()
     }
 
     /// Number of sessions.
     pub(crate) fn len(&self) -> usize {
         self.slots.borrow().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    // Seen to fail when a token is a slot.
+    #[test]
+    fn a_token_never_ends_the_session_that_got_the_slot_afterwards() {
+        let sessions = Sessions::default();
+        let (first, other) = (sessions.insert(), sessions.insert());
+        let tokens = sessions.tokens();
+        sessions.remove(first);
+        assert_eq!(sessions.insert(), first, "the slot is used again");
+        let count = Arc::new(Count::default());
+        sessions.set_waker(first, &Arc::clone(&count).into());
+
+        assert!(!sessions.end(tokens[0], EndReason::Drain));
+        assert_eq!((sessions.asked(first), count.0.load(Ordering::Relaxed)), (Asked::default(), 0));
+        sessions.wake(first);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "by its slot it is woken, for nothing");
+
+        assert!(sessions.end(tokens[1], EndReason::Drain));
+        assert_eq!(sessions.asked(other).end, Some(EndReason::Drain));
+        sessions.remove(other);
+        assert!(!sessions.end(tokens[1], EndReason::Drain), "it is over");
+    }
+
+    #[test]
+    fn a_beat_is_told_once_and_an_end_stays() {
+        let sessions = Sessions::default();
+        let reader = sessions.insert();
+        sessions.beat(1, 2);
+        assert_eq!(sessions.asked(reader), Asked::default(), "it is the turn of others");
+        sessions.beat(0, 2);
+        sessions.end(sessions.tokens()[0], EndReason::Drain);
+        let end = Some(EndReason::Drain);
+        assert_eq!(sessions.asked(reader), Asked { beat: true, end });
+        assert_eq!(sessions.asked(reader), Asked { beat: false, end });
+    }
+
+    #[test]
+    fn a_slot_is_small_because_a_node_holds_many() {
+        assert!(size_of::<Slot>() <= 24, "{}", size_of::<Slot>());
     }
 }

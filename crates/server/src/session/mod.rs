@@ -20,9 +20,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use tracing::debug;
+
 use crate::core::Core;
 use crate::end::End;
 use crate::framing::Framing;
+use crate::sessions::Asked;
 use crate::socket::Socket;
 use http1::Http1;
 use outlet::Outlet;
@@ -63,6 +66,7 @@ impl<P, O: Outlet> Future for Session<P, O> {
         this.core.sessions.set_waker(this.reader.id, cx.waker());
         let end = ready!(this.drive(cx));
         this.core.stats.ends.of(end).add(1);
+        debug!(end = end.as_str(), "a session has ended");
         Poll::Ready(())
     }
 }
@@ -90,7 +94,7 @@ impl<P, O: Outlet> Session<P, O> {
         if outlet.is_gone(cx) {
             return Poll::Ready(End::Client);
         }
-        let (beat, end) = core.sessions.asked(reader.id);
+        let Asked { beat, end } = core.sessions.asked(reader.id);
         if beat && outlet.has_vanished(core) {
             return Poll::Ready(End::Client);
         }
@@ -98,23 +102,23 @@ impl<P, O: Outlet> Session<P, O> {
             if let Err(end) = ready!(outlet.poll_flush(core, cx)) {
                 return Poll::Ready(end);
             }
-            match reader.doing() {
-                Doing::Opening => match ready!(reader.poll_open(core, end, cx)) {
+            match (reader.doing(), end) {
+                (Doing::Opening, _) => match ready!(reader.poll_open(core, end, cx)) {
                     Ok(beginning) => outlet.begin(&beginning.head, &beginning.blocks),
                     Err(answer) => outlet.refuse(&answer),
                 },
-                Doing::Closing(end) => {
+                (Doing::Closing(end), _) => {
                     outlet.finish();
                     return Poll::Ready(end);
                 }
-                Doing::Streaming if end && outlet.is_idle() => outlet.end(&reader.say_goodbye(core)),
+                (Doing::Streaming, Some(reason)) if outlet.is_idle() => outlet.end(&reader.say_farewell(core, reason)),
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
-                Doing::Streaming if outlet.poll_room(cx).is_pending() => return Poll::Pending,
-                Doing::Streaming => match reader.deliver(core, outlet) {
+                (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
+                (Doing::Streaming, _) => match reader.deliver(core, outlet) {
                     Delivered::Queued => {}
                     Delivered::Everything if outlet.release() => {}
                     // What was half way when the end was asked for is complete, and nobody else would wake the session.
-                    Delivered::Everything if end && outlet.is_idle() => {}
+                    Delivered::Everything if end.is_some() && outlet.is_idle() => {}
                     Delivered::Everything if beat && send_heartbeat(core, outlet, reader) => {}
                     Delivered::Everything => return Poll::Pending,
                     Delivered::Some => {

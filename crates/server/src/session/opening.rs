@@ -12,6 +12,7 @@ use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Positio
 use super::channels::{Channels, Subscribed};
 use crate::answer::Answer;
 use crate::core::Core;
+use crate::end::EndReason;
 use crate::subscription::Subscription;
 
 /// Why a session could not begin.
@@ -124,12 +125,14 @@ impl Opening {
     pub(super) fn poll(
         &mut self,
         core: &Core,
-        asked_to_end: bool,
+        ended: Option<EndReason>,
         channels: &mut Channels,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Refusal>> {
-        if asked_to_end || core.is_draining() {
-            return Poll::Ready(Err(Refusal::Draining));
+        let draining = core.is_draining().then_some(EndReason::Drain);
+        match ended.or(draining) {
+            Some(EndReason::Drain) => return Poll::Ready(Err(Refusal::Draining)),
+            None => {}
         }
         match are_open(channels, core) {
             Ok(true) => Poll::Ready(Ok(())),

@@ -16,7 +16,7 @@ use super::opening::{Beginning, Opening, Subscribe};
 use super::outlet::{Offered, Outlet};
 use crate::answer::Answer;
 use crate::core::Core;
-use crate::end::End;
+use crate::end::{End, EndReason};
 
 /// Batches that one session hands out before others get their turn.
 const ROUNDS: usize = 8;
@@ -95,11 +95,11 @@ impl Reader {
     pub(super) fn poll_open(
         &mut self,
         core: &Core,
-        asked_to_end: bool,
+        ended: Option<EndReason>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Beginning, Answer>> {
         let Some(Phase::Opening(opening)) = self.phase.as_deref_mut() else { return Poll::Pending };
-        let refusal = ready!(opening.poll(core, asked_to_end, &mut self.channels, cx)).err();
+        let refusal = ready!(opening.poll(core, ended, &mut self.channels, cx)).err();
         let Some(Phase::Opening(opening)) = self.phase.take().map(|phase| *phase) else { return Poll::Pending };
         if let Some(refusal) = refusal {
             self.phase = Some(Box::new(Phase::Closing(End::Refused)));
@@ -200,12 +200,10 @@ impl Reader {
         Some(blocks)
     }
 
-    /// The last words: when to come back.
-    pub(super) fn say_goodbye(&mut self, core: &Core) -> Vec<u8> {
-        let mut blocks = Vec::new();
-        block::retry(&mut blocks, core.retry_ms());
-        self.phase = Some(Box::new(Phase::Closing(End::Drain)));
-        blocks
+    /// The last words.
+    pub(super) fn say_farewell(&mut self, core: &Core, reason: EndReason) -> Vec<u8> {
+        self.phase = Some(Box::new(Phase::Closing(reason.end())));
+        reason.farewell(core.retry_ms())
     }
 }
 

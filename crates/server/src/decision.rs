@@ -1,8 +1,8 @@
 //! What is decided about a request, at once or later, and the seam at which it is asked who may subscribe.
 //!
 //! A decision about a subscription may wait: for an application that is asked whether the client may, for the key of a
-//! token, for a channel to have a stream. A wait has a slot and a deadline ([`crate::routes`]), and may end in
-//! a stream as well as in an answer. Today nothing waits, and everything is decided in the very poll in which hyper hands over
+//! token, for a channel to have a stream. The routes give a wait its slot and its deadline, and it may end
+//! in a stream as well as in an answer. Today nothing waits, and everything is decided in the very poll in which hyper hands over
 //! the request.
 
 use std::fmt;

@@ -22,6 +22,8 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;
+mod http_stats;
+mod lag;
 mod listener;
 #[cfg(feature = "testing")]
 mod local;
@@ -40,7 +42,6 @@ mod session;
 mod sessions;
 mod silence;
 mod socket;
-mod stats;
 mod store;
 mod subscription;
 
@@ -48,10 +49,12 @@ pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
 pub use answer::Answer;
 pub use clock::Clock;
-pub use core_stats::{CoreStats, LAG_BOUNDS_MS, Lag};
+pub use core_stats::CoreStats;
 pub use cors::{Cors, CorsError};
 pub use end::{End, EndCells};
 pub use framing::Framing;
+pub use http_stats::HttpStats;
+pub use lag::{LAG_BOUNDS_MS, Lag};
 #[cfg(feature = "testing")]
 pub use local::LocalServer;
 pub use options::{
@@ -62,6 +65,5 @@ pub use server::{Server, StartError};
 pub use session::{Refusal, Subscribe, start};
 pub use silence::Silence;
 pub use socket::Socket;
-pub use stats::HttpStats;
 pub use store::StoreHandles;
 pub use subscription::Subscription;

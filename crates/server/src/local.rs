@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use crate::admission::{Admission, Reason};
 use crate::connection;
 use crate::core::Core;
+use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch};
 use crate::routes::Handler;
 use crate::server::drain_when_asked;
 use crate::socket::Socket;
-use crate::stats::HttpStats;
 use crate::store::StoreHandles;
 
 /// A server whose sockets come from the caller. Its tasks, sessions included, belong to the `LocalSet` in which it was

@@ -13,11 +13,11 @@ use crate::admission::{SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
 use crate::decision::{Decision, Soon};
+use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::refusal::LateRefusal;
 use crate::session::{Refusal, Subscribe};
-use crate::stats::HttpStats;
 use crate::subscription::{self, Subscription};
 use crate::{history, publish, query, refusal};
 

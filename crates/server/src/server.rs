@@ -19,12 +19,12 @@ use crate::admission::Admission;
 use crate::connection;
 use crate::core::Core;
 use crate::drain;
+use crate::http_stats::HttpStats;
 use crate::listener::{self, Accepted, Acceptor};
 use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
 use crate::routes::Handler;
-use crate::stats::HttpStats;
 use crate::store::StoreHandles;
 
 /// Why a server could not start.

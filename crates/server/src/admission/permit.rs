@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::AddressKey;
+use super::address::AddressKey;
 use super::load::Load;
 
 /// One socket's place.

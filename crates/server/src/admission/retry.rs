@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use fanfare_protocol::limits::{ADDRESSES_TRACKED_MAX, REFUSAL_RETRY_MAX, REFUSAL_RETRY_MIN};
 
-use super::AddressKey;
+use super::address::AddressKey;
 
 /// The shortest retry time before jitter, which at most doubles it.
 pub(super) const BASE: Duration = REFUSAL_RETRY_MIN;

@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use super::*;
 use crate::admission::{Admission, Reason};
 use crate::decision::Authorizer;
+use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{Phase, PhaseSwitch};
 use crate::scene;
-use crate::stats::HttpStats;
 use crate::store::StoreHandles;
 use crate::subscription::Subscription;
 

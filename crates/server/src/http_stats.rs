@@ -1,4 +1,4 @@
-//! What the HTTP side counts: one set of plain counters per connection thread, written by that thread only.
+//! What one connection thread counts of requests. Written by that thread alone, read at scrape.
 
 use fanfare_log::stats::Cell;
 use http::StatusCode;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Desired, Hub, IngestStats, Options, PublishRequest, Random, Registry, feed, ingest};
+use fanfare_log::{Options, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::core::{Core, DeliveryOptions};
@@ -21,13 +20,11 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 /// A connection thread, within [`run`].
 pub(crate) fn core(store: &MemoryStore, options: Options) -> Rc<Core> {
-    let (hub, desired, (sink, source)) = (Arc::new(Hub::new(1)), Desired::new(), feed(1 << 20));
-    let (stats, random) = (Arc::new(IngestStats::default()), Random::seeded(1));
-    let registry = Registry::new(options, Arc::clone(&hub), desired.clone(), stats, random, Instant::now());
-    spawn(store.attach(desired, sink).run());
-    spawn(ingest::run(registry, Arc::clone(&hub), source, store.clone(), std::future::pending()));
+    let log = assemble(options, 1, Random::seeded(1));
+    spawn(store.attach(log.desired, log.sink).run());
+    spawn(log.ingest.run(store.clone(), std::future::pending()));
     let (stats, random) = (Arc::new(CoreStats::default()), Random::seeded(2));
-    let core = Core::new(hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
+    let core = Core::new(log.hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
     spawn(Rc::clone(&core).run());
     core
 }

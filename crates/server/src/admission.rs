@@ -30,7 +30,7 @@ use retry::RetryTable;
 
 use crate::options::AdmissionOptions;
 
-/// Why somebody was refused.
+/// Why a subscription, or a socket, was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The node is draining.
@@ -171,7 +171,7 @@ impl Admission {
     /// Counts a refusal and says for how long. For refusals that sessions decide, too.
     pub(crate) fn refuse(&self, key: AddressKey, reason: Reason, now: Instant) -> Refused {
         self.count(reason);
-        // A drain is nobody's fault and over when the client comes back to another node: it does not grow.
+        // A drain is over when the client comes back, to another node: its retry time does not grow.
         let base = if reason == Reason::Draining { retry::BASE } else { self.retries.next(key, now) };
         Refused { reason, retry: self.random.between(base, base * 2) }
     }
@@ -205,7 +205,7 @@ impl Admission {
         self.arrivals.load(Ordering::Relaxed)
     }
 
-    /// How often somebody was refused for `reason`.
+    /// Refusals for this reason.
     #[must_use]
     pub fn refused(&self, reason: Reason) -> u64 {
         self.refused[reason as usize].load(Ordering::Relaxed)

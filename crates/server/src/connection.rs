@@ -30,7 +30,7 @@ use crate::routes::Handler;
 use crate::session::{self, Subscribe};
 use crate::socket::Socket;
 
-/// The remaining bytes of a client are read in pieces of so many bytes.
+/// Size of the pieces, in bytes, in which the remaining bytes of a client are read.
 const LINGER_BUFFER: usize = 4 << 10;
 
 /// Serves one socket. The permit goes back when this ends, or on to the session's outlet.

@@ -17,7 +17,7 @@ use crate::core_stats::CoreStats;
 use crate::end::EndReason;
 use crate::sessions::Sessions;
 
-/// A heartbeat interval is cut into so many sweeps.
+/// Sweeps in a heartbeat interval.
 const SWEEPS: u32 = 16;
 
 /// What can be tuned about delivery.

@@ -72,7 +72,7 @@ impl Cors {
             }
             _ => None,
         };
-        // Whoever caches must know that the answer depends on the origin, also when it was not allowed.
+        // Caches must know that the answer depends on the origin, also when it was not allowed.
         let varies = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied);
         let vary = varies.then_some((header::VARY, HeaderValue::from_static("Origin")));
         allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value)).into_iter().chain(vary)

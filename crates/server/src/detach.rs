@@ -74,7 +74,7 @@ impl<D> Handover<D> {
         self.flushed.set(false);
     }
 
-    /// What was decided, for whoever takes the socket.
+    /// What was decided, for the driver, which takes the socket.
     pub(crate) fn take(&self) -> Option<D> {
         self.decision.take()
     }

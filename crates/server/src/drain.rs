@@ -1,4 +1,4 @@
-//! The end of a server, in order: refuse politely, end the sessions over the window, close the listener once nobody
+//! The end of a server, in order: refuse politely, end the sessions over the window, close the listener once no client
 //! arrives any more, end what is left at the deadline.
 //!
 //! The listener stays open meanwhile because closing it resets every connection in its queue, and balancers go on sending
@@ -17,7 +17,7 @@ use crate::phase::{Phase, PhaseWatch};
 
 /// How often the drain looks whether it is done. Only while draining.
 const LOOK: Duration = Duration::from_millis(20);
-/// The listener closes at the latest so many quiet times after the last session, even if newcomers never cease.
+/// Quiet times (`drain.quiet`) after the last session at which the listener closes at the latest, even if newcomers never cease.
 const QUIETS: u32 = 6;
 
 /// The acceptor thread's whole life. Returns when every connection has ended, at the deadline, or when stopped.
@@ -52,7 +52,7 @@ pub(crate) async fn accept_until_drained(
     }
 }
 
-/// Waits until no session is left, and then until nobody has come for `quiet`, but not much longer: those who are refused
+/// Waits until no session is left, and then until no client has come for `quiet`, but not much longer: clients that are refused
 /// come back, here too, and need not keep the node alive.
 async fn no_session_and_quiet(admission: &Admission, quiet: Duration) {
     let mut seen = admission.arrivals();

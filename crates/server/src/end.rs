@@ -51,7 +51,7 @@ impl EndReason {
         }
     }
 
-    /// The last blocks of the stream. `retry_ms`: when to come back, for those who may.
+    /// The last blocks of the stream. `retry_ms`: when a client that may come back is to do so.
     pub(crate) fn farewell(self, retry_ms: u64) -> Vec<u8> {
         let mut blocks = Vec::new();
         match self {

@@ -44,7 +44,7 @@ pub(crate) fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<T
         // `[::]` serves IPv4 as well, whatever the system's default is.
         socket.set_only_v6(false)?;
     }
-    // Admits a port whose old connections are in TIME_WAIT, never one that somebody listens on.
+    // Admits a port whose old connections are in TIME_WAIT, never one with a listener.
     socket.set_reuse_address(true)?;
     set_options(&socket, options)?;
     socket.bind(&address.into())?;
@@ -85,10 +85,10 @@ impl Acceptor {
         Ok(Self { listener: tokio::net::TcpListener::from_std(listener)?, cores, admission, told: None })
     }
 
-    /// Accepts until `last_call` resolves, then lets nobody new begin, accepts who is there already, and closes.
+    /// Accepts until `last_call` resolves, then lets no handshake begin, accepts the connections in the queue, and closes.
     ///
     /// Closing a listener resets every connection in its queue. So at the last call it stops answering handshakes first:
-    /// whoever comes then sends their SYN again after a second and is refused, as by a node that is gone, while the
+    /// a client that comes then sends its SYN again after a second and is refused, as by a node that is gone, while the
     /// handshakes that were begun complete and the queue runs dry.
     pub(crate) async fn run(mut self, last_call: impl Future<Output = ()>) {
         let mut last_call = std::pin::pin!(last_call);
@@ -129,12 +129,12 @@ impl Acceptor {
         }
     }
 
-    /// Takes those who wait behind a connection that was accepted. tokio registers each socket with this thread's runtime,
+    /// Takes the connections that wait behind one that was accepted. tokio registers each socket with this thread's runtime,
     /// only to take it out again: in a storm that is a good part of accepting.
     async fn take_those_behind(&self) {
         for _ in 0..ACCEPTED_AT_ONCE {
             let accepted = SockRef::from(&self.listener).accept4(SOCK_NONBLOCK | SOCK_CLOEXEC);
-            // Nobody is there, or an error that the next ordinary accept meets as well.
+            // The queue is empty, or there is an error that the next ordinary accept meets as well.
             let Ok((socket, peer)) = accepted else { return };
             if let Some(peer) = peer.as_socket() {
                 self.hand_over(socket.into(), peer).await;

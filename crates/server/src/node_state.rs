@@ -15,7 +15,7 @@ pub(crate) struct NodeState {
     pub(crate) options: Options,
     pub(crate) admission: Arc<Admission>,
     pub(crate) store: StoreHandles,
-    /// Who may subscribe; `None`: whoever is admitted.
+    /// Says which clients may subscribe; `None`: every client that is admitted.
     pub(crate) authorizer: Option<Box<dyn Authorizer>>,
     /// Bounds the archive reads that history requests cause at once. Never waited for: no place, no answer.
     pub(crate) history_slots: Semaphore,

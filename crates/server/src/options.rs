@@ -114,7 +114,7 @@ pub struct SocketOptions {
     /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged, until the socket is a session's. Linux counts the
     /// time that a peer's receive window stays shut, too, so sessions lift it and look for themselves.
     pub user_timeout: Duration,
-    /// `TCP_NOTSENT_LOWAT`: about so many bytes of one socket wait in the kernel before they are sent. Without it the kernel
+    /// `TCP_NOTSENT_LOWAT`: about how many bytes of one socket wait in the kernel before they are sent. Without it the kernel
     /// takes megabytes for each client that reads slowly, of bytes that all clients share here; with `SO_SNDBUF` it would
     /// also bound what is on its way, and so the speed of clients that are far away.
     pub unsent: usize,
@@ -200,7 +200,7 @@ pub struct DrainOptions {
     pub window: Duration,
     /// `drain.deadline`: after this time, counted from the begin of the drain, everything ends.
     pub deadline: Duration,
-    /// The listener closes when every session has ended and nobody has connected for this long, or soon after.
+    /// The listener closes when every session has ended and no client has connected for this long, or soon after.
     pub quiet: Duration,
 }
 

@@ -18,7 +18,7 @@ use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem};
 use crate::session;
 
-/// The answer to a refusal, which ends the connection: its place is needed by somebody else. `asked_for_stream`: the client
+/// The answer to a refusal, which ends the connection: its place is needed by another client. `asked_for_stream`: the client
 /// named `text/event-stream` itself.
 pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Answer {
     if policy == RefusalPolicy::Polite && asked_for_stream {

@@ -191,7 +191,7 @@ fn accept(
 /// Ends the sessions of one core politely once the phase says so.
 pub(crate) async fn drain_when_asked(core: Rc<Core>, window: Duration, mut phase: PhaseWatch) {
     phase.left_running().await;
-    // A stop is no drain: nobody gets a goodbye.
+    // A stop is no drain: sessions end without a farewell.
     if phase.get() == Phase::Draining {
         core.drain(window).await;
     }

@@ -1,8 +1,8 @@
 //! The sessions of one thread: how each is woken, and what it is asked to do.
 //!
-//! Two names for a session. On the hot path a [`ReaderId`] is its slot, and whoever has the slot: 32 bits in every
-//! channel's list of readers. A late wake by it costs a session that was given the slot afterwards one poll, and nothing else. Whoever
-//! keeps a name for longer than a turn, to end a session, holds a [`SessionToken`], which names that session and never another.
+//! A session has two names. On the hot path its slot, a [`ReaderId`]: 32 bits in the list of readers of each of its channels. A late
+//! wake by it may meet the session that was given the slot afterwards, and costs that one a poll. For everything that is kept
+//! longer than a turn of the thread (a drain's list, a revocation) there is a [`SessionToken`], which names one session and never another.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
@@ -46,7 +46,7 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Adds a session; its waker follows with its first poll. The session itself is known by its slot, which is nobody else's
+    /// Adds a session; its waker follows with its first poll. The session itself is known by its slot, which is its own
     /// while it lives.
     pub(crate) fn insert(&self) -> ReaderId {
         let generation = self.next.get();
@@ -69,7 +69,7 @@ impl Sessions {
         }
     }
 
-    /// Wakes whoever has this slot. A slot that is free is ignored.
+    /// Wakes the session that has this slot now, if one has.
     pub(crate) fn wake(&self, reader: ReaderId) {
         if let Some(slot) = self.slots.borrow().get(reader as usize) {
             slot.waker.wake_by_ref();

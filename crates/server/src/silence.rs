@@ -10,8 +10,8 @@ use std::time::Duration;
 use nix::sys::socket::getsockopt;
 use nix::{getsockopt_impl, libc, sockopt_impl};
 
-/// A peer is gone only if it has left so many questions in a row unanswered: one answer may be lost, and the last question
-/// may still be on its way.
+/// Questions in a row that a peer must have left unanswered to be gone: one answer may be lost, and the last question may
+/// still be on its way.
 const QUESTIONS: u32 = 3;
 
 /// What the kernel has not heard of a peer.

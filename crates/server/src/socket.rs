@@ -40,13 +40,13 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// From now on the kernel leaves it to others to decide when a peer that acknowledges nothing is dead.
     fn lift_user_timeout(&self);
 
-    /// How long the peer has been silent. `None`: nobody knows.
+    /// How long the peer has been silent. `None`: the kernel does not say.
     fn silence(&self) -> Option<Silence>;
 
     /// What was written and not received yet is thrown away when the socket is dropped, and the peer is told so.
     fn abandon(&self);
 
-    /// Ends the sending side. Whoever has gone meanwhile does not care.
+    /// Ends the sending side. It does not matter whether the peer has gone meanwhile.
     fn close_sending_side(&self);
 }
 

@@ -32,7 +32,7 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct RetryTable {
     start: Instant,
-    /// Empty until somebody is refused: most nodes never need the memory.
+    /// Empty until the first refusal: most nodes never need the memory.
     places: Mutex<Vec<Place>>,
 }
 

@@ -3,23 +3,17 @@
 use std::io::{ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use arrayvec::ArrayVec;
-use fanfare_protocol::limits::WRITE_FRAMES_MAX;
 use fanfare_protocol::{EntryId, chunk};
 use tokio::task::coop;
 
-use super::batch::{Batch, Unit};
+use super::batch::Batch;
+use super::framed::{FramedUnit, OwnBytes, Slices};
 use super::outlet::{Offered, Outlet};
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::end::End;
 use crate::framing::Framing;
 use crate::socket::Socket;
-
-/// Slices of one write: those of each unit, after the beginning of the stream.
-const SLICES_MAX: usize = 3 * WRITE_FRAMES_MAX + 1;
-
-type Slices<'a> = ArrayVec<IoSlice<'a>, SLICES_MAX>;
 
 /// What has begun to go out.
 enum Begun {
@@ -62,7 +56,7 @@ impl<S: Socket, P> Http1<S, P> {
         }
     }
 
-    /// The beginning of the stream, for whoever writes it; empty if it has gone out.
+    /// Takes the beginning of the stream, to write it; empty if it has gone out.
     fn take_prelude(&mut self) -> Vec<u8> {
         if !matches!(self.begun.as_deref(), Some(Begun::Prelude(_))) {
             return Vec::new();
@@ -95,7 +89,7 @@ impl<S: Socket, P> Http1<S, P> {
     fn already_out(&self, batch: &Batch<'_>) -> Option<usize> {
         let Some(Begun::Partial { id, written }) = self.begun.as_deref() else { return Some(0) };
         let first = batch.units.first()?;
-        let goes_on = first.entry == Some(*id) && Parts::of(batch, first, self.framing).len() > *written;
+        let goes_on = first.entry == Some(*id) && FramedUnit::of(batch, first, self.framing).len() > *written;
         goes_on.then_some(*written)
     }
 
@@ -108,12 +102,12 @@ impl<S: Socket, P> Http1<S, P> {
         batch: &Batch<'_>,
         skip: usize,
     ) -> Result<Option<usize>, End> {
-        let made = Made::of(batch, self.framing);
-        let mut slices = ArrayVec::new();
+        let own = OwnBytes::of(batch, self.framing);
+        let mut slices = Slices::new();
         if !prelude.is_empty() {
             slices.push(IoSlice::new(prelude));
         }
-        made.slices(batch, self.framing, skip, &mut slices);
+        own.slices(batch, self.framing, skip, &mut slices);
         if slices.is_empty() { Ok(Some(0)) } else { self.write(core, &slices) }
     }
 
@@ -142,7 +136,7 @@ impl<S: Socket, P> Http1<S, P> {
         self.begun = None;
         let mut left = written;
         for (whole, unit) in batch.units.iter().enumerate() {
-            let length = Parts::of(batch, unit, self.framing).len();
+            let length = FramedUnit::of(batch, unit, self.framing).len();
             if left >= length {
                 left -= length;
                 continue;
@@ -156,7 +150,7 @@ impl<S: Socket, P> Http1<S, P> {
                 None => {
                     // It cannot be made again from the log: its rest is kept, and it counts as handed out.
                     let mut bytes = Vec::new();
-                    Parts::of(batch, unit, self.framing).write(&mut bytes);
+                    FramedUnit::of(batch, unit, self.framing).write(&mut bytes);
                     self.queue_rest(bytes, left);
                     Offered::Queued(whole + 1)
                 }
@@ -299,7 +293,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         }
         let vanished = silence.is_death(core.options.user_timeout);
         if vanished {
-            // Nobody will take what the kernel holds, and should the peer come back, it learns at once that it is late.
+            // What the kernel holds will not be received, and should the peer come back, it learns at once that it is late.
             self.socket.abandon();
         }
         vanished
@@ -307,102 +301,5 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
 
     fn finish(&mut self) {
         self.socket.close_sending_side();
-    }
-}
-
-/// The pieces of a unit on the wire.
-struct Parts<'a> {
-    /// The session's own blocks.
-    blocks: &'a [u8],
-    /// The `id` line of the event.
-    line: &'a [u8],
-    /// What all sessions share of the event.
-    shared: &'a [u8],
-    framing: Framing,
-}
-
-impl<'a> Parts<'a> {
-    fn of(batch: &'a Batch<'_>, unit: &Unit<'a>, framing: Framing) -> Self {
-        let line = batch.line(unit);
-        let shared = match (unit.frame, framing) {
-            (None, _) => &b""[..],
-            (Some(frame), _) if !line.is_empty() => frame.body(),
-            (Some(frame), Framing::Chunked) => frame.chunked(),
-            (Some(frame), Framing::Plain) => frame.plain(),
-        };
-        Self { blocks: batch.blocks(unit), line, shared, framing }
-    }
-
-    /// Calls `write` with what precedes the shared bytes.
-    fn made(&self, mut write: impl FnMut(&[u8])) {
-        let chunked = self.framing == Framing::Chunked;
-        if !self.blocks.is_empty() {
-            if chunked {
-                write(&chunk::header(self.blocks.len()));
-            }
-            write(self.blocks);
-            if chunked {
-                write(chunk::END);
-            }
-        }
-        if !self.line.is_empty() {
-            if chunked {
-                write(&chunk::header(self.line.len() + self.shared.len()));
-            }
-            write(self.line);
-        }
-    }
-
-    /// What follows the shared bytes, unless the frame has it itself.
-    fn end(&self) -> &'static [u8] {
-        if self.framing == Framing::Chunked && !self.line.is_empty() { chunk::END } else { b"" }
-    }
-
-    fn len(&self) -> usize {
-        let mut made = 0;
-        self.made(|piece| made += piece.len());
-        made + self.shared.len() + self.end().len()
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.made(|piece| out.extend_from_slice(piece));
-        out.extend_from_slice(self.shared);
-        out.extend_from_slice(self.end());
-    }
-}
-
-/// What precedes the shared bytes of each unit, one after the other.
-struct Made(Vec<u8>);
-
-impl Made {
-    fn of(batch: &Batch<'_>, framing: Framing) -> Self {
-        let mut bytes = Vec::new();
-        if !batch.is_all_shared() {
-            batch
-                .units
-                .iter()
-                .for_each(|unit| Parts::of(batch, unit, framing).made(|piece| bytes.extend_from_slice(piece)));
-        }
-        Self(bytes)
-    }
-
-    /// Appends the slices to write, without the first `skip` bytes. (As a return value the whole array would be copied, however
-    /// few slices are in it.)
-    fn slices<'s>(&'s self, batch: &'s Batch<'_>, framing: Framing, skip: usize, slices: &mut Slices<'s>) {
-        let (mut skip, mut rest) = (skip, self.0.as_slice());
-        for unit in &batch.units {
-            let parts = Parts::of(batch, unit, framing);
-            let mut made = 0;
-            parts.made(|piece| made += piece.len());
-            let (own, after) = rest.split_at(made);
-            rest = after;
-            for part in [own, parts.shared, parts.end()] {
-                let cut = skip.min(part.len());
-                skip -= cut;
-                if cut < part.len() {
-                    slices.push(IoSlice::new(&part[cut..]));
-                }
-            }
-        }
     }
 }

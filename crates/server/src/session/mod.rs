@@ -10,6 +10,7 @@
 
 mod batch;
 mod channels;
+mod framed;
 mod http1;
 mod opening;
 mod outlet;
@@ -47,7 +48,7 @@ pub fn start<P: 'static, Q: 'static>(
     drop(tokio::task::spawn_local(Session::new(core, outlet, subscribe)));
 }
 
-/// A reader and its outlet. Whoever polls it drives both: a task of its own, or the body of a larger response.
+/// A reader and its outlet. What polls it drives both: a task of its own, or the body of a response that hyper writes.
 struct Session<P, O: Outlet> {
     core: Rc<Core>,
     outlet: O,
@@ -117,7 +118,7 @@ impl<P, O: Outlet> Session<P, O> {
                 (Doing::Streaming, _) => match reader.deliver(core, outlet) {
                     Delivered::Queued => {}
                     Delivered::Everything if outlet.release() => {}
-                    // What was half way when the end was asked for is complete, and nobody else would wake the session.
+                    // What was half way when the end was asked for is complete, and nothing else would wake the session.
                     Delivered::Everything if end.is_some() && outlet.is_idle() => {}
                     Delivered::Everything if beat && send_heartbeat(core, outlet, reader) => {}
                     Delivered::Everything => return Poll::Pending,

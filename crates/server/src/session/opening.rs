@@ -150,7 +150,7 @@ impl Opening {
         (self.refuse)(refusal)
     }
 
-    /// `retry:` with the priming id, or with a `$gap` for each position that nobody knows; `$ready` if asked for.
+    /// `retry:` with the priming id, or with a `$gap` for each position that is unknown or too old; `$ready` if asked for.
     pub(super) fn beginning(self, core: &Core, channels: &Channels) -> Beginning {
         let position = channels.position_text();
         let mut blocks = Vec::with_capacity(128);
@@ -160,7 +160,7 @@ impl Opening {
             block::id(&mut blocks, position);
         }
         for (told, &(index, after)) in self.unknown.iter().enumerate() {
-            // Until a gap has been told its channel has no position: who drops here is told again.
+            // Until a gap has been told its channel has no position: a client that drops here is told again.
             let position = channels.position_text_without(&self.unknown[told + 1..]);
             let channel = self.names[index].clone();
             let gap = Gap { channel, reason: GapReason::UnknownPosition, after, next: None };

@@ -218,7 +218,7 @@ fn is_before(served: &Served, oldest: Option<u64>) -> bool {
 }
 
 /// Whether the head of this node lies ahead of a reader, so that skipping to it leads on. A node that hears nothing new may
-/// be behind a reader who comes from another one, and would deliver again what the reader has seen.
+/// be behind a reader that comes from another one, and would deliver again what the reader has seen.
 fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
     match (head, reader) {
         (Some(Position::At(head)), Some(Position::At(id))) => head > id,

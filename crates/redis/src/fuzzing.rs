@@ -8,7 +8,7 @@ use fanfare_log::FeedEvent;
 use fanfare_protocol::EntryId;
 use redis::{PushInfo, Value};
 
-use crate::archive;
+use crate::archive::reply;
 use crate::connect::Connector;
 use crate::eviction;
 use crate::feed::{FeedOptions, Receiver};
@@ -24,8 +24,9 @@ pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
 pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
     let value = redis::parse_redis_value(resp).ok()?;
     // Their answers are for proofs; here it is enough that they have one.
-    let _ = eviction::evicts(value.clone());
-    archive::fuzzing(value)
+    let _ = (eviction::evicts(value.clone()), reply::stream_info(value.clone()), reply::time_ms(value.clone()));
+    let entries = reply::entries(value).ok()?;
+    Some(entries.into_iter().map(|entry| (entry.id, entry.fields)).collect())
 }
 
 /// What a node with the prefix `sse:` hears when these pushes, in the bytes of the protocol, arrive on its connection

@@ -1,8 +1,8 @@
 //! The archive: Redis Streams, read from the same primary as the feed.
 
-mod observe;
-mod reply;
+pub(crate) mod reply;
 mod sizes;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
-use observe::{Observation, Range};
 use sizes::Sizes;
+use streams::{Ends, Observation, Range, Streams};
 
 /// Target for the size of a reply that tells the ends of several streams, in bytes: `XINFO STREAM` brings the first and the last entry along.
 const TIPS_BYTES: usize = 1024 * 1024;
@@ -27,41 +27,28 @@ const TIP_BYTES_FIRST: usize = 16 * 1024;
 /// Bytes of a page of [`Archive::newest`], which needs only ids but is told whole entries.
 const NEWEST_BYTES: usize = 1024 * 1024;
 
-/// Reads a value as each of the replies that this module asks for; the entries, if it was one to `XRANGE`.
-#[cfg(feature = "testing")]
-pub(crate) fn fuzzing(value: redis::Value) -> Option<Vec<crate::fuzzing::Entry>> {
-    let _ = (reply::stream_info(value.clone()), reply::time_ms(value.clone()));
-    let entries = reply::entries(value).ok()?;
-    Some(entries.into_iter().map(|entry| (entry.id, entry.fields)).collect())
-}
-
 /// Reads Redis Streams. Cloning shares connections and knowledge.
 #[derive(Debug, Clone)]
 pub struct RedisArchive(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    pool: Pool,
-    keys: Keys,
+    streams: Streams,
     status: Status,
     sizes: Sizes,
     max_event_bytes: usize,
     /// Mean size of one stream's part in the last reply to [`Archive::tips`], in bytes.
     tip_bytes: AtomicUsize,
-    /// For the name of a new life of the data.
-    random: Random,
 }
 
 impl RedisArchive {
     pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize, random: Random) -> Self {
         Self(Arc::new(Inner {
-            pool,
-            keys,
+            streams: Streams { pool, keys, status: status.clone(), random },
             status,
             sizes: Sizes::default(),
             max_event_bytes,
             tip_bytes: AtomicUsize::new(TIP_BYTES_FIRST),
-            random,
         }))
     }
 }
@@ -73,7 +60,7 @@ impl Inner {
         while !rest.is_empty() {
             let fit = TIPS_BYTES / self.tip_bytes.load(Ordering::Relaxed).max(1);
             let (batch, later) = rest.split_at(fit.clamp(1, TIPS_PER_REQUEST_MAX).min(rest.len()));
-            match self.observe_ends(batch).await {
+            match self.ends(batch).await {
                 Ok(ends) => {
                     let bytes: usize = ends.bytes;
                     // 128 stands for what a stream without entries adds, and keeps the batch bounded.
@@ -95,8 +82,19 @@ impl Inner {
     }
 
     async fn tip(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
-        let ends = self.observe_ends(std::slice::from_ref(channel)).await?;
+        let ends = self.ends(std::slice::from_ref(channel)).await?;
         ends.tips.into_iter().next().unwrap_or(Err(Error::Shape("EXEC"))).map_err(ArchiveError::from)
+    }
+
+    /// Where streams end; what their newest entries tell about sizes is learnt.
+    async fn ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
+        let ends = self.streams.ends(channels).await?;
+        for (channel, bytes) in channels.iter().zip(&ends.newest_bytes) {
+            if let Some(bytes) = bytes {
+                self.sizes.learn_newest(channel, *bytes);
+            }
+        }
+        Ok(ends)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, Error> {
@@ -107,7 +105,7 @@ impl Inner {
             Position::At(id) => (id.to_string(), count + 1),
             Position::Absent { .. } => ("-".to_owned(), count),
         };
-        let seen = self.observe(channel, Range::From { start: &start, count }).await?;
+        let seen = self.streams.observe(channel, Range::From { start: &start, count }).await?;
         self.learn(channel, &seen);
         let reached_tip = match (seen.tip.position, seen.entries.last()) {
             (Position::At(tip), Some(last)) => last.id >= tip,
@@ -137,7 +135,7 @@ impl Inner {
         loop {
             let missing = (count + 1).saturating_sub(newest_first.len());
             let page = self.sizes.count(channel, missing, NEWEST_BYTES);
-            let seen = self.observe(channel, Range::Before { end: &before, count: page }).await?;
+            let seen = self.streams.observe(channel, Range::Before { end: &before, count: page }).await?;
             self.learn(channel, &seen);
             let full = seen.entries.len() == page;
             newest_first.extend(seen.entries.iter().map(|entry| (entry.id, entry.prev())));

@@ -11,9 +11,9 @@ use crate::value::{array, bytes, entry_id, number, pairs};
 
 /// An entry as Redis tells it.
 #[derive(Debug)]
-pub(super) struct RawEntry {
-    pub(super) id: EntryId,
-    pub(super) fields: Vec<(Bytes, Bytes)>,
+pub(crate) struct RawEntry {
+    pub(crate) id: EntryId,
+    pub(crate) fields: Vec<(Bytes, Bytes)>,
 }
 
 impl RawEntry {
@@ -41,7 +41,7 @@ impl RawEntry {
 
 /// The parts of `XINFO STREAM` (<https://redis.io/docs/latest/commands/xinfo-stream/>) that proofs rest on.
 #[derive(Debug)]
-pub(super) struct StreamInfo {
+pub(crate) struct StreamInfo {
     pub(super) last_generated: EntryId,
     pub(super) first: Option<FirstEntry>,
     /// Nothing was ever removed; needs `entries-added` (Redis 7).
@@ -76,7 +76,7 @@ impl StreamInfo {
 }
 
 /// The reply to `XINFO STREAM`; `None` when there is no such key.
-pub(super) fn stream_info(value: Value) -> Result<Option<StreamInfo>, Error> {
+pub(crate) fn stream_info(value: Value) -> Result<Option<StreamInfo>, Error> {
     match value {
         Value::ServerError(error) if error.details().is_some_and(|details| details.contains("no such key")) => Ok(None),
         Value::ServerError(error) => Err(Error::from(&error)),
@@ -85,7 +85,7 @@ pub(super) fn stream_info(value: Value) -> Result<Option<StreamInfo>, Error> {
 }
 
 /// The reply to `XRANGE` or `XREVRANGE`.
-pub(super) fn entries(value: Value) -> Result<Vec<RawEntry>, Error> {
+pub(crate) fn entries(value: Value) -> Result<Vec<RawEntry>, Error> {
     match value {
         Value::ServerError(error) => Err(Error::from(&error)),
         value => array(value)
@@ -95,7 +95,7 @@ pub(super) fn entries(value: Value) -> Result<Vec<RawEntry>, Error> {
 }
 
 /// The reply to `TIME`, in milliseconds since the Unix epoch.
-pub(super) fn time_ms(value: Value) -> Result<u64, Error> {
+pub(crate) fn time_ms(value: Value) -> Result<u64, Error> {
     let parse = |value| {
         let mut parts = array(value)?.into_iter();
         let (seconds, micros) = (number(parts.next()?)?, number(parts.next()?)?);

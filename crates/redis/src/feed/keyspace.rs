@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
-use super::{FeedOptions, Said};
+use super::options::FeedOptions;
+use super::warnings::Warnings;
 use crate::value::{pairs, text};
 
 /// What to run when they are off.
 pub(crate) const HOW_TO_ENABLE: &str = "redis-cli CONFIG SET notify-keyspace-events Kt";
 
 /// Warns, once, when a plain `XADD` will not be announced.
-pub(super) async fn advise(options: &FeedOptions, mut connection: MultiplexedConnection, said: &Said) {
-    if !options.keyspace_notifications || said.keyspace.load(Ordering::Relaxed) {
+pub(super) async fn advise(options: &FeedOptions, mut connection: MultiplexedConnection, warnings: &Warnings) {
+    if !options.keyspace_notifications || warnings.keyspace.load(Ordering::Relaxed) {
         return;
     }
     let mut command = redis::cmd("CONFIG");
@@ -30,7 +31,7 @@ pub(super) async fn advise(options: &FeedOptions, mut connection: MultiplexedCon
              notify-keyspace-events); make sure of it: {HOW_TO_ENABLE}"
         ),
     }
-    said.keyspace.store(true, Ordering::Relaxed);
+    warnings.keyspace.store(true, Ordering::Relaxed);
 }
 
 /// The value of the one parameter in a reply to `CONFIG GET`.

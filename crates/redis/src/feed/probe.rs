@@ -5,8 +5,10 @@ use fanfare_log::{FeedEvent, FeedSink};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use super::observer::FeedObserver;
+use super::options::FeedOptions;
 use super::push::Receiver;
-use super::{FeedObserver, FeedOptions, Said};
+use super::warnings::Warnings;
 use crate::error::Error;
 
 /// Proves the path of pushes again and again. Returns why it could not.
@@ -16,13 +18,13 @@ pub(super) async fn run(
     receiver: &Receiver,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
-    said: &Said,
+    warnings: &Warnings,
 ) -> String {
     let channel = receiver.probe_channel();
     let mut publishes = match connection.subscribe(channel).await.map_err(Error::from) {
         Ok(()) => true,
         Err(Error::Denied(_)) => {
-            said.probe_refused(channel);
+            warnings.probe_refused(channel);
             false
         }
         Err(error) => return error.to_string(),
@@ -48,7 +50,7 @@ pub(super) async fn run(
             }
             Ok(Err(Error::Denied(_))) if publishes => {
                 publishes = false;
-                said.probe_refused(channel);
+                warnings.probe_refused(channel);
                 ticks.reset_immediately();
             }
             Ok(Err(error)) => return error.to_string(),

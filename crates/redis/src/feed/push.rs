@@ -9,7 +9,7 @@ use fanfare_protocol::{ChannelName, Push};
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
-use super::FeedOptions;
+use super::options::FeedOptions;
 
 /// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
 /// receiver lets nothing through, so that it cannot be taken for the next connection's.

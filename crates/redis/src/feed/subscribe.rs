@@ -8,8 +8,9 @@ use fanfare_protocol::{ChannelName, limits};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until};
 
+use super::observer::FeedObserver;
+use super::options::FeedOptions;
 use super::push::keyspace_channel;
-use super::{FeedObserver, FeedOptions};
 use crate::error::Error;
 
 /// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.

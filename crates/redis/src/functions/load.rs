@@ -7,7 +7,7 @@
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
-use super::{LIBRARY, Library, VERSION};
+use super::library::{LIBRARY, Library, VERSION};
 use crate::error::Error;
 use crate::value::number;
 

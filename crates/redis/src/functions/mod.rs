@@ -1,73 +1,7 @@
 //! The publishing library: its text, its version, and how it gets into Redis.
 
+mod library;
 mod load;
 
+pub use library::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
 pub(crate) use load::{LIBRARY_KEY, load, loaded_version};
-
-/// The library for `FUNCTION LOAD` (Redis 7 or newer): `sse_publish`, `sse_spublish` and `sse_version`.
-pub const LIBRARY: &str = include_str!("fanfare.lua");
-
-/// The same publishing step for `EVAL` (Redis 6.2 or newer): the library without its first line. `sse_publish.lua` holds it
-/// for those who send it by hand; a test makes that file and fails when it is stale.
-pub const SCRIPT: &str = without_first_line(LIBRARY);
-
-const fn without_first_line(text: &str) -> &str {
-    let mut end = 0;
-    while text.as_bytes()[end] != b'\n' {
-        end += 1;
-    }
-    text.split_at(end + 1).1
-}
-
-/// The version of the text above. A newer library in Redis is left alone.
-pub const VERSION: u64 = 1;
-
-/// What an administrator runs where a node may not load the library. The path is that of the repository and of the
-/// release archive.
-pub const LOAD_BY_HAND: &str = "redis-cli -x FUNCTION LOAD REPLACE < crates/redis/src/functions/fanfare.lua";
-
-/// What became of the library in Redis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Library {
-    /// This node loaded it just now.
-    Loaded,
-    /// This very version was there.
-    Present,
-    /// A newer version was there and was left alone.
-    Newer(u64),
-    /// There is no library, or an old one, and this node may not load it. The text says why.
-    Refused(String),
-    /// Redis is older than 7.0: publishers use the script.
-    Unsupported,
-    /// `redis.load_functions` is off.
-    Off,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_script_is_the_library_without_its_first_line_and_so_is_its_file() {
-        assert_eq!(LIBRARY, format!("#!lua name=fanfare\n{SCRIPT}"));
-        let file = "src/functions/sse_publish.lua";
-        if std::env::var_os("FANFARE_UPDATE_GOLDEN").is_some() {
-            std::fs::write(file, SCRIPT).unwrap();
-        }
-        let kept = std::fs::read_to_string(file).unwrap();
-        assert!(kept == SCRIPT, "{file} is stale; change fanfare.lua and run the tests with FANFARE_UPDATE_GOLDEN=1");
-    }
-
-    #[test]
-    fn the_text_and_the_crate_agree_on_the_version_and_the_limits() {
-        use fanfare_protocol::limits;
-        let says = |line: String| assert!(LIBRARY.contains(&line), "{line}");
-        says(format!("local VERSION = {VERSION}\n"));
-        says(format!("local KEY_BYTES_MAX = {} ", limits::PREFIX_BYTES_MAX + limits::CHANNEL_NAME_MAX));
-        says(format!("local NAME_BYTES_MAX = {}\n", limits::EVENT_NAME_MAX));
-        says(format!("local DEDUP_BYTES_MAX = {}\n", limits::DEDUP_KEY_BYTES_MAX));
-        says(format!("local MAXLEN_DEFAULT = '{}' ", limits::STREAM_MAXLEN_DEFAULT));
-        says(format!("local TTL_MIN = {} ", limits::STREAM_TTL_MIN.as_secs()));
-        says(format!("local DEDUP_WINDOW_DEFAULT = {}\n", limits::DEDUP_WINDOW_DEFAULT.as_secs()));
-    }
-}

@@ -1,12 +1,14 @@
-//! Atomic observations of streams: everything that one proof needs is read in one `MULTI`.
+//! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`.
 
-use fanfare_log::{FirstEntry, Tip};
+use fanfare_log::{FirstEntry, Random, Tip};
 use fanfare_protocol::{ChannelName, Epoch, Position};
 use redis::{Pipeline, Value};
 
-use super::Inner;
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::Error;
+use crate::keys::Keys;
+use crate::pool::Pool;
+use crate::status::Status;
 use crate::value::{array, bytes};
 
 /// What one transaction saw of a stream.
@@ -21,6 +23,8 @@ pub(super) struct Observation {
 /// Where several streams end.
 pub(super) struct Ends {
     pub(super) tips: Vec<Result<Tip, Error>>,
+    /// Size of the newest entry of each stream, in bytes, where there is one.
+    pub(super) newest_bytes: Vec<Option<usize>>,
     /// Size of the entries in the reply.
     pub(super) bytes: usize,
 }
@@ -34,7 +38,18 @@ pub(super) enum Range<'a> {
     Before { end: &'a str, count: usize },
 }
 
-impl Inner {
+/// All streams of a node's channels.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub(super) pool: Pool,
+    pub(super) keys: Keys,
+    /// Where it is kept whether Redis may evict.
+    pub(super) status: Status,
+    /// For the name of a new life of the data.
+    pub(super) random: Random,
+}
+
+impl Streams {
     /// `XINFO STREAM`, a range, `TIME` and the epoch key, in one transaction. The first entry comes with `XINFO`.
     pub(super) async fn observe(&self, channel: &ChannelName, range: Range<'_>) -> Result<Observation, Error> {
         let key = self.keys.stream(channel);
@@ -61,7 +76,7 @@ impl Inner {
     }
 
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
-    pub(super) async fn observe_ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
+    pub(super) async fn ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
@@ -71,14 +86,10 @@ impl Inner {
             return Err(Error::Shape("EXEC"));
         }
         let infos: Vec<_> = replies.into_iter().map(reply::stream_info).collect();
-        for (channel, info) in channels.iter().zip(&infos) {
-            if let Ok(Some(StreamInfo { newest_bytes: Some(bytes), .. })) = info {
-                self.sizes.learn_newest(channel, *bytes);
-            }
-        }
+        let newest_bytes = infos.iter().map(|info| info.as_ref().ok()?.as_ref()?.newest_bytes).collect();
         let bytes = infos.iter().filter_map(|info| info.as_ref().ok()?.as_ref()).map(|info| info.bytes).sum();
         let tips = infos.into_iter().map(|info| info.map(|info| now.tip(info.as_ref()))).collect();
-        Ok(Ends { tips, bytes })
+        Ok(Ends { tips, newest_bytes, bytes })
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.

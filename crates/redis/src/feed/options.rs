@@ -1,0 +1,40 @@
+//! What the feed is told when the node starts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_log::Random;
+
+use crate::connect::Connector;
+use crate::topology::Topology;
+
+/// What the feed needs to know.
+pub(crate) struct FeedOptions {
+    /// Where Redis is, with credentials.
+    pub(crate) topology: Topology,
+    /// How connections are made.
+    pub(crate) connector: Connector,
+    /// For the jitter of reconnects.
+    pub(crate) random: Random,
+    /// What every key and Pub/Sub channel begins with.
+    pub(crate) prefix: Arc<str>,
+    /// Listen to keyspace notifications too.
+    pub(crate) keyspace_notifications: bool,
+    /// How often the path is proven.
+    pub(crate) probe_interval: Duration,
+    /// A probe that is not back by then means a dead connection.
+    pub(crate) probe_timeout: Duration,
+    /// Deadline of every command, and of connecting.
+    pub(crate) command_timeout: Duration,
+    /// Largest data of an event, in bytes.
+    pub(crate) max_event_bytes: usize,
+    /// Names this node's probe channel: unique among nodes.
+    pub(crate) node: Arc<str>,
+}
+
+impl FeedOptions {
+    /// The number of the database, which keyspace notifications carry. (Pub/Sub itself knows no databases.)
+    pub(super) fn database(&self) -> i64 {
+        self.topology.database()
+    }
+}

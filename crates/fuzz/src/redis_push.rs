@@ -1,7 +1,7 @@
 //! What Redis says unasked: messages of Pub/Sub channels, on any channel and with any payload.
 
 use fanfare_log::FeedEvent;
-use fanfare_protocol::{ChannelName, Push};
+use fanfare_protocol::{ChannelName, LogName, Push};
 use fanfare_redis::fuzzing;
 
 use crate::redis_reply::bulk;
@@ -20,17 +20,23 @@ pub(crate) fn run(data: &[u8]) {
     bulk(&mut push, payload);
     let heard = fuzzing::pushes(&[&push]);
     assert!(heard.len() <= 1);
-    let name = |prefix: &[u8]| ChannelName::parse(std::str::from_utf8(channel.strip_prefix(prefix)?).ok()?).ok();
+    let name = |before: &[u8]| {
+        let key = std::str::from_utf8(channel.strip_prefix(before)?).ok()?;
+        match key.strip_prefix("$fanfare:{sse:}:") {
+            Some(name) => ChannelName::parse(name).ok().map(LogName::System),
+            None => ChannelName::parse(key.strip_prefix("sse:")?).ok().map(LogName::Channel),
+        }
+    };
     match heard.into_iter().next() {
         Some(FeedEvent::Push { channel, push }) => {
-            assert_eq!(Some(channel), name(b"sse:"));
+            assert_eq!(Some(channel), name(b""));
             assert_eq!(push, Push::parse(payload.to_vec().into(), 1024));
         }
         Some(FeedEvent::KeyspaceAdd { channel }) => {
-            assert_eq!(Some(channel), name(b"__keyspace@3__:sse:"));
+            assert_eq!(Some(channel), name(b"__keyspace@3__:"));
             assert_eq!(payload, b"xadd");
         }
         Some(other) => panic!("{other:?} is nothing that Redis says"),
-        None => assert!(name(b"sse:").is_none() && (payload != b"xadd" || name(b"__keyspace@3__:sse:").is_none())),
+        None => assert!(name(b"").is_none() && (payload != b"xadd" || name(b"__keyspace@3__:").is_none())),
     }
 }

@@ -158,7 +158,7 @@ fn what_a_client_receives_is_counted() {
     let rig = Rig::start(|_| ());
     let mut one = rig.subscribe("news");
     let mut two = rig.subscribe("news");
-    rig.store.publish_ephemeral(&ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
+    rig.store.publish_ephemeral(ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
     read_past(&mut one, "data: hello");
     read_past(&mut two, "data: hello");
 

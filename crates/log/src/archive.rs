@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use fanfare_protocol::{ChannelName, Decoded, EntryId, Epoch, Position};
+use fanfare_protocol::{Decoded, EntryId, Epoch, LogName, Position};
 
 /// Where a stream ends, and when that was true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct Snapshot {
 /// A request for one page.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
-    /// Which channel.
-    pub channel: ChannelName,
+    /// Which log.
+    pub log: LogName,
     /// From where; the entry at this very position is part of the answer when it still exists.
     pub after: Position,
     /// At most so many entries, the one at `after` not counted.
@@ -114,7 +114,7 @@ pub trait Archive: Clone + Send + Sync + 'static {
     /// The outer error concerns all of them, an inner one a single channel.
     fn tips(
         &self,
-        channels: Vec<ChannelName>,
+        logs: Vec<LogName>,
     ) -> impl Future<Output = Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>> + Send;
 
     /// One page, read atomically together with what proves its continuity.
@@ -127,5 +127,5 @@ pub trait Archive: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    fn newest(&self, channel: ChannelName, count: usize) -> impl Future<Output = Result<Newest, ArchiveError>> + Send;
+    fn newest(&self, log: LogName, count: usize) -> impl Future<Output = Result<Newest, ArchiveError>> + Send;
 }

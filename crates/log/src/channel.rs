@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fanfare_protocol::{ChannelName, Position};
+use fanfare_protocol::{LogName, Position};
 
 use crate::archive::Newest;
 use crate::pages::Pages;
@@ -45,7 +45,7 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Channel {
     /// Its name.
-    pub name: ChannelName,
+    pub name: LogName,
     /// Its key: unique for as long as the node runs.
     pub key: usize,
     shared: Mutex<Shared>,
@@ -94,7 +94,7 @@ impl Mailbox {
 
 #[derive(Debug, Default)]
 struct Directory {
-    by_name: HashMap<ChannelName, Arc<Channel>>,
+    by_name: HashMap<LogName, Arc<Channel>>,
     next_key: usize,
 }
 
@@ -125,7 +125,7 @@ impl Hub {
     }
 
     /// Finds or makes a channel and registers the thread as a watcher.
-    pub(crate) fn watch(&self, name: &ChannelName, core: usize) -> Arc<Channel> {
+    pub(crate) fn watch(&self, name: &LogName, core: usize) -> Arc<Channel> {
         let channel = {
             let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
             let channel = match directory.by_name.get(name) {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, Position};
+use fanfare_protocol::{LogName, Position};
 use slab::Slab;
 
 use crate::channel::{Channel, Hub};
@@ -19,7 +19,7 @@ pub type ViewKey = u32;
 #[derive(Debug, Default)]
 struct Views {
     slab: Slab<View>,
-    by_name: HashMap<ChannelName, usize>,
+    by_name: HashMap<LogName, usize>,
     by_key: HashMap<usize, usize>,
     dirty: Vec<Arc<Channel>>,
 }
@@ -39,13 +39,14 @@ impl CoreLog {
         Self { hub, core, views: RefCell::default() }
     }
 
-    /// Adds a reader to a channel, which is opened if this is the node's first.
-    pub fn open(&self, name: &ChannelName, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
+    /// Adds a reader to a log, which is opened if this is the node's first.
+    pub fn open(&self, name: impl Into<LogName>, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
+        let name = name.into();
         let mut views = self.views.borrow_mut();
-        let key = match views.by_name.get(name) {
+        let key = match views.by_name.get(&name) {
             Some(key) => *key,
             None => {
-                let channel = self.hub.watch(name, self.core);
+                let channel = self.hub.watch(&name, self.core);
                 let view = View::new(Arc::clone(&channel));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
@@ -119,7 +120,7 @@ impl CoreLog {
         &self,
         key: ViewKey,
         cursor: &mut Cursor,
-        act: impl FnOnce(&mut Cursor, &ChannelName, Next<'_>) -> R,
+        act: impl FnOnce(&mut Cursor, &LogName, Next<'_>) -> R,
     ) -> R {
         let mut views = self.views.borrow_mut();
         views.slab[key as usize].next(cursor, &self.hub, act)
@@ -153,9 +154,9 @@ impl CoreLog {
         }
     }
 
-    /// The channel's name.
+    /// The log's name.
     #[must_use]
-    pub fn name(&self, key: ViewKey) -> ChannelName {
+    pub fn name(&self, key: ViewKey) -> LogName {
         self.views.borrow().slab[key as usize].channel.name.clone()
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, Position};
+use fanfare_protocol::{LogName, Position};
 
 use crate::absence;
 use crate::archive::Newest;
@@ -86,7 +86,7 @@ impl View {
         &mut self,
         cursor: &mut Cursor,
         hub: &Hub,
-        act: impl FnOnce(&mut Cursor, &ChannelName, Next<'_>) -> R,
+        act: impl FnOnce(&mut Cursor, &LogName, Next<'_>) -> R,
     ) -> R {
         if let Some(reason) = &self.refusal
             && self.copy.is_none()

@@ -49,7 +49,7 @@ impl Log {
         core.open(&name, Some(Start::At(head)), 0);
         let mut log = Self { registry, core, hub, stats, now, name };
         log.hear(FeedEvent::Connected);
-        let mut commands = log.hear(FeedEvent::Subscribed(vec![log.name.clone()]));
+        let mut commands = log.hear(FeedEvent::Subscribed(vec![(&log.name).into()]));
         let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
         let tip = Tip { position: head, now_ms: 1_000, epoch: EPOCH, evicts };
         log.registry.on_tips(&keys, Ok(vec![Ok(tip)]), now);
@@ -71,7 +71,7 @@ impl Log {
         let (Position::At(id), prev) = (id, prev.map(entry_of)) else { panic!("{id}") };
         let entry = Entry { id, prev, event: Event { name: None, data: Bytes::from_static(b"x") } };
         let dropped = self.stats.duplicates.get();
-        let commands = self.hear(FeedEvent::Push { channel: self.name.clone(), push: Push::Entry(entry) });
+        let commands = self.hear(FeedEvent::Push { channel: (&self.name).into(), push: Push::Entry(entry) });
         let mut appended = 0;
         self.core.sync(|_, _| appended += 1, |_| {});
         match (commands.as_slice(), appended, self.stats.duplicates.get() - dropped) {

@@ -12,7 +12,7 @@
 //! under the lock. `tests/threads.rs` runs all of that on real threads.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::{ChannelName, LogName};
 use loom::future::block_on;
 use loom::thread;
 
@@ -82,8 +82,8 @@ fn explore(cores: usize, model: impl Fn(Arc<Hub>) + Send + Sync + 'static) {
     builder.check(move || model(Arc::new(Hub::new(cores))));
 }
 
-fn name() -> ChannelName {
-    ChannelName::parse("orders").unwrap()
+fn name() -> LogName {
+    LogName::from(ChannelName::parse("orders").unwrap())
 }
 
 /// What a view takes over.

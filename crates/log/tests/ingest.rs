@@ -36,7 +36,7 @@ struct Reader {
 impl Reader {
     fn new(hub: &Arc<Hub>, start: Option<Start>) -> Self {
         let log = CoreLog::new(Arc::clone(hub), 0);
-        let (view, cursor) = log.open(&channel(), start, 1);
+        let (view, cursor) = log.open(channel(), start, 1);
         Self { log, view, cursor, saw: Vec::new() }
     }
 
@@ -118,10 +118,10 @@ async fn a_reader_gets_what_is_published_after_it_came_in_all_ways() {
         let mut reader = Reader::new(&hub, None);
         reader.open().await;
         publish(&store, 0);
-        store.xadd(&channel(), event(1), Bell::Doorbell);
-        store.xadd(&channel(), event(2), Bell::Keyspace);
+        store.xadd(channel(), event(1), Bell::Doorbell);
+        store.xadd(channel(), event(2), Bell::Keyspace);
         reader.read(3).await;
-        store.publish_ephemeral(&channel(), Bytes::from_static(b"3"));
+        store.publish_ephemeral(channel(), Bytes::from_static(b"3"));
         reader.read(4).await;
         assert_eq!(reader.saw, data(0..4));
     })

@@ -37,7 +37,7 @@ fn number(body: &[u8]) -> usize {
 async fn client(log: &CoreLog, token: u32, place: Position, busy: usize) {
     let (mut position, mut expected) = (place, 1);
     while expected < EVENTS {
-        let (view, mut cursor) = log.open(&channel(), Some(Start::At(position)), token);
+        let (view, mut cursor) = log.open(channel(), Some(Start::At(position)), token);
         let until = (expected + 1 + (expected + busy) % 7).min(EVENTS);
         while expected < until {
             let due = log.next(view, &mut cursor, |cursor, _, next| {
@@ -93,7 +93,7 @@ fn core(hub: &Arc<Hub>, core: usize, place: Position, done: &AtomicUsize) {
 fn readers_on_many_threads_miss_nothing_while_channels_close_and_open() {
     let store = MemoryStore::default();
     publish(&store, 0);
-    let start = Position::At(store.last_id(&channel()).unwrap());
+    let start = Position::At(store.last_id(channel()).unwrap());
     let options = Options { linger: Duration::ZERO, page_entries: 50, tail_entries: 100, ..Options::default() };
     let Assembly { hub, desired, sink, ingest, .. } = assemble(options, CORES, Random::seeded(1));
     let done = AtomicUsize::new(0);

@@ -12,6 +12,7 @@ use crate::archive::reply;
 use crate::connect::Connector;
 use crate::eviction;
 use crate::feed::{FeedOptions, Receiver};
+use crate::keys::Keys;
 use crate::options::Options;
 use crate::topology::Topology;
 
@@ -39,7 +40,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
         random: fanfare_log::Random::seeded(1),
-        prefix: Arc::from("sse:"),
+        keys: Keys { prefix: Arc::from("sse:") },
         keyspace_notifications: true,
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_secs(1),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fanfare_log::{PublishError, PublishRequest, Published, Publisher};
+use fanfare_protocol::LogName;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -123,7 +124,7 @@ impl Inner {
     }
 
     fn arguments(&self, mut command: Cmd, request: &PublishRequest) -> Cmd {
-        command.arg(1).arg(self.keys.stream(&request.channel)).arg("DATA").arg(&request.event.data[..]);
+        command.arg(1).arg(self.keys.stream(&LogName::from(&request.channel))).arg("DATA").arg(&request.event.data[..]);
         if let Some(name) = &request.event.name {
             command.arg("EVENT").arg(name.as_str());
         }

@@ -99,7 +99,7 @@ impl RedisStore {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
             random: control.random.fork(),
-            prefix: Arc::from(options.prefix.as_str()),
+            keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
             probe_interval: options.probe_interval,
             probe_timeout: options.probe_timeout,

@@ -113,8 +113,7 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
     for _ in 0..3 {
         archive.tips(vec![name("a"), name("b")]).await.unwrap()[1].clone().unwrap();
         archive.newest(name("a"), 3).await.unwrap();
-        let page =
-            ReadRequest { channel: name("a"), after: Position::At(EntryId::ZERO), max_entries: 9, max_bytes: 999 };
+        let page = ReadRequest { log: name("a"), after: Position::At(EntryId::ZERO), max_entries: 9, max_bytes: 999 };
         assert_eq!(archive.read(page).await.unwrap().entries.len(), 1);
     }
     let connections: String = server.run(&["CLIENT", "LIST"]).await;
@@ -158,7 +157,7 @@ async fn a_publisher_with_the_documented_rights_can_use_every_option_and_a_node_
     set_user(&server, &both, "").await;
     let node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
     let request = PublishRequest {
-        channel: name("a"),
+        channel: name("a").name().clone(),
         event: event(Some("e"), "d"),
         dedup: Some("k2".into()),
         max_len: None,

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use fanfare_log::FeedEvent;
-use fanfare_protocol::{ChannelName, Push};
+use fanfare_protocol::{LogName, Push};
 use fanfare_redis::Options;
 use redis::Value;
 use support::*;
@@ -85,7 +85,7 @@ async fn a_channel_that_was_closed_and_opened_again_at_once_is_acknowledged_agai
 async fn thousands_of_channels_are_subscribed_in_batches_at_start_and_while_running() {
     let server = Server::start().await;
     let mut node = Node::start(&server.options());
-    let names: Vec<ChannelName> = (0..3000).map(|number| name(&number.to_string())).collect();
+    let names: Vec<LogName> = (0..3000).map(|number| name(&number.to_string())).collect();
     names[..1500].iter().for_each(|name| node.desired.insert(name));
     node.hears("connected", is_connected).await;
     names[1500..].iter().for_each(|name| node.desired.insert(name));
@@ -194,7 +194,7 @@ async fn refused_channels_are_reported_one_by_one_and_followed_once_they_are_all
     let channels = ["&sse:$probe:*", "&sse:open*"];
     server.run::<Value>(&[&rules[..], &channels].concat()).await;
     let mut node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
-    let mut names: Vec<ChannelName> = (0..600).map(|number| name(&format!("open{number}"))).collect();
+    let mut names: Vec<LogName> = (0..600).map(|number| name(&format!("open{number}"))).collect();
     names.extend(["closed1", "closed2"].map(name));
     names.iter().for_each(|name| node.desired.insert(name));
     let mut refused = Vec::new();

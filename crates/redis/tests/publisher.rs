@@ -12,7 +12,13 @@ use redis::Value;
 use support::*;
 
 fn request(channel: &str, data: &str) -> PublishRequest {
-    PublishRequest { channel: name(channel), event: event(None, data), dedup: None, max_len: None, ttl: None }
+    PublishRequest {
+        channel: name(channel).name().clone(),
+        event: event(None, data),
+        dedup: None,
+        max_len: None,
+        ttl: None,
+    }
 }
 
 /// Publishes until the node has connected.
@@ -183,7 +189,7 @@ async fn all_five_ways_reach_the_feed_and_all_durable_ones_the_archive() {
     let notifications = node.events.iter().filter(|event| matches!(event, FeedEvent::KeyspaceAdd { .. })).count();
     assert_eq!(notifications, 1, "a trim is no new entry");
 
-    let page = ReadRequest { channel: name("a"), after: Position::At(EntryId::ZERO), max_entries: 10, max_bytes: 1000 };
+    let page = ReadRequest { log: name("a"), after: Position::At(EntryId::ZERO), max_entries: 10, max_bytes: 1000 };
     assert_eq!(node.store.archive.read(page).await.unwrap().entries.len(), 3, "four, less the trimmed one");
 }
 

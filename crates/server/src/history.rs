@@ -10,7 +10,7 @@ use std::time::Duration;
 use fanfare_log::proof::{self, Verdict};
 use fanfare_log::{ArchiveError, ReadRequest, Snapshot};
 use fanfare_protocol::limits::{HISTORY_LIMIT_DEFAULT, STORE_ANSWER_TIMEOUT};
-use fanfare_protocol::{ChannelName, Decoded, Epoch, Gap, LastEventId, Position};
+use fanfare_protocol::{ChannelName, Decoded, Epoch, Gap, LastEventId, LogName, Position};
 use http::StatusCode;
 use serde::Serialize;
 use tracing::warn;
@@ -65,7 +65,7 @@ pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Ans
     };
     let beginning = Position::Absent { at_ms: 0, epoch: Epoch::from_bits(0) };
     let read = ReadRequest {
-        channel: request.channel.clone(),
+        log: LogName::from(&request.channel),
         after: request.after.unwrap_or(beginning),
         max_entries: request.limit,
         max_bytes: node.options.history.page_bytes,

@@ -75,7 +75,7 @@ fn without_the_key_nothing_is_published() {
     let (head, _) = client.response();
     assert!(head.starts_with("HTTP/1.1 401 ") && header(&head, "www-authenticate").is_some(), "{head}");
     assert_eq!(answer(&mut node.send(post("Authorization: Bearer K\r\n", "x"))).0, 401);
-    assert!(node.store.entries(&fanfare_protocol::ChannelName::parse("a").unwrap()).is_empty());
+    assert!(node.store.entries(fanfare_protocol::ChannelName::parse("a").unwrap()).is_empty());
 }
 
 #[test]

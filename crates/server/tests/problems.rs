@@ -12,7 +12,7 @@ use fanfare_log::{
     Archive, ArchiveError, Hub, Newest, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
     Snapshot, Tip,
 };
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, RefusalPolicy, Secret, Server, StoreHandles};
 use serde_json::Value;
 use support::{Client, Node, assert_golden};
@@ -51,8 +51,8 @@ fn said(mut client: Client) -> String {
 #[derive(Clone)]
 struct Failing;
 
-fn failure(channel: &ChannelName) -> ArchiveError {
-    match channel.as_str() {
+fn failure(log: &LogName) -> ArchiveError {
+    match log.name().as_str() {
         "other-type" => ArchiveError::WrongType,
         "denied" => ArchiveError::Denied("no permission".into()),
         _ => ArchiveError::Unavailable("away".into()),
@@ -60,14 +60,14 @@ fn failure(channel: &ChannelName) -> ArchiveError {
 }
 
 impl Archive for Failing {
-    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
-        Ok(channels.iter().map(|channel| Err(failure(channel))).collect())
+    async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(logs.iter().map(|log| Err(failure(log))).collect())
     }
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
-        Err(failure(&request.channel))
+        Err(failure(&request.log))
     }
-    async fn newest(&self, channel: ChannelName, _: usize) -> Result<Newest, ArchiveError> {
-        Err(failure(&channel))
+    async fn newest(&self, log: LogName, _: usize) -> Result<Newest, ArchiveError> {
+        Err(failure(&log))
     }
 }
 

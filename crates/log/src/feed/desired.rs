@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
 use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
 struct DesiredState {
-    names: BTreeSet<ChannelName>,
-    changed: BTreeSet<ChannelName>,
+    names: BTreeSet<LogName>,
+    changed: BTreeSet<LogName>,
 }
 
 /// The channels that one feed of the node follows: the one source of truth of its subscriptions, with one queue of changes.
@@ -39,7 +39,7 @@ impl Desired {
     }
 
     /// Adds a channel. For the owner of the set: the registry, or the test of a feed.
-    pub fn insert(&self, name: &ChannelName) {
+    pub fn insert(&self, name: &LogName) {
         let mut state = self.lock();
         if state.names.insert(name.clone()) {
             state.changed.insert(name.clone());
@@ -49,7 +49,7 @@ impl Desired {
     }
 
     /// Takes a channel out. For the owner of the set.
-    pub fn remove(&self, name: &ChannelName) {
+    pub fn remove(&self, name: &LogName) {
         let mut state = self.lock();
         if state.names.remove(name) {
             state.changed.insert(name.clone());
@@ -60,7 +60,7 @@ impl Desired {
 
     /// Every channel in the set, in order of names. Also forgets the changes so far, since the snapshot contains them.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<ChannelName> {
+    pub fn snapshot(&self) -> Vec<LogName> {
         let mut state = self.lock();
         state.changed.clear();
         state.names.iter().cloned().collect()
@@ -68,13 +68,13 @@ impl Desired {
 
     /// Whether the channel is followed now.
     #[must_use]
-    pub fn contains(&self, name: &ChannelName) -> bool {
+    pub fn contains(&self, name: &LogName) -> bool {
         self.lock().names.contains(name)
     }
 
     /// Names whose membership may have changed since the last call (each at most once).
     #[must_use]
-    pub fn take_changes(&self) -> Vec<ChannelName> {
+    pub fn take_changes(&self) -> Vec<LogName> {
         std::mem::take(&mut self.lock().changed).into_iter().collect()
     }
 

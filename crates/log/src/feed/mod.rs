@@ -10,7 +10,7 @@ mod desired;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fanfare_protocol::{ChannelName, Event, Push, limits};
+use fanfare_protocol::{Event, LogName, Push, limits};
 use tokio::sync::Notify;
 
 pub use desired::Desired;
@@ -44,25 +44,25 @@ pub enum FeedEvent {
     /// The connection is gone: nothing arrives until the next `Connected`.
     Disconnected,
     /// The server acknowledged these subscriptions on the current connection.
-    Subscribed(Vec<ChannelName>),
+    Subscribed(Vec<LogName>),
     /// The server refused these subscriptions (an ACL, say). The feed goes on trying by itself.
     Refused {
         /// The channels refused.
-        channels: Vec<ChannelName>,
+        channels: Vec<LogName>,
         /// The server's words, for the log and for the client's error.
         detail: String,
     },
     /// A message on a channel.
     Push {
         /// Where it was published.
-        channel: ChannelName,
+        channel: LogName,
         /// What it says.
         push: Push,
     },
     /// A keyspace notification `xadd` for the channel's stream. It usually precedes the push of the same entry.
     KeyspaceAdd {
         /// The channel whose stream grew.
-        channel: ChannelName,
+        channel: LogName,
     },
     /// A round trip through the very path that pushes take has just been proven.
     Probe,
@@ -81,12 +81,12 @@ impl FeedEvent {
             Self::Subscribed(names) | Self::Refused { channels: names, .. } => names.len() * 32,
             _ => 0,
         };
-        payload + self.droppable().map_or(0, |channel| channel.as_str().len()) + EVENT_OVERHEAD
+        payload + self.droppable().map_or(0, |log| log.name().as_str().len()) + EVENT_OVERHEAD
     }
 
     /// The channel that must be read from its archive when this event is dropped; `None` marks an event that may not be
     /// dropped (there are only a handful of those at a time).
-    fn droppable(&self) -> Option<&ChannelName> {
+    fn droppable(&self) -> Option<&LogName> {
         match self {
             Self::Push { channel, .. } | Self::KeyspaceAdd { channel } => Some(channel),
             _ => None,
@@ -98,7 +98,7 @@ impl FeedEvent {
 struct Queue {
     events: VecDeque<(FeedId, FeedEvent)>,
     bytes: usize,
-    overflowed: BTreeSet<ChannelName>,
+    overflowed: BTreeSet<LogName>,
 }
 
 #[derive(Debug)]
@@ -170,7 +170,7 @@ pub struct FeedBatch {
     /// In order of arrival, each with the feed that it comes from.
     pub events: VecDeque<(FeedId, FeedEvent)>,
     /// Channels of which at least one push was dropped.
-    pub overflowed: BTreeSet<ChannelName>,
+    pub overflowed: BTreeSet<LogName>,
 }
 
 impl FeedBatch {

@@ -6,8 +6,8 @@ use tokio_test::{assert_pending, assert_ready, task};
 
 use super::*;
 
-fn name(n: usize) -> ChannelName {
-    ChannelName::parse(&format!("c{n}")).unwrap()
+fn name(n: usize) -> LogName {
+    LogName::from(fanfare_protocol::ChannelName::parse(&format!("c{n}")).unwrap())
 }
 
 fn ephemeral(channel: usize, bytes: usize) -> FeedEvent {
@@ -56,7 +56,7 @@ proptest! {
         steps in proptest::collection::vec((0usize..6, 0usize..5), 0..80),
     ) {
         let desired = Desired::new();
-        let mut followed: BTreeSet<ChannelName> = BTreeSet::new();
+        let mut followed: BTreeSet<LogName> = BTreeSet::new();
         let mut apply = |desired: &Desired| {
             for name in desired.take_changes() {
                 if desired.contains(&name) { followed.insert(name); } else { followed.remove(&name); }

@@ -1,6 +1,6 @@
 //! A store and a network that never fail: the product's. With the feature `testing`, `faults.rs` takes this place.
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
 
 use crate::archive::ArchiveError;
 use crate::feed::{FeedEvent, FeedSink};
@@ -30,7 +30,7 @@ impl Faults {
 pub(super) struct Lane {}
 
 impl Lane {
-    pub(super) fn carry(&mut self, _: &ChannelName, event: &FeedEvent, _: &mut Faults, to: &FeedSink) {
+    pub(super) fn carry(&mut self, _: &LogName, event: &FeedEvent, _: &mut Faults, to: &FeedSink) {
         to.send(event.clone());
     }
 

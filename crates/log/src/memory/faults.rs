@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use fanfare_protocol::{ChannelName, EntryId, Event};
+use fanfare_protocol::{EntryId, Event, LogName};
 
 use super::store::Store;
 use super::{MemoryStore, epoch};
@@ -40,7 +40,7 @@ pub enum Bell {
 #[derive(Debug, Clone)]
 pub struct Checkpoint(Store);
 
-type Decide = Box<dyn FnMut(&ChannelName) -> Fate + Send>;
+type Decide = Box<dyn FnMut(&LogName) -> Fate + Send>;
 
 #[derive(Default)]
 pub(super) struct Faults {
@@ -81,7 +81,7 @@ impl Faults {
     }
 
     /// The fate of the present message on one link.
-    fn fate(&mut self, channel: &ChannelName) -> Fate {
+    fn fate(&mut self, channel: &LogName) -> Fate {
         self.chosen.unwrap_or_else(|| self.decide.as_mut().map_or(Fate::Arrive, |decide| decide(channel)))
     }
 }
@@ -93,7 +93,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn carry(&mut self, channel: &ChannelName, event: &FeedEvent, faults: &mut Faults, to: &FeedSink) {
+    pub(super) fn carry(&mut self, channel: &LogName, event: &FeedEvent, faults: &mut Faults, to: &FeedSink) {
         let times = match faults.fate(channel) {
             Fate::Lose => return,
             Fate::Delay => return self.delayed.push(event.clone()),
@@ -126,7 +126,7 @@ impl MemoryStore {
     }
 
     /// Chooses the fate of every message from now on, separately for each link.
-    pub fn on_push(&self, decide: impl FnMut(&ChannelName) -> Fate + Send + 'static) {
+    pub fn on_push(&self, decide: impl FnMut(&LogName) -> Fate + Send + 'static) {
         self.lock().faults.decide = Some(Box::new(decide));
     }
 
@@ -139,7 +139,8 @@ impl MemoryStore {
     }
 
     /// `XADD` by a producer that does not know this gateway: no `prev`, no trimming.
-    pub fn xadd(&self, channel: &ChannelName, event: Event, bell: Bell) -> EntryId {
+    pub fn xadd(&self, channel: impl Into<LogName>, event: Event, bell: Bell) -> EntryId {
+        let channel = &channel.into();
         let (mut state, now) = self.at_now(channel);
         let id = state.store.append(channel, None, event, now).id;
         let channel = channel.clone();
@@ -154,19 +155,22 @@ impl MemoryStore {
     }
 
     /// `XTRIM key MAXLEN keep`.
-    pub fn trim(&self, channel: &ChannelName, keep: usize) {
+    pub fn trim(&self, channel: impl Into<LogName>, keep: usize) {
+        let channel = &channel.into();
         if let Some(stream) = self.at_now(channel).0.store.stream_mut(channel) {
             stream.trim(keep, usize::MAX);
         }
     }
 
     /// `XDEL`. Returns whether the entry was there.
-    pub fn xdel(&self, channel: &ChannelName, id: EntryId) -> bool {
+    pub fn xdel(&self, channel: impl Into<LogName>, id: EntryId) -> bool {
+        let channel = &channel.into();
         self.at_now(channel).0.store.stream_mut(channel).is_some_and(|stream| stream.remove(id))
     }
 
     /// `DEL`. Returns whether the key was there.
-    pub fn delete(&self, channel: &ChannelName) -> bool {
+    pub fn delete(&self, channel: impl Into<LogName>) -> bool {
+        let channel = &channel.into();
         self.at_now(channel).0.store.delete(channel)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_protocol::{ChannelName, limits};
+use fanfare_protocol::{LogName, limits};
 use slab::Slab;
 use tokio::sync::Notify;
 
@@ -16,7 +16,7 @@ use crate::feed::{Desired, FeedEvent, FeedSink};
 struct Wire {
     sink: FeedSink,
     connected: bool,
-    subscribed: HashSet<ChannelName>,
+    subscribed: HashSet<LogName>,
     lane: Lane,
     poke: Arc<Notify>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Links(Slab<Wire>);
 
 impl Links {
     /// Sends an event to every link that subscribes to its channel.
-    pub(super) fn deliver(&mut self, channel: &ChannelName, event: &FeedEvent, faults: &mut Faults) {
+    pub(super) fn deliver(&mut self, channel: &LogName, event: &FeedEvent, faults: &mut Faults) {
         faults.begin_message();
         for (_, wire) in self.0.iter_mut().filter(|(_, wire)| wire.subscribed.contains(channel)) {
             wire.lane.carry(channel, event, faults, &wire.sink);

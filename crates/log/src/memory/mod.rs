@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Push, encode_push, limits};
+use fanfare_protocol::{Entry, EntryId, Epoch, LogName, Push, encode_push, limits};
 use tokio::time::Instant;
 
 use crate::archive::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
@@ -106,7 +106,7 @@ impl MemoryStore {
     }
 
     /// Locks the state as it is now: without the channel's stream if that has expired.
-    fn at_now(&self, channel: &ChannelName) -> (MutexGuard<'_, State>, u64) {
+    fn at_now(&self, channel: &LogName) -> (MutexGuard<'_, State>, u64) {
         let now = (self.0.options.clock)();
         let mut state = self.lock();
         state.store.expire(channel, now);
@@ -126,7 +126,8 @@ impl MemoryStore {
     }
 
     /// `PUBLISH` of any payload. Without the marker of a push it is an ephemeral text; an empty one is a doorbell.
-    pub fn publish_ephemeral(&self, channel: &ChannelName, payload: Bytes) {
+    pub fn publish_ephemeral(&self, channel: impl Into<LogName>, payload: Bytes) {
+        let channel = &channel.into();
         let push = Push::parse(payload, self.0.options.max_event_bytes);
         self.lock().deliver(channel, &FeedEvent::Push { channel: channel.clone(), push });
     }
@@ -136,20 +137,21 @@ impl MemoryStore {
     /// # Errors
     /// See [`PublishError`].
     pub fn publish_now(&self, request: &PublishRequest) -> Result<Published, PublishError> {
-        let (mut state, now) = self.at_now(&request.channel);
+        let channel = &LogName::from(&request.channel);
+        let (mut state, now) = self.at_now(channel);
         if state.faults.is_offline() {
             return Err(PublishError::Unavailable("the store is offline".into()));
         }
         match state.store.publish(request, now)? {
             Err(duplicate) => Ok(duplicate),
             Ok(entry) => {
-                self.announce(&mut state, &request.channel, &entry);
+                self.announce(&mut state, channel, &entry);
                 Ok(Published { id: entry.id, duplicate: false })
             }
         }
     }
 
-    fn announce(&self, state: &mut State, channel: &ChannelName, entry: &Entry) {
+    fn announce(&self, state: &mut State, channel: &LogName, entry: &Entry) {
         if self.0.options.keyspace_notifications {
             state.deliver(channel, &FeedEvent::KeyspaceAdd { channel: channel.clone() });
         }
@@ -161,7 +163,8 @@ impl MemoryStore {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub fn tip_now(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
+    pub fn tip_now(&self, channel: impl Into<LogName>) -> Result<Tip, ArchiveError> {
+        let channel = &channel.into();
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
         Ok(state.store.tip(channel, state.faults.evicts(), now))
@@ -172,7 +175,7 @@ impl MemoryStore {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn read_now(&self, request: &ReadRequest) -> Result<Snapshot, ArchiveError> {
-        let (mut state, now) = self.at_now(&request.channel);
+        let (mut state, now) = self.at_now(&request.log);
         state.faults.on_read()?;
         Ok(state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now))
     }
@@ -181,7 +184,8 @@ impl MemoryStore {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub fn newest_now(&self, channel: &ChannelName, count: usize) -> Result<Newest, ArchiveError> {
+    pub fn newest_now(&self, channel: impl Into<LogName>, count: usize) -> Result<Newest, ArchiveError> {
+        let channel = &channel.into();
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
         Ok(state.store.newest(channel, count, state.faults.evicts(), now))
@@ -189,21 +193,23 @@ impl MemoryStore {
 
     /// A stream's last generated id; `None` if there is no stream.
     #[must_use]
-    pub fn last_id(&self, channel: &ChannelName) -> Option<EntryId> {
+    pub fn last_id(&self, channel: impl Into<LogName>) -> Option<EntryId> {
+        let channel = &channel.into();
         let (state, _) = self.at_now(channel);
         state.store.stream(channel).map(stream::Stream::last)
     }
 
     /// The entries that a stream holds, ascending.
     #[must_use]
-    pub fn entries(&self, channel: &ChannelName) -> Vec<Entry> {
+    pub fn entries(&self, channel: impl Into<LogName>) -> Vec<Entry> {
+        let channel = &channel.into();
         let (state, _) = self.at_now(channel);
         state.store.stream(channel).map_or_else(Vec::new, |stream| stream.entries().cloned().collect())
     }
 }
 
 impl State {
-    fn deliver(&mut self, channel: &ChannelName, event: &FeedEvent) {
+    fn deliver(&mut self, channel: &LogName, event: &FeedEvent) {
         self.links.deliver(channel, event, &mut self.faults);
     }
 }
@@ -214,16 +220,16 @@ fn epoch(made_ms: u64, count: u32) -> Epoch {
 }
 
 impl Archive for MemoryStore {
-    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
-        Ok(channels.iter().map(|channel| self.tip_now(channel)).collect())
+    async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(logs.into_iter().map(|log| self.tip_now(log)).collect())
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
         self.read_now(&request)
     }
 
-    async fn newest(&self, channel: ChannelName, count: usize) -> Result<Newest, ArchiveError> {
-        self.newest_now(&channel, count)
+    async fn newest(&self, log: LogName, count: usize) -> Result<Newest, ArchiveError> {
+        self.newest_now(log, count)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, Position, limits};
+use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Position, limits};
 
 use super::stream::{Range, Stream};
 use crate::archive::{Newest, ReadRequest, Snapshot, Tip};
@@ -18,9 +18,9 @@ const STREAMS_MAX: usize = 100_000;
 /// Everything that a dump of the store would hold.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    streams: HashMap<ChannelName, Stream>,
-    dedup: HashMap<(ChannelName, String), EntryId>,
-    dedup_order: VecDeque<(u64, (ChannelName, String))>,
+    streams: HashMap<LogName, Stream>,
+    dedup: HashMap<(LogName, String), EntryId>,
+    dedup_order: VecDeque<(u64, (LogName, String))>,
     epoch: Epoch,
     swept_ms: u64,
 }
@@ -32,7 +32,7 @@ impl Store {
 
     /// Removes a channel's stream if it has expired, and once in a while everything that has. Call it before every
     /// operation.
-    pub(super) fn expire(&mut self, channel: &ChannelName, now_ms: u64) {
+    pub(super) fn expire(&mut self, channel: &LogName, now_ms: u64) {
         if self.streams.get(channel).is_some_and(|stream| stream.is_expired(now_ms)) {
             self.streams.remove(channel);
         }
@@ -59,7 +59,8 @@ impl Store {
         if max_len == 0 {
             return Err(PublishError::Rejected("MAXLEN must be at least 1".into()));
         }
-        let dedup = request.dedup.clone().map(|key| (request.channel.clone(), key));
+        let log = &LogName::from(&request.channel);
+        let dedup = request.dedup.clone().map(|key| (log.clone(), key));
         if let Some((_, key)) = &dedup
             && (key.is_empty() || key.len() > limits::DEDUP_KEY_BYTES_MAX)
         {
@@ -68,12 +69,12 @@ impl Store {
         if let Some(&id) = dedup.as_ref().and_then(|key| self.dedup.get(key)) {
             return Ok(Err(Published { id, duplicate: true }));
         }
-        if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&request.channel) {
+        if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(log) {
             return Err(PublishError::Denied(format!("this store holds at most {STREAMS_MAX} streams")));
         }
-        let prev = self.streams.get(&request.channel).map_or(EntryId::ZERO, Stream::last);
-        let entry = self.append(&request.channel, Some(prev), request.event.clone(), now_ms);
-        if let Some(stream) = self.streams.get_mut(&request.channel) {
+        let prev = self.streams.get(log).map_or(EntryId::ZERO, Stream::last);
+        let entry = self.append(log, Some(prev), request.event.clone(), now_ms);
+        if let Some(stream) = self.streams.get_mut(log) {
             stream.trim(usize::try_from(max_len).unwrap_or(usize::MAX), STREAM_BYTES_MAX);
             // A TTL only ever extends; without one the key is persistent again.
             stream.expires_at = request.ttl.map(|ttl| {
@@ -91,7 +92,7 @@ impl Store {
     }
 
     /// `XADD` with an automatic id, which creates the key if need be.
-    pub(super) fn append(&mut self, channel: &ChannelName, prev: Option<EntryId>, event: Event, now_ms: u64) -> Entry {
+    pub(super) fn append(&mut self, channel: &LogName, prev: Option<EntryId>, event: Event, now_ms: u64) -> Entry {
         let stream = self.streams.entry(channel.clone()).or_default();
         let entry = Entry { id: stream.next_id(now_ms), prev, event };
         stream.add(entry.clone());
@@ -99,20 +100,20 @@ impl Store {
     }
 
     #[cfg(feature = "testing")]
-    pub(super) fn stream_mut(&mut self, channel: &ChannelName) -> Option<&mut Stream> {
+    pub(super) fn stream_mut(&mut self, channel: &LogName) -> Option<&mut Stream> {
         self.streams.get_mut(channel)
     }
 
-    pub(super) fn stream(&self, channel: &ChannelName) -> Option<&Stream> {
+    pub(super) fn stream(&self, channel: &LogName) -> Option<&Stream> {
         self.streams.get(channel)
     }
 
     #[cfg(feature = "testing")]
-    pub(super) fn delete(&mut self, channel: &ChannelName) -> bool {
+    pub(super) fn delete(&mut self, channel: &LogName) -> bool {
         self.streams.remove(channel).is_some()
     }
 
-    pub(super) fn tip(&self, channel: &ChannelName, evicts: bool, now_ms: u64) -> Tip {
+    pub(super) fn tip(&self, channel: &LogName, evicts: bool, now_ms: u64) -> Tip {
         let position = match self.streams.get(channel) {
             Some(stream) => Position::At(stream.last()),
             None => Position::Absent { at_ms: now_ms, epoch: self.epoch },
@@ -121,8 +122,8 @@ impl Store {
     }
 
     pub(super) fn snapshot(&self, request: &ReadRequest, max_event: usize, evicts: bool, now_ms: u64) -> Snapshot {
-        let tip = self.tip(&request.channel, evicts, now_ms);
-        let stream = self.streams.get(&request.channel);
+        let tip = self.tip(&request.log, evicts, now_ms);
+        let stream = self.streams.get(&request.log);
         let from = match request.after {
             Position::At(id) => id,
             Position::Absent { .. } => EntryId::ZERO,
@@ -139,7 +140,7 @@ impl Store {
         }
     }
 
-    pub(super) fn newest(&self, channel: &ChannelName, count: usize, evicts: bool, now_ms: u64) -> Newest {
+    pub(super) fn newest(&self, channel: &LogName, count: usize, evicts: bool, now_ms: u64) -> Newest {
         let mut newest: Vec<_> = self.streams.get(channel).map_or_else(Vec::new, |stream| {
             stream.entries().rev().take(count.saturating_add(1)).map(|entry| (entry.id, entry.prev)).collect()
         });

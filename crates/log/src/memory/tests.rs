@@ -1,15 +1,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fanfare_protocol::{Decoded, EntryId, Event, Position};
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position};
 
 use super::*;
 use crate::feed::{FeedSource, feed};
 
 const START: u64 = 1_700_000_000_000;
 
-fn name(text: &str) -> ChannelName {
-    ChannelName::parse(text).unwrap()
+fn name(text: &str) -> LogName {
+    LogName::from(ChannelName::parse(text).unwrap())
 }
 
 fn event(text: &str) -> Event {
@@ -17,7 +17,7 @@ fn event(text: &str) -> Event {
 }
 
 fn request(text: &str) -> PublishRequest {
-    PublishRequest { channel: name("a"), event: event(text), dedup: None, max_len: None, ttl: None }
+    PublishRequest { channel: name("a").name().clone(), event: event(text), dedup: None, max_len: None, ttl: None }
 }
 
 fn store() -> (MemoryStore, Arc<AtomicU64>) {
@@ -48,7 +48,7 @@ fn texts(source: &mut FeedSource) -> Vec<String> {
 }
 
 fn read(store: &MemoryStore, after: Position, max_entries: usize) -> Snapshot {
-    store.read_now(&ReadRequest { channel: name("a"), after, max_entries, max_bytes: 1 << 20 }).unwrap()
+    store.read_now(&ReadRequest { log: name("a"), after, max_entries, max_bytes: 1 << 20 }).unwrap()
 }
 
 fn id(ms: u64, seq: u64) -> EntryId {
@@ -60,7 +60,7 @@ fn an_entry_names_the_one_before_it_and_the_first_one_names_none() {
     let (store, _) = store();
     store.publish_now(&request("one")).unwrap();
     store.publish_now(&request("two")).unwrap();
-    let prevs: Vec<_> = store.entries(&name("a")).iter().map(|entry| (entry.id, entry.prev)).collect();
+    let prevs: Vec<_> = store.entries(name("a")).iter().map(|entry| (entry.id, entry.prev)).collect();
     assert_eq!(prevs, [(id(START, 0), Some(EntryId::ZERO)), (id(START, 1), Some(id(START, 0)))]);
 }
 
@@ -68,9 +68,9 @@ fn an_entry_names_the_one_before_it_and_the_first_one_names_none() {
 fn prev_is_the_last_generated_id_even_after_that_entry_was_retracted() {
     let (store, _) = store();
     let first = store.publish_now(&request("one")).unwrap().id;
-    assert!(store.xdel(&name("a"), first));
+    assert!(store.xdel(name("a"), first));
     store.publish_now(&request("two")).unwrap();
-    assert_eq!(store.entries(&name("a"))[0].prev, Some(first));
+    assert_eq!(store.entries(name("a"))[0].prev, Some(first));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_repeated_dedup_key_gets_the_first_id_until_its_window_ends() {
     assert_eq!(store.publish_now(&keyed).unwrap(), Published { id: first.id, duplicate: true });
     time.fetch_add(1, Ordering::Relaxed);
     assert!(!store.publish_now(&keyed).unwrap().duplicate);
-    assert_eq!(store.entries(&name("a")).len(), 2);
+    assert_eq!(store.entries(name("a")).len(), 2);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_refused_publish_writes_nothing() {
     for refused in [zero, long] {
         assert!(matches!(store.publish_now(&refused), Err(PublishError::Rejected(_))));
     }
-    assert!(matches!(store.tip_now(&name("a")).unwrap().position, Position::Absent { .. }));
+    assert!(matches!(store.tip_now(name("a")).unwrap().position, Position::Absent { .. }));
 }
 
 #[test]
@@ -103,15 +103,15 @@ fn a_time_to_live_is_at_least_a_minute_only_extends_and_goes_with_a_publish_that
     store.publish_now(&lived(100)).unwrap();
     store.publish_now(&lived(1)).unwrap();
     time.fetch_add(99_999, Ordering::Relaxed);
-    assert_eq!(store.entries(&name("a")).len(), 2);
+    assert_eq!(store.entries(name("a")).len(), 2);
     time.fetch_add(1, Ordering::Relaxed);
-    assert_eq!(store.entries(&name("a")).len(), 0);
+    assert_eq!(store.entries(name("a")).len(), 0);
     store.publish_now(&lived(1)).unwrap();
-    assert_eq!(store.entries(&name("a"))[0].prev, Some(EntryId::ZERO), "the key was created anew");
+    assert_eq!(store.entries(name("a"))[0].prev, Some(EntryId::ZERO), "the key was created anew");
     time.fetch_add(59_999, Ordering::Relaxed);
     store.publish_now(&request("x")).unwrap();
     time.fetch_add(1_000_000, Ordering::Relaxed);
-    assert_eq!(store.entries(&name("a")).len(), 2);
+    assert_eq!(store.entries(name("a")).len(), 2);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_snapshot_starts_with_the_entry_at_the_position_and_says_whether_it_reached_
     assert_eq!(part.entries.iter().map(Decoded::id).collect::<Vec<_>>(), ids[1..4]);
     assert!(!part.complete && part.untouched);
     assert!(read(&store, Position::At(ids[1]), 3).complete);
-    store.trim(&name("a"), 2);
+    store.trim(name("a"), 2);
     let rest = read(&store, Position::At(ids[1]), 9);
     assert_eq!(rest.first.map(|first| (first.id, first.prev)), Some((ids[3], Some(ids[2]))));
     assert!(rest.complete && !rest.untouched);
@@ -134,7 +134,7 @@ fn an_event_over_the_limit_is_told_by_its_size() {
     let store = MemoryStore::new(options);
     let (_link, mut source) = link(&store);
     store.publish_now(&request("four")).unwrap();
-    let snapshot = read(&store, store.tip_now(&name("none")).unwrap().position, 9);
+    let snapshot = read(&store, store.tip_now(name("none")).unwrap().position, 9);
     assert!(matches!(snapshot.entries[0], Decoded::TooLarge { bytes: 4, prev: Some(EntryId::ZERO), .. }));
     assert_eq!(texts(&mut source).last().unwrap(), "Doorbell");
 }
@@ -142,12 +142,12 @@ fn an_event_over_the_limit_is_told_by_its_size() {
 #[test]
 fn no_stream_is_a_position_with_the_time_and_the_epoch_which_a_flush_changes() {
     let (store, time) = store();
-    let before = store.tip_now(&name("a")).unwrap();
+    let before = store.tip_now(name("a")).unwrap();
     assert_eq!(before.position, Position::Absent { at_ms: START, epoch: before.epoch });
     store.publish_now(&request("one")).unwrap();
     time.fetch_add(1, Ordering::Relaxed);
     store.flush_all();
-    let after = store.tip_now(&name("a")).unwrap();
+    let after = store.tip_now(name("a")).unwrap();
     assert_eq!(after.position, Position::Absent { at_ms: START + 1, epoch: after.epoch });
     assert_ne!(before.epoch, after.epoch);
 }
@@ -158,12 +158,12 @@ fn a_link_gets_what_is_published_after_its_acknowledgement_and_nothing_while_it_
     let (link, mut source) = link(&store);
     assert_eq!(texts(&mut source), ["Connected", "Subscribed([\"a\"])"]);
     store.publish_now(&request("one")).unwrap();
-    store.publish_ephemeral(&name("a"), Bytes::from_static(b"hi"));
-    store.publish_ephemeral(&name("b"), Bytes::from_static(b"not for us"));
+    store.publish_ephemeral(name("a"), Bytes::from_static(b"hi"));
+    store.publish_ephemeral(name("b"), Bytes::from_static(b"not for us"));
     link.disconnect();
     store.publish_now(&request("lost")).unwrap();
     assert!(link.tend());
-    store.xadd(&name("a"), event("plain"), Bell::Keyspace);
+    store.xadd(name("a"), event("plain"), Bell::Keyspace);
     let expected = ["one", "~hi", "Disconnected", "Connected", "Subscribed([\"a\"])", "xadd"];
     assert_eq!(texts(&mut source), expected);
 }
@@ -192,7 +192,7 @@ fn after_a_restore_the_stream_goes_on_from_where_the_copy_ended() {
     store.restore(&copy);
     time.fetch_add(1, Ordering::Relaxed);
     store.publish_now(&request("new")).unwrap();
-    assert_eq!(store.entries(&name("a"))[1].prev, Some(kept));
+    assert_eq!(store.entries(name("a"))[1].prev, Some(kept));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +211,7 @@ async fn an_attachment_follows_what_is_desired_and_comes_back_by_itself() {
         tokio::time::sleep(Duration::from_secs(60)).await;
         store.set_offline(false);
         wait_for(&mut source, "Connected").await;
-        store.publish_ephemeral(&name("b"), Bytes::from_static(b"hi"));
+        store.publish_ephemeral(name("b"), Bytes::from_static(b"hi"));
         wait_for(&mut source, "~hi").await;
     };
     tokio::select! {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fanfare_protocol::{ChannelName, Decoded, EntryId, Frame, GapReason, Position};
+use fanfare_protocol::{Decoded, EntryId, Frame, GapReason, LogName, Position};
 
 use crate::archive::Snapshot;
 use crate::proof::{self, Verdict, id_of};
@@ -68,12 +68,12 @@ impl Served {
 impl Page {
     /// Makes a page from a snapshot taken for `after`.
     #[must_use]
-    pub fn new(number: u64, channel: &ChannelName, after: Position, snapshot: &Snapshot) -> Self {
+    pub fn new(number: u64, log: &LogName, after: Position, snapshot: &Snapshot) -> Self {
         let entries: Vec<PageEntry> = snapshot
             .entries
             .iter()
             .filter(|entry| !matches!(after, Position::At(id) if id_of(entry) <= id))
-            .map(|entry| PageEntry { id: id_of(entry), frame: encode(channel, entry) })
+            .map(|entry| PageEntry { id: id_of(entry), frame: encode(log, entry) })
             .collect();
         let seam = match proof::prove(after, snapshot) {
             Verdict::Continues => None,
@@ -268,10 +268,10 @@ impl Pages {
 
 /// Encodes a decoded entry; one over the size limit becomes its `$gap`.
 #[must_use]
-pub fn encode(channel: &ChannelName, entry: &Decoded) -> Frame {
+pub fn encode(log: &LogName, entry: &Decoded) -> Frame {
     match entry {
         Decoded::Entry(entry) => Frame::entry(entry.id, &entry.event),
-        Decoded::TooLarge { id, prev, .. } => Frame::too_large(channel, *id, *prev),
+        Decoded::TooLarge { id, prev, .. } => Frame::too_large(log.name(), *id, *prev),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Single rules of the pages; that they give what the stream would, the simulation of whole nodes (`crates/sim`) holds against random histories.
 
 use bytes::Bytes;
-use fanfare_protocol::{Entry, Epoch, Event};
+use fanfare_protocol::{ChannelName, Entry, Epoch, Event, LogName};
 
 use super::*;
 use crate::archive::{FirstEntry, Tip};
@@ -27,7 +27,7 @@ fn insert(pages: &mut Pages, after: u64, ids: &[u64], last: u64) {
         entries: entries.into_iter().filter(|entry| entry.id >= id(after)).map(Decoded::Entry).collect(),
         complete: true,
     };
-    let page = Page::new(pages.allocate(), &ChannelName::parse("c").unwrap(), at(after), &snapshot);
+    let page = Page::new(pages.allocate(), &LogName::from(ChannelName::parse("c").unwrap()), at(after), &snapshot);
     pages.insert(page);
 }
 
@@ -110,7 +110,7 @@ fn positions_that_nobody_gave_do_not_fill_a_channel_with_pages() {
         evicts: false,
     };
     let snapshot = Snapshot { tip, first: None, untouched: false, entries: Vec::new(), complete: true };
-    let channel = ChannelName::parse("a").unwrap();
+    let channel = LogName::from(ChannelName::parse("a").unwrap());
     let beyond = |seq| Position::At(EntryId { ms: 6, seq });
     let mut pages = Pages::default();
     let most = PAGES_MAX as u64;

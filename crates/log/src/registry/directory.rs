@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
 
 use super::channel_log::{ChannelLog, Subscription};
 use crate::channel::Channel;
@@ -18,7 +18,7 @@ pub(super) struct Directory {
     desired: Vec<Desired>,
     logs: HashMap<usize, ChannelLog>,
     /// Keys of the channels that are followed.
-    by_name: HashMap<ChannelName, usize>,
+    by_name: HashMap<LogName, usize>,
     /// Keys of channels over the node's limit; the oldest is next.
     over_limit: BTreeSet<usize>,
 }
@@ -35,11 +35,11 @@ impl Directory {
     }
 
     /// The log of a followed channel.
-    pub(super) fn named(&self, name: &ChannelName) -> Option<&ChannelLog> {
+    pub(super) fn named(&self, name: &LogName) -> Option<&ChannelLog> {
         self.logs.get(self.by_name.get(name)?)
     }
 
-    pub(super) fn named_mut(&mut self, name: &ChannelName) -> Option<&mut ChannelLog> {
+    pub(super) fn named_mut(&mut self, name: &LogName) -> Option<&mut ChannelLog> {
         self.logs.get_mut(self.by_name.get(name)?)
     }
 
@@ -103,6 +103,6 @@ impl Directory {
 }
 
 /// The feed that a channel belongs to. Where there are several, this is the one place that decides.
-fn feed_of(_channel: &ChannelName) -> FeedId {
+fn feed_of(_channel: &LogName) -> FeedId {
     FeedId::FIRST
 }

@@ -38,7 +38,7 @@ mod timers;
 
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, Entry, Push};
+use fanfare_protocol::{Entry, LogName, Push};
 use tokio::time::Instant;
 
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
@@ -215,14 +215,14 @@ impl Registry {
 
     /// A subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
     /// beginning, or, after a reconnect, is compared with its head.
-    fn on_subscribed(&mut self, name: &ChannelName) {
+    fn on_subscribed(&mut self, name: &LogName) {
         let Some(log) = self.directory.named_mut(name) else { return };
         log.on_acknowledged();
         self.resources.accept(log);
         self.resources.want_tip(log);
     }
 
-    fn on_push(&mut self, name: &ChannelName, push: Push) {
+    fn on_push(&mut self, name: &LogName, push: Push) {
         match push {
             Push::Entry(entry) => self.on_entry(name, &entry),
             Push::Ephemeral(event) => {
@@ -238,7 +238,7 @@ impl Registry {
         }
     }
 
-    fn on_entry(&mut self, name: &ChannelName, entry: &Entry) {
+    fn on_entry(&mut self, name: &LogName, entry: &Entry) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.pushes.add(1);
         match log.on_entry(entry) {
@@ -248,7 +248,7 @@ impl Registry {
         }
     }
 
-    fn on_keyspace_add(&mut self, name: &ChannelName, now: Instant) {
+    fn on_keyspace_add(&mut self, name: &LogName, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
         if log.on_keyspace_add() {
             self.resources.timers.set(now + self.resources.options.keyspace_grace, log.channel.key, Timer::Keyspace);
@@ -265,7 +265,7 @@ impl Registry {
     }
 
     /// Something was published that is not here.
-    fn ring(&mut self, name: &ChannelName) {
+    fn ring(&mut self, name: &LogName) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.doorbells.add(1);
         log.on_doorbell();

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
-use fanfare_protocol::{ChannelName, Position};
+use fanfare_protocol::{LogName, Position};
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
@@ -25,7 +25,7 @@ pub enum Command {
         /// Their keys, in the order of the names.
         keys: Vec<usize>,
         /// Their names.
-        names: Vec<ChannelName>,
+        names: Vec<LogName>,
     },
     /// A page from the head, to repair or extend a tail.
     Head {
@@ -46,7 +46,7 @@ pub enum Command {
         /// The channel's key.
         key: usize,
         /// The channel.
-        name: ChannelName,
+        name: LogName,
         /// How many.
         count: usize,
     },
@@ -235,12 +235,7 @@ impl Schedule {
     }
 
     fn request(&self, log: &ChannelLog, after: Position) -> ReadRequest {
-        ReadRequest {
-            channel: log.channel.name.clone(),
-            after,
-            max_entries: self.page_entries,
-            max_bytes: self.page_bytes,
-        }
+        ReadRequest { log: log.channel.name.clone(), after, max_entries: self.page_entries, max_bytes: self.page_bytes }
     }
 
     /// Whether one more page fits into the budget beside those that are being read or wait for their readers. As many as may

@@ -36,7 +36,7 @@ fn a_late_touch_of_a_forgotten_channel_does_not_tear_its_successor_down() {
     // The linger ends while a thread opens and closes the channel once more, unseen: its touch comes late.
     world.pass(Options::default().linger);
     let touched = world.nodes[0].take_touched_after(|log| {
-        let (view, cursor) = log.open(&"c0".parse().unwrap(), None, 9);
+        let (view, cursor) = log.open("c0".parse::<fanfare_protocol::ChannelName>().unwrap(), None, 9);
         log.close(view, &cursor);
     });
     world.turn(0);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare_log::{Archive, ArchiveError, Newest, Random, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
-use fanfare_protocol::{ChannelName, Position, decode_fields};
+use fanfare_protocol::{LogName, Position, decode_fields};
 
 use crate::error::Error;
 use crate::keys::Keys;
@@ -54,7 +54,7 @@ impl RedisArchive {
 }
 
 impl Inner {
-    async fn tips(&self, channels: &[ChannelName]) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
+    async fn tips(&self, channels: &[LogName]) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
         let mut tips = Vec::with_capacity(channels.len());
         let mut rest = channels;
         while !rest.is_empty() {
@@ -81,13 +81,13 @@ impl Inner {
         Ok(tips)
     }
 
-    async fn tip(&self, channel: &ChannelName) -> Result<Tip, ArchiveError> {
+    async fn tip(&self, channel: &LogName) -> Result<Tip, ArchiveError> {
         let ends = self.ends(std::slice::from_ref(channel)).await?;
         ends.tips.into_iter().next().unwrap_or(Err(Error::Shape("EXEC"))).map_err(ArchiveError::from)
     }
 
     /// Where streams end; what their newest entries tell about sizes is learnt.
-    async fn ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
+    async fn ends(&self, channels: &[LogName]) -> Result<Ends, Error> {
         let ends = self.streams.ends(channels).await?;
         for (channel, bytes) in channels.iter().zip(&ends.newest_bytes) {
             if let Some(bytes) = bytes {
@@ -98,15 +98,15 @@ impl Inner {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, Error> {
-        let channel = &request.channel;
-        let count = self.sizes.count(channel, request.max_entries, request.max_bytes);
+        let log = &request.log;
+        let count = self.sizes.count(log, request.max_entries, request.max_bytes);
         // The entry at the position itself comes on top: it is the proof, not the answer.
         let (start, count) = match request.after {
             Position::At(id) => (id.to_string(), count + 1),
             Position::Absent { .. } => ("-".to_owned(), count),
         };
-        let seen = self.streams.observe(channel, Range::From { start: &start, count }).await?;
-        self.learn(channel, &seen);
+        let seen = self.streams.observe(log, Range::From { start: &start, count }).await?;
+        self.learn(log, &seen);
         let reached_tip = match (seen.tip.position, seen.entries.last()) {
             (Position::At(tip), Some(last)) => last.id >= tip,
             _ => true,
@@ -129,14 +129,14 @@ impl Inner {
     }
 
     /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
-    async fn newest(&self, channel: &ChannelName, count: usize) -> Result<Newest, Error> {
+    async fn newest(&self, log: &LogName, count: usize) -> Result<Newest, Error> {
         let mut newest_first = Vec::new();
         let mut before = "+".to_owned();
         loop {
             let missing = (count + 1).saturating_sub(newest_first.len());
-            let page = self.sizes.count(channel, missing, NEWEST_BYTES);
-            let seen = self.streams.observe(channel, Range::Before { end: &before, count: page }).await?;
-            self.learn(channel, &seen);
+            let page = self.sizes.count(log, missing, NEWEST_BYTES);
+            let seen = self.streams.observe(log, Range::Before { end: &before, count: page }).await?;
+            self.learn(log, &seen);
             let full = seen.entries.len() == page;
             newest_first.extend(seen.entries.iter().map(|entry| (entry.id, entry.prev())));
             match newest_first.last() {
@@ -149,7 +149,7 @@ impl Inner {
         }
     }
 
-    fn learn(&self, channel: &ChannelName, seen: &Observation) {
+    fn learn(&self, channel: &LogName, seen: &Observation) {
         let bytes = seen.entries.iter().map(reply::RawEntry::bytes).sum();
         self.sizes.learn(channel, seen.entries.len(), bytes);
         self.status.count_read(bytes);
@@ -157,15 +157,15 @@ impl Inner {
 }
 
 impl Archive for RedisArchive {
-    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
-        Ok(self.0.tips(&channels).await?)
+    async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        Ok(self.0.tips(&logs).await?)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
         Ok(self.0.read(request).await?)
     }
 
-    async fn newest(&self, channel: ChannelName, count: usize) -> Result<Newest, ArchiveError> {
-        Ok(self.0.newest(&channel, count).await?)
+    async fn newest(&self, log: LogName, count: usize) -> Result<Newest, ArchiveError> {
+        Ok(self.0.newest(&log, count).await?)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
 use fanfare_protocol::limits::ENTRY_SIZES_TRACKED_MAX;
 
 /// Entries of a first page, of which nothing is known yet. Eight of the largest events that are delivered by default
@@ -23,15 +23,15 @@ struct Estimate {
 
 /// Remembers, for a bounded number of channels, how large their entries are.
 #[derive(Debug, Default)]
-pub(super) struct Sizes(Mutex<HashMap<ChannelName, Estimate>>);
+pub(super) struct Sizes(Mutex<HashMap<LogName, Estimate>>);
 
 impl Sizes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ChannelName, Estimate>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LogName, Estimate>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// How many entries to ask for: at least 1, at most `max_entries`, aiming at `max_bytes`.
-    pub(super) fn count(&self, channel: &ChannelName, max_entries: usize, max_bytes: usize) -> usize {
+    pub(super) fn count(&self, channel: &LogName, max_entries: usize, max_bytes: usize) -> usize {
         let count = match self.lock().get(channel) {
             None => FIRST_COUNT,
             Some(estimate) => (max_bytes / estimate.bytes).min((estimate.proven * GROWTH).max(FIRST_COUNT)),
@@ -40,14 +40,14 @@ impl Sizes {
     }
 
     /// Learns that the newest entry is so large. What made an outage worth a read may be what came during it.
-    pub(super) fn learn_newest(&self, channel: &ChannelName, bytes: usize) {
+    pub(super) fn learn_newest(&self, channel: &LogName, bytes: usize) {
         let mut channels = self.lock();
         let estimate = entry(&mut channels, channel, Estimate { bytes: bytes.max(1), proven: 1 });
         estimate.bytes = estimate.bytes.max(bytes);
     }
 
     /// Learns from a page.
-    pub(super) fn learn(&self, channel: &ChannelName, entries: usize, bytes: usize) {
+    pub(super) fn learn(&self, channel: &LogName, entries: usize, bytes: usize) {
         if entries == 0 {
             return;
         }
@@ -60,11 +60,7 @@ impl Sizes {
     }
 }
 
-fn entry<'a>(
-    channels: &'a mut HashMap<ChannelName, Estimate>,
-    channel: &ChannelName,
-    first: Estimate,
-) -> &'a mut Estimate {
+fn entry<'a>(channels: &'a mut HashMap<LogName, Estimate>, channel: &LogName, first: Estimate) -> &'a mut Estimate {
     if channels.len() >= ENTRY_SIZES_TRACKED_MAX && !channels.contains_key(channel) {
         // Forgetting a channel costs a small page.
         channels.clear();
@@ -76,8 +72,8 @@ fn entry<'a>(
 mod tests {
     use super::*;
 
-    fn name(name: &str) -> ChannelName {
-        ChannelName::parse(name).unwrap()
+    fn name(name: &str) -> LogName {
+        LogName::from(fanfare_protocol::ChannelName::parse(name).unwrap())
     }
 
     #[test]

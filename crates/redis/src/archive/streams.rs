@@ -1,7 +1,7 @@
 //! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`.
 
 use fanfare_log::{FirstEntry, Random, Tip};
-use fanfare_protocol::{ChannelName, Epoch, Position};
+use fanfare_protocol::{Epoch, LogName, Position};
 use redis::{Pipeline, Value};
 
 use super::reply::{self, RawEntry, StreamInfo};
@@ -51,7 +51,7 @@ pub(super) struct Streams {
 
 impl Streams {
     /// `XINFO STREAM`, a range, `TIME` and the epoch key, in one transaction. The first entry comes with `XINFO`.
-    pub(super) async fn observe(&self, channel: &ChannelName, range: Range<'_>) -> Result<Observation, Error> {
+    pub(super) async fn observe(&self, channel: &LogName, range: Range<'_>) -> Result<Observation, Error> {
         let key = self.keys.stream(channel);
         let mut commands = redis::pipe();
         commands.cmd("XINFO").arg("STREAM").arg(&key);
@@ -76,7 +76,7 @@ impl Streams {
     }
 
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
-    pub(super) async fn ends(&self, channels: &[ChannelName]) -> Result<Ends, Error> {
+    pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Ends, Error> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));

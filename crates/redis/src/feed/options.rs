@@ -6,6 +6,7 @@ use std::time::Duration;
 use fanfare_log::Random;
 
 use crate::connect::Connector;
+use crate::keys::Keys;
 use crate::topology::Topology;
 
 /// What the feed needs to know.
@@ -16,8 +17,8 @@ pub(crate) struct FeedOptions {
     pub(crate) connector: Connector,
     /// For the jitter of reconnects.
     pub(crate) random: Random,
-    /// What every key and Pub/Sub channel begins with.
-    pub(crate) prefix: Arc<str>,
+    /// How logs are named in Redis.
+    pub(crate) keys: Keys,
     /// Listen to keyspace notifications too.
     pub(crate) keyspace_notifications: bool,
     /// How often the path is proven.

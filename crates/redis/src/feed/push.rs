@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fanfare_log::{FeedEvent, FeedSink};
-use fanfare_protocol::{ChannelName, Push};
+use fanfare_protocol::Push;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
 use super::options::FeedOptions;
+use crate::keys::Keys;
 
 /// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
 /// receiver lets nothing through, so that it cannot be taken for the next connection's.
@@ -17,7 +18,8 @@ pub(crate) struct Receiver(Arc<Inner>);
 
 struct Inner {
     sink: FeedSink,
-    prefix: Arc<str>,
+    keys: Keys,
+    /// What the Pub/Sub channels of keyspace notifications begin with, before the key.
     keyspace_prefix: String,
     probe_channel: String,
     max_event_bytes: usize,
@@ -30,11 +32,10 @@ struct Inner {
 
 impl Receiver {
     pub(crate) fn new(options: &FeedOptions, sink: FeedSink) -> Self {
-        let prefix = Arc::clone(&options.prefix);
         Self(Arc::new(Inner {
-            keyspace_prefix: keyspace_channel(options.database(), &prefix),
-            probe_channel: format!("{prefix}$probe:{}", options.node),
-            prefix,
+            keyspace_prefix: keyspace_channel(options.database(), ""),
+            probe_channel: format!("{}$probe:{}", options.keys.prefix, options.node),
+            keys: options.keys.clone(),
             sink,
             max_event_bytes: options.max_event_bytes,
             open: AtomicBool::new(true),
@@ -116,15 +117,15 @@ impl Inner {
             }
             return;
         }
-        if let Some(name) = channel.strip_prefix(&self.keyspace_prefix) {
+        if let Some(key) = channel.strip_prefix(&self.keyspace_prefix) {
             if payload == b"xadd"
-                && let Ok(channel) = ChannelName::parse(name)
+                && let Some(channel) = self.keys.log(key)
             {
                 self.sink.send(FeedEvent::KeyspaceAdd { channel });
             }
             return;
         }
-        if let Some(Ok(channel)) = channel.strip_prefix(&*self.prefix).map(ChannelName::parse) {
+        if let Some(channel) = self.keys.log(&channel) {
             let push = Push::parse(Bytes::from(payload), self.max_event_bytes);
             self.sink.send(FeedEvent::Push { channel, push });
         }
@@ -153,7 +154,7 @@ mod tests {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
             random: fanfare_log::Random::seeded(1),
-            prefix: Arc::from("sse:"),
+            keys: crate::keys::Keys { prefix: Arc::from("sse:") },
             keyspace_notifications: true,
             probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_secs(1),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
-use fanfare_protocol::{ChannelName, limits};
+use fanfare_protocol::{LogName, limits};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until};
 
@@ -65,14 +65,14 @@ struct Subscriptions<'a> {
     desired: &'a Desired,
     sink: &'a FeedSink,
     /// What this connection is subscribed to. It dies with the connection.
-    confirmed: HashSet<ChannelName>,
-    refused: BTreeSet<ChannelName>,
+    confirmed: HashSet<LogName>,
+    refused: BTreeSet<LogName>,
     keyspace: bool,
 }
 
 impl Subscriptions<'_> {
     /// Brings these channels in line with what is desired.
-    async fn apply(&mut self, names: Vec<ChannelName>) -> Result<(), Error> {
+    async fn apply(&mut self, names: Vec<LogName>) -> Result<(), Error> {
         let (wanted, unwanted): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.desired.contains(name));
         // A channel that was closed and opened again is still subscribed here, but its new log waits to hear so.
         let (here, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| self.confirmed.contains(name));
@@ -94,7 +94,7 @@ impl Subscriptions<'_> {
     }
 
     /// One forbidden channel fails the whole command, so a refused batch is halved until the culprits stand alone.
-    async fn subscribe(&mut self, names: &[ChannelName]) -> Result<(), Error> {
+    async fn subscribe(&mut self, names: &[LogName]) -> Result<(), Error> {
         let mut batches = vec![names];
         let mut refused = Vec::new();
         let mut detail = String::new();
@@ -120,7 +120,7 @@ impl Subscriptions<'_> {
         Ok(())
     }
 
-    async fn command(&mut self, names: &[ChannelName]) -> Result<(), Error> {
+    async fn command(&mut self, names: &[LogName]) -> Result<(), Error> {
         let channels = self.keys(names);
         if self.keyspace {
             let notifications = self.keyspace_channels(&channels);
@@ -131,7 +131,7 @@ impl Subscriptions<'_> {
                         reason,
                         "the ACL forbids keyspace notifications: a plain XADD is delivered within redis.reconcile_interval; \
                          allow the Pub/Sub channels &{}*",
-                        keyspace_channel(self.options.database(), &self.options.prefix)
+                        keyspace_channel(self.options.database(), &self.options.keys.prefix)
                     );
                 }
                 other => other?,
@@ -140,7 +140,7 @@ impl Subscriptions<'_> {
         Ok(self.connection.subscribe(&channels).await?)
     }
 
-    async fn unsubscribe(&mut self, names: &[ChannelName]) -> Result<(), Error> {
+    async fn unsubscribe(&mut self, names: &[LogName]) -> Result<(), Error> {
         for name in names {
             self.refused.remove(name);
         }
@@ -155,15 +155,15 @@ impl Subscriptions<'_> {
         Ok(self.connection.unsubscribe(&channels).await?)
     }
 
-    fn keys(&self, names: &[ChannelName]) -> Vec<String> {
-        names.iter().map(|name| format!("{}{name}", self.options.prefix)).collect()
+    fn keys(&self, names: &[LogName]) -> Vec<String> {
+        names.iter().map(|name| self.options.keys.stream(name)).collect()
     }
 
     fn keyspace_channels(&self, keys: &[String]) -> Vec<String> {
         keys.iter().map(|key| keyspace_channel(self.options.database(), key)).collect()
     }
 
-    fn confirm(&mut self, names: &[ChannelName]) {
+    fn confirm(&mut self, names: &[LogName]) {
         for name in names {
             self.refused.remove(name);
             self.confirmed.insert(name.clone());
@@ -172,18 +172,18 @@ impl Subscriptions<'_> {
     }
 
     /// Told at every attempt, since a channel that was closed and opened again meanwhile has not heard; logged once.
-    fn refuse(&mut self, names: Vec<ChannelName>, error: &str) {
+    fn refuse(&mut self, names: Vec<LogName>, error: &str) {
         let new = names.iter().filter(|name| !self.refused.contains(*name)).count();
         self.refused.extend(names.iter().cloned());
         let detail = format!("Redis refuses the subscription: {error}");
         if new > 0 {
-            let channel = names[0].as_str();
+            let channel = &names[0];
             tracing::warn!(
-                channel,
+                %channel,
                 new,
                 detail,
-                "channels cannot be followed; allow the Pub/Sub channel &{}{channel}",
-                self.options.prefix
+                "channels cannot be followed; allow the Pub/Sub channel &{}",
+                self.options.keys.stream(channel)
             );
         }
         self.sink.send(FeedEvent::Refused { channels: names, detail });

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::{Desired, FeedBatch, FeedEvent, FeedSource};
-use fanfare_protocol::{ChannelName, Event, EventName};
+use fanfare_protocol::{ChannelName, Event, EventName, LogName};
 use fanfare_redis::{Options, RedisHandle, RedisStore};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value};
@@ -175,8 +175,8 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-pub fn name(name: &str) -> ChannelName {
-    ChannelName::parse(name).unwrap()
+pub fn name(name: &str) -> LogName {
+    LogName::from(ChannelName::parse(name).unwrap())
 }
 
 pub fn event(name: Option<&str>, data: &str) -> Event {

@@ -32,7 +32,7 @@ pub async fn xadd(server: &Server, words: &[&str]) -> EntryId {
 }
 
 pub fn request(channel: &str, after: Position) -> ReadRequest {
-    ReadRequest { channel: name(channel), after, max_entries: 1000, max_bytes: 256 * 1024 }
+    ReadRequest { log: name(channel), after, max_entries: 1000, max_bytes: 256 * 1024 }
 }
 
 pub async fn read(archive: &RedisArchive, after: Position) -> Snapshot {

@@ -141,10 +141,10 @@ impl Reader {
         let is_ready = self.ready_due;
         let each = self.channels.get_mut(index);
         let head = oldest.and_then(|_| core.log.head(each.view));
-        let delivered = core.log.next(each.view, &mut each.cursor, |cursor, channel, next| match next {
+        let delivered = core.log.next(each.view, &mut each.cursor, |cursor, log, next| match next {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::new(vector);
-                batch.gather_tail(channel, cursor, tail, from);
+                batch.gather_tail(log.name(), cursor, tail, from);
                 Some(hand_out(core, outlet, &batch, cursor))
             }
             Next::Page(served)
@@ -154,12 +154,12 @@ impl Reader {
             }
             Next::Page(served) => {
                 let mut batch = Batch::new(vector);
-                batch.gather_page(channel, &served);
+                batch.gather_page(log.name(), &served);
                 Some(hand_out(core, outlet, &batch, cursor))
             }
             Next::Begins(position) => {
                 let mut batch = Batch::new(vector);
-                batch.begin(channel, position, is_ready);
+                batch.begin(log.name(), position, is_ready);
                 Some(hand_out(core, outlet, &batch, cursor))
             }
             // Everything was handed out, yet an entry is not complete: it was retracted and nothing will complete it.
@@ -176,7 +176,7 @@ impl Reader {
     fn skip_ahead(&mut self, core: &Core, index: usize) -> Vec<u8> {
         let each = self.channels.get_mut(index);
         let after = each.cursor.position();
-        let channel = core.log.name(each.view);
+        let channel = core.log.name(each.view).name().clone();
         core.log.jump(each.view, &mut each.cursor);
         let gap = Gap { channel, reason: GapReason::Lagging, after, next: None };
         let mut blocks = Vec::new();

@@ -97,7 +97,7 @@ fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection
         while node.stats.blocked.get() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert!(node.store.xdel(&channel("a"), half_written));
+        assert!(node.store.xdel(channel("a"), half_written));
         node.publish("b", "evicts it");
         other.until("data: evicts it\n\n").await;
         let mut rest = Vec::new();

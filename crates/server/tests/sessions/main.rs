@@ -26,7 +26,7 @@ fn a_session_is_primed_and_then_gets_what_is_published() {
         assert_eq!(client.prime().await, before.to_string());
         let id = node.publish("a", "after");
         assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: after\n\n"));
-        store.publish_ephemeral(&channel("a"), Bytes::from_static(b"passing"));
+        store.publish_ephemeral(channel("a"), Bytes::from_static(b"passing"));
         assert_eq!(client.until("\n\n").await, "data: passing\n\n");
         assert_eq!(node.stats.deliveries.get(), 2);
     });

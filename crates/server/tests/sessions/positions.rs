@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
-use fanfare_protocol::{ChannelName, EntryId, LastEventId, Position};
+use fanfare_protocol::{EntryId, LastEventId, LogName, Position};
 use fanfare_server::{DeliveryOptions, Framing};
 
 use crate::scene::{Ask, Node, channel, run};
@@ -162,7 +162,7 @@ fn the_newest_events_come_first_if_asked_for() {
 struct Retracting(MemoryStore);
 
 impl Archive for Retracting {
-    async fn tips(&self, channels: Vec<ChannelName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+    async fn tips(&self, channels: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
         self.0.tips(channels).await
     }
 
@@ -170,7 +170,7 @@ impl Archive for Retracting {
         self.0.read(request).await
     }
 
-    async fn newest(&self, channel: ChannelName, _: usize) -> Result<Newest, ArchiveError> {
+    async fn newest(&self, channel: LogName, _: usize) -> Result<Newest, ArchiveError> {
         let last = self.0.last_id(&channel).expect("something was published");
         Ok(Newest::From(EntryId { seq: last.seq + 1, ..last }))
     }

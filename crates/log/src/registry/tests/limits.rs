@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, Position};
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position};
 
 use super::super::*;
 use crate::archive::Snapshot;
@@ -59,9 +59,9 @@ impl Scene {
     }
 
     /// Publishes entries of about 4 KiB. Returns the id of the first.
-    pub(super) fn publish(&self, channel: &ChannelName, count: usize) -> EntryId {
+    pub(super) fn publish(&self, channel: &LogName, count: usize) -> EntryId {
         let event = Event { name: None, data: Bytes::from(vec![b'x'; 4_000]) };
-        let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
+        let request = PublishRequest { channel: channel.name().clone(), event, dedup: None, max_len: None, ttl: None };
         let ids: Vec<_> = (0..count).map(|_| self.store.publish_now(&request).unwrap().id).collect();
         ids[0]
     }
@@ -117,7 +117,7 @@ impl Scene {
         reads
     }
 
-    fn open(&self, channel: &ChannelName, start: Option<Start>) -> (ViewKey, Cursor) {
+    fn open(&self, channel: &LogName, start: Option<Start>) -> (ViewKey, Cursor) {
         self.core.open(channel, start, 0)
     }
 
@@ -141,8 +141,8 @@ impl Scene {
     }
 }
 
-pub(super) fn name(text: &str) -> ChannelName {
-    ChannelName::parse(text).unwrap()
+pub(super) fn name(text: &str) -> LogName {
+    LogName::from(ChannelName::parse(text).unwrap())
 }
 
 /// The data in the entries after a position; the snapshot may begin with the entry at the position itself.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use fanfare_protocol::{Event, GapReason};
+use fanfare_protocol::{ChannelName, Event, GapReason, LogName};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber, subscriber};
 
@@ -55,9 +55,9 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         Registry::new(options, Arc::clone(&hub), vec![desired], Arc::clone(&stats), Random::seeded(1), now);
     let core = CoreLog::new(Arc::clone(&hub), 0);
     for number in 0..CHANNELS {
-        let channel = ChannelName::parse(&format!("c{number}")).unwrap();
+        let channel = LogName::from(ChannelName::parse(&format!("c{number}")).unwrap());
         let event = Event { name: None, data: Bytes::from_static(b"x") };
-        let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
+        let request = PublishRequest { channel: channel.name().clone(), event, dedup: None, max_len: None, ttl: None };
         store.publish_now(&request).unwrap();
         core.open(&channel, None, 0);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_protocol::{ChannelName, EntryId, Epoch, GapReason, Position};
+use fanfare_protocol::{ChannelName, EntryId, Epoch, GapReason, LogName, Position};
 
 use super::super::*;
 use crate::archive::{ArchiveError, Tip};
@@ -36,7 +36,8 @@ impl Scene {
         let registry =
             Registry::new(options, Arc::clone(&hub), vec![Desired::new()], Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
-        let names: Vec<_> = (0..channels).map(|n| ChannelName::parse(&format!("c{n}")).unwrap()).collect();
+        let names: Vec<_> =
+            (0..channels).map(|n| LogName::from(ChannelName::parse(&format!("c{n}")).unwrap())).collect();
         for name in &names {
             core.open(name, None, 0);
         }
@@ -110,7 +111,7 @@ fn every_channel_is_compared_once_in_an_interval_however_few_there_are() {
 #[test]
 fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it_was_a_stream() {
     let (mut scene, core) = Scene::of(1, true);
-    let (view, mut cursor) = core.open(&ChannelName::parse("c0").unwrap(), None, 0);
+    let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0);
     core.sync(|_, _| {}, |_| {});
     assert!(core.settle(view, &mut cursor));
     let told = |scene: &Scene| scene.registry.resources.stats.seams.of(GapReason::Reset).get();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, Position, Push};
+use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, LogName, Position, Push};
 
 use super::super::*;
 use crate::archive::{ArchiveError, Snapshot, Tip};
@@ -40,11 +40,11 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn of(channels: usize) -> (Self, Vec<ChannelName>) {
+    fn of(channels: usize) -> (Self, Vec<LogName>) {
         Self::of_heads(channels, at(5))
     }
 
-    fn of_heads(channels: usize, head: Position) -> (Self, Vec<ChannelName>) {
+    fn of_heads(channels: usize, head: Position) -> (Self, Vec<LogName>) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
         let registry = Registry::new(
@@ -56,7 +56,8 @@ impl Ahead {
             now,
         );
         let core = CoreLog::new(Arc::clone(&hub), 0);
-        let names: Vec<_> = (0..channels).map(|number| ChannelName::parse(&format!("c{number}")).unwrap()).collect();
+        let names: Vec<_> =
+            (0..channels).map(|number| LogName::from(ChannelName::parse(&format!("c{number}")).unwrap())).collect();
         let readers = names.iter().map(|name| core.open(name, Some(Start::At(at(9))), 0)).collect();
         let mut scene = Self { registry, hub, core, readers, now };
         scene.turn(Vec::new());

@@ -1,0 +1,72 @@
+//! What a log is called.
+
+use std::fmt;
+
+use crate::ChannelName;
+
+/// Names a log. Logs of both kinds are followed, read and proven in the same way, and never meet: they live under different keys.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogName {
+    /// A channel: publishers write it and clients subscribe to it.
+    Channel(ChannelName),
+    /// A log of the gateway's own, such as what was revoked: nodes write it and follow it. It lives outside the keys that
+    /// publishers may touch, who could write, trim and expire it otherwise. No client can subscribe to it.
+    System(ChannelName),
+}
+
+impl LogName {
+    /// The name without its kind, for messages.
+    #[must_use]
+    pub fn name(&self) -> &ChannelName {
+        match self {
+            Self::Channel(name) | Self::System(name) => name,
+        }
+    }
+}
+
+impl From<ChannelName> for LogName {
+    fn from(name: ChannelName) -> Self {
+        Self::Channel(name)
+    }
+}
+
+impl From<&ChannelName> for LogName {
+    fn from(name: &ChannelName) -> Self {
+        Self::Channel(name.clone())
+    }
+}
+
+impl From<&LogName> for LogName {
+    fn from(name: &LogName) -> Self {
+        name.clone()
+    }
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(name) => name.fmt(f),
+            Self::System(name) => write!(f, "${name}"),
+        }
+    }
+}
+
+impl fmt::Debug for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_log_is_told_apart_from_a_channel_of_the_same_name() {
+        let name = ChannelName::parse("revoked").unwrap();
+        let (channel, system) = (LogName::from(&name), LogName::System(name));
+        assert_ne!(channel, system);
+        assert_eq!((channel.to_string(), system.to_string()), ("revoked".into(), "$revoked".into()));
+        assert!(ChannelName::parse(&system.to_string()).is_err(), "no channel looks like a system log");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanfare_protocol::limits;
 
 use super::error::{Place, Problem};
-use super::layers::Layered;
+use super::layered::Layered;
 use super::value::Span;
 
 /// What is left for the last sessions, and for what stands behind them, when the drain's window has passed.

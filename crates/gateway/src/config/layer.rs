@@ -6,7 +6,7 @@ use std::fmt;
 use config::{Map, Source, ValueKind};
 
 use super::error::{Place, Problem};
-use super::layers::Layered;
+use super::layered::Layered;
 
 /// The values of one source, each with its place. Every one is known, well formed and within its bounds.
 #[derive(Clone, Default)]

@@ -15,8 +15,9 @@ mod error;
 mod file;
 mod keys;
 mod layer;
-mod layers;
+mod layered;
 mod print;
+mod sources;
 mod text;
 mod unknown;
 mod value;
@@ -28,7 +29,8 @@ pub use keys::{
     Admin, Admission, Archive, Channel, Config, Delivery, Drain, History, Limits, Log, Publish, Redis, Server, Tail,
     all_keys,
 };
-pub use layers::{Layered, Sources, load};
+pub use layered::Layered;
 pub use print::print;
+pub use sources::{Sources, load};
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 pub use value::{BytesPerSecond, OffOr, Size, Span};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::error::Place;
 use super::keys::all_keys;
-use super::layers::Layered;
+use super::layered::Layered;
 
 /// Prints every key with its documentation, its value and where that came from. Secrets are redacted.
 #[must_use]

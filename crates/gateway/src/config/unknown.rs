@@ -1,6 +1,6 @@
 //! What is said about a name that is not declared.
 
-use super::all_keys;
+use super::keys::all_keys;
 
 /// The message for a name that is not a section, or not a key of its section.
 pub(super) fn unknown(section: &str, key: Option<&str>) -> String {

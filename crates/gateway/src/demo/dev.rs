@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use super::page::Page;
-use super::{ended, origins, show};
+use super::show::{ended, show};
 use crate::admin::Admin;
 use crate::config::{Config, CorsOrigin};
 use crate::http;
@@ -74,4 +74,13 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
     drop(stop);
     while admins.join_next().await.is_some() {}
     Ok(ExitCode::SUCCESS)
+}
+
+/// The origins that a page at this address can have in a browser.
+fn origins(page: SocketAddr) -> Vec<String> {
+    let mut origins = vec![format!("http://{page}")];
+    if page.ip().is_loopback() {
+        origins.push(format!("http://localhost:{}", page.port()));
+    }
+    origins
 }

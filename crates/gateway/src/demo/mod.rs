@@ -5,23 +5,23 @@ mod dev;
 pub mod host;
 pub mod page;
 pub mod publisher;
+mod show;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use fanfare_log::{Desired, Publisher, feed};
+use fanfare_log::{Desired, feed};
 use fanfare_protocol::limits;
-use tokio::net::TcpListener;
 
 pub use dev::{DevOptions, dev};
 use page::Page;
+use show::{ended, show};
 
 use crate::config::Config;
 use crate::http;
 use crate::node;
-use crate::signals::{Ask, Signals};
+use crate::signals::Signals;
 
 /// What the demonstration is told on the command line.
 #[derive(Clone, Debug)]
@@ -54,32 +54,4 @@ pub fn demo(options: &DemoOptions, config: &Config) -> anyhow::Result<ExitCode> 
         (store.end)().await;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Serves the page and publishes until `stop` resolves.
-async fn show<P: Publisher>(
-    listener: TcpListener,
-    page: Page,
-    publisher: P,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
-    tokio::select! {
-        () = http::serve(listener, Arc::new(page), stop) => Ok(()),
-        error = publisher::run(publisher) => Err(error).context("the demonstration cannot publish"),
-    }
-}
-
-async fn ended(signals: &mut Signals) {
-    while signals.next().await == Ask::Reload {
-        tracing::info!("the demonstration has nothing to reload");
-    }
-}
-
-/// The origins that a page at this address can have in a browser.
-fn origins(page: SocketAddr) -> Vec<String> {
-    let mut origins = vec![format!("http://{page}")];
-    if page.ip().is_loopback() {
-        origins.push(format!("http://localhost:{}", page.port()));
-    }
-    origins
 }

@@ -10,11 +10,11 @@ use fanfare_server::{Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::store::StoreReport;
 use crate::admin::{Health, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
-use crate::node::StoreReport;
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {

@@ -1,14 +1,12 @@
-//! File < environment < flags.
+//! Where a configuration is read from: file < environment < flags.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use config::ValueKind;
-
 use super::error::{ConfigError, Place, Problem};
-use super::keys::{Config, all_keys};
+use super::keys::all_keys;
 use super::layer::Layer;
-use super::unknown::unknown;
+use super::layered::Layered;
 use super::{check, file};
 
 /// The prefix of every environment variable that is read.
@@ -32,41 +30,6 @@ impl Sources {
         let env =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self { file, env: env.collect(), flags }
-    }
-}
-
-/// A configuration and where each of its values came from.
-#[derive(Clone, Debug, Default)]
-pub struct Layered {
-    /// The effective values.
-    pub config: Config,
-    /// Dotted key to the place that set it; a key that is missing here has its default.
-    pub places: BTreeMap<String, Place>,
-}
-
-impl Layered {
-    /// Reads a value as the type of its key, and remembers its place.
-    pub(super) fn assign(&mut self, section: &str, key: &str, value: &ValueKind, place: Place) -> Result<(), Problem> {
-        let path = format!("{section}.{key}");
-        match self.config.assign(section, key, value) {
-            Ok(true) => {
-                self.places.insert(path, place);
-                Ok(())
-            }
-            Ok(false) => Err(Problem { place, message: unknown(section, Some(key)) }),
-            Err(message) => Err(Problem { place, message: format!("`{path}`: {message}") }),
-        }
-    }
-
-    /// Records that the default of `path` was fitted to the value of `other`.
-    pub(super) fn followed(&mut self, path: &str, other: &str) {
-        if self.places.contains_key(other) {
-            self.places.insert(path.to_owned(), Place::Follows(other.to_owned()));
-        }
-    }
-
-    pub(super) fn place(&self, path: &str) -> Place {
-        self.places.get(path).cloned().unwrap_or(Place::Default)
     }
 }
 

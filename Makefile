@@ -45,7 +45,7 @@ lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 	@$(MAKE) edges deny docs
 
 .PHONY: edges
-edges: ## Check which crate may import which, that nothing for tests is shipped, and that every link in the documents leads somewhere
+edges: ## Check which crate may import which, circles of files, that nothing for tests is shipped, and every link in the documents
 	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
 
 .PHONY: deny

@@ -1,14 +1,18 @@
 //! `cargo xtask check`: what the compiler cannot check about this repository.
 //!
+//! - `circles`: no files of a crate use each other in a circle.
 //! - `edges`: which crate may depend on which. The four inner edges are the architecture.
 //! - `deny`: makes the bans in `deny.toml` from the same table; `check` says when they are stale.
 //! - `shipped`: what is shipped is built without the scaffolding of tests.
 //! - `links`: every relative link in a Markdown file leads to a file, and its anchor to a heading.
 
+mod circles;
 mod deny;
 mod edges;
 mod links;
+mod paths;
 mod shipped;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -42,14 +46,16 @@ fn run(job: &str) -> Result<Vec<String>> {
             let mut problems = edges::check(&crates);
             problems.extend(deny::check(&root, &crates)?);
             problems.extend(check_shipped(&root)?);
+            problems.extend(circles::check(&root)?);
             problems.extend(links::check(&root)?);
             Ok(problems)
         }
+        "circles" => circles::check(&root),
         "edges" => Ok(edges::check(&crates(&root)?)),
         "deny" => deny::write(&root, &crates(&root)?).map(|()| Vec::new()),
         "shipped" => check_shipped(&root),
         "links" => links::check(&root),
-        _ => bail!("usage: cargo xtask check | edges | deny | shipped | links"),
+        _ => bail!("usage: cargo xtask check | circles | edges | deny | shipped | links"),
     }
 }
 

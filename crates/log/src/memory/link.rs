@@ -1,64 +1,28 @@
-//! The links over which the in-process store feeds its nodes.
+//! The link over which the in-process store feeds one node.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_protocol::{LogName, limits};
-use slab::Slab;
+use fanfare_protocol::limits;
 use tokio::sync::Notify;
 
-use super::MemoryStore;
-use super::faults::{Faults, Lane};
+use super::faults::Lane;
+use super::links::Wire;
+use super::memory_store::MemoryStore;
 use crate::feed::{Desired, FeedEvent, FeedSink};
 
-#[derive(Debug)]
-struct Wire {
-    sink: FeedSink,
-    connected: bool,
-    subscribed: HashSet<LogName>,
-    lane: Lane,
-    poke: Arc<Notify>,
-}
-
-impl Wire {
-    fn disconnect(&mut self) {
-        if std::mem::take(&mut self.connected) {
-            self.subscribed.clear();
-            self.lane.clear();
-            self.sink.send(FeedEvent::Disconnected);
-            self.poke.notify_one();
-        }
-    }
-}
-
-/// Every link of a store.
-#[derive(Debug, Default)]
-pub(super) struct Links(Slab<Wire>);
-
-impl Links {
-    /// Sends an event to every link that subscribes to its channel.
-    pub(super) fn deliver(&mut self, channel: &LogName, event: &FeedEvent, faults: &mut Faults) {
-        faults.begin_message();
-        for (_, wire) in self.0.iter_mut().filter(|(_, wire)| wire.subscribed.contains(channel)) {
-            wire.lane.carry(channel, event, faults, &wire.sink);
-        }
-    }
-}
-
-/// What tests do to all links at once.
-#[cfg(feature = "testing")]
-impl Links {
-    pub(super) fn release(&mut self) {
-        self.0.iter_mut().for_each(|(_, wire)| wire.lane.release(&wire.sink));
+impl MemoryStore {
+    /// Connects the feed of one node. Nothing happens until the attachment runs; dropping it disconnects.
+    #[must_use]
+    pub fn attach(&self, desired: Desired, sink: FeedSink) -> Attachment {
+        Attachment::new(self.link(desired, sink))
     }
 
-    pub(super) fn disconnect(&mut self) {
-        self.0.iter_mut().for_each(|(_, wire)| wire.disconnect());
-    }
-
-    pub(super) fn poke(&self) {
-        self.0.iter().for_each(|(_, wire)| wire.poke.notify_one());
+    /// The same for a caller that wants to do every step itself.
+    #[must_use]
+    pub fn link(&self, desired: Desired, sink: FeedSink) -> Link {
+        Link::new(self.clone(), desired, sink)
     }
 }
 

@@ -1,10 +1,14 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position};
+use bytes::Bytes;
+use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position, Push};
 
 use super::*;
-use crate::feed::{FeedSource, feed};
+use crate::archive::{ReadRequest, Snapshot};
+use crate::feed::{Desired, FeedEvent, FeedSource, feed};
+use crate::publish::{PublishError, PublishRequest, Published};
 
 const START: u64 = 1_700_000_000_000;
 

@@ -15,8 +15,8 @@
 //!   entry is gone and the session ends as [`End::Broken`], in the middle of a block, which no client takes for a whole one.
 //! - *Cancellation.* No method waits. Nothing is lost when a session is dropped between two calls: what was handed out
 //!   belongs to the transport, and everything else is still in the log, behind the cursor.
-//! - *Waking.* After [`Offered::Full`], and after a `poll` method was pending, the waker of that call is woken when there
-//!   may be room. [`Outlet::is_gone`] wakes when the client may have left.
+//! - *Waking.* After a `poll` method was pending, the waker of that call is woken when there may be room; after
+//!   [`Offered::Full`] the session calls [`Outlet::poll_room`]. [`Outlet::is_gone`] wakes when the client may have left.
 //! - *Memory.* An outlet is a part of every session: what is needed only while something is under way is boxed.
 
 use std::task::{Context, Poll};
@@ -29,9 +29,9 @@ use crate::end::End;
 /// What came of a batch. The counts are of units, from the batch's first on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// So many are handed out; the outlet may take more.
+    /// This number is handed out; the outlet may take more.
     Taken(usize),
-    /// So many are handed out, and bytes are queued that go first: [`Outlet::poll_flush`] before the next batch.
+    /// This number is handed out, and bytes are queued that go first: [`Outlet::poll_flush`] before the next batch.
     Queued(usize),
     /// None is: the transport takes nothing now.
     Full,

@@ -70,7 +70,7 @@ CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CL
 chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
 	@scripts/setup.sh cc redis-server haproxy setpriv
 	$(CARGO) build $(LOCKED) -p fanfare
-	$(CARGO) build $(LOCKED) -p fanfare-e2e --bins
+	$(CARGO) build $(LOCKED) -p fanfare-chaos --bins
 	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
 

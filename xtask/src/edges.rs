@@ -42,12 +42,14 @@ const RULES: &[Rule] = &[
         may_import: &["fanfare", "fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"],
     },
     // These look at the product from outside only, so they import nothing of it.
-    Rule { name: "fanfare-e2e", may_import: &[] },
+    Rule { name: "fanfare-oracle", may_import: &[] },
+    Rule { name: "fanfare-e2e", may_import: &["fanfare-oracle"] },
+    Rule { name: "fanfare-chaos", may_import: &["fanfare-e2e", "fanfare-oracle"] },
     Rule { name: "fanload", may_import: &[] },
-    // Runs whole nodes, and has their stories judged by the harness that knows nothing of them.
+    // Runs whole nodes, and has what their clients saw judged by a crate that knows nothing of them.
     Rule {
         name: "fanfare-sim",
-        may_import: &["fanfare-protocol", "fanfare-log", "fanfare-redis", "fanfare-server", "fanfare-e2e"],
+        may_import: &["fanfare-protocol", "fanfare-log", "fanfare-redis", "fanfare-server", "fanfare-oracle"],
     },
     Rule { name: "xtask", may_import: &[] },
 ];
@@ -93,7 +95,7 @@ pub(crate) const RESERVED: &[Reserved] = &[
     },
     Reserved {
         name: "clap",
-        only: &["fanfare", "fanload", "fanfare-e2e"],
+        only: &["fanfare", "fanload", "fanfare-e2e", "fanfare-chaos"],
         tests: false,
         beneath: &[],
         why: "only binaries have a command line",

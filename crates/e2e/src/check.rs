@@ -4,11 +4,9 @@
 
 use std::net::SocketAddr;
 
-use crate::fact::Place;
-use crate::history::History;
-use crate::judge::{Finding, Judge, Standing, Step};
-use crate::ruling::Ruling;
-use crate::{Client, Gap, Ledger, Sight};
+use fanfare_oracle::{ByChannel, Finding, History, Judge, Place, Published, Ruling, Standing};
+
+use crate::{Client, Gap, Ledger, Observed};
 
 /// What a test expects beyond the guarantee itself.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +19,7 @@ pub struct Expect {
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Start {
-    /// The Last-Event-ID first sent, or else the first priming id. Needs a client of one channel.
+    /// The Last-Event-ID first sent, or else the first priming id.
     #[default]
     Position,
     /// So many entries of the first incarnation are behind the client.
@@ -77,39 +75,44 @@ impl Verdict {
 pub fn check(client: &Client, ledger: &Ledger, channel: &str, expect: &Expect) -> Verdict {
     ledger.with(channel, |history| {
         let mut verdict = Verdict::default();
-        let standing = start(history, client, expect.start);
-        let mut judge = Judge::new(client.channels().len() == 1, standing);
-        for step in client.seen().iter().filter_map(|sight| step_of(sight, channel)) {
-            let findings = judge.take(history, &step, None);
-            findings.into_iter().for_each(|finding| verdict.note(finding));
+        let mut judge = Judge::new(start(history, expect.start));
+        let mut channels = ByChannel::new(client.channels());
+        let index = channels.index(channel).expect("a channel of the client");
+        for observed in client.seen() {
+            if is_of_another(observed, client, channel, history) {
+                continue;
+            }
+            // What publishers say without a position is for whoever is connected.
+            let (steps, breaches) = channels.sort(observed, |event| {
+                let entry = Published::Entry { channel, data: &event.data };
+                Ok(if event.own_id.is_some() { entry } else { Published::Ephemeral })
+            });
+            verdict.violations.extend(breaches);
+            for (_, step) in steps.iter().filter(|(of, _)| *of == index) {
+                let findings = judge.take(history, step, None);
+                findings.into_iter().for_each(|finding| verdict.note(finding));
+            }
         }
         verdict.finish(history, &judge, expect);
         verdict
     })
 }
 
-/// What a sight means for one channel; `None` if nothing.
-fn step_of(sight: &Sight, channel: &str) -> Option<Step> {
-    match sight {
-        Sight::Connected(id) => Some(Step::Connected(id.clone())),
-        Sight::Place(id) => Some(Step::Place(id.clone())),
-        Sight::Event(event) => Some(Step::Event { data: event.data.clone(), own_id: event.own_id.clone() }),
-        Sight::Gap(gap) if gap.channel == channel => Some(Step::Gap(gap.clone())),
-        _ => None,
+/// Whether a client of several channels observed an event of one of the others.
+fn is_of_another(observed: &Observed, client: &Client, channel: &str, history: &History) -> bool {
+    match observed {
+        Observed::Event(event) => client.channels().len() > 1 && history.places(&event.data).is_empty(),
+        Observed::Gap(gap) => gap.channel != channel,
+        _ => false,
     }
 }
 
-fn start(history: &History, client: &Client, start: Start) -> Standing {
-    match start {
-        Start::Position if client.channels().len() == 1 => Standing::New,
-        // Nothing tells where it began, so nothing can be said about what came first.
-        Start::Position => Standing::Unknown,
-        Start::After(entries) => {
-            let facts = history.life(0).map(|life| &life.facts);
-            let last = entries.checked_sub(1).and_then(|index| facts?.get(index));
-            Standing::At(vec![Place { life: 0, id: last.map_or((0, 0), |fact| fact.key) }])
-        }
-    }
+fn start(history: &History, start: Start) -> Standing {
+    let Start::After(entries) = start else { return Standing::New };
+    let first = *history.numbers().start();
+    let entries_of_first = history.incarnation(first).map(|incarnation| &incarnation.entries);
+    let last = entries.checked_sub(1).and_then(|index| entries_of_first?.get(index));
+    Standing::At(vec![last.map_or(Place::beginning(first), |entry| Place::behind(first, entry.id))])
 }
 
 impl Verdict {
@@ -119,7 +122,9 @@ impl Verdict {
             Finding::Announced(gap) => self.gaps.push(gap),
             Finding::Breach(what) => self.violations.push(what),
             Finding::Ruled(gap, ruling) => match ruling {
-                Ruling::Wide => self.violations.push(format!("{gap:?} skipped an entry which the stream still had")),
+                Ruling::FalseTooWide => {
+                    self.violations.push(format!("{gap:?} skipped an entry which the stream still had"));
+                }
                 ruling if ruling.is_justified() => {}
                 _ => self.violations.push(format!("a false gap, nothing is missing: {gap:?}")),
             },
@@ -134,14 +139,8 @@ impl Verdict {
         if let Some(gap) = judge.pending() {
             self.violations.push(format!("nothing followed {gap:?}"));
         }
-        let last = history.present();
-        let end = |place: &Place| {
-            let mut left = history.present_life().required(place.id, (u64::MAX, u64::MAX));
-            history.stands_in(*place, last) && left.next().is_none()
-        };
-        let arrived = matches!(judge.standing(), Standing::At(places) if places.iter().any(end));
-        if !expect.incomplete && !arrived {
-            let count = history.present_life().facts.len();
+        if !expect.incomplete && !judge.is_at_the_end(history) {
+            let count = history.present_incarnation().entries.len();
             let standing = judge.standing();
             self.violations.push(format!("the last of {count} entries was not seen; the client is at {standing:?}"));
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::link::{Link, Next};
-use crate::{Dispatch, Ending, Gap, Head, PATIENCE, Parsed, Sight, Subscribe};
+use crate::{Dispatch, Ending, Gap, Head, Observed, PATIENCE, Parsed, Subscribe};
 
 /// A connection whose client has vanished.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Client {
     last_event_id: String,
     retry: Option<Duration>,
     comments: usize,
-    seen: Vec<Sight>,
+    seen: Vec<Observed>,
 }
 
 impl Client {
@@ -58,14 +58,14 @@ impl Client {
         let request = self.subscribe.request(address, &self.last_event_id);
         let source = self.subscribe.source.map(|ip| SocketAddr::new(ip, 0));
         self.link = Some(Link::open(address, source, self.subscribe.receive_buffer, request.as_bytes())?);
-        self.seen.push(Sight::Connected(self.last_event_id.clone()));
+        self.seen.push(Observed::Connected(self.last_event_id.clone()));
         Ok(())
     }
 
     /// Hangs up, if connected.
     pub fn disconnect(&mut self) {
         if self.link.take().is_some() {
-            self.seen.push(Sight::Ended(Ending::Left));
+            self.seen.push(Observed::Ended(Ending::Left));
         }
     }
 
@@ -73,7 +73,7 @@ impl Client {
     pub fn abort(&mut self) {
         if let Some(link) = self.link.take() {
             link.abort();
-            self.seen.push(Sight::Ended(Ending::Left));
+            self.seen.push(Observed::Ended(Ending::Left));
         }
     }
 
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Everything it saw, in order.
-    pub fn seen(&self) -> &[Sight] {
+    pub fn seen(&self) -> &[Observed] {
         &self.seen
     }
 
@@ -115,7 +115,7 @@ impl Client {
     /// Loses its connection without the server being told: the socket stays open, unread, until the result is dropped.
     pub fn vanish(&mut self) -> Option<Vanished> {
         let link = self.link.take()?;
-        self.seen.push(Sight::Ended(Ending::Left));
+        self.seen.push(Observed::Ended(Ending::Left));
         Some(Vanished(link))
     }
 
@@ -143,7 +143,7 @@ impl Client {
 
     /// Events of publishers seen so far.
     pub fn events(&self) -> impl Iterator<Item = &Dispatch> {
-        self.seen.iter().filter_map(|sight| if let Sight::Event(event) = sight { Some(event) } else { None })
+        self.seen.iter().filter_map(|observed| if let Observed::Event(event) = observed { Some(event) } else { None })
     }
 
     /// Data of the events seen so far.
@@ -153,21 +153,24 @@ impl Client {
 
     /// Gaps seen so far.
     pub fn gaps(&self) -> Vec<&Gap> {
-        self.seen.iter().filter_map(|sight| if let Sight::Gap(gap) = sight { Some(gap) } else { None }).collect()
+        self.seen
+            .iter()
+            .filter_map(|observed| if let Observed::Gap(gap) = observed { Some(gap) } else { None })
+            .collect()
     }
 
     /// The next thing to see; `None` if nothing came `within` the time. Panics when not connected.
     #[track_caller]
-    pub fn next(&mut self, within: Duration) -> Option<Sight> {
+    pub fn next(&mut self, within: Duration) -> Option<Observed> {
         let deadline = Instant::now() + within;
         loop {
             let link = self.link.as_mut().expect("connected");
-            let sight = match link.next(deadline) {
+            let observed = match link.next(deadline) {
                 Next::Deadline => return None,
                 Next::Item(Parsed::Comment(_)) => {
                     self.comments += 1;
                     // Not remembered: an idle hour is not worth a list of heartbeats.
-                    return Some(Sight::Comment);
+                    return Some(Observed::Comment);
                 }
                 Next::Item(Parsed::Retry(milliseconds)) => {
                     self.retry = Some(Duration::from_millis(milliseconds));
@@ -179,19 +182,19 @@ impl Client {
                         continue;
                     }
                     self.last_event_id.clone_from(&id);
-                    Sight::Place(id)
+                    Observed::Place(id)
                 }
                 Next::Item(Parsed::Event(event)) => {
                     self.last_event_id.clone_from(&event.last_event_id);
-                    Sight::from(event)
+                    Observed::try_from(event).expect("a $gap that can be read")
                 }
                 Next::Ended(ending) => {
                     self.link = None;
-                    Sight::Ended(ending)
+                    Observed::Ended(ending)
                 }
             };
-            self.seen.push(sight.clone());
-            return Some(sight);
+            self.seen.push(observed.clone());
+            return Some(observed);
         }
     }
 
@@ -208,7 +211,9 @@ impl Client {
         while !enough(self) {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.next(left) {
-                Some(Sight::Ended(ending)) => panic!("the stream ended ({ending:?}) before: {what}\n{}", self.recent()),
+                Some(Observed::Ended(ending)) => {
+                    panic!("the stream ended ({ending:?}) before: {what}\n{}", self.recent())
+                }
                 Some(_) => {}
                 None => panic!("waited {within:?} in vain for: {what}\n{}", self.recent()),
             }
@@ -219,7 +224,7 @@ impl Client {
     #[track_caller]
     pub fn read_data(&mut self, data: &str) {
         let from = self.seen.len();
-        let is = |sight: &Sight| matches!(sight, Sight::Event(event) if event.data == data);
+        let is = |observed: &Observed| matches!(observed, Observed::Event(event) if event.data == data);
         self.read_until(&format!("an event with data {data:?}"), |client| client.seen[from..].iter().any(is));
     }
 
@@ -229,7 +234,7 @@ impl Client {
         let deadline = Instant::now() + within;
         loop {
             match self.next(deadline.saturating_duration_since(Instant::now())) {
-                Some(Sight::Ended(ending)) => return ending,
+                Some(Observed::Ended(ending)) => return ending,
                 Some(_) => {}
                 None => panic!("the stream did not end within {within:?}\n{}", self.recent()),
             }
@@ -239,8 +244,8 @@ impl Client {
     /// The last things seen, for messages.
     pub fn recent(&self) -> String {
         let start = self.seen.len().saturating_sub(8);
-        let lines = self.seen[start..].iter().map(|sight| {
-            let mut line = format!("  {sight:?}");
+        let lines = self.seen[start..].iter().map(|observed| {
+            let mut line = format!("  {observed:?}");
             line.truncate(line.floor_char_boundary(300));
             line
         });

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Client, Ending, Node, Sight, Subscribe, pace, request};
+use crate::{Client, Ending, Node, Observed, Subscribe, pace, request};
 
 /// Picks nodes as a load balancer does: round robin over those whose `/readyz` said 200 when it last looked.
 #[derive(Debug)]
@@ -175,12 +175,12 @@ impl Member {
         }
         let mut told = !first;
         while !self.finished() && Instant::now() < self.deadline {
-            let sight = self.client.next(Duration::from_millis(200));
+            let observed = self.client.next(Duration::from_millis(200));
             if !told && !self.client.last_event_id().is_empty() {
                 told = true;
                 self.primed.fetch_add(1, Ordering::Relaxed);
             }
-            if let Some(Sight::Ended(ending)) = sight {
+            if let Some(Observed::Ended(ending)) = observed {
                 let served = self.client.seen().len() > events + 2;
                 let retry = self.client.retry();
                 self.visits.push(Visit { node, since, until: Instant::now(), ending, served, retry });

@@ -7,27 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{ChunkDecoder, Head, Parsed, Parser};
-
-/// How a stream ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The last chunk, between two blocks: the server finished.
-    Clean,
-    /// The peer closed without the last chunk; whether that was at least between two blocks.
-    Cut {
-        /// False when a block was torn.
-        between_blocks: bool,
-    },
-    /// The connection was reset, or failed otherwise.
-    Reset(io::ErrorKind),
-    /// The peer broke the protocol.
-    Violation(String),
-    /// The answer was no event stream.
-    Status(u16),
-    /// This client hung up.
-    Left,
-}
+use fanfare_oracle::{ChunkDecoder, Ending, Head, Parsed, Parser};
 
 /// What came next on a link.
 #[derive(Debug)]

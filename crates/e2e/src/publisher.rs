@@ -198,7 +198,7 @@ impl Publisher {
 }
 
 /// The key of a channel.
-pub(crate) fn key(channel: &str) -> String {
+pub fn key(channel: &str) -> String {
     format!("{PREFIX}{channel}")
 }
 

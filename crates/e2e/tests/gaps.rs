@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_e2e::{Client, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, check, resume_and_check};
+use fanfare_e2e::{Client, Expect, Ledger, Node, Observed, Publisher, RedisServer, Subscribe, check, resume_and_check};
 
 /// Redis, a node that follows channels, and a fresh one that has never heard of them, so that it depends on the archive.
 struct Scene {
@@ -51,7 +51,7 @@ fn a_trim_past_the_place_is_one_gap_and_then_a_contiguous_run() {
     scene.publisher.on_key("XTRIM", "c", &["MAXLEN", "=", "4"]);
     scene.ledger.trim_oldest("c", 6);
     scene.resumes(&mut client, &["trimmed"]);
-    assert_eq!(client.gaps()[0].after.as_deref(), Some(scene.ledger.entries("c")[2].id.as_str()));
+    assert_eq!(client.gaps()[0].after.as_deref(), Some(scene.ledger.entries("c")[2].id.to_string().as_str()));
     assert_eq!(client.data()[3..], ["c 6", "c 7", "c 8", "c 9"]);
 }
 
@@ -95,9 +95,7 @@ fn a_trim_between_two_archive_pages_is_a_gap() {
 fn an_idle_channel_whose_only_entry_was_trimmed_by_age_raises_no_false_gap() {
     let mut scene = scene();
     let mut client = scene.left(1);
-    let id = scene.ledger.entries("c")[0].id.clone();
-    let (ms, _) = id.split_once('-').expect("an id");
-    let later = ms.parse::<u64>().expect("milliseconds") + 1;
+    let later = scene.ledger.entries("c")[0].id.ms + 1;
     scene.publisher.on_key("XTRIM", "c", &["MINID", "=", &later.to_string()]);
     assert_eq!(scene.publisher.on_key("XLEN", "c", &[]).integer(), 0);
     // While the stream is empty, and after the next publish, on nodes that must ask the archive.
@@ -239,5 +237,5 @@ fn foreign_entries_cannot_forge_and_are_delivered_as_what_they_are() {
     let reasons: Vec<&str> = client.gaps().iter().map(|gap| gap.reason.as_str()).collect();
     assert_eq!(reasons, ["too_large"]);
     assert!(client.gaps()[0].own_id.is_some(), "the place moves past the entry that was too large");
-    assert!(!client.seen().iter().any(|sight| matches!(sight, Sight::Control(_))));
+    assert!(!client.seen().iter().any(|observed| matches!(observed, Observed::Control(_))));
 }

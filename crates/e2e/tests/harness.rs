@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Connection, Direction, Ending, Expect, Flow, Ledger, Node, Proxy, Publisher, RedisServer, Sight, Subscribe,
-    Verdict, check, eventually,
+    Client, Connection, Direction, Ending, Expect, Flow, Ledger, Node, Observed, Proxy, Publisher, RedisServer,
+    Subscribe, Verdict, check, eventually,
 };
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -75,10 +75,11 @@ const B: &str = "id: 2-0\ndata: b\n\n";
 const C: &str = "id: 3-0\ndata: c\n\n";
 const D: &str = "id: 4-0\ndata: d\n\n";
 
-fn gap(reason: &str, next: Option<&str>, id: &str) -> String {
+/// A gap of a client that is at the entry `after`.
+fn gap(reason: &str, after: &str, next: Option<&str>, id: &str) -> String {
     let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
     format!(
-        "{id}event: $gap\ndata: {{\"channel\":\"c\",\"reason\":\"{reason}\",\"after\":\"1-0\",\"next\":{next}}}\n\n"
+        "{id}event: $gap\ndata: {{\"channel\":\"c\",\"reason\":\"{reason}\",\"after\":\"{after}\",\"next\":{next}}}\n\n"
     )
 }
 
@@ -112,17 +113,17 @@ fn wrong_ids_and_invented_entries_are_noticed() {
 #[test]
 fn a_gap_is_accepted_only_where_something_could_not_be_delivered() {
     let expect = || Expect::everything().with_gaps(&["trimmed"]);
-    let body = format!("{PRIMED}{}{D}", gap("trimmed", Some("4-0"), ""));
+    let body = format!("{PRIMED}{}{D}", gap("trimmed", "1-0", Some("4-0"), ""));
     says(&verdict(&ledger(), &[&body], &expect()), "which the stream still had");
     let trimmed = ledger();
     trimmed.trim_oldest("c", 3);
     verdict(&trimmed, &[&body], &expect()).assert_kept();
     says(&verdict(&trimmed, &[&body], &Expect::everything()), "expected the gaps");
-    let nothing = format!("{PRIMED}{}{B}{C}{D}", gap("trimmed", Some("2-0"), ""));
+    let nothing = format!("{PRIMED}{}{B}{C}{D}", gap("trimmed", "1-0", Some("2-0"), ""));
     says(&verdict(&ledger(), &[&nothing], &expect()), "a false gap");
-    let lies = format!("{PRIMED}{}{D}", gap("trimmed", Some("3-0"), ""));
+    let lies = format!("{PRIMED}{}{D}", gap("trimmed", "1-0", Some("3-0"), ""));
     says(&verdict(&trimmed, &[&lies], &expect()), "the gap announced");
-    let carries = format!("{PRIMED}{}{D}", gap("trimmed", Some("4-0"), "id: 1-0\n"));
+    let carries = format!("{PRIMED}{}{D}", gap("trimmed", "1-0", Some("4-0"), "id: 1-0\n"));
     says(&verdict(&trimmed, &[&carries], &expect()), "carries an id");
 }
 
@@ -130,19 +131,19 @@ fn a_gap_is_accepted_only_where_something_could_not_be_delivered() {
 #[test]
 fn a_gap_for_a_client_that_lags_hides_neither_a_repetition_nor_a_loss() {
     let expect = || Expect::everything().with_gaps(&["lagging"]).so_far();
-    let skips = gap("lagging", Some("4-0"), "");
+    let skips = gap("lagging", "1-0", Some("4-0"), "");
     verdict(&ledger(), &[&format!("{PRIMED}{skips}{D}")], &expect()).assert_kept();
-    let back = gap("lagging", Some("2-0"), "");
+    let back = gap("lagging", "3-0", Some("2-0"), "");
     says(&verdict(&ledger(), &[&format!("{PRIMED}{B}{C}{back}{B}")], &expect()), "went back");
     let less = skips.replace("\"after\":\"1-0\"", "\"after\":\"3-0\"");
-    says(&verdict(&ledger(), &[&format!("{PRIMED}{less}{D}")], &expect()), "names less");
+    says(&verdict(&ledger(), &[&format!("{PRIMED}{less}{D}")], &expect()), "after a place where the client is not");
 }
 
 #[test]
 fn a_gap_that_is_repeated_after_a_drop_counts_once() {
     let trimmed = ledger();
     trimmed.trim_oldest("c", 3);
-    let gap = gap("trimmed", Some("4-0"), "");
+    let gap = gap("trimmed", "1-0", Some("4-0"), "");
     let bodies = [&format!("{PRIMED}{gap}") as &str, &format!("id: 1-0\n\n{gap}{D}")];
     verdict(&trimmed, &bodies, &Expect::everything().with_gaps(&["trimmed"])).assert_kept();
 }
@@ -156,7 +157,7 @@ fn a_rewritten_history_needs_a_gap_unless_the_client_stood_in_the_common_part() 
     verdict(&ledger, &[&format!("{PRIMED}{B}{e}")], &Expect::everything()).assert_kept();
     let silent = format!("{PRIMED}{B}{C}{D}{e}");
     says(&verdict(&ledger, &[&silent], &Expect::everything()), "without a gap");
-    let told = format!("{PRIMED}{B}{C}{D}{}{e}", gap("reset", Some("5-0"), ""));
+    let told = format!("{PRIMED}{B}{C}{D}{}{e}", gap("reset", "4-0", Some("5-0"), ""));
     verdict(&ledger, &[&told], &Expect::everything().with_gaps(&["reset"])).assert_kept();
 }
 
@@ -169,7 +170,7 @@ fn retracted_entries_may_be_absent_and_over_limit_entries_become_gaps() {
     ledger.record("c", "1-0", "a");
     ledger.record_too_large("c", "2-0");
     ledger.record("c", "3-0", "c");
-    let told = format!("{PRIMED}{}{C}", gap("too_large", None, "id: 2-0\n"));
+    let told = format!("{PRIMED}{}{C}", gap("too_large", "1-0", None, "id: 2-0\n"));
     verdict(&ledger, &[&told], &Expect::everything().with_gaps(&["too_large"])).assert_kept();
     says(&verdict(&ledger, &[&format!("{PRIMED}{C}")], &Expect::everything()), "missing");
 }
@@ -189,7 +190,7 @@ fn the_client_keeps_its_place_exactly_as_the_standard_says() {
     assert!(requests[2].contains("\r\nLast-Event-ID: 1-0\r\n"), "a refusal without a blank line keeps the place");
     assert!(requests[3].contains("\r\nLast-Event-ID: 2-0\r\n"), "{}", requests[3]);
     assert_eq!(client.retry(), Some(Duration::from_millis(5000)));
-    assert!(matches!(client.seen()[1], Sight::Place(ref id) if id == "1-0"));
+    assert!(matches!(client.seen()[1], Observed::Place(ref id) if id == "1-0"));
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn a_redis_server_can_be_killed_restarted_with_or_without_data_and_frozen() {
     let ledger = Ledger::default();
     let mut publisher = Publisher::new(&redis, &ledger);
     let ids = [publisher.multi("c", "a"), publisher.xadd("c", "b")];
-    assert_eq!(ledger.entries("c").iter().map(|fact| fact.id.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!(ledger.entries("c").iter().map(|entry| entry.id.to_string()).collect::<Vec<_>>(), ids);
     redis.kill();
     redis.launch();
     assert_eq!(redis.connection().command(["XLEN", "sse:c"]).integer(), 2);

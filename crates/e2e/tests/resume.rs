@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, Publisher, RedisServer, Sight, Subscribe, check, pace, resume_and_check,
+    Client, Expect, Ledger, Node, Observed, Publisher, RedisServer, Subscribe, check, pace, resume_and_check,
 };
 
 struct Scene {
@@ -79,7 +79,7 @@ fn a_client_that_drops_before_its_first_event_loses_none_on_an_existing_stream()
     let mut scene = scene(2);
     scene.publisher.fcall_many("c", 0..3, &[]);
     let mut client = Client::open(scene.nodes[0].address(), Subscribe::to("c"));
-    assert_eq!(client.last_event_id(), scene.ledger.entries("c")[2].id, "primed with the newest id");
+    assert_eq!(client.last_event_id(), scene.ledger.entries("c")[2].id.to_string(), "primed with the newest id");
     client.disconnect();
     scene.publisher.fcall_many("c", 3..6, &[]);
     resume_and_check(&mut client, scene.nodes[1].address(), &scene.ledger, "c", &Expect::everything());
@@ -253,10 +253,10 @@ fn a_client_that_asks_for_it_gets_its_position_as_an_event() {
     let ids = scene.publisher.fcall_many("c", 0..2, &[]);
     let mut client = Client::new(Subscribe::to("c").query("ready", "1"));
     client.connect(scene.nodes[0].address()).expect("the node accepts");
-    let is_ready = |sight: &Sight| matches!(sight, Sight::Control(event) if event.event == "$ready");
+    let is_ready = |observed: &Observed| matches!(observed, Observed::Control(event) if event.event == "$ready");
     client.read_until("a $ready", |client| client.seen().iter().any(is_ready));
-    let ready = client.seen().iter().find(|sight| is_ready(sight)).cloned();
-    let Some(Sight::Control(ready)) = ready else { panic!("no $ready") };
+    let ready = client.seen().iter().find(|observed| is_ready(observed)).cloned();
+    let Some(Observed::Control(ready)) = ready else { panic!("no $ready") };
     let json: serde_json::Value = serde_json::from_str(&ready.data).expect("JSON");
     assert_eq!((json["position"].as_str(), ready.own_id.as_deref()), (Some(ids[1].as_str()), Some(ids[1].as_str())));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, NodeBuilder, Publisher, RedisServer, Reply, Sight, Subscribe, check, eventually,
+    Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Reply, Subscribe, check, eventually,
     library,
 };
 
@@ -38,8 +38,8 @@ fn a_channel_that_an_acl_forbids_hurts_no_other_and_recovers_when_it_is_allowed(
     }
     open.read_data("open 19");
     assert!(node.is_ready(), "one forbidden channel does not make the node unready");
-    while let Some(sight) = forbidden.next(Duration::from_millis(300)) {
-        assert!(!matches!(sight, Sight::Event(_)), "an event of a channel that cannot be followed");
+    while let Some(observed) = forbidden.next(Duration::from_millis(300)) {
+        assert!(!matches!(observed, Observed::Event(_)), "an event of a channel that cannot be followed");
         if !forbidden.connected() {
             break;
         }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use fanfare_e2e::{ChunkDecoder, Dispatch, Head, Parsed, Parser};
+use fanfare_oracle::{ChunkDecoder, Dispatch, Head, Parsed, Parser};
 use fanfare_protocol::{ChannelName, LastEventId, Position};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};

@@ -9,7 +9,7 @@
 //! and can lose, double and swap pushes, be late, deaf, mute, frozen and down, cut connections at any byte, trim, retract, expire,
 //! evict, flush, fail over to a replica that misses the newest entries, and turn its clock back; and clients (`client`), which
 //! drop at any byte, read slowly, stay away, and resume on any node with what they have read. They parse with the parser of
-//! `fanfare-e2e`, which shares nothing with the product.
+//! `fanfare-oracle`, which shares nothing with the product.
 //!
 //! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, the kind of trouble (`climate`), who publishes how,
 //! what breaks when. After a while everything is healed and each channel gets a last event: with its push, without, while no

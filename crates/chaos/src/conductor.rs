@@ -1,0 +1,199 @@
+//! Carries out the schedule. What happens to Redis and its streams is in `store`.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use fanfare_e2e::{Direction, Flow, Node, Signal, pace};
+
+use crate::Stage;
+use crate::plan::{Deed, Plan};
+use crate::resource_usage::ResourceUsage;
+use crate::truth::{Unsettled, now_ms};
+use crate::world::{Fsync, RECOVERY, World};
+
+/// The number of SIGTERM, everywhere.
+const TERM: i32 = 15;
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Runs,
+    Frozen,
+    Draining,
+    Dead,
+}
+
+/// How often it looks whether something is to be done.
+const TICK: Duration = Duration::from_millis(10);
+
+pub(crate) struct Conductor<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) world: &'a mut World,
+    pub(super) fsync: Fsync,
+    begun: Instant,
+    nodes: Vec<Condition>,
+    pub(super) redis_frozen: bool,
+    /// Since when Redis has been down, and the proof that nothing is judged meanwhile.
+    pub(super) fallen: Option<(u64, Unsettled<'a>)>,
+    /// The former primary has not come back as a replica yet.
+    pub(super) replica_is_down: bool,
+    /// Lengths of the append-only file, and when they were read.
+    pub(super) lengths: Vec<(Instant, PathBuf, u64)>,
+}
+
+impl<'a> Conductor<'a> {
+    pub(crate) fn new(stage: &'a Stage, world: &'a mut World, fsync: Fsync) -> Self {
+        let nodes = vec![Condition::Runs; world.nodes.len()];
+        let (begun, lengths) = (Instant::now(), Vec::new());
+        let (redis_frozen, fallen, replica_is_down) = (false, None, false);
+        Self { stage, world, fsync, begun, nodes, redis_frozen, fallen, replica_is_down, lengths }
+    }
+
+    /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
+    pub(crate) fn run(&mut self, plan: &Plan, duration: Duration) {
+        let mut deeds = plan.deeds.iter().peekable();
+        while self.begun.elapsed() < duration && !self.stage.is_stopped() {
+            while let Some((_, deed)) = deeds.next_if(|(at, _)| *at <= self.begun.elapsed()) {
+                self.attempt(*deed);
+            }
+            self.attend();
+            pace(TICK);
+        }
+        self.heal();
+    }
+
+    fn attempt(&mut self, deed: Deed) {
+        let (begun, fits) = (self.begun.elapsed(), self.fits(deed));
+        let done = fits && self.act(deed).is_some();
+        let how = if done { "" } else { " (not possible now)" };
+        let line = format!("{} {:.3} s: {deed:?}{how}", now_ms(), begun.as_secs_f64());
+        self.stage.log(&line);
+        if let Some(kind) = deed.kind().filter(|_| done) {
+            self.stage.counters.fault(kind);
+        }
+    }
+
+    /// Whether the deed makes sense with what runs now. One node always goes on running, so that somebody is there to
+    /// serve; a Redis that is frozen or down hears nobody.
+    fn fits(&self, deed: Deed) -> bool {
+        let hears = self.fallen.is_none() && !self.redis_frozen;
+        let running = self.nodes.iter().filter(|node| **node == Condition::Runs).count();
+        match deed {
+            Deed::KillNode(node) | Deed::DrainNode(node) | Deed::FreezeNode(node) => {
+                self.nodes[node] == Condition::Runs && running > 1
+            }
+            Deed::ThawNode(node) => self.nodes[node] == Condition::Frozen,
+            Deed::StartNode(node) => self.nodes[node] == Condition::Dead,
+            Deed::ThawRedis => self.redis_frozen,
+            Deed::StartRedis => self.fallen.is_some(),
+            Deed::FailOver => hears && !self.replica_is_down && self.world.replica.is_in_step(),
+            Deed::Rejoin => self.replica_is_down,
+            Deed::Cut(_) | Deed::Flow(..) => true,
+            Deed::FreezeRedis | Deed::StopRedis(_) | Deed::KillClients(_) | Deed::FlushAll => hears,
+            Deed::Trim(..) | Deed::TrimBefore(..) | Deed::Retract(..) => hears,
+            Deed::Expire(_) | Deed::Delete(_) => hears,
+        }
+    }
+
+    fn act(&mut self, deed: Deed) -> Option<()> {
+        match deed {
+            Deed::KillNode(node) => {
+                self.world.nodes[node].kill();
+                self.nodes[node] = Condition::Dead;
+            }
+            Deed::DrainNode(node) => self.signal(node, Signal::Term, Condition::Draining),
+            Deed::FreezeNode(node) => self.signal(node, Signal::Stop, Condition::Frozen),
+            Deed::ThawNode(node) => self.signal(node, Signal::Cont, Condition::Runs),
+            Deed::StartNode(node) => self.start_node(node),
+            Deed::Cut(wire) => self.world.wire(wire).cut(),
+            Deed::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
+            _ => return self.act_on_redis(deed),
+        }
+        Some(())
+    }
+
+    fn signal(&mut self, node: usize, signal: Signal, condition: Condition) {
+        self.world.nodes[node].signal(signal);
+        self.nodes[node] = condition;
+    }
+
+    fn start_node(&mut self, node: usize) {
+        self.world.nodes[node].relaunch();
+        self.nodes[node] = Condition::Runs;
+    }
+
+    /// What has to be done all the time.
+    fn attend(&mut self) {
+        for index in 0..self.nodes.len() {
+            if matches!(self.nodes[index], Condition::Runs | Condition::Draining)
+                && let Some(status) = self.world.nodes[index].ended()
+            {
+                self.node_ended(index, status);
+            }
+        }
+        self.note_length();
+        if self.stage.counters.usage_is_due(self.begun.elapsed()) {
+            let nodes = self.nodes.iter().zip(&self.world.nodes);
+            let nodes = nodes.filter(|(condition, _)| **condition != Condition::Dead).map(|(_, node)| node);
+            self.stage.counters.usage(ResourceUsage::take(
+                self.begun.elapsed(),
+                nodes,
+                self.world,
+                self.fallen.is_none(),
+            ));
+        }
+    }
+
+    fn node_ended(&mut self, index: usize, status: std::process::ExitStatus) {
+        // A node that was told to end before it listened to signals ends at once.
+        let obeyed = status.success() || status.signal() == Some(TERM);
+        if self.nodes[index] == Condition::Runs || !obeyed {
+            let log = self.world.nodes[index].log();
+            let tail: Vec<&str> = log.lines().rev().take(20).collect();
+            let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n    ");
+            let what = format!("node {index} ended by itself ({status}); its log ends with\n    {tail}");
+            self.stage.counters.breach(|| what);
+        }
+        self.start_node(index);
+        self.stage.log(&format!("{} node {index} has ended and is started again", now_ms()));
+    }
+
+    /// Ends every fault and waits until all nodes are ready.
+    fn heal(&mut self) {
+        self.stage.log(&format!("{} everything heals", now_ms()));
+        for wire in self.world.wires() {
+            wire.set(Direction::ToTarget, Flow::Pass);
+            wire.set(Direction::ToClient, Flow::Pass);
+        }
+        if self.redis_frozen {
+            self.world.redis.thaw();
+        }
+        if self.fallen.is_some() {
+            self.start_redis();
+        }
+        if self.replica_is_down {
+            self.rejoin();
+        }
+        let deadline = Instant::now() + RECOVERY;
+        for index in 0..self.nodes.len() {
+            match self.nodes[index] {
+                Condition::Frozen => self.signal(index, Signal::Cont, Condition::Runs),
+                Condition::Dead => self.start_node(index),
+                Condition::Runs | Condition::Draining => {}
+            }
+        }
+        let ready = |node: &Node| node.is_ready();
+        while Instant::now() < deadline {
+            self.attend();
+            if self.nodes.iter().all(|node| *node == Condition::Runs) && self.world.nodes.iter().all(ready) {
+                return;
+            }
+            pace(TICK * 5);
+        }
+        let late: Vec<usize> = (0..self.nodes.len()).filter(|&index| !ready(&self.world.nodes[index])).collect();
+        self.stage
+            .counters
+            .breach(|| format!("nodes {late:?} were not ready {RECOVERY:?} after everything had healed"));
+    }
+}

@@ -1,0 +1,200 @@
+//! A publisher that never stops, and finds out what became of each event.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fanfare_e2e::{key, pace};
+use fanfare_oracle::resp::{Connection, Reply};
+use fanfare_oracle::{Entry, EntryId};
+
+use crate::Stage;
+use crate::dice::Dice;
+use crate::payload::{self, EVENT_BYTES};
+use crate::plan::CHANNELS;
+use crate::publish_method::{Outcome, Outlet, Parcel, PublishMethod};
+
+/// The channel whose stream expires. Only `expiring` writes to it.
+pub(crate) const EXPIRING: usize = CHANNELS - 1;
+/// The channel that only plain producers write to, so that nothing there names its predecessor.
+const BARE: usize = CHANNELS - 2;
+/// The channel with large events.
+const HEAVY: usize = CHANNELS - 3;
+/// Attempts at one event before the publisher asks Redis instead.
+const ATTEMPTS: usize = 8;
+
+/// The name of a channel.
+pub(crate) fn channel(index: usize) -> String {
+    format!("c{index:02}")
+}
+
+/// About how many entries the stream of a channel keeps; some less than clients stay away for.
+fn maxlen(seed: u64, channel: usize) -> u64 {
+    *Dice::of(seed, "maxlen", channel).pick(&[30, 100, 400])
+}
+
+pub(crate) struct Producer<'a> {
+    stage: &'a Stage,
+    index: usize,
+    outlet: Outlet,
+    dice: Dice,
+    number: u64,
+}
+
+impl<'a> Producer<'a> {
+    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
+        let outlet = Outlet::new(stage.publishers, stage.balancer);
+        Self { stage, index, outlet, dice: Dice::of(stage.seed, "producer", index), number: 0 }
+    }
+
+    /// Publishes until it is told to stop.
+    pub(crate) fn run(mut self) {
+        while !self.stage.publishing_ends.load(Ordering::Relaxed) {
+            let burst = if self.dice.once_in(150) { self.dice.between(20, 120) } else { 1 };
+            let channel = self.dice.below(EXPIRING as u64) as usize;
+            for _ in 0..burst {
+                self.one(channel);
+            }
+            pace(Duration::from_millis(self.dice.between(10, 110)));
+        }
+    }
+
+    fn one(&mut self, index: usize) {
+        let method = match index {
+            BARE => *self.dice.pick(&[PublishMethod::Plain, PublishMethod::Transaction]),
+            _ => *self.dice.pick(&PublishMethod::ALL),
+        };
+        let mut length = match index {
+            HEAVY if self.dice.once_in(120) => EVENT_BYTES - self.dice.below(1_000) as usize,
+            HEAVY => self.dice.between(1_000, 20_000) as usize,
+            _ => self.dice.between(40, 300) as usize,
+        };
+        if matches!(method, PublishMethod::Plain | PublishMethod::Function) && self.dice.once_in(400) {
+            length = EVENT_BYTES + 1;
+        }
+        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        self.number += 1;
+        let name = payload::name(&channel, self.index, self.number, length);
+        let data = payload::data(&name);
+        if self.dice.once_in(60) {
+            self.ephemeral(&channel);
+        }
+        self.publish(method, &Parcel { channel, name, data, maxlen, ttl: None });
+    }
+
+    /// Publishes an event of a stream that expires.
+    pub(crate) fn one_with_ttl(&mut self, index: usize, seconds: &'static str) {
+        let method = *self.dice.pick(&[PublishMethod::Function, PublishMethod::Script, PublishMethod::Deduplicated]);
+        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        self.number += 1;
+        let name = payload::name(&channel, self.index, self.number, 100);
+        let data = payload::data(&name);
+        self.publish(method, &Parcel { channel, name, data, maxlen, ttl: Some(seconds) });
+    }
+
+    /// Publishes one event and records what became of it.
+    pub(crate) fn publish(&mut self, method: PublishMethod, parcel: &Parcel) {
+        let truth = &self.stage.truth;
+        let _unsettled = truth.unsettled();
+        let mut begun_in: Option<(usize, u64)> = None;
+        for _ in 0..ATTEMPTS {
+            let open = truth.publishing();
+            let now = self.stream_of(parcel);
+            match self.outlet.send(method, parcel) {
+                Outcome::Published(id) => {
+                    self.record(method, parcel, id);
+                    self.stage.counters.published(method);
+                    if let Some((incarnation, _)) = begun_in {
+                        // An earlier attempt may have been in the stream before it was replaced or lost its end, or may
+                        // still be on its way and arrive when nobody remembers this one.
+                        truth.ledger.with(&parcel.channel, |history| history.doubt(incarnation, &parcel.name));
+                    }
+                    return;
+                }
+                Outcome::Refused(reason) if begun_in.is_none() => return self.stage.counters.refused(&reason),
+                Outcome::Refused(_) => {}
+                Outcome::Unanswered => begun_in = begun_in.or(Some(now)),
+            }
+            drop(open);
+            if !method.is_repeatable() {
+                break;
+            }
+            pace(Duration::from_millis(self.dice.between(50, 400)));
+        }
+        if let Some(begun_in) = begun_in {
+            self.find_out(method, parcel, begun_in);
+        }
+    }
+
+    /// Which stream the channel has now: its incarnation, and how often Redis has fallen. A fall may take an entry of which nobody
+    /// was told, and then nothing tells that the stream is another one.
+    fn stream_of(&self, parcel: &Parcel) -> (usize, u64) {
+        let truth = &self.stage.truth;
+        (truth.ledger.with(&parcel.channel, |history| history.present()), truth.falls())
+    }
+
+    fn record(&self, method: PublishMethod, parcel: &Parcel, id: EntryId) {
+        let too_large = payload::is_too_large(&parcel.name);
+        let entry = Entry { too_large, bare: method.is_bare(), ..Entry::new(id, parcel.name.as_str()) };
+        self.stage.truth.ledger.with(&parcel.channel, |history| {
+            let incarnation = history.incarnation_of(entry.id);
+            history.insert(incarnation, entry);
+        });
+    }
+
+    /// Asks Redis what became of an event whose publisher got no answer; waits for as long as Redis is away.
+    fn find_out(&mut self, method: PublishMethod, parcel: &Parcel, begun_in: (usize, u64)) {
+        let truth = &self.stage.truth;
+        let doubt = || truth.ledger.with(&parcel.channel, |history| history.doubt(begun_in.0, &parcel.name));
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while Instant::now() < deadline {
+            let open = truth.publishing();
+            if let Ok(found) = self.look_up(parcel) {
+                let now = self.stream_of(parcel);
+                if let Some(id) = found {
+                    self.record(method, parcel, id);
+                }
+                if found.is_none() || now != begun_in || method.is_repeatable() {
+                    // It was trimmed meanwhile, lost, or has not arrived. Whoever sees it tells.
+                    doubt();
+                }
+                self.stage.counters.lost.add(u64::from(found.is_none() && now.0 != begun_in.0));
+                return self.stage.counters.unanswered.add(1);
+            }
+            drop(open);
+            pace(Duration::from_millis(100));
+        }
+        doubt();
+    }
+
+    fn look_up(&self, parcel: &Parcel) -> std::io::Result<Option<EntryId>> {
+        let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(1500))?;
+        if let Some(id) = self.outlet.client_id() {
+            // What is still on its way in a held connection would otherwise arrive after we have looked.
+            redis.try_command(&[b"CLIENT", b"KILL", b"ID", id.to_string().as_bytes()])?;
+        }
+        let entries = entries(&mut redis, &parcel.channel)?;
+        Ok(entries.into_iter().find(|(_, name)| *name == parcel.name).map(|(id, _)| id))
+    }
+
+    fn ephemeral(&self, channel: &str) {
+        let publish = || -> std::io::Result<Reply> {
+            let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(300))?;
+            let text = format!("{}hello", payload::EPHEMERAL);
+            redis.try_command(&[b"PUBLISH", key(channel).as_bytes(), text.as_bytes()])
+        };
+        // Whether it arrives is nobody's business.
+        let _ = publish();
+    }
+}
+
+/// The ids and names of everything that a stream holds now. An error reply is an error.
+pub(crate) fn entries(redis: &mut Connection, channel: &str) -> std::io::Result<Vec<(EntryId, String)>> {
+    let reply = redis.try_command(&[b"XRANGE", key(channel).as_bytes(), b"-", b"+"])?;
+    let Reply::Array(entries) = reply else { return Err(std::io::Error::other(format!("{reply:?}"))) };
+    let read = |entry: &Reply| {
+        let [id, fields] = entry.array() else { return None };
+        let data = fields.array().get(1)?.text();
+        Some((id.text().parse().ok()?, data.split(' ').next().unwrap_or_default().to_owned()))
+    };
+    Ok(entries.iter().filter_map(read).collect())
+}

@@ -1,0 +1,161 @@
+//! What a run prints, and what a failing one leaves behind.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fanfare_e2e::pace;
+
+use crate::world::World;
+use crate::{Options, Stage};
+
+/// What was asked for.
+pub(crate) fn begin(options: &Options) {
+    println!(
+        "chaos: seed {}, {} s, {} clients, {} publishers, redis-server with appendfsync {}",
+        options.seed,
+        options.duration.as_secs(),
+        options.clients,
+        options.publishers,
+        options.fsync().word()
+    );
+    println!("chaos: the seed repeats the schedule and all choices, not the timing of processes");
+}
+
+/// A line now and then until the run is over: every second on a terminal, every ten in a log.
+pub(crate) fn live(stage: &Stage, begun: Instant) {
+    let terminal = io::stdout().is_terminal() && !stage.verbose;
+    let every = if terminal { Duration::from_secs(1) } else { Duration::from_secs(10) };
+    let mut next = begun + every;
+    while !stage.over.load(Ordering::Acquire) {
+        if Instant::now() >= next {
+            next += every;
+            let line = format!("[{:>6.0} s] {}", begun.elapsed().as_secs_f64(), summary(stage));
+            if terminal {
+                print!("\r\x1b[K{line}");
+            } else {
+                println!("{line}");
+            }
+            // A terminal that is gone needs no progress.
+            let _ = io::stdout().flush();
+        }
+        pace(Duration::from_millis(50));
+    }
+    if terminal {
+        println!();
+    }
+}
+
+fn summary(stage: &Stage) -> String {
+    let counters = &stage.counters;
+    let (justified, not) = gaps(stage);
+    format!(
+        "{} faults, {} events published, {} deliveries checked, {} gaps justified, {} false, {} breaches",
+        counters.faults_by_kind().values().sum::<u64>(),
+        counters.published_by_method().values().sum::<u64>(),
+        counters.checked.get(),
+        justified,
+        not,
+        counters.breaches.get()
+    )
+}
+
+fn gaps(stage: &Stage) -> (u64, u64) {
+    let gaps = stage.counters.gaps_by_ruling();
+    let sum = |justified: bool| {
+        gaps.iter().filter(|((ruling, _), _)| ruling.is_justified() == justified).map(|(_, count)| count).sum()
+    };
+    (sum(true), sum(false))
+}
+
+/// The tables and the verdict. True if the guarantee was kept.
+pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duration) -> bool {
+    let counters = &stage.counters;
+    table("faults injected", counters.faults_by_kind().into_iter().map(|(kind, count)| (kind.to_owned(), count)));
+    table(
+        "events published",
+        counters.published_by_method().into_iter().map(|(method, count)| (method.to_owned(), count)),
+    );
+    let rest = [
+        ("without an answer; Redis was asked afterwards", counters.unanswered.get()),
+        ("of those: lost with their stream", counters.lost.get()),
+        ("acknowledged and lost when Redis fell", counters.forgotten.get()),
+    ];
+    let rest = rest.into_iter().map(|(what, count)| (what.to_owned(), count));
+    table("publishes that went wrong", rest.chain(counters.refused_by_reason()));
+    let opened = [
+        ("opened".to_owned(), counters.connects.get()),
+        ("of those: without a place, with last=N".to_owned(), counters.newest.get()),
+    ];
+    table("connections of clients", counters.endings_by_kind().into_iter().chain(opened));
+    let gaps = counters.gaps_by_ruling().into_iter();
+    table("gaps announced", gaps.map(|((ruling, reason), count)| (format!("{reason}: {}", ruling.words()), count)));
+    if let Some(cost) = counters.cost() {
+        println!("\nmemory and files\n  {cost}");
+    }
+    for gap in counters.unexplained() {
+        println!("\na gap that nothing in the history explains (a nuisance, not a breach):\n{gap}");
+    }
+    for breach in counters.reports() {
+        println!("\nBREACH: {breach}");
+    }
+    println!("\nchaos: {} in {:.0} s (seed {})", summary(stage), took.as_secs_f64(), options.seed);
+    let kept = counters.breaches.get() == 0;
+    if kept && counters.checked.get() == 0 {
+        println!("chaos: FAILED: nothing was delivered, so nothing is proven");
+    } else if kept {
+        println!("chaos: the guarantee was kept");
+    }
+    let kept = kept && counters.checked.get() > 0;
+    if !kept {
+        failed(options, stage, world);
+    }
+    kept
+}
+
+fn table(title: &str, rows: impl Iterator<Item = (String, u64)>) {
+    println!("\n{title}");
+    rows.for_each(|(what, count)| println!("{count:>10}  {what}"));
+}
+
+fn failed(options: &Options, stage: &Stage, world: &World) {
+    match keep_logs(options, stage, world) {
+        Ok(directory) => println!("chaos: logs of this run are in {}", directory.display()),
+        Err(error) => println!("chaos: the logs of this run could not be kept: {error}"),
+    }
+    println!("chaos: the same schedule again: {}", again(options));
+}
+
+/// The command that repeats the schedule.
+pub(crate) fn again(options: &Options) -> String {
+    format!(
+        "make chaos SEED={} DURATION={}s CLIENTS={} FSYNC={}",
+        options.seed,
+        options.duration.as_secs(),
+        options.clients,
+        options.fsync().word()
+    )
+}
+
+fn keep_logs(options: &Options, stage: &Stage, world: &World) -> io::Result<PathBuf> {
+    let directory = match &options.logs {
+        Some(directory) => directory.clone(),
+        None => tempfile::Builder::new().prefix("fanfare-chaos-").tempdir()?.keep(),
+    };
+    fs::create_dir_all(&directory)?;
+    for (index, node) in world.nodes.iter().enumerate() {
+        fs::write(directory.join(format!("node-{index}.log")), node.log())?;
+    }
+    fs::write(directory.join("redis.log"), world.redis.log())?;
+    fs::write(directory.join("replica.log"), world.replica.log())?;
+    fs::write(directory.join("schedule.txt"), super::schedule(options))?;
+    let journal = stage.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal: String = journal.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(directory.join("journal.txt"), journal)?;
+    let reports = [stage.counters.reports(), stage.counters.unexplained()].concat().join("\n\n");
+    fs::write(directory.join("reports.txt"), reports)?;
+    Ok(directory)
+}

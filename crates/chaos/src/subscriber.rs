@@ -1,0 +1,268 @@
+//! A client with habits: it stays, is restless, reads slowly, vanishes, or stays away for long.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fanfare_e2e::{Client, Subscribe, Vanished, pace};
+use fanfare_oracle::{Ending, Observed};
+
+use crate::client_trace::ClientTrace;
+use crate::dice::Dice;
+use crate::plan::CHANNELS;
+use crate::producer::channel;
+use crate::truth::now_ms;
+use crate::world::MAX_BEHIND_MS;
+use crate::{Stage, payload};
+
+/// What a client does when it has read for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// Stays until it is cut.
+    Steady,
+    /// Hangs up or resets, and comes back soon.
+    Restless,
+    /// Reads a few bytes at a time for some seconds, then everything.
+    Slow,
+    /// Loses its connection without anybody being told.
+    Vanishing,
+    /// Stays away until its place may be trimmed.
+    Away,
+}
+
+/// The longest that a client waits before it reconnects, whatever `retry:` says: an hour of refusals would be an hour of
+/// nothing to judge.
+const RETRY_MAX: Duration = Duration::from_millis(2500);
+/// How long one look for something new takes.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the last events of all channels may take, with everything healed.
+pub(crate) const FINALE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Subscriber<'a> {
+    stage: &'a Stage,
+    habit: Habit,
+    /// Who it is, for the reader of a report.
+    who: String,
+    channels: Vec<String>,
+    subscribe: Subscribe,
+    /// How many of the newest entries it asks for, when it has no place.
+    newest: Option<u64>,
+    client: Client,
+    route: SocketAddr,
+    dice: Dice,
+    trace: ClientTrace,
+    /// Traces from before it forgot its place, until they are judged to their ends.
+    former: Vec<ClientTrace>,
+    /// The connection lost last, still open at the other end.
+    ghost: Option<Vanished>,
+    /// The names of the last events that are still to come.
+    awaited: Vec<String>,
+    /// Everything has healed, and nothing is left to do but to wait for them.
+    in_finale: bool,
+}
+
+impl<'a> Subscriber<'a> {
+    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
+        let mut dice = Dice::of(stage.seed, "subscriber", index);
+        let habits =
+            [(6, Habit::Steady), (5, Habit::Restless), (3, Habit::Slow), (2, Habit::Vanishing), (3, Habit::Away)];
+        let habit = dice.weighted(&habits);
+        let count = if dice.once_in(4) { dice.between(2, 6) } else { 1 };
+        let mut channels: Vec<String> = (0..count).map(|_| channel(dice.below(CHANNELS as u64) as usize)).collect();
+        channels.sort();
+        channels.dedup();
+        let names: Vec<&str> = channels.iter().map(String::as_str).collect();
+        let subscribe = Subscribe::to_all(&names);
+        let subscribe = if habit == Habit::Slow { subscribe.receive_buffer(4096) } else { subscribe };
+        // Some want what there was before they came, which counts until they have a place.
+        let newest = dice.once_in(4).then(|| dice.between(1, 60));
+        let subscribe = newest.iter().fold(subscribe, |subscribe, count| subscribe.query("last", &count.to_string()));
+        // Some of the clients come over a line that fails.
+        let route = if dice.once_in(3) { stage.clients } else { stage.balancer };
+        let awaited = channels.iter().map(|channel| payload::last(channel)).collect();
+        let wants = newest.map_or(String::new(), |count| format!(", last={count}"));
+        let who = format!("client {index} ({habit:?}, {}{wants})", names.join(" "));
+        let trace = ClientTrace::new(who.clone(), &channels, newest, MAX_BEHIND_MS);
+        let client = Client::new(subscribe.clone());
+        let (ghost, former, in_finale) = (None, Vec::new(), false);
+        Self {
+            stage,
+            habit,
+            who,
+            channels,
+            subscribe,
+            newest,
+            client,
+            route,
+            dice,
+            trace,
+            former,
+            ghost,
+            awaited,
+            in_finale,
+        }
+    }
+
+    /// Lives until the last event of each channel has come, or the deadline.
+    pub(crate) fn run(mut self) {
+        // They do not all come at once.
+        pace(Duration::from_millis(self.dice.below(2500)));
+        while !self.stage.finale.load(Ordering::Acquire) {
+            self.visit();
+            self.act();
+        }
+        self.ghost = None;
+        self.in_finale = true;
+        let deadline = Instant::now() + FINALE;
+        while !self.awaited.is_empty() && Instant::now() < deadline {
+            if !self.client.connected() {
+                self.connect();
+            }
+            self.read_for(Duration::from_secs(1));
+            // A gap or a first position may have led it past a last event, which then does not come.
+            let (trace, ledger) = (&self.trace, &self.stage.truth.ledger);
+            self.awaited.retain(|name| !trace.has_passed(ledger, name));
+        }
+        self.client.disconnect();
+        self.judge_until(u64::MAX);
+        for name in &self.awaited {
+            self.trace.silent(&self.stage.truth.ledger, &self.stage.counters, payload::channel(name));
+        }
+    }
+
+    /// Connects if need be, and reads for a while.
+    fn visit(&mut self) {
+        if !self.client.connected() && !self.connect() {
+            return;
+        }
+        if self.habit == Habit::Slow {
+            let time = self.dice.between(2_000, 8_000);
+            self.sip(Duration::from_millis(time));
+        }
+        let time = self.dice.between(500, 6_000);
+        self.read_for(Duration::from_millis(time));
+    }
+
+    fn connect(&mut self) -> bool {
+        let place = self.client.last_event_id().to_owned();
+        self.stage.counters.connects.add(1);
+        self.stage.counters.newest.add(u64::from(place.is_empty() && self.newest.is_some()));
+        let asked = now_ms();
+        match self.client.connect(self.route) {
+            Ok(()) => self.trace.connected(asked, &place, &self.stage.counters),
+            Err(error) => {
+                self.stage.counters.ending(format!("no connection: {}", error.kind()));
+                pace(Duration::from_millis(200));
+            }
+        }
+        self.client.connected()
+    }
+
+    /// Reads everything that comes.
+    fn read_for(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while self.client.connected() && Instant::now() < deadline && !self.is_called() && !self.is_done() {
+            self.look();
+        }
+        self.judge();
+    }
+
+    /// Reads little at a time, so that the buffers on the way fill up.
+    fn sip(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        self.client.limit_reads(256);
+        while self.client.connected() && Instant::now() < deadline && !self.is_called() {
+            self.look();
+            pace(Duration::from_millis(100));
+        }
+        if self.client.connected() {
+            self.client.limit_reads(64 * 1024);
+        }
+    }
+
+    /// One observation, if there is one; judges now and then.
+    fn look(&mut self) {
+        let Some(observed) = self.client.next(LOOK) else { return self.judge() };
+        self.trace.observed(now_ms(), &observed, &self.stage.counters);
+        match &observed {
+            Observed::Event(event) => {
+                let name = event.data.split(' ').next().unwrap_or_default();
+                self.awaited.retain(|awaited| awaited != name);
+            }
+            Observed::Ended(ending) => self.ended(ending),
+            _ => {}
+        }
+        self.client.forget();
+        if self.trace.waits() > 2_000 {
+            self.judge();
+        }
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        if let Ending::Violation(what) = ending {
+            self.trace.breach(&self.stage.counters, &format!("the response breaks its protocol: {what}"));
+        }
+        self.stage.counters.ending(match ending {
+            Ending::Clean => "ended by the node".to_owned(),
+            Ending::Cut { .. } => "cut".to_owned(),
+            Ending::Reset(_) => "reset".to_owned(),
+            Ending::Status(status) => format!("refused with status {status}"),
+            other => format!("{other:?}"),
+        });
+        self.judge();
+        let asked = self.client.retry().unwrap_or(RETRY_MAX).min(RETRY_MAX);
+        let asked = if self.in_finale { asked.min(Duration::from_millis(500)) } else { asked };
+        pace(asked);
+    }
+
+    fn judge(&mut self) {
+        self.judge_until(self.stage.truth.horizon_ms());
+    }
+
+    fn judge_until(&mut self, horizon_ms: u64) {
+        let (truth, counters) = (&self.stage.truth, &self.stage.counters);
+        for trace in self.former.iter_mut().chain([&mut self.trace]) {
+            trace.judge(&truth.ledger, counters, horizon_ms);
+        }
+        self.former.retain(|trace| trace.waits() > 0);
+    }
+
+    /// Forgets its place, as a page that is loaded again does.
+    fn begin_anew(&mut self) {
+        self.client = Client::new(self.subscribe.clone());
+        let trace = ClientTrace::new(self.who.clone(), &self.channels, self.newest, MAX_BEHIND_MS);
+        self.former.push(std::mem::replace(&mut self.trace, trace));
+    }
+
+    /// Whether the end has come while the client has something else in mind.
+    fn is_called(&self) -> bool {
+        self.stage.finale.load(Ordering::Acquire) && !self.in_finale
+    }
+
+    fn is_done(&self) -> bool {
+        self.in_finale && self.awaited.is_empty()
+    }
+
+    fn act(&mut self) {
+        let away = match self.habit {
+            Habit::Steady => return,
+            Habit::Slow | Habit::Restless => self.dice.weighted(&[(4, 10), (3, 200), (1, 1_500)]),
+            Habit::Vanishing => self.dice.between(10, 1_000),
+            Habit::Away => self.dice.weighted(&[(2, 3_000), (2, 8_000), (1, 20_000), (1, 45_000)]),
+        };
+        match self.habit {
+            Habit::Vanishing => self.ghost = self.client.vanish(),
+            _ if self.dice.once_in(2) => self.client.abort(),
+            _ => self.client.disconnect(),
+        }
+        self.client.forget();
+        if self.dice.once_in(10) {
+            self.begin_anew();
+        }
+        let until = Instant::now() + Duration::from_millis(away);
+        while Instant::now() < until && !self.stage.finale.load(Ordering::Acquire) {
+            self.judge();
+            pace(LOOK.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is known about what was published, and up to when it is known completely.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fanfare_oracle::{Ledger, Memory};
+
+/// What is remembered of a channel: more than any stream here holds, and than any client lags behind.
+const MEMORY: Memory = Memory { entries: 6_000, incarnations: 8, looks: 240 };
+/// How long after a sight it is judged, so that what was observed about streams at that time is known.
+const LAG_MS: u64 = 800;
+
+/// Milliseconds since the Unix epoch: the clock from which Redis, on the same machine, takes its ids.
+pub(crate) fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    u64::try_from(elapsed.as_millis()).expect("a clock before the year 500 million")
+}
+
+/// Shared by publishers, clients and the conductor.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) ledger: Ledger,
+    /// Read by every attempt to publish, written by whoever replaces a stream.
+    gate: RwLock<()>,
+    /// When the publishes began whose outcome is not known yet.
+    open: Mutex<BTreeSet<(u64, u64)>>,
+    serial: AtomicU64,
+    /// How often Redis has come back from a fall.
+    falls: AtomicU64,
+}
+
+/// A publish whose outcome is not known. Dropped when it is.
+#[derive(Debug)]
+pub(crate) struct Unsettled<'a> {
+    truth: &'a Truth,
+    key: (u64, u64),
+}
+
+impl Truth {
+    pub(crate) fn new() -> Self {
+        let (ledger, gate, open) = (Ledger::remembering(MEMORY), RwLock::default(), Mutex::default());
+        Self { ledger, gate, open, serial: AtomicU64::new(0), falls: AtomicU64::new(0) }
+    }
+
+    /// How often Redis has come back from a fall, each time perhaps without entries of which nobody had been told.
+    pub(crate) fn falls(&self) -> u64 {
+        self.falls.load(Ordering::Relaxed)
+    }
+
+    /// Redis has come back from a fall.
+    pub(crate) fn has_fallen(&self) {
+        self.falls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Holds whoever wants to replace a stream off, for the time of one attempt to publish.
+    pub(crate) fn publishing(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for all attempts under way, and holds new ones off.
+    pub(crate) fn replacing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What clients see from now on is judged only when the result has been dropped.
+    pub(crate) fn unsettled(&self) -> Unsettled<'_> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (now_ms(), self.serial.fetch_add(1, Ordering::Relaxed));
+        open.insert(key);
+        Unsettled { truth: self, key }
+    }
+
+    /// Everything that clients saw before this time can be judged.
+    pub(crate) fn horizon_ms(&self) -> u64 {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = open.first().map_or(u64::MAX, |(begun, _)| *begun);
+        // Two milliseconds for the different roundings of two readers of one clock.
+        begun.min(now_ms() - LAG_MS).saturating_sub(2)
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.truth.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}

@@ -1,0 +1,146 @@
+//! The processes and the wires between them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fanfare_e2e::{Haproxy, Node, Proxy, RedisServer, Server};
+
+use crate::dice::Dice;
+use crate::payload::EVENT_BYTES;
+use crate::plan::{NODES, Wire};
+use crate::publish_method::PUBLISH_KEY;
+
+/// How Redis syncs its append-only file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fsync {
+    /// Every write, before it is acknowledged: nothing that was acknowledged is ever lost.
+    Always,
+    /// Once a second: a power failure takes the newest writes with it.
+    Everysec,
+}
+
+impl Fsync {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Everysec => "everysec",
+        }
+    }
+}
+
+/// Everything that runs.
+pub(crate) struct World {
+    /// The primary.
+    pub(crate) redis: RedisServer,
+    /// Copies it, over a line of its own, and may take its place.
+    pub(crate) replica: RedisServer,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) haproxy: Haproxy,
+    /// Between some of the clients and the balancer.
+    clients: Proxy,
+    /// Between the balancer and each node.
+    fronts: Vec<Proxy>,
+    /// Between each node and Redis.
+    links: Vec<Proxy>,
+    /// Between the publishers and Redis.
+    publishers: Proxy,
+    /// Between the replica and the primary.
+    replication: Proxy,
+    /// Between the harness itself and the primary, whichever that is. Nothing ever happens to it.
+    direct: Proxy,
+}
+
+impl World {
+    /// Starts everything and waits until it is ready.
+    pub(crate) fn start(seed: u64, fsync: Fsync) -> Self {
+        let options = ["--appendonly", "yes", "--appendfsync", fsync.word()];
+        // Small nodes of streams, so that `MAXLEN ~` trims closely.
+        let streams = ["--notify-keyspace-events", "Kt", "--stream-node-max-entries", "10"];
+        // A replica copies at once, and a primary does not wait for it when it ends.
+        let copies = ["--repl-diskless-sync-delay", "0", "--shutdown-timeout", "0"];
+        let options = [&options[..], &streams, &copies].concat();
+        let (redis, replica) = (RedisServer::start_with(&options), RedisServer::start_with(&options));
+        let (replication, direct) = (Proxy::to(redis.address()), Proxy::to(redis.address()));
+        replica.follow(replication.address());
+        let links: Vec<Proxy> = (0..NODES).map(|_| Proxy::to(redis.address())).collect();
+        let nodes: Vec<Node> = (0..NODES).map(|index| node(seed, index, links[index].address())).collect();
+        nodes.iter().for_each(Node::wait_ready);
+        let fronts: Vec<Proxy> = nodes.iter().map(|node| Proxy::to(node.address())).collect();
+        let server = |(node, front): (&Node, &Proxy)| Server { address: front.address(), admin: node.admin_address() };
+        let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
+        let haproxy = Haproxy::start(&servers);
+        let clients = Proxy::to(haproxy.address());
+        let publishers = Proxy::to(redis.address());
+        Self { redis, replica, nodes, haproxy, clients, fronts, links, publishers, replication, direct }
+    }
+
+    pub(crate) fn wire(&self, wire: Wire) -> &Proxy {
+        match wire {
+            Wire::Clients => &self.clients,
+            Wire::Front(node) => &self.fronts[node],
+            Wire::Redis(node) => &self.links[node],
+            Wire::Publishers => &self.publishers,
+            Wire::Replica => &self.replication,
+        }
+    }
+
+    /// Where the harness finds the primary.
+    pub(crate) fn primary(&self) -> SocketAddr {
+        self.direct.address()
+    }
+
+    /// The replica takes the place of the primary, which is dead.
+    pub(crate) fn promote(&mut self) {
+        self.replica.lead();
+        std::mem::swap(&mut self.redis, &mut self.replica);
+        let leading = [&self.publishers, &self.replication, &self.direct].into_iter().chain(&self.links);
+        leading.for_each(|wire| wire.retarget(self.redis.address()));
+    }
+
+    /// A dead replica starts again, and copies the primary.
+    pub(crate) fn rejoin(&mut self) {
+        self.replica.launch();
+        self.replica.follow(self.replication.address());
+    }
+
+    /// All wires, to heal them.
+    pub(crate) fn wires(&self) -> impl Iterator<Item = &Proxy> {
+        [&self.clients, &self.publishers, &self.replication].into_iter().chain(&self.fronts).chain(&self.links)
+    }
+}
+
+/// One of the nodes tells clients that they lag when their next event is older than this, in milliseconds, and no longer in
+/// memory.
+pub(crate) const MAX_BEHIND_MS: u64 = 3_000;
+
+/// A node with impatient settings, so that a minute holds many recoveries; some of them differ from node to node.
+fn node(seed: u64, index: usize, redis: SocketAddr) -> Node {
+    let mut dice = Dice::of(seed, "node", index);
+    let mut pick = |items: &[&str]| (*dice.pick(items)).to_owned();
+    let impatient = index as u64 == seed % NODES as u64;
+    let settings = [
+        ("tail.channel_entries", pick(&["16", "64", "4096"])),
+        ("channel.linger", pick(&["0s", "500ms", "30s"])),
+        ("redis.reconcile_interval", pick(&["500ms", "2s", "5s"])),
+        ("delivery.heartbeat", pick(&["1s", "3s"])),
+        ("delivery.coalesce_ms", pick(&["0", "0", "5"])),
+        ("archive.page_bytes", pick(&["4KiB", "16KiB", "256KiB"])),
+        ("delivery.max_behind", if impatient { format!("{MAX_BEHIND_MS}ms") } else { "off".to_owned() }),
+        ("redis.probe_interval", "300ms".to_owned()),
+        ("redis.probe_timeout", "700ms".to_owned()),
+        ("redis.command_timeout", "1s".to_owned()),
+        ("redis.keyspace_notifications", "true".to_owned()),
+        ("delivery.retry_ms", "300".to_owned()),
+        ("delivery.subscribe_timeout", "2s".to_owned()),
+        ("server.tcp_user_timeout", "7s".to_owned()),
+        ("limits.event_bytes", EVENT_BYTES.to_string()),
+        ("drain.window", "1s".to_owned()),
+        ("drain.deadline", "8s".to_owned()),
+        ("publish.key", PUBLISH_KEY.to_owned()),
+    ];
+    let builder = Node::builder_at(&format!("redis://{redis}"));
+    settings.iter().fold(builder, |builder, (key, value)| builder.set(key, value)).launch()
+}
+
+/// How long a healed world may take until every node is ready again.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(40);

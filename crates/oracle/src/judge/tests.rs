@@ -1,0 +1,256 @@
+//! What the judge says where time, lost answers and several incarnations of a stream come together.
+
+use super::{Finding, Judge, Standing};
+use crate::{End, Entry, EntryId, Gap, History, Place, Position, Ruling, Step};
+
+fn id(ms: u64) -> EntryId {
+    EntryId { ms, seq: 0 }
+}
+
+/// Entries 1-0 "e1" to 4-0 "e4"; a crash at 10 lost all but the first two; then 11-0 "e11".
+fn rewritten() -> History {
+    let mut history = stored(4);
+    history.replace(entries(2), 10);
+    history.insert(1, Entry::new(id(11), "e11"));
+    history
+}
+
+fn event(ms: u64, data: &str) -> Step {
+    Step::Event { data: data.to_owned(), at: Some(Position::At(id(ms))) }
+}
+
+/// A gap after the entry at `after`, followed by the one at `next`.
+fn gap(reason: &str, after: u64, next: u64) -> Step {
+    Step::Gap { gap: said(reason, Some(after), Some(next)), at: None }
+}
+
+/// A gap with nothing after it yet, which carries the position of an entry.
+fn gap_to(reason: &str, after: Option<u64>, at: u64) -> Step {
+    let gap = Gap { own_id: Some(id(at).to_string()), ..said(reason, after, None) };
+    Step::Gap { gap, at: Some(Position::At(id(at))) }
+}
+
+fn said(reason: &str, after: Option<u64>, next: Option<u64>) -> Gap {
+    let text = |ms: Option<u64>| ms.map(|ms| id(ms).to_string());
+    let (channel, reason) = ("c".to_owned(), reason.to_owned());
+    Gap { channel, reason, after: text(after), next: text(next), entry: None, own_id: None }
+}
+
+/// Entries 1-0 "e1" and so on.
+fn entries(last: u64) -> impl Iterator<Item = Entry> {
+    (1..=last).map(|ms| Entry::new(id(ms), format!("e{ms}")))
+}
+
+fn stored(last: u64) -> History {
+    let mut history = History::default();
+    entries(last).for_each(|entry| history.insert(0, entry));
+    history
+}
+
+/// Breaches and rulings of a client of one channel that begins at `place` at time 20.
+fn judge(history: &mut History, place: u64, steps: &[Step]) -> (usize, Vec<Ruling>) {
+    let steps: Vec<Step> = [Step::Place(Position::At(id(place)))].iter().chain(steps).cloned().collect();
+    judge_by(Judge::new(Standing::New), history, &steps)
+}
+
+fn judge_by(mut judge: Judge, history: &mut History, steps: &[Step]) -> (usize, Vec<Ruling>) {
+    let (mut breaches, mut rulings) = (0, Vec::new());
+    for step in steps {
+        for finding in judge.take(history, step, Some(20)) {
+            match finding {
+                Finding::Breach(_) => breaches += 1,
+                Finding::Ruled(_, ruling) => rulings.push(ruling),
+                Finding::Event | Finding::Announced(_) => {}
+            }
+        }
+    }
+    (breaches, rulings)
+}
+
+// Seen to fail when a place in the common part of two incarnations counts in the later one only.
+#[test]
+fn from_the_common_part_a_client_may_read_what_was_lost_but_then_needs_a_gap() {
+    let history = &mut rewritten();
+    assert_eq!(judge(history, 2, &[event(11, "e11")]), (0, vec![]));
+    let lost = [event(3, "e3"), event(11, "e11")];
+    assert_eq!(judge(history, 2, &lost), (1, vec![]), "silently into the other incarnation");
+    let told = [event(3, "e3"), gap("reset", 3, 11), event(11, "e11")];
+    assert_eq!(judge(history, 2, &told), (0, vec![Ruling::StreamReplaced]));
+}
+
+// Seen to fail when the event of a lost answer counts as one that nobody published.
+#[test]
+fn an_event_whose_publisher_got_no_answer_is_accepted_at_the_id_that_a_client_saw() {
+    let history = &mut rewritten();
+    assert_eq!(judge(history, 4, &[event(5, "e5")]).0, 1, "nobody has published it");
+    history.doubt(0, "e5");
+    assert_eq!(judge(history, 4, &[event(5, "e5")]).0, 0);
+    assert_eq!(judge(history, 4, &[event(5, "e5"), event(11, "e11")]).0, 1, "it was lost since");
+}
+
+// Seen to fail when such an entry is put into the incarnation in which its first attempt began.
+#[test]
+fn an_attempt_without_an_answer_may_arrive_when_the_stream_and_its_dedup_key_are_gone() {
+    let history = &mut stored(2);
+    history.doubt(0, "e2");
+    history.end(End::Deleted, 10);
+    history.insert(1, Entry::new(id(13), "e13"));
+    let steps = [gap("reset", 2, 12), event(12, "e2"), event(13, "e13")];
+    assert_eq!(judge(history, 2, &steps), (0, vec![Ruling::StreamReplaced]));
+    assert_eq!(judge(history, 2, &[event(12, "e2")]).0, 1, "in another incarnation of the stream without a gap");
+}
+
+// Seen to fail when the newest incarnation that has the client's place decides.
+#[test]
+fn a_deletion_of_which_clients_were_told_is_a_fact_even_if_it_was_undone_since() {
+    let history = &mut stored(3);
+    history.end(End::Deleted, 10);
+    history.insert(1, Entry::new(id(11), "e11"));
+    history.replace(entries(3), 12);
+    let told = [gap("reset", 3, 11), event(11, "e11")];
+    assert_eq!(judge(history, 3, &told), (0, vec![Ruling::StreamReplaced]));
+    let back = [gap("reset", 11, 3), event(3, "e3")];
+    assert_eq!(judge(history, 11, &back), (0, vec![Ruling::StreamReplaced]));
+}
+
+// Seen to fail when the gap of an over-limit entry does not count as the entry that another gap announced.
+#[test]
+fn an_over_limit_entry_may_be_what_follows_a_gap() {
+    let mut history = History::default();
+    entries(4).filter(|entry| entry.id != id(3)).for_each(|entry| history.insert(0, entry));
+    history.insert(0, Entry { too_large: true, ..Entry::new(id(3), "e3") });
+    let told = |after| {
+        let at = Some(id(3).to_string());
+        let gap = Gap { entry: at.clone(), own_id: at, ..said("too_large", after, None) };
+        Step::Gap { gap, at: Some(Position::At(id(3))) }
+    };
+    let over = told(None);
+    let steps = [gap("trimmed", 1, 3), over.clone(), event(4, "e4")];
+    assert_eq!(judge(&mut history, 1, &steps), (0, vec![Ruling::EntryTooLarge, Ruling::EntriesTrimmed]));
+    assert_eq!(judge(&mut history, 1, &[over]).0, 1, "2-0 is missing");
+    assert_eq!(judge(&mut history, 2, &[told(Some(2))]).0, 0);
+    assert_eq!(judge(&mut history, 2, &[told(Some(1))]).0, 1, "2-0 stands between");
+    assert_eq!(judge(&mut history, 2, &[event(3, "e3")]).0, 1, "it is over the limit, and came");
+}
+
+// Seen to fail when observations of the stream are not asked.
+#[test]
+fn a_gap_over_entries_that_the_stream_still_had_is_false() {
+    let mut history = stored(4);
+    let steps = [gap("trimmed", 1, 4), event(4, "e4")];
+    assert_eq!(judge(&mut history, 1, &steps), (0, vec![Ruling::EntriesTrimmed]));
+    history.look(21, Some(id(2)));
+    assert_eq!(judge(&mut history, 1, &steps), (0, vec![Ruling::FalseTooWide]));
+    let nothing = [gap("trimmed", 1, 2), event(2, "e2")];
+    assert_eq!(judge(&mut history, 1, &nothing), (0, vec![Ruling::FalseUnexplained]));
+}
+
+// Seen to fail when the end of an expired incarnation counts as that of a deleted one, when the place of the client in it does not
+// matter, when the two rulings are one, and when no stream is ended early, or every one.
+#[test]
+fn whoever_has_read_an_expired_stream_to_its_end_goes_on_and_others_need_a_gap() {
+    let history = &mut stored(3);
+    history.end(End::Expired, 10);
+    history.insert(1, Entry::new(id(11), "e11"));
+    let next = [event(11, "e11")];
+    let told = |after| [gap("reset", after, 11), event(11, "e11")];
+    assert_eq!(judge(history, 3, &next), (0, vec![]));
+    assert_eq!(judge(history, 3, &told(3)), (0, vec![Ruling::FalseExpiredRead]));
+    assert_eq!(judge(history, 2, &next), (1, vec![]), "3-0 was withheld");
+    assert_eq!(judge(history, 2, &told(2)), (0, vec![Ruling::ExpiredUnread]));
+    // A second incarnation that expires holds what must be seen, too, unless somebody ended it before publishers may.
+    for (lived, breaches) in [(60_000, 1), (59_999, 0)] {
+        let history = &mut history.clone();
+        history.expire_by_hand(11 + lived);
+        history.insert(2, Entry::new(id(90_000), "e90"));
+        let judge = |steps: &[Step]| {
+            let from_the_end = Judge::new(Standing::At(vec![Place::behind(0, id(3))]));
+            judge_by(from_the_end, &mut history.clone(), steps).0
+        };
+        assert_eq!(judge(&[event(90_000, "e90")]), breaches, "11-0 was withheld");
+        assert_eq!(judge(&[event(11, "e11"), event(90_000, "e90")]), 0);
+    }
+    let deleted = &mut stored(3);
+    deleted.end(End::Deleted, 10);
+    deleted.insert(1, Entry::new(id(11), "e11"));
+    assert_eq!(judge(deleted, 3, &next), (1, vec![]), "what it had read was taken away");
+}
+
+// Seen to fail when every gap `lagging` is right, and when none is.
+#[test]
+fn a_client_may_be_skipped_ahead_only_when_what_comes_next_is_older_than_the_limit() {
+    let judge_with = |limit: Option<u64>, steps: &[Step]| {
+        let judge = Judge::new(Standing::At(vec![Place::behind(0, id(1))]));
+        let judge = if let Some(limit) = limit { judge.with_max_behind_ms(limit) } else { judge };
+        judge_by(judge, &mut stored(5), steps)
+    };
+    let skipped = [gap_to("lagging", Some(1), 4), event(5, "e5")];
+    assert_eq!(judge_with(Some(18), &skipped), (0, vec![Ruling::TooFarBehind]), "2-0 is 18 ms old at 20");
+    assert_eq!(judge_with(Some(19), &skipped), (0, vec![Ruling::FalseNotBehind]));
+    assert_eq!(judge_with(None, &skipped), (0, vec![Ruling::FalseNotBehind]));
+    let again = [gap_to("lagging", Some(1), 4), event(3, "e3")];
+    assert_eq!(judge_with(Some(18), &again).0, 1, "the gap says that it goes on after 4-0");
+}
+
+// Seen to fail when only gaps that are followed by an entry are looked at.
+#[test]
+fn no_gap_takes_a_client_back_to_what_it_has_seen() {
+    assert_eq!(judge(&mut stored(4), 3, &[gap_to("unknown_position", None, 2)]).0, 1);
+    assert_eq!(judge(&mut stored(4), 3, &[gap_to("unknown_position", None, 3)]).0, 0);
+    let lost_its_place = [Step::Connected(None), gap_to("unknown_position", None, 2)];
+    assert_eq!(judge(&mut stored(4), 3, &lost_its_place), (0, vec![Ruling::PlaceUnknown]), "nobody knows where it was");
+    let kept_its_place = [Step::Connected(Some(Position::At(id(3)))), gap_to("unknown_position", None, 2)];
+    assert_eq!(judge(&mut stored(4), 3, &kept_its_place).0, 1);
+}
+
+// Seen to fail when nothing is counted, when what the stream no longer had counts, when it counts although the stream lacked it
+// while the client waited, and when a publish without an answer does not.
+#[test]
+fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
+    let begin = |history: &mut History, step: Step| {
+        judge_by(Judge::new(Standing::New).with_newest(Some(3)), history, &[step]).0
+    };
+    let place = |ms: u64| Step::Place(Position::At(id(ms)));
+    let seen_from = |first: u64| {
+        let mut history = stored(6);
+        history.look(21, Some(id(first)));
+        history
+    };
+    assert_eq!(begin(&mut seen_from(1), place(3)), 0);
+    assert_eq!(begin(&mut seen_from(1), event(4, "e4")), 0);
+    assert_eq!(begin(&mut seen_from(1), place(4)), 1, "only two of three");
+    assert_eq!(begin(&mut seen_from(1), event(5, "e5")), 1, "only two of three");
+    assert_eq!(begin(&mut seen_from(5), place(4)), 0, "there were only two");
+    // It asked at 15, and is told at 20: in between they were gone for a moment, as when a trim is undone by a crash.
+    for (gone_at, breaches) in [(14, 1), (16, 0)] {
+        let mut history = stored(6);
+        history.look(gone_at, Some(id(5)));
+        history.look(21, Some(id(1)));
+        let mut judge = Judge::new(Standing::New).with_newest(Some(3));
+        judge.take(&mut history, &Step::Connected(None), Some(15));
+        assert_eq!(judge_by(judge, &mut history, &[place(4)]).0, breaches, "gone at {gone_at}");
+    }
+    let mut doubtful = seen_from(1);
+    doubtful.doubt(0, "e6");
+    assert_eq!(begin(&mut doubtful, place(4)), 1, "that one is known");
+    doubtful.doubt(0, "e7");
+    assert_eq!(begin(&mut doubtful, place(4)), 0, "one may have come and gone");
+}
+
+// Seen to fail when what was not observed counts as observed, when it never counts, and when the successor is not asked.
+#[test]
+fn a_gap_is_unprovable_only_if_the_clients_entry_may_have_left_before_a_successor_that_does_not_name_it() {
+    let ruled = |bare: bool, observed: &[(u64, u64)]| {
+        let mut history = History::default();
+        entries(2).for_each(|entry| history.insert(0, Entry { bare, ..entry }));
+        observed.iter().for_each(|(at, first)| history.look(*at, Some(id(*first))));
+        let (breaches, rulings) = judge(&mut history, 1, &[gap("trimmed", 1, 2), event(2, "e2")]);
+        assert_eq!((breaches, rulings.len()), (0, 1));
+        rulings[0]
+    };
+    assert_eq!(ruled(true, &[]), Ruling::FalseUnprovable, "nobody looked in time");
+    assert_eq!(ruled(true, &[(19, 1)]), Ruling::FalseUnprovable, "it may have left between 19 and 20");
+    assert_eq!(ruled(true, &[(19, 1), (21, 2)]), Ruling::FalseUnprovable, "it had left at 21");
+    assert_eq!(ruled(true, &[(21, 1)]), Ruling::FalseUnexplained, "it was still there when the gap was told");
+    assert_eq!(ruled(false, &[]), Ruling::FalseUnexplained, "its successor names it");
+}

@@ -155,6 +155,12 @@ impl History {
         self.present_incarnation_mut().look(time_ms, oldest, window);
     }
 
+    /// Whether a stream is known to have had the entry at `time_ms` or later, or when it ended if that was before.
+    pub(crate) fn had_at(&self, number: usize, id: EntryId, time_ms: u64) -> bool {
+        let ended_ms = self.incarnation(number + 1).map_or(u64::MAX, |next| next.began_ms);
+        self.incarnation(number).is_some_and(|incarnation| incarnation.had_at(id, time_ms.min(ended_ms)))
+    }
+
     /// Retracts an entry of the present incarnation, in every incarnation that has it: a reader may go on in an old one until its
     /// node hears of the new one.
     pub fn retract(&mut self, id: EntryId) {

@@ -1,6 +1,6 @@
 //! What an announced gap was worth: whether something was withheld, and why nobody could have done better if not.
 
-use crate::{End, EntryId, Gap, History, Incarnation, Place, Standing};
+use crate::{End, Entry, EntryId, Gap, History, Incarnation, Place, Standing};
 
 /// Why a gap was announced, as the history tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,8 +17,10 @@ pub enum Ruling {
     TooFarBehind,
     /// The client was away from before everything that the harness remembers.
     OlderThanRecord,
-    /// The client's place was not known before.
+    /// The client had connected without its place.
     PlaceUnknown,
+    /// The client had been given no place yet, so that nothing had been promised.
+    NothingPromised,
     /// False: the client's own entry is no longer in the stream and the next one names another predecessor or none.
     FalseUnprovable,
     /// False: the client waited for the first entry of a stream.
@@ -37,7 +39,7 @@ pub enum Ruling {
 
 impl Ruling {
     /// Every ruling, the justified ones first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::EntriesTrimmed,
         Self::StreamReplaced,
         Self::ExpiredUnread,
@@ -45,6 +47,7 @@ impl Ruling {
         Self::TooFarBehind,
         Self::OlderThanRecord,
         Self::PlaceUnknown,
+        Self::NothingPromised,
         Self::FalseUnprovable,
         Self::FalseFirstEntry,
         Self::FalseExpiredRead,
@@ -68,7 +71,8 @@ impl Ruling {
             Self::EntryTooLarge => "an entry over the size limit",
             Self::TooFarBehind => "further behind than the operator allows",
             Self::OlderThanRecord => "away since before all that the harness remembers",
-            Self::PlaceUnknown => "the client's place was not known before",
+            Self::PlaceUnknown => "the client had connected without its place",
+            Self::NothingPromised => "the client had been given no place yet",
             Self::FalseUnprovable => "false: the client's own entry is gone and its successor does not name it",
             Self::FalseFirstEntry => "false: the client waited for the first entry of a stream",
             Self::FalseExpiredRead => "false: the stream had expired, and the client had read it to its end",
@@ -108,7 +112,11 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
     {
         return Err(format!("the gap announced {next}, then came the entry at {found:?}: {gap:?}"));
     }
-    let Standing::At(places) = before else { return Ok(Ruling::PlaceUnknown) };
+    let places = match before {
+        Standing::New => return Ok(Ruling::NothingPromised),
+        Standing::Unknown => return Ok(Ruling::PlaceUnknown),
+        Standing::At(places) => places,
+    };
     let is_forgotten =
         |place: &Place| history.incarnation(place.incarnation).is_none_or(|old| old.forgot_behind(place.id));
     if places.iter().all(is_forgotten) {
@@ -128,7 +136,7 @@ pub(crate) fn rule(history: &History, told: &Told<'_>, before: &Standing, found:
         return Ok(if lags { Ruling::TooFarBehind } else { Ruling::FalseNotBehind });
     }
     match incarnation.required(from.id, told.end(to)).next_back() {
-        Some(skipped) if is_kept(told, incarnation, skipped.id, skipped.gone) => Ok(Ruling::FalseTooWide),
+        Some(skipped) if is_kept(history, told, found, skipped) => Ok(Ruling::FalseTooWide),
         Some(_) => Ok(Ruling::EntriesTrimmed),
         None if incarnation.forgot_behind(from.id) => Ok(Ruling::EntriesTrimmed),
         None if places.iter().any(|&place| has_lost_behind(history, place, to.incarnation)) => {
@@ -191,12 +199,12 @@ fn newest_at(history: &History, time_ms: Option<u64>) -> Place {
     Place::behind(incarnation, EntryId { ms: time_ms, seq: 0 })
 }
 
-/// Whether the stream still had an entry when the gap was told.
-fn is_kept(told: &Told<'_>, incarnation: &Incarnation, id: EntryId, gone: bool) -> bool {
-    match told.at {
-        Some(time_ms) => incarnation.had_at(id, time_ms),
-        None => told.gap.reason == "trimmed" && !gone,
-    }
+/// Whether the stream still had an entry when the gap was told: in every incarnation that the node may have been reading, since
+/// what had been trimmed may come back.
+fn is_kept(history: &History, told: &Told<'_>, found: &[Place], skipped: &Entry) -> bool {
+    let Some(time_ms) = told.at else { return told.gap.reason == "trimmed" && !skipped.gone };
+    let has_it = |to: &&Place| history.entry(Place::behind(to.incarnation, skipped.id)).is_some();
+    found.iter().filter(has_it).all(|to| history.had_at(to.incarnation, skipped.id, time_ms))
 }
 
 /// Whether entries that followed `from` were lost before that later incarnation began.

@@ -164,3 +164,6 @@ impl ByChannel {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

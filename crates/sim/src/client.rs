@@ -3,12 +3,11 @@
 
 use std::rc::Rc;
 
-use fanfare_oracle::{ChunkDecoder, Dispatch, Head, Parsed, Parser};
-use fanfare_protocol::{ChannelName, LastEventId, Position};
+use fanfare_oracle::{ByChannel, ChunkDecoder, Head, Observed, Parsed, Parser, Published, Step};
+use fanfare_protocol::ChannelName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
-use crate::judge::Sight;
 use crate::net::End;
 use crate::rng::Rng;
 use crate::world::World;
@@ -32,10 +31,10 @@ pub(crate) struct Client {
     pub(crate) channels: Vec<ChannelName>,
     pub(crate) manners: Manners,
     pub(crate) rng: Rng,
-    pub(crate) sights: Vec<(Option<usize>, Sight)>,
+    /// What it saw: when, of which channel, what.
+    pub(crate) steps: Vec<(u64, usize, Step)>,
+    by_channel: ByChannel,
     pub(crate) last_event_id: String,
-    /// For which channels it has a position.
-    pub(crate) primed: Vec<bool>,
     /// Data of the events seen.
     pub(crate) data: Vec<String>,
     /// What no client must ever see.
@@ -54,13 +53,14 @@ struct Reading {
 
 impl Client {
     pub(crate) fn new(number: usize, channels: Vec<ChannelName>, manners: Manners, rng: Rng) -> Self {
+        let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
         Self {
             number,
-            primed: vec![false; channels.len()],
             channels,
             manners,
             rng,
-            sights: Vec::new(),
+            steps: Vec::new(),
+            by_channel: ByChannel::new(&names),
             last_event_id: String::new(),
             data: Vec::new(),
             breaches: Vec::new(),
@@ -101,7 +101,8 @@ impl Client {
     /// One connection.
     async fn visit(&mut self, world: &Rc<World>, node: usize, mut end: End) {
         world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
-        self.sights.push((None, Sight::Connected));
+        let connected = Observed::Connected(self.last_event_id.clone());
+        self.observe(world, &connected);
         let mut reading = Reading::default();
         if end.write_all(self.request().as_bytes()).await.is_err() {
             return;
@@ -169,71 +170,33 @@ impl Client {
     }
 
     fn see(&mut self, world: &World, item: Parsed) {
-        match item {
-            Parsed::Place(id) => self.move_to(world, id),
+        let (observed, id) = match item {
+            Parsed::Place(id) => (Ok(Observed::Place(id.clone())), id),
             Parsed::Event(event) => {
-                self.event(world, &event);
-                self.move_to(world, event.last_event_id);
+                let id = event.last_event_id.clone();
+                (Observed::try_from(event), id)
             }
-            Parsed::Retry(_) | Parsed::Comment(_) => {}
-        }
-    }
-
-    fn move_to(&mut self, world: &World, id: String) {
-        if id.is_empty() {
-            // A stream that gives a client no position has told it nothing yet; one that takes it away has lost it.
-            if !self.last_event_id.is_empty() {
-                self.breaches.push("the client's position was erased".into());
-            }
-            return;
-        }
-        // Who asks for the newest events may get the first position of one of several channels later than those of others.
-        for index in 0..self.channels.len() {
-            if !self.primed[index]
-                && let Some(place) = self.places(world, &id, index)
-            {
-                let name = &self.channels[index];
-                world.trace.note(|| format!("client {} begins on {name} at {place:?}", self.number));
-                self.sights.push((Some(index), Sight::Primed(place)));
-                self.primed[index] = true;
-            }
-        }
-        self.last_event_id = id;
-    }
-
-    /// What a position means for one of the channels, right now.
-    fn places(&self, world: &World, id: &str, index: usize) -> Option<Vec<crate::truth::Place>> {
-        let position = LastEventId::parse(id).ok()?.resolve(&self.channels).get(index).copied().flatten()?;
-        Some(world.places(self.channels[index].as_str(), position))
-    }
-
-    fn event(&mut self, world: &World, event: &Dispatch) {
-        if event.event == "$gap" {
-            return self.gap(world, event);
-        }
-        let (name, _) = event.data.split_once(' ').unwrap_or_default();
-        // Ephemeral events promise nothing.
-        let Some(index) = self.channels.iter().position(|channel| channel.as_str() == name) else { return };
-        let id = event.own_id.clone().filter(|_| self.channels.len() == 1);
-        self.sights.push((Some(index), Sight::Event { data: event.data.clone(), id }));
-        self.data.push(event.data.clone());
-    }
-
-    fn gap(&mut self, world: &World, event: &Dispatch) {
-        let json: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let text = |field: &str| json[field].as_str().map(str::to_owned);
-        let (Some(channel), Some(reason)) = (text("channel"), text("reason")) else {
-            return self.breaches.push(format!("not a gap: {event:?}"));
+            Parsed::Retry(_) | Parsed::Comment(_) => return,
         };
-        let Some(index) = self.channels.iter().position(|name| name.as_str() == channel) else {
-            return self.breaches.push(format!("a gap of a foreign channel: {event:?}"));
-        };
-        let after = match text("after").map(|after| after.parse::<Position>()) {
-            None => None,
-            Some(Ok(position)) => Some(world.places(&channel, position)),
-            Some(Err(_)) => return self.breaches.push(format!("a gap after no position: {event:?}")),
-        };
-        let resume = event.own_id.as_ref().and_then(|id| self.places(world, id, index));
-        self.sights.push((Some(index), Sight::Gap { reason, after, next: text("next"), resume }));
+        match observed {
+            Ok(observed) => self.observe(world, &observed),
+            Err(what) => self.breaches.push(what),
+        }
+        if !id.is_empty() {
+            self.last_event_id = id;
+        }
+    }
+
+    fn observe(&mut self, world: &World, observed: &Observed) {
+        let data = &mut self.data;
+        let (steps, breaches) = self.by_channel.sort(observed, |event| {
+            // Ephemeral events are one word.
+            let Some((channel, _)) = event.data.split_once(' ') else { return Ok(Published::Ephemeral) };
+            data.push(event.data.clone());
+            Ok(Published::Entry { channel, data: &event.data })
+        });
+        let now = world.truth.now_ms();
+        self.steps.extend(steps.into_iter().map(|(index, step)| (now, index, step)));
+        self.breaches.extend(breaches);
     }
 }

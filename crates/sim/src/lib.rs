@@ -8,14 +8,15 @@
 //! **What is fake**: the network (`net`), which is two lanes of bytes; Redis (`redis`), which speaks RESP3
 //! and can lose, double and swap pushes, be late, deaf, mute, frozen and down, cut connections at any byte, trim, retract, expire,
 //! evict, flush, fail over to a replica that misses the newest entries, and turn its clock back; and clients (`client`), which
-//! drop at any byte, read slowly, stay away, and resume on any node with what they have read. They parse with the parser of
+//! drop at any byte, read slowly, stay away, and resume on any node with what they have read. They read with the readers of
 //! `fanfare-oracle`, which shares nothing with the product.
 //!
-//! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, the kind of trouble (`climate`), who publishes how,
-//! what breaks when. After a while everything is healed and each channel gets a last event: with its push, without, while no
+//! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, what can go wrong (`scenario`), who publishes how,
+//! what breaks when (`fault_injector`). After a while everything is healed and each channel gets a last event: with its push, without, while no
 //! node reaches Redis, or after a flush and below all ids before. Every client must see it as soon as its node can know
-//! of it (`climate::Ending`). Then `judge` compares what each client saw with what the fake Redis stored
-//! (`truth`): the guarantee, word for word. In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
+//! of it (`scenario::Ending`). Then the judge of `fanfare-oracle`, which
+//! judges the chaos run and the end-to-end tests too, compares what each client saw with what the fake Redis stored: here it is
+//! told everything (`truth`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
 //! Elsewhere false gaps are counted.
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
@@ -34,20 +35,18 @@
 #![forbid(unsafe_code)]
 
 mod client;
-mod climate;
-mod judge;
+mod fault_injector;
 mod net;
 mod node;
 mod outcome;
 mod publisher;
 mod redis;
 mod rng;
+mod scenario;
 mod trace;
-mod troubles;
 mod truth;
 mod world;
 
-pub use judge::Verdict;
 pub use outcome::Outcome;
 pub use world::run;
 

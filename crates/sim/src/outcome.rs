@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Once;
 
-use crate::judge::Verdict;
+use fanfare_oracle::{Finding, History, Judge, Ruling, Standing, Step};
 
 /// The result of a run.
 #[derive(Debug, Clone, Default)]
@@ -31,14 +31,43 @@ impl Outcome {
         Self { seed, ..Self::default() }
     }
 
-    pub(crate) fn add(&mut self, client: usize, channel: &str, verdict: &Verdict, gaps_have_reasons: bool) {
-        self.events += verdict.events;
-        self.gaps += verdict.gaps;
-        self.false_gaps += verdict.false_gaps;
-        let mut blame = |what: &str| self.breaches.push(format!("client {client} on {channel}: {what}"));
-        verdict.breaches.iter().for_each(|breach| blame(breach));
-        if !gaps_have_reasons && verdict.gaps + verdict.false_gaps > 0 {
+    /// Judges what a client saw of a channel, at the end of which it must have seen the newest entry. A false gap is a nuisance: it
+    /// is counted, and a breach only in a world in which nobody has a reason for one.
+    pub(crate) fn judge<'a>(
+        &mut self,
+        who: &str,
+        mut history: History,
+        steps: impl Iterator<Item = (u64, &'a Step)>,
+        gaps_have_reasons: bool,
+    ) {
+        let (mut judge, before) = (Judge::new(Standing::New), self.gaps + self.false_gaps);
+        for (at_ms, step) in steps {
+            for finding in judge.take(&mut history, step, Some(at_ms)) {
+                self.note(who, at_ms, &finding);
+            }
+        }
+        let mut blame = |what: &str| self.breaches.push(format!("{who}: {what}"));
+        if let Some(gap) = judge.pending() {
+            blame(&format!("nothing followed {gap:?}"));
+        }
+        if !judge.is_at_the_end(&history) {
+            blame(&format!("the newest entry was not seen; the client is at {:?}", judge.standing()));
+        }
+        if !gaps_have_reasons && self.gaps + self.false_gaps > before {
             blame("was told of a gap, although nothing was ever lost");
+        }
+    }
+
+    fn note(&mut self, who: &str, at_ms: u64, finding: &Finding) {
+        match finding {
+            Finding::Event => self.events += 1,
+            Finding::Announced(_) | Finding::Ruled(_, Ruling::NothingPromised) => {}
+            Finding::Ruled(gap, Ruling::FalseTooWide) if gap.reason == "trimmed" => {
+                self.breaches.push(format!("{who}: at {at_ms} ms {gap:?} skipped an entry that the stream still had"));
+            }
+            Finding::Ruled(_, ruling) if ruling.is_justified() => self.gaps += 1,
+            Finding::Ruled(..) => self.false_gaps += 1,
+            Finding::Breach(what) => self.breaches.push(format!("{who}: at {at_ms} ms {what}")),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::PREFIX;
 use crate::rng::Rng;
 use crate::world::World;
 
-/// Publishes until the trouble is over.
+/// Publishes until the faults are over.
 pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
     for count in 0.. {
         sleep(rng.up_to_ms(700)).await;
@@ -30,7 +30,7 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
                 let _ = world.redis.command(&["PUBLISH", &format!("{PREFIX}{channel}"), "ephemeral"]);
             }
             3 => through_a_node(&world, &channel, &data, &mut rng).await,
-            4 if world.climate.trims => store(&world, &channel, &format!("{data} {}", "x".repeat(300)), &mut rng),
+            4 if world.scenario.trims => store(&world, &channel, &format!("{data} {}", "x".repeat(300)), &mut rng),
             _ => store(&world, &channel, &data, &mut rng),
         }
     }
@@ -38,7 +38,7 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
 
 /// How a durable event gets into Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum PublishMethod {
     /// `XADD`, of which no message tells.
     Bare,
     /// `XADD` with a doorbell.
@@ -54,26 +54,26 @@ pub(crate) fn store(world: &World, channel: &ChannelName, data: &str, rng: &mut 
     }
 }
 
-/// The same from where Redis can always be reached; in that way, or in one of chance.
-pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, way: Option<Way>, rng: &mut Rng) {
+/// The same from where Redis can always be reached; in that method, or in one of chance.
+pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, method: Option<PublishMethod>, rng: &mut Rng) {
     let key = format!("{PREFIX}{channel}");
-    let keep = if world.climate.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
-    let ttl = if world.climate.removals && rng.chance(100) { "60" } else { "" };
+    let keep = if world.scenario.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
+    let ttl = if world.scenario.removals && rng.chance(100) { "60" } else { "" };
     let drawn = match rng.below(10) {
         // Where streams are evicted messages are the only evidence of what came and went (docs/decisions/0009).
-        0 if !world.climate.evicts => Way::Bare,
-        0..4 => Way::Doorbell,
-        _ => Way::Function,
+        0 if !world.scenario.evicts => PublishMethod::Bare,
+        0..4 => PublishMethod::Doorbell,
+        _ => PublishMethod::Function,
     };
-    match way.unwrap_or(drawn) {
-        Way::Bare => {
+    match method.unwrap_or(drawn) {
+        PublishMethod::Bare => {
             world.redis.command(&["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data]);
         }
-        Way::Doorbell => {
+        PublishMethod::Doorbell => {
             let add: &[&str] = &["XADD", &key, "MAXLEN", "~", &keep, "*", "data", data, "event", "plain"];
             world.redis.transaction(&[add, &["PUBLISH", &key, ""]]);
         }
-        Way::Function => {
+        PublishMethod::Function => {
             let mut command = vec!["EVAL", "", "1", &key, "DATA", data, "MAXLEN", &keep];
             if !ttl.is_empty() {
                 command.extend(["TTL", ttl]);

@@ -1,25 +1,24 @@
-//! One world: a Redis, nodes, publishers, clients and somebody who breaks things, all drawn from one seed.
+//! One world: a Redis, nodes, publishers, clients and an injector of faults, all drawn from one seed.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-use fanfare_protocol::{ChannelName, Position};
+use fanfare_protocol::ChannelName;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::client::{Client, Manners};
-use crate::climate::{Climate, Ending};
-use crate::judge::{Sight, judge};
+use crate::fault_injector;
 use crate::node::{Node, Setup};
 use crate::outcome::{Outcome, panics};
-use crate::publisher::{self, Way};
+use crate::publisher::{self, PublishMethod};
 use crate::redis::{Destruction, FakeRedis, Nature};
 use crate::rng::Rng;
+use crate::scenario::{Ending, Scenario};
 use crate::trace::Trace;
-use crate::troubles;
-use crate::truth::{Place, Truth};
+use crate::truth::Truth;
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 const CLIENTS: usize = 6;
@@ -27,14 +26,14 @@ const PUBLISHERS: usize = 2;
 
 /// What everybody in a world shares.
 pub(crate) struct World {
-    pub(crate) climate: Climate,
+    pub(crate) scenario: Scenario,
     pub(crate) trace: Trace,
     pub(crate) truth: Truth,
     pub(crate) redis: FakeRedis,
     pub(crate) nodes: Vec<Node>,
     pub(crate) channels: Vec<ChannelName>,
     quiet: Cell<bool>,
-    /// Since the trouble is over: when everybody must have seen everything.
+    /// Since the faults are over: when everybody must have seen everything.
     ends: Cell<Option<Instant>>,
     calmed: Notify,
 }
@@ -50,19 +49,19 @@ impl World {
         self.quiet.get()
     }
 
-    /// Whether the trouble is over.
+    /// Whether the faults are over.
     pub(crate) fn is_calm(&self) -> bool {
         self.ends.get().is_some()
     }
 
-    /// Waits until the trouble is over. Cancel-safe.
+    /// Waits until the faults are over. Cancel-safe.
     pub(crate) async fn calm(&self) {
         while !self.is_calm() {
             self.calmed.notified().await;
         }
     }
 
-    /// When everybody must have seen everything; an hour from now while there is trouble.
+    /// When everybody must have seen everything; an hour from now while there are faults.
     pub(crate) fn ends_at(&self) -> Instant {
         self.ends.get().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
@@ -72,29 +71,23 @@ impl World {
         self.is_calm() && Instant::now() >= self.ends_at()
     }
 
-    /// Where a reader of a channel is who is told a position right now.
-    pub(crate) fn places(&self, channel: &str, position: Position) -> Vec<Place> {
-        let now_ms = self.redis.lock().now_ms();
-        self.truth.places(channel, position, now_ms)
-    }
-
-    fn draw(rng: &mut Rng, climate: Climate, trace: Trace) -> Self {
-        let truth = Truth::default();
+    fn draw(rng: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+        let truth = Truth::new();
         let nature = Nature {
             keyspace: rng.chance(300),
-            evicts: climate.evicts,
+            evicts: scenario.evicts,
             old: rng.chance(150),
             no_probes: rng.chance(50),
-            turns_back: climate.turns_back,
+            turns_back: scenario.turns_back,
             event_bytes: 200,
         };
         let setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
-        trace.note(|| format!("{climate:?}\n{nature:?}\n{setup:?}"));
-        let redis = FakeRedis::new(nature, climate.weather, truth.clone(), rng.fork(), trace.clone());
+        trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
+        let redis = FakeRedis::new(nature, scenario.weather, truth.clone(), rng.fork(), trace.clone());
         let nodes = (0..2).map(|number| Node::new(number, setup.clone(), redis.clone())).collect();
         let channels = CHANNELS.iter().map(|name| ChannelName::parse(name).expect("a valid name")).collect();
         Self {
-            climate,
+            scenario,
             trace,
             truth,
             redis,
@@ -120,7 +113,7 @@ impl World {
         Client::new(number, channels, manners, rng.fork())
     }
 
-    /// The trouble ends: everything works again and stays, and each channel gets its last event.
+    /// The faults end: everything works again and stays, and each channel gets its last event.
     async fn calm_down(&self, publishers: JoinSet<()>, rng: &mut Rng) {
         self.redis.lock().heal();
         for node in self.nodes.iter().filter(|node| !node.is_running()) {
@@ -128,8 +121,8 @@ impl World {
         }
         publishers.join_all().await;
         sleep(rng.up_to_ms(2_000)).await;
-        match self.climate.ending {
-            Ending::Told => self.publish_ends(Some(Way::Function), rng),
+        match self.scenario.ending {
+            Ending::Told => self.publish_ends(Some(PublishMethod::Function), rng),
             Ending::Silent => {
                 self.redis.lock().weather.lost_pushes = if rng.chance(600) { 1000 } else { 0 };
                 self.publish_ends(None, rng);
@@ -140,22 +133,22 @@ impl World {
                 self.redis.lock().go_down(away);
                 // No message finds a connection any more.
                 sleep(away / 2).await;
-                self.publish_ends(Some(Way::Function), rng);
+                self.publish_ends(Some(PublishMethod::Function), rng);
                 sleep(away / 2).await;
             }
             Ending::Flushed => {
                 self.redis.lock().destroy(CHANNELS[0], Destruction::FlushAll);
-                self.publish_ends(Some(Way::Function), rng);
+                self.publish_ends(Some(PublishMethod::Function), rng);
             }
         }
         self.trace.note(|| "calm".to_owned());
-        self.ends.set(Some(Instant::now() + self.climate.ending.patience()));
+        self.ends.set(Some(Instant::now() + self.scenario.ending.patience()));
         self.calmed.notify_waiters();
     }
 
-    fn publish_ends(&self, way: Option<Way>, rng: &mut Rng) {
+    fn publish_ends(&self, method: Option<PublishMethod>, rng: &mut Rng) {
         for channel in &self.channels {
-            publisher::add(self, channel, &Self::end_of(channel), way, rng);
+            publisher::add(self, channel, &Self::end_of(channel), method, rng);
         }
     }
 }
@@ -178,11 +171,11 @@ pub fn run(seed: u64, readable: bool) -> Outcome {
 async fn live(seed: u64, readable: bool) -> Outcome {
     let mut rng = Rng::new(seed);
     let trace = Trace::new(readable);
-    let climate = Climate::of(seed, &mut rng);
-    let world = Rc::new(World::draw(&mut rng, climate, trace));
+    let scenario = Scenario::of(seed, &mut rng);
+    let world = Rc::new(World::draw(&mut rng, scenario, trace));
     let mut background = JoinSet::new();
     background.spawn_local(world.redis.clone().run());
-    if !world.climate.absent_at_first {
+    if !world.scenario.absent_at_first {
         world
             .channels
             .iter()
@@ -194,15 +187,15 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     for number in 0..PUBLISHERS {
         publishers.spawn_local(publisher::run(Rc::clone(&world), number, rng.fork()));
     }
-    let mut troubles = JoinSet::new();
-    troubles.spawn_local(troubles::run(Rc::clone(&world), rng.fork()));
+    let mut faults = JoinSet::new();
+    faults.spawn_local(fault_injector::run(Rc::clone(&world), rng.fork()));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         clients.spawn_local(world.client(number, &mut rng).live(Rc::clone(&world)));
     }
     sleep(Duration::from_secs(5) + rng.up_to_ms(25_000)).await;
     world.quiet.set(true);
-    troubles.shutdown().await;
+    faults.shutdown().await;
     world.calm_down(publishers, &mut rng).await;
     let mut clients = clients.join_all().await;
     clients.sort_by_key(|client| client.number);
@@ -211,18 +204,14 @@ async fn live(seed: u64, readable: bool) -> Outcome {
 
 fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
     let mut outcome = Outcome::new(seed);
+    world.redis.lock().show_all();
     for client in clients {
-        let mut blame = |what: &str| outcome.breaches.push(format!("client {}: {what}", client.number));
-        client.breaches.iter().for_each(|breach| blame(breach));
+        client.breaches.iter().for_each(|what| outcome.breaches.push(format!("client {}: {what}", client.number)));
         for (index, channel) in client.channels.iter().enumerate() {
-            let sights: Vec<Sight> = client
-                .sights
-                .iter()
-                .filter(|(of, _)| of.is_none_or(|of| of == index))
-                .map(|(_, sight)| sight.clone())
-                .collect();
-            let verdict = judge(&sights, &world.truth.history(channel.as_str()), !world.climate.turns_back);
-            outcome.add(client.number, channel.as_str(), &verdict, world.climate.gaps_have_reasons);
+            let who = format!("client {} on {channel}", client.number);
+            let steps = client.steps.iter().filter(|(_, of, _)| *of == index).map(|(at, _, step)| (*at, step));
+            let history = world.truth.history(channel.as_str());
+            outcome.judge(&who, history, steps, world.scenario.gaps_have_reasons);
         }
     }
     outcome.count_reads(world.redis.lock().most_reads());

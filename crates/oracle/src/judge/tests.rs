@@ -254,3 +254,152 @@ fn a_gap_is_unprovable_only_if_the_clients_entry_may_have_left_before_a_successo
     assert_eq!(ruled(true, &[(21, 1)]), Ruling::FalseUnexplained, "it was still there when the gap was told");
     assert_eq!(ruled(false, &[]), Ruling::FalseUnexplained, "its successor names it");
 }
+
+/// Steps with their times, as `(time, step)`. What is wrong with them.
+fn breaches_at(history: &mut History, steps: &[(u64, Step)]) -> Vec<String> {
+    let mut judge = Judge::new(Standing::New);
+    let findings = steps.iter().flat_map(|(at, step)| judge.take(history, step, Some(*at)));
+    findings.filter_map(|finding| if let Finding::Breach(what) = finding { Some(what) } else { None }).collect()
+}
+
+fn absent(at_ms: u64) -> Position {
+    Position::Absent { at_ms }
+}
+
+// Seen to fail when the place that a gap names is not looked at.
+#[test]
+fn a_gap_names_the_place_where_the_client_is() {
+    let mut history = stored(5);
+    history.look(19, Some(id(4)));
+    let breaches = |history: &mut History, at: u64, after: Option<u64>| {
+        let gap = Step::Gap { gap: said("trimmed", after, Some(4)), at: None };
+        judge(history, at, &[gap, event(4, "e4"), event(5, "e5")]).0
+    };
+    assert_eq!(breaches(&mut history, 2, Some(2)), 0);
+    for after in [Some(1), Some(3), None] {
+        assert_eq!(breaches(&mut history, 2, after), 1, "after {after:?}");
+    }
+    history.retract(id(3));
+    assert_eq!(breaches(&mut history, 2, Some(3)), 0, "nothing is left between");
+    assert_eq!(breaches(&mut history, 3, Some(2)), 0, "nothing is left between");
+}
+
+// Seeds 1002067 and 1083455. Seen to fail when a later incarnation has no place for a client that knows of an absence only.
+#[test]
+fn a_client_that_knows_that_there_was_no_stream_goes_on_from_there_in_any_later_incarnation() {
+    let mut history = stored(1);
+    history.end(End::Expired, 2);
+    history.replace([], 6);
+    [6, 7].into_iter().for_each(|ms| history.insert(2, Entry::new(id(ms), format!("e{ms}"))));
+    let begins = (5, Step::Place(absent(5)));
+    let all = [begins.clone(), (9, event(6, "e6")), (9, event(7, "e7"))];
+    assert_eq!(breaches_at(&mut history, &all), Vec::<String>::new());
+    let breaches = breaches_at(&mut history, &[begins, (9, event(7, "e7"))]);
+    assert!(breaches[0].contains("after 1 entries that are missing"), "{breaches:?}");
+}
+
+// Seen to fail when a client that has seen all of an incarnation may go on in the next.
+#[test]
+fn a_client_that_has_seen_what_a_failover_lost_is_told() {
+    let mut history = stored(3);
+    history.replace(entries(2), 8);
+    history.insert(1, Entry::new(id(9), "e9"));
+    let begins = (5, Step::Place(Position::At(id(3))));
+    let again = [begins.clone(), (9, event(1, "e1")), (9, event(2, "e2")), (9, event(9, "e9"))];
+    assert_eq!(breaches_at(&mut history, &again).len(), 1);
+    assert_eq!(breaches_at(&mut history, &[begins, (9, event(9, "e9"))]).len(), 1);
+}
+
+// Seen to fail when an absence counts as a place behind what had been there, and when it does not matter whether the client's
+// entry was lost before it came back.
+#[test]
+fn a_reset_brings_entries_back_only_to_a_client_that_may_have_been_told_of_their_loss() {
+    let mut history = stored(1);
+    history.end(End::Deleted, 4);
+    history.replace(entries(1), 7);
+    let mut breaches = |told_ms: u64, position: Position, after: &str| {
+        let gap = Gap { after: Some(after.to_owned()), ..said("reset", None, Some(1)) };
+        let steps = [(told_ms, Step::Place(position)), (9, Step::Gap { gap, at: None }), (9, event(1, "e1"))];
+        breaches_at(&mut history, &steps).len()
+    };
+    assert_eq!(breaches(5, absent(5), "~5.gytl"), 0, "it knows only that there was no stream");
+    assert_eq!(breaches(2, Position::At(id(1)), "1-0"), 0, "the stream was deleted meanwhile");
+    assert_eq!(breaches(8, Position::At(id(1)), "1-0"), 1, "it was told of its place in the stream that came back");
+    let mut never_lost = stored(1);
+    never_lost.replace(entries(1), 7);
+    let gap = Gap { after: Some("1-0".to_owned()), ..said("reset", None, Some(1)) };
+    let steps = [(2, Step::Place(Position::At(id(1)))), (9, Step::Gap { gap, at: None }), (9, event(1, "e1"))];
+    assert_eq!(breaches_at(&mut never_lost, &steps).len(), 1, "the entry was there all the time");
+}
+
+// Seen to fail when only the last setting of the clock is considered.
+#[test]
+fn an_absence_may_be_of_any_time_at_which_the_clock_said_so() {
+    let mut history = History::default();
+    [100, 200].into_iter().for_each(|ms| history.insert(0, Entry::new(id(ms), format!("e{ms}"))));
+    history.clock.set(3, 210, 120);
+    let behind = |at_ms, told_ms| {
+        let places = history.resolve(absent(at_ms), &[0], told_ms);
+        places.iter().map(|place| place.id.ms).collect::<Vec<_>>()
+    };
+    assert_eq!(behind(50, 9), [0]);
+    assert_eq!(behind(150, 9), [100, 200]);
+    assert_eq!(behind(250, 9), [200]);
+    assert_eq!(behind(150, 2), [100], "the clock had not gone back yet");
+}
+
+// Seen to fail when any two ends are one.
+#[test]
+fn how_a_stream_ends_decides_who_goes_on_without_a_word() {
+    let silently = |end: End, from: Position| {
+        let mut history = stored(3);
+        history.end(end, 10);
+        history.insert(1, Entry::new(id(11), "e11"));
+        breaches_at(&mut history, &[(4, Step::Place(from)), (20, event(11, "e11"))]).is_empty()
+    };
+    let (before_all, after_all) = (absent(0), absent(4));
+    let read = |ms: u64| Position::At(id(ms));
+    for (end, unread, read_all, absent_before, absent_after) in [
+        (End::Replaced, false, false, true, true),
+        (End::Deleted, false, false, true, true),
+        (End::Flushed, false, false, false, true),
+        (End::Expired, false, true, false, true),
+        (End::CutShort, false, true, true, true),
+    ] {
+        assert_eq!(silently(end, read(2)), unread, "{end:?}, 3-0 unread");
+        assert_eq!(silently(end, read(3)), read_all, "{end:?}, everything read");
+        assert_eq!(silently(end, before_all), absent_before, "{end:?}, nothing read");
+        assert_eq!(silently(end, after_all), absent_after, "{end:?}, nothing to read");
+    }
+}
+
+// Seen to fail when looks at other times count.
+#[test]
+fn a_stream_that_is_looked_at_around_each_change_is_known_completely() {
+    let mut history = stored(4);
+    // Trimmed to 3-0 at 19, by somebody who looks before and after; a last look at the end.
+    [(19, 1), (19, 3), (30, 3)].into_iter().for_each(|(at, first)| history.look(at, Some(id(first))));
+    let told = |history: &mut History, at: u64, next: u64| {
+        let mut judge = Judge::new(Standing::At(vec![Place::behind(0, id(1))]));
+        let steps = [gap("trimmed", 1, next), event(next, &format!("e{next}"))];
+        let findings: Vec<_> = steps.iter().flat_map(|step| judge.take(history, step, Some(at))).collect();
+        findings.iter().find_map(|finding| if let Finding::Ruled(_, ruling) = finding { Some(*ruling) } else { None })
+    };
+    assert_eq!(told(&mut history, 20, 3), Some(Ruling::EntriesTrimmed));
+    assert_eq!(told(&mut history, 18, 3), Some(Ruling::FalseTooWide), "2-0 was still there");
+    assert_eq!(told(&mut history, 20, 4), Some(Ruling::FalseTooWide), "3-0 is there to the end");
+}
+
+// Seeds 686, 1850 and 2114. Seen to fail when only the newest incarnation that has the entry is asked.
+#[test]
+fn what_was_trimmed_before_a_failover_brought_it_back_may_have_been_skipped() {
+    let ruled = |trimmed: bool| {
+        let mut history = stored(3);
+        history.look(8, Some(id(if trimmed { 3 } else { 1 })));
+        history.replace(entries(3), 8);
+        history.look(30, Some(id(1)));
+        judge(&mut history, 1, &[gap("trimmed", 1, 3), event(3, "e3")])
+    };
+    assert_eq!(ruled(true), (0, vec![Ruling::EntriesTrimmed]), "the node has read the old stream");
+    assert_eq!(ruled(false), (0, vec![Ruling::FalseTooWide]));
+}

@@ -1,6 +1,7 @@
 //! What can happen to this Redis and its network. Chances are in thousandths.
 
 use bytes::Bytes;
+use fanfare_oracle::End;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
@@ -92,6 +93,7 @@ impl Server {
 
     /// The replica becomes the primary. What it had not copied is lost. Its clock is another one.
     pub(crate) fn fail_over(&mut self, time: Duration) {
+        self.show_all();
         let before = std::mem::take(&mut self.data);
         let (data, ends) = self.replica.clone();
         for (name, end) in self.truth.ends() {
@@ -100,7 +102,7 @@ impl Server {
             let has = data.streams.get(&key).map(Stream::identity);
             // What was deleted since it was copied comes back, too, and what was stored and deleted since has never been.
             if had != has || ends.get(&name) != Some(&end) {
-                self.truth.rewrite(&name, ends.get(&name).copied());
+                self.truth.replace(&name, ends.get(&name).copied());
             }
         }
         self.data = data;
@@ -110,6 +112,11 @@ impl Server {
         self.trace.note(|| format!("the replica, {ahead} ms ahead, takes over; what it had not copied is lost"));
         self.replicate();
         self.go_down(time);
+    }
+
+    /// Tells the record what every stream has now.
+    pub(crate) fn show_all(&self) {
+        self.data.streams.iter().for_each(|(key, stream)| stream.show(key, &self.truth));
     }
 
     /// Loses one entry to `XDEL`, the oldest ones to a trim, or the whole stream.
@@ -127,18 +134,11 @@ impl Server {
                 let keep = self.rng.below(length + 1);
                 self.data.trim(&key, keep, &self.truth);
             }
-            Destruction::Evict => self.data.remove(&key, &self.truth),
-            Destruction::Delete => {
-                self.truth.retract_all(name);
-                self.data.streams.remove(&key);
-            }
+            Destruction::Evict => self.data.remove(&key, End::Expired, &self.truth),
+            Destruction::Delete => self.data.remove(&key, End::Deleted, &self.truth),
             Destruction::FlushAll => {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();
-                keys.iter().for_each(|key| self.data.remove(key, &self.truth));
-                if self.nature.turns_back {
-                    // A node that does not know yet tells a reader with a new and lower id of a gap, and of old entries again.
-                    self.truth.ends().keys().for_each(|channel| self.truth.rewrite(channel, None));
-                }
+                keys.iter().for_each(|key| self.data.remove(key, End::Flushed, &self.truth));
                 self.data.strings.clear();
                 self.data.sets += 1;
             }

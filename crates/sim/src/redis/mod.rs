@@ -16,6 +16,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use fanfare_oracle::Place;
 use fanfare_redis::{Dial, Dialling};
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::WALL_MS;
 use crate::net::{self, End};
 use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::truth::{Place, Truth};
+use crate::truth::Truth;
 use connection::Connection;
 pub(crate) use faults::{Destruction, Weather};
 use reads::Reads;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use fanfare_oracle::{End, Entry};
 use fanfare_protocol::EntryId;
 
 use crate::PREFIX;
@@ -22,7 +23,17 @@ pub(crate) struct Stream {
     pub(crate) expires: Option<u64>,
 }
 
+/// What the judge calls an id.
+fn judged(id: EntryId) -> fanfare_oracle::EntryId {
+    fanfare_oracle::EntryId { ms: id.ms, seq: id.seq }
+}
+
 impl Stream {
+    /// Tells the record what is the oldest entry now.
+    pub(crate) fn show(&self, key: &str, truth: &Truth) {
+        truth.look(channel(key), self.entries.first().map(|(id, _)| judged(*id)));
+    }
+
     /// What tells it from any other state of the same key.
     pub(crate) fn identity(&self) -> (EntryId, Vec<EntryId>) {
         (self.last, self.entries.iter().map(|(id, _)| *id).collect())
@@ -58,12 +69,14 @@ impl Data {
         let fresh = EntryId { ms: now, seq: 0 };
         let mut id = if fresh > stream.last { fresh } else { EntryId { ms: stream.last.ms, seq: stream.last.seq + 1 } };
         // Whatever the clock says, no id is given a second time: the one condition that the guarantee makes.
-        while truth.knows(channel(key), id) {
+        while truth.knows(channel(key), judged(id)) {
             id.seq += 1;
         }
-        let data = fields.iter().find(|(name, _)| name == "data").map(|(_, value)| value);
-        let seen = data.filter(|data| data.len() <= limit).map(|data| String::from_utf8_lossy(data));
-        truth.append(channel(key), id, seen.map(std::borrow::Cow::into_owned), now);
+        let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let data = field("data").expect("every entry has data");
+        let (too_large, bare) = (data.len() > limit, field("prev").is_none());
+        let entry = Entry { too_large, bare, ..Entry::new(judged(id), String::from_utf8_lossy(data)) };
+        truth.append(channel(key), entry, now);
         stream.last = id;
         stream.added += 1;
         stream.entries.push((id, fields));
@@ -73,10 +86,9 @@ impl Data {
     /// Keeps the newest entries.
     pub(crate) fn trim(&mut self, key: &str, keep: usize, truth: &Truth) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let gone = stream.entries.len().saturating_sub(keep);
-        for (id, _) in stream.entries.drain(..gone) {
-            truth.lose(channel(key), id);
-        }
+        stream.show(key, truth);
+        stream.entries.drain(..stream.entries.len().saturating_sub(keep));
+        stream.show(key, truth);
     }
 
     /// The publisher takes one entry back.
@@ -84,14 +96,15 @@ impl Data {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if index < stream.entries.len() {
             let (id, _) = stream.entries.remove(index);
-            truth.retract(channel(key), id);
+            truth.retract(channel(key), judged(id));
         }
     }
 
-    /// `DEL`, expiry and eviction: all the same to who reads.
-    pub(crate) fn remove(&mut self, key: &str, truth: &Truth) {
-        self.trim(key, 0, truth);
-        self.streams.remove(key);
+    /// The stream ends, if there is one.
+    pub(crate) fn remove(&mut self, key: &str, end: End, truth: &Truth) {
+        let Some(stream) = self.streams.remove(key) else { return };
+        stream.show(key, truth);
+        truth.end(channel(key), end);
     }
 
     /// What has expired goes.
@@ -99,7 +112,7 @@ impl Data {
         let over = |expires: &Option<u64>| expires.is_some_and(|at| at <= now);
         let keys: Vec<_> =
             self.streams.iter().filter(|(_, stream)| over(&stream.expires)).map(|(key, _)| key.clone()).collect();
-        keys.iter().for_each(|key| self.remove(key, truth));
+        keys.iter().for_each(|key| self.remove(key, End::Expired, truth));
         self.strings.retain(|_, (_, expires)| !over(expires));
     }
 }

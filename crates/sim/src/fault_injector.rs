@@ -1,4 +1,4 @@
-//! Somebody who breaks things, one after the other.
+//! Breaks things, one after the other.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use crate::redis::Destruction;
 use crate::rng::Rng;
 use crate::world::World;
 
-/// Makes trouble until it is told to stop.
+/// Injects faults until it is told to stop.
 pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
     let pace = [500, 2_000, 8_000][rng.below(3)];
     while !world.is_quiet() {
@@ -47,16 +47,16 @@ async fn deploy(world: &World, rng: &mut Rng) {
 }
 
 fn destroy(world: &World, rng: &mut Rng) {
-    let climate = world.climate;
+    let scenario = world.scenario;
     let mut redis = world.redis.lock();
     let channel = world.channels[rng.below(world.channels.len())].as_str();
     match rng.below(8) {
-        0..2 if climate.trims => redis.destroy(channel, Destruction::Trim),
-        2..4 if climate.trims => redis.destroy(channel, Destruction::Retract),
-        4..6 if climate.failovers => redis.fail_over(rng.up_to_ms(3_000)),
-        6 if climate.removals => redis.destroy(channel, Destruction::Delete),
-        7 if climate.removals && rng.chance(300) => redis.destroy(channel, Destruction::FlushAll),
-        5 if climate.evicts => redis.destroy(channel, Destruction::Evict),
+        0..2 if scenario.trims => redis.destroy(channel, Destruction::Trim),
+        2..4 if scenario.trims => redis.destroy(channel, Destruction::Retract),
+        4..6 if scenario.failovers => redis.fail_over(rng.up_to_ms(3_000)),
+        6 if scenario.removals => redis.destroy(channel, Destruction::Delete),
+        7 if scenario.removals && rng.chance(300) => redis.destroy(channel, Destruction::FlushAll),
+        5 if scenario.evicts => redis.destroy(channel, Destruction::Evict),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! What can happen in a world. A quarter of the seeds each, so that whatever is found says which kind of trouble it takes.
+//! What can happen in a world. A quarter of the seeds each, so that whatever is found says which kind of fault it takes.
 
 use tokio::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::rng::Rng;
 /// Makes another seed of a seed.
 const APART: u64 = 0x00C1_0C45;
 
-/// The kinds of trouble of one world.
+/// What can go wrong in one world.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Climate {
+pub(crate) struct Scenario {
     pub(crate) weather: Weather,
     /// Entries are trimmed, retracted or too large.
     pub(crate) trims: bool,
@@ -51,7 +51,7 @@ impl Ending {
     }
 }
 
-impl Climate {
+impl Scenario {
     pub(crate) fn of(seed: u64, rng: &mut Rng) -> Self {
         // What is drawn apart does not shift the rest of a world.
         let mut apart = Rng::new(seed ^ APART);
@@ -78,7 +78,7 @@ impl Climate {
             ending,
         };
         let lossy = Self { gaps_have_reasons: true, ..calm };
-        let climate = match seed % 4 {
+        let scenario = match seed % 4 {
             0 => calm,
             1 => Self { trims: true, ..lossy },
             2 => Self { failovers: true, trims: rng.chance(500), turns_back, ..lossy },
@@ -96,6 +96,6 @@ impl Climate {
         // Where streams are evicted messages are evidence: one that is lost or late without any sign can hide an event that
         // was evicted before the next comparison (docs/decisions/0009).
         let evident = Weather { lost_pushes: 0, swapped_pushes: 0, ..weather };
-        if climate.evicts { Self { weather: evident, ..climate } } else { climate }
+        if scenario.evicts { Self { weather: evident, ..scenario } } else { scenario }
     }
 }

@@ -9,7 +9,7 @@ use fanfare_oracle::{Ledger, Memory};
 
 /// What is remembered of a channel: more than any stream here holds, and than any client lags behind.
 const MEMORY: Memory = Memory { entries: 6_000, incarnations: 8, looks: 240 };
-/// How long after a sight it is judged, so that what was observed about streams at that time is known.
+/// How long after it was observed something is judged, so that what was observed about streams at that time is known.
 const LAG_MS: u64 = 800;
 
 /// Milliseconds since the Unix epoch: the clock from which Redis, on the same machine, takes its ids.

@@ -96,7 +96,7 @@ fn redis_restarts_without_its_data_and_every_reader_is_told() {
     redis.wipe();
     redis.launch();
     node.wait_ready();
-    ledger.rewrite("c", 0);
+    ledger.replace("c", 0);
     publisher.reconnect();
     publisher.next_millisecond();
     publisher.multi("c", "c 3");

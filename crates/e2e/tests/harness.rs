@@ -151,7 +151,7 @@ fn a_gap_that_is_repeated_after_a_drop_counts_once() {
 #[test]
 fn a_rewritten_history_needs_a_gap_unless_the_client_stood_in_the_common_part() {
     let ledger = ledger();
-    ledger.rewrite("c", 2);
+    ledger.replace("c", 2);
     ledger.record("c", "5-0", "e");
     let e = "id: 5-0\ndata: e\n\n";
     verdict(&ledger, &[&format!("{PRIMED}{B}{e}")], &Expect::everything()).assert_kept();

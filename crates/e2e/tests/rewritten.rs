@@ -49,7 +49,7 @@ fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
     let mut scene = scene();
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
@@ -62,7 +62,7 @@ fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
     let mut scene = scene();
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     client.connect(scene.far.address()).expect("the node accepts");
     client.read_until("the gap", |client| client.gaps().len() == 1);
@@ -126,7 +126,7 @@ fn a_followed_key_that_vanishes_young_is_a_reset() {
     let before = same();
     eventually("some comparisons with the stream", || (same() >= before + 3.0).then_some(()));
     scene.publisher.on_key("DEL", "c", &[]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     client.read_until("the gap", |client| client.gaps().len() == 1);
     scene.publisher.fcall("c", "c 1");
@@ -143,7 +143,7 @@ fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
     scene.publisher.fcall("c", "c 0");
     // Eviction removes a key like DEL, and nothing in Redis remembers it.
     scene.publisher.on_key("DEL", "c", &[]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 1");
     scene.resumes(&mut client, &["reset"]);
@@ -157,7 +157,7 @@ fn a_key_that_redis_itself_evicts_is_a_reset() {
     scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1"]);
     eventually("the eviction", || (scene.publisher.on_key("EXISTS", "c", &[]).integer() == 0).then_some(()));
     scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1gb"]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
@@ -169,7 +169,7 @@ fn flushall_is_a_reset_for_a_client_that_comes_back() {
     let mut scene = scene();
     let mut client = scene.left(2);
     scene.publisher.redis.command(["FLUSHALL"]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     scene.resumes(&mut client, &["reset"]);
@@ -183,7 +183,7 @@ fn flushall_is_a_reset_for_a_client_that_is_connected() {
     scene.publisher.fcall_many("c", 0..2, &[]);
     client.read_data("c 1");
     scene.publisher.redis.command(["FLUSHALL"]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 2");
     client.read_data("c 2");
@@ -198,7 +198,7 @@ fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
     client.disconnect();
     scene.publisher.fcall("c", "c 0");
     scene.publisher.redis.command(["FLUSHALL"]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 1");
     scene.resumes(&mut client, &["reset"]);
@@ -223,7 +223,7 @@ fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() 
     ahead.disconnect();
     // The new primary has entries 0 to 2 and is written to at once.
     scene.publisher.redis.command([b"RESTORE".as_slice(), b"sse:c", b"0", &dump, b"REPLACE"]);
-    scene.ledger.rewrite("c", 3);
+    scene.ledger.replace("c", 3);
     scene.publisher.next_millisecond();
     scene.publisher.fcall("c", "c 5");
     scene.resumes(&mut behind, &[]);
@@ -243,7 +243,7 @@ fn a_key_that_turns_into_another_type_is_told_to_its_readers_who_get_on_when_it_
     client.connect(scene.near.address()).expect("the node accepts");
     let place = away.last_event_id().to_owned();
     scene.publisher.on_key("SET", "c", &["not a stream"]);
-    scene.ledger.rewrite("c", 0);
+    scene.ledger.replace("c", 0);
     client.read_until("the gap", |client| client.gaps().len() == 1);
     let gap = client.gaps()[0];
     assert_eq!((gap.reason.as_str(), gap.after.as_deref(), gap.next.as_deref()), ("reset", Some(place.as_str()), None));

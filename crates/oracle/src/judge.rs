@@ -213,8 +213,9 @@ impl Judge {
             (None, None) => self.breach(format!("a gap with nothing after it carries no id: {gap:?}")),
             _ => {}
         }
-        if let Some(pending) = &self.pending {
+        if let Some(pending) = self.pending.take() {
             self.breach(format!("nothing followed {:?} but another gap: {gap:?}", pending.gap));
+            self.standing = pending.before;
         }
         if !self.names_the_place(history, gap, time_ms) {
             self.breach(format!("a gap after a place where the client is not ({:?}): {gap:?}", self.standing));

@@ -49,7 +49,7 @@ impl Ledger {
     }
 
     /// From now on the channel is a new stream that begins with the first `kept` entries of the present one.
-    pub fn rewrite(&self, channel: &str, kept: usize) {
+    pub fn replace(&self, channel: &str, kept: usize) {
         self.with(channel, |history| {
             let restored: Vec<Entry> = history.present_incarnation().entries.iter().take(kept).cloned().collect();
             history.replace(restored, 0);

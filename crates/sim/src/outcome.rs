@@ -1,6 +1,7 @@
 //! What came of one seed.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Once;
 
 use fanfare_oracle::{Finding, History, Judge, Ruling, Standing, Step};
@@ -14,10 +15,8 @@ pub struct Outcome {
     pub hash: u64,
     /// Durable events that were judged.
     pub events: usize,
-    /// Gaps told where something was withheld.
-    pub gaps: usize,
-    /// Gaps told where nothing was.
-    pub false_gaps: usize,
+    /// Gaps, by what they were worth.
+    pub rulings: BTreeMap<Ruling, usize>,
     /// How often the nodes read one and the same range from Redis within one second, at most.
     pub reads: usize,
     /// What was wrong. Empty if the guarantee was kept.
@@ -40,12 +39,13 @@ impl Outcome {
         steps: impl Iterator<Item = (u64, &'a Step)>,
         gaps_have_reasons: bool,
     ) {
-        let (mut judge, before) = (Judge::new(Standing::New), self.gaps + self.false_gaps);
+        let (mut judge, before) = (Judge::new(Standing::New), self.gaps() + self.false_gaps());
         for (at_ms, step) in steps {
             for finding in judge.take(&mut history, step, Some(at_ms)) {
                 self.note(who, at_ms, &finding);
             }
         }
+        let gaps = self.gaps() + self.false_gaps();
         let mut blame = |what: &str| self.breaches.push(format!("{who}: {what}"));
         if let Some(gap) = judge.pending() {
             blame(&format!("nothing followed {gap:?}"));
@@ -53,7 +53,7 @@ impl Outcome {
         if !judge.is_at_the_end(&history) {
             blame(&format!("the newest entry was not seen; the client is at {:?}", judge.standing()));
         }
-        if !gaps_have_reasons && self.gaps + self.false_gaps > before {
+        if !gaps_have_reasons && gaps > before {
             blame("was told of a gap, although nothing was ever lost");
         }
     }
@@ -61,12 +61,11 @@ impl Outcome {
     fn note(&mut self, who: &str, at_ms: u64, finding: &Finding) {
         match finding {
             Finding::Event => self.events += 1,
-            Finding::Announced(_) | Finding::Ruled(_, Ruling::NothingPromised) => {}
+            Finding::Announced(_) => {}
             Finding::Ruled(gap, Ruling::FalseTooWide) if gap.reason == "trimmed" => {
                 self.breaches.push(format!("{who}: at {at_ms} ms {gap:?} skipped an entry that the stream still had"));
             }
-            Finding::Ruled(_, ruling) if ruling.is_justified() => self.gaps += 1,
-            Finding::Ruled(..) => self.false_gaps += 1,
+            Finding::Ruled(_, ruling) => *self.rulings.entry(*ruling).or_default() += 1,
             Finding::Breach(what) => self.breaches.push(format!("{who}: at {at_ms} ms {what}")),
         }
     }
@@ -78,10 +77,26 @@ impl Outcome {
         }
     }
 
+    /// Gaps told where something was withheld that had been promised.
+    #[must_use]
+    pub fn gaps(&self) -> usize {
+        self.count(|ruling| ruling.is_justified() && ruling != Ruling::NothingPromised)
+    }
+
+    /// Gaps told where nothing was.
+    #[must_use]
+    pub fn false_gaps(&self) -> usize {
+        self.count(|ruling| !ruling.is_justified())
+    }
+
+    fn count(&self, wanted: impl Fn(Ruling) -> bool) -> usize {
+        self.rulings.iter().filter(|(ruling, _)| wanted(**ruling)).map(|(_, count)| count).sum()
+    }
+
     /// What came of it, with the command that repeats it if something was wrong.
     #[must_use]
     pub fn summary(&self) -> String {
-        let Self { seed, events, gaps, false_gaps, .. } = self;
+        let (Self { seed, events, .. }, gaps, false_gaps) = (self, self.gaps(), self.false_gaps());
         let mut text = format!("seed {seed}: {events} events, {gaps} gaps, {false_gaps} false ones");
         for breach in self.breaches.iter().take(BREACHES_SHOWN) {
             text.push_str(&format!("\n  {breach}"));

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fanfare_oracle::Ruling;
 use fanfare_sim::{Outcome, run};
 
 /// Worlds in an unoptimised build, for everybody who runs all tests. `make sim` tries thousands.
@@ -47,12 +48,16 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     let first = number("FANFARE_FIRST_SEED").unwrap_or(0);
     let outcomes = run_all(first..first + number("FANFARE_SEEDS").unwrap_or(SEEDS));
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
-    let (events, gaps, false_gaps) = (sum(|of| of.events), sum(|of| of.gaps), sum(|of| of.false_gaps));
+    let (events, gaps, false_gaps) = (sum(|of| of.events), sum(Outcome::gaps), sum(Outcome::false_gaps));
     let reads = outcomes.iter().map(|of| of.reads).max().unwrap_or(0);
     println!(
         "{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones, at most {reads} reads of one range in a second",
         outcomes.len()
     );
+    for ruling in Ruling::ALL {
+        let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();
+        println!("{count:>8}  {}", ruling.words());
+    }
     let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.breaches.is_empty()).collect();
     broken.iter().for_each(|outcome| println!("{}", outcome.summary()));
     broken.iter().min_by_key(|outcome| outcome.seed).inspect(|outcome| outcome.assert_kept());

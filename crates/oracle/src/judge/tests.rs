@@ -403,3 +403,54 @@ fn what_was_trimmed_before_a_failover_brought_it_back_may_have_been_skipped() {
     assert_eq!(ruled(true), (0, vec![Ruling::EntriesTrimmed]), "the node has read the old stream");
     assert_eq!(ruled(false), (0, vec![Ruling::FalseTooWide]));
 }
+
+// Seen to fail when a gap that nothing followed is forgotten.
+#[test]
+fn no_gap_takes_the_place_of_the_entry_that_another_one_announced() {
+    let steps = [gap("trimmed", 1, 3), gap("trimmed", 1, 4), event(4, "e4")];
+    assert_eq!(judge(&mut stored(4), 1, &steps), (1, vec![Ruling::EntriesTrimmed]));
+    let cut_off =
+        [gap("trimmed", 1, 3), Step::Connected(Some(Position::At(id(1)))), gap("trimmed", 1, 4), event(4, "e4")];
+    assert_eq!(judge(&mut stored(4), 1, &cut_off), (0, vec![Ruling::EntriesTrimmed]));
+}
+
+// Seen to fail when only what the new stream has counts as withheld.
+#[test]
+fn what_a_failover_lost_and_the_client_would_have_read_next_justifies_a_gap() {
+    let told = [gap("reset", 2, 11), event(11, "e11")];
+    assert_eq!(judge(&mut rewritten(), 2, &told), (0, vec![Ruling::StreamReplaced]));
+}
+
+// Seen to fail when a reader goes on only from where it was first.
+#[test]
+fn a_client_goes_on_from_an_incarnation_in_which_its_entry_came_back() {
+    let mut history = stored(3);
+    history.end(End::Deleted, 6);
+    history.replace(entries(3), 7);
+    history.end(End::Expired, 8);
+    history.insert(3, Entry::new(id(11), "e11"));
+    let begins = (5, Step::Place(Position::At(id(3))));
+    assert_eq!(breaches_at(&mut history, &[begins, (20, event(11, "e11"))]), Vec::<String>::new());
+}
+
+// Seen to fail when an unknown id is the beginning of the stream that came back.
+#[test]
+fn a_client_at_an_entry_of_which_only_it_was_told_goes_on_behind_it_in_the_stream_that_came_back() {
+    let mut history = stored(3);
+    history.replace(entries(3), 8);
+    history.insert(1, Entry::new(id(9), "e9"));
+    let begins = (6, Step::Place(Position::At(id(5))));
+    assert_eq!(breaches_at(&mut history, &[begins, (20, event(9, "e9"))]), Vec::<String>::new());
+}
+
+// Seen to fail when it stands behind the entry itself, and when it stands before it.
+#[test]
+fn a_client_that_knows_of_an_absence_stands_behind_what_came_back_without_having_read_it() {
+    let mut history = stored(1);
+    history.end(End::Deleted, 4);
+    history.replace(entries(1), 7);
+    let places = history.resolve(absent(5), &[0, 1], 5);
+    let there = places.iter().map(|place| history.translate(*place, 2)).collect::<Vec<_>>();
+    let behind = Some(Place { absent: places[0].absent, ..Place::behind(2, id(1)) });
+    assert_eq!(there, [behind, behind]);
+}

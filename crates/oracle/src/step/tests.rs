@@ -7,7 +7,7 @@ use crate::{Dispatch, Gap, Observed};
 const C0_ONLY: &str = "vBaw0000001";
 const BOTH: &str = "vBaw0000002.Ij80000009";
 
-fn channels() -> ByChannel {
+fn new() -> ByChannel {
     ByChannel::new(&["c0".to_owned(), "c1".to_owned()])
 }
 
@@ -32,25 +32,30 @@ fn sort(channels: &mut ByChannel, observed: &Observed) -> (Vec<String>, usize) {
     (steps.iter().map(|(index, step)| format!("{index}: {}", kind(step))).collect(), breaches.len())
 }
 
-// Seen to fail when only blocks without data give a place.
+/// A gap of that channel with a position on both.
+fn gap_of(channel: &str) -> Observed {
+    let (channel, reason, own_id) = (channel.to_owned(), "trimmed".to_owned(), Some(BOTH.to_owned()));
+    Observed::Gap(Gap { channel, reason, after: None, next: None, entry: None, own_id })
+}
+
+// Seen to fail when only blocks without data give a place, or one of these events does not.
 #[test]
 fn whatever_first_gives_a_place_on_a_channel_is_its_first_position() {
-    let mut channels = channels();
+    let mut channels = new();
     let connected = Observed::Connected(String::new());
     assert_eq!(sort(&mut channels, &connected).0, ["0: connected false", "1: connected false"]);
     assert_eq!(sort(&mut channels, &Observed::Place(C0_ONLY.to_owned())).0, ["0: place"]);
     assert_eq!(sort(&mut channels, &event("c0 x", Some(BOTH), BOTH)).0, ["0: event x", "1: place"]);
     assert_eq!(sort(&mut channels, &event("c0 y", Some(BOTH), BOTH)).0, ["0: event y"]);
     assert_eq!(sort(&mut channels, &Observed::Place(BOTH.to_owned())).0, ["0: place", "1: place"]);
+    assert_eq!(sort(&mut new(), &gap_of("c0")).0, ["0: gap true", "1: place"]);
+    let Observed::Event(ready) = event("{}", Some(BOTH), BOTH) else { unreachable!() };
+    assert_eq!(sort(&mut new(), &Observed::Control(ready)).0, ["0: place", "1: place"]);
 }
 
 // Seen to fail when any one of these is let pass.
 #[test]
 fn what_no_client_must_observe_is_a_breach_whatever_its_channels_hold() {
-    let gap = |channel: &str| {
-        let (channel, reason, own_id) = (channel.to_owned(), "trimmed".to_owned(), Some(BOTH.to_owned()));
-        Observed::Gap(Gap { channel, reason, after: None, next: None, entry: None, own_id })
-    };
     for (observed, breaches) in [
         (event("hello", None, BOTH), 0),
         (event("hello", Some(BOTH), BOTH), 1),
@@ -61,10 +66,10 @@ fn what_no_client_must_observe_is_a_breach_whatever_its_channels_hold() {
         (event("c1 x", Some("2-0"), BOTH), 2),
         (event("hello", None, ""), 1),
         (Observed::Place(String::new()), 1),
-        (gap("c1"), 0),
-        (gap("c2"), 1),
+        (gap_of("c1"), 0),
+        (gap_of("c2"), 1),
     ] {
-        let mut channels = channels();
+        let mut channels = new();
         sort(&mut channels, &Observed::Place(BOTH.to_owned()));
         assert_eq!(sort(&mut channels, &observed).1, breaches, "{observed:?}");
     }

@@ -242,6 +242,12 @@ impl Judge {
             // Nothing has been promised yet.
             (Standing::New, after) => after.is_none(),
             (Standing::At(_), None) => self.placeless || gap.reason == "unknown_position",
+            // An incarnation that is no longer remembered has nothing to compare.
+            (Standing::At(places), Some(_))
+                if places.iter().all(|at| history.incarnation(at.incarnation).is_none()) =>
+            {
+                true
+            }
             (Standing::At(places), Some(after)) => {
                 let named = places_of(history, after, time_ms);
                 named.iter().any(|named| places.iter().any(|place| history.is_nothing_between(*place, *named)))
@@ -270,7 +276,10 @@ impl Judge {
             return self.breach(format!("no over-limit entry stands where this gap is: {gap:?}"));
         }
         let after = gap.after.as_deref().map(|after| places_of(history, after, time_ms));
-        let follows = |after: &Place| found.iter().any(|to| history.follows(*after, *to));
+        let is_forgotten = |to: &Place, after: &Place| {
+            history.incarnation(to.incarnation).is_some_and(|incarnation| incarnation.forgot_behind(after.id))
+        };
+        let follows = |after: &Place| found.iter().any(|to| history.follows(*after, *to) || is_forgotten(to, after));
         if after.is_some_and(|after| !after.iter().any(follows)) {
             self.breach(format!("a gap after a place that is not right before its entry: {gap:?}"));
         }

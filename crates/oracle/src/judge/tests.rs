@@ -1,7 +1,7 @@
 //! What the judge says where time, lost answers and several incarnations of a stream come together.
 
 use super::{Finding, Judge, Standing};
-use crate::{End, Entry, EntryId, Gap, History, Place, Position, Ruling, Step};
+use crate::{End, Entry, EntryId, Gap, History, Memory, Place, Position, Ruling, Step};
 
 fn id(ms: u64) -> EntryId {
     EntryId { ms, seq: 0 }
@@ -453,4 +453,16 @@ fn a_client_that_knows_of_an_absence_stands_behind_what_came_back_without_having
     let there = places.iter().map(|place| history.translate(*place, 2)).collect::<Vec<_>>();
     let behind = Some(Place { absent: places[0].absent, ..Place::behind(2, id(1)) });
     assert_eq!(there, [behind, behind]);
+}
+
+// Seed 17 of the chaos run. Seen to fail when what a gap names is looked up among what is remembered only.
+#[test]
+fn a_client_from_before_everything_that_is_remembered_is_told_of_a_gap_after_its_place() {
+    let mut history = History::remembering(Memory { incarnations: 2, ..Memory::ALL });
+    entries(3).for_each(|entry| history.insert(0, entry));
+    [5, 6].into_iter().for_each(|ms| history.end(End::Deleted, ms));
+    history.insert(2, Entry::new(id(9), "e9"));
+    let judge = Judge::new(Standing::At(vec![Place::behind(0, id(3))]));
+    let told = [gap("reset", 3, 9), event(9, "e9")];
+    assert_eq!(judge_by(judge, &mut history, &told), (0, vec![Ruling::OlderThanRecord]));
 }

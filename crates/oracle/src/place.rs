@@ -1,9 +1,11 @@
 //! Where a reader is.
 
+use std::fmt;
+
 use crate::{EntryId, Moment};
 
 /// Right behind this id in that incarnation of the stream, whether or not there is an entry with this id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The number of the incarnation.
     pub incarnation: usize,
@@ -28,5 +30,13 @@ impl Place {
     /// Whether the reader has nothing of the incarnation, so that nothing of it was taken away.
     pub(crate) fn has_nothing(self) -> bool {
         self.absent.is_some() || self.id == EntryId::ZERO
+    }
+}
+
+/// For the reader of a report.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "behind {} in incarnation {}", self.id, self.incarnation)?;
+        self.absent.map_or(Ok(()), |moment| write!(f, ", which did not exist at {}", moment.ms))
     }
 }

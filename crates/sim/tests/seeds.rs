@@ -24,8 +24,8 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
     })
 }
 
-// Seen to fail when the cursor moves before the socket has taken the bytes, when a gap before an entry carries an id, and when
-// the log is broken in these ways, among seventy that were tried:
+// Seen to fail when the cursor moves before the socket has taken the bytes, when a gap before an entry carries an id or is left
+// out, and when the log is broken in these ways, among seventy that were tried:
 // - within its first four seeds: a proof always says that a position continues; nothing is compared after a reconnect; doorbells,
 //   retries or the wake after a page are lost; a page of the head that is not the last is not read on; a tail keeps its floor or
 //   its segment; a thread's copy keeps its head; a page says no gap to older positions; a gap is told before the first promise;

@@ -40,7 +40,7 @@ pub fn serve<A: Archive, P: Publisher>(
             prefix = config.redis.prefix.0,
             "starting"
         );
-        // Before the node: whoever cannot be watched should not serve.
+        // Before the node: a node without its admin listener must not serve.
         let listener = http::bind(config.admin.listen, "admin.listen")?;
         let address = listener.local_addr()?;
         let mut node = Node::start(&config, |desired, sink| make_store(&config, desired, sink))?;

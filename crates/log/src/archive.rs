@@ -63,7 +63,7 @@ pub enum Newest {
     Nothing(Position),
     /// Right after this exact position.
     After(Position),
-    /// At this entry, whose predecessor nobody knows (a producer that records none).
+    /// At this entry, whose predecessor is not recorded.
     From(EntryId),
 }
 

@@ -29,7 +29,7 @@ pub struct Assembly {
     pub began: Instant,
 }
 
-/// Wires the log of a node with so many connection threads (1 to [`crate::MAX_CORES`]). Nothing runs yet. `random` is for jitter.
+/// Wires the log of a node with `cores` connection threads (1 to [`crate::MAX_CORES`]). Nothing runs yet. `random` is for jitter.
 #[must_use]
 pub fn assemble(options: Options, cores: usize, random: Random) -> Assembly {
     let (hub, desired, stats) = (Arc::new(Hub::new(cores)), Desired::new(), Arc::<IngestStats>::default());

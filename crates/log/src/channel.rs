@@ -3,7 +3,7 @@
 //!
 //! Nothing is queued here. The ingest changes a channel under its lock and marks it dirty for the threads that watch it;
 //! a thread wants a page and marks the channel touched for the ingest. A mark is a bit, so each list holds a channel at
-//! most once, and whoever takes the list looks at the channel's present state.
+//! most once, and the thread that takes the list reads the channel's present state.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use crate::pages::Pages;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
 
-/// At most so many connection threads: a watcher is one bit.
+/// Maximum number of connection threads: a watcher is one bit.
 pub const MAX_CORES: usize = 64;
 
 /// Something that a reader needs from the archive.
@@ -61,8 +61,8 @@ impl Channel {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the hub has forgotten the channel: nobody reads it and nobody ever will, for a reader that comes now gets
-    /// another one of the same name. A late touch must not bring it back.
+    /// Whether the hub has dropped the channel. A new reader gets another channel of the same name; a late touch must not revive
+    /// this one.
     #[must_use]
     pub fn is_forgotten(&self) -> bool {
         self.forgotten.load(Ordering::Acquire)
@@ -158,7 +158,7 @@ impl Hub {
         self.notify_ingest(channel);
     }
 
-    /// Forgets a channel unless somebody watches it. Atomic with respect to [`Hub::watch`].
+    /// Drops a channel unless a connection thread watches it. Atomic with respect to [`Hub::watch`].
     pub(crate) fn forget(&self, channel: &Channel) -> bool {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         if channel.is_watched() {

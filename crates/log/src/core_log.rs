@@ -132,7 +132,7 @@ impl CoreLog {
         let views = self.views.borrow();
         let Some(tail) = &views.slab[key as usize].copy else { return false };
         let head = Start::At(tail.head());
-        let stale = cursor.index == tail.end() && cursor.at != head && matches!(tail.head(), Position::Absent { .. });
+        let stale = cursor.index == tail.end() && cursor.at != head && tail.head().is_absent();
         if stale {
             cursor.at = head;
         }

@@ -6,12 +6,12 @@ use slab::Slab;
 /// Identifies a reader to whoever wakes it.
 pub type ReaderId = u32;
 
-/// The last thing handed out.
+/// Where a reader begins, and then stands: the last thing handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// At an exact position, which may leave the node.
     At(Position),
-    /// Right before an entry whose predecessor nobody knows. Nothing has been promised yet.
+    /// Right before an entry whose predecessor is not recorded. Nothing has been promised yet.
     Before(EntryId),
     /// At the newest n entries, wherever they begin. Nothing has been promised yet.
     Newest(u32),

@@ -14,7 +14,7 @@ pub struct Options {
     pub reconcile_interval: Duration,
     /// How long to wait for the push that belongs to a keyspace notification.
     pub keyspace_grace: Duration,
-    /// At most so many items in one tail.
+    /// Maximum number of items in one tail.
     pub tail_entries: usize,
     /// Target for the bytes of one tail; one item always fits.
     pub tail_bytes: usize,
@@ -24,7 +24,7 @@ pub struct Options {
     pub archive_concurrency: usize,
     /// Target for the bytes of one page.
     pub page_bytes: usize,
-    /// At most so many entries in one page.
+    /// Maximum number of entries in one page.
     pub page_entries: usize,
     /// Bytes per second that readers who are behind may cause to be read, node-wide.
     pub archive_bytes_per_second: u64,
@@ -33,7 +33,7 @@ pub struct Options {
     pub page_patience: Duration,
     /// Bytes of pushes that wait for the ingest, at most; what does not fit is read from the archive.
     pub feed_bytes: usize,
-    /// At most so many followed channels.
+    /// Maximum number of followed channels.
     pub max_channels: usize,
 }
 

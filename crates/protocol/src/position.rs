@@ -23,6 +23,14 @@ pub enum Position {
     },
 }
 
+impl Position {
+    /// Whether it says that the stream did not exist.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+}
+
 /// The text is no position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PositionError {

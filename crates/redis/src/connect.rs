@@ -17,7 +17,7 @@ pub(crate) enum Connector {
     /// By the client library, over TCP or a Unix socket.
     #[default]
     Network,
-    /// Over streams that somebody else makes.
+    /// Over streams that the caller's `Dial` makes.
     Over(Arc<dyn Dial>),
 }
 
@@ -53,7 +53,7 @@ impl Connector {
     }
 }
 
-/// What the library does for a socket of its own, with a stream of somebody else's.
+/// What the library does for a socket of its own, with a stream that the caller's `Dial` made.
 #[expect(clippy::disallowed_methods, reason = "the driver ends when the last handle of the connection is dropped")]
 pub(crate) async fn over(
     dial: &dyn Dial,

@@ -1,4 +1,4 @@
-//! The seam at which a simulation puts a Redis that is made of memory.
+//! The interface behind which a simulation puts a Redis that is made of memory.
 
 use std::future::Future;
 use std::io;

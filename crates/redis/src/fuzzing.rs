@@ -40,7 +40,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
         random: fanfare_log::Random::seeded(1),
-        keys: Keys { prefix: Arc::from("sse:") },
+        keys: Keys::new("sse:"),
         keyspace_notifications: true,
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_secs(1),

@@ -1,7 +1,6 @@
 //! What the composition root hands in.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_protocol::limits;
@@ -131,7 +130,7 @@ impl Options {
     }
 
     pub(crate) fn keys(&self) -> crate::keys::Keys {
-        crate::keys::Keys { prefix: Arc::from(self.prefix.as_str()) }
+        crate::keys::Keys::new(&self.prefix)
     }
 }
 

@@ -70,7 +70,7 @@ impl Pool {
                         return Err(error.into());
                     }
                 }
-                // Its answer may still come: nobody must have to wait behind it.
+                // Its answer may still come and would be taken for the next command's.
                 Err(error) => {
                     drop(Object::take(connection));
                     return Err(error);
@@ -79,7 +79,7 @@ impl Pool {
         }
     }
 
-    /// Closes the connections; whoever still asks gets an error.
+    /// Closes the connections; later requests fail.
     pub(crate) fn close(&self) {
         self.pool.close();
     }

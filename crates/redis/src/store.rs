@@ -40,7 +40,7 @@ impl RedisStore {
         Self::with(options, Connector::Network, &Random::from_entropy())
     }
 
-    /// The same over streams that somebody else makes, whatever address the options name, and with random numbers that
+    /// The same over streams that the caller's `Dial` makes, whatever address the options name, and with random numbers that
     /// repeat if `random` does: what a simulation needs.
     ///
     /// # Errors

@@ -164,7 +164,7 @@ impl Answer {
     }
 
     /// The body, as far as it is no session's.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn body(&self) -> &[u8] {
         match &self.body {
             Body::Whole(bytes) | Body::Ended(bytes) => bytes,

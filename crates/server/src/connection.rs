@@ -52,18 +52,22 @@ pub(crate) async fn serve<S: Socket>(
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
     let Waiter { permit, framing, .. } = parts.service;
-    match (end, handover.take()) {
-        (End::Detach, Some(subscribe)) => session::start(&core, socket, permit, framing.get(), *subscribe),
-        (End::TimedOut(stage), _) => {
+    let decided = handover.take();
+    if let (End::Detach, Some(subscribe)) = (&end, decided) {
+        return session::start(&core, socket, permit, framing.get(), *subscribe);
+    }
+    // What was decided is dropped by now: a socket that lingers holds no session's place.
+    match end {
+        End::TimedOut(stage) => {
             handler.stats().timeouts.add(1);
             time_out(&handover, stage, socket).await;
         }
-        (End::Malformed, _) => {
+        End::Malformed => {
             handler.stats().malformed.add(1);
             linger(&handover, socket).await;
         }
-        (End::Closed | End::Detach, _) => linger(&handover, socket).await,
-        (End::Broken, _) => {}
+        End::Closed | End::Detach => linger(&handover, socket).await,
+        End::Broken => {}
     }
 }
 

@@ -1,9 +1,8 @@
-//! What is decided about a request, at once or later, and the seam at which it is asked who may subscribe.
+//! What is decided about a request, at once or later, and the interface that is asked about each subscription ([`Authorizer`]).
 //!
-//! A decision about a subscription may wait: for an application that is asked whether the client may, for the key of a
-//! token, for a channel to have a stream. The routes give a wait its slot and its deadline, and it may end
-//! in a stream as well as in an answer. Today nothing waits, and everything is decided in the very poll in which hyper hands over
-//! the request.
+//! A decision may be asynchronous: for an application that is asked, for the key of a token, for a channel to have a stream. It
+//! then holds a slot and has a deadline (`routes.rs`), and ends in a stream or in an answer. No node has an authorizer yet, so
+//! every subscription is decided in the very poll in which hyper hands over its request.
 
 use std::fmt;
 use std::pin::Pin;

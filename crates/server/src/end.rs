@@ -1,4 +1,4 @@
-//! Why sessions end, and what those are told that are ended.
+//! Why sessions end, and the last blocks that their clients get.
 
 use fanfare_log::stats::Cell;
 use fanfare_protocol::block;

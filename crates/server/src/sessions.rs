@@ -76,7 +76,7 @@ impl Sessions {
         }
     }
 
-    /// Asks every session whose turn it is for a sign of life. Consecutive calls share the work of `parts` evenly.
+    /// Asks the sessions of one part for a heartbeat; `parts` consecutive calls reach each session once.
     pub(crate) fn beat(&self, part: usize, parts: usize) {
         for (_, slot) in self.slots.borrow_mut().iter_mut().filter(|(key, _)| key % parts == part) {
             slot.asked.beat = true;

@@ -1,6 +1,6 @@
-//! What a session needs of its socket: the seam at which a simulation puts one that is made of memory.
+//! What a session needs of its socket: the interface behind which a simulation puts one that is made of memory.
 //!
-//! Everything over it is generic, so that the compiled code for [`TcpStream`] is what it would be without the seam.
+//! Everything over it is generic, so that the compiled code for [`TcpStream`] is what it would be without the interface.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};

@@ -17,7 +17,7 @@ impl Secret {
     /// No secret.
     pub const UNSET: Self = Self(None);
 
-    /// The secret itself, or `None` when it is not set. Whoever calls this must not log it.
+    /// The secret itself, or `None` when it is not set. The caller must not log it.
     #[must_use]
     pub fn expose(&self) -> Option<&str> {
         self.0.as_deref()
@@ -64,7 +64,7 @@ impl SecretUrl {
         Self(url.to_owned())
     }
 
-    /// The URL with its password. Whoever calls this must not log it.
+    /// The URL with its password. The caller must not log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

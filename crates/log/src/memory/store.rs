@@ -8,11 +8,11 @@ use super::stream::{Range, Stream};
 use crate::archive::{Newest, ReadRequest, Snapshot, Tip};
 use crate::publish::{PublishError, PublishRequest, Published};
 
-/// A stream keeps at most so many bytes, whatever its MAXLEN: everything is in memory here.
+/// Maximum bytes of one stream, whatever its MAXLEN: everything is in memory here.
 const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Streams that nobody asks for are looked at for expiry this often.
+/// Streams without requests are checked for expiry this often.
 const SWEEP_MS: u64 = 1_000;
-/// So many streams at most.
+/// Maximum number of streams.
 const STREAMS_MAX: usize = 100_000;
 
 /// Everything that a dump of the store would hold.

@@ -108,7 +108,7 @@ impl Page {
         self.awaited.load(Ordering::Relaxed)
     }
 
-    /// Nobody waits for the page any more. Returns whether somebody did.
+    /// Ends the wait of the reader. Returns whether a reader was waiting.
     pub(crate) fn take(&self) -> bool {
         self.awaited.swap(false, Ordering::Relaxed)
     }
@@ -174,7 +174,7 @@ pub struct Pages {
 /// each, of almost no bytes.
 const PAGES_MAX: usize = 1024;
 
-/// Overlapping pages are rare; a look-up gives up after so many and reads the archive instead.
+/// Number of overlapping pages tried before the archive is read instead. They are rare.
 const PAGES_TRIED: usize = 4;
 
 impl Pages {
@@ -230,7 +230,7 @@ impl Pages {
         wrong.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
-    /// Drops the oldest page if there are too many. Returns its bytes. Whoever still waits for it asks again.
+    /// Drops the oldest page if there are too many. Returns its bytes. A reader that waits for it puts its want in again.
     pub fn bound(&mut self) -> Option<usize> {
         if self.by_number.len() <= PAGES_MAX {
             return None;

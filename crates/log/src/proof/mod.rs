@@ -41,7 +41,7 @@ pub fn prove(position: Position, snapshot: &Snapshot) -> Verdict {
     prove_where(position, snapshot, snapshot.tip.evicts)
 }
 
-/// The same for somebody who knows whether the stream may have come and gone unnoticed because the store evicts.
+/// As [`prove`]; `evicts` is `false` if the caller knows that no stream came and went unnoticed, even on a store that evicts.
 pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool) -> Verdict {
     match position {
         Position::At(id) => prove_entry(id, snapshot),

@@ -35,8 +35,7 @@ pub(super) fn entries(
     shared.newest.clear();
 }
 
-/// Appends an ephemeral event. Returns whether there is a log to append it to: before it is open nobody is connected to the event,
-/// since nobody is primed.
+/// Appends an ephemeral event. Returns `false` while the log is not open: no reader has a position yet.
 pub(super) fn ephemeral(channel: &Channel, frame: Frame, budget: &mut Budget, options: &Options) -> bool {
     let mut shared = channel.lock();
     let Some(tail) = &mut shared.tail else { return false };
@@ -57,16 +56,16 @@ pub(super) fn head(channel: &Channel, head: Position) {
 
 /// What became of a page that was read.
 pub(super) struct ReadPage {
-    /// The page, if it is true for longer than a moment.
+    /// The page, unless it is fleeting ([`Page::is_fleeting`]).
     pub(super) kept: Option<Arc<Page>>,
     pub(super) bytes: usize,
-    /// The tail has to catch up before it can place a reader for whom the page has nothing.
-    pub(super) is_ahead: bool,
+    /// The page has nothing for its reader until the tail knows of the same end or gap: the reader waits for the head.
+    pub(super) is_ahead_of_tail: bool,
     /// How many wants one read has answered beside the one that caused it.
     pub(super) shared: usize,
 }
 
-/// Puts a page among those of its channel. Whoever is not served by it wants again when it is woken.
+/// Adds a page to its channel and clears the wants. A reader that the page does not serve puts its want in again.
 pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budget: &mut Budget) -> ReadPage {
     let mut shared = channel.lock();
     let released = shared.pages.agree(snapshot.tip.position);
@@ -74,7 +73,8 @@ pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budg
     let number = shared.pages.allocate();
     let page = Page::new(number, &channel.name, after, snapshot);
     let bytes = page.bytes();
-    let is_ahead = page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_ahead(tail, after, &page, snapshot));
+    let is_ahead_of_tail =
+        page.is_empty() && shared.tail.as_mut().is_some_and(|tail| is_ahead_of_tail(tail, after, &page, snapshot));
     let kept = (!page.is_fleeting()).then(|| {
         budget.charge(Charge::Page { channel: channel.key, number }, bytes);
         let page = shared.pages.insert(page);
@@ -86,12 +86,12 @@ pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budg
     });
     let answered = shared.wants.len().saturating_sub(1);
     shared.wants.clear();
-    ReadPage { kept, bytes, is_ahead, shared: answered }
+    ReadPage { kept, bytes, is_ahead_of_tail, shared: answered }
 }
 
 /// Whether a page without entries is ahead of the tail: either nothing follows the position, or what follows is a gap and nothing
 /// else, and the tail does not know of it yet.
-fn is_ahead(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot) -> bool {
+fn is_ahead_of_tail(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot) -> bool {
     match (tail.head(), after, snapshot.tip.position) {
         (_, Position::Absent { at_ms, epoch }, Position::Absent { at_ms: now_ms, .. }) if page.is_fleeting() => {
             !tail.widen_absence(at_ms, now_ms, epoch)

@@ -1,7 +1,7 @@
 //! One followed channel: it decides what its answers, pushes and losses mean, and returns what is to be done. It does no I/O,
 //! charges no budget, and stands in no queue.
 //!
-//! Reads, and what moves each of them on. Whoever waits, waits for one of the right-hand column, so nobody waits for ever:
+//! Reads, and what moves each of them on. Every wait ends with an event of the right-hand column:
 //!
 //! | read | from | to | when | what ends the wait |
 //! |---|---|---|---|---|
@@ -91,7 +91,7 @@ impl ChannelLog {
 
     /// Whether the stream is known not to exist.
     pub(super) fn is_absent(&self) -> bool {
-        self.head().is_some_and(is_absence)
+        self.head().is_some_and(|head| head.is_absent())
     }
 
     /// Whether the archive failed lately, so that no read begins.
@@ -247,44 +247,45 @@ impl ChannelLog {
 
     fn open(&mut self, tip: Tip) -> Effects {
         self.channel.lock().tail = Some(Tail::new(tip.position));
-        self.prove_afresh(tip);
+        self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Accept, Effect::Notify];
-        effects.extend(is_absence(tip.position).then_some(Effect::RenewAbsence));
+        effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects
     }
 
     fn compare(&mut self, head: Position, tip: Tip) -> Effects {
         if !self.continuity.agrees(head, tip) {
-            // Whether there was a stream while the feed is away is told once, when it is back.
+            // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
+            // the gap once.
             let is_moot = tip.evicts
                 && self.subscription != Subscription::Acknowledged
-                && is_absence(head)
-                && is_absence(tip.position);
+                && head.is_absent()
+                && tip.position.is_absent();
             return match is_moot {
                 true => vec![Effect::Compared { differ: false }],
                 false => vec![Effect::Compared { differ: true }, self.read_head()],
             };
         }
-        self.prove_afresh(tip);
+        self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
-        effects.extend(is_absence(tip.position).then_some(Effect::RenewAbsence));
+        effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects
     }
 
-    /// The head is the stream's end.
-    fn prove(&mut self, tip: Tip) {
-        self.continuity.prove(tip);
+    /// Notes that the head was the stream's end at `tip`.
+    fn note_proven(&mut self, tip: Tip) {
+        self.continuity.note_proven(tip);
         self.back_off.succeeded();
         self.wrong_type_told = false;
     }
 
-    /// The same by a tip that was asked for after the feed last lost something.
-    fn prove_afresh(&mut self, tip: Tip) {
-        self.prove(tip);
+    /// Notes the same, for a tip that was requested after the feed last lost something.
+    fn note_proven_afresh(&mut self, tip: Tip) {
+        self.note_proven(tip);
         let no_message_missed = self.subscription == Subscription::Acknowledged && self.tip_reads.is_quiet();
-        self.continuity.prove_afresh(tip, no_message_missed);
+        self.continuity.note_proven_afresh(tip, no_message_missed);
     }
 
     // What the archive answers about the head: proven before anything is appended.
@@ -342,9 +343,9 @@ impl ChannelLog {
         self.append(segment, from, snapshot)
     }
 
-    /// History is not contiguous: tells the readers and begins a new segment.
+    /// History is not contiguous: appends a seam, by which readers are told, and begins a new segment.
     fn seal(&mut self, reason: GapReason, from: Position, snapshot: &Snapshot) -> Effects {
-        let mut effects = vec![Effect::Tell(Broken { reason, after: from, is_wrong_type: false })];
+        let mut effects = vec![Effect::Warn(Broken { reason, after: from, is_wrong_type: false })];
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
             effects.push(self.forget_pages());
@@ -374,14 +375,14 @@ impl ChannelLog {
         if !snapshot.complete {
             return vec![self.read_head()];
         }
-        self.prove(snapshot.tip);
+        self.note_proven(snapshot.tip);
         let end = snapshot.tip.position;
         let is_behind = match (head, end) {
             // The last entries were retracted: the next one will name this id as its predecessor.
             (Position::At(head), Position::At(end)) => end > head,
             (head, end) => head != end,
         };
-        let renewed = is_absence(end).then_some(Effect::RenewAbsence);
+        let renewed = end.is_absent().then_some(Effect::RenewAbsence);
         let moved = is_behind.then_some(Effect::MoveHead(end));
         moved.into_iter().chain(renewed).collect()
     }
@@ -392,17 +393,20 @@ impl ChannelLog {
         Effect::ForgetPages
     }
 
-    /// A read of the head has ended, whatever came of it: whoever waited for it may ask again. After a failure they do so
-    /// when the archive has rested.
+    /// A read of the head has ended, with or without success: the readers that waited for it may ask again; after a failure, when
+    /// the back-off is over.
     fn release_waiting_for_head(&mut self) -> Option<Effect> {
         let waiting = std::mem::take(&mut self.waiting_for_head);
         if self.is_backing_off() || waiting.is_empty() {
             return None;
         }
-        // Whom the tail has reached needs no page any more; the others want again when they are woken.
+        Some(Effect::ReleaseWants(waiting))
+    }
+
+    /// Forgets the wants of readers at these positions.
+    pub(super) fn release_wants(&self, positions: &BTreeSet<Position>) {
         let mut shared = self.channel.lock();
-        shared.wants.retain(|want| !matches!(want, Want::Page(position) if waiting.contains(position)));
-        Some(Effect::Notify)
+        shared.wants.retain(|want| !matches!(want, Want::Page(position) if positions.contains(position)));
     }
 
     // What the archive answers to readers who are behind.
@@ -478,7 +482,7 @@ impl ChannelLog {
         let reason = GapReason::Reset;
         let seam = Seam { reason, after, resume: after };
         vec![
-            Effect::Tell(Broken { reason, after, is_wrong_type: true }),
+            Effect::Warn(Broken { reason, after, is_wrong_type: true }),
             self.forget_pages(),
             Effect::Append(Segment { seam: Some((seam, true)), entries: Vec::new() }),
         ]
@@ -492,8 +496,4 @@ impl ChannelLog {
         effects.extend(self.wants_page().then_some(Effect::ReadPage));
         effects
     }
-}
-
-fn is_absence(position: Position) -> bool {
-    matches!(position, Position::Absent { .. })
 }

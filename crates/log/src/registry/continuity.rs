@@ -23,20 +23,20 @@ impl Continuity {
         self.no_message_missed = false;
     }
 
-    /// The head is the stream's end.
-    pub(super) fn prove(&mut self, tip: Tip) {
+    /// Notes that the head was the stream's end at `tip`.
+    pub(super) fn note_proven(&mut self, tip: Tip) {
         self.proven = Some(tip);
     }
 
-    /// The same by a read that began after the feed last lost something; `no_message_missed`: nothing was published since that
-    /// is not in the tail.
-    pub(super) fn prove_afresh(&mut self, tip: Tip, no_message_missed: bool) {
-        self.prove(tip);
+    /// Notes the same, by a read that began after the feed last lost something. `no_message_missed`: every entry published since
+    /// then is in the tail.
+    pub(super) fn note_proven_afresh(&mut self, tip: Tip, no_message_missed: bool) {
+        self.note_proven(tip);
         self.no_message_missed = no_message_missed;
     }
 
-    /// Whether a pushed entry certainly follows the head directly. For one that created the stream the archive has to tell
-    /// whether no other life of the stream lies between; where streams are evicted it cannot, and only messages can.
+    /// Whether a pushed entry directly follows the head. An entry that created its stream is not taken from a push: only a read shows
+    /// whether another incarnation of the stream lies between. Exception: stores that evict, where only messages can tell.
     pub(super) fn follows(&self, tail: &Tail, id: EntryId, prev: Option<EntryId>) -> bool {
         match tail.head() {
             Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
@@ -63,7 +63,7 @@ impl Continuity {
     /// - no message was missed: publishers that do not use the function may add to a stream that is about to expire;
     /// - the head has lived its time: a younger one did not expire but was deleted or rolled back;
     /// - the store does not evict, and did not when the head was proven;
-    /// - it is the same life of the store's data;
+    /// - the epoch is the same;
     /// - the head was proven so lately that an event published since would still exist.
     pub(super) fn has_expired(&self, head: EntryId, tip: Tip) -> bool {
         self.no_message_missed

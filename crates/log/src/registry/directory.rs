@@ -12,7 +12,7 @@ use crate::feed::{Desired, FeedId};
 /// Every log, and which of them are followed.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// At most so many are followed.
+    /// Maximum number of channels that are followed.
     max_channels: usize,
     /// What each feed follows: together always the names in `by_name`.
     desired: Vec<Desired>,

@@ -1,5 +1,6 @@
 //! What a channel log decided, for the registry to carry out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanfare_protocol::{EntryId, Frame, GapReason, Position};
@@ -14,14 +15,17 @@ pub(super) enum Effect {
     Accept,
     /// It cannot be, for this reason: its readers are told.
     Refuse(String),
-    /// Pages of a history that is not the stream's any more are to be forgotten.
+    /// Pages of a history that is not the stream's any more are to be released.
     ForgetPages,
     /// History is not contiguous: operators are told.
-    Tell(Broken),
+    Warn(Broken),
     /// To be appended to the tail, in one step.
     Append(Segment),
     /// The head moves without an item.
     MoveHead(Position),
+    /// Readers at these positions need not wait any longer: those that the tail now reaches need no page, and the others put their
+    /// wants in again when they are woken.
+    ReleaseWants(BTreeSet<Position>),
     /// The connection threads have to look at the channel.
     Notify,
     /// A read of the tip is wanted.

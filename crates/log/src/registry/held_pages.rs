@@ -25,7 +25,7 @@ impl HeldPages {
         self.pages.push_back((until, page));
     }
 
-    /// Lets go of what was taken, and of what nobody came for. A page behind one that still waits may have to wait with it.
+    /// Releases pages that were taken or whose time is over, from the front. A page behind one that is still held stays as well.
     pub(super) fn forget(&mut self, now: Instant) {
         while let Some((_, page)) = self.pages.pop_front_if(|(until, page)| *until <= now || !page.is_awaited()) {
             page.take();
@@ -33,8 +33,8 @@ impl HeldPages {
         }
     }
 
-    /// Whether so many more pages of so many bytes together may be read: they fit into `limit` beside those that wait for their
-    /// readers, or they are at most `least` with those.
+    /// Whether `pages` more pages of `bytes` together may be read: they fit into `limit` beside the held ones, or all of them are at
+    /// most `least` pages.
     pub(super) fn leaves_room(&mut self, (pages, bytes): (usize, usize), least: usize, limit: usize) -> bool {
         let fits =
             |held: &Self| held.bytes.saturating_add(bytes) <= limit || held.pages.len().saturating_add(pages) <= least;

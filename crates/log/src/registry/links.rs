@@ -26,7 +26,7 @@ impl Links {
     }
 
     /// A round trip through a feed was just proven.
-    pub(super) fn prove(&mut self, feed: FeedId, since_ms: u64) {
+    pub(super) fn note_probe(&mut self, feed: FeedId, since_ms: u64) {
         if let Some(link) = self.0.get_mut(feed.number()) {
             link.proven_ms = since_ms.saturating_add(1);
         }
@@ -52,10 +52,10 @@ mod tests {
         let (first, second) = (FeedId::FIRST, FeedId::new(1));
         let mut links = Links::new(2);
         links.set_up(first, true);
-        links.prove(first, 40);
+        links.note_probe(first, 40);
         assert_eq!((links.are_up(), links.proven_ms()), (false, 0));
         links.set_up(second, true);
-        links.prove(second, 10);
+        links.note_probe(second, 10);
         assert_eq!((links.are_up(), links.proven_ms()), (true, 11));
         links.set_up(first, false);
         assert!(!links.are_up());

@@ -1,7 +1,7 @@
 //! Log lines about single channels, of which there may be a hundred thousand.
 
 /// So many are logged one by one; the others are counted.
-pub(super) const TOLD_MAX: u64 = 10;
+pub(super) const LOGGED_MAX: u64 = 10;
 
 /// Lets the first few of a kind through, until [`LogLimit::renew`].
 #[derive(Debug, Default)]
@@ -13,12 +13,12 @@ impl LogLimit {
     /// Counts one more. Whether it is to be logged.
     pub(super) fn admit(&mut self) -> bool {
         self.made += 1;
-        self.made <= TOLD_MAX
+        self.made <= LOGGED_MAX
     }
 
     /// Begins anew. The number that was not logged.
     pub(super) fn renew(&mut self) -> u64 {
-        std::mem::take(&mut self.made).saturating_sub(TOLD_MAX)
+        std::mem::take(&mut self.made).saturating_sub(LOGGED_MAX)
     }
 }
 
@@ -31,7 +31,7 @@ mod tests {
     fn the_first_few_are_told_and_the_others_counted_until_it_begins_anew() {
         let mut limit = LogLimit::default();
         let told = (0..100_000).filter(|_| limit.admit()).count() as u64;
-        assert_eq!((told, limit.renew()), (TOLD_MAX, 100_000 - TOLD_MAX));
+        assert_eq!((told, limit.renew()), (LOGGED_MAX, 100_000 - LOGGED_MAX));
         assert!(limit.admit());
         assert_eq!(limit.renew(), 0);
     }

@@ -131,7 +131,7 @@ impl Registry {
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
                 FeedEvent::Probe => {
                     let since = now.saturating_duration_since(self.resources.began).as_millis();
-                    self.links.prove(feed, u64::try_from(since).unwrap_or(u64::MAX));
+                    self.links.note_probe(feed, u64::try_from(since).unwrap_or(u64::MAX));
                     stats.proven_ms.set(self.links.proven_ms());
                 }
             }
@@ -264,7 +264,7 @@ impl Registry {
         }
     }
 
-    /// Something was published that is not here.
+    /// Something was published that the tail does not hold: wants a read of the head.
     fn ring(&mut self, name: &LogName) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.doorbells.add(1);

@@ -14,9 +14,9 @@ const RETRY_LAST: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct TipReads {
     in_flight: u32,
-    /// Some of them began before the feed last lost something; which of them is not known.
+    /// At least one read in flight began before the last loss.
     stale: bool,
-    /// Nothing was published that is not in the tail since the oldest of them began.
+    /// Since the oldest read in flight began, every published entry is in the tail.
     quiet: bool,
 }
 
@@ -112,7 +112,7 @@ impl PageRead {
         }
     }
 
-    /// The same for a read of where the newest entries begin.
+    /// Marks a read of where the newest entries begin as stale.
     pub(super) fn doubt_newest(&mut self) {
         if let Self::InFlight { want: Want::Newest(_), stale } = self {
             *stale = true;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::random::Random;
 
-/// A reconcile interval is cut into so many sweeps, each over its share of the channels: the load is spread.
+/// Number of sweeps in one reconcile interval; each compares its share of the channels, which spreads the load.
 const SWEEPS: u32 = 32;
 
 /// Whose turn it is.
@@ -66,7 +66,7 @@ impl Reconcile {
         self.credit %= SWEEPS as usize;
         let mut due = Vec::with_capacity(share);
         while let Some(key) = self.turns.pop_front() {
-            // A closed channel takes nobody's turn.
+            // A closed channel does not count against the share.
             if !is_open(key) {
                 continue;
             }

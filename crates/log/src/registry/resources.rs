@@ -62,7 +62,7 @@ impl Resources {
                 Effect::Accept => self.accept(log),
                 Effect::Refuse(why) => self.refuse(log, &why),
                 Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
-                Effect::Tell(broken) => self.tell(log, &broken),
+                Effect::Warn(broken) => self.warn(log, &broken),
                 Effect::Append(segment) => {
                     self.stats.repaired.add(segment.entries.len() as u64);
                     append::entries(&log.channel, segment.seam, segment.entries, &mut self.budget, &self.options);
@@ -70,6 +70,10 @@ impl Resources {
                 }
                 Effect::MoveHead(head) => {
                     append::head(&log.channel, head);
+                    self.notifier.notify(&log.channel);
+                }
+                Effect::ReleaseWants(positions) => {
+                    log.release_wants(&positions);
                     self.notifier.notify(&log.channel);
                 }
                 Effect::Notify => self.notifier.notify(&log.channel),
@@ -91,7 +95,7 @@ impl Resources {
         }
     }
 
-    fn tell(&mut self, log: &ChannelLog, broken: &Broken) {
+    fn warn(&mut self, log: &ChannelLog, broken: &Broken) {
         let (channel, after, reason) = (&log.channel.name, broken.after, broken.reason);
         self.stats.seams.of(reason).add(1);
         if broken.is_wrong_type {
@@ -132,7 +136,7 @@ impl Resources {
             self.schedule.hold_page(kept, now + self.options.page_patience);
         }
         let mut effects = vec![Effect::Notify];
-        effects.extend(page.is_ahead.then(|| log.wait_for_head(after)));
+        effects.extend(page.is_ahead_of_tail.then(|| log.wait_for_head(after)));
         self.carry_out(log, effects, now);
     }
 
@@ -169,9 +173,9 @@ impl Resources {
         let is_open = |key| directory.get(key).is_some();
         let due = self.reconcile.sweep(now, &self.random, directory.followed(), is_open);
         let Some(due) = due else { return Vec::new() };
-        let untold = self.log_limit.renew();
-        if untold > 0 {
-            tracing::warn!(channels = untold, "history is not contiguous in more channels");
+        let unlogged = self.log_limit.renew();
+        if unlogged > 0 {
+            tracing::warn!(channels = unlogged, "history is not contiguous in more channels");
         }
         due
     }

@@ -154,7 +154,7 @@ impl Tail {
             self.floor_is_exact = true;
         }
         if let Position::Absent { at_ms, epoch } = head {
-            let was_absent = matches!(self.head, Position::Absent { .. });
+            let was_absent = self.head.is_absent();
             let goes_on = was_absent && self.absence.as_mut().is_some_and(|absence| absence.extend(at_ms, epoch));
             if !goes_on {
                 self.absence = Absence::of(head);
@@ -170,7 +170,7 @@ impl Tail {
     /// Learns that the stream did not exist from `since_ms` to `until_ms` either, while it does not exist. Only times that
     /// touch what is known already extend it. Returns whether a reader at `since_ms` is placed by now.
     pub fn widen_absence(&mut self, since_ms: u64, until_ms: u64, epoch: Epoch) -> bool {
-        let is_absent = matches!(self.head, Position::Absent { .. });
+        let is_absent = self.head.is_absent();
         is_absent && self.absence.as_mut().is_some_and(|absence| absence.widen(since_ms, until_ms, epoch))
     }
 

@@ -154,7 +154,7 @@ mod tests {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
             random: fanfare_log::Random::seeded(1),
-            keys: crate::keys::Keys { prefix: Arc::from("sse:") },
+            keys: Keys::new("sse:"),
             keyspace_notifications: true,
             probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_secs(1),

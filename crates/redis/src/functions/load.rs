@@ -37,7 +37,7 @@ async fn load_version(connection: &mut MultiplexedConnection, text: &str, versio
         let mut swap = redis::pipe();
         swap.atomic().cmd("SET").arg(LIBRARY_KEY).arg(version).cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(text);
         match refusable(swap.query_async::<Value>(connection).await)? {
-            Ok(Value::Nil) => {} // Somebody else loaded in between: look again.
+            Ok(Value::Nil) => {} // Another node loaded it meanwhile: look again.
             Ok(_) => return Ok(Library::Loaded),
             Err(library) => return Ok(library),
         }

@@ -259,7 +259,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         self.active
     }
 
-    /// Notices at once that the client is gone. What it says after its request means nothing and is thrown away.
+    /// The socket's end or error means that the client has left; bytes after the request are discarded.
     fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
         // Most often a session is woken to write. Its waker then still waits for what the client sends.
         if self.watched && !self.socket.may_be_readable() {

@@ -1,4 +1,4 @@
-//! Where a session's bytes go: the seam between what is due (the reader) and how it travels.
+//! Where a session's bytes go: the interface between the reader, which knows what is due, and the transport.
 //!
 //! A reader offers blocks of an event stream and batches of events. An outlet frames them (chunks, records, slices), writes
 //! what its peer can take, and says how much of a batch is thereby **handed out**. A session owns both and drives them:

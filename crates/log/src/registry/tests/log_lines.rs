@@ -7,7 +7,7 @@ use fanfare_protocol::{ChannelName, Event, GapReason, LogName};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber, subscriber};
 
-use super::super::log_limit::TOLD_MAX;
+use super::super::log_limit::LOGGED_MAX;
 use super::super::*;
 use crate::core_log::CoreLog;
 use crate::feed::feed;
@@ -94,6 +94,6 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         rest(now);
         assert_eq!(stats.seams.of(GapReason::Reset).get(), CHANNELS as u64);
         rest(now + interval);
-        assert_eq!(warnings.0.load(Ordering::Relaxed), TOLD_MAX + 1);
+        assert_eq!(warnings.0.load(Ordering::Relaxed), LOGGED_MAX + 1);
     });
 }

@@ -137,13 +137,13 @@ impl ClientTrace {
     fn tell(&self, counters: &Counters, what: &str, about: Option<(&Ledger, &str)>) -> String {
         let lines =
             |lines: &mut dyn Iterator<Item = &String>| lines.map(|line| format!("    {line}\n")).collect::<String>();
-        let truth = about.map_or(String::new(), |(ledger, channel)| {
+        let record = about.map_or(String::new(), |(ledger, channel)| {
             let outline = ledger.with(channel, |history| history.outline());
-            format!("  the truth about {channel}:\n{}", lines(&mut outline.iter()))
+            format!("  the record of {channel}:\n{}", lines(&mut outline.iter()))
         });
         let seen = lines(&mut self.recent.iter());
-        let deeds = counters.recent_deeds();
-        format!("{} {what}\n  the client saw last:\n{seen}{truth}  what was done lately:\n{deeds}", self.who)
+        let actions = counters.recent_actions();
+        format!("{} {what}\n  the client saw last:\n{seen}{record}  what was done lately:\n{actions}", self.who)
     }
 }
 

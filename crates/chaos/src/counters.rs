@@ -17,8 +17,8 @@ const REPORTS_OF_A_MOMENT: usize = 3;
 const MOMENT: Duration = Duration::from_secs(5);
 /// False gaps without an explanation whose report is kept.
 const UNEXPLAINED: usize = 20;
-/// Deeds that are remembered for reports.
-const DEEDS: usize = 40;
+/// Actions that are remembered for reports.
+const RECENT_ACTIONS: usize = 40;
 
 /// A counter.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ pub(crate) struct Counters {
     gaps: Mutex<BTreeMap<(Ruling, String), u64>>,
     reports: Mutex<Reports>,
     unexplained: Mutex<Vec<String>>,
-    deeds: Mutex<VecDeque<String>>,
+    recent_actions: Mutex<VecDeque<String>>,
     /// One for every [`INTERVAL`] of the run, which has an end.
     usage: Mutex<Vec<ResourceUsage>>,
 }
@@ -123,16 +123,16 @@ impl Counters {
     }
 
     /// Notes a line for the reports: what was done and when.
-    pub(crate) fn deed(&self, line: String) {
-        let mut deeds = lock(&self.deeds);
-        deeds.push_back(line);
-        if deeds.len() > DEEDS {
-            deeds.pop_front();
+    pub(crate) fn action(&self, line: String) {
+        let mut actions = lock(&self.recent_actions);
+        actions.push_back(line);
+        if actions.len() > RECENT_ACTIONS {
+            actions.pop_front();
         }
     }
 
-    pub(crate) fn recent_deeds(&self) -> String {
-        lock(&self.deeds).iter().map(|line| format!("    {line}\n")).collect()
+    pub(crate) fn recent_actions(&self) -> String {
+        lock(&self.recent_actions).iter().map(|line| format!("    {line}\n")).collect()
     }
 
     /// Whether it is time for a sample.

@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{key, pace};
-use fanfare_oracle::End;
+use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::Stage;
+use crate::Run;
 use crate::dice::Dice;
 use crate::producer::{EXPIRING, Producer, channel};
-use crate::truth::{Unsettled, now_ms};
+use crate::published_record::{JudgingHold, now_ms};
 
-/// How long the stream incarnations after its newest event, in seconds: the least that the publishing function grants.
+/// How long the stream lives after its newest event, in seconds: the least that the publishing function grants.
 const TTL: &str = "60";
 /// The names of its events hold this number in place of a publisher's.
 const PUBLISHER: usize = usize::MAX - 1;
@@ -27,21 +27,21 @@ const AHEAD_MS: u64 = 2_500;
 struct Expiry<'a> {
     /// As Redis said last, in milliseconds since the Unix epoch.
     expires_ms: Option<u64>,
-    unsettled: Option<Unsettled<'a>>,
+    hold: Option<JudgingHold<'a>>,
 }
 
 /// Publishes and waits, until publishing ends; then makes sure that the stream stays or its end is known.
-pub(crate) fn run(stage: &Stage) {
-    let mut dice = Dice::of(stage.seed, "expiring", 0);
-    let mut producer = Producer::new(stage, PUBLISHER);
+pub(crate) fn run(run: &Run) {
+    let mut dice = Dice::of(run.seed, "expiring", 0);
+    let mut producer = Producer::new(run, PUBLISHER);
     let mut expiry = Expiry::default();
-    let goes_on = || !stage.publishing_ends.load(Ordering::Relaxed);
+    let goes_on = || !run.publishing_ends.load(Ordering::Relaxed);
     while goes_on() {
         for _ in 0..dice.between(3, 20) {
             producer.one_with_ttl(EXPIRING, TTL);
             pace(Duration::from_millis(dice.between(5, 250)));
         }
-        while goes_on() && !expiry.has_ended(stage) {
+        while goes_on() && !expiry.has_ended(run) {
             pace(LOOK);
         }
         let until = Instant::now() + Duration::from_millis(dice.below(4_000));
@@ -50,22 +50,22 @@ pub(crate) fn run(stage: &Stage) {
         }
     }
     // What is published last does not come with a TTL. Before that the stream must not expire unseen.
-    while keep(stage).is_err() && !expiry.has_ended(stage) {
+    while keep(run).is_err() && !expiry.has_ended(run) {
         pace(LOOK);
     }
-    expiry.has_ended(stage);
+    expiry.has_ended(run);
 }
 
 impl<'a> Expiry<'a> {
     /// Whether no stream will expire; records that it has.
-    fn has_ended(&mut self, stage: &'a Stage) -> bool {
+    fn has_ended(&mut self, run: &'a Run) -> bool {
         // So that nobody replaces the stream between the question and the note.
-        let _open = stage.truth.publishing();
+        let _open = run.record.publishing();
         let asked_ms = now_ms();
-        match remaining(stage) {
-            Ok(Remaining::Milliseconds(left)) => self.will_end(stage, asked_ms + left),
+        match remaining(run) {
+            Ok(Remaining::Milliseconds(left)) => self.will_end(run, asked_ms + left),
             Ok(Remaining::Nothing) => {
-                note_end(stage, self.expires_ms.unwrap_or(asked_ms));
+                note_end(run, self.expires_ms.unwrap_or(asked_ms));
                 *self = Self::default();
                 return true;
             }
@@ -78,36 +78,35 @@ impl<'a> Expiry<'a> {
         }
         let is_near = self.expires_ms.is_some_and(|at| at < now_ms() + AHEAD_MS);
         if !is_near {
-            self.unsettled = None;
-        } else if self.unsettled.is_none() {
-            self.unsettled = Some(stage.truth.unsettled());
+            self.hold = None;
+        } else if self.hold.is_none() {
+            self.hold = Some(run.record.hold_judging());
         }
         false
     }
 
     /// Notes when the stream will end: it may do so while Redis is away.
-    fn will_end(&mut self, stage: &Stage, at_ms: u64) {
+    fn will_end(&mut self, run: &Run, at_ms: u64) {
         self.expires_ms = Some(at_ms);
-        stage
-            .truth
+        run.record
             .ledger
             .with(&channel(EXPIRING), |history| history.present_incarnation_mut().expires_ms = Some(at_ms));
     }
 }
 
 /// There is no stream any more.
-fn note_end(stage: &Stage, expired_ms: u64) {
-    let has_expired = stage.truth.ledger.with(&channel(EXPIRING), |history| {
+fn note_end(run: &Run, expired_ms: u64) {
+    let has_expired = run.record.ledger.with(&channel(EXPIRING), |history| {
         // A stream that was deleted or lost has begun a new incarnation already.
         let has_expired = !history.present_incarnation().entries.is_empty();
         if has_expired {
-            history.end(End::Expired, expired_ms);
+            history.end(IncarnationEnd::Expired, expired_ms);
         }
         has_expired
     });
     if has_expired {
-        stage.counters.fault("stream expired (TTL of its publisher)");
-        stage.log(&format!("{} the stream of {} has expired at {expired_ms}", now_ms(), channel(EXPIRING)));
+        run.counters.fault("stream expired (TTL of its publisher)");
+        run.log(&format!("{} the stream of {} has expired at {expired_ms}", now_ms(), channel(EXPIRING)));
     }
 }
 
@@ -120,8 +119,8 @@ enum Remaining {
     Everything,
 }
 
-fn remaining(stage: &Stage) -> io::Result<Remaining> {
-    let mut redis = Connection::open_with(stage.redis, LOOK * 4)?;
+fn remaining(run: &Run) -> io::Result<Remaining> {
+    let mut redis = Connection::open_with(run.redis, LOOK * 4)?;
     match redis.try_command(&[b"PTTL", key(&channel(EXPIRING)).as_bytes()])? {
         Reply::Integer(-2) => Ok(Remaining::Nothing),
         Reply::Integer(-1) => Ok(Remaining::Everything),
@@ -130,9 +129,9 @@ fn remaining(stage: &Stage) -> io::Result<Remaining> {
     }
 }
 
-/// Lets the stream live for ever, if it incarnations.
-fn keep(stage: &Stage) -> io::Result<()> {
-    let mut redis = Connection::open_with(stage.redis, LOOK * 4)?;
+/// Lets the stream live for ever, if there is one.
+fn keep(run: &Run) -> io::Result<()> {
+    let mut redis = Connection::open_with(run.redis, LOOK * 4)?;
     match redis.try_command(&[b"PERSIST", key(&channel(EXPIRING)).as_bytes()])? {
         Reply::Integer(_) => Ok(()),
         other => Err(io::Error::other(format!("{other:?}"))),

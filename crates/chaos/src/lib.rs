@@ -3,28 +3,28 @@
 //! | part | what it is |
 //! |---|---|
 //! | `plan` | the schedule of faults, made from the seed |
-//! | `world`, `conductor`, `store` | the processes and the wires between them; who breaks and heals them |
+//! | `world`, `fault_runner`, `redis_faults` | the processes and the wires between them; who breaks and heals them |
 //! | `producer`, `publish_method`, `expiring_channel` | publishers, by every durable method |
-//! | `truth`, `restore`, `observer` | what was published, and what became of it |
+//! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
 //! | `counters`, `resource_usage`, `report` | what is counted, measured and printed |
 
 mod client_trace;
-mod conductor;
 mod counters;
 mod dice;
 mod expiring_channel;
-mod observer;
+mod fault_runner;
 mod payload;
 mod plan;
 mod producer;
 mod publish_method;
+mod published_record;
+mod redis_faults;
 mod report;
 mod resource_usage;
 mod restore;
-mod store;
+mod stream_watcher;
 mod subscriber;
-mod truth;
 mod world;
 
 use std::collections::VecDeque;
@@ -36,13 +36,13 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::pace;
 
-use conductor::Conductor;
 use counters::Counters;
+use fault_runner::FaultRunner;
 use plan::{CHANNELS, Plan};
 use producer::{Producer, channel};
-use publish_method::{Parcel, PublishMethod};
+use publish_method::{OutgoingEvent, PublishMethod};
+use published_record::PublishedRecord;
 use subscriber::Subscriber;
-use truth::Truth;
 pub use world::Fsync;
 use world::{RECOVERY, World};
 
@@ -61,7 +61,7 @@ pub struct Options {
     pub fsync: Option<Fsync>,
     /// Where the logs of a failing run go; `None` for a new temporary directory.
     pub logs: Option<PathBuf>,
-    /// Print every deed as it is done.
+    /// Print every action as it is done.
     pub verbose: bool,
 }
 
@@ -73,9 +73,9 @@ impl Options {
 }
 
 /// What all threads of a run share.
-pub(crate) struct Stage {
+pub(crate) struct Run {
     pub(crate) seed: u64,
-    pub(crate) truth: Truth,
+    pub(crate) record: PublishedRecord,
     pub(crate) counters: Counters,
     /// Redis itself: its primary, over a line that never fails.
     pub(crate) redis: SocketAddr,
@@ -85,8 +85,10 @@ pub(crate) struct Stage {
     pub(crate) balancer: SocketAddr,
     /// The balancer, over a line that fails.
     pub(crate) clients: SocketAddr,
+    /// The time of the schedule is over: publishers end.
     pub(crate) publishing_ends: AtomicBool,
-    pub(crate) finale: AtomicBool,
+    /// Everything has healed; the last event of each channel is published.
+    pub(crate) last_events: AtomicBool,
     over: AtomicBool,
     verbose: bool,
     /// What was done, the newest lines of it, for the directory of a failing run.
@@ -98,18 +100,18 @@ const JOURNAL: usize = 100_000;
 /// A run with so many breaches proves nothing more by going on.
 const ENOUGH: u64 = 500;
 
-impl Stage {
+impl Run {
     fn new(options: &Options, world: &World) -> Self {
         Self {
             seed: options.seed,
-            truth: Truth::new(),
+            record: PublishedRecord::new(),
             counters: Counters::default(),
             redis: world.primary(),
             publishers: world.wire(plan::Wire::Publishers).address(),
             balancer: world.haproxy.address(),
             clients: world.wire(plan::Wire::Clients).address(),
             publishing_ends: AtomicBool::new(false),
-            finale: AtomicBool::new(false),
+            last_events: AtomicBool::new(false),
             over: AtomicBool::new(false),
             verbose: options.verbose,
             journal: Mutex::default(),
@@ -123,7 +125,7 @@ impl Stage {
 
     /// Notes what was done.
     pub(crate) fn log(&self, line: &str) {
-        self.counters.deed(line.to_owned());
+        self.counters.action(line.to_owned());
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         journal.push_back(line.to_owned());
         if journal.len() > JOURNAL {
@@ -139,12 +141,13 @@ impl Stage {
         let mut producer = Producer::new(self, usize::MAX);
         for channel in (0..CHANNELS).map(channel) {
             let name = payload::last(&channel);
-            let parcel = Parcel { data: payload::data(&name), channel, name, maxlen: "100".to_owned(), ttl: None };
+            let event =
+                OutgoingEvent { data: payload::data(&name), channel, name, maxlen: "100".to_owned(), ttl: None };
             let published =
-                || !self.truth.ledger.with(&parcel.channel, |history| history.places(&parcel.name)).is_empty();
+                || !self.record.ledger.with(&event.channel, |history| history.places(&event.name)).is_empty();
             let deadline = Instant::now() + RECOVERY;
             while !published() && Instant::now() < deadline {
-                producer.publish(PublishMethod::Deduplicated, &parcel);
+                producer.publish(PublishMethod::Deduplicated, &event);
             }
             if !published() {
                 self.counters.breach(|| format!("Redis took no event for {RECOVERY:?} after everything had healed"));
@@ -163,63 +166,59 @@ pub fn run(options: &Options) -> bool {
     let plan = Plan::new(options.seed, options.duration);
     report::begin(options);
     let mut world = World::start(options.seed, options.fsync());
-    let stage = Stage::new(options, &world);
+    let run = Run::new(options, &world);
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        let _curtain = Curtain(&stage);
+        let _stop_threads = StopThreadsOnDrop(&run);
         let publishers: Vec<_> = (0..options.publishers)
             .map(|index| {
                 scope.spawn({
-                    let stage = &stage;
-                    move || Producer::new(stage, index).run()
+                    let run = &run;
+                    move || Producer::new(run, index).run()
                 })
             })
             .collect();
         let clients: Vec<_> = (0..options.clients)
             .map(|index| {
                 scope.spawn({
-                    let stage = &stage;
-                    move || Subscriber::new(stage, index).run()
+                    let run = &run;
+                    move || Subscriber::new(run, index).run()
                 })
             })
             .collect();
-        let expiring = scope.spawn(|| expiring_channel::run(&stage));
-        let observer = scope.spawn(|| observer::observe(&stage));
-        let printer = scope.spawn(|| report::live(&stage, begun));
-        Conductor::new(&stage, &mut world, options.fsync()).run(&plan, options.duration);
-        stage.publishing_ends.store(true, Ordering::Release);
-        join("publisher", &stage, publishers);
-        join("expiring channel", &stage, [expiring]);
-        stage.finale.store(true, Ordering::Release);
-        stage.publish_last_events();
-        join("client", &stage, clients);
-        stage.over.store(true, Ordering::Release);
-        join("observer", &stage, [observer]);
-        join("printer", &stage, [printer]);
+        let expiring = scope.spawn(|| expiring_channel::run(&run));
+        let stream_watcher = scope.spawn(|| stream_watcher::watch(&run));
+        let printer = scope.spawn(|| report::live(&run, begun));
+        FaultRunner::new(&run, &mut world, options.fsync()).run(&plan, options.duration);
+        run.publishing_ends.store(true, Ordering::Release);
+        join("publisher", &run, publishers);
+        join("expiring channel", &run, [expiring]);
+        run.last_events.store(true, Ordering::Release);
+        run.publish_last_events();
+        join("client", &run, clients);
+        run.over.store(true, Ordering::Release);
+        join("stream watcher", &run, [stream_watcher]);
+        join("printer", &run, [printer]);
     });
-    report::end(options, &stage, &world, begun.elapsed())
+    report::end(options, &run, &world, begun.elapsed())
 }
 
 /// Tells all threads to end, however the scope ends: one that panics would otherwise wait for them for ever.
-struct Curtain<'a>(&'a Stage);
+struct StopThreadsOnDrop<'a>(&'a Run);
 
-impl Drop for Curtain<'_> {
+impl Drop for StopThreadsOnDrop<'_> {
     fn drop(&mut self) {
-        for flag in [&self.0.publishing_ends, &self.0.finale, &self.0.over] {
+        for flag in [&self.0.publishing_ends, &self.0.last_events, &self.0.over] {
             flag.store(true, Ordering::Release);
         }
     }
 }
 
 /// Waits for threads. One that panicked saw something that the harness does not expect: the run has failed.
-fn join<'scope>(
-    what: &str,
-    stage: &Stage,
-    threads: impl IntoIterator<Item = std::thread::ScopedJoinHandle<'scope, ()>>,
-) {
+fn join<'scope>(what: &str, run: &Run, threads: impl IntoIterator<Item = std::thread::ScopedJoinHandle<'scope, ()>>) {
     for thread in threads {
         if thread.join().is_err() {
-            stage.counters.breach(|| format!("a thread of the harness panicked ({what}); its message is above"));
+            run.counters.breach(|| format!("a thread of the harness panicked ({what}); its message is above"));
         }
     }
     // Their last lines come before what follows.

@@ -32,7 +32,7 @@ struct Arguments {
     /// Directory for the logs of a failing run; a new temporary one if not given.
     #[arg(long)]
     logs: Option<PathBuf>,
-    /// Print every fault as it happens.
+    /// Print every action, a fault or the end of one, as it is done.
     #[arg(long, short)]
     verbose: bool,
     /// Print the schedule of the seed and end.

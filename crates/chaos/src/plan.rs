@@ -14,7 +14,7 @@ pub(crate) const CHANNELS: usize = 12;
 
 /// How Redis ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fall {
+pub(crate) enum RedisStop {
     /// SIGTERM: it saves.
     Term,
     /// SIGKILL: what it had not written is gone.
@@ -41,7 +41,7 @@ pub(crate) enum Wire {
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     KillNode(usize),
     DrainNode(usize),
     StartNode(usize),
@@ -49,7 +49,7 @@ pub(crate) enum Deed {
     ThawNode(usize),
     FreezeRedis,
     ThawRedis,
-    StopRedis(Fall),
+    StopRedis(RedisStop),
     StartRedis,
     /// The replica takes over without what was written since it was cut off.
     FailOver,
@@ -68,7 +68,7 @@ pub(crate) enum Deed {
     FlushAll,
 }
 
-impl Deed {
+impl Action {
     /// The kind of fault; `None` for what ends one.
     pub(crate) fn kind(self) -> Option<&'static str> {
         Some(match self {
@@ -76,9 +76,9 @@ impl Deed {
             Self::DrainNode(_) => "node drained and replaced (SIGTERM)",
             Self::FreezeNode(_) => "node frozen (SIGSTOP)",
             Self::FreezeRedis => "Redis frozen (SIGSTOP)",
-            Self::StopRedis(Fall::Term) => "Redis restarted (SIGTERM)",
-            Self::StopRedis(Fall::Kill) => "Redis killed (SIGKILL)",
-            Self::StopRedis(Fall::Power) => "Redis lost its newest writes",
+            Self::StopRedis(RedisStop::Term) => "Redis restarted (SIGTERM)",
+            Self::StopRedis(RedisStop::Kill) => "Redis killed (SIGKILL)",
+            Self::StopRedis(RedisStop::Power) => "Redis lost its newest writes",
             Self::KillClients("pubsub") => "CLIENT KILL TYPE pubsub",
             Self::KillClients(_) => "CLIENT KILL TYPE normal",
             Self::Cut(Wire::Clients | Wire::Front(_)) => "client connections cut",
@@ -104,7 +104,7 @@ impl Deed {
 /// Everything that happens, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    pub(crate) deeds: Vec<(Duration, Deed)>,
+    pub(crate) actions: Vec<(Duration, Action)>,
 }
 
 /// Quiet time at the start, for the clients to arrive.
@@ -114,22 +114,22 @@ impl Plan {
     /// The schedule of a seed. A longer run begins like a shorter one.
     pub(crate) fn new(seed: u64, duration: Duration) -> Self {
         let mut dice = Dice::of(seed, "plan", 0);
-        let (mut now, mut deeds) = (CALM, Vec::new());
+        let (mut now, mut actions) = (CALM, Vec::new());
         while now < duration {
-            add(&mut dice, now, &mut deeds);
+            add(&mut dice, now, &mut actions);
             // Now and then several at once, now and then time to recover.
             let pause = dice.weighted(&[(3, 0), (6, 400), (6, 1000), (2, 3000)]);
             now += Duration::from_millis(dice.between(pause / 2, pause + 50));
         }
-        deeds.retain(|(at, _)| *at < duration);
+        actions.retain(|(at, _)| *at < duration);
         // Stable: what was decided first happens first.
-        deeds.sort_by_key(|(at, _)| *at);
-        Self { deeds }
+        actions.sort_by_key(|(at, _)| *at);
+        Self { actions }
     }
 }
 
 #[derive(Clone, Copy)]
-enum Draw {
+enum FaultKind {
     KillNode,
     DrainNode,
     FreezeNode,
@@ -146,74 +146,74 @@ enum Draw {
     FlushAll,
 }
 
-const DRAWS: [(u64, Draw); 14] = [
-    (10, Draw::KillNode),
-    (6, Draw::DrainNode),
-    (8, Draw::FreezeNode),
-    (4, Draw::FreezeRedis),
-    (7, Draw::StopRedis),
-    (5, Draw::FailOver),
-    (8, Draw::KillClients),
-    (40, Draw::Wire),
-    (10, Draw::Trim),
-    (8, Draw::TrimBefore),
-    (10, Draw::Retract),
-    (3, Draw::Expire),
-    (4, Draw::Delete),
-    (1, Draw::FlushAll),
+const FAULT_WEIGHTS: [(u64, FaultKind); 14] = [
+    (10, FaultKind::KillNode),
+    (6, FaultKind::DrainNode),
+    (8, FaultKind::FreezeNode),
+    (4, FaultKind::FreezeRedis),
+    (7, FaultKind::StopRedis),
+    (5, FaultKind::FailOver),
+    (8, FaultKind::KillClients),
+    (40, FaultKind::Wire),
+    (10, FaultKind::Trim),
+    (8, FaultKind::TrimBefore),
+    (10, FaultKind::Retract),
+    (3, FaultKind::Expire),
+    (4, FaultKind::Delete),
+    (1, FaultKind::FlushAll),
 ];
 
 /// Adds one fault, and what ends it.
-fn add(dice: &mut Dice, now: Duration, deeds: &mut Vec<(Duration, Deed)>) {
+fn add(dice: &mut Dice, now: Duration, actions: &mut Vec<(Duration, Action)>) {
     let node = dice.below(NODES as u64) as usize;
     let channel = dice.below(CHANNELS as u64) as usize;
     let length = Duration::from_millis(dice.weighted(&[(4, 200), (4, 800), (3, 2000), (1, 5000)]));
     let until = now + length + Duration::from_millis(dice.below(200));
-    let mut push = |at: Duration, deed: Deed| deeds.push((at, deed));
-    let fall = [(2, Fall::Term), (2, Fall::Kill), (3, Fall::Power)];
-    match dice.weighted(&DRAWS) {
-        Draw::KillNode => {
-            push(now, Deed::KillNode(node));
-            push(until, Deed::StartNode(node));
+    let mut push = |at: Duration, action: Action| actions.push((at, action));
+    let stop = [(2, RedisStop::Term), (2, RedisStop::Kill), (3, RedisStop::Power)];
+    match dice.weighted(&FAULT_WEIGHTS) {
+        FaultKind::KillNode => {
+            push(now, Action::KillNode(node));
+            push(until, Action::StartNode(node));
         }
-        // The conductor starts the new process when the old one has ended.
-        Draw::DrainNode => push(now, Deed::DrainNode(node)),
-        Draw::FreezeNode => {
-            push(now, Deed::FreezeNode(node));
-            push(until, Deed::ThawNode(node));
+        // The fault runner starts the new process when the old one has ended.
+        FaultKind::DrainNode => push(now, Action::DrainNode(node)),
+        FaultKind::FreezeNode => {
+            push(now, Action::FreezeNode(node));
+            push(until, Action::ThawNode(node));
         }
-        Draw::FreezeRedis => {
-            push(now, Deed::FreezeRedis);
-            push(until, Deed::ThawRedis);
+        FaultKind::FreezeRedis => {
+            push(now, Action::FreezeRedis);
+            push(until, Action::ThawRedis);
         }
-        Draw::StopRedis => {
-            push(now, Deed::StopRedis(dice.weighted(&fall)));
-            push(now + length.min(Duration::from_secs(2)), Deed::StartRedis);
+        FaultKind::StopRedis => {
+            push(now, Action::StopRedis(dice.weighted(&stop)));
+            push(now + length.min(Duration::from_secs(2)), Action::StartRedis);
         }
-        Draw::FailOver => {
+        FaultKind::FailOver => {
             // What is written from now on does not reach the replica.
-            push(now, Deed::Flow(Wire::Replica, Direction::ToClient, Flow::Hold));
+            push(now, Action::Flow(Wire::Replica, Direction::ToClient, Flow::Hold));
             let over = now + length.min(Duration::from_secs(2));
-            push(over, Deed::FailOver);
-            push(over, Deed::Flow(Wire::Replica, Direction::ToClient, Flow::Pass));
-            push(over + Duration::from_millis(dice.between(100, 3000)), Deed::Rejoin);
+            push(over, Action::FailOver);
+            push(over, Action::Flow(Wire::Replica, Direction::ToClient, Flow::Pass));
+            push(over + Duration::from_millis(dice.between(100, 3000)), Action::Rejoin);
         }
-        Draw::KillClients => push(now, Deed::KillClients(dice.weighted(&[(2, "pubsub"), (1, "normal")]))),
-        Draw::Wire => disturb(dice, node, (now, until), deeds),
-        Draw::Trim => push(now, Deed::Trim(channel, dice.weighted(&[(1, 0), (2, 1), (3, 5), (3, 30)]))),
-        Draw::Retract => push(now, Deed::Retract(channel, dice.weighted(&[(3, 0), (2, 1), (2, 20)]))),
-        Draw::TrimBefore => push(now, Deed::TrimBefore(channel, dice.weighted(&[(1, 0), (2, 3), (3, 20)]))),
-        Draw::Expire => push(now, Deed::Expire(channel)),
-        Draw::Delete => push(now, Deed::Delete(channel)),
-        Draw::FlushAll => push(now, Deed::FlushAll),
+        FaultKind::KillClients => push(now, Action::KillClients(dice.weighted(&[(2, "pubsub"), (1, "normal")]))),
+        FaultKind::Wire => disturb(dice, node, (now, until), actions),
+        FaultKind::Trim => push(now, Action::Trim(channel, dice.weighted(&[(1, 0), (2, 1), (3, 5), (3, 30)]))),
+        FaultKind::Retract => push(now, Action::Retract(channel, dice.weighted(&[(3, 0), (2, 1), (2, 20)]))),
+        FaultKind::TrimBefore => push(now, Action::TrimBefore(channel, dice.weighted(&[(1, 0), (2, 3), (3, 20)]))),
+        FaultKind::Expire => push(now, Action::Expire(channel)),
+        FaultKind::Delete => push(now, Action::Delete(channel)),
+        FaultKind::FlushAll => push(now, Action::FlushAll),
     }
 }
 
-fn disturb(dice: &mut Dice, node: usize, (now, until): (Duration, Duration), deeds: &mut Vec<(Duration, Deed)>) {
+fn disturb(dice: &mut Dice, node: usize, (now, until): (Duration, Duration), actions: &mut Vec<(Duration, Action)>) {
     let wires = [(3, Wire::Clients), (4, Wire::Front(node)), (7, Wire::Redis(node)), (2, Wire::Publishers)];
     let wire = dice.weighted(&wires);
     if dice.once_in(3) {
-        return deeds.push((now, Deed::Cut(wire)));
+        return actions.push((now, Action::Cut(wire)));
     }
     let slow = Flow::Slow(*dice.pick(&[2_000, 20_000]));
     let flow = dice.weighted(&[(3, Flow::Hold), (1, slow)]);
@@ -222,17 +222,17 @@ fn disturb(dice: &mut Dice, node: usize, (now, until): (Duration, Duration), dee
     // Half of what was held arrives late after all, the other half never.
     let cut = dice.once_in(2);
     for &direction in directions {
-        deeds.push((now, Deed::Flow(wire, direction, flow)));
+        actions.push((now, Action::Flow(wire, direction, flow)));
         if cut {
-            deeds.push((until, Deed::Cut(wire)));
+            actions.push((until, Action::Cut(wire)));
         }
-        deeds.push((until, Deed::Flow(wire, direction, Flow::Pass)));
+        actions.push((until, Action::Flow(wire, direction, Flow::Pass)));
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.deeds.iter().try_for_each(|(at, deed)| writeln!(f, "{:>9.3} s  {deed:?}", at.as_secs_f64()))
+        self.actions.iter().try_for_each(|(at, action)| writeln!(f, "{:>9.3} s  {action:?}", at.as_secs_f64()))
     }
 }
 
@@ -251,14 +251,14 @@ mod tests {
         assert_eq!(Plan::new(7, MINUTE), Plan::new(7, MINUTE));
         assert_ne!(Plan::new(7, MINUTE), Plan::new(8, MINUTE));
         let (short, long) = (Plan::new(7, MINUTE / 2), Plan::new(7, MINUTE));
-        assert_eq!(short.deeds[..20], long.deeds[..20]);
+        assert_eq!(short.actions[..20], long.actions[..20]);
     }
 
-    // Seen to fail when a draw is left out of `DRAWS`.
+    // Seen to fail when a kind is left out of `FAULT_WEIGHTS`.
     #[test]
     fn an_hour_holds_every_kind_of_fault() {
         let plan = Plan::new(1, 60 * MINUTE);
-        let kinds: HashSet<&str> = plan.deeds.iter().filter_map(|(_, deed)| deed.kind()).collect();
+        let kinds: HashSet<&str> = plan.actions.iter().filter_map(|(_, action)| action.kind()).collect();
         assert_eq!(kinds.len(), 23, "{kinds:?}");
     }
 }

@@ -7,11 +7,11 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 use fanfare_oracle::{Entry, EntryId};
 
-use crate::Stage;
+use crate::Run;
 use crate::dice::Dice;
 use crate::payload::{self, EVENT_BYTES};
 use crate::plan::CHANNELS;
-use crate::publish_method::{Outcome, Outlet, Parcel, PublishMethod};
+use crate::publish_method::{Outcome, OutgoingEvent, PublishMethod, PublisherConnection};
 
 /// The channel whose stream expires. Only `expiring` writes to it.
 pub(crate) const EXPIRING: usize = CHANNELS - 1;
@@ -33,22 +33,22 @@ fn maxlen(seed: u64, channel: usize) -> u64 {
 }
 
 pub(crate) struct Producer<'a> {
-    stage: &'a Stage,
+    run: &'a Run,
     index: usize,
-    outlet: Outlet,
+    connection: PublisherConnection,
     dice: Dice,
     number: u64,
 }
 
 impl<'a> Producer<'a> {
-    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
-        let outlet = Outlet::new(stage.publishers, stage.balancer);
-        Self { stage, index, outlet, dice: Dice::of(stage.seed, "producer", index), number: 0 }
+    pub(crate) fn new(run: &'a Run, index: usize) -> Self {
+        let connection = PublisherConnection::new(run.publishers, run.balancer);
+        Self { run, index, connection, dice: Dice::of(run.seed, "producer", index), number: 0 }
     }
 
     /// Publishes until it is told to stop.
     pub(crate) fn run(mut self) {
-        while !self.stage.publishing_ends.load(Ordering::Relaxed) {
+        while !self.run.publishing_ends.load(Ordering::Relaxed) {
             let burst = if self.dice.once_in(150) { self.dice.between(20, 120) } else { 1 };
             let channel = self.dice.below(EXPIRING as u64) as usize;
             for _ in 0..burst {
@@ -71,46 +71,46 @@ impl<'a> Producer<'a> {
         if matches!(method, PublishMethod::Plain | PublishMethod::Function) && self.dice.once_in(400) {
             length = EVENT_BYTES + 1;
         }
-        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        let (channel, maxlen) = (channel(index), maxlen(self.run.seed, index).to_string());
         self.number += 1;
         let name = payload::name(&channel, self.index, self.number, length);
         let data = payload::data(&name);
         if self.dice.once_in(60) {
             self.ephemeral(&channel);
         }
-        self.publish(method, &Parcel { channel, name, data, maxlen, ttl: None });
+        self.publish(method, &OutgoingEvent { channel, name, data, maxlen, ttl: None });
     }
 
     /// Publishes an event of a stream that expires.
     pub(crate) fn one_with_ttl(&mut self, index: usize, seconds: &'static str) {
         let method = *self.dice.pick(&[PublishMethod::Function, PublishMethod::Script, PublishMethod::Deduplicated]);
-        let (channel, maxlen) = (channel(index), maxlen(self.stage.seed, index).to_string());
+        let (channel, maxlen) = (channel(index), maxlen(self.run.seed, index).to_string());
         self.number += 1;
         let name = payload::name(&channel, self.index, self.number, 100);
         let data = payload::data(&name);
-        self.publish(method, &Parcel { channel, name, data, maxlen, ttl: Some(seconds) });
+        self.publish(method, &OutgoingEvent { channel, name, data, maxlen, ttl: Some(seconds) });
     }
 
     /// Publishes one event and records what became of it.
-    pub(crate) fn publish(&mut self, method: PublishMethod, parcel: &Parcel) {
-        let truth = &self.stage.truth;
-        let _unsettled = truth.unsettled();
+    pub(crate) fn publish(&mut self, method: PublishMethod, event: &OutgoingEvent) {
+        let record = &self.run.record;
+        let _hold = record.hold_judging();
         let mut begun_in: Option<(usize, u64)> = None;
         for _ in 0..ATTEMPTS {
-            let open = truth.publishing();
-            let now = self.stream_of(parcel);
-            match self.outlet.send(method, parcel) {
+            let open = record.publishing();
+            let now = self.stream_of(event);
+            match self.connection.send(method, event) {
                 Outcome::Published(id) => {
-                    self.record(method, parcel, id);
-                    self.stage.counters.published(method);
+                    self.record(method, event, id);
+                    self.run.counters.published(method);
                     if let Some((incarnation, _)) = begun_in {
                         // An earlier attempt may have been in the stream before it was replaced or lost its end, or may
                         // still be on its way and arrive when nobody remembers this one.
-                        truth.ledger.with(&parcel.channel, |history| history.doubt(incarnation, &parcel.name));
+                        record.ledger.with(&event.channel, |history| history.doubt(incarnation, &event.name));
                     }
                     return;
                 }
-                Outcome::Refused(reason) if begun_in.is_none() => return self.stage.counters.refused(&reason),
+                Outcome::Refused(reason) if begun_in.is_none() => return self.run.counters.refused(&reason),
                 Outcome::Refused(_) => {}
                 Outcome::Unanswered => begun_in = begun_in.or(Some(now)),
             }
@@ -121,44 +121,44 @@ impl<'a> Producer<'a> {
             pace(Duration::from_millis(self.dice.between(50, 400)));
         }
         if let Some(begun_in) = begun_in {
-            self.find_out(method, parcel, begun_in);
+            self.find_out(method, event, begun_in);
         }
     }
 
-    /// Which stream the channel has now: its incarnation, and how often Redis has fallen. A fall may take an entry of which nobody
-    /// was told, and then nothing tells that the stream is another one.
-    fn stream_of(&self, parcel: &Parcel) -> (usize, u64) {
-        let truth = &self.stage.truth;
-        (truth.ledger.with(&parcel.channel, |history| history.present()), truth.falls())
+    /// Which stream the channel has now: its incarnation, and how often Redis has restarted. A restart may lose an entry of
+    /// which nobody was told, and then nothing tells that the stream is another one.
+    fn stream_of(&self, event: &OutgoingEvent) -> (usize, u64) {
+        let record = &self.run.record;
+        (record.ledger.with(&event.channel, |history| history.present()), record.restarts())
     }
 
-    fn record(&self, method: PublishMethod, parcel: &Parcel, id: EntryId) {
-        let too_large = payload::is_too_large(&parcel.name);
-        let entry = Entry { too_large, bare: method.is_bare(), ..Entry::new(id, parcel.name.as_str()) };
-        self.stage.truth.ledger.with(&parcel.channel, |history| {
+    fn record(&self, method: PublishMethod, event: &OutgoingEvent, id: EntryId) {
+        let too_large = payload::is_too_large(&event.name);
+        let entry = Entry { too_large, bare: method.is_bare(), ..Entry::new(id, event.name.as_str()) };
+        self.run.record.ledger.with(&event.channel, |history| {
             let incarnation = history.incarnation_of(entry.id);
             history.insert(incarnation, entry);
         });
     }
 
     /// Asks Redis what became of an event whose publisher got no answer; waits for as long as Redis is away.
-    fn find_out(&mut self, method: PublishMethod, parcel: &Parcel, begun_in: (usize, u64)) {
-        let truth = &self.stage.truth;
-        let doubt = || truth.ledger.with(&parcel.channel, |history| history.doubt(begun_in.0, &parcel.name));
+    fn find_out(&mut self, method: PublishMethod, event: &OutgoingEvent, begun_in: (usize, u64)) {
+        let record = &self.run.record;
+        let doubt = || record.ledger.with(&event.channel, |history| history.doubt(begun_in.0, &event.name));
         let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
-            let open = truth.publishing();
-            if let Ok(found) = self.look_up(parcel) {
-                let now = self.stream_of(parcel);
+            let open = record.publishing();
+            if let Ok(found) = self.look_up(event) {
+                let now = self.stream_of(event);
                 if let Some(id) = found {
-                    self.record(method, parcel, id);
+                    self.record(method, event, id);
                 }
                 if found.is_none() || now != begun_in || method.is_repeatable() {
                     // It was trimmed meanwhile, lost, or has not arrived. Whoever sees it tells.
                     doubt();
                 }
-                self.stage.counters.lost.add(u64::from(found.is_none() && now.0 != begun_in.0));
-                return self.stage.counters.unanswered.add(1);
+                self.run.counters.lost.add(u64::from(found.is_none() && now.0 != begun_in.0));
+                return self.run.counters.unanswered.add(1);
             }
             drop(open);
             pace(Duration::from_millis(100));
@@ -166,19 +166,19 @@ impl<'a> Producer<'a> {
         doubt();
     }
 
-    fn look_up(&self, parcel: &Parcel) -> std::io::Result<Option<EntryId>> {
-        let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(1500))?;
-        if let Some(id) = self.outlet.client_id() {
+    fn look_up(&self, event: &OutgoingEvent) -> std::io::Result<Option<EntryId>> {
+        let mut redis = Connection::open_with(self.run.redis, Duration::from_millis(1500))?;
+        if let Some(id) = self.connection.client_id() {
             // What is still on its way in a held connection would otherwise arrive after we have looked.
             redis.try_command(&[b"CLIENT", b"KILL", b"ID", id.to_string().as_bytes()])?;
         }
-        let entries = entries(&mut redis, &parcel.channel)?;
-        Ok(entries.into_iter().find(|(_, name)| *name == parcel.name).map(|(id, _)| id))
+        let entries = entries(&mut redis, &event.channel)?;
+        Ok(entries.into_iter().find(|(_, name)| *name == event.name).map(|(id, _)| id))
     }
 
     fn ephemeral(&self, channel: &str) {
         let publish = || -> std::io::Result<Reply> {
-            let mut redis = Connection::open_with(self.stage.redis, Duration::from_millis(300))?;
+            let mut redis = Connection::open_with(self.run.redis, Duration::from_millis(300))?;
             let text = format!("{}hello", payload::EPHEMERAL);
             redis.try_command(&[b"PUBLISH", key(channel).as_bytes(), text.as_bytes()])
         };

@@ -61,9 +61,9 @@ pub(crate) enum Outcome {
     Unanswered,
 }
 
-/// Where to publish, with the connection in use.
+/// Where one publisher publishes, with the connection in use.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct PublisherConnection {
     /// Redis, through the publishers' proxy.
     pub(crate) redis: SocketAddr,
     /// The balancer.
@@ -76,7 +76,7 @@ pub(crate) struct Outlet {
 
 /// An event on its way.
 #[derive(Clone, Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct OutgoingEvent {
     pub(crate) channel: String,
     pub(crate) name: String,
     pub(crate) data: String,
@@ -85,13 +85,13 @@ pub(crate) struct Parcel {
     pub(crate) ttl: Option<&'static str>,
 }
 
-impl Parcel {
+impl OutgoingEvent {
     fn ttl(&self) -> Vec<&str> {
         self.ttl.map_or(Vec::new(), |seconds| vec!["TTL", seconds])
     }
 }
 
-impl Outlet {
+impl PublisherConnection {
     pub(crate) fn new(redis: SocketAddr, http: SocketAddr) -> Self {
         Self { redis, http, connection: None, client_id: None, script: None }
     }
@@ -102,9 +102,9 @@ impl Outlet {
     }
 
     /// One attempt.
-    pub(crate) fn send(&mut self, method: PublishMethod, parcel: &Parcel) -> Outcome {
+    pub(crate) fn send(&mut self, method: PublishMethod, event: &OutgoingEvent) -> Outcome {
         if method == PublishMethod::Http {
-            return self.post(parcel);
+            return self.post(event);
         }
         if self.connection.is_none()
             && let Err(error) = self.connect()
@@ -112,9 +112,9 @@ impl Outlet {
             return Outcome::Refused(format!("no connection: {error}"));
         }
         let reply = match method {
-            PublishMethod::Transaction => self.transaction(parcel),
-            PublishMethod::Script => self.evalsha(parcel),
-            _ => self.words(&simple(method, parcel).iter().map(String::as_str).collect::<Vec<_>>()),
+            PublishMethod::Transaction => self.transaction(event),
+            PublishMethod::Script => self.evalsha(event),
+            _ => self.words(&simple(method, event).iter().map(String::as_str).collect::<Vec<_>>()),
         };
         match reply {
             Ok(Reply::Text(id)) => published(&String::from_utf8_lossy(&id)),
@@ -142,9 +142,9 @@ impl Outlet {
         self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?.try_command(&words)
     }
 
-    fn transaction(&mut self, parcel: &Parcel) -> io::Result<Reply> {
-        let key = key(&parcel.channel);
-        let add = simple(PublishMethod::Plain, parcel);
+    fn transaction(&mut self, event: &OutgoingEvent) -> io::Result<Reply> {
+        let key = key(&event.channel);
+        let add = simple(PublishMethod::Plain, event);
         let add: Vec<&[u8]> = add.iter().map(|word| word.as_bytes()).collect();
         let commands: [&[&[u8]]; 4] = [&[b"MULTI"], &add, &[b"PUBLISH", key.as_bytes(), b""], &[b"EXEC"]];
         let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
@@ -157,10 +157,10 @@ impl Outlet {
     }
 
     /// A restart of Redis forgets scripts: `EVAL` brings this one back.
-    fn evalsha(&mut self, parcel: &Parcel) -> io::Result<Reply> {
-        let key = key(&parcel.channel);
-        let fixed = ["1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
-        let arguments = [&fixed[..], &parcel.ttl()[..]].concat();
+    fn evalsha(&mut self, event: &OutgoingEvent) -> io::Result<Reply> {
+        let key = key(&event.channel);
+        let fixed = ["1", &key, "DATA", &event.data, "MAXLEN", &event.maxlen];
+        let arguments = [&fixed[..], &event.ttl()[..]].concat();
         if let Some(sha) = self.script.clone() {
             let reply = self.words(&[&["EVALSHA", &sha][..], &arguments[..]].concat())?;
             if reply.error().is_none_or(|error| !error.starts_with("NOSCRIPT")) {
@@ -174,11 +174,11 @@ impl Outlet {
         self.words(&[&["EVAL", &text][..], &arguments[..]].concat())
     }
 
-    fn post(&self, parcel: &Parcel) -> Outcome {
+    fn post(&self, event: &OutgoingEvent) -> Outcome {
         let authorization = format!("Bearer {PUBLISH_KEY}");
-        let headers = [("Authorization", authorization.as_str()), ("Idempotency-Key", &parcel.name)];
-        let path = format!("/channels/{}/events", parcel.channel);
-        let response = request_within(PATIENCE, self.http, "POST", &path, &headers, parcel.data.as_bytes());
+        let headers = [("Authorization", authorization.as_str()), ("Idempotency-Key", &event.name)];
+        let path = format!("/channels/{}/events", event.channel);
+        let response = request_within(PATIENCE, self.http, "POST", &path, &headers, event.data.as_bytes());
         let Ok(response) = response else { return Outcome::Unanswered };
         match (response.status(), serde_json::from_slice::<serde_json::Value>(&response.body)) {
             (201, Ok(json)) => match json["id"].as_str() {
@@ -198,17 +198,17 @@ fn published(id: &str) -> Outcome {
 }
 
 /// The words of a method that is one command.
-fn simple(method: PublishMethod, parcel: &Parcel) -> Vec<String> {
-    let key = key(&parcel.channel);
+fn simple(method: PublishMethod, event: &OutgoingEvent) -> Vec<String> {
+    let key = key(&event.channel);
     let words: Vec<&str> = match method {
-        PublishMethod::Plain => vec!["XADD", &key, "MAXLEN", "~", &parcel.maxlen, "*", "data", &parcel.data],
+        PublishMethod::Plain => vec!["XADD", &key, "MAXLEN", "~", &event.maxlen, "*", "data", &event.data],
         PublishMethod::Deduplicated => {
-            let words = ["FCALL", "sse_publish", "1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
-            [&words[..], &["DEDUP", &parcel.name], &parcel.ttl()[..]].concat()
+            let words = ["FCALL", "sse_publish", "1", &key, "DATA", &event.data, "MAXLEN", &event.maxlen];
+            [&words[..], &["DEDUP", &event.name], &event.ttl()[..]].concat()
         }
         _ => {
-            let words = ["FCALL", "sse_publish", "1", &key, "DATA", &parcel.data, "MAXLEN", &parcel.maxlen];
-            [&words[..], &parcel.ttl()[..]].concat()
+            let words = ["FCALL", "sse_publish", "1", &key, "DATA", &event.data, "MAXLEN", &event.maxlen];
+            [&words[..], &event.ttl()[..]].concat()
         }
     };
     words.into_iter().map(str::to_owned).collect()

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fanfare_e2e::pace;
 
 use crate::world::World;
-use crate::{Options, Stage};
+use crate::{Options, Run};
 
 /// What was asked for.
 pub(crate) fn begin(options: &Options) {
@@ -26,14 +26,14 @@ pub(crate) fn begin(options: &Options) {
 }
 
 /// A line now and then until the run is over: every second on a terminal, every ten in a log.
-pub(crate) fn live(stage: &Stage, begun: Instant) {
-    let terminal = io::stdout().is_terminal() && !stage.verbose;
+pub(crate) fn live(run: &Run, begun: Instant) {
+    let terminal = io::stdout().is_terminal() && !run.verbose;
     let every = if terminal { Duration::from_secs(1) } else { Duration::from_secs(10) };
     let mut next = begun + every;
-    while !stage.over.load(Ordering::Acquire) {
+    while !run.over.load(Ordering::Acquire) {
         if Instant::now() >= next {
             next += every;
-            let line = format!("[{:>6.0} s] {}", begun.elapsed().as_secs_f64(), summary(stage));
+            let line = format!("[{:>6.0} s] {}", begun.elapsed().as_secs_f64(), summary(run));
             if terminal {
                 print!("\r\x1b[K{line}");
             } else {
@@ -49,9 +49,9 @@ pub(crate) fn live(stage: &Stage, begun: Instant) {
     }
 }
 
-fn summary(stage: &Stage) -> String {
-    let counters = &stage.counters;
-    let (justified, not) = gaps(stage);
+fn summary(run: &Run) -> String {
+    let counters = &run.counters;
+    let (justified, not) = gaps(run);
     format!(
         "{} faults, {} events published, {} deliveries checked, {} gaps justified, {} false, {} breaches",
         counters.faults_by_kind().values().sum::<u64>(),
@@ -63,8 +63,8 @@ fn summary(stage: &Stage) -> String {
     )
 }
 
-fn gaps(stage: &Stage) -> (u64, u64) {
-    let gaps = stage.counters.gaps_by_ruling();
+fn gaps(run: &Run) -> (u64, u64) {
+    let gaps = run.counters.gaps_by_ruling();
     let sum = |justified: bool| {
         gaps.iter().filter(|((ruling, _), _)| ruling.is_justified() == justified).map(|(_, count)| count).sum()
     };
@@ -72,8 +72,8 @@ fn gaps(stage: &Stage) -> (u64, u64) {
 }
 
 /// The tables and the verdict. True if the guarantee was kept.
-pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duration) -> bool {
-    let counters = &stage.counters;
+pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -> bool {
+    let counters = &run.counters;
     table("faults injected", counters.faults_by_kind().into_iter().map(|(kind, count)| (kind.to_owned(), count)));
     table(
         "events published",
@@ -82,7 +82,7 @@ pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duratio
     let rest = [
         ("without an answer; Redis was asked afterwards", counters.unanswered.get()),
         ("of those: lost with their stream", counters.lost.get()),
-        ("acknowledged and lost when Redis fell", counters.forgotten.get()),
+        ("acknowledged and lost by Redis", counters.forgotten.get()),
     ];
     let rest = rest.into_iter().map(|(what, count)| (what.to_owned(), count));
     table("publishes that went wrong", rest.chain(counters.refused_by_reason()));
@@ -102,7 +102,7 @@ pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duratio
     for breach in counters.reports() {
         println!("\nBREACH: {breach}");
     }
-    println!("\nchaos: {} in {:.0} s (seed {})", summary(stage), took.as_secs_f64(), options.seed);
+    println!("\nchaos: {} in {:.0} s (seed {})", summary(run), took.as_secs_f64(), options.seed);
     let kept = counters.breaches.get() == 0;
     if kept && counters.checked.get() == 0 {
         println!("chaos: FAILED: nothing was delivered, so nothing is proven");
@@ -111,7 +111,7 @@ pub(crate) fn end(options: &Options, stage: &Stage, world: &World, took: Duratio
     }
     let kept = kept && counters.checked.get() > 0;
     if !kept {
-        failed(options, stage, world);
+        failed(options, run, world);
     }
     kept
 }
@@ -121,8 +121,8 @@ fn table(title: &str, rows: impl Iterator<Item = (String, u64)>) {
     rows.for_each(|(what, count)| println!("{count:>10}  {what}"));
 }
 
-fn failed(options: &Options, stage: &Stage, world: &World) {
-    match keep_logs(options, stage, world) {
+fn failed(options: &Options, run: &Run, world: &World) {
+    match keep_logs(options, run, world) {
         Ok(directory) => println!("chaos: logs of this run are in {}", directory.display()),
         Err(error) => println!("chaos: the logs of this run could not be kept: {error}"),
     }
@@ -140,7 +140,7 @@ pub(crate) fn again(options: &Options) -> String {
     )
 }
 
-fn keep_logs(options: &Options, stage: &Stage, world: &World) -> io::Result<PathBuf> {
+fn keep_logs(options: &Options, run: &Run, world: &World) -> io::Result<PathBuf> {
     let directory = match &options.logs {
         Some(directory) => directory.clone(),
         None => tempfile::Builder::new().prefix("fanfare-chaos-").tempdir()?.keep(),
@@ -152,10 +152,10 @@ fn keep_logs(options: &Options, stage: &Stage, world: &World) -> io::Result<Path
     fs::write(directory.join("redis.log"), world.redis.log())?;
     fs::write(directory.join("replica.log"), world.replica.log())?;
     fs::write(directory.join("schedule.txt"), super::schedule(options))?;
-    let journal = stage.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal = run.journal.lock().unwrap_or_else(PoisonError::into_inner);
     let journal: String = journal.iter().map(|line| format!("{line}\n")).collect();
     fs::write(directory.join("journal.txt"), journal)?;
-    let reports = [stage.counters.reports(), stage.counters.unexplained()].concat().join("\n\n");
+    let reports = [run.counters.reports(), run.counters.unexplained()].concat().join("\n\n");
     fs::write(directory.join("reports.txt"), reports)?;
     Ok(directory)
 }

@@ -4,11 +4,11 @@ use std::io;
 
 use fanfare_e2e::key;
 use fanfare_oracle::resp::{Connection, Reply};
-use fanfare_oracle::{End, Entry, EntryId, History, Ledger};
+use fanfare_oracle::{Entry, EntryId, History, IncarnationEnd, Ledger};
 
 use crate::payload;
 use crate::producer::entries;
-use crate::truth::now_ms;
+use crate::published_record::now_ms;
 
 /// Looks at a stream for the last time before it is replaced: records entries of which nobody was told (publishes whose
 /// answer was lost, or is still to come), and what it still has.
@@ -24,7 +24,8 @@ pub(crate) fn note_unknown(ledger: &Ledger, redis: &mut Connection, channel: &st
 }
 
 /// Compares a stream with the ledger after a restart of Redis that was down since `down_ms`. If something is missing, a new
-/// incarnation of the stream begins with what is there; a missing stream whose time was over has expired. Returns how many entries were lost that had been acknowledged.
+/// incarnation of the stream begins with what is there; a missing stream whose time was over has expired. Returns how many
+/// entries were lost that had been acknowledged.
 pub(crate) fn compare(ledger: &Ledger, redis: &mut Connection, channel: &str, down_ms: u64) -> io::Result<u64> {
     let tip = last_generated(redis, channel)?;
     let found = entries(redis, channel)?;
@@ -52,7 +53,7 @@ fn reconcile(
 ) -> u64 {
     let expires_ms = history.present_incarnation().expires_ms.filter(|at| tip.is_none() && *at <= looked_ms);
     if let Some(expired_ms) = expires_ms {
-        history.end(End::Expired, expired_ms);
+        history.end(IncarnationEnd::Expired, expired_ms);
         return 0;
     }
     let found: Vec<Entry> = found.iter().map(unheard).collect();
@@ -105,7 +106,7 @@ fn last_generated(redis: &mut Connection, channel: &str) -> io::Result<Option<En
 
 #[cfg(test)]
 mod tests {
-    use fanfare_oracle::{End, Entry, EntryId, History};
+    use fanfare_oracle::{Entry, EntryId, History, IncarnationEnd};
 
     use super::reconcile;
 
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn a_deletion_that_was_undone_begins_a_new_incarnation_too() {
         let (mut history, _) = after_restart(1, 5);
-        history.end(End::Deleted, 10);
+        history.end(IncarnationEnd::Deleted, 10);
         let found = [(id(4), "e4".to_owned()), (id(5), "e5".to_owned())];
         assert_eq!(reconcile(&mut history, Some(id(5)), &found, (11, 11)), 0);
         assert_eq!(history.present(), 2);
@@ -169,13 +170,13 @@ mod tests {
         let (mut history, _) = after_restart(1, 5);
         assert_eq!(history.retract_newest(0), Some(id(5)));
         let last = history.places("e5")[0];
-        history.end(End::Deleted, 10);
+        history.end(IncarnationEnd::Deleted, 10);
         let found: Vec<_> = (1..=4).map(|ms| (id(ms), format!("e{ms}"))).collect();
         assert_eq!(reconcile(&mut history, Some(id(5)), &found, (11, 11)), 0);
         assert!(history.stands_in(last, 2));
         // It came back without its end, and with that without the entry.
         let mut shorter = history.clone();
-        shorter.end(End::Deleted, 12);
+        shorter.end(IncarnationEnd::Deleted, 12);
         assert_eq!(reconcile(&mut shorter, Some(id(4)), &found, (13, 13)), 0);
         assert!(!shorter.stands_in(last, 4));
     }

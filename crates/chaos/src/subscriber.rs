@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{Client, Subscribe, Vanished, pace};
-use fanfare_oracle::{Ending, Observed};
+use fanfare_oracle::{ConnectionEnd, Observed};
 
 use crate::client_trace::ClientTrace;
 use crate::dice::Dice;
 use crate::plan::CHANNELS;
 use crate::producer::channel;
-use crate::truth::now_ms;
+use crate::published_record::now_ms;
 use crate::world::MAX_BEHIND_MS;
-use crate::{Stage, payload};
+use crate::{Run, payload};
 
 /// What a client does when it has read for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +36,10 @@ const RETRY_MAX: Duration = Duration::from_millis(2500);
 /// How long one look for something new takes.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the last events of all channels may take, with everything healed.
-pub(crate) const FINALE: Duration = Duration::from_secs(60);
+pub(crate) const LAST_EVENTS_DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Subscriber<'a> {
-    stage: &'a Stage,
+    run: &'a Run,
     habit: Habit,
     /// Who it is, for the reader of a report.
     who: String,
@@ -54,16 +54,16 @@ pub(crate) struct Subscriber<'a> {
     /// Traces from before it forgot its place, until they are judged to their ends.
     former: Vec<ClientTrace>,
     /// The connection lost last, still open at the other end.
-    ghost: Option<Vanished>,
+    vanished: Option<Vanished>,
     /// The names of the last events that are still to come.
     awaited: Vec<String>,
     /// Everything has healed, and nothing is left to do but to wait for them.
-    in_finale: bool,
+    awaits_last_events: bool,
 }
 
 impl<'a> Subscriber<'a> {
-    pub(crate) fn new(stage: &'a Stage, index: usize) -> Self {
-        let mut dice = Dice::of(stage.seed, "subscriber", index);
+    pub(crate) fn new(run: &'a Run, index: usize) -> Self {
+        let mut dice = Dice::of(run.seed, "subscriber", index);
         let habits =
             [(6, Habit::Steady), (5, Habit::Restless), (3, Habit::Slow), (2, Habit::Vanishing), (3, Habit::Away)];
         let habit = dice.weighted(&habits);
@@ -78,15 +78,15 @@ impl<'a> Subscriber<'a> {
         let newest = dice.once_in(4).then(|| dice.between(1, 60));
         let subscribe = newest.iter().fold(subscribe, |subscribe, count| subscribe.query("last", &count.to_string()));
         // Some of the clients come over a line that fails.
-        let route = if dice.once_in(3) { stage.clients } else { stage.balancer };
+        let route = if dice.once_in(3) { run.clients } else { run.balancer };
         let awaited = channels.iter().map(|channel| payload::last(channel)).collect();
         let wants = newest.map_or(String::new(), |count| format!(", last={count}"));
         let who = format!("client {index} ({habit:?}, {}{wants})", names.join(" "));
         let trace = ClientTrace::new(who.clone(), &channels, newest, MAX_BEHIND_MS);
         let client = Client::new(subscribe.clone());
-        let (ghost, former, in_finale) = (None, Vec::new(), false);
+        let (vanished, former, awaits_last_events) = (None, Vec::new(), false);
         Self {
-            stage,
+            run,
             habit,
             who,
             channels,
@@ -97,9 +97,9 @@ impl<'a> Subscriber<'a> {
             dice,
             trace,
             former,
-            ghost,
+            vanished,
             awaited,
-            in_finale,
+            awaits_last_events,
         }
     }
 
@@ -107,26 +107,26 @@ impl<'a> Subscriber<'a> {
     pub(crate) fn run(mut self) {
         // They do not all come at once.
         pace(Duration::from_millis(self.dice.below(2500)));
-        while !self.stage.finale.load(Ordering::Acquire) {
+        while !self.run.last_events.load(Ordering::Acquire) {
             self.visit();
             self.act();
         }
-        self.ghost = None;
-        self.in_finale = true;
-        let deadline = Instant::now() + FINALE;
+        self.vanished = None;
+        self.awaits_last_events = true;
+        let deadline = Instant::now() + LAST_EVENTS_DEADLINE;
         while !self.awaited.is_empty() && Instant::now() < deadline {
             if !self.client.connected() {
                 self.connect();
             }
             self.read_for(Duration::from_secs(1));
             // A gap or a first position may have led it past a last event, which then does not come.
-            let (trace, ledger) = (&self.trace, &self.stage.truth.ledger);
+            let (trace, ledger) = (&self.trace, &self.run.record.ledger);
             self.awaited.retain(|name| !trace.has_passed(ledger, name));
         }
         self.client.disconnect();
         self.judge_until(u64::MAX);
         for name in &self.awaited {
-            self.trace.silent(&self.stage.truth.ledger, &self.stage.counters, payload::channel(name));
+            self.trace.silent(&self.run.record.ledger, &self.run.counters, payload::channel(name));
         }
     }
 
@@ -145,13 +145,13 @@ impl<'a> Subscriber<'a> {
 
     fn connect(&mut self) -> bool {
         let place = self.client.last_event_id().to_owned();
-        self.stage.counters.connects.add(1);
-        self.stage.counters.newest.add(u64::from(place.is_empty() && self.newest.is_some()));
+        self.run.counters.connects.add(1);
+        self.run.counters.newest.add(u64::from(place.is_empty() && self.newest.is_some()));
         let asked = now_ms();
         match self.client.connect(self.route) {
-            Ok(()) => self.trace.connected(asked, &place, &self.stage.counters),
+            Ok(()) => self.trace.connected(asked, &place, &self.run.counters),
             Err(error) => {
-                self.stage.counters.ending(format!("no connection: {}", error.kind()));
+                self.run.counters.ending(format!("no connection: {}", error.kind()));
                 pace(Duration::from_millis(200));
             }
         }
@@ -161,7 +161,7 @@ impl<'a> Subscriber<'a> {
     /// Reads everything that comes.
     fn read_for(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
-        while self.client.connected() && Instant::now() < deadline && !self.is_called() && !self.is_done() {
+        while self.client.connected() && Instant::now() < deadline && !self.must_stop() && !self.is_done() {
             self.look();
         }
         self.judge();
@@ -171,7 +171,7 @@ impl<'a> Subscriber<'a> {
     fn sip(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
         self.client.limit_reads(256);
-        while self.client.connected() && Instant::now() < deadline && !self.is_called() {
+        while self.client.connected() && Instant::now() < deadline && !self.must_stop() {
             self.look();
             pace(Duration::from_millis(100));
         }
@@ -183,7 +183,7 @@ impl<'a> Subscriber<'a> {
     /// One observation, if there is one; judges now and then.
     fn look(&mut self) {
         let Some(observed) = self.client.next(LOOK) else { return self.judge() };
-        self.trace.observed(now_ms(), &observed, &self.stage.counters);
+        self.trace.observed(now_ms(), &observed, &self.run.counters);
         match &observed {
             Observed::Event(event) => {
                 let name = event.data.split(' ').next().unwrap_or_default();
@@ -198,31 +198,31 @@ impl<'a> Subscriber<'a> {
         }
     }
 
-    fn ended(&mut self, ending: &Ending) {
-        if let Ending::Violation(what) = ending {
-            self.trace.breach(&self.stage.counters, &format!("the response breaks its protocol: {what}"));
+    fn ended(&mut self, ending: &ConnectionEnd) {
+        if let ConnectionEnd::Violation(what) = ending {
+            self.trace.breach(&self.run.counters, &format!("the response breaks its protocol: {what}"));
         }
-        self.stage.counters.ending(match ending {
-            Ending::Clean => "ended by the node".to_owned(),
-            Ending::Cut { .. } => "cut".to_owned(),
-            Ending::Reset(_) => "reset".to_owned(),
-            Ending::Status(status) => format!("refused with status {status}"),
+        self.run.counters.ending(match ending {
+            ConnectionEnd::Clean => "ended by the node".to_owned(),
+            ConnectionEnd::Cut { .. } => "cut".to_owned(),
+            ConnectionEnd::Reset(_) => "reset".to_owned(),
+            ConnectionEnd::Status(status) => format!("refused with status {status}"),
             other => format!("{other:?}"),
         });
         self.judge();
         let asked = self.client.retry().unwrap_or(RETRY_MAX).min(RETRY_MAX);
-        let asked = if self.in_finale { asked.min(Duration::from_millis(500)) } else { asked };
+        let asked = if self.awaits_last_events { asked.min(Duration::from_millis(500)) } else { asked };
         pace(asked);
     }
 
     fn judge(&mut self) {
-        self.judge_until(self.stage.truth.horizon_ms());
+        self.judge_until(self.run.record.horizon_ms());
     }
 
     fn judge_until(&mut self, horizon_ms: u64) {
-        let (truth, counters) = (&self.stage.truth, &self.stage.counters);
+        let (record, counters) = (&self.run.record, &self.run.counters);
         for trace in self.former.iter_mut().chain([&mut self.trace]) {
-            trace.judge(&truth.ledger, counters, horizon_ms);
+            trace.judge(&record.ledger, counters, horizon_ms);
         }
         self.former.retain(|trace| trace.waits() > 0);
     }
@@ -234,13 +234,13 @@ impl<'a> Subscriber<'a> {
         self.former.push(std::mem::replace(&mut self.trace, trace));
     }
 
-    /// Whether the end has come while the client has something else in mind.
-    fn is_called(&self) -> bool {
-        self.stage.finale.load(Ordering::Acquire) && !self.in_finale
+    /// Whether the last events are due while the client still does something else.
+    fn must_stop(&self) -> bool {
+        self.run.last_events.load(Ordering::Acquire) && !self.awaits_last_events
     }
 
     fn is_done(&self) -> bool {
-        self.in_finale && self.awaited.is_empty()
+        self.awaits_last_events && self.awaited.is_empty()
     }
 
     fn act(&mut self) {
@@ -251,7 +251,7 @@ impl<'a> Subscriber<'a> {
             Habit::Away => self.dice.weighted(&[(2, 3_000), (2, 8_000), (1, 20_000), (1, 45_000)]),
         };
         match self.habit {
-            Habit::Vanishing => self.ghost = self.client.vanish(),
+            Habit::Vanishing => self.vanished = self.client.vanish(),
             _ if self.dice.once_in(2) => self.client.abort(),
             _ => self.client.disconnect(),
         }
@@ -260,7 +260,7 @@ impl<'a> Subscriber<'a> {
             self.begin_anew();
         }
         let until = Instant::now() + Duration::from_millis(away);
-        while Instant::now() < until && !self.stage.finale.load(Ordering::Acquire) {
+        while Instant::now() < until && !self.run.last_events.load(Ordering::Acquire) {
             self.judge();
             pace(LOOK.min(until.saturating_duration_since(Instant::now())));
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::link::{Link, Next};
-use crate::{Dispatch, Ending, Gap, Head, Observed, PATIENCE, Parsed, Subscribe};
+use crate::{ConnectionEnd, Dispatch, Gap, Head, Observed, PATIENCE, Parsed, Subscribe};
 
 /// A connection whose client has vanished.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Client {
     /// Hangs up, if connected.
     pub fn disconnect(&mut self) {
         if self.link.take().is_some() {
-            self.seen.push(Observed::Ended(Ending::Left));
+            self.seen.push(Observed::Ended(ConnectionEnd::Left));
         }
     }
 
@@ -73,7 +73,7 @@ impl Client {
     pub fn abort(&mut self) {
         if let Some(link) = self.link.take() {
             link.abort();
-            self.seen.push(Observed::Ended(Ending::Left));
+            self.seen.push(Observed::Ended(ConnectionEnd::Left));
         }
     }
 
@@ -115,7 +115,7 @@ impl Client {
     /// Loses its connection without the server being told: the socket stays open, unread, until the result is dropped.
     pub fn vanish(&mut self) -> Option<Vanished> {
         let link = self.link.take()?;
-        self.seen.push(Observed::Ended(Ending::Left));
+        self.seen.push(Observed::Ended(ConnectionEnd::Left));
         Some(Vanished(link))
     }
 
@@ -230,7 +230,7 @@ impl Client {
 
     /// Reads until the server ends the stream and says how.
     #[track_caller]
-    pub fn read_ending(&mut self, within: Duration) -> Ending {
+    pub fn read_ending(&mut self, within: Duration) -> ConnectionEnd {
         let deadline = Instant::now() + within;
         loop {
             match self.next(deadline.saturating_duration_since(Instant::now())) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Client, Ending, Node, Observed, Subscribe, pace, request};
+use crate::{Client, ConnectionEnd, Node, Observed, Subscribe, pace, request};
 
 /// Picks nodes as a load balancer does: round robin over those whose `/readyz` said 200 when it last looked.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub struct Visit {
     /// When the stream ended.
     pub until: Instant,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ConnectionEnd,
     /// Whether the stream had told a position, that is, whether it was more than a polite refusal.
     pub served: bool,
     /// The reconnection time told, if any.
@@ -169,7 +169,7 @@ impl Member {
         let first = self.client.last_event_id().is_empty();
         let events = self.client.seen().len();
         if let Err(error) = self.client.connect(self.balancer.nodes[node].0) {
-            let ending = Ending::Reset(error.kind());
+            let ending = ConnectionEnd::Reset(error.kind());
             self.visits.push(Visit { node, since, until: Instant::now(), ending, served: false, retry: None });
             return;
         }

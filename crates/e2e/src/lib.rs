@@ -34,7 +34,7 @@ pub use check::{Expect, Verdict, check, resume_and_check};
 pub use client::{Client, Vanished};
 pub use crowd::{Balancer, Crowd, Visit};
 pub use fanfare_oracle::resp::{Connection, Reply};
-pub use fanfare_oracle::{ChunkDecoder, Dispatch, Ending, Gap, Head, Ledger, Observed, Parsed, Parser};
+pub use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Dispatch, Gap, Head, Ledger, Observed, Parsed, Parser};
 pub use haproxy::{Haproxy, Server};
 pub use http::{RawConnection, Response, request, request_within};
 pub use node::{Node, NodeBuilder};

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use fanfare_oracle::{ChunkDecoder, Ending, Head, Parsed, Parser};
+use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Head, Parsed, Parser};
 
 /// What came next on a link.
 #[derive(Debug)]
 pub(crate) enum Next {
     Item(Parsed),
-    Ended(Ending),
+    Ended(ConnectionEnd),
     Deadline,
 }
 
@@ -101,29 +101,29 @@ impl Link {
                 Ok(Some(0)) => return Next::Ended(self.ending_at_eof()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Next::Deadline,
-                Err(Broken::Io(error)) => return Next::Ended(Ending::Reset(error)),
-                Err(Broken::Protocol(what)) => return Next::Ended(Ending::Violation(what)),
+                Err(Broken::Io(error)) => return Next::Ended(ConnectionEnd::Reset(error)),
+                Err(Broken::Protocol(what)) => return Next::Ended(ConnectionEnd::Violation(what)),
             }
         }
     }
 
-    fn judge_head(&self) -> Option<Ending> {
+    fn judge_head(&self) -> Option<ConnectionEnd> {
         let head = self.head.as_ref()?;
         let stream = head.header("content-type").is_some_and(|value| value.starts_with("text/event-stream"));
-        (head.status != 200 || !stream).then_some(Ending::Status(head.status))
+        (head.status != 200 || !stream).then_some(ConnectionEnd::Status(head.status))
     }
 
     fn finished(&self) -> bool {
         self.missing == Some(0) || self.chunks.as_ref().is_some_and(ChunkDecoder::finished)
     }
 
-    fn ending_at_eof(&self) -> Ending {
+    fn ending_at_eof(&self) -> ConnectionEnd {
         let finished = self.finished();
         let between = self.chunks.as_ref().is_none_or(|chunks| finished || chunks.at_boundary());
         // A polite refusal ends after its `retry:` line, which takes effect without a blank line.
         match finished && self.parser.at_boundary() {
-            true => Ending::Clean,
-            false => Ending::Cut { between_blocks: between && self.parser.at_boundary() },
+            true => ConnectionEnd::Clean,
+            false => ConnectionEnd::Cut { between_blocks: between && self.parser.at_boundary() },
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Balancer, Client, Crowd, Ending, Expect, Ledger, Node, PATIENCE, Publisher, RedisServer, Signal, Subscribe, Visit,
-    check, eventually, eventually_within, pace,
+    Balancer, Client, ConnectionEnd, Crowd, Expect, Ledger, Node, PATIENCE, Publisher, RedisServer, Signal, Subscribe,
+    Visit, check, eventually, eventually_within, pace,
 };
 
 const WINDOW: Duration = Duration::from_secs(3);
@@ -86,7 +86,7 @@ fn a_rolling_restart_of_both_nodes_loses_doubles_and_resets_nothing() {
         check(client, &ledger, &client.channels()[0], &Expect::everything()).assert_kept();
     }
     let visits: Vec<&Visit> = members.iter().flat_map(|(_, visits)| visits).collect();
-    let rude: Vec<&&Visit> = visits.iter().filter(|visit| visit.ending != Ending::Clean).collect();
+    let rude: Vec<&&Visit> = visits.iter().filter(|visit| visit.ending != ConnectionEnd::Clean).collect();
     assert!(rude.is_empty(), "{} connections did not end cleanly, the first: {:?}", rude.len(), rude.first());
     for (node, (begun, sessions)) in begun.into_iter().enumerate() {
         assert_spread(&visits, node, begun, sessions);
@@ -122,11 +122,11 @@ fn a_draining_node_says_so_goes_on_delivering_and_refuses_newcomers_politely() {
     publisher.fcall("c", "c 0");
     let mut newcomer = Client::remembering(Subscribe::to("c"), "77-7");
     newcomer.connect(node.address()).expect("a draining node accepts");
-    assert_eq!(newcomer.read_ending(Duration::from_secs(5)), Ending::Clean);
+    assert_eq!(newcomer.read_ending(Duration::from_secs(5)), ConnectionEnd::Clean);
     assert_eq!(newcomer.last_event_id(), "77-7", "a refusal leaves the client its place");
     assert!(newcomer.retry().is_some_and(|retry| retry >= Duration::from_secs(5)), "{:?}", newcomer.retry());
     for client in &mut clients {
-        assert_eq!(client.read_ending(Duration::from_secs(10)), Ending::Clean);
+        assert_eq!(client.read_ending(Duration::from_secs(10)), ConnectionEnd::Clean);
         assert!(client.retry().is_some());
         check(client, &ledger, "c", &Expect::everything().so_far()).assert_kept();
     }
@@ -169,6 +169,6 @@ fn ctrl_c_drains_as_well() {
     let mut node = Node::builder(&redis).set("drain.window", "1s").set("drain.deadline", "5s").start();
     let mut client = Client::open(node.address(), Subscribe::to("c"));
     node.signal(Signal::Int);
-    assert_eq!(client.read_ending(Duration::from_secs(8)), Ending::Clean);
+    assert_eq!(client.read_ending(Duration::from_secs(8)), ConnectionEnd::Clean);
     assert_eq!(node.wait_exit(Duration::from_secs(8)).code(), Some(0));
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Connection, Direction, Ending, Expect, Flow, Ledger, Node, Observed, Proxy, Publisher, RedisServer,
+    Client, Connection, ConnectionEnd, Direction, Expect, Flow, Ledger, Node, Observed, Proxy, Publisher, RedisServer,
     Subscribe, Verdict, check, eventually,
 };
 
@@ -48,7 +48,7 @@ fn client_of(bodies: &[&str]) -> Client {
     let mut client = Client::new(Subscribe::to("c"));
     for _ in bodies {
         client.connect(address).expect("the stage accepts");
-        assert_eq!(client.read_ending(Duration::from_secs(5)), Ending::Clean);
+        assert_eq!(client.read_ending(Duration::from_secs(5)), ConnectionEnd::Clean);
     }
     client
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Ending, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare,
+    Client, ConnectionEnd, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare,
 };
 
 // Seen to fail when unknown keys are accepted.
@@ -120,7 +120,7 @@ fn refusals_are_counted_by_reason() {
         let refused = |node: &Node| {
             let mut client = Client::new(Subscribe::to("c"));
             client.connect(node.address()).expect("the node accepts");
-            assert_eq!(client.read_ending(Duration::from_secs(10)), Ending::Clean);
+            assert_eq!(client.read_ending(Duration::from_secs(10)), ConnectionEnd::Clean);
         };
         refused(&node);
         refused(&node);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    ChunkDecoder, Client, Ending, Head, Ledger, Node, Parsed, Parser, Publisher, RawConnection, RedisServer, Response,
-    Subscribe, eventually, eventually_within, request,
+    ChunkDecoder, Client, ConnectionEnd, Head, Ledger, Node, Parsed, Parser, Publisher, RawConnection, RedisServer,
+    Response, Subscribe, eventually, eventually_within, request,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -243,7 +243,7 @@ fn a_refusal_is_polite_to_an_event_source_and_plain_to_others() {
     let mut waits = Vec::new();
     for _ in 0..6 {
         second.connect(node.address()).expect("the node accepts");
-        assert_eq!(second.read_ending(SOON), Ending::Clean);
+        assert_eq!(second.read_ending(SOON), ConnectionEnd::Clean);
         assert_eq!(second.last_event_id(), "5-5", "a refusal leaves the client its place");
         waits.push(second.retry().expect("a refusal says when to come back"));
     }

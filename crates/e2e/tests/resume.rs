@@ -288,7 +288,7 @@ fn a_place_survives_the_death_of_every_node() {
     scene.nodes.iter_mut().for_each(Node::kill);
     assert!(matches!(
         client.read_ending(Duration::from_secs(5)),
-        fanfare_e2e::Ending::Cut { .. } | fanfare_e2e::Ending::Reset(_)
+        fanfare_e2e::ConnectionEnd::Cut { .. } | fanfare_e2e::ConnectionEnd::Reset(_)
     ));
     scene.publisher.fcall("c", "c 1");
     scene.nodes[1].restart();

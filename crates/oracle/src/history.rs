@@ -10,14 +10,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{End, Entry, EntryId, Incarnation, Place, Position, RedisClock};
+use crate::{Entry, EntryId, Incarnation, IncarnationEnd, Place, Position, RedisClock};
 
 /// Entries of each incarnation in an outline.
 const OUTLINED: usize = 40;
 
 /// How much a history remembers.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory {
+pub struct HistoryLimits {
     /// Entries of each incarnation.
     pub entries: usize,
     /// Incarnations; a reader from before them must be told of a gap.
@@ -26,9 +26,9 @@ pub struct Memory {
     pub looks: usize,
 }
 
-impl Memory {
-    /// Everything.
-    pub const ALL: Self = Self { entries: usize::MAX, incarnations: usize::MAX, looks: usize::MAX };
+impl HistoryLimits {
+    /// Remembers everything.
+    pub const UNLIMITED: Self = Self { entries: usize::MAX, incarnations: usize::MAX, looks: usize::MAX };
 }
 
 /// All that is remembered of one channel.
@@ -43,21 +43,21 @@ pub struct History {
     /// Publishes of which an answer was lost, and the incarnation in which they began: Redis may have had their entry, or get it
     /// yet.
     doubtful: HashMap<String, usize>,
-    memory: Memory,
+    limits: HistoryLimits,
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self::remembering(Memory::ALL)
+        Self::with_limits(HistoryLimits::UNLIMITED)
     }
 }
 
 impl History {
-    /// Remembers so much.
-    pub fn remembering(memory: Memory) -> Self {
+    /// Remembers so much and no more.
+    pub fn with_limits(limits: HistoryLimits) -> Self {
         let incarnations = VecDeque::from([Incarnation::default()]);
         let (clock, by_data, doubtful) = (RedisClock::default(), HashMap::new(), HashMap::new());
-        Self { clock, incarnations, first: 0, by_data, doubtful, memory }
+        Self { clock, incarnations, first: 0, by_data, doubtful, limits }
     }
 
     /// The number of the present incarnation.
@@ -98,7 +98,7 @@ impl History {
     /// Adds an entry to an incarnation, at the place of its id; one that is there already stays as it is.
     pub fn insert(&mut self, number: usize, entry: Entry) {
         let (place, data) = (Place::behind(number, entry.id), entry.data.clone());
-        let window = self.memory.entries;
+        let window = self.limits.entries;
         let Some(incarnation) = number.checked_sub(self.first).and_then(|index| self.incarnations.get_mut(index))
         else {
             return;
@@ -125,10 +125,10 @@ impl History {
     }
 
     /// The present stream has ended: a new one begins with the next entry.
-    pub fn end(&mut self, end: End, at_ms: u64) {
+    pub fn end(&mut self, end: IncarnationEnd, at_ms: u64) {
         self.present_incarnation_mut().end = Some(end);
         self.incarnations.push_back(Incarnation::beginning_at(at_ms));
-        if self.incarnations.len() > self.memory.incarnations {
+        if self.incarnations.len() > self.limits.incarnations {
             let old = self.incarnations.pop_front().expect("more than one incarnation");
             old.entries.iter().for_each(|entry| self.forget(self.first, &entry.data));
             self.doubtful.retain(|_, incarnation| *incarnation != self.first);
@@ -139,19 +139,19 @@ impl History {
     /// Somebody has let the present stream expire, however young it was. Where the clock of Redis was never set.
     pub fn expire_by_hand(&mut self, at_ms: u64) {
         let first = self.present_incarnation().entries.front().map(|first| first.id.ms);
-        self.end(End::by_hand(first, at_ms), at_ms);
+        self.end(IncarnationEnd::by_hand(first, at_ms), at_ms);
     }
 
     /// From now on the channel is a stream that begins with these entries.
     pub fn replace(&mut self, entries: impl IntoIterator<Item = Entry>, at_ms: u64) {
-        self.end(End::Replaced, at_ms);
+        self.end(IncarnationEnd::Replaced, at_ms);
         let present = self.present();
         entries.into_iter().for_each(|entry| self.insert(present, entry));
     }
 
     /// Notes the oldest entry (`None`: there is none) that the present stream had at `time_ms`.
     pub fn look(&mut self, time_ms: u64, oldest: Option<EntryId>) {
-        let window = self.memory.looks;
+        let window = self.limits.looks;
         self.present_incarnation_mut().look(time_ms, oldest, window);
     }
 
@@ -229,7 +229,8 @@ impl History {
         let old = self.incarnation(from.incarnation);
         // Of one that is not remembered nobody knows what was in it.
         let goes_on = old.map_or(from.has_nothing(), |old| old.lets_go(from));
-        let is_unknown = old.is_some_and(|old| old.find(from.id).is_none() && old.end == Some(End::Replaced));
+        let is_unknown =
+            old.is_some_and(|old| old.find(from.id).is_none() && old.end == Some(IncarnationEnd::Replaced));
         let id = match from.absent {
             // What had been stored before may have come back.
             Some(moment) => self.incarnation(next)?.stored_before(moment),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{End, Entry, EntryId, Moment, Place};
+use crate::{Entry, EntryId, IncarnationEnd, Moment, Place};
 
 /// One incarnation of a stream. Its ids grow, whatever the clock of Redis does.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +12,7 @@ pub struct Incarnation {
     /// In the order of their ids, which is that of storing.
     pub entries: VecDeque<Entry>,
     /// How it ended, if it has.
-    pub end: Option<End>,
+    pub end: Option<IncarnationEnd>,
     /// When it ends if nothing more is published, as Redis said last.
     pub expires_ms: Option<u64>,
     /// The newest entry that is no longer remembered here.
@@ -66,11 +66,11 @@ impl Incarnation {
         let is_at_an_entry = !from.has_nothing() && self.find(from.id).is_some();
         match self.end {
             // What it held was kept for as long as its publishers had said: whoever has read it to its end has missed nothing.
-            Some(End::Expired) => has_all,
+            Some(IncarnationEnd::Expired) => has_all,
             // Whoever had nothing of it may miss all of it.
-            Some(End::CutShort) => has_all || from.has_nothing(),
-            Some(End::Deleted | End::Replaced) => !is_at_an_entry,
-            Some(End::Flushed) => has_all && !is_at_an_entry,
+            Some(IncarnationEnd::CutShort) => has_all || from.has_nothing(),
+            Some(IncarnationEnd::Deleted | IncarnationEnd::Replaced) => !is_at_an_entry,
+            Some(IncarnationEnd::Flushed) => has_all && !is_at_an_entry,
             None => false,
         }
     }

@@ -9,31 +9,7 @@
 
 use crate::newest::withheld;
 use crate::ruling::{Told, rule};
-use crate::{Entry, Gap, History, Place, Position, Ruling, Step};
-
-/// What the judge says about a step.
-#[derive(Clone, Debug)]
-pub enum Finding {
-    /// A durable event was judged.
-    Event,
-    /// A gap was announced that had not been announced before.
-    Announced(Gap),
-    /// What a gap was worth, known when its entry has come.
-    Ruled(Gap, Ruling),
-    /// The guarantee was broken.
-    Breach(String),
-}
-
-/// What is known about where the client is.
-#[derive(Clone, Debug)]
-pub enum Standing {
-    /// It has no position yet.
-    New,
-    /// Told by a gap that its place is unknown.
-    Unknown,
-    /// At one of these places; several where incarnations share their beginning.
-    At(Vec<Place>),
-}
+use crate::{Entry, Finding, Gap, History, Place, Position, Ruling, Standing, Step};
 
 /// A gap whose entry has not come yet.
 #[derive(Debug)]

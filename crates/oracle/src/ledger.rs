@@ -3,26 +3,26 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::history::Memory;
+use crate::history::HistoryLimits;
 use crate::{Entry, EntryId, History};
 
 /// A shared record of everything published. Clones write to the same record.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     channels: Arc<Mutex<HashMap<String, History>>>,
-    memory: Memory,
+    limits: HistoryLimits,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self::remembering(Memory::ALL)
+        Self::with_limits(HistoryLimits::UNLIMITED)
     }
 }
 
 impl Ledger {
     /// A record that remembers only so much of each channel.
-    pub fn remembering(memory: Memory) -> Self {
-        Self { channels: Arc::default(), memory }
+    pub fn with_limits(limits: HistoryLimits) -> Self {
+        Self { channels: Arc::default(), limits }
     }
 
     /// Records an acknowledged entry. Entries of concurrent publishers are put in the order of their ids.
@@ -81,7 +81,7 @@ impl Ledger {
     pub fn with<T>(&self, channel: &str, look: impl FnOnce(&mut History) -> T) -> T {
         let mut channels = self.lock();
         if !channels.contains_key(channel) {
-            channels.insert(channel.to_owned(), History::remembering(self.memory));
+            channels.insert(channel.to_owned(), History::with_limits(self.limits));
         }
         look(channels.get_mut(channel).expect("just inserted"))
     }

@@ -7,18 +7,21 @@
 //! |---|---|
 //! | [`Parser`], [`ChunkDecoder`], [`Head`], [`Position`], [`resp`] | readers of what is said on the wire |
 //! | [`Entry`], [`Incarnation`], [`History`], [`Ledger`] | what was stored, as far as it is known |
-//! | [`Observed`], [`Gap`], [`Ending`] | what a client observed |
+//! | [`Observed`], [`Gap`], [`ConnectionEnd`] | what a client observed |
+//! | [`ByChannel`], [`Step`] | the same, sorted by channel |
 //! | [`Judge`], [`Ruling`] | the verdict |
 #![forbid(unsafe_code)]
 
+mod by_channel;
 mod chunked;
-mod end;
-mod ending;
+mod connection_end;
 mod entry;
 mod entry_id;
+mod finding;
 mod head;
 mod history;
 mod incarnation;
+mod incarnation_end;
 mod judge;
 mod ledger;
 mod newest;
@@ -29,17 +32,20 @@ mod redis_clock;
 pub mod resp;
 mod ruling;
 mod sse;
+mod standing;
 mod step;
 
+pub use by_channel::{ByChannel, Published, Sorted};
 pub use chunked::ChunkDecoder;
-pub use end::End;
-pub use ending::Ending;
+pub use connection_end::ConnectionEnd;
 pub use entry::Entry;
 pub use entry_id::EntryId;
+pub use finding::Finding;
 pub use head::Head;
-pub use history::{History, Memory};
+pub use history::{History, HistoryLimits};
 pub use incarnation::Incarnation;
-pub use judge::{Finding, Judge, Standing};
+pub use incarnation_end::IncarnationEnd;
+pub use judge::Judge;
 pub use ledger::Ledger;
 pub use observed::{Gap, Observed};
 pub use place::Place;
@@ -47,4 +53,5 @@ pub use position::Position;
 pub use redis_clock::{Moment, RedisClock};
 pub use ruling::Ruling;
 pub use sse::{Dispatch, Parsed, Parser};
-pub use step::{ByChannel, Published, Sorted, Step};
+pub use standing::Standing;
+pub use step::Step;

@@ -1,6 +1,6 @@
 //! What a client observes.
 
-use crate::{Dispatch, Ending};
+use crate::{ConnectionEnd, Dispatch};
 
 /// A `$gap` event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Observed {
     /// A comment: a sign of life. Counted, not remembered.
     Comment,
     /// The stream ended.
-    Ended(Ending),
+    Ended(ConnectionEnd),
 }
 
 impl TryFrom<Dispatch> for Observed {

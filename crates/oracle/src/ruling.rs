@@ -1,6 +1,6 @@
 //! What an announced gap was worth: whether something was withheld, and why nobody could have done better if not.
 
-use crate::{End, Entry, EntryId, Gap, History, Incarnation, Place, Standing};
+use crate::{Entry, EntryId, Gap, History, Incarnation, IncarnationEnd, Place, Standing};
 
 /// Why a gap was announced, as the history tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -175,7 +175,7 @@ fn comes_back(history: &History, told: &Told<'_>, places: &[Place], from: Place,
 /// A gap between a place and another one in an incarnation of the stream that does not have it.
 fn between_incarnations(history: &History, places: &[Place], to: Place) -> Ruling {
     let ended = |from: &Place| history.incarnation(from.incarnation).and_then(|old| old.end);
-    let expired = |from: &Place| matches!(ended(from), Some(End::Expired | End::CutShort));
+    let expired = |from: &Place| matches!(ended(from), Some(IncarnationEnd::Expired | IncarnationEnd::CutShort));
     if places.iter().all(|from| from.incarnation > to.incarnation) {
         Ruling::FalseUnexplained
     } else if places.iter().any(expired) {
@@ -223,9 +223,9 @@ fn explain(history: &History, told: &Told<'_>, places: &[Place], from: Place, to
         return Ruling::PlaceUnknown;
     }
     let has_expired = |number| {
-        history
-            .incarnation(number)
-            .is_some_and(|old: &Incarnation| matches!(old.end, Some(End::Expired | End::CutShort)))
+        history.incarnation(number).is_some_and(|old: &Incarnation| {
+            matches!(old.end, Some(IncarnationEnd::Expired | IncarnationEnd::CutShort))
+        })
     };
     if places.iter().all(|place| place.has_nothing()) {
         return Ruling::FalseFirstEntry;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fanfare_oracle::{End, Entry, EntryId, History, Place, RedisClock};
+use fanfare_oracle::{Entry, EntryId, History, IncarnationEnd, Place, RedisClock};
 use tokio::time::Instant;
 
 /// The record. Cloning shares it.
@@ -80,7 +80,7 @@ impl Truth {
     }
 
     /// The stream is no more.
-    pub(crate) fn end(&self, channel: &str, end: End) {
+    pub(crate) fn end(&self, channel: &str, end: IncarnationEnd) {
         let mut record = self.lock();
         let now = record.now_ms();
         record.history(channel).end(end, now);

@@ -1,7 +1,7 @@
 //! What can happen to this Redis and its network. Chances are in thousandths.
 
 use bytes::Bytes;
-use fanfare_oracle::End;
+use fanfare_oracle::IncarnationEnd;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
@@ -134,11 +134,11 @@ impl Server {
                 let keep = self.rng.below(length + 1);
                 self.data.trim(&key, keep, &self.truth);
             }
-            Destruction::Evict => self.data.remove(&key, End::Expired, &self.truth),
-            Destruction::Delete => self.data.remove(&key, End::Deleted, &self.truth),
+            Destruction::Evict => self.data.remove(&key, IncarnationEnd::Expired, &self.truth),
+            Destruction::Delete => self.data.remove(&key, IncarnationEnd::Deleted, &self.truth),
             Destruction::FlushAll => {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();
-                keys.iter().for_each(|key| self.data.remove(key, End::Flushed, &self.truth));
+                keys.iter().for_each(|key| self.data.remove(key, IncarnationEnd::Flushed, &self.truth));
                 self.data.strings.clear();
                 self.data.sets += 1;
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fanfare_oracle::{End, Entry};
+use fanfare_oracle::{Entry, IncarnationEnd};
 use fanfare_protocol::EntryId;
 
 use crate::PREFIX;
@@ -101,7 +101,7 @@ impl Data {
     }
 
     /// The stream ends, if there is one.
-    pub(crate) fn remove(&mut self, key: &str, end: End, truth: &Truth) {
+    pub(crate) fn remove(&mut self, key: &str, end: IncarnationEnd, truth: &Truth) {
         let Some(stream) = self.streams.remove(key) else { return };
         stream.show(key, truth);
         truth.end(channel(key), end);
@@ -112,7 +112,7 @@ impl Data {
         let over = |expires: &Option<u64>| expires.is_some_and(|at| at <= now);
         let keys: Vec<_> =
             self.streams.iter().filter(|(_, stream)| over(&stream.expires)).map(|(key, _)| key.clone()).collect();
-        keys.iter().for_each(|key| self.remove(key, End::Expired, truth));
+        keys.iter().for_each(|key| self.remove(key, IncarnationEnd::Expired, truth));
         self.strings.retain(|_, (_, expires)| !over(expires));
     }
 }

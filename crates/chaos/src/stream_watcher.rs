@@ -7,34 +7,34 @@ use std::time::Duration;
 use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::Stage;
+use crate::Run;
 use crate::plan::CHANNELS;
 use crate::producer::channel;
-use crate::truth::now_ms;
+use crate::published_record::now_ms;
 
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(150);
 
-/// Observes until the run is over.
-pub(crate) fn observe(stage: &Stage) {
+/// Watches until the run is over.
+pub(crate) fn watch(run: &Run) {
     let mut connection = None;
-    while !stage.over.load(Ordering::Acquire) {
-        // A Redis that is away or frozen has nothing to show, and needs no observing.
-        connection = connection.take().or_else(|| Connection::open_with(stage.redis, INTERVAL * 4).ok());
-        connection = connection.and_then(|mut redis| look(stage, &mut redis).ok().map(|()| redis));
+    while !run.over.load(Ordering::Acquire) {
+        // A Redis that is away or frozen has nothing to show, and needs no watching.
+        connection = connection.take().or_else(|| Connection::open_with(run.redis, INTERVAL * 4).ok());
+        connection = connection.and_then(|mut redis| look(run, &mut redis).ok().map(|()| redis));
         pace(INTERVAL);
     }
 }
 
-fn look(stage: &Stage, redis: &mut Connection) -> io::Result<()> {
+fn look(run: &Run, redis: &mut Connection) -> io::Result<()> {
     // So that no stream is replaced between the question and the note.
-    let _open = stage.truth.publishing();
+    let _open = run.record.publishing();
     for index in 0..CHANNELS {
         let (name, asked) = (channel(index), now_ms());
         let reply = redis.try_command(&[b"XRANGE", key(&name).as_bytes(), b"-", b"+", b"COUNT", b"1"])?;
         let Reply::Array(entries) = reply else { return Err(io::ErrorKind::InvalidData.into()) };
         let oldest = entries.first().and_then(|entry| entry.array().first()?.text().parse().ok());
-        stage.truth.ledger.with(&name, |history| history.look(asked, oldest));
+        run.record.ledger.with(&name, |history| history.look(asked, oldest));
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! How one stream of events ended.
+//! How one connection of a client ended.
 
 use std::io;
 
-/// How a stream ended.
+/// How a connection of a client ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ConnectionEnd {
     /// The last chunk, between two blocks: the server finished.
     Clean,
     /// The peer closed without the last chunk; whether that was at least between two blocks.

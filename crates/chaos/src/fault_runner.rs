@@ -1,4 +1,4 @@
-//! Carries out the schedule. What happens to Redis and its streams is in `store`.
+//! Carries out the schedule. What happens to Redis and its streams is in `redis_faults`.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{Direction, Flow, Node, Signal, pace};
 
-use crate::Stage;
-use crate::plan::{Deed, Plan};
+use crate::Run;
+use crate::plan::{Action, Plan};
+use crate::published_record::{JudgingHold, now_ms};
 use crate::resource_usage::ResourceUsage;
-use crate::truth::{Unsettled, now_ms};
 use crate::world::{Fsync, RECOVERY, World};
 
 /// The number of SIGTERM, everywhere.
@@ -27,35 +27,35 @@ enum Condition {
 /// How often it looks whether something is to be done.
 const TICK: Duration = Duration::from_millis(10);
 
-pub(crate) struct Conductor<'a> {
-    pub(super) stage: &'a Stage,
+pub(crate) struct FaultRunner<'a> {
+    pub(super) run: &'a Run,
     pub(super) world: &'a mut World,
     pub(super) fsync: Fsync,
     begun: Instant,
     nodes: Vec<Condition>,
     pub(super) redis_frozen: bool,
     /// Since when Redis has been down, and the proof that nothing is judged meanwhile.
-    pub(super) fallen: Option<(u64, Unsettled<'a>)>,
+    pub(super) redis_down: Option<(u64, JudgingHold<'a>)>,
     /// The former primary has not come back as a replica yet.
     pub(super) replica_is_down: bool,
     /// Lengths of the append-only file, and when they were read.
     pub(super) lengths: Vec<(Instant, PathBuf, u64)>,
 }
 
-impl<'a> Conductor<'a> {
-    pub(crate) fn new(stage: &'a Stage, world: &'a mut World, fsync: Fsync) -> Self {
+impl<'a> FaultRunner<'a> {
+    pub(crate) fn new(run: &'a Run, world: &'a mut World, fsync: Fsync) -> Self {
         let nodes = vec![Condition::Runs; world.nodes.len()];
         let (begun, lengths) = (Instant::now(), Vec::new());
-        let (redis_frozen, fallen, replica_is_down) = (false, None, false);
-        Self { stage, world, fsync, begun, nodes, redis_frozen, fallen, replica_is_down, lengths }
+        let (redis_frozen, redis_down, replica_is_down) = (false, None, false);
+        Self { run, world, fsync, begun, nodes, redis_frozen, redis_down, replica_is_down, lengths }
     }
 
     /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
     pub(crate) fn run(&mut self, plan: &Plan, duration: Duration) {
-        let mut deeds = plan.deeds.iter().peekable();
-        while self.begun.elapsed() < duration && !self.stage.is_stopped() {
-            while let Some((_, deed)) = deeds.next_if(|(at, _)| *at <= self.begun.elapsed()) {
-                self.attempt(*deed);
+        let mut actions = plan.actions.iter().peekable();
+        while self.begun.elapsed() < duration && !self.run.is_stopped() {
+            while let Some((_, action)) = actions.next_if(|(at, _)| *at <= self.begun.elapsed()) {
+                self.attempt(*action);
             }
             self.attend();
             pace(TICK);
@@ -63,52 +63,52 @@ impl<'a> Conductor<'a> {
         self.heal();
     }
 
-    fn attempt(&mut self, deed: Deed) {
-        let (begun, fits) = (self.begun.elapsed(), self.fits(deed));
-        let done = fits && self.act(deed).is_some();
+    fn attempt(&mut self, action: Action) {
+        let (begun, fits) = (self.begun.elapsed(), self.fits(action));
+        let done = fits && self.act(action).is_some();
         let how = if done { "" } else { " (not possible now)" };
-        let line = format!("{} {:.3} s: {deed:?}{how}", now_ms(), begun.as_secs_f64());
-        self.stage.log(&line);
-        if let Some(kind) = deed.kind().filter(|_| done) {
-            self.stage.counters.fault(kind);
+        let line = format!("{} {:.3} s: {action:?}{how}", now_ms(), begun.as_secs_f64());
+        self.run.log(&line);
+        if let Some(kind) = action.kind().filter(|_| done) {
+            self.run.counters.fault(kind);
         }
     }
 
-    /// Whether the deed makes sense with what runs now. One node always goes on running, so that somebody is there to
+    /// Whether the action makes sense with what runs now. One node always goes on running, so that somebody is there to
     /// serve; a Redis that is frozen or down hears nobody.
-    fn fits(&self, deed: Deed) -> bool {
-        let hears = self.fallen.is_none() && !self.redis_frozen;
+    fn fits(&self, action: Action) -> bool {
+        let hears = self.redis_down.is_none() && !self.redis_frozen;
         let running = self.nodes.iter().filter(|node| **node == Condition::Runs).count();
-        match deed {
-            Deed::KillNode(node) | Deed::DrainNode(node) | Deed::FreezeNode(node) => {
+        match action {
+            Action::KillNode(node) | Action::DrainNode(node) | Action::FreezeNode(node) => {
                 self.nodes[node] == Condition::Runs && running > 1
             }
-            Deed::ThawNode(node) => self.nodes[node] == Condition::Frozen,
-            Deed::StartNode(node) => self.nodes[node] == Condition::Dead,
-            Deed::ThawRedis => self.redis_frozen,
-            Deed::StartRedis => self.fallen.is_some(),
-            Deed::FailOver => hears && !self.replica_is_down && self.world.replica.is_in_step(),
-            Deed::Rejoin => self.replica_is_down,
-            Deed::Cut(_) | Deed::Flow(..) => true,
-            Deed::FreezeRedis | Deed::StopRedis(_) | Deed::KillClients(_) | Deed::FlushAll => hears,
-            Deed::Trim(..) | Deed::TrimBefore(..) | Deed::Retract(..) => hears,
-            Deed::Expire(_) | Deed::Delete(_) => hears,
+            Action::ThawNode(node) => self.nodes[node] == Condition::Frozen,
+            Action::StartNode(node) => self.nodes[node] == Condition::Dead,
+            Action::ThawRedis => self.redis_frozen,
+            Action::StartRedis => self.redis_down.is_some(),
+            Action::FailOver => hears && !self.replica_is_down && self.world.replica.is_in_step(),
+            Action::Rejoin => self.replica_is_down,
+            Action::Cut(_) | Action::Flow(..) => true,
+            Action::FreezeRedis | Action::StopRedis(_) | Action::KillClients(_) | Action::FlushAll => hears,
+            Action::Trim(..) | Action::TrimBefore(..) | Action::Retract(..) => hears,
+            Action::Expire(_) | Action::Delete(_) => hears,
         }
     }
 
-    fn act(&mut self, deed: Deed) -> Option<()> {
-        match deed {
-            Deed::KillNode(node) => {
+    fn act(&mut self, action: Action) -> Option<()> {
+        match action {
+            Action::KillNode(node) => {
                 self.world.nodes[node].kill();
                 self.nodes[node] = Condition::Dead;
             }
-            Deed::DrainNode(node) => self.signal(node, Signal::Term, Condition::Draining),
-            Deed::FreezeNode(node) => self.signal(node, Signal::Stop, Condition::Frozen),
-            Deed::ThawNode(node) => self.signal(node, Signal::Cont, Condition::Runs),
-            Deed::StartNode(node) => self.start_node(node),
-            Deed::Cut(wire) => self.world.wire(wire).cut(),
-            Deed::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
-            _ => return self.act_on_redis(deed),
+            Action::DrainNode(node) => self.signal(node, Signal::Term, Condition::Draining),
+            Action::FreezeNode(node) => self.signal(node, Signal::Stop, Condition::Frozen),
+            Action::ThawNode(node) => self.signal(node, Signal::Cont, Condition::Runs),
+            Action::StartNode(node) => self.start_node(node),
+            Action::Cut(wire) => self.world.wire(wire).cut(),
+            Action::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
+            _ => return self.act_on_redis(action),
         }
         Some(())
     }
@@ -133,14 +133,14 @@ impl<'a> Conductor<'a> {
             }
         }
         self.note_length();
-        if self.stage.counters.usage_is_due(self.begun.elapsed()) {
+        if self.run.counters.usage_is_due(self.begun.elapsed()) {
             let nodes = self.nodes.iter().zip(&self.world.nodes);
             let nodes = nodes.filter(|(condition, _)| **condition != Condition::Dead).map(|(_, node)| node);
-            self.stage.counters.usage(ResourceUsage::take(
+            self.run.counters.usage(ResourceUsage::take(
                 self.begun.elapsed(),
                 nodes,
                 self.world,
-                self.fallen.is_none(),
+                self.redis_down.is_none(),
             ));
         }
     }
@@ -153,15 +153,15 @@ impl<'a> Conductor<'a> {
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
             let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n    ");
             let what = format!("node {index} ended by itself ({status}); its log ends with\n    {tail}");
-            self.stage.counters.breach(|| what);
+            self.run.counters.breach(|| what);
         }
         self.start_node(index);
-        self.stage.log(&format!("{} node {index} has ended and is started again", now_ms()));
+        self.run.log(&format!("{} node {index} has ended and is started again", now_ms()));
     }
 
     /// Ends every fault and waits until all nodes are ready.
     fn heal(&mut self) {
-        self.stage.log(&format!("{} everything heals", now_ms()));
+        self.run.log(&format!("{} everything heals", now_ms()));
         for wire in self.world.wires() {
             wire.set(Direction::ToTarget, Flow::Pass);
             wire.set(Direction::ToClient, Flow::Pass);
@@ -169,7 +169,7 @@ impl<'a> Conductor<'a> {
         if self.redis_frozen {
             self.world.redis.thaw();
         }
-        if self.fallen.is_some() {
+        if self.redis_down.is_some() {
             self.start_redis();
         }
         if self.replica_is_down {
@@ -192,8 +192,6 @@ impl<'a> Conductor<'a> {
             pace(TICK * 5);
         }
         let late: Vec<usize> = (0..self.nodes.len()).filter(|&index| !ready(&self.world.nodes[index])).collect();
-        self.stage
-            .counters
-            .breach(|| format!("nodes {late:?} were not ready {RECOVERY:?} after everything had healed"));
+        self.run.counters.breach(|| format!("nodes {late:?} were not ready {RECOVERY:?} after everything had healed"));
     }
 }

@@ -13,7 +13,7 @@ const LIFETIME_MS: u64 = 60_000;
 /// | `Expired` | goes on if it has read everything | the same |
 /// | `CutShort` | the same | goes on |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum IncarnationEnd {
     /// Redis came back, or a replica took over, with something else: less, or what had been deleted.
     Replaced,
     /// `DEL`.
@@ -27,7 +27,7 @@ pub enum End {
     CutShort,
 }
 
-impl End {
+impl IncarnationEnd {
     /// The end of a stream whose first entry has this id and that somebody let expire at that time, without asking how old it
     /// was. Both times are those of one clock.
     pub(crate) fn by_hand(first_ms: Option<u64>, at_ms: u64) -> Self {

@@ -4,14 +4,14 @@ use std::fs::OpenOptions;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{key, pace};
-use fanfare_oracle::End;
+use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::conductor::Conductor;
-use crate::plan::{CHANNELS, Deed, Fall};
+use crate::fault_runner::FaultRunner;
+use crate::plan::{Action, CHANNELS, RedisStop};
 use crate::producer::channel;
+use crate::published_record::now_ms;
 use crate::restore;
-use crate::truth::now_ms;
 use crate::world::Fsync;
 
 /// A power failure takes what was written in this time.
@@ -21,31 +21,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Two streams of one key within a millisecond could give one id to two events, which nobody can tell apart.
 const APART: Duration = Duration::from_millis(3);
 
-impl Conductor<'_> {
+impl FaultRunner<'_> {
     /// Does what concerns Redis alone. `None` when it could not be done.
-    pub(super) fn act_on_redis(&mut self, deed: Deed) -> Option<()> {
-        match deed {
-            Deed::FreezeRedis => {
+    pub(super) fn act_on_redis(&mut self, action: Action) -> Option<()> {
+        match action {
+            Action::FreezeRedis => {
                 self.world.redis.freeze();
                 self.redis_frozen = true;
             }
-            Deed::ThawRedis => {
+            Action::ThawRedis => {
                 self.world.redis.thaw();
                 self.redis_frozen = false;
             }
-            Deed::StopRedis(fall) => self.stop_redis(fall),
-            Deed::StartRedis => self.start_redis(),
-            Deed::FailOver => self.fail_over()?,
-            Deed::Rejoin => self.rejoin(),
-            Deed::KillClients(kind) => self.command(&["CLIENT", "KILL", "TYPE", kind])?,
-            Deed::Trim(index, kept) => self.command(&["XTRIM", &key(&channel(index)), "MAXLEN", &kept.to_string()])?,
-            Deed::TrimBefore(index, back) => self.trim_before(index, back)?,
-            Deed::Retract(index, back) => self.retract(index, back)?,
-            Deed::Expire(index) => self.expire(index)?,
-            Deed::Delete(index) => self.delete(&[channel(index)], End::Deleted, &["DEL", &key(&channel(index))])?,
-            Deed::FlushAll => {
+            Action::StopRedis(stop) => self.stop_redis(stop),
+            Action::StartRedis => self.start_redis(),
+            Action::FailOver => self.fail_over()?,
+            Action::Rejoin => self.rejoin(),
+            Action::KillClients(kind) => self.command(&["CLIENT", "KILL", "TYPE", kind])?,
+            Action::Trim(index, kept) => {
+                self.command(&["XTRIM", &key(&channel(index)), "MAXLEN", &kept.to_string()])?;
+            }
+            Action::TrimBefore(index, back) => self.trim_before(index, back)?,
+            Action::Retract(index, back) => self.retract(index, back)?,
+            Action::Expire(index) => self.expire(index)?,
+            Action::Delete(index) => {
+                self.delete(&[channel(index)], IncarnationEnd::Deleted, &["DEL", &key(&channel(index))])?;
+            }
+            Action::FlushAll => {
                 let channels: Vec<String> = (0..CHANNELS).map(channel).collect();
-                self.delete(&channels, End::Flushed, &["FLUSHALL"])?;
+                self.delete(&channels, IncarnationEnd::Flushed, &["FLUSHALL"])?;
             }
             _ => return None,
         }
@@ -53,7 +57,7 @@ impl Conductor<'_> {
     }
 
     fn connection(&self) -> Option<Connection> {
-        Connection::open_with(self.stage.redis, PATIENCE).ok()
+        Connection::open_with(self.run.redis, PATIENCE).ok()
     }
 
     fn command(&self, words: &[&str]) -> Option<()> {
@@ -66,7 +70,7 @@ impl Conductor<'_> {
     /// Trims everything before the entry that so many others have followed.
     fn trim_before(&mut self, index: usize, back: u64) -> Option<()> {
         let name = channel(index);
-        let first = self.stage.truth.ledger.with(&name, |history| {
+        let first = self.run.record.ledger.with(&name, |history| {
             let entries = &history.present_incarnation().entries;
             Some(entries.get(entries.len().checked_sub(back as usize + 1)?)?.id.to_string())
         })?;
@@ -77,22 +81,22 @@ impl Conductor<'_> {
     fn retract(&mut self, index: usize, back: u64) -> Option<()> {
         let name = channel(index);
         // From now on nobody need see it. Whether `XDEL` is answered does not matter.
-        let id = self.stage.truth.ledger.with(&name, |history| history.retract_newest(back as usize))?;
+        let id = self.run.record.ledger.with(&name, |history| history.retract_newest(back as usize))?;
         self.command(&["XDEL", &key(&name), &id.to_string()])
     }
 
     /// Deletes streams, which begin anew; no publish is under way meanwhile.
-    fn delete(&mut self, channels: &[String], end: End, words: &[&str]) -> Option<()> {
-        let _alone = self.stage.truth.replacing();
-        let _unsettled = self.stage.truth.unsettled();
+    fn delete(&mut self, channels: &[String], end: IncarnationEnd, words: &[&str]) -> Option<()> {
+        let _alone = self.run.record.replacing();
+        let _hold = self.run.record.hold_judging();
         let mut redis = self.connection()?;
         for channel in channels {
-            restore::note_unknown(&self.stage.truth.ledger, &mut redis, channel).ok()?;
+            restore::note_unknown(&self.run.record.ledger, &mut redis, channel).ok()?;
         }
         let began = now_ms();
         self.command(words)?;
         for channel in channels {
-            self.stage.truth.ledger.with(channel, |history| history.end(end, began));
+            self.run.record.ledger.with(channel, |history| history.end(end, began));
         }
         pace(APART);
         Some(())
@@ -101,10 +105,10 @@ impl Conductor<'_> {
     /// Lets a stream expire at once, and waits until it has; no publish is under way meanwhile.
     fn expire(&mut self, index: usize) -> Option<()> {
         let name = channel(index);
-        let _alone = self.stage.truth.replacing();
-        let _unsettled = self.stage.truth.unsettled();
+        let _alone = self.run.record.replacing();
+        let _hold = self.run.record.hold_judging();
         let mut redis = self.connection()?;
-        restore::note_unknown(&self.stage.truth.ledger, &mut redis, &name).ok()?;
+        restore::note_unknown(&self.run.record.ledger, &mut redis, &name).ok()?;
         let (key, began) = (key(&name), now_ms());
         // 0: there is no stream.
         let reply = redis.try_command(&[b"PEXPIRE", key.as_bytes(), b"1"]).ok()?;
@@ -112,23 +116,23 @@ impl Conductor<'_> {
         while redis.try_command(&[b"EXISTS", key.as_bytes()]).ok()? == Reply::Integer(1) {
             pace(Duration::from_millis(1));
         }
-        self.stage.truth.ledger.with(&name, |history| history.expire_by_hand(began));
+        self.run.record.ledger.with(&name, |history| history.expire_by_hand(began));
         pace(APART);
         Some(())
     }
 
-    fn stop_redis(&mut self, fall: Fall) {
+    fn stop_redis(&mut self, stop: RedisStop) {
         // Before: what is published from now on may be lost.
-        let unsettled = self.stage.truth.unsettled();
-        if fall == Fall::Term {
+        let hold = self.run.record.hold_judging();
+        if stop == RedisStop::Term {
             self.world.redis.stop();
         } else {
             self.world.redis.kill();
         }
-        if fall == Fall::Power && self.fsync == Fsync::Everysec {
+        if stop == RedisStop::Power && self.fsync == Fsync::Everysec {
             self.lose_power();
         }
-        self.fallen = Some((now_ms(), unsettled));
+        self.redis_down = Some((now_ms(), hold));
     }
 
     /// Cuts off what was written lately: the operating system had not brought it to the disk.
@@ -151,27 +155,27 @@ impl Conductor<'_> {
         }
     }
 
-    /// Starts Redis again after a fall.
+    /// Starts Redis again after it was stopped.
     pub(super) fn start_redis(&mut self) {
-        let Some((since, unsettled)) = self.fallen.take() else { return };
-        let _alone = self.stage.truth.replacing();
-        self.stage.truth.has_fallen();
+        let Some((since, hold)) = self.redis_down.take() else { return };
+        let _alone = self.run.record.replacing();
+        self.run.record.note_restart();
         self.world.redis.launch();
         self.compare_all(since);
-        drop(unsettled);
+        drop(hold);
     }
 
     /// The replica takes the place of the primary, which takes no writes any more and dies.
     fn fail_over(&mut self) -> Option<()> {
-        let _alone = self.stage.truth.replacing();
-        let _unsettled = self.stage.truth.unsettled();
-        self.stage.truth.has_fallen();
+        let _alone = self.run.record.replacing();
+        let _hold = self.run.record.hold_judging();
+        self.run.record.note_restart();
         let mut redis = self.connection()?;
         // So that what is looked at now is all that there will ever be.
         let paused = redis.try_command(&[b"CLIENT", b"PAUSE", b"5000", b"WRITE"]).ok()?;
         paused.error().is_none().then_some(())?;
         for index in 0..CHANNELS {
-            restore::note_unknown(&self.stage.truth.ledger, &mut redis, &channel(index)).ok()?;
+            restore::note_unknown(&self.run.record.ledger, &mut redis, &channel(index)).ok()?;
         }
         self.world.redis.kill();
         let since = now_ms();
@@ -192,8 +196,8 @@ impl Conductor<'_> {
         self.lengths.clear();
         let mut redis = self.connection().expect("redis-server answered a moment ago");
         for index in 0..CHANNELS {
-            let lost = restore::compare(&self.stage.truth.ledger, &mut redis, &channel(index), since);
-            self.stage.counters.forgotten.add(lost.expect("redis-server answered a moment ago"));
+            let lost = restore::compare(&self.run.record.ledger, &mut redis, &channel(index), since);
+            self.run.counters.forgotten.add(lost.expect("redis-server answered a moment ago"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a client of two channels observed, sorted.
 
-use super::{ByChannel, Published, Step};
-use crate::{Dispatch, Gap, Observed};
+use super::{ByChannel, Published};
+use crate::{Dispatch, Gap, Observed, Step};
 
 /// Positions of a client of c0 and c1: at 1-0 of c0 and nowhere on c1; at 2-0 and 9-0.
 const C0_ONLY: &str = "vBaw0000001";

@@ -1,0 +1,14 @@
+//! Where a client is.
+
+use crate::Place;
+
+/// What is known about where the client is.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// It has no position yet.
+    New,
+    /// Told by a gap that its place is unknown.
+    Unknown,
+    /// At one of these places; several where incarnations share their beginning.
+    At(Vec<Place>),
+}

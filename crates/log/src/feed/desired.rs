@@ -16,7 +16,7 @@ struct DesiredState {
 ///
 /// A feed keeps no second list. On a new connection it subscribes to [`Desired::snapshot`]; afterwards it asks for
 /// [`Desired::take_changes`] and brings the connection in line with [`Desired::contains`]. A name among the changes that is
-/// contained gets an acknowledgement ([`FeedEvent::Subscribed`]) even if the connection subscribes to it already: the
+/// contained gets an acknowledgement ([`super::FeedEvent::Subscribed`]) even if the connection subscribes to it already: the
 /// channel may have been closed and opened again in between, and its new log waits for one.
 #[derive(Debug, Clone, Default)]
 pub struct Desired(Arc<DesiredShared>);

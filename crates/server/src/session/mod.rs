@@ -1,6 +1,6 @@
 //! A session: one SSE response, from the moment when it is known to be one.
 //!
-//! A session is a [reader](reader), which says what is due, and an [outlet](outlet), which takes it; and nothing that grows:
+//! A session is a [reader], which says what is due, and an [outlet], which takes it; and nothing that grows:
 //! what is due is looked up in the logs each time the outlet has room. It is one small future, woken by changes of its
 //! channels, by its outlet, and by the sweep.
 //!

@@ -56,7 +56,7 @@ impl CoreLog {
         };
         let view = &mut views.slab[key];
         let slot = view.readers.insert(reader);
-        // Without a start the reader starts now; `settle` fills it in once the log is open.
+        // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
         let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
         (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)
     }
@@ -108,10 +108,10 @@ impl CoreLog {
     }
 
     /// Gives a cursor its exact position where it has none yet: "now" and `last=N` become positions once the log is open.
-    /// Returns whether it is settled; the reader is armed if it is not.
-    pub fn settle(&self, key: ViewKey, cursor: &mut Cursor) -> bool {
+    /// Returns whether it has one; the reader is armed if it is not.
+    pub fn resolve_start(&self, key: ViewKey, cursor: &mut Cursor) -> bool {
         let mut views = self.views.borrow_mut();
-        views.slab[key as usize].settle(cursor, &self.hub)
+        views.slab[key as usize].resolve_start(cursor, &self.hub)
     }
 
     /// What the cursor can hand out now, given to `act` for the time of the call. This is the one read operation. `act`

@@ -56,7 +56,7 @@ impl Ingest {
                 take_answer(&mut registry, answer);
             }
             registry.on_time(now);
-            for command in registry.settle(now) {
+            for command in registry.end_turn(now) {
                 start(&mut reads, &archive, command);
             }
         }

@@ -94,7 +94,7 @@ impl View {
             self.readers.arm(cursor.slot);
             return act(cursor, &self.channel.name, Next::Refused(Arc::clone(reason)));
         }
-        if !self.settle(cursor, hub) {
+        if !self.resolve_start(cursor, hub) {
             return act(cursor, &self.channel.name, Next::Waiting);
         }
         loop {
@@ -127,8 +127,8 @@ impl View {
         }
     }
 
-    /// Gives a cursor its exact position where it has none yet. Returns whether it is settled; the reader is armed if it is not.
-    pub(crate) fn settle(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
+    /// Gives a cursor its exact position where it has none yet. Returns whether it has one; the reader is armed if it is not.
+    pub(crate) fn resolve_start(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
         let Some(tail) = &self.copy else {
             self.readers.arm(cursor.slot);
             return false;

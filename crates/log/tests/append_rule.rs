@@ -53,7 +53,7 @@ impl Log {
         let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
         let tip = Tip { position: head, now_ms: 1_000, epoch: EPOCH, evicts };
         log.registry.on_tips(&keys, Ok(vec![Ok(tip)]), now);
-        log.registry.settle(now);
+        log.registry.end_turn(now);
         // The thread takes its copy of the tail.
         log.core.sync(|_, _| {}, |_| {});
         log
@@ -64,7 +64,7 @@ impl Log {
         self.hub.take_touched(&mut touched);
         self.registry.on_touched(&touched, self.now);
         self.registry.on_feed(FeedBatch::of(FeedId::FIRST, [event]), self.now);
-        self.registry.settle(self.now)
+        self.registry.end_turn(self.now)
     }
 
     fn push(&mut self, id: Position, prev: Option<Position>) -> Done {

@@ -89,7 +89,7 @@ impl Reader {
     }
 
     async fn open(&mut self) {
-        while !self.log.settle(self.view, &mut self.cursor) {
+        while !self.log.resolve_start(self.view, &mut self.cursor) {
             self.wait().await;
         }
     }

@@ -25,7 +25,7 @@ use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
 use tokio::time::Instant;
 
 use super::continuity::Continuity;
-use super::effect::{Broken, Effect, Effects, PageAnswer, Pushed, Segment};
+use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::reads::{BackOff, HeadRead, PageRead, TipReads};
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Want};
@@ -36,7 +36,7 @@ use crate::tail::{Seam, Tail};
 
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subscription {
+enum Following {
     /// The node follows as many channels as it may: waits for a place.
     OverLimit,
     /// In the desired set.
@@ -51,7 +51,7 @@ pub(super) struct ChannelLog {
     pub(super) channel: Arc<Channel>,
     /// Where its messages come from.
     pub(super) feed: FeedId,
-    pub(super) subscription: Subscription,
+    following: Following,
     continuity: Continuity,
     tip_reads: TipReads,
     head_read: HeadRead,
@@ -67,7 +67,7 @@ pub(super) struct ChannelLog {
     /// Readers have been told that the key holds another type now.
     wrong_type_told: bool,
     /// Since when the channel has no reader.
-    pub(super) idle_since: Option<Instant>,
+    idle_since: Option<Instant>,
 }
 
 impl ChannelLog {
@@ -75,7 +75,7 @@ impl ChannelLog {
         Self {
             channel,
             feed,
-            subscription: Subscription::OverLimit,
+            following: Following::OverLimit,
             continuity: Continuity::default(),
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
@@ -115,18 +115,47 @@ impl ChannelLog {
         self.channel.lock().tail.as_ref().map(Tail::head)
     }
 
+    // Readers that come and go.
+
+    /// The channel has readers.
+    pub(super) fn on_watched(&mut self) {
+        self.idle_since = None;
+    }
+
+    /// The channel has no reader. Returns whether it had one until now.
+    pub(super) fn on_unwatched(&mut self, now: Instant) -> bool {
+        let is_news = self.idle_since.is_none();
+        self.idle_since.get_or_insert(now);
+        is_news
+    }
+
+    /// Since when the channel has no reader; `None` if it has one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.idle_since
+    }
+
+    /// Whether the channel waits for a place among those that the node follows.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.following == Following::OverLimit
+    }
+
     // What the feed says.
+
+    /// The channel is in the desired set from now on.
+    pub(super) fn on_followed(&mut self) {
+        self.following = Following::Desired;
+    }
 
     /// The subscription was acknowledged: whatever is published from now on arrives.
     pub(super) fn on_acknowledged(&mut self) {
-        self.subscription = Subscription::Acknowledged;
+        self.following = Following::Acknowledged;
         self.on_loss();
     }
 
     /// The feed is away: nothing arrives.
     pub(super) fn on_disconnected(&mut self) {
-        if self.subscription == Subscription::Acknowledged {
-            self.subscription = Subscription::Desired;
+        if self.following == Following::Acknowledged {
+            self.following = Following::Desired;
         }
         self.on_loss();
     }
@@ -207,8 +236,8 @@ impl ChannelLog {
         }
         let shared = self.channel.lock();
         let after = self.last_want.map_or(Bound::Unbounded, Bound::Excluded);
-        let following = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
-        let want = following.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
+        let next = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
+        let want = next.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
         drop(shared);
         self.last_want = want;
         self.page_read = PageRead::InFlight { want: want?, stale: false };
@@ -239,7 +268,7 @@ impl ChannelLog {
                 }
             }
             // The tip of a stream that is not followed yet proves nothing about what is published next.
-            (Ok(_), None) if self.subscription != Subscription::Acknowledged => Effects::new(),
+            (Ok(_), None) if self.following != Following::Acknowledged => Effects::new(),
             (Ok(tip), None) => self.open(tip),
             (Ok(tip), Some(head)) => self.compare(head, tip),
         }
@@ -258,10 +287,8 @@ impl ChannelLog {
         if !self.continuity.agrees(head, tip) {
             // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
             // the gap once.
-            let is_moot = tip.evicts
-                && self.subscription != Subscription::Acknowledged
-                && head.is_absent()
-                && tip.position.is_absent();
+            let is_moot =
+                tip.evicts && self.following != Following::Acknowledged && head.is_absent() && tip.position.is_absent();
             return match is_moot {
                 true => vec![Effect::Compared { differ: false }],
                 false => vec![Effect::Compared { differ: true }, self.read_head()],
@@ -284,7 +311,7 @@ impl ChannelLog {
     /// Notes the same, for a tip that was requested after the feed last lost something.
     fn note_proven_afresh(&mut self, tip: Tip) {
         self.note_proven(tip);
-        let no_message_missed = self.subscription == Subscription::Acknowledged && self.tip_reads.is_quiet();
+        let no_message_missed = self.following == Following::Acknowledged && self.tip_reads.is_quiet();
         self.continuity.note_proven_afresh(tip, no_message_missed);
     }
 
@@ -339,8 +366,8 @@ impl ChannelLog {
     }
 
     fn extend(&mut self, from: Position, entries: &[Decoded], snapshot: &Snapshot) -> Effects {
-        let segment = Segment { seam: None, entries: self.encoded_after(from, entries) };
-        self.append(segment, from, snapshot)
+        let extension = Extension { seam: None, entries: self.encoded_after(from, entries) };
+        self.append(extension, from, snapshot)
     }
 
     /// History is not contiguous: appends a seam, by which readers are told, and begins a new segment.
@@ -352,14 +379,14 @@ impl ChannelLog {
         }
         let (resume, is_exact) = proof::resume_exactly(snapshot, from);
         let seam = Some((Seam { reason, after: from, resume }, is_exact));
-        let segment = Segment { seam, entries: self.encoded_after(from, &snapshot.entries) };
-        effects.extend(self.append(segment, from, snapshot));
+        let extension = Extension { seam, entries: self.encoded_after(from, &snapshot.entries) };
+        effects.extend(self.append(extension, from, snapshot));
         effects
     }
 
-    fn append(&mut self, segment: Segment, head: Position, snapshot: &Snapshot) -> Effects {
-        let head = segment.end().unwrap_or(head);
-        let mut effects = vec![Effect::Append(segment)];
+    fn append(&mut self, extension: Extension, head: Position, snapshot: &Snapshot) -> Effects {
+        let head = extension.end().unwrap_or(head);
+        let mut effects = vec![Effect::Append(extension)];
         effects.extend(self.finish(head, snapshot));
         effects
     }
@@ -484,7 +511,7 @@ impl ChannelLog {
         vec![
             Effect::Warn(Broken { reason, after, is_wrong_type: true }),
             self.forget_pages(),
-            Effect::Append(Segment { seam: Some((seam, true)), entries: Vec::new() }),
+            Effect::Append(Extension { seam: Some((seam, true)), entries: Vec::new() }),
         ]
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::LogName;
 
-use super::channel_log::{ChannelLog, Subscription};
+use super::channel_log::ChannelLog;
 use crate::channel::Channel;
 use crate::feed::{Desired, FeedId};
 
@@ -24,7 +24,9 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// `desired` has a set for every feed to which [`feed_of`] sends a channel.
     pub(super) fn new(max_channels: usize, desired: Vec<Desired>) -> Self {
+        debug_assert!(!desired.is_empty(), "a node without a feed would follow nothing and not say so");
         Self { max_channels, desired, logs: HashMap::new(), by_name: HashMap::new(), over_limit: BTreeSet::new() }
     }
 
@@ -78,7 +80,7 @@ impl Directory {
             self.over_limit.insert(key);
             return false;
         }
-        log.subscription = Subscription::Desired;
+        log.on_followed();
         self.over_limit.remove(&key);
         self.by_name.insert(log.channel.name.clone(), key);
         if let Some(desired) = self.desired.get(log.feed.number()) {
@@ -90,7 +92,7 @@ impl Directory {
     /// Takes a channel out. Returns its log, and the channel that may have its place.
     pub(super) fn close(&mut self, key: usize) -> Option<(ChannelLog, Option<usize>)> {
         let log = self.logs.remove(&key)?;
-        if log.subscription == Subscription::OverLimit {
+        if log.is_over_limit() {
             self.over_limit.remove(&key);
         } else {
             self.by_name.remove(&log.channel.name);

@@ -20,7 +20,7 @@ pub(super) enum Effect {
     /// History is not contiguous: operators are told.
     Warn(Broken),
     /// To be appended to the tail, in one step.
-    Append(Segment),
+    Append(Extension),
     /// The head moves without an item.
     MoveHead(Position),
     /// Readers at these positions need not wait any longer: those that the tail now reaches need no page, and the others put their
@@ -62,14 +62,14 @@ pub(super) struct Broken {
 
 /// What goes into a tail in one step, so that a reader finds a seam together with the entry after it.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(super) struct Extension {
     /// A discontinuity, and whether the position after it is one that the store had.
     pub(super) seam: Option<(Seam, bool)>,
     /// Entries that have been proven to follow.
     pub(super) entries: Vec<(EntryId, Frame)>,
 }
 
-impl Segment {
+impl Extension {
     /// Where the log ends then.
     pub(super) fn end(&self) -> Option<Position> {
         let last = self.entries.last().map(|(id, _)| Position::At(*id));

@@ -1,7 +1,7 @@
 //! The registry: every followed log of the node, kept true to its stream.
 //!
 //! A state machine without I/O. It is fed with what the feed says, which channels the connection threads touched, and what
-//! the archive answered; [`Registry::settle`] then says which reads to start. The clock is handed in.
+//! the archive answered; [`Registry::end_turn`] then says which reads to start. The clock is handed in.
 //!
 //! It routes: each channel's log decides ([`channel_log`]) and returns effects ([`effect`]), which are carried out by what owns the
 //! things that they change ([`resources`]):
@@ -47,7 +47,7 @@ use crate::feed::{Desired, FeedBatch, FeedEvent};
 use crate::options::Options;
 use crate::random::Random;
 use crate::stats::IngestStats;
-use channel_log::{ChannelLog, Subscription};
+use channel_log::ChannelLog;
 use directory::Directory;
 use effect::{Effects, Pushed};
 use links::Links;
@@ -64,7 +64,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry, with what each of the node's feeds is to follow. `random` is for jitter: nodes that start together must not do everything together.
+    /// An empty registry, with what each of the node's feeds (at least one) is to follow. `random` is for jitter: nodes that start together must not do everything together.
     #[must_use]
     pub fn new(
         options: Options,
@@ -86,12 +86,11 @@ impl Registry {
             let log = self.directory.open(channel);
             let wants_page = log.wants_page();
             if channel.is_watched() {
-                log.idle_since = None;
-                if log.subscription == Subscription::OverLimit {
+                log.on_watched();
+                if log.is_over_limit() {
                     self.follow(key);
                 }
-            } else if log.idle_since.is_none() {
-                log.idle_since = Some(now);
+            } else if log.on_unwatched(now) {
                 self.start_linger(key, now);
             }
             if wants_page {
@@ -207,8 +206,8 @@ impl Registry {
     }
 
     /// Ends a turn: keeps the budget and says which reads to start. Call it after any number of `on_…` calls.
-    pub fn settle(&mut self, now: Instant) -> Vec<Command> {
-        self.resources.settle(&mut self.directory, now)
+    pub fn end_turn(&mut self, now: Instant) -> Vec<Command> {
+        self.resources.end_turn(&mut self.directory, now)
     }
 
     // What the feed says about one channel.
@@ -294,7 +293,7 @@ impl Registry {
 
     fn on_linger(&mut self, key: usize, now: Instant) {
         let Some(log) = self.directory.get(key) else { return };
-        let Some(since) = log.idle_since else { return };
+        let Some(since) = log.idle_since() else { return };
         if now < since + self.resources.options.linger {
             self.start_linger(key, since);
         } else if self.resources.notifier.forget(&log.channel) {

@@ -63,9 +63,9 @@ impl Resources {
                 Effect::Refuse(why) => self.refuse(log, &why),
                 Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
                 Effect::Warn(broken) => self.warn(log, &broken),
-                Effect::Append(segment) => {
-                    self.stats.repaired.add(segment.entries.len() as u64);
-                    append::entries(&log.channel, segment.seam, segment.entries, &mut self.budget, &self.options);
+                Effect::Append(extension) => {
+                    self.stats.repaired.add(extension.entries.len() as u64);
+                    append::entries(&log.channel, extension.seam, extension.entries, &mut self.budget, &self.options);
                     self.notifier.notify(&log.channel);
                 }
                 Effect::MoveHead(head) => {
@@ -181,7 +181,7 @@ impl Resources {
     }
 
     /// Ends a turn: sees to it that absences are renewed, says which reads to start, and keeps the budget.
-    pub(super) fn settle(&mut self, directory: &mut Directory, now: Instant) -> Vec<Command> {
+    pub(super) fn end_turn(&mut self, directory: &mut Directory, now: Instant) -> Vec<Command> {
         for key in self.reconcile.take_absent() {
             if directory.get(key).is_some() {
                 let (began, interval, random) = (self.began, self.options.reconcile_interval, &self.random);

@@ -62,7 +62,7 @@ impl Node {
         self.hub.take_touched(&mut touched);
         self.registry.on_touched(&touched, now);
         self.registry.on_time(now);
-        self.reads.extend(self.registry.settle(now).into_iter().map(Read::Asked));
+        self.reads.extend(self.registry.end_turn(now).into_iter().map(Read::Asked));
         self.registry.assert_accounts();
     }
 

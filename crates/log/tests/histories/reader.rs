@@ -45,7 +45,7 @@ impl Reader {
     pub(crate) fn read(&mut self, log: &CoreLog, client: &mut Client, history: &History) {
         self.awake = false;
         if !self.primed {
-            if log.is_open(self.view, &self.cursor) != Ok(true) || !log.settle(self.view, &mut self.cursor) {
+            if log.is_open(self.view, &self.cursor) != Ok(true) || !log.resolve_start(self.view, &mut self.cursor) {
                 return;
             }
             self.primed = true;

@@ -1,6 +1,6 @@
 //! The outlet of HTTP/1: a socket that hyper has given back, and what is half way through it.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use fanfare_protocol::{EntryId, chunk};
@@ -84,6 +84,16 @@ impl<S: Socket, P> Http1<S, P> {
         self.begun = Some(Box::new(Begun::Queued { bytes, written }));
     }
 
+    /// So many of the queued bytes have gone out.
+    fn note_queued(&mut self, count: usize) {
+        if let Some(Begun::Queued { bytes, written }) = self.begun.as_deref_mut() {
+            *written += count;
+            if *written == bytes.len() {
+                self.begun = None;
+            }
+        }
+    }
+
     /// The bytes of the batch's first unit that are out already. `None`: the rest of a frame is gone, and the client must not
     /// take its beginning for the whole.
     fn already_out(&self, batch: &Batch<'_>) -> Option<usize> {
@@ -113,7 +123,13 @@ impl<S: Socket, P> Http1<S, P> {
 
     /// One vectored write. `Ok(None)`: the socket is full.
     fn write(&mut self, core: &Core, slices: &[IoSlice<'_>]) -> Result<Option<usize>, End> {
-        match self.socket.try_write_slices(slices) {
+        let written = self.socket.try_write_slices(slices);
+        self.note_write(core, written)
+    }
+
+    /// What a write means for the socket, and for the node's counters. `Ok(None)`: the socket is full.
+    fn note_write(&mut self, core: &Core, written: io::Result<usize>) -> Result<Option<usize>, End> {
+        match written {
             Ok(written) => {
                 self.active = core.tick();
                 self.full = false;
@@ -217,27 +233,12 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     fn poll_flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        while let Some(Begun::Queued { bytes, written }) = self.begun.as_deref_mut() {
-            match self.socket.try_write(&bytes[*written..]) {
-                Ok(count) => {
-                    *written += count;
-                    self.full = false;
-                    self.active = core.tick();
-                    core.stats.bytes.add(count as u64);
-                    core.stats.writes.add(1);
-                    if *written == bytes.len() {
-                        self.begun = None;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.full = true;
-                    core.stats.blocked.add(1);
-                    if ready!(self.socket.poll_write_ready(cx)).is_err() {
-                        return Poll::Ready(Err(End::Error));
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Poll::Ready(Err(End::Error)),
+        while let Some(Begun::Queued { bytes, written }) = self.begun.as_deref() {
+            let result = self.socket.try_write(&bytes[*written..]);
+            match self.note_write(core, result) {
+                Ok(Some(count)) => self.note_queued(count),
+                Ok(None) if ready!(self.socket.poll_write_ready(cx)).is_ok() => {}
+                Ok(None) | Err(_) => return Poll::Ready(Err(End::Error)),
             }
         }
         Poll::Ready(Ok(()))

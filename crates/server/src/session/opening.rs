@@ -40,6 +40,15 @@ pub struct Subscribe<P> {
     pub permit: P,
 }
 
+/// How a stream begins.
+pub(super) struct Beginning {
+    pub(super) head: Answer,
+    /// The first blocks.
+    pub(super) blocks: Vec<u8>,
+    /// `$ready` was asked for and could not be said yet.
+    pub(super) ready_due: bool,
+}
+
 /// What is only needed until the stream has begun.
 pub(super) struct Opening {
     names: Vec<ChannelName>,
@@ -81,45 +90,7 @@ impl Opening {
         let ready = subscription.ready;
         (Self { names, unknown, ready, head, refuse, deadline: None }, channels, permit)
     }
-}
 
-/// Whether a position is older than `cursor_age` allows.
-fn is_too_old(core: &Core, position: Position) -> bool {
-    let Some(limit) = core.options.cursor_age else { return false };
-    let (Position::At(EntryId { ms, .. }) | Position::Absent { at_ms: ms, .. }) = position;
-    u128::from(core.clock.wall_ms().saturating_sub(ms)) > limit.as_millis()
-}
-
-/// Whether every channel is open and every cursor has its place; the error says why one cannot be.
-fn are_open(channels: &mut Channels, core: &Core) -> Result<bool, Arc<str>> {
-    let mut settled = true;
-    for each in channels.iter_mut() {
-        settled &= core.log.is_open(each.view, &each.cursor)? && core.log.settle(each.view, &mut each.cursor);
-    }
-    Ok(settled)
-}
-
-/// The position that the client named for each channel.
-fn positions<E>(
-    channels: &[ChannelName],
-    resume: Option<&Result<fanfare_protocol::LastEventId, E>>,
-) -> Vec<Option<Position>> {
-    match resume {
-        Some(Ok(id)) => id.resolve(channels),
-        Some(Err(_)) | None => Vec::new(),
-    }
-}
-
-/// How a stream begins.
-pub(super) struct Beginning {
-    pub(super) head: Answer,
-    /// The first blocks.
-    pub(super) blocks: Vec<u8>,
-    /// `$ready` was asked for and could not be said yet.
-    pub(super) ready_due: bool,
-}
-
-impl Opening {
     /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
     /// `subscribe_timeout` has not passed.
     pub(super) fn poll(
@@ -174,5 +145,32 @@ impl Opening {
         }
         core.stats.opened.add(1);
         Beginning { head: self.head, blocks, ready_due: self.ready && ready_now.is_none() }
+    }
+}
+
+/// Whether a position is older than `cursor_age` allows.
+fn is_too_old(core: &Core, position: Position) -> bool {
+    let Some(limit) = core.options.cursor_age else { return false };
+    let (Position::At(EntryId { ms, .. }) | Position::Absent { at_ms: ms, .. }) = position;
+    u128::from(core.clock.wall_ms().saturating_sub(ms)) > limit.as_millis()
+}
+
+/// Whether every channel is open and every cursor has its place; the error says why one cannot be.
+fn are_open(channels: &mut Channels, core: &Core) -> Result<bool, Arc<str>> {
+    let mut open = true;
+    for each in channels.iter_mut() {
+        open &= core.log.is_open(each.view, &each.cursor)? && core.log.resolve_start(each.view, &mut each.cursor);
+    }
+    Ok(open)
+}
+
+/// The position that the client named for each channel.
+fn positions<E>(
+    channels: &[ChannelName],
+    resume: Option<&Result<fanfare_protocol::LastEventId, E>>,
+) -> Vec<Option<Position>> {
+    match resume {
+        Some(Ok(id)) => id.resolve(channels),
+        Some(Err(_)) | None => Vec::new(),
     }
 }

@@ -80,7 +80,7 @@ impl Scene {
         self.hub.take_touched(&mut touched);
         self.registry.on_touched(&touched, self.now);
         self.registry.on_time(self.now);
-        self.registry.settle(self.now)
+        self.registry.end_turn(self.now)
     }
 
     /// Answers a read. Returns the bytes of data in a page and the channel's key.
@@ -249,7 +249,7 @@ fn where_the_newest_entries_begin_is_asked_once_and_again_after_the_link_was_los
     let asked = |scene: &mut Scene| {
         let (view, mut cursor) = scene.open(&name("a"), Some(Start::Newest(3)));
         scene.core.sync(|_, _| {}, |_| {});
-        scene.core.settle(view, &mut cursor);
+        scene.core.resolve_start(view, &mut cursor);
         let mut asked = 0;
         for command in scene.turn() {
             if let Command::Newest { key, name, count } = command {

@@ -70,7 +70,7 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
             hub.take_touched(&mut touched);
             registry.on_touched(&touched, now);
             registry.on_time(now);
-            let commands = registry.settle(now);
+            let commands = registry.end_turn(now);
             idle = if commands.is_empty() { idle + 1 } else { 0 };
             for command in commands {
                 match command {

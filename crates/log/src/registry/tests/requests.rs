@@ -54,7 +54,7 @@ impl Scene {
     /// Ends a turn and answers what was asked. Returns the number of channels asked about.
     fn turn(&mut self) -> usize {
         let mut asked = 0;
-        for command in self.registry.settle(self.now) {
+        for command in self.registry.end_turn(self.now) {
             let Command::Tips { keys, .. } = command else { panic!("nothing but tips is needed: {command:?}") };
             asked += keys.len();
             self.requests += 1;
@@ -113,7 +113,7 @@ fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it
     let (mut scene, core) = Scene::of(1, true);
     let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0);
     core.sync(|_, _| {}, |_| {});
-    assert!(core.settle(view, &mut cursor));
+    assert!(core.resolve_start(view, &mut cursor));
     let told = |scene: &Scene| scene.registry.resources.stats.seams.of(GapReason::Reset).get();
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 0);

@@ -73,7 +73,7 @@ impl Ahead {
         self.hub.take_touched(&mut touched);
         self.registry.on_touched(&touched, self.now);
         self.registry.on_time(self.now);
-        self.registry.settle(self.now)
+        self.registry.end_turn(self.now)
     }
 
     /// Lets every reader look. Returns how many have everything.

@@ -23,7 +23,7 @@ pub(crate) fn run(data: &[u8]) {
     let name = |before: &[u8]| {
         let key = std::str::from_utf8(channel.strip_prefix(before)?).ok()?;
         match key.strip_prefix("$fanfare:{sse:}:") {
-            Some(name) => ChannelName::parse(name).ok().map(LogName::System),
+            Some(name) => ChannelName::parse(name).ok().map(LogName::system),
             None => ChannelName::parse(key.strip_prefix("sse:")?).ok().map(LogName::Channel),
         }
     };

@@ -30,7 +30,7 @@ impl Keys {
     /// and with that one the keys of system logs look like those of channels.
     pub(crate) fn log(&self, key: &str) -> Option<LogName> {
         let named = |prefix: &str| ChannelName::parse(key.strip_prefix(prefix)?).ok();
-        named(&self.prefix).map(LogName::Channel).or_else(|| named(&self.system).map(LogName::System))
+        named(&self.prefix).map(LogName::Channel).or_else(|| named(&self.system).map(LogName::system))
     }
 
     /// The key whose random value tells one life of the data from the next. No channel has this name, since names of
@@ -48,7 +48,7 @@ mod tests {
     fn each_log_has_a_key_of_its_own_and_a_system_log_none_that_begins_as_channels_do() {
         let keys = Keys::new("sse:");
         let name = ChannelName::parse("revoked").unwrap();
-        let (channel, system) = (LogName::from(&name), LogName::System(name));
+        let (channel, system) = (LogName::from(&name), LogName::system(name));
         assert_eq!(keys.stream(&channel), "sse:revoked");
         assert_eq!(keys.stream(&system), "$fanfare:{sse:}:revoked");
         for log in [channel, system] {

@@ -5,11 +5,47 @@ use std::time::Duration;
 use fanfare_log::memory::{Bell, Fate};
 use fanfare_protocol::Position;
 
-use super::{CLIENT, HERE, SECOND, live, stage};
+use super::world::World;
+use super::{CLIENT, HERE, SECOND, empty_world, live};
+
+/// More than any interval of the reconcile, less than the minute for which an absence proves something.
+const RECONCILED: u64 = 38;
+/// After so long the newest entry may have expired.
+const OLD: u64 = 70;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A client waits for the first event of a stream that does not exist.
+fn waiting() -> World {
+    let mut world = empty_world();
+    world.connect(CLIENT, HERE, None);
+    world.settle_down();
+    world
+}
+
+/// The same in a store that evicts: the first event comes and is evicted while the feed is away.
+fn evicted_unseen() -> World {
+    let mut world = empty_world();
+    world.store.set_evicts(true);
+    world.connect(CLIENT, HERE, None);
+    world.settle_down();
+    world.nodes[0].link.disconnect();
+    world.publish();
+    world.delete();
+    world
+}
+
+/// While the archive cannot be read an event comes without its push, and its stream expires. Then it can be read again.
+fn lose_an_event_that_expires(world: &mut World) {
+    world.store.next_push(Fate::Lose);
+    world.publish_for(Some(MINUTE));
+    world.spend(OLD);
+    world.store.fail_reads(0);
+    world.spend(RECONCILED);
+}
 
 #[test]
 fn a_quiet_stream_that_expires_and_comes_back_makes_no_gap() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.publish_for(Some(Duration::from_secs(60)));
     world.connect(CLIENT, HERE, None);
     world.spend(200);
@@ -24,7 +60,7 @@ fn a_quiet_stream_that_expires_and_comes_back_makes_no_gap() {
 
 #[test]
 fn a_stream_that_expires_while_the_feed_is_away_makes_a_gap_for_it_may_have_held_more() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.publish_for(Some(Duration::from_secs(60)));
     world.connect(CLIENT, HERE, None);
     world.spend(50);
@@ -41,7 +77,7 @@ fn a_stream_that_expires_while_the_feed_is_away_makes_a_gap_for_it_may_have_held
 
 #[test]
 fn a_quiet_channel_of_a_store_that_evicts_makes_no_gap() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.store.set_evicts(true);
     world.connect(CLIENT, HERE, None);
     world.spend(300);
@@ -52,9 +88,7 @@ fn a_quiet_channel_of_a_store_that_evicts_makes_no_gap() {
 
 #[test]
 fn a_position_of_an_absence_that_this_node_did_not_watch_is_placed_by_one_read() {
-    let mut world = stage();
-    world.connect(CLIENT, HERE, None);
-    world.settle_down();
+    let mut world = waiting();
     world.leave(CLIENT);
     world.pass(Duration::from_secs(20));
     world.connect(SECOND, (1, 0), None);
@@ -69,13 +103,7 @@ fn a_position_of_an_absence_that_this_node_did_not_watch_is_placed_by_one_read()
 
 #[test]
 fn where_streams_are_evicted_nothing_is_trusted_while_the_feed_is_away() {
-    let mut world = stage();
-    world.store.set_evicts(true);
-    world.connect(CLIENT, HERE, None);
-    world.settle_down();
-    world.nodes[0].link.disconnect();
-    world.publish();
-    world.delete();
+    let mut world = evicted_unseen();
     // The reconcile goes on without the feed.
     for _ in 0..40 {
         world.pass(Duration::from_secs(1));
@@ -84,12 +112,6 @@ fn where_streams_are_evicted_nothing_is_trusted_while_the_feed_is_away() {
     world.settle_down();
     assert_eq!(world.saw(CLIENT).1, 1);
 }
-
-/// More than any interval of the reconcile, less than the minute for which an absence proves something.
-const RECONCILED: u64 = 38;
-/// After so long the newest entry may have expired.
-const OLD: u64 = 70;
-const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_young_stream_that_is_gone_was_deleted() {
@@ -123,40 +145,28 @@ fn an_old_stream_that_is_gone_from_a_store_that_evicts_did_not_expire() {
 
 #[test]
 fn a_stream_that_expires_while_the_archive_cannot_be_read_may_have_held_more() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.publish_for(Some(MINUTE));
     world.connect(CLIENT, HERE, None);
     world.settle_down();
     world.store.fail_reads(usize::MAX);
     world.spend(30);
-    world.store.next_push(Fate::Lose);
-    world.publish_for(Some(MINUTE));
-    world.spend(OLD);
-    world.store.fail_reads(0);
-    world.spend(RECONCILED);
+    lose_an_event_that_expires(&mut world);
     assert_eq!(world.saw(CLIENT), (0, 1));
 }
 
 #[test]
 fn a_stream_that_came_and_went_while_the_archive_could_not_be_read_makes_a_gap() {
-    let mut world = stage();
-    world.connect(CLIENT, HERE, None);
-    world.settle_down();
+    let mut world = waiting();
     world.store.fail_reads(usize::MAX);
-    world.store.next_push(Fate::Lose);
-    world.publish_for(Some(MINUTE));
-    world.spend(OLD);
-    world.store.fail_reads(0);
-    world.spend(RECONCILED);
+    lose_an_event_that_expires(&mut world);
     assert_eq!(world.saw(CLIENT), (0, 1));
 }
 
 #[test]
 fn a_stream_that_came_and_went_with_everything_else_makes_a_gap() {
     for comes_again in [false, true] {
-        let mut world = stage();
-        world.connect(CLIENT, HERE, None);
-        world.settle_down();
+        let mut world = waiting();
         world.store.next_push(Fate::Lose);
         world.publish();
         world.flush();
@@ -170,13 +180,7 @@ fn a_stream_that_came_and_went_with_everything_else_makes_a_gap() {
 
 #[test]
 fn a_stream_that_was_evicted_while_the_feed_was_away_and_came_again_makes_a_gap() {
-    let mut world = stage();
-    world.store.set_evicts(true);
-    world.connect(CLIENT, HERE, None);
-    world.settle_down();
-    world.nodes[0].link.disconnect();
-    world.publish();
-    world.delete();
+    let mut world = evicted_unseen();
     world.nodes[0].link.tend();
     world.publish();
     world.settle_down();
@@ -185,7 +189,7 @@ fn a_stream_that_was_evicted_while_the_feed_was_away_and_came_again_makes_a_gap(
 
 #[test]
 fn an_event_that_is_announced_during_a_look_at_a_stream_about_to_expire_is_not_forgotten() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.publish_for(Some(MINUTE));
     let end = world.now() + MINUTE;
     world.connect(CLIENT, HERE, None);

@@ -8,7 +8,7 @@ use fanfare_log::{Options, Start};
 use fanfare_protocol::Position;
 
 use super::world::World;
-use super::{CLIENT, HERE, OTHER, SECOND, THIRD, live, stage};
+use super::{CLIENT, HERE, OTHER, SECOND, THIRD, empty_world, live};
 
 #[test]
 fn a_channel_stays_open_for_its_linger_and_then_closes() {
@@ -140,7 +140,7 @@ fn a_node_that_follows_as_many_channels_as_it_may_refuses_and_takes_the_next_whe
 #[test]
 fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_asked_for_them() {
     for trims in [true, false] {
-        let mut world = stage();
+        let mut world = empty_world();
         (0..2).for_each(|_| world.xadd(Bell::Silent));
         world.connect(CLIENT, HERE, Some(Start::Newest(5)));
         // The node knows which entry is the oldest of the newest ones, and has not read it yet.
@@ -170,7 +170,7 @@ fn the_newest_entries_may_vanish_before_they_are_read_without_a_gap_for_who_aske
 
 #[test]
 fn a_newest_entry_that_was_lost_before_it_came_here_is_not_waited_for() {
-    let mut world = stage();
+    let mut world = empty_world();
     world.xadd(Bell::Silent);
     let replica = world.store.checkpoint();
     world.connect(CLIENT, HERE, None);

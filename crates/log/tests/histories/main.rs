@@ -45,13 +45,14 @@ const THIRD: usize = 4;
 /// The first thread of the first node.
 const HERE: (usize, usize) = (0, 0);
 
-fn stage() -> World {
+/// Two nodes, and a store without streams.
+fn empty_world() -> World {
     World::new(&Options::default(), 1 << 20)
 }
 
 /// A stream with `count` entries and a client that is live.
 fn live(count: usize) -> World {
-    let mut world = stage();
+    let mut world = empty_world();
     (0..count).for_each(|_| world.publish());
     world.connect(CLIENT, HERE, None);
     world.settle_down();

@@ -8,7 +8,7 @@ use fanfare_log::{Options, Start};
 use fanfare_protocol::{EntryId, Position};
 
 use super::world::World;
-use super::{CLIENT, HERE, SECOND, THIRD, live, stage};
+use super::{CLIENT, HERE, SECOND, THIRD, empty_world, live};
 
 #[test]
 fn an_event_published_through_the_function_needs_no_read() {
@@ -121,7 +121,7 @@ fn a_keyspace_notification_waits_for_its_push_and_reads_only_if_none_comes() {
 
 #[test]
 fn a_page_serves_everybody_who_needs_it() {
-    let mut world = stage();
+    let mut world = empty_world();
     (0..20).for_each(|_| world.publish());
     let first = world.stream()[0];
     for client in [CLIENT, SECOND, THIRD] {
@@ -195,7 +195,7 @@ fn a_newest_entry_that_was_retracted_before_it_came_here_is_looked_for_once() {
 
 #[test]
 fn a_reader_after_whom_everything_was_retracted_is_live() {
-    let mut world = stage();
+    let mut world = empty_world();
     (0..5).for_each(|_| world.publish());
     let third = world.stream()[2];
     (0..2).for_each(|_| world.retract());

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fanfare_oracle::{ByChannel, Finding, Judge, Ledger, Observed, Place, Published, Standing, Step};
+use fanfare_oracle::{ByChannel, Finding, Judge, Ledger, Observed, Place, Published, Step, Whereabouts};
 
 use crate::counters::Counters;
 use crate::payload;
@@ -27,7 +27,7 @@ impl ClientTrace {
     /// Of a client of these channels that asks for so many of the newest entries when it first comes.
     /// `max_behind_ms`: some node tells a client that it lags when its next event is older than this.
     pub(crate) fn new(who: String, channels: &[String], newest: Option<u64>, max_behind_ms: u64) -> Self {
-        let judge = || Judge::new(Standing::New).with_newest(newest).with_max_behind_ms(max_behind_ms);
+        let judge = || Judge::new(Whereabouts::New).with_newest(newest).with_max_behind_ms(max_behind_ms);
         let judges = channels.iter().map(|_| judge()).collect();
         let (by_channel, waiting, recent) = (ByChannel::new(channels), VecDeque::new(), VecDeque::new());
         Self { who, channels: channels.to_vec(), by_channel, judges, waiting, recent }
@@ -63,7 +63,7 @@ impl ClientTrace {
     fn note(&mut self, now_ms: u64, observed: &Observed) {
         let mut line = match observed {
             Observed::Event(event) => {
-                let name = event.data.split(' ').next().unwrap_or_default();
+                let name = payload::name_in(&event.data);
                 format!("{name} with the id {}", event.own_id.as_deref().unwrap_or("none"))
             }
             other => format!("{other:?}"),
@@ -119,7 +119,8 @@ impl ClientTrace {
     /// Whether the client is at an event or behind it, as far as it has been judged.
     pub(crate) fn has_passed(&self, ledger: &Ledger, name: &str) -> bool {
         let channel = payload::channel(name);
-        let Some(Standing::At(here)) = self.by_channel.index(channel).map(|index| self.judges[index].standing()) else {
+        let Some(Whereabouts::At(here)) = self.by_channel.index(channel).map(|index| self.judges[index].whereabouts())
+        else {
             return false;
         };
         let passed =
@@ -129,8 +130,8 @@ impl ClientTrace {
 
     /// The client has not come to the last event of these channels.
     pub(crate) fn silent(&self, ledger: &Ledger, counters: &Counters, channel: &str) {
-        let standing = self.by_channel.index(channel).map(|index| format!("{:?}", self.judges[index].standing()));
-        let what = format!("{channel} fell silent: its last event did not come; the client is at {standing:?}");
+        let whereabouts = self.by_channel.index(channel).map(|index| format!("{:?}", self.judges[index].whereabouts()));
+        let what = format!("{channel} fell silent: its last event did not come; the client is at {whereabouts:?}");
         counters.breach(|| self.tell(counters, &what, Some((ledger, channel))));
     }
 

@@ -37,9 +37,14 @@ fn length(name: &str) -> usize {
     name.rsplit('.').next().and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
+/// The name that data begins with, whatever follows it.
+pub(crate) fn name_in(data: &str) -> &str {
+    data.split(' ').next().unwrap_or_default()
+}
+
 /// The name of an event by its data; `Err` when the data is not exactly what was published under that name.
 pub(crate) fn read(received: &str) -> Result<&str, String> {
-    let name = received.split(' ').next().unwrap_or_default();
+    let name = name_in(received);
     if name.splitn(4, '.').count() == 4 && data(name) == received {
         return Ok(name);
     }

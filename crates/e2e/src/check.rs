@@ -4,9 +4,11 @@
 
 use std::net::SocketAddr;
 
-use fanfare_oracle::{ByChannel, Finding, History, Judge, Place, Published, Ruling, Standing};
+use fanfare_oracle::{
+    ByChannel, Finding, Gap, History, Judge, Ledger, Observed, Place, Published, Ruling, Whereabouts,
+};
 
-use crate::{Client, Gap, Ledger, Observed};
+use crate::client::Client;
 
 /// What a test expects beyond the guarantee itself.
 #[derive(Clone, Debug, Default)]
@@ -107,12 +109,12 @@ fn is_of_another(observed: &Observed, client: &Client, channel: &str, history: &
     }
 }
 
-fn start(history: &History, start: Start) -> Standing {
-    let Start::After(entries) = start else { return Standing::New };
+fn start(history: &History, start: Start) -> Whereabouts {
+    let Start::After(entries) = start else { return Whereabouts::New };
     let first = *history.numbers().start();
     let entries_of_first = history.incarnation(first).map(|incarnation| &incarnation.entries);
     let last = entries.checked_sub(1).and_then(|index| entries_of_first?.get(index));
-    Standing::At(vec![last.map_or(Place::beginning(first), |entry| Place::behind(first, entry.id))])
+    Whereabouts::At(vec![last.map_or(Place::beginning(first), |entry| Place::behind(first, entry.id))])
 }
 
 impl Verdict {
@@ -141,8 +143,8 @@ impl Verdict {
         }
         if !expect.incomplete && !judge.is_at_the_end(history) {
             let count = history.present_incarnation().entries.len();
-            let standing = judge.standing();
-            self.violations.push(format!("the last of {count} entries was not seen; the client is at {standing:?}"));
+            let whereabouts = judge.whereabouts();
+            self.violations.push(format!("the last of {count} entries was not seen; the client is at {whereabouts:?}"));
         }
     }
 }

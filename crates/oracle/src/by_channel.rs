@@ -1,6 +1,9 @@
 //! Tells apart what a client of several channels observes of each of them.
 
-use crate::{Dispatch, Gap, Observed, Position, Step};
+use crate::observed::{Gap, Observed};
+use crate::position::Position;
+use crate::sse::Dispatch;
+use crate::step::Step;
 
 /// What the harness knows an event of a publisher by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Entries as Redis acknowledged them.
 
-use crate::{EntryId, Moment};
+use crate::entry_id::EntryId;
+use crate::redis_clock::Moment;
 
 /// One entry of a stream, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

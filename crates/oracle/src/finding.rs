@@ -1,6 +1,7 @@
 //! What the judge says.
 
-use crate::{Gap, Ruling};
+use crate::observed::Gap;
+use crate::ruling::Ruling;
 
 /// What the judge says about a step.
 #[derive(Clone, Debug)]

@@ -10,7 +10,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{Entry, EntryId, Incarnation, IncarnationEnd, Place, Position, RedisClock};
+use crate::entry::Entry;
+use crate::entry_id::EntryId;
+use crate::incarnation::Incarnation;
+use crate::incarnation_end::IncarnationEnd;
+use crate::place::Place;
+use crate::position::Position;
+use crate::redis_clock::RedisClock;
 
 /// Entries of each incarnation in an outline.
 const OUTLINED: usize = 40;

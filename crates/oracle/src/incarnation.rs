@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::{Entry, EntryId, IncarnationEnd, Moment, Place};
+use crate::entry::Entry;
+use crate::entry_id::EntryId;
+use crate::incarnation_end::IncarnationEnd;
+use crate::place::Place;
+use crate::redis_clock::Moment;
 
 /// One incarnation of a stream. Its ids grow, whatever the clock of Redis does.
 #[derive(Clone, Debug, Default)]

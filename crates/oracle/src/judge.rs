@@ -2,14 +2,22 @@
 //!
 //! The guarantee, word for word: the durable events that the client sees are a contiguous run of the channel's stream, in order,
 //! none missing, none twice, or an explicit `$gap` stands where something could not be delivered. A gap where nothing was
-//! withheld is a nuisance: it is ruled on (`ruling`), and what a harness makes of that is its own business.
+//! withheld is a nuisance: it is ruled on (`told_gap`), and what a harness makes of that is its own business.
 //!
 //! What the client saw may be explained by any of several places where it may have been. Only what none of them explains is a
 //! breach.
 
+use crate::entry::Entry;
+use crate::finding::Finding;
+use crate::history::History;
 use crate::newest::withheld;
-use crate::ruling::{Told, rule};
-use crate::{Entry, Finding, Gap, History, Place, Position, Ruling, Standing, Step};
+use crate::observed::Gap;
+use crate::place::Place;
+use crate::position::Position;
+use crate::ruling::Ruling;
+use crate::step::Step;
+use crate::told_gap::ToldGap;
+use crate::whereabouts::Whereabouts;
 
 /// A gap whose entry has not come yet.
 #[derive(Debug)]
@@ -17,7 +25,7 @@ struct Pending {
     gap: Gap,
     at_ms: Option<u64>,
     /// Where the client was before it.
-    before: Standing,
+    before: Whereabouts,
 }
 
 /// What has been seen of one client on one channel.
@@ -31,7 +39,7 @@ pub struct Judge {
     connected_ms: Option<u64>,
     /// Its present connection began without a place on this channel, and has not given it one yet.
     placeless: bool,
-    standing: Standing,
+    whereabouts: Whereabouts,
     pending: Option<Pending>,
     /// A gap that was told right before the connection ended: the client's place is still the one before it.
     withdrawn: Option<Gap>,
@@ -39,14 +47,14 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Of a client that stands there.
-    pub fn new(standing: Standing) -> Self {
+    /// Of a client that is there.
+    pub fn new(whereabouts: Whereabouts) -> Self {
         Self {
             max_behind_ms: None,
             newest: None,
             connected_ms: None,
             placeless: false,
-            standing,
+            whereabouts,
             pending: None,
             withdrawn: None,
             findings: Vec::new(),
@@ -64,8 +72,8 @@ impl Judge {
     }
 
     /// Where the client is.
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    pub fn whereabouts(&self) -> &Whereabouts {
+        &self.whereabouts
     }
 
     /// A gap that nothing has followed yet.
@@ -75,7 +83,7 @@ impl Judge {
 
     /// Whether the client has seen everything that the present stream holds.
     pub fn is_at_the_end(&self, history: &History) -> bool {
-        matches!(&self.standing, Standing::At(places) if places.iter().any(|place| history.is_at_the_end(*place)))
+        matches!(&self.whereabouts, Whereabouts::At(places) if places.iter().any(|place| history.is_at_the_end(*place)))
     }
 
     /// Judges the next step. `time_ms` is when the client saw it, in a run where time matters.
@@ -85,7 +93,7 @@ impl Judge {
                 if let Some(pending) = self.pending.take() {
                     // It carried no id. The next connection repeats it, or a better informed node needs none.
                     self.withdrawn = Some(pending.gap);
-                    self.standing = pending.before;
+                    self.whereabouts = pending.before;
                 }
                 self.connected_ms = time_ms;
                 self.placeless = at.is_none();
@@ -103,12 +111,12 @@ impl Judge {
 
     /// The first position: from here on the guarantee holds.
     fn begin(&mut self, history: &History, at: Position, time_ms: Option<u64>) {
-        if matches!(self.standing, Standing::New) {
+        if matches!(self.whereabouts, Whereabouts::New) {
             // Without a clock, clients begin before the stream is replaced.
             let incarnations = time_ms.map_or(vec![*history.numbers().start()], |now| history.around(now));
             let places = history.resolve(at, &incarnations, time_ms.unwrap_or(u64::MAX));
             self.check_newest(history, &places, time_ms);
-            self.standing = Standing::At(places);
+            self.whereabouts = Whereabouts::At(places);
         }
     }
 
@@ -144,7 +152,7 @@ impl Judge {
             self.breach(format!("{data:?} has the position {at:?}, not {}", last.id));
             found.push(last);
         }
-        if matches!(self.standing, Standing::New) {
+        if matches!(self.whereabouts, Whereabouts::New) {
             let before = |place: &Place| Place { id: place.id.before(), ..*place };
             self.check_newest(history, &found.iter().map(before).collect::<Vec<_>>(), time_ms);
         }
@@ -153,11 +161,11 @@ impl Judge {
 
     /// The client has come to one of these places.
     fn arrive(&mut self, history: &History, data: &str, found: &[Place]) {
-        let before = std::mem::replace(&mut self.standing, Standing::Unknown);
+        let before = std::mem::replace(&mut self.whereabouts, Whereabouts::Unknown);
         let from = match self.pending.take() {
             Some(Pending { gap, at_ms, before }) => {
                 self.rule(history, &gap, at_ms, &before, found);
-                Standing::Unknown
+                Whereabouts::Unknown
             }
             None => {
                 if let Some(what) = missing(history, &before, found) {
@@ -168,11 +176,11 @@ impl Judge {
             }
         };
         let reached = |to: &&Place| match &from {
-            Standing::At(places) => places.iter().any(|&from| history.follows(from, **to)),
+            Whereabouts::At(places) => places.iter().any(|&from| history.follows(from, **to)),
             _ => true,
         };
         let here: Vec<Place> = found.iter().filter(reached).copied().collect();
-        self.standing = Standing::At(if here.is_empty() { found.to_vec() } else { here });
+        self.whereabouts = Whereabouts::At(if here.is_empty() { found.to_vec() } else { here });
         self.withdrawn = None;
         self.placeless = false;
     }
@@ -191,12 +199,12 @@ impl Judge {
         }
         if let Some(pending) = self.pending.take() {
             self.breach(format!("nothing followed {:?} but another gap: {gap:?}", pending.gap));
-            self.standing = pending.before;
+            self.whereabouts = pending.before;
         }
         if !self.names_the_place(history, gap, time_ms) {
-            self.breach(format!("a gap after a place where the client is not ({:?}): {gap:?}", self.standing));
+            self.breach(format!("a gap after a place where the client is not ({:?}): {gap:?}", self.whereabouts));
         }
-        let before = std::mem::replace(&mut self.standing, Standing::Unknown);
+        let before = std::mem::replace(&mut self.whereabouts, Whereabouts::Unknown);
         if gap.next.is_some() {
             self.pending = Some(Pending { gap: gap.clone(), at_ms: time_ms, before });
             return;
@@ -207,33 +215,33 @@ impl Judge {
         if time_ms.is_some() {
             self.rule(history, gap, time_ms, &before, &places);
         }
-        self.standing = Standing::At(places);
+        self.whereabouts = Whereabouts::At(places);
         self.placeless = false;
     }
 
     /// What a gap calls the last position that was certainly delivered must be where the client is.
     fn names_the_place(&self, history: &History, gap: &Gap, time_ms: Option<u64>) -> bool {
-        match (&self.standing, gap.after.as_deref()) {
-            (Standing::Unknown, _) => true,
+        match (&self.whereabouts, gap.after.as_deref()) {
+            (Whereabouts::Unknown, _) => true,
             // Nothing has been promised yet.
-            (Standing::New, after) => after.is_none(),
-            (Standing::At(_), None) => self.placeless || gap.reason == "unknown_position",
+            (Whereabouts::New, after) => after.is_none(),
+            (Whereabouts::At(_), None) => self.placeless || gap.reason == "unknown_position",
             // An incarnation that is no longer remembered has nothing to compare.
-            (Standing::At(places), Some(_))
+            (Whereabouts::At(places), Some(_))
                 if places.iter().all(|at| history.incarnation(at.incarnation).is_none()) =>
             {
                 true
             }
-            (Standing::At(places), Some(after)) => {
+            (Whereabouts::At(places), Some(after)) => {
                 let named = places_of(history, after, time_ms);
                 named.iter().any(|named| places.iter().any(|place| history.is_nothing_between(*place, *named)))
             }
         }
     }
 
-    fn rule(&mut self, history: &History, gap: &Gap, at: Option<u64>, before: &Standing, found: &[Place]) {
-        let told = Told { gap, at, placeless: self.placeless, max_behind_ms: self.max_behind_ms };
-        match rule(history, &told, before, found) {
+    fn rule(&mut self, history: &History, gap: &Gap, at: Option<u64>, before: &Whereabouts, found: &[Place]) {
+        let told = ToldGap { gap, at, placeless: self.placeless, max_behind_ms: self.max_behind_ms };
+        match told.rule(history, before, found) {
             Ok(ruling) => self.findings.push(Finding::Ruled(gap.clone(), ruling)),
             Err(breach) => self.breach(breach),
         }
@@ -276,8 +284,8 @@ fn places_of(history: &History, position: &str, time_ms: Option<u64>) -> Vec<Pla
 }
 
 /// What is wrong with coming to one of `found` without a gap; `None` if nothing is.
-fn missing(history: &History, before: &Standing, found: &[Place]) -> Option<String> {
-    let Standing::At(places) = before else { return None };
+fn missing(history: &History, before: &Whereabouts, found: &[Place]) -> Option<String> {
+    let Whereabouts::At(places) = before else { return None };
     if places.iter().any(|&from| found.iter().any(|&to| history.follows(from, to))) {
         return None;
     }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::history::HistoryLimits;
-use crate::{Entry, EntryId, History};
+use crate::entry::Entry;
+use crate::entry_id::EntryId;
+use crate::history::{History, HistoryLimits};
 
 /// A shared record of everything published. Clones write to the same record.
 #[derive(Clone, Debug)]

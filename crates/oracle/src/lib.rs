@@ -5,11 +5,11 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`Parser`], [`ChunkDecoder`], [`Head`], [`Position`], [`resp`] | readers of what is said on the wire |
+//! | [`ResponseParser`] of [`Head`], [`ChunkDecoder`] and [`Parser`]; [`Position`]; [`resp`] | readers of what is said on the wire |
 //! | [`Entry`], [`Incarnation`], [`History`], [`Ledger`] | what was stored, as far as it is known |
 //! | [`Observed`], [`Gap`], [`ConnectionEnd`] | what a client observed |
 //! | [`ByChannel`], [`Step`] | the same, sorted by channel |
-//! | [`Judge`], [`Ruling`] | the verdict |
+//! | [`Judge`], [`Finding`], [`Ruling`] | the verdict: what the judge says of a step, and of a gap |
 #![forbid(unsafe_code)]
 
 mod by_channel;
@@ -30,10 +30,12 @@ mod place;
 mod position;
 mod redis_clock;
 pub mod resp;
+mod response_parser;
 mod ruling;
 mod sse;
-mod standing;
 mod step;
+mod told_gap;
+mod whereabouts;
 
 pub use by_channel::{ByChannel, Published, Sorted};
 pub use chunked::ChunkDecoder;
@@ -51,7 +53,8 @@ pub use observed::{Gap, Observed};
 pub use place::Place;
 pub use position::Position;
 pub use redis_clock::{Moment, RedisClock};
+pub use response_parser::ResponseParser;
 pub use ruling::Ruling;
 pub use sse::{Dispatch, Parsed, Parser};
-pub use standing::Standing;
 pub use step::Step;
+pub use whereabouts::Whereabouts;

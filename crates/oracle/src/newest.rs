@@ -1,6 +1,8 @@
 //! Whether a client that asks for the newest entries (`last=N`) gets as many as there are.
 
-use crate::{EntryId, History, Place};
+use crate::entry_id::EntryId;
+use crate::history::History;
+use crate::place::Place;
 
 /// An entry at or before the beginning of a client that asked for the newest `wanted` entries and gets fewer, although the
 /// stream had that entry all the time from when it asked until it got the first. `None` if the client gets all that there were.

@@ -1,6 +1,7 @@
 //! What a client observes.
 
-use crate::{ConnectionEnd, Dispatch};
+use crate::connection_end::ConnectionEnd;
+use crate::sse::Dispatch;
 
 /// A `$gap` event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{EntryId, Moment};
+use crate::entry_id::EntryId;
+use crate::redis_clock::Moment;
 
 /// Right behind this id in that incarnation of the stream, whether or not there is an entry with this id.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Positions, read from their text as docs/protocol.md describes it and independently of the product.
 
-use crate::EntryId;
+use crate::entry_id::EntryId;
 
 /// The digits of base 64, by their values.
 const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";

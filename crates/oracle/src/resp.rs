@@ -84,6 +84,12 @@ impl Connection {
         self.receive()
     }
 
+    /// Like [`try_command`](Self::try_command), for a command of text.
+    pub fn try_words(&mut self, words: &[&str]) -> io::Result<Reply> {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.try_command(&words)
+    }
+
     /// Sends one command; panics when the connection fails or Redis replies with an error.
     #[track_caller]
     pub fn command<W: AsRef<[u8]>>(&mut self, words: impl IntoIterator<Item = W>) -> Reply {

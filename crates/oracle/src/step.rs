@@ -1,6 +1,7 @@
 //! What happened to a client on one channel.
 
-use crate::{Gap, Position};
+use crate::observed::Gap;
+use crate::position::Position;
 
 /// One thing that happened to a client on one channel.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Once;
 
-use fanfare_oracle::{Finding, History, Judge, Ruling, Standing, Step};
+use fanfare_oracle::{Finding, History, Judge, Ruling, Step, Whereabouts};
 
 /// The result of a run.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +39,7 @@ impl Outcome {
         steps: impl Iterator<Item = (u64, &'a Step)>,
         gaps_have_reasons: bool,
     ) {
-        let (mut judge, before) = (Judge::new(Standing::New), self.gaps() + self.false_gaps());
+        let (mut judge, before) = (Judge::new(Whereabouts::New), self.gaps() + self.false_gaps());
         for (at_ms, step) in steps {
             for finding in judge.take(&mut history, step, Some(at_ms)) {
                 self.note(who, at_ms, &finding);
@@ -51,7 +51,7 @@ impl Outcome {
             blame(&format!("nothing followed {gap:?}"));
         }
         if !judge.is_at_the_end(&history) {
-            blame(&format!("the newest entry was not seen; the client is at {:?}", judge.standing()));
+            blame(&format!("the newest entry was not seen; the client is at {:?}", judge.whereabouts()));
         }
         if !gaps_have_reasons && gaps > before {
             blame("was told of a gap, although nothing was ever lost");

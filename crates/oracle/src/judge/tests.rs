@@ -2,7 +2,7 @@
 
 use super::Judge;
 use crate::{
-    Entry, EntryId, Finding, Gap, History, HistoryLimits, IncarnationEnd, Place, Position, Ruling, Standing, Step,
+    Entry, EntryId, Finding, Gap, History, HistoryLimits, IncarnationEnd, Place, Position, Ruling, Step, Whereabouts,
 };
 
 fn id(ms: u64) -> EntryId {
@@ -52,7 +52,7 @@ fn stored(last: u64) -> History {
 /// Breaches and rulings of a client of one channel that begins at `place` at time 20.
 fn judge(history: &mut History, place: u64, steps: &[Step]) -> (usize, Vec<Ruling>) {
     let steps: Vec<Step> = [Step::Place(Position::At(id(place)))].iter().chain(steps).cloned().collect();
-    judge_by(Judge::new(Standing::New), history, &steps)
+    judge_by(Judge::new(Whereabouts::New), history, &steps)
 }
 
 fn judge_by(mut judge: Judge, history: &mut History, steps: &[Step]) -> (usize, Vec<Ruling>) {
@@ -166,7 +166,7 @@ fn whoever_has_read_an_expired_stream_to_its_end_goes_on_and_others_need_a_gap()
         history.expire_by_hand(11 + lived);
         history.insert(2, Entry::new(id(90_000), "e90"));
         let judge = |steps: &[Step]| {
-            let from_the_end = Judge::new(Standing::At(vec![Place::behind(0, id(3))]));
+            let from_the_end = Judge::new(Whereabouts::At(vec![Place::behind(0, id(3))]));
             judge_by(from_the_end, &mut history.clone(), steps).0
         };
         assert_eq!(judge(&[event(90_000, "e90")]), breaches, "11-0 was withheld");
@@ -182,7 +182,7 @@ fn whoever_has_read_an_expired_stream_to_its_end_goes_on_and_others_need_a_gap()
 #[test]
 fn a_client_may_be_skipped_ahead_only_when_what_comes_next_is_older_than_the_limit() {
     let judge_with = |limit: Option<u64>, steps: &[Step]| {
-        let judge = Judge::new(Standing::At(vec![Place::behind(0, id(1))]));
+        let judge = Judge::new(Whereabouts::At(vec![Place::behind(0, id(1))]));
         let judge = if let Some(limit) = limit { judge.with_max_behind_ms(limit) } else { judge };
         judge_by(judge, &mut stored(5), steps)
     };
@@ -210,7 +210,7 @@ fn no_gap_takes_a_client_back_to_what_it_has_seen() {
 #[test]
 fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
     let begin = |history: &mut History, step: Step| {
-        judge_by(Judge::new(Standing::New).with_newest(Some(3)), history, &[step]).0
+        judge_by(Judge::new(Whereabouts::New).with_newest(Some(3)), history, &[step]).0
     };
     let place = |ms: u64| Step::Place(Position::At(id(ms)));
     let seen_from = |first: u64| {
@@ -228,7 +228,7 @@ fn whoever_asks_for_the_newest_entries_gets_as_many_as_there_were() {
         let mut history = stored(6);
         history.look(gone_at, Some(id(5)));
         history.look(21, Some(id(1)));
-        let mut judge = Judge::new(Standing::New).with_newest(Some(3));
+        let mut judge = Judge::new(Whereabouts::New).with_newest(Some(3));
         judge.take(&mut history, &Step::Connected(None), Some(15));
         assert_eq!(judge_by(judge, &mut history, &[place(4)]).0, breaches, "gone at {gone_at}");
     }
@@ -259,7 +259,7 @@ fn a_gap_is_unprovable_only_if_the_clients_entry_may_have_left_before_a_successo
 
 /// Steps with their times, as `(time, step)`. What is wrong with them.
 fn breaches_at(history: &mut History, steps: &[(u64, Step)]) -> Vec<String> {
-    let mut judge = Judge::new(Standing::New);
+    let mut judge = Judge::new(Whereabouts::New);
     let findings = steps.iter().flat_map(|(at, step)| judge.take(history, step, Some(*at)));
     findings.filter_map(|finding| if let Finding::Breach(what) = finding { Some(what) } else { None }).collect()
 }
@@ -382,7 +382,7 @@ fn a_stream_that_is_looked_at_around_each_change_is_known_completely() {
     // Trimmed to 3-0 at 19, by somebody who looks before and after; a last look at the end.
     [(19, 1), (19, 3), (30, 3)].into_iter().for_each(|(at, first)| history.look(at, Some(id(first))));
     let told = |history: &mut History, at: u64, next: u64| {
-        let mut judge = Judge::new(Standing::At(vec![Place::behind(0, id(1))]));
+        let mut judge = Judge::new(Whereabouts::At(vec![Place::behind(0, id(1))]));
         let steps = [gap("trimmed", 1, next), event(next, &format!("e{next}"))];
         let findings: Vec<_> = steps.iter().flat_map(|step| judge.take(history, step, Some(at))).collect();
         findings.iter().find_map(|finding| if let Finding::Ruled(_, ruling) = finding { Some(*ruling) } else { None })
@@ -464,7 +464,7 @@ fn a_client_from_before_everything_that_is_remembered_is_told_of_a_gap_after_its
     entries(3).for_each(|entry| history.insert(0, entry));
     [5, 6].into_iter().for_each(|ms| history.end(IncarnationEnd::Deleted, ms));
     history.insert(2, Entry::new(id(9), "e9"));
-    let judge = Judge::new(Standing::At(vec![Place::behind(0, id(3))]));
+    let judge = Judge::new(Whereabouts::At(vec![Place::behind(0, id(3))]));
     let told = [gap("reset", 3, 9), event(9, "e9")];
     assert_eq!(judge_by(judge, &mut history, &told), (0, vec![Ruling::OlderThanRecord]));
 }

@@ -1,10 +1,10 @@
 //! Where a client is.
 
-use crate::Place;
+use crate::place::Place;
 
 /// What is known about where the client is.
 #[derive(Clone, Debug)]
-pub enum Standing {
+pub enum Whereabouts {
     /// It has no position yet.
     New,
     /// Told by a gap that its place is unknown.

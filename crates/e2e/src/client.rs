@@ -4,8 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fanfare_oracle::{ConnectionEnd, Dispatch, Gap, Head, Observed, Parsed};
+
 use crate::link::{Link, Next};
-use crate::{ConnectionEnd, Dispatch, Gap, Head, Observed, PATIENCE, Parsed, Subscribe};
+use crate::subscribe::Subscribe;
+use crate::wait::{PATIENCE, eventually};
 
 /// A connection whose client has vanished.
 #[derive(Debug)]
@@ -138,7 +141,7 @@ impl Client {
     #[track_caller]
     pub fn wait_unread(&self, what: &str, enough: impl Fn(&[u8]) -> bool) {
         let link = self.link.as_ref().expect("connected");
-        crate::eventually(what, || link.peek(Duration::from_secs(1)).ok().filter(|bytes| enough(bytes)));
+        eventually(what, || link.peek(Duration::from_secs(1)).ok().filter(|bytes| enough(bytes)));
     }
 
     /// Events of publishers seen so far.

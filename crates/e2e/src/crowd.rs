@@ -6,7 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Client, ConnectionEnd, Node, Observed, Subscribe, pace, request};
+use fanfare_oracle::{ConnectionEnd, Observed};
+
+use crate::client::Client;
+use crate::http::request;
+use crate::node::Node;
+use crate::subscribe::Subscribe;
+use crate::wait::pace;
 
 /// Picks nodes as a load balancer does: round robin over those whose `/readyz` said 200 when it last looked.
 #[derive(Debug)]

@@ -7,8 +7,10 @@ use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
+use crate::http::RawConnection;
+use crate::ports::Lease;
 use crate::process::{bound, spawn};
-use crate::{Lease, RawConnection, eventually};
+use crate::wait::eventually;
 
 /// A running balancer. Killed on drop.
 #[derive(Debug)]

@@ -1,13 +1,12 @@
-//! One HTTP connection that carries one event stream: socket, head, chunks, parser.
+//! One HTTP connection that carries one event stream.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use fanfare_oracle::{ConnectionEnd, Head, Parsed, ResponseParser};
 use socket2::{Domain, Protocol, Socket, Type};
-
-use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Head, Parsed, Parser};
 
 /// What came next on a link.
 #[derive(Debug)]
@@ -20,12 +19,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: TcpStream,
-    head: Option<Head>,
-    raw: Vec<u8>,
-    chunks: Option<ChunkDecoder>,
-    /// Bytes of a body of known length that are still to come.
-    missing: Option<usize>,
-    parser: Parser,
+    response: ResponseParser,
     items: VecDeque<Parsed>,
     /// Upper bound of one read: small for a client that is meant to be slow.
     pub(crate) read_size: usize,
@@ -52,21 +46,11 @@ impl Link {
         let mut stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         stream.write_all(request)?;
-        Ok(Self {
-            stream,
-            head: None,
-            raw: Vec::new(),
-            chunks: None,
-            missing: None,
-            parser: Parser::default(),
-            items: VecDeque::new(),
-            read_size: 64 * 1024,
-            bytes: 0,
-        })
+        Ok(Self { stream, response: ResponseParser::default(), items: VecDeque::new(), read_size: 64 * 1024, bytes: 0 })
     }
 
     pub(crate) fn head(&self) -> Option<&Head> {
-        self.head.as_ref()
+        self.response.head()
     }
 
     /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something.
@@ -94,11 +78,11 @@ impl Link {
             if let Some(ending) = self.judge_head() {
                 return Next::Ended(ending);
             }
-            if self.finished() {
-                return Next::Ended(self.ending_at_eof());
+            if self.response.is_finished() {
+                return Next::Ended(self.response.end());
             }
             match self.read(deadline) {
-                Ok(Some(0)) => return Next::Ended(self.ending_at_eof()),
+                Ok(Some(0)) => return Next::Ended(self.response.end()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Next::Deadline,
                 Err(Broken::Io(error)) => return Next::Ended(ConnectionEnd::Reset(error)),
@@ -108,23 +92,9 @@ impl Link {
     }
 
     fn judge_head(&self) -> Option<ConnectionEnd> {
-        let head = self.head.as_ref()?;
+        let head = self.response.head()?;
         let stream = head.header("content-type").is_some_and(|value| value.starts_with("text/event-stream"));
         (head.status != 200 || !stream).then_some(ConnectionEnd::Status(head.status))
-    }
-
-    fn finished(&self) -> bool {
-        self.missing == Some(0) || self.chunks.as_ref().is_some_and(ChunkDecoder::finished)
-    }
-
-    fn ending_at_eof(&self) -> ConnectionEnd {
-        let finished = self.finished();
-        let between = self.chunks.as_ref().is_none_or(|chunks| finished || chunks.at_boundary());
-        // A polite refusal ends after its `retry:` line, which takes effect without a blank line.
-        match finished && self.parser.at_boundary() {
-            true => ConnectionEnd::Clean,
-            false => ConnectionEnd::Cut { between_blocks: between && self.parser.at_boundary() },
-        }
     }
 
     fn read(&mut self, deadline: Instant) -> Result<Option<usize>, Broken> {
@@ -140,37 +110,10 @@ impl Link {
             Err(error) => return Err(error.into()),
         };
         self.bytes += count as u64;
-        self.take(&buffer[..count]).map_err(Broken::Protocol)?;
-        Ok(Some(count))
-    }
-
-    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let mut body = Vec::new();
-        if self.head.is_none() {
-            self.raw.extend_from_slice(bytes);
-            let Some((head, start)) = Head::parse(&self.raw) else { return Ok(()) };
-            if head.header("transfer-encoding") == Some("chunked") {
-                self.chunks = Some(ChunkDecoder::default());
-            }
-            self.missing = head.header("content-length").and_then(|length| length.parse().ok());
-            self.head = Some(head);
-            let rest = self.raw.split_off(start);
-            self.raw = Vec::new();
-            return self.take(&rest);
-        }
-        match &mut self.chunks {
-            Some(chunks) => chunks.feed(bytes, &mut body)?,
-            None => {
-                if let Some(missing) = &mut self.missing {
-                    *missing = missing.checked_sub(bytes.len()).ok_or("more body than its length says")?;
-                }
-                body.extend_from_slice(bytes);
-            }
-        }
         let mut items = Vec::new();
-        self.parser.feed(&body, &mut items);
+        self.response.feed(&buffer[..count], &mut items).map_err(Broken::Protocol)?;
         self.items.extend(items);
-        Ok(())
+        Ok(Some(count))
     }
 }
 

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{bound, spawn};
-use crate::{Lease, RedisServer, Response, Signal, eventually, eventually_within, fanfare_binary, request, signal};
+use crate::http::{Response, request};
+use crate::ports::Lease;
+use crate::process::{Signal, bound, fanfare_binary, signal, spawn};
+use crate::redis_server::RedisServer;
+use crate::wait::{eventually, eventually_within};
 
 /// How a node is to be started.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::pace;
+use crate::wait::pace;
 
 /// A command for `program`, to be started with [`spawn`]. The kernel kills the process when the thread that started it
 /// ends, so that none is left when this process is killed and cannot end its children itself (`setpriv` of util-linux,

@@ -4,7 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::{Connection, Ledger, RedisServer, Reply, eventually};
+use fanfare_oracle::Ledger;
+use fanfare_oracle::resp::{Connection, Reply};
+
+use crate::redis_server::RedisServer;
+use crate::wait::eventually;
 
 /// The prefix of all keys and channels, the product's default.
 pub(crate) const PREFIX: &str = "sse:";
@@ -161,8 +165,7 @@ impl Publisher {
     /// Sends a command whose error reply is a value.
     #[track_caller]
     pub fn try_words(&mut self, words: &[&str]) -> Reply {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        self.redis.try_command(&words).expect("Redis answers")
+        self.redis.try_words(words).expect("Redis answers")
     }
 
     /// The clock of Redis, in milliseconds since the Unix epoch.

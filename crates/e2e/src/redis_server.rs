@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use fanfare_oracle::resp::Connection;
 use tempfile::TempDir;
 
-use crate::process::{bound, spawn};
-use crate::{Connection, Lease, Signal, eventually, pace, signal};
+use crate::ports::Lease;
+use crate::process::{Signal, bound, signal, spawn};
+use crate::wait::{eventually, pace};
 
 /// A Redis server on a leased port with its files in a temporary directory. Killed, and the directory removed, on drop.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use fanfare_e2e::{
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// Answers one connection after another with these bodies, each in chunks of 7 bytes; gives the requests.
-fn stage(bodies: &[&str]) -> (SocketAddr, Receiver<String>) {
+/// A stand-in for a node: answers one connection after another with these bodies, each in chunks of 7 bytes; gives the requests.
+fn stand_in(bodies: &[&str]) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     let bodies: Vec<String> = bodies.iter().map(|&body| body.to_owned()).collect();
@@ -44,10 +44,10 @@ fn stage(bodies: &[&str]) -> (SocketAddr, Receiver<String>) {
 
 /// A client that has read these bodies, reconnecting in between.
 fn client_of(bodies: &[&str]) -> Client {
-    let (address, _requests) = stage(bodies);
+    let (address, _requests) = stand_in(bodies);
     let mut client = Client::new(Subscribe::to("c"));
     for _ in bodies {
-        client.connect(address).expect("the stage accepts");
+        client.connect(address).expect("the stand-in accepts");
         assert_eq!(client.read_ending(Duration::from_secs(5)), ConnectionEnd::Clean);
     }
     client
@@ -177,10 +177,10 @@ fn retracted_entries_may_be_absent_and_over_limit_entries_become_gaps() {
 
 #[test]
 fn the_client_keeps_its_place_exactly_as_the_standard_says() {
-    let (address, requests) = stage(&[PRIMED, "retry: 5000\n", &format!("id: 1-0\n\n{B}data: no id\n\n"), ""]);
+    let (address, requests) = stand_in(&[PRIMED, "retry: 5000\n", &format!("id: 1-0\n\n{B}data: no id\n\n"), ""]);
     let mut client = Client::new(Subscribe::to_all(&["c", "d"]).query("last", "3").header("X-Y", "z"));
     for _ in 0..4 {
-        client.connect(address).expect("the stage accepts");
+        client.connect(address).expect("the stand-in accepts");
         client.read_ending(Duration::from_secs(5));
     }
     let requests: Vec<String> = requests.iter().take(4).collect();

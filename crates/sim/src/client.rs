@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use fanfare_oracle::{ByChannel, ChunkDecoder, Head, Observed, Parsed, Parser, Published, Step};
+use fanfare_oracle::{ByChannel, Observed, Parsed, Published, ResponseParser, Step};
 use fanfare_protocol::ChannelName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
@@ -41,16 +41,6 @@ pub(crate) struct Client {
     pub(crate) breaches: Vec<String>,
 }
 
-/// What has been read on one connection.
-#[derive(Default)]
-struct Reading {
-    raw: Vec<u8>,
-    in_body: bool,
-    is_chunked: bool,
-    chunks: ChunkDecoder,
-    parser: Parser,
-}
-
 impl Client {
     pub(crate) fn new(number: usize, channels: Vec<ChannelName>, manners: Manners, rng: Rng) -> Self {
         let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
@@ -67,7 +57,7 @@ impl Client {
         }
     }
 
-    /// Connects, reads and drops until the world is calm; then connects and reads until it has seen each of `ends`.
+    /// Connects, reads and drops until the world is calm; then connects and reads until it has seen the last event of each channel.
     pub(crate) async fn live(mut self, world: Rc<World>) -> Self {
         sleep(self.rng.up_to_ms(3_000)).await;
         while !world.is_over() && !self.has_seen_the_end(&world) {
@@ -82,7 +72,7 @@ impl Client {
     }
 
     fn has_seen_the_end(&self, world: &World) -> bool {
-        let seen = |name: &ChannelName| self.data.iter().any(|data| *data == World::end_of(name));
+        let seen = |name: &ChannelName| self.data.iter().any(|data| *data == World::last_event_of(name));
         world.is_calm() && self.channels.iter().all(seen)
     }
 
@@ -103,7 +93,7 @@ impl Client {
         world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
         let connected = Observed::Connected(self.last_event_id.clone());
         self.observe(world, &connected);
-        let mut reading = Reading::default();
+        let mut response = ResponseParser::default();
         if end.write_all(self.request().as_bytes()).await.is_err() {
             return;
         }
@@ -124,7 +114,7 @@ impl Client {
                 patience -= count;
             }
             world.trace.bytes(&format!("client {} of node {node}", self.number), &buffer[..count]);
-            if !self.take(world, &mut reading, &buffer[..count]) {
+            if !self.take(world, &mut response, &buffer[..count]) {
                 return;
             }
             if !calm && self.rng.chance(self.manners.pauses) {
@@ -144,29 +134,21 @@ impl Client {
     }
 
     /// Takes bytes as they come. `false`: this connection is of no more use.
-    fn take(&mut self, world: &World, reading: &mut Reading, bytes: &[u8]) -> bool {
-        reading.raw.extend_from_slice(bytes);
-        if !reading.in_body {
-            let Some((head, length)) = Head::parse(&reading.raw) else { return true };
-            if head.status != 200 {
-                world.trace.note(|| format!("client {} is told {}", self.number, head.status));
-                return false;
-            }
-            reading.raw.drain(..length);
-            reading.in_body = true;
-            reading.is_chunked = head.header("transfer-encoding") == Some("chunked");
-        }
-        let (mut body, mut parsed) = (Vec::new(), Vec::new());
-        if !reading.is_chunked {
-            body.append(&mut reading.raw);
-        } else if let Err(error) = reading.chunks.feed(&reading.raw, &mut body) {
-            self.breaches.push(format!("not chunked: {error}"));
+    fn take(&mut self, world: &World, response: &mut ResponseParser, bytes: &[u8]) -> bool {
+        let mut parsed = Vec::new();
+        let fed = response.feed(bytes, &mut parsed);
+        let Some(head) = response.head() else { return true };
+        if head.status != 200 {
+            world.trace.note(|| format!("client {} is told {}", self.number, head.status));
             return false;
         }
-        reading.raw.clear();
-        reading.parser.feed(&body, &mut parsed);
+        if let Err(error) = fed {
+            self.breaches.push(format!("the response breaks its protocol: {error}"));
+            return false;
+        }
         parsed.into_iter().for_each(|item| self.see(world, item));
-        !reading.chunks.finished()
+        // A body of known length ends with its connection.
+        !response.has_last_chunk()
     }
 
     fn see(&mut self, world: &World, item: Parsed) {
@@ -195,7 +177,7 @@ impl Client {
             data.push(event.data.clone());
             Ok(Published::Entry { channel, data: &event.data })
         });
-        let now = world.truth.now_ms();
+        let now = world.record.now_ms();
         self.steps.extend(steps.into_iter().map(|(index, step)| (now, index, step)));
         self.breaches.extend(breaches);
     }

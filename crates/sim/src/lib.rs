@@ -14,9 +14,9 @@
 //! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, what can go wrong (`scenario`), who publishes how,
 //! what breaks when (`fault_injector`). After a while everything is healed and each channel gets a last event: with its push, without, while no
 //! node reaches Redis, or after a flush and below all ids before. Every client must see it as soon as its node can know
-//! of it (`scenario::Ending`). Then the judge of `fanfare-oracle`, which
+//! of it (`scenario::LastEvents`). Then the judge of `fanfare-oracle`, which
 //! judges the chaos run and the end-to-end tests too, compares what each client saw with what the fake Redis stored: here it is
-//! told everything (`truth`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
+//! told everything (`stored_record`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
 //! Elsewhere false gaps are counted.
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
@@ -36,6 +36,7 @@
 
 mod client;
 mod fault_injector;
+mod life;
 mod net;
 mod node;
 mod outcome;
@@ -43,12 +44,12 @@ mod publisher;
 mod redis;
 mod rng;
 mod scenario;
+mod stored_record;
 mod trace;
-mod truth;
 mod world;
 
+pub use life::run;
 pub use outcome::Outcome;
-pub use world::run;
 
 /// What every key and Pub/Sub channel of the simulation begins with.
 pub(crate) const PREFIX: &str = "sse:";

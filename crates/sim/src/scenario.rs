@@ -26,13 +26,13 @@ pub(crate) struct Scenario {
     pub(crate) turns_back: bool,
     /// Not even a false gap has a reason otherwise.
     pub(crate) gaps_have_reasons: bool,
-    /// How it ends.
-    pub(crate) ending: Ending,
+    /// How the last event of each channel comes.
+    pub(crate) last_events: LastEvents,
 }
 
 /// How the last event of each channel comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum LastEvents {
     /// With its message.
     Told,
     /// Its messages may be lost, and no later one reveals that: the comparison that is made from time to time does.
@@ -43,7 +43,7 @@ pub(crate) enum Ending {
     Flushed,
 }
 
-impl Ending {
+impl LastEvents {
     /// How long clients may take to see the last events from when everything works again: until a node has reconnected and
     /// the archive has rested, or two intervals of the comparison.
     pub(crate) fn patience(self) -> Duration {
@@ -55,7 +55,7 @@ impl Scenario {
     pub(crate) fn of(seed: u64, rng: &mut Rng) -> Self {
         // What is drawn apart does not shift the rest of a world.
         let mut apart = Rng::new(seed ^ APART);
-        let ending = [Ending::Told, Ending::Silent, Ending::Unheard][apart.below(3)];
+        let last_events = [LastEvents::Told, LastEvents::Silent, LastEvents::Unheard][apart.below(3)];
         let turns_back = apart.chance(500);
         let chance = |rng: &mut Rng, most: usize| if rng.chance(500) { rng.below(most) } else { 0 };
         let weather = Weather {
@@ -75,7 +75,7 @@ impl Scenario {
             absent_at_first: false,
             turns_back: false,
             gaps_have_reasons: false,
-            ending,
+            last_events,
         };
         let lossy = Self { gaps_have_reasons: true, ..calm };
         let scenario = match seed % 4 {
@@ -89,7 +89,7 @@ impl Scenario {
                 evicts: rng.chance(300),
                 absent_at_first: rng.chance(500),
                 turns_back,
-                ending: if turns_back && apart.chance(500) { Ending::Flushed } else { ending },
+                last_events: if turns_back && apart.chance(500) { LastEvents::Flushed } else { last_events },
                 ..lossy
             },
         };

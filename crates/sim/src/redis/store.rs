@@ -7,7 +7,7 @@ use fanfare_oracle::{Entry, IncarnationEnd};
 use fanfare_protocol::EntryId;
 
 use crate::PREFIX;
-use crate::truth::Truth;
+use crate::stored_record::StoredRecord;
 
 /// Names and values.
 pub(crate) type Fields = Vec<(Bytes, Bytes)>;
@@ -30,8 +30,8 @@ fn judged(id: EntryId) -> fanfare_oracle::EntryId {
 
 impl Stream {
     /// Tells the record what is the oldest entry now.
-    pub(crate) fn show(&self, key: &str, truth: &Truth) {
-        truth.look(channel(key), self.entries.first().map(|(id, _)| judged(*id)));
+    pub(crate) fn show(&self, key: &str, record: &StoredRecord) {
+        record.look(channel(key), self.entries.first().map(|(id, _)| judged(*id)));
     }
 
     /// What tells it from any other state of the same key.
@@ -64,19 +64,19 @@ pub(crate) fn channel(key: &str) -> &str {
 
 impl Data {
     /// Appends an entry, and to the record.
-    pub(crate) fn add(&mut self, key: &str, fields: Fields, now: u64, limit: usize, truth: &Truth) -> EntryId {
+    pub(crate) fn add(&mut self, key: &str, fields: Fields, now: u64, limit: usize, record: &StoredRecord) -> EntryId {
         let stream = self.streams.entry(key.to_owned()).or_default();
         let fresh = EntryId { ms: now, seq: 0 };
         let mut id = if fresh > stream.last { fresh } else { EntryId { ms: stream.last.ms, seq: stream.last.seq + 1 } };
         // Whatever the clock says, no id is given a second time: the one condition that the guarantee makes.
-        while truth.knows(channel(key), judged(id)) {
+        while record.knows(channel(key), judged(id)) {
             id.seq += 1;
         }
         let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let data = field("data").expect("every entry has data");
         let (too_large, bare) = (data.len() > limit, field("prev").is_none());
         let entry = Entry { too_large, bare, ..Entry::new(judged(id), String::from_utf8_lossy(data)) };
-        truth.append(channel(key), entry, now);
+        record.append(channel(key), entry, now);
         stream.last = id;
         stream.added += 1;
         stream.entries.push((id, fields));
@@ -84,35 +84,35 @@ impl Data {
     }
 
     /// Keeps the newest entries.
-    pub(crate) fn trim(&mut self, key: &str, keep: usize, truth: &Truth) {
+    pub(crate) fn trim(&mut self, key: &str, keep: usize, record: &StoredRecord) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.show(key, truth);
+        stream.show(key, record);
         stream.entries.drain(..stream.entries.len().saturating_sub(keep));
-        stream.show(key, truth);
+        stream.show(key, record);
     }
 
     /// The publisher takes one entry back.
-    pub(crate) fn retract(&mut self, key: &str, index: usize, truth: &Truth) {
+    pub(crate) fn retract(&mut self, key: &str, index: usize, record: &StoredRecord) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if index < stream.entries.len() {
             let (id, _) = stream.entries.remove(index);
-            truth.retract(channel(key), judged(id));
+            record.retract(channel(key), judged(id));
         }
     }
 
     /// The stream ends, if there is one.
-    pub(crate) fn remove(&mut self, key: &str, end: IncarnationEnd, truth: &Truth) {
+    pub(crate) fn remove(&mut self, key: &str, end: IncarnationEnd, record: &StoredRecord) {
         let Some(stream) = self.streams.remove(key) else { return };
-        stream.show(key, truth);
-        truth.end(channel(key), end);
+        stream.show(key, record);
+        record.end(channel(key), end);
     }
 
     /// What has expired goes.
-    pub(crate) fn expire(&mut self, now: u64, truth: &Truth) {
+    pub(crate) fn expire(&mut self, now: u64, record: &StoredRecord) {
         let over = |expires: &Option<u64>| expires.is_some_and(|at| at <= now);
         let keys: Vec<_> =
             self.streams.iter().filter(|(_, stream)| over(&stream.expires)).map(|(key, _)| key.clone()).collect();
-        keys.iter().for_each(|key| self.remove(key, IncarnationEnd::Expired, truth));
+        keys.iter().for_each(|key| self.remove(key, IncarnationEnd::Expired, record));
         self.strings.retain(|_, (_, expires)| !over(expires));
     }
 }

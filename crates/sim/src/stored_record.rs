@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 /// The record. Cloning shares it.
 #[derive(Debug, Clone)]
-pub(crate) struct Truth(Arc<Mutex<Record>>);
+pub(crate) struct StoredRecord(Arc<Mutex<Known>>);
 
+/// What is in the record.
 #[derive(Debug)]
-struct Record {
+struct Known {
     began: Instant,
     channels: BTreeMap<String, History>,
     clock: RedisClock,
 }
 
-impl Record {
+impl Known {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -30,13 +31,13 @@ impl Record {
     }
 }
 
-impl Truth {
+impl StoredRecord {
     pub(crate) fn new() -> Self {
         let (channels, clock) = (BTreeMap::new(), RedisClock::default());
-        Self(Arc::new(Mutex::new(Record { began: Instant::now(), channels, clock })))
+        Self(Arc::new(Mutex::new(Known { began: Instant::now(), channels, clock })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Record> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,31 +48,31 @@ impl Truth {
 
     /// The clock of Redis was set from one time to another.
     pub(crate) fn clock_was_set(&self, before_ms: u64, after_ms: u64) {
-        let mut record = self.lock();
-        let now = record.now_ms();
-        record.clock.set(now, before_ms, after_ms);
+        let mut known = self.lock();
+        let now = known.now_ms();
+        known.clock.set(now, before_ms, after_ms);
     }
 
     /// Whether some entry of the channel has or had this id.
     pub(crate) fn knows(&self, channel: &str, id: EntryId) -> bool {
-        let mut record = self.lock();
-        let history = record.history(channel);
+        let mut known = self.lock();
+        let history = known.history(channel);
         history.numbers().any(|number| history.entry(Place::behind(number, id)).is_some())
     }
 
     /// An entry was stored, at that time of the Redis clock.
     pub(crate) fn append(&self, channel: &str, entry: Entry, redis_ms: u64) {
-        let mut record = self.lock();
-        let stored = record.clock.now(redis_ms);
-        let history = record.history(channel);
+        let mut known = self.lock();
+        let stored = known.clock.now(redis_ms);
+        let history = known.history(channel);
         history.insert(history.present(), Entry { stored, ..entry });
     }
 
     /// The oldest entry that the stream has right now, before or after a change.
     pub(crate) fn look(&self, channel: &str, oldest: Option<EntryId>) {
-        let mut record = self.lock();
-        let now = record.now_ms();
-        record.history(channel).look(now, oldest);
+        let mut known = self.lock();
+        let now = known.now_ms();
+        known.history(channel).look(now, oldest);
     }
 
     /// `XDEL`.
@@ -81,9 +82,9 @@ impl Truth {
 
     /// The stream is no more.
     pub(crate) fn end(&self, channel: &str, end: IncarnationEnd) {
-        let mut record = self.lock();
-        let now = record.now_ms();
-        record.history(channel).end(end, now);
+        let mut known = self.lock();
+        let now = known.now_ms();
+        known.history(channel).end(end, now);
     }
 
     /// The end of each channel's record so far.
@@ -97,9 +98,9 @@ impl Truth {
 
     /// A replica takes over with what had been stored up to there; without a place with nothing.
     pub(crate) fn replace(&self, channel: &str, kept: Option<Place>) {
-        let mut record = self.lock();
-        let now = record.now_ms();
-        let history = record.history(channel);
+        let mut known = self.lock();
+        let now = known.now_ms();
+        let history = known.history(channel);
         let of = |end: Place| {
             Some(history.incarnation(end.incarnation)?.entries.iter().filter(move |entry| entry.id <= end.id))
         };

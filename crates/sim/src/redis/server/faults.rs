@@ -1,25 +1,14 @@
-//! What can happen to this Redis and its network. Chances are in thousandths.
+//! What can happen to this Redis and its network.
 
 use bytes::Bytes;
 use fanfare_oracle::IncarnationEnd;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
-use super::store::Stream;
 use crate::PREFIX;
-
-/// What goes wrong by itself, all the time.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Weather {
-    pub(crate) lost_pushes: usize,
-    pub(crate) doubled_pushes: usize,
-    /// A push changes places with the one before it.
-    pub(crate) swapped_pushes: usize,
-    /// Commands and pushes that take up to 300 ms longer.
-    pub(crate) late: usize,
-    /// Commands that are refused for a reason that passes.
-    pub(crate) refused: usize,
-}
+use crate::redis::destruction::Destruction;
+use crate::redis::store::Stream;
+use crate::redis::weather::Weather;
 
 impl Server {
     pub(super) fn refusal(&mut self, name: &str, command: &[Bytes]) -> Option<String> {
@@ -88,7 +77,7 @@ impl Server {
 
     /// The replica catches up.
     pub(crate) fn replicate(&mut self) {
-        self.replica = (self.data.clone(), self.truth.ends());
+        self.replica = (self.data.clone(), self.record.ends());
     }
 
     /// The replica becomes the primary. What it had not copied is lost. Its clock is another one.
@@ -96,13 +85,13 @@ impl Server {
         self.show_all();
         let before = std::mem::take(&mut self.data);
         let (data, ends) = self.replica.clone();
-        for (name, end) in self.truth.ends() {
+        for (name, end) in self.record.ends() {
             let key = format!("{PREFIX}{name}");
             let had = before.streams.get(&key).map(Stream::identity);
             let has = data.streams.get(&key).map(Stream::identity);
             // What was deleted since it was copied comes back, too, and what was stored and deleted since has never been.
             if had != has || ends.get(&name) != Some(&end) {
-                self.truth.replace(&name, ends.get(&name).copied());
+                self.record.replace(&name, ends.get(&name).copied());
             }
         }
         self.data = data;
@@ -116,7 +105,7 @@ impl Server {
 
     /// Tells the record what every stream has now.
     pub(crate) fn show_all(&self) {
-        self.data.streams.iter().for_each(|(key, stream)| stream.show(key, &self.truth));
+        self.data.streams.iter().for_each(|(key, stream)| stream.show(key, &self.record));
     }
 
     /// Loses one entry to `XDEL`, the oldest ones to a trim, or the whole stream.
@@ -127,18 +116,18 @@ impl Server {
         match how {
             Destruction::Retract if length > 0 => {
                 let index = self.rng.below(length);
-                self.data.retract(&key, index, &self.truth);
+                self.data.retract(&key, index, &self.record);
             }
             Destruction::Retract => {}
             Destruction::Trim => {
                 let keep = self.rng.below(length + 1);
-                self.data.trim(&key, keep, &self.truth);
+                self.data.trim(&key, keep, &self.record);
             }
-            Destruction::Evict => self.data.remove(&key, IncarnationEnd::Expired, &self.truth),
-            Destruction::Delete => self.data.remove(&key, IncarnationEnd::Deleted, &self.truth),
+            Destruction::Evict => self.data.remove(&key, IncarnationEnd::Expired, &self.record),
+            Destruction::Delete => self.data.remove(&key, IncarnationEnd::Deleted, &self.record),
             Destruction::FlushAll => {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();
-                keys.iter().for_each(|key| self.data.remove(key, IncarnationEnd::Flushed, &self.truth));
+                keys.iter().for_each(|key| self.data.remove(key, IncarnationEnd::Flushed, &self.record));
                 self.data.strings.clear();
                 self.data.sets += 1;
             }
@@ -152,14 +141,4 @@ impl Server {
         };
         self.set_clock(ahead);
     }
-}
-
-/// Ways of losing entries on purpose.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Destruction {
-    Retract,
-    Trim,
-    Delete,
-    Evict,
-    FlushAll,
 }

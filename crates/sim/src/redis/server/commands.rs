@@ -4,8 +4,8 @@ use bytes::Bytes;
 use fanfare_protocol::{Entry, EntryId, Event, EventName, encode_push};
 
 use super::Server;
-use super::resp::{Command, Reply};
-use super::store::{Fields, Stream};
+use crate::redis::resp::{Command, Reply};
+use crate::redis::store::{Fields, Stream};
 
 fn text(argument: &Bytes) -> String {
     String::from_utf8_lossy(argument).into_owned()
@@ -28,9 +28,9 @@ fn entry((id, fields): &(EntryId, Fields)) -> Reply {
 
 impl Server {
     /// Runs one command that belongs to no connection's state.
-    pub(super) fn run(&mut self, command: &[Bytes]) -> Reply {
+    pub(crate) fn run(&mut self, command: &[Bytes]) -> Reply {
         let now = self.now_ms();
-        self.data.expire(now, &self.truth);
+        self.data.expire(now, &self.record);
         let name = text(&command[0]).to_ascii_uppercase();
         let arguments = &command[1..];
         match (name.as_str(), arguments) {
@@ -118,12 +118,12 @@ impl Server {
     }
 
     fn append(&mut self, key: &str, fields: Fields, max_len: Option<u64>, now: u64) -> EntryId {
-        let id = self.data.add(key, fields, now, self.nature.event_bytes, &self.truth);
+        let id = self.data.add(key, fields, now, self.nature.event_bytes, &self.record);
         if let Some(keep) = max_len {
             // Approximately: Redis trims whole blocks of entries.
             let length = self.data.streams[key].entries.len();
             if length > keep as usize + self.rng.below(8) {
-                self.data.trim(key, keep as usize, &self.truth);
+                self.data.trim(key, keep as usize, &self.record);
             }
         }
         if self.nature.keyspace {

@@ -1,0 +1,11 @@
+//! What an administrator, or a full memory, does to a stream.
+
+/// Ways of losing entries on purpose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Destruction {
+    Retract,
+    Trim,
+    Delete,
+    Evict,
+    FlushAll,
+}

@@ -1,0 +1,18 @@
+//! What kind of Redis it is.
+
+/// What this Redis is like for a whole run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nature {
+    /// It sends keyspace notifications of streams.
+    pub(crate) keyspace: bool,
+    /// It may evict keys.
+    pub(crate) evicts: bool,
+    /// It is older than 7.0: no functions, no `entries-added`.
+    pub(crate) old: bool,
+    /// Its ACL forbids the nodes' probe channels.
+    pub(crate) no_probes: bool,
+    /// Its clock goes back when a replica takes over, and when everything is flushed.
+    pub(crate) turns_back: bool,
+    /// The nodes' limit on the data of an event, for the record.
+    pub(crate) event_bytes: usize,
+}

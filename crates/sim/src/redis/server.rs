@@ -1,0 +1,158 @@
+//! The server: its data, its connections and its network.
+//!
+//! `exchange` takes commands from connections and says what goes back, `commands` runs them, `faults` breaks things.
+
+mod commands;
+mod exchange;
+mod faults;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanfare_oracle::Place;
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::nature::Nature;
+use super::reads::Reads;
+use super::resp::Reply;
+use super::store::Data;
+use super::weather::Weather;
+use crate::WALL_MS;
+use crate::net::{self, End};
+use crate::rng::Rng;
+use crate::stored_record::StoredRecord;
+use crate::trace::Trace;
+
+/// A server, its connections and its network.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) nature: Nature,
+    pub(crate) weather: Weather,
+    began: Instant,
+    /// How far its clock is ahead of the machine's, in milliseconds.
+    skew: i64,
+    data: Data,
+    /// What a replica has, and up to where in each channel's record that is.
+    replica: (Data, BTreeMap<String, Place>),
+    script: bool,
+    reads: Reads,
+    connections: BTreeMap<u64, Connection>,
+    next_connection: u64,
+    /// Streams that were dialled and that nobody serves yet.
+    dialled: Vec<(u64, End)>,
+    /// Nobody can connect until then.
+    down_until: Instant,
+    /// Nothing moves until then.
+    frozen_until: Instant,
+    record: StoredRecord,
+    rng: Rng,
+    trace: Trace,
+}
+
+impl Server {
+    pub(crate) fn new(nature: Nature, weather: Weather, record: StoredRecord, rng: Rng, trace: Trace) -> Self {
+        let now = Instant::now();
+        Self {
+            nature,
+            weather,
+            began: now,
+            skew: 0,
+            data: Data::default(),
+            replica: Default::default(),
+            script: false,
+            reads: Reads::default(),
+            connections: BTreeMap::new(),
+            next_connection: 0,
+            dialled: Vec::new(),
+            down_until: now,
+            frozen_until: now,
+            record,
+            rng,
+            trace,
+        }
+    }
+
+    /// A node connects; its end of the connection. `None`: nobody can connect now.
+    pub(crate) fn dial(&mut self, node: usize) -> Option<End> {
+        if Instant::now() < self.down_until {
+            return None;
+        }
+        let (ours, theirs) = net::pair(usize::MAX);
+        self.next_connection += 1;
+        let number = self.next_connection;
+        let latency = Duration::from_millis(1) + self.rng.up_to_ms(2);
+        let connection = Connection::new(format!("n{node} c{number}"), latency);
+        self.connections.insert(number, connection);
+        self.dialled.push((number, ours));
+        Some(theirs)
+    }
+
+    /// The connections that were dialled and that nobody serves yet.
+    pub(crate) fn take_dialled(&mut self) -> Vec<(u64, End)> {
+        std::mem::take(&mut self.dialled)
+    }
+
+    /// What tells that a connection has something new to do; `None` if it has ended.
+    pub(crate) fn changed(&self, number: u64) -> Option<Arc<Notify>> {
+        self.connections.get(&number).map(|connection| Arc::clone(&connection.changed))
+    }
+
+    /// A connection has ended.
+    pub(crate) fn close(&mut self, number: u64) {
+        self.connections.remove(&number);
+    }
+
+    /// Redis `TIME`, in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let machine_ms = WALL_MS + u64::try_from(self.began.elapsed().as_millis()).unwrap_or(0);
+        machine_ms.saturating_add_signed(self.skew)
+    }
+
+    /// Sets the clock so many milliseconds ahead.
+    fn set_clock(&mut self, ahead_ms: i64) {
+        let before = self.now_ms();
+        self.skew += ahead_ms;
+        self.record.clock_was_set(before, self.now_ms());
+    }
+
+    /// How often the nodes read one and the same range within one second, at most.
+    pub(crate) fn most_reads(&self) -> usize {
+        self.reads.most()
+    }
+
+    /// Whether publishers and administrators get an answer.
+    pub(crate) fn is_up(&self) -> bool {
+        Instant::now() >= self.down_until.max(self.frozen_until)
+    }
+
+    /// `PUBLISH`, with the weather's losses and repetitions.
+    fn publish(&mut self, channel: &Bytes, message: &Bytes) -> Reply {
+        let push =
+            Reply::Push(vec![Reply::text("message"), Reply::Bulk(channel.clone()), Reply::Bulk(message.clone())]);
+        let mut bytes = Vec::new();
+        push.encode(&mut bytes);
+        let now = Instant::now();
+        let is_probe = channel.windows(7).any(|part| part == b"$probe:");
+        let mut receivers = 0;
+        let Self { connections, weather, rng, trace, .. } = self;
+        for connection in connections.values_mut().filter(|connection| connection.subscribed.contains(channel)) {
+            receivers += 1;
+            if !is_probe && rng.chance(weather.lost_pushes) {
+                trace.note(|| format!("the push on {} to {} is lost", channel.escape_ascii(), connection.name));
+                continue;
+            }
+            let late = if rng.chance(weather.late) { rng.up_to_ms(300) } else { Duration::ZERO };
+            connection.say(now + late, bytes.clone());
+            if !is_probe && rng.chance(weather.doubled_pushes) {
+                connection.say(now + late, bytes.clone());
+            }
+            if !is_probe && rng.chance(weather.swapped_pushes) {
+                connection.swap_last();
+            }
+        }
+        Reply::Number(receivers)
+    }
+}

@@ -8,10 +8,10 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::Run;
 use crate::dice::Dice;
 use crate::producer::{EXPIRING, Producer, channel};
 use crate::published_record::{JudgingHold, now_ms};
+use crate::run::Run;
 
 /// How long the stream lives after its newest event, in seconds: the least that the publishing function grants.
 const TTL: &str = "60";

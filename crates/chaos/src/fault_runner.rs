@@ -1,16 +1,17 @@
 //! Carries out the schedule. What happens to Redis and its streams is in `redis_faults`.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{Direction, Flow, Node, Signal, pace};
 
-use crate::Run;
+use crate::fsync::Fsync;
 use crate::plan::{Action, Plan};
-use crate::published_record::{JudgingHold, now_ms};
+use crate::published_record::now_ms;
+use crate::redis_faults::RedisFaults;
 use crate::resource_usage::ResourceUsage;
-use crate::world::{Fsync, RECOVERY, World};
+use crate::run::Run;
+use crate::world::{RECOVERY, World};
 
 /// The number of SIGTERM, everywhere.
 const TERM: i32 = 15;
@@ -28,26 +29,17 @@ enum Condition {
 const TICK: Duration = Duration::from_millis(10);
 
 pub(crate) struct FaultRunner<'a> {
-    pub(super) run: &'a Run,
-    pub(super) world: &'a mut World,
-    pub(super) fsync: Fsync,
+    run: &'a Run,
+    world: &'a mut World,
     begun: Instant,
     nodes: Vec<Condition>,
-    pub(super) redis_frozen: bool,
-    /// Since when Redis has been down, and the proof that nothing is judged meanwhile.
-    pub(super) redis_down: Option<(u64, JudgingHold<'a>)>,
-    /// The former primary has not come back as a replica yet.
-    pub(super) replica_is_down: bool,
-    /// Lengths of the append-only file, and when they were read.
-    pub(super) lengths: Vec<(Instant, PathBuf, u64)>,
+    redis: RedisFaults<'a>,
 }
 
 impl<'a> FaultRunner<'a> {
     pub(crate) fn new(run: &'a Run, world: &'a mut World, fsync: Fsync) -> Self {
         let nodes = vec![Condition::Runs; world.nodes.len()];
-        let (begun, lengths) = (Instant::now(), Vec::new());
-        let (redis_frozen, redis_down, replica_is_down) = (false, None, false);
-        Self { run, world, fsync, begun, nodes, redis_frozen, redis_down, replica_is_down, lengths }
+        Self { run, world, begun: Instant::now(), nodes, redis: RedisFaults::new(run, fsync) }
     }
 
     /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
@@ -77,7 +69,7 @@ impl<'a> FaultRunner<'a> {
     /// Whether the action makes sense with what runs now. One node always goes on running, so that somebody is there to
     /// serve; a Redis that is frozen or down hears nobody.
     fn fits(&self, action: Action) -> bool {
-        let hears = self.redis_down.is_none() && !self.redis_frozen;
+        let hears = self.redis.hears();
         let running = self.nodes.iter().filter(|node| **node == Condition::Runs).count();
         match action {
             Action::KillNode(node) | Action::DrainNode(node) | Action::FreezeNode(node) => {
@@ -85,10 +77,10 @@ impl<'a> FaultRunner<'a> {
             }
             Action::ThawNode(node) => self.nodes[node] == Condition::Frozen,
             Action::StartNode(node) => self.nodes[node] == Condition::Dead,
-            Action::ThawRedis => self.redis_frozen,
-            Action::StartRedis => self.redis_down.is_some(),
-            Action::FailOver => hears && !self.replica_is_down && self.world.replica.is_in_step(),
-            Action::Rejoin => self.replica_is_down,
+            Action::ThawRedis => self.redis.is_frozen(),
+            Action::StartRedis => self.redis.is_down(),
+            Action::FailOver => hears && !self.redis.replica_is_down() && self.world.replica.is_in_step(),
+            Action::Rejoin => self.redis.replica_is_down(),
             Action::Cut(_) | Action::Flow(..) => true,
             Action::FreezeRedis | Action::StopRedis(_) | Action::KillClients(_) | Action::FlushAll => hears,
             Action::Trim(..) | Action::TrimBefore(..) | Action::Retract(..) => hears,
@@ -108,7 +100,7 @@ impl<'a> FaultRunner<'a> {
             Action::StartNode(node) => self.start_node(node),
             Action::Cut(wire) => self.world.wire(wire).cut(),
             Action::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
-            _ => return self.act_on_redis(action),
+            _ => return self.redis.act(self.world, action),
         }
         Some(())
     }
@@ -132,7 +124,7 @@ impl<'a> FaultRunner<'a> {
                 self.node_ended(index, status);
             }
         }
-        self.note_length();
+        self.redis.note_length(self.world);
         if self.run.counters.usage_is_due(self.begun.elapsed()) {
             let nodes = self.nodes.iter().zip(&self.world.nodes);
             let nodes = nodes.filter(|(condition, _)| **condition != Condition::Dead).map(|(_, node)| node);
@@ -140,7 +132,7 @@ impl<'a> FaultRunner<'a> {
                 self.begun.elapsed(),
                 nodes,
                 self.world,
-                self.redis_down.is_none(),
+                !self.redis.is_down(),
             ));
         }
     }
@@ -166,15 +158,7 @@ impl<'a> FaultRunner<'a> {
             wire.set(Direction::ToTarget, Flow::Pass);
             wire.set(Direction::ToClient, Flow::Pass);
         }
-        if self.redis_frozen {
-            self.world.redis.thaw();
-        }
-        if self.redis_down.is_some() {
-            self.start_redis();
-        }
-        if self.replica_is_down {
-            self.rejoin();
-        }
+        self.redis.heal(self.world);
         let deadline = Instant::now() + RECOVERY;
         for index in 0..self.nodes.len() {
             match self.nodes[index] {

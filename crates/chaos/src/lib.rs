@@ -3,8 +3,9 @@
 //! | part | what it is |
 //! |---|---|
 //! | `plan` | the schedule of faults, made from the seed |
+//! | `options`, `run` | what was asked for, and what all threads share |
 //! | `world`, `fault_runner`, `redis_faults` | the processes and the wires between them; who breaks and heals them |
-//! | `producer`, `publish_method`, `expiring_channel` | publishers, by every durable method |
+//! | `producer`, `publisher_connection`, `expiring_channel` | publishers, by every durable method (`publish_method`) |
 //! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
 //! | `counters`, `resource_usage`, `report` | what is counted, measured and printed |
@@ -14,156 +15,40 @@ mod counters;
 mod dice;
 mod expiring_channel;
 mod fault_runner;
+mod fsync;
+mod options;
+mod outgoing_event;
 mod payload;
 mod plan;
 mod producer;
 mod publish_method;
 mod published_record;
+mod publisher_connection;
 mod redis_faults;
 mod report;
 mod resource_usage;
 mod restore;
+mod run;
 mod stream_watcher;
 mod subscriber;
 mod world;
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::pace;
 
-use counters::Counters;
 use fault_runner::FaultRunner;
-use plan::{CHANNELS, Plan};
-use producer::{Producer, channel};
-use publish_method::{OutgoingEvent, PublishMethod};
-use published_record::PublishedRecord;
+pub use fsync::Fsync;
+pub use options::Options;
+use producer::Producer;
+use run::Run;
 use subscriber::Subscriber;
-pub use world::Fsync;
-use world::{RECOVERY, World};
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Decides the schedule and every choice of clients and publishers.
-    pub seed: u64,
-    /// How long faults are injected and events published.
-    pub duration: Duration,
-    /// Number of clients.
-    pub clients: usize,
-    /// Number of publishers.
-    pub publishers: usize,
-    /// How Redis syncs; `None` lets the seed decide.
-    pub fsync: Option<Fsync>,
-    /// Where the logs of a failing run go; `None` for a new temporary directory.
-    pub logs: Option<PathBuf>,
-    /// Print every action as it is done.
-    pub verbose: bool,
-}
-
-impl Options {
-    fn fsync(&self) -> Fsync {
-        let drawn = if self.seed.is_multiple_of(3) { Fsync::Always } else { Fsync::Everysec };
-        self.fsync.unwrap_or(drawn)
-    }
-}
-
-/// What all threads of a run share.
-pub(crate) struct Run {
-    pub(crate) seed: u64,
-    pub(crate) record: PublishedRecord,
-    pub(crate) counters: Counters,
-    /// Redis itself: its primary, over a line that never fails.
-    pub(crate) redis: SocketAddr,
-    /// Redis, over the publishers' line.
-    pub(crate) publishers: SocketAddr,
-    /// The balancer itself.
-    pub(crate) balancer: SocketAddr,
-    /// The balancer, over a line that fails.
-    pub(crate) clients: SocketAddr,
-    /// The time of the schedule is over: publishers end.
-    pub(crate) publishing_ends: AtomicBool,
-    /// Everything has healed; the last event of each channel is published.
-    pub(crate) last_events: AtomicBool,
-    over: AtomicBool,
-    verbose: bool,
-    /// What was done, the newest lines of it, for the directory of a failing run.
-    journal: Mutex<VecDeque<String>>,
-}
-
-/// Lines of the journal that are kept.
-const JOURNAL: usize = 100_000;
-/// A run with so many breaches proves nothing more by going on.
-const ENOUGH: u64 = 500;
-
-impl Run {
-    fn new(options: &Options, world: &World) -> Self {
-        Self {
-            seed: options.seed,
-            record: PublishedRecord::new(),
-            counters: Counters::default(),
-            redis: world.primary(),
-            publishers: world.wire(plan::Wire::Publishers).address(),
-            balancer: world.haproxy.address(),
-            clients: world.wire(plan::Wire::Clients).address(),
-            publishing_ends: AtomicBool::new(false),
-            last_events: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            verbose: options.verbose,
-            journal: Mutex::default(),
-        }
-    }
-
-    /// Whether going on is of no use.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.counters.breaches.get() >= ENOUGH
-    }
-
-    /// Notes what was done.
-    pub(crate) fn log(&self, line: &str) {
-        self.counters.action(line.to_owned());
-        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.push_back(line.to_owned());
-        if journal.len() > JOURNAL {
-            journal.pop_front();
-        }
-        if self.verbose {
-            println!("  {line}");
-        }
-    }
-
-    /// Publishes the last event of every channel.
-    fn publish_last_events(&self) {
-        let mut producer = Producer::new(self, usize::MAX);
-        for channel in (0..CHANNELS).map(channel) {
-            let name = payload::last(&channel);
-            let event =
-                OutgoingEvent { data: payload::data(&name), channel, name, maxlen: "100".to_owned(), ttl: None };
-            let published =
-                || !self.record.ledger.with(&event.channel, |history| history.places(&event.name)).is_empty();
-            let deadline = Instant::now() + RECOVERY;
-            while !published() && Instant::now() < deadline {
-                producer.publish(PublishMethod::Deduplicated, &event);
-            }
-            if !published() {
-                self.counters.breach(|| format!("Redis took no event for {RECOVERY:?} after everything had healed"));
-            }
-        }
-    }
-}
-
-/// The schedule of these options, as text.
-pub fn schedule(options: &Options) -> String {
-    Plan::new(options.seed, options.duration).to_string()
-}
+use world::World;
 
 /// Runs and reports. True if the guarantee was kept.
 pub fn run(options: &Options) -> bool {
-    let plan = Plan::new(options.seed, options.duration);
+    let plan = options.plan();
     report::begin(options);
     let mut world = World::start(options.seed, options.fsync());
     let run = Run::new(options, &world);
@@ -194,7 +79,7 @@ pub fn run(options: &Options) -> bool {
         join("publisher", &run, publishers);
         join("expiring channel", &run, [expiring]);
         run.last_events.store(true, Ordering::Release);
-        run.publish_last_events();
+        producer::publish_last_events(&run);
         join("client", &run, clients);
         run.over.store(true, Ordering::Release);
         join("stream watcher", &run, [stream_watcher]);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use fanfare_chaos::{Fsync, Options, run, schedule};
+use fanfare_chaos::{Fsync, Options, run};
 
 /// Breaks everything around real Fanfare nodes and judges what every client saw.
 ///
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         verbose: arguments.verbose,
     };
     if arguments.plan {
-        print!("{}", schedule(&options));
+        print!("{}", options.schedule());
         return ExitCode::SUCCESS;
     }
     if run(&options) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -7,11 +7,14 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 use fanfare_oracle::{Entry, EntryId};
 
-use crate::Run;
 use crate::dice::Dice;
+use crate::outgoing_event::OutgoingEvent;
 use crate::payload::{self, EVENT_BYTES};
 use crate::plan::CHANNELS;
-use crate::publish_method::{Outcome, OutgoingEvent, PublishMethod, PublisherConnection};
+use crate::publish_method::PublishMethod;
+use crate::publisher_connection::{Outcome, PublisherConnection};
+use crate::run::Run;
+use crate::world::RECOVERY;
 
 /// The channel whose stream expires. Only `expiring` writes to it.
 pub(crate) const EXPIRING: usize = CHANNELS - 1;
@@ -187,6 +190,23 @@ impl<'a> Producer<'a> {
     }
 }
 
+/// Publishes the last event of every channel.
+pub(crate) fn publish_last_events(run: &Run) {
+    let mut producer = Producer::new(run, usize::MAX);
+    for channel in (0..CHANNELS).map(channel) {
+        let name = payload::last(&channel);
+        let event = OutgoingEvent { data: payload::data(&name), channel, name, maxlen: "100".to_owned(), ttl: None };
+        let published = || !run.record.ledger.with(&event.channel, |history| history.places(&event.name)).is_empty();
+        let deadline = Instant::now() + RECOVERY;
+        while !published() && Instant::now() < deadline {
+            producer.publish(PublishMethod::Deduplicated, &event);
+        }
+        if !published() {
+            run.counters.breach(|| format!("Redis took no event for {RECOVERY:?} after everything had healed"));
+        }
+    }
+}
+
 /// The ids and names of everything that a stream holds now. An error reply is an error.
 pub(crate) fn entries(redis: &mut Connection, channel: &str) -> std::io::Result<Vec<(EntryId, String)>> {
     let reply = redis.try_command(&[b"XRANGE", key(channel).as_bytes(), b"-", b"+"])?;
@@ -194,7 +214,7 @@ pub(crate) fn entries(redis: &mut Connection, channel: &str) -> std::io::Result<
     let read = |entry: &Reply| {
         let [id, fields] = entry.array() else { return None };
         let data = fields.array().get(1)?.text();
-        Some((id.text().parse().ok()?, data.split(' ').next().unwrap_or_default().to_owned()))
+        Some((id.text().parse().ok()?, payload::name_in(&data).to_owned()))
     };
     Ok(entries.iter().filter_map(read).collect())
 }

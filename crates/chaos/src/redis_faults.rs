@@ -1,18 +1,20 @@
 //! What the schedule does to Redis and its streams, and how the ledger stays true meanwhile.
 
 use std::fs::OpenOptions;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{key, pace};
 use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::fault_runner::FaultRunner;
+use crate::fsync::Fsync;
 use crate::plan::{Action, CHANNELS, RedisStop};
 use crate::producer::channel;
-use crate::published_record::now_ms;
+use crate::published_record::{JudgingHold, now_ms};
 use crate::restore;
-use crate::world::Fsync;
+use crate::run::Run;
+use crate::world::World;
 
 /// A power failure takes what was written in this time.
 const POWER_LOSS: Duration = Duration::from_millis(900);
@@ -21,22 +23,58 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Two streams of one key within a millisecond could give one id to two events, which nobody can tell apart.
 const APART: Duration = Duration::from_millis(3);
 
-impl FaultRunner<'_> {
+/// What Redis is doing, and what the schedule may do to it.
+pub(crate) struct RedisFaults<'a> {
+    run: &'a Run,
+    fsync: Fsync,
+    is_frozen: bool,
+    /// Since when Redis has been down, and the proof that nothing is judged meanwhile.
+    down: Option<(u64, JudgingHold<'a>)>,
+    /// The former primary has not come back as a replica yet.
+    replica_is_down: bool,
+    /// Lengths of the append-only file, and when they were read.
+    lengths: Vec<(Instant, PathBuf, u64)>,
+}
+
+impl<'a> RedisFaults<'a> {
+    /// Redis runs, and the replica follows it.
+    pub(crate) fn new(run: &'a Run, fsync: Fsync) -> Self {
+        Self { run, fsync, is_frozen: false, down: None, replica_is_down: false, lengths: Vec::new() }
+    }
+
+    /// Whether Redis takes commands.
+    pub(crate) fn hears(&self) -> bool {
+        !self.is_down() && !self.is_frozen
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.is_some()
+    }
+
+    /// Whether there is no replica that could take over.
+    pub(crate) fn replica_is_down(&self) -> bool {
+        self.replica_is_down
+    }
+
     /// Does what concerns Redis alone. `None` when it could not be done.
-    pub(super) fn act_on_redis(&mut self, action: Action) -> Option<()> {
+    pub(crate) fn act(&mut self, world: &mut World, action: Action) -> Option<()> {
         match action {
             Action::FreezeRedis => {
-                self.world.redis.freeze();
-                self.redis_frozen = true;
+                world.redis.freeze();
+                self.is_frozen = true;
             }
             Action::ThawRedis => {
-                self.world.redis.thaw();
-                self.redis_frozen = false;
+                world.redis.thaw();
+                self.is_frozen = false;
             }
-            Action::StopRedis(stop) => self.stop_redis(stop),
-            Action::StartRedis => self.start_redis(),
-            Action::FailOver => self.fail_over()?,
-            Action::Rejoin => self.rejoin(),
+            Action::StopRedis(stop) => self.stop(world, stop),
+            Action::StartRedis => self.start(world),
+            Action::FailOver => self.fail_over(world)?,
+            Action::Rejoin => self.rejoin(world),
             Action::KillClients(kind) => self.command(&["CLIENT", "KILL", "TYPE", kind])?,
             Action::Trim(index, kept) => {
                 self.command(&["XTRIM", &key(&channel(index)), "MAXLEN", &kept.to_string()])?;
@@ -61,8 +99,7 @@ impl FaultRunner<'_> {
     }
 
     fn command(&self, words: &[&str]) -> Option<()> {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let reply = self.connection()?.try_command(&words).ok()?;
+        let reply = self.connection()?.try_words(words).ok()?;
         // `CLIENT KILL TYPE normal` kills others only; XTRIM of nothing trims nothing.
         reply.error().is_none().then_some(())
     }
@@ -121,24 +158,24 @@ impl FaultRunner<'_> {
         Some(())
     }
 
-    fn stop_redis(&mut self, stop: RedisStop) {
+    fn stop(&mut self, world: &mut World, stop: RedisStop) {
         // Before: what is published from now on may be lost.
         let hold = self.run.record.hold_judging();
         if stop == RedisStop::Term {
-            self.world.redis.stop();
+            world.redis.stop();
         } else {
-            self.world.redis.kill();
+            world.redis.kill();
         }
         if stop == RedisStop::Power && self.fsync == Fsync::Everysec {
-            self.lose_power();
+            self.lose_power(world);
         }
-        self.redis_down = Some((now_ms(), hold));
+        self.down = Some((now_ms(), hold));
     }
 
     /// Cuts off what was written lately: the operating system had not brought it to the disk.
-    fn lose_power(&mut self) {
+    fn lose_power(&self, world: &World) {
         let kept = self.lengths.iter().rfind(|(at, ..)| at.elapsed() >= POWER_LOSS);
-        let (Some((_, path, length)), Some((newest, now))) = (kept, self.world.redis.append_only_end()) else { return };
+        let (Some((_, path, length)), Some((newest, now))) = (kept, world.redis.append_only_end()) else { return };
         if *path == newest && *length < now {
             let file = OpenOptions::new().write(true).open(path).expect("the append-only file");
             file.set_len(*length).expect("a file that can be cut");
@@ -146,9 +183,9 @@ impl FaultRunner<'_> {
     }
 
     /// Remembers how long the append-only file is now.
-    pub(super) fn note_length(&mut self) {
+    pub(crate) fn note_length(&mut self, world: &World) {
         if self.lengths.last().is_none_or(|(at, ..)| at.elapsed() >= POWER_LOSS / 10)
-            && let Some((path, length)) = self.world.redis.append_only_end()
+            && let Some((path, length)) = world.redis.append_only_end()
         {
             self.lengths.retain(|(at, ..)| at.elapsed() < POWER_LOSS * 3);
             self.lengths.push((Instant::now(), path, length));
@@ -156,17 +193,17 @@ impl FaultRunner<'_> {
     }
 
     /// Starts Redis again after it was stopped.
-    pub(super) fn start_redis(&mut self) {
-        let Some((since, hold)) = self.redis_down.take() else { return };
+    fn start(&mut self, world: &mut World) {
+        let Some((since, hold)) = self.down.take() else { return };
         let _alone = self.run.record.replacing();
         self.run.record.note_restart();
-        self.world.redis.launch();
+        world.redis.launch();
         self.compare_all(since);
         drop(hold);
     }
 
     /// The replica takes the place of the primary, which takes no writes any more and dies.
-    fn fail_over(&mut self) -> Option<()> {
+    fn fail_over(&mut self, world: &mut World) -> Option<()> {
         let _alone = self.run.record.replacing();
         let _hold = self.run.record.hold_judging();
         self.run.record.note_restart();
@@ -177,18 +214,31 @@ impl FaultRunner<'_> {
         for index in 0..CHANNELS {
             restore::note_unknown(&self.run.record.ledger, &mut redis, &channel(index)).ok()?;
         }
-        self.world.redis.kill();
+        world.redis.kill();
         let since = now_ms();
         pace(APART);
-        self.world.promote();
+        world.promote();
         self.replica_is_down = true;
         self.compare_all(since);
         Some(())
     }
 
-    pub(super) fn rejoin(&mut self) {
-        self.world.rejoin();
+    fn rejoin(&mut self, world: &mut World) {
+        world.rejoin();
         self.replica_is_down = false;
+    }
+
+    /// Ends whatever was done to the servers.
+    pub(crate) fn heal(&mut self, world: &mut World) {
+        if self.is_frozen {
+            world.redis.thaw();
+        }
+        if self.is_down() {
+            self.start(world);
+        }
+        if self.replica_is_down {
+            self.rejoin(world);
+        }
     }
 
     /// Compares every stream with the ledger after Redis was down since `since`.

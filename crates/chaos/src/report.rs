@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::pace;
 
+use crate::options::Options;
+use crate::run::Run;
 use crate::world::World;
-use crate::{Options, Run};
 
 /// What was asked for.
 pub(crate) fn begin(options: &Options) {
@@ -151,10 +151,8 @@ fn keep_logs(options: &Options, run: &Run, world: &World) -> io::Result<PathBuf>
     }
     fs::write(directory.join("redis.log"), world.redis.log())?;
     fs::write(directory.join("replica.log"), world.replica.log())?;
-    fs::write(directory.join("schedule.txt"), super::schedule(options))?;
-    let journal = run.journal.lock().unwrap_or_else(PoisonError::into_inner);
-    let journal: String = journal.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(directory.join("journal.txt"), journal)?;
+    fs::write(directory.join("schedule.txt"), options.schedule())?;
+    fs::write(directory.join("journal.txt"), run.journal())?;
     let reports = [run.counters.reports(), run.counters.unexplained()].concat().join("\n\n");
     fs::write(directory.join("reports.txt"), reports)?;
     Ok(directory)

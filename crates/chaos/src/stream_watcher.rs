@@ -7,10 +7,10 @@ use std::time::Duration;
 use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::Run;
 use crate::plan::CHANNELS;
 use crate::producer::channel;
 use crate::published_record::now_ms;
+use crate::run::Run;
 
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(150);

@@ -9,11 +9,12 @@ use fanfare_oracle::{ConnectionEnd, Observed};
 
 use crate::client_trace::ClientTrace;
 use crate::dice::Dice;
+use crate::payload;
 use crate::plan::CHANNELS;
 use crate::producer::channel;
 use crate::published_record::now_ms;
+use crate::run::Run;
 use crate::world::MAX_BEHIND_MS;
-use crate::{Run, payload};
 
 /// What a client does when it has read for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +187,7 @@ impl<'a> Subscriber<'a> {
         self.trace.observed(now_ms(), &observed, &self.run.counters);
         match &observed {
             Observed::Event(event) => {
-                let name = event.data.split(' ').next().unwrap_or_default();
+                let name = payload::name_in(&event.data);
                 self.awaited.retain(|awaited| awaited != name);
             }
             Observed::Ended(ending) => self.ended(ending),

@@ -6,27 +6,9 @@ use std::time::Duration;
 use fanfare_e2e::{Haproxy, Node, Proxy, RedisServer, Server};
 
 use crate::dice::Dice;
+use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
 use crate::plan::{NODES, Wire};
-use crate::publish_method::PUBLISH_KEY;
-
-/// How Redis syncs its append-only file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Fsync {
-    /// Every write, before it is acknowledged: nothing that was acknowledged is ever lost.
-    Always,
-    /// Once a second: a power failure takes the newest writes with it.
-    Everysec,
-}
-
-impl Fsync {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Everysec => "everysec",
-        }
-    }
-}
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -109,6 +91,8 @@ impl World {
     }
 }
 
+/// The key that the nodes ask publishers for.
+pub(crate) const PUBLISH_KEY: &str = "chaos-publishes-here";
 /// One of the nodes tells clients that they lag when their next event is older than this, in milliseconds, and no longer in
 /// memory.
 pub(crate) const MAX_BEHIND_MS: u64 = 3_000;

@@ -13,7 +13,18 @@ use anyhow::{Context, Result};
 use crate::paths::{self, Names};
 
 /// The directories of the crates that are checked.
-const CRATES: &[&str] = &["crates/protocol", "crates/log", "crates/redis", "crates/server", "crates/gateway", "xtask"];
+const CRATES: &[&str] = &[
+    "crates/protocol",
+    "crates/log",
+    "crates/redis",
+    "crates/server",
+    "crates/gateway",
+    "crates/oracle",
+    "crates/sim",
+    "crates/e2e",
+    "crates/chaos",
+    "xtask",
+];
 
 /// A module, as names from the root of its crate.
 type Module = Vec<String>;

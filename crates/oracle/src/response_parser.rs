@@ -74,3 +74,50 @@ impl ResponseParser {
         ConnectionEnd::Cut { between_blocks: between_chunks && between_events }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ResponseParser;
+    use crate::connection_end::ConnectionEnd;
+    use crate::sse::Parsed;
+
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    /// What the parser makes of a response, however it is cut.
+    fn read(response: &str) -> (Vec<Parsed>, Result<ConnectionEnd, String>) {
+        let read = |step: usize| {
+            let (mut parser, mut out) = (ResponseParser::default(), Vec::new());
+            let fed = response.as_bytes().chunks(step).try_for_each(|piece| parser.feed(piece, &mut out));
+            (out, fed.map(|()| parser.end()))
+        };
+        let whole = read(response.len());
+        (1..response.len()).for_each(|step| assert_eq!(read(step).1, whole.1));
+        whole
+    }
+
+    fn place(id: &str) -> Vec<Parsed> {
+        vec![Parsed::Place(id.to_owned())]
+    }
+
+    // Seen to fail when the rest of the bytes that complete the head is not read, and when only the last chunk, or only the end
+    // of a block, counts.
+    #[test]
+    fn a_response_ends_cleanly_after_its_last_chunk_and_between_two_blocks() {
+        let body = "7\r\nid: 1\n\n\r\n";
+        let cut = |between_blocks| Ok(ConnectionEnd::Cut { between_blocks });
+        assert_eq!(read(&format!("{CHUNKED}{body}0\r\n\r\n")), (place("1"), Ok(ConnectionEnd::Clean)));
+        assert_eq!(read(&format!("{CHUNKED}{body}")), (place("1"), cut(true)));
+        assert_eq!(read(&format!("{CHUNKED}6\r\nid: 1\n\r\n")).1, cut(false), "within a block");
+        assert_eq!(read(&format!("{CHUNKED}8\r\nid: 1\n\n")).1, cut(false), "within a chunk");
+        assert_eq!(read(&format!("{CHUNKED}6\r\nid: 1\n\r\n0\r\n\r\n")).1, cut(false), "the last chunk tears a block");
+    }
+
+    // Seen to fail when nothing counts the bytes of a body of known length.
+    #[test]
+    fn a_body_of_known_length_ends_there_and_must_not_go_on() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n";
+        assert_eq!(read(&format!("{head}id: 1\n\n")), (place("1"), Ok(ConnectionEnd::Clean)));
+        assert_eq!(read(&format!("{head}id: 1\n")).1, Ok(ConnectionEnd::Cut { between_blocks: false }));
+        assert!(read(&format!("{head}id: 1\n\n:")).1.is_err());
+    }
+}

@@ -1,75 +1,16 @@
-//! Many subscribers at once, each on a thread of its own, behind a balancer that knows which nodes are ready.
+//! Many subscribers at once, each on a thread of its own, behind a balancer.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fanfare_oracle::{ConnectionEnd, Observed};
 
+use crate::balancer::{Backends, Balancer};
 use crate::client::Client;
-use crate::http::request;
-use crate::node::Node;
 use crate::subscribe::Subscribe;
 use crate::wait::pace;
-
-/// Picks nodes as a load balancer does: round robin over those whose `/readyz` said 200 when it last looked.
-#[derive(Debug)]
-pub struct Balancer {
-    shared: Arc<Shared>,
-    poller: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    nodes: Vec<(SocketAddr, SocketAddr)>,
-    ready: Vec<AtomicBool>,
-    turn: AtomicUsize,
-    stop: AtomicBool,
-}
-
-impl Balancer {
-    /// Looks at the health of `nodes` every `interval`; in between it knows nothing new, as real ones do.
-    pub fn over(nodes: &[&Node], interval: Duration) -> Self {
-        let shared = Arc::new(Shared {
-            nodes: nodes.iter().map(|node| (node.address(), node.admin_address())).collect(),
-            ready: nodes.iter().map(|_| AtomicBool::new(true)).collect(),
-            turn: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-        });
-        let polled = Arc::clone(&shared);
-        let poller = std::thread::spawn(move || {
-            while !polled.stop.load(Ordering::Relaxed) {
-                for (index, (_, admin)) in polled.nodes.iter().enumerate() {
-                    let reply = request(*admin, "GET", "/readyz", &[], b"");
-                    polled.ready[index].store(reply.is_ok_and(|reply| reply.status() == 200), Ordering::Relaxed);
-                }
-                pace(interval);
-            }
-        });
-        Self { shared, poller: Some(poller) }
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(poller) = self.poller.take() {
-            let _ = poller.join();
-        }
-    }
-}
-
-impl Shared {
-    /// The index of the next ready node, or of the next node at all.
-    fn pick(&self) -> usize {
-        let count = self.nodes.len();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let ready = |index: &usize| self.ready[*index].load(Ordering::Relaxed);
-        (0..count).map(|step| (turn + step) % count).find(ready).unwrap_or(turn % count)
-    }
-}
 
 /// One connection of one member.
 #[derive(Clone, Debug)]
@@ -91,7 +32,7 @@ pub struct Visit {
 /// Members that subscribe and reconnect by themselves until each has seen the final event.
 #[derive(Debug)]
 pub struct Crowd {
-    balancer: Arc<Shared>,
+    balancer: Arc<Backends>,
     last: Arc<Mutex<Option<String>>>,
     deadline: Instant,
     primed: Arc<AtomicUsize>,
@@ -102,7 +43,7 @@ impl Crowd {
     /// An empty crowd whose members give up at the deadline.
     pub fn new(balancer: &Balancer, patience: Duration) -> Self {
         Self {
-            balancer: Arc::clone(&balancer.shared),
+            balancer: Arc::clone(&balancer.backends),
             last: Arc::default(),
             deadline: Instant::now() + patience,
             primed: Arc::default(),
@@ -148,7 +89,7 @@ impl Crowd {
 
 struct Member {
     client: Client,
-    balancer: Arc<Shared>,
+    balancer: Arc<Backends>,
     last: Arc<Mutex<Option<String>>>,
     deadline: Instant,
     primed: Arc<AtomicUsize>,
@@ -174,7 +115,7 @@ impl Member {
         let since = Instant::now();
         let first = self.client.last_event_id().is_empty();
         let events = self.client.seen().len();
-        if let Err(error) = self.client.connect(self.balancer.nodes[node].0) {
+        if let Err(error) = self.client.connect(self.balancer.address(node)) {
             let ending = ConnectionEnd::Reset(error.kind());
             self.visits.push(Visit { node, since, until: Instant::now(), ending, served: false, retry: None });
             return;

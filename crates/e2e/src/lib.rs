@@ -7,7 +7,7 @@
 //! | [`RedisServer`] | one `redis-server` in a temporary directory on a leased port; can be killed, restarted, frozen |
 //! | [`Node`] | one `fanfare serve`, configured through its environment |
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
-//! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a balancer |
+//! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
 //! | [`Haproxy`] | a balancer in front of nodes |
@@ -15,6 +15,7 @@
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 
+mod balancer;
 mod check;
 mod client;
 mod crowd;
@@ -30,9 +31,10 @@ mod redis_server;
 mod subscribe;
 mod wait;
 
+pub use balancer::Balancer;
 pub use check::{Expect, Verdict, check, resume_and_check};
 pub use client::{Client, Vanished};
-pub use crowd::{Balancer, Crowd, Visit};
+pub use crowd::{Crowd, Visit};
 pub use fanfare_oracle::resp::{Connection, Reply};
 pub use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Dispatch, Gap, Head, Ledger, Observed, Parsed, Parser};
 pub use haproxy::{Haproxy, Server};

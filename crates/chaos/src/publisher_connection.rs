@@ -93,13 +93,8 @@ impl PublisherConnection {
         let key = key(&event.channel);
         let add = simple(PublishMethod::Plain, event);
         let add: Vec<&[u8]> = add.iter().map(|word| word.as_bytes()).collect();
-        let commands: [&[&[u8]]; 4] = [&[b"MULTI"], &add, &[b"PUBLISH", key.as_bytes(), b""], &[b"EXEC"]];
         let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        connection.send(&commands)?;
-        let mut last = Reply::Nil;
-        for _ in 0..commands.len() {
-            last = connection.receive()?;
-        }
+        let last = connection.try_transaction(&[&add, &[b"PUBLISH", key.as_bytes(), b""]])?;
         Ok(if let Reply::Array(mut replies) = last { replies.swap_remove(0) } else { last })
     }
 

@@ -131,15 +131,9 @@ impl Publisher {
     #[track_caller]
     pub fn multi(&mut self, channel: &str, data: &str) -> String {
         let key = key(channel);
-        let commands: [&[&[u8]]; 4] = [
-            &[b"MULTI"],
-            &[b"XADD", key.as_bytes(), b"*", b"data", data.as_bytes()],
-            &[b"PUBLISH", key.as_bytes(), b""],
-            &[b"EXEC"],
-        ];
-        self.redis.send(&commands).expect("Redis reads");
-        let replies: Vec<Reply> = commands.iter().map(|_| self.redis.receive().expect("Redis answers")).collect();
-        let id = replies[3].array()[0].clone();
+        let add: &[&[u8]] = &[b"XADD", key.as_bytes(), b"*", b"data", data.as_bytes()];
+        let replies = self.redis.try_transaction(&[add, &[b"PUBLISH", key.as_bytes(), b""]]).expect("Redis answers");
+        let id = replies.array()[0].clone();
         self.record(channel, &id, data)
     }
 

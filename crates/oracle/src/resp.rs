@@ -90,6 +90,18 @@ impl Connection {
         self.try_command(&words)
     }
 
+    /// Sends commands between `MULTI` and `EXEC`; the reply to `EXEC`, which is an array or says what was wrong.
+    pub fn try_transaction(&mut self, commands: &[&[&[u8]]]) -> io::Result<Reply> {
+        let (begin, end): (&[&[u8]], &[&[u8]]) = (&[b"MULTI"], &[b"EXEC"]);
+        let commands = [&[begin], commands, &[end]].concat();
+        self.send(&commands)?;
+        let mut last = Reply::Nil;
+        for _ in 0..commands.len() {
+            last = self.receive()?;
+        }
+        Ok(last)
+    }
+
     /// Sends one command; panics when the connection fails or Redis replies with an error.
     #[track_caller]
     pub fn command<W: AsRef<[u8]>>(&mut self, words: impl IntoIterator<Item = W>) -> Reply {

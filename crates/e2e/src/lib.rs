@@ -11,7 +11,7 @@
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
 //! | [`Haproxy`] | a balancer in front of nodes |
-//! | [`mod@check`] | the verdict on what one client saw, as a test asks for it |
+//! | [`check()`] | the verdict on what one client saw, as a test asks for it |
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 

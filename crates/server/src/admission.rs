@@ -21,10 +21,13 @@ use fanfare_protocol::limits::{CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEA
 use tokio::time::Instant;
 
 pub(crate) use address::AddressKey;
+#[cfg(test)]
+pub(crate) use permit::SocketPlace;
 pub use permit::{SessionPermit, SocketPermit};
 
 use address::Addresses;
 use load::Load;
+use permit::AddressPlace;
 use rate::Rate;
 use retry::RetryTable;
 
@@ -138,13 +141,10 @@ impl Admission {
         if self.sockets() >= self.options.max_connections.saturating_add(CONNECTIONS_HEADROOM) {
             return overflow(Reason::Overflow);
         }
-        let key = AddressKey::of(address);
-        if let (Some(limit), Some(addresses)) = (self.options.per_address, &self.addresses)
-            && !addresses.enter(key, limit.saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM))
-        {
-            return overflow(Reason::Overflow);
-        }
-        Ok(SocketPermit::new(self.least_loaded(), key))
+        let (key, load) = (AddressKey::of(address), self.least_loaded());
+        let most = self.options.per_address.unwrap_or_default().saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM);
+        let Some(address) = AddressPlace::enter(load, key, most) else { return overflow(Reason::Overflow) };
+        Ok(SocketPermit::new(load, address, key))
     }
 
     /// Decides whether a session may begin over this socket.
@@ -163,7 +163,8 @@ impl Admission {
         } else if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
             Reason::Rate
         } else {
-            return Ok(socket.session());
+            // The socket counts the address.
+            return Ok(socket.session(AddressPlace::none(socket.load())));
         };
         Err(self.refuse(socket.key(), reason, now))
     }

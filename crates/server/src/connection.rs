@@ -53,8 +53,9 @@ pub(crate) async fn serve<S: Socket>(
     let socket = parts.io.into_inner().into_socket();
     let Waiter { permit, framing, .. } = parts.service;
     let decided = handover.take();
-    if let (End::Detach, Some(subscribe)) = (&end, decided) {
-        return session::start(&core, socket, permit, framing.get(), *subscribe);
+    if let (End::Detach, Some(mut subscribe)) = (&end, decided) {
+        let place = permit.into_session(&mut subscribe.permit);
+        return session::start(&core, socket, place, framing.get(), *subscribe);
     }
     // What was decided is dropped by now: a socket that lingers holds no session's place.
     match end {

@@ -2,24 +2,32 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
+/// Never zero, so that an optional one takes no more room: each session may hold one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct AddressKey(pub(super) u64);
+pub(crate) struct AddressKey(NonZeroU64);
 
 impl AddressKey {
-    /// IPv4 keys lie in `::/32`, where no IPv6 client can be.
+    /// IPv4 keys lie in `::/32`, where no IPv6 client can be. The unspecified address, which is no client's, is that of
+    /// `0.0.0.1`.
     pub(crate) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(u64::from(v4.to_bits())),
-            IpAddr::V6(Ipv6Addr::LOCALHOST) => Self::of(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-            IpAddr::V6(v6) => Self(u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX)),
-        }
+        let bits = match address.to_canonical() {
+            IpAddr::V4(v4) => u64::from(v4.to_bits()),
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => u64::from(std::net::Ipv4Addr::LOCALHOST.to_bits()),
+            IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
+        };
+        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        self.0.get()
     }
 }
 
-/// Open sockets by address. Holds one entry per address with an open socket, so it is bounded by the sockets.
+/// Places by address. Holds one entry per address with an open socket or session, so it is bounded by those.
 #[derive(Debug, Default)]
 pub(super) struct Addresses(Mutex<HashMap<AddressKey, usize>>);
 

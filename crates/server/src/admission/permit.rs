@@ -1,30 +1,82 @@
-//! The two permits: of a socket, from the accept call to its end, and of a session. An HTTP/1 session has one of each; an
+//! The permits: of a socket, from the accept call to its end, and of a session. An HTTP/1 session has one of each; an
 //! HTTP/2 connection will have one of its socket and as many of sessions as it has streams. Dropping a permit is the only
-//! way to give its place back.
+//! way to give its places back.
+//!
+//! A permit holds a place among the sockets or sessions of its core, and may hold one in the count of an address. The address
+//! of a socket is counted by the socket until a session goes on with it, and then by the session: one client is counted once.
 
 use std::sync::Arc;
 
 use super::address::AddressKey;
 use super::load::Load;
 
-/// One socket's place.
+/// A place in the count of an address.
+#[derive(Debug)]
+pub(super) struct AddressPlace {
+    load: Arc<Load>,
+    /// `None`: nothing is counted here.
+    key: Option<AddressKey>,
+}
+
+impl AddressPlace {
+    /// No place: another permit counts the address, or there is nothing to count.
+    pub(super) fn none(load: &Arc<Load>) -> Self {
+        Self { load: Arc::clone(load), key: None }
+    }
+
+    /// Counts one more of this address. `None`: there are `most` already. Where addresses have no bound nothing is counted.
+    pub(super) fn enter(load: &Arc<Load>, key: AddressKey, most: usize) -> Option<Self> {
+        let place = |key| Self { load: Arc::clone(load), key };
+        match &load.addresses {
+            Some(addresses) => addresses.enter(key, most).then(|| place(Some(key))),
+            None => Some(place(None)),
+        }
+    }
+}
+
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        if let (Some(key), Some(addresses)) = (self.key, &self.load.addresses) {
+            addresses.leave(key);
+        }
+    }
+}
+
+/// One socket's place among those of its core.
+#[derive(Debug)]
+pub(crate) struct SocketPlace(Arc<Load>);
+
+impl SocketPlace {
+    fn new(load: &Arc<Load>) -> Self {
+        load.add_socket();
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        self.0.remove_socket();
+    }
+}
+
+/// One socket's places.
 #[derive(Debug)]
 pub struct SocketPermit {
-    load: Arc<Load>,
+    socket: SocketPlace,
+    address: AddressPlace,
     key: AddressKey,
 }
 
 impl SocketPermit {
-    /// Counts a socket, which the caller has already counted by its address.
-    pub(super) fn new(load: &Arc<Load>, key: AddressKey) -> Self {
-        load.add_socket();
-        Self { load: Arc::clone(load), key }
+    /// Counts a socket on the core of `load`; its address is counted already.
+    pub(super) fn new(load: &Arc<Load>, address: AddressPlace, key: AddressKey) -> Self {
+        Self { socket: SocketPlace::new(load), address, key }
     }
 
     /// The core that serves this socket.
     #[must_use]
     pub fn core(&self) -> usize {
-        usize::from(self.load.core)
+        usize::from(self.load().core)
     }
 
     /// Who has it.
@@ -32,31 +84,34 @@ impl SocketPermit {
         self.key
     }
 
+    pub(super) const fn load(&self) -> &Arc<Load> {
+        &self.socket.0
+    }
+
     /// Counts a session over this socket, which was admitted.
-    pub(super) fn session(&self) -> SessionPermit {
-        self.load.add_session();
-        SessionPermit { load: Arc::clone(&self.load) }
+    pub(super) fn session(&self, address: AddressPlace) -> SessionPermit {
+        self.load().add_session();
+        SessionPermit { address }
+    }
+
+    /// What a session holds that goes on with the whole socket. The session counts the socket's address from now on, unless it
+    /// counts one of its own.
+    pub(crate) fn into_session(self, session: &mut SessionPermit) -> SocketPlace {
+        let Self { socket, mut address, .. } = self;
+        session.address.key = session.address.key.or_else(|| address.key.take());
+        socket
     }
 }
 
-impl Drop for SocketPermit {
-    fn drop(&mut self) {
-        self.load.remove_socket();
-        if let Some(addresses) = &self.load.addresses {
-            addresses.leave(self.key);
-        }
-    }
-}
-
-/// One session's place, from its admission to its end: a subscription whose decision is awaited has it already. What is
+/// One session's places, from its admission to its end: a subscription whose decision is awaited has them already. What is
 /// bounded by subject or by channels is to be given back here.
 #[derive(Debug)]
 pub struct SessionPermit {
-    load: Arc<Load>,
+    address: AddressPlace,
 }
 
 impl Drop for SessionPermit {
     fn drop(&mut self) {
-        self.load.remove_session();
+        self.address.load.remove_session();
     }
 }

@@ -51,10 +51,10 @@ impl RetryTable {
         }
         let place = &mut places[Self::place_of(key)];
         let known = place.level_since != 0
-            && place.key == key.0
+            && place.key == key.bits()
             && Duration::from_secs(u64::from(now.saturating_sub(place.last))) < FORGET_AFTER;
         if !known {
-            *place = Place { key: key.0, level: 0, level_since: now, last: now };
+            *place = Place { key: key.bits(), level: 0, level_since: now, last: now };
             return BASE;
         }
         let waited = Duration::from_secs(u64::from(now.saturating_sub(place.level_since)));
@@ -67,7 +67,7 @@ impl RetryTable {
     }
 
     fn place_of(key: AddressKey) -> usize {
-        let mixed = key.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.trailing_zeros());
+        let mixed = key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.trailing_zeros());
         usize::try_from(mixed).unwrap_or(0) % PLACES
     }
 }
@@ -82,6 +82,10 @@ const _: () = assert!(PLACES.is_power_of_two() && BASE.as_millis() <= LONGEST.as
 mod tests {
     use super::*;
 
+    fn address(last: u8) -> AddressKey {
+        AddressKey::of(std::net::Ipv4Addr::new(192, 0, 2, last).into())
+    }
+
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
     }
@@ -93,7 +97,7 @@ mod tests {
         let mut at = seconds(0);
         let mut times = Vec::new();
         for _ in 0..7 {
-            let time = table.next(AddressKey(1), start + at);
+            let time = table.next(address(1), start + at);
             times.push(time.as_secs());
             at += time;
         }
@@ -104,16 +108,16 @@ mod tests {
     fn a_crowd_refused_at_once_does_not_lengthen_its_own_time() {
         let start = Instant::now();
         let table = RetryTable::new(start);
-        assert!((0..1_000).all(|_| table.next(AddressKey(1), start) == BASE));
+        assert!((0..1_000).all(|_| table.next(address(1), start) == BASE));
     }
 
     #[test]
     fn an_address_that_stayed_away_begins_anew_and_others_are_untouched() {
         let start = Instant::now();
         let table = RetryTable::new(start);
-        table.next(AddressKey(1), start);
-        assert_eq!(table.next(AddressKey(1), start + seconds(6)), seconds(10));
-        assert_eq!(table.next(AddressKey(2), start + seconds(6)), BASE);
-        assert_eq!(table.next(AddressKey(1), start + seconds(1_000)), BASE);
+        table.next(address(1), start);
+        assert_eq!(table.next(address(1), start + seconds(6)), seconds(10));
+        assert_eq!(table.next(address(2), start + seconds(6)), BASE);
+        assert_eq!(table.next(address(1), start + seconds(1_000)), BASE);
     }
 }

@@ -101,6 +101,20 @@ fn a_socket_may_have_several_sessions_and_each_is_counted_until_its_permit_is_dr
 }
 
 #[test]
+fn a_session_that_goes_on_with_its_socket_is_counted_once_by_address_until_it_ends() {
+    let admission = admission(AdmissionOptions { per_address: Some(1), ..options() });
+    let socket = admission.open(A).unwrap();
+    let mut session = admission.admit(&socket, Instant::now()).unwrap();
+    let place = socket.into_session(&mut session);
+    let next = admission.open(A).unwrap();
+    assert_eq!(reason(admission.admit(&next, Instant::now())), Some(Reason::Address));
+    drop(place);
+    assert_eq!(reason(admission.admit(&next, Instant::now())), Some(Reason::Address), "the session is still there");
+    drop(session);
+    assert_eq!(reason(admission.admit(&next, Instant::now())), None);
+}
+
+#[test]
 fn counters_are_in_the_order_of_the_reasons() {
     for (place, reason) in Reason::ALL.into_iter().enumerate() {
         assert_eq!(place, reason as usize, "{}", reason.as_str());

@@ -157,14 +157,14 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::admission::{SessionPermit, SocketPermit};
+    use crate::admission::{SessionPermit, SocketPlace};
 
     #[test]
     fn a_session_is_small_because_a_node_holds_many() {
         let bytes = size_of::<Session<(), Http1<TcpStream, ()>>>();
         assert!(bytes <= 128, "{bytes} bytes");
         // With 8 bytes more, and what tokio has for each task, it would take 384 bytes instead of 256.
-        let bytes = size_of::<Session<SessionPermit, Http1<TcpStream, SocketPermit>>>();
+        let bytes = size_of::<Session<SessionPermit, Http1<TcpStream, SocketPlace>>>();
         assert!(bytes <= 152, "{bytes} bytes with its permits");
     }
 }

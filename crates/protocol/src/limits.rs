@@ -291,3 +291,12 @@ const _: () = {
     assert!(less(DRAIN_WINDOW_DEFAULT, DRAIN_DEADLINE_DEFAULT));
     assert!(DRAIN_DEADLINE_DEFAULT.as_secs() < 30);
 };
+
+// --- Clients behind proxies ----------------------------------------------------------------
+
+/// Most `retry:` of a refusal that the address did not cause itself: an overloaded or draining node, a store that is away.
+pub const REFUSAL_RETRY_SHARED_MAX: Duration = Duration::from_secs(15);
+
+const _: () = {
+    assert!(less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) && less(REFUSAL_RETRY_SHARED_MAX, REFUSAL_RETRY_MAX));
+};

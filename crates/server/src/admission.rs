@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanfare_log::Random;
-use fanfare_protocol::limits::{CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM};
+use fanfare_protocol::limits::{
+    CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM, REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX,
+};
 use tokio::time::Instant;
 
 pub(crate) use address::AddressKey;
@@ -90,7 +92,7 @@ impl Reason {
 pub struct Refused {
     /// Why.
     pub reason: Reason,
-    /// When to come back: at least 5 s, jittered, growing while the address goes on being refused.
+    /// When to come back, jittered: 5 to 15 s, and for [`Reason::Address`] longer while the address goes on being refused.
     pub retry: Duration,
 }
 
@@ -154,26 +156,32 @@ impl Admission {
     pub fn admit(&self, socket: &SocketPermit, now: Instant) -> Result<SessionPermit, Refused> {
         let from_there = || self.addresses.as_ref().map_or(0, |addresses| addresses.count(socket.key()));
         let over_address = || self.options.per_address.is_some_and(|limit| from_there() > limit);
-        let reason = if self.is_draining() {
-            Reason::Draining
+        if self.is_draining() {
+            Err(self.refuse(Reason::Draining))
         } else if self.sockets() > self.options.max_connections {
-            Reason::Connections
+            Err(self.refuse(Reason::Connections))
         } else if over_address() {
-            Reason::Address
+            Err(self.refuse_address(socket.key(), now))
         } else if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
-            Reason::Rate
+            Err(self.refuse(Reason::Rate))
         } else {
             // The socket counts the address.
-            return Ok(socket.session(AddressPlace::none(socket.load())));
-        };
-        Err(self.refuse(socket.key(), reason, now))
+            Ok(socket.session(AddressPlace::none(socket.load())))
+        }
     }
 
-    /// Counts a refusal and says for how long. For refusals that sessions decide, too.
-    pub(crate) fn refuse(&self, key: AddressKey, reason: Reason, now: Instant) -> Refused {
+    /// Counts a refusal that is not the doing of the refused address, and says for how long. Sessions decide such refusals, too.
+    /// Nothing is remembered: an outage, or a rate that all clients of the node share, would count against every one of them.
+    pub(crate) fn refuse(&self, reason: Reason) -> Refused {
         self.count(reason);
-        // A drain is over when the client comes back, to another node: its retry time does not grow.
-        let base = if reason == Reason::Draining { retry::BASE } else { self.retries.next(key, now) };
+        Refused { reason, retry: self.random.between(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) }
+    }
+
+    /// Counts a refusal of an address that has too much open. It stays away for longer each time.
+    fn refuse_address(&self, key: AddressKey, now: Instant) -> Refused {
+        let reason = Reason::Address;
+        self.count(reason);
+        let base = self.retries.next(key, now);
         Refused { reason, retry: self.random.between(base, base * 2) }
     }
 

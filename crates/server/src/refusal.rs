@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use fanfare_protocol::block;
-use tokio::time::Instant;
 use tracing::debug;
 
-use crate::admission::{AddressKey, Reason, Refused};
+use crate::admission::{Reason, Refused};
 use crate::answer::Answer;
 use crate::cors::CorsVerdict;
 use crate::node_state::NodeState;
@@ -32,7 +31,6 @@ pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream:
 #[derive(Debug)]
 pub(crate) struct LateRefusal {
     pub(crate) node: Arc<NodeState>,
-    pub(crate) key: AddressKey,
     pub(crate) verdict: CorsVerdict,
     pub(crate) asked_for_stream: bool,
 }
@@ -48,7 +46,7 @@ impl LateRefusal {
             }
         };
         let (admission, cors) = (&self.node.admission, &self.node.options.cors);
-        let refused = admission.refuse(self.key, reason, Instant::now());
+        let refused = admission.refuse(reason);
         answer(&refused, admission.policy(), self.asked_for_stream).with(cors.headers(self.verdict))
     }
 }

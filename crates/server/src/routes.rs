@@ -110,7 +110,7 @@ impl Handler {
             Ok(permit) => permit,
             Err(refused) => return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream))),
         };
-        let late = LateRefusal { node: Arc::clone(&self.node), key: socket.key(), verdict, asked_for_stream };
+        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
         let authorized = match &self.node.authorizer {
             None => Soon::Now(Ok(())),
             Some(authorizer) => authorizer.authorize(&subscription, request.headers()),

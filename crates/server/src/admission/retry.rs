@@ -1,4 +1,4 @@
-//! How long the refused stay away: longer while their address goes on being refused, in bounded memory.
+//! How long an address stays away that was refused for what it did itself: longer while it goes on, in bounded memory.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use fanfare_protocol::limits::{ADDRESSES_TRACKED_MAX, REFUSAL_RETRY_MAX, REFUSAL
 use super::address::AddressKey;
 
 /// The shortest retry time before jitter, which at most doubles it.
-pub(super) const BASE: Duration = REFUSAL_RETRY_MIN;
+const BASE: Duration = REFUSAL_RETRY_MIN;
 /// The longest one before jitter.
 const LONGEST: Duration = Duration::from_millis(REFUSAL_RETRY_MAX.as_millis() as u64 / 2);
 /// Doublings after which [`LONGEST`] is reached for any sensible pair of limits.

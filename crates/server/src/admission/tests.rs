@@ -73,8 +73,47 @@ fn a_draining_node_refuses_everybody_for_at_least_five_seconds() {
     for _ in 0..50 {
         let refusal = admission.admit(&one, Instant::now()).unwrap_err();
         assert_eq!(refusal.reason, Reason::Draining);
-        assert!((5..=10).contains(&refusal.retry.as_secs()), "{refusal:?}");
+        assert!((5..=15).contains(&refusal.retry.as_secs()), "{refusal:?}");
     }
+}
+
+/// Asks again for two minutes, whenever it may.
+fn longest_retry(mut ask: impl FnMut(Instant) -> Refused) -> Duration {
+    let start = Instant::now();
+    let (mut at, mut longest) = (Duration::ZERO, Duration::ZERO);
+    while at < Duration::from_secs(120) {
+        let Refused { retry, .. } = ask(start + at);
+        longest = longest.max(retry);
+        at += retry;
+    }
+    longest
+}
+
+// Seen to fail when every refusal lengthens the retry time of its address.
+#[test]
+fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
+    let bound = Duration::from_secs(15);
+    let full = admission(AdmissionOptions { max_connections: 0, ..options() });
+    let one = full.open(A).unwrap();
+    assert!(longest_retry(|now| full.admit(&one, now).unwrap_err()) <= bound);
+    let rate = NonZeroU32::new(1);
+    let busy = admission(AdmissionOptions { connects_per_second: rate, ..options() });
+    let one = busy.open(A).unwrap();
+    let asked = |now| {
+        let _others = busy.admit(&one, now).unwrap();
+        busy.admit(&one, now).unwrap_err()
+    };
+    assert!(longest_retry(asked) <= bound);
+    let without_a_store = admission(options());
+    assert!(longest_retry(|_| without_a_store.refuse(Reason::Unavailable)) <= bound);
+}
+
+#[test]
+fn an_address_that_has_too_much_open_stays_away_for_longer_each_time_and_nobody_else_does() {
+    let admission = admission(AdmissionOptions { per_address: Some(0), ..options() });
+    let [one, other] = [A, B].map(|address| admission.open(address).unwrap());
+    assert!(longest_retry(|now| admission.admit(&one, now).unwrap_err()) > Duration::from_secs(20));
+    assert!(admission.admit(&other, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
 }
 
 #[test]

@@ -216,11 +216,12 @@ fn text_is_read_by_the_type_of_its_key_wherever_it_stands() {
         std::fs::write(file.path(), text).unwrap();
         load_file(file.path()).unwrap().config
     };
-    let bare = "[server]\ncores = 0x2\n[history]\nenabled = true\n[tail]\nbudget = 16_777_216\n";
-    let text = "[server]\ncores = \"2\"\n[history]\nenabled = \"true\"\n[tail]\nbudget = \"16777216\"\n";
+    let bare = "[server]\ncores = 0x2\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n[history]\nenabled = true\n[tail]\nbudget = 16_777_216\n";
+    let text = "[server]\ncores = \"2\"\ntrusted_proxies = \"10.0.0.0/8, ::1\"\n[history]\nenabled = \"true\"\n[tail]\nbudget = \"16777216\"\n";
     assert_eq!(read(bare), read(text));
     let env = env(&[
         ("FANFARE__SERVER__CORES", "2"),
+        ("FANFARE__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,::1"),
         ("FANFARE__HISTORY__ENABLED", "true"),
         ("FANFARE__TAIL__BUDGET", "16777216"),
     ]);

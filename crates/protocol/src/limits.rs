@@ -296,7 +296,17 @@ const _: () = {
 
 /// Most `retry:` of a refusal that the address did not cause itself: an overloaded or draining node, a store that is away.
 pub const REFUSAL_RETRY_SHARED_MAX: Duration = Duration::from_secs(15);
+/// `server.trusted_proxies`: networks in the list. Content delivery networks publish some twenty to two hundred.
+pub const TRUSTED_PROXIES_MAX: usize = 256;
+/// Elements of a forwarding header that are read, from the right: every one but the last must be a trusted proxy, and no
+/// sensible chain has so many.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+/// Longest header of the PROXY protocol, in bytes: 52 for addresses of IPv6, the rest for TLVs, of which a client's
+/// certificate is the largest.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * KIB;
 
 const _: () = {
     assert!(less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) && less(REFUSAL_RETRY_SHARED_MAX, REFUSAL_RETRY_MAX));
+    // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
+    assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };

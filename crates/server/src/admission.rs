@@ -12,8 +12,8 @@ mod rate;
 mod retry;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fanfare_log::Random;
@@ -21,18 +21,19 @@ use fanfare_protocol::limits::{
     CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM, REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX,
 };
 use tokio::time::Instant;
+use tracing::warn;
 
-pub(crate) use address::AddressKey;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
 pub use permit::{SessionPermit, SocketPermit};
 
-use address::Addresses;
+use address::{AddressKey, Addresses};
 use load::Load;
 use permit::AddressPlace;
 use rate::Rate;
 use retry::RetryTable;
 
+use crate::client_address::Source;
 use crate::options::AdmissionOptions;
 
 /// Why a subscription, or a socket, was refused.
@@ -42,7 +43,7 @@ pub enum Reason {
     Draining,
     /// `max_connections` are open.
     Connections,
-    /// `per_address` connections are open from this address.
+    /// `per_address` connections are open from this address, or streams if they come through a trusted proxy.
     Address,
     /// More than `connects_per_second` subscriptions were asked for.
     Rate,
@@ -50,12 +51,21 @@ pub enum Reason {
     Unavailable,
     /// Above a limit and its headroom: the socket was dropped unread.
     Overflow,
+    /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
+    Untrusted,
 }
 
 impl Reason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 6] =
-        [Self::Draining, Self::Connections, Self::Address, Self::Rate, Self::Unavailable, Self::Overflow];
+    pub const ALL: [Self; 7] = [
+        Self::Draining,
+        Self::Connections,
+        Self::Address,
+        Self::Rate,
+        Self::Unavailable,
+        Self::Overflow,
+        Self::Untrusted,
+    ];
 
     /// As metrics and logs name it.
     #[must_use]
@@ -67,6 +77,7 @@ impl Reason {
             Self::Rate => "rate",
             Self::Unavailable => "unavailable",
             Self::Overflow => "overflow",
+            Self::Untrusted => "untrusted",
         }
     }
 
@@ -83,6 +94,7 @@ impl Reason {
             Self::Rate => "Too many connections arrive at once.",
             Self::Unavailable => "The channels could not be opened in time.",
             Self::Overflow => "Far too many connections.",
+            Self::Untrusted => "Only trusted proxies are served here.",
         }
     }
 }
@@ -107,6 +119,8 @@ pub struct Admission {
     retries: RetryTable,
     random: Random,
     draining: AtomicBool,
+    /// That there are peers which are no trusted proxies was said.
+    told_of_strangers: Once,
     arrivals: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
 }
@@ -125,6 +139,7 @@ impl Admission {
             retries: RetryTable::new(start),
             random,
             draining: AtomicBool::new(false),
+            told_of_strangers: Once::new(),
             arrivals: AtomicU64::new(0),
             refused: Default::default(),
         }
@@ -133,41 +148,95 @@ impl Admission {
     /// Takes a place for a socket that was just accepted, on the core with the fewest sockets.
     ///
     /// # Errors
-    /// [`Reason::Overflow`] when even refusing politely would cost too much: drop the socket.
-    pub fn open(&self, address: IpAddr) -> Result<SocketPermit, Reason> {
+    /// [`Reason::Overflow`] when even refusing politely would cost too much, [`Reason::Untrusted`] when nothing the peer says may
+    /// be believed: drop the socket.
+    pub fn open(&self, peer: IpAddr) -> Result<SocketPermit, Reason> {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
-        let overflow = |reason| {
+        let dropped = |reason| {
             self.count(reason);
             Err(reason)
         };
         if self.sockets() >= self.options.max_connections.saturating_add(CONNECTIONS_HEADROOM) {
-            return overflow(Reason::Overflow);
+            return dropped(Reason::Overflow);
         }
-        let (key, load) = (AddressKey::of(address), self.least_loaded());
-        let most = self.options.per_address.unwrap_or_default().saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM);
-        let Some(address) = AddressPlace::enter(load, key, most) else { return overflow(Reason::Overflow) };
-        Ok(SocketPermit::new(load, address, key))
+        let source = self.source(peer);
+        if self.options.proxies.protocol && !source.is_proxy {
+            self.told_of_strangers.call_once(|| {
+                warn!(%peer, "closed a connection: server.proxy_protocol is on, and its peer is not in server.trusted_proxies; \
+                      fanfare_refusals_total counts those that follow");
+            });
+            return dropped(Reason::Untrusted);
+        }
+        let load = self.least_loaded();
+        let Some(address) = self.place_for_socket(load, source) else { return dropped(Reason::Overflow) };
+        Ok(SocketPermit::new(load, address, source))
     }
 
-    /// Decides whether a session may begin over this socket.
+    /// What is known of this address by itself.
+    fn source(&self, address: IpAddr) -> Source {
+        Source { address, is_proxy: self.options.proxies.trusts(address) }
+    }
+
+    /// Puts the client that a PROXY header named in the place of the proxy that sent it. `None`: the header names nobody; the
+    /// proxy stays, and what its requests say of other clients may come from anywhere.
+    ///
+    /// # Errors
+    /// As [`Self::open`]: drop the socket.
+    pub(crate) fn introduce(&self, socket: &mut SocketPermit, client: Option<IpAddr>) -> Result<(), Reason> {
+        let (source, address) = match client.map(|client| self.source(client)) {
+            Some(source) => (source, self.place_for_socket(socket.load(), source)),
+            None => (Source { is_proxy: false, ..socket.source() }, Some(AddressPlace::none(socket.load()))),
+        };
+        let Some(address) = address else {
+            self.count(Reason::Overflow);
+            return Err(Reason::Overflow);
+        };
+        socket.belongs_to(source, address);
+        Ok(())
+    }
+
+    /// A place for a socket in the count of its address. `None`: there is no room, not even to be told so. A proxy has as many
+    /// sockets as its clients need; their sessions are counted.
+    fn place_for_socket(&self, load: &Arc<Load>, source: Source) -> Option<AddressPlace> {
+        match self.options.per_address {
+            Some(limit) if !source.is_proxy => {
+                let most = limit.saturating_add(CONNECTIONS_PER_ADDRESS_HEADROOM);
+                AddressPlace::enter(load, AddressKey::of(source.address), most)
+            }
+            _ => Some(AddressPlace::none(load)),
+        }
+    }
+
+    /// Decides whether a session of this client may begin over this socket.
     ///
     /// # Errors
     /// The refusal, counted.
-    pub fn admit(&self, socket: &SocketPermit, now: Instant) -> Result<SessionPermit, Refused> {
-        let from_there = || self.addresses.as_ref().map_or(0, |addresses| addresses.count(socket.key()));
-        let over_address = || self.options.per_address.is_some_and(|limit| from_there() > limit);
+    pub fn admit(&self, socket: &SocketPermit, client: IpAddr, now: Instant) -> Result<SessionPermit, Refused> {
         if self.is_draining() {
-            Err(self.refuse(Reason::Draining))
-        } else if self.sockets() > self.options.max_connections {
-            Err(self.refuse(Reason::Connections))
-        } else if over_address() {
-            Err(self.refuse_address(socket.key(), now))
-        } else if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
-            Err(self.refuse(Reason::Rate))
-        } else {
-            // The socket counts the address.
-            Ok(socket.session(AddressPlace::none(socket.load())))
+            return Err(self.refuse(Reason::Draining));
         }
+        if self.sockets() > self.options.max_connections {
+            return Err(self.refuse(Reason::Connections));
+        }
+        let key = AddressKey::of(client);
+        let Some(address) = self.place_for_session(socket, key) else {
+            return Err(self.refuse_address(key, now));
+        };
+        if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
+            return Err(self.refuse(Reason::Rate));
+        }
+        Ok(socket.session(address))
+    }
+
+    /// A place for a session in the count of its client's address. `None`: there is no room.
+    fn place_for_session(&self, socket: &SocketPermit, client: AddressKey) -> Option<AddressPlace> {
+        let (Some(limit), Some(addresses)) = (self.options.per_address, &self.addresses) else {
+            return Some(AddressPlace::none(socket.load()));
+        };
+        if socket.counts_address() {
+            return (addresses.count(client) <= limit).then(|| AddressPlace::none(socket.load()));
+        }
+        AddressPlace::enter(socket.load(), client, limit)
     }
 
     /// Counts a refusal that is not the doing of the refused address, and says for how long. Sessions decide such refusals, too.

@@ -15,9 +15,9 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, warn};
 
-use crate::admission::{SessionPermit, SocketPermit};
+use crate::admission::{Reason, SessionPermit, SocketPermit};
 use crate::answer::{Answer, Reply};
 use crate::core::Core;
 use crate::decision::{Decision, Soon};
@@ -26,6 +26,7 @@ use crate::framing::Framing;
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem};
+use crate::proxy_protocol::{self, Header, HeaderError};
 use crate::routes::Handler;
 use crate::session::{self, Subscribe};
 use crate::socket::Socket;
@@ -38,12 +39,20 @@ pub(crate) async fn serve<S: Socket>(
     handler: Handler,
     core: Rc<Core>,
     phase: PhaseWatch,
-    socket: S,
-    permit: SocketPermit,
+    mut socket: S,
+    mut permit: SocketPermit,
 ) {
+    let mut early = Vec::new();
+    if handler.node.options.admission.proxies.protocol {
+        // Boxed, so that others do not carry the room for it.
+        match Box::pin(introduce(&handler, phase.clone(), &mut socket, &mut permit)).await {
+            Some(bytes) => early = bytes,
+            None => return,
+        }
+    }
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
-    let transport = TokioIo::new(Transport::new(socket, Rc::clone(&handover)));
+    let transport = TokioIo::new(Transport::new(socket, early, Rc::clone(&handover)));
     let framing = Cell::new(Framing::Plain);
     let waiter = Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, framing };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
@@ -69,6 +78,46 @@ pub(crate) async fn serve<S: Socket>(
         }
         End::Closed | End::Detach => linger(&handover, socket).await,
         End::Broken => {}
+    }
+}
+
+/// Reads the PROXY header of a trusted proxy and puts its client in the proxy's place. Returns the client's bytes that came with
+/// it; `None`: the connection is over, without a word, since nobody knows which protocol the far end speaks.
+async fn introduce<S: Socket>(
+    handler: &Handler,
+    mut phase: PhaseWatch,
+    socket: &mut S,
+    permit: &mut SocketPermit,
+) -> Option<Vec<u8>> {
+    let timeout = handler.node.options.requests.head_timeout;
+    let drained = async {
+        phase.left_running().await;
+        tokio::time::sleep(timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING)).await;
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = proxy_protocol::read(socket) => outcome,
+        () = tokio::time::sleep(timeout) => Err(HeaderError::Late),
+        () = drained => Err(HeaderError::Late),
+    };
+    let proxy = permit.source().address;
+    match outcome {
+        Ok((Header { client, .. }, early)) => {
+            let introduced = handler.node.admission.introduce(permit, client);
+            let dropped =
+                |reason: &Reason| debug!(%proxy, ?client, reason = reason.as_str(), "dropped a connection unread");
+            introduced.inspect_err(dropped).ok().map(|()| early)
+        }
+        Err(HeaderError::Unbegun) => None,
+        Err(error) => {
+            debug!(%proxy, %error, "closed a connection of a trusted proxy");
+            handler.stats().proxy_headers_failed.add(1);
+            handler.node.told_of_proxies.call_once(|| {
+                warn!(%proxy, %error, "closed a connection of a trusted proxy: with server.proxy_protocol every one begins with a \
+                      PROXY header; fanfare_proxy_errors_total counts those that follow");
+            });
+            None
+        }
     }
 }
 

@@ -94,11 +94,13 @@ impl<D> Handover<D> {
 pub(crate) struct Transport<S, D> {
     socket: S,
     handover: Rc<Handover<D>>,
+    /// Bytes of the client that were read before hyper came, and are read before those of the socket.
+    early: Vec<u8>,
 }
 
 impl<S, D> Transport<S, D> {
-    pub(crate) const fn new(socket: S, handover: Rc<Handover<D>>) -> Self {
-        Self { socket, handover }
+    pub(crate) const fn new(socket: S, early: Vec<u8>, handover: Rc<Handover<D>>) -> Self {
+        Self { socket, handover, early }
     }
 
     pub(crate) fn into_socket(self) -> S {
@@ -109,7 +111,13 @@ impl<S, D> Transport<S, D> {
 impl<S: AsyncRead + Unpin, D> AsyncRead for Transport<S, D> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        if self.early.is_empty() {
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        } else {
+            let count = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early[..count]);
+            self.early.drain(..count);
+        }
         if buf.filled().len() == before {
             self.handover.ended.set(true);
         } else if matches!(self.handover.stage.get(), Stage::Fresh | Stage::Idle) {
@@ -161,7 +169,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let handover = Rc::new(Handover::default());
-        (client.unwrap(), Transport::new(server.unwrap().0, Rc::clone(&handover)), handover)
+        (client.unwrap(), Transport::new(server.unwrap().0, Vec::new(), Rc::clone(&handover)), handover)
     }
 
     #[tokio::test]
@@ -195,5 +203,18 @@ mod tests {
         assert!(!handover.has_ended());
         drop(client);
         assert!(transport.read_u8().await.is_err() && handover.has_ended());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_comes_before_what_the_socket_has() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let handover = Rc::new(Handover::<()>::default());
+        let mut transport = Transport::new(server.unwrap().0, b"GET ".to_vec(), Rc::clone(&handover));
+        client.unwrap().write_all(b"/").await.unwrap();
+        assert_eq!((transport.read_u8().await.unwrap(), handover.stage()), (b'G', Stage::Head));
+        let mut rest = String::new();
+        transport.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "ET /");
     }
 }

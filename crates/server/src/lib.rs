@@ -8,6 +8,7 @@
 
 pub mod admission;
 mod answer;
+mod client_address;
 mod clock;
 mod connection;
 mod core;
@@ -17,6 +18,7 @@ mod decision;
 mod detach;
 mod drain;
 mod end;
+mod forwarded;
 mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -27,10 +29,12 @@ mod lag;
 mod listener;
 #[cfg(feature = "testing")]
 mod local;
+mod network;
 mod node_state;
 mod options;
 mod phase;
 mod problem;
+mod proxy_protocol;
 mod publish;
 mod query;
 mod refusal;
@@ -52,13 +56,16 @@ pub use clock::Clock;
 pub use core_stats::CoreStats;
 pub use cors::{Cors, CorsError};
 pub use end::{End, EndCells};
+pub use forwarded::ForwardedHeader;
 pub use framing::Framing;
 pub use http_stats::HttpStats;
 pub use lag::{LAG_BOUNDS_MS, Lag};
 #[cfg(feature = "testing")]
 pub use local::LocalServer;
+pub use network::{Network, NetworkError};
 pub use options::{
-    AdmissionOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy, RequestOptions, Secret, SocketOptions,
+    AdmissionOptions, DrainOptions, HistoryOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
+    SocketOptions,
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};

@@ -1,6 +1,6 @@
 //! What every request handler of the node shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use tokio::sync::Semaphore;
 
@@ -21,12 +21,15 @@ pub(crate) struct NodeState {
     pub(crate) history_slots: Semaphore,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
     pub(crate) decision_slots: Semaphore,
+    /// That there are trusted proxies which send no PROXY header was said.
+    pub(crate) told_of_proxies: Once,
 }
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
         let history_slots = Semaphore::new(options.history.concurrency);
         let decision_slots = Semaphore::new(options.requests.decisions);
-        Self { options, admission, store, authorizer: None, history_slots, decision_slots }
+        let told_of_proxies = Once::new();
+        Self { options, admission, store, authorizer: None, history_slots, decision_slots, told_of_proxies }
     }
 }

@@ -1,7 +1,7 @@
 //! Everything about the HTTP side that can be configured, with its default.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 
 use crate::cors::Cors;
+use crate::forwarded::ForwardedHeader;
+use crate::network::Network;
 
 /// Options of a [`crate::Server`].
 #[derive(Debug, Clone)]
@@ -151,10 +153,12 @@ pub struct AdmissionOptions {
     pub refusal: RefusalPolicy,
     /// `admission.max_connections`: open sockets of the node, of every kind.
     pub max_connections: usize,
-    /// `admission.per_address`: open sockets of one client address (IPv6: /64). `None`: no bound.
+    /// `admission.per_address`: open sockets of one client address (IPv6: /64), streams of one behind a proxy. `None`: no bound.
     pub per_address: Option<usize>,
     /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
     pub connects_per_second: Option<NonZeroU32>,
+    /// Who is believed when it speaks for its clients.
+    pub proxies: ProxyOptions,
 }
 
 impl Default for AdmissionOptions {
@@ -165,7 +169,27 @@ impl Default for AdmissionOptions {
             max_connections: limits::CONNECTIONS_DEFAULT,
             per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
             connects_per_second: NonZeroU32::new(per_second),
+            proxies: ProxyOptions::default(),
         }
+    }
+}
+
+/// The proxies in front of the node, and how they say whose a connection or a request is.
+#[derive(Debug, Clone, Default)]
+pub struct ProxyOptions {
+    /// `server.trusted_proxies`. Of everybody else nothing is believed.
+    pub trusted: Vec<Network>,
+    /// `server.forwarded_header`: where a trusted proxy names the client of a request.
+    pub header: ForwardedHeader,
+    /// `server.proxy_protocol`: every connection begins with a PROXY header; those that do not come from a trusted proxy are
+    /// closed.
+    pub protocol: bool,
+}
+
+impl ProxyOptions {
+    /// Whether it is a trusted proxy's address.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
     }
 }
 

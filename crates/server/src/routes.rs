@@ -1,11 +1,13 @@
 //! From a request to the decision about it. Everything that must be decided before an answer is decided here.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::debug;
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
@@ -97,6 +99,13 @@ impl Handler {
         subscription::parse(request.uri(), request.headers(), &self.node.options.requests)
     }
 
+    /// Whose a request is: the socket's, unless that is a trusted proxy's.
+    fn client(&self, socket: &SocketPermit, headers: &HeaderMap) -> IpAddr {
+        let client = socket.source().client(headers, &self.node.options.admission.proxies);
+        self.stats().doubtful_clients.add(u64::from(client.is_doubtful));
+        client.address
+    }
+
     fn subscribe(
         &self,
         socket: &SocketPermit,
@@ -106,9 +115,13 @@ impl Handler {
         let subscription = self.check_subscription(request)?;
         let admission = &self.node.admission;
         let asked_for_stream = subscription::asks_for_stream(request.headers());
-        let permit = match admission.admit(socket, Instant::now()) {
+        let client = self.client(socket, request.headers());
+        let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
-            Err(refused) => return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream))),
+            Err(refused) => {
+                debug!(%client, reason = refused.reason.as_str(), "refused a subscription");
+                return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
+            }
         };
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
         let authorized = match &self.node.authorizer {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fanfare_protocol::limits;
 
+use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
 use super::layered::Layered;
 use super::value::Span;
@@ -71,6 +72,11 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         config.server.listen != config.admin.listen || config.server.listen.port() == 0,
         ("admin.listen", "server.listen"),
         "must differ from server.listen",
+    );
+    require(
+        config.server.proxy_protocol == ProxyProtocol::Off || !config.server.trusted_proxies.is_empty(),
+        ("server.proxy_protocol", "server.trusted_proxies"),
+        "needs server.trusted_proxies, or every connection would be closed",
     );
     require(
         config.server.cors_origins.len() < 2 || !config.server.cors_origins.iter().any(|origin| origin.0 == "*"),

@@ -53,3 +53,23 @@ choice_value! {
         Status = "status",
     }
 }
+
+choice_value! {
+    /// The header in which trusted proxies name the client of a request.
+    AddressHeader {
+        /// `X-Forwarded-For`, the one that most proxies know.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded",
+    }
+}
+
+choice_value! {
+    /// Whether connections begin with a header of the PROXY protocol.
+    ProxyProtocol {
+        /// They begin with a request.
+        Off = "off",
+        /// Every one does, in version 1 or 2.
+        On = "on",
+    }
+}

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use config::ValueKind;
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
+use fanfare_server::Network;
 
-use super::choice::{LogFormat, RefusalStyle};
+use super::choice::{AddressHeader, LogFormat, ProxyProtocol, RefusalStyle};
 use super::declare::{Key, read, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
@@ -45,6 +46,12 @@ sections! {
         tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
         /// The kernel takes about this much of one stream ahead of what it can send (`TCP_NOTSENT_LOWAT`). The rest waits in memory that all readers share: this times the streams bounds what slow readers cost the kernel.
         unsent_bytes: Size = size(limits::TCP_UNSENT_BYTES_DEFAULT), Size(4 * KIB) => Size(64 * MIB);
+        /// The proxies and balancers in front of the node, as addresses or networks. What they say of a client's address is believed, and limits for an address are the client's; what anybody else says is ignored. Name only those that overwrite or append to `forwarded_header`.
+        trusted_proxies: Vec<Network> = Vec::new();
+        /// The header in which a trusted proxy names the client. The right-most address that is no trusted proxy counts. The other header is never looked at.
+        forwarded_header: AddressHeader = AddressHeader::XForwardedFor;
+        /// For balancers that pass bytes on without looking at requests: every connection begins with a header of the PROXY protocol, version 1 or 2. Then only trusted proxies are served; connections of others are closed unread.
+        proxy_protocol: ProxyProtocol = ProxyProtocol::Off;
     }
 
     /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`. It has no authentication: keep it private.
@@ -145,7 +152,7 @@ sections! {
         refusal: RefusalStyle = RefusalStyle::Polite;
         /// Connections of this node.
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
-        /// Connections from one address (IPv6: from one /64). A balancer in front of the node is one address.
+        /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
         /// New subscriptions in a second, for this node.
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use config::ValueKind;
-use fanfare_server::Cors;
+use fanfare_protocol::limits::TRUSTED_PROXIES_MAX;
+use fanfare_server::{Cors, Network};
 
 use super::value::{Value, quoted, text};
 
@@ -164,6 +165,14 @@ impl CorsOrigin {
     }
 }
 
+/// The elements of a list: an array in TOML; in the environment and in flags a text with commas.
+fn elements(value: &ValueKind) -> Option<Vec<&str>> {
+    match value {
+        ValueKind::Array(items) => items.iter().map(|item| text(&item.kind)).collect(),
+        _ => Some(text(value)?.split(',').map(str::trim).filter(|element| !element.is_empty()).collect()),
+    }
+}
+
 impl Value for Vec<CorsOrigin> {
     fn kind() -> String {
         "list of origins".into()
@@ -174,18 +183,30 @@ impl Value for Vec<CorsOrigin> {
             .into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
-        match value {
-            ValueKind::Array(items) => items.iter().map(|item| CorsOrigin::parse(text(&item.kind)?)).collect(),
-            _ => text(value)?
-                .split(',')
-                .map(str::trim)
-                .filter(|origin| !origin.is_empty())
-                .map(CorsOrigin::parse)
-                .collect(),
-        }
+        elements(value)?.into_iter().map(CorsOrigin::parse).collect()
     }
     fn show(&self) -> String {
         let items: Vec<String> = self.iter().map(|origin| quoted(&origin.0)).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+impl Value for Vec<Network> {
+    fn kind() -> String {
+        "list of networks".into()
+    }
+    fn expected() -> String {
+        format!(
+            "at most {TRUSTED_PROXIES_MAX} addresses and networks such as [\"10.0.0.0/8\", \"2001:db8::1\"], without bits behind \
+             the prefix; in the environment separated by commas"
+        )
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let networks: Self = elements(value)?.into_iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+        (networks.len() <= TRUSTED_PROXIES_MAX).then_some(networks)
+    }
+    fn show(&self) -> String {
+        let items: Vec<String> = self.iter().map(|network| quoted(&network.to_string())).collect();
         format!("[{}]", items.join(", "))
     }
 }

@@ -72,7 +72,8 @@ metrics! {
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
     SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed).";
     SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
-    REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread).";
+    REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol).";
+    PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";

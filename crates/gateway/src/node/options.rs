@@ -3,11 +3,11 @@
 use fanfare_log::Options as LogOptions;
 use fanfare_protocol::limits;
 use fanfare_server::{
-    AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, HistoryOptions, Options, RefusalPolicy,
-    RequestOptions, Secret, SocketOptions,
+    AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions, Options,
+    ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions,
 };
 
-use crate::config::{Config, RefusalStyle};
+use crate::config::{AddressHeader, Config, ProxyProtocol, RefusalStyle};
 
 /// The log's part.
 #[must_use]
@@ -77,6 +77,14 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             max_connections: config.admission.max_connections,
             per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
             connects_per_second: config.admission.connects_per_second.0,
+            proxies: ProxyOptions {
+                trusted: config.server.trusted_proxies.clone(),
+                header: match config.server.forwarded_header {
+                    AddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+                    AddressHeader::Forwarded => ForwardedHeader::Forwarded,
+                },
+                protocol: config.server.proxy_protocol == ProxyProtocol::On,
+            },
         },
         publish_key: config.publish.key.expose().and_then(Secret::new),
         history: HistoryOptions {

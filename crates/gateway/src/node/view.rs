@@ -102,6 +102,8 @@ impl NodeView {
         for reason in Reason::ALL {
             samples.add_labelled(&m::REFUSALS, reason.as_str(), self.admission.refused(reason));
         }
+        samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
+        samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
         samples.add(&m::REQUESTS, self.http(|http| &http.requests));
         let errors = [
             ("client", self.http(|http| &http.client_errors)),

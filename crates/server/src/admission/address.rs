@@ -8,12 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
 /// Never zero, so that an optional one takes no more room: each session may hold one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct AddressKey(NonZeroU64);
+pub(super) struct AddressKey(NonZeroU64);
 
 impl AddressKey {
     /// IPv4 keys lie in `::/32`, where no IPv6 client can be. The unspecified address, which is no client's, is that of
     /// `0.0.0.1`.
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         let bits = match address.to_canonical() {
             IpAddr::V4(v4) => u64::from(v4.to_bits()),
             IpAddr::V6(Ipv6Addr::LOCALHOST) => u64::from(std::net::Ipv4Addr::LOCALHOST.to_bits()),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::address::AddressKey;
 use super::load::Load;
+use crate::client_address::Source;
 
 /// A place in the count of an address.
 #[derive(Debug)]
@@ -26,11 +27,8 @@ impl AddressPlace {
 
     /// Counts one more of this address. `None`: there are `most` already. Where addresses have no bound nothing is counted.
     pub(super) fn enter(load: &Arc<Load>, key: AddressKey, most: usize) -> Option<Self> {
-        let place = |key| Self { load: Arc::clone(load), key };
-        match &load.addresses {
-            Some(addresses) => addresses.enter(key, most).then(|| place(Some(key))),
-            None => Some(place(None)),
-        }
+        let Some(addresses) = &load.addresses else { return Some(Self::none(load)) };
+        addresses.enter(key, most).then(|| Self { load: Arc::clone(load), key: Some(key) })
     }
 }
 
@@ -64,13 +62,13 @@ impl Drop for SocketPlace {
 pub struct SocketPermit {
     socket: SocketPlace,
     address: AddressPlace,
-    key: AddressKey,
+    source: Source,
 }
 
 impl SocketPermit {
     /// Counts a socket on the core of `load`; its address is counted already.
-    pub(super) fn new(load: &Arc<Load>, address: AddressPlace, key: AddressKey) -> Self {
-        Self { socket: SocketPlace::new(load), address, key }
+    pub(super) fn new(load: &Arc<Load>, address: AddressPlace, source: Source) -> Self {
+        Self { socket: SocketPlace::new(load), address, source }
     }
 
     /// The core that serves this socket.
@@ -79,9 +77,19 @@ impl SocketPermit {
         usize::from(self.load().core)
     }
 
-    /// Who has it.
-    pub(crate) const fn key(&self) -> AddressKey {
-        self.key
+    /// Who is at its far end.
+    pub(crate) const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The far end is somebody else than it seemed, whose address is counted from now on.
+    pub(super) fn belongs_to(&mut self, source: Source, address: AddressPlace) {
+        (self.source, self.address) = (source, address);
+    }
+
+    /// Whether the socket has a place in the count of its address.
+    pub(super) const fn counts_address(&self) -> bool {
+        self.address.key.is_some()
     }
 
     pub(super) const fn load(&self) -> &Arc<Load> {

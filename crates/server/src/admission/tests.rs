@@ -1,10 +1,11 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::options::RefusalPolicy;
+use crate::options::{ProxyOptions, RefusalPolicy};
 
 const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
 fn options() -> AdmissionOptions {
     AdmissionOptions {
@@ -12,11 +13,17 @@ fn options() -> AdmissionOptions {
         max_connections: 100,
         per_address: None,
         connects_per_second: None,
+        proxies: ProxyOptions::default(),
     }
 }
 
 fn admission(options: AdmissionOptions) -> Arc<Admission> {
     Arc::new(Admission::new(options, 2, Random::seeded(1), Instant::now()))
+}
+
+fn behind_a_proxy(per_address: usize) -> Arc<Admission> {
+    let proxies = ProxyOptions { trusted: vec!["10.0.0.0/8".parse().unwrap()], ..ProxyOptions::default() };
+    admission(AdmissionOptions { per_address: Some(per_address), proxies, ..options() })
 }
 
 fn reason(outcome: Result<SessionPermit, Refused>) -> Option<Reason> {
@@ -28,9 +35,9 @@ fn a_place_is_given_back_when_its_permit_is_dropped() {
     let admission = admission(AdmissionOptions { max_connections: 1, ..options() });
     let first = admission.open(A).unwrap();
     let second = admission.open(A).unwrap();
-    assert_eq!(reason(admission.admit(&second, Instant::now())), Some(Reason::Connections));
+    assert_eq!(reason(admission.admit(&second, A, Instant::now())), Some(Reason::Connections));
     drop(first);
-    assert_eq!(reason(admission.admit(&second, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&second, A, Instant::now())), None);
     drop(second);
     assert_eq!(admission.sockets(), 0);
     assert_eq!(admission.refused(Reason::Connections), 1);
@@ -49,9 +56,9 @@ fn sockets_beyond_the_headroom_are_not_served_at_all() {
 fn one_address_cannot_take_the_places_of_another() {
     let admission = admission(AdmissionOptions { per_address: Some(2), ..options() });
     let held: Vec<_> = (0..3).map(|_| admission.open(A).unwrap()).collect();
-    assert_eq!(reason(admission.admit(&held[2], Instant::now())), Some(Reason::Address));
+    assert_eq!(reason(admission.admit(&held[2], A, Instant::now())), Some(Reason::Address));
     let other = admission.open(B).unwrap();
-    assert_eq!(reason(admission.admit(&other, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&other, B, Instant::now())), None);
     drop((held, other));
     assert_eq!(admission.addresses.as_ref().unwrap().len(), 0, "no memory of addresses without a socket");
 }
@@ -61,8 +68,8 @@ fn subscriptions_above_the_rate_are_refused() {
     let rate = NonZeroU32::new(1);
     let admission = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let (one, now) = (admission.open(A).unwrap(), Instant::now());
-    assert_eq!(reason(admission.admit(&one, now)), None);
-    assert_eq!(reason(admission.admit(&one, now)), Some(Reason::Rate));
+    assert_eq!(reason(admission.admit(&one, A, now)), None);
+    assert_eq!(reason(admission.admit(&one, A, now)), Some(Reason::Rate));
 }
 
 #[test]
@@ -71,7 +78,7 @@ fn a_draining_node_refuses_everybody_for_at_least_five_seconds() {
     let one = admission.open(A).unwrap();
     admission.begin_drain();
     for _ in 0..50 {
-        let refusal = admission.admit(&one, Instant::now()).unwrap_err();
+        let refusal = admission.admit(&one, A, Instant::now()).unwrap_err();
         assert_eq!(refusal.reason, Reason::Draining);
         assert!((5..=15).contains(&refusal.retry.as_secs()), "{refusal:?}");
     }
@@ -95,13 +102,13 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
     let bound = Duration::from_secs(15);
     let full = admission(AdmissionOptions { max_connections: 0, ..options() });
     let one = full.open(A).unwrap();
-    assert!(longest_retry(|now| full.admit(&one, now).unwrap_err()) <= bound);
+    assert!(longest_retry(|now| full.admit(&one, A, now).unwrap_err()) <= bound);
     let rate = NonZeroU32::new(1);
     let busy = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let one = busy.open(A).unwrap();
     let asked = |now| {
-        let _others = busy.admit(&one, now).unwrap();
-        busy.admit(&one, now).unwrap_err()
+        let _others = busy.admit(&one, A, now).unwrap();
+        busy.admit(&one, A, now).unwrap_err()
     };
     assert!(longest_retry(asked) <= bound);
     let without_a_store = admission(options());
@@ -112,8 +119,8 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
 fn an_address_that_has_too_much_open_stays_away_for_longer_each_time_and_nobody_else_does() {
     let admission = admission(AdmissionOptions { per_address: Some(0), ..options() });
     let [one, other] = [A, B].map(|address| admission.open(address).unwrap());
-    assert!(longest_retry(|now| admission.admit(&one, now).unwrap_err()) > Duration::from_secs(20));
-    assert!(admission.admit(&other, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
+    assert!(longest_retry(|now| admission.admit(&one, A, now).unwrap_err()) > Duration::from_secs(20));
+    assert!(admission.admit(&other, B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
 }
 
 #[test]
@@ -129,7 +136,7 @@ fn sockets_are_spread_over_the_cores_by_load() {
 fn a_socket_may_have_several_sessions_and_each_is_counted_until_its_permit_is_dropped() {
     let admission = admission(options());
     let socket = admission.open(A).unwrap();
-    let [first, second] = [(), ()].map(|()| admission.admit(&socket, Instant::now()).unwrap());
+    let [first, second] = [(), ()].map(|()| admission.admit(&socket, A, Instant::now()).unwrap());
     assert_eq!((admission.sockets(), admission.sessions()), (1, 2));
     drop(first);
     assert_eq!((admission.sockets(), admission.sessions()), (1, 1));
@@ -143,14 +150,64 @@ fn a_socket_may_have_several_sessions_and_each_is_counted_until_its_permit_is_dr
 fn a_session_that_goes_on_with_its_socket_is_counted_once_by_address_until_it_ends() {
     let admission = admission(AdmissionOptions { per_address: Some(1), ..options() });
     let socket = admission.open(A).unwrap();
-    let mut session = admission.admit(&socket, Instant::now()).unwrap();
+    let mut session = admission.admit(&socket, A, Instant::now()).unwrap();
     let place = socket.into_session(&mut session);
     let next = admission.open(A).unwrap();
-    assert_eq!(reason(admission.admit(&next, Instant::now())), Some(Reason::Address));
+    assert_eq!(reason(admission.admit(&next, A, Instant::now())), Some(Reason::Address));
     drop(place);
-    assert_eq!(reason(admission.admit(&next, Instant::now())), Some(Reason::Address), "the session is still there");
+    assert_eq!(reason(admission.admit(&next, A, Instant::now())), Some(Reason::Address), "the session is still there");
     drop(session);
-    assert_eq!(reason(admission.admit(&next, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&next, A, Instant::now())), None);
+}
+
+// Seen to fail when the sockets of a proxy are counted for its own address.
+#[test]
+fn a_proxy_does_not_meet_the_limit_of_an_address_and_each_client_behind_it_does() {
+    let admission = behind_a_proxy(2);
+    let now = Instant::now();
+    let sockets: Vec<_> = (0..50).map(|_| admission.open(PROXY).unwrap()).collect();
+    let mut sessions: Vec<_> = sockets[..2].iter().map(|socket| admission.admit(socket, A, now).unwrap()).collect();
+    assert_eq!(reason(admission.admit(&sockets[2], A, now)), Some(Reason::Address));
+    sessions.push(admission.admit(&sockets[2], B, now).unwrap());
+    sessions.remove(0);
+    sessions.push(admission.admit(&sockets[3], A, now).unwrap());
+    let refusal = admission.admit(&sockets[4], A, now).unwrap_err();
+    assert_eq!(refusal.reason, Reason::Address);
+    drop((sockets, sessions));
+    assert_eq!((admission.sockets(), admission.sessions()), (0, 0));
+    assert_eq!(admission.addresses.as_ref().unwrap().len(), 0);
+}
+
+#[test]
+fn one_connection_of_a_proxy_may_carry_sessions_of_many_clients() {
+    let admission = behind_a_proxy(1);
+    let (socket, now) = (admission.open(PROXY).unwrap(), Instant::now());
+    let mut first = admission.admit(&socket, A, now).unwrap();
+    let second = admission.admit(&socket, B, now).unwrap();
+    assert_eq!(reason(admission.admit(&socket, A, now)), Some(Reason::Address));
+    // The session goes on with the socket, and is still its client's.
+    let place = socket.into_session(&mut first);
+    drop((first, place));
+    assert_eq!(admission.addresses.as_ref().unwrap().len(), 1, "the other client's");
+    drop(second);
+    assert_eq!(admission.addresses.as_ref().unwrap().len(), 0);
+}
+
+#[test]
+fn a_client_behind_a_proxy_and_without_one_is_the_same_client() {
+    let admission = behind_a_proxy(1);
+    let (direct, proxied) = (admission.open(A).unwrap(), admission.open(PROXY).unwrap());
+    assert_eq!(reason(admission.admit(&proxied, A, Instant::now())), Some(Reason::Address));
+    drop(direct);
+    assert_eq!(reason(admission.admit(&proxied, A, Instant::now())), None);
+}
+
+#[test]
+fn the_refusals_of_one_client_behind_a_proxy_keep_no_other_away() {
+    let admission = behind_a_proxy(0);
+    let socket = admission.open(PROXY).unwrap();
+    assert!(longest_retry(|now| admission.admit(&socket, A, now).unwrap_err()) > Duration::from_secs(20));
+    assert!(admission.admit(&socket, B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::admission::{Admission, Reason};
+use crate::admission::Admission;
 use crate::decision::Authorizer;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;

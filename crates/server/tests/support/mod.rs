@@ -183,6 +183,12 @@ impl Client {
         String::from_utf8(std::mem::take(&mut self.seen)).unwrap()
     }
 
+    /// Waits for the end; whether it came without a byte. A reset is an end, too.
+    pub fn is_closed(&mut self) -> bool {
+        let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
+        matches!(self.socket.read(&mut [0; 1]).or_else(|error| if closed(&error) { Ok(0) } else { Err(error) }), Ok(0))
+    }
+
     /// Whether nothing more has come so far.
     pub fn is_quiet_for(&mut self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).unwrap();

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs HAProxy and nginx with the files of deploy/ in front of two nodes, on loopback, and looks at what clients get.
 
-For each balancer: events pass as they come; both nodes get clients; when one node drains, its clients resume on the
-other one and no event is missing or doubled; when no node is left, a subscription is told to come back (200, `retry:`)
-and a publish is told the truth (5xx).
+For each balancer: events pass as they come; both nodes get clients; a limit per address is each client's, whatever the
+client writes into the header itself; when one node drains, its clients resume on the other one and no event is missing or
+doubled; when no node is left, a subscription is told to come back (200, `retry:`) and a publish is told the truth (5xx).
+HAProxy is tried twice: as it is, and with the PROXY protocol in place of X-Forwarded-For.
 
 Usage: check-balancers.py FANFARE_BINARY
 """
@@ -24,6 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Two loopback addresses: the nodes have the same ports, as they have in containers.
 HOSTS = ["127.0.0.2", "127.0.0.3"]
 CLIENTS = 8
+# What a node allows an address: more than the clients of one address that are here at a time.
+PER_ADDRESS = 12
 PATIENCE = 30
 PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -187,7 +190,7 @@ class Client(threading.Thread):
 class Fleet:
     """Redis and two nodes."""
 
-    def __init__(self, processes, binary, refusal):
+    def __init__(self, processes, binary, refusal, proxy_protocol):
         self.processes = processes
         self.redis_port, self.port, self.admin = free_port(), free_port(HOSTS), free_port(HOSTS)
         self.key = secrets.token_urlsafe(24)
@@ -200,6 +203,9 @@ class Fleet:
                 "FANFARE__SERVER__LISTEN": f"{host}:{self.port}",
                 "FANFARE__ADMIN__LISTEN": f"{host}:{self.admin}",
                 "FANFARE__ADMISSION__REFUSAL": refusal,
+                "FANFARE__ADMISSION__PER_ADDRESS": str(PER_ADDRESS),
+                "FANFARE__SERVER__TRUSTED_PROXIES": "127.0.0.1",
+                "FANFARE__SERVER__PROXY_PROTOCOL": proxy_protocol,
                 "FANFARE__PUBLISH__KEY": self.key,
                 "FANFARE__DRAIN__WINDOW": "2s",
             }
@@ -216,8 +222,8 @@ class Fleet:
         return int(found.group(1))
 
 
-def haproxy(processes, scratch, fleet, port):
-    text = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
+def haproxy(processes, scratch, fleet, port, change=lambda text: text):
+    text = change((ROOT / "deploy/haproxy/haproxy.cfg").read_text())
     servers = "\n".join(f"    server node{i} {host}:{fleet.port}" for i, host in enumerate(HOSTS))
     text, count = re.subn(r"^    server-template .*$", servers, text, flags=re.M)
     assert count == 2, "both backends have a server-template"
@@ -226,6 +232,15 @@ def haproxy(processes, scratch, fleet, port):
     (scratch / "haproxy.cfg").write_text(text)
     (scratch / "later.http").write_bytes((ROOT / "deploy/haproxy/later.http").read_bytes())
     return processes.start("haproxy", ["haproxy", "-f", str(scratch / "haproxy.cfg")])
+
+
+def haproxy_with_proxy_protocol(processes, scratch, fleet, port):
+    def change(text):
+        text, count = re.subn(r"^    option forwardfor\n", "", text, flags=re.M)
+        assert count == 1, "the frontend appends to X-Forwarded-For"
+        return text.replace("default-server check", "default-server send-proxy-v2 check")
+
+    return haproxy(processes, scratch, fleet, port, change)
 
 
 def nginx(processes, scratch, fleet, port):
@@ -269,6 +284,46 @@ def subscriptions_pass_and_resume(fleet, port, name):
     return spread, moved
 
 
+def hold(port, source):
+    """A stream from this address, or None if it was told to come back. It tries to pass for somebody else."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0))
+    headers = {"Accept": "text/event-stream", "X-Forwarded-For": "198.51.100.1", "Forwarded": "for=198.51.100.1"}
+    connection.request("GET", "/events?channel=held", headers=headers)
+    response = connection.getresponse()
+    lines = response.readline(), response.readline()
+    assert response.status == 200 and lines[0].startswith(b"retry: "), f"{response.status} {lines}"
+    if lines[1].startswith(b"id: "):
+        return connection, response
+    connection.close()
+    return None
+
+
+def addresses_are_the_clients(fleet, port, name):
+    greedy, other, streams = "127.0.0.91", "127.0.0.92", []
+    # Both nodes have places for the address.
+    for _ in range(2 * PER_ADDRESS + 1):
+        stream = hold(port, greedy)
+        if stream is None:
+            break
+        streams.append(stream)
+    assert len(streams) >= PER_ADDRESS, f"{name}: an address got {len(streams)} streams of {PER_ADDRESS} on each of two nodes"
+    assert len(streams) <= 2 * PER_ADDRESS, f"{name}: one address got {len(streams)} streams"
+    stream = hold(port, other)
+    assert stream is not None, f"{name}: a client is refused because another one has too many streams"
+    for connection, response in [*streams, stream]:
+        response.close()
+        connection.close()
+    # HAProxy notices that a client has gone when it has something to write.
+    redis = Redis(fleet.redis_port)
+
+    def gone():
+        redis.publish("held", 0)
+        return all(fleet.connections(host) == 0 for host in HOSTS)
+
+    await_that("the nodes notice that these clients have gone", gone)
+    return len(streams)
+
+
 def publishing_passes(fleet, port, name):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("POST", f"/channels/posted-{name}/events", "hello", {"Authorization": f"Bearer {fleet.key}"})
@@ -294,21 +349,23 @@ def nobody_left(fleet, port, name):
     connection.close()
 
 
-def check(binary, name, start, refusal):
+def check(binary, name, start, refusal, proxy_protocol="off"):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         # nginx's workers give up root and read their files as somebody else.
         scratch.chmod(0o755)
         processes = Processes(scratch)
         try:
-            fleet = Fleet(processes, binary, refusal)
+            fleet = Fleet(processes, binary, refusal, proxy_protocol)
             port = free_port()
             start(processes, scratch, fleet, port)
             await_that(f"{name} listens", lambda: listens("127.0.0.1", port))
             publishing_passes(fleet, port, name)
+            held = addresses_are_the_clients(fleet, port, name)
             spread, moved = subscriptions_pass_and_resume(fleet, port, name)
             nobody_left(fleet, port, name)
             print(f"{name}: {CLIENTS} clients spread as {spread}, {moved} moved during a drain, nothing missing or doubled")
+            print(f"{name}: an address that took {held} streams kept no other address out")
         except BaseException:
             for log in sorted(scratch.glob("*.log")):
                 print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
@@ -319,10 +376,12 @@ def check(binary, name, start, refusal):
 
 def main():
     binary = str(pathlib.Path(sys.argv[1]).resolve())
-    chosen = sys.argv[2:] or ["haproxy", "nginx"]
+    chosen = sys.argv[2:] or ["haproxy", "haproxy-proxy-protocol", "nginx"]
     try:
         if "haproxy" in chosen:
             check(binary, "haproxy", haproxy, "polite")
+        if "haproxy-proxy-protocol" in chosen:
+            check(binary, "haproxy-proxy-protocol", haproxy_with_proxy_protocol, "polite", "on")
         if "nginx" in chosen:
             check(binary, "nginx", nginx, "status")
     except AssertionError as error:

@@ -8,6 +8,7 @@ accept their files. Says what is wrong, one sentence each, and exits with 1.
 Usage: check-deploy.py FANFARE_BINARY
 """
 
+import ipaddress
 import os
 import pathlib
 import re
@@ -107,6 +108,7 @@ def kubernetes(binary):
     config_check(binary, "deploy/kubernetes", env, toml)
     require(f'listen = "0.0.0.0:{ports["http"]}"' in toml, "the ConfigMap listens on another port than the container's http")
     require(f'listen = "0.0.0.0:{ports["admin"]}"' in toml, "the ConfigMap listens on another port than the container's admin")
+    require("trusted_proxies" in toml, "the ConfigMap does not say whose word about a client's address counts")
     deadline = drain_deadline(binary, env, toml)
     grace = pod["terminationGracePeriodSeconds"]
     require(deadline < grace, f"drain.deadline {deadline} s is not shorter than terminationGracePeriodSeconds {grace}")
@@ -118,7 +120,8 @@ def kubernetes(binary):
 
 
 def compose(binary):
-    services = documents(ROOT / "docker-compose.yml")[0]["services"]
+    file = documents(ROOT / "docker-compose.yml")[0]
+    services = file["services"]
     gateway = services["gateway"]
     image_env = dict(re.findall(r"(FANFARE__\w+)=(\S+)", (ROOT / "Dockerfile").read_text().split("\nENV ")[1]))
     env = {**image_env, **gateway["environment"]}
@@ -134,11 +137,18 @@ def compose(binary):
         for other in service.get("depends_on", []):
             require(other in services, f"docker-compose.yml: {name} depends on {other}, which does not exist")
     require(services["balancer"]["environment"]["FANFARE_NODES"] in services, "docker-compose.yml: the balancer looks for another service")
+    trusted = gateway["environment"]["FANFARE__SERVER__TRUSTED_PROXIES"]
+    address = services["balancer"]["networks"]["default"]["ipv4_address"]
+    require(trusted == address, f"docker-compose.yml: the nodes trust {trusted}, the balancer is {address}")
+    pool = file["networks"]["default"]["ipam"]["config"][0]
+    subnet, automatic = ipaddress.ip_network(pool["subnet"]), ipaddress.ip_network(pool["ip_range"])
+    require(ipaddress.ip_address(address) in subnet, f"docker-compose.yml: {address} is not in {subnet}")
+    require(ipaddress.ip_address(address) not in automatic, f"docker-compose.yml: another container may get {address}")
     prometheus = documents(ROOT / "deploy/prometheus/prometheus.yml")[0]
     jobs = {job["job_name"]: job for job in prometheus["scrape_configs"]}
     require(jobs["fanfare"]["dns_sd_configs"][0]["names"] == ["gateway"], "prometheus.yml looks for another service")
-    for file in prometheus["rule_files"]:
-        require((ROOT / "deploy/prometheus" / file).exists(), f"prometheus.yml reads {file}, which does not exist")
+    for rules in prometheus["rule_files"]:
+        require((ROOT / "deploy/prometheus" / rules).exists(), f"prometheus.yml reads {rules}, which does not exist")
     known = set(re.findall(r"`((?:fanfare|process)_\w+)`", (ROOT / "docs/metrics.md").read_text()))
     for group in documents(ROOT / "deploy/prometheus/alerts.yml")[0]["groups"]:
         for rule in group["rules"]:

@@ -9,11 +9,13 @@
 mod config;
 mod connection;
 mod fields;
+mod forwarded;
 mod frames;
 mod history;
 mod names;
 mod node;
 mod position;
+mod proxy_header;
 mod publish;
 mod push;
 mod redis_push;
@@ -46,6 +48,8 @@ pub const TARGETS: &[Target] = table! {
     redis_reply: redis_reply::run,
     redis_push: redis_push::run,
     frames: frames::run,
+    proxy_header: proxy_header::run,
+    forwarded: forwarded::run,
     subscribe: subscribe::run,
     publish: publish::run,
     history: history::run,

@@ -47,5 +47,6 @@ macro_rules! replay {
 }
 
 replay! {
-    names position push fields redis_reply redis_push frames subscribe publish history connection config_file config_env
+    names position push fields redis_reply redis_push frames proxy_header forwarded subscribe publish history
+    connection config_file config_env
 }

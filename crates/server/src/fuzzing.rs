@@ -1,15 +1,19 @@
 //! The parsers of requests, for the fuzz targets in `crates/fuzz`. No part of the crate's interface.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use fanfare_log::PublishRequest;
 use fanfare_protocol::{ChannelName, Position};
+use http::HeaderMap;
 use http::request::Parts;
 
 use crate::answer::Answer;
-use crate::options::RequestOptions;
+use crate::client_address::Source;
+use crate::options::{ProxyOptions, RequestOptions};
 use crate::problem::Problem;
 use crate::subscription::{self, Subscription};
-use crate::{history, publish};
+use crate::{history, proxy_protocol, publish};
 
 /// The parser of `GET /events`.
 ///
@@ -34,6 +38,22 @@ pub fn publish(parts: &Parts, channel: ChannelName, data: Bytes, limit: usize) -
 pub fn history(channel: ChannelName, query: &str, max_limit: usize) -> Result<(Option<Position>, usize), Vec<u8>> {
     let request = history::parse(channel, Some(query), max_limit).map_err(body)?;
     Ok((request.after, request.limit))
+}
+
+/// The parser of the PROXY protocol: the client that the header names, if any, and the header's length. `None`: incomplete.
+///
+/// # Errors
+/// Why it is no header.
+pub fn proxy_header(bytes: &[u8]) -> Result<Option<(Option<IpAddr>, usize)>, String> {
+    let header = proxy_protocol::parse(bytes).map_err(|error| error.to_string())?;
+    Ok(header.map(|header| (header.client, header.length)))
+}
+
+/// Whose a request of this peer is, and whether that is doubtful.
+#[must_use]
+pub fn client(peer: IpAddr, headers: &HeaderMap, proxies: &ProxyOptions) -> (IpAddr, bool) {
+    let client = Source { address: peer, is_proxy: proxies.trusts(peer) }.client(headers, proxies);
+    (client.address, client.is_doubtful)
 }
 
 fn body(problem: Problem) -> Vec<u8> {

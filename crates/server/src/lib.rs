@@ -1,7 +1,7 @@
 //! The only crate that speaks HTTP to clients.
 //!
 //! A socket's way: `listener` accepts it, [`admission`] gives it a place on a core, `connection` lets hyper parse its
-//! requests, `routes` decides about each. A subscription leaves hyper (`detach`) and becomes a `session`.
+//! requests, `routes` decides about each. Whose it is, `client_address` says, when proxies stand between. A subscription leaves hyper (`detach`) and becomes a `session`.
 //! The crate knows the logs of `fanfare-log`; it never names Redis.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -30,5 +30,6 @@ pub mod report;
 pub mod scenario;
 pub mod stage;
 pub mod target;
+mod thousands;
 pub mod wire;
 pub mod worker;

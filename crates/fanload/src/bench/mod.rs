@@ -4,8 +4,13 @@
 //! turns (A B B A …), each time with freshly started processes, the server alone on one core; a figure is the median of
 //! the runs with their extremes, and beside it stands its ratio to the floor's figure of the same round.
 
+mod arguments;
 mod case;
+mod cases;
+mod cores;
 mod document;
+mod figure;
+mod goal;
 mod machine;
 mod results;
 mod schedule;
@@ -13,63 +18,22 @@ mod statistic;
 mod summary;
 mod table;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+pub use arguments::Arguments;
+
 use crate::contender::{Contender, Fanfare, Floor, Place, peers};
 use crate::scenario::{Outcome, run_scenario};
 use crate::stage::Stage;
-use case::{Case, Size};
-use machine::Cores;
+use case::Case;
+use cores::Cores;
 use results::CaseResults;
 use summary::Summary;
 
 /// Open files of a server that are no connections of clients.
 const SPARE_DESCRIPTORS: usize = 200;
-
-/// The command line of `fanload bench`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
-    /// A contender, by name; may be repeated [default: fanfare and floor]
-    #[arg(long = "contender", value_name = "NAME")]
-    pub contenders: Vec<String>,
-    /// Fanfare, the floor and all peers (see docs/peers.md)
-    #[arg(long, conflicts_with = "contenders")]
-    pub peers: bool,
-    /// A case, by name; may be repeated [default: all]
-    #[arg(long = "scenario", value_name = "NAME")]
-    pub scenarios: Vec<String>,
-    /// How often each contender runs each case [default: 5, or 2 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub runs: Option<u32>,
-    /// Smaller cases and two runs: a few minutes for everything
-    #[arg(long)]
-    pub quick: bool,
-    /// The release build of fanfare [default: beside this program]
-    #[arg(long, value_name = "FILE")]
-    pub fanfare: Option<PathBuf>,
-    /// One JSON object with every run on standard output, instead of tables
-    #[arg(long)]
-    pub json: bool,
-    /// A document whose section gets the tables
-    #[arg(long, value_name = "FILE")]
-    pub write: Option<PathBuf>,
-    /// The section: what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`
-    #[arg(long, value_name = "NAME", default_value = "bench")]
-    pub section: String,
-}
-
-impl Arguments {
-    fn size(&self) -> Size {
-        if self.quick { Size::Quick } else { Size::Full }
-    }
-
-    fn rounds(&self) -> usize {
-        self.runs.map_or(if self.quick { 2 } else { 5 }, |runs| runs as usize)
-    }
-}
 
 /// Runs everything and prints it. `false`: a contender broke what it promises; nothing is written into documents then.
 ///
@@ -203,7 +167,7 @@ fn chosen_contenders(arguments: &Arguments, stage: &Stage) -> Result<Vec<Box<dyn
 }
 
 fn chosen_cases(arguments: &Arguments) -> Result<Vec<Case>> {
-    let mut cases = case::all(arguments.size());
+    let mut cases = cases::all(arguments.size());
     let keys: Vec<&str> = cases.iter().map(|case| case.key).collect();
     if let Some(unknown) = arguments.scenarios.iter().find(|key| !keys.contains(&key.as_str())) {
         bail!("there is no scenario '{unknown}'; there are {}", keys.join(", "));

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::case::{Case, Figure};
+use super::case::Case;
+use super::figure::Figure;
 use super::statistic::Statistic;
 use crate::integrity::Integrity;
 use crate::scenario::Outcome;
@@ -75,8 +76,30 @@ impl CaseResults {
     }
 }
 
+/// Every run in which a contender broke what it promises.
+pub(super) fn breaches(results: &[CaseResults]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for result in results {
+        for (name, round, outcome) in result.runs() {
+            let seen = &outcome.integrity;
+            if keeps_the_guarantee(name) && !seen.holds() {
+                breaches.push(format!(
+                    "{}, {name}, run {}: {} lost, {} doubled, {} out of order, {} silent",
+                    result.case.key,
+                    round + 1,
+                    seen.lost,
+                    seen.doubled,
+                    seen.out_of_order,
+                    seen.silent,
+                ));
+            }
+        }
+    }
+    breaches
+}
+
 /// Whether a contender promises what the checker checks. Others lose events by their nature, which the tables tell.
-pub(super) fn keeps_the_guarantee(contender: &str) -> bool {
+fn keeps_the_guarantee(contender: &str) -> bool {
     [FLOOR, FANFARE].contains(&contender)
 }
 
@@ -85,7 +108,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::{case, table};
+    use super::super::cases::{self, Size};
     use super::*;
     use crate::integrity::Disturbances;
     use crate::publish::Breaks;
@@ -115,7 +138,7 @@ mod tests {
     }
 
     fn fanout(contenders: &[&'static str]) -> CaseResults {
-        let case = case::all(case::Size::Full).swap_remove(0);
+        let case = cases::all(Size::Full).swap_remove(0);
         CaseResults::new(case, contenders.to_vec(), 2)
     }
 
@@ -132,13 +155,13 @@ mod tests {
         assert_eq!(results.cell(figure, 0).ratio, None);
     }
 
-    // Seen to fail when nobody is held to the guarantee, and when everybody is.
+    // Seen to fail when no contender is held to the guarantee, and when all are.
     #[test]
     fn a_lost_event_is_a_breach_for_those_who_promise_to_lose_none() {
         let mut results = fanout(&[FANFARE, "nchan"]);
         results.put(0, 1, outcome(5.0, 3));
         results.put(1, 0, outcome(5.0, 7));
-        let breaches = table::breaches(&[results]);
+        let breaches = breaches(&[results]);
         assert_eq!(breaches, ["fanout, fanfare, run 2: 3 lost, 0 doubled, 0 out of order, 0 silent"]);
     }
 }

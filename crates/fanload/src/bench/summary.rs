@@ -3,9 +3,11 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::machine::{self, Cores, Machine};
-use super::results::CaseResults;
-use super::{Arguments, document, table};
+use super::arguments::Arguments;
+use super::cores::Cores;
+use super::machine::{self, Machine};
+use super::results::{self, CaseResults};
+use super::{document, table};
 
 /// What a bench yields, and how it came about.
 pub(super) struct Summary<'a> {
@@ -24,7 +26,7 @@ impl Summary<'_> {
         } else {
             println!("{}", self.text());
         }
-        let breaches = table::breaches(self.results);
+        let breaches = results::breaches(self.results);
         for breach in &breaches {
             eprintln!("integrity broken: {breach}");
         }

@@ -1,10 +1,13 @@
 //! Results as a table for people: Markdown that is also aligned, so that it reads well on a terminal.
 
-use super::case::{Figure, Goal};
-use super::results::{CaseResults, Cell, FANFARE, keeps_the_guarantee};
+use super::figure::Figure;
+use super::goal::Goal;
+use super::results::{CaseResults, Cell, FANFARE};
 use super::statistic::Statistic;
+use crate::integrity::Integrity;
+use crate::thousands::grouped;
 
-/// Two spaces between a table and what follows it in Markdown.
+/// What a cell shows that has no value.
 const ABSENT: &str = "–";
 
 /// A row for each figure, a column for each contender; targets where Fanfare takes part.
@@ -73,21 +76,6 @@ fn factor(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-/// `1234567.8` as `1,234,568`.
-pub(super) fn grouped(number: f64, decimals: usize) -> String {
-    let text = format!("{number:.decimals$}");
-    let (whole, rest) = text.find('.').map_or((text.as_str(), ""), |point| text.split_at(point));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
-    let mut grouped = sign.to_owned();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + rest
-}
-
 fn goal_text(goal: Goal) -> String {
     let shown = |number: f64| grouped(number, if number.fract() == 0.0 { 0 } else { 2 });
     match goal {
@@ -103,7 +91,7 @@ pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) ->
     let header = ["", "deliveries checked", "lost", "doubled", "out of order", "silent", "announced by a gap"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for &name in contenders {
-        let mut sum = crate::integrity::Integrity::default();
+        let mut sum = Integrity::default();
         for result in results {
             if let Some(place) = result.contenders.iter().position(|&contender| contender == name) {
                 sum.add(&result.integrity(place));
@@ -113,28 +101,6 @@ pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) ->
         rows.push(std::iter::once(name.to_owned()).chain(numbers.map(|number| grouped(number as f64, 0))).collect());
     }
     aligned(&rows)
-}
-
-/// Every run in which a contender broke what it promises.
-pub(super) fn breaches(results: &[CaseResults]) -> Vec<String> {
-    let mut breaches = Vec::new();
-    for result in results {
-        for (name, round, outcome) in result.runs() {
-            let seen = &outcome.integrity;
-            if keeps_the_guarantee(name) && !seen.holds() {
-                breaches.push(format!(
-                    "{}, {name}, run {}: {} lost, {} doubled, {} out of order, {} silent",
-                    result.case.key,
-                    round + 1,
-                    seen.lost,
-                    seen.doubled,
-                    seen.out_of_order,
-                    seen.silent,
-                ));
-            }
-        }
-    }
-    breaches
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {
@@ -161,10 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_rounded() {
-        assert_eq!(grouped(1_234_567.8, 0), "1,234,568");
-        assert_eq!(grouped(-1_234.567, 2), "-1,234.57");
-        assert_eq!(grouped(123.0, 0), "123");
+    fn a_ratio_has_three_digits() {
         assert_eq!((factor(1.049), factor(22.64), factor(123.4)), ("1.05".into(), "22.6".into(), "123".into()));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::reading::Reading;
 use crate::scenario::{Latency, Outcome};
+use crate::thousands;
 
 /// The result as lines of `name  value`, with the verdict last.
 pub fn table(outcome: &Outcome) -> String {
@@ -124,24 +125,11 @@ fn verdict(outcome: &Outcome) -> String {
 
 /// A whole number with commas between thousands.
 fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    thousands::grouped(value, 0)
 }
 
 fn short(value: f64) -> String {
-    if value.abs() >= 1_000.0 || value.fract().abs() < 1e-9 {
-        let sign = if value < 0.0 { "-" } else { "" };
-        format!("{sign}{}", grouped(value.abs()))
-    } else {
-        format!("{value:.3}")
-    }
+    if value.abs() >= 1_000.0 || value.fract().abs() < 1e-9 { grouped(value) } else { format!("{value:.3}") }
 }
 
 fn milliseconds(microseconds: u64) -> String {

@@ -1,0 +1,143 @@
+//! All cases at their sizes, and what is read from each.
+
+use std::time::Duration;
+
+use super::case::Case;
+use super::figure::Figure;
+use super::goal::Goal;
+use crate::scenario::{Outcome, Parameters, Scenario};
+
+/// How large the cases are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// As the documents show them.
+    Full,
+    /// A few minutes for everything: to see that it works, and roughly where it stands.
+    Quick,
+}
+
+/// All cases, in the order of the tables.
+pub(super) fn all(size: Size) -> Vec<Case> {
+    let case = |key, scenario, figures| Case {
+        key,
+        scenario,
+        parameters: Parameters::of(scenario),
+        fanfare_only: false,
+        settings: &[],
+        figures,
+    };
+    let only = |case| Case { fanfare_only: true, ..case };
+    let mut wide = case("fanout-15k", Scenario::Fanout, &FANOUT);
+    wide.parameters.connections = 15_000;
+    wide.parameters.events = 60;
+    let mut churn = case("churn", Scenario::Churn, &CPU_ALONE);
+    churn.parameters.duration = Duration::from_secs(5);
+    // A channel that is forgotten with its last reader has to be read from Redis again, as on a node that was restarted.
+    let cold = Case { settings: &[("CHANNEL__LINGER", "0s")], ..case("storm-cold", Scenario::Storm, &STORM) };
+    let mut cases = vec![
+        case("fanout", Scenario::Fanout, &FANOUT),
+        wide,
+        case("burst", Scenario::Burst, &BURST),
+        case("rate", Scenario::Rate, &RATE),
+        case("many", Scenario::Many, &CPU_ALONE),
+        case("storm", Scenario::Storm, &STORM),
+        cold,
+        case("hold", Scenario::Hold, &HOLD),
+        churn,
+        case("slow", Scenario::Slow, &SLOW),
+        case("large", Scenario::Large, &LARGE),
+        only(case("full", Scenario::Full, &FULL)),
+        only(case("channels", Scenario::Channels, &CHANNELS)),
+    ];
+    if size == Size::Quick {
+        cases.iter_mut().for_each(Case::shrink);
+    }
+    cases
+}
+
+const CPU: Figure = Figure::new("CPU µs per delivery", Outcome::cpu_per_delivery, 2);
+
+fn milliseconds(outcome: &Outcome, quantile: f64) -> Option<f64> {
+    let latency = &outcome.latency.0;
+    (!latency.is_empty()).then(|| latency.value_at_quantile(quantile) as f64 / 1e3)
+}
+
+fn number(outcome: &Outcome, name: &str) -> Option<f64> {
+    outcome.numbers.get(name).copied()
+}
+
+static FANOUT: [Figure; 1] = [CPU.with_goal(Goal::MostTimesFloor(1.15))];
+
+static BURST: [Figure; 2] = [
+    Figure::new("deliveries per CPU second", Outcome::deliveries_per_cpu_second, 0)
+        .with_goal(Goal::LeastTimesFloor(20.0)),
+    CPU,
+];
+
+static RATE: [Figure; 4] = [
+    Figure::new("latency p50, ms", |outcome| milliseconds(outcome, 0.5), 2),
+    Figure::new("latency p99, ms", |outcome| milliseconds(outcome, 0.99), 2).with_goal(Goal::MostTimesFloor(1.1)),
+    Figure::new("latency max, ms", |outcome| milliseconds(outcome, 1.0), 2),
+    CPU,
+];
+
+static SLOW: [Figure; 2] = [
+    Figure::new("latency p50 of the others, ms", |outcome| milliseconds(outcome, 0.5), 2),
+    Figure::new("latency p99 of the others, ms", |outcome| milliseconds(outcome, 0.99), 2),
+];
+
+static CPU_ALONE: [Figure; 1] = [CPU];
+
+static STORM: [Figure; 3] = [
+    Figure::new("seconds until all caught up", |outcome| number(outcome, "caught_up_seconds"), 2),
+    CPU,
+    Figure::new("reads of Redis Streams", |outcome| number(outcome, "archive_reads"), 0).with_goal(Goal::Most(48.0)),
+];
+
+static HOLD: [Figure; 3] = [
+    Figure::new(
+        "KiB of the process per connection",
+        |outcome| Some(number(outcome, "rss_bytes_per_connection")? / 1024.0),
+        3,
+    )
+    .with_goal(Goal::Most(1.0)),
+    Figure::new("subscriptions per CPU second", |outcome| number(outcome, "opened_per_cpu_second"), 0)
+        .with_goal(Goal::Least(10_000.0)),
+    Figure::new("subscriptions per second", |outcome| number(outcome, "opened_per_second"), 0),
+];
+
+static FULL: [Figure; 3] = [
+    Figure::new("latency p50, ms", |outcome| milliseconds(outcome, 0.5), 1),
+    Figure::new("latency p99, ms", |outcome| milliseconds(outcome, 0.99), 1),
+    CPU,
+];
+
+static CHANNELS: [Figure; 3] = [
+    Figure::new("bytes of the process per channel", |outcome| number(outcome, "rss_bytes_per_channel"), 0),
+    Figure::new("seconds to follow all again", |outcome| number(outcome, "followed_again_seconds"), 2),
+    Figure::new("reads of Redis Streams", |outcome| number(outcome, "archive_reads"), 0),
+];
+
+static LARGE: [Figure; 2] = [
+    Figure::new(
+        "rise of the process at its peak, MiB",
+        |outcome| Some(number(outcome, "rss_rise_bytes")? / 1_048_576.0),
+        1,
+    ),
+    CPU,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_and_something_to_show() {
+        for size in [Size::Full, Size::Quick] {
+            let cases = all(size);
+            let keys: std::collections::BTreeSet<&str> = cases.iter().map(|case| case.key).collect();
+            assert_eq!(keys.len(), cases.len());
+            assert!(cases.iter().all(|case| !case.figures.is_empty()));
+        }
+    }
+}

@@ -1,12 +1,15 @@
 //! Fanfare with Redis in the path: one node on the server's core, redis-server on the helpers'.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Contender, Place, Running, wait};
+use super::contract::Contender;
+use super::place::Place;
+use super::running::Running;
+use super::{address, redis, version, wait};
 use crate::process::Process;
 use crate::target::{Publish, RedisWay, Subscribe, Target};
 
@@ -32,10 +35,9 @@ impl Contender for Fanfare {
     }
 
     fn start(&self, place: &Place) -> Result<Running> {
-        let version = wait::version(&self.program, "--version", "build it with `make build`")?;
-        let redis = Path::new("redis-server");
-        let redis_version = wait::version(redis, "--version", "apt-get install redis-server")?;
-        let (redis, redis_address) = start_redis(place)?;
+        let version = version::told_by(&self.program, "--version", "build it with `make build`")?;
+        let redis_version = redis::version()?;
+        let (redis, redis_address) = redis::start(place)?;
         let (node, listen, admin) = self.start_node(place, redis_address)?;
         Ok(Running {
             server_pids: vec![node.id()],
@@ -50,7 +52,7 @@ impl Contender for Fanfare {
                 }),
                 admin: vec![admin],
             },
-            description: format!("{version}, default settings; events through Redis {}", short(&redis_version)),
+            description: format!("{version}, default settings; events through Redis {redis_version}"),
             // The node first: it would complain about a Redis that goes.
             processes: vec![node, redis],
         })
@@ -59,7 +61,7 @@ impl Contender for Fanfare {
 
 impl Fanfare {
     fn start_node(&self, place: &Place, redis: SocketAddr) -> Result<(Process, SocketAddr, SocketAddr)> {
-        let (listen, admin) = (wait::free_address()?, wait::free_address()?);
+        let (listen, admin) = (address::free()?, address::free()?);
         let log = place.directory.join("fanfare.log");
         let mut command = Command::new(&self.program);
         command.arg("serve").current_dir(&place.directory);
@@ -77,35 +79,5 @@ impl Fanfare {
         let mut node = Process::start(&command, place.server_core, &log)?;
         wait::until("fanfare", &mut node, &log, || wait::get(admin, "/readyz"))?;
         Ok((node, listen, admin))
-    }
-}
-
-/// A Redis server without persistence on the helpers' core, with its files in the directory of the place.
-///
-/// # Errors
-/// When it cannot be started or does not answer.
-pub fn start_redis(place: &Place) -> Result<(Process, SocketAddr)> {
-    let address = wait::free_address()?;
-    let log = place.directory.join("redis.log");
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
-    command.args(["--port", &address.port().to_string(), "--dir"]).arg(&place.directory);
-    let mut process = Process::start(&command, place.helper_core, &log)?;
-    wait::until("redis-server", &mut process, &log, || wait::redis_answers(address).then_some(()))?;
-    Ok((process, address))
-}
-
-/// The number in "Redis server v=7.0.15 sha=...".
-fn short(version: &str) -> &str {
-    let rest = version.split_once("v=").map_or(version, |(_, rest)| rest);
-    rest.split(' ').next().unwrap_or(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_version_of_redis_is_only_its_number() {
-        assert_eq!(super::short("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"), "7.0.15");
-        assert_eq!(super::short("unknown"), "unknown");
     }
 }

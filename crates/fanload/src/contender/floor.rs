@@ -5,7 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{Contender, Place, Running, wait};
+use super::contract::Contender;
+use super::place::Place;
+use super::running::Running;
+use super::wait;
 use crate::floor::ready_addresses;
 use crate::process::Process;
 use crate::target::{Publish, Subscribe, Target};

@@ -1,11 +1,11 @@
 //! Waiting for a server that was just started.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::process::Process;
 
@@ -17,28 +17,17 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(2);
 /// Bytes of a log that an error shows.
 const LOG_SHOWN: usize = 2_000;
-/// Ports that servers are given: below those that Linux gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
-/// A port of 127.0.0.1 on which nobody listens now.
-///
-/// # Errors
-/// When a thousand attempts found none.
-pub fn free_address() -> Result<SocketAddr> {
-    for _ in 0..1_000 {
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), fastrand::u16(PORTS));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
-}
 
 /// Waits until `look` finds what it looks for, 20 seconds at most.
 ///
 /// # Errors
 /// When the process ends or the time is over; shows the end of its log.
-pub fn until<T>(what: &str, process: &mut Process, log: &Path, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+pub(super) fn until<T>(
+    what: &str,
+    process: &mut Process,
+    log: &Path,
+    mut look: impl FnMut() -> Option<T>,
+) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -54,7 +43,7 @@ pub fn until<T>(what: &str, process: &mut Process, log: &Path, mut look: impl Fn
 }
 
 /// The body of a `GET` that was answered with 200; `None` for anything else.
-pub fn get(address: SocketAddr, path: &str) -> Option<String> {
+pub(super) fn get(address: SocketAddr, path: &str) -> Option<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let answer = exchange(address, request.as_bytes(), usize::MAX)?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -63,7 +52,7 @@ pub fn get(address: SocketAddr, path: &str) -> Option<String> {
 }
 
 /// Whether a Redis server answers.
-pub fn redis_answers(address: SocketAddr) -> bool {
+pub(super) fn redis_answers(address: SocketAddr) -> bool {
     exchange(address, b"PING\r\n", 7).is_some_and(|answer| answer == "+PONG\r\n")
 }
 
@@ -82,19 +71,10 @@ fn end_of(log: &Path) -> String {
     String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_SHOWN)..]).into_owned()
 }
 
-/// The first line that `program --version` (or whatever `arguments` say) prints.
-///
-/// # Errors
-/// When it cannot be run; `package` says where it comes from.
-pub fn version(program: &Path, argument: &str, package: &str) -> Result<String> {
-    let output = std::process::Command::new(program).arg(argument).output();
-    let output = output.with_context(|| format!("cannot run {}: {package}", program.display()))?;
-    let text = [output.stdout, output.stderr].concat();
-    Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -122,6 +102,6 @@ mod tests {
         assert_eq!(get(address, "/readyz").as_deref(), Some("ready"));
         assert_eq!(get(address, "/readyz"), None);
         server.join().unwrap();
-        assert_eq!(get(address, "/readyz"), None, "nobody listens");
+        assert_eq!(get(address, "/readyz"), None, "the listener is closed");
     }
 }

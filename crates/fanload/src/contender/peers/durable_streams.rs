@@ -8,7 +8,10 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{posted, program};
-use crate::contender::{Contender, Place, Running, wait};
+use crate::contender::contract::Contender;
+use crate::contender::place::Place;
+use crate::contender::running::Running;
+use crate::contender::{address, wait};
 use crate::descriptors;
 use crate::process::Process;
 use crate::scenario::{Parameters, Scenario};
@@ -38,12 +41,12 @@ impl Contender for DurableStreams {
 
     fn start(&self, place: &Place) -> Result<Running> {
         let program = program::find(PROGRAM, INSTALL)?;
-        let address = wait::free_address()?;
+        let address = address::free()?;
         let log = place.directory.join("durable-streams.log");
         let mut command = Command::new(&program);
         command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
         command.arg("--data-dir").arg(place.directory.join("streams"));
-        // Nobody else here waits for a disk either.
+        // No other contender waits for a disk either.
         command.args(["--durability", "memory"]);
         // What its manual recommends for a high fan-out.
         command.args(["--tail-cache-bytes", "65536"]);

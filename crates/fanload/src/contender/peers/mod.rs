@@ -13,7 +13,7 @@ pub use durable_streams::DurableStreams;
 pub use nchan::Nchan;
 pub use node_loop::NodeLoop;
 
-use super::Contender;
+use super::contract::Contender;
 
 /// All of them.
 pub fn all() -> Vec<Box<dyn Contender>> {

@@ -7,7 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::{posted, program};
-use crate::contender::{Contender, Place, Running, wait};
+use crate::contender::contract::Contender;
+use crate::contender::place::Place;
+use crate::contender::running::Running;
+use crate::contender::{address, version, wait};
 use crate::process::Process;
 use crate::target::Primed;
 
@@ -29,8 +32,8 @@ impl Contender for Nchan {
     fn start(&self, place: &Place) -> Result<Running> {
         let program = program::find("nginx", INSTALL)?;
         ensure!(Path::new(MODULE).is_file(), "nchan is not installed ({MODULE} is missing): {INSTALL}");
-        let version = wait::version(&program, "-v", INSTALL)?;
-        let address = wait::free_address()?;
+        let version = version::told_by(&program, "-v", INSTALL)?;
+        let address = address::free()?;
         let configuration = include_str!("nchan.conf")
             .replace("${module}", MODULE)
             .replace("${directory}", &place.directory.display().to_string())

@@ -1,4 +1,4 @@
-//! The loop that everybody writes first, on node:http.
+//! The loop over responses that is written first, on node:http.
 
 use std::fs;
 use std::net::TcpStream;
@@ -7,7 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::{posted, program};
-use crate::contender::{Contender, Place, Running, wait};
+use crate::contender::contract::Contender;
+use crate::contender::place::Place;
+use crate::contender::running::Running;
+use crate::contender::{address, version, wait};
 use crate::process::Process;
 use crate::scenario::Scenario;
 use crate::target::Primed;
@@ -29,8 +32,8 @@ impl Contender for NodeLoop {
 
     fn start(&self, place: &Place) -> Result<Running> {
         let program = program::find("node", INSTALL)?;
-        let version = wait::version(&program, "--version", INSTALL)?;
-        let address = wait::free_address()?;
+        let version = version::told_by(&program, "--version", INSTALL)?;
+        let address = address::free()?;
         let script = place.directory.join("node_loop.mjs");
         fs::write(&script, include_str!("node_loop.mjs"))
             .with_context(|| format!("cannot write {}", script.display()))?;

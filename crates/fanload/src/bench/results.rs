@@ -110,10 +110,11 @@ mod tests {
 
     use super::super::cases::{self, Size};
     use super::*;
-    use crate::integrity::Disturbances;
+    use crate::disturbances::Disturbances;
+    use crate::latency::Latency;
     use crate::publish::Breaks;
     use crate::reading::{Cpu, Reading};
-    use crate::scenario::{Latency, Parameters, Scenario};
+    use crate::scenario::{Parameters, Scenario};
 
     /// A run of 1,000 deliveries that cost `microseconds` each and of which `lost` did not come.
     fn outcome(microseconds: f64, lost: u64) -> Outcome {

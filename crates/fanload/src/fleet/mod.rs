@@ -1,6 +1,8 @@
 //! The conductor's side of the workers.
 
 mod message;
+mod plan;
+mod total;
 mod worker;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -8,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-pub use message::{Answer, Order, Plan, Progress, Report};
+pub use message::{Answer, Order, Progress, Report};
+pub use plan::Plan;
+pub use total::Total;
 
 use self::worker::Worker;
-use crate::integrity::{Disturbances, Integrity};
 use crate::publish::Span;
-use crate::report::Screen;
-use crate::scenario::Latency;
+use crate::screen::Screen;
 use crate::stage::{GLANCE, Stage};
 
 /// Connections of one worker at most: descriptors and one core are the limit.
@@ -39,25 +41,6 @@ pub struct Fleet {
     progress: Vec<Progress>,
     /// Whether Ctrl-C is no reason any more to stop waiting.
     winding_up: bool,
-}
-
-/// The reports of all workers together.
-#[derive(Clone, Debug)]
-pub struct Total {
-    /// The verdict, except for what is silent.
-    pub integrity: Integrity,
-    /// What happened to connections.
-    pub disturbances: Disturbances,
-    /// Deliveries since measuring began.
-    pub measured: u64,
-    /// Pairs of connection and channel that have not got what is watched for.
-    pub behind: u64,
-    /// Connections that are primed now.
-    pub live: usize,
-    /// The last thing that went wrong.
-    pub trouble: Option<String>,
-    /// Latencies since measuring began, in microseconds.
-    pub latencies: Latency,
 }
 
 impl Fleet {
@@ -130,7 +113,7 @@ impl Fleet {
         bail!("{live} of {connections} connections were open after {} s: {trouble}", patience.as_secs())
     }
 
-    /// Lets everybody watch for event `sequence` of each channel; see [`reached`](Self::reached).
+    /// Lets all workers watch for event `sequence` of each channel; see [`reached`](Self::reached).
     ///
     /// # Errors
     /// When a worker has ended.
@@ -138,7 +121,7 @@ impl Fleet {
         self.order(&Order::Watch { sequence, slow })
     }
 
-    /// Whether everybody got the event that is watched for within `patience`.
+    /// Whether all connections got the event that is watched for within `patience`.
     ///
     /// # Errors
     /// When a worker has ended or cannot go on.
@@ -146,7 +129,7 @@ impl Fleet {
         self.all_say(patience, |answer| *answer == Answer::Reached(sequence))
     }
 
-    /// Lets everybody measure, and waits until they do: what is published afterwards counts.
+    /// Lets all workers measure, and waits until they do: what is published afterwards counts.
     ///
     /// # Errors
     /// When a worker does not do so in `patience`.
@@ -166,7 +149,7 @@ impl Fleet {
         if cut { Ok(()) } else { bail!("a worker does not cut its connections") }
     }
 
-    /// Lets nobody count these events as lost, and waits until everybody knows.
+    /// Tells all workers not to count these events as lost, and waits until they have noted it.
     ///
     /// # Errors
     /// When a worker does not do so in `patience`.
@@ -201,21 +184,13 @@ impl Fleet {
         Ok(())
     }
 
-    /// Asks everybody for everything so far.
+    /// Asks all workers for everything so far.
     ///
     /// # Errors
     /// When a worker does not answer in `patience`.
     pub fn report(&mut self, patience: Duration) -> Result<Total> {
         self.order(&Order::Report)?;
-        let mut total = Total {
-            integrity: Integrity::default(),
-            disturbances: Disturbances::default(),
-            measured: 0,
-            behind: 0,
-            live: 0,
-            trouble: None,
-            latencies: Latency::new(),
-        };
+        let mut total = Total::new();
         let answered = self.all_say(patience, |answer| {
             let Answer::Report(report) = answer else { return false };
             total.add(report);
@@ -265,20 +240,6 @@ impl Fleet {
                 Ok(None)
             }
             answer => Ok(Some(answer)),
-        }
-    }
-}
-
-impl Total {
-    fn add(&mut self, report: &Report) {
-        self.integrity.add(&report.integrity);
-        self.disturbances.add(&report.disturbances);
-        self.measured += report.measured;
-        self.behind += report.behind;
-        self.live += report.live;
-        self.trouble = self.trouble.take().or_else(|| report.trouble.clone());
-        for &(value, count) in &report.latencies {
-            self.latencies.0.saturating_record_n(value, count);
         }
     }
 }

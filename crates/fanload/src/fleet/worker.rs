@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{Answer, Order, Plan};
+use super::message::{Answer, Order};
+use super::plan::Plan;
 
 /// One worker process. Dropping it kills it: a worker has nothing to put in order.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ fn read_all(index: usize, output: ChildStdout, answers: &SyncSender<(usize, Resu
             return;
         }
     }
-    // Nobody may listen any more; then its end is as it should be.
+    // Without a conductor that listens the end of the worker is as it should be.
     let _ = answers.send((index, Err(anyhow!("it ended"))));
 }
 
@@ -66,7 +67,7 @@ impl Drop for Worker {
         // It may have ended by itself; both calls are then harmless.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // The reader ends with the worker's output, unless it waits to say something: nobody listens by then.
+        // The reader ends with the worker's output, unless it waits to say something: the conductor does not listen by then.
         drop(self.reader.take());
     }
 }

@@ -8,7 +8,7 @@ use super::run::Run;
 use crate::target::Publish;
 
 /// Subscribes to all channels, lets Redis cut the nodes' feeds at once, publishes an event in every channel and waits
-/// until everybody has theirs. Measured from the cut. Numbers: `rss_bytes_per_channel` (connections included),
+/// until all clients have theirs. Measured from the cut. Numbers: `rss_bytes_per_channel` (connections included),
 /// `followed_again_seconds`. Without Redis nothing is cut.
 pub(super) fn channels(run: &mut Run<'_>) -> Result<()> {
     let before = run.reading()?;
@@ -21,7 +21,7 @@ pub(super) fn channels(run: &mut Run<'_>) -> Result<()> {
     run.measure()?;
     let begun = Instant::now();
     if matches!(run.target.publish, Some(Publish::Redis { .. }))
-        && let Some(cut) = run.cut_feeds()?
+        && let Some(cut) = run.events.cut_feeds()?
     {
         run.numbers.insert("feeds_cut".to_owned(), cut as f64);
     }

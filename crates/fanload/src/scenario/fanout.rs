@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::run::Run;
 
-/// The next event of each channel when everybody has the last one.
+/// The next event of each channel when all clients have the last one.
 pub(super) fn closed_loop(run: &mut Run<'_>) -> Result<()> {
     run.open_all()?;
-    // Everybody gets one event before anything is measured: buffers grow once.
+    // All clients get one event before anything is measured: buffers grow once.
     let first = run.publish_round()?;
     if !run.all_have(first)? {
         run.measure()?;

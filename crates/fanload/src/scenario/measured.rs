@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::run::Run;
-use super::{Latency, Scenario};
-use crate::admin;
+use crate::fleet::Fleet;
+use crate::latency::Latency;
 use crate::reading::{Cpu, Reading};
 
 /// The measured part, when it has ended.
@@ -27,8 +26,8 @@ pub(super) struct Measuring {
     client: Cpu,
     /// Events published before those that count.
     published: u64,
-    /// Archive reads of the nodes before, where anybody counts them.
-    reads: Option<f64>,
+    /// Archive reads of the nodes before, where they are counted.
+    pub(super) reads: Option<f64>,
 }
 
 impl Part {
@@ -46,69 +45,45 @@ impl Part {
     }
 }
 
-impl Run<'_> {
-    /// Begins the measured part: what is published from now on counts.
-    pub(super) fn measure(&mut self) -> Result<()> {
-        self.measure_what_follows(self.events.published)
-    }
-
-    /// Begins the measured part, in which the events count that were published after the first `published`.
-    pub(super) fn measure_what_follows(&mut self, published: u64) -> Result<()> {
-        // Asking a node for its metrics touches its memory.
-        let asks = !matches!(self.scenario, Scenario::Hold | Scenario::Large);
-        let reads = if asks { admin::archive_reads(&self.target.admin)? } else { None };
-        self.fleet.measure(self.parameters.patience)?;
-        self.measuring = Some(Measuring {
-            server: Reading::take(self.server_pids)?.cpu,
-            client: Reading::take(&self.fleet.pids())?.cpu,
+impl Measuring {
+    /// Begins: the fleet forgets what it has measured. `published` events and `reads` of the archive do not count.
+    pub(super) fn begin(
+        fleet: &mut Fleet,
+        server_pids: &[u32],
+        patience: Duration,
+        published: u64,
+        reads: Option<f64>,
+    ) -> Result<Self> {
+        fleet.measure(patience)?;
+        Ok(Self {
+            server: Reading::take(server_pids)?.cpu,
+            client: Reading::take(&fleet.pids())?.cpu,
             published,
             reads,
             begun: Instant::now(),
-        });
-        Ok(())
+        })
     }
 
-    /// Ends the measured part. Number, with the nodes' admin addresses and where memory is not the question:
-    /// `archive_reads`.
-    pub(super) fn measured(&mut self) -> Result<()> {
-        let reads = self.measuring.as_ref().and_then(|measuring| measuring.reads);
-        self.measured_within(self.parameters.patience)?;
-        if let Some(before) = reads
-            && let Some(after) = admin::archive_reads(&self.target.admin)?
-        {
-            self.numbers.insert("archive_reads".to_owned(), after - before);
-        }
-        Ok(())
-    }
-
-    /// The same, with a bound on how long workers may take to report, and without what only nodes can say.
-    pub(super) fn measured_within(&mut self, patience: Duration) -> Result<()> {
-        let Some(measuring) = self.measuring.take() else { return Ok(()) };
-        let elapsed = measuring.begun.elapsed();
-        let after = Reading::take(self.server_pids)?;
-        let client = Reading::take(&self.fleet.pids())?.cpu.since(&measuring.client);
-        let total = self.fleet.report(patience)?;
-        self.part = Some(Part {
-            published: self.events.published.saturating_sub(measuring.published),
+    /// Ends it when `published` events have been published in the whole run.
+    pub(super) fn end(
+        self,
+        fleet: &mut Fleet,
+        server_pids: &[u32],
+        patience: Duration,
+        published: u64,
+    ) -> Result<Part> {
+        let elapsed = self.begun.elapsed();
+        let after = Reading::take(server_pids)?;
+        let client = Reading::take(&fleet.pids())?.cpu.since(&self.client);
+        let total = fleet.report(patience)?;
+        Ok(Part {
+            published: published.saturating_sub(self.published),
             deliveries: total.measured,
             elapsed,
-            server: after.cpu.since(&measuring.server),
+            server: after.cpu.since(&self.server),
             client,
             after,
             latencies: total.latencies,
-        });
-        Ok(())
-    }
-
-    /// Ends a part that the measured one will be compared with.
-    pub(super) fn compared(&mut self) -> Result<()> {
-        self.measuring = None;
-        self.compared = Some(self.fleet.report(self.parameters.patience)?.latencies);
-        Ok(())
-    }
-
-    /// Reads the server's processes now.
-    pub(super) fn reading(&self) -> Result<Reading> {
-        Reading::take(self.server_pids)
+        })
     }
 }

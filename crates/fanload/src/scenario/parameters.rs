@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Scenario;
+use super::kind::Scenario;
 use crate::payload::Payload;
 
 /// Channels of a run: for each, the publisher keeps a number.

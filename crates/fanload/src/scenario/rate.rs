@@ -6,7 +6,7 @@ use super::run::Run;
 use crate::fleet::Order;
 
 /// A fixed rate, with as many cuts and slow clients as the parameters say. To compare, everything is done before with the
-/// same connections while nobody is cut or slow.
+/// same connections while none is cut or slow.
 pub(super) fn fixed_rate(run: &mut Run<'_>) -> Result<()> {
     if run.parameters.compare {
         run.fleet.order(&Order::Slow(false))?;

@@ -1,4 +1,4 @@
-//! What all scenarios have in common: clients, a publisher, a measured part, a last event for everybody.
+//! What all scenarios have in common: clients, a publisher, a measured part, a last event for all clients.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -7,9 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::events::Events;
+use super::kind::Scenario;
 use super::measured::{Measuring, Part};
-use super::{Latency, Outcome, Parameters, Scenario};
+use super::outcome::Outcome;
+use super::parameters::Parameters;
+use crate::admin;
 use crate::fleet::{Fleet, Order, Plan};
+use crate::latency::Latency;
 use crate::publish::Publisher;
 use crate::reading::Reading;
 use crate::stage::Stage;
@@ -30,17 +34,17 @@ pub(super) struct Run<'a> {
     pub(super) parameters: &'a Parameters,
     pub(super) target: &'a Target,
     pub(super) fleet: Fleet,
-    pub(super) events: Events,
+    pub(super) events: Events<'a>,
     /// What only this scenario measures.
     pub(super) numbers: BTreeMap<String, f64>,
-    pub(super) scenario: Scenario,
-    pub(super) server_pids: &'a [u32],
+    scenario: Scenario,
+    server_pids: &'a [u32],
     pub(super) stage: &'a Stage,
-    pub(super) before: Reading,
-    pub(super) measuring: Option<Measuring>,
-    pub(super) part: Option<Part>,
-    pub(super) compared: Option<Latency>,
-    /// Whether the last event was waited for, so that who has not got it is silent.
+    before: Reading,
+    measuring: Option<Measuring>,
+    part: Option<Part>,
+    compared: Option<Latency>,
+    /// Whether the last event was waited for, so that a client without it is silent.
     last_was_awaited: bool,
 }
 
@@ -54,7 +58,7 @@ impl<'a> Run<'a> {
         stage: &'a Stage,
     ) -> Result<Self> {
         let before = Reading::take(server_pids)?;
-        somebody_listens(&target.addresses)?;
+        check_addresses(&target.addresses)?;
         // Names of their own, so that nothing of an earlier run is met.
         let prefix = format!("fanload-{:08x}-", fastrand::u32(..));
         let publisher = target.publish.as_ref().map(|publish| Publisher::connect(publish, &prefix, stage));
@@ -85,7 +89,7 @@ impl<'a> Run<'a> {
             parameters,
             target,
             fleet,
-            events: Events::new(publisher, parameters.channels),
+            events: Events::new(publisher, parameters, stage),
             numbers: BTreeMap::new(),
             scenario,
             server_pids,
@@ -103,14 +107,86 @@ impl<'a> Run<'a> {
         self.fleet.open(self.parameters.connections, self.parameters.patience)
     }
 
-    /// Waits until everybody has event `sequence` of each channel. `false`: somebody has not; the run should then end,
+    /// Waits until all clients have event `sequence` of each channel. `false`: one has not; the run should then end,
     /// which finds out what was lost.
     pub(super) fn all_have(&mut self, sequence: u64) -> Result<bool> {
         self.fleet.watch(sequence, false)?;
         self.fleet.reached(sequence, self.parameters.patience)
     }
 
-    /// Publishes a last event in each channel and waits for everybody to get it.
+    /// Publishes the next event of a channel as of now.
+    pub(super) fn publish(&mut self, channel: usize) -> Result<()> {
+        self.events.publish(&mut self.fleet, channel)
+    }
+
+    /// Publishes one event in each channel; see [`Events::publish_round`].
+    pub(super) fn publish_round(&mut self) -> Result<u64> {
+        self.events.publish_round(&mut self.fleet)
+    }
+
+    /// Publishes at the fixed rate; see [`Events::publish_at_rate`].
+    pub(super) fn publish_at_rate(&mut self) -> Result<()> {
+        self.events.publish_at_rate(&mut self.fleet)
+    }
+
+    /// Waits until everything published is accepted.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.events.flush(&mut self.fleet)
+    }
+
+    /// Brings all channels to the same number; see [`Events::level`].
+    pub(super) fn level(&mut self) -> Result<u64> {
+        self.events.level(&mut self.fleet)
+    }
+
+    /// Begins the measured part: what is published from now on counts.
+    pub(super) fn measure(&mut self) -> Result<()> {
+        self.measure_what_follows(self.events.published)
+    }
+
+    /// Begins the measured part, in which the events count that were published after the first `published`.
+    pub(super) fn measure_what_follows(&mut self, published: u64) -> Result<()> {
+        // Asking a node for its metrics touches its memory.
+        let asks = !matches!(self.scenario, Scenario::Hold | Scenario::Large);
+        let reads = if asks { admin::archive_reads(&self.target.admin)? } else { None };
+        let (pids, patience) = (self.server_pids, self.parameters.patience);
+        self.measuring = Some(Measuring::begin(&mut self.fleet, pids, patience, published, reads)?);
+        Ok(())
+    }
+
+    /// Ends the measured part. Number, with the nodes' admin addresses and where memory is not the question:
+    /// `archive_reads`.
+    pub(super) fn measured(&mut self) -> Result<()> {
+        let reads = self.measuring.as_ref().and_then(|measuring| measuring.reads);
+        self.measured_within(self.parameters.patience)?;
+        if let Some(before) = reads
+            && let Some(after) = admin::archive_reads(&self.target.admin)?
+        {
+            self.numbers.insert("archive_reads".to_owned(), after - before);
+        }
+        Ok(())
+    }
+
+    /// The same, with a bound on how long workers may take to report, and without what only nodes can say.
+    fn measured_within(&mut self, patience: Duration) -> Result<()> {
+        let Some(measuring) = self.measuring.take() else { return Ok(()) };
+        self.part = Some(measuring.end(&mut self.fleet, self.server_pids, patience, self.events.published)?);
+        Ok(())
+    }
+
+    /// Ends a part that the measured one will be compared with.
+    pub(super) fn compared(&mut self) -> Result<()> {
+        self.measuring = None;
+        self.compared = Some(self.fleet.report(self.parameters.patience)?.latencies);
+        Ok(())
+    }
+
+    /// Reads the server's processes now.
+    pub(super) fn reading(&self) -> Result<Reading> {
+        Reading::take(self.server_pids)
+    }
+
+    /// Publishes a last event in each channel and waits until all clients have it.
     pub(super) fn end(&mut self) -> Result<()> {
         self.fleet.order(&Order::Churn(0.0))?;
         self.fleet.order(&Order::Slow(false))?;
@@ -149,7 +225,7 @@ impl<'a> Run<'a> {
             integrity.silent = total.behind;
         }
         drop(self.fleet);
-        let breaks = self.events.close(self.parameters.channels);
+        let breaks = self.events.close();
         let part = match self.part {
             None if cut_short.is_some() => Part::nothing(self.before),
             part => part.context("a scenario that measured nothing")?,
@@ -176,7 +252,7 @@ impl<'a> Run<'a> {
 }
 
 /// Tries the addresses once, so that a wrong one is told at once and not after many attempts of many clients.
-fn somebody_listens(addresses: &[SocketAddr]) -> Result<()> {
+fn check_addresses(addresses: &[SocketAddr]) -> Result<()> {
     let mut last = None;
     for address in addresses {
         match TcpStream::connect_timeout(address, CONNECT) {

@@ -1,4 +1,4 @@
-//! Everybody comes back at once.
+//! All clients come back at once.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::run::Run;
 use crate::fleet::Order;
 
-/// Cuts everybody, publishes, and lets everybody come back with the old position. Measured from the first
+/// Cuts all clients, publishes, and lets them come back with their old positions. Measured from the first
 /// reconnect; the events are those published before it.
 /// Number: `caught_up_seconds` (until the last one has the last event).
 pub(super) fn storm(run: &mut Run<'_>) -> Result<()> {

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::excuses::Excuses;
 use super::holes::Holes;
-use crate::integrity::{Disturbances, Integrity};
+use crate::disturbances::Disturbances;
+use crate::integrity::Integrity;
+use crate::latency::Latency;
 use crate::publish::Span;
-use crate::scenario::Latency;
 
 /// One channel of one connection.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! The result of one run, for people.
 
+use crate::latency::Latency;
 use crate::reading::Reading;
-use crate::scenario::{Latency, Outcome};
+use crate::scenario::Outcome;
 use crate::thousands;
 
 /// The result as lines of `name  value`, with the verdict last.
@@ -146,7 +147,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::integrity::{Disturbances, Integrity};
+    use crate::disturbances::Disturbances;
+    use crate::integrity::Integrity;
     use crate::publish::Breaks;
     use crate::reading::Cpu;
     use crate::scenario::{Parameters, Scenario};

@@ -1,7 +1,0 @@
-//! What people and machines get to see.
-
-mod screen;
-mod table;
-
-pub use screen::Screen;
-pub use table::table;

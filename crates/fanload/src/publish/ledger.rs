@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Event, Mended, Span};
+use super::event::Event;
+use super::mended::Mended;
+use super::span::Span;
 
 /// The newest numbers that the Stream of a channel holds, in any order.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,22 +75,22 @@ impl Ledger {
     }
 
     /// Compares everything with what the Streams hold, in the order of [`channels`](Self::channels); nothing is on its way
-    /// any more. `None`: nobody could look, so that what was not answered may be stored or not.
+    /// any more. `None`: the Streams may not be read, so that what was not answered may be stored or not.
     pub(super) fn settle(&mut self, found: Option<&[Stored]>) -> Mended {
         let mut mended = Mended::default();
         self.accepts = false;
         let mut unstored = std::mem::take(&mut self.refused);
         let pending: Vec<Event> = std::mem::take(&mut self.pending).into_iter().flatten().collect();
         let Some(found) = found else {
-            mended.unstored = spans(unstored);
-            mended.unknown = spans(pending);
+            mended.unstored = Span::of(unstored);
+            mended.unknown = Span::of(pending);
             return mended;
         };
         let by_channel: BTreeMap<u32, &[u64]> =
             found.iter().map(|stored| (stored.channel, stored.numbers.as_slice())).collect();
         let is_stored = |event: &Event| by_channel.get(&event.channel).is_some_and(|all| all.contains(&event.number));
         unstored.extend(pending.into_iter().filter(|event| !is_stored(event)));
-        mended.unstored = spans(unstored);
+        mended.unstored = Span::of(unstored);
         for Stored { channel, numbers } in found {
             let newest = numbers.iter().copied().max().unwrap_or(0);
             let index = *channel as usize;
@@ -102,19 +104,6 @@ impl Ledger {
         }
         mended
     }
-}
-
-/// Events as runs of numbers.
-pub(super) fn spans(mut events: Vec<Event>) -> Vec<Span> {
-    events.sort_unstable_by_key(|event| (event.channel, event.number));
-    let mut spans: Vec<Span> = Vec::new();
-    for Event { channel, number } in events {
-        match spans.last_mut() {
-            Some(span) if span.channel == channel && span.last + 1 == number => span.last = number,
-            _ => spans.push(Span { channel, first: number, last: number }),
-        }
-    }
-    spans
 }
 
 #[cfg(test)]

@@ -1,37 +1,25 @@
 //! How events get to the thing under test.
 
+mod breaks;
+mod broken;
+mod event;
 pub mod feed;
 mod http;
 mod ledger;
 mod mended;
 mod redis;
 mod socket;
+mod span;
 
 use anyhow::{Result, bail};
 
-pub use self::mended::{Breaks, Mended, Span};
+pub use self::breaks::Breaks;
+pub use self::broken::Broken;
+pub use self::event::Event;
+pub use self::mended::Mended;
+pub use self::span::Span;
 use crate::stage::Stage;
 use crate::target::Publish;
-
-/// Which event it is: the number in its channel, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The index of the channel.
-    pub channel: u32,
-    /// One more than that of the event before.
-    pub number: u64,
-}
-
-/// The connection over which events are published broke, or the other side refuses them for a reason that passes by itself.
-/// It is the context of an error: `error.is::<Broken>()`. [`Publisher::mend`] goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("nothing can be published")
-    }
-}
 
 /// A connected publisher. Events of one channel arrive in the order in which they were published.
 #[derive(Debug)]
@@ -52,7 +40,7 @@ impl Publisher {
     /// after the stage is asked to end.
     ///
     /// # Errors
-    /// When nobody answers there, or a login is refused.
+    /// When no server answers there, or a login is refused.
     pub fn connect(publish: &Publish, names: &str, stage: &Stage) -> Result<Self> {
         let way = match publish {
             Publish::Redis { address, login, prefix, way } => {
@@ -66,7 +54,7 @@ impl Publisher {
         Ok(Self { way, names: names.to_owned() })
     }
 
-    /// Makes so many channels, where they have to be made before anybody subscribes.
+    /// Makes so many channels, where they have to be made before a client subscribes.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).

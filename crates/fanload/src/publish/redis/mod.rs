@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use self::resp::Reply;
+use super::broken::Broken;
+use super::event::Event;
 use super::ledger::{Ledger, Stored};
+use super::mended::Mended;
 use super::socket::Socket;
-use super::{Broken, Event, Mended};
 use crate::payload::Payload;
 use crate::stage::Stage;
 use crate::target::RedisWay;
@@ -22,7 +24,7 @@ const WINDOW: usize = 512;
 /// About how many entries a stream keeps when the commands are plain; the function has the same default.
 const MAXLEN: &[u8] = b"10000";
 
-/// Seconds that streams outlive a run. Nodes follow a channel a little longer than anybody listens, and would have to
+/// Seconds that streams outlive a run. Nodes follow a channel a little longer than clients listen, and would have to
 /// report a stream that vanishes meanwhile.
 const AFTERLIFE: &[u8] = b"300";
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
-/// Bytes of a text that anybody wants to see.
+/// Bytes of a text that are kept: numbers of events and messages of errors are shorter.
 const KEEP: u64 = 512;
 
 /// A reply.
@@ -70,7 +70,7 @@ fn text(input: &mut impl BufRead, length: u64) -> io::Result<Reply> {
 mod tests {
     use super::*;
 
-    // Seen to fail when the bytes of a long text that nobody keeps are left in the input.
+    // Seen to fail when the bytes of a long text that are not kept are left in the input.
     #[test]
     fn replies_of_every_kind_are_read_to_their_end() {
         let long = "x".repeat(2_000);

@@ -17,7 +17,7 @@ fn scripted(scripts: &[&str]) -> (Server, JoinHandle<Vec<String>>) {
         let talk = scripts.iter().map(|script| {
             let mut stream = listener.accept().unwrap().0;
             stream.write_all(script.as_bytes()).unwrap();
-            // Reads to the end, so that nobody is reset before the replies are read.
+            // Reads to the end, so that the publisher is not reset before it has read the replies.
             stream.shutdown(std::net::Shutdown::Write).unwrap();
             let mut asked = Vec::new();
             let _ = stream.read_to_end(&mut asked);
@@ -67,7 +67,7 @@ fn what_passes_by_itself_is_a_break() {
     assert!(gone.is::<Broken>(), "{gone:#}");
 }
 
-// Seen to fail when nobody looks into the Stream: event 2, which is there, then counts as not stored.
+// Seen to fail when the Stream is not looked into: event 2, which is there, then counts as not stored.
 #[test]
 fn a_new_connection_finds_out_what_the_old_one_did_not_answer() {
     let entry = "*2\r\n$3\r\n2-0\r\n*4\r\n$4\r\ndata\r\n$6\r\n0 2 1 \r\n$4\r\nprev\r\n$3\r\n1-0\r\n";

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::check::{Cell, Checker, Delivery, Doubt};
+use super::cell::{Cell, Doubt};
+use super::check::{Checker, Delivery};
 use crate::fleet::Plan;
 use crate::payload::Payload;
 use crate::target;
 use crate::wire::stream::Lines;
 
-/// Bytes of a line that anybody wants to see: facts of an event, a `$gap`, a position.
+/// Bytes of a line that the worker reads: facts of an event, a `$gap`, a position.
 const KEEP: usize = 512;
 /// The same where a server wraps several events in one line.
 const KEEP_WRAPPED: usize = 1 << 20;

@@ -1,14 +1,9 @@
-//! Clients that are not as they should be: some are cut, some read slowly.
+//! How many connections are cut, and when.
 
 use std::time::Duration;
 
-use anyhow::Result;
-
-use super::Worker;
-use super::timers::Timer;
-
 /// Cuts come in small groups, this far apart.
-const TURN: Duration = Duration::from_millis(20);
+pub(super) const TURN: Duration = Duration::from_millis(20);
 
 /// How many connections are cut.
 #[derive(Debug, Default)]
@@ -19,59 +14,55 @@ pub(super) struct Churn {
     running: bool,
 }
 
-impl Worker {
-    pub(super) fn churn(&mut self, per_second: f64) {
-        self.churn.per_second = per_second;
-        if per_second > 0.0 && !self.churn.running {
-            self.churn.running = true;
-            self.timers.after(TURN, Timer::Churn);
-        }
+impl Churn {
+    /// Asks for `per_second` cuts; 0 ends it. Whether a first turn has to be arranged: turns that run already go on.
+    pub(super) fn set(&mut self, per_second: f64) -> bool {
+        self.per_second = per_second;
+        let begins = per_second > 0.0 && !self.running;
+        self.running |= begins;
+        begins
     }
 
-    /// Cuts the connections that are due, half of them with a reset and half in order.
-    pub(super) fn cut_some(&mut self) {
-        if self.churn.per_second <= 0.0 {
-            self.churn.running = false;
-            return;
+    /// The cuts of this turn; `None` when it was the last one.
+    pub(super) fn turn(&mut self) -> Option<usize> {
+        if self.per_second <= 0.0 {
+            self.running = false;
+            return None;
         }
-        self.timers.after(TURN, Timer::Churn);
-        self.churn.due += self.churn.per_second * TURN.as_secs_f64();
-        while self.churn.due >= 1.0 && !self.connections.is_empty() {
-            self.churn.due -= 1.0;
-            let index = self.random.usize(..self.connections.len());
-            // One that is away already is a cut that misses.
-            if self.connections[index].primed {
-                let abruptly = self.random.bool();
-                self.leave(index, abruptly);
-                let away = Duration::from_millis(self.random.u64(..=self.plan.away_ms));
-                let attempt = self.connections[index].attempt;
-                self.timers.after(away, Timer::Back { connection: index, attempt });
-            }
-        }
+        self.due += self.per_second * TURN.as_secs_f64();
+        let cuts = self.due.floor();
+        self.due -= cuts;
+        Some(cuts as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail when the part of a cut that is left over is forgotten.
+    #[test]
+    fn cuts_add_up_to_the_rate_over_many_turns() {
+        let mut churn = Churn::default();
+        assert!(churn.set(60.0));
+        let cuts: Vec<usize> = (0..100).map_while(|_| churn.turn()).collect();
+        assert_eq!(cuts.len(), 100);
+        // Two seconds; the last cut may wait for the next turn.
+        let sum: usize = cuts.iter().sum();
+        assert!((119..=120).contains(&sum) && cuts.iter().all(|&count| count <= 2), "{cuts:?}");
     }
 
-    /// Reads a little from each slow connection.
-    pub(super) fn read_slowly(&mut self) -> Result<()> {
-        let most = self.plan.slow_bytes;
-        if most == 0 || !self.slowness {
-            return Ok(());
-        }
-        for index in 0..self.connections.len() {
-            if self.connections[index].slow && self.connections[index].primed {
-                self.read(index, most.min(super::BUFFER))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends all slowness for now, and reads what the sockets hold: its arrival was announced long ago.
-    pub(super) fn hurry(&mut self) -> Result<()> {
-        self.slowness = false;
-        for index in 0..self.connections.len() {
-            if self.connections[index].slow {
-                self.read_all(index, true)?;
-            }
-        }
-        Ok(())
+    // Seen to fail when every order arranges a turn, and when turns that have ended count as running.
+    #[test]
+    fn turns_are_arranged_once_until_they_have_ended() {
+        let mut churn = Churn::default();
+        assert!(!churn.set(0.0));
+        assert!(churn.set(50.0));
+        assert!(!churn.set(100.0), "a turn is on its way");
+        assert_eq!(churn.turn(), Some(2));
+        assert!(!churn.set(0.0) && !churn.set(50.0), "the turn that is on its way goes on with the new rate");
+        assert!(!churn.set(0.0));
+        assert_eq!(churn.turn(), None);
+        assert!(churn.set(50.0));
     }
 }

@@ -1,25 +1,76 @@
-//! The life of each connection: connect, read, end, come back.
+//! The clients of a worker, and the life of each connection: connect, read, end, come back.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use mio::event::Event;
-use mio::{Interest, Token};
+use mio::{Interest, Registry, Token};
 
-use super::check::{Cell, Doubt};
+use super::block;
+use super::cell::{Cell, Doubt};
+use super::check::Checker;
 use super::connection::{Connection, State};
 use super::digest::{Digest, End};
-use super::timers::Timer;
-use super::{BUFFER, Worker};
+use super::timers::{Timer, Timers};
+use crate::fleet::{Plan, Progress, Report};
+use crate::publish::Span;
 
+/// Bytes of one read. Few systems hand out more at a time.
+const BUFFER: usize = 64 * 1024;
 /// A browser's pause when the server has not named one.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Errors of connect(2) that waiting does not mend: too many files in the system or the process, no port left.
 const HOPELESS: [i32; 3] = [23, 24, 99];
 
-impl Worker {
+/// All clients of a worker.
+pub(super) struct Clients {
+    plan: Plan,
+    /// When each client comes back or is late; the worker's own turns stand among them.
+    pub(super) timers: Timers,
+    connections: Vec<Connection>,
+    /// All channels of the first connection, then those of the second, and so on.
+    cells: Vec<Cell>,
+    checker: Checker,
+    /// Connections that want to connect now.
+    waiting: VecDeque<usize>,
+    /// Connections between their connect and their being primed.
+    on_their_way: usize,
+    /// Connections that are primed now.
+    live: usize,
+    /// Connections that have been primed at least once.
+    opened: usize,
+    /// Whether slow connections are slow now.
+    slowness: bool,
+    trouble: Option<String>,
+    buffer: Box<[u8]>,
+    random: fastrand::Rng,
+    keep: usize,
+}
+
+impl Clients {
+    /// No client yet.
+    pub(super) fn new(plan: Plan) -> Self {
+        Self {
+            timers: Timers::default(),
+            connections: Vec::new(),
+            cells: Vec::new(),
+            checker: Checker::new(),
+            waiting: VecDeque::new(),
+            on_their_way: 0,
+            live: 0,
+            opened: 0,
+            slowness: true,
+            trouble: None,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            random: fastrand::Rng::with_seed(plan.seed.wrapping_add(plan.worker as u64)),
+            keep: block::keep(&plan.subscribe.dialect),
+            plan,
+        }
+    }
+
+    /// Has `count` clients in all.
     pub(super) fn open(&mut self, count: usize) {
-        self.opened_told = false;
         for index in self.connections.len()..count {
             self.connections.push(Connection::new(self.keep, self.plan.is_slow(index)));
             self.cells.extend(std::iter::repeat_n(Cell::NEW, self.plan.channels_per_connection));
@@ -27,16 +78,36 @@ impl Worker {
         }
     }
 
-    /// Puts a connection that is away into the queue.
-    pub(super) fn want(&mut self, index: usize) {
-        let connection = &mut self.connections[index];
-        if connection.is_away() && !connection.queued {
-            connection.queued = true;
-            self.waiting.push_back(index);
+    /// Whether every client has been primed at least once.
+    pub(super) fn are_open(&self) -> bool {
+        self.opened == self.connections.len()
+    }
+
+    /// Lets all connections that are away come back now.
+    pub(super) fn come_back(&mut self) {
+        (0..self.connections.len()).for_each(|index| self.want(index));
+    }
+
+    /// Lets a connection come back whose pause is over, if it still is at this attempt.
+    pub(super) fn back(&mut self, index: usize, attempt: u32) {
+        if self.connections[index].attempt == attempt {
+            self.want(index);
         }
     }
 
-    pub(super) fn connect_waiting(&mut self) -> Result<()> {
+    /// Gives up a connection that is not primed in time, if it still is at this attempt.
+    pub(super) fn late(&mut self, index: usize, attempt: u32) {
+        let connection = &self.connections[index];
+        if connection.attempt == attempt && !connection.primed && !connection.is_away() {
+            self.checker.disturbances.timed_out += 1;
+            self.trouble = Some("a connection got no answer in time".to_owned());
+            self.leave(index, false);
+            self.later(index, None);
+        }
+    }
+
+    /// Connects those that wait, as many at a time as the plan allows.
+    pub(super) fn connect_waiting(&mut self, registry: &Registry) -> Result<()> {
         while self.on_their_way < self.plan.at_once {
             let Some(index) = self.waiting.pop_front() else { break };
             let to = self.plan.addresses[self.random.usize(..self.plan.addresses.len())];
@@ -60,7 +131,7 @@ impl Worker {
             }
             let attempt = connection.attempt;
             if let Some(stream) = &mut connection.stream {
-                self.poll.registry().register(stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
+                registry.register(stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
             }
             self.on_their_way += 1;
             let patience = Duration::from_millis(self.plan.patience_ms);
@@ -69,6 +140,7 @@ impl Worker {
         Ok(())
     }
 
+    /// The socket of a connection has something to say.
     pub(super) fn ready(&mut self, index: usize, event: &Event) -> Result<()> {
         let connection = &mut self.connections[index];
         if let State::Asking(_) = connection.state {
@@ -93,9 +165,116 @@ impl Worker {
         Ok(())
     }
 
+    /// Reads a little from each slow connection.
+    pub(super) fn read_slowly(&mut self) -> Result<()> {
+        let most = self.plan.slow_bytes;
+        if most == 0 || !self.slowness {
+            return Ok(());
+        }
+        for index in 0..self.connections.len() {
+            if self.connections[index].slow && self.connections[index].primed {
+                self.read(index, most.min(BUFFER))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets slow connections be slow from now on.
+    pub(super) fn slow_down(&mut self) {
+        self.slowness = true;
+    }
+
+    /// Ends all slowness for now, and reads what the sockets hold: its arrival was announced long ago.
+    pub(super) fn hurry(&mut self) -> Result<()> {
+        self.slowness = false;
+        for index in 0..self.connections.len() {
+            if self.connections[index].slow {
+                self.read_all(index, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts all connections; they stay away.
+    pub(super) fn cut_all(&mut self) {
+        self.waiting.clear();
+        for index in 0..self.connections.len() {
+            self.connections[index].queued = false;
+            self.leave(index, true);
+        }
+    }
+
+    /// Cuts a random connection, half of them with a reset and half in order; it comes back by itself.
+    pub(super) fn cut_one(&mut self) {
+        if self.connections.is_empty() {
+            return;
+        }
+        let index = self.random.usize(..self.connections.len());
+        // One that is away already is a cut that misses.
+        if self.connections[index].primed {
+            let abruptly = self.random.bool();
+            self.leave(index, abruptly);
+            let away = Duration::from_millis(self.random.u64(..=self.plan.away_ms));
+            let attempt = self.connections[index].attempt;
+            self.timers.after(away, Timer::Back { connection: index, attempt });
+        }
+    }
+
+    /// Forgets what was measured.
+    pub(super) fn measure(&mut self) {
+        self.checker.measure();
+    }
+
+    /// Watches for event `sequence` of each channel; `slow`: also on slow connections.
+    pub(super) fn watch(&mut self, sequence: u64, slow: bool) {
+        let per_connection = self.plan.channels_per_connection;
+        let connections = &self.connections;
+        let cells = self.cells.iter().enumerate();
+        let cells = cells.map(|(index, cell)| (cell, connections[index / per_connection].slow));
+        self.checker.watch(sequence, slow, cells);
+    }
+
+    /// The event that is watched for, once, when all have it.
+    pub(super) fn reached(&mut self) -> Option<u64> {
+        self.checker.reached()
+    }
+
+    /// From now on these events may be missing, or come late.
+    pub(super) fn excuse(&mut self, spans: &[Span]) {
+        self.checker.excuse(spans, |cell| self.plan.channel_of_cell(cell) as u32);
+    }
+
+    /// How it goes.
+    pub(super) fn progress(&self) -> Progress {
+        Progress { live: self.live, delivered: self.checker.integrity.delivered, trouble: self.trouble.clone() }
+    }
+
+    /// Everything so far.
+    pub(super) fn report(&self) -> Report {
+        let latencies = self.checker.latencies.0.iter_recorded();
+        Report {
+            integrity: self.checker.integrity,
+            disturbances: self.checker.disturbances,
+            measured: self.checker.measured,
+            behind: self.checker.behind(),
+            live: self.live,
+            trouble: self.trouble.clone(),
+            latencies: latencies.map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect(),
+        }
+    }
+
+    /// Puts a connection that is away into the queue.
+    fn want(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        if connection.is_away() && !connection.queued {
+            connection.queued = true;
+            self.waiting.push_back(index);
+        }
+    }
+
     /// Reads what is there. A read that does not fill the buffer has emptied the socket (epoll(7), "Questions and
     /// answers"), so another one is only needed to see the end of the stream.
-    pub(super) fn read_all(&mut self, index: usize, to_the_end: bool) -> Result<()> {
+    fn read_all(&mut self, index: usize, to_the_end: bool) -> Result<()> {
         loop {
             match self.read(index, BUFFER)? {
                 Some(count) if count == BUFFER || (to_the_end && count > 0) => {}
@@ -105,7 +284,7 @@ impl Worker {
     }
 
     /// Reads once, at most `most` bytes. `None`: nothing is there, or the connection is over.
-    pub(super) fn read(&mut self, index: usize, most: usize) -> Result<Option<usize>> {
+    fn read(&mut self, index: usize, most: usize) -> Result<Option<usize>> {
         let connection = &mut self.connections[index];
         match connection.read(&mut self.buffer[..most]) {
             Ok(None) => Ok(None),
@@ -179,7 +358,7 @@ impl Worker {
     }
 
     /// Closes a connection and forgets its socket; nothing when there is none.
-    pub(super) fn leave(&mut self, index: usize, abruptly: bool) {
+    fn leave(&mut self, index: usize, abruptly: bool) {
         let connection = &mut self.connections[index];
         if connection.primed {
             self.live -= 1;
@@ -190,7 +369,7 @@ impl Worker {
     }
 
     /// Lets a connection come back after `pause`, or after what the server last said, as a browser would.
-    pub(super) fn later(&mut self, index: usize, pause: Option<Duration>) {
+    fn later(&mut self, index: usize, pause: Option<Duration>) {
         let connection = &self.connections[index];
         let told = connection.block.retry.map(Duration::from_millis);
         let pause = pause.or(told).unwrap_or(PAUSE);

@@ -1,7 +1,8 @@
 //! What received bytes do to a connection.
 
 use super::block::Reader;
-use super::check::{Cell, Checker};
+use super::cell::Cell;
+use super::check::Checker;
 use super::connection::{Body, Connection, State};
 use crate::fleet::Plan;
 use crate::payload;

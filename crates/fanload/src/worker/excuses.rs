@@ -1,4 +1,4 @@
-//! Events that nobody can be expected to get.
+//! Events that no client can be expected to get.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -29,7 +29,7 @@ impl Orders {
     /// Reads standard input from now on and wakes `waker` for every order and at the end.
     pub(crate) fn listen(waker: Waker) -> Self {
         let (sender, receiver) = sync_channel(WAITING);
-        // The thread ends with standard input or with the process, whichever is first, so nobody joins it.
+        // The thread ends with standard input or with the process, whichever is first, so it is not joined.
         std::thread::spawn(move || read_all(sender, &waker));
         Self { receiver }
     }

@@ -24,6 +24,7 @@ const CRATES: &[&str] = &[
     "crates/e2e",
     "crates/chaos",
     "xtask",
+    "crates/fanload",
 ];
 
 /// A module, as names from the root of its crate.

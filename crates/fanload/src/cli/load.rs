@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::place::{Place, duration};
+use super::duration::duration;
+use super::url::Url;
 use crate::admin;
 use crate::report;
 use crate::scenario::{Ended, Parameters, Scenario, run_as_far_as_possible};
@@ -124,7 +125,7 @@ impl Load {
         if self.events == Some(0) {
             bail!("--events 0: nothing would be published");
         }
-        // Whoever reads the table of one run wants to see in it what slow clients change.
+        // The table of one run shows what slow clients change.
         let mut parameters = Parameters { compare: scenario == Scenario::Slow, ..Parameters::of(scenario) };
         put(&mut parameters.connections, self.connections);
         put(&mut parameters.baseline, self.baseline);
@@ -145,7 +146,7 @@ impl Load {
     }
 
     fn target(&self) -> Result<Target> {
-        let targets = self.target.iter().map(|url| Place::read(url, "http")).collect::<Result<Vec<_>>>()?;
+        let targets = self.target.iter().map(|url| Url::read(url, "http")).collect::<Result<Vec<_>>>()?;
         let first = targets.first().context("no --target")?;
         let headers = self.header.iter().map(|header| {
             let (name, value) = header.split_once(':').with_context(|| format!("--header {header}: no colon"))?;
@@ -164,35 +165,35 @@ impl Load {
             subscribe.primed = Primed::Head;
             subscribe.resume = Resume::Header;
         }
-        let admin = self.admin.iter().map(|url| Place::read(url, "http")).collect::<Result<Vec<_>>>()?;
+        let admin = self.admin.iter().map(|url| Url::read(url, "http")).collect::<Result<Vec<_>>>()?;
         Ok(Target {
-            addresses: targets.into_iter().flat_map(|place| place.addresses).collect(),
+            addresses: targets.into_iter().flat_map(|url| url.addresses).collect(),
             subscribe,
             publish: self.publish(&headers)?,
-            admin: admin.into_iter().filter_map(|place| place.addresses.first().copied()).collect(),
+            admin: admin.into_iter().filter_map(|url| url.addresses.first().copied()).collect(),
         })
     }
 
     fn publish(&self, headers: &[(String, String)]) -> Result<Option<Publish>> {
         if let Some(url) = &self.redis {
-            let place = Place::read(url, "redis")?;
+            let redis = Url::read(url, "redis")?;
             let (prefix, way) = (self.prefix.clone(), self.publish);
-            return Ok(Some(Publish::Redis { address: place.address(url)?, login: place.login, prefix, way }));
+            return Ok(Some(Publish::Redis { address: redis.address(url)?, login: redis.login, prefix, way }));
         }
         if let Some(address) = &self.feed {
-            return Ok(Some(Publish::Feed { address: Place::read(address, "feed")?.address(address)? }));
+            return Ok(Some(Publish::Feed { address: Url::read(address, "feed")?.address(address)? }));
         }
         let Some(url) = &self.post else { return Ok(None) };
-        let place = Place::read(url, "http")?;
-        let mut all = vec![("Host".to_owned(), place.host.clone())];
+        let post = Url::read(url, "http")?;
+        let mut all = vec![("Host".to_owned(), post.host.clone())];
         all.extend(headers.iter().cloned());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             all.push(("Content-Type".to_owned(), "text/plain".to_owned()));
         }
         Ok(Some(Publish::Http {
-            address: place.address(url)?,
+            address: post.address(url)?,
             method: "POST".to_owned(),
-            path: place.path,
+            path: post.path,
             headers: all,
             body: "{data}".to_owned(),
             connections: 1,

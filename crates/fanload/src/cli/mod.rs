@@ -1,7 +1,8 @@
 //! The command line.
 
+mod duration;
 mod load;
-mod place;
+mod url;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub struct Cli {
 enum Command {
     /// Idle connections: memory of each, and how fast they are accepted
     Hold(Load),
-    /// One channel; the next event when everybody has the last one: CPU per delivery
+    /// One channel; the next event when all connections have the last one: CPU per delivery
     Fanout(Load),
     /// Events as fast as they can be published: deliveries per CPU second
     Burst(Load),
@@ -37,7 +38,7 @@ enum Command {
     Rate(Load),
     /// One subscriber on each of many channels: CPU per delivery
     Many(Load),
-    /// Everybody is cut and comes back at once with an old position
+    /// All connections are cut and come back at once with an old position
     Storm(Load),
     /// Random cuts while events are published
     Churn(Load),

@@ -1,41 +1,10 @@
 //! A channel of the floor: who listens, and what can be asked for again.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::Write as _;
 use std::rc::Rc;
 
-/// An event as it is written to every socket: one chunk, with its id and data, in the very bytes that Fanfare writes.
-pub(super) type Frame = Rc<[u8]>;
-
-/// The place of an event in its channel, formed as Redis forms entry ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Id {
-    ms: u64,
-    sequence: u64,
-}
-
-impl Id {
-    pub(super) const fn at(ms: u64) -> Self {
-        Self { ms, sequence: 0 }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (ms, sequence) = text.split_once('-')?;
-        Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })
-    }
-
-    /// The id of the next event, at `now` by the clock.
-    fn following(self, now_ms: u64) -> Self {
-        if now_ms > self.ms { Self::at(now_ms) } else { Self { ms: self.ms, sequence: self.sequence + 1 } }
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.ms, self.sequence)
-    }
-}
+use super::frame::{self, Frame};
+use super::id::Id;
 
 /// One channel.
 pub(super) struct Channel {
@@ -46,7 +15,7 @@ pub(super) struct Channel {
     /// The newest events, oldest first.
     recent: VecDeque<(Id, Frame)>,
     recent_bytes: usize,
-    /// The last answer of [`missed_after`](Self::missed_after), until the next event: in a storm everybody asks for the same.
+    /// The last answer of [`missed_after`](Self::missed_after), until the next event: in a storm all ask for the same.
     missed: Option<(Id, Frame)>,
 }
 
@@ -58,7 +27,7 @@ impl Channel {
     /// Encodes an event and makes it the head.
     pub(super) fn append(&mut self, now_ms: u64, data: &[u8]) -> Frame {
         self.head = self.head.following(now_ms);
-        let frame = encode(self.head, data);
+        let frame = frame::encode(self.head, data);
         self.recent.push_back((self.head, Rc::clone(&frame)));
         self.recent_bytes += frame.len();
         self.missed = None;
@@ -95,25 +64,6 @@ impl Channel {
         self.missed = Some((position, Rc::clone(&missed)));
         missed
     }
-}
-
-/// One chunk of an HTTP/1.1 body that holds the event's block.
-fn encode(id: Id, data: &[u8]) -> Frame {
-    let mut block = Vec::with_capacity(data.len() + 48);
-    // Writing to a vector cannot fail.
-    let _ = write!(block, "id: {id}\ndata: ");
-    block.extend_from_slice(data);
-    block.extend_from_slice(b"\n\n");
-    chunk(&block)
-}
-
-/// The bytes as one chunk (RFC 9112, section 7.1).
-pub(super) fn chunk(block: &[u8]) -> Frame {
-    let mut bytes = Vec::with_capacity(block.len() + 12);
-    let _ = write!(bytes, "{:x}\r\n", block.len());
-    bytes.extend_from_slice(block);
-    bytes.extend_from_slice(b"\r\n");
-    bytes.into()
 }
 
 #[cfg(test)]

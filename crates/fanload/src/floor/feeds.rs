@@ -38,7 +38,7 @@ impl Feeds {
         self.listener.local_addr()
     }
 
-    /// Takes everybody who waits; the connection in place `n` is watched as token `first + n`.
+    /// Accepts all connections that wait; the connection in place `n` is watched as token `first + n`.
     pub(super) fn accept(&mut self, first: usize, registry: &Registry) {
         while let Ok((mut socket, _)) = self.listener.accept() {
             let Some(place) = self.open.iter().position(Option::is_none) else { continue };

@@ -3,7 +3,7 @@
 //! A bare readiness loop on one thread. It answers a subscription with the head that Fanfare sends, and writes each event, in
 //! the bytes that Fanfare writes, to every listener of its channel: one `write` for each event and connection, straight
 //! from one shared buffer. What was missed before a reconnect leaves together with the head, in one `write`. There is no
-//! Redis, no heartbeat, no limit on anybody, no proof of anything. What a server costs above this is what its features
+//! Redis, no heartbeat, no limit on a client, no proof of anything. What a server costs above this is what its features
 //! cost; what it costs below this it owes to writing several events at once.
 //!
 //! Channels are numbers (the digits at the end of a `channel` parameter); events arrive as frames of the [feed].
@@ -11,6 +11,8 @@
 mod channel;
 mod feed;
 mod feeds;
+mod frame;
+mod id;
 mod listen;
 mod request;
 mod server;

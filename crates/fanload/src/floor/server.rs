@@ -10,8 +10,10 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::channel::{Channel, Frame, Id, chunk};
+use super::channel::Channel;
 use super::feeds::{self, Feeds};
+use super::frame::{Frame, chunk};
+use super::id::Id;
 use super::listen::listen;
 use super::request::Request;
 use super::subscriber::{Gone, Heard, Membership, Subscriber};

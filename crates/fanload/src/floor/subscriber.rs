@@ -7,7 +7,7 @@ use std::rc::Rc;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::channel::Frame;
+use super::frame::Frame;
 use super::request::{self, NotASubscription, Request};
 
 /// Frames that wait for a socket to take them; beyond, the connection ends. They are shared, so that this bounds a list of

@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::channel::{Id, chunk};
+use super::frame::chunk;
+use super::id::Id;
 use super::server::{HEAD, Server};
 
 /// A floor on a thread that ends with the tests.
@@ -63,7 +64,7 @@ fn event(socket: &mut TcpStream) -> (String, String) {
 
 // Seen to fail when `publish` writes to the listeners of channel 0 only.
 #[test]
-fn an_event_reaches_the_listeners_of_its_channel_and_nobody_else() {
+fn an_event_reaches_the_listeners_of_its_channel_and_no_others() {
     let (events, mut feed) = serve();
     let (mut one, _) = subscribe(events, "channel=c1", None);
     let (mut both, _) = subscribe(events, "channel=c2&channel=c1", None);
@@ -113,7 +114,7 @@ fn a_socket_that_is_full_gets_the_rest_when_it_can_take_it() {
 
 // Seen to fail when `close` does not tell the moved listener its new place.
 #[test]
-fn listeners_that_leave_take_nobody_with_them() {
+fn listeners_that_leave_take_no_others_with_them() {
     let (events, mut feed) = serve();
     let mut streams: Vec<_> = (0..6).map(|_| subscribe(events, "channel=c1&channel=c9", None).0).collect();
     for leaving in [0, 4, 1] {

@@ -1,20 +1,19 @@
-//! Words of the command line that stand for a place or a time.
+//! URLs on the command line.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 /// A URL taken apart, with its host looked up.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Url {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) host: String,
     pub(super) path: String,
     pub(super) login: Option<(String, String)>,
 }
 
-impl Place {
+impl Url {
     /// Reads a URL of `scheme`; the scheme may be left out.
     pub(super) fn read(url: &str, scheme: &str) -> Result<Self> {
         let rest = match url.split_once("://") {
@@ -52,38 +51,23 @@ impl Place {
     }
 }
 
-/// Reads `90s`, `10m`, `1h`, `250ms`; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no time: 90s, 10m, 1h, 250ms"))?;
-    let factor = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is no unit of time: ms, s, m, h")),
-    };
-    Duration::try_from_secs_f64(number * factor).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refused(url: &str, scheme: &str) -> String {
-        Place::read(url, scheme).unwrap_err().to_string()
+        Url::read(url, scheme).unwrap_err().to_string()
     }
 
     #[test]
     fn a_url_is_taken_apart() {
-        let place = Place::read("http://127.0.0.1:8080/sub/{channel}?x=1", "http").unwrap();
-        assert_eq!(place.addresses, ["127.0.0.1:8080".parse().unwrap()]);
-        assert_eq!((place.host.as_str(), place.path.as_str()), ("127.0.0.1:8080", "/sub/{channel}?x=1"));
-        let redis = Place::read("redis://:secret@127.0.0.1", "redis").unwrap();
+        let http = Url::read("http://127.0.0.1:8080/sub/{channel}?x=1", "http").unwrap();
+        assert_eq!(http.addresses, ["127.0.0.1:8080".parse().unwrap()]);
+        assert_eq!((http.host.as_str(), http.path.as_str()), ("127.0.0.1:8080", "/sub/{channel}?x=1"));
+        let redis = Url::read("redis://:secret@127.0.0.1", "redis").unwrap();
         assert_eq!(redis.addresses, ["127.0.0.1:6379".parse().unwrap()]);
         assert_eq!(redis.login, Some(("default".to_owned(), "secret".to_owned())));
-        assert_eq!(Place::read("127.0.0.1:99", "feed").unwrap().addresses, ["127.0.0.1:99".parse().unwrap()]);
+        assert_eq!(Url::read("127.0.0.1:99", "feed").unwrap().addresses, ["127.0.0.1:99".parse().unwrap()]);
     }
 
     #[test]
@@ -91,15 +75,5 @@ mod tests {
         assert!(refused("https://127.0.0.1", "http").contains("k6"));
         assert!(refused("redis://127.0.0.1", "http").contains("http is"));
         assert!(refused("http://nobody.invalid", "http").contains("nobody.invalid"));
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("20"), Ok(Duration::from_secs(20)));
-        for text in ["", "soon", "5 days", "-1s", "1e400h"] {
-            assert!(duration(text).is_err(), "{text:?}");
-        }
     }
 }

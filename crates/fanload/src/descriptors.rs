@@ -18,7 +18,7 @@ pub fn raise() -> Result<(u64, u64)> {
     Ok((soft, hard))
 }
 
-/// Whether one process that is started from here may open so many files, once it asks for all that it may have.
+/// Whether one process that is started from here may open `files` files, once it asks for all that it may have.
 pub fn are_allowed(files: usize) -> bool {
     getrlimit(Resource::Nofile).maximum.is_none_or(|hard| files as u64 <= hard)
 }
@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_few_files_are_allowed_and_all_of_them_are_not() {
         assert!(super::are_allowed(16));
-        // Linux lets nobody have more than fs.nr_open, which is far below this.
+        // Linux lets no process have more than fs.nr_open, which is far below this.
         assert!(!super::are_allowed(usize::MAX));
     }
 }

@@ -13,7 +13,7 @@ pub struct Integrity {
     pub doubled: u64,
     /// Events that came after a later one. A breach.
     pub out_of_order: u64,
-    /// Events whose data is shorter or longer than what was published, or of a channel that nobody asked for. A breach.
+    /// Events whose data is shorter or longer than what was published, or of a channel that the connection did not ask for. A breach.
     pub damaged: u64,
     /// Pairs of connection and channel that did not get the last event within the deadline. A breach.
     pub silent: u64,

@@ -153,7 +153,7 @@ mod tests {
     use crate::reading::Cpu;
     use crate::scenario::{Parameters, Scenario};
 
-    /// A run of `slow` in which 10 events were delivered, each after so many milliseconds.
+    /// A run of `slow` in which 10 events were delivered, each after `latency` milliseconds.
     fn outcome(latency: u64) -> Outcome {
         let mut latencies = Latency::new();
         latencies.0.record_n(latency * 1_000, 10).unwrap();

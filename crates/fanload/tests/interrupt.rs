@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: what came so far, a code that says so, and nobody left behind.
+//! Ctrl-C and SIGTERM: what came so far, a code that says so, and no process left behind.
 
 #[path = "support/floor.rs"]
 mod floor;
@@ -15,7 +15,7 @@ use relay::Relay;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A run that goes on for an hour unless somebody ends it.
+/// A run that goes on for an hour unless a signal ends it.
 struct Endless {
     child: Child,
     workers: Vec<u32>,
@@ -38,7 +38,7 @@ impl Endless {
         Self { child, workers, _floor: floor }
     }
 
-    /// The exit code, and what was said on standard output and error. Everybody must be gone by then.
+    /// The exit code, and what was said on standard output and error. All its processes must be gone by then.
     fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut errors) = (String::new(), String::new());
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
@@ -72,7 +72,7 @@ fn children(pid: u32) -> Vec<u32> {
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-/// Whether a process is no more, or waits for whoever adopted it to notice.
+/// Whether a process is no more, or waits for the process that adopted it to notice.
 fn has_ended(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .map_or(true, |stat| stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))

@@ -52,7 +52,7 @@ fn idle_connections_are_opened_in_two_steps() {
 
 // Seen to fail when a client forgets its position: the events of the time away are then missing.
 #[test]
-fn a_storm_brings_everybody_what_was_missed() {
+fn a_storm_brings_every_client_what_it_missed() {
     let ran = run(&Floor::start(), "storm --connections 40 --events 25");
     assert_eq!((&ran.json["published"], &ran.json["deliveries"]), (&25.into(), &1000.into()), "{ran:?}");
     assert!(ran.json["numbers"]["caught_up_seconds"].as_f64().unwrap() > 0.0, "{ran:?}");
@@ -110,7 +110,7 @@ fn sizes_that_do_not_fit_together_are_an_error_that_names_them() {
     }
 }
 
-// Seen to fail when nobody looks at the address before it is needed: `rate` does not need it.
+// Seen to fail when the address is not tried before it is needed: `rate` does not need it.
 #[test]
 fn an_admin_address_that_is_none_is_an_error_in_every_scenario() {
     let floor = Floor::start();

@@ -87,7 +87,7 @@ fn a_server_that_is_not_what_was_asked_for_is_no_breach_but_an_error_that_quotes
 }
 
 #[test]
-fn nobody_there_is_an_error_that_says_so() {
+fn a_target_that_does_not_listen_is_an_error_that_says_so() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Faulty::start(Fault::None);
     let ran = fanload("burst --connections 3", free, server.feed);
@@ -109,7 +109,7 @@ fn a_polite_refusal_is_honoured_and_counted() {
 
 // Seen to fail when the reason is not asked for: progress comes too late for it.
 #[test]
-fn a_server_that_never_lets_anybody_in_is_an_error_that_says_how_it_refuses() {
+fn a_server_that_never_lets_a_client_in_is_an_error_that_says_how_it_refuses() {
     let server = Faulty::start(Fault::Refuse(usize::MAX));
     let ran = fanload("burst --connections 3 --patience 1s", server.target, server.feed);
     assert_eq!(ran.code, 2, "{ran:?}");

@@ -7,9 +7,9 @@ pub(super) enum Goal {
     Most(f64),
     /// The value itself, at least.
     Least(f64),
-    /// So many times the floor's value, at most.
+    /// This many times the floor's value, at most.
     MostTimesFloor(f64),
-    /// So many times the floor's value, at least.
+    /// This many times the floor's value, at least.
     LeastTimesFloor(f64),
 }
 

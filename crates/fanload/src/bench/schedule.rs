@@ -1,7 +1,7 @@
 //! In which order contenders take their turns.
 
-/// Turns `(round, contender)`, in the order A B B A A B B A: everybody stands as often before as behind their neighbours, so
-/// that a machine that gets slower or faster favours nobody.
+/// Turns `(round, contender)`, in the order A B B A A B B A: each contender stands as often before as behind its neighbours,
+/// so that a machine that gets slower or faster favours none.
 pub(super) fn turns(contenders: usize, rounds: usize) -> Vec<(usize, usize)> {
     let mut turns = Vec::with_capacity(contenders * rounds);
     for round in 0..rounds {

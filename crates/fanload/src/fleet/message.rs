@@ -9,7 +9,7 @@ use crate::publish::Span;
 /// What the conductor asks for. The end of the worker's input ends the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
-    /// Have so many connections in all. Answer: [`Answer::Opened`].
+    /// Have this many connections in all. Answer: [`Answer::Opened`].
     Open(usize),
     /// Forget latencies and the count of measured deliveries. Answer: [`Answer::Measuring`].
     Measure,
@@ -25,7 +25,7 @@ pub enum Order {
     CutAll,
     /// Let all that are away come back now.
     Return,
-    /// From now on cut so many random connections a second; each comes back by itself. 0 ends it.
+    /// From now on cut this many random connections a second; each comes back by itself. 0 ends it.
     Churn(f64),
     /// Whether slow connections are slow from now on, or read as fast as the others. They are at first.
     Slow(bool),

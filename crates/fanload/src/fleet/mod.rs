@@ -97,7 +97,7 @@ impl Fleet {
         self.workers.iter_mut().try_for_each(|worker| worker.order(order))
     }
 
-    /// Has so many connections in all, and waits until they are primed.
+    /// Has `connections` connections in all, and waits until they are primed.
     ///
     /// # Errors
     /// When they are not within `patience`; the message says what went wrong last.

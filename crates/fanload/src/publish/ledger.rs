@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_look_nobody_knows() {
+    fn without_a_look_what_was_not_answered_is_unknown() {
         let mut ledger = ledger();
         ledger.refused();
         let mended = ledger.settle(None);

@@ -54,7 +54,7 @@ impl Publisher {
         Ok(Self { way, names: names.to_owned() })
     }
 
-    /// Makes so many channels, where they have to be made before a client subscribes.
+    /// Makes the first `channels` channels, where they have to be made before a client subscribes.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -111,7 +111,7 @@ impl Publisher {
         }
     }
 
-    /// Lets what was stored for so many channels vanish in some minutes, where that is possible.
+    /// Lets what was stored for the first `channels` channels vanish in some minutes, where that is possible.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).

@@ -22,8 +22,8 @@ pub struct Outcome {
     pub scenario: Scenario,
     /// At which size.
     pub parameters: Parameters,
-    /// Why the run ended before its time; `None` when it did not. What follows is then what came so far, and nobody has
-    /// waited for the last event.
+    /// Why the run ended before its time; `None` when it did not. What follows is then what came so far, and the last
+    /// event was not waited for.
     pub cut_short: Option<String>,
     /// Events published while measuring.
     pub published: u64,
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub after: Reading,
     /// Over the whole run, the last event included.
     pub integrity: Integrity,
-    /// What happened to connections that nobody wanted, over the whole run.
+    /// What happened to connections that the scenario did not ask for, over the whole run.
     pub disturbances: Disturbances,
     /// What happened to the connection over which events are published, over the whole run.
     pub breaks: Breaks,

@@ -13,7 +13,7 @@ use crate::payload::Payload;
 const CHANNELS_MOST: usize = 10_000_000;
 /// Bytes of an event: `proto-max-bulk-len` of Redis.
 const BYTES_MOST: usize = 512 << 20;
-/// Events a second: nothing publishes more over one connection, and nobody waits longer for one.
+/// Events a second: nothing publishes more over one connection, and a run does not wait longer for one.
 const RATES: RangeInclusive<f64> = 0.001..=1e6;
 
 /// The size of a scenario. What a scenario has no use for is ignored.
@@ -40,7 +40,7 @@ pub struct Parameters {
     pub cuts: f64,
     /// Share of slow connections, 0 to 1 (`slow`, `soak`).
     pub slow: f64,
-    /// Whether the same load is first measured with the same connections while nobody is cut or slow. Only the scenarios
+    /// Whether the same load is first measured with the same connections while none is cut or slow. Only the scenarios
     /// with a fixed rate do that.
     pub compare: bool,
     /// Worker processes; 0 for as few as can hold the connections.

@@ -1,11 +1,11 @@
 //! The event stream, WHATWG HTML section 9.2.6, line by line.
 //!
-//! The parser keeps bytes only of a line that was cut, and of that only as many as anybody wants to see, so that a
+//! The parser keeps bytes only of a line that was cut, and of that only as many as its user wants to see, so that a
 //! thousand connections can be in the middle of a large event at the same time.
 
 use memchr::memchr2;
 
-/// Who takes the lines. A block is what lies between two blank lines.
+/// What takes the lines. A block is what lies between two blank lines.
 pub trait Lines {
     /// A `data` line: its first bytes (at most as many as the parser keeps) and its whole length.
     fn data(&mut self, start: &[u8], length: usize);

@@ -52,7 +52,7 @@ pub(crate) struct Connection {
     pub(crate) primed: bool,
     /// Whether any attempt ever was primed.
     pub(crate) was_primed: bool,
-    /// Whether it waits in the queue of those who want to connect.
+    /// Whether it waits in the queue of connections that want to connect.
     pub(crate) queued: bool,
     /// When this attempt was primed, in microseconds since 1970.
     pub(crate) live_since: u64,

@@ -15,7 +15,7 @@ use crate::wire::{Malformed, head};
 pub(crate) enum End {
     /// The server ended the body in order.
     Done,
-    /// The server is overloaded or restarting, and may be asked again after so many seconds.
+    /// The server is overloaded or restarting, and may be asked again after `retry_after` seconds.
     Busy { status: u16, retry_after: Option<u64> },
     /// The answer makes no sense.
     Malformed(Malformed),

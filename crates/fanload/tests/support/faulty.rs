@@ -83,7 +83,7 @@ fn answer(
     clients: &Mutex<Vec<Client>>,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
-    // Somebody who only looks whether anybody listens asks for nothing.
+    // A connection that only finds out whether the server listens asks for nothing.
     let Some(request) = lines.next() else { return Ok(()) };
     let request = request?;
     *requests += 1;

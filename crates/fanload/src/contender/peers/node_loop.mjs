@@ -1,4 +1,4 @@
-// The event-stream server that everybody writes first: node:http, a set of responses for each channel, one `write` to
+// The event-stream server that is written first: node:http, a set of responses for each channel, one `write` to
 // each of them for every event. It is what Fanfare is compared with, not an example to follow: it ignores how far
 // behind a slow client is and forgets everything when it ends.
 //

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// Finds `program` on the PATH, or in one of the directories of daemons, which are not on everybody's PATH.
+/// Finds `program` on the PATH, or in one of the directories of daemons, which are not on the PATH of every user.
 ///
 /// # Errors
 /// When it is nowhere; the message says how to install it.

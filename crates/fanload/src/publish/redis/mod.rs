@@ -137,7 +137,7 @@ impl Redis {
         Ok(mended)
     }
 
-    /// The numbers of so many of the newest events of each channel, or of one; `None` when this user may not read.
+    /// The numbers of the newest events of each channel, as many as stand beside it, or of one; `None` when this user may not read.
     fn look(&mut self, channels: &[(u32, usize)]) -> Result<Option<Vec<Stored>>> {
         let (mut found, mut allowed) = (Vec::with_capacity(channels.len()), true);
         for part in channels.chunks(WINDOW) {

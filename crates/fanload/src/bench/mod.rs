@@ -14,6 +14,7 @@ mod goal;
 mod machine;
 mod results;
 mod schedule;
+mod score;
 mod statistic;
 mod summary;
 mod table;

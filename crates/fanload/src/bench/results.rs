@@ -1,9 +1,8 @@
 //! What the runs have yielded so far.
 
-use serde::Serialize;
-
 use super::case::Case;
 use super::figure::Figure;
+use super::score::Score;
 use super::statistic::Statistic;
 use crate::integrity::Integrity;
 use crate::scenario::Outcome;
@@ -21,14 +20,6 @@ pub(super) struct CaseResults {
     pub(super) contenders: Vec<&'static str>,
     /// By contender and round; `None` for runs that are still to come.
     outcomes: Vec<Vec<Option<Outcome>>>,
-}
-
-/// One figure of one contender.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Cell {
-    pub(super) value: Option<Statistic>,
-    /// To the floor's values of the same rounds; absent for the floor itself.
-    pub(super) ratio: Option<Statistic>,
 }
 
 impl CaseResults {
@@ -55,11 +46,11 @@ impl CaseResults {
     }
 
     /// A figure of a contender over all rounds.
-    pub(super) fn cell(&self, figure: &Figure, contender: usize) -> Cell {
+    pub(super) fn score(&self, figure: &Figure, contender: usize) -> Score {
         let values = self.values(figure, contender);
         let floor = self.contenders.iter().position(|&name| name == FLOOR).filter(|&floor| floor != contender);
         let ratio = floor.and_then(|floor| Statistic::of_ratios(&values, &self.values(figure, floor)));
-        Cell { value: Statistic::of(values.iter().copied().flatten()), ratio }
+        Score { value: Statistic::of(values.iter().copied().flatten()), ratio }
     }
 
     /// What clients of a contender saw, over all rounds.
@@ -151,9 +142,9 @@ mod tests {
             results.put(contender, round, outcome(microseconds, 0));
         }
         let figure = &results.case.figures[0];
-        let ratio = results.cell(figure, 1).ratio.unwrap();
+        let ratio = results.score(figure, 1).ratio.unwrap();
         assert!((ratio.min - 1.25).abs() < 1e-9 && (ratio.max - 1.5).abs() < 1e-9, "{ratio:?}");
-        assert_eq!(results.cell(figure, 0).ratio, None);
+        assert_eq!(results.score(figure, 0).ratio, None);
     }
 
     // Seen to fail when no contender is held to the guarantee, and when all are.

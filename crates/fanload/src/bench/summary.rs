@@ -98,11 +98,11 @@ impl Summary<'_> {
                 .runs()
                 .map(|(name, round, outcome)| json!({"contender": name, "round": round, "outcome": outcome}));
             let figures = result.case.figures.iter().map(|figure| {
-                let cells = result.contenders.iter().enumerate().map(|(place, &name)| {
-                    let cell = result.cell(figure, place);
-                    (name.to_owned(), json!({"value": cell.value, "ratio_to_floor": cell.ratio}))
+                let scores = result.contenders.iter().enumerate().map(|(place, &name)| {
+                    let score = result.score(figure, place);
+                    (name.to_owned(), json!({"value": score.value, "ratio_to_floor": score.ratio}))
                 });
-                json!({"figure": figure.label, "contenders": cells.collect::<serde_json::Map<_, _>>()})
+                json!({"figure": figure.label, "contenders": scores.collect::<serde_json::Map<_, _>>()})
             });
             json!({
                 "name": result.case.key,

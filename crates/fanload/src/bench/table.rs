@@ -2,7 +2,8 @@
 
 use super::figure::Figure;
 use super::goal::Goal;
-use super::results::{CaseResults, Cell, FANFARE};
+use super::results::{CaseResults, FANFARE};
+use super::score::Score;
 use super::statistic::Statistic;
 use crate::integrity::Integrity;
 use crate::thousands::grouped;
@@ -35,16 +36,16 @@ fn row(
     contenders: &[&'static str],
     has_targets: bool,
 ) -> Vec<String> {
-    let cell_of = |name: &str| {
+    let score_of = |name: &str| {
         let place = result.contenders.iter().position(|&contender| contender == name)?;
-        Some(result.cell(figure, place))
+        Some(result.score(figure, place))
     };
     let mut row = vec![name.to_owned(), figure.label.to_owned()];
     row.extend(
-        contenders.iter().map(|name| cell_of(name).map_or(ABSENT.to_owned(), |cell| text(cell, figure.decimals))),
+        contenders.iter().map(|name| score_of(name).map_or(ABSENT.to_owned(), |score| text(score, figure.decimals))),
     );
     if has_targets {
-        let ours = cell_of(FANFARE);
+        let ours = score_of(FANFARE);
         let median = |statistic: Option<Statistic>| statistic.map(|statistic| statistic.median);
         let reached =
             figure.goal.zip(ours).and_then(|(goal, ours)| goal.is_reached(median(ours.value), median(ours.ratio)));
@@ -54,11 +55,11 @@ fn row(
     row
 }
 
-fn text(cell: Cell, decimals: usize) -> String {
-    let Some(value) = cell.value else { return ABSENT.to_owned() };
+fn text(score: Score, decimals: usize) -> String {
+    let Some(value) = score.value else { return ABSENT.to_owned() };
     let shown = |number| grouped(number, decimals);
     let spread = format!("{} ({}–{})", shown(value.median), shown(value.min), shown(value.max));
-    match cell.ratio {
+    match score.ratio {
         Some(ratio) => format!("{spread}; **{}×** ({}–{})", factor(ratio.median), factor(ratio.min), factor(ratio.max)),
         None => spread,
     }
@@ -134,10 +135,10 @@ mod tests {
     #[test]
     fn a_cell_shows_the_middle_the_extremes_and_the_ratio() {
         let value = Statistic::of([4.8, 5.0, 5.3]);
-        assert_eq!(text(Cell { value, ratio: None }, 2), "5.00 (4.80–5.30)");
+        assert_eq!(text(Score { value, ratio: None }, 2), "5.00 (4.80–5.30)");
         let ratio = Statistic::of([1.1, 1.2]);
-        assert_eq!(text(Cell { value, ratio }, 1), "5.0 (4.8–5.3); **1.15×** (1.10–1.20)");
-        assert_eq!(text(Cell { value: None, ratio: None }, 1), "–");
+        assert_eq!(text(Score { value, ratio }, 1), "5.0 (4.8–5.3); **1.15×** (1.10–1.20)");
+        assert_eq!(text(Score { value: None, ratio: None }, 1), "–");
     }
 
     #[test]

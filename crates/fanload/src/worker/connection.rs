@@ -1,22 +1,17 @@
 //! One client: a socket, and what an `EventSource` remembers.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::block::Block;
+use super::{request, socket};
 use crate::fleet::Plan;
-use crate::target::Resume;
 use crate::wire::chunk::ChunkDecoder;
 use crate::wire::stream::Parser;
-
-/// Receive buffer of a slow client: small, so that the server feels that it is slow.
-const SLOW_BUFFER: usize = 4 * 1024;
-/// Loopback addresses of one worker. Each has about 28,000 ports, some of which wait for a minute after their use.
-const SOURCES: usize = 8;
 
 /// Where a connection is.
 #[derive(Debug)]
@@ -88,8 +83,8 @@ impl Connection {
         self.live_since = u64::MAX;
         self.parser = Parser::new(keep);
         self.block.begin();
-        self.stream = Some(open(plan, index, to, self.slow)?);
-        self.state = State::Asking(request(plan, index, &self.block.position));
+        self.stream = Some(socket::open(plan, index, to, self.slow)?);
+        self.state = State::Asking(request::of(plan, index, &self.block.position));
         Ok(())
     }
 
@@ -139,53 +134,4 @@ impl Connection {
 
 fn is_pending(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
-}
-
-fn open(plan: &Plan, index: usize, to: SocketAddr, slow: bool) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    if slow {
-        socket.set_recv_buffer_size(SLOW_BUFFER)?;
-    }
-    if let IpAddr::V4(address) = to.ip()
-        && address.is_loopback()
-    {
-        socket.bind(&SocketAddr::from((source(plan.worker, index), 0)).into())?;
-    }
-    match socket.connect(&to.into()) {
-        Ok(()) => {}
-        // EINPROGRESS has no kind of its own.
-        Err(error) if error.raw_os_error() == Some(115) || error.kind() == io::ErrorKind::WouldBlock => {}
-        Err(error) => return Err(error),
-    }
-    Ok(TcpStream::from_std(socket.into()))
-}
-
-/// 127.0.(worker + 1).2 and the following ones: no worker takes another's ports.
-fn source(worker: usize, index: usize) -> Ipv4Addr {
-    let subnet = 1 + worker % 250;
-    let host = 2 + index % SOURCES;
-    Ipv4Addr::new(127, 0, subnet as u8, host as u8)
-}
-
-/// The request of one connection; `position` is empty before its first one.
-fn request(plan: &Plan, index: usize, position: &[u8]) -> Vec<u8> {
-    let subscribe = &plan.subscribe;
-    let names = plan.channels_of(index).map(|channel| subscribe.channel.replace("{channel}", &plan.channel(channel)));
-    let channels = names.collect::<Vec<_>>().join(&subscribe.separator);
-    let position = String::from_utf8_lossy(position);
-    let path = match &subscribe.resume {
-        Resume::Path(path) if !position.is_empty() => path.replace("{position}", &position),
-        _ => subscribe.path.clone(),
-    };
-    let path = path.replace("{channels}", &channels);
-    let mut text = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n", subscribe.host);
-    for (name, value) in &subscribe.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if subscribe.resume == Resume::Header && !position.is_empty() {
-        text.push_str(&format!("Last-Event-ID: {position}\r\n"));
-    }
-    text.push_str("\r\n");
-    text.into_bytes()
 }

@@ -10,6 +10,8 @@ mod digest;
 mod excuses;
 mod holes;
 mod orders;
+mod request;
+mod socket;
 mod timers;
 
 use std::io::{self, Write};

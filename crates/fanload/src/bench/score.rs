@@ -1,0 +1,13 @@
+//! How a contender did in one figure.
+
+use serde::Serialize;
+
+use super::statistic::Statistic;
+
+/// One figure of one contender, over all rounds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Score {
+    pub(super) value: Option<Statistic>,
+    /// To the floor's values of the same rounds; absent for the floor itself.
+    pub(super) ratio: Option<Statistic>,
+}

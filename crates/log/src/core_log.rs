@@ -40,7 +40,12 @@ impl CoreLog {
     }
 
     /// Adds a reader to a log, which is opened if this is the node's first.
-    pub fn open(&self, name: impl Into<LogName>, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
+    pub fn open(
+        &self,
+        name: impl Into<LogName>,
+        start: Option<Start>,
+        reader: impl Into<ReaderId>,
+    ) -> (ViewKey, Cursor) {
         let name = name.into();
         let mut views = self.views.borrow_mut();
         let key = match views.by_name.get(&name) {
@@ -55,7 +60,7 @@ impl CoreLog {
             }
         };
         let view = &mut views.slab[key];
-        let slot = view.readers.insert(reader);
+        let slot = view.readers.insert(reader.into());
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
         let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
         (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)

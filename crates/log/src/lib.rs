@@ -15,6 +15,7 @@ pub mod budget;
 mod channel;
 mod core_log;
 mod cursor;
+mod cursor_set;
 mod feed;
 mod ingest;
 pub mod memory;
@@ -33,7 +34,8 @@ pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapsh
 pub use assemble::{Assembly, assemble};
 pub use channel::{Channel, Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
-pub use cursor::{Cursor, CursorSet, ReaderId, Start};
+pub use cursor::{Cursor, ReaderId, Start};
+pub use cursor_set::CursorSet;
 pub use feed::{Desired, FeedBatch, FeedEvent, FeedId, FeedSink, FeedSource, feed};
 pub use ingest::Ingest;
 pub use options::Options;

@@ -17,6 +17,7 @@ mod cors;
 mod decision;
 mod detach;
 mod drain;
+mod due;
 mod end;
 mod forwarded;
 mod framing;

@@ -1,7 +1,7 @@
 //! One connection: it reads as a session does.
 
 use fanfare_log::pages::Served;
-use fanfare_log::{CoreLog, Cursor, Item, Next, ReaderId, Start, Tail, ViewKey};
+use fanfare_log::{CoreLog, Cursor, Item, Next, Start, Tail, ViewKey};
 use fanfare_protocol::{ChannelName, Position};
 
 use super::saw::{Client, History, Saw};
@@ -31,7 +31,7 @@ impl Reader {
         name: &ChannelName,
         (node, core): (usize, usize),
         start: Option<Start>,
-        reader: ReaderId,
+        reader: u32,
     ) -> Self {
         let (view, cursor) = log.open(name, start, reader);
         Self { node, core, view, cursor, awake: true, primed: false }

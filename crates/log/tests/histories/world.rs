@@ -176,7 +176,7 @@ impl World {
         self.nodes[node].cores[core].sync(
             |_, _| {},
             |reader| {
-                if let Some(reader) = &mut readers[reader as usize] {
+                if let Some(reader) = &mut readers[reader.session as usize] {
                     reader.awake = true;
                 }
             },

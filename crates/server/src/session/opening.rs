@@ -13,6 +13,7 @@ use super::channels::{Channels, Subscribed};
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::end::EndReason;
+use crate::sessions::SessionSlot;
 use crate::subscription::Subscription;
 
 /// Why a session could not begin.
@@ -63,7 +64,7 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin<P>(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe<P>) -> (Self, Channels, P) {
+    pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
         let Subscribe { subscription, head, refuse, permit } = subscribe;
         let mut names = subscription.channels;
         names.sort_by_cached_key(ChannelTag::of);
@@ -80,7 +81,8 @@ impl Opening {
                 }
                 _ => subscription.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
-            let (view, cursor) = core.log.open(name, start, reader);
+            let channel = u8::try_from(index).expect("requests have at most CHANNELS_PER_CONNECTION_MAX channels");
+            let (view, cursor) = core.log.open(name, start, ReaderId { session, channel });
             subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
         }
         let channels = match subscribed.len() {

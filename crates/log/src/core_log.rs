@@ -2,9 +2,10 @@
 //! readers of each channel.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use fanfare_protocol::limits::WAKES_OF_ONE_CHANNEL;
 use fanfare_protocol::{LogName, Position};
 use slab::Slab;
 
@@ -22,6 +23,8 @@ struct Views {
     by_name: HashMap<LogName, usize>,
     by_key: HashMap<usize, usize>,
     dirty: Vec<Arc<Channel>>,
+    /// The views with readers that are still to be woken, each once, in turn.
+    waking: VecDeque<usize>,
 }
 
 /// The logs as one connection thread sees them. Not `Send`: it lives and dies with its thread.
@@ -76,6 +79,9 @@ impl CoreLog {
             let view = views.slab.remove(key);
             views.by_name.remove(&view.channel.name);
             views.by_key.remove(&view.channel.key);
+            if view.readers.is_waking() {
+                views.waking.retain(|waking| *waking != key);
+            }
             self.hub.unwatch(&view.channel, self.core);
         }
     }
@@ -85,9 +91,9 @@ impl CoreLog {
         self.hub.dirty(self.core).await;
     }
 
-    /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here, then `wake` for
-    /// each reader that waits for it.
-    pub fn sync(&self, mut fresh: impl FnMut(&Item, usize), mut wake: impl FnMut(ReaderId)) {
+    /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here. Those who wait for it are
+    /// woken by [`wake`](Self::wake).
+    pub fn take_over(&self, mut fresh: impl FnMut(&Item, usize)) {
         let mut views = self.views.borrow_mut();
         let mut dirty = std::mem::take(&mut views.dirty);
         self.hub.take_dirty(self.core, &mut dirty);
@@ -96,9 +102,36 @@ impl CoreLog {
             let view = &mut views.slab[key];
             let readers = view.readers.len();
             let grown = view.sync(|item| fresh(item, readers));
-            view.readers.wake(grown, &mut wake);
+            if !view.readers.is_waking() {
+                views.waking.push_back(key);
+            }
+            views.slab[key].readers.note(grown);
         }
         views.dirty = dirty;
+    }
+
+    /// Wakes readers that wait for what was taken over, `most` of them at most: a few of each channel in turn, so that a channel
+    /// of thousands does not keep the others waiting. Returns whether there may be more.
+    pub fn wake(&self, most: usize, mut wake: impl FnMut(ReaderId)) -> bool {
+        let views = &mut *self.views.borrow_mut();
+        let mut left = most;
+        while left > 0
+            && let Some(key) = views.waking.pop_front()
+        {
+            let readers = &mut views.slab[key].readers;
+            left -= readers.wake(left.min(WAKES_OF_ONE_CHANNEL), &mut wake);
+            if readers.is_waking() {
+                views.waking.push_back(key);
+            }
+        }
+        !views.waking.is_empty()
+    }
+
+    /// Takes over what has changed and wakes all who wait for it.
+    #[cfg(feature = "testing")]
+    pub fn sync(&self, fresh: impl FnMut(&Item, usize), wake: impl FnMut(ReaderId)) {
+        self.take_over(fresh);
+        self.wake(usize::MAX, wake);
     }
 
     /// Whether the channel's log is open (or why it cannot be). The reader is armed if it is not.

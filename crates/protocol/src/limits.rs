@@ -208,6 +208,17 @@ pub const DRAIN_WINDOW_DEFAULT: Duration = Duration::from_secs(20);
 /// `drain.deadline`: time after which the process ends, whatever is still open.
 pub const DRAIN_DEADLINE_DEFAULT: Duration = Duration::from_secs(27);
 
+// --- Turns of a connection thread ----------------------------------------------------------
+
+/// Readers of one channel that are woken before those of another channel have their turn.
+pub const WAKES_OF_ONE_CHANNEL: usize = 8;
+/// Readers that a connection thread wakes, at most, before sockets, new sessions and other channels have their turn.
+pub const WAKES_PER_TURN_MAX: usize = 64;
+/// The same where what they write is large: fewer would cost more than they save.
+pub const WAKES_PER_TURN_MIN: usize = 4;
+/// How long such a turn is to take, about: a turn that took longer makes the next ones smaller.
+pub const WAKE_TURN_TARGET: Duration = Duration::from_millis(2);
+
 // --- What must hold between them -----------------------------------------------------------
 
 const fn frame_bytes_max(event_bytes: usize) -> usize {
@@ -309,4 +320,10 @@ const _: () = {
     assert!(less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) && less(REFUSAL_RETRY_SHARED_MAX, REFUSAL_RETRY_MAX));
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
+};
+
+const _: () = {
+    assert!(0 < WAKES_PER_TURN_MIN && WAKES_PER_TURN_MIN <= WAKES_OF_ONE_CHANNEL);
+    // A turn of the usual size has room for several channels.
+    assert!(2 * WAKES_OF_ONE_CHANNEL <= WAKES_PER_TURN_MAX);
 };

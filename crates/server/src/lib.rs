@@ -49,6 +49,7 @@ mod silence;
 mod socket;
 mod store;
 mod subscription;
+mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};

@@ -94,12 +94,22 @@ impl Sessions {
         }
     }
 
-    /// Asks the sessions of one part for a heartbeat; `parts` consecutive calls reach each session once.
-    pub(crate) fn beat(&self, part: usize, parts: usize) {
-        for (_, slot) in self.slots.borrow_mut().iter_mut().filter(|(key, _)| key % parts == part) {
-            slot.asked.beat = true;
-            slot.waker.wake_by_ref();
+    /// Asks sessions for a heartbeat, `most` of them at most: that with the slot `from`, if there is one, and each `step` slots
+    /// after the one before. Returns where to go on, or `None` when all were asked.
+    pub(crate) fn beat(&self, from: usize, step: usize, most: usize) -> Option<usize> {
+        let mut slots = self.slots.borrow_mut();
+        let (end, mut asked) = (slots.capacity(), 0);
+        for key in (from..end).step_by(step) {
+            if asked == most {
+                return Some(key);
+            }
+            if let Some(slot) = slots.get_mut(key) {
+                slot.asked.beat = true;
+                slot.waker.wake_by_ref();
+                asked += 1;
+            }
         }
+        None
     }
 
     /// Ends a session for this reason, unless it has one already or is over. Returns whether it is that session's.
@@ -180,13 +190,31 @@ mod tests {
     fn a_beat_is_told_once_and_an_end_stays() {
         let sessions = Sessions::default();
         let reader = sessions.insert();
-        sessions.beat(1, 2);
+        assert_eq!(sessions.beat(1, 2, usize::MAX), None);
         assert_eq!(sessions.asked(reader), Asked::default(), "it is the turn of others");
-        sessions.beat(0, 2);
+        assert_eq!(sessions.beat(0, 2, usize::MAX), None);
         sessions.end(sessions.tokens()[0], EndReason::Drain);
         let end = Some(EndReason::Drain);
         assert_eq!(sessions.asked(reader), Asked { beat: true, end });
         assert_eq!(sessions.asked(reader), Asked { beat: false, end });
+    }
+
+    #[test]
+    fn beats_in_pieces_reach_every_session_of_a_part_once() {
+        let sessions = Sessions::default();
+        let all: Vec<_> = (0..100).map(|_| sessions.insert()).collect();
+        all.iter().skip(40).step_by(7).for_each(|session| sessions.remove(*session));
+        let (mut from, mut pieces) = (Some(3), 0);
+        while let Some(next) = from {
+            from = sessions.beat(next, 4, 5);
+            pieces += 1;
+        }
+        let asked = |session: &SessionSlot| sessions.asked(*session).beat;
+        let beaten: Vec<_> = all.iter().copied().filter(asked).collect();
+        let here = |session: &SessionSlot| *session < 40 || !(session - 40).is_multiple_of(7);
+        let part: Vec<_> = all.iter().copied().filter(|session| session % 4 == 3).filter(here).collect();
+        assert_eq!(beaten, part);
+        assert!(pieces > 3, "{pieces} pieces");
     }
 
     #[test]
@@ -195,7 +223,7 @@ mod tests {
         let session = sessions.insert();
         assert_eq!(sessions.due(session), Due::Any, "nothing has been asked yet");
         sessions.settle(session);
-        sessions.beat(0, 1);
+        sessions.beat(0, 1, usize::MAX);
         assert_eq!(sessions.due(session), Due::Nothing, "a beat is no event");
         sessions.wake(ReaderId { session, channel: 7 });
         assert_eq!(sessions.due(session), Due::Channel(7));

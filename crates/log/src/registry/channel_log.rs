@@ -108,7 +108,7 @@ impl ChannelLog {
     #[cfg(feature = "testing")]
     pub(super) fn held_bytes(&self) -> usize {
         let shared = self.channel.lock();
-        shared.tail.as_ref().map_or(0, Tail::bytes) + shared.pages.bytes()
+        shared.tail.as_ref().map_or(0, Tail::held_bytes) + shared.pages.bytes()
     }
 
     fn head(&self) -> Option<Position> {

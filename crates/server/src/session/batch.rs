@@ -153,8 +153,9 @@ impl<'a> Batch<'a> {
     /// Takes what is due in the tail.
     pub(super) fn gather_tail(&mut self, channel: &ChannelName, cursor: &Cursor, tail: &'a Tail, from: u64) {
         let mut index = from;
+        let mut items = tail.from(from).peekable();
         while self.units.remaining_capacity() > 0
-            && let Some(item) = tail.get(index)
+            && let Some(item) = items.next()
         {
             match item {
                 Item::Entry { id, frame } => {
@@ -165,8 +166,9 @@ impl<'a> Batch<'a> {
                     self.ephemeral(frame, Step::Tail(index, None));
                 }
                 Item::Ephemeral { .. } => self.skip(Step::Tail(index, None)),
-                Item::Seam(seam) => match tail.get(index + 1) {
+                Item::Seam(seam) => match items.peek() {
                     Some(Item::Entry { id, frame }) => {
+                        items.next();
                         index += 1;
                         let step = Step::Tail(index, Some(Position::At(*id)));
                         self.gap(channel, seam, Some((*id, frame)), step);

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fanfare_protocol::limits::LEFT_WANTS_MIN;
 use fanfare_protocol::{LogName, Position};
 
 use crate::archive::Newest;
@@ -33,12 +34,30 @@ pub struct Shared {
     pub tail: Option<Tail>,
     /// Pages of the archive.
     pub pages: Pages,
-    /// What readers wait for. Bounded by the number of readers: each has at most one want per channel.
+    /// What readers wait for: each has at most one want per channel. Those of readers that left are forgotten in time (see
+    /// [`leave_want`](Self::leave_want)).
     pub wants: BTreeSet<Want>,
+    /// Readers that were behind and left since wants were last forgotten: so many wants, at most, are nobody's.
+    left_wants: usize,
     /// Answers to [`Want::Newest`]; forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<std::sync::Arc<str>>,
+}
+
+impl Shared {
+    /// A reader that is behind has left, perhaps with a want. Whether another reader wants the same is not known, so no single
+    /// want is taken back. When as many may be left as are wanted, or nobody is there any more, all are forgotten: then those who
+    /// still wait have to be woken, and want again what they need. Returns whether that is so.
+    pub(crate) fn leave_want(&mut self, is_watched: bool) -> bool {
+        self.left_wants += 1;
+        let forgets = !is_watched || self.left_wants > LEFT_WANTS_MIN.max(self.wants.len() / 2);
+        if forgets {
+            self.left_wants = 0;
+            self.wants.clear();
+        }
+        forgets
+    }
 }
 
 /// One followed channel.

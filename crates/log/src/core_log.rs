@@ -75,6 +75,7 @@ impl CoreLog {
         let key = key as usize;
         let view = &mut views.slab[key];
         view.readers.remove(cursor.slot);
+        let left = view.is_behind(cursor).then(|| Arc::clone(&view.channel));
         if view.readers.is_empty() {
             let view = views.slab.remove(key);
             views.by_name.remove(&view.channel.name);
@@ -83,6 +84,14 @@ impl CoreLog {
                 views.waking.retain(|waking| *waking != key);
             }
             self.hub.unwatch(&view.channel, self.core);
+        }
+        drop(views);
+        if let Some(channel) = left
+            && channel.lock().leave_want(channel.is_watched())
+        {
+            let mut wake = 0;
+            self.hub.notify_cores(&channel, &mut wake);
+            self.hub.wake(wake);
         }
     }
 
@@ -204,3 +213,6 @@ impl CoreLog {
         self.views.borrow().slab.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,11 @@ impl View {
         }
     }
 
+    /// Whether a reader does not stand in the tail: what it needs is in the archive.
+    pub(crate) fn is_behind(&self, cursor: &Cursor) -> bool {
+        self.copy.as_ref().is_some_and(|tail| cursor.index < tail.first())
+    }
+
     /// Gives a cursor its exact position where it has none yet. Returns whether it has one; the reader is armed if it is not.
     pub(crate) fn resolve_start(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
         let Some(tail) = &self.copy else {

@@ -219,6 +219,9 @@ pub const WAKES_PER_TURN_MIN: usize = 4;
 /// How long such a turn is to take, about: a turn that took longer makes the next ones smaller.
 pub const WAKE_TURN_TARGET: Duration = Duration::from_millis(2);
 
+/// Wants that readers who left may leave behind in a channel in any case. Beyond it, as many as others want.
+pub const LEFT_WANTS_MIN: usize = 16;
+
 // --- What must hold between them -----------------------------------------------------------
 
 const fn frame_bytes_max(event_bytes: usize) -> usize {

@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -50,6 +52,7 @@ pub(crate) async fn serve<S: Socket>(
             None => return,
         }
     }
+    let admission = Arc::clone(&handler.node.admission);
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, early, Rc::clone(&handover)));
@@ -76,6 +79,8 @@ pub(crate) async fn serve<S: Socket>(
             handler.stats().malformed.add(1);
             linger(&handover, socket).await;
         }
+        // Who was refused on a full node is not waited for: the next one needs the place.
+        End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => {}
         End::Closed | End::Detach => linger(&handover, socket).await,
         End::Broken => {}
     }
@@ -247,6 +252,11 @@ async fn linger(handover: &Handover<Stream>, mut socket: impl Socket) {
         }
     };
     let _ = tokio::time::timeout(CLOSE_LINGER, discard).await;
+}
+
+/// Whether the client has sent nothing that was not read. Closing the socket is then no reset, and what was written arrives.
+fn has_nothing_unread(socket: &impl Socket) -> bool {
+    socket.try_read(&mut [0; 1]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// hyper's service for one connection.

@@ -153,6 +153,8 @@ pub struct AdmissionOptions {
     pub refusal: RefusalPolicy,
     /// `admission.max_connections`: open sockets of the node, of every kind.
     pub max_connections: usize,
+    /// Sockets beyond those that are accepted to be told so.
+    pub headroom: usize,
     /// `admission.per_address`: open sockets of one client address (IPv6: /64), streams of one behind a proxy. `None`: no bound.
     pub per_address: Option<usize>,
     /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
@@ -167,6 +169,7 @@ impl Default for AdmissionOptions {
         Self {
             refusal: RefusalPolicy::default(),
             max_connections: limits::CONNECTIONS_DEFAULT,
+            headroom: limits::CONNECTIONS_HEADROOM,
             per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
             connects_per_second: NonZeroU32::new(per_second),
             proxies: ProxyOptions::default(),

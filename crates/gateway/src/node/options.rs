@@ -75,6 +75,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
                 RefusalStyle::Status => RefusalPolicy::Status,
             },
             max_connections: config.admission.max_connections,
+            headroom: limits::CONNECTIONS_HEADROOM,
             per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
             connects_per_second: config.admission.connects_per_second.0,
             proxies: ProxyOptions {

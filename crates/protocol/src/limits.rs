@@ -310,3 +310,38 @@ const _: () = {
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };
+
+// --- The process itself: log lines, its end ------------------------------------------------
+
+/// Log lines that wait for whatever reads standard error. One more is dropped and counted.
+pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
+/// And their bytes.
+pub const LOG_QUEUE_BYTES_MAX: usize = MIB;
+/// How long the end of the process waits until the last lines are written.
+pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long the threads of a process may take to end once they have been told to. Then it ends without them.
+pub const END_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+const _: () = {
+    // Whatever is stuck, the process ends before Kubernetes kills it (30 s after the signal).
+    assert!(DRAIN_DEADLINE_DEFAULT.as_millis() + END_TIMEOUT.as_millis() + LOG_FLUSH_TIMEOUT.as_millis() < 30_000);
+};
+
+// --- Descriptors ---------------------------------------------------------------------------
+
+/// Connections of the admin listener at a time: scrapers, probes and a few people.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Descriptors that a process keeps for itself, whatever its clients do, beside those of its core threads and of its pool:
+/// the admin listener's connections (64); the runtimes of the other threads, five with four each (20); the feed, the control
+/// connection and the publishing one, and as many again while they are replaced (6); name resolution (8); files that the
+/// metrics of the process are read from (8); standard streams and the log (4); listeners and the spare one (3); and some
+/// for what nobody thought of.
+pub const DESCRIPTORS_RESERVED: usize = 128;
+/// Descriptors of one core thread's runtime.
+pub const DESCRIPTORS_PER_CORE: usize = 4;
+/// The least that must be left for clients for a node to start.
+pub const DESCRIPTORS_FOR_CLIENTS_MIN: usize = 32;
+
+const _: () = {
+    assert!(ADMIN_CONNECTIONS_MAX + 20 + 6 + 8 + 8 + 4 + 3 <= DESCRIPTORS_RESERVED);
+};

@@ -66,8 +66,11 @@ metrics! {
     READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
 
     DRAINING: Gauge "fanfare_draining" = "1 while the node drains; fanfare_sessions then counts down to 0.";
+    LOG_DROPPED: Counter "fanfare_log_lines_dropped_total" = "Log lines dropped because whatever reads standard error did not, for all nodes of the process.";
 
     CONNECTIONS: Gauge "fanfare_connections" = "Open client sockets of every kind.";
+    CONNECTIONS_LIMIT: Gauge "fanfare_connections_limit" = "Client sockets above which subscriptions are refused: admission.max_connections, or what the limit of open files leaves.";
+    DESCRIPTORS_LIMIT: Gauge "fanfare_descriptors_limit" = "Files that the node may open, after it has raised its soft limit; 0: no limit.";
     SESSIONS: Gauge "fanfare_sessions" = "Open event streams.";
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
     SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed).";

@@ -24,6 +24,7 @@ pub use store::{End, Store, StoreReport, memory};
 pub use view::NodeView;
 
 use crate::config::Config;
+use crate::process::Process;
 
 /// A running node. Dropping it ends it at once.
 pub struct Node {
@@ -49,14 +50,18 @@ impl Node {
     /// follows the channels and fills the sink; the store need not be reachable.
     ///
     /// # Errors
-    /// The store's options cannot work, the address cannot be listened on, or a thread cannot be started. Nothing is left
-    /// running then.
+    /// The store's options cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
+    /// files leaves nothing for clients. Nothing is left running then.
     pub fn start<A: Archive, P: Publisher>(
         config: &Config,
+        process: &Process,
         make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
-        let options = options::server(config)?;
+        let mut options = options::server(config)?;
+        let places = process.descriptors.places(config, options.core_count())?;
+        options.admission.max_connections = places.connections;
+        options.admission.headroom = places.headroom;
         let log = assemble(options::log(config), options.core_count(), random.fork());
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
@@ -76,7 +81,7 @@ impl Node {
         };
         let handles = StoreHandles::new(store.archive.clone(), store.publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: log.stats, cores };
+        let stats = view::Stats { ingest: log.stats, cores, process: process.clone() };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let (archive, end) = (store.archive, store.end);

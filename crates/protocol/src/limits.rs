@@ -345,3 +345,23 @@ pub const DESCRIPTORS_FOR_CLIENTS_MIN: usize = 32;
 const _: () = {
     assert!(ADMIN_CONNECTIONS_MAX + 20 + 6 + 8 + 8 + 4 + 3 <= DESCRIPTORS_RESERVED);
 };
+
+// --- Silent sockets ------------------------------------------------------------------------
+
+/// `admission.max_silent`: sockets of a node that have no request under way: they have sent none yet, or only part of one, or
+/// keep the connection for another. Twice what two core threads are handed at once: clients of a storm that send their request
+/// with their first packets are silent for less than a turn of their thread.
+pub const SILENT_SOCKETS_DEFAULT: usize = 16_384;
+/// `admission.silent_per_address`: the same of one client address. High, because a balancer in front is one address.
+pub const SILENT_SOCKETS_PER_ADDRESS_DEFAULT: usize = 4_096;
+/// Bytes that a client may send on its stream after the request. Clients have nothing to say there.
+pub const STREAM_INPUT_BYTES_MAX: usize = 16 * KIB;
+
+const _: () = {
+    assert!(
+        SILENT_SOCKETS_PER_ADDRESS_DEFAULT < SILENT_SOCKETS_DEFAULT && SILENT_SOCKETS_DEFAULT < CONNECTIONS_DEFAULT
+    );
+    assert!(2 * HANDOFF_MAX < SILENT_SOCKETS_PER_ADDRESS_DEFAULT);
+    // A session counts them in 16 bits.
+    assert!(STREAM_INPUT_BYTES_MAX < u16::MAX as usize);
+};

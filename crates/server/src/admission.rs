@@ -10,6 +10,7 @@ mod load;
 mod permit;
 mod rate;
 mod retry;
+mod silent;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,12 +25,16 @@ use tracing::warn;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
 pub use permit::{SessionPermit, SocketPermit};
+pub(crate) use silent::Excess;
 
-use address::{AddressKey, Addresses};
+pub(crate) use address::AddressKey;
+
+use address::Addresses;
 use load::Load;
 use permit::AddressPlace;
 use rate::Rate;
 use retry::RetryTable;
+use silent::SilentCount;
 
 use crate::client_address::Source;
 use crate::options::AdmissionOptions;
@@ -51,11 +56,13 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
+    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
+    Silent,
 }
 
 impl Reason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Draining,
         Self::Connections,
         Self::Address,
@@ -63,6 +70,7 @@ impl Reason {
         Self::Unavailable,
         Self::Overflow,
         Self::Untrusted,
+        Self::Silent,
     ];
 
     /// As metrics and logs name it.
@@ -76,6 +84,7 @@ impl Reason {
             Self::Unavailable => "unavailable",
             Self::Overflow => "overflow",
             Self::Untrusted => "untrusted",
+            Self::Silent => "silent",
         }
     }
 
@@ -93,6 +102,7 @@ impl Reason {
             Self::Unavailable => "The channels could not be opened in time.",
             Self::Overflow => "Far too many connections.",
             Self::Untrusted => "Only trusted proxies are served here.",
+            Self::Silent => "Too many connections have no request under way.",
         }
     }
 }
@@ -114,6 +124,7 @@ pub struct Admission {
     /// `None`: there is no bound per address.
     addresses: Option<Arc<Addresses>>,
     rate: Option<Rate>,
+    silent: SilentCount,
     retries: RetryTable,
     random: Random,
     draining: AtomicBool,
@@ -131,6 +142,7 @@ impl Admission {
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
+            silent: SilentCount::new(options.max_silent, options.silent_per_address),
             options,
             loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
             addresses,
@@ -288,6 +300,22 @@ impl Admission {
     /// Whether another socket would be accepted, if only to be refused.
     pub(crate) fn has_room(&self) -> bool {
         self.sockets() < self.options.max_connections.saturating_add(self.options.headroom)
+    }
+
+    /// Sockets without a request under way now.
+    #[must_use]
+    pub fn silent(&self) -> usize {
+        self.silent.get()
+    }
+
+    /// The count behind [`Self::silent`].
+    pub(crate) const fn silent_sockets(&self) -> &SilentCount {
+        &self.silent
+    }
+
+    /// Counts a silent socket that is closed to make room for another.
+    pub(crate) fn count_silent(&self) {
+        self.count(Reason::Silent);
     }
 
     /// Sessions now, those included whose channels are not open yet.

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::core_stats::CoreStats;
 use crate::end::EndReason;
 use crate::sessions::Sessions;
+use crate::silent_sockets::SilentSockets;
 
 /// Sweeps in a heartbeat interval.
 const SWEEPS: u32 = 16;
@@ -59,6 +60,7 @@ impl Default for DeliveryOptions {
 pub struct Core {
     pub(crate) log: CoreLog,
     pub(crate) sessions: Sessions,
+    pub(crate) silent: Rc<SilentSockets>,
     pub(crate) options: DeliveryOptions,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) clock: Clock,
@@ -82,6 +84,7 @@ impl Core {
         Rc::new(Self {
             log: CoreLog::new(hub, core),
             sessions: Sessions::default(),
+            silent: Rc::default(),
             options,
             stats,
             clock,

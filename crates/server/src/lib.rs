@@ -46,6 +46,7 @@ mod server;
 mod session;
 mod sessions;
 mod silence;
+mod silent_sockets;
 mod socket;
 mod store;
 mod subscription;

@@ -157,6 +157,10 @@ pub struct AdmissionOptions {
     pub headroom: usize,
     /// `admission.per_address`: open sockets of one client address (IPv6: /64), streams of one behind a proxy. `None`: no bound.
     pub per_address: Option<usize>,
+    /// `admission.max_silent`: sockets of the node without a request under way. The oldest is closed for one more.
+    pub max_silent: usize,
+    /// `admission.silent_per_address`: the same of one client address. `None`: no bound.
+    pub silent_per_address: Option<usize>,
     /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
     pub connects_per_second: Option<NonZeroU32>,
     /// Who is believed when it speaks for its clients.
@@ -171,6 +175,8 @@ impl Default for AdmissionOptions {
             max_connections: limits::CONNECTIONS_DEFAULT,
             headroom: limits::CONNECTIONS_HEADROOM,
             per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
+            max_silent: limits::SILENT_SOCKETS_DEFAULT,
+            silent_per_address: Some(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT),
             connects_per_second: NonZeroU32::new(per_second),
             proxies: ProxyOptions::default(),
         }

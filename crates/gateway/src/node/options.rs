@@ -77,6 +77,12 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             max_connections: config.admission.max_connections,
             headroom: limits::CONNECTIONS_HEADROOM,
             per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
+            max_silent: config.admission.max_silent,
+            silent_per_address: config
+                .admission
+                .silent_per_address
+                .0
+                .and_then(|count| usize::try_from(count.get()).ok()),
             connects_per_second: config.admission.connects_per_second.0,
             proxies: ProxyOptions {
                 trusted: config.server.trusted_proxies.clone(),

@@ -99,6 +99,7 @@ impl NodeView {
     fn collect_connections(&self, samples: &mut Samples) {
         samples.add(&m::CONNECTIONS, self.admission.sockets() as u64);
         samples.add(&m::CONNECTIONS_LIMIT, self.admission.max_connections() as u64);
+        samples.add(&m::SILENT, self.admission.silent() as u64);
         samples.add(&m::DESCRIPTORS_LIMIT, self.process.descriptors.limit.unwrap_or(0) as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));

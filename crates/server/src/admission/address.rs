@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
 /// Never zero, so that an optional one takes no more room: each session may hold one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct AddressKey(NonZeroU64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AddressKey(NonZeroU64);
 
 impl AddressKey {
     /// IPv4 keys lie in `::/32`, where no IPv6 client can be. The unspecified address, which is no client's, is that of
@@ -45,6 +45,14 @@ impl Addresses {
         }
         *count += 1;
         true
+    }
+
+    /// Counts one more and says how many there are now.
+    pub(super) fn add(&self, key: AddressKey) -> usize {
+        let mut map = self.lock();
+        let count = map.entry(key).or_insert(0);
+        *count += 1;
+        *count
     }
 
     pub(super) fn leave(&self, key: AddressKey) {

@@ -365,3 +365,22 @@ const _: () = {
     // A session counts them in 16 bits.
     assert!(STREAM_INPUT_BYTES_MAX < u16::MAX as usize);
 };
+
+// --- Publishes and history over HTTP -------------------------------------------------------
+
+/// Bytes of the bodies of HTTP publishes in a node, from when a body is announced until the store has answered. One more is
+/// answered 503.
+pub const PUBLISH_BODIES_BYTES_MAX: usize = 64 * MIB;
+/// Bytes that the body of a publish in JSON may have beyond twice the data: names, keys, braces. Twice, because of escapes.
+pub const PUBLISH_ENVELOPE_BYTES: usize = 4 * KIB;
+/// History answers of a node that are being made, or that their clients have not taken yet. One more is answered 503.
+pub const HISTORY_ANSWERS_MAX: usize = 64;
+/// One history request in so many connections of the pool reads at a time; the rest is for streams. At least one does.
+pub const POOL_CONNECTIONS_PER_HISTORY_READ: usize = 4;
+
+const _: () = {
+    // The largest body that may be is taken while there is no other.
+    assert!(2 * EVENT_BYTES_MAX + PUBLISH_ENVELOPE_BYTES <= PUBLISH_BODIES_BYTES_MAX);
+    // Permits are asked for in 32 bits.
+    assert!(PUBLISH_BODIES_BYTES_MAX < u32::MAX as usize);
+};

@@ -8,6 +8,7 @@
 
 pub mod admission;
 mod answer;
+mod body_bytes;
 mod client_address;
 mod clock;
 mod connection;

@@ -148,6 +148,7 @@ impl Handler {
         Ok(Soon::later(async move {
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
             handler.stats().published.add(u64::from(published.is_ok()));
+            handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
             published.unwrap_or_else(Answer::from).into()
         }))
     }
@@ -162,9 +163,15 @@ impl Handler {
         Ok(Soon::later(async move {
             let page = history::answer(Arc::clone(&handler.node), wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
+            handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()
         }))
     }
+}
+
+/// Whether the node has as much of this under way as it may.
+fn is_busy(outcome: &Result<Answer, Problem>) -> bool {
+    outcome.as_ref().is_err_and(|problem| problem.kind == Kind::Unavailable)
 }
 
 fn now(answer: Answer) -> Soon<Decision> {

@@ -81,6 +81,7 @@ metrics! {
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
+    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers).";
     HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
 
     DELIVERIES: Counter "fanfare_deliveries_total" = "Events handed to sockets, durable and ephemeral.";

@@ -123,6 +123,8 @@ impl NodeView {
             samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
         }
         samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
+        samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
+        samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
     }
 

@@ -132,8 +132,8 @@ impl LogPipe {
         loop {
             let waiting = self.0.pending.wait_while(self.queue(), |queue| queue.is_idle());
             let line = waiting.unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(line) = &line {
-                write_whole(&mut out, line);
+            if line.as_ref().is_some_and(|line| !write_whole(&mut out, line)) {
+                self.0.dropped.fetch_add(1, Ordering::Relaxed);
             }
             let mut queue = self.queue();
             queue.written(line.map_or(0, |line| line.len()));
@@ -148,17 +148,18 @@ impl LogPipe {
     }
 }
 
-/// Writes a line, or as much of it as can be written at all.
-fn write_whole(out: &mut impl Write, mut line: &[u8]) {
+/// Writes a line. `false`: it cannot be written, or not as a whole: nobody reads any more, or the disk is full.
+fn write_whole(out: &mut impl Write, mut line: &[u8]) -> bool {
     while !line.is_empty() {
         match out.write(line) {
             Ok(written) if written > 0 => line = &line[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::park_timeout(WRITE_PAUSE),
-            // Nobody can be told: this is where errors are told.
-            Ok(_) | Err(_) => return,
+            // This is where errors are told, so it can only be counted.
+            Ok(_) | Err(_) => return false,
         }
     }
+    true
 }
 
 /// One call is one line: the subscriber writes each event as a whole.
@@ -246,6 +247,15 @@ mod tests {
         let told: Vec<_> = (0..full / 2).filter_map(|_| write_one(&mut queue)).collect();
         assert_eq!(told, [2]);
         assert!(queue.offer(LINE));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted() {
+        let (reader, pipe, _told) = pipe();
+        drop(reader);
+        pipe.say(LINE);
+        pipe.flush();
+        assert_eq!(pipe.dropped(), 1);
     }
 
     #[test]

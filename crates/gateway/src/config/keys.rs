@@ -150,7 +150,7 @@ sections! {
     Admission admission {
         /// How a transient refusal looks to a client that asked for `text/event-stream`.
         refusal: RefusalStyle = RefusalStyle::Polite;
-        /// Connections of this node.
+        /// Connections of this node; fewer where its limit of open files leaves no room for so many.
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
         /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));

@@ -10,6 +10,8 @@ use slab::Slab;
 
 use crate::channel::{Channel, Hub};
 use crate::cursor::{Cursor, ReaderId, Start};
+use crate::payer::Payer;
+use crate::places::NoPlace;
 use crate::tail::{Item, Tail};
 use crate::view::{Next, View};
 
@@ -39,14 +41,23 @@ impl CoreLog {
         Self { hub, core, views: RefCell::default() }
     }
 
-    /// Adds a reader to a log, which is opened if this is the node's first.
-    pub fn open(&self, name: impl Into<LogName>, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
+    /// Adds a reader to a log, which is opened if this is the node's first; `payer` pays for that.
+    ///
+    /// # Errors
+    /// The log is not open and the node has no place for it. Nothing was made.
+    pub fn open(
+        &self,
+        name: impl Into<LogName>,
+        start: Option<Start>,
+        reader: ReaderId,
+        payer: Payer,
+    ) -> Result<(ViewKey, Cursor), NoPlace> {
         let name = name.into();
         let mut views = self.views.borrow_mut();
         let key = match views.by_name.get(&name) {
             Some(key) => *key,
             None => {
-                let channel = self.hub.watch(&name, self.core);
+                let channel = self.hub.watch(&name, self.core, payer)?;
                 let view = View::new(Arc::clone(&channel));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
@@ -58,7 +69,7 @@ impl CoreLog {
         let slot = view.readers.insert(reader);
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
         let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
-        (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)
+        Ok((u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor))
     }
 
     /// Removes a reader; the last one closes the view.

@@ -49,6 +49,8 @@ impl GapCells {
 pub struct IngestStats {
     /// Channels followed now.
     pub channels: Cell,
+    /// Channels that were asked for and had no place.
+    pub channels_refused: Cell,
     /// Bytes held for tails and pages now.
     pub tail_bytes: Cell,
     /// Durable events taken from pushes.

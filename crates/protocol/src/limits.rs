@@ -310,3 +310,14 @@ const _: () = {
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };
+
+// --- Who pays for channels and pages -------------------------------------------------------
+
+/// Channels that gave up their place to another one and that the ingest has not closed yet: above so many, new channels are
+/// refused. The ingest closes all of them in its next turn.
+pub const CHANNELS_LEAVING_MAX: usize = 4096;
+
+const _: () = {
+    // One subscription can take the places of as many channels as it may name.
+    assert!(CHANNELS_PER_CONNECTION_MAX < CHANNELS_LEAVING_MAX);
+};

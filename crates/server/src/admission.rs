@@ -23,6 +23,7 @@ use fanfare_protocol::limits::{
 use tokio::time::Instant;
 use tracing::warn;
 
+pub(crate) use address::payer;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
 pub use permit::{SessionPermit, SocketPermit};

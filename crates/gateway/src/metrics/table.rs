@@ -88,6 +88,7 @@ metrics! {
     LAG: Histogram "fanfare_publish_to_write_seconds" = "From an event's id (the clock of Redis) to its write, for events that were live for their reader, counted per delivery. Whole milliseconds; it means something while the clocks agree.";
 
     CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";
+    CHANNELS_REFUSED: Counter "fanfare_channels_refused_total" = "Channels that were asked for and had no place: limits.channels_per_node, or the share of a client that holds many.";
     TAIL_BYTES: Gauge "fanfare_tail_bytes" = "Bytes held for the recent part of channels and for archive pages.";
     TAIL_BUDGET: Gauge "fanfare_tail_budget_bytes" = "Target for fanfare_tail_bytes: tail.budget.";
     TAIL_EVICTIONS: Counter "fanfare_tail_evictions_total" = "Entries and pages evicted for the budget; the archive still has them.";

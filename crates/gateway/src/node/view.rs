@@ -147,6 +147,7 @@ impl NodeView {
     fn collect_log(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::CHANNELS, ingest.channels.get());
+        samples.add(&m::CHANNELS_REFUSED, ingest.channels_refused.get());
         samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
         samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());

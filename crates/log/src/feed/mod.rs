@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use fanfare_protocol::{Event, LogName, Push, limits};
 use tokio::sync::Notify;
 
-pub use desired::Desired;
+pub use desired::{Changes, Desired};
 
 /// Names a feed of a node: one connection to one server of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -37,8 +37,6 @@ use crate::tail::{Seam, Tail};
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Following {
-    /// The node follows as many channels as it may: waits for a place.
-    OverLimit,
     /// In the desired set.
     Desired,
     /// Acknowledged on the current connection of the feed.
@@ -75,7 +73,7 @@ impl ChannelLog {
         Self {
             channel,
             feed,
-            following: Following::OverLimit,
+            following: Following::Desired,
             continuity: Continuity::default(),
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
@@ -117,9 +115,9 @@ impl ChannelLog {
 
     // Readers that come and go.
 
-    /// The channel has readers.
-    pub(super) fn on_watched(&mut self) {
-        self.idle_since = None;
+    /// The channel has readers. Returns since when it had none.
+    pub(super) fn on_watched(&mut self) -> Option<Instant> {
+        self.idle_since.take()
     }
 
     /// The channel has no reader. Returns whether it had one until now.
@@ -134,17 +132,12 @@ impl ChannelLog {
         self.idle_since
     }
 
-    /// Whether the channel waits for a place among those that the node follows.
-    pub(super) fn is_over_limit(&self) -> bool {
-        self.following == Following::OverLimit
+    /// Whether its readers have a place in it: it was primed.
+    pub(super) fn is_open(&self) -> bool {
+        self.head().is_some()
     }
 
     // What the feed says.
-
-    /// The channel is in the desired set from now on.
-    pub(super) fn on_followed(&mut self) {
-        self.following = Following::Desired;
-    }
 
     /// The subscription was acknowledged: whatever is published from now on arrives.
     pub(super) fn on_acknowledged(&mut self) {

@@ -9,7 +9,8 @@
 //! | file | what it owns |
 //! |---|---|
 //! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]) |
-//! | [`directory`] | the channels: by key, by name, and over the limit |
+//! | [`directory`] | the channels: by key and by name |
+//! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
@@ -25,6 +26,7 @@ mod directory;
 mod effect;
 mod evict;
 mod held_pages;
+mod lingering;
 mod links;
 mod log_limit;
 mod notifier;
@@ -75,23 +77,30 @@ impl Registry {
         now: Instant,
     ) -> Self {
         let links = Links::new(desired.len());
-        let directory = Directory::new(options.max_channels, desired);
+        let directory = Directory::new(desired);
         Self { directory, links, resources: Resources::new(options, hub, stats, random, now) }
     }
 
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
     pub fn on_touched(&mut self, channels: &[Arc<Channel>], now: Instant) {
-        for channel in channels.iter().filter(|channel| !channel.is_forgotten()) {
+        for channel in channels {
+            if channel.is_forgotten() {
+                self.close(channel.key);
+                self.resources.notifier.note_closed(channel);
+                continue;
+            }
             let key = channel.key;
-            let log = self.directory.open(channel);
+            let (log, is_new) = self.directory.open(channel);
             let wants_page = log.wants_page();
             if channel.is_watched() {
-                log.on_watched();
-                if log.is_over_limit() {
-                    self.follow(key);
+                if let Some(since) = log.on_watched() {
+                    self.resources.lingering.remove(since, key);
                 }
             } else if log.on_unwatched(now) {
-                self.start_linger(key, now);
+                self.resources.lingering.add(now, key);
+            }
+            if is_new {
+                self.resources.reconcile.add(key);
             }
             if wants_page {
                 self.resources.schedule.want_page(key);
@@ -183,7 +192,8 @@ impl Registry {
     /// When [`Registry::on_time`] has to be called next.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let others = [self.resources.timers.next_at(), self.resources.schedule.next_page_at()];
+        let resources = &self.resources;
+        let others = [resources.timers.next_at(), resources.lingering.next_at(), resources.schedule.next_page_at()];
         others.into_iter().flatten().fold(self.resources.reconcile.next_sweep(), Instant::min)
     }
 
@@ -191,7 +201,6 @@ impl Registry {
     pub fn on_time(&mut self, now: Instant) {
         while let Some((key, timer)) = self.resources.timers.pop(now) {
             match timer {
-                Timer::Linger => self.on_linger(key, now),
                 Timer::Keyspace => self.on_missing_push(key),
                 Timer::Retry => self.decide(key, now, ChannelLog::on_retry),
                 Timer::Absence => {
@@ -199,6 +208,9 @@ impl Registry {
                     log.into_iter().for_each(|log| self.resources.want_tip(log));
                 }
             }
+        }
+        while let Some(key) = self.resources.lingering.pop(now) {
+            self.on_lingered(key);
         }
         for key in self.resources.sweep(&self.directory, now) {
             self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
@@ -273,39 +285,20 @@ impl Registry {
 
     // Channels that come and go.
 
-    /// Follows a channel, if there is room.
-    fn follow(&mut self, key: usize) {
-        let followed = self.directory.follow(key);
-        let Some(log) = self.directory.get(key) else { return };
-        if followed {
-            self.resources.accept(log);
-            self.resources.reconcile.add(key);
-        } else {
-            self.resources.refuse(log, "this node follows as many channels as it may");
-        }
-    }
-
-    /// Closes the channel when it has had no reader for long enough.
-    fn start_linger(&mut self, key: usize, since: Instant) {
-        let linger = self.resources.options.linger;
-        self.resources.timers.set_once(key, Timer::Linger, || since + linger);
-    }
-
-    fn on_linger(&mut self, key: usize, now: Instant) {
-        let Some(log) = self.directory.get(key) else { return };
-        let Some(since) = log.idle_since() else { return };
-        if now < since + self.resources.options.linger {
-            self.start_linger(key, since);
-        } else if self.resources.notifier.forget(&log.channel) {
+    /// The channel has had no reader for long enough.
+    fn on_lingered(&mut self, key: usize) {
+        let Some(log) = self.directory.get_mut(key) else { return };
+        if self.resources.notifier.forget(&log.channel) {
             self.close(key);
+        } else {
+            // It has a reader again, of which the registry has not heard yet.
+            log.on_watched();
         }
     }
 
     fn close(&mut self, key: usize) {
-        let Some((log, next)) = self.directory.close(key) else { return };
-        self.resources.release(&log);
-        if let Some(next) = next {
-            self.follow(next);
+        if let Some(log) = self.directory.close(key) {
+            self.resources.release(&log);
         }
     }
 

@@ -10,6 +10,7 @@ use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::effect::{Broken, Effect, Effects, PageAnswer};
 use super::evict;
+use super::lingering::Lingering;
 use super::log_limit::LogLimit;
 use super::notifier::Notifier;
 use super::reconcile::Reconcile;
@@ -19,6 +20,7 @@ use crate::absence;
 use crate::budget::Budget;
 use crate::channel::Hub;
 use crate::options::Options;
+use crate::payer::Payer;
 use crate::random::Random;
 use crate::stats::IngestStats;
 
@@ -33,6 +35,7 @@ pub(super) struct Resources {
     pub(super) schedule: Schedule,
     pub(super) reconcile: Reconcile,
     pub(super) timers: Timers,
+    pub(super) lingering: Lingering,
     pub(super) notifier: Notifier,
     /// Histories that turned out not to be contiguous since the last sweep.
     log_limit: LogLimit,
@@ -45,6 +48,7 @@ impl Resources {
             schedule: Schedule::new(&options, now),
             reconcile: Reconcile::new(options.reconcile_interval, now),
             timers: Timers::default(),
+            lingering: Lingering::new(options.linger),
             notifier: Notifier::new(hub),
             log_limit: LogLimit::default(),
             options,
@@ -140,10 +144,12 @@ impl Resources {
         self.carry_out(log, effects, now);
     }
 
-    /// A read of the tip is wanted, unless the archive failed lately.
+    /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
+    /// true is the node's own business.
     pub(super) fn want_tip(&mut self, log: &ChannelLog) {
         if !log.is_backing_off() {
-            self.schedule.want_tip(log.channel.key);
+            let payer = if log.is_open() { Payer::NODE } else { log.channel.payer };
+            self.schedule.want_tip(payer, log.channel.key);
         }
     }
 
@@ -164,6 +170,11 @@ impl Resources {
 
     /// Gives back everything that a closed log held.
     pub(super) fn release(&mut self, log: &ChannelLog) {
+        let key = log.channel.key;
+        if let Some(since) = log.idle_since() {
+            self.lingering.remove(since, key);
+        }
+        self.schedule.forget(key);
         self.accept(log);
         evict::everything(&log.channel, &mut self.budget);
     }
@@ -171,7 +182,7 @@ impl Resources {
     /// The keys whose heads are to be compared now, if a sweep is due.
     pub(super) fn sweep(&mut self, directory: &Directory, now: Instant) -> Vec<usize> {
         let is_open = |key| directory.get(key).is_some();
-        let due = self.reconcile.sweep(now, &self.random, directory.followed(), is_open);
+        let due = self.reconcile.sweep(now, &self.random, directory.len(), is_open);
         let Some(due) = due else { return Vec::new() };
         let unlogged = self.log_limit.renew();
         if unlogged > 0 {
@@ -200,10 +211,20 @@ impl Resources {
             self.stats.evictions.add(pieces as u64);
             self.notifier.notify(&log.channel);
         });
+        let is_open = |key| directory.get(key).is_some();
+        self.timers.compact(directory.len(), is_open);
+        self.reconcile.compact(directory.len(), is_open);
         self.stats.channels.set(directory.len() as u64);
+        self.stats.channels_refused.set(self.notifier.refused());
         self.stats.tail_bytes.set(self.budget.used() as u64);
         self.notifier.flush();
         commands
+    }
+
+    /// The number of timers and of turns to be compared.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> (usize, usize) {
+        (self.timers.len(), self.reconcile.len())
     }
 
     /// Bytes held by all logs.

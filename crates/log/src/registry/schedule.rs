@@ -1,7 +1,6 @@
 //! Which reads of the archive to start. One per channel and kind is in flight at a time (but for tips); what asks meanwhile stands
 //! in a queue once.
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
@@ -14,8 +13,10 @@ use super::directory::Directory;
 use super::held_pages::HeldPages;
 use crate::archive::ReadRequest;
 use crate::channel::Want;
+use crate::fair_queue::FairQueue;
 use crate::options::Options;
 use crate::pages::Page;
+use crate::payer::Payer;
 
 /// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
 #[derive(Debug)]
@@ -52,37 +53,12 @@ pub enum Command {
     },
 }
 
-/// Keys that wait for their turn, each at most once.
-#[derive(Debug, Default)]
-struct KeyQueue {
-    order: VecDeque<usize>,
-    members: HashSet<usize>,
-}
-
-impl KeyQueue {
-    fn push(&mut self, key: usize) {
-        if self.members.insert(key) {
-            self.order.push_back(key);
-        }
-    }
-
-    fn pop(&mut self) -> Option<usize> {
-        let key = self.order.pop_front()?;
-        self.members.remove(&key);
-        Some(key)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-}
-
 /// What is wanted, what is in flight, and what there is room and allowance for.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    tips: KeyQueue,
-    heads: KeyQueue,
-    pages: KeyQueue,
+    tips: FairQueue<usize>,
+    heads: FairQueue<usize>,
+    pages: FairQueue<usize>,
     /// Requests for tips in flight.
     tip_requests: usize,
     /// Reads of pages and heads in flight.
@@ -102,9 +78,9 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn new(options: &Options, now: Instant) -> Self {
         Self {
-            tips: KeyQueue::default(),
-            heads: KeyQueue::default(),
-            pages: KeyQueue::default(),
+            tips: FairQueue::default(),
+            heads: FairQueue::default(),
+            pages: FairQueue::default(),
             tip_requests: 0,
             reads: 0,
             head_reads: 0,
@@ -118,18 +94,25 @@ impl Schedule {
     }
 
     /// A read of the channel's tip is wanted.
-    pub(super) fn want_tip(&mut self, key: usize) {
-        self.tips.push(key);
+    pub(super) fn want_tip(&mut self, payer: Payer, key: usize) {
+        self.tips.push(payer, key);
     }
 
     /// A read of the channel's head is wanted.
     pub(super) fn want_head(&mut self, key: usize) {
-        self.heads.push(key);
+        self.heads.push(Payer::NODE, key);
     }
 
     /// A reader of the channel wants a page.
     pub(super) fn want_page(&mut self, key: usize) {
-        self.pages.push(key);
+        self.pages.push(Payer::NODE, key);
+    }
+
+    /// The channel is closed.
+    pub(super) fn forget(&mut self, key: usize) {
+        self.tips.remove(&key);
+        self.heads.remove(&key);
+        self.pages.remove(&key);
     }
 
     /// A request for tips was answered.

@@ -36,7 +36,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(store: &MemoryStore, options: Options, feed_bytes: usize, now: Instant) -> Self {
-        let hub = Arc::new(Hub::new(CORES));
+        let hub = Arc::new(Hub::with_places(CORES, options.max_channels));
         let desired = Desired::new();
         let stats = Arc::new(IngestStats::default());
         let (sink, source) = feed(feed_bytes);

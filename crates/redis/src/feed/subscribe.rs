@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use fanfare_log::{Desired, FeedEvent, FeedSink};
+use fanfare_log::{Changes, Desired, FeedEvent, FeedSink};
 use fanfare_protocol::{LogName, limits};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until};
@@ -28,17 +28,21 @@ pub(super) async fn keep(
     let mut subscriptions = Subscriptions {
         options,
         connection,
-        desired,
         sink,
         confirmed: HashSet::new(),
         refused: BTreeSet::new(),
         keyspace: options.keyspace_notifications,
     };
-    let mut names = desired.snapshot();
+    // What the last connection was subscribed to. New channels come in between.
+    let mut again: BTreeSet<LogName> = desired.snapshot().into_iter().collect();
     let mut rest = REFUSED_REST;
     let mut retry_at = Instant::now() + rest;
     loop {
-        if let Err(error) = subscriptions.apply(names).await {
+        let mut changes = desired.take(limits::SUBSCRIBE_BATCH_MAX);
+        changes.unwanted.iter().for_each(|name| _ = again.remove(name));
+        let is_settled = again.is_empty() && changes == Changes::default();
+        changes.wanted.extend((0..limits::SUBSCRIBE_BATCH_MAX).map_while(|_| again.pop_first()));
+        if let Err(error) = subscriptions.apply(changes).await {
             return error;
         }
         observer.subscribed(subscriptions.confirmed.len());
@@ -46,23 +50,25 @@ pub(super) async fn keep(
             rest = REFUSED_REST;
             retry_at = Instant::now() + rest;
         }
-        names = tokio::select! {
+        if !is_settled {
+            continue;
+        }
+        tokio::select! {
             // The rare one first: changes that never cease must not keep the refused from being tried again.
             biased;
             () = sleep_until(retry_at), if !subscriptions.refused.is_empty() => {
                 rest = (rest * 2).min(REFUSED_REST_MAX);
                 retry_at = Instant::now() + rest;
-                subscriptions.refused.iter().cloned().collect()
+                again = subscriptions.refused.clone();
             }
-            () = desired.changed() => desired.take_changes(),
-        };
+            () = desired.changed() => {}
+        }
     }
 }
 
 struct Subscriptions<'a> {
     options: &'a FeedOptions,
     connection: MultiplexedConnection,
-    desired: &'a Desired,
     sink: &'a FeedSink,
     /// What this connection is subscribed to. It dies with the connection.
     confirmed: HashSet<LogName>,
@@ -72,8 +78,7 @@ struct Subscriptions<'a> {
 
 impl Subscriptions<'_> {
     /// Brings these channels in line with what is desired.
-    async fn apply(&mut self, names: Vec<LogName>) -> Result<(), Error> {
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.desired.contains(name));
+    async fn apply(&mut self, Changes { wanted, unwanted }: Changes) -> Result<(), Error> {
         // A channel that was closed and opened again is still subscribed here, but its new log waits to hear so.
         let (here, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| self.confirmed.contains(name));
         if !here.is_empty() {

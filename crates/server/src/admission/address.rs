@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fanfare_log::Payer;
+
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
 /// Never zero, so that an optional one takes no more room: each session may hold one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +27,11 @@ impl AddressKey {
     pub(super) const fn bits(self) -> u64 {
         self.0.get()
     }
+}
+
+/// Who pays for what a client at this address asks for.
+pub(crate) fn payer(address: IpAddr) -> Payer {
+    Payer::of(AddressKey::of(address).bits())
 }
 
 /// Places by address. Holds one entry per address with an open socket or session, so it is bounded by those.

@@ -8,6 +8,7 @@ use super::super::*;
 use crate::archive::{ArchiveError, Tip};
 use crate::core_log::CoreLog;
 use crate::feed::{FeedBatch, FeedEvent, FeedId};
+use crate::payer::Payer;
 use crate::tail::Item;
 use crate::view::Next;
 
@@ -39,7 +40,7 @@ impl Scene {
         let names: Vec<_> =
             (0..channels).map(|n| LogName::from(ChannelName::parse(&format!("c{n}")).unwrap())).collect();
         for name in &names {
-            core.open(name, None, 0);
+            core.open(name, None, 0, Payer::NODE).unwrap();
         }
         let mut scene = Self { registry, hub, began: now, now, present, wrong_type: false, requests: 0 };
         let mut touched = Vec::new();
@@ -111,7 +112,7 @@ fn every_channel_is_compared_once_in_an_interval_however_few_there_are() {
 #[test]
 fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it_was_a_stream() {
     let (mut scene, core) = Scene::of(1, true);
-    let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0);
+    let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0, Payer::NODE).unwrap();
     core.sync(|_, _| {}, |_| {});
     assert!(core.resolve_start(view, &mut cursor));
     let told = |scene: &Scene| scene.registry.resources.stats.seams.of(GapReason::Reset).get();

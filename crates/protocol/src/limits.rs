@@ -316,8 +316,17 @@ const _: () = {
 /// Channels that gave up their place to another one and that the ingest has not closed yet: above so many, new channels are
 /// refused. The ingest closes all of them in its next turn.
 pub const CHANNELS_LEAVING_MAX: usize = 4096;
+/// Names whose subscription Redis refused that are remembered: who asks for one of them is told without asking Redis.
+pub const REFUSED_NAMES_MAX: usize = 16_384;
+/// How long they are.
+pub const REFUSED_NAME_AGE: Duration = Duration::from_secs(5);
+/// SUBSCRIBE commands in one turn of the feed that look for refused names in a batch that was refused. Others wait for so many at
+/// most.
+pub const SUBSCRIBE_SUSPECTS_PER_TURN: usize = 4;
 
 const _: () = {
     // One subscription can take the places of as many channels as it may name.
     assert!(CHANNELS_PER_CONNECTION_MAX < CHANNELS_LEAVING_MAX);
+    // Who comes back as soon as a refusal allows finds nothing remembered for ever.
+    assert!(REFUSED_NAME_AGE.as_millis() <= REFUSAL_RETRY_MIN.as_millis());
 };

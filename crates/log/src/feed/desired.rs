@@ -31,9 +31,9 @@ struct DesiredState {
 /// Channels whose membership has changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// In the set. Each wants an acknowledgement ([`super::FeedEvent::Subscribed`]) even if the connection subscribes to it already:
+    /// In the set, each with who pays for it. Each wants an acknowledgement ([`super::FeedEvent::Subscribed`]) even if the connection subscribes to it already:
     /// the channel was closed and opened again, and its new log waits for one.
-    pub wanted: Vec<LogName>,
+    pub wanted: Vec<(Payer, LogName)>,
     /// Not in the set any more.
     pub unwanted: Vec<LogName>,
 }
@@ -128,7 +128,7 @@ impl Desired {
             match state.members.get_mut(&name).filter(|member| member.wanted) {
                 Some(member) => {
                     member.told = true;
-                    changes.wanted.push(name);
+                    changes.wanted.push((member.payer, name));
                 }
                 None => {
                     state.members.remove(&name);

@@ -53,17 +53,17 @@ impl Link {
         if offline {
             return false;
         }
-        let Changes { wanted, unwanted } = if wire.connected {
-            self.desired.take(usize::MAX)
+        // A channel that was closed and opened again waits for its own acknowledgement.
+        let acknowledged: Vec<_> = if wire.connected {
+            let Changes { wanted, unwanted } = self.desired.take(usize::MAX);
+            unwanted.iter().for_each(|name| _ = wire.subscribed.remove(name));
+            wanted.into_iter().map(|(_, name)| name).collect()
         } else {
             wire.connected = true;
             wire.sink.send(FeedEvent::Connected);
-            Changes { wanted: self.desired.snapshot(), unwanted: Vec::new() }
+            self.desired.snapshot()
         };
-        unwanted.iter().for_each(|name| _ = wire.subscribed.remove(name));
-        wire.subscribed.extend(wanted.iter().cloned());
-        // A channel that was closed and opened again waits for its own acknowledgement.
-        let acknowledged = wanted;
+        wire.subscribed.extend(acknowledged.iter().cloned());
         if !acknowledged.is_empty() {
             wire.sink.send(FeedEvent::Subscribed(acknowledged));
         }

@@ -132,6 +132,16 @@ impl ChannelLog {
         self.idle_since
     }
 
+    /// Whether it cannot be followed: its readers are refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.channel.lock().refusal.is_some()
+    }
+
+    /// Whether the current connection of the feed brings its messages.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.following == Following::Acknowledged
+    }
+
     /// Whether its readers have a place in it: it was primed.
     pub(super) fn is_open(&self) -> bool {
         self.head().is_some()

@@ -105,6 +105,7 @@ impl Registry {
             if wants_page {
                 self.resources.schedule.want_page(key);
             }
+            self.close_if_useless(key);
         }
     }
 
@@ -132,8 +133,7 @@ impl Registry {
                 }
                 FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name)),
                 FeedEvent::Refused { channels, detail } => {
-                    let refused = channels.iter().filter_map(|name| self.directory.named(name));
-                    refused.for_each(|log| self.resources.refuse(log, &detail));
+                    channels.iter().for_each(|name| self.on_refused(name, &detail));
                 }
                 FeedEvent::Push { channel, push } => self.on_push(&channel, push),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
@@ -186,6 +186,7 @@ impl Registry {
         if let Some(log) = self.directory.get_mut(key) {
             let effects = decision(log);
             self.resources.carry_out(log, effects, now);
+            self.close_if_useless(key);
         }
     }
 
@@ -231,6 +232,14 @@ impl Registry {
         log.on_acknowledged();
         self.resources.accept(log);
         self.resources.want_tip(log);
+    }
+
+    /// A subscription was refused. What nobody reads costs nothing from now on.
+    fn on_refused(&mut self, name: &LogName, detail: &str) {
+        let Some(log) = self.directory.named(name) else { return };
+        let key = log.channel.key;
+        self.resources.refuse(log, detail);
+        self.close_if_useless(key);
     }
 
     fn on_push(&mut self, name: &LogName, push: Push) {
@@ -293,6 +302,14 @@ impl Registry {
         } else {
             // It has a reader again, of which the registry has not heard yet.
             log.on_watched();
+        }
+    }
+
+    /// Closes a channel that cannot be followed and has no reader: a reconnect would find nothing there.
+    fn close_if_useless(&mut self, key: usize) {
+        let Some(log) = self.directory.get(key) else { return };
+        if log.is_refused() && self.resources.notifier.forget(&log.channel) {
+            self.close(key);
         }
     }
 

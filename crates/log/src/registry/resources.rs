@@ -147,8 +147,10 @@ impl Resources {
     /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
     /// true is the node's own business.
     pub(super) fn want_tip(&mut self, log: &ChannelLog) {
-        if !log.is_backing_off() {
-            let payer = if log.is_open() { Payer::NODE } else { log.channel.payer };
+        let is_open = log.is_open();
+        // Where nothing was ever read and nothing can be subscribed to there is nothing to compare.
+        if !log.is_backing_off() && (is_open || log.is_acknowledged()) {
+            let payer = if is_open { Payer::NODE } else { log.channel.payer };
             self.schedule.want_tip(payer, log.channel.key);
         }
     }

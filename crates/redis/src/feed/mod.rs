@@ -10,6 +10,7 @@ mod observer;
 mod options;
 mod probe;
 mod push;
+mod refusals;
 mod subscribe;
 mod warnings;
 

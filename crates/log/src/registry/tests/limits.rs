@@ -243,6 +243,41 @@ fn the_channel_of_one_payer_is_not_held_up_by_the_new_channels_of_another() {
     assert_eq!(scene.core.is_open(last.0, &last.1), Ok(true));
 }
 
+// Seen to fail when a refused channel lingers, and when it is compared.
+#[test]
+fn a_channel_that_is_refused_is_asked_about_by_nobody_and_goes_with_its_last_reader() {
+    let mut scene = Scene::new(Options::default());
+    let refuse = |scene: &mut Scene, text: &str| {
+        let (channels, detail) = (vec![name(text)], "NOPERM".to_owned());
+        let batch = FeedBatch::of(FeedId::FIRST, [FeedEvent::Connected, FeedEvent::Refused { channels, detail }]);
+        scene.registry.on_feed(batch, scene.now);
+    };
+    // The store is not asked: its link is not tended.
+    let turn = |scene: &mut Scene| {
+        let mut touched = Vec::new();
+        scene.hub.take_touched(&mut touched);
+        scene.registry.on_touched(&touched, scene.now);
+        scene.registry.on_time(scene.now);
+        scene.registry.end_turn(scene.now).len()
+    };
+    let (view, cursor) = scene.open(&name("read"), None);
+    let (left, gone) = scene.open(&name("left"), None);
+    assert_eq!(turn(&mut scene), 0);
+    scene.core.close(left, &gone);
+    turn(&mut scene);
+    ["read", "left"].into_iter().for_each(|text| refuse(&mut scene, text));
+    assert_eq!(scene.registry.directory.len(), 1, "nobody reads the other one any more");
+    for _ in 0..40 {
+        scene.now += Options::default().reconcile_interval / 20;
+        assert_eq!(turn(&mut scene), 0, "nothing is there to be compared");
+    }
+    scene.core.sync(|_, _| {}, |_| {});
+    assert!(scene.core.is_open(view, &cursor).is_err_and(|why| why.contains("NOPERM")));
+    scene.core.close(view, &cursor);
+    turn(&mut scene);
+    assert_eq!((scene.registry.directory.len(), scene.desired.len()), (0, 0));
+}
+
 // Seen to fail when a closed channel leaves its timers and its turn to be compared behind.
 #[test]
 fn channels_that_come_and_go_leave_nothing_behind() {

@@ -86,6 +86,15 @@ impl Newest {
     }
 }
 
+/// An answer to [`Archive::newest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewestRead {
+    /// Where the newest entries begin.
+    pub newest: Newest,
+    /// Bytes that were read to find that out.
+    pub bytes: usize,
+}
+
 /// Why the archive could not answer. Every variant is retried by the ingest; none loses a reader's place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
@@ -127,5 +136,5 @@ pub trait Archive: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    fn newest(&self, log: LogName, count: usize) -> impl Future<Output = Result<Newest, ArchiveError>> + Send;
+    fn newest(&self, log: LogName, count: usize) -> impl Future<Output = Result<NewestRead, ArchiveError>> + Send;
 }

@@ -5,9 +5,9 @@
 //! a thread wants a page and marks the channel touched for the ingest. A mark is a bit, so each list holds a channel at
 //! most once, and the thread that takes the list reads the channel's present state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use fanfare_protocol::{LogName, Position, limits};
+use fanfare_protocol::{LogName, limits};
 
 use crate::archive::Newest;
 use crate::pages::Pages;
@@ -15,18 +15,10 @@ use crate::payer::Payer;
 use crate::places::{NoPlace, Places};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
+use crate::wants::Wants;
 
 /// Maximum number of connection threads: a watcher is one bit.
 pub const MAX_CORES: usize = 64;
-
-/// Something that a reader needs from the archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Want {
-    /// Where the newest n entries begin.
-    Newest(usize),
-    /// The page after a position.
-    Page(Position),
-}
 
 /// A channel's state, behind its lock. Held for the time of a copy, never across I/O.
 #[derive(Debug, Default)]
@@ -35,8 +27,8 @@ pub struct Shared {
     pub tail: Option<Tail>,
     /// Pages of the archive.
     pub pages: Pages,
-    /// What readers wait for. Bounded by the number of readers: each has at most one want per channel.
-    pub wants: BTreeSet<Want>,
+    /// What readers wait for.
+    pub wants: Wants,
     /// Answers to [`Want::Newest`]; forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.

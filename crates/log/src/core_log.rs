@@ -41,7 +41,8 @@ impl CoreLog {
         Self { hub, core, views: RefCell::default() }
     }
 
-    /// Adds a reader to a log, which is opened if this is the node's first; `payer` pays for that.
+    /// Adds a reader to a log, which is opened if this is the node's first. `payer` pays for that and for what is read for the
+    /// reader.
     ///
     /// # Errors
     /// The log is not open and the node has no place for it. Nothing was made.
@@ -68,7 +69,7 @@ impl CoreLog {
         let view = &mut views.slab[key];
         let slot = view.readers.insert(reader);
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
-        let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
+        let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot, payer);
         Ok((u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor))
     }
 

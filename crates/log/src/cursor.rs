@@ -3,6 +3,8 @@
 use fanfare_protocol::{EntryId, Position};
 use slab::Slab;
 
+use crate::payer::Payer;
+
 /// Identifies a reader to whoever wakes it.
 pub type ReaderId = u32;
 
@@ -28,11 +30,13 @@ pub struct Cursor {
     /// Ephemeral items before this index were published before the reader came.
     pub(crate) ephemeral_from: u64,
     pub(crate) slot: u32,
+    /// Who pays for what is read of the archive.
+    pub(crate) payer: Payer,
 }
 
 impl Cursor {
-    pub(crate) fn new(start: Start, slot: u32) -> Self {
-        Self { at: start, index: 0, ephemeral_from: 0, slot }
+    pub(crate) fn new(start: Start, slot: u32, payer: Payer) -> Self {
+        Self { at: start, index: 0, ephemeral_from: 0, slot, payer }
     }
 
     /// The exact position, once there is one: what stands in `id:`.
@@ -147,6 +151,11 @@ mod tests {
         let mut woken = Vec::new();
         set.wake(grown, |reader| woken.push(reader));
         woken
+    }
+
+    #[test]
+    fn a_payer_takes_no_more_than_what_a_cursor_has_to_spare() {
+        assert_eq!(size_of::<Cursor>(), 48);
     }
 
     #[test]

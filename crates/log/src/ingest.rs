@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::archive::{Archive, ArchiveError, Newest, Snapshot, Tip};
+use crate::archive::{Archive, ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::Hub;
 use crate::feed::FeedSource;
 use crate::registry::{Command, Registry};
@@ -14,7 +14,7 @@ enum Answer {
     Tips(Vec<usize>, Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>),
     Head(usize, Result<Snapshot, ArchiveError>),
     Page(usize, Result<Snapshot, ArchiveError>),
-    Newest(usize, Result<Newest, ArchiveError>),
+    Newest(usize, Result<NewestRead, ArchiveError>),
 }
 
 /// The ingest of one node.

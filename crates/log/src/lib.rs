@@ -31,8 +31,9 @@ pub mod stats;
 mod sync;
 mod tail;
 mod view;
+mod wants;
 
-pub use archive::{Archive, ArchiveError, FirstEntry, Newest, ReadRequest, Snapshot, Tip};
+pub use archive::{Archive, ArchiveError, FirstEntry, Newest, NewestRead, ReadRequest, Snapshot, Tip};
 pub use assemble::{Assembly, assemble};
 pub use channel::{Channel, Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
@@ -48,3 +49,4 @@ pub use registry::Registry;
 pub use stats::IngestStats;
 pub use tail::{Item, Located, Seam, Tail};
 pub use view::Next;
+pub use wants::Wants;

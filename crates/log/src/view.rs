@@ -6,11 +6,12 @@ use fanfare_protocol::{LogName, Position};
 
 use crate::absence;
 use crate::archive::Newest;
-use crate::channel::{Channel, Hub, Want};
+use crate::channel::{Channel, Hub};
 use crate::cursor::{Cursor, CursorSet, Start};
 use crate::pages::Served;
 use crate::proof;
 use crate::tail::{Item, Located, Seam, Tail};
+use crate::wants::Want;
 
 /// What a cursor can hand out now.
 #[derive(Debug)]
@@ -150,7 +151,7 @@ impl View {
             };
             return true;
         }
-        shared.wants.insert(Want::Newest(count as usize));
+        shared.wants.insert(cursor.payer, Want::Newest(count as usize));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
         hub.notify_ingest(&self.channel);
@@ -205,7 +206,7 @@ impl View {
             }
             return Some(served);
         }
-        shared.wants.insert(Want::Page(position));
+        shared.wants.insert(cursor.payer, Want::Page(position));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
         hub.notify_ingest(&self.channel);

@@ -19,8 +19,9 @@ use fanfare_protocol::{ChannelName, LogName};
 use loom::future::block_on;
 use loom::thread;
 
-use channel::{Channel, Hub, Want};
+use channel::{Channel, Hub};
 use sync::{Arc, AtomicBool, Ordering};
+use wants::Want;
 
 #[path = "../src/channel.rs"]
 mod channel;
@@ -30,6 +31,9 @@ mod payer;
 
 #[path = "../src/places.rs"]
 mod places;
+
+#[path = "../src/wants.rs"]
+mod wants;
 
 /// What `src/sync.rs` is in the product.
 mod sync {
@@ -181,7 +185,7 @@ fn no_want_is_missed_by_the_ingest() {
             move || {
                 let channel = watch(&hub, &name(), 0);
                 for want in [Want::Newest(1), Want::Newest(2)] {
-                    channel.lock().wants.insert(want);
+                    channel.lock().wants.insert(payer::Payer::NODE, want);
                     hub.notify_ingest(&channel);
                 }
             }
@@ -189,7 +193,7 @@ fn no_want_is_missed_by_the_ingest() {
         let mut wants = std::collections::BTreeSet::new();
         while wants.len() < 2 {
             for channel in touched(&hub) {
-                wants.append(&mut channel.lock().wants);
+                wants.extend(channel.lock().wants.iter().copied());
             }
         }
         reader.join().unwrap();

@@ -173,8 +173,9 @@ async fn a_user_who_may_not_begin_a_transaction_is_told_that() {
 #[tokio::test]
 async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_oldest_names() {
     let (server, archive) = library().await;
-    let newest = async |count| archive.newest(name("a"), count).await.unwrap();
-    let strangers_newest = async |count| self::archive(&server.options()).newest(name("a"), count).await.unwrap();
+    let newest = async |count| archive.newest(name("a"), count).await.unwrap().newest;
+    let strangers_newest =
+        async |count| self::archive(&server.options()).newest(name("a"), count).await.unwrap().newest;
     let Newest::Nothing(Position::Absent { .. }) = newest(5).await else { panic!() };
     let mut published = Vec::new();
     for _ in 0..30 {
@@ -188,7 +189,7 @@ async fn the_newest_entries_begin_after_the_entry_before_them_or_after_what_the_
     server.run::<Value>(&["XTRIM", "sse:a", "MAXLEN", "=", "10"]).await;
     assert_eq!(newest(100).await, Newest::After(Position::At(published[19])));
     let foreign = xadd(&server, &["sse:b", "*", "data", "d"]).await;
-    assert_eq!(archive.newest(name("b"), 3).await.unwrap(), Newest::From(foreign));
+    assert_eq!(archive.newest(name("b"), 3).await.unwrap().newest, Newest::From(foreign));
 }
 
 #[tokio::test]

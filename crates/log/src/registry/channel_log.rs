@@ -10,7 +10,7 @@
 //! | head | `Idle` | `Wanted` | a doorbell, a comparison that differs, a page that found the tail behind | the schedule's turn |
 //! | | `Wanted` | `InFlight` | `begin_head`; not before the log is open, and not while it backs off | the answer; priming and `on_retry` queue it again |
 //! | | `InFlight` | `Idle` or `Wanted` | `on_head`; wanted again if something rang meanwhile, more is there or it failed | |
-//! | page | `Idle` | `InFlight` | `begin_page`, for the next want; not while it backs off | the answer; `on_retry` queues it again |
+//! | page | `Idle` | `InFlight` | `begin_page`, for the oldest want of the payer whose turn it is; not while it backs off | the answer; `on_retry` queues it again |
 //! | | `InFlight` | `Idle` | `on_page`, `on_newest`; read again if another history was read | |
 //! | all | | backing off | any failure | the retry timer, at most 5 s |
 //!
@@ -18,7 +18,6 @@
 //! there is such a reader.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
@@ -28,11 +27,13 @@ use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::reads::{BackOff, HeadRead, PageRead, TipReads};
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
-use crate::channel::{Channel, Want};
+use crate::channel::{Channel, Shared};
 use crate::feed::FeedId;
 use crate::pages;
+use crate::payer::Payer;
 use crate::proof::{self, Verdict, id_of};
 use crate::tail::{Seam, Tail};
+use crate::wants::Want;
 
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,6 @@ pub(super) struct ChannelLog {
     /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
     /// of the head.
     waiting_for_head: BTreeSet<Position>,
-    /// The want served last: the next read goes to the following one, so that every reader gets its turn.
-    last_want: Option<Want>,
     /// Keyspace notifications whose push has not arrived.
     missing_pushes: u32,
     /// Readers have been told that the key holds another type now.
@@ -80,7 +79,6 @@ impl ChannelLog {
             page_read: PageRead::default(),
             back_off: BackOff::default(),
             waiting_for_head: BTreeSet::new(),
-            last_want: None,
             missing_pushes: 0,
             wrong_type_told: false,
             idle_since: None,
@@ -231,20 +229,44 @@ impl ChannelLog {
         Some(from)
     }
 
-    /// Begins a read for the next want in ascending order after the one served last, and around; for none that waits for the
-    /// head.
-    pub(super) fn begin_page(&mut self) -> Option<Want> {
-        if self.page_read != PageRead::Idle || self.is_backing_off() {
+    /// Begins a read for the oldest want of a payer; for none that waits for the head.
+    pub(super) fn begin_page(&mut self, payer: Payer) -> Option<Want> {
+        if self.is_reading_page() || self.is_backing_off() {
             return None;
         }
-        let shared = self.channel.lock();
-        let after = self.last_want.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
-        let want = next.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
+        let mut shared = self.channel.lock();
+        let Shared { wants, pages, newest, .. } = &mut *shared;
+        let is_answered = |want: &Want| match want {
+            Want::Page(position) => pages.serve(*position).is_some(),
+            Want::Newest(count) => newest.contains_key(count),
+        };
+        let want = wants.next(payer, |want| self.is_due(want), is_answered);
         drop(shared);
-        self.last_want = want;
         self.page_read = PageRead::InFlight { want: want?, stale: false };
         want
+    }
+
+    /// Whether a read for readers who are behind is in flight.
+    pub(super) fn is_reading_page(&self) -> bool {
+        self.page_read != PageRead::Idle
+    }
+
+    /// Whether a payer wants a page and does not wait for the head.
+    pub(super) fn has_want_of(&self, payer: Payer) -> bool {
+        self.channel.lock().wants.has(payer, |want| self.is_due(want))
+    }
+
+    /// Who has asked for a page since the last call and does not wait for the head.
+    pub(super) fn take_askers(&self) -> BTreeSet<Payer> {
+        let wants = &mut self.channel.lock().wants;
+        let mut askers = wants.take_askers();
+        askers.retain(|payer| wants.has(*payer, |want| self.is_due(want)));
+        askers
+    }
+
+    /// Who wants a page.
+    pub(super) fn wanting(&self) -> Vec<Payer> {
+        self.channel.lock().wants.payers().collect()
     }
 
     fn is_due(&self, want: &Want) -> bool {
@@ -436,7 +458,7 @@ impl ChannelLog {
     /// Forgets the wants of readers at these positions.
     pub(super) fn release_wants(&self, positions: &BTreeSet<Position>) {
         let mut shared = self.channel.lock();
-        shared.wants.retain(|want| !matches!(want, Want::Page(position) if positions.contains(position)));
+        positions.iter().for_each(|position| shared.wants.remove(&Want::Page(*position)));
     }
 
     // What the archive answers to readers who are behind.
@@ -481,7 +503,7 @@ impl ChannelLog {
         }
         let mut shared = self.channel.lock();
         shared.newest.insert(count, newest);
-        shared.wants.clear();
+        shared.wants.answered(&Want::Newest(count));
         vec![Effect::Notify]
     }
 

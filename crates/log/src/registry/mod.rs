@@ -43,7 +43,7 @@ use std::sync::Arc;
 use fanfare_protocol::{Entry, LogName, Push};
 use tokio::time::Instant;
 
-use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
+use crate::archive::{ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedBatch, FeedEvent};
 use crate::options::Options;
@@ -91,7 +91,7 @@ impl Registry {
             }
             let key = channel.key;
             let (log, is_new) = self.directory.open(channel);
-            let wants_page = log.wants_page();
+            let askers = log.take_askers();
             if channel.is_watched() {
                 if let Some(since) = log.on_watched() {
                     self.resources.lingering.remove(since, key);
@@ -102,9 +102,7 @@ impl Registry {
             if is_new {
                 self.resources.reconcile.add(key);
             }
-            if wants_page {
-                self.resources.schedule.want_page(key);
-            }
+            askers.into_iter().for_each(|payer| self.resources.schedule.want_page(payer, key));
             self.close_if_useless(key);
         }
     }
@@ -168,7 +166,7 @@ impl Registry {
 
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
+        self.resources.schedule.page_answered(key);
         if let Some(log) = self.directory.get_mut(key) {
             let answer = log.on_page(answer);
             self.resources.take_page(log, answer, now);
@@ -176,9 +174,10 @@ impl Registry {
     }
 
     /// Where the newest entries begin.
-    pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
-        self.decide(key, now, |log| log.on_newest(answer));
+    pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
+        self.resources.schedule.page_answered(key);
+        self.resources.schedule.page_cost(answer.as_ref().map_or(0, |read| read.bytes));
+        self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
     }
 
     /// Lets a log decide, and carries out what it decided.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_protocol::Position;
 
-use crate::channel::Want;
+use crate::wants::Want;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);

@@ -83,7 +83,9 @@ impl Resources {
                 Effect::Notify => self.notifier.notify(&log.channel),
                 Effect::ReadTip => self.want_tip(log),
                 Effect::ReadHead => self.schedule.want_head(key),
-                Effect::ReadPage => self.schedule.want_page(key),
+                Effect::ReadPage => {
+                    log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key));
+                }
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {
                     self.stats.reconciles.add(1);
@@ -176,7 +178,7 @@ impl Resources {
         if let Some(since) = log.idle_since() {
             self.lingering.remove(since, key);
         }
-        self.schedule.forget(key);
+        self.schedule.forget(key, &log.wanting());
         self.accept(log);
         evict::everything(&log.channel, &mut self.budget);
     }

@@ -7,7 +7,7 @@ mod streams;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fanfare_log::{Archive, ArchiveError, Newest, Random, ReadRequest, Snapshot, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
 use fanfare_protocol::{LogName, Position, decode_fields};
 
@@ -129,8 +129,8 @@ impl Inner {
     }
 
     /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
-    async fn newest(&self, log: &LogName, count: usize) -> Result<Newest, Error> {
-        let mut newest_first = Vec::new();
+    async fn newest(&self, log: &LogName, count: usize) -> Result<NewestRead, Error> {
+        let (mut newest_first, mut bytes) = (Vec::new(), 0);
         let mut before = "+".to_owned();
         loop {
             let missing = (count + 1).saturating_sub(newest_first.len());
@@ -138,12 +138,13 @@ impl Inner {
             let seen = self.streams.observe(log, Range::Before { end: &before, count: page }).await?;
             self.learn(log, &seen);
             let full = seen.entries.len() == page;
+            bytes += seen.entries.iter().map(reply::RawEntry::bytes).sum::<usize>();
             newest_first.extend(seen.entries.iter().map(|entry| (entry.id, entry.prev())));
             match newest_first.last() {
                 Some((oldest, _)) if full && newest_first.len() <= count => before = format!("({oldest}"),
                 _ => {
                     newest_first.reverse();
-                    return Ok(Newest::decide(count, &newest_first, seen.tip));
+                    return Ok(NewestRead { newest: Newest::decide(count, &newest_first, seen.tip), bytes });
                 }
             }
         }
@@ -165,7 +166,7 @@ impl Archive for RedisArchive {
         Ok(self.0.read(request).await?)
     }
 
-    async fn newest(&self, log: LogName, count: usize) -> Result<Newest, ArchiveError> {
+    async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {
         Ok(self.0.newest(&log, count).await?)
     }
 }

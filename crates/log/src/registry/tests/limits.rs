@@ -243,6 +243,101 @@ fn the_channel_of_one_payer_is_not_held_up_by_the_new_channels_of_another() {
     assert_eq!(scene.core.is_open(last.0, &last.1), Ok(true));
 }
 
+/// A narrow node whose tails hold one entry, with one long stream and a reader that keeps its channel open.
+fn behind(entries: usize) -> (Scene, EntryId, (ViewKey, Cursor)) {
+    let mut scene = Scene::new(Options { tail_entries: 1, ..narrow(1) });
+    let first = scene.publish(&name("long"), entries);
+    let live = scene.open(&name("long"), None);
+    scene.rest();
+    (scene, first, live)
+}
+
+// Seen to fail when reads of where the newest entries begin are free.
+#[test]
+fn newest_entries_cause_no_more_bytes_to_be_read_than_the_rate_allows() {
+    let mut scene = Scene::new(narrow(8));
+    let names: Vec<_> = (0..8).map(|number| name(&format!("c{number}"))).collect();
+    names.iter().for_each(|name| _ = scene.publish(name, 20));
+    let _live: Vec<_> = names.iter().map(|name| scene.open(name, None)).collect();
+    scene.rest();
+    let (mut bytes, mut asked) = (0, 0);
+    for step in 0..500 {
+        // Each time of a number that nobody has asked for.
+        let open = |name| scene.open(name, Some(Start::Newest(1 + step % 19)));
+        let mut readers: Vec<_> = names.iter().map(open).collect();
+        scene.core.sync(|_, _| {}, |_| {});
+        readers.iter_mut().for_each(|(view, cursor)| _ = scene.core.resolve_start(*view, cursor));
+        for command in scene.turn() {
+            if let Command::Newest { key, name, count } = command {
+                let read = scene.store.newest_now(&name, count).unwrap();
+                bytes += read.bytes;
+                asked += 1;
+                scene.registry.on_newest(key, Ok(read), scene.now);
+            }
+        }
+        readers.iter().for_each(|(view, cursor)| scene.core.close(*view, cursor));
+        // What follows moves the head: the answers are forgotten.
+        if step % 10 == 0 {
+            names.iter().for_each(|name| _ = scene.publish(name, 1));
+        }
+        let allowed = PER_SECOND + PER_SECOND * step as usize / 100 + 8 * 20 * 4_000;
+        assert!(bytes <= allowed, "{bytes} bytes after {step} steps, not {allowed}");
+        scene.now += STEP;
+    }
+    assert!(asked > 8 && bytes > 2 * PER_SECOND, "{asked} reads of {bytes} bytes");
+}
+
+// Seen to fail when turns go by channel.
+#[test]
+fn who_wants_pages_of_many_channels_does_not_hold_up_who_wants_one() {
+    const MANY: usize = 32;
+    let mut scene = Scene::new(narrow(1));
+    let names: Vec<_> = (0..=MANY).map(|number| name(&format!("c{number}"))).collect();
+    let firsts: Vec<_> = names.iter().map(|name| scene.publish(name, 50)).collect();
+    let open = |scene: &Scene, number: usize, payer| {
+        scene.core.open(&names[number], Some(Start::At(Position::At(firsts[number]))), 0, payer).unwrap()
+    };
+    let mut readers: Vec<_> = (0..MANY).map(|number| open(&scene, number, Payer::of(1))).collect();
+    readers.push(open(&scene, MANY, Payer::of(2)));
+    scene.rest();
+    scene.core.sync(|_, _| {}, |_| {});
+    readers.iter_mut().for_each(|reader| scene.read(reader));
+    let key = readers.len();
+    let mut pages = Vec::new();
+    for _ in 0..50 {
+        scene.now += STEP * 10;
+        let commands = scene.turn();
+        pages.extend(commands.into_iter().filter_map(|command| scene.answer(command)).map(|(_, key)| key));
+    }
+    assert!(pages.len() >= 3 && pages[..2].contains(&key), "the pages of {pages:?}, not of {key}");
+}
+
+// Seen to fail when the next want is the next one in ascending order: the first reader's next one always is.
+#[test]
+fn a_reader_far_behind_has_its_turn_beside_one_that_reads_on_ahead_of_it() {
+    for payers in [[1, 1], [1, 2]] {
+        let (mut scene, first, _live) = behind(200);
+        let at = |entries: u64| Start::At(Position::At(EntryId { seq: first.seq + entries, ..first }));
+        let [ahead, far] = payers.map(Payer::of);
+        let mut ahead = scene.core.open(name("long"), Some(at(20)), 0, ahead).unwrap();
+        let mut far = scene.core.open(name("long"), Some(at(0)), 0, far).unwrap();
+        let mut pages = [0, 0];
+        for _ in 0..400 {
+            scene.now += STEP;
+            scene.core.sync(|_, _| {}, |_| {});
+            scene.read(&mut ahead);
+            scene.read(&mut far);
+            for command in scene.turn() {
+                if let Command::Page { request, .. } = &command {
+                    pages[usize::from(Start::At(request.after) == far.1.at)] += 1;
+                }
+                scene.answer(command);
+            }
+        }
+        assert!(pages[1] * 2 >= pages[0] && pages[0] >= 4, "{pages:?} pages");
+    }
+}
+
 // Seen to fail when a refused channel lingers, and when it is compared.
 #[test]
 fn a_channel_that_is_refused_is_asked_about_by_nobody_and_goes_with_its_last_reader() {

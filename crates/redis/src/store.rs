@@ -94,6 +94,21 @@ impl RedisStore {
     /// Runs the feed and the control connection until the future is dropped. Redis need not be there: both keep trying,
     /// and `sink` hears of every change. All connections are closed then.
     pub fn run(self, desired: Desired, sink: FeedSink) -> impl Future<Output = ()> + Send + 'static {
+        let (feed, upkeep) = self.split(desired, sink);
+        async move {
+            tokio::join!(upkeep, feed);
+        }
+    }
+
+    /// The same in two parts, for callers who give each a thread of its own: the feed, which must never wait for anything
+    /// else of the node, since Redis cuts off a subscriber that does not read; and the control connection. A connection is
+    /// driven, and what arrives on it parsed, on the runtime on which it was made: that of the part it belongs to, or that of
+    /// whoever read from the archive. The second part closes the archive's connections when it is dropped.
+    pub fn split(
+        self,
+        desired: Desired,
+        sink: FeedSink,
+    ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
         let Self { options, archive: _, publisher: _, status, pool, control } = self;
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
@@ -108,10 +123,11 @@ impl RedisStore {
             node: Arc::from(format!("{:016x}", control.random.number())),
         };
         let guard = ClosesPool(pool);
-        async move {
+        let upkeep = async move {
             let _guard = guard;
-            tokio::join!(control.run(), feed::run(feed_options, desired, sink, Arc::new(status)));
-        }
+            control.run().await;
+        };
+        (feed::run(feed_options, desired, sink, Arc::new(status)), upkeep)
     }
 
     /// [`RedisStore::new`] and [`RedisStore::run`] as a task of the current runtime.

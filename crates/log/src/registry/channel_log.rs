@@ -12,7 +12,7 @@
 //! | | `InFlight` | `Idle` or `Wanted` | `on_head`; wanted again if something rang meanwhile, more is there or it failed | |
 //! | page | `Idle` | `InFlight` | `begin_page`, for the next want; not while it backs off | the answer; `on_retry` queues it again |
 //! | | `InFlight` | `Idle` | `on_page`, `on_newest`; read again if another history was read | |
-//! | all | | backing off | any failure | the retry timer, at most 5 s |
+//! | all | | backing off | any failure | the retry timer, at most 5 s; an acknowledged subscription |
 //!
 //! A reader ahead of a stale head (`waiting_for_head`) waits for the read of the head, which is wanted or in flight as long as
 //! there is such a reader.
@@ -146,10 +146,16 @@ impl ChannelLog {
         self.following = Following::Desired;
     }
 
-    /// The subscription was acknowledged: whatever is published from now on arrives.
-    pub(super) fn on_acknowledged(&mut self) {
+    /// The subscription was acknowledged: whatever is published from now on arrives. The store is there, so the channel does not
+    /// rest any longer for what failed while it was away.
+    pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
         self.on_loss();
+        if !self.is_backing_off() {
+            return vec![Effect::ReadTip];
+        }
+        self.back_off.succeeded();
+        self.on_retry()
     }
 
     /// The feed is away: nothing arrives.

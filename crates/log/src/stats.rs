@@ -63,6 +63,8 @@ pub struct IngestStats {
     pub malformed: Cell,
     /// Pushes dropped because the feed queue was full (their channels were read instead), counted per channel and turn.
     pub overflows: Cell,
+    /// Ephemeral events that the feed queue had no room for: they are gone.
+    pub shed: Cell,
     /// Entries that came from the archive instead of a push.
     pub repaired: Cell,
     /// Reads of the archive to repair or extend a tail.

@@ -291,3 +291,26 @@ const _: () = {
     assert!(less(DRAIN_WINDOW_DEFAULT, DRAIN_DEADLINE_DEFAULT));
     assert!(DRAIN_DEADLINE_DEFAULT.as_secs() < 30);
 };
+
+// --- The feed's queue ----------------------------------------------------------------------
+
+/// Messages that the ingest takes in before it looks at anything else: about a millisecond of work.
+pub const FEED_TURN_MESSAGES: usize = 1_024;
+/// Ephemeral messages of one channel that wait, times this, are at most what is free in the queue.
+pub const FEED_SHARE_EPHEMERALS_DIVISOR: usize = 4;
+/// Ephemeral messages of all channels that wait, times this, are at most the whole queue (and one message more).
+pub const FEED_SHARE_EPHEMERALS_ALL_DIVISOR: usize = 2;
+/// Other messages of one channel that wait are at most what is free in the queue, times this.
+pub const FEED_SHARE_ENTRIES_FACTOR: usize = 4;
+/// Longest pause of the feed after a connection that had brought something: it is as long as subscribing took.
+pub const FEED_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+const _: () = {
+    assert!(FEED_TURN_MESSAGES <= FEED_QUEUE_MESSAGES_MAX);
+    assert!(less(FEED_PAUSE_MAX, REDIS_BACKOFF_MAX));
+    // Ephemeral messages are turned away before entries are, and a flood of entries leaves room for thousands of others.
+    assert!(
+        FEED_SHARE_EPHEMERALS_ALL_DIVISOR > 1 && FEED_SHARE_EPHEMERALS_DIVISOR > 1 && FEED_SHARE_ENTRIES_FACTOR > 1
+    );
+    assert!(FEED_QUEUE_MESSAGES_MAX / (FEED_SHARE_ENTRIES_FACTOR + 1) >= 10 * FEED_TURN_MESSAGES);
+};

@@ -177,6 +177,7 @@ impl NodeView {
             ("duplicate", &ingest.duplicates),
             ("malformed", &ingest.malformed),
             ("overflow", &ingest.overflows),
+            ("shed", &ingest.shed),
         ] {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }

@@ -99,8 +99,9 @@ impl Registry {
         }
     }
 
-    /// Takes in everything that the feed delivered since the last turn.
+    /// Takes in what the feed delivered since the last turn, or the next part of it.
     pub fn on_feed(&mut self, batch: FeedBatch, now: Instant) {
+        self.resources.stats.shed.add(batch.shed);
         // First: what was dropped may have come before any of these, and a push must not be taken for the next one then.
         for name in batch.overflowed {
             self.resources.stats.overflows.add(1);

@@ -10,6 +10,8 @@ use fanfare_protocol::{LogName, Push};
 use fanfare_redis::Options;
 use redis::Value;
 use support::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 fn is_subscribed(channel: &str) -> impl FnMut(&FeedEvent) -> bool {
     let channel = name(channel);
@@ -158,6 +160,42 @@ async fn a_subscriber_that_redis_cuts_off_for_its_full_output_buffer_comes_back(
     publish.query_async::<()>(&mut server.connection().await).await.unwrap();
     node.hears("the loss", is_disconnected).await;
     recovers(&mut node, &server).await;
+}
+
+// Seen to fail when a connection that lived shortly lengthens the pause: the eighth takes seconds.
+#[tokio::test]
+async fn a_feed_that_is_cut_again_and_again_is_back_at_once_each_time() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    for cut in 0..10 {
+        server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
+        node.hears("a push", is_text("x")).await;
+        assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
+        node.hears("the loss", is_disconnected).await;
+        let lost = Instant::now();
+        node.hears("subscribed again", is_subscribed("a")).await;
+        let took = lost.elapsed();
+        assert!(took < Duration::from_millis(500), "after cut {cut}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_drops_them_is_left_alone_for_longer_each_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let node = Node::start(&Options { url, ..Options::default() });
+    let mut taken = 0;
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while let Ok(connection) = timeout_at(deadline, listener.accept()).await {
+        let (mut stream, _) = connection.unwrap();
+        taken += 1;
+        // The handshake succeeds: the protocol, and two names of the library.
+        drop(stream.read(&mut [0; 1024]).await);
+        drop(stream.write_all(b"%1\r\n$5\r\nproto\r\n:3\r\n+OK\r\n+OK\r\n").await);
+    }
+    // Two who connect, the feed and the control connection, each after 50, 100, 200, 400, 800 and 1,600 ms at most.
+    assert!((4..=20).contains(&taken), "{taken} connections in 3 s");
+    assert_eq!(node.store.status.report().probe_age, None);
 }
 
 #[tokio::test]

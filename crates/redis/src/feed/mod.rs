@@ -10,10 +10,12 @@ mod observer;
 mod options;
 mod probe;
 mod push;
+mod served;
 mod subscribe;
 mod warnings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
 use redis::aio::MultiplexedConnection;
@@ -26,6 +28,7 @@ pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use observer::FeedObserver;
 pub(crate) use options::FeedOptions;
 pub(crate) use push::Receiver;
+use served::Served;
 use warnings::Warnings;
 
 /// Feeds `sink` for ever. Dropping the future ends the connection.
@@ -36,21 +39,25 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
     let mut down_since: Option<Instant> = None;
     loop {
         let receiver = Receiver::new(&options, sink.clone());
+        let mut pause = Duration::ZERO;
         match open(&options, &receiver).await {
             Ok(connection) => {
-                let began = Instant::now();
+                let served = Served::new(Arc::clone(&observer));
                 let after_ms = down_since.take().map(|since| since.elapsed().as_millis());
                 tracing::info!(after_ms, "the feed is connected to Redis");
                 observer.connected();
                 sink.send(FeedEvent::Connected);
-                let reason = follow(&options, connection, &receiver, &desired, &sink, &*observer, &warnings).await;
+                let reason = follow(&options, connection, &receiver, &desired, &sink, &served, &warnings).await;
                 receiver.close();
                 sink.send(FeedEvent::Disconnected);
                 observer.disconnected(&reason);
                 tracing::warn!(reason, "the feed lost Redis; reconnecting");
                 down_since = Some(Instant::now());
-                if began.elapsed() > options.probe_timeout {
+                // A server that takes connections and drops them is left alone for longer each time. One that has brought
+                // something, and cuts what does not read fast enough, is gone back to at once.
+                if served.is_proven() || receiver.has_carried() {
                     backoff.reset();
+                    pause = served.pause();
                 }
             }
             Err(error) => {
@@ -63,7 +70,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                 }
             }
         }
-        sleep(backoff.next()).await;
+        sleep(backoff.next().max(pause)).await;
     }
 }
 

@@ -22,9 +22,13 @@ struct Inner {
     /// What the Pub/Sub channels of keyspace notifications begin with, before the key.
     keyspace_prefix: String,
     probe_channel: String,
+    /// What this connection's probes begin with: one that an earlier connection sent may still come.
+    nonce: String,
     max_event_bytes: usize,
     open: AtomicBool,
     closed_by_peer: AtomicBool,
+    /// A message of a log has come.
+    carried: AtomicBool,
     probe: AtomicU64,
     changed: Notify,
     dropped: Notify,
@@ -35,11 +39,13 @@ impl Receiver {
         Self(Arc::new(Inner {
             keyspace_prefix: keyspace_channel(options.database(), ""),
             probe_channel: format!("{}$probe:{}", options.keys.prefix, options.node),
+            nonce: format!("{:016x}-", options.random.number()),
             keys: options.keys.clone(),
             sink,
             max_event_bytes: options.max_event_bytes,
             open: AtomicBool::new(true),
             closed_by_peer: AtomicBool::new(false),
+            carried: AtomicBool::new(false),
             probe: AtomicU64::new(0),
             changed: Notify::new(),
             dropped: Notify::new(),
@@ -63,6 +69,16 @@ impl Receiver {
     /// The Pub/Sub channel on which this node hears itself.
     pub(super) fn probe_channel(&self) -> &str {
         &self.0.probe_channel
+    }
+
+    /// What the probe with this number says.
+    pub(super) fn probe_text(&self, number: u64) -> String {
+        format!("{}{number}", self.0.nonce)
+    }
+
+    /// Whether the connection has brought anything of a log.
+    pub(super) fn has_carried(&self) -> bool {
+        self.0.carried.load(Ordering::Relaxed)
     }
 
     /// Waits until the probe with this number has come back. Cancel-safe.
@@ -111,7 +127,7 @@ impl Inner {
         };
         let Ok(channel) = String::from_utf8(channel) else { return };
         if channel == self.probe_channel {
-            if let Some(number) = std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()) {
+            if let Some(number) = self.probe_number(&payload) {
                 self.probe.fetch_max(number, Ordering::AcqRel);
                 self.changed.notify_waiters();
             }
@@ -126,9 +142,15 @@ impl Inner {
             return;
         }
         if let Some(channel) = self.keys.log(&channel) {
+            self.carried.store(true, Ordering::Relaxed);
             let push = Push::parse(Bytes::from(payload), self.max_event_bytes);
             self.sink.send(FeedEvent::Push { channel, push });
         }
+    }
+
+    /// The number of a probe that this connection sent.
+    fn probe_number(&self, payload: &[u8]) -> Option<u64> {
+        std::str::from_utf8(payload).ok()?.strip_prefix(&self.nonce)?.parse().ok()
     }
 }
 
@@ -149,8 +171,12 @@ mod tests {
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
         let (sink, source) = fanfare_log::feed(1 << 20);
+        (Receiver::new(&options(), sink), source)
+    }
+
+    fn options() -> FeedOptions {
         let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection().unwrap();
-        let options = FeedOptions {
+        FeedOptions {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
             random: fanfare_log::Random::seeded(1),
@@ -161,8 +187,7 @@ mod tests {
             command_timeout: Duration::from_secs(1),
             max_event_bytes: 10,
             node: Arc::from("n"),
-        };
-        (Receiver::new(&options, sink), source)
+        }
     }
 
     fn message(channel: &str, payload: &str) -> PushInfo {
@@ -189,7 +214,7 @@ mod tests {
             ["other:a", "sse:", "sse:$probe:else", "sse:a\nb", "__keyspace@0__:sse:a", "__keyspace@3__:other:a"];
         foreign.iter().for_each(|channel| send(message(channel, "xadd")).unwrap());
         send(message("__keyspace@3__:sse:a", "xtrim")).unwrap();
-        send(message("sse:$probe:n", "7")).unwrap();
+        send(message("sse:$probe:n", &receiver.probe_text(7))).unwrap();
         send(PushInfo { kind: PushKind::Message, data: vec![Value::Int(1)] }).unwrap();
         assert!(source.take().events.is_empty());
         send(message("__keyspace@3__:sse:a", "xadd")).unwrap();
@@ -209,10 +234,24 @@ mod tests {
     #[tokio::test]
     async fn a_probe_is_seen_once_it_or_a_later_one_has_come_back() {
         let (receiver, _source) = receiver();
-        receiver.sender()(message("sse:$probe:n", "7")).unwrap();
+        receiver.sender()(message("sse:$probe:n", &receiver.probe_text(7))).unwrap();
         receiver.probe_seen(6).await;
         receiver.probe_seen(7).await;
         let waits = tokio::time::timeout(Duration::from_millis(20), receiver.probe_seen(8)).await;
         assert!(waits.is_err());
+    }
+
+    // Seen to fail when probes are only numbered: the second connection takes the first one's for its own.
+    #[tokio::test]
+    async fn a_probe_of_an_earlier_connection_proves_nothing() {
+        let options = options();
+        let (sink, _source) = fanfare_log::feed(1 << 20);
+        let (earlier, later) = (Receiver::new(&options, sink.clone()), Receiver::new(&options, sink));
+        for text in [earlier.probe_text(1), "1".into(), String::new(), "-1".into()] {
+            later.sender()(message("sse:$probe:n", &text)).unwrap();
+        }
+        assert!(tokio::time::timeout(Duration::from_millis(20), later.probe_seen(1)).await.is_err());
+        later.sender()(message("sse:$probe:n", &later.probe_text(1))).unwrap();
+        later.probe_seen(1).await;
     }
 }

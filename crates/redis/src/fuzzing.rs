@@ -14,6 +14,7 @@ use crate::eviction;
 use crate::feed::{FeedOptions, Receiver};
 use crate::keys::Keys;
 use crate::options::Options;
+use crate::primary::Primary;
 use crate::topology::Topology;
 
 /// An entry: its id, and its fields as names and values.
@@ -39,6 +40,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
     let options = FeedOptions {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
+        primary: Primary::new(),
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: true,

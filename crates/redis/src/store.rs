@@ -14,6 +14,7 @@ use crate::dial::Dial;
 use crate::feed::{self, FeedOptions};
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
+use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
 use crate::status::Status;
 use crate::topology::Topology;
@@ -54,7 +55,9 @@ impl RedisStore {
         let connection = options.connection()?;
         let keys = options.keys();
         let status = Status::default();
-        let pool = Pool::new(connector.clone(), connection.clone(), options.pool_size, options.command_timeout)
+        let primary = Primary::new();
+        let (size, deadline) = (options.pool_size, options.command_timeout);
+        let pool = Pool::new(connector.clone(), connection.clone(), primary.clone(), size, deadline)
             .map_err(|_| OptionsError::Url)?;
         let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
         let (publish_connection, publishers) = watch::channel(None);
@@ -62,6 +65,7 @@ impl RedisStore {
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
+            primary,
             random: random.fork(),
             status: status.clone(),
             ping_interval: options.probe_interval,
@@ -113,6 +117,7 @@ impl RedisStore {
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
+            primary: control.primary.clone(),
             random: control.random.fork(),
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,

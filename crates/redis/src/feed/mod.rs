@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::Backoff;
 use crate::connect;
 use crate::error::Error;
+use crate::primary::{RunId, identify};
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use observer::FeedObserver;
 pub(crate) use options::FeedOptions;
@@ -41,7 +42,8 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
         let receiver = Receiver::new(&options, sink.clone());
         let mut pause = Duration::ZERO;
         match open(&options, &receiver).await {
-            Ok(connection) => {
+            Ok((connection, server)) => {
+                options.primary.set(server);
                 let served = Served::new(Arc::clone(&observer));
                 let after_ms = down_since.take().map(|since| since.elapsed().as_millis());
                 tracing::info!(after_ms, "the feed is connected to Redis");
@@ -49,6 +51,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                 sink.send(FeedEvent::Connected);
                 let reason = follow(&options, connection, &receiver, &desired, &sink, &served, &warnings).await;
                 receiver.close();
+                options.primary.set(None);
                 sink.send(FeedEvent::Disconnected);
                 observer.disconnected(&reason);
                 tracing::warn!(reason, "the feed lost Redis; reconnecting");
@@ -74,10 +77,12 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
     }
 }
 
-async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Error> {
+async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<(MultiplexedConnection, RunId), Error> {
     let info = options.topology.primary().await?;
     let config = connect::config(options.command_timeout).set_push_sender(receiver.sender());
-    options.connector.connect(info, config, options.command_timeout).await
+    let mut connection = options.connector.connect(info, config, options.command_timeout).await?;
+    let server = identify(&mut connection).await?;
+    Ok((connection, server))
 }
 
 /// Follows the desired channels on one connection until it is dead. Returns why it is.

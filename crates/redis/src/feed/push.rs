@@ -167,6 +167,7 @@ mod tests {
     use super::*;
     use crate::connect::Connector;
     use crate::options::Options;
+    use crate::primary::Primary;
     use crate::topology::Topology;
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
@@ -179,6 +180,7 @@ mod tests {
         FeedOptions {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
+            primary: Primary::new(),
             random: fanfare_log::Random::seeded(1),
             keys: Keys::new("sse:"),
             keyspace_notifications: true,

@@ -1,4 +1,4 @@
-//! What arrives on the connection, parsed in the library's reader and handed straight to the ingest.
+//! What arrives on the connection, understood as it is read and handed straight to the ingest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use fanfare_log::{FeedEvent, FeedSink};
 use fanfare_protocol::Push;
-use redis::{PushInfo, PushKind, Value};
+use redis::{PushInfo, PushKind};
 use tokio::sync::Notify;
 
 use super::options::FeedOptions;
@@ -52,13 +52,18 @@ impl Receiver {
         }))
     }
 
-    /// What the library calls for every push.
+    /// What the library calls for every push that comes to it.
     pub(crate) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static {
         let inner = Arc::clone(&self.0);
         move |info| {
-            inner.take(info);
+            inner.take(&info.kind);
             Ok(())
         }
+    }
+
+    /// Takes the messages, which never come to the library.
+    pub(crate) fn messages(&self) -> Messages {
+        Messages(Arc::clone(&self.0))
     }
 
     /// Lets nothing through any more.
@@ -104,30 +109,30 @@ impl Receiver {
     }
 }
 
-impl Inner {
-    fn take(&self, info: PushInfo) {
-        if !self.open.load(Ordering::Acquire) {
-            return;
+/// Takes messages as they lie in a buffer.
+pub(crate) struct Messages(Arc<Inner>);
+
+impl Messages {
+    pub(super) fn take(&self, channel: &[u8], payload: &[u8]) {
+        if self.0.open.load(Ordering::Acquire) {
+            self.0.message(channel, payload);
         }
-        match info.kind {
-            PushKind::Message => self.message(info.data),
-            PushKind::Disconnection => {
-                self.closed_by_peer.store(true, Ordering::Release);
-                self.dropped.notify_waiters();
-            }
-            // Acknowledgements are told by the command that asked for them.
-            _ => {}
+    }
+}
+
+impl Inner {
+    /// Acknowledgements are told by the command that asked for them.
+    fn take(&self, kind: &PushKind) {
+        if *kind == PushKind::Disconnection {
+            self.closed_by_peer.store(true, Ordering::Release);
+            self.dropped.notify_waiters();
         }
     }
 
-    fn message(&self, data: Vec<Value>) {
-        let mut data = data.into_iter();
-        let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
-            return;
-        };
-        let Ok(channel) = String::from_utf8(channel) else { return };
+    fn message(&self, channel: &[u8], payload: &[u8]) {
+        let Ok(channel) = std::str::from_utf8(channel) else { return };
         if channel == self.probe_channel {
-            if let Some(number) = self.probe_number(&payload) {
+            if let Some(number) = self.probe_number(payload) {
                 self.probe.fetch_max(number, Ordering::AcqRel);
                 self.changed.notify_waiters();
             }
@@ -141,9 +146,9 @@ impl Inner {
             }
             return;
         }
-        if let Some(channel) = self.keys.log(&channel) {
+        if let Some(channel) = self.keys.log(channel) {
             self.carried.store(true, Ordering::Relaxed);
-            let push = Push::parse(Bytes::from(payload), self.max_event_bytes);
+            let push = Push::parse(Bytes::copy_from_slice(payload), self.max_event_bytes);
             self.sink.send(FeedEvent::Push { channel, push });
         }
     }
@@ -192,36 +197,33 @@ mod tests {
         }
     }
 
-    fn message(channel: &str, payload: &str) -> PushInfo {
-        let data = vec![Value::BulkString(channel.into()), Value::BulkString(payload.into())];
-        PushInfo { kind: PushKind::Message, data }
+    fn send(receiver: &Receiver, channel: &str, payload: &str) {
+        receiver.messages().take(channel.as_bytes(), payload.as_bytes());
     }
 
     #[test]
     fn a_connection_that_was_given_up_delivers_nothing_any_more() {
         let (receiver, mut source) = receiver();
-        let send = receiver.sender();
-        send(message("sse:a", "1")).unwrap();
+        send(&receiver, "sse:a", "1");
         assert_eq!(source.take().events.len(), 1);
         receiver.close();
-        send(message("sse:a", "2")).unwrap();
+        send(&receiver, "sse:a", "2");
         assert!(source.take().events.is_empty());
     }
 
     #[test]
     fn only_messages_of_channels_and_additions_to_their_streams_are_delivered() {
         let (receiver, mut source) = receiver();
-        let send = receiver.sender();
         let foreign =
             ["other:a", "sse:", "sse:$probe:else", "sse:a\nb", "__keyspace@0__:sse:a", "__keyspace@3__:other:a"];
-        foreign.iter().for_each(|channel| send(message(channel, "xadd")).unwrap());
-        send(message("__keyspace@3__:sse:a", "xtrim")).unwrap();
-        send(message("sse:$probe:n", &receiver.probe_text(7))).unwrap();
-        send(PushInfo { kind: PushKind::Message, data: vec![Value::Int(1)] }).unwrap();
+        foreign.iter().for_each(|channel| send(&receiver, channel, "xadd"));
+        send(&receiver, "__keyspace@3__:sse:a", "xtrim");
+        send(&receiver, "sse:$probe:n", &receiver.probe_text(7));
+        receiver.messages().take(b"sse:\xff", b"xadd");
         assert!(source.take().events.is_empty());
-        send(message("__keyspace@3__:sse:a", "xadd")).unwrap();
-        send(message("sse:a", "text")).unwrap();
-        send(message("sse:a", "much too long")).unwrap();
+        send(&receiver, "__keyspace@3__:sse:a", "xadd");
+        send(&receiver, "sse:a", "text");
+        send(&receiver, "sse:a", "much too long");
         let events: Vec<_> = source.take().events.into_iter().map(|(_, event)| event).collect();
         let [
             FeedEvent::KeyspaceAdd { .. },
@@ -236,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_is_seen_once_it_or_a_later_one_has_come_back() {
         let (receiver, _source) = receiver();
-        receiver.sender()(message("sse:$probe:n", &receiver.probe_text(7))).unwrap();
+        send(&receiver, "sse:$probe:n", &receiver.probe_text(7));
         receiver.probe_seen(6).await;
         receiver.probe_seen(7).await;
         let waits = tokio::time::timeout(Duration::from_millis(20), receiver.probe_seen(8)).await;
@@ -250,10 +252,10 @@ mod tests {
         let (sink, _source) = fanfare_log::feed(1 << 20);
         let (earlier, later) = (Receiver::new(&options, sink.clone()), Receiver::new(&options, sink));
         for text in [earlier.probe_text(1), "1".into(), String::new(), "-1".into()] {
-            later.sender()(message("sse:$probe:n", &text)).unwrap();
+            send(&later, "sse:$probe:n", &text);
         }
         assert!(tokio::time::timeout(Duration::from_millis(20), later.probe_seen(1)).await.is_err());
-        later.sender()(message("sse:$probe:n", &later.probe_text(1))).unwrap();
+        send(&later, "sse:$probe:n", &later.probe_text(1));
         later.probe_seen(1).await;
     }
 }

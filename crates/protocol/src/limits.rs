@@ -310,3 +310,37 @@ const _: () = {
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };
+
+// --- Reading streams whose entries may be large --------------------------------------------
+
+/// Entries that one ordinary read of a stream asks for, at most, until a page of the same run was small: what is known of
+/// their sizes may be from before an outage.
+pub const ENTRIES_ASKED_AT_FIRST_MAX: usize = 64;
+/// The same where nothing is known and Redis runs no function that could stop by size. Eight of the largest events that are
+/// delivered by default are 8 MiB.
+pub const ENTRIES_ASKED_UNKNOWN_MAX: usize = 8;
+/// How long what a page told about the sizes of a channel's entries is believed. An outage is longer, and a channel that
+/// is read again later costs one careful read.
+pub const ENTRY_SIZES_FRESH: Duration = Duration::from_secs(1);
+/// How often the size of a page that does not arrive is divided by [`PAGE_SHRINK`]: then it is a single entry.
+pub const PAGE_SHRINKS_MAX: u32 = 5;
+/// By how much a page that did not arrive is made smaller.
+pub const PAGE_SHRINK: usize = 4;
+/// A stream whose oldest and newest entry together are larger is compared by a function that leaves them out, in bytes.
+pub const TIP_BYTES_PLAIN_MAX: usize = 16 * KIB;
+/// Bytes of entries that one call of a function copies within Redis before it stops: some milliseconds of its time.
+pub const FUNCTION_BYTES_COPIED_MAX: usize = 4 * MIB;
+/// Pages that have been read stay in memory within this part of `tail.budget`, for other readers at the same place.
+pub const PAGES_BUDGET_PART: usize = 8;
+
+const _: () = {
+    assert!(ENTRIES_ASKED_UNKNOWN_MAX <= ENTRIES_ASKED_AT_FIRST_MAX);
+    assert!(ENTRIES_ASKED_AT_FIRST_MAX <= ARCHIVE_PAGE_ENTRIES_MAX);
+    // The last of the smaller pages is a single entry.
+    assert!(PAGE_SHRINK.pow(PAGE_SHRINKS_MAX) >= ARCHIVE_PAGE_ENTRIES_MAX);
+    // No outage that a proof of the feed notices is shorter.
+    assert!(less(ENTRY_SIZES_FRESH, REDIS_PROBE_TIMEOUT_DEFAULT));
+    assert!(ARCHIVE_PAGE_BYTES_DEFAULT <= FUNCTION_BYTES_COPIED_MAX);
+    // Every read that may be in flight has room for its page.
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
+};

@@ -444,7 +444,7 @@ impl ChannelLog {
             return PageAnswer::Nothing(Effects::new());
         };
         match answer {
-            Err(error) => PageAnswer::Failed(self.on_failure(&error)),
+            Err(error) => PageAnswer::Nothing(self.on_failure(&error)),
             Ok(_) if stale => {
                 self.back_off.succeeded();
                 PageAnswer::Nothing(vec![Effect::ReadPage])

@@ -93,8 +93,6 @@ pub(super) enum Pushed {
 pub(super) enum PageAnswer {
     /// A page of the stream's present history, from this position.
     Page(Position, Box<Snapshot>),
-    /// Nothing that can be used.
+    /// Nothing that can be used: the read failed, or it was of another history.
     Nothing(Effects),
-    /// The read failed.
-    Failed(Effects),
 }

@@ -12,6 +12,7 @@
 //! | [`directory`] | the channels: by key, by name, and over the limit |
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
+//! | [`kept_pages`] | the part of that budget that pages may have |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`timers`] | the heap of timers |
@@ -25,6 +26,7 @@ mod directory;
 mod effect;
 mod evict;
 mod held_pages;
+mod kept_pages;
 mod links;
 mod log_limit;
 mod notifier;
@@ -159,16 +161,18 @@ impl Registry {
 
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
-        if let Some(log) = self.directory.get_mut(key) {
+        let read = answer.as_ref().map_or(0, Snapshot::bytes);
+        let page = self.directory.get_mut(key).and_then(|log| {
             let answer = log.on_page(answer);
-            self.resources.take_page(log, answer, now);
-        }
+            self.resources.take_page(log, answer, now)
+        });
+        // Whatever became of its log and its history: what was reserved for it is given back, and what came is paid.
+        self.resources.schedule.page_answered(page.unwrap_or(read));
     }
 
     /// Where the newest entries begin.
     pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
+        self.resources.schedule.newest_answered();
         self.decide(key, now, |log| log.on_newest(answer));
     }
 

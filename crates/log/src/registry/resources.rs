@@ -10,6 +10,7 @@ use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::effect::{Broken, Effect, Effects, PageAnswer};
 use super::evict;
+use super::kept_pages::KeptPages;
 use super::log_limit::LogLimit;
 use super::notifier::Notifier;
 use super::reconcile::Reconcile;
@@ -34,6 +35,8 @@ pub(super) struct Resources {
     pub(super) reconcile: Reconcile,
     pub(super) timers: Timers,
     pub(super) notifier: Notifier,
+    /// Pages in memory, the oldest first.
+    kept_pages: KeptPages,
     /// Histories that turned out not to be contiguous since the last sweep.
     log_limit: LogLimit,
 }
@@ -46,6 +49,7 @@ impl Resources {
             reconcile: Reconcile::new(options.reconcile_interval, now),
             timers: Timers::default(),
             notifier: Notifier::new(hub),
+            kept_pages: KeptPages::new(&options),
             log_limit: LogLimit::default(),
             options,
             stats,
@@ -119,25 +123,25 @@ impl Resources {
         }
     }
 
-    /// Takes in the answer to a read of a page.
-    pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) {
+    /// Takes in the answer to a read of a page. Returns the size of the page, if it was of any use.
+    pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) -> Option<usize> {
         let (after, snapshot) = match answer {
             PageAnswer::Page(after, snapshot) => (after, snapshot),
-            PageAnswer::Nothing(effects) => return self.carry_out(log, effects, now),
-            PageAnswer::Failed(effects) => {
-                self.schedule.page_cost(0);
-                return self.carry_out(log, effects, now);
+            PageAnswer::Nothing(effects) => {
+                self.carry_out(log, effects, now);
+                return None;
             }
         };
         let page = append::page(&log.channel, after, &snapshot, &mut self.budget);
-        self.schedule.page_cost(page.bytes);
         self.stats.shared_reads.add(page.shared as u64);
         if let Some(kept) = page.kept {
+            self.kept_pages.add(log.channel.key, &kept);
             self.schedule.hold_page(kept, now + self.options.page_patience);
         }
         let mut effects = vec![Effect::Notify];
         effects.extend(page.is_ahead_of_tail.then(|| log.wait_for_head(after)));
         self.carry_out(log, effects, now);
+        Some(page.bytes)
     }
 
     /// A read of the tip is wanted, unless the archive failed lately.
@@ -195,6 +199,10 @@ impl Resources {
                 Command::Head { .. } => self.stats.head_reads.add(1),
                 Command::Page { .. } | Command::Newest { .. } => self.stats.page_reads.add(1),
             }
+        }
+        for bytes in self.kept_pages.beyond_limit(directory) {
+            self.budget.release(bytes);
+            self.stats.evictions.add(1);
         }
         evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
             self.stats.evictions.add(pieces as u64);

@@ -143,15 +143,16 @@ impl Schedule {
         self.head_reads -= 1;
     }
 
-    /// A read for readers who are behind was answered.
-    pub(super) fn page_answered(&mut self) {
+    /// A read of a page was answered. It cost so many bytes, in place of what was reserved for it.
+    pub(super) fn page_answered(&mut self, cost: usize) {
         self.reads -= 1;
+        self.allowance.refund(self.page_bytes);
+        self.allowance.spend(cost);
     }
 
-    /// A page cost so many bytes, in place of what was reserved for it.
-    pub(super) fn page_cost(&mut self, bytes: usize) {
-        self.allowance.refund(self.page_bytes);
-        self.allowance.spend(bytes);
+    /// A read of where the newest entries begin was answered.
+    pub(super) fn newest_answered(&mut self) {
+        self.reads -= 1;
     }
 
     /// Keeps a page for its reader until then.

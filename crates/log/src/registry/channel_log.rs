@@ -34,6 +34,9 @@ use crate::pages;
 use crate::proof::{self, Verdict, id_of};
 use crate::tail::{Seam, Tail};
 
+/// So many reads of a channel fail in a row before operators are told, once.
+const FAILURES_TOLD: u32 = 3;
+
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Following {
@@ -146,10 +149,12 @@ impl ChannelLog {
         self.following = Following::Desired;
     }
 
-    /// The subscription was acknowledged: whatever is published from now on arrives.
-    pub(super) fn on_acknowledged(&mut self) {
+    /// The subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
+    /// beginning, or, after a reconnect, is compared with its head. The link is there, so that there is nothing to wait for.
+    pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
         self.on_loss();
+        if self.back_off.cut_short() { self.read_everything() } else { vec![Effect::ReadTip] }
     }
 
     /// The feed is away: nothing arrives.
@@ -496,6 +501,9 @@ impl ChannelLog {
             effects.extend(self.on_wrong_type());
         }
         effects.push(Effect::Failed { back_off: self.back_off.begin() });
+        if self.back_off.failures() == FAILURES_TOLD && !is_refused {
+            effects.push(Effect::TellFailure(error.to_string()));
+        }
         effects
     }
 
@@ -515,9 +523,13 @@ impl ChannelLog {
         ]
     }
 
-    /// The archive may be asked again.
+    /// A timer of the back-off has fired: the archive may be asked again.
     pub(super) fn on_retry(&mut self) -> Effects {
-        self.back_off.end();
+        if self.back_off.timer_fired() { self.read_everything() } else { Effects::new() }
+    }
+
+    /// Nothing stands in a queue after a back-off.
+    fn read_everything(&self) -> Effects {
         let mut effects = vec![Effect::ReadTip];
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects.extend(self.wants_page().then_some(Effect::ReadPage));

@@ -46,6 +46,8 @@ pub(super) enum Effect {
         /// Nothing is read for so long, before jitter; `None` if that is so already.
         back_off: Option<Duration>,
     },
+    /// Reads of the channel fail again and again, for this reason: operators are told.
+    TellFailure(String),
 }
 
 /// What a decision asks for; mostly nothing.

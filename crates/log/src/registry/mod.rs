@@ -123,7 +123,7 @@ impl Registry {
                     stats.connected.set(0);
                     self.directory.of_feed_mut(feed).for_each(ChannelLog::on_disconnected);
                 }
-                FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name)),
+                FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name, now)),
                 FeedEvent::Refused { channels, detail } => {
                     let refused = channels.iter().filter_map(|name| self.directory.named(name));
                     refused.for_each(|log| self.resources.refuse(log, &detail));
@@ -216,13 +216,12 @@ impl Registry {
 
     // What the feed says about one channel.
 
-    /// A subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
-    /// beginning, or, after a reconnect, is compared with its head.
-    fn on_subscribed(&mut self, name: &LogName) {
+    /// A subscription was acknowledged.
+    fn on_subscribed(&mut self, name: &LogName, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
-        log.on_acknowledged();
+        let effects = log.on_acknowledged();
         self.resources.accept(log);
-        self.resources.want_tip(log);
+        self.resources.carry_out(log, effects, now);
     }
 
     fn on_push(&mut self, name: &LogName, push: Push) {

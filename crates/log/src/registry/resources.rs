@@ -39,6 +39,8 @@ pub(super) struct Resources {
     kept_pages: KeptPages,
     /// Histories that turned out not to be contiguous since the last sweep.
     log_limit: LogLimit,
+    /// Channels that could not be read again and again since the last sweep.
+    failure_limit: LogLimit,
 }
 
 impl Resources {
@@ -51,6 +53,7 @@ impl Resources {
             notifier: Notifier::new(hub),
             kept_pages: KeptPages::new(&options),
             log_limit: LogLimit::default(),
+            failure_limit: LogLimit::default(),
             options,
             stats,
             random,
@@ -93,6 +96,11 @@ impl Resources {
                     self.stats.failed_reads.add(1);
                     if let Some(wait) = back_off {
                         self.timers.set(now + self.random.spread(wait), key, Timer::Retry);
+                    }
+                }
+                Effect::TellFailure(error) => {
+                    if self.failure_limit.admit() {
+                        tracing::warn!(channel = %log.channel.name, error, "the channel cannot be read, again and again");
                     }
                 }
             }
@@ -180,6 +188,10 @@ impl Resources {
         let unlogged = self.log_limit.renew();
         if unlogged > 0 {
             tracing::warn!(channels = unlogged, "history is not contiguous in more channels");
+        }
+        let unlogged = self.failure_limit.renew();
+        if unlogged > 0 {
+            tracing::warn!(channels = unlogged, "more channels cannot be read");
         }
         due
     }

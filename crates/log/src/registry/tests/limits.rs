@@ -102,7 +102,7 @@ impl Scene {
     }
 
     /// Takes turns until nothing is left to do. Returns how many reads it took.
-    fn rest(&mut self) -> usize {
+    pub(super) fn rest(&mut self) -> usize {
         let (mut reads, mut idle) = (0, 0);
         // What one turn desires is acknowledged in the next and read in the one after that.
         while idle < 3 {
@@ -115,6 +115,11 @@ impl Scene {
             }
         }
         reads
+    }
+
+    /// The link to the store breaks; the next turn finds it made anew.
+    pub(super) fn lose_link(&self) {
+        self.link.disconnect();
     }
 
     fn open(&self, channel: &LogName, start: Option<Start>) -> (ViewKey, Cursor) {

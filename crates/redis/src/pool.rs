@@ -67,7 +67,10 @@ impl Pool {
                     }
                     // The next one, at the latest a new one, may do: at most each connection of the pool is dead.
                     if tried || !broken {
-                        return Err(error.into());
+                        return Err(match error.into() {
+                            Error::Link(text) => Error::Cut(text),
+                            error => error,
+                        });
                     }
                 }
                 // Its answer may still come and would be taken for the next command's.

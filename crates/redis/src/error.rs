@@ -39,6 +39,11 @@ impl Error {
     pub(crate) fn may_be_size(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::Cut(_))
     }
+
+    /// Whether Redis refuses to queue the commands of a transaction, since its memory is full (7.0).
+    pub(crate) fn is_full_memory(&self) -> bool {
+        matches!(self, Self::Reply(text) if text.starts_with("OOM "))
+    }
 }
 
 impl From<&ServerError> for Error {

@@ -216,3 +216,17 @@ async fn the_newest_of_large_entries_are_found_without_bringing_them() {
     assert_eq!(at_ms, published[0].ms);
     assert_eq!(calls(&server, "exec").await, 0, "no entry crossed the link");
 }
+
+// Seen to fail when a transaction is all that is tried: Redis 7.0 refuses to queue commands then.
+#[tokio::test]
+async fn streams_are_read_while_the_memory_of_redis_is_full() {
+    let (server, archive) = library().await;
+    let id = publish(&server, &["sse:a", "DATA", "d"]).await;
+    tip(&archive).await;
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "100kb"]).await;
+    assert_eq!(tip(&archive).await, Position::At(id));
+    for _ in 0..3 {
+        assert_eq!(ids(&read(&archive, Position::At(EntryId::ZERO)).await), [id]);
+        assert_eq!(archive.newest(name("a"), 0).await.unwrap(), Newest::Nothing(Position::At(id)));
+    }
+}

@@ -142,6 +142,10 @@ impl Inner {
                 Ok((tips, None))
             }
             Err(Error::Denied(text)) => Ok((vec![Err(ArchiveError::Denied(text))], None)),
+            Err(error) if error.is_full_memory() => {
+                let ends = self.streams.ends_without_entries(channels).await?.ok_or(error)?;
+                Ok((self.learn_ends(channels, ends), None))
+            }
             Err(error) => Err(error),
         }
     }
@@ -173,6 +177,7 @@ impl Inner {
         self.status.count_read(bytes);
         let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
         self.sizes.learn(&request.log, new.clone().count(), new.max().unwrap_or(0), Instant::now());
+        self.sizes.learn_ends(&request.log, seen.ends.0, seen.ends.1);
         Ok(Snapshot {
             tip: seen.tip,
             first: seen.first,
@@ -192,19 +197,20 @@ impl Inner {
 
     async fn observe(&self, request: &ReadRequest, start: &str) -> Result<Observation, Error> {
         let log = &request.log;
+        let by_function = async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await;
         let count = match self.sizes.ask(log, request.max_entries, request.max_bytes, Instant::now()) {
             Ask::Plain { count } => count,
-            Ask::Bounded { entries, bytes, count } => {
-                let bounds = (entries, bytes);
-                match self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await? {
-                    Some(seen) => return Ok(seen),
-                    None => count,
-                }
-            }
+            Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
+                Some(seen) => return Ok(seen),
+                None => count,
+            },
         };
         // The entry at the position itself comes on top: it is the proof, not the answer.
         let on_top = usize::from(matches!(request.after, Position::At(_)));
-        self.streams.observe(log, start, count + on_top).await
+        match self.streams.observe(log, start, count + on_top).await {
+            Err(error) if error.is_full_memory() => by_function((count, request.max_bytes)).await?.ok_or(error),
+            other => other,
+        }
     }
 
     /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
@@ -229,19 +235,22 @@ impl Inner {
     }
 
     async fn heads(&self, log: &LogName, before: &str, missing: usize) -> Result<Heads, Error> {
+        let by_function = async |bounds| {
+            let seen = self.streams.heads_bounded(log, before, bounds).await?;
+            seen.iter().for_each(|_| self.status.count_read(0));
+            Ok::<_, Error>(seen)
+        };
         let count = match self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now()) {
             Ask::Plain { count } => count,
-            Ask::Bounded { entries, bytes, count } => {
-                match self.streams.heads_bounded(log, before, (entries, bytes)).await? {
-                    Some(seen) => {
-                        self.status.count_read(0);
-                        return Ok(seen);
-                    }
-                    None => count,
-                }
-            }
+            Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
+                Some(seen) => return Ok(seen),
+                None => count,
+            },
         };
-        let seen = self.streams.heads(log, before, count).await?;
+        let seen = match self.streams.heads(log, before, count).await {
+            Err(error) if error.is_full_memory() => return by_function((count, NEWEST_BYTES)).await?.ok_or(error),
+            other => other?,
+        };
         self.status.count_read(seen.entries.iter().map(|(_, _, bytes)| bytes).sum());
         Ok(seen)
     }

@@ -18,6 +18,8 @@ pub(super) struct Observation {
     pub(super) tip: Tip,
     pub(super) first: Option<FirstEntry>,
     pub(super) untouched: bool,
+    /// Sizes of the stream's oldest and its newest entry, in bytes.
+    pub(super) ends: (usize, usize),
     pub(super) entries: Vec<RawEntry>,
     /// The range reached its end.
     pub(super) complete: bool,
@@ -69,6 +71,7 @@ impl Streams {
             tip,
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
+            ends: sizes(info.as_ref()),
             complete: entries.len() < count || reached_tip,
             entries,
         })
@@ -97,6 +100,7 @@ impl Streams {
             tip: now.tip(info.as_ref()),
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
+            ends: sizes(info.as_ref()),
             entries: reply::entries(entries)?,
             complete: number(more).ok_or(shape)? == 0,
         }))
@@ -272,6 +276,11 @@ impl Now {
     }
 
     fn end(self, info: Option<&StreamInfo>) -> End {
-        End { tip: self.tip(info), sizes: info.map_or((0, 0), |info| (info.oldest_bytes, info.newest_bytes)) }
+        End { tip: self.tip(info), sizes: sizes(info) }
     }
+}
+
+/// Sizes of a stream's oldest and its newest entry, in bytes.
+fn sizes(info: Option<&StreamInfo>) -> (usize, usize) {
+    info.map_or((0, 0), |info| (info.oldest_bytes, info.newest_bytes))
 }

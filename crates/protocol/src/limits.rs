@@ -313,15 +313,17 @@ const _: () = {
 
 // --- Reading streams whose entries may be large --------------------------------------------
 
-/// Entries that one ordinary read of a stream asks for, at most, until a page of the same run was small: what is known of
-/// their sizes may be from before an outage.
+/// A stream is read by counting entries only while so many of the largest seen lately fit into a page. Where Redis runs no
+/// function that could stop by size, as many are asked for, at most, until a page of the same run was small.
 pub const ENTRIES_ASKED_AT_FIRST_MAX: usize = 64;
-/// The same where nothing is known and Redis runs no function that could stop by size. Eight of the largest events that are
-/// delivered by default are 8 MiB.
+/// The same where nothing is known. Eight of the largest events that are delivered by default are 8 MiB.
 pub const ENTRIES_ASKED_UNKNOWN_MAX: usize = 8;
 /// How long what a page told about the sizes of a channel's entries is believed. An outage is longer, and a channel that
 /// is read again later costs one careful read.
 pub const ENTRY_SIZES_FRESH: Duration = Duration::from_secs(1);
+/// Only a stream that is no larger as a whole is read by counting entries, where Redis tells its memory, in bytes: that is
+/// then the most that one answer can be, beside what publishers add meanwhile.
+pub const PLAIN_STREAM_BYTES_MAX: usize = 16 * MIB;
 /// How often the size of a page that does not arrive is divided by [`PAGE_SHRINK`]: then it is a single entry.
 pub const PAGE_SHRINKS_MAX: u32 = 5;
 /// By how much a page that did not arrive is made smaller.
@@ -341,6 +343,9 @@ const _: () = {
     // No outage that a proof of the feed notices is shorter.
     assert!(less(ENTRY_SIZES_FRESH, REDIS_PROBE_TIMEOUT_DEFAULT));
     assert!(ARCHIVE_PAGE_BYTES_DEFAULT <= FUNCTION_BYTES_COPIED_MAX);
+    // A default stream of events of ordinary size is one, and such an answer is no more than one channel's tail.
+    assert!(STREAM_MAXLEN_DEFAULT as usize * 1_000 <= PLAIN_STREAM_BYTES_MAX);
+    assert!(PLAIN_STREAM_BYTES_MAX <= TAIL_CHANNEL_BYTES_DEFAULT);
     // Every read that may be in flight has room for its page.
     assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
 };

@@ -148,6 +148,36 @@ async fn after_a_pause_a_page_is_bounded_by_bytes_whatever_was_learnt_before_it(
     assert!(read(&archive, position).await.complete);
 }
 
+// Seen to fail when a page is counted in entries as soon as those before it were small.
+#[tokio::test]
+async fn a_reader_that_comes_from_small_entries_to_large_ones_gets_no_page_larger_than_others() {
+    let (server, archive) = library().await;
+    let mut connection = server.connection().await;
+    let large = "x".repeat(1 << 20);
+    let mut calls = redis::pipe();
+    for number in 0..2000 {
+        calls.cmd("XADD").arg("sse:a").arg("*").arg("data").arg(number).ignore();
+    }
+    calls.query_async::<()>(&mut connection).await.unwrap();
+    for _ in 0..20 {
+        publish(&server, &["sse:a", "DATA", &large]).await;
+    }
+    publish(&server, &["sse:a", "DATA", "a small last one"]).await;
+    let (mut position, mut seen) = (Position::At(EntryId::ZERO), 0);
+    loop {
+        let snapshot = read(&archive, position).await;
+        let new = after(position, &snapshot);
+        seen += new.len();
+        let bytes = snapshot.bytes();
+        assert!(bytes <= 256 * 1024 + (1 << 20), "{bytes} bytes at {position}");
+        if snapshot.complete {
+            break;
+        }
+        position = Position::At(new.last().unwrap().id());
+    }
+    assert_eq!(seen, 2021);
+}
+
 #[tokio::test]
 async fn where_there_is_no_library_the_same_text_is_run_as_a_script_and_else_a_transaction() {
     let server = Server::start().await;

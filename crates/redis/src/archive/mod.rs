@@ -176,8 +176,12 @@ impl Inner {
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
         self.status.count_read(bytes);
         let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
-        self.sizes.learn(&request.log, new.clone().count(), new.max().unwrap_or(0), Instant::now());
+        let now = Instant::now();
+        self.sizes.learn(&request.log, new.clone().count(), new.max().unwrap_or(0), now);
         self.sizes.learn_ends(&request.log, seen.ends.0, seen.ends.1);
+        if let Some(bytes) = seen.whole {
+            self.sizes.learn_whole(&request.log, bytes, now);
+        }
         Ok(Snapshot {
             tip: seen.tip,
             first: seen.first,

@@ -1,11 +1,11 @@
 //! How much to ask for: `XRANGE … COUNT n` bounds entries, not bytes, and 400 entries have been 400 MB.
 //!
-//! What is asked is bounded before it is asked, by what is known of the channel's entries:
+//! What is asked is bounded before it is asked, by what is known of the channel's stream:
 //!
 //! | known | asked |
 //! |---|---|
-//! | lately read, and all entries seen were small | [`Ask::Plain`]: one transaction, in steps up to what fits into the page |
-//! | nothing; nothing lately; large entries; or the last read did not arrive | [`Ask::Bounded`]: a function that stops by size |
+//! | lately: all entries seen were small, and the whole stream is no more than one answer may be ([`PLAIN_STREAM_BYTES_MAX`]) | [`Ask::Plain`]: one transaction, which costs Redis a fraction of a function |
+//! | anything else, and the last read did not arrive | [`Ask::Bounded`]: a function that stops by size |
 //!
 //! No signal tells this table of an outage, and none is needed: whatever the link did, while it was away nothing was read, and what is
 //! known grows old ([`ENTRY_SIZES_FRESH`]). A channel that is newly followed, and one that is quiet or lives from pushes, are in the same case.
@@ -17,11 +17,11 @@ use std::sync::{Mutex, MutexGuard};
 use fanfare_protocol::LogName;
 use fanfare_protocol::limits::{
     ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH, ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK,
-    PAGE_SHRINKS_MAX, TIP_BYTES_PLAIN_MAX,
+    PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX,
 };
 use tokio::time::Instant;
 
-/// A page may hold so many times what the page before it has held.
+/// Where no function can be run, a page may hold so many times what the page before it has held.
 const GROWTH: usize = 4;
 
 /// What to ask for.
@@ -29,7 +29,8 @@ const GROWTH: usize = 4;
 pub(super) enum Ask {
     /// So many entries, in one transaction.
     Plain { count: usize },
-    /// At most so many entries and bytes, by a function. Where none can be run: `count` entries in one transaction.
+    /// At most so many entries and bytes, by a function. Where none can be run: `count` entries in one transaction, since nothing
+    /// better is known.
     Bounded { entries: usize, bytes: usize, count: usize },
 }
 
@@ -41,16 +42,16 @@ struct Estimate {
     page_entries: usize,
     /// When a page told of sizes last.
     read_at: Option<Instant>,
+    /// When the whole stream was last seen to be small enough for a plain read of any part of it.
+    small_at: Option<Instant>,
     /// Reads that did not arrive, less those that did since.
     shrinks: u32,
     /// Size of the oldest and the newest entry together, in bytes.
     ends: usize,
 }
 
-impl Estimate {
-    fn is_fresh(&self, now: Instant) -> bool {
-        self.read_at.is_some_and(|at| now.saturating_duration_since(at) <= ENTRY_SIZES_FRESH)
-    }
+fn is_fresh(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| now.saturating_duration_since(at) <= ENTRY_SIZES_FRESH)
 }
 
 /// Remembers, for a bounded number of channels, how large their entries are.
@@ -79,16 +80,18 @@ impl Sizes {
     pub(super) fn ask(&self, channel: &LogName, max_entries: usize, max_bytes: usize, now: Instant) -> Ask {
         let known = self.get(channel);
         let largest = known.largest.max(1);
-        let is_small = largest.saturating_mul(ENTRIES_ASKED_AT_FIRST_MAX) <= max_bytes;
-        let fresh = known.is_fresh(now);
-        if fresh && is_small && known.shrinks == 0 {
-            let grown = (known.page_entries * GROWTH).max(ENTRIES_ASKED_AT_FIRST_MAX);
-            return Ask::Plain { count: (max_bytes / largest).min(grown).clamp(1, max_entries.max(1)) };
+        let fit = (max_bytes / largest).max(1);
+        let are_small = is_fresh(known.read_at, now) && fit >= ENTRIES_ASKED_AT_FIRST_MAX;
+        if are_small && is_fresh(known.small_at, now) && known.shrinks == 0 {
+            return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
         }
+        let most = match are_small {
+            true => (known.page_entries * GROWTH).max(ENTRIES_ASKED_AT_FIRST_MAX),
+            false => ENTRIES_ASKED_UNKNOWN_MAX,
+        };
         let part = PAGE_SHRINK.pow(known.shrinks.min(PAGE_SHRINKS_MAX));
-        let most = if fresh { ENTRIES_ASKED_AT_FIRST_MAX } else { ENTRIES_ASKED_UNKNOWN_MAX };
         let entries = (max_entries / part).max(1);
-        let count = ((max_bytes / largest).min(most) / part).clamp(1, entries);
+        let count = (fit.min(most) / part).clamp(1, entries);
         Ask::Bounded { entries, bytes: (max_bytes / part).max(1), count }
     }
 
@@ -108,6 +111,11 @@ impl Sizes {
             known.ends = ends;
             known.largest = known.largest.max(newest);
         });
+    }
+
+    /// Learns the memory of the whole stream, in bytes.
+    pub(super) fn learn_whole(&self, channel: &LogName, bytes: usize, now: Instant) {
+        self.change(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
     }
 
     /// Learns from a page that came: how many entries it held, and the size of the largest.

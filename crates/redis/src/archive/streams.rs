@@ -23,6 +23,8 @@ pub(super) struct Observation {
     pub(super) entries: Vec<RawEntry>,
     /// The range reached its end.
     pub(super) complete: bool,
+    /// Memory of the whole stream, in bytes, where Redis told it.
+    pub(super) whole: Option<usize>,
 }
 
 /// What one read saw of the newest entries.
@@ -74,6 +76,7 @@ impl Streams {
             ends: sizes(info.as_ref()),
             complete: entries.len() < count || reached_tip,
             entries,
+            whole: None,
         })
     }
 
@@ -103,6 +106,7 @@ impl Streams {
             ends: sizes(info.as_ref()),
             entries: reply::entries(entries)?,
             complete: number(more).ok_or(shape)? == 0,
+            whole: parts.next().and_then(number).and_then(|bytes| usize::try_from(bytes).ok()),
         }))
     }
 

@@ -91,6 +91,9 @@ impl Asked<'_> {
         }
         if self.has_functions {
             let reads = Need::For("large entries are read in small steps and come along whenever a stream is compared");
+            let memory =
+                Need::For("every page of more than a few entries is read by a function, which costs Redis time");
+            rights.push(right("+memory|usage ~sse:*", memory, &["MEMORY", "USAGE", &stream]));
             rights.push(right("+fcall_ro", reads, &["FCALL_RO", "sse_version", "0"]));
         }
         if self.options.load_functions && self.has_functions {

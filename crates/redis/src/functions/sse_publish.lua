@@ -233,9 +233,11 @@ end
 --   sse_tips   n <stream> ... <epoch key>
 --
 -- Each replies with TIME and the epoch, then with what it was asked for. A stream is told of as ends_of says; one that does
--- not exist as nil. With EVAL the name of the function is the first argument.
+-- not exist as nil. sse_read tells the memory of the whole stream at last. With EVAL the name of the function is the first
+-- argument.
 
 local STEP = 8 -- entries fetched at once: their sizes are seen only then
+local NODES_MAX = 10000 -- of a stream whose memory is asked for: Redis looks at each
 local ID_BYTES_MAX = 41
 
 local function size_of(fields)
@@ -251,7 +253,7 @@ local function prev_of(fields)
 end
 
 -- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
--- sizes of the oldest and the newest entry. false: there is no stream. Or Redis' error.
+-- sizes of the oldest and the newest entry, the number of nodes. false: there is no stream. Or Redis' error.
 local function ends_of(stream)
   local info = redis.pcall('XINFO', 'STREAM', stream)
   if info.err then return not string.find(info.err, 'no such key', 1, true) and info end
@@ -265,7 +267,16 @@ local function ends_of(stream)
     oldest and prev_of(oldest[2]) or false,
     oldest and size_of(oldest[2]) or 0,
     newest and size_of(newest[2]) or 0,
+    known['radix-tree-keys'],
   }
+end
+
+-- The memory of a stream, in bytes; -1 if Redis does not tell, or not quickly.
+local function memory_of(stream, nodes)
+  local command = { 'MEMORY', 'USAGE', stream, 'SAMPLES', '0' }
+  if nodes > NODES_MAX or redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then return -1 end
+  local bytes = redis.pcall(unpack(command))
+  return type(bytes) == 'number' and bytes or -1
 end
 
 -- An entry; if its data is over the limit, without the data, and with the size of that as a third item. What decides about
@@ -341,11 +352,11 @@ local function read(keys, args)
     return refuse('expected are a stream and the epoch key, from, max_entries, max_bytes, event_bytes')
   end
   local stream, ends = keys[1], ends_of(keys[1])
-  if not ends then return with_time(keys[2], false, {}, 0) end
+  if not ends then return with_time(keys[2], false, {}, 0, 0) end
   if ends.err then return ends end
   local tell = function(id, fields, size) return told(id, fields, size, bounds[3]) end
   local entries, more = walk('XRANGE', stream, args[1], '+', ends[1], bounds[1], bounds[2], tell)
-  return with_time(keys[2], ends, entries, more)
+  return with_time(keys[2], ends, entries, more, memory_of(stream, ends[7]))
 end
 
 -- Descending, and of each entry only its id, the predecessor that it names and its size.

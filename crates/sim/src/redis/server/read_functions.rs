@@ -27,7 +27,10 @@ impl Server {
                 let tell = |(id, fields): &(EntryId, Fields)| told(*id, fields, bounds[2]);
                 let (items, more) = cut(entries, &text(from), bounds[0], bounds[1], tell);
                 self.reads.note(&text(&streams[0]), from);
-                parts.extend(summaries.into_iter().chain([items, more]));
+                let whole: usize =
+                    found[0].map_or(0, |stream| stream.entries.iter().map(|(_, fields)| size(fields)).sum());
+                let whole = Reply::Number(i64::try_from(whole).unwrap_or(i64::MAX));
+                parts.extend(summaries.into_iter().chain([items, more, whole]));
             }
             ("sse_newest", [before, bounds @ ..]) => {
                 let end = text(before).strip_prefix('(').map(|id| id.parse::<EntryId>().expect("an id"));

@@ -11,6 +11,7 @@
 //! | [`scenario`] | what is done and what comes out of it |
 //! | [`contender`] | servers that can be started and measured |
 //! | [`bench`](mod@bench) | all scenarios for several contenders, compared |
+//! | [`hostile`] | what attacks do to the clients that behave |
 //! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 
@@ -24,6 +25,7 @@ pub mod descriptors;
 pub mod disturbances;
 pub mod fleet;
 pub mod floor;
+pub mod hostile;
 pub mod integrity;
 pub mod latency;
 pub mod payload;

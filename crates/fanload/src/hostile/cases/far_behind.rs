@@ -62,6 +62,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
         Figure::bound("p99 of others / undisturbed", ratio, "×", Bound::Most(3.0)),
         Figure::shown("longest of others", attacked.latency_ms(1.0), "ms"),
         Figure::bound("events read by the reader / all", read as f64 / all as f64, "", Bound::Least(1.0)),
+        Figure::shown("sent by Redis / stored", attacked.redis_sent as f64 / (events * BYTES) as f64, "×"),
         Figure::shown("read by the reader", (read.saturating_sub(SMALL.0) * BYTES) as f64 / 1e6 / seconds, "MB/s"),
     ])
 }

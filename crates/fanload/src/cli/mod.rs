@@ -59,7 +59,7 @@ enum Command {
     /// Starts everything itself, with the server alone on one core. Figures are medians with their extremes and ratios to
     /// the floor.
     Bench(crate::bench::Arguments),
-    /// Attack a node in nine ways and measure what its other clients feel of it, against the same node undisturbed
+    /// Attack a node in ten ways and measure what its other clients feel of it, against the same node undisturbed
     ///
     /// Starts node and Redis itself, fresh ones for each run. Attacks go to 127.0.0.1 only.
     Hostile(crate::hostile::Arguments),

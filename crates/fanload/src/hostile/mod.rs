@@ -97,7 +97,7 @@ mod tests {
             super::chosen(&chosen).map(|cases| cases.iter().map(|case| case.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&["flood", "crowd"]).unwrap(), ["flood", "crowd"]);
-        assert_eq!(names(&[]).unwrap().len(), 9);
+        assert_eq!(names(&[]).unwrap().len(), 10);
         assert!(names(&["storm"]).unwrap_err().to_string().contains("far-behind"));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// What may pass at once after a pause.
-const BURST: Duration = Duration::from_millis(5);
+const BURST: Duration = Duration::from_millis(20);
 
 /// A rate that the bytes of all connections together keep to.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Ephemeral events on one channel, as fast as connections in a pipeline take them.
+//! Ephemeral events on one channel: at the rate of the target, and as fast as connections in a pipeline take them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,22 @@ use crate::admin;
 
 pub(super) const CASE: Case = Case {
     name: "flood",
+    title: "480,000 ephemeral events a second on one channel, or as many as four connections can publish",
+    settings: &[],
+    link: None,
+    run: |scene| flood(scene, RATE),
+};
+
+pub(super) const FASTEST: Case = Case {
+    name: "flood-fastest",
     title: "ephemeral events on one channel as fast as four connections can publish them",
     settings: &[],
     link: None,
-    run,
+    run: |scene| flood(scene, f64::INFINITY),
 };
+
+/// Events a second, all connections together.
+const RATE: f64 = 480_000.0;
 
 const CHANNEL: &str = "fanload-flood";
 const PUBLISHERS: usize = 4;
@@ -33,7 +44,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Messages of the feed by kind. What the node has shed is a kind of its own.
 const FEED_EVENTS: &str = "fanfare_feed_events_total";
 
-fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
+fn flood(scene: &mut Scene, rate: f64) -> Result<Vec<Figure>> {
     let ground = scene.ground.clone();
     let asked =
         Asked { node: ground.node, query: format!("channel={CHANNEL}"), position: None, from: Ipv4Addr::LOCALHOST };
@@ -46,7 +57,9 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let (attacked, (published, seconds, received)) = scene.attacked(|| {
         let (begun, done) = (Instant::now(), AtomicBool::new(false));
         let (published, received) = std::thread::scope(|scope| {
-            let publishers: Vec<_> = (0..PUBLISHERS).map(|_| scope.spawn(|| publish(ground.redis, &done))).collect();
+            let publishers: Vec<_> = (0..PUBLISHERS)
+                .map(|_| scope.spawn(|| publish(ground.redis, rate / PUBLISHERS as f64, &done)))
+                .collect();
             let reader = scope.spawn(|| read(&mut stream, &done));
             let rested = ground.stage.rest(ground.size.span());
             done.store(true, Ordering::Relaxed);
@@ -70,7 +83,9 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     ])
 }
 
-fn publish(redis: SocketAddr, done: &AtomicBool) -> Result<u64> {
+/// Publishes at most `rate` events a second until `done`; says how many.
+fn publish(redis: SocketAddr, rate: f64, done: &AtomicBool) -> Result<u64> {
+    let begun = Instant::now();
     let mut console = Console::connect(redis)?;
     let (key, data, mut published) = (format!("sse:{CHANNEL}"), [b'x'; BYTES], 0);
     while !done.load(Ordering::Relaxed) {
@@ -79,6 +94,8 @@ fn publish(redis: SocketAddr, done: &AtomicBool) -> Result<u64> {
         }
         console.settle()?;
         published += BATCH as u64;
+        let due = Duration::from_secs_f64(published as f64 / rate);
+        std::thread::sleep(due.saturating_sub(begun.elapsed()));
     }
     Ok(published)
 }

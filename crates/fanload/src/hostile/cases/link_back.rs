@@ -81,6 +81,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
         ),
         Figure::bound("missed events that came / all", caught.events as f64 / all, "", Bound::Least(1.0)),
         Figure::bound("$gap", caught.gaps as f64, "", Bound::Most(0.0)),
+        Figure::shown("sent by Redis / stored", attacked.redis_sent as f64 / (large * LARGE) as f64, "×"),
         Figure::shown("caught up after", caught.last.unwrap_or(f64::NAN), "s"),
         Figure::shown("growth of memory", attacked.growth_mb(), "MB"),
     ])

@@ -13,12 +13,13 @@ mod tails;
 use super::case::Case;
 
 /// All of them, in the order in which they are run.
-pub(super) const ALL: [Case; 9] = [
+pub(super) const ALL: [Case; 10] = [
     far_behind::CASE,
     link_back::CASE,
     random_channels::CASE,
     last::CASE,
     flood::CASE,
+    flood::FASTEST,
     crowd::CASE,
     many_channels::CASE,
     silent::CASE,

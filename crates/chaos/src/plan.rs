@@ -85,10 +85,12 @@ impl Action {
             Self::Cut(_) => "Redis connections cut",
             Self::Flow(_, _, Flow::Pass) => return None,
             Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Hold) => "client connections black-holed",
-            Self::Flow(Wire::Replica, _, Flow::Hold | Flow::Slow(_)) => "replica cut off",
+            Self::Flow(Wire::Replica, _, Flow::Hold | Flow::Slow(_) | Flow::Shared(_)) => "replica cut off",
             Self::Flow(_, _, Flow::Hold) => "Redis connections black-holed",
-            Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Slow(_)) => "client connections slowed",
-            Self::Flow(_, _, Flow::Slow(_)) => "Redis connections slowed",
+            Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Slow(_) | Flow::Shared(_)) => {
+                "client connections slowed"
+            }
+            Self::Flow(_, _, Flow::Slow(_) | Flow::Shared(_)) => "Redis connections slowed",
             Self::FailOver => "failover to a replica without the newest writes",
             Self::Trim(..) => "stream trimmed (XTRIM MAXLEN)",
             Self::TrimBefore(..) => "stream trimmed (XTRIM MINID)",

@@ -18,6 +18,8 @@ use crate::wait::{eventually, eventually_within};
 pub struct NodeBuilder {
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
+    /// The most files that it may open.
+    descriptors: Option<usize>,
 }
 
 /// A running (or ended) node. Killed on drop; its log is printed if the test is failing then.
@@ -40,6 +42,12 @@ impl NodeBuilder {
     /// An extra command-line argument of `fanfare serve`.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// The most files that the node may open (`ulimit -n`, hard and soft).
+    pub fn descriptors(mut self, most: usize) -> Self {
+        self.descriptors = Some(most);
         self
     }
 
@@ -79,7 +87,7 @@ impl Node {
 
     /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
     pub fn builder_at(redis_url: &str) -> NodeBuilder {
-        NodeBuilder { settings: Vec::new(), arguments: Vec::new() }.set("redis.url", redis_url)
+        NodeBuilder { settings: Vec::new(), arguments: Vec::new(), descriptors: None }.set("redis.url", redis_url)
     }
 
     /// Starts the ended process again, with the same settings on the same ports.
@@ -97,7 +105,14 @@ impl Node {
 
     fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = bound(fanfare_binary());
+        let mut command = match self.builder.descriptors {
+            None => bound(fanfare_binary()),
+            Some(most) => {
+                let mut command = bound("sh");
+                command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(fanfare_binary());
+                command
+            }
+        };
         command.arg("serve").args(&self.builder.arguments);
         command.env("FANFARE__SERVER__LISTEN", self.address().to_string());
         command.env("FANFARE__ADMIN__LISTEN", self.admin_address().to_string());

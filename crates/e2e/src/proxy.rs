@@ -2,8 +2,8 @@
 //! frozen peer does; let them trickle; or cut. Each direction has a flow of its own.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What happens to the bytes of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Flow {
     Hold,
     /// So many of them pass in a second, on each connection.
     Slow(u32),
+    /// So many of them pass in a second, on all connections together, as on a wire that they share.
+    Shared(u32),
 }
 
 /// Which way bytes go.
@@ -57,6 +60,26 @@ struct Rules {
 
 /// Bytes moved at once.
 const PIECE: usize = 16 * 1024;
+
+/// How far a shared wire may be ahead of its rate: a timer is not more exact than that.
+const AHEAD_MAX: Duration = Duration::from_millis(2);
+
+/// When a wire that several connections share is free again, for each direction.
+#[derive(Debug, Clone, Default)]
+struct Wire(Arc<Mutex<[Option<Instant>; 2]>>);
+
+impl Wire {
+    /// Takes its turn for so many bytes. Returns when they have passed.
+    fn pass(&self, direction: Direction, bytes: usize, rate: u32) -> Instant {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = &mut free[usize::from(direction == Direction::ToClient)];
+        let now = Instant::now();
+        let begin = free.map_or(now, |free| free.max(now));
+        let end = begin + Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1)));
+        *free = Some(end);
+        end
+    }
+}
 
 impl Proxy {
     /// A proxy in front of `target`.
@@ -124,6 +147,7 @@ async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: wa
     let listener = TcpListener::from_std(listener).expect("a listener within the runtime");
     // Ends all connections when it is dropped.
     let mut connections = JoinSet::new();
+    let wire = Wire::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -133,7 +157,7 @@ async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: wa
                     continue;
                 };
                 let made = generation.load(Ordering::Acquire);
-                connections.spawn(forward(client, made, rules.clone()));
+                connections.spawn(forward(client, made, rules.clone(), wire.clone()));
             }
             changed = rules.changed() => {
                 if changed.is_err() {
@@ -145,7 +169,7 @@ async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: wa
     }
 }
 
-async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>) {
+async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>, wire: Wire) {
     let target = rules.borrow().target;
     let Ok(server) = TcpStream::connect(target).await else { return };
     // Without it pushes would wait for acknowledgements, which no network asks for.
@@ -154,8 +178,8 @@ async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>) {
     let (from_server, to_server) = server.into_split();
     let mut cut = rules.clone();
     tokio::select! {
-        () = pump(from_client, to_server, Direction::ToTarget, made, rules.clone()) => {}
-        () = pump(from_server, to_client, Direction::ToClient, made, rules) => {}
+        () = pump(from_client, to_server, Direction::ToTarget, made, rules.clone(), wire.clone()) => {}
+        () = pump(from_server, to_client, Direction::ToClient, made, rules, wire) => {}
         _ = cut.wait_for(|rules| made < rules.cut_before) => {}
     }
 }
@@ -166,6 +190,7 @@ async fn pump(
     direction: Direction,
     made: u64,
     mut rules: watch::Receiver<Rules>,
+    wire: Wire,
 ) {
     let mut buffer = vec![0; PIECE];
     let flow = |rules: &Rules| match direction {
@@ -188,8 +213,17 @@ async fn pump(
         if count == 0 || !open || to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
-        if let Flow::Slow(rate) = now {
-            tokio::time::sleep(Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)))).await;
+        match now {
+            Flow::Slow(rate) => {
+                tokio::time::sleep(Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)))).await;
+            }
+            Flow::Shared(rate) => {
+                let passed = wire.pass(direction, count, rate);
+                if passed > Instant::now() + AHEAD_MAX {
+                    tokio::time::sleep_until(passed - AHEAD_MAX / 2).await;
+                }
+            }
+            Flow::Pass | Flow::Hold => {}
         }
     }
 }

@@ -47,6 +47,25 @@ pub(crate) fn sum(nodes: &[SocketAddr], name: &str) -> Result<Option<f64>> {
     Ok(Some(total))
 }
 
+/// The sum of the samples of a metric over all nodes that have this value in one of their labels.
+///
+/// # Errors
+/// When a node does not answer.
+pub(crate) fn labelled(nodes: &[SocketAddr], name: &str, label: &str) -> Result<f64> {
+    let mut total = 0.0;
+    for node in nodes {
+        let text = scrape(*node).with_context(|| format!("the metrics of {node} cannot be read"))?;
+        total += labelled_in(&text, name, label);
+    }
+    Ok(total)
+}
+
+fn labelled_in(text: &str, name: &str, label: &str) -> f64 {
+    let value = format!("\"{label}\"");
+    let with_label = text.lines().filter(|line| line.split(' ').next().is_some_and(|sample| sample.contains(&value)));
+    with_label.map(|line| sum_in(line, name)).sum()
+}
+
 fn sum_in(text: &str, name: &str) -> f64 {
     let samples = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
@@ -75,5 +94,6 @@ mod tests {
     fn samples_of_one_metric_are_added_up_over_their_labels() {
         let text = "# HELP reads_total x\nreads_total{purpose=\"head\"} 3\nreads_total{purpose=\"page\"} 4\nreads_total_other 9\nreads 1\n";
         assert_eq!(super::sum_in(text, "reads_total").to_bits(), 7_f64.to_bits());
+        assert_eq!(super::labelled_in(text, "reads_total", "page").to_bits(), 4_f64.to_bits());
     }
 }

@@ -11,17 +11,21 @@
 //! | [`scenario`] | what is done and what comes out of it |
 //! | [`contender`] | servers that can be started and measured |
 //! | [`bench`](mod@bench) | all scenarios for several contenders, compared |
+//! | [`hostile`] | what attacks do to the clients that behave |
 //! | [`floor`] | the server that does nothing but write |
 //! | [`reading`] | CPU and memory of processes, from `/proc` |
 
 mod admin;
 pub mod bench;
 pub mod cli;
+mod columns;
 pub mod contender;
+mod cores;
 pub mod descriptors;
 pub mod disturbances;
 pub mod fleet;
 pub mod floor;
+pub mod hostile;
 pub mod integrity;
 pub mod latency;
 pub mod payload;
@@ -29,9 +33,11 @@ pub mod process;
 pub mod publish;
 pub mod reading;
 pub mod report;
+mod resp;
 pub mod scenario;
 pub mod screen;
 pub mod stage;
+mod statistic;
 pub mod target;
 mod thousands;
 pub mod wire;

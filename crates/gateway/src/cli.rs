@@ -7,8 +7,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fanfare_redis::Grade;
 
-use crate::config::{self, Config, Layered, Sources};
+use crate::config::{self, Config, Layered, Log, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
+use crate::descriptors::Descriptors;
+use crate::logging::LogControl;
+use crate::process::Process;
 use crate::{logging, metrics, node, run};
 
 /// A horizontally scaled SSE fan-out gateway over Redis.
@@ -181,14 +184,25 @@ fn load(sources: &Sources) -> Result<Layered, ExitCode> {
     })
 }
 
+/// Runs what logs. Its error is the last line of the log, and the last lines get a moment to be written.
+fn logged(log: &Log, run: impl FnOnce(&LogControl) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    let control = logging::install(log)?;
+    let code = run(&control).unwrap_or_else(|error| {
+        control.pipe().say(format!("fanfare: {error:#}\n").as_bytes());
+        ExitCode::FAILURE
+    });
+    control.pipe().flush();
+    Ok(code)
+}
+
 fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let sources = args.sources();
     let layered = match load(&sources) {
         Ok(layered) => layered,
         Err(code) => return Ok(code),
     };
-    let log = logging::install(&layered.config.log)?;
-    run::serve(layered, &sources, &log, node::redis)
+    let log = layered.config.log.clone();
+    logged(&log, |control| run::serve(layered, &sources, control, node::redis))
 }
 
 fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -230,14 +244,17 @@ fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         Ok(layered) => layered,
         Err(code) => return Ok(code),
     };
-    logging::install(&layered.config.log)?;
-    demo::demo(&DemoOptions { listen: args.listen, nodes: args.nodes }, &layered.config)
+    let options = DemoOptions { listen: args.listen, nodes: args.nodes };
+    logged(&layered.config.log, |_| demo::demo(&options, &layered.config))
 }
 
 fn dev(args: DevArgs) -> anyhow::Result<ExitCode> {
     let config = Config::default();
-    logging::install(&config.log)?;
-    demo::dev(&DevOptions { listen: args.listen, nodes: args.nodes, admin: args.admin }, &config)
+    let options = DevOptions { listen: args.listen, nodes: args.nodes, admin: args.admin };
+    logged(&config.log, |log| {
+        let descriptors = Descriptors::raise().shared_by(options.nodes.len());
+        demo::dev(&options, &config, &Process { log: log.pipe().clone(), descriptors })
+    })
 }
 
 fn docs(document: Document) -> anyhow::Result<ExitCode> {

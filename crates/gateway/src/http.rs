@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fanfare_protocol::limits::ADMIN_CONNECTIONS_MAX;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -18,8 +19,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Connections at once. These endpoints serve scrapers, probes and a few people.
-const CONNECTIONS_MAX: usize = 256;
 /// How long a client may take to send a request, and how long a kept-alive connection may be silent.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Size of hyper's read buffer, which bounds a request's head.
@@ -40,7 +39,7 @@ pub trait Handler: Send + Sync + 'static {
 /// returned future is dropped.
 pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -10,17 +10,16 @@ use tracing::{info, warn};
 
 use crate::admin::Admin;
 use crate::config::{self, Config, Layered, Sources};
+use crate::descriptors::Descriptors;
 use crate::http;
 use crate::logging::LogControl;
 use crate::node::{Node, Store};
+use crate::process::Process;
 use crate::reload;
-use crate::signals::{Ask, Signals};
+use crate::signal_thread::{Order, SignalThread};
 
-/// What a shell makes of a process that a signal ended.
-const EXIT_SIGNAL: u8 = 128;
-
-/// Runs a node until a signal has ended it. The calling thread serves the admin listener and waits for signals; it does
-/// nothing for clients, so that probes are answered however busy those are.
+/// Runs a node until a signal has ended it. The calling thread serves the admin listener; it does nothing for clients, so
+/// that probes are answered however busy those are. Signals have a [thread](SignalThread) of their own.
 ///
 /// # Errors
 /// Whatever keeps the node from starting, and an ingest that ended by itself.
@@ -30,9 +29,10 @@ pub fn serve<A: Archive, P: Publisher>(
     log: &LogControl,
     make_store: impl FnOnce(&Config, Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
 ) -> anyhow::Result<ExitCode> {
+    let mut signals = SignalThread::start(log.pipe().clone())?;
+    let process = Process { log: log.pipe().clone(), descriptors: Descriptors::raise() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::new().context("signal handlers")?;
         let mut config = layered.config;
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -43,7 +43,8 @@ pub fn serve<A: Archive, P: Publisher>(
         // Before the node: a node without its admin listener must not serve.
         let listener = http::bind(config.admin.listen, "admin.listen")?;
         let address = listener.local_addr()?;
-        let mut node = Node::start(&config, |desired, sink| make_store(&config, desired, sink))?;
+        let mut node = Node::start(&config, &process, |desired, sink| make_store(&config, desired, sink))?;
+        signals.watch_over(node.server().drainer(), config.drain.clone());
         info!(%address, "listening for operators");
 
         let admin = Arc::new(Admin::new(Arc::clone(node.view()))?);
@@ -51,25 +52,17 @@ pub fn serve<A: Archive, P: Publisher>(
         #[expect(clippy::disallowed_methods, reason = "awaited below")]
         let admin = tokio::spawn(http::serve(listener, admin, async { drop(stopped.await) }));
 
-        let mut draining = false;
         let code = loop {
-            let ask = tokio::select! {
+            let order = tokio::select! {
                 stopped = node.stopped() => break stopped.map(|()| ExitCode::SUCCESS),
-                ask = signals.next() => ask,
+                order = signals.next() => order,
             };
-            match ask {
-                Ask::Reload => reload(&mut config, sources, log),
-                Ask::End { .. } if !draining => {
-                    draining = true;
-                    info!(window = %config.drain.window, deadline = %config.drain.deadline, "draining; a second signal ends at once");
-                    node.server().drain();
-                }
-                Ask::End { number } => {
-                    warn!("a second signal: ending at once");
-                    break Ok(ExitCode::from(EXIT_SIGNAL + number));
-                }
+            match order {
+                Order::Reload => reload(&mut config, sources, log),
+                Order::End(code) => break Ok(ExitCode::from(code)),
             }
         };
+        signals.shutting_down();
         node.shut_down();
         drop(stop_admin);
         admin.await.context("the admin listener")?;

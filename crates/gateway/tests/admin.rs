@@ -16,6 +16,7 @@ use fanfare_gateway::admin::Admin;
 use fanfare_gateway::config::{self, Config, Sources, Span};
 use fanfare_gateway::metrics::table;
 use fanfare_gateway::node::{Node, Store, memory, redis as redis_store};
+use fanfare_gateway::process::Process;
 use fanfare_gateway::{http, metrics::Kind};
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Desired, FeedSink, Publisher};
@@ -49,7 +50,7 @@ impl Rig {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 1;
         change(&mut config);
-        let node = Node::start(&config, |desired, sink| store(&config, desired, sink)).unwrap();
+        let node = Node::start(&config, &Process::default(), |desired, sink| store(&config, desired, sink)).unwrap();
         let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);

@@ -3,21 +3,35 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{ChildStderr, Command};
+use std::time::Duration;
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use support::{Process, eventually, get};
+use tokio::time::Instant;
 
-/// `fanfare serve` on free ports, with Redis on a port where nobody listens.
-fn serve(arguments: &[&str]) -> Process {
-    // Taken and given back: nobody listens there now, and the kernel does not hand it out again soon.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// Taken and given back: nobody listens there now, and the kernel does not hand it out again soon.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// `fanfare serve` for clients on a free port, with Redis on a port where nobody listens.
+fn command(admin: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
-    command.env_clear().arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-    command.env("FANFARE__REDIS__URL", format!("redis://ada:hunter2@{nobody}")).args(arguments);
-    Process::start(&mut command)
+    command.env_clear().arg("serve").args(["--listen", "127.0.0.1:0", "--admin-listen", admin]);
+    command.env("FANFARE__REDIS__URL", format!("redis://ada:hunter2@{}", nobody())).args(arguments);
+    command
+}
+
+/// The same, running, with its admin listener on a free port.
+fn serve(arguments: &[&str]) -> Process {
+    Process::start(&mut command("127.0.0.1:0", arguments))
 }
 
 #[test]
@@ -110,4 +124,78 @@ fn json_logs_are_one_object_a_line() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let listening = lines.iter().find(|line| line["message"] == "listening for operators").unwrap();
     assert!(listening["level"] == "INFO" && listening["address"].is_string(), "{listening}");
+}
+
+/// A node whose log nobody reads, though it has had more to say than the pipe and its queue hold. With its admin listener.
+fn serve_unread(arguments: &[&str]) -> (Process, ChildStderr, SocketAddr) {
+    let (admin, file) = (nobody(), tempfile::NamedTempFile::new().unwrap());
+    let arguments = [arguments, &["--config", file.path().to_str().unwrap()]].concat();
+    let (node, pipe) = Process::start_unread(&mut command(&admin.to_string(), &arguments));
+    eventually("the admin listener", || TcpStream::connect(admin).ok());
+    // A line for each.
+    let mistakes: String = (0..1_500).map(|number| format!("x{number} = 1\n")).collect();
+    std::fs::write(file.path(), format!("[log]\n{mistakes}")).unwrap();
+    eventually("a full pipe", || {
+        node.signal("HUP");
+        (dropped(admin) > 0).then_some(())
+    });
+    (node, pipe, admin)
+}
+
+fn dropped(admin: SocketAddr) -> u64 {
+    let (_, metrics) = get(admin, "/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix("fanfare_log_lines_dropped_total "));
+    line.unwrap().parse().unwrap()
+}
+
+/// Freezes one thread of a child process by its name, as a deadlock or an endless loop would. Returns its id.
+fn freeze(process: u32, thread: &str) -> Pid {
+    let named = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let task = tasks.map(|task| task.unwrap().path()).find(named).unwrap();
+    let thread = Pid::from_raw(task.file_name().unwrap().to_str().unwrap().parse().unwrap());
+    ptrace::seize(thread, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(thread).unwrap();
+    waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+    thread
+}
+
+// Seen to hang for ever, with each of these threads, when the main thread waits for the signal and then for the others.
+#[test]
+fn whatever_thread_is_stuck_a_signal_ends_the_process_by_its_deadline() {
+    for name in ["fanfare", "fanfare-ingest", "fanfare-accept", "fanfare-core-0"] {
+        let node = serve(&["--set", "drain.window=0s", "--set", "drain.deadline=1s"]);
+        node.logged("listening for operators");
+        let frozen = freeze(node.id(), name);
+        let start = Instant::now();
+        node.signal("TERM");
+        // A frozen thread ends with its process, and that only its tracer can see.
+        eventually("the end of the process", || {
+            match waitpid(frozen, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => Some(()),
+                _ => None,
+            }
+        });
+        assert!(start.elapsed() < Duration::from_secs(8), "{name}: {:?}", start.elapsed());
+        node.logged("some threads have not ended in time");
+    }
+}
+
+// Seen to hang when whoever logs writes.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let quick = ["--set", "drain.window=0s", "--set", "drain.deadline=5s"];
+    let (mut node, pipe, admin) = serve_unread(&quick);
+    assert_eq!((get(admin, "/livez").0, get(admin, "/readyz").0), (200, 503));
+    node.signal("TERM");
+    assert_eq!(node.ended().code(), Some(0));
+    drop(pipe);
+}
+
+#[test]
+fn once_the_log_is_read_again_one_line_tells_how_many_are_missing() {
+    let (_node, pipe, admin) = serve_unread(&[]);
+    let mut lines = BufReader::new(pipe).lines().map_while(Result::ok);
+    let told = lines.find(|line| line.contains("lines were dropped")).unwrap();
+    assert!(told.contains("WARN") && told.contains(&format!("lines={}", dropped(admin))), "{}", dropped(admin));
 }

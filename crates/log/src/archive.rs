@@ -42,6 +42,18 @@ pub struct Snapshot {
     pub complete: bool,
 }
 
+impl Snapshot {
+    /// Bytes of data in its entries.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let size = |entry: &Decoded| match entry {
+            Decoded::Entry(entry) => entry.event.data.len(),
+            Decoded::TooLarge { .. } => 0,
+        };
+        self.entries.iter().map(size).sum()
+    }
+}
+
 /// A request for one page.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
@@ -51,8 +63,8 @@ pub struct ReadRequest {
     pub after: Position,
     /// At most so many entries, the one at `after` not counted.
     pub max_entries: usize,
-    /// Target for the sum of entry sizes in bytes; an implementation adapts its count to the sizes it has seen. Whatever
-    /// the sizes, at least one entry after `after` is part of the answer if there is one.
+    /// Most bytes of all entries together, but for the last one; a target where the store cannot stop by size. Whatever the
+    /// sizes, at least one entry after `after` is part of the answer if there is one.
     pub max_bytes: usize,
 }
 
@@ -84,6 +96,15 @@ impl Newest {
             _ => Self::From(first),
         }
     }
+}
+
+/// An answer to [`Archive::newest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewestRead {
+    /// Where the newest entries begin.
+    pub newest: Newest,
+    /// Bytes that were read to find that out.
+    pub bytes: usize,
 }
 
 /// Why the archive could not answer. Every variant is retried by the ingest; none loses a reader's place.
@@ -127,5 +148,5 @@ pub trait Archive: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    fn newest(&self, log: LogName, count: usize) -> impl Future<Output = Result<Newest, ArchiveError>> + Send;
+    fn newest(&self, log: LogName, count: usize) -> impl Future<Output = Result<NewestRead, ArchiveError>> + Send;
 }

@@ -5,26 +5,21 @@
 //! a thread wants a page and marks the channel touched for the ingest. A mark is a bit, so each list holds a channel at
 //! most once, and the thread that takes the list reads the channel's present state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use fanfare_protocol::{LogName, Position};
+use fanfare_protocol::limits::LEFT_WANTS_MIN;
+use fanfare_protocol::{LogName, limits};
 
 use crate::archive::Newest;
 use crate::pages::Pages;
+use crate::payer::Payer;
+use crate::places::{NoPlace, Places};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
+use crate::wants::Wants;
 
 /// Maximum number of connection threads: a watcher is one bit.
 pub const MAX_CORES: usize = 64;
-
-/// Something that a reader needs from the archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Want {
-    /// Where the newest n entries begin.
-    Newest(usize),
-    /// The page after a position.
-    Page(Position),
-}
 
 /// A channel's state, behind its lock. Held for the time of a copy, never across I/O.
 #[derive(Debug, Default)]
@@ -33,12 +28,29 @@ pub struct Shared {
     pub tail: Option<Tail>,
     /// Pages of the archive.
     pub pages: Pages,
-    /// What readers wait for. Bounded by the number of readers: each has at most one want per channel.
-    pub wants: BTreeSet<Want>,
+    /// What readers wait for. Those of readers that left are forgotten in time (see [`leave_want`](Self::leave_want)).
+    pub wants: Wants,
+    /// Readers that were behind and left since wants were last forgotten: so many wants, at most, are nobody's.
+    left_wants: usize,
     /// Answers to [`Want::Newest`]; forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<std::sync::Arc<str>>,
+}
+
+impl Shared {
+    /// A reader that is behind has left, perhaps with a want. Whether another reader wants the same is not known, so no single
+    /// want is taken back. When as many may be left as are wanted, or nobody is there any more, all are forgotten: then those who
+    /// still wait have to be woken, and want again what they need. Returns whether that is so.
+    pub(crate) fn leave_want(&mut self, is_watched: bool) -> bool {
+        self.left_wants += 1;
+        let forgets = !is_watched || self.left_wants > LEFT_WANTS_MIN.max(self.wants.len() / 2);
+        if forgets {
+            self.left_wants = 0;
+            self.wants.clear();
+        }
+        forgets
+    }
 }
 
 /// One followed channel.
@@ -48,14 +60,32 @@ pub struct Channel {
     pub name: LogName,
     /// Its key: unique for as long as the node runs.
     pub key: usize,
+    /// Who asked for it first.
+    pub payer: Payer,
     shared: Mutex<Shared>,
     watchers: AtomicU64,
     queued: AtomicU64,
     touched: AtomicBool,
     forgotten: AtomicBool,
+    /// It gave up its place to another one and is not closed yet.
+    leaving: AtomicBool,
 }
 
 impl Channel {
+    fn new(name: &LogName, key: usize, payer: Payer) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.clone(),
+            key,
+            payer,
+            shared: Mutex::default(),
+            watchers: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            touched: AtomicBool::new(false),
+            forgotten: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+        })
+    }
+
     /// Locks the channel's state for a moment.
     pub fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,9 +122,20 @@ impl Mailbox {
     }
 }
 
-#[derive(Debug, Default)]
+/// A channel that can be found, and its place.
+#[derive(Debug)]
+struct Held {
+    channel: Arc<Channel>,
+    /// Who pays for the place.
+    payer: Payer,
+    /// The number of its idleness, while it has no reader.
+    idle: Option<u64>,
+}
+
+#[derive(Debug)]
 struct Directory {
-    by_name: HashMap<LogName, Arc<Channel>>,
+    by_name: HashMap<LogName, Held>,
+    places: Places<Arc<Channel>>,
     next_key: usize,
 }
 
@@ -104,17 +145,27 @@ pub struct Hub {
     directory: Mutex<Directory>,
     ingest: Mailbox,
     cores: Box<[Mailbox]>,
+    /// Channels for which there was no place.
+    refused: AtomicU64,
 }
 
 impl Hub {
-    /// A hub for `cores` connection threads (1 to [`MAX_CORES`]).
+    /// A hub for `cores` connection threads (1 to [`MAX_CORES`]), with places for the default number of channels.
     #[must_use]
     pub fn new(cores: usize) -> Self {
+        Self::with_places(cores, limits::CHANNELS_PER_NODE_DEFAULT)
+    }
+
+    /// The same with places for `channels`, and a reserve of 1/16 beside it for payers below their share.
+    #[must_use]
+    pub fn with_places(cores: usize, channels: usize) -> Self {
         let cores = cores.clamp(1, MAX_CORES);
+        let directory = Directory { by_name: HashMap::new(), places: Places::new(channels), next_key: 0 };
         Self {
-            directory: Mutex::default(),
+            directory: Mutex::new(directory),
             ingest: Mailbox::default(),
             cores: (0..cores).map(|_| Mailbox::default()).collect(),
+            refused: AtomicU64::new(0),
         }
     }
 
@@ -124,51 +175,91 @@ impl Hub {
         self.cores.len()
     }
 
-    /// Finds or makes a channel and registers the thread as a watcher.
-    pub(crate) fn watch(&self, name: &LogName, core: usize) -> Arc<Channel> {
-        let channel = {
-            let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-            let channel = match directory.by_name.get(name) {
-                Some(channel) => Arc::clone(channel),
-                None => {
-                    directory.next_key += 1;
-                    let channel = Arc::new(Channel {
-                        name: name.clone(),
-                        key: directory.next_key,
-                        shared: Mutex::default(),
-                        watchers: AtomicU64::new(0),
-                        queued: AtomicU64::new(0),
-                        touched: AtomicBool::new(false),
-                        forgotten: AtomicBool::new(false),
-                    });
-                    directory.by_name.insert(name.clone(), Arc::clone(&channel));
-                    channel
+    /// How often a channel was asked for and had no place.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds or makes a channel and registers the thread as a watcher. The place is asked for before the channel is made: what
+    /// has none leaves no trace.
+    pub(crate) fn watch(&self, name: &LogName, core: usize, payer: Payer) -> Result<Arc<Channel>, NoPlace> {
+        let mut directory = self.lock();
+        let Directory { by_name, places, next_key } = &mut *directory;
+        let channel = match by_name.get_mut(name) {
+            Some(held) => {
+                if let Some(number) = held.idle.take() {
+                    places.wake(held.payer, number, payer);
+                    held.payer = payer;
                 }
-            };
-            channel.watchers.fetch_or(1 << core, Ordering::AcqRel);
-            channel
+                Arc::clone(&held.channel)
+            }
+            None => {
+                let evicted = places.take(payer).inspect_err(|_| _ = self.refused.fetch_add(1, Ordering::Relaxed))?;
+                if let Some(evicted) = evicted {
+                    by_name.remove(&evicted.name);
+                    self.evict(&evicted);
+                }
+                *next_key += 1;
+                let channel = Channel::new(name, *next_key, payer);
+                by_name.insert(name.clone(), Held { channel: Arc::clone(&channel), payer, idle: None });
+                channel
+            }
         };
+        channel.watchers.fetch_or(1 << core, Ordering::AcqRel);
+        drop(directory);
         self.notify_ingest(&channel);
-        channel
+        Ok(channel)
+    }
+
+    /// Hands a channel that gave up its place to the ingest, under the directory's lock: the ingest hears of it before it hears
+    /// of another channel of the same name.
+    fn evict(&self, channel: &Arc<Channel>) {
+        channel.leaving.store(true, Ordering::Release);
+        channel.forgotten.store(true, Ordering::Release);
+        self.notify_ingest(channel);
     }
 
     /// Takes the thread off the channel's watchers.
     pub(crate) fn unwatch(&self, channel: &Arc<Channel>, core: usize) {
+        let mut directory = self.lock();
+        let Directory { by_name, places, .. } = &mut *directory;
         channel.watchers.fetch_and(!(1 << core), Ordering::AcqRel);
+        if !channel.is_watched()
+            && let Some(held) = by_name.get_mut(&channel.name).filter(|held| held.channel.key == channel.key)
+            && held.idle.is_none()
+        {
+            held.idle = Some(places.fall_idle(held.payer, Arc::clone(channel)));
+        }
+        drop(directory);
         self.notify_ingest(channel);
     }
 
     /// Drops a channel unless a connection thread watches it. Atomic with respect to [`Hub::watch`].
     pub(crate) fn forget(&self, channel: &Channel) -> bool {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = self.lock();
         if channel.is_watched() {
             return false;
         }
-        if directory.by_name.get(&channel.name).is_some_and(|found| found.key == channel.key) {
+        if let Some(held) = directory.by_name.get(&channel.name).filter(|held| held.channel.key == channel.key) {
+            let (payer, idle) = (held.payer, held.idle);
             directory.by_name.remove(&channel.name);
+            if let Some(number) = idle {
+                directory.places.leave(payer, number);
+            }
         }
         channel.forgotten.store(true, Ordering::Release);
         true
+    }
+
+    /// The ingest has closed a channel that is forgotten.
+    pub(crate) fn note_closed(&self, channel: &Channel) {
+        if channel.leaving.swap(false, Ordering::AcqRel) {
+            self.lock().places.note_closed();
+        }
     }
 
     /// Asks the ingest to look at a channel.

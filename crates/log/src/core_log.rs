@@ -2,14 +2,17 @@
 //! readers of each channel.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use fanfare_protocol::limits::WAKES_OF_ONE_CHANNEL;
 use fanfare_protocol::{LogName, Position};
 use slab::Slab;
 
 use crate::channel::{Channel, Hub};
 use crate::cursor::{Cursor, ReaderId, Start};
+use crate::payer::Payer;
+use crate::places::NoPlace;
 use crate::tail::{Item, Tail};
 use crate::view::{Next, View};
 
@@ -22,6 +25,8 @@ struct Views {
     by_name: HashMap<LogName, usize>,
     by_key: HashMap<usize, usize>,
     dirty: Vec<Arc<Channel>>,
+    /// The views with readers that are still to be woken, each once, in turn.
+    waking: VecDeque<usize>,
 }
 
 /// The logs as one connection thread sees them. Not `Send`: it lives and dies with its thread.
@@ -39,14 +44,24 @@ impl CoreLog {
         Self { hub, core, views: RefCell::default() }
     }
 
-    /// Adds a reader to a log, which is opened if this is the node's first.
-    pub fn open(&self, name: impl Into<LogName>, start: Option<Start>, reader: ReaderId) -> (ViewKey, Cursor) {
+    /// Adds a reader to a log, which is opened if this is the node's first. `payer` pays for that and for what is read for the
+    /// reader.
+    ///
+    /// # Errors
+    /// The log is not open and the node has no place for it. Nothing was made.
+    pub fn open(
+        &self,
+        name: impl Into<LogName>,
+        start: Option<Start>,
+        reader: impl Into<ReaderId>,
+        payer: Payer,
+    ) -> Result<(ViewKey, Cursor), NoPlace> {
         let name = name.into();
         let mut views = self.views.borrow_mut();
         let key = match views.by_name.get(&name) {
             Some(key) => *key,
             None => {
-                let channel = self.hub.watch(&name, self.core);
+                let channel = self.hub.watch(&name, self.core, payer)?;
                 let view = View::new(Arc::clone(&channel));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
@@ -55,10 +70,10 @@ impl CoreLog {
             }
         };
         let view = &mut views.slab[key];
-        let slot = view.readers.insert(reader);
+        let slot = view.readers.insert(reader.into());
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
-        let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot);
-        (u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor)
+        let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot, payer);
+        Ok((u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor))
     }
 
     /// Removes a reader; the last one closes the view.
@@ -67,11 +82,23 @@ impl CoreLog {
         let key = key as usize;
         let view = &mut views.slab[key];
         view.readers.remove(cursor.slot);
+        let left = view.is_behind(cursor).then(|| Arc::clone(&view.channel));
         if view.readers.is_empty() {
             let view = views.slab.remove(key);
             views.by_name.remove(&view.channel.name);
             views.by_key.remove(&view.channel.key);
+            if view.readers.is_waking() {
+                views.waking.retain(|waking| *waking != key);
+            }
             self.hub.unwatch(&view.channel, self.core);
+        }
+        drop(views);
+        if let Some(channel) = left
+            && channel.lock().leave_want(channel.is_watched())
+        {
+            let mut wake = 0;
+            self.hub.notify_cores(&channel, &mut wake);
+            self.hub.wake(wake);
         }
     }
 
@@ -80,9 +107,9 @@ impl CoreLog {
         self.hub.dirty(self.core).await;
     }
 
-    /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here, then `wake` for
-    /// each reader that waits for it.
-    pub fn sync(&self, mut fresh: impl FnMut(&Item, usize), mut wake: impl FnMut(ReaderId)) {
+    /// Takes over what has changed. Calls `fresh` for each new item with the number of its readers here. Those who wait for it are
+    /// woken by [`wake`](Self::wake).
+    pub fn take_over(&self, mut fresh: impl FnMut(&Item, usize)) {
         let mut views = self.views.borrow_mut();
         let mut dirty = std::mem::take(&mut views.dirty);
         self.hub.take_dirty(self.core, &mut dirty);
@@ -91,9 +118,36 @@ impl CoreLog {
             let view = &mut views.slab[key];
             let readers = view.readers.len();
             let grown = view.sync(|item| fresh(item, readers));
-            view.readers.wake(grown, &mut wake);
+            if !view.readers.is_waking() {
+                views.waking.push_back(key);
+            }
+            views.slab[key].readers.note(grown);
         }
         views.dirty = dirty;
+    }
+
+    /// Wakes readers that wait for what was taken over, `most` of them at most: a few of each channel in turn, so that a channel
+    /// of thousands does not keep the others waiting. Returns whether there may be more.
+    pub fn wake(&self, most: usize, mut wake: impl FnMut(ReaderId)) -> bool {
+        let views = &mut *self.views.borrow_mut();
+        let mut left = most;
+        while left > 0
+            && let Some(key) = views.waking.pop_front()
+        {
+            let readers = &mut views.slab[key].readers;
+            left -= readers.wake(left.min(WAKES_OF_ONE_CHANNEL), &mut wake);
+            if readers.is_waking() {
+                views.waking.push_back(key);
+            }
+        }
+        !views.waking.is_empty()
+    }
+
+    /// Takes over what has changed and wakes all who wait for it.
+    #[cfg(feature = "testing")]
+    pub fn sync(&self, fresh: impl FnMut(&Item, usize), wake: impl FnMut(ReaderId)) {
+        self.take_over(fresh);
+        self.wake(usize::MAX, wake);
     }
 
     /// Whether the channel's log is open (or why it cannot be). The reader is armed if it is not.
@@ -166,3 +220,6 @@ impl CoreLog {
         self.views.borrow().slab.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,27 @@
 //! A cursor: where a reader is in one channel's log, and nothing else.
 
+use fanfare_protocol::limits::CHANNELS_PER_CONNECTION_MAX;
 use fanfare_protocol::{EntryId, Position};
-use slab::Slab;
 
-/// Identifies a reader to whoever wakes it.
-pub type ReaderId = u32;
+use crate::payer::Payer;
+
+/// Identifies a reader to what wakes it. The log hands it back and makes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReaderId {
+    /// The session, by the number that its thread gave it.
+    pub session: u32,
+    /// Which of the session's channels the reader reads.
+    pub channel: u8,
+}
+
+const _: () = assert!(CHANNELS_PER_CONNECTION_MAX <= 1 << u8::BITS, "a reader's channel is one byte");
+
+/// The reader of a session's first channel.
+impl From<u32> for ReaderId {
+    fn from(session: u32) -> Self {
+        Self { session, channel: 0 }
+    }
+}
 
 /// Where a reader begins, and then stands: the last thing handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +45,13 @@ pub struct Cursor {
     /// Ephemeral items before this index were published before the reader came.
     pub(crate) ephemeral_from: u64,
     pub(crate) slot: u32,
+    /// Who pays for what is read of the archive.
+    pub(crate) payer: Payer,
 }
 
 impl Cursor {
-    pub(crate) fn new(start: Start, slot: u32) -> Self {
-        Self { at: start, index: 0, ephemeral_from: 0, slot }
+    pub(crate) fn new(start: Start, slot: u32, payer: Payer) -> Self {
+        Self { at: start, index: 0, ephemeral_from: 0, slot, payer }
     }
 
     /// The exact position, once there is one: what stands in `id:`.
@@ -65,100 +84,12 @@ impl Cursor {
     }
 }
 
-/// What a reader waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Armed {
-    No,
-    /// Something new at the end of the tail.
-    Tail,
-    /// Any change: the tail's growth or an answer of the archive.
-    Archive,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    reader: ReaderId,
-    armed: Armed,
-}
-
-/// The readers of one channel on one thread. A reader with nothing to do is *armed*; a change wakes those that wait for it.
-/// A page read for one reader who is behind does not wake the thousands who are not.
-#[derive(Debug, Default)]
-pub struct CursorSet {
-    slots: Slab<Slot>,
-}
-
-impl CursorSet {
-    /// Adds a reader. Returns its slot.
-    pub fn insert(&mut self, reader: ReaderId) -> u32 {
-        let slot = Slot { reader, armed: Armed::No };
-        u32::try_from(self.slots.insert(slot)).expect("fewer than 2^32 readers on a thread")
-    }
-
-    /// Removes a reader.
-    pub fn remove(&mut self, slot: u32) {
-        self.slots.try_remove(slot as usize);
-    }
-
-    /// Asks for a wake when the tail grows.
-    pub fn arm(&mut self, slot: u32) {
-        self.set(slot, Armed::Tail);
-    }
-
-    /// Asks for a wake at the next change of any kind.
-    pub fn arm_for_archive(&mut self, slot: u32) {
-        self.set(slot, Armed::Archive);
-    }
-
-    fn set(&mut self, slot: u32, armed: Armed) {
-        if let Some(slot) = self.slots.get_mut(slot as usize) {
-            slot.armed = armed;
-        }
-    }
-
-    /// Wakes, once, every reader that waits for the archive and, if the tail has grown, every other armed one too.
-    pub fn wake(&mut self, grown: bool, mut wake: impl FnMut(ReaderId)) {
-        for (_, slot) in &mut self.slots {
-            if slot.armed == Armed::Archive || (grown && slot.armed == Armed::Tail) {
-                slot.armed = Armed::No;
-                wake(slot.reader);
-            }
-        }
-    }
-
-    /// Number of readers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Whether there is no reader.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn woken(set: &mut CursorSet, grown: bool) -> Vec<ReaderId> {
-        let mut woken = Vec::new();
-        set.wake(grown, |reader| woken.push(reader));
-        woken
-    }
-
     #[test]
-    fn a_page_wakes_those_who_wait_for_one_and_an_event_wakes_everybody_once() {
-        let mut set = CursorSet::default();
-        let (live, behind, _busy) = (set.insert(1), set.insert(2), set.insert(3));
-        set.arm(live);
-        set.arm_for_archive(behind);
-        assert_eq!(woken(&mut set, false), [2]);
-        assert!(woken(&mut set, false).is_empty());
-        set.arm_for_archive(behind);
-        assert_eq!(woken(&mut set, true), [1, 2]);
-        assert!(woken(&mut set, true).is_empty());
+    fn a_payer_takes_no_more_than_what_a_cursor_has_to_spare() {
+        assert_eq!(size_of::<Cursor>(), 48);
     }
 }

@@ -1,11 +1,12 @@
 //! The ingest: the one task of the node that owns the registry and speaks with the feed and the archive.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 
-use crate::archive::{Archive, ArchiveError, Newest, Snapshot, Tip};
+use crate::archive::{Archive, ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::Hub;
 use crate::feed::FeedSource;
 use crate::registry::{Command, Registry};
@@ -14,7 +15,7 @@ enum Answer {
     Tips(Vec<usize>, Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>),
     Head(usize, Result<Snapshot, ArchiveError>),
     Page(usize, Result<Snapshot, ArchiveError>),
-    Newest(usize, Result<Newest, ArchiveError>),
+    Newest(usize, Result<NewestRead, ArchiveError>),
 }
 
 /// The ingest of one node.
@@ -30,12 +31,13 @@ impl Ingest {
         Self { registry, hub, feed }
     }
 
-    /// Runs until `stop` resolves. Everything that has arrived is taken in before reads are started, so that doorbells of one
-    /// turn cost one read.
+    /// Runs until `stop` resolves. What the feed brought is taken in before reads are started, so that doorbells of one turn cost
+    /// one read; but no more of it in a turn than leaves time for everything else.
     pub async fn run<A: Archive>(self, archive: A, stop: impl Future<Output = ()>) {
         let Self { mut registry, hub, mut feed } = self;
         let mut stop = std::pin::pin!(stop);
         let mut reads: JoinSet<Answer> = JoinSet::new();
+        let mut answers = Answers::default();
         let mut touched = Vec::new();
         loop {
             let deadline = registry.deadline();
@@ -45,7 +47,7 @@ impl Ingest {
                 () = &mut stop => break,
                 batch = feed.recv() => registry.on_feed(batch, Instant::now()),
                 () = hub.touched() => {}
-                Some(answer) = reads.join_next() => take_answer(&mut registry, answer),
+                Some(answer) = reads.join_next() => answers.add(answer, feed.arrived()),
                 () = sleep_until(deadline) => {}
             }
             let now = Instant::now();
@@ -53,18 +55,43 @@ impl Ingest {
             registry.on_touched(&touched, now);
             touched.clear();
             while let Some(answer) = reads.try_join_next() {
+                answers.add(answer, feed.arrived());
+            }
+            while let Some(answer) = answers.next(feed.told()) {
                 take_answer(&mut registry, answer);
             }
             registry.on_time(now);
             for command in registry.end_turn(now) {
                 start(&mut reads, &archive, command);
             }
+            // A feed that never falls silent is always ready, and the reads are tasks of this thread.
+            if feed.told() < feed.arrived() {
+                yield_now().await;
+            }
         }
         reads.shutdown().await;
     }
 }
 
-fn take_answer(registry: &mut Registry, answer: Result<Answer, tokio::task::JoinError>) {
+/// Answers that wait for their turn. One is looked at only after all messages that had arrived before it: an answer "there is no
+/// stream" passes for the natural end of one whose last message still waits. They are few, since each counts as in flight until
+/// it was looked at.
+#[derive(Default)]
+struct Answers(VecDeque<(u64, Result<Answer, JoinError>)>);
+
+impl Answers {
+    /// An answer came when the feed had sent so many events.
+    fn add(&mut self, answer: Result<Answer, JoinError>, arrived: u64) {
+        self.0.push_back((arrived, answer));
+    }
+
+    /// The next one whose turn has come when the registry has been told of so many.
+    fn next(&mut self, told: u64) -> Option<Result<Answer, JoinError>> {
+        self.0.pop_front_if(|(arrived, _)| *arrived <= told).map(|(_, answer)| answer)
+    }
+}
+
+fn take_answer(registry: &mut Registry, answer: Result<Answer, JoinError>) {
     let now = Instant::now();
     match answer {
         Ok(Answer::Tips(keys, answer)) => registry.on_tips(&keys, answer, now),

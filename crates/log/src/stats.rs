@@ -49,6 +49,8 @@ impl GapCells {
 pub struct IngestStats {
     /// Channels followed now.
     pub channels: Cell,
+    /// Channels that were asked for and had no place.
+    pub channels_refused: Cell,
     /// Bytes held for tails and pages now.
     pub tail_bytes: Cell,
     /// Durable events taken from pushes.
@@ -63,6 +65,8 @@ pub struct IngestStats {
     pub malformed: Cell,
     /// Pushes dropped because the feed queue was full (their channels were read instead), counted per channel and turn.
     pub overflows: Cell,
+    /// Ephemeral events that the feed queue had no room for: they are gone.
+    pub shed: Cell,
     /// Entries that came from the archive instead of a push.
     pub repaired: Cell,
     /// Reads of the archive to repair or extend a tail.

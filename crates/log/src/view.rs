@@ -6,11 +6,13 @@ use fanfare_protocol::{LogName, Position};
 
 use crate::absence;
 use crate::archive::Newest;
-use crate::channel::{Channel, Hub, Want};
-use crate::cursor::{Cursor, CursorSet, Start};
+use crate::channel::{Channel, Hub};
+use crate::cursor::{Cursor, Start};
+use crate::cursor_set::CursorSet;
 use crate::pages::Served;
 use crate::proof;
 use crate::tail::{Item, Located, Seam, Tail};
+use crate::wants::Want;
 
 /// What a cursor can hand out now.
 #[derive(Debug)]
@@ -127,6 +129,11 @@ impl View {
         }
     }
 
+    /// Whether a reader does not stand in the tail: what it needs is in the archive.
+    pub(crate) fn is_behind(&self, cursor: &Cursor) -> bool {
+        self.copy.as_ref().is_some_and(|tail| cursor.index < tail.first())
+    }
+
     /// Gives a cursor its exact position where it has none yet. Returns whether it has one; the reader is armed if it is not.
     pub(crate) fn resolve_start(&mut self, cursor: &mut Cursor, hub: &Hub) -> bool {
         let Some(tail) = &self.copy else {
@@ -150,7 +157,7 @@ impl View {
             };
             return true;
         }
-        shared.wants.insert(Want::Newest(count as usize));
+        shared.wants.insert(cursor.payer, Want::Newest(count as usize));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
         hub.notify_ingest(&self.channel);
@@ -205,7 +212,7 @@ impl View {
             }
             return Some(served);
         }
-        shared.wants.insert(Want::Page(position));
+        shared.wants.insert(cursor.payer, Want::Page(position));
         drop(shared);
         self.readers.arm_for_archive(cursor.slot);
         hub.notify_ingest(&self.channel);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_log::registry::Command;
 use fanfare_log::{
-    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, Hub, IngestStats, Options, Random, Registry, Start, Tip,
+    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, Hub, IngestStats, Options, Payer, Random, Registry, Start, Tip,
 };
 use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, Position, Push};
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ impl Log {
             Registry::new(Options::default(), Arc::clone(&hub), vec![desired], Arc::clone(&stats), random, now);
         let name = ChannelName::parse("orders").unwrap();
         let core = CoreLog::new(Arc::clone(&hub), 0);
-        core.open(&name, Some(Start::At(head)), 0);
+        core.open(&name, Some(Start::At(head)), 0, Payer::NODE).unwrap();
         let mut log = Self { registry, core, hub, stats, now, name };
         log.hear(FeedEvent::Connected);
         let mut commands = log.hear(FeedEvent::Subscribed(vec![(&log.name).into()]));

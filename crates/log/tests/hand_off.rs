@@ -4,23 +4,36 @@
 //! A mark that is lost is a thread that waits for ever, which loom reports as a deadlock. Seen for each of these, one at a
 //! time: a bit cleared after looking, in either direction; a notification before the push; a mark before the change; a
 //! wake before the mark; a touch before the want; a view that looks before it watches; a watcher registered after the
-//! directory was unlocked; a `forget` that looks for watchers before it locks; all orderings `Relaxed`.
+//! directory was unlocked; a `forget` that looks for watchers before it locks; a channel that gave up its place and is handed to the
+//! ingest after the directory was unlocked; all orderings `Relaxed`.
 //!
 //! What the model does not cover: the registry and the views, for which a number behind the channel's lock stands here;
 //! tokio's `Notify`, for which the type below stands, with its promise that a permit is kept and that one is enough; more
-//! than two connection threads, more than one channel, and more than two changes; and the copy of a tail, which happens
+//! than two connection threads, more than two channels, and more than two changes; and the copy of a tail, which happens
 //! under the lock. `tests/threads.rs` runs all of that on real threads.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
+
+use std::collections::HashMap;
 
 use fanfare_protocol::{ChannelName, LogName};
 use loom::future::block_on;
 use loom::thread;
 
-use channel::{Channel, Hub, Want};
+use channel::{Channel, Hub};
 use sync::{Arc, AtomicBool, Ordering};
+use wants::Want;
 
 #[path = "../src/channel.rs"]
 mod channel;
+
+#[path = "../src/payer.rs"]
+mod payer;
+
+#[path = "../src/places.rs"]
+mod places;
+
+#[path = "../src/wants.rs"]
+mod wants;
 
 /// What `src/sync.rs` is in the product.
 mod sync {
@@ -76,14 +89,18 @@ mod tail {
 
 use tail::Tail;
 
-fn explore(cores: usize, model: impl Fn(Arc<Hub>) + Send + Sync + 'static) {
+fn explore(cores: usize, places: usize, model: impl Fn(Arc<Hub>) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
-    builder.check(move || model(Arc::new(Hub::new(cores))));
+    builder.check(move || model(Arc::new(Hub::with_places(cores, places))));
 }
 
 fn name() -> LogName {
     LogName::from(ChannelName::parse("orders").unwrap())
+}
+
+fn watch(hub: &Hub, name: &LogName, core: usize) -> Arc<Channel> {
+    hub.watch(name, core, payer::Payer::NODE).expect("there is a place")
 }
 
 /// What a view takes over.
@@ -104,7 +121,7 @@ fn change(hub: &Hub, channel: &Arc<Channel>) {
 
 /// A connection thread: registers first, then looks, as `View::new` does; then looks whenever it is told to.
 fn read_until(hub: &Hub, core: usize, wanted: usize) -> Arc<Channel> {
-    let channel = hub.watch(&name(), core);
+    let channel = watch(hub, &name(), core);
     let mut seen = look(&channel);
     let mut dirty = Vec::new();
     while seen < wanted {
@@ -128,7 +145,7 @@ fn touched(hub: &Hub) -> Vec<Arc<Channel>> {
 
 #[test]
 fn no_change_is_missed_by_a_reader_that_comes_at_any_time() {
-    explore(1, |hub| {
+    explore(1, 2, |hub| {
         let reader = thread::spawn({
             let hub = Arc::clone(&hub);
             move || read_until(&hub, 0, 2)
@@ -143,7 +160,7 @@ fn no_change_is_missed_by_a_reader_that_comes_at_any_time() {
 
 #[test]
 fn no_change_is_missed_by_a_second_thread_that_comes_while_the_first_is_served() {
-    explore(2, |hub| {
+    explore(2, 2, |hub| {
         let readers = [0, 1].map(|core| {
             let hub = Arc::clone(&hub);
             thread::spawn(move || read_until(&hub, core, 1))
@@ -162,13 +179,13 @@ fn no_change_is_missed_by_a_second_thread_that_comes_while_the_first_is_served()
 
 #[test]
 fn no_want_is_missed_by_the_ingest() {
-    explore(1, |hub| {
+    explore(1, 2, |hub| {
         let reader = thread::spawn({
             let hub = Arc::clone(&hub);
             move || {
-                let channel = hub.watch(&name(), 0);
+                let channel = watch(&hub, &name(), 0);
                 for want in [Want::Newest(1), Want::Newest(2)] {
-                    channel.lock().wants.insert(want);
+                    channel.lock().wants.insert(payer::Payer::NODE, want);
                     hub.notify_ingest(&channel);
                 }
             }
@@ -176,7 +193,7 @@ fn no_want_is_missed_by_the_ingest() {
         let mut wants = std::collections::BTreeSet::new();
         while wants.len() < 2 {
             for channel in touched(&hub) {
-                wants.append(&mut channel.lock().wants);
+                wants.extend(channel.lock().wants.iter().copied());
             }
         }
         reader.join().unwrap();
@@ -185,12 +202,12 @@ fn no_want_is_missed_by_the_ingest() {
 
 #[test]
 fn no_reader_is_left_with_a_channel_that_is_forgotten() {
-    explore(1, |hub| {
+    explore(1, 2, |hub| {
         let stop = Arc::new(AtomicBool::new(false));
         let reader = thread::spawn({
             let (hub, stop) = (Arc::clone(&hub), Arc::clone(&stop));
             move || {
-                let first = hub.watch(&name(), 0);
+                let first = watch(&hub, &name(), 0);
                 hub.unwatch(&first, 0);
                 let second = read_until(&hub, 0, 1);
                 assert!(!second.is_forgotten());
@@ -210,5 +227,34 @@ fn no_reader_is_left_with_a_channel_that_is_forgotten() {
             }
         }
         reader.join().unwrap();
+    });
+}
+
+#[test]
+fn the_ingest_hears_that_a_channel_gave_up_its_place_before_it_hears_of_one_of_the_same_name() {
+    explore(2, 2, |hub| {
+        let [orders, prices, stocks] =
+            ["orders", "prices", "stocks"].map(|text| ChannelName::parse(text).unwrap().into());
+        // Both linger, and whatever comes takes the place of one of them.
+        let old = [&orders, &prices].map(|name| watch(&hub, name, 0));
+        old.iter().for_each(|channel| hub.unwatch(channel, 0));
+        let mut open: HashMap<LogName, usize> = HashMap::new();
+        open.extend(touched(&hub).iter().map(|channel| (channel.name.clone(), channel.key)));
+        let readers = [(0, stocks), (1, orders)].map(|(core, name)| {
+            let hub = Arc::clone(&hub);
+            thread::spawn(move || drop(watch(&hub, &name, core)))
+        });
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        // As `Registry::on_touched`.
+        for channel in touched(&hub) {
+            if channel.is_forgotten() {
+                open.remove(&channel.name);
+                hub.note_closed(&channel);
+            } else {
+                let before = open.insert(channel.name.clone(), channel.key);
+                assert!(before.is_none_or(|key| key == channel.key), "its predecessor is still open");
+            }
+        }
+        assert_eq!(open.len(), 2);
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, Fate, MemoryStore};
-use fanfare_log::{CoreLog, Cursor, Hub, Item, Next, Options, PublishRequest, Random, Start, ViewKey, assemble};
+use fanfare_log::{CoreLog, Cursor, Hub, Item, Next, Options, Payer, PublishRequest, Random, Start, ViewKey, assemble};
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::time::{Instant, timeout};
 
@@ -36,7 +36,7 @@ struct Reader {
 impl Reader {
     fn new(hub: &Arc<Hub>, start: Option<Start>) -> Self {
         let log = CoreLog::new(Arc::clone(hub), 0);
-        let (view, cursor) = log.open(channel(), start, 1);
+        let (view, cursor) = log.open(channel(), start, 1, Payer::NODE).unwrap();
         Self { log, view, cursor, saw: Vec::new() }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Assembly, CoreLog, Hub, Item, Next, Options, PublishRequest, Random, Start, assemble};
+use fanfare_log::{Assembly, CoreLog, Hub, Item, Next, Options, Payer, PublishRequest, Random, Start, assemble};
 use fanfare_protocol::{ChannelName, Event, Position};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ fn number(body: &[u8]) -> usize {
 async fn client(log: &CoreLog, token: u32, place: Position, busy: usize) {
     let (mut position, mut expected) = (place, 1);
     while expected < EVENTS {
-        let (view, mut cursor) = log.open(channel(), Some(Start::At(position)), token);
+        let (view, mut cursor) = log.open(channel(), Some(Start::At(position)), token, Payer::NODE).unwrap();
         let until = (expected + 1 + (expected + busy) % 7).min(EVENTS);
         while expected < until {
             let due = log.next(view, &mut cursor, |cursor, _, next| {

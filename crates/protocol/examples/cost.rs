@@ -9,8 +9,8 @@
 
 use bytes::Bytes;
 use fanfare_protocol::{
-    ChannelName, ChannelTag, Decoded, Entry, EntryId, Event, EventName, Frame, LastEventId, NameError, Position, Push,
-    decode_fields, encode_push, encode_vector,
+    ChannelName, ChannelTag, Decoded, Entry, EntryId, Event, EventName, Frame, LastEventId, MovingVector, NameError,
+    Position, Push, decode_fields, encode_push, encode_vector,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -59,6 +59,14 @@ fn positions() -> Result<(), NameError> {
             text.clear();
             encode_vector(&mut text, black_box(&items));
             text.len()
+        });
+        let mut moved = String::new();
+        measure(&format!("position of {count} channels, one has moved"), ROUNDS, || {
+            moved.clear();
+            let mut vector = MovingVector::new(black_box(&items).iter().copied(), count / 2);
+            vector.advance(position, &mut moved);
+            assert_eq!(moved, text);
+            moved.len()
         });
         measure(&format!("position of {count} channels, parse and resolve"), ROUNDS / 10, || {
             let resolved = LastEventId::parse(black_box(&text)).map(|id| id.resolve(&channels)).unwrap_or_default();

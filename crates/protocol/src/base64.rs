@@ -26,6 +26,14 @@ pub(crate) fn push(out: &mut String, value: u64, digits: usize) {
     }
 }
 
+/// Fills `out` with as many of the lowest digits of `value`.
+pub(crate) fn fill(out: &mut [u8], mut value: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = DIGITS[(value & 63) as usize];
+        value >>= 6;
+    }
+}
+
 /// Digits of `value` without leading zeros; none for zero.
 pub(crate) fn significant(value: u64) -> usize {
     (u64::BITS - value.leading_zeros()).div_ceil(6) as usize

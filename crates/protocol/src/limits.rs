@@ -310,3 +310,179 @@ const _: () = {
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };
+
+// --- Turns of a connection thread ----------------------------------------------------------
+
+/// Readers of one channel that are woken before those of another channel have their turn.
+pub const WAKES_OF_ONE_CHANNEL: usize = 8;
+/// Readers that a connection thread wakes, at most, before sockets, new sessions and other channels have their turn.
+pub const WAKES_PER_TURN_MAX: usize = 64;
+/// The same where what they write is large: fewer would cost more than they save.
+pub const WAKES_PER_TURN_MIN: usize = 4;
+/// How long such a turn is to take, about: a turn that took longer makes the next ones smaller.
+pub const WAKE_TURN_TARGET: Duration = Duration::from_millis(2);
+
+/// Wants that readers who left may leave behind in a channel in any case. Beyond it, as many as others want.
+pub const LEFT_WANTS_MIN: usize = 16;
+
+const _: () = {
+    assert!(0 < WAKES_PER_TURN_MIN && WAKES_PER_TURN_MIN <= WAKES_OF_ONE_CHANNEL);
+    // A turn of the usual size has room for several channels.
+    assert!(2 * WAKES_OF_ONE_CHANNEL <= WAKES_PER_TURN_MAX);
+};
+
+// --- The process itself: log lines, its end ------------------------------------------------
+
+/// Log lines that wait for whatever reads standard error. One more is dropped and counted.
+pub const LOG_QUEUE_LINES_MAX: usize = 4_096;
+/// And their bytes.
+pub const LOG_QUEUE_BYTES_MAX: usize = MIB;
+/// How long the end of the process waits until the last lines are written.
+pub const LOG_FLUSH_TIMEOUT: Duration = Duration::from_millis(1_000);
+/// How long the threads of a process may take to end once they have been told to. Then it ends without them.
+pub const END_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+const _: () = {
+    // Whatever is stuck, the process ends before Kubernetes kills it (30 s after the signal).
+    assert!(DRAIN_DEADLINE_DEFAULT.as_millis() + END_TIMEOUT.as_millis() + LOG_FLUSH_TIMEOUT.as_millis() < 30_000);
+};
+
+// --- Descriptors ---------------------------------------------------------------------------
+
+/// Connections of the admin listener at a time: scrapers, probes and a few people.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Descriptors that a process keeps for itself, whatever its clients do, beside those of its core threads and of its pool:
+/// the admin listener's connections (64); the runtimes of the other threads, five with four each (20); the feed, the control
+/// connection and the publishing one, and as many again while they are replaced (6); name resolution (8); files that the
+/// metrics of the process are read from (8); standard streams and the log (4); listeners and the spare one (3); and some
+/// for what nobody thought of.
+pub const DESCRIPTORS_RESERVED: usize = 128;
+/// Descriptors of one core thread's runtime.
+pub const DESCRIPTORS_PER_CORE: usize = 4;
+/// The least that must be left for clients for a node to start.
+pub const DESCRIPTORS_FOR_CLIENTS_MIN: usize = 32;
+
+const _: () = {
+    assert!(ADMIN_CONNECTIONS_MAX + 20 + 6 + 8 + 8 + 4 + 3 <= DESCRIPTORS_RESERVED);
+};
+
+// --- Silent sockets ------------------------------------------------------------------------
+
+/// `admission.max_silent`: sockets of a node that have no request under way: they have sent none yet, or only part of one, or
+/// keep the connection for another. Twice what two core threads are handed at once: clients of a storm that send their request
+/// with their first packets are silent for less than a turn of their thread.
+pub const SILENT_SOCKETS_DEFAULT: usize = 16_384;
+/// `admission.silent_per_address`: the same of one client address. High, because a balancer in front is one address.
+pub const SILENT_SOCKETS_PER_ADDRESS_DEFAULT: usize = 4_096;
+/// Bytes that a client may send on its stream after the request. Clients have nothing to say there.
+pub const STREAM_INPUT_BYTES_MAX: usize = 16 * KIB;
+
+const _: () = {
+    assert!(
+        SILENT_SOCKETS_PER_ADDRESS_DEFAULT < SILENT_SOCKETS_DEFAULT && SILENT_SOCKETS_DEFAULT < CONNECTIONS_DEFAULT
+    );
+    assert!(2 * HANDOFF_MAX < SILENT_SOCKETS_PER_ADDRESS_DEFAULT);
+    // A session counts them in 16 bits.
+    assert!(STREAM_INPUT_BYTES_MAX < u16::MAX as usize);
+};
+
+// --- Publishes and history over HTTP -------------------------------------------------------
+
+/// Bytes of the bodies of HTTP publishes in a node, from when a body is announced until the store has answered. One more is
+/// answered 503.
+pub const PUBLISH_BODIES_BYTES_MAX: usize = 64 * MIB;
+/// Bytes that the body of a publish in JSON may have beyond twice the data: names, keys, braces. Twice, because of escapes.
+pub const PUBLISH_ENVELOPE_BYTES: usize = 4 * KIB;
+/// History answers of a node that are being made, or that their clients have not taken yet. One more is answered 503.
+pub const HISTORY_ANSWERS_MAX: usize = 64;
+/// One history request in so many connections of the pool reads at a time; the rest is for streams. At least one does.
+pub const POOL_CONNECTIONS_PER_HISTORY_READ: usize = 4;
+
+const _: () = {
+    // The largest body that may be is taken while there is no other.
+    assert!(2 * EVENT_BYTES_MAX + PUBLISH_ENVELOPE_BYTES <= PUBLISH_BODIES_BYTES_MAX);
+    // Permits are asked for in 32 bits.
+    assert!(PUBLISH_BODIES_BYTES_MAX < u32::MAX as usize);
+};
+
+// --- Who pays for channels and pages -------------------------------------------------------
+
+/// Channels that gave up their place to another one and that the ingest has not closed yet: above so many, new channels are
+/// refused. The ingest closes all of them in its next turn.
+pub const CHANNELS_LEAVING_MAX: usize = 4096;
+/// Names whose subscription Redis refused that are remembered: who asks for one of them is told without asking Redis.
+pub const REFUSED_NAMES_MAX: usize = 16_384;
+/// How long they are.
+pub const REFUSED_NAME_AGE: Duration = Duration::from_secs(5);
+/// SUBSCRIBE commands in one turn of the feed that look for refused names in a batch that was refused. Others wait for so many at
+/// most.
+pub const SUBSCRIBE_SUSPECTS_PER_TURN: usize = 4;
+
+const _: () = {
+    // One subscription can take the places of as many channels as it may name.
+    assert!(CHANNELS_PER_CONNECTION_MAX < CHANNELS_LEAVING_MAX);
+    // Who comes back as soon as a refusal allows finds nothing remembered for ever.
+    assert!(REFUSED_NAME_AGE.as_millis() <= REFUSAL_RETRY_MIN.as_millis());
+};
+
+// --- The feed's queue ----------------------------------------------------------------------
+
+/// Messages that the ingest takes in before it looks at anything else: about a millisecond of work.
+pub const FEED_TURN_MESSAGES: usize = 1_024;
+/// Ephemeral messages of one channel that wait, times this, are at most what is free in the queue.
+pub const FEED_SHARE_EPHEMERALS_DIVISOR: usize = 4;
+/// Ephemeral messages of all channels that wait, times this, are at most the whole queue (and one message more).
+pub const FEED_SHARE_EPHEMERALS_ALL_DIVISOR: usize = 2;
+/// Other messages of one channel that wait are at most what is free in the queue, times this.
+pub const FEED_SHARE_ENTRIES_FACTOR: usize = 4;
+/// Longest pause of the feed after a connection that had brought something: it is as long as subscribing took.
+pub const FEED_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+const _: () = {
+    assert!(FEED_TURN_MESSAGES <= FEED_QUEUE_MESSAGES_MAX);
+    assert!(less(FEED_PAUSE_MAX, REDIS_BACKOFF_MAX));
+    // Ephemeral messages are turned away before entries are, and a flood of entries leaves room for thousands of others.
+    assert!(
+        FEED_SHARE_EPHEMERALS_ALL_DIVISOR > 1 && FEED_SHARE_EPHEMERALS_DIVISOR > 1 && FEED_SHARE_ENTRIES_FACTOR > 1
+    );
+    assert!(FEED_QUEUE_MESSAGES_MAX / (FEED_SHARE_ENTRIES_FACTOR + 1) >= 10 * FEED_TURN_MESSAGES);
+};
+
+// --- Reading streams whose entries may be large --------------------------------------------
+
+/// A stream is read by counting entries only while so many of the largest seen lately fit into a page. Where Redis runs no
+/// function that could stop by size, as many are asked for, at most, until a page of the same run was small.
+pub const ENTRIES_ASKED_AT_FIRST_MAX: usize = 64;
+/// The same where nothing is known. Eight of the largest events that are delivered by default are 8 MiB.
+pub const ENTRIES_ASKED_UNKNOWN_MAX: usize = 8;
+/// How long what a page told about the sizes of a channel's entries is believed. An outage is longer, and a channel that
+/// is read again later costs one careful read.
+pub const ENTRY_SIZES_FRESH: Duration = Duration::from_secs(1);
+/// Only a stream that is no larger as a whole is read by counting entries, where Redis tells its memory, in bytes: that is
+/// then the most that one answer can be, beside what publishers add meanwhile.
+pub const PLAIN_STREAM_BYTES_MAX: usize = 16 * MIB;
+/// How often the size of a page that does not arrive is divided by [`PAGE_SHRINK`]: then it is a single entry.
+pub const PAGE_SHRINKS_MAX: u32 = 5;
+/// By how much a page that did not arrive is made smaller.
+pub const PAGE_SHRINK: usize = 4;
+/// A stream whose oldest and newest entry together are larger is compared by a function that leaves them out, in bytes.
+pub const TIP_BYTES_PLAIN_MAX: usize = 16 * KIB;
+/// Bytes of entries that one call of a function copies within Redis before it stops: some milliseconds of its time.
+pub const FUNCTION_BYTES_COPIED_MAX: usize = 4 * MIB;
+/// Pages that have been read stay in memory within this part of `tail.budget`, for other readers at the same place.
+pub const PAGES_BUDGET_PART: usize = 8;
+
+const _: () = {
+    assert!(ENTRIES_ASKED_UNKNOWN_MAX <= ENTRIES_ASKED_AT_FIRST_MAX);
+    assert!(ENTRIES_ASKED_AT_FIRST_MAX <= ARCHIVE_PAGE_ENTRIES_MAX);
+    // The last of the smaller pages is a single entry.
+    assert!(PAGE_SHRINK.pow(PAGE_SHRINKS_MAX) >= ARCHIVE_PAGE_ENTRIES_MAX);
+    // No outage that a proof of the feed notices is shorter.
+    assert!(less(ENTRY_SIZES_FRESH, REDIS_PROBE_TIMEOUT_DEFAULT));
+    assert!(ARCHIVE_PAGE_BYTES_DEFAULT <= FUNCTION_BYTES_COPIED_MAX);
+    // A default stream of events of ordinary size is one, and such an answer is no more than one channel's tail.
+    assert!(STREAM_MAXLEN_DEFAULT as usize * 1_000 <= PLAIN_STREAM_BYTES_MAX);
+    assert!(PLAIN_STREAM_BYTES_MAX <= TAIL_CHANNEL_BYTES_DEFAULT);
+    // Every read that may be in flight has room for its page.
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
+};

@@ -115,19 +115,21 @@ pub fn encode_vector(out: &mut String, items: &[(ChannelTag, Option<Position>)])
     }
 }
 
-fn encode_sorted(out: &mut String, items: &[(ChannelTag, Option<Position>)]) {
-    let has_twin = |index: usize, tag: ChannelTag| {
-        let is = |other: Option<usize>| other.and_then(|at| items.get(at)).is_some_and(|(other, _)| *other == tag);
-        is(index.checked_sub(1)) || is(index.checked_add(1))
-    };
+pub(crate) fn encode_sorted(out: &mut String, items: &[(ChannelTag, Option<Position>)]) {
     let written = || {
         items.iter().enumerate().filter_map(|(index, (tag, position))| {
             let position = position.filter(|position| has_text(*position))?;
-            (!has_twin(index, *tag)).then_some((*tag, position))
+            (!has_twin(items, index)).then_some((*tag, position))
         })
     };
     let width = Width::for_sorted(written().map(|(tag, _)| tag));
     write_components(out, width, written());
+}
+
+/// Whether another of `items`, which are in ascending order of tags, has the tag of this one.
+fn has_twin(items: &[(ChannelTag, Option<Position>)], index: usize) -> bool {
+    let is_twin = |other: usize| items.get(other).is_some_and(|(tag, _)| *tag == items[index].0);
+    is_twin(index.wrapping_sub(1)) || is_twin(index + 1)
 }
 
 fn write_components(out: &mut String, width: Width, components: impl Iterator<Item = (ChannelTag, Position)>) {
@@ -140,7 +142,7 @@ fn write_components(out: &mut String, width: Width, components: impl Iterator<It
     }
 }
 
-fn has_text(position: Position) -> bool {
+pub(crate) fn has_text(position: Position) -> bool {
     match position {
         Position::At(_) => true,
         Position::Absent { at_ms, .. } => at_ms <= MS_SHORT_MAX,
@@ -151,24 +153,33 @@ fn is_short(id: EntryId) -> bool {
     id.ms <= MS_SHORT_MAX && id.seq <= SEQ_SHORT_MAX
 }
 
-fn push_component(out: &mut String, width: Width, tag: ChannelTag, position: Position) {
-    width.push_tag(out, tag);
+pub(crate) fn push_component(out: &mut String, width: Width, tag: ChannelTag, position: Position) {
     match position {
-        Position::At(id) if is_short(id) => {
-            base64::push(out, id.ms, MS_DIGITS);
-            base64::push(out, id.seq, base64::significant(id.seq));
-        }
+        Position::At(id) if is_short(id) => push_short(out, width, tag, id),
         Position::At(id) => {
+            width.push_tag(out, tag);
             out.push_str("~~");
             base64::push(out, id.ms, U64_DIGITS);
             base64::push(out, id.seq, U64_DIGITS);
         }
         Position::Absent { at_ms, epoch } => {
+            width.push_tag(out, tag);
             out.push('~');
             base64::push(out, at_ms, MS_DIGITS);
             epoch.push_to(out);
         }
     }
+}
+
+/// The form of almost every component of almost every event, so it is put together on the stack first.
+fn push_short(out: &mut String, width: Width, tag: ChannelTag, id: EntryId) {
+    let mut text = [0; U64_DIGITS + MS_DIGITS + SEQ_DIGITS_MAX];
+    let (ms, seq) = (width.digits(), width.digits() + MS_DIGITS);
+    let end = seq + base64::significant(id.seq);
+    width.fill_tag(&mut text[..ms], tag);
+    base64::fill(&mut text[ms..seq], id.ms);
+    base64::fill(&mut text[seq..end], id.seq);
+    out.push_str(std::str::from_utf8(&text[..end]).expect("digits are ASCII"));
 }
 
 fn read_component(width: Width, text: &[u8]) -> Option<(ChannelTag, Position)> {

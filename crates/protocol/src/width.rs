@@ -72,19 +72,38 @@ impl Width {
     }
 
     /// The narrowest width that tells two tags apart. Equal tags cannot be told apart; the encoder never asks.
-    fn between(left: ChannelTag, right: ChannelTag) -> Self {
-        [Self::V, Self::W].into_iter().find(|width| width.prefix(left) != width.prefix(right)).unwrap_or(Self::X)
+    const fn between(left: ChannelTag, right: ChannelTag) -> Self {
+        if Self::V.tells_apart(left, right) {
+            Self::V
+        } else if Self::W.tells_apart(left, right) {
+            Self::W
+        } else {
+            Self::X
+        }
+    }
+
+    /// Whether what is written of two tags differs.
+    pub(crate) const fn tells_apart(self, left: ChannelTag, right: ChannelTag) -> bool {
+        (left.bits() ^ right.bits()) >> self.dropped_bits() != 0
+    }
+
+    /// Fills `out`, which has as many characters as this width, with those of a tag.
+    pub(crate) fn fill_tag(self, out: &mut [u8], tag: ChannelTag) {
+        match (self, out) {
+            (Self::X, [high @ .., low]) => {
+                base64::fill(high, tag.bits() >> 4);
+                base64::fill(std::slice::from_mut(low), (tag.bits() & 15) << 2);
+            }
+            (_, out) => base64::fill(out, tag.bits() >> self.dropped_bits()),
+        }
     }
 
     /// Appends the leading characters of a tag.
     pub(crate) fn push_tag(self, out: &mut String, tag: ChannelTag) {
-        match self {
-            Self::X => {
-                base64::push(out, tag.bits() >> 4, U64_DIGITS - 1);
-                base64::push(out, (tag.bits() & 15) << 2, 1);
-            }
-            Self::V | Self::W => base64::push(out, tag.bits() >> self.dropped_bits(), self.digits()),
-        }
+        let mut text = [0; U64_DIGITS];
+        let text = &mut text[..self.digits()];
+        self.fill_tag(text, tag);
+        out.push_str(std::str::from_utf8(text).expect("digits are ASCII"));
     }
 
     /// Reads the characters of a tag, as many as this width has.

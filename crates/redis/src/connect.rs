@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, RedisError};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::dial::Dial;
+use crate::dial::{Dial, RedisSocket, dial_network};
 use crate::error::Error;
 
 /// How connections are made.
@@ -51,19 +52,61 @@ impl Connector {
             Err(_) => Err(Error::Timeout(deadline)),
         }
     }
+
+    /// The same with something between the stream and the library, which sees first what arrives.
+    pub(crate) async fn connect_through<S: RedisSocket + 'static>(
+        &self,
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        deadline: Duration,
+        between: impl FnOnce(Box<dyn RedisSocket>) -> S,
+    ) -> Result<(MultiplexedConnection, Driver), Error> {
+        let info = resp3(info);
+        let connecting = async {
+            let stream = match self {
+                Self::Network => dial_network(&info).await?,
+                Self::Over(dial) => dial.dial().await?,
+            };
+            drive(between(stream), &info, config).await
+        };
+        match timeout(deadline, connecting).await {
+            Ok(connected) => {
+                let (connection, driver) = connected?;
+                Ok((connection, Driver(driver)))
+            }
+            Err(_) => Err(Error::Timeout(deadline)),
+        }
+    }
+}
+
+/// Ends the task that drives a connection when it is dropped, whatever the connection still waits for.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What the library does for a socket of its own, with a stream that the caller's `Dial` made.
-#[expect(clippy::disallowed_methods, reason = "the driver ends when the last handle of the connection is dropped")]
 pub(crate) async fn over(
     dial: &dyn Dial,
     info: &ConnectionInfo,
     config: AsyncConnectionConfig,
 ) -> Result<MultiplexedConnection, RedisError> {
-    let stream = dial.dial().await?;
-    let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
-    drop(tokio::task::spawn(driver));
+    let (connection, driver) = drive(dial.dial().await?, info, config).await?;
+    drop(driver);
     Ok(connection)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver ends when the last handle of the connection is dropped")]
+async fn drive<S: RedisSocket + 'static>(
+    stream: S,
+    info: &ConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> Result<(MultiplexedConnection, JoinHandle<()>), RedisError> {
+    let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
+    Ok((connection, tokio::task::spawn(driver)))
 }
 
 /// Every command of a connection has this deadline.

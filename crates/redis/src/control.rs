@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
 use crate::error::Error;
 use crate::functions::{self, LOAD_BY_HAND, Library};
+use crate::primary::{Primary, identify};
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::value::{info_field, text};
@@ -26,6 +27,8 @@ const FAILURES_SAID: u32 = 3;
 pub(crate) struct Control {
     pub(crate) topology: Topology,
     pub(crate) connector: Connector,
+    /// The server that feeds: another one is not published to.
+    pub(crate) primary: Primary,
     /// For the jitter of reconnects.
     pub(crate) random: Random,
     pub(crate) status: Status,
@@ -64,6 +67,8 @@ impl Control {
     async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Error> {
         let info = self.topology.primary().await?;
         let mut connection = self.connect(info.clone()).await?;
+        let server = identify(&mut connection).await?;
+        self.primary.check_new(&server)?;
         self.learn_eviction_policy(&mut connection).await?;
         let library = self.library(info).await?;
         announce(&library, said);
@@ -73,7 +78,10 @@ impl Control {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut eviction_asked_at = Instant::now() + EVICTION_INTERVAL;
         loop {
-            pings.tick().await;
+            tokio::select! {
+                error = self.primary.differs(&server) => return Err(error),
+                _ = pings.tick() => {}
+            }
             if Instant::now() >= eviction_asked_at {
                 self.learn_eviction_policy(&mut connection).await?;
                 eviction_asked_at += EVICTION_INTERVAL;

@@ -26,9 +26,24 @@ pub(crate) enum Error {
     /// The connection could not be made or broke.
     #[error("{0}")]
     Link(String),
+    /// A connection that worked broke before the answer was whole.
+    #[error("{0}")]
+    Cut(String),
     /// An answer of an undocumented shape.
     #[error("unexpected answer to {0}")]
     Shape(&'static str),
+}
+
+impl Error {
+    /// Whether the answer may have been too large to arrive.
+    pub(crate) fn may_be_size(&self) -> bool {
+        matches!(self, Self::Timeout(_) | Self::Cut(_))
+    }
+
+    /// Whether Redis refuses to queue the commands of a transaction, since its memory is full (7.0).
+    pub(crate) fn is_full_memory(&self) -> bool {
+        matches!(self, Self::Reply(text) if text.starts_with("OOM "))
+    }
 }
 
 impl From<&ServerError> for Error {
@@ -67,7 +82,7 @@ impl From<Error> for ArchiveError {
             Error::Denied(text) => Self::Denied(text),
             Error::WrongType(_) => Self::WrongType,
             Error::Shape(what) => Self::Corrupt(what.into()),
-            Error::NotYet(text) | Error::Reply(text) | Error::Link(text) => Self::Unavailable(text),
+            Error::NotYet(text) | Error::Reply(text) | Error::Link(text) | Error::Cut(text) => Self::Unavailable(text),
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The parsers of what Redis says, for the fuzz targets in `crates/fuzz`. No part of the crate's interface.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::FeedEvent;
 use fanfare_protocol::EntryId;
-use redis::{PushInfo, Value};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::archive::reply;
 use crate::connect::Connector;
 use crate::eviction;
-use crate::feed::{FeedOptions, Receiver};
+use crate::feed::{FeedOptions, Receiver, Sieve};
 use crate::keys::Keys;
 use crate::options::Options;
+use crate::primary::Primary;
 use crate::topology::Topology;
 
 /// An entry: its id, and its fields as names and values.
@@ -39,6 +42,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
     let options = FeedOptions {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
+        primary: Primary::new(),
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: true,
@@ -48,11 +52,18 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         max_event_bytes: 1024,
         node: Arc::from("n"),
     };
-    let send = Receiver::new(&options, sink).sender();
+    let receiver = Receiver::new(&options, sink);
     for push in resp {
-        if let Ok(Value::Push { kind, data }) = redis::parse_redis_value(push) {
-            // It never refuses.
-            let _ = send(PushInfo { kind, data });
+        let mut sieve = Sieve::new(*push, receiver.messages());
+        // Everything is there, so it waits only to let others have their turn.
+        let mut context = Context::from_waker(Waker::noop());
+        let mut out = [0; 1024];
+        loop {
+            let mut rest = ReadBuf::new(&mut out);
+            match Pin::new(&mut sieve).poll_read(&mut context, &mut rest) {
+                Poll::Ready(_) if rest.filled().is_empty() => break,
+                _ => {}
+            }
         }
     }
     source.take().events.into_iter().map(|(_, event)| event).collect()

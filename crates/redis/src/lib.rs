@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod keys;
 mod options;
 mod pool;
+mod primary;
 mod publisher;
 mod status;
 mod store;

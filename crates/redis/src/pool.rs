@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use deadpool_redis::Manager as NetworkManager;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Pipeline, RedisError, Value};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{self, Connector};
 use crate::error::Error;
+use crate::primary::{Primary, RunId, identify};
 
 /// A connection that answered this recently is used without being tried first.
 const FRESH: Duration = Duration::from_secs(1);
@@ -18,6 +19,7 @@ const FRESH: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     pool: managed::Pool<Manager>,
+    primary: Primary,
     deadline: Duration,
 }
 
@@ -27,6 +29,7 @@ impl Pool {
     pub(crate) fn new(
         connector: Connector,
         info: ConnectionInfo,
+        primary: Primary,
         size: usize,
         deadline: Duration,
     ) -> Result<Self, RedisError> {
@@ -35,20 +38,28 @@ impl Pool {
         let manager = Manager { network, connector, info, deadline };
         let pool = managed::Pool::builder(manager).max_size(size).build();
         let pool = pool.expect("a pool without timeouts of its own needs no runtime");
-        Ok(Self { pool, deadline })
+        Ok(Self { pool, primary, deadline })
     }
 
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
-    /// of it when the pipeline ignores errors. The commands may be sent twice.
+    /// of it when the pipeline ignores errors. The commands may be sent twice. Only the server that feeds is asked.
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
         let deadline = Instant::now() + self.deadline;
         let late = |_| Error::Timeout(self.deadline);
         loop {
             let mut connection = match timeout_at(deadline, self.pool.get()).await.map_err(late)? {
                 Ok(connection) => connection,
-                Err(PoolError::Backend(error)) => return Err(error.into()),
+                Err(PoolError::Backend(error)) => return Err(error),
                 Err(error) => return Err(Error::Link(error.to_string())),
             };
+            let is_new = Object::metrics(&connection).recycle_count == 0;
+            if let Err(error) = self.primary.check(&connection.server) {
+                let server = Object::take(connection).server;
+                if is_new {
+                    return self.primary.check_new(&server).and(Err(error));
+                }
+                continue;
+            }
             let answer = match timeout_at(deadline, commands.query_async(&mut connection.link)).await {
                 // The connection has a deadline of its own, which may be met first.
                 Ok(Err(error)) if error.is_timeout() => Err(Error::Timeout(self.deadline)),
@@ -57,6 +68,8 @@ impl Pool {
             match answer {
                 Ok(Ok(reply)) => {
                     connection.answered = Instant::now();
+                    // The feed may have gone over to another one meanwhile.
+                    self.primary.check(&connection.server)?;
                     return Ok(reply);
                 }
                 Ok(Err(error)) => {
@@ -67,7 +80,10 @@ impl Pool {
                     }
                     // The next one, at the latest a new one, may do: at most each connection of the pool is dead.
                     if tried || !broken {
-                        return Err(error.into());
+                        return Err(match error.into() {
+                            Error::Link(text) => Error::Cut(text),
+                            error => error,
+                        });
                     }
                 }
                 // Its answer may still come and would be taken for the next command's.
@@ -89,6 +105,8 @@ impl Pool {
 #[derive(Debug)]
 struct Pooled {
     link: MultiplexedConnection,
+    /// Where it leads.
+    server: RunId,
     /// When it last answered.
     answered: Instant,
     /// It is new, or answered right before this use.
@@ -106,21 +124,25 @@ struct Manager {
 
 impl managed::Manager for Manager {
     type Type = Pooled;
-    type Error = RedisError;
+    type Error = Error;
 
-    async fn create(&self) -> Result<Pooled, RedisError> {
-        let link = match &self.connector {
+    async fn create(&self) -> Result<Pooled, Error> {
+        let mut link = match &self.connector {
             Connector::Network => managed::Manager::create(&self.network).await?,
             Connector::Over(dial) => connect::over(&**dial, &self.info, connect::config(self.deadline)).await?,
         };
-        Ok(Pooled { link, answered: Instant::now(), tried: true })
+        let server = identify(&mut link).await?;
+        Ok(Pooled { link, server, answered: Instant::now(), tried: true })
     }
 
-    async fn recycle(&self, connection: &mut Pooled, metrics: &Metrics) -> RecycleResult<RedisError> {
+    async fn recycle(&self, connection: &mut Pooled, metrics: &Metrics) -> RecycleResult<Error> {
         connection.tried = connection.answered.elapsed() >= FRESH;
         if !connection.tried {
             return Ok(());
         }
-        managed::Manager::recycle(&self.network, &mut connection.link, metrics).await
+        managed::Manager::recycle(&self.network, &mut connection.link, metrics).await.map_err(|error| match error {
+            RecycleError::Message(text) => RecycleError::Message(text),
+            RecycleError::Backend(error) => RecycleError::Backend(error.into()),
+        })
     }
 }

@@ -14,6 +14,7 @@ use crate::dial::Dial;
 use crate::feed::{self, FeedOptions};
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
+use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
 use crate::status::Status;
 use crate::topology::Topology;
@@ -54,7 +55,9 @@ impl RedisStore {
         let connection = options.connection()?;
         let keys = options.keys();
         let status = Status::default();
-        let pool = Pool::new(connector.clone(), connection.clone(), options.pool_size, options.command_timeout)
+        let primary = Primary::new();
+        let (size, deadline) = (options.pool_size, options.command_timeout);
+        let pool = Pool::new(connector.clone(), connection.clone(), primary.clone(), size, deadline)
             .map_err(|_| OptionsError::Url)?;
         let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
         let (publish_connection, publishers) = watch::channel(None);
@@ -62,6 +65,7 @@ impl RedisStore {
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
+            primary,
             random: random.fork(),
             status: status.clone(),
             ping_interval: options.probe_interval,
@@ -94,10 +98,26 @@ impl RedisStore {
     /// Runs the feed and the control connection until the future is dropped. Redis need not be there: both keep trying,
     /// and `sink` hears of every change. All connections are closed then.
     pub fn run(self, desired: Desired, sink: FeedSink) -> impl Future<Output = ()> + Send + 'static {
+        let (feed, upkeep) = self.split(desired, sink);
+        async move {
+            tokio::join!(upkeep, feed);
+        }
+    }
+
+    /// The same in two parts, for callers who give each a thread of its own: the feed, which must never wait for anything
+    /// else of the node, since Redis cuts off a subscriber that does not read; and the control connection. A connection is
+    /// driven, and what arrives on it parsed, on the runtime on which it was made: that of the part it belongs to, or that of
+    /// whoever read from the archive. The second part closes the archive's connections when it is dropped.
+    pub fn split(
+        self,
+        desired: Desired,
+        sink: FeedSink,
+    ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
         let Self { options, archive: _, publisher: _, status, pool, control } = self;
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
+            primary: control.primary.clone(),
             random: control.random.fork(),
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
@@ -108,10 +128,11 @@ impl RedisStore {
             node: Arc::from(format!("{:016x}", control.random.number())),
         };
         let guard = ClosesPool(pool);
-        async move {
+        let upkeep = async move {
             let _guard = guard;
-            tokio::join!(control.run(), feed::run(feed_options, desired, sink, Arc::new(status)));
-        }
+            control.run().await;
+        };
+        (feed::run(feed_options, desired, sink, Arc::new(status)), upkeep)
     }
 
     /// [`RedisStore::new`] and [`RedisStore::run`] as a task of the current runtime.

@@ -5,11 +5,13 @@ mod support;
 
 use std::time::Duration;
 
-use fanfare_log::FeedEvent;
+use fanfare_log::{FeedEvent, Payer};
 use fanfare_protocol::{LogName, Push};
 use fanfare_redis::Options;
 use redis::Value;
 use support::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 fn is_subscribed(channel: &str) -> impl FnMut(&FeedEvent) -> bool {
     let channel = name(channel);
@@ -160,6 +162,42 @@ async fn a_subscriber_that_redis_cuts_off_for_its_full_output_buffer_comes_back(
     recovers(&mut node, &server).await;
 }
 
+// Seen to fail when a connection that lived shortly lengthens the pause: the eighth takes seconds.
+#[tokio::test]
+async fn a_feed_that_is_cut_again_and_again_is_back_at_once_each_time() {
+    let server = Server::start().await;
+    let mut node = following(&server.options(), "a").await;
+    for cut in 0..10 {
+        server.run::<u64>(&["PUBLISH", "sse:a", "x"]).await;
+        node.hears("a push", is_text("x")).await;
+        assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
+        node.hears("the loss", is_disconnected).await;
+        let lost = Instant::now();
+        node.hears("subscribed again", is_subscribed("a")).await;
+        let took = lost.elapsed();
+        assert!(took < Duration::from_millis(500), "after cut {cut}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_drops_them_is_left_alone_for_longer_each_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let node = Node::start(&Options { url, ..Options::default() });
+    let mut taken = 0;
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while let Ok(connection) = timeout_at(deadline, listener.accept()).await {
+        let (mut stream, _) = connection.unwrap();
+        taken += 1;
+        // The handshake succeeds: the protocol, and two names of the library.
+        drop(stream.read(&mut [0; 1024]).await);
+        drop(stream.write_all(b"%1\r\n$5\r\nproto\r\n:3\r\n+OK\r\n+OK\r\n").await);
+    }
+    // Two who connect, the feed and the control connection, each after 50, 100, 200, 400, 800 and 1,600 ms at most.
+    assert!((4..=20).contains(&taken), "{taken} connections in 3 s");
+    assert_eq!(node.store.status.report().probe_age, None);
+}
+
 #[tokio::test]
 async fn a_redis_that_is_absent_at_start_is_waited_for() {
     let mut server = Server::absent(&[]);
@@ -210,14 +248,65 @@ async fn refused_channels_are_reported_one_by_one_and_followed_once_they_are_all
     assert_eq!(refused, ["closed1", "closed2"]);
     let status = node.store.status.clone();
     eventually("the others are followed", async || status.report().subscriptions == 600).await;
-    // A channel that is opened anew hears of it too.
+    // A channel that is opened anew hears of it too, and Redis is not asked for that.
+    let before = refused_commands(&server).await;
     node.desired.remove(&name("closed1"));
     node.desired.insert(&name("closed1"));
     node.hears("refused again", |event| matches!(event, FeedEvent::Refused { .. })).await;
+    assert_eq!(refused_commands(&server).await, before);
     // More rights do not cut a connection, so the next attempt on this very one succeeds.
     server.run::<Value>(&["ACL", "SETUSER", "node", "&sse:closed*"]).await;
     node.hears("followed at last", is_subscribed("closed1")).await;
     assert_eq!(status.report().reconnects, 0);
+}
+
+/// Number of SUBSCRIBE commands that Redis has refused.
+async fn refused_commands(server: &Server) -> u64 {
+    let stats: String = server.run(&["INFO", "commandstats"]).await;
+    let line = stats.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap();
+    line.split("rejected_calls=").nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+// Seen to fail when a refused batch is halved to its end before anything else, and when refused names are tried again that nobody
+// desires.
+#[tokio::test]
+async fn thousands_of_forbidden_names_hold_nobody_else_up_and_cost_nothing_when_nobody_reads_them() {
+    const FORBIDDEN: usize = 2_000;
+    let server = Server::start().await;
+    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*"];
+    server.run::<Value>(&[&rules[..], &["&sse:$probe:*", "&sse:open*"]].concat()).await;
+    let mut node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
+    node.hears("connected", is_connected).await;
+    let forbidden: Vec<LogName> = (0..FORBIDDEN).map(|number| name(&format!("closed{number}"))).collect();
+    forbidden.iter().for_each(|name| node.desired.insert_for(Payer::of(1), name));
+    let refused = |event: &FeedEvent| match event {
+        FeedEvent::Refused { channels, .. } => channels.len(),
+        _ => 0,
+    };
+    node.hears("the first refusal", |event| refused(event) > 0).await;
+    node.desired.insert_for(Payer::of(2), &name("open"));
+    let mut told = 0;
+    let mut is_open = is_subscribed("open");
+    node.hears("subscribed", |event| {
+        told += refused(event);
+        is_open(event)
+    })
+    .await;
+    assert!(told < FORBIDDEN / 2, "{told} refusals came first");
+    let mut told = node.events.iter().map(refused).sum::<usize>();
+    while told < FORBIDDEN {
+        node.hears("the other refusals", |event| {
+            told += refused(event);
+            true
+        })
+        .await;
+    }
+    // Their readers leave: they are neither unsubscribed from nor tried again.
+    forbidden.iter().for_each(|name| node.desired.remove(name));
+    let before = refused_commands(&server).await;
+    assert!(before < 3 * FORBIDDEN as u64, "{before} commands");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(refused_commands(&server).await, before);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! Every accepted socket carries a [`SocketPermit`] from the accept call to its end, and every session a [`SessionPermit`]
 //! beside. A socket above a limit is not reset: up to
-//! [`CONNECTIONS_HEADROOM`] of them are served long enough to be told (a browser that meets anything but a stream gives up
+//! [`AdmissionOptions::headroom`] of them are served long enough to be told (a browser that meets anything but a stream gives up
 //! for ever). Beyond that they are dropped unread, so that refusing costs a bounded amount too.
 
 mod address;
@@ -10,6 +10,7 @@ mod load;
 mod permit;
 mod rate;
 mod retry;
+mod silent;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,21 +18,24 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fanfare_log::Random;
-use fanfare_protocol::limits::{
-    CONNECTIONS_HEADROOM, CONNECTIONS_PER_ADDRESS_HEADROOM, REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX,
-};
+use fanfare_protocol::limits::{CONNECTIONS_PER_ADDRESS_HEADROOM, REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX};
 use tokio::time::Instant;
 use tracing::warn;
 
+pub(crate) use address::payer;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
 pub use permit::{SessionPermit, SocketPermit};
+pub(crate) use silent::Excess;
 
-use address::{AddressKey, Addresses};
+pub(crate) use address::AddressKey;
+
+use address::Addresses;
 use load::Load;
 use permit::AddressPlace;
 use rate::Rate;
 use retry::RetryTable;
+use silent::SilentCount;
 
 use crate::client_address::Source;
 use crate::options::AdmissionOptions;
@@ -53,11 +57,13 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
+    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
+    Silent,
 }
 
 impl Reason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Draining,
         Self::Connections,
         Self::Address,
@@ -65,6 +71,7 @@ impl Reason {
         Self::Unavailable,
         Self::Overflow,
         Self::Untrusted,
+        Self::Silent,
     ];
 
     /// As metrics and logs name it.
@@ -78,6 +85,7 @@ impl Reason {
             Self::Unavailable => "unavailable",
             Self::Overflow => "overflow",
             Self::Untrusted => "untrusted",
+            Self::Silent => "silent",
         }
     }
 
@@ -95,6 +103,7 @@ impl Reason {
             Self::Unavailable => "The channels could not be opened in time.",
             Self::Overflow => "Far too many connections.",
             Self::Untrusted => "Only trusted proxies are served here.",
+            Self::Silent => "Too many connections have no request under way.",
         }
     }
 }
@@ -116,6 +125,7 @@ pub struct Admission {
     /// `None`: there is no bound per address.
     addresses: Option<Arc<Addresses>>,
     rate: Option<Rate>,
+    silent: SilentCount,
     retries: RetryTable,
     random: Random,
     draining: AtomicBool,
@@ -133,6 +143,7 @@ impl Admission {
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
+            silent: SilentCount::new(options.max_silent, options.silent_per_address),
             options,
             loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
             addresses,
@@ -151,12 +162,17 @@ impl Admission {
     /// [`Reason::Overflow`] when even refusing politely would cost too much, [`Reason::Untrusted`] when nothing the peer says may
     /// be believed: drop the socket.
     pub fn open(&self, peer: IpAddr) -> Result<SocketPermit, Reason> {
+        self.open_on(peer, |_| true)
+    }
+
+    /// The same among the cores that take sockets at present; where none does, the first.
+    pub(crate) fn open_on(&self, peer: IpAddr, takes: impl Fn(usize) -> bool) -> Result<SocketPermit, Reason> {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
         let dropped = |reason| {
             self.count(reason);
             Err(reason)
         };
-        if self.sockets() >= self.options.max_connections.saturating_add(CONNECTIONS_HEADROOM) {
+        if !self.has_room() {
             return dropped(Reason::Overflow);
         }
         let source = self.source(peer);
@@ -167,7 +183,7 @@ impl Admission {
             });
             return dropped(Reason::Untrusted);
         }
-        let load = self.least_loaded();
+        let load = self.least_loaded(takes);
         let Some(address) = self.place_for_socket(load, source) else { return dropped(Reason::Overflow) };
         Ok(SocketPermit::new(load, address, source))
     }
@@ -215,7 +231,7 @@ impl Admission {
         if self.is_draining() {
             return Err(self.refuse(Reason::Draining));
         }
-        if self.sockets() > self.options.max_connections {
+        if self.is_full() {
             return Err(self.refuse(Reason::Connections));
         }
         let key = AddressKey::of(client);
@@ -271,6 +287,38 @@ impl Admission {
         self.loads.iter().map(|load| load.sockets()).sum()
     }
 
+    /// Sockets above which no session may begin.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.options.max_connections
+    }
+
+    /// Whether sockets are open that are there only to be refused.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sockets() > self.options.max_connections
+    }
+
+    /// Whether another socket would be accepted, if only to be refused.
+    pub(crate) fn has_room(&self) -> bool {
+        self.sockets() < self.options.max_connections.saturating_add(self.options.headroom)
+    }
+
+    /// Sockets without a request under way now.
+    #[must_use]
+    pub fn silent(&self) -> usize {
+        self.silent.get()
+    }
+
+    /// The count behind [`Self::silent`].
+    pub(crate) const fn silent_sockets(&self) -> &SilentCount {
+        &self.silent
+    }
+
+    /// Counts a silent socket that is closed to make room for another.
+    pub(crate) fn count_silent(&self) {
+        self.count(Reason::Silent);
+    }
+
     /// Sessions now, those included whose channels are not open yet.
     #[must_use]
     pub fn sessions(&self) -> usize {
@@ -295,13 +343,20 @@ impl Admission {
         self.options.refusal
     }
 
+    /// Counts a socket that was accepted only to be closed: the process had no descriptor for it.
+    pub(crate) fn count_overflow(&self) {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+        self.count(Reason::Overflow);
+    }
+
     fn count(&self, reason: Reason) {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    fn least_loaded(&self) -> &Arc<Load> {
+    fn least_loaded(&self, takes: impl Fn(usize) -> bool) -> &Arc<Load> {
+        let taking = self.loads.iter().filter(|load| takes(usize::from(load.core)));
         // There is at least one.
-        self.loads.iter().min_by_key(|load| load.sockets()).unwrap_or(&self.loads[0])
+        taking.min_by_key(|load| load.sockets()).unwrap_or(&self.loads[0])
     }
 }
 

@@ -112,6 +112,14 @@ impl Answer {
         self.with([(header::CONNECTION, HeaderValue::from_static("close"))])
     }
 
+    /// Keeps something until the body has been written, or is dropped.
+    pub(crate) fn holding(mut self, held: impl Send + 'static) -> Self {
+        if let Body::Whole(bytes) = &mut self.body {
+            *bytes = Bytes::from_owner(Holding { bytes: std::mem::take(bytes), _held: held });
+        }
+        self
+    }
+
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
@@ -170,6 +178,18 @@ impl Answer {
             Body::Whole(bytes) | Body::Ended(bytes) => bytes,
             Body::Open => b"",
         }
+    }
+}
+
+/// Bytes, and something that is dropped with them.
+struct Holding<T> {
+    bytes: Bytes,
+    _held: T,
+}
+
+impl<T> AsRef<[u8]> for Holding<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

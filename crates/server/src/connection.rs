@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,12 +31,15 @@ use crate::problem::{Kind, Problem};
 use crate::proxy_protocol::{self, Header, HeaderError};
 use crate::routes::Handler;
 use crate::session::{self, Subscribe};
+use crate::silent_sockets::SilentPlace;
 use crate::socket::Socket;
 
 /// Size of the pieces, in bytes, in which the remaining bytes of a client are read.
 const LINGER_BUFFER: usize = 4 << 10;
 
 /// Serves one socket. The permit goes back when this ends, or on to the session's outlet.
+///
+/// What HTTP needs is made when there is something to read: until then a socket is this future, and that is small.
 pub(crate) async fn serve<S: Socket>(
     handler: Handler,
     core: Rc<Core>,
@@ -42,21 +47,86 @@ pub(crate) async fn serve<S: Socket>(
     mut socket: S,
     mut permit: SocketPermit,
 ) {
+    let mut place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
+    let expects_header = handler.node.options.admission.proxies.protocol;
+    match first_byte(&handler, phase.clone(), &socket, &place).await {
+        FirstByte::Here => {}
+        FirstByte::Late if expects_header => return note_no_header(&handler, &permit, &HeaderError::Late),
+        FirstByte::Late => return handler.stats().timeouts.add(1),
+        FirstByte::NoPlace => return,
+    }
     let mut early = Vec::new();
-    if handler.node.options.admission.proxies.protocol {
+    if expects_header {
         // Boxed, so that others do not carry the room for it.
-        match Box::pin(introduce(&handler, phase.clone(), &mut socket, &mut permit)).await {
+        match Box::pin(introduce(&handler, phase.clone(), &mut socket, &mut permit, &place)).await {
             Some(bytes) => early = bytes,
             None => return,
         }
+        // The client has a place of its own, and may be silent like any other.
+        drop(place);
+        place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
+        if early.is_empty() {
+            match first_byte(&handler, phase.clone(), &socket, &place).await {
+                FirstByte::Here => {}
+                FirstByte::Late => return handler.stats().timeouts.add(1),
+                FirstByte::NoPlace => return,
+            }
+        }
     }
+    Box::pin(serve_requests(handler, core, phase, socket, early, permit, place)).await;
+}
+
+/// What becomes of a socket that has said nothing yet.
+enum FirstByte {
+    /// There is something to read, the end or an error included.
+    Here,
+    /// Time is up.
+    Late,
+    /// Another socket needs the place.
+    NoPlace,
+}
+
+/// Waits until there is something to read.
+async fn first_byte(handler: &Handler, mut phase: PhaseWatch, socket: &impl Socket, place: &SilentPlace) -> FirstByte {
+    let requests = &handler.node.options.requests;
+    let mut draining = pin!(phase.left_running());
+    let mut drained = false;
+    let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
+    poll_fn(|cx| {
+        if socket.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(FirstByte::Here);
+        }
+        if place.poll_closed(cx).is_ready() {
+            return Poll::Ready(FirstByte::NoPlace);
+        }
+        if !drained && draining.as_mut().poll(cx).is_ready() {
+            drained = true;
+            clock.as_mut().reset(Instant::now() + allowance(Stage::Fresh, requests, drained).unwrap_or_default());
+        }
+        clock.as_mut().poll(cx).map(|()| FirstByte::Late)
+    })
+    .await
+}
+
+/// Lets hyper serve the requests of a socket, until it ends or is a stream's. `early`: bytes of the client that are read already.
+async fn serve_requests<S: Socket>(
+    handler: Handler,
+    core: Rc<Core>,
+    phase: PhaseWatch,
+    socket: S,
+    early: Vec<u8>,
+    permit: SocketPermit,
+    place: SilentPlace,
+) {
+    let (admission, payer) = (Arc::clone(&handler.node.admission), permit.payer());
+    let enter = || SilentPlace::enter(&core.silent, &admission, payer);
     let handover = Rc::new(Handover::default());
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, early, Rc::clone(&handover)));
     let framing = Cell::new(Framing::Plain);
     let waiter = Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, framing };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
-    let end = drive(&mut connection, &handover, &requests, phase).await;
+    let end = drive(&mut connection, &handover, &requests, phase, place, enter).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
@@ -76,8 +146,10 @@ pub(crate) async fn serve<S: Socket>(
             handler.stats().malformed.add(1);
             linger(&handover, socket).await;
         }
+        // Who was refused on a full node is not waited for: the next one needs the place.
+        End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => {}
         End::Closed | End::Detach => linger(&handover, socket).await,
-        End::Broken => {}
+        End::Broken | End::NoPlace => {}
     }
 }
 
@@ -88,6 +160,7 @@ async fn introduce<S: Socket>(
     mut phase: PhaseWatch,
     socket: &mut S,
     permit: &mut SocketPermit,
+    place: &SilentPlace,
 ) -> Option<Vec<u8>> {
     let timeout = handler.node.options.requests.head_timeout;
     let drained = async {
@@ -99,6 +172,8 @@ async fn introduce<S: Socket>(
         outcome = proxy_protocol::read(socket) => outcome,
         () = tokio::time::sleep(timeout) => Err(HeaderError::Late),
         () = drained => Err(HeaderError::Late),
+        // Another socket needs the place.
+        () = poll_fn(|cx| place.poll_closed(cx)) => return None,
     };
     let proxy = permit.source().address;
     match outcome {
@@ -110,15 +185,21 @@ async fn introduce<S: Socket>(
         }
         Err(HeaderError::Unbegun) => None,
         Err(error) => {
-            debug!(%proxy, %error, "closed a connection of a trusted proxy");
-            handler.stats().proxy_headers_failed.add(1);
-            handler.node.told_of_proxies.call_once(|| {
-                warn!(%proxy, %error, "closed a connection of a trusted proxy: with server.proxy_protocol every one begins with a \
-                      PROXY header; fanfare_proxy_errors_total counts those that follow");
-            });
+            note_no_header(handler, permit, &error);
             None
         }
     }
+}
+
+/// A connection of a trusted proxy ends because it does not begin with a PROXY header.
+fn note_no_header(handler: &Handler, permit: &SocketPermit, error: &HeaderError) {
+    let proxy = permit.source().address;
+    debug!(%proxy, %error, "closed a connection of a trusted proxy");
+    handler.stats().proxy_headers_failed.add(1);
+    handler.node.told_of_proxies.call_once(|| {
+        warn!(%proxy, %error, "closed a connection of a trusted proxy: with server.proxy_protocol every one begins with a \
+              PROXY header; fanfare_proxy_errors_total counts those that follow");
+    });
 }
 
 fn builder(requests: &RequestOptions) -> http1::Builder {
@@ -146,6 +227,8 @@ enum End {
     Malformed,
     /// Nothing can be written any more.
     Broken,
+    /// Another socket needs its place among those without a request.
+    NoPlace,
     TimedOut(Stage),
 }
 
@@ -160,11 +243,14 @@ async fn drive<S: Socket>(
     handover: &Handover<Stream>,
     requests: &RequestOptions,
     mut phase: PhaseWatch,
+    place: SilentPlace,
+    enter: impl Fn() -> SilentPlace,
 ) -> End {
     let mut draining = pin!(phase.left_running());
     let mut drained = false;
     let mut stage = None;
     let mut allowed = None;
+    let mut place = Some(place);
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
     poll_fn(|cx| {
         let polled = connection.poll_without_shutdown(cx);
@@ -186,6 +272,10 @@ async fn drive<S: Socket>(
             stage = Some(handover.stage());
             allowed = allowance(handover.stage(), requests, drained);
             clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
+            place = handover.stage().is_silent().then(|| place.take().unwrap_or_else(&enter));
+        }
+        if place.as_ref().is_some_and(|place| place.poll_closed(cx).is_ready()) {
+            return Poll::Ready(End::NoPlace);
         }
         match allowed {
             Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(handover.stage())),
@@ -247,6 +337,11 @@ async fn linger(handover: &Handover<Stream>, mut socket: impl Socket) {
         }
     };
     let _ = tokio::time::timeout(CLOSE_LINGER, discard).await;
+}
+
+/// Whether the client has sent nothing that was not read. Closing the socket is then no reset, and what was written arrives.
+fn has_nothing_unread(socket: &impl Socket) -> bool {
+    socket.try_read(&mut [0; 1]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 /// hyper's service for one connection.

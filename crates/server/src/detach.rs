@@ -36,6 +36,13 @@ pub(crate) enum Stage {
     Idle,
 }
 
+impl Stage {
+    /// Whether no request is under way: whatever there is of one is not complete.
+    pub(crate) const fn is_silent(self) -> bool {
+        matches!(self, Self::Fresh | Self::Head | Self::Idle)
+    }
+}
+
 /// What the IO wrapper, the service and the driver of one connection know together. `D` is what was decided.
 pub(crate) struct Handover<D> {
     stage: Cell<Stage>,

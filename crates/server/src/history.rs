@@ -60,7 +60,7 @@ fn position(text: &str, channel: &ChannelName) -> Result<Position, Problem> {
 
 /// Reads one page.
 pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Answer, Problem> {
-    let Ok(_slot) = node.history_slots.try_acquire() else {
+    let Ok(place) = Arc::clone(&node.history_answers).try_acquire_owned() else {
         return Err(Problem::new(Kind::Unavailable, "Too many history requests at once.").retry_after(RETRY_AFTER));
     };
     let beginning = Position::Absent { at_ms: 0, epoch: Epoch::from_bits(0) };
@@ -70,9 +70,15 @@ pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Ans
         max_entries: request.limit,
         max_bytes: node.options.history.page_bytes,
     };
-    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.read(read)).await;
+    let read = async {
+        // Nobody closes it. Streams need the rest of the pool.
+        let _slot = node.history_reads.acquire().await;
+        node.store.read(read).await
+    };
+    let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, read).await;
     let snapshot = outcome.unwrap_or(Err(ArchiveError::Timeout)).map_err(problem)?;
-    Ok(Answer::json(StatusCode::OK, &page(&request, &snapshot)))
+    // A client that takes its time keeps the place: the page is in memory until then.
+    Ok(Answer::json(StatusCode::OK, &page(&request, &snapshot)).holding(place))
 }
 
 #[derive(Serialize)]

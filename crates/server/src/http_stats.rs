@@ -14,6 +14,10 @@ pub struct HttpStats {
     pub published: Cell,
     /// History pages served.
     pub histories: Cell,
+    /// Publishes answered 503 because as many bytes of bodies are in memory as may be.
+    pub busy_publishes: Cell,
+    /// History requests answered 503 because as many answers are under way as may be.
+    pub busy_histories: Cell,
     /// Responses with a status from 400 to 499.
     pub client_errors: Cell,
     /// Responses with a status from 500 on.

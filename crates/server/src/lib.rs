@@ -8,6 +8,7 @@
 
 pub mod admission;
 mod answer;
+mod body_bytes;
 mod client_address;
 mod clock;
 mod connection;
@@ -17,6 +18,8 @@ mod cors;
 mod decision;
 mod detach;
 mod drain;
+mod drainer;
+mod due;
 mod end;
 mod forwarded;
 mod framing;
@@ -45,9 +48,11 @@ mod server;
 mod session;
 mod sessions;
 mod silence;
+mod silent_sockets;
 mod socket;
 mod store;
 mod subscription;
+mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
@@ -55,6 +60,7 @@ pub use answer::Answer;
 pub use clock::Clock;
 pub use core_stats::CoreStats;
 pub use cors::{Cors, CorsError};
+pub use drainer::Drainer;
 pub use end::{End, EndCells};
 pub use forwarded::ForwardedHeader;
 pub use framing::Framing;

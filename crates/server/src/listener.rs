@@ -3,6 +3,7 @@
 //! One listener and one acceptor thread, without `SO_REUSEPORT`: with it a second process on the same port would
 //! succeed without a word and take half of the connections. Without it the bind itself is the probe, and fails.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use nix::libc::{SOCK_CLOEXEC, SOCK_NONBLOCK};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
 
@@ -23,6 +25,13 @@ const ACCEPTED_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two log lines about such errors, which come and go with every connection that closes.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// How long the acceptor waits for a place where even those for refusals are taken. Who is refused is gone in a moment, so that
+/// a crowd that comes at once is told politely, one after the other.
+const PLACE_PATIENCE: Duration = Duration::from_millis(50);
+/// After it has waited in vain, the acceptor does not wait again for so long: those in the places ask for nothing.
+const PLACE_PAUSE: Duration = Duration::from_secs(1);
+/// How often it looks while it waits, for a place or for a core.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long a handshake that was begun may take to complete when the listener closes: a round trip, generously.
 const LAST_CALL: Duration = Duration::from_millis(500);
@@ -74,6 +83,9 @@ pub(crate) struct Acceptor {
     admission: Arc<Admission>,
     /// When a failure was last logged.
     told: Option<Instant>,
+    /// Until then nothing is waited for where every place is taken.
+    impatient_until: Option<Instant>,
+    spare: Spare,
 }
 
 impl Acceptor {
@@ -82,7 +94,8 @@ impl Acceptor {
         cores: Vec<mpsc::Sender<Accepted>>,
         admission: Arc<Admission>,
     ) -> io::Result<Self> {
-        Ok(Self { listener: tokio::net::TcpListener::from_std(listener)?, cores, admission, told: None })
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        Ok(Self { listener, cores, admission, told: None, impatient_until: None, spare: Spare::new() })
     }
 
     /// Accepts until `last_call` resolves, then lets no handshake begin, accepts the connections in the queue, and closes.
@@ -124,26 +137,38 @@ impl Acceptor {
                     self.told = Some(Instant::now());
                     error!(%error, "accepting connections fails; going on trying");
                 }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // A client whose connection is closed comes back; one whose connection is never accepted waits for ever.
+                if self.spare.drop_one(&self.listener) {
+                    self.admission.count_overflow();
+                } else {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
 
     /// Takes the connections that wait behind one that was accepted. tokio registers each socket with this thread's runtime,
     /// only to take it out again: in a storm that is a good part of accepting.
-    async fn take_those_behind(&self) {
+    async fn take_those_behind(&mut self) {
         for _ in 0..ACCEPTED_AT_ONCE {
-            let accepted = SockRef::from(&self.listener).accept4(SOCK_NONBLOCK | SOCK_CLOEXEC);
             // The queue is empty, or there is an error that the next ordinary accept meets as well.
-            let Ok((socket, peer)) = accepted else { return };
+            let Ok((socket, peer)) = accept(&self.listener) else { return };
             if let Some(peer) = peer.as_socket() {
                 self.hand_over(socket.into(), peer).await;
             }
         }
     }
 
-    async fn hand_over(&self, socket: TcpStream, peer: SocketAddr) {
-        let permit = match self.admission.open(peer.ip()) {
+    async fn hand_over(&mut self, socket: TcpStream, peer: SocketAddr) {
+        self.wait_for_a_place().await;
+        while self.cores.iter().all(|core| core.capacity() == 0) {
+            // The kernel's queue holds the rest.
+            tokio::time::sleep(LOOK).await;
+        }
+        // One core that is stuck with a full inbox keeps nobody from the others.
+        let cores = &self.cores;
+        let takes = |core: usize| cores.get(core).is_some_and(|inbox| inbox.capacity() > 0);
+        let permit = match self.admission.open_on(peer.ip(), takes) {
             Ok(permit) => permit,
             Err(reason) => {
                 debug!(%peer, reason = reason.as_str(), "dropped a connection unread");
@@ -151,9 +176,50 @@ impl Acceptor {
             }
         };
         let Some(core) = self.cores.get(permit.core()) else { return };
-        if core.send(Accepted { socket, permit }).await.is_err() {
-            info!("a connection arrived after its core had ended");
+        match core.try_send(Accepted { socket, permit }) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => info!("a connection arrived after its core had ended"),
+            // Only this thread sends, and there was room.
+            Err(TrySendError::Full(_)) => debug!(%peer, "dropped a connection unread: its core takes no more"),
         }
+    }
+
+    /// Waits for a moment where every place is taken, those for refusals included.
+    async fn wait_for_a_place(&mut self) {
+        if self.admission.has_room() || self.impatient_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        let end = Instant::now() + PLACE_PATIENCE;
+        while Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+            if self.admission.has_room() {
+                return;
+            }
+        }
+        self.impatient_until = Some(Instant::now() + PLACE_PAUSE);
+    }
+}
+
+/// Accepts without registering the socket anywhere.
+fn accept(listener: &tokio::net::TcpListener) -> io::Result<(Socket, socket2::SockAddr)> {
+    SockRef::from(listener).accept4(SOCK_NONBLOCK | SOCK_CLOEXEC)
+}
+
+/// A descriptor that is given up to accept, and close, a connection where the process has no other left. Otherwise those who
+/// wait in the kernel's queue would wait for ever.
+struct Spare(Option<File>);
+
+impl Spare {
+    fn new() -> Self {
+        Self(File::open("/dev/null").ok())
+    }
+
+    /// Accepts one connection and closes it. `false`: there was no spare descriptor, or none waits.
+    fn drop_one(&mut self, listener: &tokio::net::TcpListener) -> bool {
+        let had_one = self.0.take().is_some();
+        let dropped = had_one && accept(listener).is_ok();
+        *self = Self::new();
+        dropped
     }
 }
 
@@ -205,6 +271,43 @@ mod tests {
         sharing.listen(1).unwrap();
         let shared = sharing.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(bind(shared, &SocketOptions::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// An acceptor whose inboxes hold so many sockets, and these inboxes.
+    fn acceptor(inboxes: &[usize]) -> (Acceptor, Vec<mpsc::Receiver<Accepted>>) {
+        let options = crate::options::AdmissionOptions::default();
+        let random = fanfare_log::Random::seeded(1);
+        let admission = Arc::new(Admission::new(options, inboxes.len(), random, Instant::now()));
+        let (cores, inboxes) = inboxes.iter().map(|size| mpsc::channel(*size)).unzip();
+        let listener = bind(any(), &SocketOptions::default()).unwrap();
+        (Acceptor::new(listener, cores, admission).unwrap(), inboxes)
+    }
+
+    // Seen to wait for ever when a socket is for one core whatever its inbox holds.
+    #[tokio::test]
+    async fn a_core_that_is_stuck_with_a_full_inbox_keeps_no_connection_from_the_others() {
+        let (acceptor, mut inboxes) = acceptor(&[1, 10]);
+        let address = acceptor.listener.local_addr().unwrap();
+        let _clients: Vec<_> = (0..6).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let all_handed_over = async {
+            while inboxes[1].len() < 5 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            () = acceptor.run(std::future::pending()) => {}
+            handed_over = tokio::time::timeout(Duration::from_secs(10), all_handed_over) => handed_over.unwrap(),
+        }
+        assert_eq!(inboxes.iter_mut().map(|inbox| inbox.len()).collect::<Vec<_>>(), [1, 5]);
+    }
+
+    #[tokio::test]
+    async fn without_a_descriptor_those_who_wait_are_closed_and_do_not_wait_for_ever() {
+        let (mut acceptor, _inboxes) = acceptor(&[1]);
+        let mut client = TcpStream::connect(acceptor.listener.local_addr().unwrap()).unwrap();
+        assert!(acceptor.spare.drop_one(&acceptor.listener) && acceptor.spare.0.is_some());
+        assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+        assert!(!acceptor.spare.drop_one(&acceptor.listener), "nobody waits");
     }
 
     #[test]

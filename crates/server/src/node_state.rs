@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
+use crate::body_bytes::BodyBytes;
 use crate::decision::Authorizer;
 use crate::options::Options;
 use crate::store::StoreHandles;
@@ -17,8 +18,12 @@ pub(crate) struct NodeState {
     pub(crate) store: StoreHandles,
     /// Says which clients may subscribe; `None`: every client that is admitted.
     pub(crate) authorizer: Option<Box<dyn Authorizer>>,
-    /// Bounds the archive reads that history requests cause at once. Never waited for: no place, no answer.
-    pub(crate) history_slots: Semaphore,
+    /// Bounds the history answers that are being made or have not been taken. Never waited for: no place, no answer.
+    pub(crate) history_answers: Arc<Semaphore>,
+    /// Bounds the archive reads that they cause at once.
+    pub(crate) history_reads: Semaphore,
+    /// Bounds the bodies of publishes.
+    pub(crate) body_bytes: BodyBytes,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
     pub(crate) decision_slots: Semaphore,
     /// That there are trusted proxies which send no PROXY header was said.
@@ -27,9 +32,20 @@ pub(crate) struct NodeState {
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
-        let history_slots = Semaphore::new(options.history.concurrency);
+        let history_answers = Arc::new(Semaphore::new(options.history.answers));
+        let history_reads = Semaphore::new(options.history.concurrency);
+        let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let decision_slots = Semaphore::new(options.requests.decisions);
-        let told_of_proxies = Once::new();
-        Self { options, admission, store, authorizer: None, history_slots, decision_slots, told_of_proxies }
+        Self {
+            options,
+            admission,
+            store,
+            authorizer: None,
+            history_answers,
+            history_reads,
+            body_bytes,
+            decision_slots,
+            told_of_proxies: Once::new(),
+        }
     }
 }

@@ -74,6 +74,8 @@ pub struct RequestOptions {
     pub last_max: usize,
     /// `limits.event_bytes`: data of one event published over HTTP, in bytes.
     pub event_bytes: usize,
+    /// Bytes of the bodies of publishes in the node at a time. At least twice `event_bytes` and some.
+    pub publish_bytes: usize,
     /// From a request's first byte to the end of its headers; also the wait for the first byte of a new connection.
     pub head_timeout: Duration,
     /// From the end of a request's headers to the end of its body.
@@ -96,6 +98,7 @@ impl Default for RequestOptions {
             channels: limits::CHANNELS_PER_CONNECTION_DEFAULT,
             last_max: limits::LAST_MAX_DEFAULT,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
+            publish_bytes: limits::PUBLISH_BODIES_BYTES_MAX,
             head_timeout: limits::REQUEST_HEAD_TIMEOUT,
             body_timeout: limits::REQUEST_BODY_TIMEOUT_DEFAULT,
             decision_timeout: limits::DECISION_TIMEOUT,
@@ -153,8 +156,14 @@ pub struct AdmissionOptions {
     pub refusal: RefusalPolicy,
     /// `admission.max_connections`: open sockets of the node, of every kind.
     pub max_connections: usize,
+    /// Sockets beyond those that are accepted to be told so.
+    pub headroom: usize,
     /// `admission.per_address`: open sockets of one client address (IPv6: /64), streams of one behind a proxy. `None`: no bound.
     pub per_address: Option<usize>,
+    /// `admission.max_silent`: sockets of the node without a request under way. The oldest is closed for one more.
+    pub max_silent: usize,
+    /// `admission.silent_per_address`: the same of one client address. `None`: no bound.
+    pub silent_per_address: Option<usize>,
     /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
     pub connects_per_second: Option<NonZeroU32>,
     /// Who is believed when it speaks for its clients.
@@ -167,7 +176,10 @@ impl Default for AdmissionOptions {
         Self {
             refusal: RefusalPolicy::default(),
             max_connections: limits::CONNECTIONS_DEFAULT,
+            headroom: limits::CONNECTIONS_HEADROOM,
             per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
+            max_silent: limits::SILENT_SOCKETS_DEFAULT,
+            silent_per_address: Some(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT),
             connects_per_second: NonZeroU32::new(per_second),
             proxies: ProxyOptions::default(),
         }
@@ -202,7 +214,9 @@ pub struct HistoryOptions {
     pub max_limit: usize,
     /// Target size of an answer's entries, in bytes; one larger entry is an answer of its own.
     pub page_bytes: usize,
-    /// Requests that may read the archive at once; more are answered 503.
+    /// Answers that are being made, or that their clients have not taken yet; more are answered 503.
+    pub answers: usize,
+    /// Those of them that may read the archive at once; more wait.
     pub concurrency: usize,
 }
 
@@ -212,7 +226,8 @@ impl Default for HistoryOptions {
             enabled: false,
             max_limit: limits::HISTORY_LIMIT_MAX_DEFAULT,
             page_bytes: limits::ARCHIVE_PAGE_BYTES_DEFAULT,
-            concurrency: limits::ARCHIVE_CONCURRENCY_DEFAULT,
+            answers: limits::HISTORY_ANSWERS_MAX,
+            concurrency: limits::REDIS_POOL_SIZE_DEFAULT / limits::POOL_CONNECTIONS_PER_HISTORY_READ,
         }
     }
 }

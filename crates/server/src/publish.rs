@@ -8,26 +8,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::{PublishError, PublishRequest};
-use fanfare_protocol::limits::{DEDUP_KEY_BYTES_MAX, STORE_ANSWER_TIMEOUT};
+use fanfare_protocol::limits::{DEDUP_KEY_BYTES_MAX, PUBLISH_ENVELOPE_BYTES, STORE_ANSWER_TIMEOUT};
 use fanfare_protocol::{ChannelName, Event, EventName};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::warn;
 
 use crate::answer::Answer;
+use crate::body_bytes::BodyRoom;
 use crate::node_state::NodeState;
 use crate::options::Secret;
 use crate::problem::{Kind, Problem};
 use crate::query;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// What a JSON body may have beyond twice the data: names, keys, braces. Twice, because of escapes.
-const ENVELOPE_BYTES: usize = 4 * 1_024;
 
 /// Whether the request may publish. Looks at nothing but the key.
 pub(crate) fn authorize(key: Option<&Secret>, headers: &HeaderMap) -> Result<(), Problem> {
@@ -63,8 +62,11 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let what = What::parse(&parts)?;
     let limit = node.options.requests.event_bytes;
-    let body_limit = if what.json { limit.saturating_mul(2).saturating_add(ENVELOPE_BYTES) } else { limit };
-    let body = read(body, body_limit, node.options.requests.body_timeout).await?;
+    let body_limit = if what.json { limit.saturating_mul(2).saturating_add(PUBLISH_ENVELOPE_BYTES) } else { limit };
+    // The room is given back when the store has answered: until then the event is in memory.
+    let mut room = node.body_bytes.take(announced(&body, body_limit)?).ok_or_else(busy)?;
+    let body = tokio::time::timeout(node.options.requests.body_timeout, read(body, body_limit, &mut room)).await;
+    let body = body.unwrap_or_else(|_| Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time.")))?;
     let request = what.into_request(channel, body, limit)?;
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
     let published =
@@ -163,18 +165,34 @@ impl Envelope {
     }
 }
 
-/// Reads a body of at most `limit` bytes; a longer one is given up as soon as that is known.
-async fn read(body: Incoming, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
+/// The length that a body is announced to have; 0 if it is not said.
+fn announced(body: &Incoming, limit: usize) -> Result<usize, Problem> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        return Err(too_large(limit));
+    if announced > limit { Err(too_large(limit)) } else { Ok(announced) }
+}
+
+/// Reads a body of at most `limit` bytes; one that turns out to be longer is given up as soon as that is known.
+async fn read(mut body: Incoming, limit: usize, room: &mut BodyRoom<'_>) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::with_capacity(announced(&body, limit)?);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Kind::InvalidRequest, "The body broke off."))?;
+        // Trailers say nothing here.
+        let Ok(data) = frame.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        if !room.grow_to(length) {
+            return Err(busy());
+        }
+        bytes.extend_from_slice(&data);
     }
-    match tokio::time::timeout(timeout, Limited::new(body, limit).collect()).await {
-        Err(_) => Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time.")),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => Err(Problem::new(Kind::InvalidRequest, "The body broke off.")),
-    }
+    Ok(Bytes::from(bytes))
+}
+
+fn busy() -> Problem {
+    let detail = "The node holds as many bytes of events on their way as it may. Nothing was published.";
+    Problem::new(Kind::Unavailable, detail).retry_after(RETRY_AFTER)
 }
 
 fn too_large(limit: usize) -> Problem {

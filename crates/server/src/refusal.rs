@@ -41,7 +41,7 @@ impl LateRefusal {
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Undecided | session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
-                debug!(%detail, "the store refuses a channel that a client asked for");
+                debug!(%detail, "a channel that a client asked for cannot be followed");
                 Reason::Unavailable
             }
         };

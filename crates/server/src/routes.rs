@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use fanfare_log::Payer;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -11,7 +12,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
-use crate::admission::{SessionPermit, SocketPermit};
+use crate::admission::{self, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
 use crate::decision::{Decision, Soon};
@@ -123,17 +124,18 @@ impl Handler {
                 return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
             }
         };
+        let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
         let authorized = match &self.node.authorizer {
             None => Soon::Now(Ok(())),
             Some(authorizer) => authorizer.authorize(&subscription, request.headers()),
         };
         Ok(match authorized {
-            Soon::Now(Ok(())) => Soon::Now(accept(subscription, permit, late)),
+            Soon::Now(Ok(())) => Soon::Now(accept(subscription, payer, permit, late)),
             Soon::Now(Err(problem)) => return Err(problem),
             Soon::Later(authorized) => Soon::later(async move {
                 match wait(&late.node, authorized).await {
-                    Ok(Ok(())) => accept(subscription, permit, late),
+                    Ok(Ok(())) => accept(subscription, payer, permit, late),
                     Ok(Err(problem)) => problem.into(),
                     Err(refusal) => late.answer(&refusal).into(),
                 }
@@ -148,6 +150,7 @@ impl Handler {
         Ok(Soon::later(async move {
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
             handler.stats().published.add(u64::from(published.is_ok()));
+            handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
             published.unwrap_or_else(Answer::from).into()
         }))
     }
@@ -162,9 +165,15 @@ impl Handler {
         Ok(Soon::later(async move {
             let page = history::answer(Arc::clone(&handler.node), wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
+            handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()
         }))
     }
+}
+
+/// Whether the node has as much of this under way as it may.
+fn is_busy(outcome: &Result<Answer, Problem>) -> bool {
+    outcome.as_ref().is_err_and(|problem| problem.kind == Kind::Unavailable)
 }
 
 fn now(answer: Answer) -> Soon<Decision> {
@@ -179,10 +188,10 @@ async fn wait<T>(node: &NodeState, authorized: impl Future<Output = T>) -> Resul
 }
 
 /// A stream for a client that has its place and may subscribe.
-fn accept(subscription: Subscription, permit: SessionPermit, late: LateRefusal) -> Decision {
+fn accept(subscription: Subscription, payer: Payer, permit: SessionPermit, late: LateRefusal) -> Decision {
     let head = Answer::stream().with(late.node.options.cors.headers(late.verdict));
     let refuse = Box::new(move |why| late.answer(&why));
-    Decision::Stream(Box::new(Subscribe { subscription, head, refuse, permit }))
+    Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, permit }))
 }
 
 fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {

@@ -19,6 +19,7 @@ use crate::admission::Admission;
 use crate::connection;
 use crate::core::Core;
 use crate::drain;
+use crate::drainer::Drainer;
 use crate::http_stats::HttpStats;
 use crate::listener::{self, Accepted, Acceptor};
 use crate::node_state::NodeState;
@@ -123,10 +124,13 @@ impl Server {
 
     /// Begins to end the server politely (see [`crate::drain`]); returns at once. Calling it again does nothing.
     pub fn drain(&self) {
-        self.admission.begin_drain();
-        if self.phase.advance(Phase::Draining) {
-            info!(sessions = self.admission.sessions(), "draining");
-        }
+        self.drainer().drain();
+    }
+
+    /// For threads that do not own the server.
+    #[must_use]
+    pub fn drainer(&self) -> Drainer {
+        Drainer::new(Arc::clone(&self.admission), Arc::clone(&self.phase))
     }
 
     /// Ends the server now, whatever is open.

@@ -1,6 +1,6 @@
 //! The sessions of one thread: how each is woken, and what it is asked to do.
 //!
-//! A session has two names. On the hot path its slot, a [`ReaderId`]: 32 bits in the list of readers of each of its channels. A late
+//! A session has two names. On the hot path its slot, a [`SessionSlot`]: 32 bits in the list of readers of each of its channels. A late
 //! wake by it may meet the session that was given the slot afterwards, and costs that one a poll. For everything that is kept
 //! longer than a turn of the thread (a drain's list, a revocation) there is a [`SessionToken`], which names one session and never another.
 
@@ -10,12 +10,16 @@ use std::task::Waker;
 use fanfare_log::ReaderId;
 use slab::Slab;
 
+use crate::due::Due;
 use crate::end::EndReason;
+
+/// Names a session of a thread while it lives.
+pub(crate) type SessionSlot = u32;
 
 /// Names one session of a thread, also when it is over: the slot and the number of the session that was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionToken {
-    reader: ReaderId,
+    slot: SessionSlot,
     /// Counts the sessions of the thread. It begins anew after 2^32 of them; a token would have to be kept for so long, and its
     /// slot be filled by that very one, to name another session.
     generation: u32,
@@ -35,6 +39,7 @@ struct Slot {
     waker: Waker,
     generation: u32,
     asked: Asked,
+    due: Due,
 }
 
 /// Every session of one thread.
@@ -48,46 +53,69 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// Adds a session; its waker follows with its first poll. The session itself is known by its slot, which is its own
     /// while it lives.
-    pub(crate) fn insert(&self) -> ReaderId {
+    pub(crate) fn insert(&self) -> SessionSlot {
         let generation = self.next.get();
         self.next.set(generation.wrapping_add(1));
-        let slot = Slot { waker: Waker::noop().clone(), generation, asked: Asked::default() };
+        let slot = Slot { waker: Waker::noop().clone(), generation, asked: Asked::default(), due: Due::Any };
         u32::try_from(self.slots.borrow_mut().insert(slot)).expect("fewer than 2^32 sessions on a thread")
     }
 
     /// Removes a session.
-    pub(crate) fn remove(&self, reader: ReaderId) {
-        self.slots.borrow_mut().try_remove(reader as usize);
+    pub(crate) fn remove(&self, session: SessionSlot) {
+        self.slots.borrow_mut().try_remove(session as usize);
     }
 
     /// Sets how a session is woken.
-    pub(crate) fn set_waker(&self, reader: ReaderId, waker: &Waker) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(reader as usize)
+    pub(crate) fn set_waker(&self, session: SessionSlot, waker: &Waker) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(session as usize)
             && !slot.waker.will_wake(waker)
         {
             slot.waker.clone_from(waker);
         }
     }
 
-    /// Wakes the session that has this slot now, if one has.
+    /// Wakes the session that has this slot now, if one has, for one of its channels.
     pub(crate) fn wake(&self, reader: ReaderId) {
-        if let Some(slot) = self.slots.borrow().get(reader as usize) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(reader.session as usize) {
+            slot.due = slot.due.and(reader.channel);
             slot.waker.wake_by_ref();
         }
     }
 
-    /// Asks the sessions of one part for a heartbeat; `parts` consecutive calls reach each session once.
-    pub(crate) fn beat(&self, part: usize, parts: usize) {
-        for (_, slot) in self.slots.borrow_mut().iter_mut().filter(|(key, _)| key % parts == part) {
-            slot.asked.beat = true;
-            slot.waker.wake_by_ref();
+    /// What may be due to a session.
+    pub(crate) fn due(&self, session: SessionSlot) -> Due {
+        self.slots.borrow().get(session as usize).map_or(Due::Any, |slot| slot.due)
+    }
+
+    /// A session has been given everything that was due, and each of its readers is armed.
+    pub(crate) fn settle(&self, session: SessionSlot) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(session as usize) {
+            slot.due = Due::Nothing;
         }
+    }
+
+    /// Asks sessions for a heartbeat, `most` of them at most: that with the slot `from`, if there is one, and each `step` slots
+    /// after the one before. Returns where to go on, or `None` when all were asked.
+    pub(crate) fn beat(&self, from: usize, step: usize, most: usize) -> Option<usize> {
+        let mut slots = self.slots.borrow_mut();
+        let (end, mut asked) = (slots.capacity(), 0);
+        for key in (from..end).step_by(step) {
+            if asked == most {
+                return Some(key);
+            }
+            if let Some(slot) = slots.get_mut(key) {
+                slot.asked.beat = true;
+                slot.waker.wake_by_ref();
+                asked += 1;
+            }
+        }
+        None
     }
 
     /// Ends a session for this reason, unless it has one already or is over. Returns whether it is that session's.
     pub(crate) fn end(&self, token: SessionToken, reason: EndReason) -> bool {
         let mut slots = self.slots.borrow_mut();
-        let found = slots.get_mut(token.reader as usize).filter(|slot| slot.generation == token.generation);
+        let found = slots.get_mut(token.slot as usize).filter(|slot| slot.generation == token.generation);
         let Some(slot) = found else { return false };
         slot.asked.end.get_or_insert(reason);
         slot.waker.wake_by_ref();
@@ -95,9 +123,9 @@ impl Sessions {
     }
 
     /// What the session was asked for. The beat is forgotten by being told, the end stays.
-    pub(crate) fn asked(&self, reader: ReaderId) -> Asked {
+    pub(crate) fn asked(&self, session: SessionSlot) -> Asked {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(reader as usize) else { return Asked::default() };
+        let Some(slot) = slots.get_mut(session as usize) else { return Asked::default() };
         let asked = slot.asked;
         slot.asked.beat = false;
         asked
@@ -107,7 +135,7 @@ impl Sessions {
     pub(crate) fn tokens(&self) -> Vec<SessionToken> {
         let slots = self.slots.borrow();
         let token = |(key, slot): (usize, &Slot)| {
-            Some(SessionToken { reader: u32::try_from(key).ok()?, generation: slot.generation })
+            Some(SessionToken { slot: u32::try_from(key).ok()?, generation: slot.generation })
         };
         slots.iter().filter_map(token).collect()
     }
@@ -149,7 +177,7 @@ mod tests {
 
         assert!(!sessions.end(tokens[0], EndReason::Drain));
         assert_eq!((sessions.asked(first), count.0.load(Ordering::Relaxed)), (Asked::default(), 0));
-        sessions.wake(first);
+        sessions.wake(first.into());
         assert_eq!(count.0.load(Ordering::Relaxed), 1, "by its slot it is woken, for nothing");
 
         assert!(sessions.end(tokens[1], EndReason::Drain));
@@ -162,13 +190,45 @@ mod tests {
     fn a_beat_is_told_once_and_an_end_stays() {
         let sessions = Sessions::default();
         let reader = sessions.insert();
-        sessions.beat(1, 2);
+        assert_eq!(sessions.beat(1, 2, usize::MAX), None);
         assert_eq!(sessions.asked(reader), Asked::default(), "it is the turn of others");
-        sessions.beat(0, 2);
+        assert_eq!(sessions.beat(0, 2, usize::MAX), None);
         sessions.end(sessions.tokens()[0], EndReason::Drain);
         let end = Some(EndReason::Drain);
         assert_eq!(sessions.asked(reader), Asked { beat: true, end });
         assert_eq!(sessions.asked(reader), Asked { beat: false, end });
+    }
+
+    #[test]
+    fn beats_in_pieces_reach_every_session_of_a_part_once() {
+        let sessions = Sessions::default();
+        let all: Vec<_> = (0..100).map(|_| sessions.insert()).collect();
+        all.iter().skip(40).step_by(7).for_each(|session| sessions.remove(*session));
+        let (mut from, mut pieces) = (Some(3), 0);
+        while let Some(next) = from {
+            from = sessions.beat(next, 4, 5);
+            pieces += 1;
+        }
+        let asked = |session: &SessionSlot| sessions.asked(*session).beat;
+        let beaten: Vec<_> = all.iter().copied().filter(asked).collect();
+        let here = |session: &SessionSlot| *session < 40 || !(session - 40).is_multiple_of(7);
+        let part: Vec<_> = all.iter().copied().filter(|session| session % 4 == 3).filter(here).collect();
+        assert_eq!(beaten, part);
+        assert!(pieces > 3, "{pieces} pieces");
+    }
+
+    #[test]
+    fn a_session_is_told_which_channel_woke_it_until_it_has_been_given_everything() {
+        let sessions = Sessions::default();
+        let session = sessions.insert();
+        assert_eq!(sessions.due(session), Due::Any, "nothing has been asked yet");
+        sessions.settle(session);
+        sessions.beat(0, 1, usize::MAX);
+        assert_eq!(sessions.due(session), Due::Nothing, "a beat is no event");
+        sessions.wake(ReaderId { session, channel: 7 });
+        assert_eq!(sessions.due(session), Due::Channel(7));
+        sessions.wake(ReaderId { session, channel: 200 });
+        assert_eq!(sessions.due(session), Due::Any);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::{
-    Archive, ArchiveError, Hub, Newest, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
+    Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
     Snapshot, Tip,
 };
 use fanfare_protocol::LogName;
@@ -66,7 +66,7 @@ impl Archive for Failing {
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
         Err(failure(&request.log))
     }
-    async fn newest(&self, log: LogName, _: usize) -> Result<Newest, ArchiveError> {
+    async fn newest(&self, log: LogName, _: usize) -> Result<NewestRead, ArchiveError> {
         Err(failure(&log))
     }
 }

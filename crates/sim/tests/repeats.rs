@@ -4,7 +4,7 @@ use fanfare_sim::run;
 
 /// Worlds in which several publishes wait for one connection to Redis: tokio's `watch` alone would let them go in an order of
 /// its own choice.
-const WAITING: [u64; 8] = [234, 566, 662, 917, 1060, 1069, 1118, 1124];
+const WAITING: [u64; 7] = [411, 615, 626, 662, 831, 937, 1253];
 
 // Seen to fail with one unseeded random number in a node, and when publishes wait for their connection without taking turns.
 #[test]

@@ -4,13 +4,13 @@
 //! `cargo run -p fanfare-e2e --release --bin idle-memory -- --from 2000 --to 12000 [--channels 1] [--seconds 120]`
 //!
 //! Opens connections to one node from several loopback addresses, waits until each is primed, and reads the node's
-//! `VmRSS` from `/proc`. Both processes need a few more file descriptors than connections (`ulimit -n`).
+//! `VmRSS` from `/proc`. With `--channels 0` they ask for nothing: what a silent socket costs before its request. Both processes need a few more file descriptors than connections (`ulimit -n`).
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::{Node, RedisServer, pace};
+use fanfare_e2e::{Node, RedisServer, eventually, pace};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that are opened before their answers are read.
@@ -28,7 +28,11 @@ struct Options {
 fn main() {
     let options = options();
     let redis = RedisServer::start();
-    let node = Node::start(&redis);
+    let node = Node::builder(&redis);
+    // Silent sockets are to stay for as long as it takes, and to be as many as there are.
+    let patient =
+        [("limits.head_timeout", "5m"), ("admission.max_silent", "1000000"), ("admission.silent_per_address", "off")];
+    let node = patient.iter().fold(node, |node, (key, value)| node.set(key, value)).start();
     let mut connections = Vec::with_capacity(options.to);
     let mut samples = Vec::new();
     for target in [options.from, options.to] {
@@ -56,7 +60,7 @@ fn options() -> Options {
         match (name.as_str(), value) {
             ("--from", Some(value)) => options.from = value,
             ("--to", Some(value)) => options.to = value,
-            ("--channels", Some(value)) if value > 0 => options.channels = value,
+            ("--channels", Some(value)) => options.channels = value,
             ("--seconds", Some(value)) => options.deadline = Instant::now() + Duration::from_secs(value as u64),
             _ => panic!("usage: idle-memory [--from N] [--to N] [--channels N] [--seconds N]"),
         }
@@ -69,16 +73,24 @@ fn open_batch(node: &Node, options: &Options, target: usize, connections: &mut V
     assert!(Instant::now() < options.deadline, "out of time at {} connections", connections.len());
     let start = connections.len();
     for index in start..target.min(start + BATCH) {
-        let channel = index % options.channels;
         let source = Ipv4Addr::new(127, 0, 0, 2 + (index % SOURCES) as u8);
         let mut stream = connect(SocketAddr::new(IpAddr::V4(source), 0), node.address());
+        if options.channels == 0 {
+            connections.push(stream);
+            continue;
+        }
+        let channel = index % options.channels;
         let request =
             format!("GET /events?channel=idle-{channel} HTTP/1.1\r\nHost: node\r\nAccept: text/event-stream\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("the node reads");
         connections.push(stream);
     }
-    for stream in &mut connections[start..] {
-        wait_primed(stream);
+    if options.channels > 0 {
+        connections[start..].iter_mut().for_each(wait_primed);
+    } else {
+        eventually("the silent sockets", || {
+            (node.metric("fanfare_connections", "") == Some(connections.len() as f64)).then_some(())
+        });
     }
 }
 

@@ -7,7 +7,6 @@
 mod arguments;
 mod case;
 mod cases;
-mod cores;
 mod document;
 mod figure;
 mod goal;
@@ -15,7 +14,6 @@ mod machine;
 mod results;
 mod schedule;
 mod score;
-mod statistic;
 mod summary;
 mod table;
 
@@ -26,10 +24,10 @@ use anyhow::{Context as _, Result, bail};
 pub use arguments::Arguments;
 
 use crate::contender::{Contender, Fanfare, Floor, Place, peers};
+use crate::cores::Cores;
 use crate::scenario::{Outcome, run_scenario};
 use crate::stage::Stage;
 use case::Case;
-use cores::Cores;
 use results::CaseResults;
 use summary::Summary;
 

@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::figure::Figure;
 use super::score::Score;
-use super::statistic::Statistic;
 use crate::integrity::Integrity;
 use crate::scenario::Outcome;
+use crate::statistic::Statistic;
 
 /// The contender that all others are compared with.
 pub(super) const FLOOR: &str = "floor";

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::statistic::Statistic;
+use crate::statistic::Statistic;
 
 /// One figure of one contender, over all rounds.
 #[derive(Clone, Copy, Debug, Serialize)]

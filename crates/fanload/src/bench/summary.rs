@@ -4,10 +4,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::arguments::Arguments;
-use super::cores::Cores;
 use super::machine::{self, Machine};
 use super::results::{self, CaseResults};
 use super::{document, table};
+use crate::cores::Cores;
 
 /// What a bench yields, and how it came about.
 pub(super) struct Summary<'a> {

@@ -4,8 +4,9 @@ use super::figure::Figure;
 use super::goal::Goal;
 use super::results::{CaseResults, FANFARE};
 use super::score::Score;
-use super::statistic::Statistic;
+use crate::columns::aligned;
 use crate::integrity::Integrity;
+use crate::statistic::Statistic;
 use crate::thousands::grouped;
 
 /// What a cell shows that has no value.
@@ -104,25 +105,6 @@ pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) ->
     aligned(&rows)
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &[String]| {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-    };
-    let rule = widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>();
-    let mut text = String::new();
-    for (index, row) in rows.iter().enumerate() {
-        text += &line(row);
-        if index == 0 {
-            text += &line(&rule);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,11 +121,5 @@ mod tests {
         let ratio = Statistic::of([1.1, 1.2]);
         assert_eq!(text(Score { value, ratio }, 1), "5.0 (4.8–5.3); **1.15×** (1.10–1.20)");
         assert_eq!(text(Score { value: None, ratio: None }, 1), "–");
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [vec!["a".to_owned(), "µµµµ".to_owned()], vec!["xxxxx".to_owned(), String::new()]];
-        assert_eq!(aligned(&rows), "| a     | µµµµ |\n| ----- | ---- |\n| xxxxx |      |\n");
     }
 }

@@ -59,6 +59,10 @@ enum Command {
     /// Starts everything itself, with the server alone on one core. Figures are medians with their extremes and ratios to
     /// the floor.
     Bench(crate::bench::Arguments),
+    /// Attack a node in ten ways and measure what its other clients feel of it, against the same node undisturbed
+    ///
+    /// Starts node and Redis itself, fresh ones for each run. Attacks go to 127.0.0.1 only.
+    Hostile(crate::hostile::Arguments),
     /// A part of a run; started by the other commands
     #[command(hide = true)]
     Worker,
@@ -69,7 +73,8 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Worker => worker::run().map(|()| ExitCode::SUCCESS),
         Command::Floor(arguments) => crate::floor::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Bench(arguments) => bench(&arguments),
+        Command::Bench(arguments) => compare(|stage| crate::bench::run(&arguments, stage)),
+        Command::Hostile(arguments) => compare(|stage| crate::hostile::run(&arguments, stage)),
         Command::Hold(load) => load.run(Scenario::Hold),
         Command::Fanout(load) => load.run(Scenario::Fanout),
         Command::Burst(load) => load.run(Scenario::Burst),
@@ -89,9 +94,10 @@ pub fn run() -> ExitCode {
     })
 }
 
-fn bench(arguments: &crate::bench::Arguments) -> Result<ExitCode> {
+/// Runs something that measures several servers or cases, and says whether the promises were kept.
+fn compare(run: impl FnOnce(&Stage) -> Result<bool>) -> Result<ExitCode> {
     let stage = Stage::new(true)?;
-    match (crate::bench::run(arguments, &stage), stage.asked_to_end()) {
+    match (run(&stage), stage.asked_to_end()) {
         (Err(error), Some(code)) => {
             eprintln!("fanload: {error:#}");
             Ok(ExitCode::from(code))

@@ -35,10 +35,21 @@ impl Contender for Fanfare {
     }
 
     fn start(&self, place: &Place) -> Result<Running> {
+        self.start_through(place, Ok)
+    }
+}
+
+impl Fanfare {
+    /// Starts it with whatever `link` puts between the node and Redis: it gets the address of Redis and says where the node
+    /// shall connect. Publishers go to Redis itself.
+    ///
+    /// # Errors
+    /// As [`start`](Contender::start), and those of `link`.
+    pub fn start_through(&self, place: &Place, link: impl FnOnce(SocketAddr) -> Result<SocketAddr>) -> Result<Running> {
         let version = version::told_by(&self.program, "--version", "build it with `make build`")?;
         let redis_version = redis::version()?;
         let (redis, redis_address) = redis::start(place)?;
-        let (node, listen, admin) = self.start_node(place, redis_address)?;
+        let (node, listen, admin) = self.start_node(place, link(redis_address)?)?;
         Ok(Running {
             server_pids: vec![node.id()],
             target: Target {
@@ -57,9 +68,7 @@ impl Contender for Fanfare {
             processes: vec![node, redis],
         })
     }
-}
 
-impl Fanfare {
     fn start_node(&self, place: &Place, redis: SocketAddr) -> Result<(Process, SocketAddr, SocketAddr)> {
         let (listen, admin) = (address::free()?, address::free()?);
         let log = place.directory.join("fanfare.log");

@@ -130,7 +130,7 @@ sections! {
         event_bytes: Size = size(limits::EVENT_BYTES_DEFAULT), Size(KIB) => size(limits::EVENT_BYTES_MAX);
         /// Channels that one connection may follow.
         channels_per_connection: usize = limits::CHANNELS_PER_CONNECTION_DEFAULT, 1 => limits::CHANNELS_PER_CONNECTION_MAX;
-        /// Channels that the node may follow at once.
+        /// Channels that the node may follow at once. Clients that hold few find a reserve of 1/16 beside it.
         channels_per_node: usize = limits::CHANNELS_PER_NODE_DEFAULT, 1 => 10_000_000;
         /// Length of a request's URL.
         url_bytes: Size = size(limits::URL_BYTES_DEFAULT), Size(256) => Size(64 * KIB);
@@ -150,10 +150,14 @@ sections! {
     Admission admission {
         /// How a transient refusal looks to a client that asked for `text/event-stream`.
         refusal: RefusalStyle = RefusalStyle::Polite;
-        /// Connections of this node.
+        /// Connections of this node; fewer where its limit of open files leaves no room for so many.
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
         /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
+        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed.
+        max_silent: usize = limits::SILENT_SOCKETS_DEFAULT, 1 => 10_000_000;
+        /// The same from one address (IPv6: from one /64), trusted proxies excepted.
+        silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));
         /// New subscriptions in a second, for this node.
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));
     }

@@ -16,6 +16,7 @@ use crate::admin::Admin;
 use crate::config::{Config, CorsOrigin};
 use crate::http;
 use crate::node::{Node, memory};
+use crate::process::Process;
 use crate::signals::Signals;
 
 /// Where everything listens. Port 0 picks a free port.
@@ -33,14 +34,14 @@ pub struct DevOptions {
 ///
 /// # Errors
 /// An address cannot be listened on.
-pub fn dev(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> {
+pub fn dev(options: &DevOptions, config: &Config, process: &Process) -> anyhow::Result<ExitCode> {
     ensure!((1..=2).contains(&options.nodes.len()), "--nodes: expected one or two addresses");
     ensure!(options.admin.len() == options.nodes.len(), "--admin: expected as many addresses as there are nodes");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(options, config))
+    runtime.block_on(run(options, config, process))
 }
 
-async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> {
+async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("signal handlers")?;
     let listener = http::bind(options.listen, "--listen")?;
     let page = listener.local_addr()?;
@@ -57,7 +58,7 @@ async fn run(options: &DevOptions, config: &Config) -> anyhow::Result<ExitCode> 
         // Two nodes share this machine with a browser.
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
-        let node = Node::start(&config, |desired, sink| Ok(memory(&store, desired, sink)))?;
+        let node = Node::start(&config, process, |desired, sink| Ok(memory(&store, desired, sink)))?;
         println!("node {number}  http://{}/  status http://{}/status", node.server().local_addr(), admin.local_addr()?);
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let mut stopped = stopped.clone();

@@ -50,8 +50,9 @@ pub fn demo(options: &DemoOptions, config: &Config) -> anyhow::Result<ExitCode> 
         tokio::select! {
             shown = show(listener, page, store.publisher, ended(&mut signals)) => shown?,
             () = async { loop { source.recv().await; } } => {}
+            () = store.feed => {}
+            () = store.upkeep => {}
         }
-        (store.end)().await;
         Ok(ExitCode::SUCCESS)
     })
 }

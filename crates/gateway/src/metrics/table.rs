@@ -66,17 +66,22 @@ metrics! {
     READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
 
     DRAINING: Gauge "fanfare_draining" = "1 while the node drains; fanfare_sessions then counts down to 0.";
+    LOG_DROPPED: Counter "fanfare_log_lines_dropped_total" = "Log lines dropped because whatever reads standard error did not, for all nodes of the process.";
 
     CONNECTIONS: Gauge "fanfare_connections" = "Open client sockets of every kind.";
+    CONNECTIONS_LIMIT: Gauge "fanfare_connections_limit" = "Client sockets above which subscriptions are refused: admission.max_connections, or what the limit of open files leaves.";
+    SILENT: Gauge "fanfare_silent_connections" = "Open client sockets without a request under way: none has come yet, or only part of one, or they are kept for another.";
+    DESCRIPTORS_LIMIT: Gauge "fanfare_descriptors_limit" = "Files that the node may open, after it has raised its soft limit; 0: no limit.";
     SESSIONS: Gauge "fanfare_sessions" = "Open event streams.";
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
     SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed).";
     SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
-    REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol).";
+    REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol), silent (had no request under way and made room).";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
+    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers).";
     HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
 
     DELIVERIES: Counter "fanfare_deliveries_total" = "Events handed to sockets, durable and ephemeral.";
@@ -88,6 +93,7 @@ metrics! {
     LAG: Histogram "fanfare_publish_to_write_seconds" = "From an event's id (the clock of Redis) to its write, for events that were live for their reader, counted per delivery. Whole milliseconds; it means something while the clocks agree.";
 
     CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";
+    CHANNELS_REFUSED: Counter "fanfare_channels_refused_total" = "Channels that were asked for and had no place: limits.channels_per_node, or the share of a client that holds many.";
     TAIL_BYTES: Gauge "fanfare_tail_bytes" = "Bytes held for the recent part of channels and for archive pages.";
     TAIL_BUDGET: Gauge "fanfare_tail_budget_bytes" = "Target for fanfare_tail_bytes: tail.budget.";
     TAIL_EVICTIONS: Counter "fanfare_tail_evictions_total" = "Entries and pages evicted for the budget; the archive still has them.";
@@ -95,7 +101,7 @@ metrics! {
     FEED_CONNECTED: Gauge "fanfare_feed_connected" = "1 while the Pub/Sub connection is up.";
     FEED_CONNECTS: Counter "fanfare_feed_connects_total" = "Times the Pub/Sub connection was opened; the first is no reconnect.";
     PROBE_AGE: Gauge "fanfare_probe_age_seconds" = "Seconds since a message last made its way around the Pub/Sub path; since the start if none has.";
-    FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead).";
+    FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead), shed (an ephemeral event dropped for lack of room).";
     SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels whose subscription Redis refuses at present.";
     REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";

@@ -1,70 +1,68 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
-//! Threads of a node: one for the ingest (feed, archive reads, tails), one that accepts, one for each core of
-//! connections. What they count is read by [`NodeView`]; nothing here is static.
+//! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
+//! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
+//! [`NodeView`]; nothing here is static.
 
+mod on_thread;
 mod options;
 mod redis;
 mod store;
+mod thread;
 mod view;
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use anyhow::Context as _;
 use fanfare_log::{Archive, Desired, FeedSink, Publisher, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
-use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 
 pub use redis::{options as redis_options, redis};
-pub use store::{End, Store, StoreReport, memory};
+pub use store::{Store, StoreReport, Task, memory};
 pub use view::NodeView;
 
 use crate::config::Config;
+use crate::process::Process;
+use on_thread::OnThread;
+use thread::{NodeThread, ThreadRuntime};
 
 /// A running node. Dropping it ends it at once.
 pub struct Node {
     server: Server,
     view: Arc<NodeView>,
-    ingest: IngestThread,
+    threads: Threads,
 }
 
-/// The thread of the ingest and of everything that speaks with the store.
-struct IngestThread {
-    /// Dropping it asks the thread to end.
-    stop: Option<oneshot::Sender<Infallible>>,
-    thread: Option<JoinHandle<()>>,
-    /// Resolves when the thread has ended.
-    ended: Option<oneshot::Receiver<Infallible>>,
+/// The threads that sessions live on. They end in this order: who reads first, then what is read from.
+struct Threads {
+    ingest: NodeThread,
+    feed: NodeThread,
+    store: NodeThread,
 }
-
-/// Resolves when the thread is to end.
-type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Node {
-    /// Starts every thread of the node. `make_store` is called within the ingest's runtime and gives a store whose feed
-    /// follows the channels and fills the sink; the store need not be reachable.
+    /// Starts every thread of the node. `make_store` gives a store whose feed follows the channels and fills the sink; the
+    /// store need not be reachable.
     ///
     /// # Errors
-    /// The store's options cannot work, the address cannot be listened on, or a thread cannot be started. Nothing is left
-    /// running then.
+    /// The store's options cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
+    /// files leaves nothing for clients. Nothing is left running then.
     pub fn start<A: Archive, P: Publisher>(
         config: &Config,
+        process: &Process,
         make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
-        let options = options::server(config)?;
+        let mut options = options::server(config)?;
+        let places = process.descriptors.places(config, options.core_count())?;
+        options.admission.max_connections = places.connections;
+        options.admission.headroom = places.headroom;
         let log = assemble(options::log(config), options.core_count(), random.fork());
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
-        let runtime = IngestRuntime::new()?;
-        let store = {
-            let _within = runtime.0.as_ref().map(Runtime::enter);
-            make_store(log.desired, log.sink)?
-        };
+        let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
+        let store = make_store(log.desired, log.sink)?;
+        let archive = OnThread::new(store.archive, for_store.handle());
+        let publisher = OnThread::new(store.publisher, for_store.handle());
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));
@@ -74,18 +72,18 @@ impl Node {
                 Core::new(hub, core, delivery.clone(), stats, Clock::system(), random.fork())
             }
         };
-        let handles = StoreHandles::new(store.archive.clone(), store.publisher);
+        let handles = StoreHandles::new(archive.clone(), publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: log.stats, cores };
+        let stats = view::Stats { ingest: log.stats, cores, process: process.clone() };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
-        let (archive, end) = (store.archive, store.end);
         let ingest = log.ingest;
-        let ingest = IngestThread::start(runtime, |stop| async move {
-            ingest.run(archive, stop).await;
-            end().await;
-        })?;
-        Ok(Self { server, view: Arc::new(view), ingest })
+        let threads = Threads {
+            store: NodeThread::start_for("fanfare-store", for_store, store.upkeep)?,
+            feed: NodeThread::start_for("fanfare-feed", for_feed, store.feed)?,
+            ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
+        };
+        Ok(Self { server, view: Arc::new(view), threads })
     }
 
     /// What operators see of the node.
@@ -103,70 +101,23 @@ impl Node {
     /// Waits until the server has stopped after [`Server::drain`] or [`Server::stop`]. Cancel-safe.
     ///
     /// # Errors
-    /// The ingest ended by itself, which is a bug: without it the node only pretends to serve.
+    /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        let Some(ended) = &mut self.ingest.ended else { return Ok(()) };
-        tokio::select! {
-            () = self.server.stopped() => Ok(()),
-            _ = ended => {
-                self.ingest.ended = None;
-                anyhow::bail!("the ingest thread ended")
-            }
-        }
+        let Threads { ingest, feed, store } = &mut self.threads;
+        let name = tokio::select! {
+            () = self.server.stopped() => return Ok(()),
+            name = ingest.ended() => name,
+            name = feed.ended() => name,
+            name = store.ended() => name,
+        };
+        anyhow::bail!("the thread {name} ended")
     }
 
     /// Ends what is left, in order: first the sessions, then what they read from. Blocks for the moment that it takes.
     pub fn shut_down(self) {
-        let Self { server, view: _, ingest } = self;
+        let Self { server, view: _, threads } = self;
         server.stop();
         server.join();
-        drop(ingest);
-    }
-}
-
-/// The ingest's runtime until its thread takes it. When the node does not start it is dropped within the caller's
-/// runtime, where waiting for its tasks would panic.
-struct IngestRuntime(Option<Runtime>);
-
-impl IngestRuntime {
-    fn new() -> std::io::Result<Self> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
-    }
-}
-
-impl Drop for IngestRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-impl IngestThread {
-    fn start<F>(mut runtime: IngestRuntime, run: impl FnOnce(Stop) -> F + Send + 'static) -> anyhow::Result<Self>
-    where
-        F: Future<Output = ()>,
-    {
-        let (stop, stopped) = oneshot::channel();
-        let (end, ended) = oneshot::channel();
-        let body = move || {
-            // Dropped when the thread ends, however it ends.
-            let _end = end;
-            if let Some(runtime) = runtime.0.take() {
-                runtime.block_on(run(Box::pin(async { drop(stopped.await) })));
-            }
-        };
-        let thread =
-            std::thread::Builder::new().name("fanfare-ingest".into()).spawn(body).context("the ingest thread")?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), ended: Some(ended) })
-    }
-}
-
-impl Drop for IngestThread {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the ingest thread panicked");
-        }
+        drop(threads);
     }
 }

@@ -75,7 +75,14 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
                 RefusalStyle::Status => RefusalPolicy::Status,
             },
             max_connections: config.admission.max_connections,
+            headroom: limits::CONNECTIONS_HEADROOM,
             per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
+            max_silent: config.admission.max_silent,
+            silent_per_address: config
+                .admission
+                .silent_per_address
+                .0
+                .and_then(|count| usize::try_from(count.get()).ok()),
             connects_per_second: config.admission.connects_per_second.0,
             proxies: ProxyOptions {
                 trusted: config.server.trusted_proxies.clone(),
@@ -91,6 +98,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,
             page_bytes: config.archive.page_bytes.bytes(),
+            concurrency: (config.redis.pool_size / limits::POOL_CONNECTIONS_PER_HISTORY_READ).max(1),
             ..HistoryOptions::default()
         },
         drain: DrainOptions {

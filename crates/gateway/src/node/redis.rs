@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use fanfare_log::{Desired, FeedSink};
-use fanfare_redis::{Library, Options, RedisArchive, RedisHandle, RedisPublisher, RedisStore, StatusReport};
+use fanfare_redis::{Library, Options, RedisArchive, RedisPublisher, RedisStore, StatusReport};
 use serde_json::{Map, Value, json};
 
 use super::store::{Store, StoreReport};
@@ -24,19 +24,21 @@ pub fn options(config: &Config) -> Options {
     }
 }
 
-/// A node's view of Redis, which need not be there yet. To be called within a runtime.
+/// A node's view of Redis, which need not be there yet.
 ///
 /// # Errors
 /// Options that cannot work, whatever Redis says.
 pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
-    let handle = RedisStore::start(&options(config), desired, sink).context("redis")?;
-    let status = handle.status.clone();
+    let store = RedisStore::new(&options(config)).context("redis")?;
+    let (archive, publisher, status) = (store.archive(), store.publisher(), store.status());
+    let (feed, upkeep) = store.split(desired, sink);
     Ok(Store {
-        archive: handle.archive.clone(),
-        publisher: handle.publisher.clone(),
+        archive,
+        publisher,
         name: config.redis.url.redacted(),
         report: Box::new(move || report(&status.report())),
-        end: Box::new(move || Box::pin(RedisHandle::stop(handle))),
+        feed: Box::pin(feed),
+        upkeep: Box::pin(upkeep),
     })
 }
 

@@ -1,16 +1,16 @@
 //! What a node stands on: Redis, or a store in this process.
 
+use std::future::pending;
 use std::pin::Pin;
 
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Desired, FeedSink};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
 
-/// The end of a store on its way.
-pub type End = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What a thread of the node does until it is dropped, which ends it and closes its connections.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A store whose feed already runs.
+/// A store that does not run yet: the node runs each of its tasks on a thread of its own.
 pub struct Store<A, P> {
     /// Reads of the cold part of every log.
     pub archive: A,
@@ -20,8 +20,10 @@ pub struct Store<A, P> {
     pub name: String,
     /// What it has to say about itself now.
     pub report: Box<dyn Fn() -> StoreReport + Send + Sync>,
-    /// Ends its tasks and waits for that. Dropping the store instead ends them without waiting.
-    pub end: Box<dyn FnOnce() -> End + Send>,
+    /// Fills the sink with what is published on the desired channels.
+    pub feed: Task,
+    /// Everything else that the store does by itself.
+    pub upkeep: Task,
 }
 
 /// What a store says about itself.
@@ -39,17 +41,15 @@ pub struct StoreReport {
     pub archive_bytes: u64,
 }
 
-/// A node's view of an in-process store, for `fanfare dev` and tests; several nodes share one store. To be called
-/// within a runtime.
+/// A node's view of an in-process store, for `fanfare dev` and tests; several nodes share one store.
 #[must_use]
 pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<MemoryStore, MemoryStore> {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(store.attach(desired, sink).run());
     Store {
         archive: store.clone(),
         publisher: store.clone(),
         name: "in this process".into(),
         report: Box::new(StoreReport::default),
-        end: Box::new(move || Box::pin(async move { tasks.shutdown().await })),
+        feed: Box::pin(store.attach(desired, sink).run()),
+        upkeep: Box::pin(pending()),
     }
 }

@@ -15,6 +15,7 @@ use crate::admin::{Health, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
+use crate::process::Process;
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -26,13 +27,15 @@ pub struct NodeView {
     http: Arc<Vec<HttpStats>>,
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
+    process: Process,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
-/// Counters that the node's own threads write.
+/// Counters that the node's own threads write, and the process that they are in.
 pub(super) struct Stats {
     pub(super) ingest: Arc<IngestStats>,
     pub(super) cores: Arc<[Arc<CoreStats>]>,
+    pub(super) process: Process,
 }
 
 impl NodeView {
@@ -60,6 +63,7 @@ impl NodeView {
             http: Arc::clone(server.stats()),
             ingest: stats.ingest,
             cores: stats.cores,
+            process: stats.process,
             store,
         }
     }
@@ -89,10 +93,14 @@ impl NodeView {
         samples.add_f64(&m::UPTIME, self.began.elapsed().as_secs_f64());
         samples.add(&m::READY, u64::from(self.health().ready()));
         samples.add(&m::DRAINING, u64::from(self.admission.is_draining()));
+        samples.add(&m::LOG_DROPPED, self.process.log.dropped());
     }
 
     fn collect_connections(&self, samples: &mut Samples) {
         samples.add(&m::CONNECTIONS, self.admission.sockets() as u64);
+        samples.add(&m::CONNECTIONS_LIMIT, self.admission.max_connections() as u64);
+        samples.add(&m::SILENT, self.admission.silent() as u64);
+        samples.add(&m::DESCRIPTORS_LIMIT, self.process.descriptors.limit.unwrap_or(0) as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
         for end in End::ALL {
@@ -115,6 +123,8 @@ impl NodeView {
             samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
         }
         samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
+        samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
+        samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
     }
 
@@ -147,6 +157,7 @@ impl NodeView {
     fn collect_log(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::CHANNELS, ingest.channels.get());
+        samples.add(&m::CHANNELS_REFUSED, ingest.channels_refused.get());
         samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
         samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());
@@ -179,6 +190,7 @@ impl NodeView {
             ("duplicate", &ingest.duplicates),
             ("malformed", &ingest.malformed),
             ("overflow", &ingest.overflows),
+            ("shed", &ingest.shed),
         ] {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }

@@ -87,6 +87,18 @@ impl Process {
         Self { child, log }
     }
 
+    /// Starts the binary of this crate with a log that nobody reads.
+    pub(crate) fn start_unread(command: &mut Command) -> (Self, std::process::ChildStderr) {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let pipe = child.stderr.take().unwrap();
+        (Self { child, log: Arc::default() }, pipe)
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::faults::Lane;
 use super::links::Wire;
 use super::memory_store::MemoryStore;
-use crate::feed::{Desired, FeedEvent, FeedSink};
+use crate::feed::{Changes, Desired, FeedEvent, FeedSink};
 
 impl MemoryStore {
     /// Connects the feed of one node. Nothing happens until the attachment runs; dropping it disconnects.
@@ -53,23 +53,17 @@ impl Link {
         if offline {
             return false;
         }
-        let names = if wire.connected {
-            self.desired.take_changes()
+        // A channel that was closed and opened again waits for its own acknowledgement.
+        let acknowledged: Vec<_> = if wire.connected {
+            let Changes { wanted, unwanted } = self.desired.take(usize::MAX);
+            unwanted.iter().for_each(|name| _ = wire.subscribed.remove(name));
+            wanted.into_iter().map(|(_, name)| name).collect()
         } else {
             wire.connected = true;
             wire.sink.send(FeedEvent::Connected);
             self.desired.snapshot()
         };
-        let mut acknowledged = Vec::new();
-        for name in names {
-            if self.desired.contains(&name) {
-                // A channel that was closed and opened again waits for its own acknowledgement.
-                wire.subscribed.insert(name.clone());
-                acknowledged.push(name);
-            } else {
-                wire.subscribed.remove(&name);
-            }
-        }
+        wire.subscribed.extend(acknowledged.iter().cloned());
         if !acknowledged.is_empty() {
             wire.sink.send(FeedEvent::Subscribed(acknowledged));
         }

@@ -12,7 +12,7 @@ use super::faults::Faults;
 use super::links::Links;
 use super::store::Store;
 use super::stream;
-use crate::archive::{Archive, ArchiveError, Newest, ReadRequest, Snapshot, Tip};
+use crate::archive::{Archive, ArchiveError, NewestRead, ReadRequest, Snapshot, Tip};
 use crate::feed::FeedEvent;
 use crate::publish::{PublishError, PublishRequest, Published, Publisher};
 
@@ -160,7 +160,7 @@ impl MemoryStore {
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub fn newest_now(&self, channel: impl Into<LogName>, count: usize) -> Result<Newest, ArchiveError> {
+    pub fn newest_now(&self, channel: impl Into<LogName>, count: usize) -> Result<NewestRead, ArchiveError> {
         let channel = &channel.into();
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
@@ -204,7 +204,7 @@ impl Archive for MemoryStore {
         self.read_now(&request)
     }
 
-    async fn newest(&self, log: LogName, count: usize) -> Result<Newest, ArchiveError> {
+    async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {
         self.newest_now(log, count)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Position, limits};
 
 use super::stream::{Range, Stream};
-use crate::archive::{Newest, ReadRequest, Snapshot, Tip};
+use crate::archive::{Newest, NewestRead, ReadRequest, Snapshot, Tip};
 use crate::publish::{PublishError, PublishRequest, Published};
 
 /// Maximum bytes of one stream, whatever its MAXLEN: everything is in memory here.
@@ -140,11 +140,11 @@ impl Store {
         }
     }
 
-    pub(super) fn newest(&self, channel: &LogName, count: usize, evicts: bool, now_ms: u64) -> Newest {
-        let mut newest: Vec<_> = self.streams.get(channel).map_or_else(Vec::new, |stream| {
-            stream.entries().rev().take(count.saturating_add(1)).map(|entry| (entry.id, entry.prev)).collect()
-        });
-        newest.reverse();
-        Newest::decide(count, &newest, self.tip(channel, evicts, now_ms))
+    pub(super) fn newest(&self, channel: &LogName, count: usize, evicts: bool, now_ms: u64) -> NewestRead {
+        let entries = self.streams.get(channel).into_iter().flat_map(Stream::entries);
+        let newest: Vec<_> = entries.rev().take(count.saturating_add(1)).collect();
+        let bytes = newest.iter().map(|entry| entry.event.data.len()).sum();
+        let ids: Vec<_> = newest.into_iter().rev().map(|entry| (entry.id, entry.prev)).collect();
+        NewestRead { newest: Newest::decide(count, &ids, self.tip(channel, evicts, now_ms)), bytes }
     }
 }

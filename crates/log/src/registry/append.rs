@@ -12,6 +12,7 @@ use crate::channel::Channel;
 use crate::options::Options;
 use crate::pages::Page;
 use crate::tail::{Seam, Tail};
+use crate::wants::Want;
 
 /// Appends a discontinuity, if there is one, and entries that have been proven to follow. In one step, so that a reader finds a
 /// seam together with the entry after it.
@@ -65,7 +66,7 @@ pub(super) struct ReadPage {
     pub(super) shared: usize,
 }
 
-/// Adds a page to its channel and clears the wants. A reader that the page does not serve puts its want in again.
+/// Adds a page to its channel, which answers the want that caused it. A reader that the page does not serve repeats its want.
 pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budget: &mut Budget) -> ReadPage {
     let mut shared = channel.lock();
     let released = shared.pages.agree(snapshot.tip.position);
@@ -84,8 +85,7 @@ pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budg
         }
         page
     });
-    let answered = shared.wants.len().saturating_sub(1);
-    shared.wants.clear();
+    let answered = shared.wants.answered(&Want::Page(after));
     ReadPage { kept, bytes, is_ahead_of_tail, shared: answered }
 }
 

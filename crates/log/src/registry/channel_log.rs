@@ -10,15 +10,14 @@
 //! | head | `Idle` | `Wanted` | a doorbell, a comparison that differs, a page that found the tail behind | the schedule's turn |
 //! | | `Wanted` | `InFlight` | `begin_head`; not before the log is open, and not while it backs off | the answer; priming and `on_retry` queue it again |
 //! | | `InFlight` | `Idle` or `Wanted` | `on_head`; wanted again if something rang meanwhile, more is there or it failed | |
-//! | page | `Idle` | `InFlight` | `begin_page`, for the next want; not while it backs off | the answer; `on_retry` queues it again |
+//! | page | `Idle` | `InFlight` | `begin_page`, for the oldest want of the payer whose turn it is; not while it backs off | the answer; `on_retry` queues it again |
 //! | | `InFlight` | `Idle` | `on_page`, `on_newest`; read again if another history was read | |
-//! | all | | backing off | any failure | the retry timer, at most 5 s |
+//! | all | | backing off | any failure | the retry timer, at most 5 s; an acknowledged subscription |
 //!
 //! A reader ahead of a stale head (`waiting_for_head`) waits for the read of the head, which is wanted or in flight as long as
 //! there is such a reader.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
@@ -28,17 +27,20 @@ use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::reads::{BackOff, HeadRead, PageRead, TipReads};
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
-use crate::channel::{Channel, Want};
+use crate::channel::{Channel, Shared};
 use crate::feed::FeedId;
 use crate::pages;
+use crate::payer::Payer;
 use crate::proof::{self, Verdict, id_of};
 use crate::tail::{Seam, Tail};
+use crate::wants::Want;
+
+/// So many reads of a channel fail in a row before operators are told, once.
+const FAILURES_TOLD: u32 = 3;
 
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Following {
-    /// The node follows as many channels as it may: waits for a place.
-    OverLimit,
     /// In the desired set.
     Desired,
     /// Acknowledged on the current connection of the feed.
@@ -60,8 +62,6 @@ pub(super) struct ChannelLog {
     /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
     /// of the head.
     waiting_for_head: BTreeSet<Position>,
-    /// The want served last: the next read goes to the following one, so that every reader gets its turn.
-    last_want: Option<Want>,
     /// Keyspace notifications whose push has not arrived.
     missing_pushes: u32,
     /// Readers have been told that the key holds another type now.
@@ -75,14 +75,13 @@ impl ChannelLog {
         Self {
             channel,
             feed,
-            following: Following::OverLimit,
+            following: Following::Desired,
             continuity: Continuity::default(),
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
             page_read: PageRead::default(),
             back_off: BackOff::default(),
             waiting_for_head: BTreeSet::new(),
-            last_want: None,
             missing_pushes: 0,
             wrong_type_told: false,
             idle_since: None,
@@ -108,7 +107,7 @@ impl ChannelLog {
     #[cfg(feature = "testing")]
     pub(super) fn held_bytes(&self) -> usize {
         let shared = self.channel.lock();
-        shared.tail.as_ref().map_or(0, Tail::bytes) + shared.pages.bytes()
+        shared.tail.as_ref().map_or(0, Tail::held_bytes) + shared.pages.bytes()
     }
 
     fn head(&self) -> Option<Position> {
@@ -117,9 +116,9 @@ impl ChannelLog {
 
     // Readers that come and go.
 
-    /// The channel has readers.
-    pub(super) fn on_watched(&mut self) {
-        self.idle_since = None;
+    /// The channel has readers. Returns since when it had none.
+    pub(super) fn on_watched(&mut self) -> Option<Instant> {
+        self.idle_since.take()
     }
 
     /// The channel has no reader. Returns whether it had one until now.
@@ -134,22 +133,29 @@ impl ChannelLog {
         self.idle_since
     }
 
-    /// Whether the channel waits for a place among those that the node follows.
-    pub(super) fn is_over_limit(&self) -> bool {
-        self.following == Following::OverLimit
+    /// Whether it cannot be followed: its readers are refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.channel.lock().refusal.is_some()
+    }
+
+    /// Whether the current connection of the feed brings its messages.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.following == Following::Acknowledged
+    }
+
+    /// Whether its readers have a place in it: it was primed.
+    pub(super) fn is_open(&self) -> bool {
+        self.head().is_some()
     }
 
     // What the feed says.
 
-    /// The channel is in the desired set from now on.
-    pub(super) fn on_followed(&mut self) {
-        self.following = Following::Desired;
-    }
-
-    /// The subscription was acknowledged: whatever is published from now on arrives.
-    pub(super) fn on_acknowledged(&mut self) {
+    /// The subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
+    /// beginning, or, after a reconnect, is compared with its head. The link is there, so that there is nothing to wait for.
+    pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
         self.on_loss();
+        if self.back_off.cut_short() { self.read_everything() } else { vec![Effect::ReadTip] }
     }
 
     /// The feed is away: nothing arrives.
@@ -228,20 +234,44 @@ impl ChannelLog {
         Some(from)
     }
 
-    /// Begins a read for the next want in ascending order after the one served last, and around; for none that waits for the
-    /// head.
-    pub(super) fn begin_page(&mut self) -> Option<Want> {
-        if self.page_read != PageRead::Idle || self.is_backing_off() {
+    /// Begins a read for the oldest want of a payer; for none that waits for the head.
+    pub(super) fn begin_page(&mut self, payer: Payer) -> Option<Want> {
+        if self.is_reading_page() || self.is_backing_off() {
             return None;
         }
-        let shared = self.channel.lock();
-        let after = self.last_want.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = shared.wants.range((after, Bound::Unbounded)).find(|want| self.is_due(want));
-        let want = next.or_else(|| shared.wants.iter().find(|want| self.is_due(want))).copied();
+        let mut shared = self.channel.lock();
+        let Shared { wants, pages, newest, .. } = &mut *shared;
+        let is_answered = |want: &Want| match want {
+            Want::Page(position) => pages.serve(*position).is_some(),
+            Want::Newest(count) => newest.contains_key(count),
+        };
+        let want = wants.next(payer, |want| self.is_due(want), is_answered);
         drop(shared);
-        self.last_want = want;
         self.page_read = PageRead::InFlight { want: want?, stale: false };
         want
+    }
+
+    /// Whether a read for readers who are behind is in flight.
+    pub(super) fn is_reading_page(&self) -> bool {
+        self.page_read != PageRead::Idle
+    }
+
+    /// Whether a payer wants a page and does not wait for the head.
+    pub(super) fn has_want_of(&self, payer: Payer) -> bool {
+        self.channel.lock().wants.has(payer, |want| self.is_due(want))
+    }
+
+    /// Who has asked for a page since the last call and does not wait for the head.
+    pub(super) fn take_askers(&self) -> BTreeSet<Payer> {
+        let wants = &mut self.channel.lock().wants;
+        let mut askers = wants.take_askers();
+        askers.retain(|payer| wants.has(*payer, |want| self.is_due(want)));
+        askers
+    }
+
+    /// Who wants a page.
+    pub(super) fn wanting(&self) -> Vec<Payer> {
+        self.channel.lock().wants.payers().collect()
     }
 
     fn is_due(&self, want: &Want) -> bool {
@@ -433,7 +463,7 @@ impl ChannelLog {
     /// Forgets the wants of readers at these positions.
     pub(super) fn release_wants(&self, positions: &BTreeSet<Position>) {
         let mut shared = self.channel.lock();
-        shared.wants.retain(|want| !matches!(want, Want::Page(position) if positions.contains(position)));
+        positions.iter().for_each(|position| shared.wants.remove(&Want::Page(*position)));
     }
 
     // What the archive answers to readers who are behind.
@@ -444,7 +474,7 @@ impl ChannelLog {
             return PageAnswer::Nothing(Effects::new());
         };
         match answer {
-            Err(error) => PageAnswer::Failed(self.on_failure(&error)),
+            Err(error) => PageAnswer::Nothing(self.on_failure(&error)),
             Ok(_) if stale => {
                 self.back_off.succeeded();
                 PageAnswer::Nothing(vec![Effect::ReadPage])
@@ -478,7 +508,7 @@ impl ChannelLog {
         }
         let mut shared = self.channel.lock();
         shared.newest.insert(count, newest);
-        shared.wants.clear();
+        shared.wants.answered(&Want::Newest(count));
         vec![Effect::Notify]
     }
 
@@ -496,6 +526,9 @@ impl ChannelLog {
             effects.extend(self.on_wrong_type());
         }
         effects.push(Effect::Failed { back_off: self.back_off.begin() });
+        if self.back_off.failures() == FAILURES_TOLD && !is_refused {
+            effects.push(Effect::TellFailure(error.to_string()));
+        }
         effects
     }
 
@@ -515,9 +548,13 @@ impl ChannelLog {
         ]
     }
 
-    /// The archive may be asked again.
+    /// A timer of the back-off has fired: the archive may be asked again.
     pub(super) fn on_retry(&mut self) -> Effects {
-        self.back_off.end();
+        if self.back_off.timer_fired() { self.read_everything() } else { Effects::new() }
+    }
+
+    /// Nothing stands in a queue after a back-off.
+    fn read_everything(&self) -> Effects {
         let mut effects = vec![Effect::ReadTip];
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects.extend(self.wants_page().then_some(Effect::ReadPage));

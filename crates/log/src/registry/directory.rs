@@ -1,6 +1,7 @@
-//! The channels of the node: by key, by name, and those that wait for a place.
+//! The channels of the node: by key and by name. Whether there is a place for a channel is decided before it comes here
+//! ([`crate::places`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fanfare_protocol::LogName;
@@ -9,31 +10,36 @@ use super::channel_log::ChannelLog;
 use crate::channel::Channel;
 use crate::feed::{Desired, FeedId};
 
-/// Every log, and which of them are followed.
+/// Every log. All of them are followed.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// Maximum number of channels that are followed.
-    max_channels: usize,
     /// What each feed follows: together always the names in `by_name`.
     desired: Vec<Desired>,
     logs: HashMap<usize, ChannelLog>,
-    /// Keys of the channels that are followed.
     by_name: HashMap<LogName, usize>,
-    /// Keys of channels over the node's limit; the oldest is next.
-    over_limit: BTreeSet<usize>,
 }
 
 impl Directory {
     /// `desired` has a set for every feed to which [`feed_of`] sends a channel.
-    pub(super) fn new(max_channels: usize, desired: Vec<Desired>) -> Self {
+    pub(super) fn new(desired: Vec<Desired>) -> Self {
         debug_assert!(!desired.is_empty(), "a node without a feed would follow nothing and not say so");
-        Self { max_channels, desired, logs: HashMap::new(), by_name: HashMap::new(), over_limit: BTreeSet::new() }
+        Self { desired, logs: HashMap::new(), by_name: HashMap::new() }
     }
 
-    /// The log of a channel, made if it is new.
-    pub(super) fn open(&mut self, channel: &Arc<Channel>) -> &mut ChannelLog {
-        let feed = feed_of(&channel.name);
-        self.logs.entry(channel.key).or_insert_with(|| ChannelLog::new(Arc::clone(channel), feed))
+    /// The log of a channel, and whether it is new: it is followed from now on.
+    pub(super) fn open(&mut self, channel: &Arc<Channel>) -> (&mut ChannelLog, bool) {
+        let mut is_new = false;
+        let log = self.logs.entry(channel.key).or_insert_with(|| {
+            is_new = true;
+            let feed = feed_of(&channel.name);
+            let before = self.by_name.insert(channel.name.clone(), channel.key);
+            debug_assert!(before.is_none(), "the hub tells of a channel that is gone before it tells of its successor");
+            if let Some(desired) = self.desired.get(feed.number()) {
+                desired.insert_for(channel.payer, &channel.name);
+            }
+            ChannelLog::new(Arc::clone(channel), feed)
+        });
+        (log, is_new)
     }
 
     /// The log of a followed channel.
@@ -63,44 +69,19 @@ impl Directory {
         self.logs.values_mut().filter(move |log| log.feed == feed)
     }
 
-    /// The number of logs, followed or not.
+    /// The number of logs.
     pub(super) fn len(&self) -> usize {
         self.logs.len()
     }
 
-    /// The number of channels that are followed.
-    pub(super) fn followed(&self) -> usize {
-        self.by_name.len()
-    }
-
-    /// Follows a channel, if there is a place; otherwise it waits for one. Returns whether it is followed.
-    pub(super) fn follow(&mut self, key: usize) -> bool {
-        let Some(log) = self.logs.get_mut(&key) else { return false };
-        if self.by_name.len() >= self.max_channels {
-            self.over_limit.insert(key);
-            return false;
-        }
-        log.on_followed();
-        self.over_limit.remove(&key);
-        self.by_name.insert(log.channel.name.clone(), key);
-        if let Some(desired) = self.desired.get(log.feed.number()) {
-            desired.insert(&log.channel.name);
-        }
-        true
-    }
-
-    /// Takes a channel out. Returns its log, and the channel that may have its place.
-    pub(super) fn close(&mut self, key: usize) -> Option<(ChannelLog, Option<usize>)> {
+    /// Takes a channel out.
+    pub(super) fn close(&mut self, key: usize) -> Option<ChannelLog> {
         let log = self.logs.remove(&key)?;
-        if log.is_over_limit() {
-            self.over_limit.remove(&key);
-        } else {
-            self.by_name.remove(&log.channel.name);
-            if let Some(desired) = self.desired.get(log.feed.number()) {
-                desired.remove(&log.channel.name);
-            }
+        self.by_name.remove(&log.channel.name);
+        if let Some(desired) = self.desired.get(log.feed.number()) {
+            desired.remove(&log.channel.name);
         }
-        Some((log, self.over_limit.pop_first()))
+        Some(log)
     }
 }
 

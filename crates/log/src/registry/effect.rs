@@ -46,6 +46,8 @@ pub(super) enum Effect {
         /// Nothing is read for so long, before jitter; `None` if that is so already.
         back_off: Option<Duration>,
     },
+    /// Reads of the channel fail again and again, for this reason: operators are told.
+    TellFailure(String),
 }
 
 /// What a decision asks for; mostly nothing.
@@ -93,8 +95,6 @@ pub(super) enum Pushed {
 pub(super) enum PageAnswer {
     /// A page of the stream's present history, from this position.
     Page(Position, Box<Snapshot>),
-    /// Nothing that can be used.
+    /// Nothing that can be used: the read failed, or it was of another history.
     Nothing(Effects),
-    /// The read failed.
-    Failed(Effects),
 }

@@ -9,9 +9,11 @@
 //! | file | what it owns |
 //! |---|---|
 //! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]) |
-//! | [`directory`] | the channels: by key, by name, and over the limit |
+//! | [`directory`] | the channels: by key and by name |
+//! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
+//! | [`kept_pages`] | the part of that budget that pages may have |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`timers`] | the heap of timers |
@@ -25,6 +27,8 @@ mod directory;
 mod effect;
 mod evict;
 mod held_pages;
+mod kept_pages;
+mod lingering;
 mod links;
 mod log_limit;
 mod notifier;
@@ -41,7 +45,7 @@ use std::sync::Arc;
 use fanfare_protocol::{Entry, LogName, Push};
 use tokio::time::Instant;
 
-use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
+use crate::archive::{ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedBatch, FeedEvent};
 use crate::options::Options;
@@ -75,32 +79,39 @@ impl Registry {
         now: Instant,
     ) -> Self {
         let links = Links::new(desired.len());
-        let directory = Directory::new(options.max_channels, desired);
+        let directory = Directory::new(desired);
         Self { directory, links, resources: Resources::new(options, hub, stats, random, now) }
     }
 
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
     pub fn on_touched(&mut self, channels: &[Arc<Channel>], now: Instant) {
-        for channel in channels.iter().filter(|channel| !channel.is_forgotten()) {
+        for channel in channels {
+            if channel.is_forgotten() {
+                self.close(channel.key);
+                self.resources.notifier.note_closed(channel);
+                continue;
+            }
             let key = channel.key;
-            let log = self.directory.open(channel);
-            let wants_page = log.wants_page();
+            let (log, is_new) = self.directory.open(channel);
+            let askers = log.take_askers();
             if channel.is_watched() {
-                log.on_watched();
-                if log.is_over_limit() {
-                    self.follow(key);
+                if let Some(since) = log.on_watched() {
+                    self.resources.lingering.remove(since, key);
                 }
             } else if log.on_unwatched(now) {
-                self.start_linger(key, now);
+                self.resources.lingering.add(now, key);
             }
-            if wants_page {
-                self.resources.schedule.want_page(key);
+            if is_new {
+                self.resources.reconcile.add(key);
             }
+            askers.into_iter().for_each(|payer| self.resources.schedule.want_page(payer, key));
+            self.close_if_useless(key);
         }
     }
 
-    /// Takes in everything that the feed delivered since the last turn.
+    /// Takes in what the feed delivered since the last turn, or the next part of it.
     pub fn on_feed(&mut self, batch: FeedBatch, now: Instant) {
+        self.resources.stats.shed.add(batch.shed);
         // First: what was dropped may have come before any of these, and a push must not be taken for the next one then.
         for name in batch.overflowed {
             self.resources.stats.overflows.add(1);
@@ -121,10 +132,9 @@ impl Registry {
                     stats.connected.set(0);
                     self.directory.of_feed_mut(feed).for_each(ChannelLog::on_disconnected);
                 }
-                FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name)),
+                FeedEvent::Subscribed(names) => names.iter().for_each(|name| self.on_subscribed(name, now)),
                 FeedEvent::Refused { channels, detail } => {
-                    let refused = channels.iter().filter_map(|name| self.directory.named(name));
-                    refused.for_each(|log| self.resources.refuse(log, &detail));
+                    channels.iter().for_each(|name| self.on_refused(name, &detail));
                 }
                 FeedEvent::Push { channel, push } => self.on_push(&channel, push),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
@@ -159,17 +169,19 @@ impl Registry {
 
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
-        if let Some(log) = self.directory.get_mut(key) {
+        let read = answer.as_ref().map_or(0, Snapshot::bytes);
+        let page = self.directory.get_mut(key).and_then(|log| {
             let answer = log.on_page(answer);
-            self.resources.take_page(log, answer, now);
-        }
+            self.resources.take_page(log, answer, now)
+        });
+        // Whatever became of its log and its history: what was reserved for it is given back, and what came is paid.
+        self.resources.schedule.page_answered(key, page.unwrap_or(read));
     }
 
     /// Where the newest entries begin.
-    pub fn on_newest(&mut self, key: usize, answer: Result<Newest, ArchiveError>, now: Instant) {
-        self.resources.schedule.page_answered();
-        self.decide(key, now, |log| log.on_newest(answer));
+    pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
+        self.resources.schedule.page_answered(key, answer.as_ref().map_or(0, |read| read.bytes));
+        self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
     }
 
     /// Lets a log decide, and carries out what it decided.
@@ -177,13 +189,15 @@ impl Registry {
         if let Some(log) = self.directory.get_mut(key) {
             let effects = decision(log);
             self.resources.carry_out(log, effects, now);
+            self.close_if_useless(key);
         }
     }
 
     /// When [`Registry::on_time`] has to be called next.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let others = [self.resources.timers.next_at(), self.resources.schedule.next_page_at()];
+        let resources = &self.resources;
+        let others = [resources.timers.next_at(), resources.lingering.next_at(), resources.schedule.next_page_at()];
         others.into_iter().flatten().fold(self.resources.reconcile.next_sweep(), Instant::min)
     }
 
@@ -191,7 +205,6 @@ impl Registry {
     pub fn on_time(&mut self, now: Instant) {
         while let Some((key, timer)) = self.resources.timers.pop(now) {
             match timer {
-                Timer::Linger => self.on_linger(key, now),
                 Timer::Keyspace => self.on_missing_push(key),
                 Timer::Retry => self.decide(key, now, ChannelLog::on_retry),
                 Timer::Absence => {
@@ -199,6 +212,9 @@ impl Registry {
                     log.into_iter().for_each(|log| self.resources.want_tip(log));
                 }
             }
+        }
+        while let Some(key) = self.resources.lingering.pop(now) {
+            self.on_lingered(key);
         }
         for key in self.resources.sweep(&self.directory, now) {
             self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
@@ -212,13 +228,20 @@ impl Registry {
 
     // What the feed says about one channel.
 
-    /// A subscription was acknowledged: whatever is published from now on arrives. What the stream holds now is the log's
-    /// beginning, or, after a reconnect, is compared with its head.
-    fn on_subscribed(&mut self, name: &LogName) {
+    /// A subscription was acknowledged.
+    fn on_subscribed(&mut self, name: &LogName, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
-        log.on_acknowledged();
+        let effects = log.on_acknowledged();
         self.resources.accept(log);
-        self.resources.want_tip(log);
+        self.resources.carry_out(log, effects, now);
+    }
+
+    /// A subscription was refused. What nobody reads costs nothing from now on.
+    fn on_refused(&mut self, name: &LogName, detail: &str) {
+        let Some(log) = self.directory.named(name) else { return };
+        let key = log.channel.key;
+        self.resources.refuse(log, detail);
+        self.close_if_useless(key);
     }
 
     fn on_push(&mut self, name: &LogName, push: Push) {
@@ -273,39 +296,28 @@ impl Registry {
 
     // Channels that come and go.
 
-    /// Follows a channel, if there is room.
-    fn follow(&mut self, key: usize) {
-        let followed = self.directory.follow(key);
-        let Some(log) = self.directory.get(key) else { return };
-        if followed {
-            self.resources.accept(log);
-            self.resources.reconcile.add(key);
+    /// The channel has had no reader for long enough.
+    fn on_lingered(&mut self, key: usize) {
+        let Some(log) = self.directory.get_mut(key) else { return };
+        if self.resources.notifier.forget(&log.channel) {
+            self.close(key);
         } else {
-            self.resources.refuse(log, "this node follows as many channels as it may");
+            // It has a reader again, of which the registry has not heard yet.
+            log.on_watched();
         }
     }
 
-    /// Closes the channel when it has had no reader for long enough.
-    fn start_linger(&mut self, key: usize, since: Instant) {
-        let linger = self.resources.options.linger;
-        self.resources.timers.set_once(key, Timer::Linger, || since + linger);
-    }
-
-    fn on_linger(&mut self, key: usize, now: Instant) {
+    /// Closes a channel that cannot be followed and has no reader: a reconnect would find nothing there.
+    fn close_if_useless(&mut self, key: usize) {
         let Some(log) = self.directory.get(key) else { return };
-        let Some(since) = log.idle_since() else { return };
-        if now < since + self.resources.options.linger {
-            self.start_linger(key, since);
-        } else if self.resources.notifier.forget(&log.channel) {
+        if log.is_refused() && self.resources.notifier.forget(&log.channel) {
             self.close(key);
         }
     }
 
     fn close(&mut self, key: usize) {
-        let Some((log, next)) = self.directory.close(key) else { return };
-        self.resources.release(&log);
-        if let Some(next) = next {
-            self.follow(next);
+        if let Some(log) = self.directory.close(key) {
+            self.resources.release(&log);
         }
     }
 

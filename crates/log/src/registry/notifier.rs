@@ -26,6 +26,16 @@ impl Notifier {
         self.hub.wake(std::mem::take(&mut self.wake));
     }
 
+    /// A channel that is forgotten is closed.
+    pub(super) fn note_closed(&self, channel: &Channel) {
+        self.hub.note_closed(channel);
+    }
+
+    /// How often a channel was asked for and had no place.
+    pub(super) fn refused(&self) -> u64 {
+        self.hub.refused()
+    }
+
     /// Forgets a channel unless it has a reader again.
     pub(super) fn forget(&self, channel: &Channel) -> bool {
         self.hub.forget(channel)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_protocol::Position;
 
-use crate::channel::Want;
+use crate::wants::Want;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
@@ -125,11 +125,18 @@ impl PageRead {
 pub(super) struct BackOff {
     active: bool,
     failures: u32,
+    /// Timers that run, of this wait and of waits that were cut short.
+    timers: u32,
 }
 
 impl BackOff {
     pub(super) fn is_active(&self) -> bool {
         self.active
+    }
+
+    /// Reads that failed since the last one that did not.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// A read failed. Returns how long to wait, before jitter: longer each time. `None` if a wait is under way.
@@ -138,14 +145,21 @@ impl BackOff {
             return None;
         }
         self.active = true;
+        self.timers += 1;
         let wait = (RETRY_FIRST * 2u32.saturating_pow(self.failures.min(8))).min(RETRY_LAST);
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         Some(wait)
     }
 
-    /// The wait is over.
-    pub(super) fn end(&mut self) {
-        self.active = false;
+    /// A timer has fired. Returns whether that ends the present wait: it may be the timer of one that was cut short.
+    pub(super) fn timer_fired(&mut self) -> bool {
+        self.timers = self.timers.saturating_sub(1);
+        self.timers == 0 && self.cut_short()
+    }
+
+    /// Ends the wait, if there is one, before its time.
+    pub(super) fn cut_short(&mut self) -> bool {
+        std::mem::take(&mut self.active)
     }
 
     /// A read succeeded: the next failure waits as briefly as the first.

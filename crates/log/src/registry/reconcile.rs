@@ -33,6 +33,19 @@ impl Reconcile {
         self.turns.push_back(key);
     }
 
+    /// Forgets closed channels, once they outnumber those that are `followed`. Amortized constant time per channel.
+    pub(super) fn compact(&mut self, followed: usize, is_open: impl Fn(usize) -> bool) {
+        if self.turns.len() > 2 * followed + 1024 {
+            self.turns.retain(|key| is_open(*key));
+        }
+    }
+
+    /// The number of turns, those of closed channels included.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.turns.len()
+    }
+
     /// A stream was proven absent, which is a position that ages.
     pub(super) fn note_absence(&mut self, key: usize) {
         self.absent.push(key);

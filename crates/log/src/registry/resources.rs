@@ -10,6 +10,8 @@ use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::effect::{Broken, Effect, Effects, PageAnswer};
 use super::evict;
+use super::kept_pages::KeptPages;
+use super::lingering::Lingering;
 use super::log_limit::LogLimit;
 use super::notifier::Notifier;
 use super::reconcile::Reconcile;
@@ -19,6 +21,7 @@ use crate::absence;
 use crate::budget::Budget;
 use crate::channel::Hub;
 use crate::options::Options;
+use crate::payer::Payer;
 use crate::random::Random;
 use crate::stats::IngestStats;
 
@@ -33,9 +36,14 @@ pub(super) struct Resources {
     pub(super) schedule: Schedule,
     pub(super) reconcile: Reconcile,
     pub(super) timers: Timers,
+    pub(super) lingering: Lingering,
     pub(super) notifier: Notifier,
+    /// Pages in memory, the oldest first.
+    kept_pages: KeptPages,
     /// Histories that turned out not to be contiguous since the last sweep.
     log_limit: LogLimit,
+    /// Channels that could not be read again and again since the last sweep.
+    failure_limit: LogLimit,
 }
 
 impl Resources {
@@ -45,8 +53,11 @@ impl Resources {
             schedule: Schedule::new(&options, now),
             reconcile: Reconcile::new(options.reconcile_interval, now),
             timers: Timers::default(),
+            lingering: Lingering::new(options.linger),
             notifier: Notifier::new(hub),
+            kept_pages: KeptPages::new(&options),
             log_limit: LogLimit::default(),
+            failure_limit: LogLimit::default(),
             options,
             stats,
             random,
@@ -79,7 +90,9 @@ impl Resources {
                 Effect::Notify => self.notifier.notify(&log.channel),
                 Effect::ReadTip => self.want_tip(log),
                 Effect::ReadHead => self.schedule.want_head(key),
-                Effect::ReadPage => self.schedule.want_page(key),
+                Effect::ReadPage => {
+                    log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key));
+                }
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {
                     self.stats.reconciles.add(1);
@@ -89,6 +102,11 @@ impl Resources {
                     self.stats.failed_reads.add(1);
                     if let Some(wait) = back_off {
                         self.timers.set(now + self.random.spread(wait), key, Timer::Retry);
+                    }
+                }
+                Effect::TellFailure(error) => {
+                    if self.failure_limit.admit() {
+                        tracing::warn!(channel = %log.channel.name, error, "the channel cannot be read, again and again");
                     }
                 }
             }
@@ -119,31 +137,35 @@ impl Resources {
         }
     }
 
-    /// Takes in the answer to a read of a page.
-    pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) {
+    /// Takes in the answer to a read of a page. Returns the size of the page, if it was of any use.
+    pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) -> Option<usize> {
         let (after, snapshot) = match answer {
             PageAnswer::Page(after, snapshot) => (after, snapshot),
-            PageAnswer::Nothing(effects) => return self.carry_out(log, effects, now),
-            PageAnswer::Failed(effects) => {
-                self.schedule.page_cost(0);
-                return self.carry_out(log, effects, now);
+            PageAnswer::Nothing(effects) => {
+                self.carry_out(log, effects, now);
+                return None;
             }
         };
         let page = append::page(&log.channel, after, &snapshot, &mut self.budget);
-        self.schedule.page_cost(page.bytes);
         self.stats.shared_reads.add(page.shared as u64);
         if let Some(kept) = page.kept {
+            self.kept_pages.add(log.channel.key, &kept);
             self.schedule.hold_page(kept, now + self.options.page_patience);
         }
         let mut effects = vec![Effect::Notify];
         effects.extend(page.is_ahead_of_tail.then(|| log.wait_for_head(after)));
         self.carry_out(log, effects, now);
+        Some(page.bytes)
     }
 
-    /// A read of the tip is wanted, unless the archive failed lately.
+    /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
+    /// true is the node's own business.
     pub(super) fn want_tip(&mut self, log: &ChannelLog) {
-        if !log.is_backing_off() {
-            self.schedule.want_tip(log.channel.key);
+        let is_open = log.is_open();
+        // Where nothing was ever read and nothing can be subscribed to there is nothing to compare.
+        if !log.is_backing_off() && (is_open || log.is_acknowledged()) {
+            let payer = if is_open { Payer::NODE } else { log.channel.payer };
+            self.schedule.want_tip(payer, log.channel.key);
         }
     }
 
@@ -164,6 +186,11 @@ impl Resources {
 
     /// Gives back everything that a closed log held.
     pub(super) fn release(&mut self, log: &ChannelLog) {
+        let key = log.channel.key;
+        if let Some(since) = log.idle_since() {
+            self.lingering.remove(since, key);
+        }
+        self.schedule.forget(key, &log.wanting());
         self.accept(log);
         evict::everything(&log.channel, &mut self.budget);
     }
@@ -171,11 +198,15 @@ impl Resources {
     /// The keys whose heads are to be compared now, if a sweep is due.
     pub(super) fn sweep(&mut self, directory: &Directory, now: Instant) -> Vec<usize> {
         let is_open = |key| directory.get(key).is_some();
-        let due = self.reconcile.sweep(now, &self.random, directory.followed(), is_open);
+        let due = self.reconcile.sweep(now, &self.random, directory.len(), is_open);
         let Some(due) = due else { return Vec::new() };
         let unlogged = self.log_limit.renew();
         if unlogged > 0 {
             tracing::warn!(channels = unlogged, "history is not contiguous in more channels");
+        }
+        let unlogged = self.failure_limit.renew();
+        if unlogged > 0 {
+            tracing::warn!(channels = unlogged, "more channels cannot be read");
         }
         due
     }
@@ -196,14 +227,28 @@ impl Resources {
                 Command::Page { .. } | Command::Newest { .. } => self.stats.page_reads.add(1),
             }
         }
+        for bytes in self.kept_pages.beyond_limit(directory) {
+            self.budget.release(bytes);
+            self.stats.evictions.add(1);
+        }
         evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
             self.stats.evictions.add(pieces as u64);
             self.notifier.notify(&log.channel);
         });
+        let is_open = |key| directory.get(key).is_some();
+        self.timers.compact(directory.len(), is_open);
+        self.reconcile.compact(directory.len(), is_open);
         self.stats.channels.set(directory.len() as u64);
+        self.stats.channels_refused.set(self.notifier.refused());
         self.stats.tail_bytes.set(self.budget.used() as u64);
         self.notifier.flush();
         commands
+    }
+
+    /// The number of timers and of turns to be compared.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> (usize, usize) {
+        (self.timers.len(), self.reconcile.len())
     }
 
     /// Bytes held by all logs.

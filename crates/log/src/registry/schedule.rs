@@ -1,7 +1,7 @@
 //! Which reads of the archive to start. One per channel and kind is in flight at a time (but for tips); what asks meanwhile stands
 //! in a queue once.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
@@ -13,9 +13,11 @@ use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::held_pages::HeldPages;
 use crate::archive::ReadRequest;
-use crate::channel::Want;
+use crate::fair_queue::FairQueue;
 use crate::options::Options;
 use crate::pages::Page;
+use crate::payer::Payer;
+use crate::wants::Want;
 
 /// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
 #[derive(Debug)]
@@ -52,37 +54,15 @@ pub enum Command {
     },
 }
 
-/// Keys that wait for their turn, each at most once.
-#[derive(Debug, Default)]
-struct KeyQueue {
-    order: VecDeque<usize>,
-    members: HashSet<usize>,
-}
-
-impl KeyQueue {
-    fn push(&mut self, key: usize) {
-        if self.members.insert(key) {
-            self.order.push_back(key);
-        }
-    }
-
-    fn pop(&mut self) -> Option<usize> {
-        let key = self.order.pop_front()?;
-        self.members.remove(&key);
-        Some(key)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-}
-
 /// What is wanted, what is in flight, and what there is room and allowance for.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    tips: KeyQueue,
-    heads: KeyQueue,
-    pages: KeyQueue,
+    tips: FairQueue<usize>,
+    heads: FairQueue<usize>,
+    /// Channels of which a payer wants pages.
+    pages: FairQueue<(Payer, usize)>,
+    /// Whose turn came while another page of the channel was being read: they are the next.
+    passed_over: HashMap<usize, FairQueue<Payer>>,
     /// Requests for tips in flight.
     tip_requests: usize,
     /// Reads of pages and heads in flight.
@@ -102,9 +82,10 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn new(options: &Options, now: Instant) -> Self {
         Self {
-            tips: KeyQueue::default(),
-            heads: KeyQueue::default(),
-            pages: KeyQueue::default(),
+            tips: FairQueue::default(),
+            heads: FairQueue::default(),
+            pages: FairQueue::default(),
+            passed_over: HashMap::new(),
             tip_requests: 0,
             reads: 0,
             head_reads: 0,
@@ -118,18 +99,26 @@ impl Schedule {
     }
 
     /// A read of the channel's tip is wanted.
-    pub(super) fn want_tip(&mut self, key: usize) {
-        self.tips.push(key);
+    pub(super) fn want_tip(&mut self, payer: Payer, key: usize) {
+        self.tips.push(payer, key);
     }
 
     /// A read of the channel's head is wanted.
     pub(super) fn want_head(&mut self, key: usize) {
-        self.heads.push(key);
+        self.heads.push(Payer::NODE, key);
     }
 
     /// A reader of the channel wants a page.
-    pub(super) fn want_page(&mut self, key: usize) {
-        self.pages.push(key);
+    pub(super) fn want_page(&mut self, payer: Payer, key: usize) {
+        self.pages.push(payer, (payer, key));
+    }
+
+    /// The channel is closed, of which these wanted pages.
+    pub(super) fn forget(&mut self, key: usize, payers: &[Payer]) {
+        self.tips.remove(&key);
+        self.heads.remove(&key);
+        payers.iter().for_each(|payer| self.pages.remove(&(*payer, key)));
+        self.passed_over.remove(&key);
     }
 
     /// A request for tips was answered.
@@ -143,15 +132,15 @@ impl Schedule {
         self.head_reads -= 1;
     }
 
-    /// A read for readers who are behind was answered.
-    pub(super) fn page_answered(&mut self) {
+    /// A read for readers who are behind was answered. It cost so many bytes, in place of what was reserved for it.
+    pub(super) fn page_answered(&mut self, key: usize, cost: usize) {
         self.reads -= 1;
-    }
-
-    /// A page cost so many bytes, in place of what was reserved for it.
-    pub(super) fn page_cost(&mut self, bytes: usize) {
         self.allowance.refund(self.page_bytes);
-        self.allowance.spend(bytes);
+        self.allowance.spend(cost);
+        let mut passed_over = self.passed_over.remove(&key).unwrap_or_default();
+        while let Some(payer) = passed_over.pop() {
+            self.want_page(payer, key);
+        }
     }
 
     /// Keeps a page for its reader until then.
@@ -219,17 +208,22 @@ impl Schedule {
             && self.allowance.is_available(now)
             && self.has_room_for_a_page()
         {
-            let Some(key) = self.pages.pop() else { break };
+            let Some((payer, key)) = self.pages.pop() else { break };
             let Some(log) = logs.get_mut(key) else { continue };
-            let Some(want) = log.begin_page() else { continue };
+            if log.is_reading_page() {
+                self.passed_over.entry(key).or_default().push(Payer::NODE, payer);
+                continue;
+            }
+            let Some(want) = log.begin_page(payer) else { continue };
+            if log.has_want_of(payer) {
+                self.want_page(payer, key);
+            }
             self.reads += 1;
+            // Reserved until its size is known: what is read at the same time shares one allowance.
+            self.allowance.spend(self.page_bytes);
             commands.push(match want {
                 Want::Newest(count) => Command::Newest { key, name: log.channel.name.clone(), count },
-                Want::Page(after) => {
-                    // Reserved until its size is known: pages that are read at the same time share one allowance.
-                    self.allowance.spend(self.page_bytes);
-                    Command::Page { key, request: self.request(log, after) }
-                }
+                Want::Page(after) => Command::Page { key, request: self.request(log, after) },
             });
         }
     }

@@ -8,8 +8,6 @@ use tokio::time::Instant;
 /// What a timer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
-    /// The channel has had no reader for long enough.
-    Linger,
     /// The push that belongs to a keyspace notification should have arrived.
     Keyspace,
     /// The archive may be asked again.
@@ -37,6 +35,20 @@ impl Timers {
         if self.single.insert((key, timer)) {
             self.set(at(), key, timer);
         }
+    }
+
+    /// Forgets the timers of closed channels, once they outnumber those of `open` ones. Amortized constant time per timer.
+    pub(super) fn compact(&mut self, open: usize, is_open: impl Fn(usize) -> bool) {
+        if self.heap.len() > 4 * open + 1024 {
+            self.heap.retain(|Reverse((_, key, _))| is_open(*key));
+            self.single.retain(|(key, _)| is_open(*key));
+        }
+    }
+
+    /// The number of timers.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// When the next one fires.

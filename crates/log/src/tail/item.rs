@@ -1,8 +1,15 @@
 //! What a tail holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fanfare_protocol::{EntryId, Frame, GapReason, Position};
+
+use crate::budget::Charge;
+
+/// What an allocator adds to an allocation, about: its header, and what rounding up adds.
+const ALLOCATION: usize = 16;
+/// What the budget keeps for each item, about: a [`Charge`] in a queue that grows by doubling.
+const CHARGE: usize = size_of::<Charge>() + size_of::<Charge>() / 2;
 
 /// A place where the log is not contiguous: readers that pass it are told by a `$gap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +44,14 @@ pub enum Item {
 }
 
 impl Item {
-    /// Bytes charged to the budget.
+    /// Bytes charged to the budget: what the item takes in memory, all told, however many threads have a copy of its tail.
     #[must_use]
     pub fn cost(&self) -> usize {
         let heap = match self {
             Self::Entry { frame, .. } | Self::Ephemeral { frame, .. } => frame.heap_bytes(),
             Self::Seam(_) => size_of::<Seam>(),
         };
-        heap + size_of::<Self>()
+        heap + ALLOCATION + size_of::<OnceLock<Self>>() + CHARGE
     }
 
     pub(super) fn order(&self) -> EntryId {

@@ -3,10 +3,12 @@
 //! Items have an **index**, counted from 1 for as long as the node follows the channel; it never goes back, so a cursor
 //! that holds an index can tell at once whether its next item is still here. Ids are looked up only within the current
 //! **segment**, the items after the last [`Seam`]: after history was rewritten, new ids may be lower than old ones.
+//!
+//! The ingest has the one tail to which items are appended and from which they are evicted. A thread's copy shares its [`items`].
 
 mod item;
+mod items;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fanfare_protocol::{EntryId, Epoch, Frame, Position};
@@ -14,6 +16,7 @@ use fanfare_protocol::{EntryId, Epoch, Frame, Position};
 pub use item::{Item, Seam};
 
 use crate::absence::Absence;
+use items::{Items, Popped};
 
 /// Where a position stands relative to a tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +30,7 @@ pub enum Located {
 /// The recent items of a log: every entry with `floor < id <= head` is here.
 #[derive(Debug, Clone)]
 pub struct Tail {
-    items: VecDeque<Item>,
-    /// Index of `items[0]`.
-    first: u64,
+    items: Items,
     /// Index of the first item of the current segment.
     segment: u64,
     /// Position right before the first item that is here and in the current segment.
@@ -43,7 +44,6 @@ pub struct Tail {
     after_absence: u64,
     /// The newest id of the current segment, whatever became of the stream since.
     newest: EntryId,
-    bytes: usize,
 }
 
 impl Tail {
@@ -51,8 +51,7 @@ impl Tail {
     #[must_use]
     pub fn new(head: Position) -> Self {
         Self {
-            items: VecDeque::new(),
-            first: 1,
+            items: Items::new(),
             segment: 1,
             floor: head,
             floor_is_exact: true,
@@ -60,7 +59,6 @@ impl Tail {
             absence: Absence::of(head),
             after_absence: 1,
             newest: newest_of(head),
-            bytes: 0,
         }
     }
 
@@ -79,13 +77,13 @@ impl Tail {
     /// Index of the oldest item here.
     #[must_use]
     pub fn first(&self) -> u64 {
-        self.first
+        self.items.first()
     }
 
     /// Index that the next item will get.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.first + self.items.len() as u64
+        self.items.end()
     }
 
     /// Number of items here.
@@ -97,25 +95,30 @@ impl Tail {
     /// Whether no item is here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.len() == 0
     }
 
-    /// Bytes charged for the items here.
+    /// Bytes of the items here.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.items.bytes()
+    }
+
+    /// Bytes that are charged to the budget: those of the items here, and of evicted ones whose memory was not released yet.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.items.held_bytes()
     }
 
     /// The item at an index, if it is still (or already) here.
     #[must_use]
     pub fn get(&self, index: u64) -> Option<&Item> {
-        self.items.get(usize::try_from(index.checked_sub(self.first)?).ok()?)
+        self.items.get(index)
     }
 
     /// Items from an index on. Empty if the index is not here.
     pub fn from(&self, index: u64) -> impl Iterator<Item = &Item> {
-        let skip = index.checked_sub(self.first).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-        self.items.range(skip.min(self.items.len())..)
+        self.items.from(index)
     }
 
     /// Appends the entry that follows `head`; the caller has proven that it does. Returns its cost in bytes.
@@ -123,19 +126,19 @@ impl Tail {
         debug_assert!(id > self.newest, "the caller proves that an entry follows");
         self.head = Position::At(id);
         self.newest = id;
-        self.push(Item::Entry { id, frame })
+        self.items.push(Item::Entry { id, frame })
     }
 
     /// Appends an ephemeral event. Returns its cost in bytes.
     pub fn push_ephemeral(&mut self, frame: Frame) -> usize {
-        self.push(Item::Ephemeral { after: self.newest, frame })
+        self.items.push(Item::Ephemeral { after: self.newest, frame })
     }
 
     /// Ends the segment: what follows is not contiguous with what was. `is_exact` says whether `seam.resume` is a position
     /// that the store had. Returns the cost in bytes.
     pub fn push_seam(&mut self, seam: Seam, is_exact: bool) -> usize {
         let resume = seam.resume;
-        let cost = self.push(Item::Seam(Arc::new(seam)));
+        let cost = self.items.push(Item::Seam(Arc::new(seam)));
         self.segment = self.end();
         self.floor = resume;
         self.floor_is_exact = is_exact;
@@ -174,54 +177,37 @@ impl Tail {
         is_absent && self.absence.as_mut().is_some_and(|absence| absence.widen(since_ms, until_ms, epoch))
     }
 
-    /// Drops the oldest item. Returns the bytes released.
+    /// Drops the oldest item. Returns the bytes released, which are those of several items or none (see [`items`]).
     pub fn pop_front(&mut self) -> usize {
-        let Some(item) = self.items.pop_front() else { return 0 };
-        let cost = item.cost();
+        let index = self.first();
+        let Some(Popped { item, released }) = self.items.pop_front() else { return 0 };
         let is_entry = matches!(item, Item::Entry { .. });
-        if self.first >= self.segment
+        if index >= self.segment
             && let Item::Entry { id, .. } = item
         {
             self.floor = Position::At(id);
             self.floor_is_exact = true;
         }
-        if self.absence.is_some() && self.after_absence == self.first {
+        if self.absence.is_some() && self.after_absence == index {
             self.after_absence += 1;
             if is_entry {
                 self.absence = None;
             }
         }
-        self.first += 1;
-        self.bytes -= cost;
         // With nothing of the segment left, the floor is the head, whatever moved it.
         if self.is_empty() {
             self.floor = self.head;
             self.floor_is_exact = true;
         }
-        cost
+        released
     }
 
     /// Brings a copy in line with its source: drops what the source dropped, takes what it appended. Calls `fresh` for each
     /// new item.
-    pub fn catch_up(&mut self, source: &Self, mut fresh: impl FnMut(&Item)) {
-        if self.end() < source.first || self.end() > source.end() {
-            self.items.clear();
-            self.bytes = 0;
-            self.first = source.first;
-        }
-        while self.first < source.first {
-            let Some(item) = self.items.pop_front() else { break };
-            self.bytes -= item.cost();
-            self.first += 1;
-        }
-        for item in source.from(self.end()) {
-            fresh(item);
-            self.bytes += item.cost();
-            self.items.push_back(item.clone());
-        }
-        if self.items.is_empty() && self.items.capacity() > 64 {
-            self.items.shrink_to(0);
-        }
+    pub fn catch_up(&mut self, source: &Self, fresh: impl FnMut(&Item)) {
+        let had = if self.end() > source.end() { 0 } else { self.end() };
+        self.items.follow(&source.items);
+        self.from(had.max(self.first())).for_each(fresh);
         self.segment = source.segment;
         self.floor = source.floor;
         self.floor_is_exact = source.floor_is_exact;
@@ -277,11 +263,11 @@ impl Tail {
             // All that the stream holds is here if it did not exist before.
             return self.absence.map(|absence| (self.after_absence, absence.position()));
         }
-        let before = self.from(start).take(usize::try_from(index - start).ok()?).filter_map(|item| match item {
-            Item::Entry { id, .. } => Some(Position::At(*id)),
+        let before = (start..index).rev().find_map(|index| match self.get(index) {
+            Some(Item::Entry { id, .. }) => Some(Position::At(*id)),
             _ => None,
         });
-        match before.last() {
+        match before {
             Some(position) => Some((index, position)),
             // It must be one that a reader can come back to.
             None if self.floor_is_exact && self.locate(self.floor) != Located::Unknown => Some((index, self.floor)),
@@ -297,34 +283,24 @@ impl Tail {
 
     /// Index of the first item here that belongs to the current segment.
     fn start(&self) -> u64 {
-        self.segment.max(self.first)
+        self.segment.max(self.first())
     }
 
     fn locate_entry(&self, id: EntryId) -> Located {
-        let Some(skip) = self.start().checked_sub(self.first).and_then(|n| usize::try_from(n).ok()) else {
-            return Located::Unknown;
-        };
-        let (mut low, mut high) = (skip.min(self.items.len()), self.items.len());
+        let (mut low, mut high) = (self.start(), self.end());
         while low < high {
-            let middle = usize::midpoint(low, high);
-            if self.items[middle].order() < id {
+            let middle = u64::midpoint(low, high);
+            if self.get(middle).is_some_and(|item| item.order() < id) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         // Ephemeral items carry the id before them: skip those that only neighbour the entry.
-        match self.items.get(low) {
-            Some(Item::Entry { id: found, .. }) if *found == id => Located::Next(self.first + low as u64 + 1),
+        match self.get(low) {
+            Some(Item::Entry { id: found, .. }) if *found == id => Located::Next(low + 1),
             _ => Located::Unknown,
         }
-    }
-
-    fn push(&mut self, item: Item) -> usize {
-        let cost = item.cost();
-        self.bytes += cost;
-        self.items.push_back(item);
-        cost
     }
 }
 

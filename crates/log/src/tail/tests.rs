@@ -83,9 +83,8 @@ fn check_look_ups(tail: &Tail, model: &Model) {
     assert_eq!(tail.end(), model.end());
     assert_eq!(tail.locate(tail.head()), Located::Next(tail.end()));
     for n in 0..=model.newest + 1 {
-        let is_here = tail.items.iter().enumerate().any(|(offset, item)| {
-            matches!(item, Item::Entry { id: found, .. } if found.ms == n)
-                && tail.first + offset as u64 >= model.segment
+        let is_here = (tail.first()..tail.end()).any(|index| {
+            matches!(tail.get(index), Some(Item::Entry { id: found, .. }) if found.ms == n) && index >= model.segment
         });
         assert_eq!(tail.contains(id(n)), is_here);
         match tail.locate(Position::At(id(n))) {
@@ -103,6 +102,14 @@ fn check_look_ups(tail: &Tail, model: &Model) {
         }
         let other = Position::Absent { at_ms: *at_ms, epoch: Epoch::from_bits(8) };
         assert_eq!(tail.locate(other), Located::Unknown);
+    }
+}
+
+fn check_runs(tail: &Tail) {
+    for index in 0..=tail.end() + 1 {
+        let run: Vec<_> = tail.from(index).map(std::ptr::from_ref).collect();
+        let here = (index.max(1)..tail.end()).map_while(|index| tail.get(index)).map(std::ptr::from_ref);
+        assert_eq!(run, if index == 0 { vec![] } else { here.collect() }, "from {index}");
     }
 }
 
@@ -132,29 +139,28 @@ proptest! {
         let newest = newest_of(origin).ms;
         let mut model = Model { items: vec![], segment: 1, origin, absences: vec![], newest, clock: 1 };
         model.note_absence(origin);
+        let mut charged = 0;
         for step in steps {
             match step {
                 Step::Append(n) => {
                     model.newest += n;
-                    tail.push_entry(id(model.newest), frame());
+                    charged += tail.push_entry(id(model.newest), frame());
                     model.items.push(Some(model.newest));
                 }
                 Step::Ephemeral => {
-                    tail.push_ephemeral(frame());
+                    charged += tail.push_ephemeral(frame());
                     model.items.push(None);
                 }
                 Step::Seam { at, exact } => {
                     model.clock += 1;
                     let resume = at.map_or(Position::Absent { at_ms: model.clock, epoch: epoch() }, |n| Position::At(id(n)));
-                    tail.push_seam(Seam { reason: GapReason::Reset, after: tail.head(), resume }, exact);
+                    charged += tail.push_seam(Seam { reason: GapReason::Reset, after: tail.head(), resume }, exact);
                     model.items.push(None);
                     (model.segment, model.origin, model.newest) = (model.end(), resume, at.unwrap_or(0));
                     model.absences.clear();
                     model.note_absence(resume);
                 }
-                Step::Pop => {
-                    tail.pop_front();
-                }
+                Step::Pop => charged -= tail.pop_front(),
                 Step::Retract(n) => {
                     if matches!(tail.head(), Position::At(_)) {
                         model.newest += n;
@@ -171,7 +177,11 @@ proptest! {
             }
             check_look_ups(&tail, &model);
             check_newest(&tail, &model);
-            assert_eq!(tail.bytes(), tail.items.iter().map(Item::cost).sum::<usize>());
+            check_runs(&tail);
+            let here = (tail.first()..tail.end()).map(|index| tail.get(index).unwrap().cost());
+            assert_eq!(tail.bytes(), here.sum::<usize>());
+            assert_eq!(tail.held_bytes(), charged, "what was charged and not released is held");
+            assert!(tail.held_bytes() < tail.bytes() + 64 * 200, "evicted items go with their chunk");
         }
         check_copy(&mut copy, &tail);
     }
@@ -253,4 +263,70 @@ fn a_reader_before_an_entry_that_is_not_here_has_no_place_even_if_the_entry_woul
     let next = EntryId { seq: id(2).seq + 1, ..id(2) };
     assert_eq!(tail.locate(Position::At(id(2))), Located::Next(tail.end()));
     assert_eq!(tail.locate_before(next), Located::Unknown);
+}
+
+/// A tail with so many items, each evicted beyond `kept`.
+fn long_tail(items: u64, kept: usize) -> Tail {
+    let mut tail = Tail::new(Position::At(id(0)));
+    for n in 1..=items {
+        tail.push_entry(id(n), frame());
+        while tail.len() > kept {
+            tail.pop_front();
+        }
+    }
+    tail
+}
+
+// Seen to fail when chunks stay short.
+#[test]
+fn copies_share_the_items_and_stay_small() {
+    let tail = long_tail(10_000, 4_096);
+    let copies = [tail.clone(), tail.clone()];
+    let last = |tail: &Tail| std::ptr::from_ref(tail.get(tail.end() - 1).unwrap());
+    assert!(copies.iter().all(|copy| std::ptr::eq(last(copy), last(&tail))));
+    assert!(tail.items.chunks() <= 4_096 / 64 + 2, "{} chunks", tail.items.chunks());
+}
+
+#[test]
+fn what_was_evicted_and_still_takes_memory_is_a_small_part() {
+    for (items, kept) in [(10_000, 4_096), (1_000, 100), (500, 40)] {
+        let tail = long_tail(items, kept);
+        let evicted = tail.held_bytes() - tail.bytes();
+        assert!(evicted * 8 <= tail.bytes() + tail.bytes() / 4, "{evicted} of {} bytes", tail.bytes());
+    }
+    let empty = long_tail(10, 0);
+    assert_eq!((empty.held_bytes(), empty.items.chunks()), (0, 0));
+}
+
+// Seen to fail when a chunk takes items however large they are.
+#[test]
+fn large_items_go_by_themselves() {
+    let large = |n| {
+        let event = Event { name: None, data: Bytes::from(vec![b'x'; 100_000]) };
+        Frame::entry(id(n), &event)
+    };
+    let mut tail = Tail::new(Position::At(id(0)));
+    (1..=50).for_each(|n| _ = tail.push_entry(id(n), large(n)));
+    (1..50).for_each(|_| _ = tail.pop_front());
+    assert!(tail.held_bytes() < 200_000, "{} bytes for one item", tail.held_bytes());
+}
+
+// Seen to fail when a slot that is taken is left as it is.
+#[test]
+fn a_copy_that_goes_its_own_way_does_not_disturb_its_source() {
+    let mut tail = long_tail(3, 10);
+    let mut other = tail.clone();
+    other.push_entry(id(7), frame());
+    tail.push_entry(id(4), frame());
+    let ids = |tail: &Tail| -> Vec<_> { tail.from(1).map(|item| item.order().ms).collect() };
+    assert_eq!((ids(&tail), ids(&other)), (vec![1, 2, 3, 4], vec![1, 2, 3, 7]));
+}
+
+// What precedes the newest entries is looked for from them on, not from the tail's front.
+#[test]
+fn the_newest_entries_of_a_long_tail_begin_after_the_one_before_them() {
+    let mut tail = long_tail(5_000, 4_096);
+    tail.push_ephemeral(frame());
+    assert_eq!(tail.newest_from(1), Some((5_000, Position::At(id(4_999)))));
+    assert_eq!(tail.newest_from(70), Some((4_931, Position::At(id(4_930)))));
 }

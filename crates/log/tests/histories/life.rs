@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::Bell;
-use fanfare_log::{Options, Start};
+use fanfare_log::{Options, Payer, Start};
 use fanfare_protocol::Position;
 
 use super::world::World;
@@ -36,7 +36,8 @@ fn a_late_touch_of_a_forgotten_channel_does_not_tear_its_successor_down() {
     // The linger ends while a thread opens and closes the channel once more, unseen: its touch comes late.
     world.pass(Options::default().linger);
     let touched = world.nodes[0].take_touched_after(|log| {
-        let (view, cursor) = log.open("c0".parse::<fanfare_protocol::ChannelName>().unwrap(), None, 9);
+        let (view, cursor) =
+            log.open("c0".parse::<fanfare_protocol::ChannelName>().unwrap(), None, 9, Payer::NODE).unwrap();
         log.close(view, &cursor);
     });
     world.turn(0);
@@ -120,20 +121,27 @@ fn ids_below_the_head_are_no_duplicates() {
     assert!(world.has_newest(CLIENT));
 }
 
+// Seen to fail when a channel keeps its place while it lingers.
 #[test]
-fn a_node_that_follows_as_many_channels_as_it_may_refuses_and_takes_the_next_when_there_is_room() {
-    let mut world =
-        World::new(&Options { max_channels: 1, linger: Duration::from_secs(1), ..Options::default() }, 1 << 20);
+fn a_node_that_follows_as_many_channels_as_it_may_refuses_one_more_until_a_reader_leaves() {
+    let mut world = World::new(&Options { max_channels: 1, ..Options::default() }, 1 << 20);
     world.connect(CLIENT, HERE, None);
     world.settle_down();
     // Of the other channel.
-    world.connect(OTHER, HERE, None);
+    assert!(!world.try_connect(OTHER, HERE, None));
     world.settle_down();
-    assert!(world.is_refused(OTHER));
+    assert_eq!((world.nodes[0].stats.channels.get(), world.nodes[0].stats.channels_refused.get()), (1, 1));
     world.leave(CLIENT);
-    world.spend(3);
-    assert!(!world.is_refused(OTHER));
-    assert_eq!(world.nodes[0].stats.refused.get(), 0);
+    assert!(world.try_connect(OTHER, HERE, None), "what lingers gives up its place at once");
+    world.settle_down();
+    assert_eq!(world.nodes[0].stats.channels.get(), 1);
+    world.leave(OTHER);
+    // The channel that gave up its place comes back as another log.
+    world.connect(CLIENT, HERE, None);
+    world.settle_down();
+    world.publish();
+    world.settle_down();
+    assert!(world.has_newest(CLIENT));
 }
 
 // Seen to fail when a gap is told to a reader who has been promised nothing.

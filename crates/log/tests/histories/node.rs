@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fanfare_log::memory::{Link, MemoryStore};
 use fanfare_log::registry::Command;
 use fanfare_log::{
-    ArchiveError, Channel, CoreLog, Desired, FeedSource, Hub, IngestStats, Newest, Options, Random, Registry, Snapshot,
-    Tip, feed,
+    ArchiveError, Channel, CoreLog, Desired, FeedSource, Hub, IngestStats, NewestRead, Options, Random, Registry,
+    Snapshot, Tip, feed,
 };
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ enum Read {
     Tips(Vec<usize>, Vec<Result<Tip, ArchiveError>>),
     Head(usize, Result<Snapshot, ArchiveError>),
     Page(usize, Result<Snapshot, ArchiveError>),
-    Newest(usize, Result<Newest, ArchiveError>),
+    Newest(usize, Result<NewestRead, ArchiveError>),
 }
 
 pub(crate) struct Node {
@@ -36,7 +36,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(store: &MemoryStore, options: Options, feed_bytes: usize, now: Instant) -> Self {
-        let hub = Arc::new(Hub::new(CORES));
+        let hub = Arc::new(Hub::with_places(CORES, options.max_channels));
         let desired = Desired::new();
         let stats = Arc::new(IngestStats::default());
         let (sink, source) = feed(feed_bytes);

@@ -1,7 +1,7 @@
 //! One connection: it reads as a session does.
 
 use fanfare_log::pages::Served;
-use fanfare_log::{CoreLog, Cursor, Item, Next, ReaderId, Start, Tail, ViewKey};
+use fanfare_log::{CoreLog, Cursor, Item, Next, NoPlace, Payer, Start, Tail, ViewKey};
 use fanfare_protocol::{ChannelName, Position};
 
 use super::saw::{Client, History, Saw};
@@ -31,10 +31,10 @@ impl Reader {
         name: &ChannelName,
         (node, core): (usize, usize),
         start: Option<Start>,
-        reader: ReaderId,
-    ) -> Self {
-        let (view, cursor) = log.open(name, start, reader);
-        Self { node, core, view, cursor, awake: true, primed: false }
+        reader: u32,
+    ) -> Result<Self, NoPlace> {
+        let (view, cursor) = log.open(name, start, reader, Payer::NODE)?;
+        Ok(Self { node, core, view, cursor, awake: true, primed: false })
     }
 
     pub(crate) fn disconnect(&self, log: &CoreLog) {
@@ -75,10 +75,6 @@ impl Reader {
         {
             client.note(Saw::Position(position), history);
         }
-    }
-
-    pub(crate) fn is_refused(&self, log: &CoreLog) -> bool {
-        log.is_open(self.view, &self.cursor).is_err()
     }
 
     /// Whether everything has been handed out, as far as the node knows.

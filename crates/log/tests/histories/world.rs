@@ -176,7 +176,7 @@ impl World {
         self.nodes[node].cores[core].sync(
             |_, _| {},
             |reader| {
-                if let Some(reader) = &mut readers[reader as usize] {
+                if let Some(reader) = &mut readers[reader.session as usize] {
                     reader.awake = true;
                 }
             },
@@ -223,10 +223,16 @@ impl World {
 impl World {
     /// Connects a client to a thread of a node, from where it was, or from `start` if it is new.
     pub(crate) fn connect(&mut self, client: usize, at: (usize, usize), start: Option<Start>) {
+        assert!(self.try_connect(client, at, start), "no place for client {client}");
+    }
+
+    /// The same for a client whose channel may have no place.
+    pub(crate) fn try_connect(&mut self, client: usize, at: (usize, usize), start: Option<Start>) -> bool {
         let start = self.last_event_id(client).map(Start::At).or(start);
         let log = &self.nodes[at.0].cores[at.1];
         let name = &self.names[client % CHANNELS];
-        self.readers[client] = Some(Reader::connect(log, name, at, start, u32::try_from(client).unwrap()));
+        self.readers[client] = Reader::connect(log, name, at, start, u32::try_from(client).unwrap()).ok();
+        self.readers[client].is_some()
     }
 
     /// Disconnects a client, which has got everything that it was sent.
@@ -258,11 +264,6 @@ impl World {
             let log = &self.nodes[reader.node].cores[reader.core];
             reader.beat(log, &mut self.clients[client], &self.history);
         }
-    }
-
-    pub(crate) fn is_refused(&self, client: usize) -> bool {
-        let reader = self.readers[client].as_ref().unwrap();
-        reader.is_refused(&self.nodes[reader.node].cores[reader.core])
     }
 
     pub(crate) fn is_awake(&self, client: usize) -> bool {

@@ -1,24 +1,57 @@
-//! How many entries make a page: `XRANGE … COUNT n` bounds entries, not bytes, and 100 entries have been 100 MiB.
+//! How much to ask for: `XRANGE … COUNT n` bounds entries, not bytes, and 400 entries have been 400 MB.
+//!
+//! What is asked is bounded before it is asked, by what is known of the channel's stream:
+//!
+//! | known | asked |
+//! |---|---|
+//! | lately: all entries seen were small, and the whole stream is no more than one answer may be ([`PLAIN_STREAM_BYTES_MAX`]) | [`Ask::Plain`]: one transaction, which costs Redis a fraction of a function |
+//! | anything else, and the last read did not arrive | [`Ask::Bounded`]: a function that stops by size |
+//!
+//! No signal tells this table of an outage, and none is needed: whatever the link did, while it was away nothing was read, and what is
+//! known grows old ([`ENTRY_SIZES_FRESH`]). A channel that is newly followed, and one that is quiet or lives from pushes, are in the same case.
+//! To be wrong costs one call of the function.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use fanfare_protocol::LogName;
-use fanfare_protocol::limits::ENTRY_SIZES_TRACKED_MAX;
+use fanfare_protocol::limits::{
+    ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH, ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK,
+    PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX,
+};
+use tokio::time::Instant;
 
-/// Entries of a first page, of which nothing is known yet. Eight of the largest events that are delivered by default
-/// are 8 MiB.
-const FIRST_COUNT: usize = 8;
+/// Where no function can be run, a page may hold so many times what the page before it has held.
+const GROWTH: usize = 4;
 
-/// A page may hold so many times what a page of this channel has held before.
-const GROWTH: usize = 8;
+/// What to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// So many entries, in one transaction.
+    Plain { count: usize },
+    /// At most so many entries and bytes, by a function. Where none can be run: `count` entries in one transaction, since nothing
+    /// better is known.
+    Bounded { entries: usize, bytes: usize, count: usize },
+}
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Estimate {
-    /// Expected size of an entry, in bytes, at least 1.
-    bytes: usize,
-    /// The most entries that one page held.
-    proven: usize,
+    /// The largest entry seen lately, in bytes.
+    largest: usize,
+    /// Entries of the last page.
+    page_entries: usize,
+    /// When a page told of sizes last.
+    read_at: Option<Instant>,
+    /// When the whole stream was last seen to be small enough for a plain read of any part of it.
+    small_at: Option<Instant>,
+    /// Reads that did not arrive, less those that did since.
+    shrinks: u32,
+    /// Size of the oldest and the newest entry together, in bytes.
+    ends: usize,
+}
+
+fn is_fresh(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| now.saturating_duration_since(at) <= ENTRY_SIZES_FRESH)
 }
 
 /// Remembers, for a bounded number of channels, how large their entries are.
@@ -30,95 +63,79 @@ impl Sizes {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// How many entries to ask for: at least 1, at most `max_entries`, aiming at `max_bytes`.
-    pub(super) fn count(&self, channel: &LogName, max_entries: usize, max_bytes: usize) -> usize {
-        let count = match self.lock().get(channel) {
-            None => FIRST_COUNT,
-            Some(estimate) => (max_bytes / estimate.bytes).min((estimate.proven * GROWTH).max(FIRST_COUNT)),
-        };
-        count.clamp(1, max_entries.max(1))
+    fn get(&self, channel: &LogName) -> Estimate {
+        self.lock().get(channel).copied().unwrap_or_default()
     }
 
-    /// Learns that the newest entry is so large. What made an outage worth a read may be what came during it.
-    pub(super) fn learn_newest(&self, channel: &LogName, bytes: usize) {
+    fn change(&self, channel: &LogName, change: impl FnOnce(&mut Estimate)) {
         let mut channels = self.lock();
-        let estimate = entry(&mut channels, channel, Estimate { bytes: bytes.max(1), proven: 1 });
-        estimate.bytes = estimate.bytes.max(bytes);
+        if channels.len() >= ENTRY_SIZES_TRACKED_MAX && !channels.contains_key(channel) {
+            // Forgetting a channel costs a careful read.
+            channels.clear();
+        }
+        change(channels.entry(channel.clone()).or_default());
     }
 
-    /// Learns from a page.
-    pub(super) fn learn(&self, channel: &LogName, entries: usize, bytes: usize) {
-        if entries == 0 {
+    /// How to ask for at most `max_entries` that together aim at `max_bytes`.
+    pub(super) fn ask(&self, channel: &LogName, max_entries: usize, max_bytes: usize, now: Instant) -> Ask {
+        let known = self.get(channel);
+        let largest = known.largest.max(1);
+        let fit = (max_bytes / largest).max(1);
+        let are_small = is_fresh(known.read_at, now) && fit >= ENTRIES_ASKED_AT_FIRST_MAX;
+        if are_small && is_fresh(known.small_at, now) && known.shrinks == 0 {
+            return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
+        }
+        let most = match are_small {
+            true => (known.page_entries * GROWTH).max(ENTRIES_ASKED_AT_FIRST_MAX),
+            false => ENTRIES_ASKED_UNKNOWN_MAX,
+        };
+        let part = PAGE_SHRINK.pow(known.shrinks.min(PAGE_SHRINKS_MAX));
+        let entries = (max_entries / part).max(1);
+        let count = (fit.min(most) / part).clamp(1, entries);
+        Ask::Bounded { entries, bytes: (max_bytes / part).max(1), count }
+    }
+
+    /// Whether `XINFO STREAM` would bring much: the size of the oldest and the newest entry, in bytes.
+    pub(super) fn large_ends(&self, channel: &LogName) -> Option<usize> {
+        Some(self.get(channel).ends).filter(|bytes| *bytes > TIP_BYTES_PLAIN_MAX)
+    }
+
+    /// Learns the sizes of a stream's oldest and newest entry. What made an outage worth a read may be what came during it.
+    pub(super) fn learn_ends(&self, channel: &LogName, oldest: usize, newest: usize) {
+        let ends = oldest + newest;
+        // Nothing to remember: a channel of which nothing is known is read with care anyway.
+        if ends <= TIP_BYTES_PLAIN_MAX && !self.lock().contains_key(channel) {
             return;
         }
-        let seen = (bytes / entries).max(1);
-        let mut channels = self.lock();
-        let estimate = entry(&mut channels, channel, Estimate { bytes: seen, proven: entries });
-        // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
-        estimate.bytes = seen.max(estimate.bytes / 2);
-        estimate.proven = estimate.proven.max(entries);
+        self.change(channel, |known| {
+            known.ends = ends;
+            known.largest = known.largest.max(newest);
+        });
     }
-}
 
-fn entry<'a>(channels: &'a mut HashMap<LogName, Estimate>, channel: &LogName, first: Estimate) -> &'a mut Estimate {
-    if channels.len() >= ENTRY_SIZES_TRACKED_MAX && !channels.contains_key(channel) {
-        // Forgetting a channel costs a small page.
-        channels.clear();
+    /// Learns the memory of the whole stream, in bytes.
+    pub(super) fn learn_whole(&self, channel: &LogName, bytes: usize, now: Instant) {
+        self.change(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
     }
-    channels.entry(channel.clone()).or_insert(first)
+
+    /// Learns from a page that came: how many entries it held, and the size of the largest.
+    pub(super) fn learn(&self, channel: &LogName, entries: usize, largest: usize, now: Instant) {
+        self.change(channel, |known| {
+            known.shrinks = known.shrinks.saturating_sub(1);
+            if entries > 0 {
+                // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
+                known.largest = largest.max(known.largest / 2);
+                known.page_entries = entries;
+                known.read_at = Some(now);
+            }
+        });
+    }
+
+    /// Learns from a page that did not come in time, or that broke off: this channel is asked for less.
+    pub(super) fn shrink(&self, channel: &LogName) {
+        self.change(channel, |known| known.shrinks = (known.shrinks + 1).min(PAGE_SHRINKS_MAX));
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(name: &str) -> LogName {
-        LogName::from(fanfare_protocol::ChannelName::parse(name).unwrap())
-    }
-
-    #[test]
-    fn an_unknown_channel_is_read_in_a_small_page_and_a_known_one_in_pages_of_the_wanted_size() {
-        let (sizes, channel) = (Sizes::default(), name("a"));
-        assert_eq!(sizes.count(&channel, 1000, 262_144), FIRST_COUNT);
-        assert_eq!(sizes.count(&channel, 3, 262_144), 3);
-        sizes.learn(&channel, 8, 8 * 200);
-        assert_eq!(sizes.count(&channel, 1000, 262_144), 64, "grows by steps");
-        sizes.learn(&channel, 64, 64 * 200);
-        sizes.learn(&channel, 512, 512 * 200);
-        assert_eq!(sizes.count(&channel, 1000, 262_144), 1000);
-        assert_eq!(sizes.count(&channel, 10_000, 262_144), 1310);
-    }
-
-    #[test]
-    fn large_entries_shrink_pages_at_once_and_small_ones_grow_them_by_steps() {
-        let (sizes, channel) = (Sizes::default(), name("a"));
-        sizes.learn(&channel, 1000, 1000 * 200);
-        sizes.learn(&channel, 1, 1_000_000);
-        assert_eq!(sizes.count(&channel, 1000, 262_144), 1);
-        let mut counts = Vec::new();
-        for _ in 0..8 {
-            sizes.learn(&channel, 1, 200);
-            counts.push(sizes.count(&channel, 1000, 262_144));
-        }
-        assert!(counts.is_sorted() && counts[0] == 1 && *counts.last().unwrap() > 32, "{counts:?}");
-    }
-
-    #[test]
-    fn a_larger_newest_entry_shrinks_pages_and_a_smaller_one_changes_nothing() {
-        let (sizes, channel) = (Sizes::default(), name("a"));
-        sizes.learn(&channel, 1000, 1000 * 200);
-        sizes.learn_newest(&channel, 10);
-        assert_eq!(sizes.count(&channel, 1000, 262_144), 1000);
-        sizes.learn_newest(&channel, 100_000);
-        assert_eq!(sizes.count(&channel, 1000, 262_144), 2);
-    }
-
-    #[test]
-    fn the_number_of_channels_remembered_is_bounded() {
-        let sizes = Sizes::default();
-        for number in 0..ENTRY_SIZES_TRACKED_MAX + 10 {
-            sizes.learn(&name(&number.to_string()), 1, 100);
-        }
-        assert!(sizes.lock().len() <= ENTRY_SIZES_TRACKED_MAX);
-    }
-}
+mod tests;

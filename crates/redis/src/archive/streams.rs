@@ -1,82 +1,148 @@
-//! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`.
+//! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`, or by one function.
 
 use fanfare_log::{FirstEntry, Random, Tip};
-use fanfare_protocol::{Epoch, LogName, Position};
+use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
 
+use super::functions::Functions;
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
-use crate::value::{array, bytes};
+use crate::value::{array, bytes, number};
 
-/// What one transaction saw of a stream.
+/// What one read saw of a stream.
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) tip: Tip,
     pub(super) first: Option<FirstEntry>,
     pub(super) untouched: bool,
+    /// Sizes of the stream's oldest and its newest entry, in bytes.
+    pub(super) ends: (usize, usize),
     pub(super) entries: Vec<RawEntry>,
+    /// The range reached its end.
+    pub(super) complete: bool,
+    /// Memory of the whole stream, in bytes, where Redis told it.
+    pub(super) whole: Option<usize>,
 }
 
-/// Where several streams end.
-pub(super) struct Ends {
-    pub(super) tips: Vec<Result<Tip, Error>>,
-    /// Size of the newest entry of each stream, in bytes, where there is one.
-    pub(super) newest_bytes: Vec<Option<usize>>,
-    /// Size of the entries in the reply.
-    pub(super) bytes: usize,
+/// What one read saw of the newest entries.
+pub(super) struct Heads {
+    pub(super) tip: Tip,
+    /// Descending: the id of each entry, the predecessor that it names, and its size in bytes.
+    pub(super) entries: Vec<(EntryId, Option<EntryId>, usize)>,
+    /// The range reached the stream's beginning.
+    pub(super) complete: bool,
 }
 
-/// Which entries to read along.
-#[derive(Clone, Copy)]
-pub(super) enum Range<'a> {
-    /// Ascending from `start`, inclusive.
-    From { start: &'a str, count: usize },
-    /// Descending from `end`.
-    Before { end: &'a str, count: usize },
+/// Where a stream ends.
+pub(super) struct End {
+    pub(super) tip: Tip,
+    /// Sizes of its oldest and its newest entry, in bytes.
+    pub(super) sizes: (usize, usize),
 }
 
 /// All streams of a node's channels.
 #[derive(Debug)]
 pub(super) struct Streams {
-    pub(super) pool: Pool,
-    pub(super) keys: Keys,
+    pool: Pool,
+    keys: Keys,
+    functions: Functions,
     /// Where it is kept whether Redis may evict.
-    pub(super) status: Status,
+    status: Status,
     /// For the name of a new life of the data.
-    pub(super) random: Random,
+    random: Random,
 }
 
 impl Streams {
-    /// `XINFO STREAM`, a range, `TIME` and the epoch key, in one transaction. The first entry comes with `XINFO`.
-    pub(super) async fn observe(&self, channel: &LogName, range: Range<'_>) -> Result<Observation, Error> {
-        let key = self.keys.stream(channel);
-        let mut commands = redis::pipe();
-        commands.cmd("XINFO").arg("STREAM").arg(&key);
-        match range {
-            Range::From { start, count } => {
-                commands.cmd("XRANGE").arg(&key).arg(start).arg("+").arg("COUNT").arg(count);
-            }
-            Range::Before { end, count } => {
-                commands.cmd("XREVRANGE").arg(&key).arg(end).arg("-").arg("COUNT").arg(count);
-            }
-        }
-        let (replies, now) = self.transaction(commands).await?;
-        let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Error::Shape("EXEC"))?;
-        let info = reply::stream_info(info)?;
-        let entries = reply::entries(entries)?;
+    pub(super) fn new(pool: Pool, keys: Keys, status: Status, random: Random) -> Self {
+        Self { functions: Functions::new(pool.clone()), pool, keys, status, random }
+    }
+
+    /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME` and the epoch key, in one transaction. The
+    /// first entry comes with `XINFO`.
+    pub(super) async fn observe(&self, channel: &LogName, start: &str, count: usize) -> Result<Observation, Error> {
+        let (info, entries, now) = self.range(channel, "XRANGE", [start, "+"], count).await?;
+        let tip = now.tip(info.as_ref());
+        let reached_tip = match (tip.position, entries.last()) {
+            (Position::At(tip), Some(last)) => last.id >= tip,
+            _ => true,
+        };
         Ok(Observation {
-            tip: now.tip(info.as_ref()),
+            tip,
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
+            ends: sizes(info.as_ref()),
+            complete: entries.len() < count || reached_tip,
             entries,
+            whole: None,
         })
     }
 
+    /// The same by `sse_read`: at most `max_entries` and `max_bytes`, but at least one entry after `start`. Of the entry at
+    /// `start` it tells only the id, and of data over `event_bytes` only the size. `None`: no function can be run.
+    pub(super) async fn observe_bounded(
+        &self,
+        channel: &LogName,
+        start: &str,
+        (max_entries, max_bytes): (usize, usize),
+        event_bytes: usize,
+    ) -> Result<Option<Observation>, Error> {
+        let arguments = [start.to_owned(), max_entries.to_string(), max_bytes.to_string(), event_bytes.to_string()];
+        let Some((mut parts, now)) = self.function("sse_read", vec![self.keys.stream(channel)], &arguments).await?
+        else {
+            return Ok(None);
+        };
+        let shape = Error::Shape("sse_read");
+        let (Some(info), Some(entries), Some(more)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(shape);
+        };
+        let info = reply::summary(info)?;
+        Ok(Some(Observation {
+            tip: now.tip(info.as_ref()),
+            first: info.as_ref().and_then(|info| info.first),
+            untouched: info.as_ref().is_some_and(|info| info.untouched),
+            ends: sizes(info.as_ref()),
+            entries: reply::entries(entries)?,
+            complete: number(more).ok_or(shape)? == 0,
+            whole: parts.next().and_then(number).and_then(|bytes| usize::try_from(bytes).ok()),
+        }))
+    }
+
+    /// The newest `count` entries before `end`, in one transaction.
+    pub(super) async fn heads(&self, channel: &LogName, end: &str, count: usize) -> Result<Heads, Error> {
+        let (info, entries, now) = self.range(channel, "XREVRANGE", [end, "-"], count).await?;
+        Ok(Heads {
+            tip: now.tip(info.as_ref()),
+            complete: entries.len() < count,
+            entries: entries.iter().map(|entry| (entry.id, entry.prev(), entry.bytes())).collect(),
+        })
+    }
+
+    /// The same by `sse_newest`, without the entries themselves. `None`: no function can be run.
+    pub(super) async fn heads_bounded(
+        &self,
+        channel: &LogName,
+        end: &str,
+        (max_entries, max_bytes): (usize, usize),
+    ) -> Result<Option<Heads>, Error> {
+        let arguments = [end.to_owned(), max_entries.to_string(), max_bytes.to_string()];
+        let Some((mut parts, now)) = self.function("sse_newest", vec![self.keys.stream(channel)], &arguments).await?
+        else {
+            return Ok(None);
+        };
+        let shape = Error::Shape("sse_newest");
+        let (Some(info), Some(entries), Some(more)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(shape);
+        };
+        let info = reply::summary(info)?;
+        let complete = number(more).ok_or(shape)? == 0;
+        Ok(Some(Heads { tip: now.tip(info.as_ref()), entries: reply::heads(entries)?, complete }))
+    }
+
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
-    pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Ends, Error> {
+    pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
@@ -85,42 +151,98 @@ impl Streams {
         if replies.len() != channels.len() {
             return Err(Error::Shape("EXEC"));
         }
-        let infos: Vec<_> = replies.into_iter().map(reply::stream_info).collect();
-        let newest_bytes = infos.iter().map(|info| info.as_ref().ok()?.as_ref()?.newest_bytes).collect();
-        let bytes = infos.iter().filter_map(|info| info.as_ref().ok()?.as_ref()).map(|info| info.bytes).sum();
-        let tips = infos.into_iter().map(|info| info.map(|info| now.tip(info.as_ref()))).collect();
-        Ok(Ends { tips, newest_bytes, bytes })
+        Ok(replies.into_iter().map(|reply| Ok(now.end(reply::stream_info(reply)?.as_ref()))).collect())
+    }
+
+    /// The same by `sse_tips`, which leaves the entries out. `None`: no function can be run.
+    pub(super) async fn ends_without_entries(
+        &self,
+        channels: &[LogName],
+    ) -> Result<Option<Vec<Result<End, Error>>>, Error> {
+        let streams = channels.iter().map(|channel| self.keys.stream(channel)).collect();
+        let Some((mut parts, now)) = self.function("sse_tips", streams, &[]).await? else { return Ok(None) };
+        let summaries = parts.next().and_then(array).filter(|summaries| summaries.len() == channels.len());
+        let summaries = summaries.ok_or(Error::Shape("sse_tips"))?;
+        Ok(Some(summaries.into_iter().map(|reply| Ok(now.end(reply::summary(reply)?.as_ref()))).collect()))
+    }
+
+    async fn range(
+        &self,
+        channel: &LogName,
+        command: &str,
+        [start, end]: [&str; 2],
+        count: usize,
+    ) -> Result<(Option<StreamInfo>, Vec<RawEntry>, Now), Error> {
+        let key = self.keys.stream(channel);
+        let mut commands = redis::pipe();
+        commands.cmd("XINFO").arg("STREAM").arg(&key);
+        commands.cmd(command).arg(&key).arg(start).arg(end).arg("COUNT").arg(count);
+        let (replies, now) = self.transaction(commands).await?;
+        let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Error::Shape("EXEC"))?;
+        Ok((reply::stream_info(info)?, reply::entries(entries)?, now))
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
     async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
         let evicts = self.evicts().await?;
-        let epoch_key = self.keys.epoch();
-        commands.atomic().cmd("TIME").cmd("GET").arg(&epoch_key).ignore_errors();
+        commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
         // The second attempt finds the epoch that the first one set.
         for _ in 0..2 {
             let replies = self.pool.query(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
-            match epoch {
-                Value::Nil => self.set_epoch(&epoch_key).await?,
-                Value::ServerError(error) => return Err(Error::from(&error)),
-                value => {
-                    let epoch = Epoch::from_key(&bytes(value).ok_or(Error::Shape("GET"))?);
-                    return Ok((replies, Now { ms: reply::time_ms(time)?, epoch, evicts }));
-                }
+            if let Some(now) = self.now(time, epoch, evicts).await? {
+                return Ok((replies, now));
             }
         }
-        Err(Error::Reply(format!("the key {epoch_key} vanishes as soon as it is set")))
+        Err(self.no_epoch())
+    }
+
+    /// Runs a function, which tells `TIME` and the epoch key as well. What else it tells comes back. `None`: it cannot be run.
+    async fn function(
+        &self,
+        name: &str,
+        mut keys: Vec<String>,
+        arguments: &[String],
+    ) -> Result<Option<(impl Iterator<Item = Value> + use<>, Now)>, Error> {
+        let evicts = self.evicts().await?;
+        keys.push(self.keys.epoch());
+        for _ in 0..2 {
+            let Some(reply) = self.functions.call(name, &keys, arguments).await? else { return Ok(None) };
+            let mut parts = array(reply).ok_or(Error::Shape("a function"))?.into_iter();
+            let (Some(time), Some(epoch)) = (parts.next(), parts.next()) else {
+                return Err(Error::Shape("a function"));
+            };
+            if let Some(now) = self.now(time, epoch, evicts).await? {
+                return Ok(Some((parts, now)));
+            }
+        }
+        Err(self.no_epoch())
+    }
+
+    /// What is true of the whole server; `None` after this life of the data was given its name.
+    async fn now(&self, time: Value, epoch: Value, evicts: bool) -> Result<Option<Now>, Error> {
+        match epoch {
+            Value::Nil => self.set_epoch().await.map(|()| None),
+            Value::ServerError(error) => Err(Error::from(&error)),
+            value => {
+                let epoch = Epoch::from_key(&bytes(value).ok_or(Error::Shape("GET"))?);
+                Ok(Some(Now { ms: reply::time_ms(time)?, epoch, evicts }))
+            }
+        }
     }
 
     /// Gives this life of the data its name, unless another node was faster.
-    async fn set_epoch(&self, key: &str) -> Result<(), Error> {
+    async fn set_epoch(&self) -> Result<(), Error> {
         let value = format!("{:016x}{:016x}", self.random.number(), self.random.number());
         let mut command = redis::pipe();
-        command.cmd("SET").arg(key).arg(value).arg("NX");
+        command.cmd("SET").arg(self.keys.epoch()).arg(value).arg("NX");
         self.pool.query(&command).await.map(|_| ())
+    }
+
+    fn no_epoch(&self) -> Error {
+        Error::Reply(format!("the key {} vanishes as soon as it is set", self.keys.epoch()))
     }
 
     async fn evicts(&self) -> Result<bool, Error> {
@@ -140,7 +262,7 @@ impl Streams {
     }
 }
 
-/// What is true of the whole server at the moment of a transaction.
+/// What is true of the whole server at the moment of a read.
 #[derive(Debug, Clone, Copy)]
 struct Now {
     ms: u64,
@@ -156,4 +278,13 @@ impl Now {
         };
         Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts }
     }
+
+    fn end(self, info: Option<&StreamInfo>) -> End {
+        End { tip: self.tip(info), sizes: sizes(info) }
+    }
+}
+
+/// Sizes of a stream's oldest and its newest entry, in bytes.
+fn sizes(info: Option<&StreamInfo>) -> (usize, usize) {
+    info.map_or((0, 0), |info| (info.oldest_bytes, info.newest_bytes))
 }

@@ -89,8 +89,14 @@ impl Asked<'_> {
             let need = Need::For("nobody says whether Redis sends keyspace notifications");
             rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));
         }
+        if self.has_functions {
+            let reads = Need::For("large entries are read in small steps and come along whenever a stream is compared");
+            let memory =
+                Need::For("every page of more than a few entries is read by a function, which costs Redis time");
+            rights.push(right("+memory|usage ~sse:*", memory, &["MEMORY", "USAGE", &stream]));
+            rights.push(right("+fcall_ro", reads, &["FCALL_RO", "sse_version", "0"]));
+        }
         if self.options.load_functions && self.has_functions {
-            rights.push(right("+fcall_ro", loads, &["FCALL_RO", "sse_version", "0"]));
             rights.push(right("+function|load", loads, &["FUNCTION", "LOAD", ""]));
             rights.push(right("+watch ~$fanfare:*", loads, &["WATCH", LIBRARY_KEY]));
             rights.push(right("+set ~$fanfare:*", loads, &["SET", LIBRARY_KEY, "x", "NX", "XX"]));

@@ -1,31 +1,39 @@
 //! The feed: Redis Pub/Sub, with a supervisor of our own.
 //!
-//! One RESP3 connection carries the subscriptions, and its pushes go from the client library's reader straight into the
-//! [`FeedSink`]: there is no queue in between that could drop or grow. The connection is believed dead as soon as a message
+//! One RESP3 connection carries the subscriptions. Its messages are taken out of the stream before the client library sees them
+//! ([`sieve`]) and go straight into the [`FeedSink`]: there is no queue in between that could drop or grow. The connection is believed dead as soon as a message
 //! that the node publishes to itself does not come back in time, whatever TCP says. A dead connection is dropped, and
 //! everything is subscribed anew from [`Desired`], which is the only list of subscriptions that there is.
 
+mod frame;
 mod keyspace;
 mod observer;
 mod options;
 mod probe;
 mod push;
+mod refusals;
+mod served;
+mod sieve;
 mod subscribe;
 mod warnings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_log::{Desired, FeedEvent, FeedSink};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
-use crate::connect;
+use crate::connect::{self, Driver};
 use crate::error::Error;
+use crate::primary::{RunId, identify};
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use observer::FeedObserver;
 pub(crate) use options::FeedOptions;
 pub(crate) use push::Receiver;
+use served::Served;
+pub(crate) use sieve::Sieve;
 use warnings::Warnings;
 
 /// Feeds `sink` for ever. Dropping the future ends the connection.
@@ -36,21 +44,28 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
     let mut down_since: Option<Instant> = None;
     loop {
         let receiver = Receiver::new(&options, sink.clone());
+        let mut pause = Duration::ZERO;
         match open(&options, &receiver).await {
-            Ok(connection) => {
-                let began = Instant::now();
+            Ok((connection, server, driver)) => {
+                options.primary.set(server);
+                let served = Served::new(Arc::clone(&observer));
                 let after_ms = down_since.take().map(|since| since.elapsed().as_millis());
                 tracing::info!(after_ms, "the feed is connected to Redis");
                 observer.connected();
                 sink.send(FeedEvent::Connected);
-                let reason = follow(&options, connection, &receiver, &desired, &sink, &*observer, &warnings).await;
+                let reason = follow(&options, connection, &receiver, &desired, &sink, &served, &warnings).await;
                 receiver.close();
+                drop(driver);
+                options.primary.set(None);
                 sink.send(FeedEvent::Disconnected);
                 observer.disconnected(&reason);
                 tracing::warn!(reason, "the feed lost Redis; reconnecting");
                 down_since = Some(Instant::now());
-                if began.elapsed() > options.probe_timeout {
+                // A server that takes connections and drops them is left alone for longer each time. One that has brought
+                // something, and cuts what does not read fast enough, is gone back to at once.
+                if served.is_proven() || receiver.has_carried() {
                     backoff.reset();
+                    pause = served.pause();
                 }
             }
             Err(error) => {
@@ -63,14 +78,18 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                 }
             }
         }
-        sleep(backoff.next()).await;
+        sleep(backoff.next().max(pause)).await;
     }
 }
 
-async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<MultiplexedConnection, Error> {
+async fn open(options: &FeedOptions, receiver: &Receiver) -> Result<(MultiplexedConnection, RunId, Driver), Error> {
     let info = options.topology.primary().await?;
     let config = connect::config(options.command_timeout).set_push_sender(receiver.sender());
-    options.connector.connect(info, config, options.command_timeout).await
+    let sieve = |stream| Sieve::new(stream, receiver.messages());
+    let (mut connection, driver) =
+        options.connector.connect_through(info, config, options.command_timeout, sieve).await?;
+    let server = identify(&mut connection).await?;
+    Ok((connection, server, driver))
 }
 
 /// Follows the desired channels on one connection until it is dead. Returns why it is.

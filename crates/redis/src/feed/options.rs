@@ -7,6 +7,7 @@ use fanfare_log::Random;
 
 use crate::connect::Connector;
 use crate::keys::Keys;
+use crate::primary::Primary;
 use crate::topology::Topology;
 
 /// What the feed needs to know.
@@ -15,6 +16,8 @@ pub(crate) struct FeedOptions {
     pub(crate) topology: Topology,
     /// How connections are made.
     pub(crate) connector: Connector,
+    /// Told which server feeds.
+    pub(crate) primary: Primary,
     /// For the jitter of reconnects.
     pub(crate) random: Random,
     /// How logs are named in Redis.

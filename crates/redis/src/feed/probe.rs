@@ -37,7 +37,11 @@ pub(super) async fn run(
         number += 1;
         let round_trip = async {
             if publishes {
-                redis::cmd("PUBLISH").arg(channel).arg(number).query_async::<()>(&mut connection).await?;
+                redis::cmd("PUBLISH")
+                    .arg(channel)
+                    .arg(receiver.probe_text(number))
+                    .query_async::<()>(&mut connection)
+                    .await?;
                 receiver.probe_seen(number).await;
                 return Ok(());
             }

@@ -1,9 +1,13 @@
 //! Keeping one connection's subscriptions in line with what is desired.
+//!
+//! One forbidden channel fails a whole SUBSCRIBE, so a refused batch is halved until the culprits stand alone. That is done apart:
+//! a few commands in a turn, between the batches of everybody else, and names of a payer who asked for a forbidden one lately
+//! share no batch with those of others.
 
-use std::collections::{BTreeSet, HashSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
 
-use fanfare_log::{Desired, FeedEvent, FeedSink};
+use fanfare_log::{Changes, Desired, FeedEvent, FeedSink, Payer};
 use fanfare_protocol::{LogName, limits};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until};
@@ -11,11 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use super::observer::FeedObserver;
 use super::options::FeedOptions;
 use super::push::keyspace_channel;
+use super::refusals::Refusals;
 use crate::error::Error;
-
-/// How long refused subscriptions rest before they are tried again, at first and at most: somebody has to change an ACL.
-const REFUSED_REST: Duration = Duration::from_secs(5);
-const REFUSED_REST_MAX: Duration = Duration::from_secs(20);
 
 /// Subscribes to every desired channel, then follows the changes. Returns only when the connection fails.
 pub(super) async fn keep(
@@ -28,64 +29,71 @@ pub(super) async fn keep(
     let mut subscriptions = Subscriptions {
         options,
         connection,
-        desired,
         sink,
         confirmed: HashSet::new(),
-        refused: BTreeSet::new(),
+        again: desired.snapshot().into_iter().collect(),
+        suspects: VecDeque::new(),
+        asked: HashSet::new(),
+        refusals: Refusals::new(Instant::now()),
+        refused: Vec::new(),
         keyspace: options.keyspace_notifications,
     };
-    let mut names = desired.snapshot();
-    let mut rest = REFUSED_REST;
-    let mut retry_at = Instant::now() + rest;
     loop {
-        if let Err(error) = subscriptions.apply(names).await {
-            return error;
-        }
-        observer.subscribed(subscriptions.confirmed.len());
-        if subscriptions.refused.is_empty() {
-            rest = REFUSED_REST;
-            retry_at = Instant::now() + rest;
-        }
-        names = tokio::select! {
-            // The rare one first: changes that never cease must not keep the refused from being tried again.
-            biased;
-            () = sleep_until(retry_at), if !subscriptions.refused.is_empty() => {
-                rest = (rest * 2).min(REFUSED_REST_MAX);
-                retry_at = Instant::now() + rest;
-                subscriptions.refused.iter().cloned().collect()
-            }
-            () = desired.changed() => desired.take_changes(),
+        let is_idle = match subscriptions.turn(desired.take(limits::SUBSCRIBE_BATCH_MAX)).await {
+            Ok(is_idle) => is_idle,
+            Err(error) => return error,
         };
+        observer.subscribed(subscriptions.confirmed.len());
+        if is_idle {
+            let retry_at = subscriptions.refusals.retry_at();
+            tokio::select! {
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {}
+                () = desired.changed() => {}
+            }
+        }
     }
 }
+
+/// A name to subscribe to, and who asked for it.
+type Asked = (Payer, LogName);
 
 struct Subscriptions<'a> {
     options: &'a FeedOptions,
     connection: MultiplexedConnection,
-    desired: &'a Desired,
     sink: &'a FeedSink,
     /// What this connection is subscribed to. It dies with the connection.
     confirmed: HashSet<LogName>,
-    refused: BTreeSet<LogName>,
+    /// What was desired when the connection came up and has not had its turn yet.
+    again: BTreeSet<LogName>,
+    /// Batches that may hold a forbidden name. The next is in front.
+    suspects: VecDeque<Vec<Asked>>,
+    /// The names in `suspects` that are still desired and not answered.
+    asked: HashSet<LogName>,
+    refusals: Refusals,
+    /// What was refused in this turn.
+    refused: Vec<(LogName, Arc<str>)>,
     keyspace: bool,
 }
 
 impl Subscriptions<'_> {
-    /// Brings these channels in line with what is desired.
-    async fn apply(&mut self, names: Vec<LogName>) -> Result<(), Error> {
-        let (wanted, unwanted): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.desired.contains(name));
-        // A channel that was closed and opened again is still subscribed here, but its new log waits to hear so.
-        let (here, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|name| self.confirmed.contains(name));
-        if !here.is_empty() {
-            self.sink.send(FeedEvent::Subscribed(here));
+    /// Does a bounded part of what there is to do. Returns whether that was all.
+    async fn turn(&mut self, changes: Changes) -> Result<bool, Error> {
+        let now = Instant::now();
+        let is_unchanged = changes == Changes::default();
+        self.unsubscribe(&changes.unwanted).await?;
+        self.subscribe_new(changes.wanted, now).await?;
+        let again: Vec<_> =
+            (0..self.batch()).map_while(|_| self.again.pop_first()).map(|name| (Payer::NODE, name)).collect();
+        self.attempt(again).await?;
+        let due = self.refusals.take_due(now);
+        self.suspect(due.into_iter().map(|name| (Payer::NODE, name)).collect());
+        for _ in 0..limits::SUBSCRIBE_SUSPECTS_PER_TURN {
+            let Some(mut batch) = self.suspects.pop_front() else { break };
+            batch.retain(|(_, name)| self.asked.remove(name));
+            self.attempt(batch).await?;
         }
-        for batch in missing.chunks(self.batch()) {
-            self.subscribe(batch).await?;
-        }
-        for batch in unwanted.chunks(self.batch()) {
-            self.unsubscribe(batch).await?;
-        }
-        Ok(())
+        self.tell_refused(Instant::now());
+        Ok(is_unchanged && self.again.is_empty() && self.suspects.is_empty())
     }
 
     /// Channels in one command: each takes two names when keyspace notifications are listened to.
@@ -93,35 +101,68 @@ impl Subscriptions<'_> {
         limits::SUBSCRIBE_BATCH_MAX / if self.keyspace { 2 } else { 1 }
     }
 
-    /// One forbidden channel fails the whole command, so a refused batch is halved until the culprits stand alone.
-    async fn subscribe(&mut self, names: &[LogName]) -> Result<(), Error> {
-        let mut batches = vec![names];
-        let mut refused = Vec::new();
-        let mut detail = String::new();
-        while let Some(batch) = batches.pop() {
-            match self.command(batch).await {
-                Ok(()) => self.confirm(batch),
-                Err(Error::Denied(reason)) => match batch {
-                    [name] => {
-                        detail = reason;
-                        refused.push(name.clone());
-                    }
-                    _ => {
-                        let (left, right) = batch.split_at(batch.len() / 2);
-                        batches.extend([right, left]);
-                    }
-                },
-                Err(error) => return Err(error),
+    /// Subscribes to channels that have come into the set.
+    async fn subscribe_new(&mut self, wanted: Vec<Asked>, now: Instant) -> Result<(), Error> {
+        let (mut here, mut fresh) = (Vec::new(), Vec::new());
+        let mut apart: BTreeMap<Payer, Vec<Asked>> = BTreeMap::new();
+        for (payer, name) in wanted {
+            if self.confirmed.contains(&name) {
+                // It was closed and opened again: it is still subscribed here, but its new log waits to hear so.
+                here.push(name);
+            } else if let Some(detail) = self.refusals.recall(&name, now) {
+                self.refused.push((name, detail));
+            } else if self.refusals.is_suspect(payer) {
+                apart.entry(payer).or_default().push((payer, name));
+            } else {
+                fresh.push((payer, name));
             }
         }
-        if !refused.is_empty() {
-            self.refuse(refused, &detail);
+        if !here.is_empty() {
+            self.sink.send(FeedEvent::Subscribed(here));
+        }
+        apart.into_values().for_each(|batch| self.suspect(batch));
+        while !fresh.is_empty() {
+            let later = fresh.split_off(self.batch().min(fresh.len()));
+            self.attempt(std::mem::replace(&mut fresh, later)).await?;
         }
         Ok(())
     }
 
-    async fn command(&mut self, names: &[LogName]) -> Result<(), Error> {
-        let channels = self.keys(names);
+    /// Puts names aside that may be forbidden.
+    fn suspect(&mut self, mut names: Vec<Asked>) {
+        while !names.is_empty() {
+            let later = names.split_off(self.batch().min(names.len()));
+            self.asked.extend(names.iter().map(|(_, name)| name.clone()));
+            self.suspects.push_back(std::mem::replace(&mut names, later));
+        }
+    }
+
+    /// Subscribes to names in one command. If Redis refuses it, each half is suspect.
+    async fn attempt(&mut self, mut batch: Vec<Asked>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match self.command(&batch).await {
+            Ok(()) => self.confirm(batch),
+            Err(Error::Denied(reason)) => match &batch[..] {
+                [(payer, name)] => {
+                    let detail = Arc::from(format!("Redis refuses the subscription: {reason}"));
+                    self.refusals.note(*payer, name, &detail, Instant::now());
+                    self.refused.push((name.clone(), detail));
+                }
+                _ => {
+                    let half = batch.split_off(batch.len() / 2);
+                    self.suspect(batch);
+                    self.suspect(half);
+                }
+            },
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn command(&mut self, batch: &[Asked]) -> Result<(), Error> {
+        let channels = self.keys(batch.iter().map(|(_, name)| name));
         if self.keyspace {
             let notifications = self.keyspace_channels(&channels);
             match self.connection.subscribe(&notifications).await.map_err(Error::from) {
@@ -140,52 +181,52 @@ impl Subscriptions<'_> {
         Ok(self.connection.subscribe(&channels).await?)
     }
 
-    async fn unsubscribe(&mut self, names: &[LogName]) -> Result<(), Error> {
-        for name in names {
-            self.refused.remove(name);
+    async fn unsubscribe(&mut self, unwanted: &[LogName]) -> Result<(), Error> {
+        for name in unwanted {
+            self.again.remove(name);
+            self.asked.remove(name);
+            self.refusals.settle(name);
         }
-        let names: Vec<_> = names.iter().filter(|name| self.confirmed.remove(*name)).cloned().collect();
-        if names.is_empty() {
-            return Ok(());
+        let names: Vec<_> = unwanted.iter().filter(|name| self.confirmed.remove(*name)).collect();
+        for batch in names.chunks(self.batch()) {
+            let mut channels = self.keys(batch.iter().copied());
+            if self.keyspace {
+                channels.extend(self.keyspace_channels(&channels));
+            }
+            self.connection.unsubscribe(&channels).await?;
         }
-        let mut channels = self.keys(&names);
-        if self.keyspace {
-            channels.extend(self.keyspace_channels(&channels));
-        }
-        Ok(self.connection.unsubscribe(&channels).await?)
+        Ok(())
     }
 
-    fn keys(&self, names: &[LogName]) -> Vec<String> {
-        names.iter().map(|name| self.options.keys.stream(name)).collect()
+    fn keys<'a>(&self, names: impl Iterator<Item = &'a LogName>) -> Vec<String> {
+        names.map(|name| self.options.keys.stream(name)).collect()
     }
 
     fn keyspace_channels(&self, keys: &[String]) -> Vec<String> {
         keys.iter().map(|key| keyspace_channel(self.options.database(), key)).collect()
     }
 
-    fn confirm(&mut self, names: &[LogName]) {
-        for name in names {
-            self.refused.remove(name);
-            self.confirmed.insert(name.clone());
-        }
-        self.sink.send(FeedEvent::Subscribed(names.to_vec()));
+    fn confirm(&mut self, batch: Vec<Asked>) {
+        let names: Vec<_> = batch.into_iter().map(|(_, name)| name).collect();
+        names.iter().for_each(|name| self.refusals.settle(name));
+        self.confirmed.extend(names.iter().cloned());
+        self.sink.send(FeedEvent::Subscribed(names));
     }
 
-    /// Told at every attempt, since a channel that was closed and opened again meanwhile has not heard; logged once.
-    fn refuse(&mut self, names: Vec<LogName>, error: &str) {
-        let new = names.iter().filter(|name| !self.refused.contains(*name)).count();
-        self.refused.extend(names.iter().cloned());
-        let detail = format!("Redis refuses the subscription: {error}");
-        if new > 0 {
-            let channel = &names[0];
+    /// Tells what was refused in this turn: the ingest each time, since a channel that was closed and opened again meanwhile has
+    /// not heard; the log now and then.
+    fn tell_refused(&mut self, now: Instant) {
+        let Some((channel, detail)) = self.refused.first().cloned() else { return };
+        if let Some(names) = self.refusals.take_untold(now) {
             tracing::warn!(
                 %channel,
-                new,
-                detail,
+                names,
+                %detail,
                 "channels cannot be followed; allow the Pub/Sub channel &{}",
-                self.options.keys.stream(channel)
+                self.options.keys.stream(&channel)
             );
         }
-        self.sink.send(FeedEvent::Refused { channels: names, detail });
+        let channels = std::mem::take(&mut self.refused).into_iter().map(|(name, _)| name).collect();
+        self.sink.send(FeedEvent::Refused { channels, detail: detail.to_string() });
     }
 }

@@ -1,9 +1,10 @@
 //! The text of the publishing library, its version, and what becomes of it in a Redis.
 
-/// The library for `FUNCTION LOAD` (Redis 7 or newer): `sse_publish`, `sse_spublish` and `sse_version`.
+/// The library for `FUNCTION LOAD` (Redis 7 or newer): `sse_publish`, `sse_spublish` and `sse_version` for publishers; `sse_read`,
+/// `sse_newest` and `sse_tips` for nodes.
 pub const LIBRARY: &str = include_str!("fanfare.lua");
 
-/// The same publishing step for `EVAL` (Redis 6.2 or newer): the library without its first line. `sse_publish.lua` holds it
+/// The same for `EVAL` (Redis 6.2 or newer): the library without its first line. `sse_publish.lua` holds it
 /// for those who send it by hand; a test makes that file and fails when it is stale.
 pub const SCRIPT: &str = without_first_line(LIBRARY);
 
@@ -16,7 +17,7 @@ const fn without_first_line(text: &str) -> &str {
 }
 
 /// The version of the text above. A newer library in Redis is left alone.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// What an administrator runs where a node may not load the library. The path is that of the repository and of the
 /// release archive.
@@ -63,6 +64,7 @@ mod tests {
         says(format!("local NAME_BYTES_MAX = {}\n", limits::EVENT_NAME_MAX));
         says(format!("local DEDUP_BYTES_MAX = {}\n", limits::DEDUP_KEY_BYTES_MAX));
         says(format!("local MAXLEN_DEFAULT = '{}' ", limits::STREAM_MAXLEN_DEFAULT));
+        says(format!("local ID_BYTES_MAX = {}\n", fanfare_protocol::EntryId::TEXT_MAX));
         says(format!("local TTL_MIN = {} ", limits::STREAM_TTL_MIN.as_secs()));
         says(format!("local DEDUP_WINDOW_DEFAULT = {}\n", limits::DEDUP_WINDOW_DEFAULT.as_secs()));
     }

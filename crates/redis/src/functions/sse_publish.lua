@@ -9,10 +9,12 @@
 -- window publishes nothing and replies with the id of the first event, as a simple string ("+") where a new id is a
 -- bulk string ("$"). sse_spublish is the same with SPUBLISH, for Redis Cluster; sse_version tells VERSION.
 --
+-- sse_read, sse_newest and sse_tips are the nodes' (see "Reading" below). They write nothing.
+--
 -- Redis does not roll a script back. So everything that can fail is tried before the first write: arguments, the
 -- key's type, and the caller's right to run every command that follows.
 
-local VERSION = 1
+local VERSION = 2
 
 local KEY_BYTES_MAX = 319 -- the longest prefix and the longest channel name
 local NAME_BYTES_MAX = 255
@@ -224,15 +226,177 @@ local function publish(publish_command, keys, args)
   return id
 end
 
+-- Reading, for the nodes: what one MULTI tells as well, with a bound on bytes. XRANGE counts entries, whatever their size.
+--
+--   sse_read   2 <stream> <epoch key>  from max_entries max_bytes event_bytes
+--   sse_newest 2 <stream> <epoch key>  before max_entries max_bytes
+--   sse_tips   n <stream> ... <epoch key>
+--
+-- Each replies with TIME and the epoch, then with what it was asked for. A stream is told of as ends_of says; one that does
+-- not exist as nil. sse_read tells the memory of the whole stream at last. With EVAL the name of the function is the first
+-- argument.
+
+local STEP = 8 -- entries fetched at once: their sizes are seen only then
+local NODES_MAX = 10000 -- of a stream whose memory is asked for: Redis looks at each
+local ID_BYTES_MAX = 41
+
+local function size_of(fields)
+  local bytes = 0
+  for i = 1, #fields do bytes = bytes + #fields[i] end
+  return bytes
+end
+
+-- The predecessor that an entry names: only the last field counts.
+local function prev_of(fields)
+  local prev = fields[#fields - 1] == 'prev' and fields[#fields]
+  return prev and #prev <= ID_BYTES_MAX and string.find(prev, '^%d+%-%d+$') and prev
+end
+
+-- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
+-- sizes of the oldest and the newest entry, the number of nodes. false: there is no stream. Or Redis' error.
+local function ends_of(stream)
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  if info.err then return not string.find(info.err, 'no such key', 1, true) and info end
+  local known = {}
+  for i = 1, #info, 2 do known[info[i]] = info[i + 1] end
+  local oldest, newest = known['first-entry'], known['last-entry']
+  return {
+    known['last-generated-id'],
+    known['entries-added'] == known['length'] and 1 or 0,
+    oldest and oldest[1] or false,
+    oldest and prev_of(oldest[2]) or false,
+    oldest and size_of(oldest[2]) or 0,
+    newest and size_of(newest[2]) or 0,
+    known['radix-tree-keys'],
+  }
+end
+
+-- The memory of a stream, in bytes; -1 if Redis does not tell, or not quickly.
+local function memory_of(stream, nodes)
+  local command = { 'MEMORY', 'USAGE', stream, 'SAMPLES', '0' }
+  if nodes > NODES_MAX or redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then return -1 end
+  local bytes = redis.pcall(unpack(command))
+  return type(bytes) == 'number' and bytes or -1
+end
+
+-- An entry; if its data is over the limit, without the data, and with the size of that as a third item. What decides about
+-- an event (the first data, the first event name, prev as the last field) is told in any case.
+local function told(id, fields, size, event_bytes)
+  if size <= event_bytes then return { id, fields } end
+  local data, event
+  for i = 1, #fields, 2 do
+    if fields[i] == 'data' then data = data or fields[i + 1] end
+    if fields[i] == 'event' then event = event or fields[i + 1] end
+  end
+  local prev = prev_of(fields)
+  local kept, withheld = {}, nil
+  if data then
+    if #data > event_bytes then withheld, data = #data, '' end
+    kept = { 'data', data }
+  else
+    -- The data is all fields, as JSON.
+    withheld = size - (prev and #'prev' + #prev or 0)
+    if withheld <= event_bytes then return { id, fields } end
+  end
+  if event then
+    -- A name that is too long is invalid, however much of it is told.
+    kept[#kept + 1], kept[#kept + 2] = 'event', string.sub(event, 1, NAME_BYTES_MAX + 1)
+  end
+  if prev then kept[#kept + 1], kept[#kept + 2] = 'prev', prev end
+  return { id, kept, withheld }
+end
+
+-- Walks a range in steps, as XRANGE or XREVRANGE: at most so many entries and bytes, but at least one entry. The entry at
+-- `from` comes on top, as its id. Returns what `tell` made of each, and 1 if there is more before the entry `last`, else 0.
+local function walk(command, stream, from, to, last, max_entries, max_bytes, tell)
+  local items, entries, bytes, largest = {}, 0, 0, 1
+  local start, step = from, 2
+  while true do
+    local batch = redis.call(command, stream, start, to, 'COUNT', step)
+    for _, entry in ipairs(batch) do
+      local id, fields = entry[1], entry[2]
+      start = '(' .. id
+      if id == from then
+        items[#items + 1] = { id, {} }
+      else
+        local size = size_of(fields)
+        if entries > 0 and (entries >= max_entries or bytes + size > max_bytes) then return items, 1 end
+        items[#items + 1] = tell(id, fields, size)
+        entries, bytes, largest = entries + 1, bytes + size, math.max(largest, size)
+        if entries >= max_entries or bytes >= max_bytes then return items, id == last and 0 or 1 end
+      end
+    end
+    if #batch < step then return items, 0 end
+    step = math.max(1, math.min(STEP, max_entries - entries, math.floor((max_bytes - bytes) / largest)))
+  end
+end
+
+local function bounds_of(args)
+  local bounds = {}
+  for i = 2, #args do
+    bounds[i - 1] = string.find(args[i], '^%d+$') and #args[i] <= 15 and tonumber(args[i])
+    if not bounds[i - 1] then return nil end
+  end
+  return bounds
+end
+
+local function with_time(epoch_key, ...)
+  local epoch = redis.pcall('GET', epoch_key)
+  if type(epoch) == 'table' then return epoch end -- the error
+  return { redis.call('TIME'), epoch, ... }
+end
+
+local function read(keys, args)
+  local bounds = bounds_of(args)
+  if #keys ~= 2 or #args ~= 4 or not bounds then
+    return refuse('expected are a stream and the epoch key, from, max_entries, max_bytes, event_bytes')
+  end
+  local stream, ends = keys[1], ends_of(keys[1])
+  if not ends then return with_time(keys[2], false, {}, 0, 0) end
+  if ends.err then return ends end
+  local tell = function(id, fields, size) return told(id, fields, size, bounds[3]) end
+  local entries, more = walk('XRANGE', stream, args[1], '+', ends[1], bounds[1], bounds[2], tell)
+  return with_time(keys[2], ends, entries, more, memory_of(stream, ends[7]))
+end
+
+-- Descending, and of each entry only its id, the predecessor that it names and its size.
+local function newest(keys, args)
+  local bounds = bounds_of(args)
+  if #keys ~= 2 or #args ~= 3 or not bounds then
+    return refuse('expected are a stream and the epoch key, before, max_entries, max_bytes')
+  end
+  local stream, ends = keys[1], ends_of(keys[1])
+  if not ends then return with_time(keys[2], false, {}, 0) end
+  if ends.err then return ends end
+  local tell = function(id, fields, size) return { id, prev_of(fields) or false, size } end
+  local entries, more = walk('XREVRANGE', stream, args[1], '-', ends[3], bounds[1], bounds[2], tell)
+  return with_time(keys[2], ends, entries, more)
+end
+
+local function tips(keys)
+  if #keys < 2 then return refuse('expected are streams and the epoch key') end
+  local all = {}
+  for i = 1, #keys - 1 do all[i] = ends_of(keys[i]) end
+  return with_time(keys[#keys], all)
+end
+
 if redis.register_function then
   redis.register_function('sse_publish', function(keys, args) return publish('PUBLISH', keys, args) end)
   redis.register_function('sse_spublish', function(keys, args) return publish('SPUBLISH', keys, args) end)
-  redis.register_function({
-    function_name = 'sse_version',
-    callback = function() return VERSION end,
-    flags = { 'no-writes' },
-  })
+  local function register_read(name, callback)
+    redis.register_function({ function_name = name, callback = callback, flags = { 'no-writes' } })
+  end
+  register_read('sse_version', function() return VERSION end)
+  register_read('sse_read', read)
+  register_read('sse_newest', newest)
+  register_read('sse_tips', tips)
 else
+  local reads = { sse_read = read, sse_newest = newest, sse_tips = tips }
+  if reads[ARGV[1]] then
+    local args = {}
+    for i = 2, #ARGV do args[i - 1] = ARGV[i] end
+    return reads[ARGV[1]](KEYS, args)
+  end
   -- Redis 6.2 may be told to replicate scripts by text, which would give replicas other ids.
   if redis.replicate_commands then redis.replicate_commands() end
   return publish('PUBLISH', KEYS, ARGV)

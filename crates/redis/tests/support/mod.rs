@@ -214,7 +214,7 @@ impl Node {
                     return event;
                 }
             }
-            let Ok(FeedBatch { events, overflowed }) = timeout_at(deadline, self.source.recv()).await else {
+            let Ok(FeedBatch { events, overflowed, .. }) = timeout_at(deadline, self.source.recv()).await else {
                 panic!("did not hear: {what}; heard {:?}", self.events);
             };
             assert!(overflowed.is_empty(), "the feed overflowed");

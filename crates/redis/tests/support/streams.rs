@@ -56,3 +56,18 @@ pub const RESET: Verdict = Verdict::Gap(GapReason::Reset);
 pub async fn epoch(archive: &RedisArchive) -> Epoch {
     archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap().epoch
 }
+
+/// A user who may do all that nodes do but the named commands.
+pub async fn user_without(server: &Server, commands: &[&str]) -> Options {
+    let mut rules = vec!["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*", "&*"];
+    rules.extend(commands);
+    server.run::<Value>(&rules).await;
+    Options { url: server.url_of("node"), ..server.options() }
+}
+
+/// How often a command was called.
+pub async fn calls(server: &Server, command: &str) -> u64 {
+    let info: String = server.run(&["INFO", "commandstats"]).await;
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}

@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fanfare_log::Payer;
+
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
 /// Never zero, so that an optional one takes no more room: each session may hold one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct AddressKey(NonZeroU64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AddressKey(NonZeroU64);
 
 impl AddressKey {
     /// IPv4 keys lie in `::/32`, where no IPv6 client can be. The unspecified address, which is no client's, is that of
@@ -25,6 +27,11 @@ impl AddressKey {
     pub(super) const fn bits(self) -> u64 {
         self.0.get()
     }
+}
+
+/// Who pays for what a client at this address asks for.
+pub(crate) fn payer(address: IpAddr) -> Payer {
+    Payer::of(AddressKey::of(address).bits())
 }
 
 /// Places by address. Holds one entry per address with an open socket or session, so it is bounded by those.
@@ -45,6 +52,14 @@ impl Addresses {
         }
         *count += 1;
         true
+    }
+
+    /// Counts one more and says how many there are now.
+    pub(super) fn add(&self, key: AddressKey) -> usize {
+        let mut map = self.lock();
+        let count = map.entry(key).or_insert(0);
+        *count += 1;
+        *count
     }
 
     pub(super) fn leave(&self, key: AddressKey) {

@@ -82,6 +82,11 @@ impl SocketPermit {
         self.source
     }
 
+    /// Whom the socket counts for while it is silent. `None`: a trusted proxy, which has as many as its clients need.
+    pub(crate) fn payer(&self) -> Option<AddressKey> {
+        (!self.source.is_proxy).then(|| AddressKey::of(self.source.address))
+    }
+
     /// The far end is somebody else than it seemed, whose address is counted from now on.
     pub(super) fn belongs_to(&mut self, source: Source, address: AddressPlace) {
         (self.source, self.address) = (source, address);

@@ -14,6 +14,7 @@ fn options() -> AdmissionOptions {
         per_address: None,
         connects_per_second: None,
         proxies: ProxyOptions::default(),
+        ..AdmissionOptions::default()
     }
 }
 
@@ -45,11 +46,20 @@ fn a_place_is_given_back_when_its_permit_is_dropped() {
 
 #[test]
 fn sockets_beyond_the_headroom_are_not_served_at_all() {
-    let admission = admission(AdmissionOptions { max_connections: 0, ..options() });
-    let held: Vec<_> = (0..CONNECTIONS_HEADROOM).map(|_| admission.open(A).unwrap()).collect();
+    let admission = admission(AdmissionOptions { max_connections: 0, headroom: 10, ..options() });
+    let held: Vec<_> = (0..10).map(|_| admission.open(A).unwrap()).collect();
     assert_eq!(admission.open(A).unwrap_err(), Reason::Overflow);
+    assert!(!admission.has_room());
     drop(held);
-    assert!(admission.open(A).is_ok());
+    assert!(admission.open(A).is_ok() && admission.has_room());
+}
+
+#[test]
+fn a_socket_goes_to_the_emptiest_core_of_those_that_take_any() {
+    let admission = admission(options());
+    let held: Vec<_> = (0..4).map(|_| admission.open_on(A, |core| core == 1).unwrap()).collect();
+    assert!(held.iter().all(|permit| permit.core() == 1));
+    assert_eq!(admission.open_on(A, |_| true).unwrap().core(), 0);
 }
 
 #[test]

@@ -131,3 +131,16 @@ fn a_header_that_is_set_again_keeps_its_place() {
     let names: Vec<_> = answer.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["content-type", "cache-control", "x-accel-buffering", "connection", "vary"]);
 }
+
+#[test]
+fn what_an_answer_holds_is_given_back_when_its_body_is_gone() {
+    let held = std::sync::Arc::new(());
+    let answer = Answer::json(StatusCode::OK, &"page").holding(std::sync::Arc::clone(&held));
+    let copy = answer.clone();
+    assert_eq!((answer.body(), std::sync::Arc::strong_count(&held)), (&b"\"page\"\n"[..], 2));
+    let reply = answer.into_reply();
+    drop(copy);
+    assert_eq!(std::sync::Arc::strong_count(&held), 2, "hyper has the body");
+    drop(reply);
+    assert_eq!(std::sync::Arc::strong_count(&held), 1);
+}

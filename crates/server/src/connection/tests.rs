@@ -207,3 +207,19 @@ fn a_node_that_drains_refuses_who_was_still_waiting() {
         assert_eq!(node.admission().refused(Reason::Draining), 1);
     });
 }
+
+/// What a socket costs until its first byte, beside what tokio has for every task and socket.
+#[test]
+fn a_socket_that_has_said_nothing_is_a_small_task() {
+    scene::run(async {
+        let node = Node::start(|_| {}).await;
+        let (client, server) =
+            tokio::join!(TcpStream::connect(node.listener.local_addr().unwrap()), node.listener.accept());
+        let (socket, peer) = server.unwrap();
+        let permit = node.admission().open(peer.ip()).unwrap();
+        let task = serve(node.handler.clone(), Rc::clone(&node.core), node.phase.watch(), socket, permit);
+        let bytes = size_of_val(&task);
+        assert!(bytes <= 768, "{bytes} bytes");
+        drop((client, task));
+    });
+}

@@ -10,9 +10,9 @@ use arrayvec::ArrayVec;
 use fanfare_log::pages::Served;
 use fanfare_log::{Cursor, Item, Seam, Tail};
 use fanfare_protocol::limits::WRITE_FRAMES_MAX;
-use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, Position, block};
+use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, MovingVector, Position, block};
 
-use super::channels::Vector;
+use super::channels::Others;
 
 /// How the cursor moves when a unit has been handed out.
 #[derive(Debug, Clone, Copy)]
@@ -44,12 +44,14 @@ pub(super) struct Batch<'a> {
     pub(super) units: ArrayVec<Unit<'a>, WRITE_FRAMES_MAX>,
     /// What of the units is this session's own.
     text: String,
-    vector: Option<Vector>,
+    /// The positions of a session of several channels. Of one: `None`, its frames carry their own ids.
+    vector: Option<MovingVector>,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(vector: Option<Vector>) -> Self {
-        Self { units: ArrayVec::new(), text: String::new(), vector }
+    /// An empty batch of a channel, of which these are the others of its session.
+    pub(super) fn beside(others: Option<Others<'_>>) -> Self {
+        Self { units: ArrayVec::new(), text: String::new(), vector: others.map(|others| others.vector()) }
     }
 
     /// Whether every byte is shared with other sessions.
@@ -70,8 +72,8 @@ impl<'a> Batch<'a> {
     /// Adds the unit of an entry, which `blocks` of the text precede.
     fn entry(&mut self, blocks: Range<usize>, id: EntryId, frame: &'a Frame, step: Step, live: bool) {
         let start = self.text.len();
-        if let Some(vector) = &mut self.vector {
-            vector.advance(Position::At(id), &mut self.text);
+        if self.vector.is_some() {
+            self.move_to(Position::At(id));
         }
         let line = start..self.text.len();
         self.units.push(Unit { blocks, line, frame: Some(frame), step, entry: Some(id), live, gap: None });
@@ -133,10 +135,12 @@ impl<'a> Batch<'a> {
 
     /// Writes the `id` line of a position that no entry carries.
     fn move_to(&mut self, position: Position) {
+        self.text.push_str("id: ");
         match &mut self.vector {
             Some(vector) => vector.advance(position, &mut self.text),
-            None => self.text.extend(["id: ", &position.to_string(), "\n"]),
+            None => self.text.push_str(&position.to_string()),
         }
+        self.text.push('\n');
     }
 
     /// Writes blocks, which are text by their nature.
@@ -149,8 +153,9 @@ impl<'a> Batch<'a> {
     /// Takes what is due in the tail.
     pub(super) fn gather_tail(&mut self, channel: &ChannelName, cursor: &Cursor, tail: &'a Tail, from: u64) {
         let mut index = from;
+        let mut items = tail.from(from).peekable();
         while self.units.remaining_capacity() > 0
-            && let Some(item) = tail.get(index)
+            && let Some(item) = items.next()
         {
             match item {
                 Item::Entry { id, frame } => {
@@ -161,8 +166,9 @@ impl<'a> Batch<'a> {
                     self.ephemeral(frame, Step::Tail(index, None));
                 }
                 Item::Ephemeral { .. } => self.skip(Step::Tail(index, None)),
-                Item::Seam(seam) => match tail.get(index + 1) {
+                Item::Seam(seam) => match items.peek() {
                     Some(Item::Entry { id, frame }) => {
+                        items.next();
                         index += 1;
                         let step = Step::Tail(index, Some(Position::At(*id)));
                         self.gap(channel, seam, Some((*id, frame)), step);

@@ -1,7 +1,7 @@
 //! The channels of a session: one view and one cursor each.
 
 use fanfare_log::{CoreLog, Cursor, ViewKey};
-use fanfare_protocol::{ChannelTag, Position, encode_vector};
+use fanfare_protocol::{ChannelTag, MovingVector, Position, encode_vector};
 
 /// A channel of a session.
 #[derive(Debug)]
@@ -30,6 +30,18 @@ impl Channels {
         match self {
             Self::One(one) => one,
             Self::Many(many) => &mut many[index].1,
+        }
+    }
+
+    /// One channel, and the others if it is not the only one.
+    pub(super) fn split_mut(&mut self, index: usize) -> (&mut Subscribed, Option<Others<'_>>) {
+        match self {
+            Self::One(one) => (one, None),
+            Self::Many(many) => {
+                let (before, rest) = many.split_at_mut(index);
+                let ((tag, each), after) = rest.split_first_mut().expect("the index of a channel");
+                (each, Some(Others { before, tag: *tag, after }))
+            }
         }
     }
 
@@ -76,29 +88,27 @@ impl Channels {
     }
 }
 
-/// The positions of a session of several channels while a batch is put together: they run ahead of the cursors.
-#[derive(Debug)]
-pub(super) struct Vector {
-    items: Vec<(ChannelTag, Option<Position>)>,
-    index: usize,
+/// The other channels of a session of several, while one of them has something.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Others<'a> {
+    before: &'a [(ChannelTag, Subscribed)],
+    tag: ChannelTag,
+    after: &'a [(ChannelTag, Subscribed)],
 }
 
-impl Vector {
-    /// `None` for a session of one channel, whose frames carry their own ids.
-    pub(super) fn of(channels: &Channels, index: usize) -> Option<Self> {
-        match channels {
-            Channels::One(_) => None,
-            Channels::Many(many) => {
-                Some(Self { items: many.iter().map(|(tag, each)| (*tag, each.cursor.position())).collect(), index })
-            }
-        }
+impl Others<'_> {
+    /// The positions of all channels, of which the one that has something moves: in a batch they run ahead of the cursors.
+    pub(super) fn vector(&self) -> MovingVector {
+        let moving = self.before.len();
+        let item = |index: usize| match index.checked_sub(moving) {
+            Some(0) => (self.tag, None),
+            Some(after) => item_of(&self.after[after - 1]),
+            None => item_of(&self.before[index]),
+        };
+        MovingVector::new((0..moving + 1 + self.after.len()).map(item), moving)
     }
+}
 
-    /// Moves the batch's channel to `position` and writes the `id` line of all.
-    pub(super) fn advance(&mut self, position: Position, text: &mut String) {
-        self.items[self.index].1 = Some(position);
-        text.push_str("id: ");
-        encode_vector(text, &self.items);
-        text.push('\n');
-    }
+fn item_of((tag, each): &(ChannelTag, Subscribed)) -> (ChannelTag, Option<Position>) {
+    (*tag, each.cursor.position())
 }

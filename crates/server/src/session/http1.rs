@@ -3,8 +3,10 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
+use fanfare_protocol::limits::STREAM_INPUT_BYTES_MAX;
 use fanfare_protocol::{EntryId, chunk};
 use tokio::task::coop;
+use tracing::debug;
 
 use super::batch::Batch;
 use super::framed::{FramedUnit, OwnBytes, Slices};
@@ -25,6 +27,27 @@ enum Begun {
     Partial { id: EntryId, written: usize },
 }
 
+/// What is true of a socket at present; in one byte, since a node holds many.
+#[derive(Clone, Copy)]
+struct Marks(u8);
+
+impl Marks {
+    /// The socket took nothing when it was last written to.
+    const FULL: Self = Self(1);
+    /// The kernel's own timeout is lifted (see [`Outlet::has_vanished`]).
+    const LIFTED: Self = Self(2);
+    /// The session's waker is registered for what arrives.
+    const WATCHED: Self = Self(4);
+
+    const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    fn set(&mut self, mark: Self, on: bool) {
+        if on { self.0 |= mark.0 } else { self.0 &= !mark.0 }
+    }
+}
+
 /// The socket, and what is half way through it.
 pub(super) struct Http1<S, P> {
     socket: S,
@@ -32,20 +55,17 @@ pub(super) struct Http1<S, P> {
     begun: Option<Box<Begun>>,
     /// The sweep in which something was last written.
     active: u32,
+    /// Bytes that the client has sent after its request.
+    input: u16,
     framing: Framing,
-    /// The socket took nothing when it was last written to.
-    full: bool,
-    /// The kernel's own timeout is lifted (see [`Outlet::has_vanished`]).
-    lifted: bool,
-    /// The session's waker is registered for what arrives.
-    watched: bool,
+    marks: Marks,
     /// Dropped with the socket.
     _permit: P,
 }
 
 impl<S: Socket, P> Http1<S, P> {
     pub(super) fn new(socket: S, permit: P, framing: Framing, tick: u32) -> Self {
-        Self { socket, begun: None, active: tick, framing, full: false, lifted: false, watched: false, _permit: permit }
+        Self { socket, begun: None, active: tick, input: 0, framing, marks: Marks(0), _permit: permit }
     }
 
     /// Appends blocks as the body demands.
@@ -132,13 +152,13 @@ impl<S: Socket, P> Http1<S, P> {
         match written {
             Ok(written) => {
                 self.active = core.tick();
-                self.full = false;
+                self.marks.set(Marks::FULL, false);
                 core.stats.writes.add(1);
                 core.stats.bytes.add(written as u64);
                 Ok(Some(written))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.full = true;
+                self.marks.set(Marks::FULL, true);
                 core.stats.blocked.add(1);
                 Ok(None)
             }
@@ -245,7 +265,11 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.full { self.socket.poll_write_ready(cx).map_err(|_| End::Error) } else { Poll::Ready(Ok(())) }
+        if self.marks.has(Marks::FULL) {
+            self.socket.poll_write_ready(cx).map_err(|_| End::Error)
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
     fn is_within_entry(&self) -> bool {
@@ -260,10 +284,11 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         self.active
     }
 
-    /// The socket's end or error means that the client has left; bytes after the request are discarded.
+    /// The socket's end or error means that the client has left. Bytes after the request are discarded, as long as they are
+    /// few: clients have nothing to say there, and reading for ever what one sends costs others their turns.
     fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
         // Most often a session is woken to write. Its waker then still waits for what the client sends.
-        if self.watched && !self.socket.may_be_readable() {
+        if self.marks.has(Marks::WATCHED) && !self.socket.may_be_readable() {
             return false;
         }
         let mut scratch = [0; 256];
@@ -273,13 +298,19 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
             }
             match self.socket.try_read(&mut scratch) {
                 Ok(0) => return true,
-                Ok(_) => {}
+                Ok(read) => {
+                    self.input = self.input.saturating_add(u16::try_from(read).unwrap_or(u16::MAX));
+                    if usize::from(self.input) > STREAM_INPUT_BYTES_MAX {
+                        debug!("a client goes on sending after its request");
+                        return true;
+                    }
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(_) => return true,
             }
         }
         // A task that has used up its budget is told to wait without being registered; it is woken at once.
-        self.watched = coop::has_budget_remaining();
+        self.marks.set(Marks::WATCHED, coop::has_budget_remaining());
         false
     }
 
@@ -289,7 +320,8 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     fn has_vanished(&mut self, core: &Core) -> bool {
         // A kernel that tells nothing goes on minding the socket.
         let Some(silence) = self.socket.silence() else { return false };
-        if !std::mem::replace(&mut self.lifted, true) {
+        if !self.marks.has(Marks::LIFTED) {
+            self.marks.set(Marks::LIFTED, true);
             self.socket.lift_user_timeout();
         }
         let vanished = silence.is_death(core.options.user_timeout);

@@ -9,6 +9,7 @@
 //! is closed in the middle of the frame, and the client resumes from the event before it.
 
 mod batch;
+mod channel_set;
 mod channels;
 mod framed;
 mod http1;
@@ -64,7 +65,7 @@ impl<P, O: Outlet> Future for Session<P, O> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.core.sessions.set_waker(this.reader.id, cx.waker());
+        this.core.sessions.set_waker(this.reader.session, cx.waker());
         let end = ready!(this.drive(cx));
         this.core.stats.ends.of(end).add(1);
         debug!(end = end.as_str(), "a session has ended");
@@ -78,7 +79,7 @@ impl<P, O: Outlet> Drop for Session<P, O> {
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
         stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.reader.channels() as u64));
         self.reader.close(&self.core);
-        self.core.sessions.remove(self.reader.id);
+        self.core.sessions.remove(self.reader.session);
     }
 }
 
@@ -95,7 +96,7 @@ impl<P, O: Outlet> Session<P, O> {
         if outlet.is_gone(cx) {
             return Poll::Ready(End::Client);
         }
-        let Asked { beat, end } = core.sessions.asked(reader.id);
+        let Asked { beat, end } = core.sessions.asked(reader.session);
         if beat && outlet.has_vanished(core) {
             return Poll::Ready(End::Client);
         }

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fanfare_log::{ReaderId, Start};
+use fanfare_log::{NoPlace, Payer, ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 
 use super::channels::{Channels, Subscribed};
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::end::EndReason;
+use crate::sessions::SessionSlot;
 use crate::subscription::Subscription;
 
 /// Why a session could not begin.
@@ -24,7 +25,7 @@ pub enum Refusal {
     Undecided,
     /// The channels were not open in time: the store is away.
     Timeout,
-    /// The store refuses a channel.
+    /// The store refuses a channel, or the node has no place for it.
     Channel(String),
 }
 
@@ -32,6 +33,8 @@ pub enum Refusal {
 pub struct Subscribe<P> {
     /// What the client asked for.
     pub subscription: Subscription,
+    /// Who pays for what the subscription causes.
+    pub payer: Payer,
     /// The head of the stream.
     pub head: Answer,
     /// The answer in its place if the session cannot begin.
@@ -57,20 +60,23 @@ pub(super) struct Opening {
     ready: bool,
     head: Answer,
     refuse: Box<dyn FnOnce(Refusal) -> Answer>,
+    /// A channel has no place on this node: the session ends before it begins.
+    no_place: Option<NoPlace>,
     /// Set when the channels are not open at once.
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
-    pub(super) fn begin<P>(core: &Rc<Core>, reader: ReaderId, subscribe: Subscribe<P>) -> (Self, Channels, P) {
-        let Subscribe { subscription, head, refuse, permit } = subscribe;
+    pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
+        let Subscribe { subscription, payer, head, refuse, permit } = subscribe;
         let mut names = subscription.channels;
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, subscription.resume.as_ref());
         let resumes = subscription.resume.is_some();
         let mut unknown = Vec::new();
         let mut subscribed = Vec::with_capacity(names.len());
+        let mut no_place = None;
         for (index, name) in names.iter().enumerate() {
             let start = match positions.get(index).copied().flatten() {
                 Some(position) if !is_too_old(core, position) => Some(Start::At(position)),
@@ -80,15 +86,22 @@ impl Opening {
                 }
                 _ => subscription.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
-            let (view, cursor) = core.log.open(name, start, reader);
-            subscribed.push((ChannelTag::of(name), Subscribed { view, cursor }));
+            let channel = u8::try_from(index).expect("requests have at most CHANNELS_PER_CONNECTION_MAX channels");
+            match core.log.open(name, start, ReaderId { session, channel }, payer) {
+                Ok((view, cursor)) => subscribed.push((ChannelTag::of(name), Subscribed { view, cursor })),
+                Err(error) => {
+                    // Those that are open already are left when the session ends.
+                    no_place = Some(error);
+                    break;
+                }
+            }
         }
         let channels = match subscribed.len() {
             1 => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let ready = subscription.ready;
-        (Self { names, unknown, ready, head, refuse, deadline: None }, channels, permit)
+        (Self { names, unknown, ready, head, refuse, no_place, deadline: None }, channels, permit)
     }
 
     /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
@@ -104,6 +117,9 @@ impl Opening {
         match ended.or(draining) {
             Some(EndReason::Drain) => return Poll::Ready(Err(Refusal::Draining)),
             None => {}
+        }
+        if let Some(error) = self.no_place {
+            return Poll::Ready(Err(Refusal::Channel(error.to_string())));
         }
         match are_open(channels, core) {
             Ok(true) => Poll::Ready(Ok(())),

@@ -7,16 +7,19 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use fanfare_log::pages::Served;
-use fanfare_log::{Cursor, Next, ReaderId};
+use fanfare_log::{Cursor, Next};
 use fanfare_protocol::{Gap, GapReason, Position, block};
 
 use super::batch::{Batch, Step, Unit};
-use super::channels::{Channels, Vector};
+use super::channel_set::ChannelSet;
+use super::channels::Channels;
 use super::opening::{Beginning, Opening, Subscribe};
 use super::outlet::{Offered, Outlet};
 use crate::answer::Answer;
 use crate::core::Core;
+use crate::due::Due;
 use crate::end::{End, EndReason};
+use crate::sessions::SessionSlot;
 
 /// Batches that one session hands out before others get their turn.
 const ROUNDS: usize = 8;
@@ -57,7 +60,7 @@ pub(super) struct Reader {
     channels: Channels,
     /// `None`: streaming.
     phase: Option<Box<Phase>>,
-    pub(super) id: ReaderId,
+    pub(super) session: SessionSlot,
     /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
     current: u16,
     /// `$ready` was asked for, and there was no position yet when the stream began.
@@ -66,10 +69,10 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Opens the channels.
-    pub(super) fn new<P>(core: &Rc<Core>, id: ReaderId, subscribe: Subscribe<P>) -> (Self, P) {
-        let (opening, channels, permit) = Opening::begin(core, id, subscribe);
+    pub(super) fn new<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, P) {
+        let (opening, channels, permit) = Opening::begin(core, session, subscribe);
         let phase = Some(Box::new(Phase::Opening(opening)));
-        (Self { channels, phase, id, current: 0, ready_due: false }, permit)
+        (Self { channels, phase, session, current: 0, ready_due: false }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -112,38 +115,48 @@ impl Reader {
 
     /// Hands out what is due until nothing is, the outlet is full, or it is others' turn.
     pub(super) fn deliver(&mut self, core: &Core, outlet: &mut impl Outlet) -> Delivered {
+        let delivered = self.deliver_due(core, outlet, core.sessions.due(self.session));
+        // While an entry is half out, only its own channel was asked.
+        if delivered == Delivered::Everything && !outlet.is_within_entry() {
+            core.sessions.settle(self.session);
+        }
+        delivered
+    }
+
+    /// Asks the channels in turn: those that may have something, and each that had something once more.
+    fn deliver_due(&mut self, core: &Core, outlet: &mut impl Outlet, due: Due) -> Delivered {
         let count = self.channels.len();
-        for _ in 0..ROUNDS {
-            let mut any = false;
-            for _ in 0..count {
-                match self.deliver_channel(core, outlet, self.current as usize) {
-                    Delivered::Everything => {}
-                    Delivered::Some => any = true,
-                    other => return other,
-                }
-                // An entry that went out in part is completed before any other channel has its turn.
-                if outlet.is_within_entry() {
-                    break;
-                }
-                self.current = if self.current as usize + 1 < count { self.current + 1 } else { 0 };
+        let mut open = ChannelSet::of(due, count);
+        if outlet.is_within_entry() {
+            open.insert(self.current as usize);
+        }
+        for _ in 0..ROUNDS * open.len() {
+            let Some(index) = open.next(self.current as usize) else { break };
+            self.current = u16::try_from(index).unwrap_or(0);
+            match self.deliver_channel(core, outlet, index) {
+                Delivered::Everything => open.remove(index),
+                Delivered::Some => {}
+                other => return other,
             }
-            if !any {
+            // An entry that went out in part is completed before any other channel has its turn.
+            if !outlet.is_within_entry() {
+                self.current = if self.current as usize + 1 < count { self.current + 1 } else { 0 };
+            } else if open.next(index) != Some(index) {
                 return Delivered::Everything;
             }
         }
-        Delivered::Some
+        if open.len() == 0 { Delivered::Everything } else { Delivered::Some }
     }
 
     /// Hands out one batch of one channel.
     fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize) -> Delivered {
         let oldest = oldest_allowed(core);
-        let vector = Vector::of(&self.channels, index);
         let is_ready = self.ready_due;
-        let each = self.channels.get_mut(index);
+        let (each, others) = self.channels.split_mut(index);
         let head = oldest.and_then(|_| core.log.head(each.view));
         let delivered = core.log.next(each.view, &mut each.cursor, |cursor, log, next| match next {
             Next::Tail(tail, from) => {
-                let mut batch = Batch::new(vector);
+                let mut batch = Batch::beside(others);
                 batch.gather_tail(log.name(), cursor, tail, from);
                 Some(hand_out(core, outlet, &batch, cursor))
             }
@@ -153,12 +166,12 @@ impl Reader {
                 None
             }
             Next::Page(served) => {
-                let mut batch = Batch::new(vector);
+                let mut batch = Batch::beside(others);
                 batch.gather_page(log.name(), &served);
                 Some(hand_out(core, outlet, &batch, cursor))
             }
             Next::Begins(position) => {
-                let mut batch = Batch::new(vector);
+                let mut batch = Batch::beside(others);
                 batch.begin(log.name(), position, is_ready);
                 Some(hand_out(core, outlet, &batch, cursor))
             }

@@ -64,6 +64,25 @@ fn a_session_whose_channels_do_not_open_in_time_is_refused() {
     });
 }
 
+// Seen to fail when such a session begins without it.
+#[test]
+fn a_session_of_which_a_channel_has_no_place_is_refused_and_leaves_the_others() {
+    run(async {
+        let options = Options { max_channels: 2, ..Options::default() };
+        let node = Node::start(&MemoryStore::default(), options, DeliveryOptions::default()).await;
+        let mut first = node.connect(&["a"], |_| {}).await;
+        first.prime().await;
+        for _ in 0..3 {
+            let mut client = node.connect(&["b", "c"], |_| {}).await;
+            client.until("Channel").await;
+        }
+        assert_eq!(node.stats.ends.of(End::Refused).get(), 3);
+        let mut second = node.connect(&["d"], |_| {}).await;
+        second.prime().await;
+        assert_eq!((node.core.sessions(), node.stats.subscriptions.get()), (2, 2));
+    });
+}
+
 // Seen to fail when a session that was registered once never looks at what its socket has again.
 #[test]
 fn a_client_that_hangs_up_is_noticed_at_once_and_what_it_says_is_ignored() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Archive, ArchiveError, Newest, Options, ReadRequest, Snapshot, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Options, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{EntryId, LastEventId, LogName, Position};
 use fanfare_server::{DeliveryOptions, Framing};
 
@@ -170,9 +170,9 @@ impl Archive for Retracting {
         self.0.read(request).await
     }
 
-    async fn newest(&self, channel: LogName, _: usize) -> Result<Newest, ArchiveError> {
+    async fn newest(&self, channel: LogName, _: usize) -> Result<NewestRead, ArchiveError> {
         let last = self.0.last_id(&channel).expect("something was published");
-        Ok(Newest::From(EntryId { seq: last.seq + 1, ..last }))
+        Ok(NewestRead { newest: Newest::From(EntryId { seq: last.seq + 1, ..last }), bytes: 0 })
     }
 }
 

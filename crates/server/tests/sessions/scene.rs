@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Archive, Options, PublishRequest, Random, assemble};
+use fanfare_log::{Archive, Options, Payer, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{
     Answer, Clock, Core, CoreStats, DeliveryOptions, Framing, Refusal, Subscribe, Subscription, start,
@@ -86,7 +86,8 @@ impl Node {
             Refusal::Channel(_) => Answer::text("Channel"),
         };
         let (subscription, head, refuse) = (ask.subscription, Answer::stream(), Box::new(refuse));
-        start(&self.core, server, (), ask.framing, Subscribe { subscription, head, refuse, permit: () });
+        let payer = Payer::NODE;
+        start(&self.core, server, (), ask.framing, Subscribe { subscription, payer, head, refuse, permit: () });
     }
 
     /// Waits until no session is left.

@@ -1,10 +1,12 @@
 //! The server: its data, its connections and its network.
 //!
-//! `exchange` takes commands from connections and says what goes back, `commands` runs them, `faults` breaks things.
+//! `exchange` takes commands from connections and says what goes back, `commands` runs them, `read_functions` those of the
+//! library that only read, `faults` breaks things.
 
 mod commands;
 mod exchange;
 mod faults;
+mod read_functions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

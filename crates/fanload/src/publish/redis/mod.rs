@@ -1,19 +1,17 @@
 //! Commands in a pipeline on one Redis connection.
 
-mod resp;
-
 use std::io::{BufReader, ErrorKind, Write};
 use std::net::SocketAddr;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
-use self::resp::Reply;
 use super::broken::Broken;
 use super::event::Event;
 use super::ledger::{Ledger, Stored};
 use super::mended::Mended;
 use super::socket::Socket;
 use crate::payload::Payload;
+use crate::resp::{self, Reply};
 use crate::stage::Stage;
 use crate::target::RedisWay;
 

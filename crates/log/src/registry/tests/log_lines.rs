@@ -12,6 +12,7 @@ use super::super::*;
 use crate::core_log::CoreLog;
 use crate::feed::feed;
 use crate::memory::MemoryStore;
+use crate::payer::Payer;
 use crate::publish::PublishRequest;
 
 const CHANNELS: usize = 300;
@@ -59,7 +60,7 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         let event = Event { name: None, data: Bytes::from_static(b"x") };
         let request = PublishRequest { channel: channel.name().clone(), event, dedup: None, max_len: None, ttl: None };
         store.publish_now(&request).unwrap();
-        core.open(&channel, None, 0);
+        core.open(&channel, None, 0, Payer::NODE).unwrap();
     }
     let mut rest = |now: Instant| {
         let mut idle = 0;

@@ -1,5 +1,6 @@
 //! The registry, driven by hand under made-up instants.
 
+mod back_off;
 mod held_pages;
 mod limits;
 mod log_lines;

@@ -8,6 +8,7 @@ use super::super::*;
 use crate::archive::{ArchiveError, Tip};
 use crate::core_log::CoreLog;
 use crate::feed::{FeedBatch, FeedEvent, FeedId};
+use crate::payer::Payer;
 use crate::tail::Item;
 use crate::view::Next;
 
@@ -21,8 +22,8 @@ struct Scene {
     now: Instant,
     /// Whether the streams exist.
     present: bool,
-    /// Whether the keys hold another type.
-    wrong_type: bool,
+    /// What the archive answers instead.
+    failure: Option<ArchiveError>,
     /// Requests so far.
     requests: usize,
 }
@@ -39,9 +40,9 @@ impl Scene {
         let names: Vec<_> =
             (0..channels).map(|n| LogName::from(ChannelName::parse(&format!("c{n}")).unwrap())).collect();
         for name in &names {
-            core.open(name, None, 0);
+            core.open(name, None, 0, Payer::NODE).unwrap();
         }
-        let mut scene = Self { registry, hub, began: now, now, present, wrong_type: false, requests: 0 };
+        let mut scene = Self { registry, hub, began: now, now, present, failure: None, requests: 0 };
         let mut touched = Vec::new();
         scene.hub.take_touched(&mut touched);
         scene.registry.on_touched(&touched, now);
@@ -64,7 +65,7 @@ impl Scene {
                 false => Position::Absent { at_ms: now_ms, epoch: EPOCH },
             };
             let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
-            let tip = if self.wrong_type { Err(ArchiveError::WrongType) } else { Ok(tip) };
+            let tip = self.failure.clone().map_or(Ok(tip), Err);
             self.registry.on_tips(&keys, Ok(keys.iter().map(|_| tip.clone()).collect()), self.now);
         }
         asked
@@ -111,14 +112,14 @@ fn every_channel_is_compared_once_in_an_interval_however_few_there_are() {
 #[test]
 fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it_was_a_stream() {
     let (mut scene, core) = Scene::of(1, true);
-    let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0);
+    let (view, mut cursor) = core.open(LogName::from(ChannelName::parse("c0").unwrap()), None, 0, Payer::NODE).unwrap();
     core.sync(|_, _| {}, |_| {});
     assert!(core.resolve_start(view, &mut cursor));
     let told = |scene: &Scene| scene.registry.resources.stats.seams.of(GapReason::Reset).get();
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 0);
 
-    scene.wrong_type = true;
+    scene.failure = Some(ArchiveError::WrongType);
     scene.pass(INTERVAL * 4);
     assert_eq!(told(&scene), 1);
     core.sync(|_, _| {}, |_| {});
@@ -132,10 +133,10 @@ fn readers_are_told_once_when_the_key_turns_into_another_type_and_again_after_it
     });
     assert!(is_told);
 
-    scene.wrong_type = false;
+    scene.failure = None;
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 1, "the same stream is back: nothing was missed");
-    scene.wrong_type = true;
+    scene.failure = Some(ArchiveError::WrongType);
     scene.pass(INTERVAL * 2);
     assert_eq!(told(&scene), 2);
 }
@@ -157,4 +158,17 @@ fn many_absences_are_renewed_at_common_moments_by_a_few_requests() {
     assert!(asked >= 4 * 500, "each of 500 absences was renewed {} times in 60 s", asked / 500);
     // 32 moments in ten seconds, and 32 sweeps in an interval.
     assert!((60..=300).contains(&requests), "{requests} requests for {asked} comparisons");
+}
+
+// Seen to fail when only the retry timer ends a rest: nothing is asked for seconds after the store is back.
+#[test]
+fn a_channel_rests_no_longer_when_its_subscription_is_acknowledged() {
+    let (mut scene, _core) = Scene::of(3, true);
+    let names: Vec<_> = (0..3).map(|n| LogName::from(ChannelName::parse(&format!("c{n}")).unwrap())).collect();
+    scene.failure = Some(ArchiveError::Timeout);
+    scene.pass(INTERVAL * 2);
+    scene.failure = None;
+    let back = [FeedEvent::Disconnected, FeedEvent::Connected, FeedEvent::Subscribed(names)];
+    scene.registry.on_feed(FeedBatch::of(FeedId::FIRST, back), scene.now);
+    assert_eq!(scene.turn(), 3, "each is compared at once");
 }

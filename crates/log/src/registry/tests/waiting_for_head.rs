@@ -10,6 +10,7 @@ use crate::archive::{ArchiveError, Snapshot, Tip};
 use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent, FeedId};
+use crate::payer::Payer;
 use crate::view::Next;
 
 fn at(ms: u64) -> Position {
@@ -58,7 +59,8 @@ impl Ahead {
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> =
             (0..channels).map(|number| LogName::from(ChannelName::parse(&format!("c{number}")).unwrap())).collect();
-        let readers = names.iter().map(|name| core.open(name, Some(Start::At(at(9))), 0)).collect();
+        let readers =
+            names.iter().map(|name| core.open(name, Some(Start::At(at(9))), 0, Payer::NODE).unwrap()).collect();
         let mut scene = Self { registry, hub, core, readers, now };
         scene.turn(Vec::new());
         let mut commands = scene.turn(vec![FeedEvent::Subscribed(names.clone())]);

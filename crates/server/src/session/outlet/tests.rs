@@ -5,8 +5,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
+use fanfare_log::{Options, Payer};
 use fanfare_protocol::{ChannelName, EntryId};
 
 use super::super::batch::Unit;
@@ -159,7 +159,8 @@ fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
             let channels: Vec<_> = names.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
             let subscription = Subscription { channels: channels.clone(), resume: None, last: None, ready: false };
             let refuse = Box::new(|_| unreachable!("the channels of this test open"));
-            let subscribe = Subscribe { subscription, head: Answer::stream(), refuse, permit: () };
+            let (payer, head) = (Payer::NODE, Answer::stream());
+            let subscribe = Subscribe { subscription, payer, head, refuse, permit: () };
             let mut session = Session::new(&core, Slices::default(), subscribe);
             let mut body = String::new();
             read_until(&mut session, &mut body, "\n\n").await;

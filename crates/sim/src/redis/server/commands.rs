@@ -7,11 +7,11 @@ use super::Server;
 use crate::redis::resp::{Command, Reply};
 use crate::redis::store::{Fields, Stream};
 
-fn text(argument: &Bytes) -> String {
+pub(super) fn text(argument: &Bytes) -> String {
     String::from_utf8_lossy(argument).into_owned()
 }
 
-fn number(argument: &Bytes) -> Option<u64> {
+pub(super) fn number(argument: &Bytes) -> Option<u64> {
     text(argument).parse().ok()
 }
 
@@ -21,7 +21,11 @@ fn option<'a>(arguments: &'a [Bytes], name: &str) -> Option<&'a Bytes> {
     arguments.get(at + 1)
 }
 
-fn entry((id, fields): &(EntryId, Fields)) -> Reply {
+pub(super) fn time(now_ms: u64) -> Reply {
+    Reply::Array(vec![Reply::text(now_ms / 1000), Reply::text(now_ms % 1000 * 1000)])
+}
+
+pub(super) fn entry((id, fields): &(EntryId, Fields)) -> Reply {
     let fields = fields.iter().flat_map(|(name, value)| [Reply::Bulk(name.clone()), Reply::Bulk(value.clone())]);
     Reply::Array(vec![Reply::text(id), Reply::Array(fields.collect())])
 }
@@ -34,7 +38,7 @@ impl Server {
         let name = text(&command[0]).to_ascii_uppercase();
         let arguments = &command[1..];
         match (name.as_str(), arguments) {
-            ("TIME", _) => Reply::Array(vec![Reply::text(now / 1000), Reply::text(now % 1000 * 1000)]),
+            ("TIME", _) => time(now),
             ("PING", [message]) => Reply::Bulk(message.clone()),
             ("PING", _) => Reply::Status("PONG".into()),
             ("GET", [key]) => {
@@ -62,11 +66,24 @@ impl Server {
             }
             ("FCALL" | "FCALL_RO", _) if self.nature.old => Reply::Error(format!("ERR unknown command '{name}'")),
             ("FCALL" | "FCALL_RO", _) if !self.data.library => Reply::Error("ERR Function not found".into()),
-            ("FCALL_RO", _) => Reply::Number(i64::try_from(fanfare_redis::VERSION).unwrap_or(0)),
+            ("FCALL_RO", [function, _]) if function == "sse_version" => {
+                Reply::Number(i64::try_from(fanfare_redis::VERSION).unwrap_or(0))
+            }
+            ("FCALL_RO", [function, count, rest @ ..]) => self.read_function(&text(function), count, rest, now),
             ("EVALSHA", _) if !self.script => Reply::Error("NOSCRIPT No matching script.".into()),
-            ("FCALL" | "EVAL" | "EVALSHA", [_, _, key, rest @ ..]) => {
+            ("FCALL" | "EVAL" | "EVALSHA", [_, count, rest @ ..]) => {
                 self.script |= name == "EVAL";
-                self.publish_event(&text(key), rest, now)
+                let keys = number(count).unwrap_or(0) as usize;
+                let function = rest.get(keys).map(text).filter(|function| function.starts_with("sse_"));
+                match (function, rest) {
+                    (Some(function), _) => {
+                        let mut arguments = rest.to_vec();
+                        arguments.remove(keys);
+                        self.read_function(&function, count, &arguments, now)
+                    }
+                    (None, [key, rest @ ..]) => self.publish_event(&text(key), rest, now),
+                    (None, []) => Reply::Error("ERR fanfare: exactly one key is expected, the stream".into()),
+                }
             }
             _ => Reply::Error(format!("ERR unknown command '{name}'")),
         }

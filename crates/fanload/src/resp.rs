@@ -7,7 +7,7 @@ const KEEP: u64 = 512;
 
 /// A reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Nil,
     Error(String),
     Number(i64),
@@ -18,7 +18,7 @@ pub(super) enum Reply {
 
 impl Reply {
     /// The message of an error. One inside the answer of `EXEC` is an error of the whole.
-    pub(super) fn error(&self) -> Option<&str> {
+    pub(crate) fn error(&self) -> Option<&str> {
         match self {
             Self::Error(message) => Some(message),
             Self::Array(parts) => parts.iter().find_map(Self::error),
@@ -31,7 +31,7 @@ impl Reply {
 ///
 /// # Errors
 /// Those of the connection; `InvalidData` for what is not RESP.
-pub(super) fn read(input: &mut impl BufRead) -> io::Result<Reply> {
+pub(crate) fn read(input: &mut impl BufRead) -> io::Result<Reply> {
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {
         return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection"));

@@ -4,20 +4,20 @@ use serde::Serialize;
 
 /// The middle and the extremes of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Statistic {
+pub(crate) struct Statistic {
     /// The value in the middle, or the mean of the two in the middle.
-    pub(super) median: f64,
+    pub(crate) median: f64,
     /// The least value.
-    pub(super) min: f64,
+    pub(crate) min: f64,
     /// The greatest value.
-    pub(super) max: f64,
+    pub(crate) max: f64,
     /// How many values there were.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 impl Statistic {
     /// Of all values that are numbers; `None` without any.
-    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
@@ -28,7 +28,7 @@ impl Statistic {
 
     /// Of the quotients of values that were measured next to each other: whatever changes slowly on the machine cancels
     /// out.
-    pub(super) fn of_ratios(values: &[Option<f64>], bases: &[Option<f64>]) -> Option<Self> {
+    pub(crate) fn of_ratios(values: &[Option<f64>], bases: &[Option<f64>]) -> Option<Self> {
         let pairs = values.iter().zip(bases).filter_map(|(value, base)| Some((*value)? / (*base)?));
         Self::of(pairs)
     }

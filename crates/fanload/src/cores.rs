@@ -8,11 +8,11 @@ use serde::Serialize;
 
 /// The cores for the two sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Cores {
+pub(crate) struct Cores {
     /// For the server alone.
-    pub(super) server: usize,
+    pub(crate) server: usize,
     /// For clients, publisher and Redis.
-    pub(super) others: usize,
+    pub(crate) others: usize,
 }
 
 impl Cores {
@@ -20,7 +20,7 @@ impl Cores {
     ///
     /// # Errors
     /// When there are fewer than two.
-    pub(super) fn choose() -> Result<Self> {
+    pub(crate) fn choose() -> Result<Self> {
         let status = fs::read_to_string("/proc/self/status").context("/proc/self/status cannot be read")?;
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
         let cores = parse_list(list.trim());
@@ -37,7 +37,7 @@ impl Cores {
     ///
     /// # Errors
     /// When `taskset` (util-linux) is missing or refuses.
-    pub(super) fn keep_to_others(self) -> Result<()> {
+    pub(crate) fn keep_to_others(self) -> Result<()> {
         let (core, pid) = (self.others.to_string(), std::process::id().to_string());
         let output = Command::new("taskset").args(["-cp", &core, &pid]).output();
         let output = output.context("cannot run taskset: apt-get install util-linux")?;

@@ -1,0 +1,132 @@
+//! Calls of the store that are carried out on the store's own thread.
+
+use fanfare_log::{
+    Archive, ArchiveError, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest, Snapshot, Tip,
+};
+use fanfare_protocol::LogName;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// What a caller hears when the thread has ended.
+const STOPPING: &str = "the node is stopping";
+
+/// An archive or a publisher whose calls run on one thread, whoever makes them: the connections are driven and the replies
+/// parsed there, and neither the ingest nor a connection thread pays for a large one.
+#[derive(Debug, Clone)]
+pub(super) struct OnThread<T> {
+    store: T,
+    runtime: Handle,
+}
+
+impl<T: Clone> OnThread<T> {
+    pub(super) fn new(store: T, runtime: &Handle) -> Self {
+        Self { store, runtime: runtime.clone() }
+    }
+
+    /// Carries a call out. Dropping the future ends it. `None`: the thread has ended.
+    async fn call<F>(&self, call: impl FnOnce(T) -> F) -> Option<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let mut call = Call(self.runtime.spawn(call(self.store.clone())));
+        match (&mut call.0).await {
+            Ok(answer) => Some(answer),
+            // A call that panicked is a bug that must not pass for an answer.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => None,
+        }
+    }
+}
+
+/// A call on its way: nobody wants its answer when this is dropped.
+struct Call<R>(JoinHandle<R>);
+
+impl<R> Drop for Call<R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn no_archive<T>() -> Result<T, ArchiveError> {
+    Err(ArchiveError::Unavailable(STOPPING.into()))
+}
+
+impl<A: Archive> Archive for OnThread<A> {
+    async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
+        let answer = self.call(|archive| async move { archive.tips(logs).await }).await;
+        answer.unwrap_or_else(no_archive)
+    }
+
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
+        let answer = self.call(|archive| async move { archive.read(request).await }).await;
+        answer.unwrap_or_else(no_archive)
+    }
+
+    async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {
+        let answer = self.call(|archive| async move { archive.newest(log, count).await }).await;
+        answer.unwrap_or_else(no_archive)
+    }
+}
+
+impl<P: Publisher> Publisher for OnThread<P> {
+    async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
+        let answer = self.call(|publisher| async move { publisher.publish(request).await }).await;
+        answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::node::thread::{NodeThread, ThreadRuntime};
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_call_runs_on_the_thread_whoever_makes_it_and_ends_with_its_caller() {
+        let place = ThreadRuntime::new().unwrap();
+        let remote = OnThread::new((), place.handle());
+        let thread = NodeThread::start_for("fanfare-test", place, pending()).unwrap();
+        runtime().block_on(async {
+            let name = remote.call(|()| async { std::thread::current().name().map(str::to_owned) }).await;
+            assert_eq!(name.flatten().as_deref(), Some("fanfare-test"));
+            let (held, dropped) = oneshot::channel::<()>();
+            let call = remote.call(|()| async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            drop(tokio::time::timeout(std::time::Duration::from_millis(20), call).await);
+            assert!(dropped.await.is_err(), "the call is dropped on its thread");
+            drop(thread);
+            assert_eq!(remote.call(|()| async {}).await, None, "and the thread's end is told");
+        });
+    }
+
+    #[test]
+    fn a_thread_that_ends_by_itself_is_noticed_and_one_that_panics_is_too() {
+        for panics in [false, true] {
+            let task = async move { assert!(!panics, "on purpose") };
+            let mut thread = NodeThread::start_for("fanfare-test", ThreadRuntime::new().unwrap(), task).unwrap();
+            assert_eq!(runtime().block_on(thread.ended()), "fanfare-test");
+        }
+    }
+
+    #[test]
+    fn what_a_thread_runs_is_dropped_before_the_thread_is_joined() {
+        let end = Arc::new(Mutex::new(()));
+        let held = Arc::clone(&end);
+        let task = async move {
+            let _held = held;
+            pending::<()>().await;
+        };
+        drop(NodeThread::start_for("fanfare-test", ThreadRuntime::new().unwrap(), task).unwrap());
+        assert_eq!(Arc::strong_count(&end), 1);
+    }
+}

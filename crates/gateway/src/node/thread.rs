@@ -1,0 +1,104 @@
+//! A thread of a node, with a runtime of its own.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::oneshot;
+
+/// Resolves when the thread is to end.
+pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The runtime of a thread until the thread takes it. When the node does not start it is dropped within the caller's
+/// runtime, where waiting for its tasks would panic.
+pub(super) struct ThreadRuntime(Option<Runtime>);
+
+impl ThreadRuntime {
+    pub(super) fn new() -> std::io::Result<Self> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+
+    /// For those who have work for the thread. What they give it before it runs waits.
+    pub(super) fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("only the thread itself takes the runtime").handle()
+    }
+}
+
+impl Drop for ThreadRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A running thread. Dropping it asks the thread to end and waits for that.
+pub(super) struct NodeThread {
+    name: &'static str,
+    /// Dropping it asks the thread to end.
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+    /// Resolves when the thread has ended.
+    ended: Option<oneshot::Receiver<Infallible>>,
+}
+
+impl NodeThread {
+    /// Starts a thread that runs `run` until it ends; it should when its [`Stop`] resolves.
+    pub(super) fn start<F>(
+        name: &'static str,
+        mut runtime: ThreadRuntime,
+        run: impl FnOnce(Stop) -> F + Send + 'static,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = ()>,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let body = move || {
+            // Dropped when the thread ends, however it ends.
+            let _end = end;
+            if let Some(runtime) = runtime.0.take() {
+                runtime.block_on(run(Box::pin(async { drop(stopped.await) })));
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name(name.into()).spawn(body).with_context(|| format!("thread {name}"))?;
+        Ok(Self { name, stop: Some(stop), thread: Some(thread), ended: Some(ended) })
+    }
+
+    /// Starts a thread for a task that ends only when it is dropped.
+    pub(super) fn start_for(
+        name: &'static str,
+        runtime: ThreadRuntime,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        Self::start(name, runtime, |stop| async move {
+            tokio::select! {
+                () = stop => {}
+                () = task => {}
+            }
+        })
+    }
+
+    /// Waits until the thread has ended by itself; tells that once. Cancel-safe.
+    pub(super) async fn ended(&mut self) -> &'static str {
+        match &mut self.ended {
+            Some(ended) => drop(ended.await),
+            None => pending().await,
+        }
+        self.ended = None;
+        self.name
+    }
+}
+
+impl Drop for NodeThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(thread = self.name, "a thread of the node panicked");
+        }
+    }
+}

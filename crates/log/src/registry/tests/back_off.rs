@@ -1,0 +1,46 @@
+//! How long a channel waits after a read that failed.
+
+use super::super::reads::BackOff;
+use super::super::*;
+use super::limits::{Scene, name};
+use crate::archive::ArchiveError;
+use crate::payer::Payer;
+
+fn fail(scene: &mut Scene, commands: Vec<Command>) -> usize {
+    let mut failed = 0;
+    for command in commands {
+        let Command::Tips { keys, .. } = command else { panic!("nobody asked for {command:?}") };
+        scene.registry.on_tips(&keys, Err(ArchiveError::Timeout), scene.now);
+        failed += keys.len();
+    }
+    failed
+}
+
+// Seen to fail when a channel waits on although the link is back.
+#[test]
+fn a_fresh_subscription_ends_the_wait_of_its_channel() {
+    let mut scene = Scene::new(Options::default());
+    let _reader = scene.core.open(name("a"), None, 0, Payer::NODE).unwrap();
+    scene.rest();
+    for _ in 0..5 {
+        scene.lose_link();
+        let failed = (0..3).map(|_| scene.turn()).collect::<Vec<_>>().into_iter().flatten().collect();
+        assert_eq!(fail(&mut scene, failed), 1, "it is compared at once");
+        assert!(scene.turn().is_empty(), "it waits");
+    }
+}
+
+#[test]
+fn the_timer_of_a_wait_that_was_cut_short_does_not_end_the_next_one() {
+    let mut back_off = BackOff::default();
+    let first = back_off.begin().unwrap();
+    assert!(back_off.begin().is_none(), "one wait at a time");
+    assert!(back_off.cut_short() && !back_off.is_active());
+    let second = back_off.begin().unwrap();
+    assert!(second > first);
+    assert!(!back_off.timer_fired() && back_off.is_active(), "the timer of the first");
+    assert!(back_off.timer_fired() && !back_off.is_active());
+    back_off.begin().unwrap();
+    assert!(back_off.cut_short());
+    assert!(!back_off.timer_fired(), "there is no wait to end");
+}

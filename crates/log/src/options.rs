@@ -35,6 +35,9 @@ pub struct Options {
     pub feed_bytes: usize,
     /// Maximum number of followed channels.
     pub max_channels: usize,
+    /// The feed has a thread of its own. What it has not looked at yet may then be older than an answer of the archive, so that an
+    /// answer alone does not prove that a stream has expired with nothing in it that the feed did not tell.
+    pub feed_lags: bool,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             page_patience: limits::ARCHIVE_PAGE_PATIENCE,
             feed_bytes: limits::FEED_QUEUE_BYTES_MAX,
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
+            feed_lags: false,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn log(config: &Config) -> LogOptions {
         page_bytes: config.archive.page_bytes.bytes(),
         archive_bytes_per_second: config.archive.bytes_per_second.0,
         max_channels: config.limits.channels_per_node,
+        feed_lags: true,
         ..LogOptions::default()
     }
 }

@@ -286,7 +286,8 @@ impl ChannelLog {
     // What the archive answers about the tip.
 
     /// Where the stream ends: opens the log, or compares it.
-    pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>) -> Effects {
+    /// `proofs`: see [`Continuity::believes_expiry`].
+    pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
         let fresh = self.tip_reads.answered();
         match (answer, self.head()) {
             (Err(error), _) => self.on_failure(&error),
@@ -300,7 +301,7 @@ impl ChannelLog {
             // The tip of a stream that is not followed yet proves nothing about what is published next.
             (Ok(_), None) if self.following != Following::Acknowledged => Effects::new(),
             (Ok(tip), None) => self.open(tip),
-            (Ok(tip), Some(head)) => self.compare(head, tip),
+            (Ok(tip), Some(head)) => self.compare(head, tip, proofs),
         }
     }
 
@@ -313,7 +314,15 @@ impl ChannelLog {
         effects
     }
 
-    fn compare(&mut self, head: Position, tip: Tip) -> Effects {
+    fn compare(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Effects {
+        if let (Position::At(id), Position::Absent { .. }, Some(count)) = (head, tip.position, proofs)
+            && self.continuity.has_expired(id, tip)
+            && !self.continuity.believes_expiry(proofs)
+        {
+            let mut effects = vec![Effect::Compared { differ: false }];
+            effects.extend(self.continuity.note_expiry(count).map(Effect::AwaitProofs));
+            return effects;
+        }
         if !self.continuity.agrees(head, tip) {
             // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
             // the gap once.
@@ -348,10 +357,11 @@ impl ChannelLog {
     // What the archive answers about the head: proven before anything is appended.
 
     /// A page from the head.
-    pub(super) fn on_head(&mut self, answer: Result<Snapshot, ArchiveError>) -> Effects {
+    /// `proofs`: see [`Continuity::believes_expiry`].
+    pub(super) fn on_head(&mut self, answer: Result<Snapshot, ArchiveError>, proofs: Option<u64>) -> Effects {
         let Some(from) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
-            Ok(snapshot) => self.on_snapshot(from, &snapshot),
+            Ok(snapshot) => self.on_snapshot(from, &snapshot, proofs),
             Err(error) => {
                 self.head_read.want();
                 self.on_failure(&error)
@@ -362,7 +372,7 @@ impl ChannelLog {
         effects
     }
 
-    fn on_snapshot(&mut self, from: Position, snapshot: &Snapshot) -> Effects {
+    fn on_snapshot(&mut self, from: Position, snapshot: &Snapshot, proofs: Option<u64>) -> Effects {
         let Some(head) = self.head() else { return Effects::new() };
         let verdict = self.continuity.verdict(from, snapshot);
         if head != from {
@@ -373,7 +383,7 @@ impl ChannelLog {
             // entries before it are older still.
             (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, snapshot),
             (Verdict::Gap(_), Position::At(id), Position::Absent { .. })
-                if self.continuity.has_expired(id, snapshot.tip) =>
+                if self.continuity.has_expired(id, snapshot.tip) && self.continuity.believes_expiry(proofs) =>
             {
                 self.finish(head, snapshot)
             }

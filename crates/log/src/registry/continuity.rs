@@ -15,17 +15,21 @@ pub(super) struct Continuity {
     no_message_missed: bool,
     /// When the head was last proven to be the stream's end.
     proven: Option<Tip>,
+    /// An expiry that was seen is believed when the feed has proven so many round trips.
+    expiry_due: Option<u64>,
 }
 
 impl Continuity {
     /// Something was published that is not in the tail, or some messages may not have arrived.
     pub(super) fn doubt(&mut self) {
         self.no_message_missed = false;
+        self.expiry_due = None;
     }
 
     /// Notes that the head was the stream's end at `tip`.
     pub(super) fn note_proven(&mut self, tip: Tip) {
         self.proven = Some(tip);
+        self.expiry_due = None;
     }
 
     /// Notes the same, by a read that began after the feed last lost something. `no_message_missed`: every entry published since
@@ -71,6 +75,23 @@ impl Continuity {
             && self.proven.is_some_and(|proven| {
                 !tip.evicts && !proven.evicts && proven.epoch == tip.epoch && absence::still(proven.now_ms, tip.now_ms)
             })
+    }
+
+    /// Whether an expiry that was seen may be believed. `proofs`: how many round trips the feed has proven; `None` where nothing
+    /// can be on the way to the registry that is older than what it looks at.
+    ///
+    /// A message that was published before the stream expired may still be on the way when the archive's answer is looked at. A
+    /// round trip that begins after that answer ends behind the message. The next proof may be of one that began before, so it
+    /// takes two.
+    pub(super) fn believes_expiry(&self, proofs: Option<u64>) -> bool {
+        proofs.is_none_or(|proofs| self.expiry_due.is_some_and(|due| proofs >= due))
+    }
+
+    /// Notes that an expiry was seen. Returns how many round trips must be proven until it is believed, the first time.
+    pub(super) fn note_expiry(&mut self, proofs: u64) -> Option<u64> {
+        let is_news = self.expiry_due.is_none();
+        let due = *self.expiry_due.get_or_insert(proofs + 2);
+        is_news.then_some(due)
     }
 
     /// Whether a head continues in a snapshot.

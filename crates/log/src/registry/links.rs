@@ -7,6 +7,8 @@ struct Link {
     is_up: bool,
     /// Milliseconds since the registry began, plus one. 0: never.
     proven_ms: u64,
+    /// Round trips that were proven.
+    proofs: u64,
 }
 
 /// One link for each feed.
@@ -29,7 +31,13 @@ impl Links {
     pub(super) fn note_probe(&mut self, feed: FeedId, since_ms: u64) {
         if let Some(link) = self.0.get_mut(feed.number()) {
             link.proven_ms = since_ms.saturating_add(1);
+            link.proofs += 1;
         }
+    }
+
+    /// The number of round trips through a feed that were proven since the registry began.
+    pub(super) fn proofs(&self, feed: FeedId) -> u64 {
+        self.0.get(feed.number()).map_or(0, |link| link.proofs)
     }
 
     /// Whether every feed is connected.

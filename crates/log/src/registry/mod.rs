@@ -15,6 +15,7 @@
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`kept_pages`] | the part of that budget that pages may have |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
+//! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`timers`] | the heap of timers |
 //! | [`notifier`] | which connection threads have something to look at |
@@ -26,6 +27,7 @@ mod continuity;
 mod directory;
 mod effect;
 mod evict;
+mod expiries;
 mod held_pages;
 mod kept_pages;
 mod lingering;
@@ -142,6 +144,9 @@ impl Registry {
                     let since = now.saturating_duration_since(self.resources.began).as_millis();
                     self.links.note_probe(feed, u64::try_from(since).unwrap_or(u64::MAX));
                     stats.proven_ms.set(self.links.proven_ms());
+                    for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
+                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
+                    }
                 }
             }
         }
@@ -157,14 +162,22 @@ impl Registry {
         self.resources.schedule.tips_answered();
         let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
         for (&key, tip) in keys.iter().zip(tips) {
-            self.decide(key, now, |log| log.on_tip(tip));
+            let proofs = self.proofs(key);
+            self.decide(key, now, |log| log.on_tip(tip, proofs));
         }
     }
 
     /// A page from the head.
     pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         self.resources.schedule.head_answered();
-        self.decide(key, now, |log| log.on_head(answer));
+        let proofs = self.proofs(key);
+        self.decide(key, now, |log| log.on_head(answer, proofs));
+    }
+
+    /// How often the feed of a channel has proven itself; `None` if that need not be known.
+    fn proofs(&self, key: usize) -> Option<u64> {
+        let log = self.directory.get(key).filter(|_| self.resources.options.feed_lags)?;
+        Some(self.links.proofs(log.feed))
     }
 
     /// A page for readers that are behind.

@@ -10,6 +10,7 @@ use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::effect::{Broken, Effect, Effects, PageAnswer};
 use super::evict;
+use super::expiries::Expiries;
 use super::kept_pages::KeptPages;
 use super::lingering::Lingering;
 use super::log_limit::LogLimit;
@@ -35,6 +36,7 @@ pub(super) struct Resources {
     budget: Budget,
     pub(super) schedule: Schedule,
     pub(super) reconcile: Reconcile,
+    pub(super) expiries: Expiries,
     pub(super) timers: Timers,
     pub(super) lingering: Lingering,
     pub(super) notifier: Notifier,
@@ -52,6 +54,7 @@ impl Resources {
             budget: Budget::new(options.budget),
             schedule: Schedule::new(&options, now),
             reconcile: Reconcile::new(options.reconcile_interval, now),
+            expiries: Expiries::default(),
             timers: Timers::default(),
             lingering: Lingering::new(options.linger),
             notifier: Notifier::new(hub),
@@ -93,6 +96,7 @@ impl Resources {
                 Effect::ReadPage => {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key));
                 }
+                Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {
                     self.stats.reconciles.add(1);

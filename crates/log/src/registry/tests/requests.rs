@@ -31,9 +31,13 @@ struct Scene {
 impl Scene {
     /// Follows so many channels, acknowledged and primed.
     fn of(channels: usize, present: bool) -> (Self, CoreLog) {
+        Self::with(Options::default(), channels, present)
+    }
+
+    fn with(options: Options, channels: usize, present: bool) -> (Self, CoreLog) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
-        let options = Options { reconcile_interval: INTERVAL, ..Options::default() };
+        let options = Options { reconcile_interval: INTERVAL, ..options };
         let registry =
             Registry::new(options, Arc::clone(&hub), vec![Desired::new()], Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
@@ -171,4 +175,34 @@ fn a_channel_rests_no_longer_when_its_subscription_is_acknowledged() {
     let back = [FeedEvent::Disconnected, FeedEvent::Connected, FeedEvent::Subscribed(names)];
     scene.registry.on_feed(FeedBatch::of(FeedId::FIRST, back), scene.now);
     assert_eq!(scene.turn(), 3, "each is compared at once");
+}
+
+// Seen to fail when the answer alone is believed: the doorbell comes too late then, and what it tells of is lost without a gap.
+#[test]
+fn an_expiry_is_believed_when_the_feed_has_proven_to_be_past_it() {
+    let (mut scene, core) = Scene::with(Options { feed_lags: true, ..Options::default() }, 1, true);
+    let name = LogName::from(ChannelName::parse("c0").unwrap());
+    let feed = |scene: &mut Scene, event| scene.registry.on_feed(FeedBatch::of(FeedId::FIRST, [event]), scene.now);
+    let head = |core: &CoreLog| {
+        core.take_over(|_, _| {});
+        core.head(0).unwrap()
+    };
+    scene.present = false;
+    scene.pass(INTERVAL * 5 / 4);
+    assert_eq!(head(&core), Position::At(EntryId { ms: 1, seq: 0 }), "a message may be on the way");
+    feed(&mut scene, FeedEvent::Probe);
+    assert_eq!(scene.turn(), 0, "that probe may have begun before");
+    feed(&mut scene, FeedEvent::Probe);
+    assert_eq!(scene.turn(), 1, "now it is looked at again");
+    assert!(head(&core).is_absent());
+
+    let (mut scene, _core) = Scene::with(Options { feed_lags: true, ..Options::default() }, 1, true);
+    scene.present = false;
+    scene.pass(INTERVAL * 5 / 4);
+    feed(&mut scene, FeedEvent::Push { channel: name, push: Push::Doorbell });
+    let commands = scene.registry.end_turn(scene.now);
+    assert!(
+        matches!(commands[..], [Command::Head { .. }]),
+        "the event was on the way: the head is read, and sealed: {commands:?}"
+    );
 }

@@ -5,16 +5,19 @@
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Payer(u32);
 
+/// Fibonacci hashing: neighbours are spread over all payers.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl Payer {
     /// The node's own account: what it does for its logs and not for one reader.
     pub const NODE: Self = Self(0);
 
-    /// The payer with this key.
+    /// The payer with this key, never [the node](Self::NODE).
     #[must_use]
     pub fn of(key: u64) -> Self {
-        // Fibonacci hashing: neighbours are spread over all payers.
-        let mixed = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        Self(u32::try_from(mixed).unwrap_or(u32::MAX))
+        let mixed = key.wrapping_mul(FACTOR) >> 32;
+        // Nought is the node's.
+        Self(u32::try_from(mixed).unwrap_or(u32::MAX).max(1))
     }
 }
 
@@ -29,5 +32,15 @@ mod tests {
         let keys = (1..=100_000u64).chain((1..=100_000).map(|network| network << 32));
         let payers: HashSet<Payer> = keys.map(Payer::of).collect();
         assert!(payers.len() > 199_900 && !payers.contains(&Payer::NODE), "{}", payers.len());
+    }
+
+    // Seen to fail when what is mixed may be nought: one key in 2^32 is the node's.
+    #[test]
+    fn no_key_is_mixed_into_the_node() {
+        // The inverse of the factor modulo 2^64: these keys are mixed into less than 2^32.
+        let inverse =
+            (0..6).fold(1u64, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(inverse.wrapping_mul(FACTOR))));
+        assert_eq!(inverse.wrapping_mul(FACTOR), 1);
+        assert!([0, inverse, inverse << 31].map(Payer::of).iter().all(|payer| *payer != Payer::NODE));
     }
 }

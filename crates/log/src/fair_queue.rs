@@ -58,10 +58,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
             line.turn = turn;
             self.turns.insert(turn, payer);
         }
-        if self.members.is_empty() {
-            // A crowd leaves nothing behind.
-            *self = Self { next: self.next, ..Self::default() };
-        }
+        self.shrink();
         Some(key)
     }
 
@@ -74,10 +71,23 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
             self.turns.remove(&line.turn);
             self.lines.remove(&payer);
         }
+        self.shrink();
+    }
+
+    /// Gives back the memory of an empty queue: a crowd leaves nothing behind.
+    fn shrink(&mut self) {
+        if self.members.is_empty() {
+            *self = Self { next: self.next, ..Self::default() };
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
     }
 
     fn number(&mut self) -> u64 {

@@ -194,7 +194,7 @@ impl Resources {
         if let Some(since) = log.idle_since() {
             self.lingering.remove(since, key);
         }
-        self.schedule.forget(key, &log.wanting());
+        self.schedule.forget(key);
         self.accept(log);
         evict::everything(&log.channel, &mut self.budget);
     }
@@ -249,10 +249,10 @@ impl Resources {
         commands
     }
 
-    /// The number of timers and of turns to be compared.
+    /// The number of timers, of turns to be compared, and of turns to have a page read.
     #[cfg(test)]
-    pub(super) fn left_behind(&self) -> (usize, usize) {
-        (self.timers.len(), self.reconcile.len())
+    pub(super) fn left_behind(&self) -> (usize, usize, usize) {
+        (self.timers.len(), self.reconcile.len(), self.schedule.waiting_for_pages())
     }
 
     /// Bytes held by all logs.

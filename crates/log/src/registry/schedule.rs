@@ -1,7 +1,8 @@
 //! Which reads of the archive to start. One per channel and kind is in flight at a time (but for tips); what asks meanwhile stands
 //! in a queue once.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
@@ -61,6 +62,8 @@ pub(super) struct Schedule {
     heads: FairQueue<usize>,
     /// Channels of which a payer wants pages.
     pages: FairQueue<(Payer, usize)>,
+    /// The payers in `pages` by channel. The channel's own wants do not say that: they are forgotten with its last reader.
+    waiting: HashMap<usize, BTreeSet<Payer>>,
     /// Whose turn came while another page of the channel was being read: they are the next.
     passed_over: HashMap<usize, FairQueue<Payer>>,
     /// Requests for tips in flight.
@@ -85,6 +88,7 @@ impl Schedule {
             tips: FairQueue::default(),
             heads: FairQueue::default(),
             pages: FairQueue::default(),
+            waiting: HashMap::new(),
             passed_over: HashMap::new(),
             tip_requests: 0,
             reads: 0,
@@ -111,14 +115,36 @@ impl Schedule {
     /// A reader of the channel wants a page.
     pub(super) fn want_page(&mut self, payer: Payer, key: usize) {
         self.pages.push(payer, (payer, key));
+        self.waiting.entry(key).or_default().insert(payer);
     }
 
-    /// The channel is closed, of which these wanted pages.
-    pub(super) fn forget(&mut self, key: usize, payers: &[Payer]) {
+    /// The next payer whose turn it is, and the channel of which it wants a page.
+    fn pop_page(&mut self) -> Option<(Payer, usize)> {
+        let (payer, key) = self.pages.pop()?;
+        if let Entry::Occupied(mut waiting) = self.waiting.entry(key) {
+            waiting.get_mut().remove(&payer);
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
+        }
+        Some((payer, key))
+    }
+
+    /// The channel is closed.
+    pub(super) fn forget(&mut self, key: usize) {
         self.tips.remove(&key);
         self.heads.remove(&key);
-        payers.iter().for_each(|payer| self.pages.remove(&(*payer, key)));
+        for payer in self.waiting.remove(&key).unwrap_or_default() {
+            self.pages.remove(&(payer, key));
+        }
         self.passed_over.remove(&key);
+    }
+
+    /// The number of turns to have a page read.
+    #[cfg(test)]
+    pub(super) fn waiting_for_pages(&self) -> usize {
+        assert_eq!(self.pages.len(), self.waiting.values().map(BTreeSet::len).sum::<usize>());
+        self.pages.len()
     }
 
     /// A request for tips was answered.
@@ -208,7 +234,7 @@ impl Schedule {
             && self.allowance.is_available(now)
             && self.has_room_for_a_page()
         {
-            let Some((payer, key)) = self.pages.pop() else { break };
+            let Some((payer, key)) = self.pop_page() else { break };
             let Some(log) = logs.get_mut(key) else { continue };
             if log.is_reading_page() {
                 self.passed_over.entry(key).or_default().push(Payer::NODE, payer);

@@ -62,10 +62,14 @@ impl Scene {
 
     /// Publishes entries of about 4 KiB. Returns the id of the first.
     pub(super) fn publish(&self, channel: &LogName, count: usize) -> EntryId {
+        self.publish_all(channel, count)[0]
+    }
+
+    /// The same. Returns all ids.
+    fn publish_all(&self, channel: &LogName, count: usize) -> Vec<EntryId> {
         let event = Event { name: None, data: Bytes::from(vec![b'x'; 4_000]) };
         let request = PublishRequest { channel: channel.name().clone(), event, dedup: None, max_len: None, ttl: None };
-        let ids: Vec<_> = (0..count).map(|_| self.store.publish_now(&request).unwrap().id).collect();
-        ids[0]
+        (0..count).map(|_| self.store.publish_now(&request).unwrap().id).collect()
     }
 
     /// Takes in what has arrived and says which reads to start.
@@ -249,12 +253,12 @@ fn the_channel_of_one_payer_is_not_held_up_by_the_new_channels_of_another() {
 }
 
 /// A narrow node whose tails hold one entry, with one long stream and a reader that keeps its channel open.
-fn behind(entries: usize) -> (Scene, EntryId, (ViewKey, Cursor)) {
+fn behind(entries: usize) -> (Scene, Vec<EntryId>, (ViewKey, Cursor)) {
     let mut scene = Scene::new(Options { tail_entries: 1, ..narrow(1) });
-    let first = scene.publish(&name("long"), entries);
+    let ids = scene.publish_all(&name("long"), entries);
     let live = scene.open(&name("long"), None);
     scene.rest();
-    (scene, first, live)
+    (scene, ids, live)
 }
 
 // Seen to fail when reads of where the newest entries begin are free.
@@ -321,8 +325,8 @@ fn who_wants_pages_of_many_channels_does_not_hold_up_who_wants_one() {
 #[test]
 fn a_reader_far_behind_has_its_turn_beside_one_that_reads_on_ahead_of_it() {
     for payers in [[1, 1], [1, 2]] {
-        let (mut scene, first, _live) = behind(200);
-        let at = |entries: u64| Start::At(Position::At(EntryId { seq: first.seq + entries, ..first }));
+        let (mut scene, ids, _live) = behind(200);
+        let at = |entries: usize| Start::At(Position::At(ids[entries]));
         let [ahead, far] = payers.map(Payer::of);
         let mut ahead = scene.core.open(name("long"), Some(at(20)), 0, ahead).unwrap();
         let mut far = scene.core.open(name("long"), Some(at(0)), 0, far).unwrap();

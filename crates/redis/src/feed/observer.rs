@@ -10,4 +10,6 @@ pub(crate) trait FeedObserver: Send + Sync + 'static {
     fn probed(&self);
     /// Number of subscriptions acknowledged on the current connection.
     fn subscribed(&self, count: usize);
+    /// Everything that was desired when the current connection came up has been asked for and answered.
+    fn caught_up(&self) {}
 }

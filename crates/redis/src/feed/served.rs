@@ -52,8 +52,12 @@ impl FeedObserver for Served {
     }
 
     fn subscribed(&self, count: usize) {
-        self.subscribed_after.get_or_init(|| self.began.elapsed());
         self.observer.subscribed(count);
+    }
+
+    fn caught_up(&self) {
+        self.subscribed_after.get_or_init(|| self.began.elapsed());
+        self.observer.caught_up();
     }
 }
 
@@ -68,10 +72,14 @@ mod tests {
         tokio::time::advance(Duration::from_millis(700)).await;
         assert_eq!((served.pause(), served.is_proven()), (Duration::from_millis(700), false));
         served.subscribed(3);
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(served.pause(), Duration::from_millis(800), "a part of the channels is not all of them");
+        served.caught_up();
         tokio::time::advance(Duration::from_secs(60)).await;
         served.subscribed(4);
+        served.caught_up();
         served.probed();
-        assert_eq!((served.pause(), served.is_proven()), (Duration::from_millis(700), true));
+        assert_eq!((served.pause(), served.is_proven()), (Duration::from_millis(800), true));
         let late = Served::new(Arc::new(Status::default()));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(late.pause(), limits::FEED_PAUSE_MAX);

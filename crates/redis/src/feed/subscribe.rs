@@ -44,6 +44,9 @@ pub(super) async fn keep(
             Err(error) => return error,
         };
         observer.subscribed(subscriptions.confirmed.len());
+        if subscriptions.is_caught_up() {
+            observer.caught_up();
+        }
         if is_idle {
             let retry_at = subscriptions.refusals.retry_at();
             tokio::select! {
@@ -93,7 +96,12 @@ impl Subscriptions<'_> {
             self.attempt(batch).await?;
         }
         self.tell_refused(Instant::now());
-        Ok(is_unchanged && self.again.is_empty() && self.suspects.is_empty())
+        Ok(is_unchanged && self.is_caught_up())
+    }
+
+    /// Whether nothing waits for its turn, neither what was desired when the connection came up nor suspects.
+    fn is_caught_up(&self) -> bool {
+        self.again.is_empty() && self.suspects.is_empty()
     }
 
     /// Channels in one command: each takes two names when keyspace notifications are listened to.
@@ -230,3 +238,6 @@ impl Subscriptions<'_> {
         self.sink.send(FeedEvent::Refused { channels, detail: detail.to_string() });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fanfare_log::{FeedEvent, FeedSink};
-use fanfare_protocol::Push;
+use fanfare_protocol::{EntryId, Push, limits};
 use redis::{PushInfo, PushKind};
 use tokio::sync::Notify;
 
@@ -148,7 +148,7 @@ impl Inner {
         }
         if let Some(channel) = self.keys.log(channel) {
             self.carried.store(true, Ordering::Relaxed);
-            let push = Push::parse(Bytes::copy_from_slice(payload), self.max_event_bytes);
+            let push = understand(payload, self.max_event_bytes);
             self.sink.send(FeedEvent::Push { channel, push });
         }
     }
@@ -157,6 +157,18 @@ impl Inner {
     fn probe_number(&self, payload: &[u8]) -> Option<u64> {
         std::str::from_utf8(payload).ok()?.strip_prefix(&self.nonce)?.parse().ok()
     }
+}
+
+/// Bytes of a push that are not data, at most: the marker, two ids, the length of the name, what separates them, and the name.
+const HEAD_MAX: usize = 2 * EntryId::TEXT_MAX + limits::EVENT_NAME_MAX + 16;
+
+/// What a message means. One that is too long whatever its head is is judged by its beginning: data of any length is too long
+/// there, and no copy of the rest is made to be thrown away.
+fn understand(payload: &[u8], max_event_bytes: usize) -> Push {
+    if payload.len() > max_event_bytes.saturating_add(HEAD_MAX) {
+        return Push::parse(Bytes::copy_from_slice(&payload[..HEAD_MAX + 1]), 0);
+    }
+    Push::parse(Bytes::copy_from_slice(payload), max_event_bytes)
 }
 
 /// The Pub/Sub channel of keyspace notifications for a key that begins with `key`
@@ -233,6 +245,21 @@ mod tests {
         else {
             panic!("{events:?}")
         };
+    }
+
+    // Seen to fail when the beginning is as long as the shortest head.
+    #[test]
+    fn a_message_that_is_too_long_means_what_the_whole_of_it_would() {
+        let id = EntryId { ms: u64::MAX, seq: u64::MAX };
+        let (prev, name) = (EntryId { ms: u64::MAX, seq: 1 << 63 }, "n".repeat(limits::EVENT_NAME_MAX));
+        let entry = |name: &str| format!("\u{1e}ff1 {id} {prev} {}\n{name}", name.len());
+        let heads = [String::new(), entry(""), entry(&name), entry("two\nlines"), "\u{1e}ff1 no entry".into()];
+        assert!(heads.iter().all(|head| head.len() <= HEAD_MAX));
+        for (head, data) in heads.iter().flat_map(|head| (0..1_000).map(move |data| (head, data))) {
+            let payload = format!("{head}{}", "x".repeat(data));
+            let whole = Push::parse(payload.clone().into(), 10);
+            assert_eq!(understand(payload.as_bytes(), 10), whole, "{data} bytes after {head:?}");
+        }
     }
 
     #[tokio::test]

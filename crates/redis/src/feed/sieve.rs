@@ -71,11 +71,16 @@ impl<S: AsyncRead + Unpin> Sieve<S> {
 
     /// Sees to it that there is room after what was read.
     fn make_room(&mut self) {
-        if self.start == self.end {
+        let left = self.end - self.start;
+        if left == 0 {
             (self.start, self.end) = (0, 0);
-            if self.buffer.len() > BUFFER {
-                self.buffer = vec![0; BUFFER];
-            }
+        }
+        if self.buffer.len() > BUFFER && left <= BUFFER / 2 {
+            // The long message is gone. What is left is too short for the buffer to grow again at once.
+            let mut buffer = vec![0; BUFFER];
+            buffer[..left].copy_from_slice(&self.buffer[self.start..self.end]);
+            self.buffer = buffer;
+            (self.start, self.end) = (0, left);
         } else if self.end == self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);

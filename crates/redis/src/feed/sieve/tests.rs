@@ -128,6 +128,18 @@ async fn messages_are_handed_over_and_everything_else_goes_on_to_the_library_how
     }
 }
 
+// Seen to fail when only an empty buffer is shrunk.
+#[tokio::test]
+async fn a_long_message_does_not_leave_a_long_buffer_behind_though_the_next_one_has_begun() {
+    let (receiver, _source) = receiver();
+    let bytes = message("sse:a", &"y".repeat(5 * BUFFER)) + ">3\r\n$7\r\nmess";
+    let pieces = Pieces { bytes: bytes.into_bytes(), given: 0, random: Random::seeded(1), most: 100_000 };
+    let mut sieve = Sieve::new(pieces, receiver.messages());
+    let mut out = String::new();
+    sieve.read_to_string(&mut out).await.unwrap();
+    assert_eq!((out.as_str(), sieve.buffer.len()), (">3\r\n$7\r\nmess", BUFFER));
+}
+
 #[test]
 fn what_is_cut_short_is_incomplete_and_what_is_no_resp3_is_not_understood() {
     let random = Random::seeded(7);

@@ -32,14 +32,21 @@ pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
 pub(crate) use observer::FeedObserver;
 pub(crate) use options::FeedOptions;
 pub(crate) use push::Receiver;
+use refusals::Refusals;
 use served::Served;
 pub(crate) use sieve::Sieve;
 use warnings::Warnings;
 
+/// What outlives a connection.
+struct Lasting {
+    warnings: Warnings,
+    refusals: Refusals,
+}
+
 /// Feeds `sink` for ever. Dropping the future ends the connection.
 pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, observer: Arc<dyn FeedObserver>) {
     let mut backoff = Backoff::new(options.random.fork());
-    let warnings = Warnings::default();
+    let mut lasting = Lasting { warnings: Warnings::default(), refusals: Refusals::new(Instant::now()) };
     // A change of state is logged once, however long it lasts.
     let mut down_since: Option<Instant> = None;
     loop {
@@ -53,7 +60,7 @@ pub(crate) async fn run(options: FeedOptions, desired: Desired, sink: FeedSink, 
                 tracing::info!(after_ms, "the feed is connected to Redis");
                 observer.connected();
                 sink.send(FeedEvent::Connected);
-                let reason = follow(&options, connection, &receiver, &desired, &sink, &served, &warnings).await;
+                let reason = follow(&options, connection, &receiver, &desired, &sink, &served, &mut lasting).await;
                 receiver.close();
                 drop(driver);
                 options.primary.set(None);
@@ -100,11 +107,11 @@ async fn follow(
     desired: &Desired,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
-    warnings: &Warnings,
+    Lasting { warnings, refusals }: &mut Lasting,
 ) -> String {
     let subscriptions = async {
         keyspace::advise(options, connection.clone(), warnings).await;
-        subscribe::keep(options, connection.clone(), desired, sink, observer).await.to_string()
+        subscribe::keep(options, connection.clone(), desired, sink, observer, refusals).await.to_string()
     };
     tokio::select! {
         // The cause before its consequences.

@@ -25,7 +25,7 @@ struct Remembered {
     name: LogName,
 }
 
-/// What Redis refused on one connection.
+/// What Redis refused, on this connection and those before it.
 #[derive(Debug)]
 pub(super) struct Refusals {
     /// Names that are desired, to be tried again after a rest.
@@ -55,6 +55,17 @@ impl Refusals {
             untold: 0,
             tell_at: now,
         }
+    }
+
+    /// A connection comes up, perhaps to another server: what was said before is not said by this one, but a name that was refused
+    /// and is still desired is not to fail a batch of others. Parts what is desired into the others and those.
+    pub(super) fn begin(&mut self, desired: Vec<LogName>, now: Instant) -> (BTreeSet<LogName>, BTreeSet<LogName>) {
+        let (refused, others): (BTreeSet<_>, BTreeSet<_>) =
+            desired.into_iter().partition(|name| self.desired.contains(name));
+        self.details.clear();
+        self.desired.clone_from(&refused);
+        (self.rest, self.retry_at) = (REST, now + REST);
+        (others, refused)
     }
 
     /// Redis has refused a name that this payer asked for.

@@ -25,19 +25,22 @@ pub(super) async fn keep(
     desired: &Desired,
     sink: &FeedSink,
     observer: &dyn FeedObserver,
+    refusals: &mut Refusals,
 ) -> Error {
+    let (again, refused) = refusals.begin(desired.snapshot(), Instant::now());
     let mut subscriptions = Subscriptions {
         options,
         connection,
         sink,
         confirmed: HashSet::new(),
-        again: desired.snapshot().into_iter().collect(),
+        again,
         suspects: VecDeque::new(),
         asked: HashSet::new(),
-        refusals: Refusals::new(Instant::now()),
+        refusals,
         refused: Vec::new(),
         keyspace: options.keyspace_notifications,
     };
+    subscriptions.suspect(refused.into_iter().map(|name| (Payer::NODE, name)).collect());
     loop {
         let is_idle = match subscriptions.turn(desired.take(limits::SUBSCRIBE_BATCH_MAX)).await {
             Ok(is_idle) => is_idle,
@@ -72,7 +75,7 @@ struct Subscriptions<'a> {
     suspects: VecDeque<Vec<Asked>>,
     /// The names in `suspects` that are still desired and not answered.
     asked: HashSet<LogName>,
-    refusals: Refusals,
+    refusals: &'a mut Refusals,
     /// What was refused in this turn.
     refused: Vec<(LogName, Arc<str>)>,
     keyspace: bool,

@@ -128,11 +128,39 @@ async fn a_connection_has_caught_up_once_everything_that_was_desired_is_answered
     let (desired, watching, began) = (Desired::new(), Watching::default(), Instant::now());
     (0..OPEN).for_each(|number| desired.insert(&name(&format!("open{number:05}"))));
     desired.insert(&name("closed"));
-    let options = options();
-    let kept = keep(&options, connection, &desired, &sink, &watching);
+    let (options, mut refusals) = (options(), Refusals::new(began));
+    let kept = keep(&options, connection, &desired, &sink, &watching, &mut refusals);
     assert!(timeout(Duration::from_secs(4), kept).await.is_err());
     let (at, count) = watching.caught_up.lock().unwrap().unwrap();
     assert!(watching.counts.lock().unwrap()[0] < OPEN);
     let commands = u32::try_from(asked.lock().unwrap().len()).unwrap();
     assert_eq!((count, at - began), (OPEN, WORK * commands), "after {commands} commands");
+}
+
+// Seen to fail when each connection begins with refusals of its own.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_refused_is_tried_apart_on_the_next_connection_if_it_is_still_desired() {
+    let (sink, mut source) = fanfare_log::feed(1 << 20);
+    let (desired, options, mut refusals) = (Desired::new(), options(), Refusals::new(Instant::now()));
+    (0..100).for_each(|number| desired.insert(&name(&format!("open{number}"))));
+    ["closed1", "closed2", "closed3"].iter().for_each(|closed| desired.insert(&name(closed)));
+    let mut commands = Vec::new();
+    for _ in 0..2 {
+        let (connection, asked) = connection().await;
+        let watching = Watching::default();
+        let kept = keep(&options, connection, &desired, &sink, &watching, &mut refusals);
+        assert!(timeout(Duration::from_secs(4), kept).await.is_err());
+        assert_eq!(watching.caught_up.lock().unwrap().unwrap().1, 100);
+        let refused = source.take().events.into_iter().map(|(_, event)| match event {
+            FeedEvent::Refused { channels, .. } => channels.len(),
+            _ => 0,
+        });
+        assert_eq!(refused.sum::<usize>(), desired.len() - 100, "all that are desired are told of");
+        commands = std::mem::take(&mut *asked.lock().unwrap());
+        desired.remove(&name("closed3"));
+    }
+    commands.iter_mut().for_each(|names| names.sort());
+    commands.sort_by_key(|names| std::cmp::Reverse(names.len()));
+    assert_eq!((commands[0].len(), commands.len()), (100, 4), "{commands:?}");
+    assert_eq!(commands[1], ["sse:closed1", "sse:closed2"]);
 }

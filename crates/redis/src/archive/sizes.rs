@@ -48,6 +48,50 @@ struct Estimate {
     shrinks: u32,
     /// Size of the oldest and the newest entry together, in bytes.
     ends: usize,
+    /// [`Table::uses`] when this was looked at last.
+    used: u64,
+}
+
+impl Estimate {
+    /// Without this a read would fail again before it succeeds. All else costs one careful read.
+    fn is_warning(&self) -> bool {
+        self.shrinks > 0 || self.ends > TIP_BYTES_PLAIN_MAX
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    channels: HashMap<LogName, Estimate>,
+    uses: u64,
+}
+
+impl Table {
+    fn get(&mut self, channel: &LogName) -> Option<&mut Estimate> {
+        self.uses += 1;
+        let known = self.channels.get_mut(channel)?;
+        known.used = self.uses;
+        Some(known)
+    }
+
+    fn get_or_add(&mut self, channel: &LogName) -> &mut Estimate {
+        if self.channels.len() >= ENTRY_SIZES_TRACKED_MAX && !self.channels.contains_key(channel) {
+            self.forget();
+        }
+        self.uses += 1;
+        let known = self.channels.entry(channel.clone()).or_default();
+        known.used = self.uses;
+        known
+    }
+
+    /// Forgets a quarter, so that this is rare: those that warn of nothing first, and of each kind those not looked at for longest.
+    fn forget(&mut self) {
+        let rank = |known: &Estimate| (known.is_warning(), known.used);
+        let mut ranks: Vec<_> = self.channels.values().map(rank).collect();
+        let quarter = ranks.len() / 4;
+        let (_, last, _) = ranks.select_nth_unstable(quarter);
+        let last = *last;
+        self.channels.retain(|_, known| rank(known) > last);
+    }
 }
 
 fn is_fresh(at: Option<Instant>, now: Instant) -> bool {
@@ -56,24 +100,27 @@ fn is_fresh(at: Option<Instant>, now: Instant) -> bool {
 
 /// Remembers, for a bounded number of channels, how large their entries are.
 #[derive(Debug, Default)]
-pub(super) struct Sizes(Mutex<HashMap<LogName, Estimate>>);
+pub(super) struct Sizes(Mutex<Table>);
 
 impl Sizes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<LogName, Estimate>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn get(&self, channel: &LogName) -> Estimate {
-        self.lock().get(channel).copied().unwrap_or_default()
+        self.lock().get(channel).map(|known| *known).unwrap_or_default()
     }
 
     fn change(&self, channel: &LogName, change: impl FnOnce(&mut Estimate)) {
-        let mut channels = self.lock();
-        if channels.len() >= ENTRY_SIZES_TRACKED_MAX && !channels.contains_key(channel) {
-            // Forgetting a channel costs a careful read.
-            channels.clear();
+        change(self.lock().get_or_add(channel));
+    }
+
+    /// The same of a channel of which something is known. Of any other there is nothing to remember: it is read with care anyway,
+    /// and names that somebody makes up do not displace channels that exist.
+    fn change_known(&self, channel: &LogName, change: impl FnOnce(&mut Estimate)) {
+        if let Some(known) = self.lock().get(channel) {
+            change(known);
         }
-        change(channels.entry(channel.clone()).or_default());
     }
 
     /// How to ask for at most `max_entries` that together aim at `max_bytes`.
@@ -103,31 +150,33 @@ impl Sizes {
     /// Learns the sizes of a stream's oldest and newest entry. What made an outage worth a read may be what came during it.
     pub(super) fn learn_ends(&self, channel: &LogName, oldest: usize, newest: usize) {
         let ends = oldest + newest;
-        // Nothing to remember: a channel of which nothing is known is read with care anyway.
-        if ends <= TIP_BYTES_PLAIN_MAX && !self.lock().contains_key(channel) {
-            return;
-        }
-        self.change(channel, |known| {
+        let learn = |known: &mut Estimate| {
             known.ends = ends;
             known.largest = known.largest.max(newest);
-        });
+        };
+        if ends > TIP_BYTES_PLAIN_MAX {
+            self.change(channel, learn);
+        } else {
+            self.change_known(channel, learn);
+        }
     }
 
     /// Learns the memory of the whole stream, in bytes.
     pub(super) fn learn_whole(&self, channel: &LogName, bytes: usize, now: Instant) {
-        self.change(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
+        self.change_known(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
     }
 
     /// Learns from a page that came: how many entries it held, and the size of the largest.
     pub(super) fn learn(&self, channel: &LogName, entries: usize, largest: usize, now: Instant) {
+        if entries == 0 {
+            return self.change_known(channel, |known| known.shrinks = known.shrinks.saturating_sub(1));
+        }
         self.change(channel, |known| {
             known.shrinks = known.shrinks.saturating_sub(1);
-            if entries > 0 {
-                // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
-                known.largest = largest.max(known.largest / 2);
-                known.page_entries = entries;
-                known.read_at = Some(now);
-            }
+            // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
+            known.largest = largest.max(known.largest / 2);
+            known.page_entries = entries;
+            known.read_at = Some(now);
         });
     }
 

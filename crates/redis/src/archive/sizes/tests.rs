@@ -126,5 +126,40 @@ fn the_number_of_channels_remembered_is_bounded() {
     for number in 0..ENTRY_SIZES_TRACKED_MAX + 10 {
         sizes.learn(&name(&number.to_string()), 1, 100, now);
     }
-    assert!(sizes.lock().len() <= ENTRY_SIZES_TRACKED_MAX);
+    assert!(sizes.lock().channels.len() <= ENTRY_SIZES_TRACKED_MAX);
+}
+
+// Seen to fail when all is forgotten at once, and when nothing tells a warning from a page that came.
+#[test]
+fn a_flood_of_other_channels_displaces_no_warning_and_none_that_are_in_use() {
+    let (sizes, now) = (Sizes::default(), Instant::now());
+    let (failed, large, used) = (name("failed"), name("large"), name("used"));
+    sizes.shrink(&failed);
+    sizes.learn_ends(&large, 30 << 20, 200);
+    sizes.learn(&used, 64, 200, now);
+    for number in 0..3 * ENTRY_SIZES_TRACKED_MAX {
+        sizes.learn(&name(&number.to_string()), 1, 100, now);
+        if number % 1000 == 0 {
+            assert_eq!(bounded(sizes.ask(&used, 1000, PAGE, now)).2, 256);
+        }
+    }
+    assert_eq!(bounded(sizes.ask(&failed, 1000, PAGE, now)), (250, PAGE / 4, 2));
+    assert_eq!(sizes.large_ends(&large), Some((30 << 20) + 200));
+    for number in 0..2 * ENTRY_SIZES_TRACKED_MAX {
+        sizes.learn_ends(&name(&number.to_string()), 1 << 20, 0);
+    }
+    assert!(sizes.lock().channels.len() <= ENTRY_SIZES_TRACKED_MAX, "warnings are bounded too");
+}
+
+// Seen to fail when a read that found nothing is remembered.
+#[test]
+fn names_of_streams_that_do_not_exist_are_not_remembered() {
+    let (sizes, now) = (Sizes::default(), Instant::now());
+    for number in 0..100 {
+        let channel = name(&number.to_string());
+        sizes.learn(&channel, 0, 0, now);
+        sizes.learn_ends(&channel, 0, 0);
+        sizes.learn_whole(&channel, 0, now);
+    }
+    assert_eq!(sizes.lock().channels.len(), 0);
 }

@@ -4,12 +4,11 @@ mod functions;
 pub(crate) mod reply;
 mod sizes;
 mod streams;
+mod tips;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
-use fanfare_protocol::limits::{FUNCTION_BYTES_COPIED_MAX, TIPS_PER_REQUEST_MAX};
 use fanfare_protocol::{LogName, Position};
 use tokio::time::Instant;
 
@@ -19,13 +18,8 @@ use crate::pool::Pool;
 use crate::status::Status;
 use reply::RawEntry;
 use sizes::{Ask, Sizes};
-use streams::{End, Heads, Observation, Streams};
-
-/// Target for the size of a reply that tells the ends of several streams, in bytes: `XINFO STREAM` brings the first and the last entry along.
-const TIPS_BYTES: usize = 1024 * 1024;
-
-/// What one stream is expected to add to it before anything was seen, in bytes.
-const TIP_BYTES_FIRST: usize = 16 * 1024;
+use streams::{Heads, Observation, Streams};
+use tips::{TipBytes, TipsRequest};
 
 /// Bytes of a page of [`Archive::newest`]: of the reply, or of what a function looks at, which tells only ids.
 const NEWEST_BYTES: usize = 1024 * 1024;
@@ -40,8 +34,7 @@ struct Inner {
     status: Status,
     sizes: Sizes,
     max_event_bytes: usize,
-    /// Mean size of one stream's part in the last transaction of [`Archive::tips`], in bytes.
-    tip_bytes: AtomicUsize,
+    tip_bytes: TipBytes,
 }
 
 impl RedisArchive {
@@ -51,121 +44,12 @@ impl RedisArchive {
             status,
             sizes: Sizes::default(),
             max_event_bytes,
-            tip_bytes: AtomicUsize::new(TIP_BYTES_FIRST),
+            tip_bytes: TipBytes::default(),
         }))
     }
 }
 
 impl Inner {
-    /// Streams whose ends are large entries go by a function that leaves those out; all others by one transaction.
-    async fn tips(&self, channels: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
-        let is_large = |channel: &LogName| self.sizes.large_ends(channel);
-        if channels.iter().all(|channel| is_large(channel).is_none()) {
-            return self.plain_tips(&channels).await;
-        }
-        let (mut large, mut plain) = (Vec::new(), Vec::new());
-        let order: Vec<bool> = channels
-            .into_iter()
-            .map(|channel| {
-                let bytes = is_large(&channel);
-                match bytes {
-                    Some(bytes) => large.push((channel, bytes)),
-                    None => plain.push(channel),
-                }
-                bytes.is_some()
-            })
-            .collect();
-        let mut plain = self.plain_tips(&plain).await?.into_iter();
-        let mut large = self.large_tips(&large).await?.into_iter();
-        let missing = || Err(ArchiveError::from(Error::Shape("EXEC")));
-        let next = |is_large| if is_large { large.next() } else { plain.next() };
-        Ok(order.into_iter().map(next).map(|tip| tip.unwrap_or_else(missing)).collect())
-    }
-
-    async fn plain_tips(&self, channels: &[LogName]) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
-        let mut tips = Vec::with_capacity(channels.len());
-        let mut rest = channels;
-        while !rest.is_empty() {
-            let fit = TIPS_BYTES / self.tip_bytes.load(Ordering::Relaxed).max(1);
-            let (batch, later) = rest.split_at(fit.clamp(1, TIPS_PER_REQUEST_MAX).min(rest.len()));
-            let (batch_tips, bytes) = self.transaction_tips(batch).await?;
-            if let Some(bytes) = bytes {
-                // 128 stands for what a stream without entries adds, and keeps the batch bounded.
-                self.tip_bytes.store(128 + bytes / batch.len(), Ordering::Relaxed);
-            }
-            tips.extend(batch_tips);
-            rest = later;
-        }
-        Ok(tips)
-    }
-
-    /// The tips of streams of which the sizes of the ends are known, as many at once as one call may look at.
-    async fn large_tips(&self, channels: &[(LogName, usize)]) -> Result<Vec<Result<Tip, ArchiveError>>, Error> {
-        let mut tips = Vec::with_capacity(channels.len());
-        let mut rest = channels;
-        while !rest.is_empty() {
-            let (batch, later) = rest.split_at(fitting(rest, FUNCTION_BYTES_COPIED_MAX));
-            let names: Vec<LogName> = batch.iter().map(|(channel, _)| channel.clone()).collect();
-            if let Some(ends) = self.streams.ends_without_entries(&names).await? {
-                tips.extend(self.learn_ends(&names, ends));
-            } else {
-                let mut rest = batch;
-                while !rest.is_empty() {
-                    let (batch, later) = rest.split_at(fitting(rest, TIPS_BYTES));
-                    let names: Vec<LogName> = batch.iter().map(|(channel, _)| channel.clone()).collect();
-                    tips.extend(self.transaction_tips(&names).await?.0);
-                    rest = later;
-                }
-            }
-            rest = later;
-        }
-        Ok(tips)
-    }
-
-    /// The tips of streams by one transaction, and the size of the entries that came along, if it was one.
-    async fn transaction_tips(
-        &self,
-        channels: &[LogName],
-    ) -> Result<(Vec<Result<Tip, ArchiveError>>, Option<usize>), Error> {
-        match self.streams.ends(channels).await {
-            Ok(ends) => {
-                let sizes = ends.iter().flatten().map(|end| end.sizes.0 + end.sizes.1);
-                let bytes = sizes.sum();
-                Ok((self.learn_ends(channels, ends), Some(bytes)))
-            }
-            // One forbidden key fails the whole transaction: ask for each alone.
-            Err(Error::Denied(_)) if channels.len() > 1 => {
-                let mut tips = Vec::with_capacity(channels.len());
-                for channel in channels {
-                    tips.push(self.tip(channel).await);
-                }
-                Ok((tips, None))
-            }
-            Err(Error::Denied(text)) => Ok((vec![Err(ArchiveError::Denied(text))], None)),
-            Err(error) if error.is_full_memory() => {
-                let ends = self.streams.ends_without_entries(channels).await?.ok_or(error)?;
-                Ok((self.learn_ends(channels, ends), None))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn tip(&self, channel: &LogName) -> Result<Tip, ArchiveError> {
-        let channels = std::slice::from_ref(channel);
-        let ends = self.streams.ends(channels).await?;
-        self.learn_ends(channels, ends).pop().unwrap_or(Err(Error::Shape("EXEC").into()))
-    }
-
-    /// What streams' ends tell about sizes is learnt.
-    fn learn_ends(&self, channels: &[LogName], ends: Vec<Result<End, Error>>) -> Vec<Result<Tip, ArchiveError>> {
-        let learnt = |(channel, end): (&LogName, Result<End, Error>)| {
-            let End { tip, sizes: (oldest, newest) } = end?;
-            self.sizes.learn_ends(channel, oldest, newest);
-            Ok(tip)
-        };
-        channels.iter().zip(ends).map(learnt).collect()
-    }
-
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, Error> {
         let (start, at) = match request.after {
             Position::At(id) => (id.to_string(), Some(id)),
@@ -268,19 +152,10 @@ impl Inner {
     }
 }
 
-/// How many of these, at least one, stay within so many bytes.
-fn fitting(channels: &[(LogName, usize)], max_bytes: usize) -> usize {
-    let mut bytes = 0;
-    let fits = |(_, size): &&(LogName, usize)| {
-        bytes += size;
-        bytes <= max_bytes
-    };
-    channels.iter().take(TIPS_PER_REQUEST_MAX).take_while(fits).count().max(1)
-}
-
 impl Archive for RedisArchive {
     async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
-        Ok(self.0.tips(logs).await?)
+        let Inner { streams, sizes, tip_bytes, .. } = &*self.0;
+        Ok(TipsRequest::new(streams, sizes, tip_bytes).ask(logs).await?)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {

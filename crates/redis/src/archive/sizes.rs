@@ -24,6 +24,9 @@ use tokio::time::Instant;
 /// Where no function can be run, a page may hold so many times what the page before it has held.
 const GROWTH: usize = 4;
 
+/// No stream's ends are suspected to be larger, in bytes: such a stream is asked for alone long before.
+const ENDS_SUSPECTED_MAX: usize = 1 << 30;
+
 /// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -159,6 +162,17 @@ impl Sizes {
         } else {
             self.change_known(channel, learn);
         }
+    }
+
+    /// The answer that brings the oldest and the newest entry did not arrive: they may be large, and larger than was thought. The
+    /// next answer tells.
+    pub(super) fn suspect_ends(&self, channel: &LogName) {
+        self.change(channel, |known| {
+            known.ends = match known.ends > TIP_BYTES_PLAIN_MAX {
+                true => known.ends.saturating_mul(GROWTH).min(ENDS_SUSPECTED_MAX.max(known.ends)),
+                false => TIP_BYTES_PLAIN_MAX + 1,
+            };
+        });
     }
 
     /// Learns the memory of the whole stream, in bytes.

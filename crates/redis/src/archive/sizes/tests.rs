@@ -163,3 +163,16 @@ fn names_of_streams_that_do_not_exist_are_not_remembered() {
     }
     assert_eq!(sizes.lock().channels.len(), 0);
 }
+
+#[test]
+fn ends_whose_answer_does_not_arrive_are_suspected_to_be_larger_each_time_until_one_does() {
+    let (sizes, channel) = (Sizes::default(), name("a"));
+    sizes.suspect_ends(&channel);
+    assert_eq!(sizes.large_ends(&channel), Some(TIP_BYTES_PLAIN_MAX + 1));
+    sizes.suspect_ends(&channel);
+    assert_eq!(sizes.large_ends(&channel), Some(4 * (TIP_BYTES_PLAIN_MAX + 1)));
+    (0..40).for_each(|_| sizes.suspect_ends(&channel));
+    assert_eq!(sizes.large_ends(&channel), Some(ENDS_SUSPECTED_MAX));
+    sizes.learn_ends(&channel, 10, 10);
+    assert_eq!(sizes.large_ends(&channel), None);
+}

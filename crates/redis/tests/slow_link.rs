@@ -1,0 +1,127 @@
+//! A link so slow that a large answer does not arrive within `command_timeout`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use fanfare_log::{Archive, ArchiveError, Tip};
+use fanfare_protocol::LogName;
+use fanfare_redis::{LIBRARY, Options};
+use redis::Value;
+use support::streams::*;
+use support::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Bytes that a connection carries towards the node in one [`STEP`]: 4 MB/s.
+const STEP_BYTES: usize = 40_000;
+const STEP: Duration = Duration::from_millis(10);
+/// At most 2.4 MB come within it.
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// The options of a node that reaches the server over the slow link, which lives as long as the test.
+async fn over_slow_link(server: &Server, options: &Options) -> Options {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, target) = (listener.local_addr().unwrap().port(), server.port);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from_node, mut to_node) = client.into_split();
+                let server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                let (mut from_server, mut to_server) = server.into_split();
+                let asking = async { copy(&mut from_node, &mut to_server).await.map(|_| ()) };
+                let answering = async {
+                    let mut bytes = vec![0; STEP_BYTES];
+                    loop {
+                        let read = from_server.read(&mut bytes).await?;
+                        if read == 0 {
+                            return Ok::<_, std::io::Error>(());
+                        }
+                        to_node.write_all(&bytes[..read]).await?;
+                        tokio::time::sleep(STEP * u32::try_from(read).unwrap() / STEP_BYTES as u32).await;
+                    }
+                };
+                tokio::select! { _ = asking => {}, _ = answering => {} }
+            });
+        }
+    });
+    let url = options.url.replace(&format!(":{target}"), &format!(":{port}"));
+    Options { url, command_timeout: COMMAND_TIMEOUT, ..options.clone() }
+}
+
+async fn server_with_library() -> Server {
+    let server = Server::start().await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server
+}
+
+/// Publishes one event of so many bytes, which is both the oldest and the newest, to each of so many channels.
+async fn publish_to_each(server: &Server, prefix: &str, channels: usize, bytes: usize) -> Vec<LogName> {
+    let mut connection = server.connection().await;
+    let data = "x".repeat(bytes);
+    let mut names = Vec::new();
+    for number in 0..channels {
+        let channel = format!("{prefix}{number}");
+        let mut command = redis::cmd("XADD");
+        command.arg(format!("sse:{channel}")).arg("*").arg("data").arg(&data);
+        command.query_async::<()>(&mut connection).await.unwrap();
+        names.push(name(&channel));
+    }
+    names
+}
+
+fn answered(tips: &[Result<Tip, ArchiveError>]) -> usize {
+    tips.iter().filter(|tip| tip.is_ok()).count()
+}
+
+// Seen to fail when nothing is learnt from an answer that does not arrive: no attempt ever succeeds.
+#[tokio::test]
+async fn a_channel_that_was_never_opened_and_has_large_ends_opens_at_the_second_attempt() {
+    let server = server_with_library().await;
+    let names = publish_to_each(&server, "a", 1, 4 << 20).await;
+    let archive = archive(&over_slow_link(&server, &server.options()).await);
+    assert_eq!(archive.tips(names.clone()).await, Err(ArchiveError::Timeout));
+    assert_eq!(answered(&archive.tips(names).await.unwrap()), 1);
+}
+
+// Seen to fail when one batch that does not arrive fails the request.
+#[tokio::test]
+async fn an_answer_too_large_to_arrive_fails_its_batch_only_and_the_next_attempt_gets_all() {
+    let server = server_with_library().await;
+    let mut names = publish_to_each(&server, "large", 64, 128 << 10).await;
+    names.extend(publish_to_each(&server, "small", 40, 10).await);
+    let archive = archive(&over_slow_link(&server, &server.options()).await);
+    let first = archive.tips(names.clone()).await.unwrap();
+    assert_eq!((answered(&first[..64]), answered(&first[64..])), (0, 40));
+    assert_eq!(answered(&archive.tips(names.clone()).await.unwrap()), names.len());
+}
+
+#[tokio::test]
+async fn where_no_function_runs_batches_shrink_until_their_answers_arrive() {
+    let server = server_with_library().await;
+    let names = publish_to_each(&server, "a", 12, 400 << 10).await;
+    let options = user_without(&server, &["-@scripting"]).await;
+    let archive = archive(&over_slow_link(&server, &options).await);
+    let mut attempts = 0;
+    while archive.tips(names.clone()).await.map_or(0, |tips| answered(&tips)) < names.len() {
+        attempts += 1;
+        assert!(attempts < 8, "no attempt gets them all");
+    }
+    assert!(attempts > 0, "a link that is too fast for this test");
+}
+
+// Seen to fail when each batch is waited for.
+#[tokio::test]
+async fn a_request_waits_for_two_answers_that_do_not_arrive_and_no_more() {
+    let server = server_with_library().await;
+    let names = publish_to_each(&server, "a", 10, 1_600_000).await;
+    let options = user_without(&server, &["-@scripting"]).await;
+    let archive = archive(&over_slow_link(&server, &options).await);
+    // The later ones ask for each channel alone.
+    for _ in 0..6 {
+        let before = tokio::time::Instant::now();
+        assert_eq!(archive.tips(names.clone()).await, Err(ArchiveError::Timeout));
+        assert!(before.elapsed() < COMMAND_TIMEOUT * 4);
+    }
+}

@@ -11,6 +11,9 @@ pub(crate) enum Error {
     /// No answer within the deadline.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// No connection came free within the deadline, or so late that the answer had no fair chance.
+    #[error("no free connection within {0:?}")]
+    Crowded(Duration),
     /// `-NOPERM` and its relatives.
     #[error("{0}")]
     Denied(String),
@@ -35,7 +38,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Whether the answer may have been too large to arrive.
+    /// Whether the answer may have been too large to arrive. A wait for a connection tells only of the commands before this one.
     pub(crate) fn may_be_size(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::Cut(_))
     }
@@ -78,7 +81,7 @@ impl From<RedisError> for Error {
 impl From<Error> for ArchiveError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Timeout(_) => Self::Timeout,
+            Error::Timeout(_) | Error::Crowded(_) => Self::Timeout,
             Error::Denied(text) => Self::Denied(text),
             Error::WrongType(_) => Self::WrongType,
             Error::Shape(what) => Self::Corrupt(what.into()),

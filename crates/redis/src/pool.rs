@@ -45,12 +45,12 @@ impl Pool {
     /// of it when the pipeline ignores errors. The commands may be sent twice. Only the server that feeds is asked.
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
         let deadline = Instant::now() + self.deadline;
-        let late = |_| Error::Timeout(self.deadline);
         loop {
-            let mut connection = match timeout_at(deadline, self.pool.get()).await.map_err(late)? {
-                Ok(connection) => connection,
-                Err(PoolError::Backend(error)) => return Err(error),
-                Err(error) => return Err(Error::Link(error.to_string())),
+            let mut connection = match timeout_at(deadline, self.pool.get()).await {
+                Err(_) => return Err(Error::Crowded(self.deadline)),
+                Ok(Ok(connection)) => connection,
+                Ok(Err(PoolError::Backend(error))) => return Err(error),
+                Ok(Err(error)) => return Err(Error::Link(error.to_string())),
             };
             let is_new = Object::metrics(&connection).recycle_count == 0;
             if let Err(error) = self.primary.check(&connection.server) {
@@ -60,10 +60,13 @@ impl Pool {
                 }
                 continue;
             }
+            // A command that got less than half of its time says little about the size of its answer.
+            let is_late = deadline.saturating_duration_since(Instant::now()) < self.deadline / 2;
+            let late = || if is_late { Error::Crowded(self.deadline) } else { Error::Timeout(self.deadline) };
             let answer = match timeout_at(deadline, commands.query_async(&mut connection.link)).await {
                 // The connection has a deadline of its own, which may be met first.
-                Ok(Err(error)) if error.is_timeout() => Err(Error::Timeout(self.deadline)),
-                answer => answer.map_err(late),
+                Ok(Err(error)) if error.is_timeout() => Err(late()),
+                answer => answer.map_err(|_| late()),
             };
             match answer {
                 Ok(Ok(reply)) => {

@@ -125,3 +125,24 @@ async fn a_request_waits_for_two_answers_that_do_not_arrive_and_no_more() {
         assert!(before.elapsed() < COMMAND_TIMEOUT * 4);
     }
 }
+
+// Seen to fail when what is left of the time after the wait counts.
+#[tokio::test]
+async fn nothing_is_learnt_of_a_channel_that_waited_for_the_connection_of_another() {
+    let server = server_with_library().await;
+    let names = publish_to_each(&server, "a", 2, 4 << 20).await;
+    for (wait, asked) in [(COMMAND_TIMEOUT / 4, 0), (COMMAND_TIMEOUT * 4 / 5, 1)] {
+        let options = Options { pool_size: 1, ..over_slow_link(&server, &server.options()).await };
+        let archive = archive(&options);
+        archive.tips(vec![name("none")]).await.unwrap();
+        let second = async {
+            tokio::time::sleep(wait).await;
+            archive.tips(names[1..].to_vec()).await
+        };
+        let failed = tokio::join!(archive.tips(names[..1].to_vec()), second);
+        assert_eq!(failed, (Err(ArchiveError::Timeout), Err(ArchiveError::Timeout)));
+        let before = calls(&server, "fcall_ro").await;
+        let _ = archive.tips(names[1..].to_vec()).await;
+        assert_eq!(calls(&server, "fcall_ro").await - before, asked, "{wait:?}");
+    }
+}

@@ -2,8 +2,8 @@
 """Runs HAProxy and nginx with the files of deploy/ in front of two nodes, on loopback, and looks at what clients get.
 
 For each balancer: events pass as they come; both nodes get clients; a limit per address is each client's, whatever the
-client writes into the header itself; when one node drains, its clients resume on the other one and no event is missing or
-doubled; when no node is left, a subscription is told to come back (200, `retry:`) and a publish is told the truth (5xx).
+client writes into the header itself; a client whose channels no node can open keeps no other client out; when one node
+drains, its clients resume on the other one and no event is missing or doubled; when no node is left, a subscription is told to come back (200, `retry:`) and a publish is told the truth (5xx).
 HAProxy is tried twice: as it is, and with the PROXY protocol in place of X-Forwarded-For.
 
 Usage: check-balancers.py FANFARE_BINARY
@@ -27,6 +27,8 @@ HOSTS = ["127.0.0.2", "127.0.0.3"]
 CLIENTS = 8
 # What a node allows an address: more than the clients of one address that are here at a time.
 PER_ADDRESS = 12
+# What a node has places for: a client that asks for as many at once does not get them while another channel is open.
+CHANNELS_PER_NODE = 64
 PATIENCE = 30
 PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -204,6 +206,7 @@ class Fleet:
                 "FANFARE__ADMIN__LISTEN": f"{host}:{self.admin}",
                 "FANFARE__ADMISSION__REFUSAL": refusal,
                 "FANFARE__ADMISSION__PER_ADDRESS": str(PER_ADDRESS),
+                "FANFARE__LIMITS__CHANNELS_PER_NODE": str(CHANNELS_PER_NODE),
                 "FANFARE__SERVER__TRUSTED_PROXIES": "127.0.0.1",
                 "FANFARE__SERVER__PROXY_PROTOCOL": proxy_protocol,
                 "FANFARE__PUBLISH__KEY": self.key,
@@ -284,11 +287,11 @@ def subscriptions_pass_and_resume(fleet, port, name):
     return spread, moved
 
 
-def hold(port, source):
+def hold(port, source, query="channel=held"):
     """A stream from this address, or None if it was told to come back. It tries to pass for somebody else."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0))
     headers = {"Accept": "text/event-stream", "X-Forwarded-For": "198.51.100.1", "Forwarded": "for=198.51.100.1"}
-    connection.request("GET", "/events?channel=held", headers=headers)
+    connection.request("GET", f"/events?{query}", headers=headers)
     response = connection.getresponse()
     lines = response.readline(), response.readline()
     assert response.status == 200 and lines[0].startswith(b"retry: "), f"{response.status} {lines}"
@@ -296,6 +299,21 @@ def hold(port, source):
         return connection, response
     connection.close()
     return None
+
+
+def let_go(fleet, streams):
+    """Closes what was held, and waits until the nodes know."""
+    for connection, response in streams:
+        response.close()
+        connection.close()
+    # HAProxy notices that a client has gone when it has something to write.
+    redis = Redis(fleet.redis_port)
+
+    def gone():
+        redis.publish("held", 0)
+        return all(fleet.connections(host) == 0 for host in HOSTS)
+
+    await_that("the nodes notice that these clients have gone", gone)
 
 
 def addresses_are_the_clients(fleet, port, name):
@@ -310,18 +328,23 @@ def addresses_are_the_clients(fleet, port, name):
     assert len(streams) <= 2 * PER_ADDRESS, f"{name}: one address got {len(streams)} streams"
     stream = hold(port, other)
     assert stream is not None, f"{name}: a client is refused because another one has too many streams"
-    for connection, response in [*streams, stream]:
-        response.close()
-        connection.close()
-    # HAProxy notices that a client has gone when it has something to write.
-    redis = Redis(fleet.redis_port)
-
-    def gone():
-        redis.publish("held", 0)
-        return all(fleet.connections(host) == 0 for host in HOSTS)
-
-    await_that("the nodes notice that these clients have gone", gone)
+    let_go(fleet, [*streams, stream])
     return len(streams)
+
+
+def a_refused_client_is_the_only_one(fleet, port, name):
+    """No node has places for what one client asks for: it is told to come back, and only that client is."""
+    greedy, other, streams = "127.0.0.93", "127.0.0.94", []
+    for _ in range(4):
+        streams.append(hold(port, other))
+    assert None not in streams and all(fleet.connections(host) for host in HOSTS), f"{name}: both nodes have the channel open"
+    many = "&".join(f"channel=many-{number}" for number in range(CHANNELS_PER_NODE))
+    for _ in range(4):
+        assert hold(port, greedy, many) is None, f"{name}: the nodes have room for {CHANNELS_PER_NODE} channels more"
+        stream = hold(port, other)
+        assert stream is not None, f"{name}: a client is refused because another one asks for too many channels"
+        streams.append(stream)
+    let_go(fleet, streams)
 
 
 def publishing_passes(fleet, port, name):
@@ -362,6 +385,7 @@ def check(binary, name, start, refusal, proxy_protocol="off"):
             await_that(f"{name} listens", lambda: listens("127.0.0.1", port))
             publishing_passes(fleet, port, name)
             held = addresses_are_the_clients(fleet, port, name)
+            a_refused_client_is_the_only_one(fleet, port, name)
             spread, moved = subscriptions_pass_and_resume(fleet, port, name)
             nobody_left(fleet, port, name)
             print(f"{name}: {CLIENTS} clients spread as {spread}, {moved} moved during a drain, nothing missing or doubled")

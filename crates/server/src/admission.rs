@@ -298,6 +298,11 @@ impl Admission {
         self.sockets() > self.options.max_connections
     }
 
+    /// Whether the next socket would be there only to be refused.
+    fn has_no_place_left(&self) -> bool {
+        self.sockets() >= self.options.max_connections
+    }
+
     /// Whether another socket would be accepted, if only to be refused.
     pub(crate) fn has_room(&self) -> bool {
         self.sockets() < self.options.max_connections.saturating_add(self.options.headroom)
@@ -309,9 +314,14 @@ impl Admission {
         self.silent.get()
     }
 
-    /// The count behind [`Self::silent`].
-    pub(crate) const fn silent_sockets(&self) -> &SilentCount {
-        &self.silent
+    /// Counts one more silent socket, and says why one must make room for it.
+    pub(crate) fn add_silent(&self, key: Option<AddressKey>) -> Option<Excess> {
+        self.silent.add(key).or_else(|| self.has_no_place_left().then_some(Excess::Places))
+    }
+
+    /// One less.
+    pub(crate) fn remove_silent(&self, key: Option<AddressKey>) {
+        self.silent.remove(key);
     }
 
     /// Counts a silent socket that is closed to make room for another.

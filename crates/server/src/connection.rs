@@ -248,7 +248,8 @@ async fn drive<S: Socket>(
 ) -> End {
     let mut draining = pin!(phase.left_running());
     let mut drained = false;
-    let mut stage = None;
+    let mut seen = None;
+    let mut requests_seen = 0;
     let mut allowed = None;
     let mut place = Some(place);
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
@@ -262,23 +263,27 @@ async fn drive<S: Socket>(
         }
         if !drained && draining.as_mut().poll(cx).is_ready() {
             drained = true;
-            stage = None;
+            seen = None;
         }
         // A connection without any request yet is not idle: its request is on the way and gets the polite refusal.
         if drained && handover.stage() == Stage::Idle {
             return Poll::Ready(End::Closed);
         }
-        if stage != Some(handover.stage()) {
-            stage = Some(handover.stage());
-            allowed = allowance(handover.stage(), requests, drained);
+        let now @ (stage, number) = handover.progress();
+        if seen != Some(now) {
+            allowed = allowance(stage, requests, drained);
             clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
-            place = handover.stage().is_silent().then(|| place.take().unwrap_or_else(&enter));
+            // Whoever asked since is not among the oldest silent ones any more.
+            let kept = place.take().filter(|_| requests_seen == number);
+            place = stage.is_silent().then(|| kept.unwrap_or_else(&enter));
+            requests_seen = number;
+            seen = Some(now);
         }
         if place.as_ref().is_some_and(|place| place.poll_closed(cx).is_ready()) {
             return Poll::Ready(End::NoPlace);
         }
         match allowed {
-            Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(handover.stage())),
+            Some(_) => clock.as_mut().poll(cx).map(|()| End::TimedOut(stage)),
             None => Poll::Pending,
         }
     })

@@ -46,6 +46,8 @@ impl Stage {
 /// What the IO wrapper, the service and the driver of one connection know together. `D` is what was decided.
 pub(crate) struct Handover<D> {
     stage: Cell<Stage>,
+    /// Requests so far, wrapping. hyper may read one, answer it and be idle again within one poll; only the number shows that.
+    requests: Cell<u32>,
     decision: Cell<Option<D>>,
     decided: Cell<bool>,
     flushed: Cell<bool>,
@@ -54,8 +56,14 @@ pub(crate) struct Handover<D> {
 
 impl<D> Default for Handover<D> {
     fn default() -> Self {
-        let (stage, decision) = (Cell::default(), Cell::new(None));
-        Self { stage, decision, decided: Cell::default(), flushed: Cell::default(), ended: Cell::default() }
+        Self {
+            stage: Cell::default(),
+            requests: Cell::default(),
+            decision: Cell::new(None),
+            decided: Cell::default(),
+            flushed: Cell::default(),
+            ended: Cell::default(),
+        }
     }
 }
 
@@ -64,9 +72,15 @@ impl<D> Handover<D> {
         self.stage.get()
     }
 
+    /// Another value than before means that the stage has begun anew, even if it is the same one.
+    pub(crate) fn progress(&self) -> (Stage, u32) {
+        (self.stage.get(), self.requests.get())
+    }
+
     /// The service got a request.
     pub(crate) fn request(&self) {
         self.stage.set(Stage::Busy);
+        self.requests.set(self.requests.get().wrapping_add(1));
     }
 
     /// The service returned a response; hyper buffers it whole before it flushes again.

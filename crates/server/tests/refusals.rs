@@ -230,6 +230,24 @@ fn silent_sockets_below_their_bound_make_room_when_the_node_is_full() {
     assert_eq!(node.server().admission().refused(Reason::Connections), 0);
 }
 
+// Seen to fail where a connection keeps its first place as long as hyper answers its requests at once.
+#[test]
+fn a_connection_that_asked_again_is_not_the_oldest_silent_one_any_more() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.max_silent = 2;
+    });
+    let mut active = node.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    active.response();
+    let mut quiet = silent(&node, 2);
+    active.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    active.response();
+    let _newcomer = node.connect();
+    assert_eq!(quiet.rest(), "", "the one that has said nothing makes room");
+    active.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(active.response().0.starts_with("HTTP/1.1 200 "));
+}
+
 #[test]
 fn an_address_has_its_own_bound_of_silent_sockets_and_pays_with_its_own_oldest() {
     let node = Node::start(|options| {

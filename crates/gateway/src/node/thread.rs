@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 /// Resolves when the thread is to end.
 pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The runtime of a thread until the thread takes it. When the node does not start it is dropped within the caller's
-/// runtime, where waiting for its tasks would panic.
+/// The runtime of a thread. Dropping it waits for nothing: its blocking pool may be in a look-up of a name that takes minutes, and
+/// when the node does not start it is dropped within the caller's runtime, where waiting would panic.
 pub(super) struct ThreadRuntime(Option<Runtime>);
 
 impl ThreadRuntime {
@@ -23,7 +23,11 @@ impl ThreadRuntime {
 
     /// For those who have work for the thread. What they give it before it runs waits.
     pub(super) fn handle(&self) -> &Handle {
-        self.0.as_ref().expect("only the thread itself takes the runtime").handle()
+        self.runtime().handle()
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.0.as_ref().expect("only dropping takes the runtime")
     }
 }
 
@@ -49,7 +53,7 @@ impl NodeThread {
     /// Starts a thread that runs `run` until it ends; it should when its [`Stop`] resolves.
     pub(super) fn start<F>(
         name: &'static str,
-        mut runtime: ThreadRuntime,
+        runtime: ThreadRuntime,
         run: impl FnOnce(Stop) -> F + Send + 'static,
     ) -> anyhow::Result<Self>
     where
@@ -60,9 +64,9 @@ impl NodeThread {
         let body = move || {
             // Dropped when the thread ends, however it ends.
             let _end = end;
-            if let Some(runtime) = runtime.0.take() {
-                runtime.block_on(run(Box::pin(async { drop(stopped.await) })));
-            }
+            // Dropped before that, with all tasks.
+            let runtime = runtime;
+            runtime.runtime().block_on(run(Box::pin(async { drop(stopped.await) })));
         };
         let thread =
             std::thread::Builder::new().name(name.into()).spawn(body).with_context(|| format!("thread {name}"))?;
@@ -100,5 +104,32 @@ impl Drop for NodeThread {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!(thread = self.name, "a thread of the node panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    // Seen to wait for the blocking task where the runtime is just dropped.
+    #[test]
+    fn a_name_that_is_being_looked_up_holds_no_thread_back() {
+        let (began, begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let task = async move {
+            let look_up = tokio::task::spawn_blocking(move || {
+                began.send(()).unwrap();
+                let _ = released.recv_timeout(Duration::from_secs(5));
+            });
+            drop(look_up.await);
+        };
+        let thread = NodeThread::start_for("test", ThreadRuntime::new().unwrap(), task).unwrap();
+        begun.recv().unwrap();
+        let start = Instant::now();
+        drop(thread);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        drop(release);
     }
 }

@@ -57,7 +57,8 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
-    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
+    /// More than `max_silent` or `silent_per_address` sockets had no request under way, or no place was left for those that ask: the
+    /// oldest was closed.
     Silent,
 }
 

@@ -31,13 +31,13 @@ struct Scene {
 impl Scene {
     /// Follows so many channels, acknowledged and primed.
     fn of(channels: usize, present: bool) -> (Self, CoreLog) {
-        Self::with(Options::default(), channels, present)
+        Self::with(&Options::default(), channels, present)
     }
 
-    fn with(options: Options, channels: usize, present: bool) -> (Self, CoreLog) {
+    fn with(options: &Options, channels: usize, present: bool) -> (Self, CoreLog) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
-        let options = Options { reconcile_interval: INTERVAL, ..options };
+        let options = Options { reconcile_interval: INTERVAL, ..options.clone() };
         let registry =
             Registry::new(options, Arc::clone(&hub), vec![Desired::new()], Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
@@ -180,7 +180,7 @@ fn a_channel_rests_no_longer_when_its_subscription_is_acknowledged() {
 // Seen to fail when the answer alone is believed: the doorbell comes too late then, and what it tells of is lost without a gap.
 #[test]
 fn an_expiry_is_believed_when_the_feed_has_proven_to_be_past_it() {
-    let (mut scene, core) = Scene::with(Options { feed_lags: true, ..Options::default() }, 1, true);
+    let (mut scene, core) = Scene::with(&Options { feed_lags: true, ..Options::default() }, 1, true);
     let name = LogName::from(ChannelName::parse("c0").unwrap());
     let feed = |scene: &mut Scene, event| scene.registry.on_feed(FeedBatch::of(FeedId::FIRST, [event]), scene.now);
     let head = |core: &CoreLog| {
@@ -196,7 +196,7 @@ fn an_expiry_is_believed_when_the_feed_has_proven_to_be_past_it() {
     assert_eq!(scene.turn(), 1, "now it is looked at again");
     assert!(head(&core).is_absent());
 
-    let (mut scene, _core) = Scene::with(Options { feed_lags: true, ..Options::default() }, 1, true);
+    let (mut scene, _core) = Scene::with(&Options { feed_lags: true, ..Options::default() }, 1, true);
     scene.present = false;
     scene.pass(INTERVAL * 5 / 4);
     feed(&mut scene, FeedEvent::Push { channel: name, push: Push::Doorbell });

@@ -97,6 +97,13 @@ bench: ## Every figure of docs/performance.md against the floor, and into that d
 	$(CARGO) build $(LOCKED) --release -p fanload
 	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
 
+.PHONY: hostile
+hostile: ## What ten attacks do to the other clients of a node, to its memory and to Redis: four minutes, with QUICK=1 one
+	@scripts/setup.sh cc redis-server taskset setpriv
+	$(CARGO) build $(LOCKED) --release -p fanfare
+	$(CARGO) build $(LOCKED) --release -p fanload
+	@"$(TARGET_DIR)/release/fanload" hostile $(if $(QUICK),--quick) $(HOSTILE)
+
 .PHONY: docs
 docs: ## Build the API documentation; a broken link fails
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc $(LOCKED) --workspace --no-deps --document-private-items

@@ -32,7 +32,7 @@ pub struct Shared {
     pub wants: Wants,
     /// Readers that were behind and left since wants were last forgotten: so many wants, at most, are nobody's.
     left_wants: usize,
-    /// Answers to [`Want::Newest`]; forgotten when the head moves or the link to the store was lost.
+    /// Answers to [`Want::Newest`](crate::wants::Want::Newest); forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<std::sync::Arc<str>>,

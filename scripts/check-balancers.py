@@ -3,8 +3,7 @@
 
 For each balancer: events pass as they come; both nodes get clients; a limit per address is each client's, whatever the
 client writes into the header itself; a client whose channels no node can open keeps no other client out; when one node
-drains, its clients resume on the other one and no event is missing or doubled; when no node is left, a subscription is
-told to come back (200, `retry:`) and a publish is told the truth (5xx).
+drains, its clients resume on the other one and no event is missing or doubled; when no node is left, a subscription is told to come back (200, `retry:`) and a publish is told the truth (5xx).
 HAProxy is tried twice: as it is, and with the PROXY protocol in place of X-Forwarded-For.
 
 Usage: check-balancers.py FANFARE_BINARY

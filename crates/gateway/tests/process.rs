@@ -151,8 +151,11 @@ fn dropped(admin: SocketAddr) -> u64 {
 /// Freezes one thread of a child process by its name, as a deadlock or an endless loop would. Returns its id.
 fn freeze(process: u32, thread: &str) -> Pid {
     let named = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let task = tasks.map(|task| task.unwrap().path()).find(named).unwrap();
+    // A thread has its name only when it has begun to run.
+    let task = eventually("the thread", || {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        tasks.filter_map(|task| Some(task.ok()?.path())).find(named)
+    });
     let thread = Pid::from_raw(task.file_name().unwrap().to_str().unwrap().parse().unwrap());
     ptrace::seize(thread, ptrace::Options::empty()).unwrap();
     ptrace::interrupt(thread).unwrap();

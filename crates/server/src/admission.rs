@@ -57,8 +57,7 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
-    /// More than `max_silent` or `silent_per_address` sockets had no request under way, or no place was left for those that ask: the
-    /// oldest was closed.
+    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
     Silent,
 }
 
@@ -299,11 +298,6 @@ impl Admission {
         self.sockets() > self.options.max_connections
     }
 
-    /// Whether the next socket would be there only to be refused.
-    fn has_no_place_left(&self) -> bool {
-        self.sockets() >= self.options.max_connections
-    }
-
     /// Whether another socket would be accepted, if only to be refused.
     pub(crate) fn has_room(&self) -> bool {
         self.sockets() < self.options.max_connections.saturating_add(self.options.headroom)
@@ -315,14 +309,9 @@ impl Admission {
         self.silent.get()
     }
 
-    /// Counts one more silent socket, and says why one must make room for it.
-    pub(crate) fn add_silent(&self, key: Option<AddressKey>) -> Option<Excess> {
-        self.silent.add(key).or_else(|| self.has_no_place_left().then_some(Excess::Places))
-    }
-
-    /// One less.
-    pub(crate) fn remove_silent(&self, key: Option<AddressKey>) {
-        self.silent.remove(key);
+    /// The count behind [`Self::silent`].
+    pub(crate) const fn silent_sockets(&self) -> &SilentCount {
+        &self.silent
     }
 
     /// Counts a silent socket that is closed to make room for another.

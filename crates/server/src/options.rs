@@ -186,19 +186,6 @@ impl Default for AdmissionOptions {
     }
 }
 
-impl AdmissionOptions {
-    /// Fits the bounds to the places that there really are, which the process's limit of open files may make fewer than the
-    /// configuration says. Silent sockets get half of the connections at most, and those of one address a quarter of that: bounds
-    /// above the number of places would never be reached, and whoever says nothing could fill the node.
-    pub fn fit(&mut self, connections: usize, headroom: usize) {
-        self.max_connections = connections;
-        self.headroom = headroom;
-        let most = (connections / 2).max(1);
-        self.max_silent = self.max_silent.min(most);
-        self.silent_per_address = self.silent_per_address.map(|per_address| per_address.min((most / 4).max(1)));
-    }
-}
-
 /// The proxies in front of the node, and how they say whose a connection or a request is.
 #[derive(Debug, Clone, Default)]
 pub struct ProxyOptions {

@@ -6,9 +6,6 @@
 //! says it at once, and is hardly ever the oldest. Refusing the newest instead would let whoever holds the places keep
 //! everybody else out. Only a core can close its own sockets, so it is the oldest of the newcomer's core; sockets are spread
 //! evenly over the cores. Where that core has no other, the newcomer is closed.
-//!
-//! Below the bounds silent sockets may still take the last places of the node. Then the oldest makes room as well, so that there
-//! is a place for a client that asks; but a newcomer that is the only one of its core stays, to be served or refused politely.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,12 +48,10 @@ impl Waiting {
         Some(waiter)
     }
 
-    /// The one that makes room for this newcomer, which is counted already: the oldest of all, or of its address.
-    fn oldest(&self, excess: Excess, newcomer: u64, key: Option<AddressKey>) -> Option<u64> {
-        let oldest = || self.sockets.first_key_value().map(|(number, _)| *number);
+    /// The oldest of all, or of this address.
+    fn oldest(&self, excess: Excess, key: Option<AddressKey>) -> Option<u64> {
         match (excess, key) {
-            (Excess::Places, _) => oldest().filter(|oldest| *oldest != newcomer),
-            (Excess::Node, _) | (Excess::Address, None) => oldest(),
+            (Excess::Node, _) | (_, None) => self.sockets.first_key_value().map(|(number, _)| *number),
             (Excess::Address, Some(key)) => {
                 self.by_address.range((key, 0)..=(key, u64::MAX)).next().map(|(_, number)| *number)
             }
@@ -79,11 +74,12 @@ impl SilentPlace {
         let number = waiting.next;
         waiting.next += 1;
         waiting.insert(number, key);
-        if let Some(excess) = admission.add_silent(key) {
-            let closed = waiting.oldest(excess, number, key).and_then(|oldest| waiting.remove(oldest));
+        if let Some(excess) = admission.silent_sockets().add(key) {
+            admission.count_silent();
+            // There is at least this one.
+            let closed = waiting.oldest(excess, key).and_then(|oldest| waiting.remove(oldest));
             if let Some(Waiter { key, waker }) = closed {
-                admission.count_silent();
-                admission.remove_silent(key);
+                admission.silent_sockets().remove(key);
                 waker.into_iter().for_each(Waker::wake);
             }
         }
@@ -105,7 +101,7 @@ impl SilentPlace {
 impl Drop for SilentPlace {
     fn drop(&mut self) {
         if let Some(waiter) = self.among.0.borrow_mut().remove(self.number) {
-            self.admission.remove_silent(waiter.key);
+            self.admission.silent_sockets().remove(waiter.key);
         }
     }
 }

@@ -210,26 +210,6 @@ fn a_connection_that_is_kept_for_another_request_is_silent_and_makes_room_too() 
     assert_eq!(idle.rest(), "");
 }
 
-// Seen to fail where only the bounds count: every place is a silent socket's, and whoever asks is refused.
-#[test]
-fn silent_sockets_below_their_bound_make_room_when_the_node_is_full() {
-    let node = Node::start(|options| {
-        options.cores = 1;
-        options.admission.max_connections = 3;
-    });
-    let mut silent: Vec<_> = [1, 2].map(|expected| silent(&node, expected)).into();
-    silent.push(node.connect());
-    assert_eq!(silent.remove(0).rest(), "", "the last place is kept for whoever asks");
-    for _ in 0..2 {
-        let mut served = node.send(SUBSCRIBE);
-        served.until("\nid: ");
-        assert_eq!(silent.remove(0).rest(), "");
-        silent.push(served);
-    }
-    assert_eq!(node.server().admission().refused(Reason::Silent), 3);
-    assert_eq!(node.server().admission().refused(Reason::Connections), 0);
-}
-
 // Seen to fail where a connection keeps its first place as long as hyper answers its requests at once.
 #[test]
 fn a_connection_that_asked_again_is_not_the_oldest_silent_one_any_more() {

@@ -154,9 +154,9 @@ sections! {
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
         /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
-        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed. At most half of the connections that there are places for.
+        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed.
         max_silent: usize = limits::SILENT_SOCKETS_DEFAULT, 1 => 10_000_000;
-        /// The same from one address (IPv6: from one /64), trusted proxies excepted. At most an eighth of the connections that there are places for.
+        /// The same from one address (IPv6: from one /64), trusted proxies excepted.
         silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));
         /// New subscriptions in a second, for this node.
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));

@@ -54,7 +54,8 @@ impl Node {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
         let places = process.descriptors.places(config, options.core_count())?;
-        options.admission.fit(places.connections, places.headroom);
+        options.admission.max_connections = places.connections;
+        options.admission.headroom = places.headroom;
         let log = assemble(options::log(config), options.core_count(), random.fork());
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 

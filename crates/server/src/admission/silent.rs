@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::address::{AddressKey, Addresses};
 
-/// Counts silent sockets of the node, and of each address; those of a trusted proxy for the node only. Which of them is closed
-/// when there are too many is decided where they wait (`silent_sockets.rs`), since only their own core can.
+/// Counts silent sockets of the node, and of each address; those of a trusted proxy for the node only. Which of them is closed when there are too many is decided where
+/// they wait (`silent_sockets.rs`), since only their own core can.
 #[derive(Debug)]
 pub(crate) struct SilentCount {
     most: usize,
@@ -14,15 +14,13 @@ pub(crate) struct SilentCount {
     addresses: Addresses,
 }
 
-/// Why one more silent socket is one too many.
+/// Which bound one more silent socket exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Excess {
     /// `admission.silent_per_address`.
     Address,
     /// `admission.max_silent`.
     Node,
-    /// No bound is exceeded, and the node has no place left for a client that asks for something.
-    Places,
 }
 
 impl SilentCount {
@@ -31,14 +29,14 @@ impl SilentCount {
     }
 
     /// Counts one more, and says which bound that exceeds.
-    pub(super) fn add(&self, key: Option<AddressKey>) -> Option<Excess> {
+    pub(crate) fn add(&self, key: Option<AddressKey>) -> Option<Excess> {
         let all = self.all.fetch_add(1, Ordering::Relaxed) + 1;
         let over_address = self.per_address.zip(key).is_some_and(|(most, key)| self.addresses.add(key) > most);
         if over_address { Some(Excess::Address) } else { (all > self.most).then_some(Excess::Node) }
     }
 
     /// One less.
-    pub(super) fn remove(&self, key: Option<AddressKey>) {
+    pub(crate) fn remove(&self, key: Option<AddressKey>) {
         self.all.fetch_sub(1, Ordering::Relaxed);
         if let (Some(_), Some(key)) = (self.per_address, key) {
             self.addresses.leave(key);

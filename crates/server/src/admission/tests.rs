@@ -221,30 +221,6 @@ fn the_refusals_of_one_client_behind_a_proxy_keep_no_other_away() {
 }
 
 #[test]
-fn silent_sockets_get_half_of_the_places_at_most_and_one_address_a_quarter_of_these() {
-    let fitted = |connections| {
-        let mut options = AdmissionOptions::default();
-        options.fit(connections, 8);
-        assert_eq!((options.max_connections, options.headroom), (connections, 8));
-        (options.max_silent, options.silent_per_address)
-    };
-    assert_eq!(fitted(800), (400, Some(100)));
-    assert_eq!(fitted(1), (1, Some(1)));
-    let AdmissionOptions { max_silent, silent_per_address, max_connections, .. } = AdmissionOptions::default();
-    assert_eq!(fitted(max_connections), (max_silent, silent_per_address), "the configuration's own are lower");
-}
-
-#[test]
-fn a_silent_socket_is_one_too_many_where_no_place_is_left() {
-    let admission = admission(AdmissionOptions { max_connections: 2, ..options() });
-    let _first = admission.open(A).unwrap();
-    assert_eq!(admission.add_silent(None), None);
-    let _second = admission.open(A).unwrap();
-    assert_eq!(admission.add_silent(None), Some(Excess::Places));
-    assert_eq!(admission.silent(), 2);
-}
-
-#[test]
 fn counters_are_in_the_order_of_the_reasons() {
     for (place, reason) in Reason::ALL.into_iter().enumerate() {
         assert_eq!(place, reason as usize, "{}", reason.as_str());

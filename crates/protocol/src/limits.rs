@@ -427,6 +427,9 @@ const _: () = {
 
 // --- The feed's queue ----------------------------------------------------------------------
 
+/// Data of an event that the publishing function pushes, in bytes. Larger data it announces by a doorbell: a message above Redis'
+/// `client-output-buffer-limit pubsub` (32 MB by default) would cut the connection of every node that follows the channel.
+pub const PUSHED_DATA_BYTES_MAX: usize = MIB;
 /// Messages that the ingest takes in before it looks at anything else: about a millisecond of work.
 pub const FEED_TURN_MESSAGES: usize = 1_024;
 /// Ephemeral messages of one channel that wait, times this, are at most what is free in the queue.
@@ -440,6 +443,7 @@ pub const FEED_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 const _: () = {
     assert!(FEED_TURN_MESSAGES <= FEED_QUEUE_MESSAGES_MAX);
+    assert!(EVENT_BYTES_DEFAULT <= PUSHED_DATA_BYTES_MAX && PUSHED_DATA_BYTES_MAX < FEED_QUEUE_BYTES_MAX);
     assert!(less(FEED_PAUSE_MAX, REDIS_BACKOFF_MAX));
     // Ephemeral messages are turned away before entries are, and a flood of entries leaves room for thousands of others.
     assert!(

@@ -4,6 +4,7 @@
 mod support;
 
 use bytes::Bytes;
+use fanfare_protocol::limits::PUSHED_DATA_BYTES_MAX;
 use fanfare_protocol::{Decoded, EntryId, decode_fields, encode_push};
 use redis::Value;
 use support::publishing::*;
@@ -37,6 +38,25 @@ async fn a_publish_stores_one_entry_and_pushes_exactly_it_with_its_predecessor()
             assert_eq!(pushed, encode_push(&entry), "{form:?}: the Lua and the Rust encoder differ");
             last = id;
         }
+    }
+}
+
+// Seen to fail when everything is pushed: one message of 34 MB cuts every node that follows the channel.
+#[tokio::test]
+async fn data_that_is_too_large_to_push_is_stored_and_announced() {
+    for form in FORMS {
+        let server = library().await;
+        let (_connection, mut pushes) = listen(&server, "sse:a").await;
+        for (bytes, is_pushed) in
+            [(PUSHED_DATA_BYTES_MAX, true), (PUSHED_DATA_BYTES_MAX + 1, false), (34_000_000, false)]
+        {
+            let data = vec![b'x'; bytes];
+            form.try_publish(&server, &[b"sse:a", b"DATA", &data, b"EVENT", b"large"]).await.unwrap();
+            let pushed = pushes.recv().await.unwrap();
+            assert_eq!(pushed.len() > bytes, is_pushed, "{form:?}: {bytes} bytes");
+            assert!(is_pushed || pushed.is_empty(), "{form:?}: a doorbell is empty");
+        }
+        assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 3, "{form:?}");
     }
 }
 

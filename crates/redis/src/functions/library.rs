@@ -63,6 +63,7 @@ mod tests {
         says(format!("local KEY_BYTES_MAX = {} ", limits::PREFIX_BYTES_MAX + limits::CHANNEL_NAME_MAX));
         says(format!("local NAME_BYTES_MAX = {}\n", limits::EVENT_NAME_MAX));
         says(format!("local DEDUP_BYTES_MAX = {}\n", limits::DEDUP_KEY_BYTES_MAX));
+        says(format!("local PUSHED_BYTES_MAX = {} ", limits::PUSHED_DATA_BYTES_MAX));
         says(format!("local MAXLEN_DEFAULT = '{}' ", limits::STREAM_MAXLEN_DEFAULT));
         says(format!("local ID_BYTES_MAX = {}\n", fanfare_protocol::EntryId::TEXT_MAX));
         says(format!("local TTL_MIN = {} ", limits::STREAM_TTL_MIN.as_secs()));

@@ -7,7 +7,8 @@
 --
 -- One atomic step: XADD + trim + expiry + PUBLISH. The reply is the entry's id. A DEDUP key that was used within its
 -- window publishes nothing and replies with the id of the first event, as a simple string ("+") where a new id is a
--- bulk string ("$"). sse_spublish is the same with SPUBLISH, for Redis Cluster; sse_version tells VERSION.
+-- bulk string ("$"). Data above 1 MiB is stored and announced, not pushed. sse_spublish is the same with SPUBLISH, for
+-- Redis Cluster; sse_version tells VERSION.
 --
 -- sse_read, sse_newest and sse_tips are the nodes' (see "Reading" below). They write nothing.
 --
@@ -19,6 +20,7 @@ local VERSION = 2
 local KEY_BYTES_MAX = 319 -- the longest prefix and the longest channel name
 local NAME_BYTES_MAX = 255
 local DEDUP_BYTES_MAX = 255
+local PUSHED_BYTES_MAX = 1048576 -- a larger message would cut the nodes' connections (client-output-buffer-limit)
 local MAXLEN_DEFAULT = '10000' -- a stream never grows without bound
 local TTL_MIN = 60 -- on this floor rests the proof that an absent stream has not come and gone
 local SECONDS_MAX = 1000000000
@@ -220,9 +222,12 @@ local function publish(publish_command, keys, args)
     local window = options.DEDUPWINDOW or tostring(DEDUP_WINDOW_DEFAULT)
     redis.call('SET', remembered, id, 'EX', window)
   end
-  local event = options.EVENT or ''
-  redis.call(publish_command, stream,
-    '\30ff1 ' .. id .. ' ' .. prev .. ' ' .. #event .. '\n' .. event .. options.DATA)
+  local event, message = options.EVENT or '', ''
+  -- Larger data is only announced, by an empty message: nodes read it from the stream.
+  if #options.DATA <= PUSHED_BYTES_MAX then
+    message = '\30ff1 ' .. id .. ' ' .. prev .. ' ' .. #event .. '\n' .. event .. options.DATA
+  end
+  redis.call(publish_command, stream, message)
   return id
 end
 

@@ -432,6 +432,8 @@ const _: () = {
 pub const PUSHED_DATA_BYTES_MAX: usize = MIB;
 /// Messages that the ingest takes in before it looks at anything else: about a millisecond of work.
 pub const FEED_TURN_MESSAGES: usize = 1_024;
+/// Messages that the feed hands to the ingest in one step: some tens of microseconds under the queue's lock.
+pub const FEED_HANDED_OVER_MAX: usize = 256;
 /// Ephemeral messages of one channel that wait, times this, are at most what is free in the queue.
 pub const FEED_SHARE_EPHEMERALS_DIVISOR: usize = 4;
 /// Ephemeral messages of all channels that wait, times this, are at most the whole queue (and one message more).
@@ -442,7 +444,7 @@ pub const FEED_SHARE_ENTRIES_FACTOR: usize = 4;
 pub const FEED_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 const _: () = {
-    assert!(FEED_TURN_MESSAGES <= FEED_QUEUE_MESSAGES_MAX);
+    assert!(FEED_HANDED_OVER_MAX <= FEED_TURN_MESSAGES && FEED_TURN_MESSAGES <= FEED_QUEUE_MESSAGES_MAX);
     assert!(EVENT_BYTES_DEFAULT <= PUSHED_DATA_BYTES_MAX && PUSHED_DATA_BYTES_MAX < FEED_QUEUE_BYTES_MAX);
     assert!(less(FEED_PAUSE_MAX, REDIS_BACKOFF_MAX));
     // Ephemeral messages are turned away before entries are, and a flood of entries leaves room for thousands of others.

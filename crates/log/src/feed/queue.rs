@@ -90,9 +90,14 @@ impl FeedSink {
     /// Hands an event to the ingest. What its channel has no room for is turned away: an ephemeral event is counted and gone;
     /// for anything else the channel is marked, to be read from the archive.
     pub fn send(&self, event: FeedEvent) {
+        self.send_all([event]);
+    }
+
+    /// The same for events that arrived together, in one step.
+    pub fn send_all(&self, events: impl IntoIterator<Item = FeedEvent>) {
         let mut queue = self.shared.lock();
         let was_empty = queue.is_empty();
-        queue.put(self.feed, event, self.shared.max_bytes);
+        events.into_iter().for_each(|event| queue.put(self.feed, event, self.shared.max_bytes));
         drop(queue);
         // The ingest takes everything, so it need not hear of the second event.
         if was_empty {

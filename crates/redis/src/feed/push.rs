@@ -63,7 +63,7 @@ impl Receiver {
 
     /// Takes the messages, which never come to the library.
     pub(crate) fn messages(&self) -> Messages {
-        Messages(Arc::clone(&self.0))
+        Messages { inner: Arc::clone(&self.0), taken: Vec::new() }
     }
 
     /// Lets nothing through any more.
@@ -109,13 +109,29 @@ impl Receiver {
     }
 }
 
-/// Takes messages as they lie in a buffer.
-pub(crate) struct Messages(Arc<Inner>);
+/// Takes messages as they lie in a buffer. The ingest is told of those that lie there together in one step: woken by the first, it
+/// would run beside the feed for a few messages each time, which costs more than the messages do.
+pub(crate) struct Messages {
+    inner: Arc<Inner>,
+    /// What was taken and not handed over yet.
+    taken: Vec<FeedEvent>,
+}
 
 impl Messages {
-    pub(super) fn take(&self, channel: &[u8], payload: &[u8]) {
-        if self.0.open.load(Ordering::Acquire) {
-            self.0.message(channel, payload);
+    /// Takes a message. It is handed over by [`deliver`](Self::deliver), or with others when there are many.
+    pub(super) fn take(&mut self, channel: &[u8], payload: &[u8]) {
+        if self.inner.open.load(Ordering::Acquire) {
+            self.taken.extend(self.inner.message(channel, payload));
+        }
+        if self.taken.len() >= limits::FEED_HANDED_OVER_MAX {
+            self.deliver();
+        }
+    }
+
+    /// Hands over what was taken.
+    pub(super) fn deliver(&mut self) {
+        if !self.taken.is_empty() {
+            self.inner.sink.send_all(self.taken.drain(..));
         }
     }
 }
@@ -129,28 +145,24 @@ impl Inner {
         }
     }
 
-    fn message(&self, channel: &[u8], payload: &[u8]) {
-        let Ok(channel) = std::str::from_utf8(channel) else { return };
+    /// What a message tells the ingest, if anything.
+    fn message(&self, channel: &[u8], payload: &[u8]) -> Option<FeedEvent> {
+        let channel = std::str::from_utf8(channel).ok()?;
         if channel == self.probe_channel {
             if let Some(number) = self.probe_number(payload) {
                 self.probe.fetch_max(number, Ordering::AcqRel);
                 self.changed.notify_waiters();
             }
-            return;
+            return None;
         }
         if let Some(key) = channel.strip_prefix(&self.keyspace_prefix) {
-            if payload == b"xadd"
-                && let Some(channel) = self.keys.log(key)
-            {
-                self.sink.send(FeedEvent::KeyspaceAdd { channel });
-            }
-            return;
+            let channel = (payload == b"xadd").then(|| self.keys.log(key))??;
+            return Some(FeedEvent::KeyspaceAdd { channel });
         }
-        if let Some(channel) = self.keys.log(channel) {
-            self.carried.store(true, Ordering::Relaxed);
-            let push = understand(payload, self.max_event_bytes);
-            self.sink.send(FeedEvent::Push { channel, push });
-        }
+        let channel = self.keys.log(channel)?;
+        self.carried.store(true, Ordering::Relaxed);
+        let push = understand(payload, self.max_event_bytes);
+        Some(FeedEvent::Push { channel, push })
     }
 
     /// The number of a probe that this connection sent.
@@ -210,7 +222,9 @@ mod tests {
     }
 
     fn send(receiver: &Receiver, channel: &str, payload: &str) {
-        receiver.messages().take(channel.as_bytes(), payload.as_bytes());
+        let mut messages = receiver.messages();
+        messages.take(channel.as_bytes(), payload.as_bytes());
+        messages.deliver();
     }
 
     #[test]
@@ -223,6 +237,21 @@ mod tests {
         assert!(source.take().events.is_empty());
     }
 
+    // Seen to fail when each message is handed over as it is taken.
+    #[test]
+    fn messages_that_lie_together_are_handed_over_together_and_many_in_parts() {
+        let (receiver, mut source) = receiver();
+        let mut messages = receiver.messages();
+        let mut handed_over = |count: usize| {
+            (0..count).for_each(|_| messages.take(b"sse:a", b"1"));
+            source.take().events.len()
+        };
+        assert_eq!(handed_over(limits::FEED_HANDED_OVER_MAX - 1), 0);
+        assert_eq!(handed_over(3), limits::FEED_HANDED_OVER_MAX);
+        messages.deliver();
+        assert_eq!(source.take().events.len(), 2);
+    }
+
     #[test]
     fn only_messages_of_channels_and_additions_to_their_streams_are_delivered() {
         let (receiver, mut source) = receiver();
@@ -231,7 +260,9 @@ mod tests {
         foreign.iter().for_each(|channel| send(&receiver, channel, "xadd"));
         send(&receiver, "__keyspace@3__:sse:a", "xtrim");
         send(&receiver, "sse:$probe:n", &receiver.probe_text(7));
-        receiver.messages().take(b"sse:\xff", b"xadd");
+        let mut messages = receiver.messages();
+        messages.take(b"sse:\xff", b"xadd");
+        messages.deliver();
         assert!(source.take().events.is_empty());
         send(&receiver, "__keyspace@3__:sse:a", "xadd");
         send(&receiver, "sse:a", "text");

@@ -37,8 +37,13 @@ impl<S: AsyncRead + Unpin> Sieve<S> {
         Self { stream, messages, buffer: vec![0; BUFFER], start: 0, end: 0, passing: 0, is_ended: false }
     }
 
-    /// Takes out the messages up to the next thing that is for the library.
+    /// Takes out the messages up to the next thing that is for the library, and hands them over before it.
     fn sift(&mut self) {
+        self.take_messages();
+        self.messages.deliver();
+    }
+
+    fn take_messages(&mut self) {
         while self.passing == 0 {
             let read = &self.buffer[self.start..self.end];
             match Frame::at_start(read) {

@@ -12,7 +12,7 @@
 //! | | `InFlight` | `Idle` or `Wanted` | `on_head`; wanted again if something rang meanwhile, more is there or it failed | |
 //! | page | `Idle` | `InFlight` | `begin_page`, for the oldest want of the payer whose turn it is; not while it backs off | the answer; `on_retry` queues it again |
 //! | | `InFlight` | `Idle` | `on_page`, `on_newest`; read again if another history was read | |
-//! | all | | backing off | any failure | the retry timer, at most 5 s; an acknowledged subscription |
+//! | each | | backing off | a failure of its kind | the retry timer, at most 5 s; an acknowledged subscription |
 //!
 //! A reader ahead of a stale head (`waiting_for_head`) waits for the read of the head, which is wanted or in flight as long as
 //! there is such a reader.
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
-use super::reads::{BackOff, HeadRead, PageRead, TipReads};
+use super::reads::{BackOffs, HeadRead, PageRead, ReadKind, TipReads};
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Shared};
 use crate::feed::FeedId;
@@ -58,7 +58,7 @@ pub(super) struct ChannelLog {
     tip_reads: TipReads,
     head_read: HeadRead,
     page_read: PageRead,
-    back_off: BackOff,
+    back_offs: BackOffs,
     /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
     /// of the head.
     waiting_for_head: BTreeSet<Position>,
@@ -80,7 +80,7 @@ impl ChannelLog {
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
             page_read: PageRead::default(),
-            back_off: BackOff::default(),
+            back_offs: BackOffs::default(),
             waiting_for_head: BTreeSet::new(),
             missing_pushes: 0,
             wrong_type_told: false,
@@ -93,9 +93,9 @@ impl ChannelLog {
         self.head().is_some_and(|head| head.is_absent())
     }
 
-    /// Whether the archive failed lately, so that no read begins.
-    pub(super) fn is_backing_off(&self) -> bool {
-        self.back_off.is_active()
+    /// Whether a read of that kind failed lately, so that none begins.
+    pub(super) fn is_backing_off(&self, kind: ReadKind) -> bool {
+        self.back_offs.of(kind).is_active()
     }
 
     /// Whether a reader wants a page and does not wait for the head.
@@ -155,7 +155,13 @@ impl ChannelLog {
     pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
         self.on_loss();
-        if self.back_off.cut_short() { self.read_everything() } else { vec![Effect::ReadTip] }
+        let mut effects = vec![Effect::ReadTip];
+        for kind in [ReadKind::Tip, ReadKind::Head, ReadKind::Page] {
+            if self.back_offs.of_mut(kind).cut_short() {
+                effects.extend(self.read_again(kind));
+            }
+        }
+        effects
     }
 
     /// The feed is away: nothing arrives.
@@ -226,7 +232,7 @@ impl ChannelLog {
     /// Begins a read of the head, if one is wanted and possible. A log that is not open yet goes on wanting it.
     pub(super) fn begin_head(&mut self) -> Option<Position> {
         let from = self.head()?;
-        if self.head_read != HeadRead::Wanted || self.is_backing_off() {
+        if self.head_read != HeadRead::Wanted || self.is_backing_off(ReadKind::Head) {
             return None;
         }
         self.missing_pushes = 0;
@@ -236,7 +242,7 @@ impl ChannelLog {
 
     /// Begins a read for the oldest want of a payer; for none that waits for the head.
     pub(super) fn begin_page(&mut self, payer: Payer) -> Option<Want> {
-        if self.is_reading_page() || self.is_backing_off() {
+        if self.is_reading_page() || self.is_backing_off(ReadKind::Page) {
             return None;
         }
         let mut shared = self.channel.lock();
@@ -289,8 +295,11 @@ impl ChannelLog {
     /// `proofs`: see [`Continuity::believes_expiry`].
     pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
         let fresh = self.tip_reads.answered();
+        if answer.is_ok() {
+            self.back_offs.of_mut(ReadKind::Tip).succeeded();
+        }
         match (answer, self.head()) {
-            (Err(error), _) => self.on_failure(&error),
+            (Err(error), _) => self.on_failure(ReadKind::Tip, &error),
             (Ok(_), _) if !fresh => {
                 if self.tip_reads.is_idle() {
                     vec![Effect::ReadTip]
@@ -343,7 +352,6 @@ impl ChannelLog {
     /// Notes that the head was the stream's end at `tip`.
     fn note_proven(&mut self, tip: Tip) {
         self.continuity.note_proven(tip);
-        self.back_off.succeeded();
         self.wrong_type_told = false;
     }
 
@@ -361,13 +369,18 @@ impl ChannelLog {
     pub(super) fn on_head(&mut self, answer: Result<Snapshot, ArchiveError>, proofs: Option<u64>) -> Effects {
         let Some(from) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
-            Ok(snapshot) => self.on_snapshot(from, &snapshot, proofs),
+            Ok(snapshot) => {
+                self.back_offs.of_mut(ReadKind::Head).succeeded();
+                self.on_snapshot(from, &snapshot, proofs)
+            }
             Err(error) => {
                 self.head_read.want();
-                self.on_failure(&error)
+                self.on_failure(ReadKind::Head, &error)
             }
         };
-        effects.extend(self.release_waiting_for_head());
+        if !self.is_backing_off(ReadKind::Head) {
+            effects.extend(self.release_waiting_for_head());
+        }
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects
     }
@@ -464,10 +477,7 @@ impl ChannelLog {
     /// the back-off is over.
     fn release_waiting_for_head(&mut self) -> Option<Effect> {
         let waiting = std::mem::take(&mut self.waiting_for_head);
-        if self.is_backing_off() || waiting.is_empty() {
-            return None;
-        }
-        Some(Effect::ReleaseWants(waiting))
+        (!waiting.is_empty()).then_some(Effect::ReleaseWants(waiting))
     }
 
     /// Forgets the wants of readers at these positions.
@@ -484,13 +494,13 @@ impl ChannelLog {
             return PageAnswer::Nothing(Effects::new());
         };
         match answer {
-            Err(error) => PageAnswer::Nothing(self.on_failure(&error)),
+            Err(error) => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
             Ok(_) if stale => {
-                self.back_off.succeeded();
+                self.back_offs.of_mut(ReadKind::Page).succeeded();
                 PageAnswer::Nothing(vec![Effect::ReadPage])
             }
             Ok(snapshot) => {
-                self.back_off.succeeded();
+                self.back_offs.of_mut(ReadKind::Page).succeeded();
                 PageAnswer::Page(after, Box::new(snapshot))
             }
         }
@@ -509,10 +519,10 @@ impl ChannelLog {
             return Effects::new();
         };
         let newest = match answer {
-            Err(error) => return self.on_failure(&error),
+            Err(error) => return self.on_failure(ReadKind::Page, &error),
             Ok(newest) => newest,
         };
-        self.back_off.succeeded();
+        self.back_offs.of_mut(ReadKind::Page).succeeded();
         if stale {
             return vec![Effect::ReadPage];
         }
@@ -525,7 +535,7 @@ impl ChannelLog {
     // When the archive fails.
 
     /// The archive failed for the channel: backs off, longer each time, then compares and reads again. Readers keep their place.
-    fn on_failure(&mut self, error: &ArchiveError) -> Effects {
+    fn on_failure(&mut self, kind: ReadKind, error: &ArchiveError) -> Effects {
         tracing::debug!(channel = %self.channel.name, %error, "a read of the archive failed");
         let mut effects = Effects::new();
         let is_refused = matches!(error, ArchiveError::WrongType | ArchiveError::Denied(_));
@@ -535,8 +545,9 @@ impl ChannelLog {
         if matches!(error, ArchiveError::WrongType) {
             effects.extend(self.on_wrong_type());
         }
-        effects.push(Effect::Failed { back_off: self.back_off.begin() });
-        if self.back_off.failures() == FAILURES_TOLD && !is_refused {
+        let back_off = self.back_offs.of_mut(kind);
+        effects.push(Effect::Failed { kind, back_off: back_off.begin() });
+        if back_off.failures() == FAILURES_TOLD && !is_refused {
             effects.push(Effect::TellFailure(error.to_string()));
         }
         effects
@@ -558,16 +569,25 @@ impl ChannelLog {
         ]
     }
 
-    /// A timer of the back-off has fired: the archive may be asked again.
-    pub(super) fn on_retry(&mut self) -> Effects {
-        if self.back_off.timer_fired() { self.read_everything() } else { Effects::new() }
+    /// A timer of a back-off has fired: the archive may be asked again. The comparison shows whether anything is to be read.
+    pub(super) fn on_retry(&mut self, kind: ReadKind) -> Effects {
+        if !self.back_offs.of_mut(kind).timer_fired() {
+            return Effects::new();
+        }
+        let mut effects = vec![Effect::ReadTip];
+        effects.extend(self.read_again(kind));
+        effects
     }
 
-    /// Nothing stands in a queue after a back-off.
-    fn read_everything(&self) -> Effects {
-        let mut effects = vec![Effect::ReadTip];
-        effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
-        effects.extend(self.wants_page().then_some(Effect::ReadPage));
-        effects
+    /// After a back-off nothing of its kind stands in a queue, but for tips.
+    fn read_again(&mut self, kind: ReadKind) -> Effects {
+        match kind {
+            ReadKind::Tip => Effects::new(),
+            ReadKind::Head => {
+                let released = self.release_waiting_for_head();
+                released.into_iter().chain(self.head_read.is_wanted().then_some(Effect::ReadHead)).collect()
+            }
+            ReadKind::Page => self.wants_page().then_some(Effect::ReadPage).into_iter().collect(),
+        }
     }
 }

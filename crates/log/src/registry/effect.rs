@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fanfare_protocol::{EntryId, Frame, GapReason, Position};
 
+use super::reads::ReadKind;
 use crate::archive::Snapshot;
 use crate::tail::Seam;
 
@@ -45,7 +46,9 @@ pub(super) enum Effect {
     },
     /// A read failed.
     Failed {
-        /// Nothing is read for so long, before jitter; `None` if that is so already.
+        /// Of this kind.
+        kind: ReadKind,
+        /// Nothing of that kind is read for so long, before jitter; `None` if that is so already.
         back_off: Option<Duration>,
     },
     /// Reads of the channel fail again and again, for this reason: operators are told.

@@ -219,7 +219,7 @@ impl Registry {
         while let Some((key, timer)) = self.resources.timers.pop(now) {
             match timer {
                 Timer::Keyspace => self.on_missing_push(key),
-                Timer::Retry => self.decide(key, now, ChannelLog::on_retry),
+                Timer::Retry(kind) => self.decide(key, now, |log| log.on_retry(kind)),
                 Timer::Absence => {
                     let log = self.directory.get(key).filter(|log| log.is_absent());
                     log.into_iter().for_each(|log| self.resources.want_tip(log));

@@ -1,10 +1,21 @@
-//! How a channel's reads of the archive stand. There are three kinds, each with states of its own, and one back-off for all.
+//! How a channel's reads of the archive stand. There are three kinds, each with states and a back-off of its own.
 
 use std::time::Duration;
 
 use fanfare_protocol::Position;
 
 use crate::wants::Want;
+
+/// What is read of the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum ReadKind {
+    /// Where the stream ends.
+    Tip,
+    /// A page from the head.
+    Head,
+    /// A page for readers who are behind, or where the newest entries begin.
+    Page,
+}
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
@@ -120,7 +131,21 @@ impl PageRead {
     }
 }
 
-/// Whether the archive failed for a channel. While it backs off no read begins.
+/// Whether the archive failed for a channel, by kind of read: a page that cannot be read holds up no repair of the tail.
+#[derive(Debug, Default)]
+pub(super) struct BackOffs([BackOff; 3]);
+
+impl BackOffs {
+    pub(super) fn of(&self, kind: ReadKind) -> &BackOff {
+        &self.0[kind as usize]
+    }
+
+    pub(super) fn of_mut(&mut self, kind: ReadKind) -> &mut BackOff {
+        &mut self.0[kind as usize]
+    }
+}
+
+/// Whether reads of one kind failed. While it backs off none begins.
 #[derive(Debug, Default)]
 pub(super) struct BackOff {
     active: bool,

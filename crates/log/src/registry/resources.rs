@@ -15,6 +15,7 @@ use super::kept_pages::KeptPages;
 use super::lingering::Lingering;
 use super::log_limit::LogLimit;
 use super::notifier::Notifier;
+use super::reads::ReadKind;
 use super::reconcile::Reconcile;
 use super::schedule::{Command, Schedule};
 use super::timers::{Timer, Timers};
@@ -102,10 +103,10 @@ impl Resources {
                     self.stats.reconciles.add(1);
                     self.stats.reconcile_misses.add(u64::from(differ));
                 }
-                Effect::Failed { back_off } => {
+                Effect::Failed { kind, back_off } => {
                     self.stats.failed_reads.add(1);
                     if let Some(wait) = back_off {
-                        self.timers.set(now + self.random.spread(wait), key, Timer::Retry);
+                        self.timers.set(now + self.random.spread(wait), key, Timer::Retry(kind));
                     }
                 }
                 Effect::TellFailure(error) => {
@@ -167,7 +168,7 @@ impl Resources {
     pub(super) fn want_tip(&mut self, log: &ChannelLog) {
         let is_open = log.is_open();
         // Where nothing was ever read and nothing can be subscribed to there is nothing to compare.
-        if !log.is_backing_off() && (is_open || log.is_acknowledged()) {
+        if !log.is_backing_off(ReadKind::Tip) && (is_open || log.is_acknowledged()) {
             let payer = if is_open { Payer::NODE } else { log.channel.payer };
             self.schedule.want_tip(payer, log.channel.key);
         }

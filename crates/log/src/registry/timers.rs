@@ -5,13 +5,15 @@ use std::collections::{BinaryHeap, HashSet};
 
 use tokio::time::Instant;
 
+use super::reads::ReadKind;
+
 /// What a timer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
     /// The push that belongs to a keyspace notification should have arrived.
     Keyspace,
     /// The archive may be asked again.
-    Retry,
+    Retry(ReadKind),
     /// A stream that does not exist is looked for again: its absence is a position that ages.
     Absence,
 }
@@ -39,7 +41,7 @@ impl Timers {
 
     /// Forgets the timers of closed channels, once they outnumber those of `open` ones. Amortized constant time per timer.
     pub(super) fn compact(&mut self, open: usize, is_open: impl Fn(usize) -> bool) {
-        if self.heap.len() > 4 * open + 1024 {
+        if self.heap.len() > 6 * open + 1024 {
             self.heap.retain(|Reverse((_, key, _))| is_open(*key));
             self.single.retain(|(key, _)| is_open(*key));
         }

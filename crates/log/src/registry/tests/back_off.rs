@@ -4,6 +4,8 @@ use super::super::reads::BackOff;
 use super::super::*;
 use super::limits::{Scene, name};
 use crate::archive::ArchiveError;
+use crate::core_log::ViewKey;
+use crate::cursor::Cursor;
 use crate::payer::Payer;
 
 fn fail(scene: &mut Scene, commands: Vec<Command>) -> usize {
@@ -28,6 +30,40 @@ fn a_fresh_subscription_ends_the_wait_of_its_channel() {
         assert_eq!(fail(&mut scene, failed), 1, "it is compared at once");
         assert!(scene.turn().is_empty(), "it waits");
     }
+}
+
+// Seen to fail when a channel has one wait for all its reads: a reader whose page fails holds up the repair of the tail.
+#[test]
+fn a_page_that_fails_holds_up_neither_the_head_nor_the_comparison() {
+    let (mut scene, mut readers) = behind_and_live();
+    let (channel, now) = (name("c0"), scene.now);
+    let mut failed = 0;
+    for round in 0..10 {
+        scene.core.sync(|_, _| {}, |_| {});
+        readers.iter_mut().for_each(|reader| scene.read(reader));
+        scene.ring(&channel);
+        let commands = scene.turn();
+        assert!(commands.iter().any(|command| matches!(command, Command::Head { .. })), "round {round}: {commands:?}");
+        for command in commands {
+            match command {
+                Command::Page { key, .. } => {
+                    failed += 1;
+                    scene.registry.on_page(key, Err(ArchiveError::Timeout), now);
+                }
+                other => _ = scene.answer(other),
+            }
+        }
+    }
+    assert_eq!(failed, 1, "the page waits");
+}
+
+/// A channel with a reader at its beginning, which is behind, and one at its end.
+fn behind_and_live() -> (Scene, Vec<(ViewKey, Cursor)>) {
+    let mut scene = Scene::new(Options { tail_entries: 1, ..Options::default() });
+    let mut readers = scene.readers(1, 5);
+    readers.push(scene.core.open(name("c0"), None, 1, Payer::NODE).unwrap());
+    scene.rest();
+    (scene, readers)
 }
 
 #[test]

@@ -103,6 +103,10 @@ impl Scene {
                 self.registry.on_page(key, Ok(snapshot), self.now);
                 Some((bytes, key))
             }
+            Command::Head { key, request } => {
+                self.registry.on_head(key, self.store.read_now(&request), self.now);
+                None
+            }
             other => panic!("nobody asked for {other:?}"),
         }
     }
@@ -121,6 +125,11 @@ impl Scene {
             }
         }
         reads
+    }
+
+    /// A doorbell: something was published.
+    pub(super) fn ring(&self, channel: &LogName) {
+        self.store.publish_ephemeral(channel, Bytes::new());
     }
 
     /// The link to the store breaks; the next turn finds it made anew.

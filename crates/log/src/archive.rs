@@ -116,6 +116,9 @@ pub enum ArchiveError {
     /// No answer within the deadline.
     #[error("the archive did not answer in time")]
     Timeout,
+    /// The same, or an answer that broke off, although no more than one entry was asked for: there is nothing smaller to ask for.
+    #[error("the archive did not deliver a single entry: {0}")]
+    SingleEntry(String),
     /// The store refuses (ACL).
     #[error("the archive refuses: {0}")]
     Denied(String),
@@ -141,7 +144,8 @@ pub trait Archive: Clone + Send + Sync + 'static {
     /// One page, read atomically together with what proves its continuity.
     ///
     /// # Errors
-    /// See [`ArchiveError`].
+    /// See [`ArchiveError`]. A page that does not arrive is asked for again: the implementation sees to it that it is smaller then, down
+    /// to one entry.
     fn read(&self, request: ReadRequest) -> impl Future<Output = Result<Snapshot, ArchiveError>> + Send;
 
     /// Where a cursor for the newest `count` entries starts.

@@ -492,3 +492,21 @@ const _: () = {
     // Every read that may be in flight has room for its page.
     assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
 };
+
+// --- Entries that cannot be read -----------------------------------------------------------
+
+/// Reads of a single entry that fail, while all else can be read, before those who wait for it are told `unavailable`.
+pub const UNREADABLE_FAILURES: u32 = 3;
+/// Places of one channel, before such an entry, at which failures are counted and small pages are remembered. Readers at
+/// further places keep theirs until one of these is done with.
+pub const UNREADABLE_PLACES_MAX: usize = 16;
+/// How long readers who come to such a place are told of it, before it is tried again.
+pub const UNREADABLE_TOLD: Duration = Duration::from_secs(10);
+/// Channels that are looked at to find another one that can be read meanwhile.
+pub const UNREADABLE_OTHERS_TRIED_MAX: usize = 1_024;
+
+const _: () = {
+    assert!(UNREADABLE_FAILURES > 1, "one read may fail for any reason");
+    // Who waits for the answer has taken it by then.
+    assert!(less(ARCHIVE_PAGE_PATIENCE, UNREADABLE_TOLD));
+};

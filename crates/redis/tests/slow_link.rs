@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use fanfare_log::{Archive, ArchiveError, Tip};
-use fanfare_protocol::LogName;
+use fanfare_protocol::{LogName, Position};
 use fanfare_redis::{LIBRARY, Options};
 use redis::Value;
 use support::streams::*;
@@ -145,4 +145,24 @@ async fn nothing_is_learnt_of_a_channel_that_waited_for_the_connection_of_anothe
         let _ = archive.tips(names[1..].to_vec()).await;
         assert_eq!(calls(&server, "fcall_ro").await - before, asked, "{wait:?}");
     }
+}
+
+// Seen to fail when a failure does not say how much was asked for, and when what is read elsewhere makes the page large again.
+#[tokio::test]
+async fn a_single_entry_that_does_not_arrive_is_told_apart_while_its_tip_and_other_places_are_read() {
+    let server = server_with_library().await;
+    let first = xadd(&server, &["sse:a", "*", "data", "small"]).await;
+    xadd(&server, &["sse:a", "*", "data", &"x".repeat(4 << 20)]).await;
+    let last = xadd(&server, &["sse:a", "*", "data", "small"]).await;
+    let options = Options { event_bytes: 6 << 20, ..over_slow_link(&server, &server.options()).await };
+    let archive = archive(&options);
+    let mut failures = Vec::new();
+    for _ in 0..8 {
+        failures.push(archive.read(request("a", Position::At(first))).await.unwrap_err());
+        assert!(archive.read(request("a", Position::At(last))).await.unwrap().complete);
+        assert_eq!(tip(&archive).await, Position::At(last));
+    }
+    let singles = failures.iter().filter(|failure| matches!(failure, ArchiveError::SingleEntry(_))).count();
+    assert!(singles >= 3 && failures[0] == ArchiveError::Timeout, "{failures:?}");
+    assert!(matches!(failures[7], ArchiveError::SingleEntry(_)), "{failures:?}");
 }

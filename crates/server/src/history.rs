@@ -141,7 +141,7 @@ fn item(entry: &Decoded) -> Item<'_> {
 fn problem(error: ArchiveError) -> Problem {
     match error {
         ArchiveError::WrongType => Problem::new(Kind::WrongType, "The channel's key holds another type than a stream."),
-        ArchiveError::Unavailable(_) | ArchiveError::Timeout => {
+        ArchiveError::Unavailable(_) | ArchiveError::Timeout | ArchiveError::SingleEntry(_) => {
             Problem::new(Kind::StoreUnavailable, "The store does not answer at present.").retry_after(RETRY_AFTER)
         }
         // What the store said is for the operator, not for every client.

@@ -9,7 +9,7 @@ mod tips;
 use std::sync::Arc;
 
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
-use fanfare_protocol::{LogName, Position};
+use fanfare_protocol::{EntryId, LogName, Position};
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -50,13 +50,16 @@ impl RedisArchive {
 }
 
 impl Inner {
-    async fn read(&self, request: ReadRequest) -> Result<Snapshot, Error> {
+    async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
         let (start, at) = match request.after {
             Position::At(id) => (id.to_string(), Some(id)),
             Position::Absent { .. } => ("-".to_owned(), None),
         };
-        let seen = self.observe(&request, &start).await;
-        let seen = seen.inspect_err(|error| self.learn_failure(&request.log, error))?;
+        let place = at.unwrap_or(EntryId::ZERO);
+        let ask = self.sizes.ask_from(&request.log, place, (request.max_entries, request.max_bytes), Instant::now());
+        let seen = self.observe(&request, &start, ask).await;
+        let seen = seen.map_err(|error| self.learn_lost_page(&request.log, place, ask, error))?;
+        self.sizes.note_arrived(&request.log, place);
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
         self.status.count_read(bytes);
         let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
@@ -83,10 +86,10 @@ impl Inner {
         })
     }
 
-    async fn observe(&self, request: &ReadRequest, start: &str) -> Result<Observation, Error> {
+    async fn observe(&self, request: &ReadRequest, start: &str, ask: Ask) -> Result<Observation, Error> {
         let log = &request.log;
         let by_function = async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await;
-        let count = match self.sizes.ask(log, request.max_entries, request.max_bytes, Instant::now()) {
+        let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
                 Some(seen) => return Ok(seen),
@@ -144,6 +147,15 @@ impl Inner {
         Ok(seen)
     }
 
+    /// The same of a page. Says whether it was of a single entry.
+    fn learn_lost_page(&self, log: &LogName, start: EntryId, ask: Ask, error: Error) -> ArchiveError {
+        if !error.may_be_size() {
+            return error.into();
+        }
+        self.sizes.shrink_from(log, start);
+        if ask.is_single() { ArchiveError::SingleEntry(error.to_string()) } else { error.into() }
+    }
+
     /// Only an answer that did not arrive tells that it was too large, and only of this channel.
     fn learn_failure(&self, log: &LogName, error: &Error) {
         if error.may_be_size() {
@@ -159,7 +171,7 @@ impl Archive for RedisArchive {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
-        Ok(self.0.read(request).await?)
+        self.0.read(request).await
     }
 
     async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {

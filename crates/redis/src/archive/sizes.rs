@@ -14,11 +14,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use fanfare_protocol::LogName;
 use fanfare_protocol::limits::{
     ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH, ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK,
-    PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX,
+    PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX, UNREADABLE_PLACES_MAX,
 };
+use fanfare_protocol::{EntryId, LogName};
 use tokio::time::Instant;
 
 /// Where no function can be run, a page may hold so many times what the page before it has held.
@@ -37,7 +37,14 @@ pub(super) enum Ask {
     Bounded { entries: usize, bytes: usize, count: usize },
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+impl Ask {
+    /// Whether there is nothing smaller to ask for.
+    pub(super) fn is_single(self) -> bool {
+        matches!(self, Self::Bounded { entries: 1, .. } | Self::Plain { count: 1 })
+    }
+}
+
+#[derive(Debug, Clone, Default)]
 struct Estimate {
     /// The largest entry seen lately, in bytes.
     largest: usize,
@@ -49,6 +56,8 @@ struct Estimate {
     small_at: Option<Instant>,
     /// Reads that did not arrive, less those that did since.
     shrinks: u32,
+    /// The same of pages from these places, the last of which did not arrive: what is read elsewhere tells nothing of them.
+    lost: Vec<(EntryId, u32)>,
     /// Size of the oldest and the newest entry together, in bytes.
     ends: usize,
     /// [`Table::uses`] when this was looked at last.
@@ -56,9 +65,33 @@ struct Estimate {
 }
 
 impl Estimate {
+    /// Reads from `start` on that did not arrive.
+    fn shrinks_from(&self, start: EntryId) -> u32 {
+        let lost = self.lost.iter().find(|(place, _)| *place == start);
+        lost.map_or(self.shrinks, |(_, shrinks)| self.shrinks.max(*shrinks))
+    }
+
+    /// See [`Sizes::ask`].
+    fn ask(&self, max_entries: usize, max_bytes: usize, now: Instant) -> Ask {
+        let largest = self.largest.max(1);
+        let fit = (max_bytes / largest).max(1);
+        let are_small = is_fresh(self.read_at, now) && fit >= ENTRIES_ASKED_AT_FIRST_MAX;
+        if are_small && is_fresh(self.small_at, now) && self.shrinks == 0 {
+            return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
+        }
+        let most = match are_small {
+            true => (self.page_entries * GROWTH).max(ENTRIES_ASKED_AT_FIRST_MAX),
+            false => ENTRIES_ASKED_UNKNOWN_MAX,
+        };
+        let part = PAGE_SHRINK.pow(self.shrinks.min(PAGE_SHRINKS_MAX));
+        let entries = (max_entries / part).max(1);
+        let count = (fit.min(most) / part).clamp(1, entries);
+        Ask::Bounded { entries, bytes: (max_bytes / part).max(1), count }
+    }
+
     /// Without this a read would fail again before it succeeds. All else costs one careful read.
     fn is_warning(&self) -> bool {
-        self.shrinks > 0 || self.ends > TIP_BYTES_PLAIN_MAX
+        self.shrinks > 0 || !self.lost.is_empty() || self.ends > TIP_BYTES_PLAIN_MAX
     }
 }
 
@@ -111,7 +144,7 @@ impl Sizes {
     }
 
     fn get(&self, channel: &LogName) -> Estimate {
-        self.lock().get(channel).map(|known| *known).unwrap_or_default()
+        self.lock().get(channel).map(|known| known.clone()).unwrap_or_default()
     }
 
     fn change(&self, channel: &LogName, change: impl FnOnce(&mut Estimate)) {
@@ -128,21 +161,19 @@ impl Sizes {
 
     /// How to ask for at most `max_entries` that together aim at `max_bytes`.
     pub(super) fn ask(&self, channel: &LogName, max_entries: usize, max_bytes: usize, now: Instant) -> Ask {
+        self.get(channel).ask(max_entries, max_bytes, now)
+    }
+
+    /// The same for a page from `start` on.
+    pub(super) fn ask_from(
+        &self,
+        channel: &LogName,
+        start: EntryId,
+        (max_entries, max_bytes): (usize, usize),
+        now: Instant,
+    ) -> Ask {
         let known = self.get(channel);
-        let largest = known.largest.max(1);
-        let fit = (max_bytes / largest).max(1);
-        let are_small = is_fresh(known.read_at, now) && fit >= ENTRIES_ASKED_AT_FIRST_MAX;
-        if are_small && is_fresh(known.small_at, now) && known.shrinks == 0 {
-            return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
-        }
-        let most = match are_small {
-            true => (known.page_entries * GROWTH).max(ENTRIES_ASKED_AT_FIRST_MAX),
-            false => ENTRIES_ASKED_UNKNOWN_MAX,
-        };
-        let part = PAGE_SHRINK.pow(known.shrinks.min(PAGE_SHRINKS_MAX));
-        let entries = (max_entries / part).max(1);
-        let count = (fit.min(most) / part).clamp(1, entries);
-        Ask::Bounded { entries, bytes: (max_bytes / part).max(1), count }
+        Estimate { shrinks: known.shrinks_from(start), ..known }.ask(max_entries, max_bytes, now)
     }
 
     /// Whether `XINFO STREAM` would bring much: the size of the oldest and the newest entry, in bytes.
@@ -197,6 +228,25 @@ impl Sizes {
     /// Learns from a page that did not come in time, or that broke off: this channel is asked for less.
     pub(super) fn shrink(&self, channel: &LogName) {
         self.change(channel, |known| known.shrinks = (known.shrinks + 1).min(PAGE_SHRINKS_MAX));
+    }
+
+    /// The same of a page from `start` on: from there less is asked for until a page arrives, whatever is read elsewhere meanwhile.
+    pub(super) fn shrink_from(&self, channel: &LogName, start: EntryId) {
+        self.change(channel, |known| {
+            let shrinks = (known.shrinks_from(start) + 1).min(PAGE_SHRINKS_MAX);
+            known.lost.retain(|(place, _)| *place != start);
+            // The one that was not asked for for longest.
+            if known.lost.len() >= UNREADABLE_PLACES_MAX {
+                known.lost.remove(0);
+            }
+            known.lost.push((start, shrinks));
+        });
+        self.shrink(channel);
+    }
+
+    /// A page from `start` on arrived.
+    pub(super) fn note_arrived(&self, channel: &LogName, start: EntryId) {
+        self.change_known(channel, |known| known.lost.retain(|(place, _)| *place != start));
     }
 }
 

@@ -110,6 +110,27 @@ fn a_page_that_does_not_arrive_is_asked_for_in_quarters_down_to_one_entry_and_gr
     assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, now)), 1000);
 }
 
+// Seen to fail when a channel's reads teach of all its places: what is read at the head makes the page large again.
+#[test]
+fn a_page_that_does_not_arrive_is_not_asked_for_at_large_again_because_others_arrive() {
+    let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
+    let [place, other] = [5, 9].map(|ms| EntryId { ms, seq: 0 });
+    let asked = |place| sizes.ask_from(&channel, place, (1000, PAGE), now);
+    for _ in 0..PAGE_SHRINKS_MAX {
+        assert!(!asked(place).is_single());
+        sizes.shrink_from(&channel, place);
+        for _ in 0..3 {
+            sizes.learn(&channel, 1, 200, now);
+            sizes.note_arrived(&channel, other);
+        }
+    }
+    assert!(asked(place).is_single() && !asked(other).is_single());
+    sizes.note_arrived(&channel, place);
+    assert!(!asked(place).is_single());
+    (0..3 * UNREADABLE_PLACES_MAX as u64).for_each(|ms| sizes.shrink_from(&channel, EntryId { ms, seq: 1 }));
+    assert_eq!(sizes.get(&channel).lost.len(), UNREADABLE_PLACES_MAX);
+}
+
 #[test]
 fn a_stream_is_compared_without_its_entries_while_they_are_large() {
     let (sizes, channel) = (Sizes::default(), name("a"));

@@ -28,7 +28,7 @@ impl Cell {
 
 /// One counter per gap reason.
 #[derive(Debug, Default)]
-pub struct GapCells([Cell; 5]);
+pub struct GapCells([Cell; GapReason::ALL.len()]);
 
 impl GapCells {
     /// The counter of a reason.
@@ -40,6 +40,7 @@ impl GapCells {
             GapReason::UnknownPosition => 2,
             GapReason::TooLarge => 3,
             GapReason::Lagging => 4,
+            GapReason::Unavailable => 5,
         }]
     }
 }

@@ -13,6 +13,8 @@ pub enum Ruling {
     EntryTooLarge,
     /// The client was further behind than the operator allows (`delivery.max_behind`).
     TooFarBehind,
+    /// The node could not read what it skipped, as it says; the stream had it.
+    EntriesUnavailable,
     /// The client was away from before everything that the harness remembers.
     OlderThanRecord,
     /// The client had connected without its place.
@@ -37,12 +39,13 @@ pub enum Ruling {
 
 impl Ruling {
     /// Every ruling, the justified ones first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::EntriesTrimmed,
         Self::StreamReplaced,
         Self::ExpiredUnread,
         Self::EntryTooLarge,
         Self::TooFarBehind,
+        Self::EntriesUnavailable,
         Self::OlderThanRecord,
         Self::PlaceUnknown,
         Self::NothingPromised,
@@ -68,6 +71,7 @@ impl Ruling {
             Self::ExpiredUnread => "the stream had expired before the client had read it to its end",
             Self::EntryTooLarge => "an entry over the size limit",
             Self::TooFarBehind => "further behind than the operator allows",
+            Self::EntriesUnavailable => "the node could not read what it skipped",
             Self::OlderThanRecord => "away since before all that the harness remembers",
             Self::PlaceUnknown => "the client had connected without its place",
             Self::NothingPromised => "the client had been given no place yet",

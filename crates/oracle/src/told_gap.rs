@@ -55,6 +55,8 @@ impl ToldGap<'_> {
             return Ok(if lags { Ruling::TooFarBehind } else { Ruling::FalseNotBehind });
         }
         match incarnation.required(from.id, self.end(to)).next_back() {
+            // Whether the node could have read it is not known. All else about the gap is judged as of any other.
+            Some(_) if gap.reason == "unavailable" => Ok(Ruling::EntriesUnavailable),
             Some(skipped) if is_kept(history, self, found, skipped) => Ok(Ruling::FalseTooWide),
             Some(_) => Ok(Ruling::EntriesTrimmed),
             None if incarnation.forgot_behind(from.id) => Ok(Ruling::EntriesTrimmed),

@@ -20,11 +20,14 @@ pub enum GapReason {
     TooLarge,
     /// The client was further behind than the gateway replays.
     Lagging,
+    /// The stream's next entry cannot be read, again and again, although its end and other streams can.
+    Unavailable,
 }
 
 impl GapReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 5] = [Self::Trimmed, Self::Reset, Self::UnknownPosition, Self::TooLarge, Self::Lagging];
+    pub const ALL: [Self; 6] =
+        [Self::Trimmed, Self::Reset, Self::UnknownPosition, Self::TooLarge, Self::Lagging, Self::Unavailable];
 
     /// The word on the wire and in metrics.
     #[must_use]
@@ -35,6 +38,7 @@ impl GapReason {
             Self::UnknownPosition => "unknown_position",
             Self::TooLarge => "too_large",
             Self::Lagging => "lagging",
+            Self::Unavailable => "unavailable",
         }
     }
 }

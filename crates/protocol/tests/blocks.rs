@@ -45,7 +45,7 @@ fn a_gap_names_its_channel_its_reason_and_its_edges() {
 #[test]
 fn the_words_of_the_gap_reasons_never_change() {
     let words: Vec<_> = GapReason::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(words, ["trimmed", "reset", "unknown_position", "too_large", "lagging"]);
+    assert_eq!(words, ["trimmed", "reset", "unknown_position", "too_large", "lagging", "unavailable"]);
 }
 
 #[test]

@@ -89,7 +89,7 @@ metrics! {
     WRITES: Counter "fanfare_writes_total" = "Writes to the sockets of event streams.";
     BLOCKED: Counter "fanfare_writes_blocked_total" = "Writes that found the socket full: the client reads more slowly than events come.";
     HEARTBEATS: Counter "fanfare_heartbeats_total" = "Heartbeats sent.";
-    GAPS: Counter "fanfare_gaps_total" ["reason"] = "$gap events sent: trimmed, reset, unknown_position, too_large, lagging.";
+    GAPS: Counter "fanfare_gaps_total" ["reason"] = "$gap events sent: trimmed, reset, unknown_position, too_large, lagging, unavailable.";
     LAG: Histogram "fanfare_publish_to_write_seconds" = "From an event's id (the clock of Redis) to its write, for events that were live for their reader, counted per delivery. Whole milliseconds; it means something while the clocks agree.";
 
     CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";

@@ -147,6 +147,22 @@ fn a_gap_over_entries_that_the_stream_still_had_is_false() {
     assert_eq!(judge(&mut history, 1, &nothing), (0, vec![Ruling::FalseUnexplained]));
 }
 
+// Seen to fail when it counts as a gap that was too wide, and when its reason excuses anything else.
+#[test]
+fn a_gap_over_what_the_node_could_not_read_is_told_and_judged_as_any_other() {
+    let mut history = stored(4);
+    history.look(21, Some(id(1)));
+    let steps = [gap_to("unavailable", Some(1), 3), event(4, "e4")];
+    assert_eq!(judge(&mut history, 1, &steps), (0, vec![Ruling::EntriesUnavailable]));
+    let steps = [gap("unavailable", 1, 4), event(4, "e4")];
+    assert_eq!(judge(&mut history, 1, &steps), (0, vec![Ruling::EntriesUnavailable]));
+    let nothing = [gap("unavailable", 1, 2), event(2, "e2")];
+    assert_eq!(judge(&mut history, 1, &nothing), (0, vec![Ruling::FalseUnexplained]));
+    assert_eq!(judge(&mut history, 3, &[gap("unavailable", 3, 2), event(2, "e2")]).0, 1, "it goes back");
+    assert_eq!(judge(&mut history, 2, &[gap_to("unavailable", Some(1), 3)]).0, 1, "the client is not there");
+    assert_eq!(judge(&mut history, 1, &[gap_to("unavailable", Some(1), 2), event(4, "e4")]).0, 1, "e3 is missing");
+}
+
 // Seen to fail when the end of an expired incarnation counts as that of a deleted one, when the place of the client in it does not
 // matter, when the two rulings are one, and when no stream is ended early, or every one.
 #[test]

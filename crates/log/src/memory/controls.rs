@@ -116,6 +116,21 @@ impl MemoryStore {
         self.lock().faults.evicts = evicts;
     }
 
+    /// Whether the store is so slow that no page arrives, although tips do.
+    pub fn set_slow(&self, slow: bool) {
+        self.lock().faults.slow = slow;
+    }
+
+    /// Whether an entry does not arrive, however few are asked for.
+    pub fn set_unreadable(&self, channel: impl Into<LogName>, id: EntryId, unreadable: bool) {
+        let (mut state, entry) = (self.lock(), (channel.into(), id));
+        if unreadable {
+            state.faults.unreadable.insert(entry);
+        } else {
+            state.faults.unreadable.remove(&entry);
+        }
+    }
+
     /// Lets the next `count` reads of the archive fail (each tip counts as one).
     pub fn fail_reads(&self, count: usize) {
         self.lock().faults.failing_reads = count;

@@ -2,7 +2,7 @@
 
 use fanfare_protocol::LogName;
 
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, ReadRequest, Snapshot};
 use crate::feed::{FeedEvent, FeedSink};
 
 /// None.
@@ -20,6 +20,10 @@ impl Faults {
 
     pub(super) fn on_read(&mut self) -> Result<(), ArchiveError> {
         Ok(())
+    }
+
+    pub(super) fn on_page(&self, _: &ReadRequest, snapshot: Snapshot) -> Result<Snapshot, ArchiveError> {
+        Ok(snapshot)
     }
 
     pub(super) fn begin_message(&mut self) {}

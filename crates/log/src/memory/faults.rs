@@ -1,13 +1,14 @@
 //! What goes wrong with a store and its network, on request: for tests of what the gateway makes of it. Only with the feature
 //! `testing`; the product has `faultless.rs` in its place.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 
-use fanfare_protocol::LogName;
+use fanfare_protocol::{EntryId, LogName, Position};
 
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, ReadRequest, Snapshot};
 use crate::feed::{FeedEvent, FeedSink};
+use crate::proof::id_of;
 
 /// What becomes of a message on its way to one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub(super) struct Faults {
     pub(super) offline: bool,
     pub(super) evicts: bool,
     pub(super) failing_reads: usize,
+    /// Nothing but tips arrives.
+    pub(super) slow: bool,
+    /// Entries that do not arrive, however few are asked for.
+    pub(super) unreadable: HashSet<(LogName, EntryId)>,
     /// Times that everything went: each store after that has another epoch.
     pub(super) flushes: u32,
     pub(super) next: VecDeque<Fate>,
@@ -55,6 +60,24 @@ impl Faults {
             return Err(ArchiveError::Timeout);
         }
         Ok(())
+    }
+
+    /// What arrives of a page: what stands before an entry that does not arrive. With nothing before it the page fails.
+    pub(super) fn on_page(&self, request: &ReadRequest, mut snapshot: Snapshot) -> Result<Snapshot, ArchiveError> {
+        let lost = || ArchiveError::SingleEntry("it is lost on its way".into());
+        if self.slow {
+            return Err(lost());
+        }
+        let is_new = |id| Position::At(id) != request.after;
+        let is_lost = |id| is_new(id) && self.unreadable.contains(&(request.log.clone(), id));
+        if let Some(index) = snapshot.entries.iter().position(|entry| is_lost(id_of(entry))) {
+            snapshot.entries.truncate(index);
+            snapshot.complete = false;
+            if !snapshot.entries.iter().any(|entry| is_new(id_of(entry))) {
+                return Err(lost());
+            }
+        }
+        Ok(snapshot)
     }
 
     /// A message sets out on every link.

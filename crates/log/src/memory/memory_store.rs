@@ -153,7 +153,8 @@ impl MemoryStore {
     pub fn read_now(&self, request: &ReadRequest) -> Result<Snapshot, ArchiveError> {
         let (mut state, now) = self.at_now(&request.log);
         state.faults.on_read()?;
-        Ok(state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now))
+        let snapshot = state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now);
+        state.faults.on_page(request, snapshot)
     }
 
     /// As [`Archive::newest`], without waiting.

@@ -92,6 +92,20 @@ impl Page {
         Self { number, after, seam, entries, skip, oldest, bytes, awaited: AtomicBool::new(false) }
     }
 
+    /// Makes a page that has nothing but a gap, for readers right before an entry that cannot be read.
+    pub(crate) fn of_gap(number: u64, seam: Seam) -> Self {
+        Self {
+            number,
+            after: seam.after,
+            seam: Some(seam),
+            entries: Vec::new(),
+            skip: None,
+            oldest: None,
+            bytes: 256,
+            awaited: AtomicBool::new(false),
+        }
+    }
+
     /// Bytes charged to the budget.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -225,8 +239,16 @@ impl Pages {
     /// end, and one that says of a position that it is beyond the end although it is not. Pages of different histories
     /// could send a reader round in a circle. Returns the bytes of each.
     pub fn agree(&mut self, tip: Position) -> Vec<usize> {
-        let wrong: Vec<u64> =
-            self.by_number.values().filter(|page| !page.agrees(tip)).map(|page| page.number).collect();
+        self.remove_if(|page| !page.agrees(tip))
+    }
+
+    /// Drops every page that says of an entry that it cannot be read: it is true for a while. Returns the bytes of each.
+    pub fn remove_unavailable(&mut self) -> Vec<usize> {
+        self.remove_if(|page| page.seam.as_ref().is_some_and(|seam| seam.reason == GapReason::Unavailable))
+    }
+
+    fn remove_if(&mut self, is_wrong: impl Fn(&Page) -> bool) -> Vec<usize> {
+        let wrong: Vec<u64> = self.by_number.values().filter(|page| is_wrong(page)).map(|page| page.number).collect();
         wrong.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 

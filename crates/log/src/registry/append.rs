@@ -89,6 +89,21 @@ pub(super) fn page(channel: &Channel, after: Position, snapshot: &Snapshot, budg
     ReadPage { kept, bytes, is_ahead_of_tail, shared: answered }
 }
 
+/// Adds a page that has nothing but a gap for readers at one place, and answers their want.
+pub(super) fn skip(channel: &Channel, seam: Seam, budget: &mut Budget) -> Arc<Page> {
+    let mut shared = channel.lock();
+    let want = Want::Page(seam.after);
+    let number = shared.pages.allocate();
+    let page = shared.pages.insert(Page::of_gap(number, seam));
+    budget.charge(Charge::Page { channel: channel.key, number }, page.bytes());
+    page.await_reader();
+    if let Some(bytes) = shared.pages.bound() {
+        budget.release(bytes);
+    }
+    shared.wants.answered(&want);
+    page
+}
+
 /// Whether a page without entries is ahead of the tail: either nothing follows the position, or what follows is a gap and nothing
 /// else, and the tail does not know of it yet.
 fn is_ahead_of_tail(tail: &mut Tail, after: Position, page: &Page, snapshot: &Snapshot) -> bool {

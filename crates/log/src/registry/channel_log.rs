@@ -26,6 +26,8 @@ use tokio::time::Instant;
 use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::reads::{BackOffs, HeadRead, PageRead, ReadKind, TipReads};
+use super::successes::Evidence;
+use super::unreadable::Unreadable;
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
 use crate::channel::{Channel, Shared};
 use crate::feed::FeedId;
@@ -59,6 +61,8 @@ pub(super) struct ChannelLog {
     head_read: HeadRead,
     page_read: PageRead,
     back_offs: BackOffs,
+    /// Where a single entry could not be read; mostly nowhere.
+    unreadable: Option<Box<Unreadable>>,
     /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
     /// of the head.
     waiting_for_head: BTreeSet<Position>,
@@ -81,6 +85,7 @@ impl ChannelLog {
             head_read: HeadRead::default(),
             page_read: PageRead::default(),
             back_offs: BackOffs::default(),
+            unreadable: None,
             waiting_for_head: BTreeSet::new(),
             missing_pushes: 0,
             wrong_type_told: false,
@@ -169,6 +174,8 @@ impl ChannelLog {
         if self.following == Following::Acknowledged {
             self.following = Following::Desired;
         }
+        // The archive may be away as well.
+        self.unreadable = None;
         self.on_loss();
     }
 
@@ -227,6 +234,16 @@ impl ChannelLog {
     /// A read of the tip begins.
     pub(super) fn begin_tip(&mut self) {
         self.tip_reads.asked();
+    }
+
+    /// Whether a read of the head, which needs no page, tells that the archive can be read.
+    pub(super) fn can_be_compared(&self) -> bool {
+        matches!(self.head(), Some(Position::At(_))) && !self.is_backing_off(ReadKind::Head)
+    }
+
+    /// A read of the head is wanted, although nothing is known to have been published.
+    pub(super) fn want_head(&mut self) {
+        self.head_read.want();
     }
 
     /// Begins a read of the head, if one is wanted and possible. A log that is not open yet goes on wanting it.
@@ -366,16 +383,29 @@ impl ChannelLog {
 
     /// A page from the head.
     /// `proofs`: see [`Continuity::believes_expiry`].
-    pub(super) fn on_head(&mut self, answer: Result<Snapshot, ArchiveError>, proofs: Option<u64>) -> Effects {
+    /// `evidence`: what is known of other reads, should this one have failed.
+    pub(super) fn on_head(
+        &mut self,
+        answer: Result<Snapshot, ArchiveError>,
+        proofs: Option<u64>,
+        evidence: Evidence,
+    ) -> Effects {
         let Some(from) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
             Ok(snapshot) => {
                 self.back_offs.of_mut(ReadKind::Head).succeeded();
+                self.note_done(ReadKind::Head, from);
                 self.on_snapshot(from, &snapshot, proofs)
             }
             Err(error) => {
                 self.head_read.want();
-                self.on_failure(ReadKind::Head, &error)
+                // A head that pushes have moved on is another place.
+                let is_head = self.head() == Some(from);
+                let resume = is_head.then(|| self.on_unreadable((ReadKind::Head, from), &error, evidence)).flatten();
+                match resume {
+                    Some(resume) => self.skip(from, resume),
+                    None => self.on_failure(ReadKind::Head, &error),
+                }
             }
         };
         if !self.is_backing_off(ReadKind::Head) {
@@ -437,6 +467,18 @@ impl ChannelLog {
         effects
     }
 
+    /// The entry after the head cannot be read: appends a seam by which readers are told. What follows it is read next.
+    fn skip(&mut self, after: Position, resume: Position) -> Effects {
+        self.continuity.doubt();
+        let reason = GapReason::Unavailable;
+        let seam = Some((Seam { reason, after, resume }, true));
+        vec![
+            Effect::Failed { kind: ReadKind::Head, back_off: None },
+            Effect::Warn(Broken { reason, after, is_wrong_type: false }),
+            Effect::Append(Extension { seam, entries: Vec::new() }),
+        ]
+    }
+
     fn append(&mut self, extension: Extension, head: Position, snapshot: &Snapshot) -> Effects {
         let head = extension.end().unwrap_or(head);
         let mut effects = vec![Effect::Append(extension)];
@@ -489,18 +531,23 @@ impl ChannelLog {
     // What the archive answers to readers who are behind.
 
     /// A page for readers that are behind.
-    pub(super) fn on_page(&mut self, answer: Result<Snapshot, ArchiveError>) -> PageAnswer {
+    pub(super) fn on_page(&mut self, answer: Result<Snapshot, ArchiveError>, evidence: Evidence) -> PageAnswer {
         let PageRead::InFlight { want: Want::Page(after), stale } = std::mem::take(&mut self.page_read) else {
             return PageAnswer::Nothing(Effects::new());
         };
         match answer {
-            Err(error) => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
+            Err(error) if stale => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
+            Err(error) => match self.on_unreadable((ReadKind::Page, after), &error, evidence) {
+                Some(resume) => PageAnswer::Skip(Seam { reason: GapReason::Unavailable, after, resume }),
+                None => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
+            },
             Ok(_) if stale => {
                 self.back_offs.of_mut(ReadKind::Page).succeeded();
                 PageAnswer::Nothing(vec![Effect::ReadPage])
             }
             Ok(snapshot) => {
                 self.back_offs.of_mut(ReadKind::Page).succeeded();
+                self.note_done(ReadKind::Page, after);
                 PageAnswer::Page(after, Box::new(snapshot))
             }
         }
@@ -551,6 +598,53 @@ impl ChannelLog {
             effects.push(Effect::TellFailure(error.to_string()));
         }
         effects
+    }
+
+    /// Whether reads at a place failed for want of a single entry.
+    pub(super) fn is_unreadable(&self, kind: ReadKind, after: Position) -> bool {
+        self.unreadable.as_ref().is_some_and(|unreadable| unreadable.has(kind, after))
+    }
+
+    /// Where the stream ends, by a read that began in that turn: the archive can be read.
+    pub(super) fn note_tip(&mut self, tip: Position, began: u64) {
+        if let Some(unreadable) = &mut self.unreadable {
+            unreadable.note_tip(tip, began);
+        }
+    }
+
+    /// A read at a place failed. Returns where its readers go on if it is the fault of the entry there.
+    fn on_unreadable(
+        &mut self,
+        place: (ReadKind, Position),
+        error: &ArchiveError,
+        evidence: Evidence,
+    ) -> Option<Position> {
+        match error {
+            ArchiveError::SingleEntry(_) => {}
+            // A smaller page is asked for next.
+            ArchiveError::Timeout => return None,
+            // The archive as a whole.
+            _ => {
+                self.unreadable = None;
+                return None;
+            }
+        }
+        let channel = &self.channel;
+        let is_wanted = |after| channel.lock().wants.iter().any(|want| *want == Want::Page(after));
+        let resume = self.unreadable.get_or_insert_default().failed(place, evidence, is_wanted)?;
+        self.note_done(place.0, place.1);
+        self.back_offs.of_mut(place.0).succeeded();
+        Some(resume)
+    }
+
+    /// Nothing more is to be found out about a place.
+    fn note_done(&mut self, kind: ReadKind, after: Position) {
+        if let Some(unreadable) = &mut self.unreadable {
+            unreadable.forget(kind, after);
+            if unreadable.is_empty() {
+                self.unreadable = None;
+            }
+        }
     }
 
     /// The key of an open log holds another type: the stream that its readers follow is gone. They are told once and stay

@@ -100,6 +100,8 @@ pub(super) enum Pushed {
 pub(super) enum PageAnswer {
     /// A page of the stream's present history, from this position.
     Page(Position, Box<Snapshot>),
+    /// The entry after `seam.after` cannot be read: its readers are told, and go on from `seam.resume`.
+    Skip(Seam),
     /// Nothing that can be used: the read failed, or it was of another history.
     Nothing(Effects),
 }

@@ -57,6 +57,12 @@ pub(super) fn pages(channel: &Channel, budget: &mut Budget) {
     released.into_iter().for_each(|bytes| budget.release(bytes));
 }
 
+/// Forgets what was told of entries that could not be read.
+pub(super) fn skips(channel: &Channel, budget: &mut Budget) {
+    let released = channel.lock().pages.remove_unavailable();
+    released.into_iter().for_each(|bytes| budget.release(bytes));
+}
+
 /// Forgets everything that a channel holds.
 pub(super) fn everything(channel: &Channel, budget: &mut Budget) {
     pages(channel, budget);

@@ -8,13 +8,14 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]), where it cannot be read ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`kept_pages`] | the part of that budget that pages may have |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
+//! | [`successes`] | when reads began, and which channels' entries were read last |
 //! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`timers`] | the heap of timers |
@@ -38,9 +39,11 @@ mod reads;
 mod reconcile;
 mod resources;
 mod schedule;
+mod successes;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unreadable;
 
 use std::sync::Arc;
 
@@ -57,8 +60,10 @@ use channel_log::ChannelLog;
 use directory::Directory;
 use effect::{Effects, Pushed};
 use links::Links;
+use reads::ReadKind;
 use resources::Resources;
 pub use schedule::Command;
+use successes::Evidence;
 use timers::Timer;
 
 /// Every followed log of the node.
@@ -163,7 +168,13 @@ impl Registry {
         let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
         for (&key, tip) in keys.iter().zip(tips) {
             let proofs = self.proofs(key);
-            self.decide(key, now, |log| log.on_tip(tip, proofs));
+            let began = self.resources.successes.end(key, ReadKind::Tip);
+            self.decide(key, now, |log| {
+                if let (Ok(tip), Some(began)) = (&tip, began) {
+                    log.note_tip(tip.position, began);
+                }
+                log.on_tip(tip, proofs)
+            });
         }
     }
 
@@ -171,7 +182,8 @@ impl Registry {
     pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         self.resources.schedule.head_answered();
         let proofs = self.proofs(key);
-        self.decide(key, now, |log| log.on_head(answer, proofs));
+        let evidence = self.evidence(key, ReadKind::Head, answer.is_ok());
+        self.decide(key, now, |log| log.on_head(answer, proofs, evidence));
     }
 
     /// How often the feed of a channel has proven itself; `None` if that need not be known.
@@ -180,11 +192,23 @@ impl Registry {
         Some(self.links.proofs(log.feed))
     }
 
+    /// A read of a channel's entries has ended: what is known of it and of others.
+    fn evidence(&mut self, key: usize, kind: ReadKind, is_success: bool) -> Evidence {
+        let successes = &mut self.resources.successes;
+        let began = successes.end(key, kind).unwrap_or_default();
+        let Some(log) = self.directory.get(key) else { return Evidence { began, others: None } };
+        if is_success {
+            successes.note(log.feed, key, began);
+        }
+        Evidence { began, others: successes.of_others(log.feed, key) }
+    }
+
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
+        let evidence = self.evidence(key, ReadKind::Page, answer.is_ok());
         let read = answer.as_ref().map_or(0, Snapshot::bytes);
         let page = self.directory.get_mut(key).and_then(|log| {
-            let answer = log.on_page(answer);
+            let answer = log.on_page(answer, evidence);
             self.resources.take_page(log, answer, now)
         });
         // Whatever became of its log and its history: what was reserved for it is given back, and what came is paid.
@@ -193,6 +217,7 @@ impl Registry {
 
     /// Where the newest entries begin.
     pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
+        self.evidence(key, ReadKind::Page, answer.is_ok());
         self.resources.schedule.page_answered(key, answer.as_ref().map_or(0, |read| read.bytes));
         self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
     }
@@ -220,6 +245,10 @@ impl Registry {
             match timer {
                 Timer::Keyspace => self.on_missing_push(key),
                 Timer::Retry(kind) => self.decide(key, now, |log| log.on_retry(kind)),
+                Timer::Unreadable => {
+                    let log = self.directory.get(key);
+                    log.into_iter().for_each(|log| self.resources.forget_skips(log));
+                }
                 Timer::Absence => {
                     let log = self.directory.get(key).filter(|log| log.is_absent());
                     log.into_iter().for_each(|log| self.resources.want_tip(log));

@@ -40,6 +40,11 @@ impl Reconcile {
         }
     }
 
+    /// The channels in the order of their turns. Closed ones are among them.
+    pub(super) fn keys(&self) -> impl Iterator<Item = usize> {
+        self.turns.iter().copied()
+    }
+
     /// The number of turns, those of closed channels included.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

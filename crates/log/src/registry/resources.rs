@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{EntryId, Event, Frame};
+use fanfare_protocol::limits::{UNREADABLE_OTHERS_TRIED_MAX, UNREADABLE_TOLD};
+use fanfare_protocol::{EntryId, Event, Frame, GapReason};
 use tokio::time::Instant;
 
 use super::append;
@@ -18,6 +19,7 @@ use super::notifier::Notifier;
 use super::reads::ReadKind;
 use super::reconcile::Reconcile;
 use super::schedule::{Command, Schedule};
+use super::successes::Successes;
 use super::timers::{Timer, Timers};
 use crate::absence;
 use crate::budget::Budget;
@@ -26,6 +28,7 @@ use crate::options::Options;
 use crate::payer::Payer;
 use crate::random::Random;
 use crate::stats::IngestStats;
+use crate::tail::Seam;
 
 /// Everything of the registry but the logs themselves.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(super) struct Resources {
     pub(super) began: Instant,
     budget: Budget,
     pub(super) schedule: Schedule,
+    pub(super) successes: Successes,
     pub(super) reconcile: Reconcile,
     pub(super) expiries: Expiries,
     pub(super) timers: Timers,
@@ -54,6 +58,7 @@ impl Resources {
         Self {
             budget: Budget::new(options.budget),
             schedule: Schedule::new(&options, now),
+            successes: Successes::default(),
             reconcile: Reconcile::new(options.reconcile_interval, now),
             expiries: Expiries::default(),
             timers: Timers::default(),
@@ -123,7 +128,11 @@ impl Resources {
         self.stats.seams.of(reason).add(1);
         if broken.is_wrong_type {
             tracing::warn!(%channel, %after, "the channel's key holds another type than a stream");
-        } else if self.log_limit.admit() {
+        } else if !self.log_limit.admit() {
+            // It is counted.
+        } else if reason == GapReason::Unavailable {
+            tracing::warn!(%channel, %after, "the next entry cannot be read: readers are told and go on at the stream's end");
+        } else {
             tracing::warn!(%channel, reason = reason.as_str(), %after, "history is not contiguous");
         }
     }
@@ -146,6 +155,10 @@ impl Resources {
     pub(super) fn take_page(&mut self, log: &mut ChannelLog, answer: PageAnswer, now: Instant) -> Option<usize> {
         let (after, snapshot) = match answer {
             PageAnswer::Page(after, snapshot) => (after, snapshot),
+            PageAnswer::Skip(seam) => {
+                self.skip(log, seam, now);
+                return None;
+            }
             PageAnswer::Nothing(effects) => {
                 self.carry_out(log, effects, now);
                 return None;
@@ -161,6 +174,23 @@ impl Resources {
         effects.extend(page.is_ahead_of_tail.then(|| log.wait_for_head(after)));
         self.carry_out(log, effects, now);
         Some(page.bytes)
+    }
+
+    /// An entry cannot be read: readers before it find a page that tells them so, for a while.
+    fn skip(&mut self, log: &ChannelLog, seam: Seam, now: Instant) {
+        let key = log.channel.key;
+        let broken = Broken { reason: seam.reason, after: seam.after, is_wrong_type: false };
+        let page = append::skip(&log.channel, seam, &mut self.budget);
+        self.kept_pages.add(key, &page);
+        self.schedule.hold_page(page, now + self.options.page_patience);
+        self.timers.set(now + UNREADABLE_TOLD, key, Timer::Unreadable);
+        let failed = Effect::Failed { kind: ReadKind::Page, back_off: None };
+        self.carry_out(log, vec![failed, Effect::Warn(broken), Effect::Notify, Effect::ReadPage], now);
+    }
+
+    /// What was told of entries that could not be read is to be tried again.
+    pub(super) fn forget_skips(&mut self, log: &ChannelLog) {
+        evict::skips(&log.channel, &mut self.budget);
     }
 
     /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
@@ -224,14 +254,11 @@ impl Resources {
                 self.timers.set_once(key, Timer::Absence, || absence::renew_at(now, began, interval, random));
             }
         }
-        let commands = self.schedule.start(directory, now);
-        for command in &commands {
-            match command {
-                Command::Tips { .. } => {}
-                Command::Head { .. } => self.stats.head_reads.add(1),
-                Command::Page { .. } | Command::Newest { .. } => self.stats.page_reads.add(1),
-            }
+        let mut commands = self.schedule.start(directory, now);
+        if self.want_evidence(directory, &commands) {
+            commands.extend(self.schedule.start(directory, now));
         }
+        self.note_begun(&commands);
         for bytes in self.kept_pages.beyond_limit(directory) {
             self.budget.release(bytes);
             self.stats.evictions.add(1);
@@ -248,6 +275,50 @@ impl Resources {
         self.stats.tail_bytes.set(self.budget.used() as u64);
         self.notifier.flush();
         commands
+    }
+
+    /// Where a read begins that failed before for want of a single entry, the channel's tip and the head of another channel are read
+    /// as well: they tell whether it is the entry's fault. Returns whether there are any.
+    fn want_evidence(&mut self, directory: &mut Directory, commands: &[Command]) -> bool {
+        let failing = commands.iter().filter_map(|command| match command {
+            Command::Head { key, request } => Some((*key, ReadKind::Head, request.after)),
+            Command::Page { key, request } => Some((*key, ReadKind::Page, request.after)),
+            Command::Tips { .. } | Command::Newest { .. } => None,
+        });
+        let mut is_any = false;
+        for (key, kind, after) in failing {
+            let Some(log) = directory.get(key).filter(|log| log.is_unreadable(kind, after)) else { continue };
+            is_any = true;
+            self.want_tip(log);
+            let feed = log.feed;
+            let can_tell = |other: &usize| {
+                *other != key
+                    && directory.get(*other).is_some_and(|other| other.feed == feed && other.can_be_compared())
+            };
+            let other = self.reconcile.keys().take(UNREADABLE_OTHERS_TRIED_MAX).find(can_tell);
+            if let Some(other) = other.and_then(|other| directory.get_mut(other)) {
+                other.want_head();
+                self.schedule.want_head(other.channel.key);
+            }
+        }
+        is_any
+    }
+
+    fn note_begun(&mut self, commands: &[Command]) {
+        self.successes.next_turn();
+        for command in commands {
+            match command {
+                Command::Tips { keys, .. } => keys.iter().for_each(|key| self.successes.begin(*key, ReadKind::Tip)),
+                Command::Head { key, .. } => {
+                    self.stats.head_reads.add(1);
+                    self.successes.begin(*key, ReadKind::Head);
+                }
+                Command::Page { key, .. } | Command::Newest { key, .. } => {
+                    self.stats.page_reads.add(1);
+                    self.successes.begin(*key, ReadKind::Page);
+                }
+            }
+        }
     }
 
     /// The number of timers, of turns to be compared, and of turns to have a page read.

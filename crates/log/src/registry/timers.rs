@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Keyspace,
     /// The archive may be asked again.
     Retry(ReadKind),
+    /// What was told of an entry that cannot be read is to be tried again.
+    Unreadable,
     /// A stream that does not exist is looked for again: its absence is a position that ages.
     Absence,
 }

@@ -30,6 +30,7 @@ mod node;
 mod reader;
 mod repair;
 mod saw;
+mod unreadable;
 mod world;
 
 use fanfare_log::Options;

@@ -70,6 +70,10 @@ impl World {
         self.start + self.elapsed
     }
 
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
     pub(crate) fn pass(&mut self, time: Duration) {
         self.elapsed += time;
         self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
@@ -107,6 +111,13 @@ impl World {
         let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl };
         let id = self.store.publish_now(&request).unwrap().id;
         self.history.published(id, before);
+    }
+
+    /// Publishes on the other channel.
+    pub(crate) fn publish_elsewhere(&self) {
+        let (channel, event) = (self.names[1 - CHANNEL].clone(), Event { name: None, data: Bytes::new() });
+        let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl: None };
+        self.store.publish_now(&request).unwrap();
     }
 
     /// Writes the stream as a producer does that knows nothing of the gateway.

@@ -1,0 +1,180 @@
+//! An entry that cannot be read although all else can: who waits for it is told, and nobody else; and nobody while all else cannot
+//! be read either.
+
+use fanfare_log::memory::Fate;
+use fanfare_log::{Options, Start};
+use fanfare_protocol::{EntryId, GapReason, Position};
+
+use super::world::World;
+use super::{CLIENT, HERE, OTHER, SECOND, THIRD, empty_world};
+
+/// In seconds: so long it takes at most until readers are told, with failures that cost no time.
+const TOLD_AFTER: u64 = 15;
+
+fn at(id: EntryId) -> Option<Start> {
+    Some(Start::At(Position::At(id)))
+}
+
+/// A stream of six entries, of which the fourth cannot be read, and another channel that is followed, or not.
+fn blocked(is_other_followed: bool) -> (World, Vec<EntryId>) {
+    let mut world = empty_world();
+    (0..6).for_each(|_| world.publish());
+    world.publish_elsewhere();
+    if is_other_followed {
+        world.connect(OTHER, HERE, None);
+    }
+    world.settle_down();
+    let ids = world.stream();
+    world.store.set_unreadable(world.name().clone(), ids[3], true);
+    (world, ids)
+}
+
+fn told(world: &World) -> u64 {
+    world.nodes[0].stats.seams.of(GapReason::Unavailable).get()
+}
+
+fn until_told(world: &mut World) {
+    while told(world) == 0 {
+        world.spend(1);
+        assert!(world.elapsed().as_secs() < 300, "nobody is told");
+    }
+}
+
+// Seen to fail without the gap: the client waits for ever.
+#[test]
+fn who_waits_for_an_entry_that_cannot_be_read_is_told_and_goes_on_at_the_end() {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[0]));
+    world.connect(SECOND, HERE, at(ids[4]));
+    world.connect(THIRD, HERE, None);
+    world.spend(TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (2, 1));
+    assert_eq!(world.last_event_id(CLIENT), Some(Position::At(ids[5])));
+    assert_eq!((world.saw(SECOND), world.saw(THIRD)), ((1, 0), (0, 0)), "they are behind it");
+    assert_eq!(told(&world), 1);
+    world.publish();
+    world.settle_down();
+    assert!([CLIENT, SECOND, THIRD].iter().all(|client| world.has_newest(*client)));
+}
+
+// Seen to fail when only the first of them is told, and when it takes each of them a page of its own.
+#[test]
+fn all_who_wait_at_the_place_are_told_by_one_word_and_those_who_come_soon_after() {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.connect(SECOND, (0, 1), at(ids[2]));
+    until_told(&mut world);
+    let reads = world.page_reads();
+    world.connect(THIRD, HERE, at(ids[2]));
+    world.settle_down();
+    assert_eq!([CLIENT, SECOND, THIRD].map(|client| world.saw(client)), [(0, 1); 3]);
+    assert_eq!((told(&world), world.page_reads()), (1, reads));
+}
+
+// Seen to fail when failures are counted at one place only: they take turns, and each begins anew.
+#[test]
+fn readers_at_several_places_before_the_entry_are_told_all() {
+    let (mut world, ids) = blocked(true);
+    let between = EntryId { seq: 7, ..ids[2] };
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.connect(SECOND, HERE, at(between));
+    world.connect(THIRD, HERE, at(EntryId { seq: 8, ..between }));
+    world.spend(3 * TOLD_AFTER);
+    assert_eq!([CLIENT, SECOND, THIRD].map(|client| world.saw(client).1), [1; 3]);
+}
+
+// Seen to fail when failures count whatever else can be read.
+#[test]
+fn nobody_is_told_while_nothing_else_can_be_read() {
+    let (mut world, ids) = blocked(true);
+    world.store.set_unreadable(world.name().clone(), ids[3], false);
+    world.connect(CLIENT, HERE, at(ids[0]));
+    world.store.set_slow(true);
+    world.spend(300);
+    assert_eq!(world.saw(CLIENT), (0, 0), "it keeps its place");
+    world.store.set_slow(false);
+    world.spend(8);
+    assert_eq!(world.saw(CLIENT), (5, 0));
+}
+
+// Seen to fail when one success after an outage proves all failures of the outage.
+#[test]
+fn the_failures_of_an_outage_do_not_count_when_it_is_over() {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.store.set_slow(true);
+    world.spend(60);
+    world.store.set_slow(false);
+    let before = world.page_reads();
+    until_told(&mut world);
+    let reads = world.page_reads() - before;
+    assert!(reads >= 3, "told after {reads} reads");
+}
+
+#[test]
+fn nobody_is_told_while_no_other_channel_shows_that_the_archive_can_be_read() {
+    let (mut world, ids) = blocked(false);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.spend(120);
+    assert_eq!(world.saw(CLIENT), (0, 0));
+    world.connect(OTHER, HERE, None);
+    world.spend(3 * TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (0, 1));
+}
+
+#[test]
+fn an_entry_that_can_be_read_again_is_delivered_also_to_who_comes_after_others_were_told() {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.spend(TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (0, 1));
+    world.store.set_unreadable(world.name().clone(), ids[3], false);
+    world.spend(10);
+    world.connect(SECOND, HERE, at(ids[2]));
+    world.settle_down();
+    assert_eq!(world.saw(SECOND), (3, 0));
+}
+
+// Seen to fail when only pages for readers who are behind are given up: readers who are live wait for ever.
+#[test]
+fn who_is_live_is_told_when_the_tail_cannot_be_repaired_and_the_tail_goes_on() {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, None);
+    world.settle_down();
+    world.store.next_push(Fate::Lose);
+    world.publish();
+    let lost = *world.stream().last().unwrap();
+    world.store.set_unreadable(world.name().clone(), lost, true);
+    // It names the lost one as its predecessor.
+    world.publish();
+    world.spend(2 * TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (0, 1));
+    let heads = world.head_reads();
+    (0..3).for_each(|_| world.publish());
+    world.settle_down();
+    assert_eq!((world.saw(CLIENT), world.head_reads()), ((3, 1), heads), "by pushes");
+    // Who held the place elsewhere is told by a page.
+    world.connect(SECOND, HERE, at(ids[5]));
+    world.spend(2 * TOLD_AFTER);
+    assert_eq!(world.saw(SECOND).1, 1);
+    assert_eq!(told(&world), 2);
+    world.publish();
+    world.settle_down();
+    assert!(world.has_newest(CLIENT) && world.has_newest(SECOND));
+}
+
+// Seen to fail when a reader is led back to a tip that it has passed.
+#[test]
+fn a_place_at_the_end_of_the_stream_is_never_given_up() {
+    let mut world = World::new(&Options::default(), 1 << 20);
+    (0..3).for_each(|_| world.publish());
+    world.publish_elsewhere();
+    world.connect(OTHER, HERE, None);
+    let end = *world.stream().last().unwrap();
+    world.connect(CLIENT, HERE, at(end));
+    world.settle_down();
+    world.store.set_slow(true);
+    world.connect(SECOND, HERE, at(EntryId { seq: end.seq + 1, ..end }));
+    world.spend(TOLD_AFTER);
+    assert_eq!(told(&world), 0);
+}

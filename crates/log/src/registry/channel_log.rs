@@ -34,7 +34,7 @@ use crate::feed::FeedId;
 use crate::pages;
 use crate::payer::Payer;
 use crate::proof::{self, Verdict, id_of};
-use crate::tail::{Seam, Tail};
+use crate::tail::{Located, Seam, Tail};
 use crate::wants::Want;
 
 /// So many reads of a channel fail in a row before operators are told, once.
@@ -233,7 +233,8 @@ impl ChannelLog {
 
     /// A read of the tip begins.
     pub(super) fn begin_tip(&mut self) {
-        self.tip_reads.asked();
+        let end = self.channel.lock().tail.as_ref().map_or(0, Tail::end);
+        self.tip_reads.asked(end);
     }
 
     /// Whether a read of the head, which needs no page, tells that the archive can be read.
@@ -350,6 +351,9 @@ impl ChannelLog {
             return effects;
         }
         if !self.continuity.agrees(head, tip) {
+            if self.is_older_than_pushes(tip.position) {
+                return vec![Effect::Compared { differ: false }];
+            }
             // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
             // the gap once.
             let is_moot =
@@ -364,6 +368,18 @@ impl ChannelLog {
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects
+    }
+
+    /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
+    /// answer, and says nothing of what came after it. (A stream that was set back to that very entry looks the same. The next
+    /// comparison, which begins behind the pushes, tells them apart.)
+    fn is_older_than_pushes(&self, tip: Position) -> bool {
+        let shared = self.channel.lock();
+        let is_since = |tail: &Tail| match tail.locate(tip) {
+            Located::Next(index) => index >= self.tip_reads.began_at() && index < tail.end(),
+            Located::Unknown => false,
+        };
+        matches!(tip, Position::At(_)) && shared.tail.as_ref().is_some_and(is_since)
     }
 
     /// Notes that the head was the stream's end at `tip`.

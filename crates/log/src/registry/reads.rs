@@ -29,12 +29,17 @@ pub(super) struct TipReads {
     stale: bool,
     /// Since the oldest read in flight began, every published entry is in the tail.
     quiet: bool,
+    /// Where the tail ended when the oldest read in flight began: the index of its next item.
+    end: u64,
 }
 
 impl TipReads {
-    /// A read begins.
-    pub(super) fn asked(&mut self) {
-        self.quiet |= self.in_flight == 0;
+    /// A read begins, while the tail's next item has this index.
+    pub(super) fn asked(&mut self, end: u64) {
+        if self.in_flight == 0 {
+            self.quiet = true;
+            self.end = end;
+        }
         self.in_flight += 1;
     }
 
@@ -58,6 +63,11 @@ impl TipReads {
 
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight == 0
+    }
+
+    /// Where the tail ended when the oldest read in flight, or the last one, began.
+    pub(super) fn began_at(&self) -> u64 {
+        self.end
     }
 
     pub(super) fn is_quiet(&self) -> bool {

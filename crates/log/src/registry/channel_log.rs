@@ -37,7 +37,7 @@ use crate::proof::{self, Verdict, id_of};
 use crate::tail::{Located, Seam, Tail};
 use crate::wants::Want;
 
-/// So many reads of a channel fail in a row before operators are told, once.
+/// So many reads of one kind fail in a row before operators are told; once, until reads of every kind succeed again.
 const FAILURES_TOLD: u32 = 3;
 
 /// How far the feed has come with the channel.
@@ -61,6 +61,8 @@ pub(super) struct ChannelLog {
     head_read: HeadRead,
     page_read: PageRead,
     back_offs: BackOffs,
+    /// Operators have been told that it cannot be read.
+    failure_told: bool,
     /// Where a single entry could not be read; mostly nowhere.
     unreadable: Option<Box<Unreadable>>,
     /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
@@ -85,6 +87,7 @@ impl ChannelLog {
             head_read: HeadRead::default(),
             page_read: PageRead::default(),
             back_offs: BackOffs::default(),
+            failure_told: false,
             unreadable: None,
             waiting_for_head: BTreeSet::new(),
             missing_pushes: 0,
@@ -314,7 +317,7 @@ impl ChannelLog {
     pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
         let fresh = self.tip_reads.answered();
         if answer.is_ok() {
-            self.back_offs.of_mut(ReadKind::Tip).succeeded();
+            self.note_success(ReadKind::Tip);
         }
         match (answer, self.head()) {
             (Err(error), _) => self.on_failure(ReadKind::Tip, &error),
@@ -409,7 +412,7 @@ impl ChannelLog {
         let Some(from) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
             Ok(snapshot) => {
-                self.back_offs.of_mut(ReadKind::Head).succeeded();
+                self.note_success(ReadKind::Head);
                 self.note_done(ReadKind::Head, from);
                 self.on_snapshot(from, &snapshot, proofs)
             }
@@ -558,11 +561,11 @@ impl ChannelLog {
                 None => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
             },
             Ok(_) if stale => {
-                self.back_offs.of_mut(ReadKind::Page).succeeded();
+                self.note_success(ReadKind::Page);
                 PageAnswer::Nothing(vec![Effect::ReadPage])
             }
             Ok(snapshot) => {
-                self.back_offs.of_mut(ReadKind::Page).succeeded();
+                self.note_success(ReadKind::Page);
                 self.note_done(ReadKind::Page, after);
                 PageAnswer::Page(after, Box::new(snapshot))
             }
@@ -585,7 +588,7 @@ impl ChannelLog {
             Err(error) => return self.on_failure(ReadKind::Page, &error),
             Ok(newest) => newest,
         };
-        self.back_offs.of_mut(ReadKind::Page).succeeded();
+        self.note_success(ReadKind::Page);
         if stale {
             return vec![Effect::ReadPage];
         }
@@ -610,7 +613,8 @@ impl ChannelLog {
         }
         let back_off = self.back_offs.of_mut(kind);
         effects.push(Effect::Failed { kind, back_off: back_off.begin() });
-        if back_off.failures() == FAILURES_TOLD && !is_refused {
+        let is_enough = back_off.failures() >= FAILURES_TOLD && !is_refused;
+        if is_enough && !std::mem::replace(&mut self.failure_told, true) {
             effects.push(Effect::TellFailure(error.to_string()));
         }
         effects
@@ -649,7 +653,7 @@ impl ChannelLog {
         let is_wanted = |after| channel.lock().wants.iter().any(|want| *want == Want::Page(after));
         let resume = self.unreadable.get_or_insert_default().failed(place, evidence, is_wanted)?;
         self.note_done(place.0, place.1);
-        self.back_offs.of_mut(place.0).succeeded();
+        self.note_success(place.0);
         Some(resume)
     }
 
@@ -661,6 +665,12 @@ impl ChannelLog {
                 self.unreadable = None;
             }
         }
+    }
+
+    /// A read of that kind succeeded.
+    fn note_success(&mut self, kind: ReadKind) {
+        self.back_offs.of_mut(kind).succeeded();
+        self.failure_told &= !self.back_offs.are_over();
     }
 
     /// The key of an open log holds another type: the stream that its readers follow is gone. They are told once and stay

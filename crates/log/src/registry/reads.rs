@@ -153,6 +153,11 @@ impl BackOffs {
     pub(super) fn of_mut(&mut self, kind: ReadKind) -> &mut BackOff {
         &mut self.0[kind as usize]
     }
+
+    /// Whether no kind of read has failed since it last succeeded.
+    pub(super) fn are_over(&self) -> bool {
+        self.0.iter().all(|back_off| back_off.failures() == 0)
+    }
 }
 
 /// Whether reads of one kind failed. While it backs off none begins.

@@ -8,14 +8,28 @@ use crate::core_log::ViewKey;
 use crate::cursor::Cursor;
 use crate::payer::Payer;
 
-fn fail(scene: &mut Scene, commands: Vec<Command>) -> usize {
-    let mut failed = 0;
-    for command in commands {
-        let Command::Tips { keys, .. } = command else { panic!("nobody asked for {command:?}") };
-        scene.registry.on_tips(&keys, Err(ArchiveError::Timeout), scene.now);
-        failed += keys.len();
-    }
-    failed
+/// Fails what was asked. Returns the number of channels, one for each kind of read.
+pub(super) fn fail(scene: &mut Scene, commands: Vec<Command>) -> usize {
+    let (now, failure) = (scene.now, ArchiveError::Timeout);
+    let fail = |command| match command {
+        Command::Tips { keys, .. } => {
+            scene.registry.on_tips(&keys, Err(failure.clone()), now);
+            keys.len()
+        }
+        Command::Head { key, .. } => {
+            scene.registry.on_head(key, Err(failure.clone()), now);
+            1
+        }
+        Command::Page { key, .. } => {
+            scene.registry.on_page(key, Err(failure.clone()), now);
+            1
+        }
+        Command::Newest { key, .. } => {
+            scene.registry.on_newest(key, Err(failure.clone()), now);
+            1
+        }
+    };
+    commands.into_iter().map(fail).sum()
 }
 
 // Seen to fail when a channel waits on although the link is back.
@@ -58,7 +72,7 @@ fn a_page_that_fails_holds_up_neither_the_head_nor_the_comparison() {
 }
 
 /// A channel with a reader at its beginning, which is behind, and one at its end.
-fn behind_and_live() -> (Scene, Vec<(ViewKey, Cursor)>) {
+pub(super) fn behind_and_live() -> (Scene, Vec<(ViewKey, Cursor)>) {
     let mut scene = Scene::new(Options { tail_entries: 1, ..Options::default() });
     let mut readers = scene.readers(1, 5);
     readers.push(scene.core.open(name("c0"), None, 1, Payer::NODE).unwrap());

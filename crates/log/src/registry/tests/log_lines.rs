@@ -9,6 +9,8 @@ use tracing::{Level, Metadata, Subscriber, subscriber};
 
 use super::super::log_limit::LOGGED_MAX;
 use super::super::*;
+use super::back_off::{behind_and_live, fail};
+use super::limits::name;
 use crate::core_log::CoreLog;
 use crate::feed::feed;
 use crate::memory::MemoryStore;
@@ -97,4 +99,24 @@ fn a_flush_of_many_followed_streams_makes_a_few_warnings_and_one_that_counts_the
         rest(now + interval);
         assert_eq!(warnings.0.load(Ordering::Relaxed), LOGGED_MAX + 1);
     });
+}
+
+// Seen to fail, with five, when each read that fails during the third wait tells.
+#[test]
+fn operators_are_told_once_of_a_channel_of_which_no_read_succeeds() {
+    let warnings = Warnings::default();
+    subscriber::with_default(warnings.clone(), || {
+        let (mut scene, mut readers) = behind_and_live();
+        for _ in 0..20 {
+            scene.core.sync(|_, _| {}, |_| {});
+            readers.iter_mut().for_each(|reader| scene.read(reader));
+            scene.ring(&name("c0"));
+            let commands = scene.turn();
+            fail(&mut scene, commands);
+            // The link is made anew: comparisons go on while others are in flight.
+            scene.lose_link();
+            scene.now += std::time::Duration::from_secs(2);
+        }
+    });
+    assert_eq!(warnings.0.load(Ordering::Relaxed), 1);
 }

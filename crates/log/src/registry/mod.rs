@@ -206,20 +206,30 @@ impl Registry {
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         let evidence = self.evidence(key, ReadKind::Page, answer.is_ok());
-        let read = answer.as_ref().map_or(0, Snapshot::bytes);
+        let read = self.cost(&answer, Snapshot::bytes);
         let page = self.directory.get_mut(key).and_then(|log| {
             let answer = log.on_page(answer, evidence);
             self.resources.take_page(log, answer, now)
         });
-        // Whatever became of its log and its history: what was reserved for it is given back, and what came is paid.
+        // Whatever became of its log and its history: what was reserved for it is given back, and what was read is paid.
         self.resources.schedule.page_answered(key, page.unwrap_or(read));
     }
 
     /// Where the newest entries begin.
     pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
         self.evidence(key, ReadKind::Page, answer.is_ok());
-        self.resources.schedule.page_answered(key, answer.as_ref().map_or(0, |read| read.bytes));
+        self.resources.schedule.page_answered(key, self.cost(&answer, |read| read.bytes));
         self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
+    }
+
+    /// What a read for readers who are behind has cost. One that did not arrive has cost the store its work, and the link: no less than what
+    /// was reserved for it.
+    fn cost<T>(&self, answer: &Result<T, ArchiveError>, bytes: impl FnOnce(&T) -> usize) -> usize {
+        match answer {
+            Ok(read) => bytes(read),
+            Err(ArchiveError::Timeout | ArchiveError::SingleEntry(_)) => self.resources.options.page_bytes,
+            Err(_) => 0,
+        }
     }
 
     /// Lets a log decide, and carries out what it decided.

@@ -7,7 +7,7 @@ use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
 use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position};
 
 use super::super::*;
-use crate::archive::Snapshot;
+use crate::archive::{ArchiveError, Snapshot};
 use crate::core_log::{CoreLog, ViewKey};
 use crate::cursor::{Cursor, Start};
 use crate::feed::{FeedBatch, FeedEvent, FeedId, FeedSource, feed};
@@ -521,8 +521,36 @@ fn a_page_whose_log_is_gone_gives_back_what_was_reserved_for_it() {
         let commands = scene.turn();
         let [Command::Page { key, .. }] = commands[..] else { panic!("{number}: {commands:?}") };
         scene.registry.close(key);
-        scene.registry.on_page(key, Err(crate::archive::ArchiveError::Timeout), scene.now);
+        scene.registry.on_page(key, Err(ArchiveError::Unavailable("no link".into())), scene.now);
     }
+}
+
+// Seen to fail when all that was reserved is given back: Redis reads for them as fast as pages fail.
+#[test]
+fn pages_that_do_not_arrive_are_charged_what_was_reserved_for_them() {
+    let mut scene = Scene::new(narrow(8));
+    let mut readers = scene.readers(8, 100);
+    let (mut asked, mut steps) = (0, 0);
+    while steps < 1000 {
+        scene.core.sync(|_, _| {}, |_| {});
+        readers.iter_mut().for_each(|reader| scene.read(reader));
+        for command in scene.turn() {
+            match command {
+                Command::Page { key, .. } => {
+                    asked += 1;
+                    scene.registry.on_page(key, Err(ArchiveError::Timeout), scene.now);
+                    // A new subscription ends the wait.
+                    scene.lose_link();
+                }
+                other => _ = scene.answer(other),
+            }
+        }
+        scene.now += STEP;
+        steps += 1;
+        let allowed = (PER_SECOND + PER_SECOND * steps / 100) / PAGE_BYTES + 1;
+        assert!(asked <= allowed, "{asked} pages after {steps} steps, not {allowed}");
+    }
+    assert!(asked >= 30, "only {asked} pages in ten seconds");
 }
 
 // Seen to fail when pages may have the whole budget: one reader fills it.

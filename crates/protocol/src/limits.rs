@@ -456,8 +456,9 @@ const _: () = {
 
 // --- Reading streams whose entries may be large --------------------------------------------
 
-/// A stream is read by counting entries only while so many of the largest seen lately fit into a page. Where Redis runs no
-/// function that could stop by size, as many are asked for, at most, until a page of the same run was small.
+/// A stream is read by counting entries only while so many of the largest seen lately fit into a page. Of a stream that was not
+/// read lately a function is asked for as many, at most: a third of a millisecond of Redis' time. Where Redis runs no function that
+/// could stop by size, a transaction asks for no more until a page of the same run was small.
 pub const ENTRIES_ASKED_AT_FIRST_MAX: usize = 64;
 /// The same where nothing is known. Eight of the largest events that are delivered by default are 8 MiB.
 pub const ENTRIES_ASKED_UNKNOWN_MAX: usize = 8;
@@ -509,4 +510,19 @@ const _: () = {
     assert!(UNREADABLE_FAILURES > 1, "one read may fail for any reason");
     // Who waits for the answer has taken it by then.
     assert!(less(ARCHIVE_PAGE_PATIENCE, UNREADABLE_TOLD));
+// --- Large answers of the archive ----------------------------------------------------------
+
+/// An answer of the archive that may be larger than this, in bytes, waits for its turn: Redis makes one of this size in a
+/// third of a millisecond, and whatever else it has to do waits so long.
+pub const ARCHIVE_LARGE_BYTES: usize = 64 * KIB;
+/// Large answers that Redis is asked for at a time: one that it makes, and one that waits while the node takes in the one before.
+pub const ARCHIVE_LARGE_READS_MAX: usize = 2;
+/// How long a large read waits for its turn at most. Answers that never come, on a link that is lost, hold up nobody longer.
+pub const ARCHIVE_LARGE_PATIENCE: Duration = Duration::from_millis(250);
+
+const _: () = {
+    assert!(ARCHIVE_LARGE_BYTES <= ARCHIVE_PAGE_BYTES_DEFAULT);
+    // Small reads find a place beside the large ones.
+    assert!(0 < ARCHIVE_LARGE_READS_MAX && 2 * ARCHIVE_LARGE_READS_MAX <= ARCHIVE_CONCURRENCY_DEFAULT);
+    assert!(less(ARCHIVE_LARGE_PATIENCE, REDIS_COMMAND_TIMEOUT_DEFAULT));
 };

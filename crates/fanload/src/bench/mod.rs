@@ -7,10 +7,8 @@
 mod arguments;
 mod case;
 mod cases;
-mod document;
 mod figure;
 mod goal;
-mod machine;
 mod results;
 mod schedule;
 mod score;
@@ -25,6 +23,7 @@ pub use arguments::Arguments;
 
 use crate::contender::{Contender, Fanfare, Floor, Place, peers};
 use crate::cores::Cores;
+use crate::machine;
 use crate::scenario::{Outcome, run_scenario};
 use crate::stage::Stage;
 use case::Case;

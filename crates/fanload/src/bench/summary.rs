@@ -4,10 +4,11 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::arguments::Arguments;
-use super::machine::{self, Machine};
 use super::results::{self, CaseResults};
-use super::{document, table};
+use super::table;
 use crate::cores::Cores;
+use crate::document;
+use crate::machine::{self, Machine};
 
 /// What a bench yields, and how it came about.
 pub(super) struct Summary<'a> {

@@ -20,4 +20,10 @@ pub struct Arguments {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// A document whose section gets a table of the figures that have targets
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// The section: what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`
+    #[arg(long, value_name = "NAME", default_value = "hostile")]
+    pub section: String,
 }

@@ -24,6 +24,8 @@ pub(super) struct Figure {
     pub(super) value: f64,
     /// Its unit; empty for a count or a factor.
     pub(super) unit: &'static str,
+    /// The same without the attack, where there is such a number.
+    pub(super) undisturbed: Option<f64>,
     /// What it has to reach, where the case has a target for it.
     pub(super) bound: Option<Bound>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Summary {
     pub(super) unit: &'static str,
     /// `None` when no run could tell.
     pub(super) value: Option<Statistic>,
+    /// The same without the attack; `None` where there is no such number.
+    pub(super) undisturbed: Option<Statistic>,
     pub(super) bound: Option<Bound>,
     /// Whether the median reaches the bound. A number that no run could tell does not.
     pub(super) reached: Option<bool>,
@@ -62,24 +66,35 @@ impl std::fmt::Display for Bound {
 impl Figure {
     /// A number that is only shown.
     pub(super) fn shown(name: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { name, value, unit, bound: None }
+        Self { name, value, unit, undisturbed: None, bound: None }
     }
 
     /// A number with a target.
     pub(super) fn bound(name: &'static str, value: f64, unit: &'static str, bound: Bound) -> Self {
-        Self { name, value, unit, bound: Some(bound) }
+        Self { name, value, unit, undisturbed: None, bound: Some(bound) }
+    }
+
+    /// Beside the same number without the attack.
+    pub(super) fn beside(self, undisturbed: f64) -> Self {
+        Self { undisturbed: Some(undisturbed), ..self }
     }
 }
 
 impl Summary {
+    /// What it is, with its unit.
+    pub(super) fn title(&self) -> String {
+        if self.unit.is_empty() { self.name.to_owned() } else { format!("{}, {}", self.name, self.unit) }
+    }
+
     /// Of the figures of all runs: the figure at each place is the same in each run.
     pub(super) fn of(runs: &[Vec<Figure>]) -> Vec<Self> {
         let first = runs.first().map(Vec::as_slice).unwrap_or_default();
         let summary = |(index, figure): (usize, &Figure)| {
-            let values = runs.iter().filter_map(|run| run.get(index)).map(|figure| figure.value);
-            let value = Statistic::of(values);
+            let figures = || runs.iter().filter_map(|run| run.get(index));
+            let value = Statistic::of(figures().map(|figure| figure.value));
+            let undisturbed = Statistic::of(figures().filter_map(|figure| figure.undisturbed));
             let reached = figure.bound.map(|bound| value.is_some_and(|value| bound.is_reached(value.median)));
-            Self { name: figure.name, unit: figure.unit, value, bound: figure.bound, reached }
+            Self { name: figure.name, unit: figure.unit, value, undisturbed, bound: figure.bound, reached }
         };
         first.iter().enumerate().map(summary).collect()
     }

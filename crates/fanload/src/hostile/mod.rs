@@ -21,26 +21,28 @@ mod run;
 mod scene;
 mod size;
 mod stream;
+mod summary;
 mod voice;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
 
 pub use arguments::Arguments;
 
 use self::case::Case;
 use self::results::Results;
 use self::size::Size;
+use self::summary::Summary;
 use crate::contender::Fanfare;
 use crate::cores::Cores;
+use crate::machine;
 use crate::stage::Stage;
 
 /// Runs the cases and prints what they have shown. `false`: the others lost something, or got it twice. A target that is
 /// missed only stands in the tables.
 ///
 /// # Errors
-/// When a server cannot be started, a run fails, or on Ctrl-C. What has been measured until then is printed to standard
-/// error.
+/// When a server cannot be started, a run fails, a document cannot be written, or on Ctrl-C. What has been measured until then is
+/// printed to standard error.
 pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
     let cases = chosen(&arguments.cases)?;
     let program = arguments.fanfare.clone().unwrap_or_else(|| stage.program.with_file_name("fanfare"));
@@ -51,6 +53,9 @@ pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
     // On a single core everything shares it: the figures say less then.
     let cores = Cores::choose().ok();
     cores.map_or(Ok(()), Cores::keep_to_others)?;
+    if let Some(warning) = machine::warn_if_busy() {
+        eprintln!("{warning}");
+    }
     let (mut node, mut all) = (String::new(), Vec::new());
     for case in cases {
         eprintln!("{}: {}", case.name, case.title);
@@ -70,13 +75,7 @@ pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
         }
         all.push(Results::of(case.name, case.title, runs));
     }
-    if arguments.json {
-        println!("{:#}", json!({ "fanfare": node, "quick": arguments.quick, "cases": all }));
-    } else {
-        println!("{node}\n");
-        all.iter().for_each(|results| println!("{}", results.text()));
-    }
-    Ok(all.iter().all(|results| results.integrity().holds()))
+    Summary { node: &node, cores, results: &all, arguments }.publish()
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Case>> {

@@ -65,17 +65,8 @@ impl Results {
     }
 
     fn targets(&self) -> String {
-        let mut rows = vec![["figure", "measured", "target", "reached"].map(str::to_owned).to_vec()];
-        rows.extend(self.figures.iter().map(|figure| {
-            let name = if figure.unit.is_empty() {
-                figure.name.to_owned()
-            } else {
-                format!("{}, {}", figure.name, figure.unit)
-            };
-            let bound = figure.bound.map_or(String::new(), |bound| bound.to_string());
-            let reached = figure.reached.map_or("", |reached| if reached { "yes" } else { "**no**" });
-            vec![name, spread(figure.value, 2), bound, reached.to_owned()]
-        }));
+        let mut rows = vec![["figure", "undisturbed", "measured", "target", "reached"].map(str::to_owned).to_vec()];
+        rows.extend(self.figures.iter().map(cells));
         aligned(&rows)
     }
 
@@ -95,6 +86,14 @@ impl Results {
         }
         Some(aligned(&rows))
     }
+}
+
+/// What a row of a table says of a figure.
+pub(super) fn cells(figure: &Summary) -> Vec<String> {
+    let undisturbed = figure.undisturbed.map_or(String::new(), |value| spread(Some(value), 2));
+    let bound = figure.bound.map_or(String::new(), |bound| bound.to_string());
+    let reached = figure.reached.map_or("", |reached| if reached { "yes" } else { "**no**" });
+    vec![figure.title(), undisturbed, spread(figure.value, 2), bound, reached.to_owned()]
 }
 
 /// The median, and the extremes where there are several values.
@@ -118,15 +117,18 @@ mod tests {
         let run = |wait| Run {
             undisturbed: None,
             attacked: None,
-            figures: vec![Figure::bound("wait", wait, "ms", Bound::Most(10.0)), Figure::shown("rate", 1_234.0, "")],
+            figures: vec![
+                Figure::bound("wait", wait, "ms", Bound::Most(10.0)).beside(1.0),
+                Figure::shown("rate", 1_234.0, ""),
+            ],
             integrity: Integrity::default(),
             disturbances: Disturbances::default(),
         };
         let one = Results::of("crowd", "one", vec![run(9.0)]).text();
-        assert!(one.contains("| wait, ms | 9.00     | ≤ 10   | yes     |"), "{one}");
-        assert!(one.contains("| rate     | 1,234.00 |        |         |"), "{one}");
+        assert!(one.contains("| wait, ms | 1.00        | 9.00     | ≤ 10   | yes     |"), "{one}");
+        assert!(one.contains("| rate     |             | 1,234.00 |        |         |"), "{one}");
         let three = Results::of("crowd", "one", vec![run(9.0), run(12.0), run(11.0)]).text();
-        assert!(three.contains("| wait, ms | 11.00 (9.00–12.00)"), "{three}");
-        assert!(three.contains("**no**") && !three.contains("undisturbed"), "{three}");
+        assert!(three.contains("| 11.00 (9.00–12.00)"), "{three}");
+        assert!(three.contains("**no**") && !three.contains("under attack"), "{three}");
     }
 }

@@ -5,11 +5,14 @@ pub(crate) mod reply;
 mod sizes;
 mod streams;
 mod tips;
+mod turns;
 
 use std::sync::Arc;
 
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
+use fanfare_protocol::limits::ENTRIES_ASKED_UNKNOWN_MAX;
 use fanfare_protocol::{EntryId, LogName, Position};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -18,8 +21,9 @@ use crate::pool::Pool;
 use crate::status::Status;
 use reply::RawEntry;
 use sizes::{Ask, Sizes};
-use streams::{Heads, Observation, Streams};
+use streams::{End, Heads, Observation, Streams};
 use tips::{TipBytes, TipsRequest};
+use turns::Turns;
 
 /// Bytes of a page of [`Archive::newest`]: of the reply, or of what a function looks at, which tells only ids.
 const NEWEST_BYTES: usize = 1024 * 1024;
@@ -33,6 +37,7 @@ struct Inner {
     streams: Streams,
     status: Status,
     sizes: Sizes,
+    turns: Turns,
     max_event_bytes: usize,
     tip_bytes: TipBytes,
 }
@@ -43,6 +48,7 @@ impl RedisArchive {
             streams: Streams::new(pool, keys, status.clone(), random),
             status,
             sizes: Sizes::default(),
+            turns: Turns::default(),
             max_event_bytes,
             tip_bytes: TipBytes::default(),
         }))
@@ -62,13 +68,7 @@ impl Inner {
         self.sizes.note_arrived(&request.log, place);
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
         self.status.count_read(bytes);
-        let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
-        let now = Instant::now();
-        self.sizes.learn(&request.log, new.clone().count(), new.max().unwrap_or(0), now);
-        self.sizes.learn_ends(&request.log, seen.ends.0, seen.ends.1);
-        if let Some(bytes) = seen.whole {
-            self.sizes.learn_whole(&request.log, bytes, now);
-        }
+        self.learn(&request.log, at, &seen);
         Ok(Snapshot {
             tip: seen.tip,
             first: seen.first,
@@ -86,9 +86,26 @@ impl Inner {
         })
     }
 
+    /// Learns what a read of entries from `at` on tells about sizes.
+    fn learn(&self, log: &LogName, at: Option<EntryId>, seen: &Observation) {
+        let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
+        let now = Instant::now();
+        self.sizes.learn(log, (new.clone().count(), new.max().unwrap_or(0), !seen.complete), now);
+        self.sizes.learn_ends(log, seen.ends.0, seen.ends.1);
+        if let Some(bytes) = seen.whole {
+            self.sizes.learn_whole(log, bytes, now);
+        }
+    }
+
+    /// Waits for its turn with an answer that may be large.
+    async fn turn(&self, log: &LogName, ask: Ask) -> Option<SemaphorePermit<'_>> {
+        if self.sizes.expects_much(log, ask) { self.turns.next().await } else { None }
+    }
+
     async fn observe(&self, request: &ReadRequest, start: &str, ask: Ask) -> Result<Observation, Error> {
         let log = &request.log;
         let by_function = async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await;
+        let _turn = self.turn(log, ask).await;
         let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
@@ -104,8 +121,50 @@ impl Inner {
         }
     }
 
-    /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
+    /// Where the newest entries begin. Of a stream that holds no more than were asked for, the oldest entry tells that without a
+    /// look at any other: `last=1000` of streams that are trimmed to 1,000 costs next to nothing.
     async fn newest(&self, log: &LogName, count: usize) -> Result<NewestRead, Error> {
+        if count > ENTRIES_ASKED_UNKNOWN_MAX
+            && let Some((held, newest)) =
+                self.newest_of_all(log, count).await.inspect_err(|e| self.learn_failure(log, e))?
+            && held <= count
+        {
+            return Ok(NewestRead { newest, bytes: 0 });
+        }
+        self.walk_back(log, count).await
+    }
+
+    /// How many entries a stream holds, and where a reader begins who gets them all. `None`: its ends are large, or Redis' memory is
+    /// full, and only a function may look.
+    async fn newest_of_all(&self, log: &LogName, count: usize) -> Result<Option<(usize, Newest)>, Error> {
+        self.look(log).await?;
+        if self.sizes.large_ends(log).is_some() {
+            return Ok(None);
+        }
+        let end = match self.streams.ends(std::slice::from_ref(log)).await {
+            Ok(mut ends) => ends.pop().transpose()?,
+            Err(error) if error.is_full_memory() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(end.and_then(|End { tip, first, length, .. }| {
+            let oldest = first.map(|first| (first.id, first.prev));
+            Some((length?, Newest::decide(count, oldest.as_slice(), tip)))
+        }))
+    }
+
+    /// Looks at a single entry of a stream of which nothing is known: a function tells the size of the whole stream with it. A
+    /// small stream is read at a fraction of the cost from then on.
+    async fn look(&self, log: &LogName) -> Result<(), Error> {
+        if matches!(self.sizes.ask(log, 1, NEWEST_BYTES, Instant::now()), Ask::Bounded { .. })
+            && let Some(seen) = self.streams.observe_bounded(log, "-", (1, 1), self.max_event_bytes).await?
+        {
+            self.learn(log, None, &seen);
+        }
+        Ok(())
+    }
+
+    /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.
+    async fn walk_back(&self, log: &LogName, count: usize) -> Result<NewestRead, Error> {
         let (mut newest_first, mut bytes) = (Vec::new(), 0);
         let mut before = "+".to_owned();
         loop {
@@ -113,7 +172,8 @@ impl Inner {
             let seen = self.heads(log, &before, missing).await;
             let seen = seen.inspect_err(|error| self.learn_failure(log, error))?;
             let sizes = seen.entries.iter().map(|(_, _, bytes)| *bytes);
-            self.sizes.learn(log, seen.entries.len(), sizes.clone().max().unwrap_or(0), Instant::now());
+            let learnt = (seen.entries.len(), sizes.clone().max().unwrap_or(0), !seen.complete);
+            self.sizes.learn(log, learnt, Instant::now());
             bytes += sizes.sum::<usize>();
             newest_first.extend(seen.entries.iter().map(|(id, prev, _)| (*id, *prev)));
             match newest_first.last() {
@@ -132,7 +192,9 @@ impl Inner {
             seen.iter().for_each(|_| self.status.count_read(0));
             Ok::<_, Error>(seen)
         };
-        let count = match self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now()) {
+        let ask = self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now());
+        let _turn = self.turn(log, ask).await;
+        let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
                 Some(seen) => return Ok(seen),

@@ -70,6 +70,8 @@ pub(crate) struct StreamInfo {
     pub(super) first: Option<FirstEntry>,
     /// Nothing was ever removed; needs `entries-added` (Redis 7).
     pub(super) untouched: bool,
+    /// The number of entries; `None` where a function told the rest, which leaves it out.
+    pub(super) length: Option<usize>,
     /// Size of the oldest entry, in bytes.
     pub(super) oldest_bytes: usize,
     /// Size of the newest entry, in bytes.
@@ -92,6 +94,7 @@ impl StreamInfo {
         Some(Self {
             last_generated: last_generated?,
             untouched: added.is_some() && added == length,
+            length: length.and_then(|length| usize::try_from(length).ok()),
             oldest_bytes: first.as_ref().map_or(0, RawEntry::bytes),
             newest_bytes: newest.as_ref().map_or(0, RawEntry::bytes),
             first: first.map(|entry| FirstEntry { id: entry.id, prev: entry.prev() }),
@@ -110,7 +113,7 @@ impl StreamInfo {
             id => Some(FirstEntry { id: entry_id(id)?, prev: text(prev).and_then(|prev| prev.parse().ok()) }),
         };
         let mut size = || usize::try_from(number(parts.next()?)?).ok();
-        Some(Self { last_generated, first, untouched, oldest_bytes: size()?, newest_bytes: size()? })
+        Some(Self { last_generated, first, untouched, length: None, oldest_bytes: size()?, newest_bytes: size()? })
     }
 }
 

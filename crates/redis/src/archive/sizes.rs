@@ -7,6 +7,9 @@
 //! | lately: all entries seen were small, and the whole stream is no more than one answer may be ([`PLAIN_STREAM_BYTES_MAX`]) | [`Ask::Plain`]: one transaction, which costs Redis a fraction of a function |
 //! | anything else, and the last read did not arrive | [`Ask::Bounded`]: a function that stops by size |
 //!
+//! Of a stream of which nothing is known the function is asked for a few entries ([`ENTRIES_ASKED_AT_FIRST_MAX`]): it tells the size of the
+//! whole stream as well, and most often what follows can be read in the cheap way.
+//!
 //! No signal tells this table of an outage, and none is needed: whatever the link did, while it was away nothing was read, and what is
 //! known grows old ([`ENTRY_SIZES_FRESH`]). A channel that is newly followed, and one that is quiet or lives from pushes, are in the same case.
 //! To be wrong costs one call of the function.
@@ -15,8 +18,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use fanfare_protocol::limits::{
-    ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH, ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK,
-    PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX, UNREADABLE_PLACES_MAX,
+    ARCHIVE_LARGE_BYTES, ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH,
+    ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK, PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX,
+    UNREADABLE_PLACES_MAX,
 };
 use fanfare_protocol::{EntryId, LogName};
 use tokio::time::Instant;
@@ -50,6 +54,8 @@ struct Estimate {
     largest: usize,
     /// Entries of the last page.
     page_entries: usize,
+    /// The last page did not reach the stream's end.
+    has_more: bool,
     /// When a page told of sizes last.
     read_at: Option<Instant>,
     /// When the whole stream was last seen to be small enough for a plain read of any part of it.
@@ -84,7 +90,8 @@ impl Estimate {
             false => ENTRIES_ASKED_UNKNOWN_MAX,
         };
         let part = PAGE_SHRINK.pow(self.shrinks.min(PAGE_SHRINKS_MAX));
-        let entries = (max_entries / part).max(1);
+        let at_first = if is_fresh(self.read_at, now) { max_entries } else { ENTRIES_ASKED_AT_FIRST_MAX };
+        let entries = (max_entries.min(at_first) / part).max(1);
         let count = (fit.min(most) / part).clamp(1, entries);
         Ask::Bounded { entries, bytes: (max_bytes / part).max(1), count }
     }
@@ -176,6 +183,19 @@ impl Sizes {
         Estimate { shrinks: known.shrinks_from(start), ..known }.ask(max_entries, max_bytes, now)
     }
 
+    /// Whether the answer is expected to be large: to hold more than [`ARCHIVE_LARGE_BYTES`], or more entries than a function tells in a
+    /// moment. A channel whose last page reached the stream's end is expected to have no more than that page.
+    pub(super) fn expects_much(&self, channel: &LogName, ask: Ask) -> bool {
+        let known = self.get(channel);
+        let (count, is_slow) = match ask {
+            Ask::Plain { count } => (count, false),
+            Ask::Bounded { entries, .. } => (entries, true),
+        };
+        let expected = if known.has_more { count } else { count.min(known.page_entries) };
+        expected.saturating_mul(known.largest) > ARCHIVE_LARGE_BYTES
+            || (is_slow && expected > ENTRIES_ASKED_AT_FIRST_MAX)
+    }
+
     /// Whether `XINFO STREAM` would bring much: the size of the oldest and the newest entry, in bytes.
     pub(super) fn large_ends(&self, channel: &LogName) -> Option<usize> {
         Some(self.get(channel).ends).filter(|bytes| *bytes > TIP_BYTES_PLAIN_MAX)
@@ -211,8 +231,8 @@ impl Sizes {
         self.change_known(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
     }
 
-    /// Learns from a page that came: how many entries it held, and the size of the largest.
-    pub(super) fn learn(&self, channel: &LogName, entries: usize, largest: usize, now: Instant) {
+    /// Learns from a page that came: how many entries it held, the size of the largest, and whether there are more.
+    pub(super) fn learn(&self, channel: &LogName, (entries, largest, has_more): (usize, usize, bool), now: Instant) {
         if entries == 0 {
             return self.change_known(channel, |known| known.shrinks = known.shrinks.saturating_sub(1));
         }
@@ -220,7 +240,7 @@ impl Sizes {
             known.shrinks = known.shrinks.saturating_sub(1);
             // Growth is believed at once, shrinking by halves: a few small entries do not hide the large ones.
             known.largest = largest.max(known.largest / 2);
-            known.page_entries = entries;
+            (known.page_entries, known.has_more) = (entries, has_more);
             known.read_at = Some(now);
         });
     }

@@ -39,6 +39,10 @@ pub(super) struct Heads {
 /// Where a stream ends.
 pub(super) struct End {
     pub(super) tip: Tip,
+    /// Its oldest entry.
+    pub(super) first: Option<FirstEntry>,
+    /// How many entries it holds, where that was told.
+    pub(super) length: Option<usize>,
     /// Sizes of its oldest and its newest entry, in bytes.
     pub(super) sizes: (usize, usize),
 }
@@ -280,7 +284,12 @@ impl Now {
     }
 
     fn end(self, info: Option<&StreamInfo>) -> End {
-        End { tip: self.tip(info), sizes: sizes(info) }
+        End {
+            tip: self.tip(info),
+            first: info.and_then(|info| info.first),
+            length: info.map_or(Some(0), |info| info.length),
+            sizes: sizes(info),
+        }
     }
 }
 

@@ -183,7 +183,7 @@ impl<'a> TipsRequest<'a> {
     /// What streams' ends tell about sizes is learnt.
     fn learn(&mut self, batch: &[Asked], ends: Vec<Result<End, Error>>) {
         for (asked, end) in batch.iter().zip(ends) {
-            let tip = end.map(|End { tip, sizes: (oldest, newest) }| {
+            let tip = end.map(|End { tip, sizes: (oldest, newest), .. }| {
                 self.sizes.learn_ends(&asked.channel, oldest, newest);
                 tip
             });

@@ -44,9 +44,9 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let primed = received.iter().filter(|&&bytes| bytes > BYTES * EVENTS).count();
     let received = received.iter().sum::<usize>() as f64 / 1e6;
     Ok(vec![
-        Figure::bound("sent by Redis", attacked.redis_mb_per_second(), "MB/s", Bound::Most(OUTPUT)),
-        Figure::bound("p50 of others", attacked.latency_ms(0.5), "ms", Bound::Most(3.0)),
-        Figure::shown("p50 of others, undisturbed", calm.latency_ms(0.5), "ms"),
+        Figure::bound("sent by Redis", attacked.redis_mb_per_second(), "MB/s", Bound::Most(OUTPUT))
+            .beside(calm.redis_mb_per_second()),
+        Figure::bound("p50 of others", attacked.latency_ms(0.5), "ms", Bound::Most(3.0)).beside(calm.latency_ms(0.5)),
         Figure::shown("requests", requests as f64, ""),
         Figure::shown("requests that got a channel's events", primed as f64, ""),
         Figure::shown("received by the attacker", received / attacked.seconds, "MB/s"),

@@ -33,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let ground = scene.ground.clone();
     let requests = ground.size.pick(6_000, 1_000);
-    scene.undisturbed()?;
+    let calm = scene.undisturbed()?.openings;
     let (attacked, (sent, seconds)) = scene.attacked(|| {
         let begun = Instant::now();
         let sent = std::thread::scope(|scope| {
@@ -47,8 +47,10 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let opened = &attacked.openings;
     Ok(vec![
         Figure::bound("growth of memory", attacked.growth_mb(), "MB", Bound::Most(16.0)),
-        Figure::bound("others open a channel with readers", opened.known.primed_ms(), "ms", Bound::Most(100.0)),
-        Figure::bound("others open a new channel", opened.new.primed_ms(), "ms", Bound::Most(100.0)),
+        Figure::bound("others open a channel with readers", opened.known.primed_ms(), "ms", Bound::Most(100.0))
+            .beside(calm.known.primed_ms()),
+        Figure::bound("others open a new channel", opened.new.primed_ms(), "ms", Bound::Most(100.0))
+            .beside(calm.new.primed_ms()),
         Figure::shown("others that could not open", (opened.known.failed + opened.new.failed) as f64, ""),
         Figure::shown("requests", sent as f64, ""),
         Figure::shown("requests a second", sent as f64 / seconds, ""),

@@ -19,11 +19,11 @@ fn bounded(ask: Ask) -> (usize, usize, usize) {
 }
 
 #[test]
-fn an_unknown_channel_is_read_by_size_and_a_small_stream_of_small_entries_in_plain_pages() {
+fn of_an_unknown_channel_a_few_are_read_by_size_and_a_small_stream_of_small_entries_in_plain_pages() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (1000, PAGE, 8));
+    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (64, PAGE, 8));
     assert_eq!(bounded(sizes.ask(&channel, 3, PAGE, now)), (3, PAGE, 3));
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 700_000, now);
     assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, now)), 1000);
     assert_eq!(plain(sizes.ask(&channel, 10_000, PAGE, now)), 1310);
@@ -33,7 +33,7 @@ fn an_unknown_channel_is_read_by_size_and_a_small_stream_of_small_entries_in_pla
 #[test]
 fn a_stream_that_could_hold_large_entries_is_read_by_size_however_small_those_were_that_were_seen() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 400_000_000, now);
     assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (1000, PAGE, 1000));
 }
@@ -43,11 +43,11 @@ fn where_no_function_runs_pages_grow_by_steps_and_not_beyond_64_before_one_was_s
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
     let count = |sizes: &Sizes| bounded(sizes.ask(&channel, 1000, PAGE, now)).2;
     assert_eq!(count(&sizes), 8);
-    sizes.learn(&channel, 8, 200, now);
+    sizes.learn(&channel, (8, 200, true), now);
     assert_eq!(count(&sizes), 64);
-    sizes.learn(&channel, 64, 200, now);
+    sizes.learn(&channel, (64, 200, true), now);
     assert_eq!(count(&sizes), 256);
-    sizes.learn(&channel, 64, 100_000, now);
+    sizes.learn(&channel, (64, 100_000, true), now);
     assert_eq!(count(&sizes), 2);
 }
 
@@ -55,11 +55,11 @@ fn where_no_function_runs_pages_grow_by_steps_and_not_beyond_64_before_one_was_s
 #[test]
 fn what_was_learnt_before_an_outage_is_not_believed_after_it() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 700_000, now);
     let later = now + ENTRY_SIZES_FRESH + Duration::from_millis(1);
-    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, later)), (1000, PAGE, 8));
-    sizes.learn(&channel, 50, 200, later);
+    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, later)), (64, PAGE, 8));
+    sizes.learn(&channel, (50, 200, true), later);
     assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, later)), (1000, PAGE, 200), "the stream may have grown");
     sizes.learn_whole(&channel, 700_000, later);
     assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, later)), 1000);
@@ -68,22 +68,40 @@ fn what_was_learnt_before_an_outage_is_not_believed_after_it() {
 #[test]
 fn large_entries_are_read_by_size_at_once_and_small_ones_end_that_by_steps() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 5_000_000, now);
-    sizes.learn(&channel, 1, 1_000_000, now);
+    sizes.learn(&channel, (1, 1_000_000, true), now);
     assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (1000, PAGE, 1));
     let mut careful = 0;
     while matches!(sizes.ask(&channel, 1000, PAGE, now), Ask::Bounded { .. }) {
-        sizes.learn(&channel, 500, 200, now);
+        sizes.learn(&channel, (500, 200, true), now);
         careful += 1;
     }
     assert!((4..=12).contains(&careful), "{careful}");
 }
 
+// Seen to fail when a page of 64 entries by a function is what the next one is expected to be, and when one to the stream's end is not.
+#[test]
+fn an_answer_is_expected_to_be_large_when_there_is_more_or_when_the_last_one_was() {
+    let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
+    let expects_much = |sizes: &Sizes| sizes.expects_much(&channel, sizes.ask(&channel, 1000, PAGE, now));
+    assert!(!expects_much(&sizes), "a few entries at first");
+    sizes.learn(&channel, (64, 200, true), now);
+    assert!(expects_much(&sizes), "by a function");
+    sizes.learn_whole(&channel, 700_000, now);
+    assert!(expects_much(&sizes), "by a transaction");
+    sizes.learn(&channel, (1, 200, false), now);
+    assert!(!expects_much(&sizes), "a channel whose events come one by one");
+    sizes.learn(&channel, (936, 200, false), now);
+    assert!(expects_much(&sizes));
+    sizes.learn(&channel, (1, 1_000_000, false), now);
+    assert!(expects_much(&sizes));
+}
+
 #[test]
 fn a_large_newest_entry_makes_the_next_read_careful_and_a_small_one_changes_nothing() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 700_000, now);
     sizes.learn_ends(&channel, 0, 10);
     assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, now)), 1000);
@@ -94,7 +112,7 @@ fn a_large_newest_entry_makes_the_next_read_careful_and_a_small_one_changes_noth
 #[test]
 fn a_page_that_does_not_arrive_is_asked_for_in_quarters_down_to_one_entry_and_grows_again() {
     let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
-    sizes.learn(&channel, 1000, 200, now);
+    sizes.learn(&channel, (1000, 200, true), now);
     sizes.learn_whole(&channel, 700_000, now);
     let asked = |sizes: &Sizes| bounded(sizes.ask(&channel, 1000, PAGE, now));
     sizes.shrink(&channel);
@@ -103,9 +121,9 @@ fn a_page_that_does_not_arrive_is_asked_for_in_quarters_down_to_one_entry_and_gr
     assert_eq!(asked(&sizes), (62, PAGE / 16, 62));
     (0..10).for_each(|_| sizes.shrink(&channel));
     assert_eq!(asked(&sizes), (1, PAGE / 1024, 1));
-    assert_eq!(bounded(sizes.ask(&name("b"), 1000, PAGE, now)), (1000, PAGE, 8), "only that channel");
+    assert_eq!(bounded(sizes.ask(&name("b"), 1000, PAGE, now)), (64, PAGE, 8), "only that channel");
     for _ in 0..PAGE_SHRINKS_MAX {
-        sizes.learn(&channel, 1, 200, now);
+        sizes.learn(&channel, (1, 200, true), now);
     }
     assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, now)), 1000);
 }
@@ -145,7 +163,7 @@ fn a_stream_is_compared_without_its_entries_while_they_are_large() {
 fn the_number_of_channels_remembered_is_bounded() {
     let (sizes, now) = (Sizes::default(), Instant::now());
     for number in 0..ENTRY_SIZES_TRACKED_MAX + 10 {
-        sizes.learn(&name(&number.to_string()), 1, 100, now);
+        sizes.learn(&name(&number.to_string()), (1, 100, true), now);
     }
     assert!(sizes.lock().channels.len() <= ENTRY_SIZES_TRACKED_MAX);
 }
@@ -157,14 +175,14 @@ fn a_flood_of_other_channels_displaces_no_warning_and_none_that_are_in_use() {
     let (failed, large, used) = (name("failed"), name("large"), name("used"));
     sizes.shrink(&failed);
     sizes.learn_ends(&large, 30 << 20, 200);
-    sizes.learn(&used, 64, 200, now);
+    sizes.learn(&used, (64, 200, true), now);
     for number in 0..3 * ENTRY_SIZES_TRACKED_MAX {
-        sizes.learn(&name(&number.to_string()), 1, 100, now);
+        sizes.learn(&name(&number.to_string()), (1, 100, true), now);
         if number % 1000 == 0 {
             assert_eq!(bounded(sizes.ask(&used, 1000, PAGE, now)).2, 256);
         }
     }
-    assert_eq!(bounded(sizes.ask(&failed, 1000, PAGE, now)), (250, PAGE / 4, 2));
+    assert_eq!(bounded(sizes.ask(&failed, 1000, PAGE, now)), (16, PAGE / 4, 2));
     assert_eq!(sizes.large_ends(&large), Some((30 << 20) + 200));
     for number in 0..2 * ENTRY_SIZES_TRACKED_MAX {
         sizes.learn_ends(&name(&number.to_string()), 1 << 20, 0);
@@ -178,7 +196,7 @@ fn names_of_streams_that_do_not_exist_are_not_remembered() {
     let (sizes, now) = (Sizes::default(), Instant::now());
     for number in 0..100 {
         let channel = name(&number.to_string());
-        sizes.learn(&channel, 0, 0, now);
+        sizes.learn(&channel, (0, 0, true), now);
         sizes.learn_ends(&channel, 0, 0);
         sizes.learn_whole(&channel, 0, now);
     }

@@ -8,24 +8,24 @@ use serde::Serialize;
 
 /// What was measured on.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// The model of its processors.
-    pub(super) cpu: String,
+    pub(crate) cpu: String,
     /// How many cores it has.
-    pub(super) cores: usize,
+    pub(crate) cores: usize,
     /// Whether it says that it is a virtual machine.
-    pub(super) virtual_machine: bool,
+    pub(crate) virtual_machine: bool,
     /// Memory in GiB.
-    pub(super) memory_gib: f64,
+    pub(crate) memory_gib: f64,
     /// Name and version of the distribution.
-    pub(super) system: String,
+    pub(crate) system: String,
     /// The version of Linux.
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
 }
 
 impl Machine {
     /// This machine. What it does not tell is left empty.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         let cpuinfo = read("/proc/cpuinfo");
         let field = |name: &str| {
             let line = cpuinfo.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Machine {
     }
 
     /// One line for people.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let kind = if self.virtual_machine { " (virtual machine)" } else { "" };
         let Self { cpu, cores, memory_gib, system, kernel, .. } = self;
         format!("{cpu}, {cores} cores{kind}, {memory_gib:.0} GiB, {system}, Linux {kernel}")
@@ -55,18 +55,18 @@ impl Machine {
 }
 
 /// A word of warning when others keep the machine busy.
-pub(super) fn warn_if_busy() -> Option<String> {
+pub(crate) fn warn_if_busy() -> Option<String> {
     let load: f64 = read("/proc/loadavg").split(' ').next()?.parse().ok()?;
     (load > 0.5).then(|| format!("the machine is busy (load {load:.2}): figures will be worse and spread more"))
 }
 
 /// The date and time in UTC, to the minute.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     said_by("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default()
 }
 
 /// The commit that the working directory stands at, with a `+` if something in it was changed; `None` outside a checkout.
-pub(super) fn commit() -> Option<String> {
+pub(crate) fn commit() -> Option<String> {
     let commit = said_by("git", &["rev-parse", "--short=9", "HEAD"])?;
     let changed = said_by("git", &["status", "--porcelain", "--untracked-files=no"])?;
     Some(if changed.is_empty() { commit } else { format!("{commit}+") })

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 ///
 /// # Errors
 /// When the document has no such section, or cannot be read or written.
-pub(super) fn replace_section(path: &Path, name: &str, content: &str) -> Result<()> {
+pub(crate) fn replace_section(path: &Path, name: &str, content: &str) -> Result<()> {
     let document = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let document = replaced(&document, name, content).with_context(|| {
         format!("{} has no section between <!-- {name}:begin --> and <!-- {name}:end -->", path.display())

@@ -510,6 +510,8 @@ const _: () = {
     assert!(UNREADABLE_FAILURES > 1, "one read may fail for any reason");
     // Who waits for the answer has taken it by then.
     assert!(less(ARCHIVE_PAGE_PATIENCE, UNREADABLE_TOLD));
+};
+
 // --- Large answers of the archive ----------------------------------------------------------
 
 /// An answer of the archive that may be larger than this, in bytes, waits for its turn: Redis makes one of this size in a

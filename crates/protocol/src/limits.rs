@@ -492,3 +492,19 @@ const _: () = {
     // Every read that may be in flight has room for its page.
     assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
 };
+
+// --- Readers that take nothing -------------------------------------------------------------
+
+/// `delivery.stalled`: how long a client may take nothing of what waits for it before its stream ends. Longer than two waits
+/// between the kernel's probes of a window that is shut (two minutes each, `TCP_RTO_MAX` of Linux): one announcement that the
+/// window is open again may be lost.
+pub const STALLED_DEFAULT: Option<Duration> = Some(Duration::from_secs(5 * 60));
+/// The least that `delivery.stalled` may say, `off` excepted: three intervals of a heartbeat of ten seconds.
+pub const STALLED_MIN: Duration = Duration::from_secs(30);
+
+const _: () = {
+    let Some(stalled) = STALLED_DEFAULT else { panic!("a client that takes nothing for ever costs kernel memory") };
+    assert!(less(STALLED_MIN, stalled));
+    assert!(stalled.as_secs() > 2 * 120, "two probes");
+    assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < stalled.as_millis() && less(TCP_USER_TIMEOUT, stalled));
+};

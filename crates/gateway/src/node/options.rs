@@ -40,6 +40,7 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
         cursor_age: config.limits.cursor_age.0.map(|span| span.0),
         subscribe_timeout: config.delivery.subscribe_timeout.0,
         user_timeout: config.server.tcp_user_timeout.0,
+        stalled: config.delivery.stalled.0.map(|span| span.0),
     }
 }
 

@@ -89,9 +89,10 @@ impl Reason {
         }
     }
 
-    /// Whether it is about this client rather than the node.
+    /// Whether it is about this client rather than the node. Otherwise another node may take the client at once, and a balancer
+    /// that asks the next one after a 503 does right.
     pub(crate) const fn is_about_the_client(self) -> bool {
-        matches!(self, Self::Address | Self::Rate)
+        matches!(self, Self::Address)
     }
 
     pub(crate) const fn detail(self) -> &'static str {
@@ -99,7 +100,7 @@ impl Reason {
             Self::Draining => "This node is shutting down; another node will take the connection.",
             Self::Connections => "This node serves as many connections as it may.",
             Self::Address => "Too many connections are open from this address.",
-            Self::Rate => "Too many connections arrive at once.",
+            Self::Rate => "Too many subscriptions arrive at this node at once.",
             Self::Unavailable => "The channels could not be opened in time.",
             Self::Overflow => "Far too many connections.",
             Self::Untrusted => "Only trusted proxies are served here.",

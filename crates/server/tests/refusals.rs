@@ -61,6 +61,26 @@ fn the_status_policy_answers_everybody_with_a_status() {
     assert_eq!(node.server().admission().refused(Reason::Address), 1);
 }
 
+// Seen to fail when the rate, which is the node's, is answered like an address that has too much open.
+#[test]
+fn a_node_that_is_asked_too_fast_says_503_so_that_a_balancer_asks_another_one_and_an_event_source_is_told_politely() {
+    for (policy, accept, expected) in [
+        (RefusalPolicy::Status, "text/event-stream", "HTTP/1.1 503 "),
+        (RefusalPolicy::Polite, "*/*", "HTTP/1.1 503 "),
+        (RefusalPolicy::Polite, "text/event-stream", "HTTP/1.1 200 "),
+    ] {
+        let node = Node::start(|options| {
+            options.admission.refusal = policy;
+            options.admission.connects_per_second = std::num::NonZeroU32::new(1);
+        });
+        node.send(SUBSCRIBE).until("\r\n\r\n");
+        let all = node.send(format!("GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n")).rest();
+        assert!(all.starts_with(expected), "{all}");
+        assert_eq!(all.contains("urn:fanfare:problem:unavailable"), expected.contains("503"), "{all}");
+        assert_eq!(node.server().admission().refused(Reason::Rate), 1);
+    }
+}
+
 #[test]
 fn requests_that_are_no_subscriptions_are_answered_by_a_full_node() {
     let node = Node::start(full);

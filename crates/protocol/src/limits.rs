@@ -395,8 +395,9 @@ pub const PUBLISH_BODIES_BYTES_MAX: usize = 64 * MIB;
 pub const PUBLISH_ENVELOPE_BYTES: usize = 4 * KIB;
 /// History answers of a node that are being made, or that their clients have not taken yet. One more is answered 503.
 pub const HISTORY_ANSWERS_MAX: usize = 64;
-/// One history request in so many connections of the pool reads at a time; the rest is for streams. At least one does.
-pub const POOL_CONNECTIONS_PER_HISTORY_READ: usize = 4;
+/// History has connections to the store of its own, one for so many of those for streams; and one at least. As many history
+/// requests read at a time.
+pub const POOL_CONNECTIONS_PER_HISTORY_CONNECTION: usize = 4;
 
 const _: () = {
     // The largest body that may be is taken while there is no other.
@@ -507,4 +508,17 @@ const _: () = {
     assert!(less(STALLED_MIN, stalled));
     assert!(stalled.as_secs() > 2 * 120, "two probes");
     assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < stalled.as_millis() && less(TCP_USER_TIMEOUT, stalled));
+};
+
+// --- Shares of history ---------------------------------------------------------------------
+
+/// Beside [`HISTORY_ANSWERS_MAX`] there is one place for so many, for clients that hold fewer than [`HISTORY_ANSWERS_FEW`].
+pub const HISTORY_RESERVE_PART: usize = 4;
+/// A client that holds fewer history answers may have one of the reserve. It pages with one, and may ask for another channel.
+pub const HISTORY_ANSWERS_FEW: usize = 2;
+
+const _: () = {
+    // Several clients fit into the reserve.
+    assert!(HISTORY_ANSWERS_MAX / HISTORY_RESERVE_PART >= 4 * HISTORY_ANSWERS_FEW);
+    assert!(REDIS_POOL_SIZE_DEFAULT >= POOL_CONNECTIONS_PER_HISTORY_CONNECTION);
 };

@@ -76,7 +76,7 @@ sections! {
         probe_timeout: Span = Span(limits::REDIS_PROBE_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
         /// How often every followed channel is compared with its Stream even if nothing seems wrong. Bounds the delay of a lost last message.
         reconcile_interval: Span = Span(limits::REDIS_RECONCILE_INTERVAL_DEFAULT), Span::millis(100) => Span::secs(50);
-        /// Connections for archive reads and publishes.
+        /// Connections for archive reads of event streams. History over HTTP has a quarter as many beside, at least one; publishes share one of their own.
         pool_size: usize = limits::REDIS_POOL_SIZE_DEFAULT, 1 => 256;
         /// A Redis command that takes longer than this has failed.
         command_timeout: Span = Span(limits::REDIS_COMMAND_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);

@@ -100,7 +100,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,
             page_bytes: config.archive.page_bytes.bytes(),
-            concurrency: (config.redis.pool_size / limits::POOL_CONNECTIONS_PER_HISTORY_READ).max(1),
+            concurrency: super::redis_options(config).history_connections(),
             ..HistoryOptions::default()
         },
         drain: DrainOptions {

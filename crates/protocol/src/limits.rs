@@ -522,3 +522,19 @@ const _: () = {
     assert!(HISTORY_ANSWERS_MAX / HISTORY_RESERVE_PART >= 4 * HISTORY_ANSWERS_FEW);
     assert!(REDIS_POOL_SIZE_DEFAULT >= POOL_CONNECTIONS_PER_HISTORY_CONNECTION);
 };
+
+// --- Silent sockets where places are few ---------------------------------------------------
+
+/// Silent sockets have one of so many places of a node, however many `admission.max_silent` allows.
+pub const SILENT_SHARE_PART: usize = 2;
+/// And so many on the smallest node: a browser opens some in advance.
+pub const SILENT_SHARE_MIN: usize = 16;
+/// A socket that has been silent for less time is not closed for the others' places: its request may be on its way.
+pub const SILENT_YOUNG: Duration = Duration::from_millis(500);
+
+const _: () = {
+    assert!(SILENT_SHARE_PART > 1 && SILENT_SOCKETS_DEFAULT <= CONNECTIONS_DEFAULT / SILENT_SHARE_PART);
+    // A node that may start leaves places for others.
+    assert!(SILENT_SHARE_MIN < DESCRIPTORS_FOR_CLIENTS_MIN);
+    assert!(less(SILENT_YOUNG, REQUEST_HEAD_TIMEOUT));
+};

@@ -57,7 +57,7 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
-    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
+    /// More than `max_silent` or `silent_per_address` sockets, or half of the places, had no request under way: the oldest was closed.
     Silent,
 }
 
@@ -144,7 +144,7 @@ impl Admission {
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
-            silent: SilentCount::new(options.max_silent, options.silent_per_address),
+            silent: SilentCount::new(options.max_silent, options.silent_per_address, options.max_connections),
             options,
             loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
             addresses,

@@ -214,6 +214,7 @@ impl Core {
         let tick = self.ticks.get().wrapping_add(1);
         self.ticks.set(tick);
         self.stats.channels.set(self.log.channels() as u64);
+        self.silent.make_room();
         // A thread that cannot keep up asks the rest of a part at once: each session is asked once per interval.
         if let Some(from) = self.next_beat.get() {
             self.sessions.beat(from, SWEEPS as usize, usize::MAX);

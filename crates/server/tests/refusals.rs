@@ -217,6 +217,39 @@ fn of_too_many_silent_sockets_the_oldest_is_closed_and_whoever_asks_is_served() 
     assert_eq!(node.server().admission().refused(Reason::Silent), 2);
 }
 
+// Seen to fail where only the configured bounds count: nobody who asks finds a place for ten seconds.
+#[test]
+fn where_places_are_few_silent_sockets_leave_half_of_them_to_whoever_asks() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.max_connections = 40;
+        options.admission.headroom = 8;
+    });
+    let _silent: Vec<_> = (0..48).map(|_| node.connect()).collect();
+    support::eventually("half of the places", || node.server().admission().refused(Reason::Silent) == 28);
+    let mut asking: Vec<_> = (0..20).map(|_| node.send(SUBSCRIBE)).collect();
+    asking.iter_mut().for_each(|client| drop(client.until("\nid: ")));
+    let admission = node.server().admission();
+    assert_eq!((admission.sessions(), admission.refused(Reason::Silent)), (20, 28));
+}
+
+// Seen to fail where a socket may be closed as soon as there are too many: its request is answered by a reset.
+#[test]
+fn a_crowd_that_asks_at_once_is_served_or_told_and_nobody_is_closed_unheard() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.max_connections = 40;
+        options.admission.headroom = 200;
+    });
+    for _ in 0..3 {
+        let mut crowd: Vec<_> = (0..200).map(|_| node.send(SUBSCRIBE)).collect();
+        crowd.iter_mut().for_each(|client| drop(client.until("\nretry: ")));
+        drop(crowd);
+        node.await_sessions(0);
+    }
+    assert_eq!(node.server().admission().refused(Reason::Silent), 0);
+}
+
 #[test]
 fn a_connection_that_is_kept_for_another_request_is_silent_and_makes_room_too() {
     let node = Node::start(|options| {

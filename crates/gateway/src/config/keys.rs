@@ -156,7 +156,7 @@ sections! {
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
         /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
-        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed.
+        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed. Where there are few places they have half of them at most, whatever this says.
         max_silent: usize = limits::SILENT_SOCKETS_DEFAULT, 1 => 10_000_000;
         /// The same from one address (IPv6: from one /64), trusted proxies excepted.
         silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));

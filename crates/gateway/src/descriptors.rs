@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
+use crate::node::redis_options;
 
 /// The limit of open files (`ulimit -n`, `LimitNOFILE=`), or one node's share of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl Descriptors {
     /// Next to nothing would be left.
     pub fn places(self, config: &Config, cores: usize) -> anyhow::Result<Places> {
         let wanted = Places { connections: config.admission.max_connections, headroom: CONNECTIONS_HEADROOM };
-        let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_CORE * cores + config.redis.pool_size;
+        let redis = config.redis.pool_size + redis_options(config).history_connections();
+        let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_CORE * cores + redis;
         let needed = own.saturating_add(wanted.connections).saturating_add(wanted.headroom);
         let Some(limit) = self.limit.filter(|limit| *limit < needed) else { return Ok(wanted) };
         let left = limit.saturating_sub(own);
@@ -95,7 +97,8 @@ mod tests {
 
     #[test]
     fn clients_get_what_the_node_does_not_need_itself_refusals_included() {
-        let own = DESCRIPTORS_RESERVED + 2 * DESCRIPTORS_PER_CORE + Config::default().redis.pool_size;
+        let redis = Config::default().redis.pool_size * 5 / 4;
+        let own = DESCRIPTORS_RESERVED + 2 * DESCRIPTORS_PER_CORE + redis;
         assert_eq!(places(own + 100, 100_000), Some((75, 25)));
         assert_eq!(places(own + 100, 10), Some((10, 90)));
         assert_eq!(places(own + 20_000, 100_000), Some((20_000 - CONNECTIONS_HEADROOM, CONNECTIONS_HEADROOM)));

@@ -123,7 +123,7 @@ fn a_reply_that_takes_long_to_parse_holds_up_no_event() {
     let followed = store.clone();
     let node = Running::start(Config::default(), |_, desired, sink| {
         let Store { publisher, name, report, feed, upkeep, .. } = memory(&followed, desired, sink);
-        Ok(Store { archive, publisher, name, report, feed, upkeep })
+        Ok(Store { history: archive.clone(), archive, publisher, name, report, feed, upkeep })
     });
     publish(&store, "large", "x");
     // The first event of a stream is read from the archive, the second is taken from its push.

@@ -395,8 +395,9 @@ pub const PUBLISH_BODIES_BYTES_MAX: usize = 64 * MIB;
 pub const PUBLISH_ENVELOPE_BYTES: usize = 4 * KIB;
 /// History answers of a node that are being made, or that their clients have not taken yet. One more is answered 503.
 pub const HISTORY_ANSWERS_MAX: usize = 64;
-/// One history request in so many connections of the pool reads at a time; the rest is for streams. At least one does.
-pub const POOL_CONNECTIONS_PER_HISTORY_READ: usize = 4;
+/// History has connections to the store of its own, one for so many of those for streams; and one at least. As many history
+/// requests read at a time.
+pub const POOL_CONNECTIONS_PER_HISTORY_CONNECTION: usize = 4;
 
 const _: () = {
     // The largest body that may be is taken while there is no other.
@@ -527,4 +528,49 @@ const _: () = {
     // Small reads find a place beside the large ones.
     assert!(0 < ARCHIVE_LARGE_READS_MAX && 2 * ARCHIVE_LARGE_READS_MAX <= ARCHIVE_CONCURRENCY_DEFAULT);
     assert!(less(ARCHIVE_LARGE_PATIENCE, REDIS_COMMAND_TIMEOUT_DEFAULT));
+};
+
+// --- Readers that take nothing -------------------------------------------------------------
+
+/// `delivery.stalled`: how long a client may take nothing of what waits for it before its stream ends. Longer than two waits
+/// between the kernel's probes of a window that is shut (two minutes each, `TCP_RTO_MAX` of Linux): one announcement that the
+/// window is open again may be lost.
+pub const STALLED_DEFAULT: Option<Duration> = Some(Duration::from_secs(5 * 60));
+/// The least that `delivery.stalled` may say, `off` excepted: three intervals of a heartbeat of ten seconds.
+pub const STALLED_MIN: Duration = Duration::from_secs(30);
+
+const _: () = {
+    let Some(stalled) = STALLED_DEFAULT else { panic!("a client that takes nothing for ever costs kernel memory") };
+    assert!(less(STALLED_MIN, stalled));
+    assert!(stalled.as_secs() > 2 * 120, "two probes");
+    assert!(HEARTBEAT_DEFAULT.as_millis() * 2 < stalled.as_millis() && less(TCP_USER_TIMEOUT, stalled));
+};
+
+// --- Shares of history ---------------------------------------------------------------------
+
+/// Beside [`HISTORY_ANSWERS_MAX`] there is one place for so many, for clients that hold fewer than [`HISTORY_ANSWERS_FEW`].
+pub const HISTORY_RESERVE_PART: usize = 4;
+/// A client that holds fewer history answers may have one of the reserve. It pages with one, and may ask for another channel.
+pub const HISTORY_ANSWERS_FEW: usize = 2;
+
+const _: () = {
+    // Several clients fit into the reserve.
+    assert!(HISTORY_ANSWERS_MAX / HISTORY_RESERVE_PART >= 4 * HISTORY_ANSWERS_FEW);
+    assert!(REDIS_POOL_SIZE_DEFAULT >= POOL_CONNECTIONS_PER_HISTORY_CONNECTION);
+};
+
+// --- Silent sockets where places are few ---------------------------------------------------
+
+/// Silent sockets have one of so many places of a node, however many `admission.max_silent` allows.
+pub const SILENT_SHARE_PART: usize = 2;
+/// And so many on the smallest node: a browser opens some in advance.
+pub const SILENT_SHARE_MIN: usize = 16;
+/// A socket that has been silent for less time is not closed for the others' places: its request may be on its way.
+pub const SILENT_YOUNG: Duration = Duration::from_millis(500);
+
+const _: () = {
+    assert!(SILENT_SHARE_PART > 1 && SILENT_SOCKETS_DEFAULT <= CONNECTIONS_DEFAULT / SILENT_SHARE_PART);
+    // A node that may start leaves places for others.
+    assert!(SILENT_SHARE_MIN < DESCRIPTORS_FOR_CLIENTS_MIN);
+    assert!(less(SILENT_YOUNG, REQUEST_HEAD_TIMEOUT));
 };

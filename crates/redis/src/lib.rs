@@ -1,7 +1,8 @@
 //! The only crate that speaks Redis: feed (Pub/Sub), archive (Streams), publishing functions (Lua).
 //!
 //! [`RedisStore::start`] is the way in. Three kinds of connections, each for what it is good at: one carries the
-//! subscriptions and is watched by a probe, one publishes and asks for facts, a bounded pool reads the archive.
+//! subscriptions and is watched by a probe, one publishes and asks for facts, a bounded pool reads the archive (and a smaller one
+//! does so for history over HTTP, so that no stream waits for whoever pages through it).
 #![forbid(unsafe_code)]
 
 mod archive;

@@ -22,7 +22,7 @@ pub struct Options {
     pub probe_timeout: Duration,
     /// Deadline of a command, of a connection attempt and of the wait for a pooled connection.
     pub command_timeout: Duration,
-    /// Connections for archive reads.
+    /// Connections for archive reads of streams. History has some beside ([`Options::history_connections`]).
     pub pool_size: usize,
     /// Load the publishing library when the server has none or an older one.
     pub load_functions: bool,
@@ -100,6 +100,12 @@ impl Options {
             return Err(OptionsError::Pool);
         }
         Ok(())
+    }
+
+    /// Connections for history over HTTP, for which no stream and no publish waits: a quarter of `pool_size`, at least one.
+    #[must_use]
+    pub fn history_connections(&self) -> usize {
+        (self.pool_size / limits::POOL_CONNECTIONS_PER_HISTORY_CONNECTION).max(1)
     }
 
     /// Host, port and database, or the path of the socket: what may be shown and logged.

@@ -26,9 +26,10 @@ use crate::topology::Topology;
 pub struct RedisStore {
     options: Options,
     archive: RedisArchive,
+    history: RedisArchive,
     publisher: RedisPublisher,
     status: Status,
-    pool: Pool,
+    pools: [Pool; 2],
     control: Control,
 }
 
@@ -56,17 +57,23 @@ impl RedisStore {
         let keys = options.keys();
         let status = Status::default();
         let primary = Primary::new();
-        let (size, deadline) = (options.pool_size, options.command_timeout);
-        let pool = Pool::new(connector.clone(), connection.clone(), primary.clone(), size, deadline)
-            .map_err(|_| OptionsError::Url)?;
-        let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
+        let pool = |size| {
+            Pool::new(connector.clone(), connection.clone(), primary.clone(), size, options.command_timeout)
+                .map_err(|_| OptionsError::Url)
+        };
+        let pools = [pool(options.pool_size)?, pool(options.history_connections())?];
+        let [for_archive, for_control, for_history] = std::array::from_fn(|_| random.fork());
+        let archive = |pool: &Pool, random| {
+            RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random)
+        };
+        let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
         let (publish_connection, publishers) = watch::channel(None);
         let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
             primary,
-            random: random.fork(),
+            random: for_control,
             status: status.clone(),
             ping_interval: options.probe_interval,
             ping_timeout: options.probe_timeout,
@@ -74,13 +81,20 @@ impl RedisStore {
             load_functions: options.load_functions,
             publish_connection,
         };
-        Ok(Self { options: options.clone(), archive, publisher, status, pool, control })
+        Ok(Self { options: options.clone(), archive, history, publisher, status, pools, control })
     }
 
     /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisStore::run`] runs.
     #[must_use]
     pub fn archive(&self) -> RedisArchive {
         self.archive.clone()
+    }
+
+    /// The same for history over HTTP, over connections of its own: however many large pages its clients page through, no stream
+    /// waits for them.
+    #[must_use]
+    pub fn history(&self) -> RedisArchive {
+        self.history.clone()
     }
 
     /// Publishes through this node, while [`RedisStore::run`] runs.
@@ -113,7 +127,7 @@ impl RedisStore {
         desired: Desired,
         sink: FeedSink,
     ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
-        let Self { options, archive: _, publisher: _, status, pool, control } = self;
+        let Self { options, archive: _, history: _, publisher: _, status, pools, control } = self;
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
@@ -127,7 +141,7 @@ impl RedisStore {
             max_event_bytes: options.event_bytes,
             node: Arc::from(format!("{:016x}", control.random.number())),
         };
-        let guard = ClosesPool(pool);
+        let guard = ClosesPools(pools);
         let upkeep = async move {
             let _guard = guard;
             control.run().await;
@@ -167,10 +181,10 @@ impl RedisHandle {
     }
 }
 
-struct ClosesPool(Pool);
+struct ClosesPools([Pool; 2]);
 
-impl Drop for ClosesPool {
+impl Drop for ClosesPools {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.iter().for_each(Pool::close);
     }
 }

@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use fanfare_log::{Archive, ArchiveError, Tip};
-use fanfare_protocol::{LogName, Position};
-use fanfare_redis::{LIBRARY, Options};
+use fanfare_log::{Archive, ArchiveError, ReadRequest, Tip};
+use fanfare_protocol::{EntryId, LogName, Position};
+use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisStore};
 use redis::Value;
 use support::streams::*;
 use support::*;
@@ -165,4 +165,34 @@ async fn a_single_entry_that_does_not_arrive_is_told_apart_while_its_tip_and_oth
     let singles = failures.iter().filter(|failure| matches!(failure, ArchiveError::SingleEntry(_))).count();
     assert!(singles >= 3 && failures[0] == ArchiveError::Timeout, "{failures:?}");
     assert!(matches!(failures[7], ArchiveError::SingleEntry(_)), "{failures:?}");
+}
+
+// Seen to fail when history shares the connections of streams: they wait for its page.
+#[tokio::test]
+async fn streams_do_not_wait_for_the_connections_of_history_nor_history_for_theirs() {
+    let server = server_with_library().await;
+    let large = publish_to_each(&server, "large", 1, 250_000).await.remove(0);
+    publish_to_each(&server, "large", 1, 250_000).await;
+    let small = publish_to_each(&server, "small", 1, 10).await.remove(0);
+    let options = Options { pool_size: 1, ..over_slow_link(&server, &server.options()).await };
+    let store = RedisStore::new(&options).unwrap();
+    let page = |log: &LogName| ReadRequest {
+        log: log.clone(),
+        after: Position::At(EntryId::ZERO),
+        max_entries: 2,
+        max_bytes: 4 << 20,
+    };
+    for (paging, other) in [(store.history(), store.archive()), (store.archive(), store.history())] {
+        // Both have their connection.
+        let warm = tokio::join!(paging.read(page(&small)), other.read(page(&small)));
+        assert!(warm.0.is_ok() && warm.1.is_ok());
+        let began = tokio::time::Instant::now();
+        let read = |archive: &RedisArchive, log: &LogName| {
+            let (archive, request) = (archive.clone(), page(log));
+            async move { (archive.read(request).await.unwrap().entries.len(), began.elapsed()) }
+        };
+        let (slow, quick) = tokio::join!(read(&paging, &large), read(&other, &small));
+        assert_eq!((slow.0, quick.0), (2, 1));
+        assert!(quick.1 * 2 < slow.1, "{quick:?} while {slow:?}");
+    }
 }

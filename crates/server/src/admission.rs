@@ -57,7 +57,7 @@ pub enum Reason {
     Overflow,
     /// Only trusted proxies are served (`server.proxy_protocol`), and the peer is none: the socket was dropped unread.
     Untrusted,
-    /// More than `max_silent` or `silent_per_address` sockets had no request under way: the oldest was closed.
+    /// More than `max_silent` or `silent_per_address` sockets, or half of the places, had no request under way: the oldest was closed.
     Silent,
 }
 
@@ -89,9 +89,10 @@ impl Reason {
         }
     }
 
-    /// Whether it is about this client rather than the node.
+    /// Whether it is about this client rather than the node. Otherwise another node may take the client at once, and a balancer
+    /// that asks the next one after a 503 does right.
     pub(crate) const fn is_about_the_client(self) -> bool {
-        matches!(self, Self::Address | Self::Rate)
+        matches!(self, Self::Address)
     }
 
     pub(crate) const fn detail(self) -> &'static str {
@@ -99,7 +100,7 @@ impl Reason {
             Self::Draining => "This node is shutting down; another node will take the connection.",
             Self::Connections => "This node serves as many connections as it may.",
             Self::Address => "Too many connections are open from this address.",
-            Self::Rate => "Too many connections arrive at once.",
+            Self::Rate => "Too many subscriptions arrive at this node at once.",
             Self::Unavailable => "The channels could not be opened in time.",
             Self::Overflow => "Far too many connections.",
             Self::Untrusted => "Only trusted proxies are served here.",
@@ -143,7 +144,7 @@ impl Admission {
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
-            silent: SilentCount::new(options.max_silent, options.silent_per_address),
+            silent: SilentCount::new(options.max_silent, options.silent_per_address, options.max_connections),
             options,
             loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
             addresses,

@@ -46,6 +46,9 @@ pub struct DeliveryOptions {
     pub subscribe_timeout: Duration,
     /// A client that acknowledges nothing for so long, though asked again and again, is gone; longer than two heartbeats.
     pub user_timeout: Duration,
+    /// A client that takes nothing for so long, although something waits for it, is ended and resumes from its position; longer
+    /// than two heartbeats. `None`: it may take nothing for ever.
+    pub stalled: Option<Duration>,
 }
 
 impl Default for DeliveryOptions {
@@ -58,6 +61,7 @@ impl Default for DeliveryOptions {
             cursor_age: limits::CURSOR_AGE_DEFAULT,
             subscribe_timeout: limits::SUBSCRIBE_TIMEOUT_DEFAULT,
             user_timeout: limits::TCP_USER_TIMEOUT,
+            stalled: limits::STALLED_DEFAULT,
         }
     }
 }
@@ -210,6 +214,7 @@ impl Core {
         let tick = self.ticks.get().wrapping_add(1);
         self.ticks.set(tick);
         self.stats.channels.set(self.log.channels() as u64);
+        self.silent.make_room();
         // A thread that cannot keep up asks the rest of a part at once: each session is asked once per interval.
         if let Some(from) = self.next_beat.get() {
             self.sessions.beat(from, SWEEPS as usize, usize::MAX);

@@ -16,11 +16,13 @@ pub enum End {
     Refused,
     /// A frame that was partly written could no longer be completed.
     Broken,
+    /// The client took nothing for [`stalled`](crate::DeliveryOptions::stalled), although something waited for it.
+    Stalled,
 }
 
 impl End {
     /// Every end, in the order of its counters.
-    pub const ALL: [Self; 5] = [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken];
+    pub const ALL: [Self; 6] = [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken, Self::Stalled];
 
     /// As metrics and logs name it.
     #[must_use]
@@ -31,6 +33,7 @@ impl End {
             Self::Drain => "drain",
             Self::Refused => "refused",
             Self::Broken => "broken",
+            Self::Stalled => "stalled",
         }
     }
 }

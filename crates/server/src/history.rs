@@ -3,12 +3,15 @@
 //! A page carries the same promise as a stream: its entries follow `after` without a hole, or `gap` says what is missing.
 //! `next` is where the following page begins, and also a `Last-Event-ID` for `/events`.
 
+mod places;
+mod read_turns;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::proof::{self, Verdict};
-use fanfare_log::{ArchiveError, ReadRequest, Snapshot};
+use fanfare_log::{ArchiveError, Payer, ReadRequest, Snapshot};
 use fanfare_protocol::limits::{HISTORY_LIMIT_DEFAULT, STORE_ANSWER_TIMEOUT};
 use fanfare_protocol::{ChannelName, Decoded, Epoch, Gap, LastEventId, LogName, Position};
 use http::StatusCode;
@@ -19,6 +22,9 @@ use crate::answer::Answer;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::query;
+
+pub(crate) use places::HistoryPlaces;
+pub(crate) use read_turns::ReadTurns;
 
 /// When to come back after a transient failure.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -58,9 +64,9 @@ fn position(text: &str, channel: &ChannelName) -> Result<Position, Problem> {
     resolved.first().copied().flatten().ok_or_else(|| wrong("this position does not name the channel".to_owned()))
 }
 
-/// Reads one page.
-pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Answer, Problem> {
-    let Ok(place) = Arc::clone(&node.history_answers).try_acquire_owned() else {
+/// Reads one page, at the expense of this payer.
+pub(crate) async fn answer(node: Arc<NodeState>, payer: Payer, request: Request) -> Result<Answer, Problem> {
+    let Some(place) = node.history_places.take(payer) else {
         return Err(Problem::new(Kind::Unavailable, "Too many history requests at once.").retry_after(RETRY_AFTER));
     };
     let beginning = Position::Absent { at_ms: 0, epoch: Epoch::from_bits(0) };
@@ -71,13 +77,12 @@ pub(crate) async fn answer(node: Arc<NodeState>, request: Request) -> Result<Ans
         max_bytes: node.options.history.page_bytes,
     };
     let read = async {
-        // Nobody closes it. Streams need the rest of the pool.
-        let _slot = node.history_reads.acquire().await;
+        let _turn = node.history_reads.take(payer).await;
         node.store.read(read).await
     };
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, read).await;
     let snapshot = outcome.unwrap_or(Err(ArchiveError::Timeout)).map_err(problem)?;
-    // A client that takes its time keeps the place: the page is in memory until then.
+    // A client that takes its time keeps the place, until `response_timeout`: the page is in memory until then.
     Ok(Answer::json(StatusCode::OK, &page(&request, &snapshot)).holding(place))
 }
 

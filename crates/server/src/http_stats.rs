@@ -26,7 +26,7 @@ pub struct HttpStats {
     pub malformed: Cell,
     /// Connections closed because a request did not arrive, or a response was not read, in time.
     pub timeouts: Cell,
-    /// Subscriptions through a trusted proxy whose forwarding header could not be read, or not to its end.
+    /// Subscriptions and history requests through a trusted proxy whose forwarding header could not be read, or not to its end.
     pub doubtful_clients: Cell,
     /// Connections of trusted proxies that were closed because they did not begin with a PROXY header.
     pub proxy_headers_failed: Cell,

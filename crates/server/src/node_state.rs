@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
 use crate::decision::Authorizer;
+use crate::history::{HistoryPlaces, ReadTurns};
 use crate::options::Options;
 use crate::store::StoreHandles;
 
@@ -19,9 +20,9 @@ pub(crate) struct NodeState {
     /// Says which clients may subscribe; `None`: every client that is admitted.
     pub(crate) authorizer: Option<Box<dyn Authorizer>>,
     /// Bounds the history answers that are being made or have not been taken. Never waited for: no place, no answer.
-    pub(crate) history_answers: Arc<Semaphore>,
+    pub(crate) history_places: Arc<HistoryPlaces>,
     /// Bounds the archive reads that they cause at once.
-    pub(crate) history_reads: Semaphore,
+    pub(crate) history_reads: ReadTurns,
     /// Bounds the bodies of publishes.
     pub(crate) body_bytes: BodyBytes,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
@@ -32,8 +33,8 @@ pub(crate) struct NodeState {
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
-        let history_answers = Arc::new(Semaphore::new(options.history.answers));
-        let history_reads = Semaphore::new(options.history.concurrency);
+        let history_places = Arc::new(HistoryPlaces::new(options.history.answers));
+        let history_reads = ReadTurns::new(options.history.concurrency);
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
@@ -41,7 +42,7 @@ impl NodeState {
             admission,
             store,
             authorizer: None,
-            history_answers,
+            history_places,
             history_reads,
             body_bytes,
             decision_slots,

@@ -214,9 +214,10 @@ pub struct HistoryOptions {
     pub max_limit: usize,
     /// Target size of an answer's entries, in bytes; one larger entry is an answer of its own.
     pub page_bytes: usize,
-    /// Answers that are being made, or that their clients have not taken yet; more are answered 503.
+    /// Answers that are being made, or that their clients have not taken yet; more are answered 503. Beside them is a reserve for
+    /// clients that hold few.
     pub answers: usize,
-    /// Those of them that may read the archive at once; more wait.
+    /// Those of them that may read the archive at once; the others take turns by client.
     pub concurrency: usize,
 }
 
@@ -227,7 +228,7 @@ impl Default for HistoryOptions {
             max_limit: limits::HISTORY_LIMIT_MAX_DEFAULT,
             page_bytes: limits::ARCHIVE_PAGE_BYTES_DEFAULT,
             answers: limits::HISTORY_ANSWERS_MAX,
-            concurrency: limits::REDIS_POOL_SIZE_DEFAULT / limits::POOL_CONNECTIONS_PER_HISTORY_READ,
+            concurrency: limits::REDIS_POOL_SIZE_DEFAULT / limits::POOL_CONNECTIONS_PER_HISTORY_CONNECTION,
         }
     }
 }

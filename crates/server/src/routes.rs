@@ -87,7 +87,7 @@ impl Handler {
                 Ok(now(Answer::stream()))
             }
             (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
-            (Path::History(channel), Method::GET | Method::HEAD) => self.history(&channel, &request),
+            (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
         }
@@ -155,15 +155,21 @@ impl Handler {
         }))
     }
 
-    fn history(&self, channel: &str, request: &Request<Incoming>) -> Result<Soon<Decision>, Problem> {
+    fn history(
+        &self,
+        socket: &SocketPermit,
+        channel: &str,
+        request: &Request<Incoming>,
+    ) -> Result<Soon<Decision>, Problem> {
         let options = &self.node.options.history;
         if !options.enabled {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
         let wanted = history::parse(subscription::channel(channel)?, request.uri().query(), options.max_limit)?;
+        let payer = admission::payer(self.client(socket, request.headers()));
         let handler = self.clone();
         Ok(Soon::later(async move {
-            let page = history::answer(Arc::clone(&handler.node), wanted).await;
+            let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()

@@ -1,8 +1,9 @@
-//! Whether a peer has vanished without a word, or only takes nothing.
+//! Whether a peer has vanished without a word, takes nothing, or only takes its time.
 //!
-//! To `TCP_USER_TIMEOUT` both are the same: Linux ends a connection whose receive window has been shut for so long even
+//! To `TCP_USER_TIMEOUT` the first two are the same: Linux ends a connection whose receive window has been shut for so long even
 //! though the peer answers every probe of it (`tcp_probe_timer` in net/ipv4/tcp_timer.c). But the kernel knows the
-//! difference, and tells it by `TCP_INFO` (tcp(7)): a peer that is there acknowledges what it is asked.
+//! difference, and tells it by `TCP_INFO` (tcp(7)): a peer that is there acknowledges what it is asked, and to a peer that takes
+//! something the kernel sends something.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -22,16 +23,24 @@ pub struct Silence {
     /// What the peer was asked since and has not answered: segments that were sent again, and probes of a window that is
     /// shut. The kernel asks at least every two minutes while anything is left to send.
     pub unanswered: u32,
+    /// For how long nothing that waits for the peer could be sent, new or again. Zero where nothing has waited long enough for the
+    /// kernel to ask whether the window is still shut.
+    pub stuck: Duration,
 }
 
 impl Silence {
     /// What the kernel says of a TCP socket. `None`: it says nothing.
     pub(crate) fn of(socket: &impl AsFd) -> Option<Self> {
         let info = getsockopt(&socket.as_fd(), TcpInfo).ok()?;
-        let last_ack = info.get(LAST_ACK..)?.first_chunk()?;
+        let milliseconds = |offset: usize| {
+            let number = info.get(offset..)?.first_chunk()?;
+            Some(Duration::from_millis(u32::from_ne_bytes(*number).into()))
+        };
+        let is_asking = info[BACKOFF] > 0;
         Some(Self {
-            lasts: Duration::from_millis(u32::from_ne_bytes(*last_ack).into()),
+            lasts: milliseconds(LAST_ACK)?,
             unanswered: u32::from(info[RETRANSMITS]) + u32::from(info[PROBES]),
+            stuck: if is_asking { milliseconds(LAST_DATA_SENT)? } else { Duration::ZERO },
         })
     }
 
@@ -39,6 +48,12 @@ impl Silence {
     #[must_use]
     pub fn is_death(self, timeout: Duration) -> bool {
         self.lasts >= timeout && self.unanswered >= QUESTIONS
+    }
+
+    /// Whether the peer has taken nothing for `limit`, although something waits for it. `None`: it may for ever.
+    #[must_use]
+    pub fn is_stall(self, limit: Option<Duration>) -> bool {
+        limit.is_some_and(|limit| self.stuck >= limit)
     }
 }
 
@@ -55,6 +70,11 @@ sockopt_impl!(
 const RETRANSMITS: usize = 2;
 /// Offset of `tcpi_probes`: probes since anything was acknowledged.
 const PROBES: usize = 3;
+/// Offset of `tcpi_backoff`: how often the wait between two retransmissions, or two probes of a window that is shut, has been
+/// doubled. Nought as soon as the peer takes what waits, and where nothing does.
+const BACKOFF: usize = 4;
+/// Offset of `tcpi_last_data_sent`, in milliseconds. A probe of a window that is shut carries no data.
+const LAST_DATA_SENT: usize = 8 + 9 * size_of::<u32>();
 /// Offset of `tcpi_last_ack_recv`, in milliseconds: eight bytes and twelve numbers stand before it.
 const LAST_ACK: usize = 8 + 12 * size_of::<u32>();
 
@@ -76,7 +96,8 @@ mod tests {
     #[test]
     fn only_who_was_asked_again_and_again_in_vain_is_dead() {
         let minute = Duration::from_secs(60);
-        let silence = |seconds, unanswered| Silence { lasts: Duration::from_secs(seconds), unanswered };
+        let silence =
+            |seconds, unanswered| Silence { lasts: Duration::from_secs(seconds), unanswered, stuck: Duration::ZERO };
         assert!(silence(60, 3).is_death(minute));
         assert!(!silence(59, 30).is_death(minute), "there is time left");
         assert!(!silence(1000, 2).is_death(minute), "the second answer may be on its way");

@@ -30,7 +30,8 @@ impl<P: Publisher> DynPublisher for P {
     }
 }
 
-/// Handles to the store for the history and publish endpoints. Streams do not use them: they read the logs.
+/// Handles to the store for the history and publish endpoints. Streams do not use them: they read the logs, and the archive of
+/// history has connections of its own where that makes a difference.
 #[derive(Clone)]
 pub struct StoreHandles {
     archive: Arc<dyn DynArchive>,

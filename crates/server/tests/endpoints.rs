@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use fanfare_server::{Options, Secret};
 use serde_json::{Value, json};
-use support::{Client, Node, header};
+use support::{Client, Node, eventually, header};
 
 fn open(options: &mut Options) {
     options.publish_key = Secret::new("k");
@@ -156,4 +159,58 @@ fn a_store_that_is_away_is_a_503_that_says_what_is_unknown() {
     let (head, body) = client.response();
     assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");
     assert!(body.contains("may or may not"), "{body}");
+}
+
+const HISTORY: &str = "GET /channels/a/history HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Bytes of a page that no kernel takes for a client which does not read.
+const LARGE: usize = 2 << 20;
+
+/// A node whose channel `a` makes such a page.
+fn with_large_page(change: impl FnOnce(&mut Options)) -> Node {
+    let node = Node::start(|options| {
+        open(options);
+        options.history.page_bytes = 2 * LARGE;
+        change(options);
+    });
+    for _ in 0..LARGE >> 20 {
+        node.publish("a", &"x".repeat(1 << 20));
+    }
+    node
+}
+
+/// Whether it is there: a client that asks for a page, takes the head of the answer and leaves the rest where it is.
+fn has_page(client: &mut Client) -> bool {
+    client.until("\r\n\r\n").starts_with("HTTP/1.1 200 ")
+}
+
+// Seen to fail where all share one number of answers.
+#[test]
+fn one_address_may_hold_all_history_answers_and_another_one_has_its_own_at_once() {
+    let node = with_large_page(|options| options.history.answers = 8);
+    let mut held: Vec<Client> = (0..10).map(|_| node.send(HISTORY)).collect();
+    let served = held.iter_mut().map(has_page).filter(|served| *served).count();
+    assert_eq!(served, 8, "alone it has all of them");
+
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 7], 0)).into()).unwrap();
+    socket.connect(&node.address().into()).unwrap();
+    let mut other = Client::over(socket.into());
+    other.send(HISTORY);
+    let (head, page) = other.response();
+    assert!(head.starts_with("HTTP/1.1 200 ") && page.len() > LARGE, "{head}");
+    assert!(!has_page(&mut node.send(HISTORY)), "the reserve is not for the one that holds the rest");
+}
+
+// Seen to fail without a deadline for answers.
+#[test]
+fn a_client_that_does_not_take_its_page_in_time_loses_it_and_the_place_is_free() {
+    let node = with_large_page(|options| {
+        options.history.answers = 1;
+        options.requests.response_timeout = Duration::from_millis(500);
+    });
+    let mut slow = node.send(HISTORY);
+    assert!(has_page(&mut slow));
+    assert!(!has_page(&mut node.send(HISTORY)));
+    eventually("the place to be free", || has_page(&mut node.send(HISTORY)));
 }

@@ -61,6 +61,26 @@ fn the_status_policy_answers_everybody_with_a_status() {
     assert_eq!(node.server().admission().refused(Reason::Address), 1);
 }
 
+// Seen to fail when the rate, which is the node's, is answered like an address that has too much open.
+#[test]
+fn a_node_that_is_asked_too_fast_says_503_so_that_a_balancer_asks_another_one_and_an_event_source_is_told_politely() {
+    for (policy, accept, expected) in [
+        (RefusalPolicy::Status, "text/event-stream", "HTTP/1.1 503 "),
+        (RefusalPolicy::Polite, "*/*", "HTTP/1.1 503 "),
+        (RefusalPolicy::Polite, "text/event-stream", "HTTP/1.1 200 "),
+    ] {
+        let node = Node::start(|options| {
+            options.admission.refusal = policy;
+            options.admission.connects_per_second = std::num::NonZeroU32::new(1);
+        });
+        node.send(SUBSCRIBE).until("\r\n\r\n");
+        let all = node.send(format!("GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n")).rest();
+        assert!(all.starts_with(expected), "{all}");
+        assert_eq!(all.contains("urn:fanfare:problem:unavailable"), expected.contains("503"), "{all}");
+        assert_eq!(node.server().admission().refused(Reason::Rate), 1);
+    }
+}
+
 #[test]
 fn requests_that_are_no_subscriptions_are_answered_by_a_full_node() {
     let node = Node::start(full);
@@ -195,6 +215,39 @@ fn of_too_many_silent_sockets_the_oldest_is_closed_and_whoever_asks_is_served() 
     half.send("Host: x\r\n\r\n");
     assert!(half.response().0.starts_with("HTTP/1.1 200 "));
     assert_eq!(node.server().admission().refused(Reason::Silent), 2);
+}
+
+// Seen to fail where only the configured bounds count: nobody who asks finds a place for ten seconds.
+#[test]
+fn where_places_are_few_silent_sockets_leave_half_of_them_to_whoever_asks() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.max_connections = 40;
+        options.admission.headroom = 8;
+    });
+    let _silent: Vec<_> = (0..48).map(|_| node.connect()).collect();
+    support::eventually("half of the places", || node.server().admission().refused(Reason::Silent) == 28);
+    let mut asking: Vec<_> = (0..20).map(|_| node.send(SUBSCRIBE)).collect();
+    asking.iter_mut().for_each(|client| drop(client.until("\nid: ")));
+    let admission = node.server().admission();
+    assert_eq!((admission.sessions(), admission.refused(Reason::Silent)), (20, 28));
+}
+
+// Seen to fail where a socket may be closed as soon as there are too many: its request is answered by a reset.
+#[test]
+fn a_crowd_that_asks_at_once_is_served_or_told_and_nobody_is_closed_unheard() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.max_connections = 40;
+        options.admission.headroom = 200;
+    });
+    for _ in 0..3 {
+        let mut crowd: Vec<_> = (0..200).map(|_| node.send(SUBSCRIBE)).collect();
+        crowd.iter_mut().for_each(|client| drop(client.until("\nretry: ")));
+        drop(crowd);
+        node.await_sessions(0);
+    }
+    assert_eq!(node.server().admission().refused(Reason::Silent), 0);
 }
 
 #[test]

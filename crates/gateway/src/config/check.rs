@@ -53,6 +53,13 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         ("server.tcp_user_timeout", "delivery.heartbeat"),
         "must be longer than two of delivery.heartbeat, or a quiet connection could not prove itself in time",
     );
+    let least = limits::STALLED_MIN.max(config.delivery.heartbeat.0 * 2);
+    require(
+        config.delivery.stalled.0.is_none_or(|stalled| stalled.0 >= least),
+        ("delivery.stalled", "delivery.heartbeat"),
+        "must be at least 30s and two of delivery.heartbeat, or \"off\": a client is asked once per heartbeat, and one whose \
+         answer was lost must have time to give another",
+    );
     require(
         config.tail.channel_bytes <= config.tail.budget,
         ("tail.channel_bytes", "tail.budget"),

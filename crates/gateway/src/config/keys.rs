@@ -42,7 +42,7 @@ sections! {
         keep_alive: Span = Span(limits::KEEP_ALIVE_DEFAULT), Span::secs(1) => Span::secs(3600);
         /// Idle time after which TCP asks whether the peer is still there.
         tcp_keepalive: Span = Span(limits::TCP_KEEPALIVE), Span::secs(1) => Span::secs(7200);
-        /// A peer that acknowledges nothing for this long, though it is asked again and again, has vanished: it is cut off and resumes from its position. A client that reads slowly, or nothing at all, is no such peer: its kernel answers for it. One that had stopped reading before it vanished may be found up to six minutes later, since its kernel is asked only every two minutes then.
+        /// A peer that acknowledges nothing for this long, though it is asked again and again, has vanished: it is cut off and resumes from its position. A client that reads slowly, or nothing at all (see `delivery.stalled`), is no such peer: its kernel answers for it. One that had stopped reading before it vanished may be found up to six minutes later, since its kernel is asked only every two minutes then.
         tcp_user_timeout: Span = Span(limits::TCP_USER_TIMEOUT), Span::secs(1) => Span::secs(7200);
         /// The kernel takes about this much of one stream ahead of what it can send (`TCP_NOTSENT_LOWAT`). The rest waits in memory that all readers share: this times the streams bounds what slow readers cost the kernel.
         unsent_bytes: Size = size(limits::TCP_UNSENT_BYTES_DEFAULT), Size(4 * KIB) => Size(64 * MIB);
@@ -76,7 +76,7 @@ sections! {
         probe_timeout: Span = Span(limits::REDIS_PROBE_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
         /// How often every followed channel is compared with its Stream even if nothing seems wrong. Bounds the delay of a lost last message.
         reconcile_interval: Span = Span(limits::REDIS_RECONCILE_INTERVAL_DEFAULT), Span::millis(100) => Span::secs(50);
-        /// Connections for archive reads and publishes.
+        /// Connections for archive reads of event streams. History over HTTP has a quarter as many beside, at least one; publishes share one of their own.
         pool_size: usize = limits::REDIS_POOL_SIZE_DEFAULT, 1 => 256;
         /// A Redis command that takes longer than this has failed.
         command_timeout: Span = Span(limits::REDIS_COMMAND_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
@@ -96,6 +96,8 @@ sections! {
         subscribe_timeout: Span = Span(limits::SUBSCRIBE_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(60);
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
+        /// A client that takes nothing at all for this long, although something waits for it, gives back the kernel memory that it holds: its stream ends, and it resumes from its position when it reads again. A client that takes something now and then, however slowly, is never ended, and neither is one for which nothing waits.
+        stalled: OffOr<Span> = OffOr(limits::STALLED_DEFAULT.map(Span));
     }
 
     /// The newest part of each channel, held in memory.
@@ -154,7 +156,7 @@ sections! {
         max_connections: usize = limits::CONNECTIONS_DEFAULT, 1 => 10_000_000;
         /// Connections from one address (IPv6: from one /64). Behind a proxy of `server.trusted_proxies`: event streams of one client; any other proxy in front of the node is one address.
         per_address: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTIONS_PER_ADDRESS_DEFAULT));
-        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed.
+        /// Connections of this node that have no request under way: none has come yet, or only part of one, or they are kept for another. For one more, the oldest is closed. Where there are few places they have half of them at most, whatever this says.
         max_silent: usize = limits::SILENT_SOCKETS_DEFAULT, 1 => 10_000_000;
         /// The same from one address (IPv6: from one /64), trusted proxies excepted.
         silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));

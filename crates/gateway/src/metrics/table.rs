@@ -74,7 +74,7 @@ metrics! {
     DESCRIPTORS_LIMIT: Gauge "fanfare_descriptors_limit" = "Files that the node may open, after it has raised its soft limit; 0: no limit.";
     SESSIONS: Gauge "fanfare_sessions" = "Open event streams.";
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
-    SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed).";
+    SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed), stalled (took nothing for delivery.stalled).";
     SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
     REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol), silent (had no request under way and made room).";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";

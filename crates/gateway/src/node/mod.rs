@@ -62,6 +62,7 @@ impl Node {
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
         let store = make_store(log.desired, log.sink)?;
         let archive = OnThread::new(store.archive, for_store.handle());
+        let history = OnThread::new(store.history, for_store.handle());
         let publisher = OnThread::new(store.publisher, for_store.handle());
 
         let make_core = {
@@ -72,7 +73,7 @@ impl Node {
                 Core::new(hub, core, delivery.clone(), stats, Clock::system(), random.fork())
             }
         };
-        let handles = StoreHandles::new(archive.clone(), publisher);
+        let handles = StoreHandles::new(history, publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
         let stats = view::Stats { ingest: log.stats, cores, process: process.clone() };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);

@@ -40,6 +40,7 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
         cursor_age: config.limits.cursor_age.0.map(|span| span.0),
         subscribe_timeout: config.delivery.subscribe_timeout.0,
         user_timeout: config.server.tcp_user_timeout.0,
+        stalled: config.delivery.stalled.0.map(|span| span.0),
     }
 }
 
@@ -99,7 +100,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,
             page_bytes: config.archive.page_bytes.bytes(),
-            concurrency: (config.redis.pool_size / limits::POOL_CONNECTIONS_PER_HISTORY_READ).max(1),
+            concurrency: super::redis_options(config).history_connections(),
             ..HistoryOptions::default()
         },
         drain: DrainOptions {

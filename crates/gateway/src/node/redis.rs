@@ -30,10 +30,12 @@ pub fn options(config: &Config) -> Options {
 /// Options that cannot work, whatever Redis says.
 pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
     let store = RedisStore::new(&options(config)).context("redis")?;
-    let (archive, publisher, status) = (store.archive(), store.publisher(), store.status());
+    let (archive, history) = (store.archive(), store.history());
+    let (publisher, status) = (store.publisher(), store.status());
     let (feed, upkeep) = store.split(desired, sink);
     Ok(Store {
         archive,
+        history,
         publisher,
         name: config.redis.url.redacted(),
         report: Box::new(move || report(&status.report())),

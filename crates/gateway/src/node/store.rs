@@ -14,6 +14,8 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Store<A, P> {
     /// Reads of the cold part of every log.
     pub archive: A,
+    /// The same for history over HTTP.
+    pub history: A,
     /// Where the HTTP publish endpoint publishes.
     pub publisher: P,
     /// What the store is called on the status page: its address, without a password.
@@ -46,6 +48,7 @@ pub struct StoreReport {
 pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<MemoryStore, MemoryStore> {
     Store {
         archive: store.clone(),
+        history: store.clone(),
         publisher: store.clone(),
         name: "in this process".into(),
         report: Box::new(StoreReport::default),

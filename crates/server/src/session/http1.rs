@@ -34,7 +34,7 @@ struct Marks(u8);
 impl Marks {
     /// The socket took nothing when it was last written to.
     const FULL: Self = Self(1);
-    /// The kernel's own timeout is lifted (see [`Outlet::has_vanished`]).
+    /// The kernel's own timeout is lifted (see [`Outlet::check_peer`]).
     const LIFTED: Self = Self(2);
     /// The session's waker is registered for what arrives.
     const WATCHED: Self = Self(4);
@@ -315,21 +315,25 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     /// The kernel would end a connection whose window stays shut as well (`TCP_USER_TIMEOUT`), but a client may read as slowly
-    /// as it likes, or not at all. So the kernel only minds the socket until it is asked for the first time, which is sooner
-    /// than its timeout.
-    fn has_vanished(&mut self, core: &Core) -> bool {
+    /// as it likes, and nothing at all for much longer. So the kernel only minds the socket until it is asked for the first
+    /// time, which is sooner than its timeout.
+    fn check_peer(&mut self, core: &Core) -> Option<End> {
         // A kernel that tells nothing goes on minding the socket.
-        let Some(silence) = self.socket.silence() else { return false };
+        let silence = self.socket.silence()?;
         if !self.marks.has(Marks::LIFTED) {
             self.marks.set(Marks::LIFTED, true);
             self.socket.lift_user_timeout();
         }
-        let vanished = silence.is_death(core.options.user_timeout);
-        if vanished {
-            // What the kernel holds will not be received, and should the peer come back, it learns at once that it is late.
-            self.socket.abandon();
-        }
-        vanished
+        let end = if silence.is_death(core.options.user_timeout) {
+            End::Client
+        } else if silence.is_stall(core.options.stalled) {
+            End::Stalled
+        } else {
+            return None;
+        };
+        // What the kernel holds will not be received, and should the peer come back, it learns at once that it is late.
+        self.socket.abandon();
+        Some(end)
     }
 
     fn finish(&mut self) {

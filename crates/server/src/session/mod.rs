@@ -97,8 +97,8 @@ impl<P, O: Outlet> Session<P, O> {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
-        if beat && outlet.has_vanished(core) {
-            return Poll::Ready(End::Client);
+        if beat && let Some(end) = outlet.check_peer(core) {
+            return Poll::Ready(end);
         }
         loop {
             if let Err(end) = ready!(outlet.poll_flush(core, cx)) {

@@ -78,8 +78,9 @@ pub(super) trait Outlet: 'static {
     /// Whether the client has left and said so.
     fn is_gone(&mut self, cx: &mut Context<'_>) -> bool;
 
-    /// Whether the client has left without a word. Asked once per heartbeat interval.
-    fn has_vanished(&mut self, core: &Core) -> bool;
+    /// Whether the client has left without a word, or takes nothing any more: the end of the session then. Asked once per heartbeat
+    /// interval.
+    fn check_peer(&mut self, core: &Core) -> Option<End>;
 
     /// Everything is written: ends the transport politely.
     fn finish(&mut self);

@@ -6,6 +6,7 @@ mod ends;
 mod positions;
 mod scene;
 mod silence;
+mod stalls;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ async fn impatient_node(store: &MemoryStore) -> Node {
     let delivery = DeliveryOptions {
         heartbeat: Duration::from_millis(300),
         user_timeout: Duration::from_secs(1),
+        stalled: None,
         ..DeliveryOptions::default()
     };
     Node::start(store, Options::default(), delivery).await

@@ -121,8 +121,8 @@ impl Outlet for Slices {
         false
     }
 
-    fn has_vanished(&mut self, _: &Core) -> bool {
-        false
+    fn check_peer(&mut self, _: &Core) -> Option<End> {
+        None
     }
 
     fn finish(&mut self) {

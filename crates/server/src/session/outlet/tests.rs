@@ -117,8 +117,8 @@ impl Outlet for Slices {
         0
     }
 
-    fn is_gone(&mut self, _: &mut Context<'_>) -> bool {
-        false
+    fn peer(&mut self, _: &mut Context<'_>) -> Peer {
+        Peer::Here
     }
 
     fn has_vanished(&mut self, _: &Core) -> bool {

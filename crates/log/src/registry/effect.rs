@@ -6,6 +6,7 @@ use std::time::Duration;
 use fanfare_protocol::{EntryId, Frame, GapReason, Position};
 
 use crate::archive::Snapshot;
+use crate::refusal::Refusal;
 use crate::tail::Seam;
 
 /// Something that a decision asks for.
@@ -14,7 +15,7 @@ pub(super) enum Effect {
     /// The channel can be followed: its readers are not refused any more.
     Accept,
     /// It cannot be, for this reason: its readers are told.
-    Refuse(String),
+    Refuse(Refusal),
     /// Pages of a history that is not the stream's any more are to be released.
     ForgetPages,
     /// History is not contiguous: operators are told.

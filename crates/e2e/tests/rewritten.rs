@@ -1,7 +1,7 @@
 //! Streams that were lost, rolled back, evicted, expired: every reader is told, and nobody is told without need.
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check, eventually, resume_and_check,
+    Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check, eventually, request, resume_and_check,
 };
 
 /// Redis, a node that follows channels, and a fresh one that has never heard of them, so that it depends on the archive.
@@ -277,4 +277,22 @@ fn a_stream_that_a_key_of_another_type_had_hidden_goes_on_where_its_readers_are(
     client.read_data("c 2");
     assert_eq!(client.data(), ["c 0", "c 1", "c 2"]);
     assert_eq!(client.gaps().len(), 1, "{:?}", client.gaps());
+}
+
+// Seen to be told `200 retry:` for ever.
+#[test]
+fn a_channel_whose_key_is_no_stream_is_named_and_its_client_told_for_good() {
+    let mut scene = scene();
+    scene.publisher.fcall("c", "c 0");
+    scene.publisher.redis.command(["SET", "sse:text", "not a stream"]);
+    for path in ["/events?channel=c&channel=text", "/events?channel=text"] {
+        let refused = request(scene.far.address(), "GET", path, &[("Accept", "text/event-stream")], b"");
+        let refused = refused.expect("an answer");
+        assert_eq!(refused.status(), 409, "{path}: {}", refused.text());
+        let problem = refused.json();
+        assert_eq!(problem["type"], "urn:fanfare:problem:not-a-stream");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("`text`")), "{problem}");
+    }
+    scene.publisher.redis.command(["DEL", "sse:text"]);
+    Client::open(scene.near.address(), Subscribe::to("text"));
 }

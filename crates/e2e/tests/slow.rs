@@ -117,7 +117,7 @@ fn a_client_ahead_of_a_node_that_hears_nothing_is_not_skipped_back() {
         .set("delivery.max_behind", "1h")
         .set("redis.probe_interval", "30s")
         .set("redis.probe_timeout", "30s")
-        .set("admin.ready_probe_age", "60s")
+        .set("admin.ready_probe_age", "2m")
         .set("redis.reconcile_interval", "50s")
         .set("redis.command_timeout", "300ms")
         .start();

@@ -11,6 +11,7 @@ use crate::config::{self, Config, Layered, Log, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
 use crate::descriptors::Descriptors;
 use crate::logging::LogControl;
+use crate::output::{complain, print};
 use crate::process::Process;
 use crate::{logging, metrics, node, run};
 
@@ -163,15 +164,15 @@ const EXIT_USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
-        Command::Config { command: ConfigCommand::Check(args) } => check(&args),
-        Command::Config { command: ConfigCommand::Print(args) } => print(&args),
+        Command::Config { command: ConfigCommand::Check(args) } => config_check(&args),
+        Command::Config { command: ConfigCommand::Print(args) } => config_print(&args),
         Command::Redis { command: RedisCommand::Check(args) } => redis_check(&args),
         Command::Demo(args) => demo(args),
         Command::Dev(args) => dev(args),
         Command::Docs { document } => docs(document),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("fanfare: {error:#}");
+        complain(format_args!("fanfare: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -179,7 +180,7 @@ pub fn main() -> ExitCode {
 /// Loads the configuration; mistakes are printed as they are, one a line, for editors that jump to them.
 fn load(sources: &Sources) -> Result<Layered, ExitCode> {
     config::load(sources).map_err(|error| {
-        eprintln!("{error}");
+        complain(error);
         ExitCode::from(EXIT_USAGE)
     })
 }
@@ -205,24 +206,12 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     logged(&log, |control| run::serve(layered, &sources, control, node::redis))
 }
 
-fn check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    Ok(load(&args.sources()).map_or_else(
-        |code| code,
-        |_| {
-            println!("the configuration is good");
-            ExitCode::SUCCESS
-        },
-    ))
+fn config_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    load(&args.sources()).map_or_else(Ok, |_| print("the configuration is good\n", ExitCode::SUCCESS))
 }
 
-fn print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    Ok(load(&args.sources()).map_or_else(
-        |code| code,
-        |layered| {
-            print!("{}", config::print(&layered));
-            ExitCode::SUCCESS
-        },
-    ))
+fn config_print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    load(&args.sources()).map_or_else(Ok, |layered| print(config::print(&layered), ExitCode::SUCCESS))
 }
 
 fn redis_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -232,9 +221,9 @@ fn redis_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(fanfare_redis::check(&node::redis_options(&layered.config)));
-    print!("{report}");
     // What is only weaker than it could be is for people to decide.
-    Ok(if report.worst() == Grade::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let code = if report.worst() == Grade::Fail { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    print(report, code)
 }
 
 fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -262,6 +251,5 @@ fn docs(document: Document) -> anyhow::Result<ExitCode> {
         Document::Configuration => config::docs::markdown(),
         Document::Metrics => metrics::docs::markdown(),
     };
-    print!("{text}");
-    Ok(ExitCode::SUCCESS)
+    print(text, ExitCode::SUCCESS)
 }

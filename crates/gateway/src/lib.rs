@@ -13,6 +13,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+mod output;
 pub mod process;
 pub mod reload;
 pub mod run;

@@ -193,6 +193,7 @@ async fn next_end(order: &mpsc::Sender<Order>, signals: &mut Signals) -> u8 {
             Ask::End { number } => return number,
             // Several at once are one.
             Ask::Reload => drop(order.try_send(Order::Reload)),
+            Ask::Nothing { name } => warn!(signal = name, "ignored a signal that means nothing to a node"),
         }
     }
 }

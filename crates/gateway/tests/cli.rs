@@ -1,6 +1,8 @@
 //! The command line from outside: what people and scripts type.
 #![allow(clippy::unwrap_used)]
 
+use std::process::Stdio;
+
 use assert_cmd::Command;
 
 fn fanfare() -> Command {
@@ -80,4 +82,30 @@ fn redis_check_fails_when_nobody_is_there_and_does_not_show_the_password() {
     assert_eq!(code, 1, "{stderr}");
     assert!(stdout.starts_with("fail  connection") && stdout.contains("refused"), "{stdout}");
     assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"));
+}
+
+/// Seen to abort, with 134 and a panic's message. `| head` and `| grep -q` close the pipe when they have enough.
+#[test]
+fn every_command_ends_quietly_when_nobody_reads_what_it_writes() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let run = |arguments: &[&str], closed_errors: bool| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.env_clear().env("FANFARE__REDIS__URL", format!("redis://{nobody}")).args(arguments);
+        let closed = || Stdio::from(std::io::pipe().unwrap().1);
+        command.stdout(closed()).stderr(if closed_errors { closed() } else { Stdio::piped() });
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [
+        &["redis", "check"][..],
+        &["config", "check"],
+        &["config", "print"],
+        &["docs", "configuration"],
+        &["docs", "metrics"],
+    ] {
+        assert_eq!(run(arguments, false), (Some(128 + 13), String::new()), "{arguments:?}");
+    }
+    assert_eq!(run(&["--help"], false).0, Some(0));
+    assert_eq!(run(&["config", "check", "--set", "nothing=1"], true).0, Some(2));
+    assert_eq!(run(&["nonsense"], true).0, Some(2));
 }

@@ -68,6 +68,7 @@ fn the_environment_wins_over_the_file_and_a_flag_over_both() {
             ("HOME".into(), "/root".into()),
         ],
         flags: vec![("--set tail.budget".into(), "tail.budget".into(), "3GiB".into())],
+        ..Sources::default()
     };
     let config = config::load(&sources).unwrap().config;
     assert_eq!(config.server.cores, 2, "the file's");
@@ -89,6 +90,7 @@ fn every_value_names_the_layer_it_came_from() {
             ("--log-level".into(), "log.level".into(), "trace".into()),
             ("--log-level".into(), "log.level".into(), "warn".into()),
         ],
+        ..Sources::default()
     };
     let printed = config::print(&config::load(&sources).unwrap());
     for line in [
@@ -115,6 +117,7 @@ fn a_bad_value_is_refused_at_its_place_even_where_a_later_layer_overrides_it() {
             ("--set tail.budget".into(), "tail.budget".into(), "3GiB".into()),
             ("--set server.cores".into(), "server.cores".into(), "2".into()),
         ],
+        ..Sources::default()
     };
     let error = config::load(&sources).unwrap_err();
     let places: Vec<String> = error.problems.iter().map(|problem| problem.place.to_string()).collect();
@@ -133,6 +136,97 @@ fn setting_one_key_of_a_pair_is_enough() {
     let config = env(&[("FANFARE__DRAIN__WINDOW", "1m"), ("FANFARE__TAIL__BUDGET", "2MiB")]).unwrap().config;
     assert_eq!(config.drain.deadline, Span(Duration::from_secs(67)));
     assert_eq!(config.tail.channel_bytes, Size(2 << 20));
+    // A URL of 8 KiB, 36 bytes for each channel and one more, 2 KiB of other fields.
+    let config = env(&[("FANFARE__LIMITS__CHANNELS_PER_CONNECTION", "256")]).unwrap().config;
+    assert_eq!(config.limits.header_bytes, Size(8192 + 256 * 36 + 1 + 2048));
+    let config = env(&[("FANFARE__LIMITS__CHANNELS_PER_NODE", "10")]).unwrap().config;
+    assert_eq!(config.limits.channels_per_connection, 10);
+    let config = env(&[("FANFARE__REDIS__POOL_SIZE", "2"), ("FANFARE__REDIS__PROBE_INTERVAL", "10s")]).unwrap().config;
+    assert_eq!((config.archive.concurrency, config.admin.ready_probe_age), (2, Span::secs(23)));
+    let config = env(&[("FANFARE__ARCHIVE__CONCURRENCY", "32")]).unwrap().config;
+    assert_eq!(config.redis.pool_size, 32);
+    let config = env(&[("FANFARE__ARCHIVE__BYTES_PER_SECOND", "1MiB")]).unwrap().config;
+    assert_eq!(config.archive.page_bytes, Size(128 << 10));
+}
+
+/// Seen to be accepted: a stream could be opened, and its client was answered 431 when it came back with its position, for which an
+/// `EventSource` gives up for good.
+#[test]
+fn a_client_that_could_open_a_stream_can_come_back_with_its_position() {
+    let error = env(&[
+        ("FANFARE__LIMITS__CHANNELS_PER_CONNECTION", "256"),
+        ("FANFARE__LIMITS__HEADER_BYTES", "8KiB"),
+        ("FANFARE__LIMITS__URL_BYTES", "6KiB"),
+    ])
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.starts_with("environment FANFARE__LIMITS__HEADER_BYTES: `limits.header_bytes`: must be at least"),
+        "{error}"
+    );
+    assert!(error.contains("limits.channels_per_connection (256)") && error.contains("limits.url_bytes"), "{error}");
+}
+
+/// Seen to be refused, with a message that asks for exactly that.
+#[test]
+fn a_list_is_read_as_people_write_it() {
+    for (text, wanted) in [
+        (r#"["*"]"#, &["*"][..]),
+        ("*", &["*"]),
+        ("", &[]),
+        ("[]", &[]),
+        (r#" [ "https://a.example" , 'http://b.example:3000', ] "#, &["https://a.example", "http://b.example:3000"]),
+        ("[https://a.example,http://b.example:3000]", &["https://a.example", "http://b.example:3000"]),
+        ("https://a.example, http://b.example:3000", &["https://a.example", "http://b.example:3000"]),
+    ] {
+        let flags = vec![("--cors-origins".into(), "server.cors_origins".into(), text.into())];
+        for layered in
+            [env(&[("FANFARE__SERVER__CORS_ORIGINS", text)]), config::load(&Sources { flags, ..Sources::default() })]
+        {
+            let origins = layered.unwrap_or_else(|error| panic!("{text}: {error}")).config.server.cors_origins;
+            let origins: Vec<&str> = origins.iter().map(|origin| origin.0.as_str()).collect();
+            assert_eq!(origins, wanted, "{text}");
+        }
+    }
+    let networks = env(&[("FANFARE__SERVER__TRUSTED_PROXIES", r#"["10.0.0.0/8", "::1"]"#)]).unwrap();
+    assert_eq!(networks.config.server.trusted_proxies.len(), 2);
+    for wrong in [r#"["*""#, r#""*"]"#, r#"["*]"#, r#"['*"]"#, "\"", "[[]]"] {
+        assert!(env(&[("FANFARE__SERVER__CORS_ORIGINS", wrong)]).is_err(), "{wrong}");
+    }
+}
+
+/// Seen to be left out in silence, and the default used.
+#[test]
+fn a_variable_that_is_not_utf8_is_refused_by_its_name() {
+    let unreadable = vec!["FANFARE__PUBLISH__KEY".into(), "LS_COLORS".into()];
+    let error = config::load(&Sources { unreadable, ..Sources::default() }).unwrap_err().to_string();
+    assert_eq!(error, "environment FANFARE__PUBLISH__KEY: the value is not UTF-8");
+}
+
+/// Seen to be refused: what the documents tell people to set.
+#[test]
+fn every_variable_that_a_document_sets_is_accepted() {
+    let documents = std::fs::read_dir("../../docs").unwrap().map(|entry| entry.unwrap().path());
+    let mut seen = 0;
+    for path in documents.chain(["../../README.md", "../../deploy/README.md"].map(PathBuf::from)) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for setting in text.match_indices("FANFARE__").map(|(at, _)| &text[at..]) {
+            let Some((name, rest)) = setting.split_once('=') else { continue };
+            if !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+                continue;
+            }
+            let value = match rest.chars().next() {
+                Some(quote @ ('"' | '\'')) => rest[1..].split(quote).next().unwrap(),
+                _ => rest.split(|c: char| c.is_whitespace() || c == '`').next().unwrap(),
+            };
+            // Another variable's value, or a place for one's own.
+            if !value.contains(['$', '<', '…']) && !value.is_empty() {
+                seen += 1;
+                env(&[(name, value)]).unwrap_or_else(|error| panic!("{}: {name}={value}: {error}", path.display()));
+            }
+        }
+    }
+    assert!(seen > 0);
 }
 
 #[test]
@@ -154,6 +248,18 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn no_secret_appears_in_errors_debug_or_print() {
+    for (url, shown) in [
+        // Seen to be shown, as the name of a user.
+        ("redis://hunter2@example.com", "redis://********@example.com"),
+        ("redis://hunter2:@example.com:6379/3", "redis://********@example.com:6379/3"),
+        ("redis://:hunter2@example.com", "redis://:********@example.com"),
+        ("unix:///run/redis.sock?db=2&user=hunter2", "unix:///run/redis.sock?db=2&user=********"),
+        ("unix:///run/redis.sock?user=hunter2&pass=", "unix:///run/redis.sock?user=********&pass=********"),
+    ] {
+        let layered = env(&[("FANFARE__REDIS__URL", url)]).unwrap();
+        assert_eq!(layered.config.redis.url.redacted(), shown);
+        assert!(!format!("{layered:?}{}", config::print(&layered)).contains("hunter2"), "{url}");
+    }
     let layered = env(&[
         ("FANFARE__PUBLISH__KEY", "hunter2-hunter2-hunter2"),
         ("FANFARE__REDIS__URL", "redis://me:hunter2@example.com:6379/3"),

@@ -74,6 +74,21 @@ fn one_signal_drains_and_the_process_succeeds() {
     }
 }
 
+/// Seen to end the process at once, whatever its clients were doing.
+#[test]
+fn a_signal_that_means_nothing_to_a_node_is_ignored_with_a_line() {
+    let mut node = serve(&[]);
+    node.logged("listening for operators");
+    for signal in ["USR1", "USR2", "ALRM", "XCPU", "XFSZ", "VTALRM", "PROF", "IO", "PWR"] {
+        node.signal(signal);
+        let line = node.logged(&format!("SIG{signal}"));
+        assert!(line.contains("WARN") && line.contains("ignored a signal that means nothing to a node"), "{line}");
+    }
+    node.signal("TERM");
+    assert_eq!(node.ended().code(), Some(0), "{}", node.log());
+    assert!(node.log().contains("draining"), "{}", node.log());
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     let mut node = serve(&["--set", "drain.window=5m"]);

@@ -14,6 +14,7 @@ use crate::archive::Newest;
 use crate::pages::Pages;
 use crate::payer::Payer;
 use crate::places::{NoPlace, Places};
+use crate::refusal::Refusal;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
 use crate::wants::Wants;
@@ -35,7 +36,7 @@ pub struct Shared {
     /// Answers to [`Want::Newest`](crate::wants::Want::Newest); forgotten when the head moves or the link to the store was lost.
     pub newest: HashMap<usize, Newest>,
     /// Why the channel cannot be followed at present.
-    pub refusal: Option<std::sync::Arc<str>>,
+    pub refusal: Option<Refusal>,
 }
 
 impl Shared {

@@ -13,6 +13,7 @@ use crate::channel::{Channel, Hub};
 use crate::cursor::{Cursor, ReaderId, Start};
 use crate::payer::Payer;
 use crate::places::NoPlace;
+use crate::refusal::Refusal;
 use crate::tail::{Item, Tail};
 use crate::view::{Next, View};
 
@@ -151,7 +152,7 @@ impl CoreLog {
     }
 
     /// Whether the channel's log is open (or why it cannot be). The reader is armed if it is not.
-    pub fn is_open(&self, key: ViewKey, cursor: &Cursor) -> Result<bool, Arc<str>> {
+    pub fn is_open(&self, key: ViewKey, cursor: &Cursor) -> Result<bool, Refusal> {
         let mut views = self.views.borrow_mut();
         let view = &mut views.slab[key as usize];
         if view.copy.is_some() {

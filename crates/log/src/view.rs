@@ -11,6 +11,7 @@ use crate::cursor::{Cursor, Start};
 use crate::cursor_set::CursorSet;
 use crate::pages::Served;
 use crate::proof;
+use crate::refusal::Refusal;
 use crate::tail::{Item, Located, Seam, Tail};
 use crate::wants::Want;
 
@@ -29,7 +30,7 @@ pub enum Next<'a> {
     /// The log is not open yet, or the archive is being read; the reader is armed.
     Waiting,
     /// The channel cannot be followed at present; the reader is armed for when it can.
-    Refused(Arc<str>),
+    Refused(Refusal),
 }
 
 /// A copy of a channel's tail (the frames are shared), and the channel's readers on this thread.
@@ -37,7 +38,7 @@ pub enum Next<'a> {
 pub(crate) struct View {
     pub(crate) channel: Arc<Channel>,
     pub(crate) copy: Option<Tail>,
-    pub(crate) refusal: Option<Arc<str>>,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) readers: CursorSet,
 }
 
@@ -94,7 +95,7 @@ impl View {
             && self.copy.is_none()
         {
             self.readers.arm(cursor.slot);
-            return act(cursor, &self.channel.name, Next::Refused(Arc::clone(reason)));
+            return act(cursor, &self.channel.name, Next::Refused(reason.clone()));
         }
         if !self.resolve_start(cursor, hub) {
             return act(cursor, &self.channel.name, Next::Waiting);

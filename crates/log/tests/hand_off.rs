@@ -32,6 +32,9 @@ mod payer;
 #[path = "../src/places.rs"]
 mod places;
 
+#[path = "../src/refusal.rs"]
+mod refusal;
+
 #[path = "../src/wants.rs"]
 mod wants;
 

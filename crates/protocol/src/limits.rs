@@ -42,7 +42,7 @@ pub const CHANNELS_PER_CONNECTION_DEFAULT: usize = 64;
 pub const CHANNELS_PER_CONNECTION_MAX: usize = 256;
 /// Longest position of any number of channels, in bytes: the version, then per channel the widest
 /// tag, the long form of an id and a separator.
-pub const POSITION_BYTES_MAX: usize = 1 + CHANNELS_PER_CONNECTION_MAX * (11 + 2 + 22 + 1);
+pub const POSITION_BYTES_MAX: usize = position_bytes_max(CHANNELS_PER_CONNECTION_MAX);
 /// Longest position that a cross-origin reconnect sends without a CORS preflight, in bytes
 /// (web-platform-tests `eventsource-cross-origin-preflight`).
 pub const POSITION_BYTES_SAFE: usize = 128;
@@ -237,10 +237,8 @@ const _: () = {
     assert!(ARCHIVE_CONCURRENCY_DEFAULT <= REDIS_POOL_SIZE_DEFAULT);
     assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= ARCHIVE_BYTES_PER_SECOND_DEFAULT);
     assert!(HISTORY_LIMIT_DEFAULT <= HISTORY_LIMIT_MAX_DEFAULT);
-    // Every position that a node writes can come back in a request's head, and ordinary ones of
-    // the default number of channels in a URL as well.
+    // Every position that a node writes can come back in a request's head.
     assert!(POSITION_BYTES_MAX < HEADER_BYTES_DEFAULT);
-    assert!(1 + CHANNELS_PER_CONNECTION_DEFAULT * 16 < URL_BYTES_DEFAULT);
     assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
     // A wait for a decision has one of the places for sessions.
@@ -573,4 +571,35 @@ const _: () = {
     // A node that may start leaves places for others.
     assert!(SILENT_SHARE_MIN < DESCRIPTORS_FOR_CLIENTS_MIN);
     assert!(less(SILENT_YOUNG, REQUEST_HEAD_TIMEOUT));
+};
+
+// --- Heads that come back ------------------------------------------------------------------
+
+/// Bytes of a request's head beside its target and its position: what browsers, proxies and cookies add, about.
+pub const HEAD_FIELDS_BYTES: usize = 2 * KIB;
+
+/// Longest position of so many channels, in bytes (as [`POSITION_BYTES_MAX`] has it).
+#[must_use]
+pub const fn position_bytes_max(channels: usize) -> usize {
+    1 + channels * (11 + 2 + 22 + 1)
+}
+
+/// Longest position of so many channels as long as their tags differ early and their ids are of this century, in bytes: what has
+/// to fit into a URL, for clients that cannot send a header.
+#[must_use]
+pub const fn position_bytes_usual(channels: usize) -> usize {
+    1 + channels * 16
+}
+
+/// The least that `limits.header_bytes` may be: whoever could open a stream can come back to it with its position.
+#[must_use]
+pub const fn header_bytes_min(url_bytes: usize, channels: usize) -> usize {
+    url_bytes + position_bytes_max(channels) + HEAD_FIELDS_BYTES
+}
+
+const _: () = {
+    assert!(header_bytes_min(URL_BYTES_DEFAULT, CHANNELS_PER_CONNECTION_DEFAULT) <= HEADER_BYTES_DEFAULT);
+    assert!(position_bytes_usual(CHANNELS_PER_CONNECTION_MAX) < URL_BYTES_DEFAULT);
+    // A stream that may be asked for can be opened.
+    assert!(CHANNELS_PER_CONNECTION_DEFAULT <= CHANNELS_PER_NODE_DEFAULT);
 };

@@ -107,6 +107,11 @@ impl Answer {
         self
     }
 
+    /// Adds `Date`. Whoever writes an answer does so.
+    pub(crate) fn dated(self, date: HeaderValue) -> Self {
+        self.with([(header::DATE, date)])
+    }
+
     /// The connection ends with this answer. As bytes of HTTP/1 every answer does that.
     pub(crate) fn closing(self) -> Self {
         self.with([(header::CONNECTION, HeaderValue::from_static("close"))])

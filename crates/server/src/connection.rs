@@ -19,10 +19,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::admission::{Reason, SessionPermit, SocketPermit};
+use crate::admission::{Reason, SocketPermit};
 use crate::answer::{Answer, Reply};
 use crate::core::Core;
-use crate::decision::{Decision, Soon};
+use crate::decision::{Decision, Soon, Stream};
 use crate::detach::{Handover, Stage, Transport};
 use crate::framing::Framing;
 use crate::options::RequestOptions;
@@ -30,7 +30,7 @@ use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem};
 use crate::proxy_protocol::{self, Header, HeaderError};
 use crate::routes::Handler;
-use crate::session::{self, Subscribe};
+use crate::session;
 use crate::silent_sockets::SilentPlace;
 use crate::socket::Socket;
 
@@ -124,7 +124,8 @@ async fn serve_requests<S: Socket>(
     let requests = handler.node.options.requests.clone();
     let transport = TokioIo::new(Transport::new(socket, early, Rc::clone(&handover)));
     let framing = Cell::new(Framing::Plain);
-    let waiter = Waiter { handler: handler.clone(), handover: Rc::clone(&handover), permit, framing };
+    let waiter =
+        Waiter { handler: handler.clone(), core: Rc::clone(&core), handover: Rc::clone(&handover), permit, framing };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
     let end = drive(&mut connection, &handover, &requests, phase, place, enter).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
@@ -140,7 +141,7 @@ async fn serve_requests<S: Socket>(
     match end {
         End::TimedOut(stage) => {
             handler.stats().timeouts.add(1);
-            time_out(&handover, stage, socket).await;
+            time_out(&core, &handover, stage, socket).await;
         }
         End::Malformed => {
             handler.stats().malformed.add(1);
@@ -210,7 +211,8 @@ fn builder(requests: &RequestOptions) -> http1::Builder {
         .half_close(true)
         .max_header_size(header_bytes)
         .max_buf_size(header_bytes)
-        .auto_date_header(false)
+        // For what hyper says by itself, about requests that it cannot parse. Every other answer has its date already.
+        .auto_date_header(true)
         // Timeouts are those of `drive`: hyper's one does not tell an idle connection from a slow request.
         .header_read_timeout(None);
     builder
@@ -231,9 +233,6 @@ enum End {
     NoPlace,
     TimedOut(Stage),
 }
-
-/// What a request may be decided to be, instead of answered.
-type Stream = Box<Subscribe<SessionPermit>>;
 
 type Connection<S> = http1::Connection<TokioIo<Transport<S, Stream>>, Waiter>;
 
@@ -293,8 +292,8 @@ async fn drive<S: Socket>(
 /// How long a stage may last. The handlers have deadlines of their own.
 fn allowance(stage: Stage, requests: &RequestOptions, drained: bool) -> Option<Duration> {
     match stage {
-        Stage::Fresh | Stage::Head if drained => Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING)),
-        Stage::Fresh | Stage::Head => Some(requests.head_timeout),
+        Stage::Fresh | Stage::Partial if drained => Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING)),
+        Stage::Fresh | Stage::Partial => Some(requests.head_timeout),
         Stage::Idle => Some(requests.keep_alive),
         Stage::Responding => Some(requests.response_timeout),
         Stage::Busy => None,
@@ -312,11 +311,11 @@ fn end_of(outcome: hyper::Result<()>) -> End {
 }
 
 /// A request that began to arrive is told why it ends; an idle connection just ends.
-async fn time_out(handover: &Handover<Stream>, stage: Stage, mut socket: impl Socket) {
-    if stage == Stage::Head {
-        let problem = Problem::new(Kind::RequestTimeout, "The request's headers did not arrive in time.");
+async fn time_out(core: &Core, handover: &Handover<Stream>, stage: Stage, mut socket: impl Socket) {
+    if stage == Stage::Partial {
+        let problem = Problem::new(Kind::RequestTimeout, "The request did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
-        let _ = socket.try_write(&Answer::from(problem).to_http1(Framing::Chunked));
+        let _ = socket.try_write(&Answer::from(problem).dated(core.date()).to_http1(Framing::Chunked));
     }
     if stage == Stage::Responding {
         return;
@@ -352,6 +351,7 @@ fn has_nothing_unread(socket: &impl Socket) -> bool {
 /// hyper's service for one connection.
 struct Waiter {
     handler: Handler,
+    core: Rc<Core>,
     handover: Rc<Handover<Stream>>,
     permit: SocketPermit,
     /// What the client of the latest request understands.
@@ -366,7 +366,7 @@ impl Service<http::Request<Incoming>> for Waiter {
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         self.handover.request();
         self.framing.set(Framing::of(request.version()));
-        let awaited = match self.handler.route(&self.permit, request) {
+        let awaited = match self.handler.route(&self.permit, request, &self.handover) {
             Soon::Now(Decision::Answer(answer)) => Awaited::Now(answer),
             Soon::Now(Decision::Stream(stream)) => {
                 self.handover.decide(stream);
@@ -374,13 +374,14 @@ impl Service<http::Request<Incoming>> for Waiter {
             }
             Soon::Later(decision) => Awaited::Later(decision),
         };
-        Answering { awaited, handover: Rc::clone(&self.handover) }
+        Answering { awaited, core: Rc::clone(&self.core), handover: Rc::clone(&self.handover) }
     }
 }
 
 /// The response as hyper waits for it. For a subscription it never comes: hyper must not write a head.
 struct Answering {
     awaited: Awaited,
+    core: Rc<Core>,
     handover: Rc<Handover<Stream>>,
 }
 
@@ -405,7 +406,7 @@ impl Future for Answering {
         match decision {
             Decision::Answer(answer) => {
                 self.handover.response();
-                Poll::Ready(Ok(answer.into_reply()))
+                Poll::Ready(Ok(answer.dated(self.core.date()).into_reply()))
             }
             Decision::Stream(stream) => {
                 self.handover.decide(stream);

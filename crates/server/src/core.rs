@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use fanfare_log::{CoreLog, Hub, Item, Random};
 use fanfare_protocol::limits;
+use http::HeaderValue;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
 use crate::end::EndReason;
+use crate::http_date::HttpDate;
 use crate::sessions::Sessions;
 use crate::silent_sockets::SilentSockets;
 use crate::turn::TurnSize;
@@ -75,6 +77,7 @@ pub struct Core {
     pub(crate) options: DeliveryOptions,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) clock: Clock,
+    date: HttpDate,
     /// Sweeps since start: the clock of heartbeats and timeouts.
     ticks: Local<u32>,
     random: Random,
@@ -101,6 +104,7 @@ impl Core {
             options,
             stats,
             clock,
+            date: HttpDate::default(),
             ticks: Local::new(0),
             random,
             draining: Local::new(false),
@@ -172,6 +176,11 @@ impl Core {
         for token in self.sessions.tokens() {
             self.sessions.end(token, EndReason::Drain);
         }
+    }
+
+    /// The time of day, for the `Date` of an answer.
+    pub(crate) fn date(&self) -> HeaderValue {
+        self.date.at(self.clock.wall_ms())
     }
 
     /// Sweeps since start.

@@ -20,8 +20,11 @@ pub(crate) enum Decision {
     /// This answer.
     Answer(Box<Answer>),
     /// A stream. Over HTTP/1 hyper is not needed any more.
-    Stream(Box<Subscribe<SessionPermit>>),
+    Stream(Stream),
 }
+
+/// What a subscription is handed over as, once it may be.
+pub(crate) type Stream = Box<Subscribe<SessionPermit>>;
 
 impl From<Answer> for Decision {
     fn from(answer: Answer) -> Self {

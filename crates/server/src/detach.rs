@@ -26,8 +26,8 @@ pub(crate) enum Stage {
     /// Waiting for the first byte of the first request.
     #[default]
     Fresh,
-    /// Some bytes of a request have arrived.
-    Head,
+    /// A part of a request has arrived, and the rest is waited for.
+    Partial,
     /// The service works on a request.
     Busy,
     /// A response is being written.
@@ -39,7 +39,7 @@ pub(crate) enum Stage {
 impl Stage {
     /// Whether no request is under way: whatever there is of one is not complete.
     pub(crate) const fn is_silent(self) -> bool {
-        matches!(self, Self::Fresh | Self::Head | Self::Idle)
+        matches!(self, Self::Fresh | Self::Partial | Self::Idle)
     }
 }
 
@@ -81,6 +81,16 @@ impl<D> Handover<D> {
     pub(crate) fn request(&self) {
         self.stage.set(Stage::Busy);
         self.requests.set(self.requests.get().wrapping_add(1));
+    }
+
+    /// The request is not complete: the service waits for the end of its body.
+    pub(crate) fn wait_for_rest(&self) {
+        self.stage.set(Stage::Partial);
+    }
+
+    /// Now it is.
+    pub(crate) fn rest_has_come(&self) {
+        self.stage.set(Stage::Busy);
     }
 
     /// The service returned a response; hyper buffers it whole before it flushes again.
@@ -142,7 +152,7 @@ impl<S: AsyncRead + Unpin, D> AsyncRead for Transport<S, D> {
         if buf.filled().len() == before {
             self.handover.ended.set(true);
         } else if matches!(self.handover.stage.get(), Stage::Fresh | Stage::Idle) {
-            self.handover.stage.set(Stage::Head);
+            self.handover.stage.set(Stage::Partial);
         }
         Poll::Ready(Ok(()))
     }
@@ -213,8 +223,11 @@ mod tests {
         assert_eq!(handover.stage(), Stage::Fresh);
         client.write_all(b"GE").await.unwrap();
         transport.read_u16().await.unwrap();
-        assert_eq!(handover.stage(), Stage::Head);
+        assert_eq!(handover.stage(), Stage::Partial);
         handover.request();
+        handover.wait_for_rest();
+        assert_eq!(handover.progress(), (Stage::Partial, 1), "another request, of which a part is missing");
+        handover.rest_has_come();
         transport.flush().await.unwrap();
         assert_eq!(handover.stage(), Stage::Busy, "a flush without a response means nothing");
         handover.response();
@@ -233,7 +246,7 @@ mod tests {
         let handover = Rc::new(Handover::<()>::default());
         let mut transport = Transport::new(server.unwrap().0, b"GET ".to_vec(), Rc::clone(&handover));
         client.unwrap().write_all(b"/").await.unwrap();
-        assert_eq!((transport.read_u8().await.unwrap(), handover.stage()), (b'G', Stage::Head));
+        assert_eq!((transport.read_u8().await.unwrap(), handover.stage()), (b'G', Stage::Partial));
         let mut rest = String::new();
         transport.read_to_string(&mut rest).await.unwrap();
         assert_eq!(rest, "ET /");

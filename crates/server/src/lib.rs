@@ -20,6 +20,7 @@ mod detach;
 mod drain;
 mod drainer;
 mod due;
+mod empty_body;
 mod end;
 mod forwarded;
 mod framing;
@@ -27,6 +28,8 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;
+mod host;
+mod http_date;
 mod http_stats;
 mod lag;
 mod listener;

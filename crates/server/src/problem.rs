@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     PublishRejected,
     StoreRefuses,
     EventTooLarge,
+    UnsupportedCoding,
     HistoryOff,
     StoreUnavailable,
     WrongType,
@@ -35,7 +36,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -52,6 +53,7 @@ impl Kind {
         Self::PublishRejected,
         Self::StoreRefuses,
         Self::EventTooLarge,
+        Self::UnsupportedCoding,
         Self::HistoryOff,
         Self::StoreUnavailable,
         Self::WrongType,
@@ -78,6 +80,9 @@ impl Kind {
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
             Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large", "The event is too large"),
+            Self::UnsupportedCoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-coding", "Unsupported content coding")
+            }
             Self::HistoryOff => (StatusCode::FORBIDDEN, "history-off", "History over HTTP is off"),
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable")
@@ -139,6 +144,9 @@ impl From<Problem> for Answer {
             problem.retry_after.map(|after| (header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)))),
             problem.allow.map(|allow| (header::ALLOW, HeaderValue::from_static(allow))),
             (problem.kind == Kind::Unauthorized).then_some((header::WWW_AUTHENTICATE, authenticate)),
+            // What would be taken (RFC 9110 section 15.5.16).
+            (problem.kind == Kind::UnsupportedCoding)
+                .then_some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
         ];
         Self::problem(status, &document).with(headers.into_iter().flatten())
     }

@@ -92,12 +92,12 @@ struct What {
 impl What {
     /// The query wins over the headers `Fanfare-Event` and `Idempotency-Key`.
     fn parse(parts: &Parts) -> Result<Self, Problem> {
-        let header = |name: &str| {
-            let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-            parts.headers.get(name).map(text).filter(|text| !text.is_empty())
+        check_coding(&parts.headers)?;
+        let mut what = Self {
+            json: is_json(&parts.headers),
+            event: text(&parts.headers, "Fanfare-Event")?,
+            dedup: text(&parts.headers, "Idempotency-Key")?,
         };
-        let mut what =
-            Self { json: is_json(&parts.headers), event: header("fanfare-event"), dedup: header("idempotency-key") };
         for pair in query::pairs(parts.uri.query().unwrap_or_default()) {
             let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
             match &*name {
@@ -112,7 +112,8 @@ impl What {
     fn into_request(self, channel: ChannelName, body: Bytes, limit: usize) -> Result<PublishRequest, Problem> {
         let (event, data, dedup) = if self.json {
             let envelope = Envelope::parse(&body)?;
-            (envelope.event.or(self.event), envelope.data, envelope.dedup.or(self.dedup))
+            let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+            (given(envelope.event).or(self.event), envelope.data, given(envelope.dedup).or(self.dedup))
         } else {
             (self.event, body, self.dedup)
         };
@@ -129,9 +130,30 @@ impl What {
     }
 }
 
+/// The text of a header; `None` if it is empty or missing. What is not UTF-8 is refused: read with replacement characters, two
+/// keys could become one, and the second event would count as the first one sent again.
+fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+        Err(_) => Err(Problem::new(Kind::InvalidRequest, format!("`{name}` is not UTF-8."))),
+    }
+}
+
+/// Refuses a body that would have to be decoded: it would be published as it came.
+fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    if codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::UnsupportedCoding, "Send the body as it is: no content coding is taken here."))
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    let value = headers.get(header::CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
 /// The JSON form of an event. `data` is a text, or any other JSON value, which is then published as it is written.
@@ -151,13 +173,16 @@ impl Envelope {
             data: &'a RawValue,
             dedup: Option<String>,
         }
-        let wrong = |error: serde_json::Error| {
-            rejected(format!("The body is not {{\"event\"?, \"data\", \"dedup\"?}} in JSON: {error}."))
-        };
-        let raw: Raw<'_> = serde_json::from_slice(body).map_err(wrong)?;
+        let wrong =
+            |why: String| rejected(format!("The body is not {{\"event\"?, \"data\", \"dedup\"?}} in JSON: {why}."));
+        // A derived reader takes an array for the members in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(wrong("it is not an object".to_owned()));
+        }
+        let raw: Raw<'_> = serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))?;
         let text = raw.data.get();
         let data = if text.starts_with('"') {
-            Bytes::from(serde_json::from_str::<String>(text).map_err(wrong)?)
+            Bytes::from(serde_json::from_str::<String>(text).map_err(|error| wrong(error.to_string()))?)
         } else {
             Bytes::copy_from_slice(text.as_bytes())
         };

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::block;
+use fanfare_protocol::{ChannelName, block};
 use tracing::debug;
 
 use crate::admission::{Reason, Refused};
@@ -37,7 +37,12 @@ pub(crate) struct LateRefusal {
 
 impl LateRefusal {
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
+        let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let reason = match why {
+            session::Refusal::WrongType(channel) => {
+                debug!(%channel, "a client asked for a channel whose key is no stream");
+                return Answer::from(not_a_stream(channel)).closing().with(cors.headers(self.verdict));
+            }
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Undecided | session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
@@ -45,10 +50,14 @@ impl LateRefusal {
                 Reason::Unavailable
             }
         };
-        let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let refused = admission.refuse(reason);
         answer(&refused, admission.policy(), self.asked_for_stream).with(cors.headers(self.verdict))
     }
+}
+
+/// Told at once and for good: to come back would change nothing, as long as nobody changes the key.
+fn not_a_stream(channel: &ChannelName) -> Problem {
+    Problem::new(Kind::WrongType, format!("Channel `{channel}`: its key holds another type than a stream."))
 }
 
 fn retry_line(refused: &Refused) -> Vec<u8> {

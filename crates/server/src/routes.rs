@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_log::Payer;
@@ -10,19 +11,20 @@ use tracing::debug;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
 use crate::admission::{self, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::cors::{Cors, CorsVerdict};
-use crate::decision::{Decision, Soon};
+use crate::decision::{Decision, Soon, Stream};
+use crate::detach::Handover;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::refusal::LateRefusal;
 use crate::session::{Refusal, Subscribe};
 use crate::subscription::{self, Subscription};
-use crate::{history, publish, query, refusal};
+use crate::{empty_body, history, host, publish, query, refusal};
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
     Subscribe: GET /events?channel=NAME (repeat channel= for more; Accept: text/event-stream)\n";
@@ -40,11 +42,16 @@ impl Handler {
         &self.stats[self.core]
     }
 
-    /// Decides about a request.
-    pub(crate) fn route(&self, socket: &SocketPermit, request: Request<Incoming>) -> Soon<Decision> {
+    /// Decides about a request. The connection is told while the rest of the request is waited for.
+    pub(crate) fn route(
+        &self,
+        socket: &SocketPermit,
+        request: Request<Incoming>,
+        connection: &Rc<Handover<Stream>>,
+    ) -> Soon<Decision> {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
-        match self.decide(socket, request, verdict) {
+        match self.decide(socket, request, verdict, connection) {
             Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, verdict)),
             Ok(Soon::Later(decision)) => {
                 let handler = self.clone();
@@ -70,7 +77,9 @@ impl Handler {
         socket: &SocketPermit,
         request: Request<Incoming>,
         verdict: CorsVerdict,
+        connection: &Rc<Handover<Stream>>,
     ) -> Result<Soon<Decision>, Problem> {
+        host::check(request.version(), request.headers())?;
         let most = self.node.options.requests.url_bytes;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > most) {
             return Err(Problem::new(Kind::UrlTooLong, format!("A URL has at most {most} bytes.")));
@@ -81,23 +90,19 @@ impl Handler {
             return Ok(now(preflight(&path, verdict, request.headers().contains_key(header::ORIGIN))));
         }
         match (path, request.method().clone()) {
-            (Path::Events, Method::GET) => self.subscribe(socket, &request, verdict),
+            (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
             (Path::Events, Method::HEAD) => {
-                self.check_subscription(&request)?;
-                Ok(now(Answer::stream()))
+                let (head, body) = request.into_parts();
+                let rest = empty_body::rest(body)?;
+                subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
+                let whole = whole(rest, connection);
+                Ok(Soon::later(async move { whole.await.map_or_else(Decision::from, |()| Answer::stream().into()) }))
             }
             (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
         }
-    }
-
-    fn check_subscription(&self, request: &Request<Incoming>) -> Result<Subscription, Problem> {
-        if !request.body().is_end_stream() {
-            return Err(Problem::new(Kind::BodyNotAllowed, "Ask for a stream with GET and without a body."));
-        }
-        subscription::parse(request.uri(), request.headers(), &self.node.options.requests)
     }
 
     /// Whose a request is: the socket's, unless that is a trusted proxy's.
@@ -110,13 +115,16 @@ impl Handler {
     fn subscribe(
         &self,
         socket: &SocketPermit,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         verdict: CorsVerdict,
+        connection: &Rc<Handover<Stream>>,
     ) -> Result<Soon<Decision>, Problem> {
-        let subscription = self.check_subscription(request)?;
+        let (head, body) = request.into_parts();
+        let rest = empty_body::rest(body)?;
+        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
         let admission = &self.node.admission;
-        let asked_for_stream = subscription::asks_for_stream(request.headers());
-        let client = self.client(socket, request.headers());
+        let asked_for_stream = subscription::asks_for_stream(&head.headers);
+        let client = self.client(socket, &head.headers);
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
             Err(refused) => {
@@ -128,18 +136,24 @@ impl Handler {
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
         let authorized = match &self.node.authorizer {
             None => Soon::Now(Ok(())),
-            Some(authorizer) => authorizer.authorize(&subscription, request.headers()),
+            Some(authorizer) => authorizer.authorize(&subscription, &head.headers),
         };
-        Ok(match authorized {
-            Soon::Now(Ok(())) => Soon::Now(accept(subscription, payer, permit, late)),
-            Soon::Now(Err(problem)) => return Err(problem),
-            Soon::Later(authorized) => Soon::later(async move {
-                match wait(&late.node, authorized).await {
-                    Ok(Ok(())) => accept(subscription, payer, permit, late),
-                    Ok(Err(problem)) => problem.into(),
-                    Err(refusal) => late.answer(&refusal).into(),
-                }
-            }),
+        Ok(match (authorized, rest) {
+            (Soon::Now(Ok(())), None) => Soon::Now(accept(subscription, payer, permit, late)),
+            (Soon::Now(Err(problem)), _) => return Err(problem),
+            (authorized, rest) => {
+                let whole = whole(rest, connection);
+                Soon::later(async move {
+                    if let Err(problem) = whole.await {
+                        return problem.into();
+                    }
+                    match wait(&late.node, authorized).await {
+                        Ok(Ok(())) => accept(subscription, payer, permit, late),
+                        Ok(Err(problem)) => problem.into(),
+                        Err(refusal) => late.answer(&refusal).into(),
+                    }
+                })
+            }
         })
     }
 
@@ -186,8 +200,29 @@ fn now(answer: Answer) -> Soon<Decision> {
     Soon::Now(answer.into())
 }
 
-/// Waits for an authorisation, if a slot for it is free and until its deadline.
-async fn wait<T>(node: &NodeState, authorized: impl Future<Output = T>) -> Result<T, Refusal> {
+/// Waits until a request is complete. The error: it has a body.
+fn whole(
+    rest: Option<Incoming>,
+    connection: &Rc<Handover<Stream>>,
+) -> impl Future<Output = Result<(), Problem>> + use<> {
+    let rest = rest.map(|body| {
+        connection.wait_for_rest();
+        (body, Rc::clone(connection))
+    });
+    async move {
+        let Some((body, connection)) = rest else { return Ok(()) };
+        let outcome = empty_body::ended(body).await;
+        connection.rest_has_come();
+        outcome
+    }
+}
+
+/// Waits for an authorisation, if it is not there, a slot for it is free and until its deadline.
+async fn wait<T>(node: &NodeState, authorized: Soon<T>) -> Result<T, Refusal> {
+    let authorized = match authorized {
+        Soon::Now(authorized) => return Ok(authorized),
+        Soon::Later(authorized) => authorized,
+    };
     let _slot = node.decision_slots.try_acquire().map_err(|_| Refusal::Undecided)?;
     let outcome = tokio::time::timeout(node.options.requests.decision_timeout, authorized).await;
     outcome.map_err(|_| Refusal::Undecided)

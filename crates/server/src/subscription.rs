@@ -123,14 +123,17 @@ pub(crate) fn asks_for_stream(headers: &HeaderMap) -> bool {
 /// The quality of the first of `ranges`, most specific first, that `Accept` contains.
 fn best_quality(headers: &HeaderMap, ranges: &[&str]) -> Option<f32> {
     ranges.iter().find_map(|wanted| {
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).find_map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            let quality = |parameter: &str| {
-                let (name, value) = parameter.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
+        // Bytes that are no ASCII may stand in parameters, and say nothing here.
+        let mut items =
+            headers.get_all(header::ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        items.find_map(|item| {
+            let mut parts = item.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+            let quality = |parameter: &[u8]| {
+                let (name, value) = parameter.split_at(parameter.iter().position(|byte| *byte == b'=')?);
+                let number = || std::str::from_utf8(value[1..].trim_ascii()).ok()?.parse::<f32>().ok();
+                name.trim_ascii().eq_ignore_ascii_case(b"q").then(|| number().unwrap_or(0.0))
             };
-            parts.next()?.eq_ignore_ascii_case(wanted).then(|| parts.find_map(quality).unwrap_or(1.0))
+            parts.next()?.eq_ignore_ascii_case(wanted.as_bytes()).then(|| parts.find_map(quality).unwrap_or(1.0))
         })
     })
 }

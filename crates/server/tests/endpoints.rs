@@ -32,7 +32,7 @@ fn answer(client: &mut Client) -> (u16, Value) {
 #[test]
 fn a_published_event_reaches_the_subscriber_and_the_history() {
     let node = Node::start(open);
-    let mut reader = node.send("GET /events?channel=a HTTP/1.1\r\n\r\n");
+    let mut reader = node.send("GET /events?channel=a HTTP/1.1\r\nHost: x\r\n\r\n");
     reader.until("\r\n\r\n");
     reader.chunk();
     let json = "Content-Type: application/json\r\n";
@@ -95,11 +95,13 @@ fn both_endpoints_are_off_by_default_and_say_how_to_turn_them_on() {
 #[test]
 fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let node = Node::start(open);
-    let announced =
-        format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Expect: 100-continue\r\nContent-Length: 101\r\n\r\n");
+    let announced = format!(
+        "POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Expect: 100-continue\r\nContent-Length: 101\r\n\r\n"
+    );
     let (head, _) = node.send(announced).response();
     assert!(head.starts_with("HTTP/1.1 413 "), "no 100 Continue first: {head}");
-    let mut endless = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
+    let mut endless =
+        node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
     for _ in 0..3 {
         endless.send(format!("28\r\n{}\r\n", "x".repeat(40)));
     }
@@ -113,7 +115,8 @@ fn a_body_that_does_not_come_is_given_up() {
         open(options);
         options.requests.body_timeout = std::time::Duration::from_millis(100);
     });
-    let mut client = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Content-Length: 10\r\n\r\nabc"));
+    let mut client =
+        node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 10\r\n\r\nabc"));
     assert_eq!(answer(&mut client).0, 408);
 }
 
@@ -124,11 +127,13 @@ fn the_bodies_of_publishes_share_a_bound_and_one_more_is_told_to_come_again() {
         open(options);
         options.requests.publish_bytes = 150;
     });
-    let mut slow = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Content-Length: 100\r\n\r\nabc"));
+    let mut slow =
+        node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 100\r\n\r\nabc"));
     let body = "x".repeat(60);
     // The bytes of the first are held from the moment at which they are announced.
     support::eventually("no room", || node.send(post(KEY, &body)).response().0.starts_with("HTTP/1.1 503 "));
-    let mut chunked = node.send(format!("POST /channels/a/events HTTP/1.1\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
+    let mut chunked =
+        node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
     chunked.send(format!("3c\r\n{body}\r\n"));
     let (head, problem) = chunked.response();
     assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after") == Some("2"), "{head}");

@@ -103,8 +103,9 @@ fn every_problem_keeps_its_type_status_and_title() {
         get("/events"),
         get("/events?channel=a&channel=b"),
         get(&format!("/events?channel=a&x={}", "y".repeat(200))),
-        get("/events?channel=a").replace("Host: x", "Accept: text/html"),
+        get("/events?channel=a").replace("Host: x", "Host: x\r\nAccept: text/html"),
         post("", "x"),
+        post(&format!("{KEY}Content-Encoding: gzip\r\n"), "x"),
         post(KEY, "more than eight"),
         post(&format!("{KEY}Fanfare-Event: $mine\r\n"), "x"),
     ] {

@@ -41,7 +41,7 @@ fn a_full_node_tells_an_event_source_politely_when_to_come_back() {
 #[test]
 fn a_client_that_is_no_event_source_gets_a_status() {
     let node = Node::start(full);
-    let (head, body) = node.send("GET /events?channel=a HTTP/1.1\r\nAccept: */*\r\n\r\n").response();
+    let (head, body) = node.send("GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n").response();
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert!(header(&head, "retry-after").unwrap().parse::<u64>().unwrap() >= 5, "{head}");
     assert!(body.contains("urn:fanfare:problem:unavailable"), "{body}");

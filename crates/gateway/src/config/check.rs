@@ -1,4 +1,10 @@
 //! Relations between values that are each good by themselves.
+//!
+//! `limits.rs` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
+//! do not hold. Not asked, because the node copes: pages, and `last=N`, larger than a channel's tail (they are read past it);
+//! a budget that leaves little for pages (it is a target); bounds that another bound comes before (`admission.per_address`,
+//! `max_silent` against `max_connections`); proofs that take longer than the pause between them; a drain that is over before
+//! its slowest client; `channel.linger` shorter than a reconnect (the channel opens anew).
 
 use std::time::Duration;
 
@@ -6,14 +12,69 @@ use fanfare_protocol::limits;
 
 use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
+use super::keys::{Archive, Config, Limits};
 use super::layered::Layered;
-use super::value::Span;
+use super::value::{Size, Span};
 
 /// What is left for the last sessions, and for what stands behind them, when the drain's window has passed.
 const AFTER_WINDOW: Duration = limits::DRAIN_DEADLINE_DEFAULT.saturating_sub(limits::DRAIN_WINDOW_DEFAULT);
 
 /// Fits defaults to values that were set, so that setting one key of a pair is enough. Explicit values are never touched.
 pub(super) fn follow(layered: &mut Layered) {
+    follow_drain_and_tail(layered);
+    follow_requests(layered);
+    follow_redis(layered);
+}
+
+fn follow_requests(layered: &mut Layered) {
+    let limits = &mut layered.config.limits;
+    let (channels, node) = (limits.channels_per_connection, limits.channels_per_node);
+    if layered.place("limits.channels_per_connection") == Place::Default && node < channels {
+        layered.config.limits.channels_per_connection = node;
+        layered.followed("limits.channels_per_connection", "limits.channels_per_node");
+    }
+    let least = header_bytes_min(&layered.config.limits);
+    if layered.place("limits.header_bytes") == Place::Default && layered.config.limits.header_bytes < least {
+        layered.config.limits.header_bytes = least;
+        let is_set = layered.place("limits.url_bytes") != Place::Default;
+        let other = if is_set { "limits.url_bytes" } else { "limits.channels_per_connection" };
+        layered.followed("limits.header_bytes", other);
+    }
+}
+
+fn header_bytes_min(configured: &Limits) -> Size {
+    Size(limits::header_bytes_min(configured.url_bytes.bytes(), configured.channels_per_connection) as u64)
+}
+
+fn follow_redis(layered: &mut Layered) {
+    let (pool, reads) = (layered.config.redis.pool_size, layered.config.archive.concurrency);
+    if layered.place("archive.concurrency") == Place::Default && pool < reads {
+        layered.config.archive.concurrency = pool;
+        layered.followed("archive.concurrency", "redis.pool_size");
+    } else if layered.place("redis.pool_size") == Place::Default && pool < reads {
+        layered.config.redis.pool_size = reads;
+        layered.followed("redis.pool_size", "archive.concurrency");
+    }
+    let Archive { concurrency, page_bytes, bytes_per_second } = layered.config.archive;
+    let most = Size(bytes_per_second.0 / concurrency as u64);
+    if layered.place("archive.page_bytes") == Place::Default && most < page_bytes {
+        layered.config.archive.page_bytes = most;
+        layered.followed("archive.page_bytes", "archive.bytes_per_second");
+    }
+    let age = Span(probes_of_a_failure(&layered.config));
+    if layered.place("admin.ready_probe_age") == Place::Default && layered.config.admin.ready_probe_age < age {
+        layered.config.admin.ready_probe_age = age;
+        let is_set = layered.place("redis.probe_interval") != Place::Default;
+        layered.followed("admin.ready_probe_age", if is_set { "redis.probe_interval" } else { "redis.probe_timeout" });
+    }
+}
+
+/// From one proof of the Pub/Sub path to the next, if the one between them fails.
+fn probes_of_a_failure(config: &Config) -> Duration {
+    config.redis.probe_interval.0 * 2 + config.redis.probe_timeout.0
+}
+
+fn follow_drain_and_tail(layered: &mut Layered) {
     let deadline = Span(layered.config.drain.window.0.saturating_add(AFTER_WINDOW));
     if layered.place("drain.deadline") == Place::Default && layered.config.drain.deadline < deadline {
         layered.config.drain.deadline = deadline;
@@ -29,36 +90,30 @@ pub(super) fn follow(layered: &mut Layered) {
 
 /// Adds a problem for every relation that does not hold, at the place of the key that is easiest to change.
 pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
-    let config = &layered.config;
     let mut require = |holds: bool, (path, other): (&str, &str), message: &str| {
         if !holds {
             let own = layered.place(path);
             // The default is not the user's mistake: point at the value that was set.
-            let place = if own == Place::Default { layered.place(other) } else { own };
+            let is_set = |place: &Place| !matches!(place, Place::Default | Place::Follows(_));
+            let place = if is_set(&own) { own } else { layered.place(other) };
             problems.push(Problem { place, message: format!("`{path}`: {message}") });
         }
     };
+    of_listeners(&layered.config, &mut require);
+    of_requests(&layered.config, &mut require);
+    of_delivery(layered, &mut require);
+    of_redis(&layered.config, &mut require);
+    of_memory_and_drain(&layered.config, &mut require);
+}
+
+/// Takes whether a relation holds, the key to change and the other one, and what is said if it does not.
+type Require<'a> = dyn FnMut(bool, (&str, &str), &str) + 'a;
+
+fn of_memory_and_drain(config: &Config, require: &mut Require<'_>) {
     require(
         config.drain.window <= config.drain.deadline,
         ("drain.window", "drain.deadline"),
         "must not be longer than drain.deadline, or the last sessions would be cut off",
-    );
-    require(
-        config.redis.probe_interval.0 + config.redis.probe_timeout.0 <= config.admin.ready_probe_age.0,
-        ("admin.ready_probe_age", "redis.probe_interval"),
-        "must be at least redis.probe_interval and redis.probe_timeout together, or a healthy node would not be ready",
-    );
-    require(
-        config.delivery.heartbeat.0 * 2 < config.server.tcp_user_timeout.0,
-        ("server.tcp_user_timeout", "delivery.heartbeat"),
-        "must be longer than two of delivery.heartbeat, or a quiet connection could not prove itself in time",
-    );
-    let least = limits::STALLED_MIN.max(config.delivery.heartbeat.0 * 2);
-    require(
-        config.delivery.stalled.0.is_none_or(|stalled| stalled.0 >= least),
-        ("delivery.stalled", "delivery.heartbeat"),
-        "must be at least 30s and two of delivery.heartbeat, or \"off\": a client is asked once per heartbeat, and one whose \
-         answer was lost must have time to give another",
     );
     require(
         config.tail.channel_bytes <= config.tail.budget,
@@ -70,11 +125,85 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         ("limits.event_bytes", "tail.channel_bytes"),
         "must not be larger than tail.channel_bytes, or the largest event could not be held",
     );
+}
+
+fn of_redis(config: &Config, require: &mut Require<'_>) {
     require(
-        config.limits.url_bytes <= config.limits.header_bytes,
-        ("limits.url_bytes", "limits.header_bytes"),
-        "must not be larger than limits.header_bytes, which the URL is part of",
+        probes_of_a_failure(config) <= config.admin.ready_probe_age.0,
+        ("admin.ready_probe_age", "redis.probe_interval"),
+        "must be at least twice redis.probe_interval and redis.probe_timeout together, or a node would not be ready \
+         because of one probe that got lost",
     );
+    require(
+        config.archive.concurrency <= config.redis.pool_size,
+        ("archive.concurrency", "redis.pool_size"),
+        "must not be more than redis.pool_size, or reads would wait for connections until their time is up",
+    );
+    require(
+        config.archive.concurrency as u64 * config.archive.page_bytes.0 <= config.archive.bytes_per_second.0,
+        ("archive.page_bytes", "archive.bytes_per_second"),
+        "times archive.concurrency must not be more than archive.bytes_per_second, or one turn of reads would use up more \
+         than a second's",
+    );
+}
+
+fn of_delivery(layered: &Layered, require: &mut Require<'_>) {
+    let Config { delivery, server, .. } = &layered.config;
+    require(
+        delivery.heartbeat.0 * 2 < server.tcp_user_timeout.0,
+        ("server.tcp_user_timeout", "delivery.heartbeat"),
+        "must be longer than two of delivery.heartbeat, or a quiet connection could not prove itself in time",
+    );
+    let least = limits::STALLED_MIN.max(delivery.heartbeat.0 * 2);
+    require(
+        delivery.stalled.0.is_none_or(|stalled| stalled.0 >= least),
+        ("delivery.stalled", "delivery.heartbeat"),
+        "must be at least 30s and two of delivery.heartbeat, or \"off\": a client is asked once per heartbeat, and one whose \
+         answer was lost must have time to give another",
+    );
+    require(
+        Duration::from_millis(delivery.coalesce_ms) < delivery.heartbeat.0,
+        ("delivery.coalesce_ms", "delivery.heartbeat"),
+        "must be shorter than delivery.heartbeat",
+    );
+    // Heartbeats that are shorter than the default are for clients that are known, and no reason to give up sooner.
+    require(
+        layered.place("delivery.subscribe_timeout") == Place::Default
+            || delivery.subscribe_timeout.0 <= delivery.heartbeat.0 * 2,
+        ("delivery.subscribe_timeout", "delivery.heartbeat"),
+        "must not be longer than two of delivery.heartbeat, or proxies would give up on a stream that has not begun, and \
+         its EventSource for good",
+    );
+}
+
+fn of_requests(config: &Config, require: &mut Require<'_>) {
+    let Config { limits: configured, .. } = config;
+    let least = header_bytes_min(configured);
+    require(
+        least <= configured.header_bytes,
+        ("limits.header_bytes", "limits.url_bytes"),
+        &format!(
+            "must be at least {} bytes: a URL of limits.url_bytes, a position of limits.channels_per_connection ({}) and \
+             {} bytes of other fields, or clients could not come back with their position",
+            least.0,
+            configured.channels_per_connection,
+            limits::HEAD_FIELDS_BYTES
+        ),
+    );
+    require(
+        limits::position_bytes_usual(configured.channels_per_connection) < configured.url_bytes.bytes(),
+        ("limits.url_bytes", "limits.channels_per_connection"),
+        "must be more than 16 bytes for each of limits.channels_per_connection, or clients that send their position in the \
+         URL could not come back",
+    );
+    require(
+        configured.channels_per_connection <= configured.channels_per_node,
+        ("limits.channels_per_connection", "limits.channels_per_node"),
+        "must not be more than limits.channels_per_node, or streams would be refused for ever that may be asked for",
+    );
+}
+
+fn of_listeners(config: &Config, require: &mut Require<'_>) {
     require(
         config.server.listen != config.admin.listen || config.server.listen.port() == 0,
         ("admin.listen", "server.listen"),

@@ -18,14 +18,16 @@ fanfare config print --config fanfare.toml
 
 Three sources, each overriding the one before: the TOML file given by `--config`, environment variables, flags.
 An environment variable is the key in capitals with two underscores between levels: `server.listen` is
-`FANFARE__SERVER__LISTEN`. Every key can also be given as `--set server.listen=0.0.0.0:8080`.
+`FANFARE__SERVER__LISTEN`. Every key can also be given as `--set server.listen=0.0.0.0:8080`. Lists are written there as in the
+file (`[\"a\", \"b\"]`) or with commas (`a,b`).
 Unknown keys and bad values are refused, all at once, with file, line, column and what was expected.
 
 Durations are written with their unit (`\"250ms\"`, `\"15s\"`, `\"1h30m\"`), sizes too (`\"64KiB\"`, `\"256MiB\"`, `\"1GB\"`).
 `fanfare config print` and the logs never show a secret.
 
 SIGHUP reads the file and the environment again. What takes effect then is marked **reloads**; a change of anything
-else is logged and waits for a restart.
+else is logged and waits for a restart. SIGTERM and SIGINT drain, the second one ends at once; signals that mean nothing to a
+node (SIGUSR1 and the like) are ignored, with a line in the log.
 ";
 
 /// The whole document.

@@ -166,7 +166,7 @@ sections! {
 
     /// Publishing by `POST /channels/{channel}/events`.
     Publish publish {
-        /// The key that publishers send as `Authorization: Bearer …`. Empty: the endpoint is off. Prefer the environment.
+        /// The key that publishers send as `Authorization: Bearer …`. At least 16 characters of visible ASCII; empty: the endpoint is off. Prefer the environment.
         key: Secret = Secret::UNSET;
     }
 

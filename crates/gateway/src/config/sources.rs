@@ -19,17 +19,26 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Environment variables; those that do not begin with `FANFARE__` are ignored.
     pub env: Vec<(String, String)>,
+    /// Names of environment variables whose values are not UTF-8.
+    pub unreadable: Vec<String>,
     /// Flags: the flag as the user wrote it, the dotted key, the value.
     pub flags: Vec<(String, String, String)>,
 }
 
 impl Sources {
-    /// Reads the environment of this process; variables that are not UTF-8 are left out.
+    /// Reads the environment of this process.
     #[must_use]
     pub fn from_process(file: Option<PathBuf>, flags: Vec<(String, String, String)>) -> Self {
-        let env =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { file, env: env.collect(), flags }
+        let (mut env, mut unreadable) = (Vec::new(), Vec::new());
+        for (name, value) in std::env::vars_os() {
+            // The prefix of a name that is no UTF-8 is still to be seen.
+            let name = name.into_string().unwrap_or_else(|name| name.to_string_lossy().into_owned());
+            match value.into_string() {
+                Ok(value) => env.push((name, value)),
+                Err(_) => unreadable.push(name),
+            }
+        }
+        Self { file, env, unreadable, flags }
     }
 }
 
@@ -41,6 +50,14 @@ pub fn load(sources: &Sources) -> Result<Layered, ConfigError> {
     let mut problems = Vec::new();
     let file = sources.file.as_ref().map_or_else(Layer::default, |path| file::layer(path, &mut problems));
     let env = env(&sources.env, &mut problems);
+    // Nothing of the value is shown: it may be a secret.
+    problems.extend(
+        sources
+            .unreadable
+            .iter()
+            .filter(|name| name.starts_with(ENV_PREFIX))
+            .map(|name| Problem { place: Place::Env(name.clone()), message: "the value is not UTF-8".into() }),
+    );
     let flags = flags(&sources.flags, &mut problems);
     // A merge, and relations between values, mean something only when every value is good.
     if !problems.is_empty() {

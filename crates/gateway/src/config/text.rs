@@ -72,27 +72,32 @@ impl SecretUrl {
     }
 
     /// The URL without its password, for logs and pages. The password stands before the host, or in the query of the
-    /// path of a socket, where every parameter is hidden that is not known to be harmless.
+    /// path of a socket, where every parameter is hidden that is not known to be harmless. A user without a password is hidden
+    /// as well: most often it is a password whose `:` was forgotten.
     #[must_use]
     pub fn redacted(&self) -> String {
         let Some((scheme, rest)) = self.0.split_once("://") else { return REDACTED.to_owned() };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let authority = match authority.rsplit_once('@') {
-            Some((credentials, host)) => {
-                format!("{}:{REDACTED}@{host}", credentials.split(':').next().unwrap_or_default())
-            }
+            Some((credentials, host)) => match credentials.split_once(':') {
+                Some((user, password)) if !password.is_empty() => format!("{user}:{REDACTED}@{host}"),
+                _ => format!("{REDACTED}@{host}"),
+            },
             None => authority.to_owned(),
         };
         let Some((path, query)) = path.split_once('?') else { return format!("{scheme}://{authority}{path}") };
-        let query: Vec<String> = query.split('&').map(redacted_parameter).collect();
+        let has_password = query.split('&').any(|parameter| parameter.starts_with("pass=") && parameter != "pass=");
+        let redacted = |parameter: &str| redacted_parameter(parameter, has_password);
+        let query: Vec<String> = query.split('&').map(redacted).collect();
         format!("{scheme}://{authority}{path}?{}", query.join("&"))
     }
 }
 
 /// A parameter of a URL, shown only if it is one of those that hold no secret, in their plain spelling.
-fn redacted_parameter(parameter: &str) -> String {
+fn redacted_parameter(parameter: &str, has_password: bool) -> String {
     match parameter.split_once('=') {
-        Some(("db" | "user" | "protocol", _)) => parameter.to_owned(),
+        Some(("db" | "protocol", _)) => parameter.to_owned(),
+        Some(("user", _)) if has_password => parameter.to_owned(),
         Some((name, _)) => format!("{name}={REDACTED}"),
         None => REDACTED.to_owned(),
     }
@@ -165,11 +170,25 @@ impl CorsOrigin {
     }
 }
 
-/// The elements of a list: an array in TOML; in the environment and in flags a text with commas.
+/// The elements of a list: an array in TOML; in the environment and in flags a text with commas, or the array as it would stand
+/// in the file. No element of any list contains a comma or a quote.
 fn elements(value: &ValueKind) -> Option<Vec<&str>> {
-    match value {
-        ValueKind::Array(items) => items.iter().map(|item| text(&item.kind)).collect(),
-        _ => Some(text(value)?.split(',').map(str::trim).filter(|element| !element.is_empty()).collect()),
+    let list = match value {
+        ValueKind::Array(items) => return items.iter().map(|item| text(&item.kind)).collect(),
+        _ => text(value)?.trim(),
+    };
+    let list = match list.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']')?,
+        None => list,
+    };
+    list.split(',').map(str::trim).filter(|element| !element.is_empty()).map(unquoted).collect()
+}
+
+/// An element without the quotes around it, if there are some.
+fn unquoted(element: &str) -> Option<&str> {
+    match element.chars().next() {
+        Some(quote @ ('"' | '\'')) => element.strip_prefix(quote)?.strip_suffix(quote),
+        _ => Some(element),
     }
 }
 
@@ -179,7 +198,7 @@ impl Value for Vec<CorsOrigin> {
     }
     fn expected() -> String {
         "origins such as [\"https://app.example.com\"] (lower case, without a path), or [\"*\"]; \
-         in the environment separated by commas"
+         in the environment also separated by commas"
             .into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
@@ -198,7 +217,7 @@ impl Value for Vec<Network> {
     fn expected() -> String {
         format!(
             "at most {TRUSTED_PROXIES_MAX} addresses and networks such as [\"10.0.0.0/8\", \"2001:db8::1\"], without bits behind \
-             the prefix; in the environment separated by commas"
+             the prefix; in the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {

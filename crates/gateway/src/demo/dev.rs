@@ -16,6 +16,7 @@ use crate::admin::Admin;
 use crate::config::{Config, CorsOrigin};
 use crate::http;
 use crate::node::{Node, memory};
+use crate::output::tell;
 use crate::process::Process;
 use crate::signals::Signals;
 
@@ -45,7 +46,7 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
     let mut signals = Signals::new().context("signal handlers")?;
     let listener = http::bind(options.listen, "--listen")?;
     let page = listener.local_addr()?;
-    println!("page    http://{page}/");
+    tell(format_args!("page    http://{page}/"));
 
     let store = MemoryStore::default();
     let (stop, stopped) = watch::channel(());
@@ -59,14 +60,15 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
         let node = Node::start(&config, process, |desired, sink| Ok(memory(&store, desired, sink)))?;
-        println!("node {number}  http://{}/  status http://{}/status", node.server().local_addr(), admin.local_addr()?);
+        let (clients, operators) = (node.server().local_addr(), admin.local_addr()?);
+        tell(format_args!("node {number}  http://{clients}/  status http://{operators}/status"));
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let mut stopped = stopped.clone();
         admins.spawn(http::serve(admin, handler, async move { drop(stopped.changed().await) }));
         nodes.push(node);
     }
     let urls: Vec<String> = nodes.iter().map(|node| format!("http://{}", node.server().local_addr())).collect();
-    println!("try     curl -N '{}/events?channel=host.cpu&last=3'", urls[0]);
+    tell(format_args!("try     curl -N '{}/events?channel=host.cpu&last=3'", urls[0]));
 
     show(listener, Page::new(&urls, "Memory")?, store, ended(&mut signals)).await?;
     info!("ending");

@@ -21,6 +21,7 @@ use show::{ended, show};
 use crate::config::Config;
 use crate::http;
 use crate::node;
+use crate::output::tell;
 use crate::signals::Signals;
 
 /// What the demonstration is told on the command line.
@@ -42,7 +43,7 @@ pub fn demo(options: &DemoOptions, config: &Config) -> anyhow::Result<ExitCode> 
     runtime.block_on(async {
         let mut signals = Signals::new().context("signal handlers")?;
         let listener = http::bind(options.listen, "--listen")?;
-        println!("page  http://{}/", listener.local_addr()?);
+        tell(format_args!("page  http://{}/", listener.local_addr()?));
         let page = Page::new(&options.nodes, "Redis")?;
         // Nothing is followed here: what the feed has to say is taken and forgotten.
         let (sink, mut source) = feed(limits::FEED_QUEUE_BYTES_MAX);

@@ -26,7 +26,11 @@ pub(super) async fn show<P: Publisher>(
 
 /// Resolves when a signal asks for the end.
 pub(super) async fn ended(signals: &mut Signals) {
-    while signals.next().await == Ask::Reload {
-        tracing::info!("the demonstration has nothing to reload");
+    loop {
+        match signals.next().await {
+            Ask::End { .. } => return,
+            Ask::Reload => tracing::info!("the demonstration has nothing to reload"),
+            Ask::Nothing { name } => tracing::warn!(signal = name, "ignored a signal that means nothing here"),
+        }
     }
 }

@@ -34,6 +34,7 @@ use crate::feed::FeedId;
 use crate::pages;
 use crate::payer::Payer;
 use crate::proof::{self, Verdict, id_of};
+use crate::refusal::Refusal;
 use crate::tail::{Located, Seam, Tail};
 use crate::wants::Want;
 
@@ -604,10 +605,13 @@ impl ChannelLog {
     fn on_failure(&mut self, kind: ReadKind, error: &ArchiveError) -> Effects {
         tracing::debug!(channel = %self.channel.name, %error, "a read of the archive failed");
         let mut effects = Effects::new();
-        let is_refused = matches!(error, ArchiveError::WrongType | ArchiveError::Denied(_));
-        if self.head().is_none() && is_refused {
-            effects.push(Effect::Refuse(error.to_string()));
-        }
+        let refusal = match error {
+            ArchiveError::WrongType => Some(Refusal::WrongType),
+            ArchiveError::Denied(_) => Some(Refusal::Denied(Arc::from(error.to_string()))),
+            _ => None,
+        };
+        let is_refused = refusal.is_some();
+        effects.extend(refusal.filter(|_| self.head().is_none()).map(Effect::Refuse));
         if matches!(error, ArchiveError::WrongType) {
             effects.extend(self.on_wrong_type());
         }

@@ -7,6 +7,7 @@ use fanfare_protocol::{EntryId, Frame, GapReason, Position};
 
 use super::reads::ReadKind;
 use crate::archive::Snapshot;
+use crate::refusal::Refusal;
 use crate::tail::Seam;
 
 /// Something that a decision asks for.
@@ -15,7 +16,7 @@ pub(super) enum Effect {
     /// The channel can be followed: its readers are not refused any more.
     Accept,
     /// It cannot be, for this reason: its readers are told.
-    Refuse(String),
+    Refuse(Refusal),
     /// Pages of a history that is not the stream's any more are to be released.
     ForgetPages,
     /// History is not contiguous: operators are told.

@@ -55,6 +55,7 @@ use crate::channel::{Channel, Hub};
 use crate::feed::{Desired, FeedBatch, FeedEvent};
 use crate::options::Options;
 use crate::random::Random;
+use crate::refusal::Refusal;
 use crate::stats::IngestStats;
 use channel_log::ChannelLog;
 use directory::Directory;
@@ -292,7 +293,7 @@ impl Registry {
     fn on_refused(&mut self, name: &LogName, detail: &str) {
         let Some(log) = self.directory.named(name) else { return };
         let key = log.channel.key;
-        self.resources.refuse(log, detail);
+        self.resources.refuse(log, Refusal::Denied(Arc::from(detail)));
         self.close_if_useless(key);
     }
 

@@ -27,6 +27,7 @@ use crate::channel::Hub;
 use crate::options::Options;
 use crate::payer::Payer;
 use crate::random::Random;
+use crate::refusal::Refusal;
 use crate::stats::IngestStats;
 use crate::tail::Seam;
 
@@ -80,7 +81,7 @@ impl Resources {
         for effect in effects {
             match effect {
                 Effect::Accept => self.accept(log),
-                Effect::Refuse(why) => self.refuse(log, &why),
+                Effect::Refuse(why) => self.refuse(log, why),
                 Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
                 Effect::Warn(broken) => self.warn(log, &broken),
                 Effect::Append(extension) => {
@@ -205,8 +206,8 @@ impl Resources {
     }
 
     /// Tells the readers of a channel why it cannot be followed.
-    pub(super) fn refuse(&mut self, log: &ChannelLog, why: &str) {
-        if log.channel.lock().refusal.replace(Arc::from(why)).is_none() {
+    pub(super) fn refuse(&mut self, log: &ChannelLog, why: Refusal) {
+        if log.channel.lock().refusal.replace(why).is_none() {
             self.stats.refused.add(1);
         }
         self.notifier.notify(&log.channel);

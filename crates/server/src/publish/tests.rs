@@ -54,6 +54,64 @@ fn what_cannot_be_an_event_is_rejected_with_the_reason() {
     assert!(rejected(request(&long, &[], "x")).contains("255"));
 }
 
+// Seen to be taken for event, data and deduplication key, in this order.
+#[test]
+fn only_an_object_is_an_event() {
+    for body in [r#"["e","d","k"]"#, r#" [null,"d",null]"#, "\"text\"", "1", "null", "", " "] {
+        let problem = request("", &[JSON], body).unwrap_err();
+        assert_eq!(problem.kind, Kind::PublishRejected, "{body}");
+        assert!(problem.detail.contains("not an object"), "{}", problem.detail);
+    }
+    let spaced = request("", &[JSON], "\r\n\t {\"data\":[1, 2]}").unwrap();
+    assert_eq!(event(&spaced), (None, &b"[1, 2]"[..], None), "data may be an array");
+}
+
+// Seen to be stored as it came.
+#[test]
+fn a_body_that_would_have_to_be_decoded_is_refused() {
+    for coding in ["gzip", "br", "GZIP", "identity, gzip", "gzip, identity", "deflate;q=1", "x"] {
+        let problem = request("", &[("content-encoding", coding)], "x").unwrap_err();
+        assert_eq!(problem.kind, Kind::UnsupportedCoding, "{coding}");
+        assert_eq!(Answer::from(problem).into_reply().headers()[header::ACCEPT_ENCODING], "identity");
+    }
+    let two = request("", &[("content-encoding", "identity"), ("content-encoding", "gzip")], "x");
+    assert_eq!(two.unwrap_err().kind, Kind::UnsupportedCoding);
+    for none in ["identity", "Identity", "", "identity, identity"] {
+        assert!(request("", &[("content-encoding", none)], "x").is_ok(), "{none}");
+    }
+}
+
+// Seen to make one key, and one name, of two.
+#[test]
+fn headers_that_are_not_utf8_are_refused_and_not_read_with_replacements() {
+    for name in ["idempotency-key", "fanfare-event"] {
+        for bytes in [&b"a\xff"[..], b"a\xfe", b"\xc3"] {
+            let mut request = Request::new(());
+            request.headers_mut().insert(name, HeaderValue::from_bytes(bytes).unwrap());
+            let problem = What::parse(&request.into_parts().0).unwrap_err();
+            assert_eq!(problem.kind, Kind::InvalidRequest);
+            assert!(problem.detail.to_ascii_lowercase().contains(name), "{}", problem.detail);
+        }
+        let mut request = Request::new(());
+        request.headers_mut().insert(name, HeaderValue::from_bytes("schlüssel".as_bytes()).unwrap());
+        let what = What::parse(&request.into_parts().0).unwrap();
+        assert_eq!(what.dedup.or(what.event).as_deref(), Some("schlüssel"));
+    }
+    let mut request = Request::new(());
+    let json = HeaderValue::from_bytes(b"application/json; x=\"\xe9\"").unwrap();
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+    assert!(What::parse(&request.into_parts().0).unwrap().json, "the rest of the type says nothing here");
+}
+
+#[test]
+fn an_empty_name_or_key_is_none_wherever_it_stands() {
+    for query in ["dedup=&event=", ""] {
+        let given = [JSON, ("idempotency-key", ""), ("fanfare-event", "")];
+        let published = request(query, &given, r#"{"data":"x","dedup":"","event":""}"#).unwrap();
+        assert_eq!(event(&published), (None, &b"x"[..], None));
+    }
+}
+
 #[test]
 fn data_over_the_limit_is_too_large_in_both_forms() {
     assert_eq!(request("", &[], "12345678901234567").unwrap_err().kind, Kind::EventTooLarge);

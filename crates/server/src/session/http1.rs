@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::batch::Batch;
 use super::framed::{FramedUnit, OwnBytes, Slices};
-use super::outlet::{Offered, Outlet};
+use super::outlet::{Offered, Outlet, Peer};
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::end::End;
@@ -284,34 +284,34 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         self.active
     }
 
-    /// The socket's end or error means that the client has left. Bytes after the request are discarded, as long as they are
-    /// few: clients have nothing to say there, and reading for ever what one sends costs others their turns.
-    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Bytes after the request are discarded, as long as they are few: clients have nothing to say there, and reading for ever
+    /// what one sends costs others their turns.
+    fn peer(&mut self, cx: &mut Context<'_>) -> Peer {
         // Most often a session is woken to write. Its waker then still waits for what the client sends.
         if self.marks.has(Marks::WATCHED) && !self.socket.may_be_readable() {
-            return false;
+            return Peer::Here;
         }
         let mut scratch = [0; 256];
         while let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
             if ready.is_err() {
-                return true;
+                return Peer::Gone;
             }
             match self.socket.try_read(&mut scratch) {
-                Ok(0) => return true,
+                Ok(0) => return Peer::SendsNothingMore,
                 Ok(read) => {
                     self.input = self.input.saturating_add(u16::try_from(read).unwrap_or(u16::MAX));
                     if usize::from(self.input) > STREAM_INPUT_BYTES_MAX {
                         debug!("a client goes on sending after its request");
-                        return true;
+                        return Peer::Gone;
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(_) => return true,
+                Err(_) => return Peer::Gone,
             }
         }
         // A task that has used up its budget is told to wait without being registered; it is woken at once.
         self.marks.set(Marks::WATCHED, coop::has_budget_remaining());
-        false
+        Peer::Here
     }
 
     /// The kernel would end a connection whose window stays shut as well (`TCP_USER_TIMEOUT`), but a client may read as slowly

@@ -30,7 +30,8 @@ use crate::framing::Framing;
 use crate::sessions::Asked;
 use crate::socket::Socket;
 use http1::Http1;
-use outlet::Outlet;
+use opening::Beginning;
+use outlet::{Outlet, Peer};
 use reader::{Delivered, Doing, Reader};
 
 pub use opening::{Refusal, Subscribe};
@@ -93,7 +94,9 @@ impl<P, O: Outlet> Session<P, O> {
 
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Self { core, outlet, reader, .. } = self;
-        if outlet.is_gone(cx) {
+        let peer = outlet.peer(cx);
+        // Who sends nothing more has gone, as far as anybody can tell; but a request that has come is answered.
+        if peer == Peer::Gone || (peer == Peer::SendsNothingMore && reader.doing() == Doing::Streaming) {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
@@ -106,8 +109,14 @@ impl<P, O: Outlet> Session<P, O> {
             }
             match (reader.doing(), end) {
                 (Doing::Opening, _) => match ready!(reader.poll_open(core, end, cx)) {
-                    Ok(beginning) => outlet.begin(&beginning.head, &beginning.blocks),
-                    Err(answer) => outlet.refuse(&answer),
+                    Ok(Beginning { head, blocks, .. }) => {
+                        outlet.begin(&head.dated(core.date()), &blocks);
+                        if peer == Peer::SendsNothingMore {
+                            reader.leave();
+                            outlet.end(&[]);
+                        }
+                    }
+                    Err(answer) => outlet.refuse(&answer.dated(core.date())),
                 },
                 (Doing::Closing(end), _) => {
                     outlet.finish();

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fanfare_log::{NoPlace, Payer, ReaderId, Start};
@@ -27,6 +26,8 @@ pub enum Refusal {
     Timeout,
     /// The store refuses a channel, or the node has no place for it.
     Channel(String),
+    /// The key of this channel holds another type than a stream.
+    WrongType(ChannelName),
 }
 
 /// What a session is started with: a subscription that was admitted, and what its client is answered.
@@ -121,14 +122,14 @@ impl Opening {
         if let Some(error) = self.no_place {
             return Poll::Ready(Err(Refusal::Channel(error.to_string())));
         }
-        match are_open(channels, core) {
+        match are_open(&self.names, channels, core) {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => {
                 let timeout = core.options.subscribe_timeout;
                 let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
                 deadline.as_mut().poll(cx).map(|()| Err(Refusal::Timeout))
             }
-            Err(detail) => Poll::Ready(Err(Refusal::Channel(detail.to_string()))),
+            Err(refusal) => Poll::Ready(Err(refusal)),
         }
     }
 
@@ -172,10 +173,14 @@ fn is_too_old(core: &Core, position: Position) -> bool {
 }
 
 /// Whether every channel is open and every cursor has its place; the error says why one cannot be.
-fn are_open(channels: &mut Channels, core: &Core) -> Result<bool, Arc<str>> {
+fn are_open(names: &[ChannelName], channels: &mut Channels, core: &Core) -> Result<bool, Refusal> {
     let mut open = true;
-    for each in channels.iter_mut() {
-        open &= core.log.is_open(each.view, &each.cursor)? && core.log.resolve_start(each.view, &mut each.cursor);
+    for (name, each) in names.iter().zip(channels.iter_mut()) {
+        open &= match core.log.is_open(each.view, &each.cursor) {
+            Ok(is_open) => is_open && core.log.resolve_start(each.view, &mut each.cursor),
+            Err(fanfare_log::Refusal::WrongType) => return Err(Refusal::WrongType(name.clone())),
+            Err(refusal @ fanfare_log::Refusal::Denied(_)) => return Err(Refusal::Channel(refusal.to_string())),
+        };
     }
     Ok(open)
 }

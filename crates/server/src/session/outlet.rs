@@ -16,7 +16,7 @@
 //! - *Cancellation.* No method waits. Nothing is lost when a session is dropped between two calls: what was handed out
 //!   belongs to the transport, and everything else is still in the log, behind the cursor.
 //! - *Waking.* After a `poll` method was pending, the waker of that call is woken when there may be room; after
-//!   [`Offered::Full`] the session calls [`Outlet::poll_room`]. [`Outlet::is_gone`] wakes when the client may have left.
+//!   [`Offered::Full`] the session calls [`Outlet::poll_room`]. [`Outlet::peer`] wakes when the client may have left.
 //! - *Memory.* An outlet is a part of every session: what is needed only while something is under way is boxed.
 
 use std::task::{Context, Poll};
@@ -37,6 +37,16 @@ pub(super) enum Offered {
     Full,
     /// The session is over.
     Ended(End),
+}
+
+/// What is known of the client's side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    Here,
+    /// It has closed its sending side. A client that has left looks like this, too.
+    SendsNothingMore,
+    /// It has left and said so, or is not to be served any longer.
+    Gone,
 }
 
 /// Takes what a reader has. See the [module](self) for the contract.
@@ -75,8 +85,8 @@ pub(super) trait Outlet: 'static {
     /// The sweep ([`Core::tick`]) in which bytes last left.
     fn active_at(&self) -> u32;
 
-    /// Whether the client has left and said so.
-    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool;
+    /// Whether the client is there, as far as it says so itself.
+    fn peer(&mut self, cx: &mut Context<'_>) -> Peer;
 
     /// Whether the client has left without a word, or takes nothing any more: the end of the session then. Asked once per heartbeat
     /// interval.

@@ -213,6 +213,11 @@ impl Reader {
         Some(blocks)
     }
 
+    /// The client has left: there is nothing more to say.
+    pub(super) fn leave(&mut self) {
+        self.phase = Some(Box::new(Phase::Closing(End::Client)));
+    }
+
     /// The last words.
     pub(super) fn say_farewell(&mut self, core: &Core, reason: EndReason) -> Vec<u8> {
         self.phase = Some(Box::new(Phase::Closing(reason.end())));

@@ -110,3 +110,16 @@ fn only_a_client_that_names_the_type_asks_for_a_stream() {
     assert!(!asks_for_stream(&headers(&[("accept", "*/*")])));
     assert!(!asks_for_stream(&headers(&[])));
 }
+
+// Seen to be dropped as a whole, and the request refused with 406.
+#[test]
+fn what_is_no_ascii_in_accept_hides_nothing_beside_it() {
+    let accepts = |bytes: &[u8]| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_bytes(bytes).unwrap());
+        (accepts_stream(&headers), asks_for_stream(&headers))
+    };
+    assert_eq!(accepts(b"text/event-stream; x=\"\xe9\""), (true, true));
+    assert_eq!(accepts(b"text/html; x=\xff, text/event-stream;q=0.5"), (true, true));
+    assert_eq!(accepts(b"text/event-stream;q=\xff"), (false, false));
+}

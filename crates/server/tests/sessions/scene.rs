@@ -84,6 +84,7 @@ impl Node {
             Refusal::Undecided => Answer::text("Undecided"),
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
+            Refusal::WrongType(_) => Answer::text("WrongType"),
         };
         let (subscription, head, refuse) = (ask.subscription, Answer::stream(), Box::new(refuse));
         let payer = Payer::NODE;

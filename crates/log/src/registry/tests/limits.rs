@@ -385,7 +385,7 @@ fn a_channel_that_is_refused_is_asked_about_by_nobody_and_goes_with_its_last_rea
         assert_eq!(turn(&mut scene), 0, "nothing is there to be compared");
     }
     scene.core.sync(|_, _| {}, |_| {});
-    assert!(scene.core.is_open(view, &cursor).is_err_and(|why| why.contains("NOPERM")));
+    assert!(scene.core.is_open(view, &cursor).is_err_and(|why| why.to_string().contains("NOPERM")));
     scene.core.close(view, &cursor);
     turn(&mut scene);
     assert_eq!((scene.registry.directory.len(), scene.desired.len()), (0, 0));

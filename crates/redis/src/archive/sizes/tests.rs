@@ -138,7 +138,7 @@ fn a_page_that_does_not_arrive_is_not_asked_for_at_large_again_because_others_ar
         assert!(!asked(place).is_single());
         sizes.shrink_from(&channel, place);
         for _ in 0..3 {
-            sizes.learn(&channel, 1, 200, now);
+            sizes.learn(&channel, (1, 200, false), now);
             sizes.note_arrived(&channel, other);
         }
     }

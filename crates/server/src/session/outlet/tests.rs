@@ -117,8 +117,8 @@ impl Outlet for Slices {
         0
     }
 
-    fn is_gone(&mut self, _: &mut Context<'_>) -> bool {
-        false
+    fn peer(&mut self, _: &mut Context<'_>) -> Peer {
+        Peer::Here
     }
 
     fn check_peer(&mut self, _: &Core) -> Option<End> {

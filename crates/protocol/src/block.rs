@@ -1,7 +1,8 @@
 //! What the gateway itself says in an event stream: plain blocks, appended to a buffer.
 //!
 //! Each function but [`retry`] appends whole blocks, ending with an empty line, so any two can follow each
-//! other. Positions (`id`) are texts of this crate: they hold no line break.
+//! other. Positions (`id`) are texts of this crate: they hold no line break. In a block with data the `id` is the last line
+//! (see [`crate::Frame`]).
 
 use crate::gap::GAP_EVENT;
 use crate::lines;
@@ -56,13 +57,13 @@ pub fn comment(out: &mut Vec<u8>) {
 /// Any event. `name` must hold no line break: gateway names and [`crate::EventName`] do not.
 pub fn event(out: &mut Vec<u8>, name: &str, data: &str, id: Option<&str>) {
     debug_assert!(is_one_line(name), "a name with a line break forges fields");
-    if let Some(position) = id {
-        id_line(out, position);
-    }
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.push(b'\n');
     lines::write_data(data, |piece| out.extend_from_slice(piece));
+    if let Some(position) = id {
+        id_line(out, position);
+    }
     out.push(b'\n');
 }
 

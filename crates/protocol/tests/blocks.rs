@@ -35,9 +35,9 @@ fn a_gap_names_its_channel_its_reason_and_its_edges() {
         concat!(
             "event: $gap\n",
             r#"data: {"channel":"orders","reason":"trimmed","after":"1526919030474-55","next":"1526919030500-0"}"#,
-            "\n\nid: vCb80000000\nevent: $gap\n",
+            "\n\nevent: $gap\n",
             r#"data: {"channel":"orders","reason":"unknown_position","after":null,"next":null}"#,
-            "\n\n"
+            "\nid: vCb80000000\n\n"
         )
     );
 }
@@ -60,7 +60,7 @@ fn the_gateway_opens_primes_and_keeps_alive_with_these_bytes() {
         text(&out),
         concat!(
             "retry: 2150\nid: 1526919030474-55\n\n",
-            "id: 7-0\nevent: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\n\n",
+            "event: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\nid: 7-0\n\n",
             ":\n\nevent: $expired\ndata: {}\n\n"
         )
     );

@@ -28,7 +28,7 @@ fn a_stream_has_exactly_this_head_and_these_frames() {
     assert_eq!(without_digits(retry), "retry: #");
     assert_eq!(priming, format!("id: {before}\n\n"));
     let id = node.publish("a", "one\ntwo");
-    assert_eq!(client.chunk(), format!("id: {id}\ndata: one\ndata: two\n\n"));
+    assert_eq!(client.chunk(), format!("data: one\ndata: two\nid: {id}\n\n"));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_http_1_0_client_gets_a_body_without_chunks() {
     assert_eq!(client.until("\r\n\r\n"), STREAM_HEAD.replace("Transfer-Encoding: chunked\r\n", ""));
     assert_eq!(without_digits(&client.until("\n\n")), "retry: #\nid: #-#\n\n");
     let id = node.publish("a", "x");
-    assert_eq!(client.until("\n\n"), format!("id: {id}\ndata: x\n\n"));
+    assert_eq!(client.until("\n\n"), format!("data: x\nid: {id}\n\n"));
     node.server().drain();
     assert_eq!(without_digits(&client.rest()), "retry: #\n");
 }
@@ -84,7 +84,7 @@ fn what_follows_a_subscription_is_ignored_and_the_stream_goes_on() {
     client.chunk();
     client.send("GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n");
     let id = node.publish("a", "x");
-    assert_eq!(client.chunk(), format!("id: {id}\ndata: x\n\n"));
+    assert_eq!(client.chunk(), format!("data: x\nid: {id}\n\n"));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_position_in_the_query_resumes() {
     let second = node.publish("a", "2");
     let mut client = node.send(SUBSCRIBE.replace("channel=a", &format!("channel=a&lastEventId={first}")));
     client.until("\r\n\r\n");
-    client.until(&format!("id: {second}\ndata: 2\n\n"));
+    client.until(&format!("data: 2\nid: {second}\n\n"));
 }
 
 #[test]

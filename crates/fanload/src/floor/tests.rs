@@ -58,8 +58,8 @@ fn publish(feed: &mut TcpStream, channel: u32, data: &[u8]) {
 /// The data of the next event, and its id.
 fn event(socket: &mut TcpStream) -> (String, String) {
     let block = read_chunk(socket);
-    let (id, data) = block.strip_prefix("id: ").unwrap().split_once("\ndata: ").unwrap();
-    (data.strip_suffix("\n\n").unwrap().to_owned(), id.to_owned())
+    let (data, id) = block.strip_prefix("data: ").unwrap().split_once("\nid: ").unwrap();
+    (data.to_owned(), id.strip_suffix("\n\n").unwrap().to_owned())
 }
 
 // Seen to fail when `publish` writes to the listeners of channel 0 only.

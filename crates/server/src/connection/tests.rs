@@ -140,7 +140,7 @@ fn a_decision_that_waits_ends_in_a_stream_that_has_left_hyper() {
         assert_eq!((node.core.sessions(), node.handler.stats().subscriptions.get()), (1, 1));
         let channel = ChannelName::parse("a").unwrap();
         scene::publish(&node.store, &channel, "after".to_owned());
-        client.until("data: after\n\n").await;
+        client.until("data: after\n").await;
         node.await_waiting(0).await;
         drop(client);
         until(|| node.admission().sockets() == 0 && node.admission().sessions() == 0).await;

@@ -111,14 +111,14 @@ fn a_frame_whose_entry_is_retracted_while_it_is_half_written_ends_the_connection
         let mut other = node.connect(&["b"], |_| {}).await;
         other.prime().await;
         node.publish("a", "before");
-        client.until("data: before\n\n").await;
+        client.until("data: before\n").await;
         let half_written = node.publish("a", &"x".repeat(500_000));
         while node.stats.blocked.get() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(node.store.xdel(channel("a"), half_written));
         node.publish("b", "evicts it");
-        other.until("data: evicts it\n\n").await;
+        other.until("data: evicts it\n").await;
         let mut rest = Vec::new();
         let end = timeout(Duration::from_secs(10), client.socket.read_to_end(&mut rest)).await;
         end.expect("half a frame, and then silence").unwrap();

@@ -52,7 +52,7 @@ fn the_head_and_the_frames_of_a_stream_are_exactly_these() {
     let (head, body) = decode(&connection.received);
     assert_eq!((head.version.as_str(), head.status), ("HTTP/1.1", 200));
     for (name, value) in [
-        ("content-type", "text/event-stream"),
+        ("content-type", "text/event-stream; charset=utf-8"),
         ("cache-control", "no-store, no-transform"),
         ("x-accel-buffering", "no"),
         ("transfer-encoding", "chunked"),
@@ -186,7 +186,7 @@ fn other_methods_and_unknown_paths_are_answered_with_problems() {
     problem(&ask("GET", &format!("/events?{}", many.join("&"))), 400);
     let head = ask("HEAD", "/events?channel=c");
     assert!(head.body.is_empty(), "an answer to HEAD has no body");
-    assert_eq!((head.status(), head.head.header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!((head.status(), head.head.header("content-type")), (200, Some("text/event-stream; charset=utf-8")));
     assert_eq!(node.metric("fanfare_sessions_opened_total", ""), Some(0.0));
 }
 

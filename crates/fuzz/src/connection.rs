@@ -46,7 +46,7 @@ fn response(bytes: &[u8]) -> &[u8] {
     };
     assert!(STATUSES.contains(&status), "{status}");
     let rest = &bytes[length..];
-    if header("content-type") == Some("text/event-stream") && header("content-length").is_none() {
+    if header("content-type") == Some("text/event-stream; charset=utf-8") && header("content-length").is_none() {
         stream(rest, header("transfer-encoding") == Some("chunked"));
         return &[];
     }

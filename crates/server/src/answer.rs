@@ -18,7 +18,9 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// An event stream is UTF-8 by definition (WHATWG HTML, section 9.2.5), but HTTP clients that know only `text/*` would take one
+/// without a charset for Latin-1.
+const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// An answer that has not been written.

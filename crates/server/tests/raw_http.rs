@@ -9,7 +9,7 @@ use fanfare_server::Cors;
 use support::{Node, header, without_digits};
 
 const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
-const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
     Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\
     Connection: close\r\n\r\n";
 
@@ -174,7 +174,7 @@ fn head_gets_the_head_of_a_stream_and_the_connection_stays() {
         node.send("HEAD /events?channel=a HTTP/1.1\r\nHost: x\r\n\r\nHEAD /events HTTP/1.1\r\nHost: x\r\n\r\n");
     let head = client.until("\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    assert_eq!(header(&head, "content-type"), Some("text/event-stream"));
+    assert_eq!(header(&head, "content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(header(&head, "cache-control"), Some("no-store, no-transform"));
     assert!(client.until("\r\n\r\n").starts_with("HTTP/1.1 400 "));
     assert_eq!(node.server().admission().sessions(), 0);

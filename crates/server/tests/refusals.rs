@@ -30,7 +30,7 @@ fn a_full_node_tells_an_event_source_politely_when_to_come_back() {
     let all = node.send(SUBSCRIBE).rest();
     let (head, body) = all.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    assert_eq!(header(head, "content-type"), Some("text/event-stream"));
+    assert_eq!(header(head, "content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(header(head, "cache-control"), Some("no-store, no-transform"));
     assert_eq!(header(head, "connection"), Some("close"));
     assert_eq!(without_digits(body), "retry: #\n", "an id line or an empty line would erase the client's place");

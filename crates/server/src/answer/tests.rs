@@ -96,7 +96,7 @@ fn the_head_of_a_stream_is_exactly_this() {
     let head = Answer::stream().with(Cors::Any.headers(CorsVerdict::Any));
     assert_eq!(
         String::from_utf8(head.to_http1(Framing::Chunked)).unwrap(),
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n\
          X-Accel-Buffering: no\r\nAccess-Control-Allow-Origin: *\r\nTransfer-Encoding: chunked\r\n\
          Connection: close\r\n\r\n"
     );

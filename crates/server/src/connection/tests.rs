@@ -135,7 +135,7 @@ fn a_decision_that_waits_ends_in_a_stream_that_has_left_hyper() {
         assert_eq!((node.core.sessions(), node.admission().sessions()), (0, 1), "it has its place, and no session yet");
         node.say.send_replace(Some(true));
         let head = client.until("\r\n\r\n").await;
-        assert!(head.contains("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{head}");
+        assert!(head.contains("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"), "{head}");
         client.until("\n\n").await;
         assert_eq!((node.core.sessions(), node.handler.stats().subscriptions.get()), (1, 1));
         let channel = ChannelName::parse("a").unwrap();

@@ -201,7 +201,7 @@ fn last_id(text: &str) -> String {
 /// The same with every digit of an id and of the retry time made a 0: their number stays, and with it the sizes of chunks.
 fn without_ids(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(|line| {
-        let differs = line.starts_with("id: ") || line.starts_with("retry: ");
+        let differs = ["id: ", "retry: ", "data: {\"position\""].iter().any(|start| line.starts_with(start));
         if differs { line.replace(|digit: char| digit.is_ascii_digit(), "0") } else { line.to_owned() }
     });
     lines.collect()

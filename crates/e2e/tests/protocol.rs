@@ -60,10 +60,11 @@ fn the_head_and_the_frames_of_a_stream_are_exactly_these() {
         assert_eq!(head.header(name), Some(value), "{name}");
     }
     let (opening, rest) = body.split_once(&primed).expect("a priming id");
+    let ready = format!("event: $ready\ndata: {{\"position\":\"{first}\",\"channels\":[\"c\"]}}\nid: {first}\n\n");
     let retry = opening.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix('\n'));
     let jittered = retry.and_then(|retry| retry.parse::<u64>().ok());
     assert!(jittered.is_some_and(|ms| ms >= 100), "the opening is one block, retry and id: {opening:?}");
-    assert_eq!(rest, frame);
+    assert_eq!(rest, format!("{ready}{frame}"));
 }
 
 // Seen to fail when `retry` is a block of its own.

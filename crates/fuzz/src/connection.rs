@@ -75,7 +75,7 @@ fn stream(body: &[u8], is_chunked: bool) {
     for message in event_stream::parse(&data) {
         assert!(is_safe(&message.last_event_id), "{message:?}");
         if message.event.starts_with('$') {
-            assert!(["$gap", "$ready"].contains(&message.event.as_str()), "{message:?}");
+            assert!(["$gap", "$ready", "$place"].contains(&message.event.as_str()), "{message:?}");
             serde_json::from_str::<serde_json::Value>(&message.data).expect("what a node says is JSON");
         }
     }

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 /// The name of the event that tells the position a stream opened with.
 pub const READY_EVENT: &str = "$ready";
+/// The name of the event that renews the position of a stream on which no event has come yet.
+pub const PLACE_EVENT: &str = "$place";
 /// The name of the event that tells that the grant has expired.
 pub const EXPIRED_EVENT: &str = "$expired";
 /// The name of the event that tells that the grant was revoked.
@@ -47,6 +49,12 @@ pub fn ready(out: &mut Vec<u8>, position: &str, channels: &[ChannelName]) {
     let data = Data { position, channels: channels.iter().map(ChannelName::as_str).collect() };
     let json = serde_json::to_string(&data).expect("a struct of texts always has a JSON form");
     event(out, READY_EVENT, &json, Some(position));
+}
+
+/// A `$place` event: a newer position, for the parsers that ignore an id without data.
+pub fn place(out: &mut Vec<u8>, position: &str) {
+    // The characters of a position need no escape.
+    event(out, PLACE_EVENT, &format!(r#"{{"position":"{position}"}}"#), Some(position));
 }
 
 /// A comment: keeps the connection alive, dispatches nothing.

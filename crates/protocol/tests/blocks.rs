@@ -54,6 +54,7 @@ fn the_gateway_opens_primes_and_keeps_alive_with_these_bytes() {
     block::retry(&mut out, 2150);
     block::id(&mut out, "1526919030474-55");
     block::ready(&mut out, "7-0", &[channel("a"), channel("b\"")]);
+    block::place(&mut out, "~7.gytl");
     block::comment(&mut out);
     block::event(&mut out, block::EXPIRED_EVENT, "{}", None);
     assert_eq!(
@@ -61,6 +62,7 @@ fn the_gateway_opens_primes_and_keeps_alive_with_these_bytes() {
         concat!(
             "retry: 2150\nid: 1526919030474-55\n\n",
             "event: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\nid: 7-0\n\n",
+            "event: $place\ndata: {\"position\":\"~7.gytl\"}\nid: ~7.gytl\n\n",
             ":\n\nevent: $expired\ndata: {}\n\n"
         )
     );

@@ -21,7 +21,8 @@ pub struct Subscription {
     pub resume: Option<Result<LastEventId, PositionError>>,
     /// `last=N`: the newest N entries on a first connect.
     pub last: Option<usize>,
-    /// `ready=1`: send `$ready`.
+    /// Tell the client by events of the gateway where it is: `$ready`, and `$place` until an event brings its place. Where
+    /// `ready` does not say, clients that bring no position are told.
     pub ready: bool,
 }
 
@@ -38,12 +39,9 @@ pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, limits: &RequestOptions) -> 
     if !accepts_stream(headers) {
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
-    Ok(Subscription {
-        channels: asked.channels,
-        resume: resume(headers, asked.last_event_id.as_deref()),
-        last: asked.last,
-        ready: asked.ready,
-    })
+    let resume = resume(headers, asked.last_event_id.as_deref());
+    let ready = asked.ready.unwrap_or(resume.is_none());
+    Ok(Subscription { channels: asked.channels, resume, last: asked.last, ready })
 }
 
 #[derive(Default)]
@@ -52,7 +50,7 @@ struct Asked<'a> {
     seen: HashSet<ChannelName>,
     last_event_id: Option<Cow<'a, str>>,
     last: Option<usize>,
-    ready: bool,
+    ready: Option<bool>,
 }
 
 impl<'a> Asked<'a> {
@@ -69,8 +67,8 @@ impl<'a> Asked<'a> {
             }
             "ready" => {
                 self.ready = match &*value {
-                    "1" | "true" => true,
-                    "0" | "false" | "" => false,
+                    "1" | "true" => Some(true),
+                    "0" | "false" | "" => Some(false),
                     _ => return Err(Problem::new(Kind::InvalidRequest, format!("`ready` is 1 or 0, not `{value}`."))),
                 };
             }

@@ -24,9 +24,10 @@ fn a_stream_has_exactly_this_head_and_these_frames() {
     let mut client = node.send(SUBSCRIBE);
     assert_eq!(client.until("\r\n\r\n"), STREAM_HEAD);
     let prelude = client.chunk();
-    let (retry, priming) = prelude.split_once('\n').unwrap();
+    let (retry, blocks) = prelude.split_once('\n').unwrap();
     assert_eq!(without_digits(retry), "retry: #");
-    assert_eq!(priming, format!("id: {before}\n\n"));
+    let ready = format!("event: $ready\ndata: {{\"position\":\"{before}\",\"channels\":[\"a\"]}}\nid: {before}\n\n");
+    assert_eq!(blocks, format!("id: {before}\n\n{ready}"));
     let id = node.publish("a", "one\ntwo");
     assert_eq!(client.chunk(), format!("data: one\ndata: two\nid: {id}\n\n"));
 }
@@ -38,6 +39,7 @@ fn an_http_1_0_client_gets_a_body_without_chunks() {
     let mut client = node.send("GET /events?channel=a HTTP/1.0\r\n\r\n");
     assert_eq!(client.until("\r\n\r\n"), STREAM_HEAD.replace("Transfer-Encoding: chunked\r\n", ""));
     assert_eq!(without_digits(&client.until("\n\n")), "retry: #\nid: #-#\n\n");
+    assert!(client.until("\n\n").starts_with("event: $ready\n"));
     let id = node.publish("a", "x");
     assert_eq!(client.until("\n\n"), format!("data: x\nid: {id}\n\n"));
     node.server().drain();

@@ -232,7 +232,11 @@ impl Server {
             Some(position) => (position, channel.missed_after(position)),
             None => (channel.head, Rc::from([])),
         };
-        let prelude = [HEAD, &chunk(format!("retry: 2000\nid: {place}\n\n").as_bytes())].concat();
+        let mut blocks = format!("retry: 2000\nid: {place}\n\n");
+        if request.resume.is_none() {
+            blocks += &ready(place, &request.names);
+        }
+        let prelude = [HEAD, &chunk(blocks.as_bytes())].concat();
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return Ok(()) };
         subscriber.memberships = memberships;
         subscriber.open(&prelude, &missed, self.poll.registry())
@@ -253,6 +257,12 @@ impl Server {
             }
         }
     }
+}
+
+/// What a node says to clients that bring no position. The names of this tool need no escapes.
+fn ready(place: Id, names: &[String]) -> String {
+    let names = names.join("\",\"");
+    format!("event: $ready\ndata: {{\"position\":\"{place}\",\"channels\":[\"{names}\"]}}\nid: {place}\n\n")
 }
 
 fn now_ms() -> u64 {

@@ -31,9 +31,10 @@ fn subscribe(events: SocketAddr, query: &str, position: Option<&str>) -> (TcpStr
     socket.read_exact(&mut head).unwrap();
     assert_eq!(head, HEAD);
     let prelude = read_chunk(&mut socket);
-    let id = prelude.strip_prefix("retry: 2000\nid: ").unwrap().trim_end().to_owned();
-    assert!(prelude.ends_with("\n\n") && Id::parse(&id).is_some(), "{prelude}");
-    (socket, id)
+    let (id, ready) = prelude.strip_prefix("retry: 2000\nid: ").unwrap().split_once("\n\n").unwrap();
+    assert!(Id::parse(id).is_some(), "{prelude}");
+    assert_eq!(position.is_none(), ready.starts_with("event: $ready\n") && ready.ends_with(&format!("\nid: {id}\n\n")));
+    (socket, id.to_owned())
 }
 
 fn read_chunk(socket: &mut TcpStream) -> String {

@@ -16,6 +16,7 @@ mod http1;
 mod opening;
 mod outlet;
 mod reader;
+mod telling;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -15,6 +15,7 @@ use super::channel_set::ChannelSet;
 use super::channels::Channels;
 use super::opening::{Beginning, Opening, Subscribe};
 use super::outlet::{Offered, Outlet};
+use super::telling::Telling;
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::due::Due;
@@ -63,8 +64,7 @@ pub(super) struct Reader {
     pub(super) session: SessionSlot,
     /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
     current: u16,
-    /// `$ready` was asked for, and there was no position yet when the stream began.
-    ready_due: bool,
+    telling: Telling,
 }
 
 impl Reader {
@@ -72,7 +72,7 @@ impl Reader {
     pub(super) fn new<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, P) {
         let (opening, channels, permit) = Opening::begin(core, session, subscribe);
         let phase = Some(Box::new(Phase::Opening(opening)));
-        (Self { channels, phase, session, current: 0, ready_due: false }, permit)
+        (Self { channels, phase, session, current: 0, telling: Telling::Id }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -109,7 +109,7 @@ impl Reader {
             return Poll::Ready(Err(opening.refuse(refusal)));
         }
         let beginning = opening.beginning(core, &self.channels);
-        self.ready_due = beginning.ready_due;
+        self.telling = beginning.telling;
         Poll::Ready(Ok(beginning))
     }
 
@@ -151,14 +151,14 @@ impl Reader {
     /// Hands out one batch of one channel.
     fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize) -> Delivered {
         let oldest = oldest_allowed(core);
-        let is_ready = self.ready_due;
+        let telling = &mut self.telling;
         let (each, others) = self.channels.split_mut(index);
         let head = oldest.and_then(|_| core.log.head(each.view));
         let delivered = core.log.next(each.view, &mut each.cursor, |cursor, log, next| match next {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_tail(log.name(), cursor, tail, from);
-                Some(hand_out(core, outlet, &batch, cursor))
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Page(served)
                 if !outlet.is_within_entry() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
@@ -168,12 +168,12 @@ impl Reader {
             Next::Page(served) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_page(log.name(), &served);
-                Some(hand_out(core, outlet, &batch, cursor))
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Begins(position) => {
                 let mut batch = Batch::beside(others);
-                batch.begin(log.name(), position, is_ready);
-                Some(hand_out(core, outlet, &batch, cursor))
+                batch.begin(log.name(), position, *telling == Telling::ReadyDue);
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             // Everything was handed out, yet an entry is not complete: it was retracted and nothing will complete it.
             Next::Live if outlet.is_within_entry() => Some(Delivered::Ended(End::Broken)),
@@ -195,6 +195,7 @@ impl Reader {
         let mut blocks = Vec::new();
         block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
         core.stats.gaps.of(GapReason::Lagging).add(1);
+        self.telling = Telling::Id;
         blocks
     }
 
@@ -206,6 +207,7 @@ impl Reader {
         }
         let mut blocks = Vec::new();
         match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
+            Some(position) if renewed && self.telling == Telling::Place => block::place(&mut blocks, &position),
             Some(position) => block::id(&mut blocks, &position),
             None => block::comment(&mut blocks),
         }
@@ -243,7 +245,13 @@ fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
 }
 
 /// Offers a batch and moves the cursor past what was taken of it.
-fn hand_out(core: &Core, outlet: &mut impl Outlet, batch: &Batch<'_>, cursor: &mut Cursor) -> Delivered {
+fn hand_out(
+    core: &Core,
+    outlet: &mut impl Outlet,
+    batch: &Batch<'_>,
+    cursor: &mut Cursor,
+    telling: &mut Telling,
+) -> Delivered {
     let (count, delivered) = match outlet.offer(core, batch) {
         Offered::Taken(count) => (count, Delivered::Some),
         Offered::Queued(count) => (count, Delivered::Queued),
@@ -252,7 +260,10 @@ fn hand_out(core: &Core, outlet: &mut impl Outlet, batch: &Batch<'_>, cursor: &m
     };
     if count > 0 {
         let now_ms = core.clock.wall_ms();
-        batch.units.iter().take(count).for_each(|unit| pass(core, unit, cursor, now_ms));
+        for unit in batch.units.iter().take(count) {
+            pass(core, unit, cursor, now_ms);
+            *telling = telling.after(unit);
+        }
     }
     delivered
 }

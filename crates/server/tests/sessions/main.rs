@@ -6,6 +6,7 @@ mod ends;
 mod positions;
 mod scene;
 mod silence;
+mod telling;
 
 use std::time::Duration;
 

@@ -32,6 +32,13 @@ pub fn retry(out: &mut Vec<u8>, ms: u64) {
     out.push(b'\n');
 }
 
+/// The same as a whole block, which clients need that act on blocks only. It is for a client that has no place, or has been told
+/// it by an `id` of the same stream: others would forget theirs.
+pub fn retry_block(out: &mut Vec<u8>, ms: u64) {
+    retry(out, ms);
+    out.push(b'\n');
+}
+
 /// A priming id: sets the client's `Last-Event-ID` and dispatches nothing.
 pub fn id(out: &mut Vec<u8>, position: &str) {
     id_line(out, position);

@@ -83,6 +83,9 @@ fn retry_priming_ids_and_comments_dispatch_nothing_and_are_understood() {
 fn a_refusal_that_is_nothing_but_a_retry_does_not_erase_the_place_of_a_client() {
     let mut out = Vec::new();
     block::retry(&mut out, 5000);
+    let mut whole = Vec::new();
+    block::retry_block(&mut whole, 5000);
+    assert_eq!((text(&out), text(&whole)), ("retry: 5000\n", "retry: 5000\n\n"));
     let mut reconnected = Parser::default();
     reconnected.last_event_id = "7-0".into();
     assert_eq!(reconnected.feed(&out), []);

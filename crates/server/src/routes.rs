@@ -19,7 +19,7 @@ use crate::decision::{Decision, Soon};
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
-use crate::refusal::LateRefusal;
+use crate::refusal::{Asked, LateRefusal};
 use crate::session::{Refusal, Subscribe};
 use crate::subscription::{self, Subscription};
 use crate::{history, publish, query, refusal};
@@ -115,17 +115,17 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let subscription = self.check_subscription(request)?;
         let admission = &self.node.admission;
-        let asked_for_stream = subscription::asks_for_stream(request.headers());
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(request.headers()));
         let client = self.client(socket, request.headers());
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
             Err(refused) => {
                 debug!(%client, reason = refused.reason.as_str(), "refused a subscription");
-                return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
+                return Ok(now(refusal::answer(&refused, admission.policy(), &asked)));
             }
         };
         let payer = admission::payer(client);
-        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
+        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let authorized = match &self.node.authorizer {
             None => Soon::Now(Ok(())),
             Some(authorizer) => authorizer.authorize(&subscription, request.headers()),

@@ -8,12 +8,13 @@ use fanfare_protocol::{ChannelName, LastEventId, PositionError};
 use http::Uri;
 use http::header::{self, HeaderMap};
 
+use crate::close::Close;
 use crate::options::RequestOptions;
 use crate::problem::{Kind, Problem};
 use crate::query;
 
 /// What a client asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Subscription {
     /// At least one, without repetitions, in the order given.
     pub channels: Vec<ChannelName>,
@@ -24,6 +25,8 @@ pub struct Subscription {
     /// Tell the client by events of the gateway where it is: `$ready`, and `$place` until an event brings its place. Where
     /// `ready` does not say, clients that bring no position are told.
     pub ready: bool,
+    /// How the stream ends if its channels have not ended.
+    pub close: Close,
 }
 
 /// Reads the query and the headers.
@@ -41,7 +44,8 @@ pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, limits: &RequestOptions) -> 
     }
     let resume = resume(headers, asked.last_event_id.as_deref());
     let ready = asked.ready.unwrap_or(resume.is_none());
-    Ok(Subscription { channels: asked.channels, resume, last: asked.last, ready })
+    let close = asked.close.unwrap_or(limits.close);
+    Ok(Subscription { channels: asked.channels, resume, last: asked.last, ready, close })
 }
 
 #[derive(Default)]
@@ -51,6 +55,7 @@ struct Asked<'a> {
     last_event_id: Option<Cow<'a, str>>,
     last: Option<usize>,
     ready: Option<bool>,
+    close: Option<Close>,
 }
 
 impl<'a> Asked<'a> {
@@ -70,6 +75,16 @@ impl<'a> Asked<'a> {
                     "1" | "true" => Some(true),
                     "0" | "false" | "" => Some(false),
                     _ => return Err(Problem::new(Kind::InvalidRequest, format!("`ready` is 1 or 0, not `{value}`."))),
+                };
+            }
+            "close" => {
+                self.close = match &*value {
+                    "clean" => Some(Close::Clean),
+                    "abort" => Some(Close::Abort),
+                    _ => {
+                        let detail = format!("`close` is clean or abort, not `{value}`.");
+                        return Err(Problem::new(Kind::InvalidRequest, detail));
+                    }
                 };
             }
             _ => {}

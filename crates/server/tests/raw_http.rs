@@ -43,7 +43,7 @@ fn an_http_1_0_client_gets_a_body_without_chunks() {
     let id = node.publish("a", "x");
     assert_eq!(client.until("\n\n"), format!("data: x\nid: {id}\n\n"));
     node.server().drain();
-    assert_eq!(without_digits(&client.rest()), "retry: #\n");
+    assert_eq!(without_digits(&client.rest()), "retry: #\n\n");
 }
 
 #[test]

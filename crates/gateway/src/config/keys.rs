@@ -8,7 +8,7 @@ use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 use fanfare_server::Network;
 
-use super::choice::{AddressHeader, LogFormat, ProxyProtocol, RefusalStyle};
+use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
 use super::declare::{Key, read, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
@@ -94,6 +94,8 @@ sections! {
         retry_ms: u64 = 2000, 100 => 600_000;
         /// How long a new stream waits for its channels to open before it is refused.
         subscribe_timeout: Span = Span(limits::SUBSCRIBE_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(60);
+        /// How streams end when the node drains, and are refused, if a request does not say it (`close=`). With `abort` the response breaks off, and a refusal is a status: for clients that take a clean end for the end of the matter.
+        close: CloseStyle = CloseStyle::Clean;
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
     }

@@ -114,7 +114,10 @@ impl<P, O: Outlet> Session<P, O> {
                     outlet.finish();
                     return Poll::Ready(end);
                 }
-                (Doing::Streaming, Some(reason)) if outlet.is_idle() => outlet.end(&reader.say_farewell(core, reason)),
+                (Doing::Streaming, Some(reason)) if outlet.is_idle() => {
+                    let blocks = reader.say_farewell(core, reason);
+                    outlet.end(&blocks, reader.close_style());
+                }
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
                 (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
                 (Doing::Streaming, _) => match reader.deliver(core, outlet) {

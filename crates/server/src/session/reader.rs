@@ -17,6 +17,7 @@ use super::opening::{Beginning, Opening, Subscribe};
 use super::outlet::{Offered, Outlet};
 use super::telling::Telling;
 use crate::answer::Answer;
+use crate::close::Close;
 use crate::core::Core;
 use crate::due::Due;
 use crate::end::{End, EndReason};
@@ -65,14 +66,16 @@ pub(super) struct Reader {
     /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
     current: u16,
     telling: Telling,
+    close: Close,
 }
 
 impl Reader {
     /// Opens the channels.
     pub(super) fn new<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, P) {
+        let close = subscribe.subscription.close;
         let (opening, channels, permit) = Opening::begin(core, session, subscribe);
         let phase = Some(Box::new(Phase::Opening(opening)));
-        (Self { channels, phase, session, current: 0, telling: Telling::Id }, permit)
+        (Self { channels, phase, session, current: 0, telling: Telling::Id, close }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -81,6 +84,11 @@ impl Reader {
             Some(Phase::Opening(_)) => Doing::Opening,
             Some(Phase::Closing(end)) => Doing::Closing(*end),
         }
+    }
+
+    /// How the stream ends if it is ended.
+    pub(super) const fn close_style(&self) -> Close {
+        self.close
     }
 
     /// Number of channels.

@@ -99,6 +99,21 @@ fn who_brings_no_position_is_told_ready_unless_it_asks_otherwise() {
     assert_eq!(problem("channel=a&ready=maybe").0, Kind::InvalidRequest);
 }
 
+// Seen to fail when the node's own way wins over the request's.
+#[test]
+fn the_request_says_how_its_stream_ends_or_else_the_node() {
+    let close = |query: &str, close| {
+        let uri: Uri = format!("/events?{query}").parse().unwrap();
+        parse(&uri, &HeaderMap::new(), &RequestOptions { close, ..RequestOptions::default() }).unwrap().close
+    };
+    for node in [Close::Clean, Close::Abort] {
+        assert_eq!(close("channel=a", node), node);
+        assert_eq!(close("channel=a&close=clean", node), Close::Clean);
+        assert_eq!(close("channel=a&close=abort", node), Close::Abort);
+    }
+    assert_eq!(problem("channel=a&close=maybe").0, Kind::InvalidRequest);
+}
+
 #[test]
 fn accept_must_admit_an_event_stream() {
     let accepted = |value: &'static str| ask("channel=a", &[("accept", value)]).is_ok();

@@ -80,7 +80,7 @@ impl Outlet for Slices {
         self.queued.extend_from_slice(blocks);
     }
 
-    fn end(&mut self, blocks: &[u8]) {
+    fn end(&mut self, blocks: &[u8], _: Close) {
         self.say(blocks);
     }
 
@@ -157,7 +157,7 @@ fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
             let store = MemoryStore::default();
             let core = scene::core(&store, Options { tail_entries: 2, ..Options::default() });
             let channels: Vec<_> = names.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
-            let subscription = Subscription { channels: channels.clone(), resume: None, last: None, ready: false };
+            let subscription = Subscription { channels: channels.clone(), ..Subscription::default() };
             let refuse = Box::new(|_| unreachable!("the channels of this test open"));
             let (payer, head) = (Payer::NODE, Answer::stream());
             let subscribe = Subscribe { subscription, payer, head, refuse, permit: () };

@@ -27,6 +27,7 @@ mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod heartbeat;
 mod history;
 mod http_stats;
 mod lag;
@@ -40,6 +41,7 @@ mod phase;
 mod problem;
 mod proxy_protocol;
 mod publish;
+mod pulse;
 mod query;
 mod refusal;
 mod routes;
@@ -53,6 +55,7 @@ mod silent_sockets;
 mod socket;
 mod store;
 mod subscription;
+mod sweep;
 mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
@@ -66,6 +69,7 @@ pub use drainer::Drainer;
 pub use end::{End, EndCells};
 pub use forwarded::ForwardedHeader;
 pub use framing::Framing;
+pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
 pub use lag::{LAG_BOUNDS_MS, Lag};
 #[cfg(feature = "testing")]

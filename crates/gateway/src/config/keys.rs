@@ -87,7 +87,7 @@ sections! {
     /// How events are written to connections.
     Delivery delivery {
         /// An idle connection gets a comment this often, so that no proxy takes it for dead.
-        heartbeat: Span = Span(limits::HEARTBEAT_DEFAULT), Span(limits::HEARTBEAT_MIN) => Span::secs(30);
+        heartbeat: Span = Span(limits::HEARTBEAT_DEFAULT), Span(limits::HEARTBEAT_MIN) => Span(limits::HEARTBEAT_MAX);
         /// Milliseconds for which a connection may wait for more events before it writes: fewer system calls, more delay. 0 writes at once.
         coalesce_ms: u64 = 0, 0 => 1000;
         /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.

@@ -207,12 +207,13 @@ impl Reader {
         blocks
     }
 
-    /// A heartbeat, if nothing was written for an interval, or if positions that age had to be renewed.
-    pub(super) fn beat(&mut self, core: &Core, is_quiet: bool) -> Option<Vec<u8>> {
-        let renewed = self.channels.refresh(&core.log);
-        if !is_quiet && !renewed {
-            return None;
-        }
+    /// Renews positions that age. Returns whether there were any.
+    pub(super) fn renew(&mut self, core: &Core) -> bool {
+        self.channels.refresh(&core.log)
+    }
+
+    /// A heartbeat, with the client's place if that has been renewed or says more than its last event did.
+    pub(super) fn sign_of_life(&self, core: &Core, renewed: bool) -> Vec<u8> {
         let mut blocks = Vec::new();
         match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
             Some(position) if renewed && self.telling == Telling::Place => block::place(&mut blocks, &position),
@@ -220,7 +221,7 @@ impl Reader {
             None => block::comment(&mut blocks),
         }
         core.stats.heartbeats.add(1);
-        Some(blocks)
+        blocks
     }
 
     /// The last words.

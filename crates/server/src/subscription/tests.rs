@@ -115,6 +115,18 @@ fn the_request_says_how_its_stream_ends_or_else_the_node() {
 }
 
 #[test]
+fn a_heartbeat_is_a_bounded_number_of_whole_seconds() {
+    assert_eq!(ask("channel=a", &[]).unwrap().heartbeat, None);
+    for seconds in [5, 60] {
+        let heartbeat = ask(&format!("channel=a&heartbeat={seconds}"), &[]).unwrap().heartbeat;
+        assert_eq!(heartbeat, Heartbeat::of_seconds(seconds));
+    }
+    for wrong in ["4", "61", "0", "-5", "", "7.5", "10s", "256", "99999999999999999999999"] {
+        assert_eq!(problem(&format!("channel=a&heartbeat={wrong}")).0, Kind::InvalidRequest, "{wrong}");
+    }
+}
+
+#[test]
 fn accept_must_admit_an_event_stream() {
     let accepted = |value: &'static str| ask("channel=a", &[("accept", value)]).is_ok();
     for good in ["text/event-stream", "*/*", "text/*;q=0.1", "text/html, TEXT/Event-Stream;q=0.5"] {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
 use fanfare_protocol::LastEventId;
-use fanfare_server::DeliveryOptions;
+use fanfare_server::{DeliveryOptions, Heartbeat};
+
+use tokio::time::Instant;
 
 use crate::scene::{Ask, Node, run};
 
@@ -64,6 +66,43 @@ fn who_brings_a_place_or_wants_no_events_of_the_gateway_gets_none() {
             client.prime().await;
             let later = client.until("\n\nid: ").await;
             assert_eq!((later.contains("$ready"), later.contains("$place")), (is_ready, false), "{later}");
+        }
+    });
+}
+
+// Seen to fail when sweeps ask for the node's heartbeat only.
+#[test]
+fn a_client_with_a_heartbeat_of_its_own_hears_something_in_time_and_the_others_do_not() {
+    run(async {
+        let delivery = DeliveryOptions { heartbeat: Duration::from_secs(30), ..DeliveryOptions::default() };
+        let node = Node::start(&MemoryStore::default(), Options::default(), delivery).await;
+        node.publish("a", "old");
+        let mut other = node.connect(&["a"], |_| {}).await;
+        other.prime().await;
+        let mut client = node.connect(&["a"], |r| r.subscription.heartbeat = Heartbeat::of_seconds(5)).await;
+        client.prime().await;
+        let start = Instant::now();
+        client.until(":\n\n").await;
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(other.socket.try_read(&mut [0; 8]).is_err() && other.seen.is_empty(), "the node's own is not due");
+    });
+}
+
+// Seen to fail when a sign of life comes with each of the node's heartbeats, and when places are renewed with those of the client.
+#[test]
+fn a_long_heartbeat_of_a_client_delays_comments_and_not_the_renewal_of_its_place() {
+    run(async {
+        let node = quick_node().await;
+        let place = node.connect(&["a"], |_| {}).await.prime().await;
+        let ask = |r: &mut Ask| {
+            r.subscription.resume = Some(LastEventId::parse(&place));
+            r.subscription.heartbeat = Heartbeat::of_seconds(60);
+        };
+        let mut client = node.connect(&["a"], ask).await;
+        client.prime().await;
+        for _ in 0..3 {
+            let renewed = client.until("\n\n").await;
+            assert!(renewed.starts_with("id: ~"), "{renewed}");
         }
     });
 }

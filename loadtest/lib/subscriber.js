@@ -140,7 +140,7 @@ function count(end, cameFrom) {
   return failed;
 }
 
-// A polite refusal: 200 with a `retry:` and nothing else.
+// A polite refusal: 200 with a `retry:`, the client's own place if it brought one, and nothing else.
 function isRefusal(end) {
   return end.status === 200 && end.primedAt === 0 && end.events === 0 && !end.timedOut && end.error === '';
 }

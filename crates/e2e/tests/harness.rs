@@ -71,9 +71,10 @@ fn says(verdict: &Verdict, what: &str) {
 }
 
 const PRIMED: &str = "retry: 9\nid: 1-0\n\n";
-const B: &str = "id: 2-0\ndata: b\n\n";
+const B: &str = "data: b\nid: 2-0\n\n";
+// The standard does not mind where in a block the id stands.
 const C: &str = "id: 3-0\ndata: c\n\n";
-const D: &str = "id: 4-0\ndata: d\n\n";
+const D: &str = "data: d\nid: 4-0\n\n";
 
 /// A gap of a client that is at the entry `after`.
 fn gap(reason: &str, after: &str, next: Option<&str>, id: &str) -> String {

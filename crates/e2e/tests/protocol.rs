@@ -45,14 +45,14 @@ fn the_head_and_the_frames_of_a_stream_are_exactly_these() {
     let primed = format!("id: {first}\n\n");
     assert!(connection.read_until(SOON, |bytes| contains(bytes, &primed)).expect("a stream"));
     let second = publisher.fcall_with("c", "one\r\ntwo\rthree\nfour\n", &["EVENT", "tick"]);
-    let frame = format!("id: {second}\nevent: tick\ndata: one\ndata: two\ndata: three\ndata: four\ndata:\n\n");
+    let frame = format!("event: tick\ndata: one\ndata: two\ndata: three\ndata: four\ndata:\nid: {second}\n\n");
     let chunk = format!("{:x}\r\n{frame}\r\n", frame.len());
     let found = connection.read_until(SOON, |bytes| contains(&bytes.to_ascii_lowercase(), &chunk));
     assert!(found.expect("a stream"), "no {chunk:?} in {:?}", String::from_utf8_lossy(&connection.received));
     let (head, body) = decode(&connection.received);
     assert_eq!((head.version.as_str(), head.status), ("HTTP/1.1", 200));
     for (name, value) in [
-        ("content-type", "text/event-stream"),
+        ("content-type", "text/event-stream; charset=utf-8"),
         ("cache-control", "no-store, no-transform"),
         ("x-accel-buffering", "no"),
         ("transfer-encoding", "chunked"),
@@ -60,10 +60,11 @@ fn the_head_and_the_frames_of_a_stream_are_exactly_these() {
         assert_eq!(head.header(name), Some(value), "{name}");
     }
     let (opening, rest) = body.split_once(&primed).expect("a priming id");
+    let ready = format!("event: $ready\ndata: {{\"position\":\"{first}\",\"channels\":[\"c\"]}}\nid: {first}\n\n");
     let retry = opening.strip_prefix("retry: ").and_then(|rest| rest.strip_suffix('\n'));
     let jittered = retry.and_then(|retry| retry.parse::<u64>().ok());
     assert!(jittered.is_some_and(|ms| ms >= 100), "the opening is one block, retry and id: {opening:?}");
-    assert_eq!(rest, frame);
+    assert_eq!(rest, format!("{ready}{frame}"));
 }
 
 // Seen to fail when `retry` is a block of its own.
@@ -78,7 +79,11 @@ fn a_stream_that_is_cut_anywhere_never_takes_the_place_away() {
         let mut connection = raw(&node, &text);
         assert!(connection.read_until(SOON, |bytes| contains(bytes, "\nid: ")).expect("a stream"));
         publisher.fcall("c", "end");
-        assert!(connection.read_until(SOON, |bytes| contains(bytes, "data: end\n\n")).expect("a stream"));
+        assert!(
+            connection
+                .read_until(SOON, |bytes| contains(bytes, "data: end\nid: ") && bytes.ends_with(b"\n\n\r\n"))
+                .expect("a stream")
+        );
         let (_, body) = decode(&connection.received);
         let mut places = Vec::new();
         Parser::default().feed(body.as_bytes(), &mut places);
@@ -98,7 +103,7 @@ fn http_1_0_gets_a_stream_without_chunks() {
     let mut connection = raw(&node, "GET /events?channel=c HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n");
     assert!(connection.read_until(SOON, |bytes| contains(bytes, "\nid: ")).expect("a stream"));
     let id = publisher.fcall("c", "old");
-    let frame = format!("\n\nid: {id}\ndata: old\n\n");
+    let frame = format!("\n\ndata: old\nid: {id}\n\n");
     assert!(connection.read_until(SOON, |bytes| contains(bytes, &frame)).expect("a stream"));
     let (head, _) = Head::parse(&connection.received).expect("a head");
     assert_eq!((head.status, head.header("transfer-encoding")), (200, None));
@@ -111,16 +116,17 @@ fn a_request_before_and_after_a_subscription_on_one_connection_break_nothing() {
     let text = format!("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n{SUBSCRIBE}GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut connection = raw(&node, &text);
     assert!(connection.read_until(SOON, |bytes| contains(bytes, "\nid: ")).expect("a stream"));
-    publisher.fcall("c", "after all");
+    let id = publisher.fcall("c", "after all");
     // The request behind a stream without end is ignored.
-    let found = connection.read_until(SOON, |bytes| contains(bytes, "data: after all\n\n"));
+    let found =
+        connection.read_until(SOON, |bytes| contains(bytes, "data: after all\nid: ") && bytes.ends_with(b"\n\n\r\n"));
     assert!(found.expect("a stream"), "{:?}", String::from_utf8_lossy(&connection.received));
     let (first, start) = Head::parse(&connection.received).expect("a head");
     assert_eq!(first.status, 404);
     let length: usize = first.header("content-length").expect("a length").parse().expect("a number");
     let (head, body) = decode(&connection.received[start + length..]);
     assert_eq!(head.status, 200);
-    assert!(body.ends_with("data: after all\n\n"), "{body:?}");
+    assert!(body.ends_with(&format!("data: after all\nid: {id}\n\n")), "{body:?}");
 }
 
 #[test]
@@ -181,7 +187,7 @@ fn other_methods_and_unknown_paths_are_answered_with_problems() {
     problem(&ask("GET", &format!("/events?{}", many.join("&"))), 400);
     let head = ask("HEAD", "/events?channel=c");
     assert!(head.body.is_empty(), "an answer to HEAD has no body");
-    assert_eq!((head.status(), head.head.header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!((head.status(), head.head.header("content-type")), (200, Some("text/event-stream; charset=utf-8")));
     assert_eq!(node.metric("fanfare_sessions_opened_total", ""), Some(0.0));
 }
 

@@ -46,7 +46,7 @@ fn response(bytes: &[u8]) -> &[u8] {
     };
     assert!(STATUSES.contains(&status), "{status}");
     let rest = &bytes[length..];
-    if header("content-type") == Some("text/event-stream") && header("content-length").is_none() {
+    if header("content-type") == Some("text/event-stream; charset=utf-8") && header("content-length").is_none() {
         stream(rest, header("transfer-encoding") == Some("chunked"));
         return &[];
     }
@@ -75,7 +75,7 @@ fn stream(body: &[u8], is_chunked: bool) {
     for message in event_stream::parse(&data) {
         assert!(is_safe(&message.last_event_id), "{message:?}");
         if message.event.starts_with('$') {
-            assert!(["$gap", "$ready"].contains(&message.event.as_str()), "{message:?}");
+            assert!(["$gap", "$ready", "$place"].contains(&message.event.as_str()), "{message:?}");
             serde_json::from_str::<serde_json::Value>(&message.data).expect("what a node says is JSON");
         }
     }

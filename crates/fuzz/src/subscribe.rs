@@ -1,7 +1,7 @@
 //! `GET /events`: the query and the headers of a subscription.
 
 use fanfare_protocol::{ChannelName, LastEventId};
-use fanfare_server::{RequestOptions, fuzzing};
+use fanfare_server::{Close, Heartbeat, RequestOptions, fuzzing};
 
 use crate::text;
 
@@ -35,7 +35,12 @@ pub(crate) fn run(data: &[u8]) {
     let last = values(&["last"]).last().map(|number| number.parse::<usize>().expect("what is no number is refused"));
     assert_eq!(asked.last, last);
     assert!(last.is_none_or(|last| last <= LAST_MAX));
-    assert_eq!(asked.ready, values(&["ready"]).last().is_some_and(|ready| ["1", "true"].contains(ready)));
+    let ready = values(&["ready"]).last().map(|ready| ["1", "true"].contains(ready));
+    assert_eq!(asked.ready, ready.unwrap_or(asked.resume.is_none()));
+    let close = values(&["close"]).last().map(|close| if *close == "abort" { Close::Abort } else { Close::Clean });
+    assert_eq!(asked.close, close.unwrap_or_default());
+    let seconds = values(&["heartbeat"]).last().map(|seconds| seconds.parse::<u8>().expect("no number is refused"));
+    assert_eq!(asked.heartbeat, seconds.map(|seconds| Heartbeat::of_seconds(seconds).expect("within bounds")));
 
     let header = parts.headers.get("last-event-id").map(|value| value.as_bytes().trim_ascii());
     let query = values(&["lastEventId", "last_event_id"]).into_iter().rfind(|value| !value.is_empty());

@@ -48,11 +48,11 @@ impl Reader {
                 Next::Tail(tail, index) => {
                     match tail.get(index) {
                         Some(Item::Entry { id, frame }) => {
-                            saw.push(String::from_utf8_lossy(frame.body()).trim().to_owned());
+                            saw.push(String::from_utf8_lossy(frame.fields()).trim().to_owned());
                             cursor.advance_tail(index, Some(Position::At(*id)));
                         }
                         Some(Item::Ephemeral { frame, .. }) => {
-                            saw.push(String::from_utf8_lossy(frame.body()).trim().to_owned());
+                            saw.push(String::from_utf8_lossy(frame.fields()).trim().to_owned());
                             cursor.advance_tail(index, None);
                         }
                         Some(Item::Seam(seam)) => {
@@ -66,7 +66,7 @@ impl Reader {
                 Next::Page(served) => {
                     saw.extend(served.seam.iter().map(|seam| seam.reason.as_str().to_owned()));
                     for entry in served.entries() {
-                        saw.push(String::from_utf8_lossy(entry.frame.body()).trim().to_owned());
+                        saw.push(String::from_utf8_lossy(entry.frame.fields()).trim().to_owned());
                         cursor.advance_to(Position::At(entry.id));
                     }
                     true

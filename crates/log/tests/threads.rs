@@ -43,12 +43,12 @@ async fn client(log: &CoreLog, token: u32, place: Position, busy: usize) {
             let due = log.next(view, &mut cursor, |cursor, _, next| {
                 let (id, found) = match next {
                     Next::Tail(tail, index) => match tail.get(index) {
-                        Some(Item::Entry { id, frame }) => (*id, number(frame.body())),
+                        Some(Item::Entry { id, frame }) => (*id, number(frame.fields())),
                         other => panic!("unexpected {other:?}"),
                     },
                     Next::Page(served) => {
                         assert!(served.seam.is_none(), "a gap: {served:?}");
-                        (served.entries()[0].id, number(served.entries()[0].frame.body()))
+                        (served.entries()[0].id, number(served.entries()[0].frame.fields()))
                     }
                     Next::Begins(position) => panic!("the client has a place, and was told {position}"),
                     Next::Live | Next::Waiting | Next::Refused(_) => return false,

@@ -57,10 +57,8 @@ impl ByChannel {
                 let places = self.read_places(id);
                 self.steps.extend(places.into_iter().enumerate().map(|(index, at)| (index, Step::Connected(at))));
             }
-            Observed::Place(id) => {
-                self.keep_place(id);
-                self.places(id, |_| true);
-            }
+            Observed::Place(id) => self.renew(id),
+            Observed::Control(event) if event.event == "$place" => self.renew(&event.last_event_id),
             Observed::Event(event) => {
                 self.event(event, read(event));
                 self.move_to(&event.last_event_id);
@@ -103,6 +101,12 @@ impl ByChannel {
         let at = gap.own_id.as_deref().and_then(|id| self.read_places(id).swap_remove(index));
         self.placed[index] |= at.is_some();
         self.steps.push((index, Step::Gap { gap: gap.clone(), at }));
+    }
+
+    /// The node says where the client is.
+    fn renew(&mut self, id: &str) {
+        self.keep_place(id);
+        self.places(id, |_| true);
     }
 
     /// An event moved the client's position here. On a channel on which it had been given no place, this is its first.

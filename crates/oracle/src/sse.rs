@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn an_id_counts_wherever_it_stands_in_its_block() {
+        for block in ["id: 7\nevent: e\ndata: a\n\n", "event: e\nid: 7\ndata: a\n\n", "event: e\ndata: a\nid: 7\n\n"] {
+            assert_eq!(parse(block.as_bytes()), [event("e", "a", "7", Some("7"))]);
+        }
+    }
+
+    #[test]
     fn an_id_without_data_moves_the_place_and_dispatches_nothing() {
         assert_eq!(parse(b"id: 5-0\n\n"), [Parsed::Place("5-0".into())]);
     }

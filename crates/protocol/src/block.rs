@@ -1,7 +1,8 @@
 //! What the gateway itself says in an event stream: plain blocks, appended to a buffer.
 //!
 //! Each function but [`retry`] appends whole blocks, ending with an empty line, so any two can follow each
-//! other. Positions (`id`) are texts of this crate: they hold no line break.
+//! other. Positions (`id`) are texts of this crate: they hold no line break. In a block with data the `id` is the last line
+//! (see [`crate::Frame`]).
 
 use crate::gap::GAP_EVENT;
 use crate::lines;
@@ -10,6 +11,8 @@ use serde::Serialize;
 
 /// The name of the event that tells the position a stream opened with.
 pub const READY_EVENT: &str = "$ready";
+/// The name of the event that renews the position of a stream on which no event has come yet.
+pub const PLACE_EVENT: &str = "$place";
 /// The name of the event that tells that the grant has expired.
 pub const EXPIRED_EVENT: &str = "$expired";
 /// The name of the event that tells that the grant was revoked.
@@ -26,6 +29,13 @@ pub fn gap(out: &mut Vec<u8>, gap: &Gap, id: Option<&str>) {
 pub fn retry(out: &mut Vec<u8>, ms: u64) {
     out.extend_from_slice(b"retry: ");
     out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
+    out.push(b'\n');
+}
+
+/// The same as a whole block, which clients need that act on blocks only. It is for a client that has no place, or has been told
+/// it by an `id` of the same stream: others would forget theirs.
+pub fn retry_block(out: &mut Vec<u8>, ms: u64) {
+    retry(out, ms);
     out.push(b'\n');
 }
 
@@ -48,6 +58,12 @@ pub fn ready(out: &mut Vec<u8>, position: &str, channels: &[ChannelName]) {
     event(out, READY_EVENT, &json, Some(position));
 }
 
+/// A `$place` event: a newer position, for the parsers that ignore an id without data.
+pub fn place(out: &mut Vec<u8>, position: &str) {
+    // The characters of a position need no escape.
+    event(out, PLACE_EVENT, &format!(r#"{{"position":"{position}"}}"#), Some(position));
+}
+
 /// A comment: keeps the connection alive, dispatches nothing.
 pub fn comment(out: &mut Vec<u8>) {
     out.extend_from_slice(b":\n\n");
@@ -56,13 +72,13 @@ pub fn comment(out: &mut Vec<u8>) {
 /// Any event. `name` must hold no line break: gateway names and [`crate::EventName`] do not.
 pub fn event(out: &mut Vec<u8>, name: &str, data: &str, id: Option<&str>) {
     debug_assert!(is_one_line(name), "a name with a line break forges fields");
-    if let Some(position) = id {
-        id_line(out, position);
-    }
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.push(b'\n');
     lines::write_data(data, |piece| out.extend_from_slice(piece));
+    if let Some(position) = id {
+        id_line(out, position);
+    }
     out.push(b'\n');
 }
 

@@ -13,9 +13,12 @@ const ARC_COUNTS: usize = 2 * size_of::<usize>();
 /// One event as every connection writes it: a chunk of an HTTP/1.1 body that holds one block of
 /// an event stream. Cloning shares the bytes; connections on other transports, and streams of
 /// several channels (whose `id:` is their own), take a part of it.
+///
+/// The `id` is the last line of the block. Many clients act on lines, not on blocks: where it came first, a connection
+/// that breaks within the data would move their place past an event that they never got.
 #[derive(Clone)]
 pub struct Frame {
-    /// `<hex size>\r\n`, `id: ..\n`, `event: ..\n`, `data: ..\n`.., `\n`, `\r\n`
+    /// `<hex size>\r\n`, `event: ..\n`, `data: ..\n`.., `id: ..\n`, `\n`, `\r\n`
     bytes: Arc<[u8]>,
     /// Bytes of the chunk's size line.
     header: u8,
@@ -54,23 +57,20 @@ impl Frame {
     /// The block with its `id` line, without chunk framing.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
-        self.block(usize::from(self.header))
+        &self.bytes[usize::from(self.header)..self.bytes.len() - chunk::END.len()]
     }
 
-    /// The block without its `id` line and without chunk framing.
+    /// The block without its `id` line, without the empty line that ends it, and without chunk framing.
     #[must_use]
-    pub fn body(&self) -> &[u8] {
-        self.block(usize::from(self.header) + usize::from(self.id))
+    pub fn fields(&self) -> &[u8] {
+        let block = self.plain();
+        &block[..block.len() - usize::from(self.id) - b"\n".len()]
     }
 
     /// Bytes on the heap, shared by all clones.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         ARC_COUNTS + self.bytes.len()
-    }
-
-    fn block(&self, start: usize) -> &[u8] {
-        &self.bytes[start..self.bytes.len() - chunk::END.len()]
     }
 
     fn of_event(id: Option<EntryId>, event: &Event) -> Self {
@@ -114,19 +114,19 @@ const ID_LINE: usize = "id: \n".len();
 const _: () = assert!(ID_LINE + EntryId::TEXT_MAX <= u8::MAX as usize);
 const _: () = assert!(chunk::HEADER_MAX <= u8::MAX as usize);
 
-/// Calls `write` with the pieces of a block: the fields that are there, the data, an empty line.
+/// Calls `write` with the pieces of a block: the name if there is one, the data, the id if there is one, an empty line.
 fn write_block(id: Option<EntryId>, name: Option<&str>, data: &str, mut write: impl FnMut(&[u8])) {
-    if let Some(id) = id {
-        write(b"id: ");
-        id.write_to(&mut write);
-        write(b"\n");
-    }
     if let Some(name) = name {
         write(b"event: ");
         write(name.as_bytes());
         write(b"\n");
     }
     lines::write_data(data, &mut write);
+    if let Some(id) = id {
+        write(b"id: ");
+        id.write_to(&mut write);
+        write(b"\n");
+    }
     write(b"\n");
 }
 

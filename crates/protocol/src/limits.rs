@@ -84,6 +84,8 @@ pub const CURSOR_AGE_DEFAULT: Option<Duration> = None;
 pub const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(15);
 /// The least that `delivery.heartbeat` may say.
 pub const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+/// The most that `delivery.heartbeat` may say.
+pub const HEARTBEAT_MAX: Duration = Duration::from_secs(30);
 /// `delivery.coalesce_ms`: how long due frames wait for company.
 pub const COALESCE_DEFAULT: Duration = Duration::ZERO;
 /// The most that `delivery.coalesce_ms` may say.
@@ -602,4 +604,16 @@ const _: () = {
     assert!(position_bytes_usual(CHANNELS_PER_CONNECTION_MAX) < URL_BYTES_DEFAULT);
     // A stream that may be asked for can be opened.
     assert!(CHANNELS_PER_CONNECTION_DEFAULT <= CHANNELS_PER_NODE_DEFAULT);
+};
+
+// --- What clients ask of their stream ------------------------------------------------------
+
+/// The least that `heartbeat=` of a request may say, in seconds: read timeouts of 5 s are defaults of HTTP clients.
+pub const CLIENT_HEARTBEAT_SECONDS_MIN: u8 = 5;
+/// The most that it may say: what proxies on the way wait for is hardly ever longer.
+pub const CLIENT_HEARTBEAT_SECONDS_MAX: u8 = 60;
+
+const _: () = {
+    assert!(less(HEARTBEAT_DEFAULT, HEARTBEAT_MAX));
+    assert!(CLIENT_HEARTBEAT_SECONDS_MIN < CLIENT_HEARTBEAT_SECONDS_MAX);
 };

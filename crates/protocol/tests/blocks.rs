@@ -35,9 +35,9 @@ fn a_gap_names_its_channel_its_reason_and_its_edges() {
         concat!(
             "event: $gap\n",
             r#"data: {"channel":"orders","reason":"trimmed","after":"1526919030474-55","next":"1526919030500-0"}"#,
-            "\n\nid: vCb80000000\nevent: $gap\n",
+            "\n\nevent: $gap\n",
             r#"data: {"channel":"orders","reason":"unknown_position","after":null,"next":null}"#,
-            "\n\n"
+            "\nid: vCb80000000\n\n"
         )
     );
 }
@@ -54,13 +54,15 @@ fn the_gateway_opens_primes_and_keeps_alive_with_these_bytes() {
     block::retry(&mut out, 2150);
     block::id(&mut out, "1526919030474-55");
     block::ready(&mut out, "7-0", &[channel("a"), channel("b\"")]);
+    block::place(&mut out, "~7.gytl");
     block::comment(&mut out);
     block::event(&mut out, block::EXPIRED_EVENT, "{}", None);
     assert_eq!(
         text(&out),
         concat!(
             "retry: 2150\nid: 1526919030474-55\n\n",
-            "id: 7-0\nevent: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\n\n",
+            "event: $ready\ndata: {\"position\":\"7-0\",\"channels\":[\"a\",\"b\\\"\"]}\nid: 7-0\n\n",
+            "event: $place\ndata: {\"position\":\"~7.gytl\"}\nid: ~7.gytl\n\n",
             ":\n\nevent: $expired\ndata: {}\n\n"
         )
     );
@@ -81,6 +83,9 @@ fn retry_priming_ids_and_comments_dispatch_nothing_and_are_understood() {
 fn a_refusal_that_is_nothing_but_a_retry_does_not_erase_the_place_of_a_client() {
     let mut out = Vec::new();
     block::retry(&mut out, 5000);
+    let mut whole = Vec::new();
+    block::retry_block(&mut whole, 5000);
+    assert_eq!((text(&out), text(&whole)), ("retry: 5000\n", "retry: 5000\n\n"));
     let mut reconnected = Parser::default();
     reconnected.last_event_id = "7-0".into();
     assert_eq!(reconnected.feed(&out), []);

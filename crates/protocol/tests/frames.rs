@@ -5,7 +5,7 @@ mod support;
 
 use bytes::Bytes;
 use fanfare_protocol::limits::{FRAME_BYTES_PER_DATA_BYTE_MAX, FRAME_OVERHEAD_BYTES_MAX};
-use fanfare_protocol::{ChannelName, EntryId, Event, EventName, Frame, chunk};
+use fanfare_protocol::{ChannelName, EntryId, Event, EventName, Frame, Gap, GapReason, block, chunk};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::chunked;
@@ -37,19 +37,46 @@ fn seen(data: &[u8]) -> String {
 // --- Goldens -----------------------------------------------------------------------------------
 
 #[test]
-fn a_frame_is_one_chunk_with_id_event_and_data() {
+fn a_frame_is_one_chunk_with_event_and_data_and_the_id_last() {
     let frame = Frame::entry(ID, &event(Some("created"), b"{\"n\":1}"));
-    let (id, body) = ("id: 1526919030474-55\n", "event: created\ndata: {\"n\":1}\n\n");
-    assert_eq!(text(frame.chunked()), format!("33\r\n{id}{body}\r\n"));
-    assert_eq!(text(frame.plain()), format!("{id}{body}"));
-    assert_eq!(text(frame.body()), body);
+    let (fields, id) = ("event: created\ndata: {\"n\":1}\n", "id: 1526919030474-55\n");
+    assert_eq!(text(frame.chunked()), format!("33\r\n{fields}{id}\n\r\n"));
+    assert_eq!(text(frame.plain()), format!("{fields}{id}\n"));
+    assert_eq!(text(frame.fields()), fields);
+}
+
+/// Where a client stands that moves its place with each `id` line, as many do, after these bytes.
+fn place_by_lines(bytes: &[u8]) -> Option<&str> {
+    let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    whole.filter_map(|line| text(line).strip_prefix("id: ")).last().map(str::trim_end)
+}
+
+// Seen to fail when the id comes first.
+#[test]
+fn wherever_a_block_is_cut_the_place_has_moved_only_if_all_but_its_last_byte_are_there() {
+    let gap = Gap { channel: channel("a"), reason: GapReason::Reset, after: None, next: None };
+    let mut told = [Vec::new(), Vec::new()];
+    block::gap(&mut told[0], &gap, Some("7-0"));
+    block::ready(&mut told[1], "7-0", &[channel("a")]);
+    let frames = [
+        Frame::entry(ID, &event(Some("created"), b"one\ntwo")),
+        Frame::entry(ID, &event(None, b"")),
+        Frame::too_large(&channel("a"), ID, None),
+    ];
+    for block in told.iter().map(Vec::as_slice).chain(frames.iter().map(Frame::plain)) {
+        for cut in 0..block.len() {
+            let moved = place_by_lines(&block[..cut]).is_some();
+            assert!(!moved || cut == block.len() - 1, "{:?}", text(&block[..cut]));
+        }
+        assert!(place_by_lines(block).is_some(), "{:?}", text(block));
+    }
 }
 
 #[test]
 fn an_ephemeral_frame_has_no_id_line() {
     let frame = Frame::ephemeral(&event(None, b"hi"));
     assert_eq!(text(frame.chunked()), "a\r\ndata: hi\n\n\r\n");
-    assert_eq!(frame.plain(), frame.body());
+    assert_eq!(text(frame.fields()), "data: hi\n");
 }
 
 #[test]
@@ -86,15 +113,15 @@ fn an_entry_that_is_too_large_leaves_a_gap_that_carries_its_id() {
     assert_eq!(
         text(frame.plain()),
         concat!(
-            "id: 1526919030474-55\nevent: $gap\n",
+            "event: $gap\n",
             r#"data: {"channel":"a \"b\" \\ é","reason":"too_large","after":"1526919030470-0","next":null,"#,
             r#""entry":"1526919030474-55"}"#,
-            "\n\n"
+            "\nid: 1526919030474-55\n\n"
         )
     );
     for prev in [None, Some(EntryId::ZERO)] {
         let frame = Frame::too_large(&channel("a"), ID, prev);
-        assert!(text(frame.body()).contains(r#""after":null,"next":null,"entry":"1526919030474-55"}"#));
+        assert!(text(frame.fields()).contains(r#""after":null,"next":null,"entry":"1526919030474-55"}"#));
     }
 }
 
@@ -180,7 +207,7 @@ proptest! {
         prop_assert_eq!(&body.chunks, &[frame.plain().to_vec()]);
 
         prop_assert_eq!(parse(frame.plain()), [expected(&event, &id.to_string())]);
-        prop_assert_eq!(parse(frame.body()), [expected(&event, "")]);
+        prop_assert_eq!(parse(&[frame.fields(), b"\n"].concat()), [expected(&event, "")]);
         prop_assert_eq!(parse(Frame::ephemeral(&event).plain()), [expected(&event, "")]);
     }
 

@@ -4,7 +4,6 @@
 //! written as bytes of HTTP/1 ([`Answer::to_http1`]). Both say the same: nothing else in the crate writes a head.
 
 use bytes::Bytes;
-use fanfare_protocol::chunk;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -18,7 +17,9 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// An event stream is UTF-8 by definition (WHATWG HTML, section 9.2.5), but HTTP clients that know only `text/*` would take one
+/// without a charset for Latin-1.
+const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// An answer that has not been written.
@@ -35,8 +36,6 @@ pub struct Answer {
 enum Body {
     /// These bytes; the head tells how many.
     Whole(Bytes),
-    /// A stream that ends after these bytes.
-    Ended(Bytes),
     /// A stream that a session writes. The answer to `HEAD` has none.
     Open,
 }
@@ -77,9 +76,9 @@ impl Answer {
         Self::event_stream(Body::Open)
     }
 
-    /// A stream that is over after these blocks.
+    /// A stream that is over after these blocks. Its length is told, by which it differs from every stream that begins.
     pub(crate) fn ended_stream(blocks: Vec<u8>) -> Self {
-        Self::event_stream(Body::Ended(Bytes::from(blocks)))
+        Self::event_stream(Body::Whole(Bytes::from(blocks)))
     }
 
     fn event_stream(body: Body) -> Self {
@@ -132,7 +131,7 @@ impl Answer {
     /// For hyper, which adds the length. It knows no open streams: their heads have no body here.
     pub(crate) fn into_reply(self) -> Reply {
         let mut reply = Response::new(match self.body {
-            Body::Whole(bytes) | Body::Ended(bytes) => Full::new(bytes),
+            Body::Whole(bytes) => Full::new(bytes),
             Body::Open => Full::default(),
         });
         *reply.status_mut() = self.status;
@@ -159,19 +158,12 @@ impl Answer {
             (Body::Whole(bytes), _) => {
                 out.extend_from_slice(format!("Content-Length: {}\r\n", bytes.len()).as_bytes());
             }
-            (Body::Ended(_) | Body::Open, Framing::Chunked) => {
-                out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-            }
-            (Body::Ended(_) | Body::Open, Framing::Plain) => {}
+            (Body::Open, Framing::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            (Body::Open, Framing::Plain) => {}
         }
         out.extend_from_slice(b"Connection: close\r\n\r\n");
-        match (&self.body, framing) {
-            (Body::Whole(bytes), _) | (Body::Ended(bytes), Framing::Plain) => out.extend_from_slice(bytes),
-            (Body::Ended(bytes), Framing::Chunked) => {
-                chunk::wrap(&mut out, bytes);
-                out.extend_from_slice(chunk::LAST);
-            }
-            (Body::Open, _) => {}
+        if let Body::Whole(bytes) = &self.body {
+            out.extend_from_slice(bytes);
         }
         out
     }
@@ -180,7 +172,7 @@ impl Answer {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn body(&self) -> &[u8] {
         match &self.body {
-            Body::Whole(bytes) | Body::Ended(bytes) => bytes,
+            Body::Whole(bytes) => bytes,
             Body::Open => b"",
         }
     }

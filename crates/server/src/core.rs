@@ -1,7 +1,7 @@
 //! One connection thread: its view of the logs, its sessions, and the little that happens by the clock.
 //!
-//! Everything here is `!Send` and touched by one thread only. Sessions have no timers: a sweep asks each of them for a
-//! heartbeat once per interval, a sixteenth of them at a time.
+//! Everything here is `!Send` and touched by one thread only. Sessions have no timers: sweeps ask each of them for a
+//! heartbeat once per interval, a sixteenth of them at a time; and those whose clients have a heartbeat of their own, by that.
 //!
 //! Who is woken stands in the runtime's queue behind all that were woken before. So readers and beats come in **turns**: a bounded
 //! number of them, then sockets, new sessions and what other channels brought meanwhile, then the next turn. One event to 8,000
@@ -25,10 +25,11 @@ use crate::end::EndReason;
 use crate::http_date::HttpDate;
 use crate::sessions::Sessions;
 use crate::silent_sockets::SilentSockets;
+use crate::sweep::Sweep;
 use crate::turn::TurnSize;
 
 /// Sweeps in a heartbeat interval.
-const SWEEPS: u32 = 16;
+pub(crate) const SWEEPS: u32 = 16;
 
 /// What can be tuned about delivery.
 #[derive(Debug, Clone)]
@@ -82,7 +83,7 @@ pub struct Core {
     ticks: Local<u32>,
     random: Random,
     draining: Local<bool>,
-    /// The slot of the next session to ask for a heartbeat, until the sweep's part is through.
+    /// The slot from which sessions are asked next, until the sweep is through.
     next_beat: Local<Option<usize>>,
 }
 
@@ -114,7 +115,7 @@ impl Core {
 
     /// Hands changes of the logs to the sessions and sweeps. Runs until it is dropped.
     pub async fn run(self: Rc<Self>) {
-        let mut sweep = interval((self.options.heartbeat / SWEEPS).max(Duration::from_millis(10)));
+        let mut sweep = interval(self.current_sweep().length);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut size = TurnSize::default();
         // When a turn began after which more are to be woken.
@@ -190,8 +191,14 @@ impl Core {
 
     /// The number of sweeps that make up a duration, at least one.
     pub(crate) fn ticks_in(&self, duration: Duration) -> u32 {
-        let tick = (self.options.heartbeat / SWEEPS).max(Duration::from_millis(10));
+        let tick = self.current_sweep().length;
         u32::try_from(duration.as_micros().div_ceil(tick.as_micros().max(1))).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// The latest sweep.
+    pub(crate) fn current_sweep(&self) -> Sweep {
+        let length = (self.options.heartbeat / SWEEPS).max(Duration::from_millis(10));
+        Sweep { tick: self.tick(), parts: SWEEPS, length }
     }
 
     /// What `retry:` says, in milliseconds: between 50 % and 150 % of the configured time, so that clients that were cut
@@ -214,21 +221,20 @@ impl Core {
     fn wake(&self, most: usize) -> bool {
         let are_more = self.log.wake(most, |reader| self.sessions.wake(reader));
         if let Some(from) = self.next_beat.get() {
-            self.next_beat.set(self.sessions.beat(from, SWEEPS as usize, most));
+            self.next_beat.set(self.sessions.beat(from, self.current_sweep(), most));
         }
         are_more || self.next_beat.get().is_some()
     }
 
     fn sweep(&self) {
-        let tick = self.ticks.get().wrapping_add(1);
-        self.ticks.set(tick);
-        self.stats.channels.set(self.log.channels() as u64);
         self.silent.make_room();
         // A thread that cannot keep up asks the rest of a part at once: each session is asked once per interval.
         if let Some(from) = self.next_beat.get() {
-            self.sessions.beat(from, SWEEPS as usize, usize::MAX);
+            self.sessions.beat(from, self.current_sweep(), usize::MAX);
         }
-        self.next_beat.set(Some((tick % SWEEPS) as usize));
+        self.ticks.set(self.tick().wrapping_add(1));
+        self.stats.channels.set(self.log.channels() as u64);
+        self.next_beat.set(Some(0));
     }
 }
 

@@ -58,7 +58,8 @@ impl EndReason {
     pub(crate) fn farewell(self, retry_ms: u64) -> Vec<u8> {
         let mut blocks = Vec::new();
         match self {
-            Self::Drain => block::retry(&mut blocks, retry_ms),
+            // Clients without a place lose none; the others were told theirs when the stream began.
+            Self::Drain => block::retry_block(&mut blocks, retry_ms),
         }
         blocks
     }

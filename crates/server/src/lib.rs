@@ -11,6 +11,7 @@ mod answer;
 mod body_bytes;
 mod client_address;
 mod clock;
+mod close;
 mod connection;
 mod core;
 mod core_stats;
@@ -27,6 +28,7 @@ mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod heartbeat;
 mod history;
 mod host;
 mod http_date;
@@ -42,6 +44,7 @@ mod phase;
 mod problem;
 mod proxy_protocol;
 mod publish;
+mod pulse;
 mod query;
 mod refusal;
 mod routes;
@@ -55,18 +58,21 @@ mod silent_sockets;
 mod socket;
 mod store;
 mod subscription;
+mod sweep;
 mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use admission::{Admission, Reason};
 pub use answer::Answer;
 pub use clock::Clock;
+pub use close::Close;
 pub use core_stats::CoreStats;
 pub use cors::{Cors, CorsError};
 pub use drainer::Drainer;
 pub use end::{End, EndCells};
 pub use forwarded::ForwardedHeader;
 pub use framing::Framing;
+pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
 pub use lag::{LAG_BOUNDS_MS, Lag};
 #[cfg(feature = "testing")]

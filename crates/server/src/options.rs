@@ -8,6 +8,7 @@ use std::time::Duration;
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 
+use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
 use crate::network::Network;
@@ -72,6 +73,8 @@ pub struct RequestOptions {
     pub channels: usize,
     /// `limits.last_max`: the most that `last=N` may ask for.
     pub last_max: usize,
+    /// `delivery.close`: how streams end whose requests do not say it.
+    pub close: Close,
     /// `limits.event_bytes`: data of one event published over HTTP, in bytes.
     pub event_bytes: usize,
     /// Bytes of the bodies of publishes in the node at a time. At least twice `event_bytes` and some.
@@ -97,6 +100,7 @@ impl Default for RequestOptions {
             url_bytes: limits::URL_BYTES_DEFAULT,
             channels: limits::CHANNELS_PER_CONNECTION_DEFAULT,
             last_max: limits::LAST_MAX_DEFAULT,
+            close: Close::default(),
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             publish_bytes: limits::PUBLISH_BODIES_BYTES_MAX,
             head_timeout: limits::REQUEST_HEAD_TIMEOUT,

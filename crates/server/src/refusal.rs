@@ -1,8 +1,8 @@
 //! What the refused are told.
 //!
 //! A browser's EventSource gives up for ever on anything but a stream, so a transient refusal is a stream by default: 200,
-//! `retry:`, end. It has neither an `id:` line nor an empty line: an empty id, and an empty line before the first id
-//! (WHATWG HTML, "dispatch the event", step 1), would erase the client's place.
+//! `retry:`, end. Many clients act on whole blocks only, so it is one wherever that is safe: an empty line before the first
+//! id erases the client's place (WHATWG HTML, "dispatch the event", step 1), unless the block tells it.
 
 use std::sync::Arc;
 
@@ -11,17 +11,49 @@ use tracing::debug;
 
 use crate::admission::{Reason, Refused};
 use crate::answer::Answer;
+use crate::close::Close;
 use crate::cors::CorsVerdict;
 use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem};
 use crate::session;
+use crate::subscription::Subscription;
 
-/// The answer to a refusal, which ends the connection: its place is needed by another client. `asked_for_stream`: the client
-/// named `text/event-stream` itself.
-pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream: bool) -> Answer {
-    if policy == RefusalPolicy::Polite && asked_for_stream {
-        Answer::ended_stream(retry_line(refused)).closing()
+/// What a refusal of a subscription depends on.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The client named `text/event-stream` itself.
+    for_stream: bool,
+    close: Close,
+    place: Place,
+}
+
+/// The place of a client that is refused.
+#[derive(Debug, Clone)]
+enum Place {
+    /// It brings none.
+    None,
+    /// In our own spelling: nothing that a client sent is sent back.
+    At(String),
+    /// It brings something that this node cannot read, and another one may.
+    Unreadable,
+}
+
+impl Asked {
+    pub(crate) fn of(subscription: &Subscription, for_stream: bool) -> Self {
+        let place = match &subscription.resume {
+            None => Place::None,
+            Some(Ok(position)) => Place::At(position.to_string()),
+            Some(Err(_)) => Place::Unreadable,
+        };
+        Self { for_stream, close: subscription.close, place }
+    }
+}
+
+/// The answer to a refusal, which ends the connection: its place is needed by another client.
+pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked: &Asked) -> Answer {
+    if policy == RefusalPolicy::Polite && asked.for_stream && asked.close == Close::Clean {
+        Answer::ended_stream(retry(refused, &asked.place)).closing()
     } else {
         Answer::from(problem(refused)).closing()
     }
@@ -32,7 +64,7 @@ pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked_for_stream:
 pub(crate) struct LateRefusal {
     pub(crate) node: Arc<NodeState>,
     pub(crate) verdict: CorsVerdict,
-    pub(crate) asked_for_stream: bool,
+    pub(crate) asked: Asked,
 }
 
 impl LateRefusal {
@@ -51,7 +83,7 @@ impl LateRefusal {
             }
         };
         let refused = admission.refuse(reason);
-        answer(&refused, admission.policy(), self.asked_for_stream).with(cors.headers(self.verdict))
+        answer(&refused, admission.policy(), &self.asked).with(cors.headers(self.verdict))
     }
 }
 
@@ -60,9 +92,17 @@ fn not_a_stream(channel: &ChannelName) -> Problem {
     Problem::new(Kind::WrongType, format!("Channel `{channel}`: its key holds another type than a stream."))
 }
 
-fn retry_line(refused: &Refused) -> Vec<u8> {
-    let mut out = Vec::with_capacity(24);
-    block::retry(&mut out, u64::try_from(refused.retry.as_millis()).unwrap_or(u64::MAX));
+fn retry(refused: &Refused, place: &Place) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    let ms = u64::try_from(refused.retry.as_millis()).unwrap_or(u64::MAX);
+    match place {
+        Place::None => block::retry_block(&mut out, ms),
+        Place::At(position) => {
+            block::retry(&mut out, ms);
+            block::id(&mut out, position);
+        }
+        Place::Unreadable => block::retry(&mut out, ms),
+    }
     out
 }
 

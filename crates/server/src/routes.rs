@@ -21,7 +21,7 @@ use crate::detach::Handover;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
-use crate::refusal::LateRefusal;
+use crate::refusal::{Asked, LateRefusal};
 use crate::session::{Refusal, Subscribe};
 use crate::subscription::{self, Subscription};
 use crate::{empty_body, history, host, publish, query, refusal};
@@ -123,17 +123,17 @@ impl Handler {
         let rest = empty_body::rest(body)?;
         let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
         let admission = &self.node.admission;
-        let asked_for_stream = subscription::asks_for_stream(&head.headers);
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
         let client = self.client(socket, &head.headers);
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
             Err(refused) => {
                 debug!(%client, reason = refused.reason.as_str(), "refused a subscription");
-                return Ok(now(refusal::answer(&refused, admission.policy(), asked_for_stream)));
+                return Ok(now(refusal::answer(&refused, admission.policy(), &asked)));
             }
         };
         let payer = admission::payer(client);
-        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked_for_stream };
+        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let authorized = match &self.node.authorizer {
             None => Soon::Now(Ok(())),
             Some(authorizer) => authorizer.authorize(&subscription, &head.headers),

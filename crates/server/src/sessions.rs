@@ -12,6 +12,9 @@ use slab::Slab;
 
 use crate::due::Due;
 use crate::end::EndReason;
+use crate::heartbeat::Heartbeat;
+use crate::pulse::{Beat, Pulse};
+use crate::sweep::Sweep;
 
 /// Names a session of a thread while it lives.
 pub(crate) type SessionSlot = u32;
@@ -28,8 +31,8 @@ pub(crate) struct SessionToken {
 /// What a session is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Asked {
-    /// Show that the connection is alive, if it has been quiet.
-    pub(crate) beat: bool,
+    /// Show that the connection is alive.
+    pub(crate) beat: Beat,
     /// Say farewell and end at the next frame boundary.
     pub(crate) end: Option<EndReason>,
 }
@@ -38,7 +41,8 @@ pub(crate) struct Asked {
 struct Slot {
     waker: Waker,
     generation: u32,
-    asked: Asked,
+    pulse: Pulse,
+    end: Option<EndReason>,
     due: Due,
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Sessions {
     slots: RefCell<Slab<Slot>>,
     /// The generation of the next session.
     next: Cell<u32>,
+    /// Sessions whose clients have a heartbeat of their own.
+    own_heartbeats: Cell<usize>,
 }
 
 impl Sessions {
@@ -56,13 +62,24 @@ impl Sessions {
     pub(crate) fn insert(&self) -> SessionSlot {
         let generation = self.next.get();
         self.next.set(generation.wrapping_add(1));
-        let slot = Slot { waker: Waker::noop().clone(), generation, asked: Asked::default(), due: Due::Any };
+        let slot = Slot { waker: Waker::noop().clone(), generation, pulse: Pulse::default(), end: None, due: Due::Any };
         u32::try_from(self.slots.borrow_mut().insert(slot)).expect("fewer than 2^32 sessions on a thread")
     }
 
     /// Removes a session.
     pub(crate) fn remove(&self, session: SessionSlot) {
-        self.slots.borrow_mut().try_remove(session as usize);
+        let removed = self.slots.borrow_mut().try_remove(session as usize);
+        if removed.is_some_and(|slot| slot.pulse.heartbeat().is_some()) {
+            self.own_heartbeats.set(self.own_heartbeats.get().saturating_sub(1));
+        }
+    }
+
+    /// Gives a new session a heartbeat of its own. Once only.
+    pub(crate) fn set_heartbeat(&self, session: SessionSlot, heartbeat: Heartbeat) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(session as usize) {
+            slot.pulse.set_heartbeat(heartbeat);
+            self.own_heartbeats.set(self.own_heartbeats.get() + 1);
+        }
     }
 
     /// Sets how a session is woken.
@@ -94,17 +111,23 @@ impl Sessions {
         }
     }
 
-    /// Asks sessions for a heartbeat, `most` of them at most: that with the slot `from`, if there is one, and each `step` slots
-    /// after the one before. Returns where to go on, or `None` when all were asked.
-    pub(crate) fn beat(&self, from: usize, step: usize, most: usize) -> Option<usize> {
+    /// Asks sessions for what is due in a sweep, `most` of them at most, from the slot `from` on. Returns where to go on, or `None`
+    /// when all were asked.
+    pub(crate) fn beat(&self, from: usize, sweep: Sweep, most: usize) -> Option<usize> {
         let mut slots = self.slots.borrow_mut();
         let (end, mut asked) = (slots.capacity(), 0);
-        for key in (from..end).step_by(step) {
+        // Who has a heartbeat of its own may be anywhere, and looking at all slots is cheap: they lie side by side.
+        let (first, step) = match self.own_heartbeats.get() {
+            0 => (sweep.next_of_its_part(from), sweep.parts as usize),
+            _ => (from, 1),
+        };
+        for key in (first..end).step_by(step) {
             if asked == most {
                 return Some(key);
             }
-            if let Some(slot) = slots.get_mut(key) {
-                slot.asked.beat = true;
+            if let Some(slot) = slots.get_mut(key)
+                && slot.pulse.ask(key, sweep)
+            {
                 slot.waker.wake_by_ref();
                 asked += 1;
             }
@@ -117,7 +140,7 @@ impl Sessions {
         let mut slots = self.slots.borrow_mut();
         let found = slots.get_mut(token.slot as usize).filter(|slot| slot.generation == token.generation);
         let Some(slot) = found else { return false };
-        slot.asked.end.get_or_insert(reason);
+        slot.end.get_or_insert(reason);
         slot.waker.wake_by_ref();
         true
     }
@@ -126,9 +149,7 @@ impl Sessions {
     pub(crate) fn asked(&self, session: SessionSlot) -> Asked {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(session as usize) else { return Asked::default() };
-        let asked = slot.asked;
-        slot.asked.beat = false;
-        asked
+        Asked { beat: slot.pulse.take(), end: slot.end }
     }
 
     /// The sessions present.
@@ -151,8 +172,13 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
+    use std::time::Duration;
 
     use super::*;
+
+    fn sweep(tick: u32, parts: u32) -> Sweep {
+        Sweep { tick, parts, length: Duration::from_secs(1) }
+    }
 
     /// Counts how often it was woken.
     #[derive(Default)]
@@ -190,13 +216,13 @@ mod tests {
     fn a_beat_is_told_once_and_an_end_stays() {
         let sessions = Sessions::default();
         let reader = sessions.insert();
-        assert_eq!(sessions.beat(1, 2, usize::MAX), None);
+        assert_eq!(sessions.beat(0, sweep(1, 2), usize::MAX), None);
         assert_eq!(sessions.asked(reader), Asked::default(), "it is the turn of others");
-        assert_eq!(sessions.beat(0, 2, usize::MAX), None);
+        assert_eq!(sessions.beat(0, sweep(0, 2), usize::MAX), None);
         sessions.end(sessions.tokens()[0], EndReason::Drain);
         let end = Some(EndReason::Drain);
-        assert_eq!(sessions.asked(reader), Asked { beat: true, end });
-        assert_eq!(sessions.asked(reader), Asked { beat: false, end });
+        assert_eq!(sessions.asked(reader), Asked { beat: Beat { round: true, ..Beat::default() }, end });
+        assert_eq!(sessions.asked(reader), Asked { beat: Beat::default(), end });
     }
 
     #[test]
@@ -204,17 +230,42 @@ mod tests {
         let sessions = Sessions::default();
         let all: Vec<_> = (0..100).map(|_| sessions.insert()).collect();
         all.iter().skip(40).step_by(7).for_each(|session| sessions.remove(*session));
-        let (mut from, mut pieces) = (Some(3), 0);
+        let (mut from, mut pieces) = (Some(0), 0);
         while let Some(next) = from {
-            from = sessions.beat(next, 4, 5);
+            from = sessions.beat(next, sweep(3, 4), 5);
             pieces += 1;
         }
-        let asked = |session: &SessionSlot| sessions.asked(*session).beat;
+        let asked = |session: &SessionSlot| sessions.asked(*session).beat.round;
         let beaten: Vec<_> = all.iter().copied().filter(asked).collect();
         let here = |session: &SessionSlot| *session < 40 || !(session - 40).is_multiple_of(7);
         let part: Vec<_> = all.iter().copied().filter(|session| session % 4 == 3).filter(here).collect();
         assert_eq!(beaten, part);
         assert!(pieces > 3, "{pieces} pieces");
+    }
+
+    // Seen to fail when only the sweep's part is looked at, and when the others are taken for a part of it.
+    #[test]
+    fn a_session_with_a_heartbeat_of_its_own_is_asked_more_often_and_the_others_as_ever() {
+        let sessions = Sessions::default();
+        let (other, own) = (sessions.insert(), sessions.insert());
+        let heartbeat = Heartbeat::of_seconds(5).unwrap();
+        sessions.set_heartbeat(own, heartbeat);
+        let mut asked = [other, own].map(|_| (0, 0));
+        for tick in 0..48 {
+            let mut from = Some(0);
+            while let Some(next) = from {
+                from = sessions.beat(next, sweep(tick, 16), 1);
+            }
+            for (session, asked) in [other, own].into_iter().zip(&mut asked) {
+                let beat = sessions.asked(session).beat;
+                *asked = (asked.0 + u32::from(beat.round), asked.1 + u32::from(beat.own));
+                assert_eq!(beat.heartbeat, (session == own).then_some(heartbeat));
+            }
+        }
+        assert_eq!(asked, [(3, 0), (3, 16)]);
+        assert_eq!(sessions.own_heartbeats.get(), 1);
+        sessions.remove(own);
+        assert_eq!(sessions.own_heartbeats.get(), 0);
     }
 
     #[test]
@@ -223,7 +274,7 @@ mod tests {
         let session = sessions.insert();
         assert_eq!(sessions.due(session), Due::Any, "nothing has been asked yet");
         sessions.settle(session);
-        sessions.beat(0, 1, usize::MAX);
+        sessions.beat(0, sweep(0, 1), usize::MAX);
         assert_eq!(sessions.due(session), Due::Nothing, "a beat is no event");
         sessions.wake(ReaderId { session, channel: 7 });
         assert_eq!(sessions.due(session), Due::Channel(7));

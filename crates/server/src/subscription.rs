@@ -4,16 +4,18 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use fanfare_protocol::{ChannelName, LastEventId, PositionError};
+use fanfare_protocol::{ChannelName, LastEventId, PositionError, limits};
 use http::Uri;
 use http::header::{self, HeaderMap};
 
+use crate::close::Close;
+use crate::heartbeat::Heartbeat;
 use crate::options::RequestOptions;
 use crate::problem::{Kind, Problem};
 use crate::query;
 
 /// What a client asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Subscription {
     /// At least one, without repetitions, in the order given.
     pub channels: Vec<ChannelName>,
@@ -21,16 +23,21 @@ pub struct Subscription {
     pub resume: Option<Result<LastEventId, PositionError>>,
     /// `last=N`: the newest N entries on a first connect.
     pub last: Option<usize>,
-    /// `ready=1`: send `$ready`.
+    /// Tell the client by events of the gateway where it is: `$ready`, and `$place` until an event brings its place. Where
+    /// `ready` does not say, clients that bring no position are told.
     pub ready: bool,
+    /// How the stream ends if its channels have not ended.
+    pub close: Close,
+    /// In place of the node's.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// Reads the query and the headers.
-pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, limits: &RequestOptions) -> Result<Subscription, Problem> {
+pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) -> Result<Subscription, Problem> {
     let mut asked = Asked::default();
     for pair in query::pairs(uri.query().unwrap_or_default()) {
         let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
-        asked.take(&name, value, limits)?;
+        asked.take(&name, value, options)?;
     }
     if asked.channels.is_empty() {
         return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
@@ -38,12 +45,11 @@ pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, limits: &RequestOptions) -> 
     if !accepts_stream(headers) {
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
-    Ok(Subscription {
-        channels: asked.channels,
-        resume: resume(headers, asked.last_event_id.as_deref()),
-        last: asked.last,
-        ready: asked.ready,
-    })
+    let resume = resume(headers, asked.last_event_id.as_deref());
+    let ready = asked.ready.unwrap_or(resume.is_none());
+    let close = asked.close.unwrap_or(options.close);
+    let Asked { channels, last, heartbeat, .. } = asked;
+    Ok(Subscription { channels, resume, last, ready, close, heartbeat })
 }
 
 #[derive(Default)]
@@ -52,27 +58,45 @@ struct Asked<'a> {
     seen: HashSet<ChannelName>,
     last_event_id: Option<Cow<'a, str>>,
     last: Option<usize>,
-    ready: bool,
+    ready: Option<bool>,
+    close: Option<Close>,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl<'a> Asked<'a> {
     /// Parameters with other names are ignored: polyfills add their own against caches.
-    fn take(&mut self, name: &str, value: Cow<'a, str>, limits: &RequestOptions) -> Result<(), Problem> {
+    fn take(&mut self, name: &str, value: Cow<'a, str>, options: &RequestOptions) -> Result<(), Problem> {
         match name {
-            "channel" => self.channel(&value, limits.channels)?,
+            "channel" => self.channel(&value, options.channels)?,
             // Some polyfills append a newer one at every reconnect instead of replacing it: the last one counts.
             "lastEventId" | "last_event_id" if !value.is_empty() => self.last_event_id = Some(value),
             "last" => {
-                let number = value.parse().ok().filter(|number| *number <= limits.last_max);
-                let wrong = || format!("`last` is a number from 0 to {}, not `{value}`.", limits.last_max);
+                let number = value.parse().ok().filter(|number| *number <= options.last_max);
+                let wrong = || format!("`last` is a number from 0 to {}, not `{value}`.", options.last_max);
                 self.last = Some(number.ok_or_else(|| Problem::new(Kind::InvalidRequest, wrong()))?);
             }
             "ready" => {
                 self.ready = match &*value {
-                    "1" | "true" => true,
-                    "0" | "false" | "" => false,
+                    "1" | "true" => Some(true),
+                    "0" | "false" | "" => Some(false),
                     _ => return Err(Problem::new(Kind::InvalidRequest, format!("`ready` is 1 or 0, not `{value}`."))),
                 };
+            }
+            "close" => {
+                self.close = match &*value {
+                    "clean" => Some(Close::Clean),
+                    "abort" => Some(Close::Abort),
+                    _ => {
+                        let detail = format!("`close` is clean or abort, not `{value}`.");
+                        return Err(Problem::new(Kind::InvalidRequest, detail));
+                    }
+                };
+            }
+            "heartbeat" => {
+                let heartbeat = value.parse().ok().and_then(Heartbeat::of_seconds);
+                let (least, most) = (limits::CLIENT_HEARTBEAT_SECONDS_MIN, limits::CLIENT_HEARTBEAT_SECONDS_MAX);
+                let wrong = || format!("`heartbeat` is a number of seconds from {least} to {most}, not `{value}`.");
+                self.heartbeat = Some(heartbeat.ok_or_else(|| Problem::new(Kind::InvalidRequest, wrong()))?);
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ fn a_published_event_reaches_the_subscriber_and_the_history() {
     let (status, first) = answer(&mut writer);
     assert_eq!((status, &first["duplicate"]), (201, &json!(false)));
     let id = first["id"].as_str().unwrap();
-    assert_eq!(reader.chunk(), format!("id: {id}\nevent: paid\ndata: hello\n\n"));
+    assert_eq!(reader.chunk(), format!("event: paid\ndata: hello\nid: {id}\n\n"));
 
     writer.send(post(&format!("{KEY}Idempotency-Key: 1\r\n"), "again"));
     assert_eq!(answer(&mut writer), (201, json!({"id": id, "duplicate": true})));

@@ -9,7 +9,7 @@ use fanfare_server::Cors;
 use support::{Client, Node, header, without_digits};
 
 const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
-const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
     Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\
     Connection: close\r\n\r\n";
 
@@ -31,11 +31,12 @@ fn a_stream_has_exactly_this_head_and_these_frames() {
     let mut client = node.send(SUBSCRIBE);
     assert_eq!(undated_head(&mut client), STREAM_HEAD);
     let prelude = client.chunk();
-    let (retry, priming) = prelude.split_once('\n').unwrap();
+    let (retry, blocks) = prelude.split_once('\n').unwrap();
     assert_eq!(without_digits(retry), "retry: #");
-    assert_eq!(priming, format!("id: {before}\n\n"));
+    let ready = format!("event: $ready\ndata: {{\"position\":\"{before}\",\"channels\":[\"a\"]}}\nid: {before}\n\n");
+    assert_eq!(blocks, format!("id: {before}\n\n{ready}"));
     let id = node.publish("a", "one\ntwo");
-    assert_eq!(client.chunk(), format!("id: {id}\ndata: one\ndata: two\n\n"));
+    assert_eq!(client.chunk(), format!("data: one\ndata: two\nid: {id}\n\n"));
 }
 
 #[test]
@@ -45,10 +46,11 @@ fn an_http_1_0_client_gets_a_body_without_chunks() {
     let mut client = node.send("GET /events?channel=a HTTP/1.0\r\n\r\n");
     assert_eq!(undated_head(&mut client), STREAM_HEAD.replace("Transfer-Encoding: chunked\r\n", ""));
     assert_eq!(without_digits(&client.until("\n\n")), "retry: #\nid: #-#\n\n");
+    assert!(client.until("\n\n").starts_with("event: $ready\n"));
     let id = node.publish("a", "x");
-    assert_eq!(client.until("\n\n"), format!("id: {id}\ndata: x\n\n"));
+    assert_eq!(client.until("\n\n"), format!("data: x\nid: {id}\n\n"));
     node.server().drain();
-    assert_eq!(without_digits(&client.rest()), "retry: #\n");
+    assert_eq!(without_digits(&client.rest()), "retry: #\n\n");
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn what_follows_a_subscription_is_ignored_and_the_stream_goes_on() {
     client.chunk();
     client.send("GET /unknown HTTP/1.1\r\nHost: x\r\n\r\n");
     let id = node.publish("a", "x");
-    assert_eq!(client.chunk(), format!("id: {id}\ndata: x\n\n"));
+    assert_eq!(client.chunk(), format!("data: x\nid: {id}\n\n"));
 }
 
 #[test]
@@ -276,7 +278,7 @@ fn head_gets_the_head_of_a_stream_and_the_connection_stays() {
         node.send("HEAD /events?channel=a HTTP/1.1\r\nHost: x\r\n\r\nHEAD /events HTTP/1.1\r\nHost: x\r\n\r\n");
     let head = client.until("\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    assert_eq!(header(&head, "content-type"), Some("text/event-stream"));
+    assert_eq!(header(&head, "content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(header(&head, "cache-control"), Some("no-store, no-transform"));
     assert!(client.until("\r\n\r\n").starts_with("HTTP/1.1 400 "));
     assert_eq!(node.server().admission().sessions(), 0);
@@ -392,7 +394,7 @@ fn a_position_in_the_query_resumes() {
     let second = node.publish("a", "2");
     let mut client = node.send(SUBSCRIBE.replace("channel=a", &format!("channel=a&lastEventId={first}")));
     client.until("\r\n\r\n");
-    client.until(&format!("id: {second}\ndata: 2\n\n"));
+    client.until(&format!("data: 2\nid: {second}\n\n"));
 }
 
 #[test]

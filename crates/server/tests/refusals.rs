@@ -30,12 +30,43 @@ fn a_full_node_tells_an_event_source_politely_when_to_come_back() {
     let all = node.send(SUBSCRIBE).rest();
     let (head, body) = all.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    assert_eq!(header(head, "content-type"), Some("text/event-stream"));
+    assert_eq!(header(head, "content-type"), Some("text/event-stream; charset=utf-8"));
     assert_eq!(header(head, "cache-control"), Some("no-store, no-transform"));
     assert_eq!(header(head, "connection"), Some("close"));
-    assert_eq!(without_digits(body), "retry: #\n", "an id line or an empty line would erase the client's place");
+    assert_eq!(without_digits(body), "retry: #\n\n", "a whole block: this client has no place to lose");
     assert!((5_000..=15_000).contains(&retry_of(body)), "{body}");
     assert_eq!(node.server().admission().refused(Reason::Connections), 1);
+}
+
+// Seen to fail when the refusal is a bare `retry:`, and when it is a block whatever the client brings.
+#[test]
+fn a_refusal_is_a_block_that_tells_the_client_its_own_place_or_nothing_that_would_erase_it() {
+    let node = Node::start(full);
+    let refused = |request: String| {
+        let all = node.send(request).rest();
+        all.split_once("\r\n\r\n").unwrap().1.split_once('\n').unwrap().1.to_owned()
+    };
+    let vector = "vCb8PgajaK0.EH2PgajaK1";
+    for place in ["1526919030474-55", "~1526919030474.gytl", vector] {
+        assert_eq!(
+            refused(SUBSCRIBE.replace("Host: x", &format!("Last-Event-ID: {place}"))),
+            format!("id: {place}\n\n")
+        );
+        let query = format!("channel=a&lastEventId={place}");
+        assert_eq!(refused(SUBSCRIBE.replace("channel=a", &query)), format!("id: {place}\n\n"));
+    }
+    for unreadable in ["z9", "01-1", "7-0%20", "%7B%7D"] {
+        let of_another = SUBSCRIBE.replace("channel=a", &format!("channel=a&lastEventId={unreadable}"));
+        assert_eq!(refused(of_another), "", "{unreadable}");
+    }
+}
+
+// Seen to fail when only the configuration can ask for a status.
+#[test]
+fn who_asks_for_streams_that_break_off_is_refused_by_a_status() {
+    let node = Node::start(full);
+    let (head, _) = node.send(SUBSCRIBE.replace("channel=a", "channel=a&close=abort")).response();
+    assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");
 }
 
 #[test]
@@ -96,9 +127,11 @@ fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
         node.store.set_offline(true);
         let all = node.send(SUBSCRIBE).rest();
         assert!(all.starts_with(expected) && !all.contains("\nid:"), "{all}");
-        assert_eq!(node.server().admission().refused(Reason::Unavailable), 1);
+        let resumed = SUBSCRIBE.replace("Host: x", "Last-Event-ID: 7-0");
+        assert_eq!(policy == RefusalPolicy::Polite, node.send(resumed).rest().contains("\nid: 7-0\n\n"));
+        assert_eq!(node.server().admission().refused(Reason::Unavailable), 2);
         if policy == RefusalPolicy::Polite {
-            assert!(retry_of(&all) >= 5_000 && all.ends_with("\r\n0\r\n\r\n"), "{all}");
+            assert!(retry_of(&all) >= 5_000 && all.ends_with("\n\n") && all.contains("\r\nContent-Length: "), "{all}");
         }
         node.await_sessions(0);
     }

@@ -87,8 +87,8 @@ type End struct {
 	LastEventID string `js:"lastEventId"`
 	RetryMs     int64  `js:"retryMs"`
 	Events      int64  `js:"events"`
-	// PrimedAt is when the first `id:` of this connection arrived, by the clock of `now`; 0 if none did. A polite
-	// refusal is a stream without one.
+	// PrimedAt is when the first `id:` of this connection arrived, by the clock of `now`; 0 if none did, and in a body
+	// whose length is known: that is a polite refusal, which tells the client its own place.
 	PrimedAt float64 `js:"primedAt"`
 	// Error is empty when the script or the server ended the stream in an orderly way.
 	Error    string `js:"error"`
@@ -132,7 +132,7 @@ func (m *module) Open(url string, params Params, onEvent sobek.Callable) (*End, 
 		end.Body = string(body)
 		return end, nil
 	}
-	return end, m.read(ctx, response.Body, &Client{cancel: cancel}, params, end, onEvent)
+	return end, m.read(ctx, response, &Client{cancel: cancel}, params, end, onEvent)
 }
 
 func request(ctx context.Context, transport *http.Transport, url string, params Params) (*http.Response, error) {
@@ -151,11 +151,13 @@ func request(ctx context.Context, transport *http.Transport, url string, params 
 }
 
 func (m *module) read(
-	ctx context.Context, body io.Reader, client *Client, params Params, end *End, onEvent sobek.Callable,
+	ctx context.Context, response *http.Response, client *Client, params Params, end *End, onEvent sobek.Callable,
 ) error {
-	runtime, stream := m.vu.Runtime(), newParser(body, params.LastEventID)
+	runtime, stream := m.vu.Runtime(), newParser(response.Body, params.LastEventID)
 	handle := runtime.ToValue(client)
-	stream.onPlace = func() { end.PrimedAt, client.PrimedAt = now(), now() }
+	if response.ContentLength < 0 {
+		stream.onPlace = func() { end.PrimedAt, client.PrimedAt = now(), now() }
+	}
 	for {
 		event, err := stream.next()
 		end.LastEventID, end.RetryMs = stream.lastEventID, stream.retryMs

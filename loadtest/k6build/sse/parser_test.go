@@ -26,7 +26,7 @@ func TestAPrimingBlockMovesThePositionAndDispatchesNothing(t *testing.T) {
 }
 
 func TestABlockWithoutAnIDKeepsTheFormerPosition(t *testing.T) {
-	events, _ := read(t, "id: 6-0\n\nid: 7-0\ndata: a\ndata:  b\n\nevent: e\ndata: c\n\n")
+	events, _ := read(t, "id: 6-0\n\ndata: a\ndata:  b\nid: 7-0\n\nevent: e\ndata: c\n\n")
 	want := []Event{
 		{From: "6-0", ID: "7-0", Name: "message", Data: "a\n b"},
 		{From: "7-0", ID: "7-0", Name: "e", Data: "c"},
@@ -37,9 +37,11 @@ func TestABlockWithoutAnIDKeepsTheFormerPosition(t *testing.T) {
 }
 
 func TestAnIncompleteBlockIsThrownAwayWithItsPosition(t *testing.T) {
-	events, p := read(t, "id: 7-0\ndata: a\n\nid: 8-0\ndata: half")
-	if len(events) != 1 || p.lastEventID != "7-0" {
-		t.Fatalf("events %v, position %q", events, p.lastEventID)
+	for _, half := range []string{"id: 8-0\ndata: half", "data: half", "data: whole\nid: 8-0\n"} {
+		events, p := read(t, "id: 7-0\ndata: a\n\n"+half)
+		if len(events) != 1 || p.lastEventID != "7-0" {
+			t.Fatalf("%q: events %v, position %q", half, events, p.lastEventID)
+		}
 	}
 }
 

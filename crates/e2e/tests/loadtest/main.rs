@@ -136,7 +136,7 @@ fn k6_notices_what_is_lost_doubled_announced_or_never_comes() {
 
 /// An event of channel 0 or 1 with its number, as a publisher writes it; `id` is the subscriber's place after it.
 fn event(id: &str, channel: usize, number: u64) -> String {
-    format!("id: {id}\ndata: {channel} {number} 0 -\n\n")
+    format!("data: {channel} {number} 0 -\nid: {id}\n\n")
 }
 
 /// The last event of a channel.
@@ -153,7 +153,7 @@ fn gap(after: &str, next: &str) -> String {
 /// A `$gap` of channel 0 with nothing after it.
 fn gap_to(id: &str, after: &str) -> String {
     let data = format!(r#"{{"channel":"load-x-0","reason":"reset","after":"{after}","next":null}}"#);
-    format!("id: {id}\nevent: $gap\ndata: {data}\n\n")
+    format!("event: $gap\ndata: {data}\nid: {id}\n\n")
 }
 
 /// A `$gap` of channel 0 in place of an entry.
@@ -223,7 +223,7 @@ fn a_gap_excuses_in_k6_only_what_it_names() {
         return;
     }
     let server = Scripted::start(|target, last_event_id| match target.matches("channel=").count() {
-        _ if target.contains("ready=1") => "id: 1-0\nevent: $ready\ndata: {}\n\n".to_owned(),
+        _ if target.contains("ready=1") => "event: $ready\ndata: {}\nid: 1-0\n\n".to_owned(),
         1 => story_of_one_channel(last_event_id),
         _ => story_of_two_channels(),
     });

@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_a_chunk_with_id_and_data() {
+    fn a_frame_is_a_chunk_with_data_and_id() {
         let mut channel = Channel::new(Id::at(1_000));
         assert_eq!(
             &*channel.append(1_763_700_000_000, b"0 1 2 x"),
-            b"23\r\nid: 1763700000000-0\ndata: 0 1 2 x\n\n\r\n"
+            b"23\r\ndata: 0 1 2 x\nid: 1763700000000-0\n\n\r\n"
         );
     }
 

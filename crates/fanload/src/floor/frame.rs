@@ -5,16 +5,16 @@ use std::rc::Rc;
 
 use super::id::Id;
 
-/// An event as it is written to every socket: one chunk, with its id and data, in the very bytes that Fanfare writes.
+/// An event as it is written to every socket: one chunk, with its data and its id, in the very bytes that Fanfare writes.
 pub(super) type Frame = Rc<[u8]>;
 
 /// One chunk of an HTTP/1.1 body that holds the event's block.
 pub(super) fn encode(id: Id, data: &[u8]) -> Frame {
     let mut block = Vec::with_capacity(data.len() + 48);
     // Writing to a vector cannot fail.
-    let _ = write!(block, "id: {id}\ndata: ");
+    block.extend_from_slice(b"data: ");
     block.extend_from_slice(data);
-    block.extend_from_slice(b"\n\n");
+    let _ = write!(block, "\nid: {id}\n\n");
     chunk(&block)
 }
 

@@ -10,6 +10,8 @@ const HEADERS_MAX: usize = 64;
 pub(super) struct Request {
     /// Channel indexes, in the order of the URL.
     pub(super) channels: Vec<u32>,
+    /// The names whose ends they are.
+    pub(super) names: Vec<String>,
     /// `Last-Event-ID`; an empty one counts as absent.
     pub(super) resume: Option<String>,
 }
@@ -30,21 +32,21 @@ pub(super) fn parse(head: &[u8]) -> Option<Result<Request, NotASubscription>> {
     if request.method != Some("GET") {
         return Some(Err(NotASubscription));
     }
-    let Some(channels) = channels(request.path.unwrap_or_default()) else { return Some(Err(NotASubscription)) };
+    let names = names(request.path.unwrap_or_default());
+    let channels: Option<Vec<u32>> = names.iter().map(|name| trailing_number(name)).collect();
+    let Some(channels) = channels.filter(|channels| !channels.is_empty()) else { return Some(Err(NotASubscription)) };
     let resume = request
         .headers
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("last-event-id") && !header.value.is_empty())
         .map(|header| String::from_utf8_lossy(header.value).into_owned());
-    Some(Ok(Request { channels, resume }))
+    Some(Ok(Request { channels, names, resume }))
 }
 
-/// The indexes at the ends of the `channel` parameters; `None` without any, or if one does not end in a number.
-fn channels(path: &str) -> Option<Vec<u32>> {
-    let (_, query) = path.split_once('?')?;
-    let names = query.split('&').filter_map(|pair| pair.strip_prefix("channel="));
-    let channels: Option<Vec<u32>> = names.map(trailing_number).collect();
-    channels.filter(|channels| !channels.is_empty())
+/// The `channel` parameters.
+fn names(path: &str) -> Vec<String> {
+    let (_, query) = path.split_once('?').unwrap_or_default();
+    query.split('&').filter_map(|pair| pair.strip_prefix("channel=")).map(str::to_owned).collect()
 }
 
 fn trailing_number(name: &str) -> Option<u32> {
@@ -63,7 +65,8 @@ mod tests {
     #[test]
     fn channels_are_the_numbers_at_the_ends_of_their_names() {
         let request = get("/events?channel=load-7&last=3&channel=v2-12", "").unwrap().unwrap();
-        assert_eq!(request, Request { channels: vec![7, 12], resume: None });
+        let names = ["load-7", "v2-12"].map(str::to_owned).to_vec();
+        assert_eq!(request, Request { channels: vec![7, 12], names, resume: None });
         for none in ["/events", "/events?channel=orders", "/events?other=7"] {
             assert_eq!(get(none, ""), Some(Err(NotASubscription)), "{none}");
         }

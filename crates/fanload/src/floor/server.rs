@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Fanfare's own response head, byte for byte.
 pub(super) const HEAD: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n\
     X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -232,7 +232,11 @@ impl Server {
             Some(position) => (position, channel.missed_after(position)),
             None => (channel.head, Rc::from([])),
         };
-        let prelude = [HEAD, &chunk(format!("retry: 2000\nid: {place}\n\n").as_bytes())].concat();
+        let mut blocks = format!("retry: 2000\nid: {place}\n\n");
+        if request.resume.is_none() {
+            blocks += &ready(place, &request.names);
+        }
+        let prelude = [HEAD, &chunk(blocks.as_bytes())].concat();
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return Ok(()) };
         subscriber.memberships = memberships;
         subscriber.open(&prelude, &missed, self.poll.registry())
@@ -253,6 +257,12 @@ impl Server {
             }
         }
     }
+}
+
+/// What a node says to clients that bring no position. The names of this tool need no escapes.
+fn ready(place: Id, names: &[String]) -> String {
+    let names = names.join("\",\"");
+    format!("event: $ready\ndata: {{\"position\":\"{place}\",\"channels\":[\"{names}\"]}}\nid: {place}\n\n")
 }
 
 fn now_ms() -> u64 {

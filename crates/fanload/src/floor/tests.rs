@@ -31,9 +31,10 @@ fn subscribe(events: SocketAddr, query: &str, position: Option<&str>) -> (TcpStr
     socket.read_exact(&mut head).unwrap();
     assert_eq!(head, HEAD);
     let prelude = read_chunk(&mut socket);
-    let id = prelude.strip_prefix("retry: 2000\nid: ").unwrap().trim_end().to_owned();
-    assert!(prelude.ends_with("\n\n") && Id::parse(&id).is_some(), "{prelude}");
-    (socket, id)
+    let (id, ready) = prelude.strip_prefix("retry: 2000\nid: ").unwrap().split_once("\n\n").unwrap();
+    assert!(Id::parse(id).is_some(), "{prelude}");
+    assert_eq!(position.is_none(), ready.starts_with("event: $ready\n") && ready.ends_with(&format!("\nid: {id}\n\n")));
+    (socket, id.to_owned())
 }
 
 fn read_chunk(socket: &mut TcpStream) -> String {
@@ -58,8 +59,8 @@ fn publish(feed: &mut TcpStream, channel: u32, data: &[u8]) {
 /// The data of the next event, and its id.
 fn event(socket: &mut TcpStream) -> (String, String) {
     let block = read_chunk(socket);
-    let (id, data) = block.strip_prefix("id: ").unwrap().split_once("\ndata: ").unwrap();
-    (data.strip_suffix("\n\n").unwrap().to_owned(), id.to_owned())
+    let (data, id) = block.strip_prefix("data: ").unwrap().split_once("\nid: ").unwrap();
+    (data.to_owned(), id.strip_suffix("\n\n").unwrap().to_owned())
 }
 
 // Seen to fail when `publish` writes to the listeners of channel 0 only.

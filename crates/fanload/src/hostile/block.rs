@@ -83,13 +83,14 @@ mod tests {
     fn events_are_told_from_what_the_gateway_says_itself() {
         let (mut parser, mut blocks) = (Parser::new(64), Blocks::default());
         parser.feed(
-            b"retry: 5\nid: 1-0\n\n: hi\n\nevent: $gap\ndata: {}\n\nid: 2-0\ndata: hello\n\ndata: cut",
+            b"retry: 5\nid: 1-0\n\n: hi\n\nevent: $gap\ndata: {}\n\nid: 2-0\ndata: hello\n\ndata: last\nid: 3-0\n\ndata: cut",
             &mut blocks,
         );
         let blocks = blocks.take();
-        assert_eq!(blocks.len(), 3, "{blocks:?}");
+        assert_eq!(blocks.len(), 4, "{blocks:?}");
         assert_eq!((blocks[0].id.as_deref(), blocks[0].is_event()), (Some("1-0"), false));
         assert!(blocks[1].is_gap() && !blocks[1].is_event());
         assert_eq!((blocks[2].is_event(), blocks[2].bytes, blocks[2].id.as_deref()), (true, Some(5), Some("2-0")));
+        assert_eq!((blocks[3].is_event(), blocks[3].bytes, blocks[3].id.as_deref()), (true, Some(4), Some("3-0")));
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Block {
     id: Vec<u8>,
     has_id: bool,
     is_gap: bool,
+    /// The server says it itself: no publisher's event.
+    is_own: bool,
     payloads: Vec<Payload>,
     other: Vec<u8>,
     has_other: bool,
@@ -54,7 +56,8 @@ impl Block {
     }
 
     fn clear(&mut self) {
-        (self.has_id, self.is_gap, self.has_other, self.damaged) = (false, false, false, 0);
+        (self.has_id, self.is_gap, self.is_own) = (false, false, false);
+        (self.has_other, self.damaged) = (false, 0);
         self.payloads.clear();
         self.other.clear();
     }
@@ -125,6 +128,7 @@ impl Lines for Reader<'_> {
     fn event(&mut self, name: &[u8]) {
         self.block.spoken = true;
         self.block.is_gap = name == b"$gap";
+        self.block.is_own = name.starts_with(b"$");
     }
 
     fn id(&mut self, id: &[u8]) {
@@ -146,7 +150,7 @@ impl Lines for Reader<'_> {
     fn blank(&mut self) {
         if self.block.is_gap {
             self.gap();
-        } else if self.block.has_other {
+        } else if self.block.has_other && !self.block.is_own {
             self.checker.integrity.foreign += 1;
         }
         if self.block.has_id {

@@ -92,7 +92,8 @@ impl Digest<'_> {
     }
 
     fn prime(&mut self, now: u64) {
-        if self.connection.primed {
+        // What has a length is over soon: a refusal, which may tell clients their own place.
+        if self.connection.primed || matches!(self.connection.state, State::Body(Body::Length(_))) {
             return;
         }
         let block = &self.connection.block;

@@ -55,6 +55,16 @@ choice_value! {
 }
 
 choice_value! {
+    /// How a stream ends that has not come to its end.
+    CloseStyle {
+        /// As a whole response: browsers come back.
+        Clean = "clean",
+        /// As a response that breaks off, and a refusal as a status: for clients that take a clean end for the end of the matter.
+        Abort = "abort",
+    }
+}
+
+choice_value! {
     /// The header in which trusted proxies name the client of a request.
     AddressHeader {
         /// `X-Forwarded-For`, the one that most proxies know.

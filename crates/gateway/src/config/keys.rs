@@ -8,7 +8,7 @@ use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 use fanfare_server::Network;
 
-use super::choice::{AddressHeader, LogFormat, ProxyProtocol, RefusalStyle};
+use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
 use super::declare::{Key, read, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
@@ -87,13 +87,15 @@ sections! {
     /// How events are written to connections.
     Delivery delivery {
         /// An idle connection gets a comment this often, so that no proxy takes it for dead.
-        heartbeat: Span = Span(limits::HEARTBEAT_DEFAULT), Span(limits::HEARTBEAT_MIN) => Span::secs(30);
+        heartbeat: Span = Span(limits::HEARTBEAT_DEFAULT), Span(limits::HEARTBEAT_MIN) => Span(limits::HEARTBEAT_MAX);
         /// Milliseconds for which a connection may wait for more events before it writes: fewer system calls, more delay. 0 writes at once.
         coalesce_ms: u64 = 0, 0 => 1000;
         /// Milliseconds that a browser is told to wait before it reconnects. Each connection is told a value around this, so that they do not come back together.
         retry_ms: u64 = 2000, 100 => 600_000;
         /// How long a new stream waits for its channels to open before it is refused.
         subscribe_timeout: Span = Span(limits::SUBSCRIBE_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(60);
+        /// How streams end when the node drains, and are refused, if a request does not say it (`close=`). With `abort` the response breaks off, and a refusal is a status: for clients that take a clean end for the end of the matter.
+        close: CloseStyle = CloseStyle::Clean;
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));
         /// A client that takes nothing at all for this long, although something waits for it, gives back the kernel memory that it holds: its stream ends, and it resumes from its position when it reads again. A client that takes something now and then, however slowly, is never ended, and neither is one for which nothing waits.

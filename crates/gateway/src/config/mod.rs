@@ -22,7 +22,7 @@ mod text;
 mod unknown;
 mod value;
 
-pub use choice::{AddressHeader, LogFormat, ProxyProtocol, RefusalStyle};
+pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
 pub use keys::{

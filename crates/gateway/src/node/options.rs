@@ -3,11 +3,11 @@
 use fanfare_log::Options as LogOptions;
 use fanfare_protocol::limits;
 use fanfare_server::{
-    AdmissionOptions, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions, Options,
+    AdmissionOptions, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions, Options,
     ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions,
 };
 
-use crate::config::{AddressHeader, Config, ProxyProtocol, RefusalStyle};
+use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalStyle};
 
 /// The log's part.
 #[must_use]
@@ -59,6 +59,10 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             url_bytes: config.limits.url_bytes.bytes(),
             channels: config.limits.channels_per_connection,
             last_max: config.limits.last_max,
+            close: match config.delivery.close {
+                CloseStyle::Clean => Close::Clean,
+                CloseStyle::Abort => Close::Abort,
+            },
             event_bytes: config.limits.event_bytes.bytes(),
             head_timeout: config.limits.head_timeout.0,
             body_timeout: config.limits.body_timeout.0,

@@ -10,7 +10,8 @@ use crate::admission::{Reason, Refused};
 use crate::cors::{Cors, CorsVerdict};
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem};
-use crate::refusal;
+use crate::refusal::{self, Asked};
+use crate::subscription::Subscription;
 
 /// Status, headers by their names in lower case, and body: what a client sees of an answer, however it is framed.
 type Seen = (u16, BTreeMap<String, String>, Vec<u8>);
@@ -67,8 +68,9 @@ fn every_kind() -> Vec<Answer> {
     let mut all: Vec<_> = Kind::ALL.into_iter().map(problem).collect();
     all.extend([Problem::method_not_allowed("GET, HEAD, OPTIONS").into(), later.into()]);
     for policy in [RefusalPolicy::Polite, RefusalPolicy::Status] {
-        for asked_for_stream in [true, false] {
-            all.extend(Reason::ALL.map(|reason| refusal::answer(&refused(reason), policy, asked_for_stream)));
+        for for_stream in [true, false] {
+            let asked = Asked::of(&Subscription::default(), for_stream);
+            all.extend(Reason::ALL.map(|reason| refusal::answer(&refused(reason), policy, &asked)));
         }
     }
     all.extend([Answer::stream(), Answer::text("for people"), Answer::empty(StatusCode::NO_CONTENT)]);
@@ -96,7 +98,7 @@ fn the_head_of_a_stream_is_exactly_this() {
     let head = Answer::stream().with(Cors::Any.headers(CorsVerdict::Any));
     assert_eq!(
         String::from_utf8(head.to_http1(Framing::Chunked)).unwrap(),
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n\
          X-Accel-Buffering: no\r\nAccess-Control-Allow-Origin: *\r\nTransfer-Encoding: chunked\r\n\
          Connection: close\r\n\r\n"
     );
@@ -109,9 +111,11 @@ fn a_head_for_http_1_0_names_no_transfer_coding() {
 }
 
 #[test]
-fn a_stream_that_is_over_is_one_chunk_and_the_last() {
-    let bytes = Answer::ended_stream(b"retry: 5\n".to_vec()).to_http1(Framing::Chunked);
-    assert!(bytes.ends_with(b"\r\n\r\n9\r\nretry: 5\n\r\n0\r\n\r\n"), "{}", String::from_utf8_lossy(&bytes));
+fn a_stream_that_is_over_has_a_length() {
+    for framing in [Framing::Chunked, Framing::Plain] {
+        let text = String::from_utf8(Answer::ended_stream(b"retry: 5\n".to_vec()).to_http1(framing)).unwrap();
+        assert!(text.contains("\r\nContent-Length: 9\r\n") && text.ends_with("\r\n\r\nretry: 5\n"), "{text}");
+    }
 }
 
 #[test]

@@ -27,8 +27,8 @@ pub(super) enum Step {
 pub(super) struct Unit<'a> {
     /// Whole blocks of this session's own that come first, in the batch's text.
     blocks: Range<usize>,
-    /// The `id` line that the event has in this session, in the batch's text. Empty: the frame's own, if it has one.
-    line: Range<usize>,
+    /// How the event's block ends in this session, in the batch's text: an `id` line and an empty one. Empty: as the frame does.
+    ending: Range<usize>,
     /// The event, whose bytes all sessions share.
     pub(super) frame: Option<&'a Frame>,
     pub(super) step: Step,
@@ -64,19 +64,19 @@ impl<'a> Batch<'a> {
         &self.text.as_bytes()[unit.blocks.clone()]
     }
 
-    /// The `id` line that takes the place of the frame's own; empty if none does.
-    pub(super) fn line(&self, unit: &Unit<'_>) -> &[u8] {
-        &self.text.as_bytes()[unit.line.clone()]
+    /// The `id` line and the empty line that take the place of the frame's own; empty if none do.
+    pub(super) fn ending(&self, unit: &Unit<'_>) -> &[u8] {
+        &self.text.as_bytes()[unit.ending.clone()]
     }
 
     /// Adds the unit of an entry, which `blocks` of the text precede.
     fn entry(&mut self, blocks: Range<usize>, id: EntryId, frame: &'a Frame, step: Step, live: bool) {
         let start = self.text.len();
         if self.vector.is_some() {
-            self.move_to(Position::At(id));
+            self.end_at(Position::At(id));
         }
-        let line = start..self.text.len();
-        self.units.push(Unit { blocks, line, frame: Some(frame), step, entry: Some(id), live, gap: None });
+        let ending = start..self.text.len();
+        self.units.push(Unit { blocks, ending, frame: Some(frame), step, entry: Some(id), live, gap: None });
     }
 
     /// Adds the unit of an ephemeral event.
@@ -90,7 +90,7 @@ impl<'a> Batch<'a> {
     }
 
     fn push(&mut self, blocks: Range<usize>, frame: Option<&'a Frame>, step: Step, live: bool) {
-        self.units.push(Unit { blocks, line: 0..0, frame, step, entry: None, live, gap: None });
+        self.units.push(Unit { blocks, ending: 0..0, frame, step, entry: None, live, gap: None });
     }
 
     /// Adds a `$gap`: together with the entry that follows it and without an id, or alone with the position to resume from.
@@ -102,10 +102,8 @@ impl<'a> Batch<'a> {
             after: Some(seam.after),
             next: next.map(|(id, _)| id),
         };
-        if next.is_none() {
-            self.move_to(seam.resume);
-        }
-        self.write(|blocks| block::gap(blocks, &gap, None));
+        let position = next.is_none().then(|| self.position_text(seam.resume));
+        self.write(|blocks| block::gap(blocks, &gap, position.as_deref()));
         let blocks = start..self.text.len();
         match next {
             Some((id, frame)) => self.entry(blocks, id, frame, step, false),
@@ -125,22 +123,31 @@ impl<'a> Batch<'a> {
             None if is_ready => {
                 self.write(|blocks| block::ready(blocks, &position.to_string(), std::slice::from_ref(channel)));
             }
-            _ => {
-                self.move_to(position);
-                self.text.push('\n');
-            }
+            _ => self.end_at(position),
         }
         self.push(start..self.text.len(), None, Step::To(position), false);
     }
 
-    /// Writes the `id` line of a position that no entry carries.
-    fn move_to(&mut self, position: Position) {
+    /// Ends a block at a position: its `id` line and an empty one.
+    fn end_at(&mut self, position: Position) {
         self.text.push_str("id: ");
         match &mut self.vector {
             Some(vector) => vector.advance(position, &mut self.text),
             None => self.text.push_str(&position.to_string()),
         }
-        self.text.push('\n');
+        self.text.push_str("\n\n");
+    }
+
+    /// What stands in `id:` at a position that no entry carries.
+    fn position_text(&mut self, position: Position) -> String {
+        match &mut self.vector {
+            Some(vector) => {
+                let mut text = String::new();
+                vector.advance(position, &mut text);
+                text
+            }
+            None => position.to_string(),
+        }
     }
 
     /// Writes blocks, which are text by their nature.

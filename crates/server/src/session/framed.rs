@@ -20,27 +20,27 @@ pub(super) type Slices<'a> = ArrayVec<IoSlice<'a>, SLICES_MAX>;
 pub(super) struct FramedUnit<'a> {
     /// The session's own blocks.
     blocks: &'a [u8],
-    /// The `id` line of the event.
-    line: &'a [u8],
     /// What all sessions share of the event.
     shared: &'a [u8],
+    /// How its block ends in this session; empty if that is shared, too.
+    ending: &'a [u8],
     framing: Framing,
 }
 
 impl<'a> FramedUnit<'a> {
     pub(super) fn of(batch: &'a Batch<'_>, unit: &Unit<'a>, framing: Framing) -> Self {
-        let line = batch.line(unit);
+        let ending = batch.ending(unit);
         let shared = match (unit.frame, framing) {
             (None, _) => &b""[..],
-            (Some(frame), _) if !line.is_empty() => frame.body(),
+            (Some(frame), _) if !ending.is_empty() => frame.fields(),
             (Some(frame), Framing::Chunked) => frame.chunked(),
             (Some(frame), Framing::Plain) => frame.plain(),
         };
-        Self { blocks: batch.blocks(unit), line, shared, framing }
+        Self { blocks: batch.blocks(unit), shared, ending, framing }
     }
 
     /// Calls `write` with what precedes the shared bytes.
-    fn made(&self, mut write: impl FnMut(&[u8])) {
+    fn before(&self, mut write: impl FnMut(&[u8])) {
         let chunked = self.framing == Framing::Chunked;
         if !self.blocks.is_empty() {
             if chunked {
@@ -51,35 +51,45 @@ impl<'a> FramedUnit<'a> {
                 write(chunk::END);
             }
         }
-        if !self.line.is_empty() {
-            if chunked {
-                write(&chunk::header(self.line.len() + self.shared.len()));
-            }
-            write(self.line);
+        if chunked && !self.ending.is_empty() {
+            write(&chunk::header(self.shared.len() + self.ending.len()));
         }
     }
 
-    /// What follows the shared bytes, unless the frame has it itself.
-    fn end(&self) -> &'static [u8] {
-        if self.framing == Framing::Chunked && !self.line.is_empty() { chunk::END } else { b"" }
+    /// Calls `write` with what follows the shared bytes, unless the frame has it itself.
+    fn after(&self, mut write: impl FnMut(&[u8])) {
+        if !self.ending.is_empty() {
+            write(self.ending);
+            if self.framing == Framing::Chunked {
+                write(chunk::END);
+            }
+        }
+    }
+
+    /// Bytes before and after the shared ones.
+    fn own_lengths(&self) -> (usize, usize) {
+        let (mut before, mut after) = (0, 0);
+        self.before(|piece| before += piece.len());
+        self.after(|piece| after += piece.len());
+        (before, after)
     }
 
     /// Bytes of the whole unit.
     pub(super) fn len(&self) -> usize {
-        let mut made = 0;
-        self.made(|piece| made += piece.len());
-        made + self.shared.len() + self.end().len()
+        let (before, after) = self.own_lengths();
+        before + self.shared.len() + after
     }
 
     /// Appends the whole unit.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        self.made(|piece| out.extend_from_slice(piece));
+        self.before(|piece| out.extend_from_slice(piece));
         out.extend_from_slice(self.shared);
-        out.extend_from_slice(self.end());
+        self.after(|piece| out.extend_from_slice(piece));
     }
 }
 
-/// What precedes the shared bytes of each unit of a batch, one after the other. Empty, and not allocated, where all is shared.
+/// What precedes and what follows the shared bytes of each unit of a batch, one after the other. Empty, and not allocated, where
+/// all is shared.
 pub(super) struct OwnBytes(Vec<u8>);
 
 impl OwnBytes {
@@ -87,7 +97,9 @@ impl OwnBytes {
         let mut bytes = Vec::new();
         if !batch.is_all_shared() {
             for unit in &batch.units {
-                FramedUnit::of(batch, unit, framing).made(|piece| bytes.extend_from_slice(piece));
+                let unit = FramedUnit::of(batch, unit, framing);
+                unit.before(|piece| bytes.extend_from_slice(piece));
+                unit.after(|piece| bytes.extend_from_slice(piece));
             }
         }
         Self(bytes)
@@ -99,11 +111,11 @@ impl OwnBytes {
         let (mut skip, mut rest) = (skip, self.0.as_slice());
         for unit in &batch.units {
             let parts = FramedUnit::of(batch, unit, framing);
-            let mut made = 0;
-            parts.made(|piece| made += piece.len());
-            let (own, after) = rest.split_at(made);
-            rest = after;
-            for part in [own, parts.shared, parts.end()] {
+            let (before, after) = parts.own_lengths();
+            let (before, own) = rest.split_at(before);
+            let (after, own) = own.split_at(after);
+            rest = own;
+            for part in [before, parts.shared, after] {
                 let cut = skip.min(part.len());
                 skip -= cut;
                 if cut < part.len() {

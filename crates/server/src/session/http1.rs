@@ -12,6 +12,7 @@ use super::batch::Batch;
 use super::framed::{FramedUnit, OwnBytes, Slices};
 use super::outlet::{Offered, Outlet, Peer};
 use crate::answer::Answer;
+use crate::close::Close;
 use crate::core::Core;
 use crate::end::End;
 use crate::framing::Framing;
@@ -38,6 +39,8 @@ impl Marks {
     const LIFTED: Self = Self(2);
     /// The session's waker is registered for what arrives.
     const WATCHED: Self = Self(4);
+    /// The stream is to break off, and its framing knows no other way than a reset.
+    const RESET: Self = Self(8);
 
     const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -234,11 +237,14 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         self.queue_bytes(bytes);
     }
 
-    fn end(&mut self, blocks: &[u8]) {
+    fn end(&mut self, blocks: &[u8], close: Close) {
         let mut bytes = Vec::new();
         self.frame(&mut bytes, blocks);
-        if self.framing == Framing::Chunked {
-            bytes.extend_from_slice(chunk::LAST);
+        match (self.framing, close) {
+            (Framing::Chunked, Close::Clean) => bytes.extend_from_slice(chunk::LAST),
+            // Without a last chunk it is no whole response.
+            (Framing::Chunked, Close::Abort) | (Framing::Plain, Close::Clean) => {}
+            (Framing::Plain, Close::Abort) => self.marks.set(Marks::RESET, true),
         }
         self.queue_bytes(bytes);
     }
@@ -337,6 +343,10 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     fn finish(&mut self) {
-        self.socket.close_sending_side();
+        if self.marks.has(Marks::RESET) {
+            self.socket.abandon();
+        } else {
+            self.socket.close_sending_side();
+        }
     }
 }

@@ -16,6 +16,7 @@ mod http1;
 mod opening;
 mod outlet;
 mod reader;
+mod telling;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use tracing::debug;
 use crate::core::Core;
 use crate::end::End;
 use crate::framing::Framing;
+use crate::pulse::Beat;
 use crate::sessions::Asked;
 use crate::socket::Socket;
 use http1::Http1;
@@ -86,7 +88,11 @@ impl<P, O: Outlet> Drop for Session<P, O> {
 
 impl<P, O: Outlet> Session<P, O> {
     fn new(core: &Rc<Core>, outlet: O, subscribe: Subscribe<P>) -> Self {
-        let (reader, permit) = Reader::new(core, core.sessions.insert(), subscribe);
+        let session = core.sessions.insert();
+        if let Some(heartbeat) = subscribe.subscription.heartbeat {
+            core.sessions.set_heartbeat(session, heartbeat);
+        }
+        let (reader, permit) = Reader::new(core, session, subscribe);
         core.stats.sessions.add(1);
         core.stats.subscriptions.add(reader.channels() as u64);
         Self { core: Rc::clone(core), outlet, reader, _permit: permit }
@@ -100,7 +106,7 @@ impl<P, O: Outlet> Session<P, O> {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
-        if beat && let Some(end) = outlet.check_peer(core) {
+        if beat.round && let Some(end) = outlet.check_peer(core) {
             return Poll::Ready(end);
         }
         loop {
@@ -122,7 +128,10 @@ impl<P, O: Outlet> Session<P, O> {
                     outlet.finish();
                     return Poll::Ready(end);
                 }
-                (Doing::Streaming, Some(reason)) if outlet.is_idle() => outlet.end(&reader.say_farewell(core, reason)),
+                (Doing::Streaming, Some(reason)) if outlet.is_idle() => {
+                    let blocks = reader.say_farewell(core, reason);
+                    outlet.end(&blocks, reader.close_style());
+                }
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
                 (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
                 (Doing::Streaming, _) => match reader.deliver(core, outlet) {
@@ -130,7 +139,7 @@ impl<P, O: Outlet> Session<P, O> {
                     Delivered::Everything if outlet.release() => {}
                     // What was half way when the end was asked for is complete, and nothing else would wake the session.
                     Delivered::Everything if end.is_some() && outlet.is_idle() => {}
-                    Delivered::Everything if beat && send_heartbeat(core, outlet, reader) => {}
+                    Delivered::Everything if beat.is_due() && send_heartbeat(core, outlet, reader, beat) => {}
                     Delivered::Everything => return Poll::Pending,
                     Delivered::Some => {
                         // Others want their turn.
@@ -149,13 +158,18 @@ impl<P, O: Outlet> Session<P, O> {
     }
 }
 
-/// Shows that the connection is alive, if it has been quiet. Returns whether something is to be written.
-fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader) -> bool {
+/// Shows that the connection is alive, if it has been quiet, and says what was renewed. Returns whether something is to be written.
+fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader, beat: Beat) -> bool {
     if !outlet.is_idle() {
         return false;
     }
-    let is_quiet = core.tick().wrapping_sub(outlet.active_at()) >= core.ticks_in(core.options.heartbeat) / 2;
-    let blocks = reader.beat(core, is_quiet);
+    let silent = core.tick().wrapping_sub(outlet.active_at());
+    let is_quiet = match beat.heartbeat {
+        None => silent >= core.ticks_in(core.options.heartbeat) / 2,
+        Some(heartbeat) => beat.own && heartbeat.is_due(silent, core.current_sweep()),
+    };
+    let renewed = beat.round && reader.renew(core);
+    let blocks = (is_quiet || renewed).then(|| reader.sign_of_life(core, renewed));
     if let Some(blocks) = &blocks {
         outlet.say(blocks);
     }

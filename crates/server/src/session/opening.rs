@@ -9,6 +9,7 @@ use fanfare_log::{NoPlace, Payer, ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 
 use super::channels::{Channels, Subscribed};
+use super::telling::Telling;
 use crate::answer::Answer;
 use crate::core::Core;
 use crate::end::EndReason;
@@ -49,8 +50,7 @@ pub(super) struct Beginning {
     pub(super) head: Answer,
     /// The first blocks.
     pub(super) blocks: Vec<u8>,
-    /// `$ready` was asked for and could not be said yet.
-    pub(super) ready_due: bool,
+    pub(super) telling: Telling,
 }
 
 /// What is only needed until the stream has begun.
@@ -58,6 +58,8 @@ pub(super) struct Opening {
     names: Vec<ChannelName>,
     /// Channels, by index, that start now although the client named a position: it is not known, or too old.
     unknown: Vec<(usize, Option<Position>)>,
+    /// The client brought a position, whatever it is worth.
+    resumes: bool,
     ready: bool,
     head: Answer,
     refuse: Box<dyn FnOnce(Refusal) -> Answer>,
@@ -102,7 +104,7 @@ impl Opening {
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let ready = subscription.ready;
-        (Self { names, unknown, ready, head, refuse, no_place, deadline: None }, channels, permit)
+        (Self { names, unknown, resumes, ready, head, refuse, no_place, deadline: None }, channels, permit)
     }
 
     /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
@@ -138,7 +140,7 @@ impl Opening {
         (self.refuse)(refusal)
     }
 
-    /// `retry:` with the priming id, or with a `$gap` for each position that is unknown or too old; `$ready` if asked for.
+    /// `retry:` with the priming id, or with a `$gap` for each position that is unknown or too old; `$ready` if that is to be said.
     pub(super) fn beginning(self, core: &Core, channels: &Channels) -> Beginning {
         let position = channels.position_text();
         let mut blocks = Vec::with_capacity(128);
@@ -160,8 +162,13 @@ impl Opening {
         if let Some(position) = &ready_now {
             block::ready(&mut blocks, position, &self.names);
         }
+        let telling = match ready_now {
+            None if self.ready => Telling::ReadyDue,
+            Some(_) if !self.resumes => Telling::Place,
+            _ => Telling::Id,
+        };
         core.stats.opened.add(1);
-        Beginning { head: self.head, blocks, ready_due: self.ready && ready_now.is_none() }
+        Beginning { head: self.head, blocks, telling }
     }
 }
 

@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 
 use super::batch::Batch;
 use crate::answer::Answer;
+use crate::close::Close;
 use crate::core::Core;
 use crate::end::End;
 
@@ -64,8 +65,8 @@ pub(super) trait Outlet: 'static {
     /// Queues blocks of the session's own, to go before every batch. Only between entries.
     fn say(&mut self, blocks: &[u8]);
 
-    /// Queues the last blocks and the end of the stream. Only between entries.
-    fn end(&mut self, blocks: &[u8]);
+    /// Queues the last blocks and the end of the stream, which with [`Close::Abort`] is none. Only between entries.
+    fn end(&mut self, blocks: &[u8], close: Close);
 
     /// No batch is due that could go with the beginning of the stream: queues it. Returns whether it was still waiting.
     fn release(&mut self) -> bool;
@@ -92,7 +93,7 @@ pub(super) trait Outlet: 'static {
     /// interval.
     fn check_peer(&mut self, core: &Core) -> Option<End>;
 
-    /// Everything is written: ends the transport politely.
+    /// Everything is written: ends the transport, politely unless the stream was to break off.
     fn finish(&mut self);
 }
 

@@ -15,7 +15,9 @@ use super::channel_set::ChannelSet;
 use super::channels::Channels;
 use super::opening::{Beginning, Opening, Subscribe};
 use super::outlet::{Offered, Outlet};
+use super::telling::Telling;
 use crate::answer::Answer;
+use crate::close::Close;
 use crate::core::Core;
 use crate::due::Due;
 use crate::end::{End, EndReason};
@@ -63,16 +65,17 @@ pub(super) struct Reader {
     pub(super) session: SessionSlot,
     /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
     current: u16,
-    /// `$ready` was asked for, and there was no position yet when the stream began.
-    ready_due: bool,
+    telling: Telling,
+    close: Close,
 }
 
 impl Reader {
     /// Opens the channels.
     pub(super) fn new<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, P) {
+        let close = subscribe.subscription.close;
         let (opening, channels, permit) = Opening::begin(core, session, subscribe);
         let phase = Some(Box::new(Phase::Opening(opening)));
-        (Self { channels, phase, session, current: 0, ready_due: false }, permit)
+        (Self { channels, phase, session, current: 0, telling: Telling::Id, close }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -81,6 +84,11 @@ impl Reader {
             Some(Phase::Opening(_)) => Doing::Opening,
             Some(Phase::Closing(end)) => Doing::Closing(*end),
         }
+    }
+
+    /// How the stream ends if it is ended.
+    pub(super) const fn close_style(&self) -> Close {
+        self.close
     }
 
     /// Number of channels.
@@ -109,7 +117,7 @@ impl Reader {
             return Poll::Ready(Err(opening.refuse(refusal)));
         }
         let beginning = opening.beginning(core, &self.channels);
-        self.ready_due = beginning.ready_due;
+        self.telling = beginning.telling;
         Poll::Ready(Ok(beginning))
     }
 
@@ -151,14 +159,14 @@ impl Reader {
     /// Hands out one batch of one channel.
     fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize) -> Delivered {
         let oldest = oldest_allowed(core);
-        let is_ready = self.ready_due;
+        let telling = &mut self.telling;
         let (each, others) = self.channels.split_mut(index);
         let head = oldest.and_then(|_| core.log.head(each.view));
         let delivered = core.log.next(each.view, &mut each.cursor, |cursor, log, next| match next {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_tail(log.name(), cursor, tail, from);
-                Some(hand_out(core, outlet, &batch, cursor))
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Page(served)
                 if !outlet.is_within_entry() && is_before(&served, oldest) && is_ahead(head, cursor.position()) =>
@@ -168,12 +176,12 @@ impl Reader {
             Next::Page(served) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_page(log.name(), &served);
-                Some(hand_out(core, outlet, &batch, cursor))
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Begins(position) => {
                 let mut batch = Batch::beside(others);
-                batch.begin(log.name(), position, is_ready);
-                Some(hand_out(core, outlet, &batch, cursor))
+                batch.begin(log.name(), position, *telling == Telling::ReadyDue);
+                Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             // Everything was handed out, yet an entry is not complete: it was retracted and nothing will complete it.
             Next::Live if outlet.is_within_entry() => Some(Delivered::Ended(End::Broken)),
@@ -195,22 +203,25 @@ impl Reader {
         let mut blocks = Vec::new();
         block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
         core.stats.gaps.of(GapReason::Lagging).add(1);
+        self.telling = Telling::Id;
         blocks
     }
 
-    /// A heartbeat, if nothing was written for an interval, or if positions that age had to be renewed.
-    pub(super) fn beat(&mut self, core: &Core, is_quiet: bool) -> Option<Vec<u8>> {
-        let renewed = self.channels.refresh(&core.log);
-        if !is_quiet && !renewed {
-            return None;
-        }
+    /// Renews positions that age. Returns whether there were any.
+    pub(super) fn renew(&mut self, core: &Core) -> bool {
+        self.channels.refresh(&core.log)
+    }
+
+    /// A heartbeat, with the client's place if that has been renewed or says more than its last event did.
+    pub(super) fn sign_of_life(&self, core: &Core, renewed: bool) -> Vec<u8> {
         let mut blocks = Vec::new();
         match self.channels.position_text().filter(|_| renewed || self.channels.len() > 1) {
+            Some(position) if renewed && self.telling == Telling::Place => block::place(&mut blocks, &position),
             Some(position) => block::id(&mut blocks, &position),
             None => block::comment(&mut blocks),
         }
         core.stats.heartbeats.add(1);
-        Some(blocks)
+        blocks
     }
 
     /// The client has left: there is nothing more to say.
@@ -248,7 +259,13 @@ fn is_ahead(head: Option<Position>, reader: Option<Position>) -> bool {
 }
 
 /// Offers a batch and moves the cursor past what was taken of it.
-fn hand_out(core: &Core, outlet: &mut impl Outlet, batch: &Batch<'_>, cursor: &mut Cursor) -> Delivered {
+fn hand_out(
+    core: &Core,
+    outlet: &mut impl Outlet,
+    batch: &Batch<'_>,
+    cursor: &mut Cursor,
+    telling: &mut Telling,
+) -> Delivered {
     let (count, delivered) = match outlet.offer(core, batch) {
         Offered::Taken(count) => (count, Delivered::Some),
         Offered::Queued(count) => (count, Delivered::Queued),
@@ -257,7 +274,10 @@ fn hand_out(core: &Core, outlet: &mut impl Outlet, batch: &Batch<'_>, cursor: &m
     };
     if count > 0 {
         let now_ms = core.clock.wall_ms();
-        batch.units.iter().take(count).for_each(|unit| pass(core, unit, cursor, now_ms));
+        for unit in batch.units.iter().take(count) {
+            pass(core, unit, cursor, now_ms);
+            *telling = telling.after(unit);
+        }
     }
     delivered
 }

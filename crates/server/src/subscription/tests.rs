@@ -28,7 +28,7 @@ fn id(text: &str) -> Option<Result<LastEventId, PositionError>> {
 fn channels_keep_their_order_and_lose_repetitions() {
     let subscription = ask("channel=b&channel=a%20x&x=1&channel=b&channel=c+d", &[]).unwrap();
     assert_eq!(names(&subscription), ["b", "a x", "c d"]);
-    assert_eq!((subscription.last, subscription.ready), (None, false));
+    assert_eq!(subscription.last, None);
     assert!(subscription.resume.is_none());
 }
 
@@ -85,11 +85,45 @@ fn last_is_a_bounded_number() {
     }
 }
 
+// Seen to fail when `ready` is off unless somebody asks.
 #[test]
-fn ready_is_one_or_nothing() {
-    assert!(ask("channel=a&ready=1", &[]).unwrap().ready);
-    assert!(!ask("channel=a&ready=0", &[]).unwrap().ready);
+fn who_brings_no_position_is_told_ready_unless_it_asks_otherwise() {
+    let ready = |query: &str, given: &[(&'static str, &'static str)]| ask(query, given).unwrap().ready;
+    assert!(ready("channel=a", &[]) && ready("channel=a&last=5&lastEventId=", &[("last-event-id", "")]));
+    assert!(!ready("channel=a&ready=0", &[]));
+    for position in ["1-1", "nonsense!"] {
+        assert!(!ready("channel=a", &[("last-event-id", position)]));
+        assert!(!ready(&format!("channel=a&lastEventId={position}"), &[]));
+        assert!(ready("channel=a&ready=1", &[("last-event-id", position)]));
+    }
     assert_eq!(problem("channel=a&ready=maybe").0, Kind::InvalidRequest);
+}
+
+// Seen to fail when the node's own way wins over the request's.
+#[test]
+fn the_request_says_how_its_stream_ends_or_else_the_node() {
+    let close = |query: &str, close| {
+        let uri: Uri = format!("/events?{query}").parse().unwrap();
+        parse(&uri, &HeaderMap::new(), &RequestOptions { close, ..RequestOptions::default() }).unwrap().close
+    };
+    for node in [Close::Clean, Close::Abort] {
+        assert_eq!(close("channel=a", node), node);
+        assert_eq!(close("channel=a&close=clean", node), Close::Clean);
+        assert_eq!(close("channel=a&close=abort", node), Close::Abort);
+    }
+    assert_eq!(problem("channel=a&close=maybe").0, Kind::InvalidRequest);
+}
+
+#[test]
+fn a_heartbeat_is_a_bounded_number_of_whole_seconds() {
+    assert_eq!(ask("channel=a", &[]).unwrap().heartbeat, None);
+    for seconds in [5, 60] {
+        let heartbeat = ask(&format!("channel=a&heartbeat={seconds}"), &[]).unwrap().heartbeat;
+        assert_eq!(heartbeat, Heartbeat::of_seconds(seconds));
+    }
+    for wrong in ["4", "61", "0", "-5", "", "7.5", "10s", "256", "99999999999999999999999"] {
+        assert_eq!(problem(&format!("channel=a&heartbeat={wrong}")).0, Kind::InvalidRequest, "{wrong}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod positions;
 mod scene;
 mod silence;
 mod stalls;
+mod telling;
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ fn a_session_is_primed_and_then_gets_what_is_published() {
         let mut client = node.connect(&["a"], |_| {}).await;
         assert_eq!(client.prime().await, before.to_string());
         let id = node.publish("a", "after");
-        assert_eq!(client.until("\n\n").await, format!("id: {id}\ndata: after\n\n"));
+        assert_eq!(client.until("\n\n").await, format!("data: after\nid: {id}\n\n"));
         store.publish_ephemeral(channel("a"), Bytes::from_static(b"passing"));
         assert_eq!(client.until("\n\n").await, "data: passing\n\n");
         assert_eq!(node.stats.deliveries.get(), 2);
@@ -72,7 +73,7 @@ fn events_that_come_close_together_share_a_write_if_coalescing_is_on() {
                 // Long enough to be taken in, and ten times much shorter than what is coalesced.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            client.until("data: n9\n\n").await;
+            client.until("data: n9\n").await;
             let writes = node.stats.writes.get() - before;
             assert!(expected.contains(&writes), "{writes} writes with {coalesce_ms} ms");
         }

@@ -76,7 +76,7 @@ impl Node {
 
     pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut Ask)) {
         let channels = channels.iter().map(|name| channel(name)).collect();
-        let subscription = Subscription { channels, resume: None, last: None, ready: false };
+        let subscription = Subscription { channels, ..Subscription::default() };
         let mut ask = Ask { subscription, framing: Framing::Plain };
         change(&mut ask);
         let refuse = |refusal| match refusal {

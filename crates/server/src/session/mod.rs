@@ -119,7 +119,7 @@ impl<P, O: Outlet> Session<P, O> {
                         outlet.begin(&head.dated(core.date()), &blocks);
                         if peer == Peer::SendsNothingMore {
                             reader.leave();
-                            outlet.end(&[]);
+                            outlet.end(&[], reader.close_style());
                         }
                     }
                     Err(answer) => outlet.refuse(&answer.dated(core.date())),

@@ -210,7 +210,7 @@ fn a_client_that_takes_a_byte_a_minute_stays_and_is_ended_five_minutes_after_its
     runtime.unwrap().block_on(async {
         let node = Node::start(&MemoryStore::default(), Options::default(), DeliveryOptions::default()).await;
         let peer = Peer::new();
-        let subscription = Subscription { channels: vec![channel("a")], resume: None, last: None, ready: false };
+        let subscription = Subscription { channels: vec![channel("a")], ..Subscription::default() };
         let subscribe = Subscribe {
             subscription,
             payer: Payer::NODE,

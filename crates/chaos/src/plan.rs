@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use fanfare_e2e::{Direction, Flow};
 
+use crate::access::Access;
+use crate::attack::Attack;
 use crate::dice::Dice;
+use crate::pressure;
 
 /// How many nodes there are.
 pub(crate) const NODES: usize = 3;
@@ -66,6 +69,17 @@ pub(crate) enum Action {
     Expire(usize),
     Delete(usize),
     FlushAll,
+    /// Hostile clients at a node, for so long.
+    Attack(Attack, usize, Duration),
+    /// A part of the nodes' rights in Redis is taken away.
+    TakeAccess(Access),
+    GiveAccess(Access),
+    /// Redis has reached its `maxmemory`.
+    LimitMemory,
+    LiftMemoryLimit,
+    /// Nobody reads what a node logs, and its pipe is full.
+    LeaveLog(usize),
+    ReadLog(usize),
 }
 
 impl Action {
@@ -90,7 +104,8 @@ impl Action {
             Self::Flow(Wire::Clients | Wire::Front(_), _, Flow::Slow(_) | Flow::Shared(_)) => {
                 "client connections slowed"
             }
-            Self::Flow(_, _, Flow::Slow(_) | Flow::Shared(_)) => "Redis connections slowed",
+            Self::Flow(_, _, Flow::Slow(_)) => "Redis connections slowed",
+            Self::Flow(_, _, Flow::Shared(_)) => "Redis connections of a node at a rate",
             Self::FailOver => "failover to a replica without the newest writes",
             Self::Trim(..) => "stream trimmed (XTRIM MAXLEN)",
             Self::TrimBefore(..) => "stream trimmed (XTRIM MINID)",
@@ -98,8 +113,18 @@ impl Action {
             Self::Expire(_) => "stream expired (PEXPIRE)",
             Self::Delete(_) => "stream deleted (DEL)",
             Self::FlushAll => "everything deleted (FLUSHALL)",
+            Self::Attack(attack, ..) => attack.words(),
+            Self::TakeAccess(access) => access.words(),
+            Self::LimitMemory => "Redis at maxmemory",
+            Self::LeaveLog(_) => "log pipe of a node left unread",
             Self::StartNode(_) | Self::ThawNode(_) | Self::ThawRedis | Self::StartRedis | Self::Rejoin => return None,
+            Self::GiveAccess(_) | Self::LiftMemoryLimit | Self::ReadLog(_) => return None,
         })
+    }
+
+    /// Whether it must be done later when it cannot be done now: nothing else would end the fault.
+    pub(crate) fn is_owed(self) -> bool {
+        matches!(self, Self::GiveAccess(_) | Self::LiftMemoryLimit)
     }
 }
 
@@ -123,6 +148,7 @@ impl Plan {
             let pause = dice.weighted(&[(3, 0), (6, 400), (6, 1000), (2, 3000)]);
             now += Duration::from_millis(dice.between(pause / 2, pause + 50));
         }
+        actions.extend(pressure::schedule(seed, CALM, duration));
         actions.retain(|(at, _)| *at < duration);
         // Stable: what was decided first happens first.
         actions.sort_by_key(|(at, _)| *at);
@@ -256,11 +282,11 @@ mod tests {
         assert_eq!(short.actions[..20], long.actions[..20]);
     }
 
-    // Seen to fail when a kind is left out of `FAULT_WEIGHTS`.
+    // Seen to fail when a kind is left out of `FAULT_WEIGHTS` or of `PRESSURE_WEIGHTS`.
     #[test]
     fn an_hour_holds_every_kind_of_fault() {
         let plan = Plan::new(1, 60 * MINUTE);
         let kinds: HashSet<&str> = plan.actions.iter().filter_map(|(_, action)| action.kind()).collect();
-        assert_eq!(kinds.len(), 23, "{kinds:?}");
+        assert_eq!(kinds.len(), 37, "{kinds:?}");
     }
 }

@@ -21,8 +21,8 @@ pub(crate) const ATTACKERS: usize = 3;
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 /// Streams of one wave that are open at a time.
 const STREAMS: usize = 4;
-/// Sockets of a wave that say nothing: more than a node with few descriptors has places.
-const SILENT: usize = 150;
+/// Sockets of a wave that say nothing: more than a node with few descriptors may open files.
+const SILENT: usize = 256;
 /// Channels of one request, the most that a node takes by default.
 const NAMES: usize = 64;
 /// What is sent after a request: four times what a node takes.

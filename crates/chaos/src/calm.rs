@@ -11,6 +11,7 @@ use fanfare_oracle::resp::{Connection, Reply};
 use crate::bounds::{DRAIN_WITHIN, FULL_MEMORY_WITHIN};
 use crate::payload;
 use crate::producer::channel;
+use crate::published_record::now_ms;
 use crate::run::Run;
 use crate::world::World;
 
@@ -21,7 +22,7 @@ const STREAMS: usize = 8;
 
 /// Redis refuses writes: publishers hear so, whoever follows a channel goes on, and whoever comes is served.
 pub(crate) fn full_memory(run: &Run) {
-    run.log("Redis is at maxmemory, and nothing else is wrong");
+    run.log(&format!("{} Redis is at maxmemory, and nothing else is wrong", now_ms()));
     let mut followers: Vec<Client> = run.nodes.iter().map(|_| Client::new(Subscribe::to(&channel(0)))).collect();
     for (index, follower) in followers.iter_mut().enumerate() {
         if !comes(follower, run.nodes[index].address, has_place) {
@@ -105,11 +106,9 @@ fn hears(client: &mut Client, node: SocketAddr, redis: &mut Connection) -> io::R
 
 /// Every node is told to end while clients are there, one of them with a log that nobody reads.
 pub(crate) fn farewell(run: &Run, world: &mut World) {
-    run.log("all nodes are told to end");
+    run.log(&format!("{} all nodes are told to end", now_ms()));
     let mut clients = Vec::new();
     for (node, watched) in world.nodes.iter().zip(&run.nodes) {
-        let dropped = node.metric("fanfare_log_lines_dropped_total", "").unwrap_or(0.0);
-        run.counters.lines_dropped.add(dropped as u64);
         for _ in 0..STREAMS {
             let mut client = Client::new(Subscribe::to(&channel(0)));
             comes(&mut client, node.address(), has_place);

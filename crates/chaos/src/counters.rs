@@ -94,8 +94,6 @@ pub(crate) struct Counters {
     pub(crate) drain_ms: Most,
     /// How long the last client waited for the last events, in milliseconds.
     pub(crate) served_ms: Most,
-    /// Log lines that the present processes of all nodes have dropped.
-    pub(crate) lines_dropped: Count,
     /// Connections of hostile clients, by what they do.
     strangers: Mutex<BTreeMap<&'static str, u64>>,
     published: Mutex<BTreeMap<&'static str, u64>>,

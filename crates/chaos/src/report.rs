@@ -127,7 +127,7 @@ fn rows(counts: BTreeMap<&'static str, u64>) -> impl Iterator<Item = (String, u6
 }
 
 /// What was nearest to each bound.
-fn bounds(run: &Run) -> [(String, u64); 5] {
+fn bounds(run: &Run) -> [(String, u64); 4] {
     let counters = &run.counters;
     let most = |what: &str, bound: u128, most: u64| (format!("{what} (bound {bound})"), most);
     [
@@ -135,7 +135,6 @@ fn bounds(run: &Run) -> [(String, u64); 5] {
         most("MiB: largest node", u128::from(NODE_MEMORY_MAX >> 20), counters.node_memory.get() >> 20),
         most("ms: slowest end of a node after SIGTERM", DRAIN_WITHIN.as_millis(), counters.drain_ms.get()),
         most("ms: until the last client had all last events", SERVED_WITHIN.as_millis(), counters.served_ms.get()),
-        ("log lines dropped by the processes that ran at the end".to_owned(), counters.lines_dropped.get()),
     ]
 }
 

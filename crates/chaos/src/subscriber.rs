@@ -125,7 +125,7 @@ impl<'a> Subscriber<'a> {
         }
         self.run.counters.served_ms.most(since.elapsed().as_millis() as u64);
         self.client.disconnect();
-        self.judge_until(u64::MAX);
+        self.judge_all();
         for name in &self.awaited {
             self.trace.silent(&self.run.record.ledger, &self.run.counters, payload::channel(name));
         }
@@ -218,6 +218,16 @@ impl<'a> Subscriber<'a> {
 
     fn judge(&mut self) {
         self.judge_until(self.run.record.horizon_ms());
+    }
+
+    /// Judges what is left once it is known what had been published by then: a client may see an event before its publisher
+    /// has heard of it.
+    fn judge_all(&mut self) {
+        let (left_ms, since) = (now_ms(), Instant::now());
+        while self.run.record.horizon_ms() <= left_ms && since.elapsed() < SERVED_WITHIN {
+            pace(LOOK);
+        }
+        self.judge_until(u64::MAX);
     }
 
     fn judge_until(&mut self, horizon_ms: u64) {

@@ -23,6 +23,8 @@ const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66));
 const STREAMS: usize = 4;
 /// Sockets of a wave that say nothing: more than a node with few descriptors may open files.
 const SILENT: usize = 256;
+/// Of those that the node has closed, so many connect again at a time.
+const SILENT_AGAIN: usize = 32;
 /// Channels of one request, the most that a node takes by default.
 const NAMES: usize = 64;
 /// What is sent after a request: four times what a node takes.
@@ -56,10 +58,7 @@ impl<'a> Attacker<'a> {
         let node = &self.run.nodes[wave.node];
         let until = Instant::now() + wave.length;
         match wave.attack {
-            Attack::Silence => {
-                let sockets: Vec<_> = (0..SILENT).map_while(|_| self.open(wave.attack, node).ok()).collect();
-                self.hold(sockets, until);
-            }
+            Attack::Silence => self.silence(node, until),
             Attack::Garbage => self.garbage(node),
             _ => {
                 while !self.is_over(until) {
@@ -92,6 +91,19 @@ impl<'a> Attacker<'a> {
         let mut stream = self.open(attack, node)?;
         stream.send(request.as_bytes())?;
         Ok(stream)
+    }
+
+    /// Says nothing, and connects again whenever the node has had enough of it.
+    fn silence(&self, node: &WatchedNode, until: Instant) {
+        let mut sockets: Vec<RawConnection> =
+            (0..SILENT).map_while(|_| self.open(Attack::Silence, node).ok()).collect();
+        while !self.is_over(until) {
+            sockets.retain_mut(|socket| !socket.discard(Duration::from_millis(1)));
+            let missing = SILENT.saturating_sub(sockets.len()).min(SILENT_AGAIN);
+            let missing = (0..missing).map_while(|_| self.open(Attack::Silence, node).ok());
+            sockets.extend(missing);
+            pace(TICK);
+        }
     }
 
     /// Keeps connections open and takes what comes, until then.

@@ -7,6 +7,7 @@ use fanfare_e2e::{Direction, Flow};
 
 use crate::access::Access;
 use crate::attack::Attack;
+use crate::bounds::ADMIN_WITHIN;
 use crate::dice::Dice;
 use crate::plan::{Action, NODES, Wire};
 
@@ -59,7 +60,12 @@ fn add(dice: &mut Dice, now: Duration, actions: &mut Vec<(Duration, Action)>) {
     let length = Duration::from_millis(dice.between(1_500, 7_000));
     let mut during = |begin: Action, end: Action| actions.extend([(now, begin), (now + length, end)]);
     match dice.weighted(&PRESSURE_WEIGHTS) {
-        PressureKind::Attack => actions.push((now, Action::Attack(dice.weighted(&ATTACKS), node, length))),
+        PressureKind::Attack => {
+            let attack = dice.weighted(&ATTACKS);
+            // Longer than operators may wait for an answer.
+            let length = if attack == Attack::Silence { length + ADMIN_WITHIN } else { length };
+            actions.push((now, Action::Attack(attack, node, length)));
+        }
         PressureKind::Rate => {
             let flow = |flow| Action::Flow(Wire::Redis(node), Direction::ToClient, flow);
             during(flow(Flow::Shared(*dice.pick(&RATES))), flow(Flow::Pass));

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{RawConnection, pace};
 
+use crate::action::CHANNELS;
 use crate::attack::{Attack, Wave};
 use crate::bounds::GARBAGE_WITHIN;
 use crate::dice::Dice;
-use crate::plan::CHANNELS;
 use crate::producer::channel;
 use crate::run::Run;
 use crate::watched_node::WatchedNode;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{Direction, Flow, Node, Signal, pace};
 
+use crate::action::Action;
 use crate::attack::Wave;
 use crate::bounds::{DRAIN_WITHIN, RECOVERY};
 use crate::fsync::Fsync;
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 use crate::published_record::now_ms;
 use crate::redis_faults::RedisFaults;
 use crate::resource_usage::ResourceUsage;

@@ -2,17 +2,18 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | `plan`, `pressure` | the schedule of faults, made from the seed: what breaks, and what presses on bounds |
+//! | `action`, `plan`, `pressure` | the schedule of faults, made from the seed: what breaks, and what presses on bounds |
 //! | `options`, `run` | what was asked for, and what all threads share |
 //! | `world`, `fault_runner`, `redis_faults` | the processes and the wires between them; who breaks and heals them |
 //! | `producer`, `publisher_connection`, `expiring_channel` | publishers, by every durable method (`publish_method`) |
 //! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
 //! | `attack`, `attacker`, `access` | hostile clients, and what the nodes may do in Redis |
-//! | `bounds`, `watched_node`, `calm` | what must hold besides the guarantee, and who looks whether it does |
+//! | `bounds`, `watched_node`, `node_watcher`, `calm` | what must hold besides the guarantee, and who looks whether it does |
 //! | `counters`, `resource_usage`, `report` | what is counted, measured and printed |
 
 mod access;
+mod action;
 mod attack;
 mod attacker;
 mod bounds;
@@ -23,6 +24,7 @@ mod dice;
 mod expiring_channel;
 mod fault_runner;
 mod fsync;
+mod node_watcher;
 mod options;
 mod outgoing_event;
 mod payload;
@@ -50,6 +52,7 @@ use fanfare_e2e::pace;
 use attacker::{ATTACKERS, Attacker};
 use fault_runner::FaultRunner;
 pub use fsync::Fsync;
+use node_watcher::NodeWatcher;
 pub use options::Options;
 use producer::Producer;
 use run::Run;
@@ -76,8 +79,8 @@ pub fn run(options: &Options) -> bool {
             (0..options.clients).map(|index| scope.spawn(move || Subscriber::new(run, index).run())).collect();
         let attackers: Vec<_> =
             (0..ATTACKERS).map(|index| scope.spawn(move || Attacker::new(run, index).run())).collect();
-        let watched = run.nodes.iter().enumerate();
-        let watchers: Vec<_> = watched.map(|(index, node)| scope.spawn(move || node.watch(run, index))).collect();
+        let watchers: Vec<_> =
+            (0..run.nodes.len()).map(|index| scope.spawn(move || NodeWatcher::new(run, index).run())).collect();
         let expiring = scope.spawn(|| expiring_channel::run(run));
         let stream_watcher = scope.spawn(|| stream_watcher::watch(run));
         let printer = scope.spawn(|| report::live(run, begun));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use fanfare_e2e::{Direction, Flow};
 
 use crate::access::Access;
+use crate::action::{Action, NODES, Wire};
 use crate::attack::Attack;
 use crate::bounds::ADMIN_WITHIN;
 use crate::dice::Dice;
-use crate::plan::{Action, NODES, Wire};
 
 #[derive(Clone, Copy)]
 enum PressureKind {

@@ -7,11 +7,11 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 use fanfare_oracle::{Entry, EntryId};
 
+use crate::action::CHANNELS;
 use crate::bounds::RECOVERY;
 use crate::dice::Dice;
 use crate::outgoing_event::OutgoingEvent;
 use crate::payload::{self, EVENT_BYTES, PUSHED_BYTES};
-use crate::plan::CHANNELS;
 use crate::publish_method::PublishMethod;
 use crate::publisher_connection::{Outcome, PublisherConnection};
 use crate::run::Run;

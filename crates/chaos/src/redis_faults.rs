@@ -9,8 +9,8 @@ use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
 use crate::access;
+use crate::action::{Action, CHANNELS, RedisStop};
 use crate::fsync::Fsync;
-use crate::plan::{Action, CHANNELS, RedisStop};
 use crate::producer::channel;
 use crate::published_record::{JudgingHold, now_ms};
 use crate::restore;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+use crate::action::Wire;
 use crate::attack::Waves;
 use crate::counters::Counters;
 use crate::options::Options;
-use crate::plan::Wire;
 use crate::published_record::PublishedRecord;
 use crate::watched_node::WatchedNode;
 use crate::world::World;

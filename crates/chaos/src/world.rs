@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use fanfare_e2e::{Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server};
 
 use crate::access;
+use crate::action::{NODES, Wire};
 use crate::bounds::DRAIN_DEADLINE;
 use crate::dice::Dice;
 use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
-use crate::plan::{NODES, Wire};
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -56,7 +56,7 @@ impl World {
             let builder = node(seed, index, links[index].address());
             // Nobody reads it, so it may say as much as it likes.
             let builder = if index == unread { builder.set("log.level", "debug") } else { builder };
-            if index == few { with_few_descriptors(builder, &mut weak) } else { builder }
+            if index == few { builder.descriptors(FEW_DESCRIPTORS).set("server.cores", "2") } else { builder }
         };
         let mut nodes: Vec<Node> = (0..NODES).map(builder).map(NodeBuilder::launch).collect();
         nodes.iter().for_each(Node::wait_ready);
@@ -148,10 +148,3 @@ fn node(seed: u64, index: usize, redis: SocketAddr) -> NodeBuilder {
 /// Descriptors that a node with these settings and two core threads keeps for itself (docs/operations.md), and places for
 /// clients, a quarter of them for refusals.
 const FEW_DESCRIPTORS: usize = 128 + 2 * 4 + 8 + 96;
-
-/// A node that may open few files: the silent sockets of one wave are more than it has places for.
-fn with_few_descriptors(builder: NodeBuilder, dice: &mut Dice) -> NodeBuilder {
-    // The operator has set the bound of silent sockets below the places, as the documents advise, or has not.
-    let silent = *dice.pick(&["16", "16384"]);
-    builder.descriptors(FEW_DESCRIPTORS).set("server.cores", "2").set("admission.max_silent", silent)
-}

@@ -23,5 +23,7 @@ pub(crate) const SERVED_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) const GARBAGE_WITHIN: Duration = Duration::from_secs(20);
 /// How long what a node promises with Redis at its `maxmemory` may take.
 pub(crate) const FULL_MEMORY_WITHIN: Duration = Duration::from_secs(20);
+/// How long the feed may take to bring what is said on a channel: refused channels are tried again at most 20 s apart.
+pub(crate) const RIGHTS_WITHIN: Duration = Duration::from_secs(40);
 
 const _: () = assert!(DRAIN_WITHIN.as_millis() >= 2 * (DRAIN_DEADLINE.as_millis() + 2_500));

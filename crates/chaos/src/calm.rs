@@ -1,14 +1,16 @@
-//! When all clients have left and nothing else happens: what a node promises with Redis at its `maxmemory`, and how it ends.
+//! When all clients have left and nothing else happens: what a node promises with Redis at its `maxmemory` and when rights
+//! come back, and how it ends.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::{Client, Signal, Subscribe, key, pace};
+use fanfare_e2e::{Client, Node, Signal, Subscribe, key, pace};
 use fanfare_oracle::Observed;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::bounds::{DRAIN_WITHIN, FULL_MEMORY_WITHIN};
+use crate::access::{self, Access};
+use crate::bounds::{DRAIN_WITHIN, FULL_MEMORY_WITHIN, RIGHTS_WITHIN};
 use crate::payload;
 use crate::producer::channel;
 use crate::published_record::now_ms;
@@ -84,7 +86,7 @@ fn comes(client: &mut Client, node: SocketAddr, enough: impl Fn(&Client) -> bool
 /// Says something to whoever is connected, again and again, until the client has heard it.
 fn hears(client: &mut Client, node: SocketAddr, redis: &mut Connection) -> io::Result<bool> {
     let text = format!("{}is anybody there", payload::EPHEMERAL);
-    let deadline = Instant::now() + FULL_MEMORY_WITHIN;
+    let deadline = Instant::now() + RIGHTS_WITHIN;
     while Instant::now() < deadline {
         let reply = redis.try_words(&["PUBLISH", &key(&channel(0)), &text])?;
         if !matches!(reply, Reply::Integer(_)) {
@@ -102,6 +104,39 @@ fn hears(client: &mut Client, node: SocketAddr, redis: &mut Connection) -> io::R
         }
     }
     Ok(false)
+}
+
+/// A channel that somebody follows is taken away from the nodes' user and given back, and nobody connects anew: the nodes
+/// follow it again by themselves.
+pub(crate) fn rights_that_come_back(run: &Run, world: &World) {
+    run.log(&format!("{} the nodes may not follow a channel for a while, and nothing else is wrong", now_ms()));
+    let mut followers: Vec<Client> = run.nodes.iter().map(|_| Client::new(Subscribe::to(&channel(0)))).collect();
+    for (follower, node) in followers.iter_mut().zip(&run.nodes) {
+        comes(follower, node.address, has_place);
+    }
+    let mut given_back = || -> io::Result<()> {
+        let mut redis = Connection::open(run.redis)?;
+        redis.try_words(&access::set_user(Access::FirstChannels.taken()))?;
+        let refused = |node: &Node| node.metric("fanfare_feed_refused_channels", "").is_some_and(|count| count > 0.0);
+        let deadline = Instant::now() + RIGHTS_WITHIN;
+        while !world.nodes.iter().all(refused) && Instant::now() < deadline {
+            pace(LOOK);
+        }
+        if !world.nodes.iter().all(refused) {
+            run.counters.breach(|| "a channel was taken from the nodes, and not all of them say so".to_owned());
+        }
+        redis.try_words(&access::set_user(Access::FirstChannels.given()))?;
+        for (index, follower) in followers.iter_mut().enumerate() {
+            if !hears(follower, run.nodes[index].address, &mut redis)? {
+                run.counters
+                    .breach(|| format!("node {index} may follow a channel again, and its client hears nothing"));
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = given_back() {
+        run.counters.breach(|| format!("the harness lost Redis with everything healed: {error}"));
+    }
 }
 
 /// Every node is told to end while clients are there, one of them with a log that nobody reads.

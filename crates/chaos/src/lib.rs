@@ -93,6 +93,7 @@ pub fn run(options: &Options) -> bool {
         producer::publish_last_events(run);
         join("client", run, clients);
         calm::full_memory(run);
+        calm::rights_that_come_back(run, &world);
         calm::farewell(run, &mut world);
         run.over.store(true, Ordering::Release);
         join("stream watcher", run, [stream_watcher]);

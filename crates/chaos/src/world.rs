@@ -56,7 +56,7 @@ impl World {
             let builder = node(seed, index, links[index].address());
             // Nobody reads it, so it may say as much as it likes.
             let builder = if index == unread { builder.set("log.level", "debug") } else { builder };
-            if index == few { builder.descriptors(FEW_DESCRIPTORS).set("server.cores", "2") } else { builder }
+            if index == few { with_few_descriptors(builder) } else { builder }
         };
         let mut nodes: Vec<Node> = (0..NODES).map(builder).map(NodeBuilder::launch).collect();
         nodes.iter().for_each(Node::wait_ready);
@@ -148,3 +148,8 @@ fn node(seed: u64, index: usize, redis: SocketAddr) -> NodeBuilder {
 /// Descriptors that a node with these settings and two core threads keeps for itself (docs/operations.md), and places for
 /// clients, a quarter of them for refusals.
 const FEW_DESCRIPTORS: usize = 128 + 2 * 4 + 8 + 96;
+
+/// A node that may open few files, and lets silent sockets be silent for longer than operators may wait.
+fn with_few_descriptors(builder: NodeBuilder) -> NodeBuilder {
+    builder.descriptors(FEW_DESCRIPTORS).set("server.cores", "2").set("limits.head_timeout", "30s")
+}

@@ -57,6 +57,20 @@ impl Reports {
     }
 }
 
+/// The largest of many numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Most(AtomicU64);
+
+impl Most {
+    pub(crate) fn most(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Deliveries judged.
@@ -72,6 +86,16 @@ pub(crate) struct Counters {
     /// Connects without a place that ask for the newest entries.
     pub(crate) newest: Count,
     pub(crate) breaches: Count,
+    /// The slowest answer of an admin port, in milliseconds.
+    pub(crate) admin_ms: Most,
+    /// The largest node, in bytes.
+    pub(crate) node_memory: Most,
+    /// The slowest end of a node that was told to end, in milliseconds.
+    pub(crate) drain_ms: Most,
+    /// How long the last client waited for the last events, in milliseconds.
+    pub(crate) served_ms: Most,
+    /// Connections of hostile clients, by what they do.
+    strangers: Mutex<BTreeMap<&'static str, u64>>,
     published: Mutex<BTreeMap<&'static str, u64>>,
     /// Publishes that were certainly not carried out, by the reason given.
     refused: Mutex<BTreeMap<String, u64>>,
@@ -101,6 +125,10 @@ impl Counters {
 
     pub(crate) fn fault(&self, kind: &'static str) {
         *lock(&self.faults).entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn stranger(&self, kind: &'static str) {
+        *lock(&self.strangers).entry(kind).or_default() += 1;
     }
 
     pub(crate) fn ending(&self, how: String) {
@@ -159,6 +187,10 @@ impl Counters {
 
     pub(crate) fn faults_by_kind(&self) -> BTreeMap<&'static str, u64> {
         lock(&self.faults).clone()
+    }
+
+    pub(crate) fn strangers_by_kind(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.strangers).clone()
     }
 
     pub(crate) fn endings_by_kind(&self) -> BTreeMap<String, u64> {

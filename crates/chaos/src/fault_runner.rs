@@ -1,17 +1,21 @@
 //! Carries out the schedule. What happens to Redis and its streams is in `redis_faults`.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{Direction, Flow, Node, Signal, pace};
 
+use crate::action::Action;
+use crate::attack::Wave;
+use crate::bounds::{DRAIN_WITHIN, RECOVERY};
 use crate::fsync::Fsync;
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
 use crate::published_record::now_ms;
 use crate::redis_faults::RedisFaults;
 use crate::resource_usage::ResourceUsage;
 use crate::run::Run;
-use crate::world::{RECOVERY, World};
+use crate::world::World;
 
 /// The number of SIGTERM, everywhere.
 const TERM: i32 = 15;
@@ -21,7 +25,8 @@ const TERM: i32 = 15;
 enum Condition {
     Runs,
     Frozen,
-    Draining,
+    /// Since then.
+    Draining(Instant),
     Dead,
 }
 
@@ -34,12 +39,14 @@ pub(crate) struct FaultRunner<'a> {
     begun: Instant,
     nodes: Vec<Condition>,
     redis: RedisFaults<'a>,
+    /// What ends faults and could not be done when it was due.
+    owed: Vec<Action>,
 }
 
 impl<'a> FaultRunner<'a> {
     pub(crate) fn new(run: &'a Run, world: &'a mut World, fsync: Fsync) -> Self {
         let nodes = vec![Condition::Runs; world.nodes.len()];
-        Self { run, world, begun: Instant::now(), nodes, redis: RedisFaults::new(run, fsync) }
+        Self { run, world, begun: Instant::now(), nodes, redis: RedisFaults::new(run, fsync), owed: Vec::new() }
     }
 
     /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
@@ -64,6 +71,20 @@ impl<'a> FaultRunner<'a> {
         if let Some(kind) = action.kind().filter(|_| done) {
             self.run.counters.fault(kind);
         }
+        if !done && action.is_owed() {
+            self.owed.push(action);
+        }
+    }
+
+    /// Does what is owed and can be done now.
+    fn catch_up(&mut self) {
+        for action in std::mem::take(&mut self.owed) {
+            if self.fits(action) {
+                self.attempt(action);
+            } else {
+                self.owed.push(action);
+            }
+        }
     }
 
     /// Whether the action makes sense with what runs now. One node always goes on running, so that somebody is there to
@@ -85,45 +106,63 @@ impl<'a> FaultRunner<'a> {
             Action::FreezeRedis | Action::StopRedis(_) | Action::KillClients(_) | Action::FlushAll => hears,
             Action::Trim(..) | Action::TrimBefore(..) | Action::Retract(..) => hears,
             Action::Expire(_) | Action::Delete(_) => hears,
+            Action::TakeAccess(_) | Action::GiveAccess(_) | Action::LimitMemory | Action::LiftMemoryLimit => hears,
+            Action::Attack(_, node, _) => self.nodes[node] == Condition::Runs,
+            Action::LeaveLog(node) | Action::ReadLog(node) => node != self.world.unread,
         }
     }
 
     fn act(&mut self, action: Action) -> Option<()> {
         match action {
-            Action::KillNode(node) => {
-                self.world.nodes[node].kill();
-                self.nodes[node] = Condition::Dead;
-            }
-            Action::DrainNode(node) => self.signal(node, Signal::Term, Condition::Draining),
+            Action::KillNode(node) => self.kill_node(node),
+            Action::DrainNode(node) => self.signal(node, Signal::Term, Condition::Draining(Instant::now())),
             Action::FreezeNode(node) => self.signal(node, Signal::Stop, Condition::Frozen),
             Action::ThawNode(node) => self.signal(node, Signal::Cont, Condition::Runs),
             Action::StartNode(node) => self.start_node(node),
             Action::Cut(wire) => self.world.wire(wire).cut(),
             Action::Flow(wire, direction, flow) => self.world.wire(wire).set(direction, flow),
+            Action::Attack(attack, node, length) => self.run.waves.begin(Wave { attack, node, length })?,
+            Action::LeaveLog(node) => self.world.nodes[node].leave_log(),
+            Action::ReadLog(node) => self.world.nodes[node].read_log(),
             _ => return self.redis.act(self.world, action),
         }
         Some(())
     }
 
     fn signal(&mut self, node: usize, signal: Signal, condition: Condition) {
+        self.run.nodes[node].ends();
         self.world.nodes[node].signal(signal);
         self.nodes[node] = condition;
+        if condition == Condition::Runs {
+            self.run.nodes[node].begins(self.world.nodes[node].pid());
+        }
+    }
+
+    fn kill_node(&mut self, node: usize) {
+        self.run.nodes[node].ends();
+        self.world.nodes[node].kill();
+        self.nodes[node] = Condition::Dead;
     }
 
     fn start_node(&mut self, node: usize) {
         self.world.nodes[node].relaunch();
         self.nodes[node] = Condition::Runs;
+        self.run.nodes[node].begins(self.world.nodes[node].pid());
     }
 
     /// What has to be done all the time.
     fn attend(&mut self) {
         for index in 0..self.nodes.len() {
-            if matches!(self.nodes[index], Condition::Runs | Condition::Draining)
+            if matches!(self.nodes[index], Condition::Runs | Condition::Draining(_))
                 && let Some(status) = self.world.nodes[index].ended()
             {
                 self.node_ended(index, status);
             }
+            if let Condition::Draining(since) = self.nodes[index] {
+                self.judge_drain(index, since.elapsed());
+            }
         }
+        self.catch_up();
         self.redis.note_length(self.world);
         if self.run.counters.usage_is_due(self.begun.elapsed()) {
             let nodes = self.nodes.iter().zip(&self.world.nodes);
@@ -137,7 +176,20 @@ impl<'a> FaultRunner<'a> {
         }
     }
 
+    /// A node that is told to end does so within a bound, whatever else happens to it.
+    fn judge_drain(&mut self, index: usize, took: Duration) {
+        if took > DRAIN_WITHIN {
+            self.run.counters.breach(|| format!("node {index} has not ended {took:?} after SIGTERM"));
+            self.kill_node(index);
+            self.start_node(index);
+        }
+    }
+
     fn node_ended(&mut self, index: usize, status: std::process::ExitStatus) {
+        self.run.nodes[index].ends();
+        if let Condition::Draining(since) = self.nodes[index] {
+            self.run.counters.drain_ms.most(since.elapsed().as_millis() as u64);
+        }
         // A node that was told to end before it listened to signals ends at once.
         let obeyed = status.success() || status.signal() == Some(TERM);
         if self.nodes[index] == Condition::Runs || !obeyed {
@@ -154,6 +206,8 @@ impl<'a> FaultRunner<'a> {
     /// Ends every fault and waits until all nodes are ready.
     fn heal(&mut self) {
         self.run.log(&format!("{} everything heals", now_ms()));
+        self.run.heals.store(true, Ordering::Release);
+        self.owed.clear();
         for wire in self.world.wires() {
             wire.set(Direction::ToTarget, Flow::Pass);
             wire.set(Direction::ToClient, Flow::Pass);
@@ -164,7 +218,10 @@ impl<'a> FaultRunner<'a> {
             match self.nodes[index] {
                 Condition::Frozen => self.signal(index, Signal::Cont, Condition::Runs),
                 Condition::Dead => self.start_node(index),
-                Condition::Runs | Condition::Draining => {}
+                Condition::Runs | Condition::Draining(_) => {}
+            }
+            if index != self.world.unread {
+                self.world.nodes[index].read_log();
             }
         }
         let ready = |node: &Node| node.is_ready();

@@ -4,7 +4,10 @@
 pub(crate) const EPHEMERAL: char = '~';
 
 /// The size limit of the nodes. Some events are just below it, some are larger.
-pub(crate) const EVENT_BYTES: usize = 1024 * 1024;
+pub(crate) const EVENT_BYTES: usize = 3 * 1024 * 1024;
+
+/// Data that the publishing function pushes; what is larger it announces.
+pub(crate) const PUSHED_BYTES: usize = 1024 * 1024;
 
 /// `channel.publisher.number.length`: unique in a run, and enough to know every byte of the data.
 pub(crate) fn name(channel: &str, publisher: usize, number: u64, length: usize) -> String {

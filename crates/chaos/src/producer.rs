@@ -7,14 +7,14 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 use fanfare_oracle::{Entry, EntryId};
 
+use crate::action::CHANNELS;
+use crate::bounds::RECOVERY;
 use crate::dice::Dice;
 use crate::outgoing_event::OutgoingEvent;
-use crate::payload::{self, EVENT_BYTES};
-use crate::plan::CHANNELS;
+use crate::payload::{self, EVENT_BYTES, PUSHED_BYTES};
 use crate::publish_method::PublishMethod;
 use crate::publisher_connection::{Outcome, PublisherConnection};
 use crate::run::Run;
-use crate::world::RECOVERY;
 
 /// The channel whose stream expires. Only `expiring` writes to it.
 pub(crate) const EXPIRING: usize = CHANNELS - 1;
@@ -67,8 +67,7 @@ impl<'a> Producer<'a> {
             _ => *self.dice.pick(&PublishMethod::ALL),
         };
         let mut length = match index {
-            HEAVY if self.dice.once_in(120) => EVENT_BYTES - self.dice.below(1_000) as usize,
-            HEAVY => self.dice.between(1_000, 20_000) as usize,
+            HEAVY => self.large(),
             _ => self.dice.between(40, 300) as usize,
         };
         if matches!(method, PublishMethod::Plain | PublishMethod::Function) && self.dice.once_in(400) {
@@ -82,6 +81,19 @@ impl<'a> Producer<'a> {
             self.ephemeral(&channel);
         }
         self.publish(method, &OutgoingEvent { channel, name, data, maxlen, ttl: None });
+    }
+
+    /// The length of an event on the channel with large ones. One in sixty is large: enough for every way that nodes have,
+    /// and less than a megabyte a second.
+    fn large(&mut self) -> usize {
+        let (pushed, most) = (PUSHED_BYTES as u64, EVENT_BYTES as u64);
+        let (low, high) = self.dice.weighted(&[
+            (236, (1_000, 20_000)),
+            (2, (pushed - 1_000, pushed)),
+            (1, (pushed + 1, most)),
+            (1, (most - 1_000, most)),
+        ]);
+        self.dice.between(low, high) as usize
     }
 
     /// Publishes an event of a stream that expires.

@@ -8,8 +8,9 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
+use crate::access;
+use crate::action::{Action, CHANNELS, RedisStop};
 use crate::fsync::Fsync;
-use crate::plan::{Action, CHANNELS, RedisStop};
 use crate::producer::channel;
 use crate::published_record::{JudgingHold, now_ms};
 use crate::restore;
@@ -18,6 +19,8 @@ use crate::world::World;
 
 /// A power failure takes what was written in this time.
 const POWER_LOSS: Duration = Duration::from_millis(900);
+/// Redis may use as much memory as there is.
+const NO_MEMORY_LIMIT: [&str; 4] = ["CONFIG", "SET", "maxmemory", "0"];
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Two streams of one key within a millisecond could give one id to two events, which nobody can tell apart.
@@ -76,6 +79,10 @@ impl<'a> RedisFaults<'a> {
             Action::FailOver => self.fail_over(world)?,
             Action::Rejoin => self.rejoin(world),
             Action::KillClients(kind) => self.command(&["CLIENT", "KILL", "TYPE", kind])?,
+            Action::TakeAccess(access) => self.command(&access::set_user(access.taken()))?,
+            Action::GiveAccess(access) => self.command(&access::set_user(access.given()))?,
+            Action::LimitMemory => self.command(&["CONFIG", "SET", "maxmemory", "1"])?,
+            Action::LiftMemoryLimit => self.command(&NO_MEMORY_LIMIT)?,
             Action::Trim(index, kept) => {
                 self.command(&["XTRIM", &key(&channel(index)), "MAXLEN", &kept.to_string()])?;
             }
@@ -238,6 +245,11 @@ impl<'a> RedisFaults<'a> {
         }
         if self.replica_is_down {
             self.rejoin(world);
+        }
+        for words in [access::set_user(access::everything()), NO_MEMORY_LIMIT.to_vec()] {
+            if self.command(&words).is_none() {
+                self.run.counters.breach(|| format!("Redis did not take {words:?} after it had healed"));
+            }
         }
     }
 

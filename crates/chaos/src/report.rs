@@ -1,5 +1,6 @@
 //! What a run prints, and what a failing one leaves behind.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::pace;
 
+use crate::bounds::{ADMIN_WITHIN, DRAIN_WITHIN, NODE_MEMORY_MAX, SERVED_WITHIN};
 use crate::options::Options;
 use crate::run::Run;
 use crate::world::World;
@@ -23,6 +25,11 @@ pub(crate) fn begin(options: &Options) {
         options.fsync().word()
     );
     println!("chaos: the seed repeats the schedule and all choices, not the timing of processes");
+}
+
+/// Which nodes have it harder than the others.
+pub(crate) fn weak_nodes(world: &World) {
+    println!("chaos: node {} may open few files; nobody reads what node {} logs", world.few, world.unread);
 }
 
 /// A line now and then until the run is over: every second on a terminal, every ten in a log.
@@ -74,11 +81,8 @@ fn gaps(run: &Run) -> (u64, u64) {
 /// The tables and the verdict. True if the guarantee was kept.
 pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -> bool {
     let counters = &run.counters;
-    table("faults injected", counters.faults_by_kind().into_iter().map(|(kind, count)| (kind.to_owned(), count)));
-    table(
-        "events published",
-        counters.published_by_method().into_iter().map(|(method, count)| (method.to_owned(), count)),
-    );
+    table("faults injected", rows(counters.faults_by_kind()));
+    table("events published", rows(counters.published_by_method()));
     let rest = [
         ("without an answer; Redis was asked afterwards", counters.unanswered.get()),
         ("of those: lost with their stream", counters.lost.get()),
@@ -91,8 +95,10 @@ pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -
         ("of those: without a place, with last=N".to_owned(), counters.newest.get()),
     ];
     table("connections of clients", counters.endings_by_kind().into_iter().chain(opened));
+    table("connections of hostile clients", rows(counters.strangers_by_kind()));
     let gaps = counters.gaps_by_ruling().into_iter();
     table("gaps announced", gaps.map(|((ruling, reason), count)| (format!("{reason}: {}", ruling.words()), count)));
+    table("bounds", bounds(run).into_iter());
     if let Some(cost) = counters.cost() {
         println!("\nmemory and files\n  {cost}");
     }
@@ -114,6 +120,22 @@ pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -
         failed(options, run, world);
     }
     kept
+}
+
+fn rows(counts: BTreeMap<&'static str, u64>) -> impl Iterator<Item = (String, u64)> {
+    counts.into_iter().map(|(what, count)| (what.to_owned(), count))
+}
+
+/// What was nearest to each bound.
+fn bounds(run: &Run) -> [(String, u64); 4] {
+    let counters = &run.counters;
+    let most = |what: &str, bound: u128, most: u64| (format!("{what} (bound {bound})"), most);
+    [
+        most("ms: slowest answer of an admin port", ADMIN_WITHIN.as_millis(), counters.admin_ms.get()),
+        most("MiB: largest node", u128::from(NODE_MEMORY_MAX >> 20), counters.node_memory.get() >> 20),
+        most("ms: slowest end of a node after SIGTERM", DRAIN_WITHIN.as_millis(), counters.drain_ms.get()),
+        most("ms: until the last client had all last events", SERVED_WITHIN.as_millis(), counters.served_ms.get()),
+    ]
 }
 
 fn table(title: &str, rows: impl Iterator<Item = (String, u64)>) {

@@ -76,7 +76,7 @@ fn slope(samples: &[ResourceUsage], field: fn(&ResourceUsage) -> u64) -> f64 {
 }
 
 /// Resident memory of a process, in bytes; 0 if it has ended.
-fn resident(pid: &str) -> u64 {
+pub(crate) fn resident(pid: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());

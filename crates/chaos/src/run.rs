@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+use crate::action::Wire;
+use crate::attack::Waves;
 use crate::counters::Counters;
 use crate::options::Options;
-use crate::plan::Wire;
 use crate::published_record::PublishedRecord;
+use crate::watched_node::WatchedNode;
 use crate::world::World;
 
 /// What all threads of a run share.
@@ -24,7 +26,12 @@ pub(crate) struct Run {
     pub(crate) balancer: SocketAddr,
     /// The balancer, over a line that fails.
     pub(crate) clients: SocketAddr,
-    /// The time of the schedule is over: publishers end.
+    /// One for each node.
+    pub(crate) nodes: Vec<WatchedNode>,
+    pub(crate) waves: Waves,
+    /// The time of the schedule is over: no fault goes on.
+    pub(crate) heals: AtomicBool,
+    /// Everything has healed: publishers end.
     pub(crate) publishing_ends: AtomicBool,
     /// Everything has healed; the last event of each channel is published.
     pub(crate) last_events: AtomicBool,
@@ -50,6 +57,9 @@ impl Run {
             publishers: world.wire(Wire::Publishers).address(),
             balancer: world.haproxy.address(),
             clients: world.wire(Wire::Clients).address(),
+            nodes: world.nodes.iter().map(WatchedNode::new).collect(),
+            waves: Waves::default(),
+            heals: AtomicBool::new(false),
             publishing_ends: AtomicBool::new(false),
             last_events: AtomicBool::new(false),
             over: AtomicBool::new(false),

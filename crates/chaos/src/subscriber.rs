@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use fanfare_e2e::{Client, Subscribe, Vanished, pace};
 use fanfare_oracle::{ConnectionEnd, Observed};
 
+use crate::action::CHANNELS;
+use crate::bounds::SERVED_WITHIN;
 use crate::client_trace::ClientTrace;
 use crate::dice::Dice;
 use crate::payload;
-use crate::plan::CHANNELS;
 use crate::producer::channel;
 use crate::published_record::now_ms;
 use crate::run::Run;
@@ -36,8 +37,6 @@ enum Habit {
 const RETRY_MAX: Duration = Duration::from_millis(2500);
 /// How long one look for something new takes.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long the last events of all channels may take, with everything healed.
-pub(crate) const LAST_EVENTS_DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Subscriber<'a> {
     run: &'a Run,
@@ -114,8 +113,8 @@ impl<'a> Subscriber<'a> {
         }
         self.vanished = None;
         self.awaits_last_events = true;
-        let deadline = Instant::now() + LAST_EVENTS_DEADLINE;
-        while !self.awaited.is_empty() && Instant::now() < deadline {
+        let since = Instant::now();
+        while !self.awaited.is_empty() && since.elapsed() < SERVED_WITHIN {
             if !self.client.connected() {
                 self.connect();
             }
@@ -124,8 +123,9 @@ impl<'a> Subscriber<'a> {
             let (trace, ledger) = (&self.trace, &self.run.record.ledger);
             self.awaited.retain(|name| !trace.has_passed(ledger, name));
         }
+        self.run.counters.served_ms.most(since.elapsed().as_millis() as u64);
         self.client.disconnect();
-        self.judge_until(u64::MAX);
+        self.judge_all();
         for name in &self.awaited {
             self.trace.silent(&self.run.record.ledger, &self.run.counters, payload::channel(name));
         }
@@ -218,6 +218,16 @@ impl<'a> Subscriber<'a> {
 
     fn judge(&mut self) {
         self.judge_until(self.run.record.horizon_ms());
+    }
+
+    /// Judges what is left once it is known what had been published by then: a client may see an event before its publisher
+    /// has heard of it.
+    fn judge_all(&mut self) {
+        let (left_ms, since) = (now_ms(), Instant::now());
+        while self.run.record.horizon_ms() <= left_ms && since.elapsed() < SERVED_WITHIN {
+            pace(LOOK);
+        }
+        self.judge_until(u64::MAX);
     }
 
     fn judge_until(&mut self, horizon_ms: u64) {

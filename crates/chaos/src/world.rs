@@ -1,14 +1,15 @@
 //! The processes and the wires between them.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use fanfare_e2e::{Haproxy, Node, Proxy, RedisServer, Server};
+use fanfare_e2e::{Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server};
 
+use crate::access;
+use crate::action::{NODES, Wire};
+use crate::bounds::DRAIN_DEADLINE;
 use crate::dice::Dice;
 use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
-use crate::plan::{NODES, Wire};
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -17,6 +18,10 @@ pub(crate) struct World {
     /// Copies it, over a line of its own, and may take its place.
     pub(crate) replica: RedisServer,
     pub(crate) nodes: Vec<Node>,
+    /// The node that may open few files.
+    pub(crate) few: usize,
+    /// The node whose log nobody reads.
+    pub(crate) unread: usize,
     pub(crate) haproxy: Haproxy,
     /// Between some of the clients and the balancer.
     clients: Proxy,
@@ -40,20 +45,30 @@ impl World {
         let streams = ["--notify-keyspace-events", "Kt", "--stream-node-max-entries", "10"];
         // A replica copies at once, and a primary does not wait for it when it ends.
         let copies = ["--repl-diskless-sync-delay", "0", "--shutdown-timeout", "0"];
-        let options = [&options[..], &streams, &copies].concat();
+        let options = [&options[..], &streams, &copies, &access::server_option()].concat();
         let (redis, replica) = (RedisServer::start_with(&options), RedisServer::start_with(&options));
         let (replication, direct) = (Proxy::to(redis.address()), Proxy::to(redis.address()));
         replica.follow(replication.address());
         let links: Vec<Proxy> = (0..NODES).map(|_| Proxy::to(redis.address())).collect();
-        let nodes: Vec<Node> = (0..NODES).map(|index| node(seed, index, links[index].address())).collect();
+        let mut weak = Dice::of(seed, "weak nodes", 0);
+        let (few, unread) = (weak.below(NODES as u64) as usize, weak.below(NODES as u64) as usize);
+        let builder = |index: usize| {
+            let builder = node(seed, index, links[index].address());
+            // Nobody reads it, so it may say as much as it likes.
+            let builder = if index == unread { builder.set("log.level", "debug") } else { builder };
+            if index == few { with_few_descriptors(builder) } else { builder }
+        };
+        let mut nodes: Vec<Node> = (0..NODES).map(builder).map(NodeBuilder::launch).collect();
         nodes.iter().for_each(Node::wait_ready);
+        // Not before: a node that waits for its log shall fail a verdict, which says more than a panic here.
+        nodes[unread].leave_log();
         let fronts: Vec<Proxy> = nodes.iter().map(|node| Proxy::to(node.address())).collect();
         let server = |(node, front): (&Node, &Proxy)| Server { address: front.address(), admin: node.admin_address() };
         let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
         let haproxy = Haproxy::start(&servers);
         let clients = Proxy::to(haproxy.address());
         let publishers = Proxy::to(redis.address());
-        Self { redis, replica, nodes, haproxy, clients, fronts, links, publishers, replication, direct }
+        Self { redis, replica, nodes, few, unread, haproxy, clients, fronts, links, publishers, replication, direct }
     }
 
     pub(crate) fn wire(&self, wire: Wire) -> &Proxy {
@@ -98,7 +113,7 @@ pub(crate) const PUBLISH_KEY: &str = "chaos-publishes-here";
 pub(crate) const MAX_BEHIND_MS: u64 = 3_000;
 
 /// A node with impatient settings, so that a minute holds many recoveries; some of them differ from node to node.
-fn node(seed: u64, index: usize, redis: SocketAddr) -> Node {
+fn node(seed: u64, index: usize, redis: SocketAddr) -> NodeBuilder {
     let mut dice = Dice::of(seed, "node", index);
     let mut pick = |items: &[&str]| (*dice.pick(items)).to_owned();
     let impatient = index as u64 == seed % NODES as u64;
@@ -119,12 +134,22 @@ fn node(seed: u64, index: usize, redis: SocketAddr) -> Node {
         ("server.tcp_user_timeout", "7s".to_owned()),
         ("limits.event_bytes", EVENT_BYTES.to_string()),
         ("drain.window", "1s".to_owned()),
-        ("drain.deadline", "8s".to_owned()),
+        ("drain.deadline", format!("{}s", DRAIN_DEADLINE.as_secs())),
+        // So small that hostile clients reach them, and that memory has a bound worth its name.
+        ("limits.channels_per_node", "1000".to_owned()),
+        ("tail.budget", "64MiB".to_owned()),
         ("publish.key", PUBLISH_KEY.to_owned()),
     ];
-    let builder = Node::builder_at(&format!("redis://{redis}"));
-    settings.iter().fold(builder, |builder, (key, value)| builder.set(key, value)).launch()
+    let url = format!("redis://{}:{}@{redis}", access::USER, access::PASSWORD);
+    let builder = Node::builder_at(&url).log_pipe();
+    settings.iter().fold(builder, |builder, (key, value)| builder.set(key, value))
 }
 
-/// How long a healed world may take until every node is ready again.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(40);
+/// Descriptors that a node with these settings and two core threads keeps for itself (docs/operations.md), and places for
+/// clients, a quarter of them for refusals.
+const FEW_DESCRIPTORS: usize = 128 + 2 * 4 + 8 + 96;
+
+/// A node that may open few files, and lets silent sockets be silent for longer than operators may wait.
+fn with_few_descriptors(builder: NodeBuilder) -> NodeBuilder {
+    builder.descriptors(FEW_DESCRIPTORS).set("server.cores", "2").set("limits.head_timeout", "30s")
+}

@@ -1,10 +1,11 @@
 //! Just enough HTTP/1.1 to ask questions and to look at raw answers.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use fanfare_oracle::{ChunkDecoder, Head};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// A whole response.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +93,17 @@ impl RawConnection {
         Ok(Self { stream, received: Vec::new() })
     }
 
+    /// Connects from this address, with a limit on the time of every later write.
+    pub fn open_from(source: IpAddr, address: SocketAddr, writes_within: Duration) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+        socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(writes_within))?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
     /// Sends bytes.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
@@ -122,6 +134,18 @@ impl RawConnection {
                 Some(0) => return Ok(self.received.clone()),
                 Some(_) => {}
                 None => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+
+    /// Reads and forgets for `within`; true when the peer has ended the connection by then.
+    pub fn discard(&mut self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.read_some(deadline) {
+                Ok(Some(0)) | Err(_) => return true,
+                Ok(Some(_)) => self.received.clear(),
+                Ok(None) => return false,
             }
         }
     }

@@ -22,6 +22,7 @@ mod crowd;
 mod haproxy;
 mod http;
 mod link;
+mod log_pipe;
 mod node;
 mod ports;
 mod process;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::http::{Response, request};
+use crate::log_pipe::LogPipe;
 use crate::ports::Lease;
 use crate::process::{Signal, bound, fanfare_binary, signal, spawn};
 use crate::redis_server::RedisServer;
@@ -20,6 +21,8 @@ pub struct NodeBuilder {
     arguments: Vec<String>,
     /// The most files that it may open.
     descriptors: Option<usize>,
+    /// Whether it logs into a pipe, not into a file.
+    log_pipe: bool,
 }
 
 /// A running (or ended) node. Killed on drop; its log is printed if the test is failing then.
@@ -29,6 +32,7 @@ pub struct Node {
     listen: Lease,
     admin: Lease,
     directory: TempDir,
+    log_pipe: Option<LogPipe>,
     child: Option<Child>,
 }
 
@@ -51,6 +55,12 @@ impl NodeBuilder {
         self
     }
 
+    /// The node logs into a pipe, which a thread reads until it is told to leave it: see [`Node::leave_log`].
+    pub fn log_pipe(mut self) -> Self {
+        self.log_pipe = true;
+        self
+    }
+
     /// Starts the node and waits until `/readyz` says 200.
     pub fn start(self) -> Node {
         let node = self.launch();
@@ -68,7 +78,11 @@ impl NodeBuilder {
     /// Starts the process and waits for nothing.
     pub fn launch(self) -> Node {
         let directory = tempfile::Builder::new().prefix("fanfare-e2e-node").tempdir().expect("a temporary directory");
-        let mut node = Node { builder: self, listen: Lease::take(), admin: Lease::take(), directory, child: None };
+        let (listen, admin) = (Lease::take(), Lease::take());
+        let mut node = Node { builder: self, listen, admin, directory, log_pipe: None, child: None };
+        if node.builder.log_pipe {
+            node.log_pipe = Some(LogPipe::into(&node.log_path()).expect("a pipe"));
+        }
         node.spawn();
         node
     }
@@ -87,7 +101,8 @@ impl Node {
 
     /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
     pub fn builder_at(redis_url: &str) -> NodeBuilder {
-        NodeBuilder { settings: Vec::new(), arguments: Vec::new(), descriptors: None }.set("redis.url", redis_url)
+        NodeBuilder { settings: Vec::new(), arguments: Vec::new(), descriptors: None, log_pipe: false }
+            .set("redis.url", redis_url)
     }
 
     /// Starts the ended process again, with the same settings on the same ports.
@@ -104,7 +119,6 @@ impl Node {
     }
 
     fn spawn(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
         let mut command = match self.builder.descriptors {
             None => bound(fanfare_binary()),
             Some(most) => {
@@ -120,8 +134,26 @@ impl Node {
             command.env(format!("FANFARE__{}", key.replace('.', "__").to_uppercase()), value);
         }
         command.current_dir(self.directory.path()).stdin(Stdio::null());
-        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
+        command.stdout(self.log_end()).stderr(self.log_end());
         self.child = Some(spawn(command).expect("setpriv (util-linux) is installed"));
+    }
+
+    /// Where a process of this node logs.
+    fn log_end(&self) -> Stdio {
+        match &self.log_pipe {
+            Some(pipe) => pipe.writer().expect("a second handle"),
+            None => File::options().create(true).append(true).open(self.log_path()).expect("a log file").into(),
+        }
+    }
+
+    /// From now on nobody reads what the node logs, and its pipe is full. Panics when it has none.
+    pub fn leave_log(&mut self) {
+        self.log_pipe.as_mut().expect("a node with a pipe").leave().expect("a pipe that can be filled");
+    }
+
+    /// The node's log is read again.
+    pub fn read_log(&self) {
+        self.log_pipe.as_ref().expect("a node with a pipe").read();
     }
 
     /// Where clients connect.

@@ -1,0 +1,29 @@
+//! What must hold on every machine that can run the harness at all: they are to catch "for ever" and "gigabytes", not to
+//! measure. docs/chaos.md lists them.
+
+use std::time::Duration;
+
+/// How long the admin port of a node that runs may take to answer.
+pub(crate) const ADMIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a node may take from its start to its first answer there.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(20);
+/// Resident memory of a node, in bytes: 64 MiB of tails, 32 MiB of the feed's queue and as much again with the ingest,
+/// pages in memory and on their way, what clients and their sockets need, and room for an allocator.
+pub(crate) const NODE_MEMORY_MAX: u64 = 256 * 1024 * 1024;
+/// `drain.deadline` of the nodes.
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+/// How long a node may take from SIGTERM to its end: the deadline, the 2.5 s that docs/operations.md adds, and as much
+/// again for a machine with other work to do.
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(21);
+/// How long a healed world may take until every node is ready again.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(40);
+/// How long the last events of all channels may take to every client, with everything healed.
+pub(crate) const SERVED_WITHIN: Duration = Duration::from_secs(60);
+/// How long a stream may go on whose client has sent 64 KiB after its request.
+pub(crate) const GARBAGE_WITHIN: Duration = Duration::from_secs(20);
+/// How long what a node promises with Redis at its `maxmemory` may take.
+pub(crate) const FULL_MEMORY_WITHIN: Duration = Duration::from_secs(20);
+/// How long the feed may take to bring what is said on a channel: refused channels are tried again at most 20 s apart.
+pub(crate) const RIGHTS_WITHIN: Duration = Duration::from_secs(40);
+
+const _: () = assert!(DRAIN_WITHIN.as_millis() >= 2 * (DRAIN_DEADLINE.as_millis() + 2_500));

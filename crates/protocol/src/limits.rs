@@ -492,3 +492,20 @@ const _: () = {
     // Every read that may be in flight has room for its page.
     assert!(ARCHIVE_CONCURRENCY_DEFAULT * ARCHIVE_PAGE_BYTES_DEFAULT <= TAIL_BUDGET_BYTES_DEFAULT / PAGES_BUDGET_PART);
 };
+
+// --- Publishing ----------------------------------------------------------------------------
+
+/// Longest `TTL` that a publisher may ask for: the library's `SECONDS_MAX`.
+pub const STREAM_TTL_MAX: Duration = Duration::from_secs(1_000_000_000);
+/// How often the log repeats a refusal of Redis to publish that it has told.
+pub const PUBLISH_REFUSAL_SAID_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a publish waits for a connection that is just being made.
+pub const PUBLISH_CONNECTION_WAIT: Duration = Duration::from_secs(1);
+/// After the functions were loaded they are not loaded again for so long, though somebody misses them.
+pub const FUNCTIONS_LOAD_REST: Duration = Duration::from_secs(10);
+
+const _: () = {
+    assert!(less(STREAM_TTL_MIN, STREAM_TTL_MAX));
+    // An HTTP publisher hears what became of the wait, and not that nobody answered.
+    assert!(less(PUBLISH_CONNECTION_WAIT, STORE_ANSWER_TIMEOUT));
+};

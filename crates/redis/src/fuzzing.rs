@@ -28,7 +28,7 @@ pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
 pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
     let value = redis::parse_redis_value(resp).ok()?;
     // Their answers are for proofs; here it is enough that they have one.
-    let _ = (eviction::evicts(value.clone()), reply::stream_info(value.clone()), reply::time_ms(value.clone()));
+    let _ = (eviction::by_info(value.clone()), reply::stream_info(value.clone()), reply::time_ms(value.clone()));
     let entries = reply::entries(value).ok()?;
     Some(entries.into_iter().map(|entry| (entry.id, entry.fields)).collect())
 }

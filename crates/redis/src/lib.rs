@@ -22,6 +22,7 @@ mod options;
 mod pool;
 mod primary;
 mod publisher;
+mod refusal_log;
 mod status;
 mod store;
 mod topology;

@@ -7,11 +7,12 @@ use fanfare_log::{Desired, FeedSink, Random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archive::RedisArchive;
+use crate::archive::{RedisArchive, Streams};
 use crate::connect::Connector;
 use crate::control::Control;
 use crate::dial::Dial;
 use crate::feed::{self, FeedOptions};
+use crate::functions::Presence;
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::primary::Primary;
@@ -59,9 +60,11 @@ impl RedisStore {
         let (size, deadline) = (options.pool_size, options.command_timeout);
         let pool = Pool::new(connector.clone(), connection.clone(), primary.clone(), size, deadline)
             .map_err(|_| OptionsError::Url)?;
-        let archive = RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random.fork());
+        let presence = Arc::new(Presence::default());
+        let streams = Streams::new(pool.clone(), keys.clone(), Arc::clone(&presence), status.clone(), random.fork());
+        let archive = RedisArchive::new(streams, status.clone(), options.event_bytes);
         let (publish_connection, publishers) = watch::channel(None);
-        let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
+        let publisher = RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
@@ -72,6 +75,7 @@ impl RedisStore {
             ping_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             load_functions: options.load_functions,
+            presence,
             publish_connection,
         };
         Ok(Self { options: options.clone(), archive, publisher, status, pool, control })

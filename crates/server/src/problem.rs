@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Unauthorized,
     PublishRejected,
     StoreRefuses,
+    /// The same for a reason that passes.
+    StoreRefusesForNow,
     EventTooLarge,
     HistoryOff,
     StoreUnavailable,
@@ -35,7 +37,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -51,6 +53,7 @@ impl Kind {
         Self::Unauthorized,
         Self::PublishRejected,
         Self::StoreRefuses,
+        Self::StoreRefusesForNow,
         Self::EventTooLarge,
         Self::HistoryOff,
         Self::StoreUnavailable,
@@ -77,6 +80,7 @@ impl Kind {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
+            Self::StoreRefusesForNow => (StatusCode::SERVICE_UNAVAILABLE, "store-refuses", "The store refuses for now"),
             Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large", "The event is too large"),
             Self::HistoryOff => (StatusCode::FORBIDDEN, "history-off", "History over HTTP is off"),
             Self::StoreUnavailable => {

@@ -8,17 +8,16 @@ mod tips;
 
 use std::sync::Arc;
 
-use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{LogName, Position};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::keys::Keys;
-use crate::pool::Pool;
 use crate::status::Status;
 use reply::RawEntry;
 use sizes::{Ask, Sizes};
-use streams::{Heads, Observation, Streams};
+pub(crate) use streams::Streams;
+use streams::{Heads, Observation};
 use tips::{TipBytes, TipsRequest};
 
 /// Bytes of a page of [`Archive::newest`]: of the reply, or of what a function looks at, which tells only ids.
@@ -38,9 +37,9 @@ struct Inner {
 }
 
 impl RedisArchive {
-    pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize, random: Random) -> Self {
+    pub(crate) fn new(streams: Streams, status: Status, max_event_bytes: usize) -> Self {
         Self(Arc::new(Inner {
-            streams: Streams::new(pool, keys, status.clone(), random),
+            streams,
             status,
             sizes: Sizes::default(),
             max_event_bytes,

@@ -43,6 +43,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
         primary: Primary::new(),
+        witness: Arc::default(),
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: true,

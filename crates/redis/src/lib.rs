@@ -27,6 +27,7 @@ mod status;
 mod store;
 mod topology;
 mod value;
+mod witness;
 
 pub use archive::RedisArchive;
 pub use check::{Grade, Line, Report, check};

@@ -19,6 +19,7 @@ use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
 use crate::status::Status;
 use crate::topology::Topology;
+use crate::witness::{self, Witness};
 
 /// Everything of one node that speaks Redis.
 ///
@@ -117,11 +118,13 @@ impl RedisStore {
         desired: Desired,
         sink: FeedSink,
     ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
-        let Self { options, archive: _, publisher: _, status, pool, control } = self;
+        let Self { options, archive, publisher: _, status, pool, control } = self;
+        let witness = Arc::new(Witness::default());
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
             primary: control.primary.clone(),
+            witness: Arc::clone(&witness),
             random: control.random.fork(),
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
@@ -132,9 +135,10 @@ impl RedisStore {
             node: Arc::from(format!("{:016x}", control.random.number())),
         };
         let guard = ClosesPool(pool);
+        let looking_up = witness::run(witness, archive, status.clone(), control.topology.database());
         let upkeep = async move {
             let _guard = guard;
-            control.run().await;
+            tokio::join!(control.run(), looking_up);
         };
         (feed::run(feed_options, desired, sink, Arc::new(status)), upkeep)
     }

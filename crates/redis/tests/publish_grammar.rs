@@ -12,7 +12,7 @@ use support::publishing::*;
 use support::*;
 use tokio::sync::mpsc;
 
-const CALLS: usize = 800;
+const CALLS: usize = 1000;
 
 /// Numbers in every spelling that somebody may think of.
 const NUMBERS: [&str; 18] = [
@@ -94,9 +94,9 @@ impl Chance {
         words
     }
 
-    /// Most users lack a right or two, some none.
+    /// Half of the users lack nothing, the others a right or two.
     fn rights(&self) -> Vec<&'static str> {
-        let missing = self.0.below(3);
+        let missing = self.0.below(4).saturating_sub(1);
         let mut rights = RIGHTS.to_vec();
         if self.is_one_in(10) {
             // Of Redis 7: to read or to write only.

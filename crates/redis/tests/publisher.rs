@@ -140,8 +140,10 @@ async fn refusal(node: &Node, channel: &str) -> (String, bool) {
 #[tokio::test]
 async fn what_redis_refuses_is_told_in_its_own_word_and_was_not_published() {
     let server = Server::with(&["--lua-time-limit", "20"]).await;
-    let (with_functions, without) =
-        (Node::start(&server.options()), Node::start(&Options { load_functions: false, ..server.options() }));
+    // A PING that is refused ends a connection, and a publish then says that there is none.
+    let options = Options { probe_interval: PATIENCE * 3, ..server.options() };
+    let without = Node::start(&Options { load_functions: false, ..options.clone() });
+    let with_functions = Node::start(&options);
     for node in [&with_functions, &without] {
         first_publish(&node.store.publisher, request("a", "d")).await;
     }
@@ -280,4 +282,31 @@ async fn a_database_other_than_zero_gets_its_own_keyspace_notifications() {
     assert_eq!(node.events.iter().filter(|event| matches!(event, FeedEvent::KeyspaceAdd { .. })).count(), 1);
     let tip = node.store.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
     assert_eq!(tip.position, Position::At(EntryId { ms: 7, seq: 7 }));
+}
+
+// Seen to fail when nothing looks entries up: such a node heard everything, read nothing and said nothing.
+#[tokio::test]
+async fn a_node_on_another_database_than_its_publishers_finds_out() {
+    let server = Server::with(&[]).await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let mut here = Node::start(&server.options());
+    let mut elsewhere = Node::start(&Options { url: format!("{}/3", server.url()), ..server.options() });
+    for node in [&mut here, &mut elsewhere] {
+        node.desired.insert(&name("a"));
+        node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
+    }
+    let unfounded = |node: &Node| node.store.status.report().unfounded_pushes;
+    eventually("two were looked up", async || {
+        server.run::<Value>(&["FCALL", "sse_publish", "1", "sse:a", "DATA", "d"]).await;
+        unfounded(&elsewhere) >= 2
+    })
+    .await;
+    assert_eq!(unfounded(&here), 0);
+    let forged = "\x1eff1 99999999999999-0 0-0 0\nforged";
+    drop(here);
+    let mut here = Node::start(&server.options());
+    here.desired.insert(&name("a"));
+    here.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
+    server.run::<u64>(&["PUBLISH", "sse:a", forged]).await;
+    eventually("the forgery was looked up", async || unfounded(&here) == 1).await;
 }

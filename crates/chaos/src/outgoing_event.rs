@@ -14,6 +14,6 @@ pub(crate) struct OutgoingEvent {
 impl OutgoingEvent {
     /// The option of the publishing function that says so.
     pub(crate) fn ttl(&self) -> Vec<&str> {
-        self.ttl.map_or(Vec::new(), |seconds| vec!["TTL", seconds])
+        self.ttl.map_or(Vec::new(), |seconds| vec!["TTL", seconds, "EXPIRES", "1"])
     }
 }

@@ -153,7 +153,9 @@ fn options_of_the_function_do_what_they_say() {
     let first = publisher.fcall_with("c", "once", &["DEDUP", "order-7"]);
     let again = publisher.try_fcall("c", "twice", &["DEDUP", "order-7"]);
     assert_eq!(again.text(), first, "a repeated key replies with the first id");
-    publisher.fcall_with("c", "for a while", &["TTL", "100"]);
+    publisher.fcall_with("c", "for good, so far", &["TTL", "100"]);
+    assert_eq!(publisher.on_key("TTL", "c", &[]).integer(), -1, "a permanent stream stays so");
+    publisher.fcall_with("c", "for a while", &["TTL", "100", "EXPIRES", "1"]);
     let ttl = publisher.on_key("TTL", "c", &[]).integer();
     assert!((90..=100).contains(&ttl), "{ttl}");
     publisher.fcall_with("c", "not shorter", &["TTL", "70"]);

@@ -46,7 +46,7 @@ pub use ingest::Ingest;
 pub use options::Options;
 pub use payer::Payer;
 pub use places::NoPlace;
-pub use publish::{PublishError, PublishRequest, Published, Publisher};
+pub use publish::{PublishError, PublishRequest, Published, Publisher, Ttl};
 pub use random::Random;
 pub use refusal::Refusal;
 pub use registry::Registry;

@@ -17,7 +17,23 @@ pub struct PublishRequest {
     /// Approximate bound on the number of entries that the stream keeps; `None`: the function's default.
     pub max_len: Option<u64>,
     /// How long the stream lives without another publish; `None`: for ever.
-    pub ttl: Option<Duration>,
+    pub ttl: Option<Ttl>,
+}
+
+/// A stream's time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl {
+    /// From this publish on, at least; never less than a minute. It lengthens a life and never shortens one.
+    pub lasts: Duration,
+    /// A stream that would live for ever expires too. Otherwise it stays permanent.
+    pub ends_permanence: bool,
+}
+
+impl From<Duration> for Ttl {
+    /// Leaves a permanent stream permanent.
+    fn from(lasts: Duration) -> Self {
+        Self { lasts, ends_permanence: false }
+    }
 }
 
 /// What became of it.
@@ -29,16 +45,22 @@ pub struct Published {
     pub duplicate: bool,
 }
 
-/// Why nothing was published, or why it is unknown.
+/// Why nothing was published, or why it is unknown. Only [`PublishError::Unavailable`] leaves that open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// The request itself is wrong; trying again will not help.
     #[error("{0}")]
     Rejected(String),
-    /// The store refuses (ACL, wrong type).
+    /// The store refuses until somebody changes something (ACL, wrong type). Nothing was published. In the store's own words.
     #[error("the store refuses: {0}")]
     Denied(String),
-    /// No answer: the event may or may not have been published. Retry with the same dedup key.
+    /// The store refuses at present (full memory, read-only, still loading). Nothing was published. In the store's own words.
+    #[error("the store refuses at present: {0}")]
+    Refused(String),
+    /// Nothing was sent to the store, so nothing was published.
+    #[error("the store cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer, or none that tells: the event may or may not have been published. Retry with the same dedup key.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
 }

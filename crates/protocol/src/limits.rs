@@ -617,3 +617,25 @@ const _: () = {
     assert!(less(HEARTBEAT_DEFAULT, HEARTBEAT_MAX));
     assert!(CLIENT_HEARTBEAT_SECONDS_MIN < CLIENT_HEARTBEAT_SECONDS_MAX);
 };
+
+// --- Publishing ----------------------------------------------------------------------------
+
+/// Longest `TTL` that a publisher may ask for: the library's `SECONDS_MAX`.
+pub const STREAM_TTL_MAX: Duration = Duration::from_secs(1_000_000_000);
+/// How often the log repeats a refusal of Redis to publish that it has told.
+pub const PUBLISH_REFUSAL_SAID_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a publish waits for a connection that is just being made.
+pub const PUBLISH_CONNECTION_WAIT: Duration = Duration::from_secs(1);
+/// After the functions were loaded they are not loaded again for so long, though somebody misses them.
+pub const FUNCTIONS_LOAD_REST: Duration = Duration::from_secs(10);
+/// How often an entry that a push named is looked for in its stream, at most: a read in ten seconds is no load.
+pub const PUSH_LOOKED_UP_INTERVAL: Duration = Duration::from_secs(10);
+/// The same after one that was not found.
+pub const PUSH_LOOKED_UP_AGAIN: Duration = Duration::from_secs(1);
+
+const _: () = {
+    assert!(less(PUSH_LOOKED_UP_AGAIN, PUSH_LOOKED_UP_INTERVAL));
+    assert!(less(STREAM_TTL_MIN, STREAM_TTL_MAX));
+    // An HTTP publisher hears what became of the wait, and not that nobody answered.
+    assert!(less(PUBLISH_CONNECTION_WAIT, STORE_ANSWER_TIMEOUT));
+};

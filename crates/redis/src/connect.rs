@@ -48,9 +48,20 @@ impl Connector {
         };
         // The library's own timeout leaves the handshake out, and a frozen server still accepts.
         match timeout(deadline, connecting).await {
-            Ok(connection) => Ok(connection?),
+            Ok(connection) => connection.map_err(not_connected),
             Err(_) => Err(Error::Timeout(deadline)),
         }
+    }
+
+    /// The same, and what tells of the connection's end at once: whoever holds a connection that is not in use hears nothing.
+    pub(crate) async fn connect_watched(
+        &self,
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        deadline: Duration,
+    ) -> Result<(MultiplexedConnection, End), Error> {
+        let (connection, driver) = self.driven(info, config, deadline, |stream| stream).await?;
+        Ok((connection, End(driver)))
     }
 
     /// The same with something between the stream and the library, which sees first what arrives.
@@ -61,6 +72,17 @@ impl Connector {
         deadline: Duration,
         between: impl FnOnce(Box<dyn RedisSocket>) -> S,
     ) -> Result<(MultiplexedConnection, Driver), Error> {
+        let (connection, driver) = self.driven(info, config, deadline, between).await?;
+        Ok((connection, Driver(driver)))
+    }
+
+    async fn driven<S: RedisSocket + 'static>(
+        &self,
+        info: ConnectionInfo,
+        config: AsyncConnectionConfig,
+        deadline: Duration,
+        between: impl FnOnce(Box<dyn RedisSocket>) -> S,
+    ) -> Result<(MultiplexedConnection, JoinHandle<()>), Error> {
         let info = resp3(info);
         let connecting = async {
             let stream = match self {
@@ -70,12 +92,30 @@ impl Connector {
             drive(between(stream), &info, config).await
         };
         match timeout(deadline, connecting).await {
-            Ok(connected) => {
-                let (connection, driver) = connected?;
-                Ok((connection, Driver(driver)))
-            }
+            Ok(connected) => connected.map_err(not_connected),
             Err(_) => Err(Error::Timeout(deadline)),
         }
+    }
+}
+
+/// Tells of the end of a connection, which lives on as long as somebody holds it.
+pub(crate) struct End(JoinHandle<()>);
+
+impl End {
+    /// Returns once, when the connection is closed or broken. Cancel-safe.
+    pub(crate) async fn wait(&mut self) {
+        drop((&mut self.0).await);
+    }
+}
+
+/// Why there is no connection. A server without `HELLO` (<https://redis.io/docs/latest/commands/hello/>) complains of a command that
+/// no operator has ever typed.
+fn not_connected(error: RedisError) -> Error {
+    match Error::from(error) {
+        Error::Reply(text) | Error::Link(text) if text.contains("HELLO") => {
+            Error::Link(format!("nodes need RESP3 (Redis 6.0 or newer, HELLO not renamed): {text}"))
+        }
+        error => error,
     }
 }
 

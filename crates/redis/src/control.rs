@@ -3,22 +3,26 @@
 use std::time::Duration;
 
 use fanfare_log::Random;
+use std::sync::Arc;
+
+use fanfare_protocol::limits::FUNCTIONS_LOAD_REST;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Value};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
 use crate::error::Error;
-use crate::functions::{self, LOAD_BY_HAND, Library};
+use crate::eviction;
+use crate::functions::{self, LOAD_BY_HAND, Library, Presence};
 use crate::primary::{Primary, identify};
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::value::{info_field, text};
 
-/// How often the eviction policy is asked for again: an administrator may change it at any time.
-const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is asked again what an administrator may change at any time: the eviction policy, the library.
+const FACTS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Failed attempts in a row after which the control connection speaks of its own error.
 const FAILURES_SAID: u32 = 3;
@@ -36,6 +40,8 @@ pub(crate) struct Control {
     pub(crate) ping_timeout: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) load_functions: bool,
+    /// Where those who call functions say that there are none.
+    pub(crate) presence: Arc<Presence>,
     /// The connection while it is good.
     pub(crate) publish_connection: watch::Sender<Option<MultiplexedConnection>>,
 }
@@ -66,25 +72,36 @@ impl Control {
 
     async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Error> {
         let info = self.topology.primary().await?;
-        let mut connection = self.connect(info.clone()).await?;
+        let config = connect::config(self.command_timeout);
+        let (mut connection, mut end) =
+            self.connector.connect_watched(info.clone(), config, self.command_timeout).await?;
         let server = identify(&mut connection).await?;
         self.primary.check_new(&server)?;
-        self.learn_eviction_policy(&mut connection).await?;
-        let library = self.library(info).await?;
+        self.learn_facts(&mut connection).await?;
+        let library = self.library(info.clone()).await?;
         announce(&library, said);
-        self.status.set_library(library);
+        let mut library = Loaded { is_there: library.is_there(), rests_until: Instant::now() };
+        self.presence.try_again();
         self.publish_connection.send_replace(Some(connection.clone()));
         let mut pings = interval_at(Instant::now() + self.ping_interval, self.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut eviction_asked_at = Instant::now() + EVICTION_INTERVAL;
+        let mut facts_asked_at = Instant::now() + FACTS_INTERVAL;
         loop {
             tokio::select! {
                 error = self.primary.differs(&server) => return Err(error),
+                () = end.wait() => return Err(Error::Cut("the connection was closed".to_owned())),
+                () = library.is_missed(&self.presence), if library.is_there => {
+                    self.load_again(info.clone(), &mut library).await?;
+                    continue;
+                }
                 _ = pings.tick() => {}
             }
-            if Instant::now() >= eviction_asked_at {
-                self.learn_eviction_policy(&mut connection).await?;
-                eviction_asked_at += EVICTION_INTERVAL;
+            if Instant::now() >= facts_asked_at {
+                self.learn_facts(&mut connection).await?;
+                if library.is_there && functions::loaded_version(&mut connection).await?.is_none() {
+                    self.presence.miss();
+                }
+                facts_asked_at += FACTS_INTERVAL;
             }
             // A frozen server must not hold publishers for longer than it holds the feed.
             match timeout(self.ping_timeout, redis::cmd("PING").query_async::<Value>(&mut connection)).await {
@@ -103,29 +120,73 @@ impl Control {
 
     async fn library(&self, info: ConnectionInfo) -> Result<Library, Error> {
         if !self.load_functions {
+            self.status.set_library(Library::Off);
             return Ok(Library::Off);
         }
         let settings = info.redis_settings().clone().set_db(0);
         let mut connection = self.connect(info.set_redis_settings(settings)).await?;
-        functions::load(&mut connection).await
+        let library = functions::load(&mut connection).await?;
+        self.status.set_library(library.clone());
+        Ok(library)
     }
 
-    async fn learn_eviction_policy(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
-        let server = info(connection, "server").await?;
+    async fn load_again(&self, info: ConnectionInfo, library: &mut Loaded) -> Result<(), Error> {
+        let found = self.library(info).await?;
+        library.rests_until = Instant::now() + FUNCTIONS_LOAD_REST;
+        library.is_there = found.is_there();
+        match found {
+            Library::Loaded => {
+                tracing::warn!("the publishing functions were gone from Redis (FUNCTION FLUSH?); loaded them again");
+            }
+            Library::Refused(reason) => tracing::warn!(
+                reason,
+                "the publishing functions are gone from Redis and cannot be loaded again; \
+                 an administrator runs: {LOAD_BY_HAND}"
+            ),
+            Library::Present | Library::Newer(_) | Library::Unsupported | Library::Off => {}
+        }
+        if library.is_there {
+            self.presence.try_again();
+        }
+        Ok(())
+    }
+
+    async fn learn_facts(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
+        let server = fact(connection, &["INFO", "server"]).await?.and_then(text);
         let version = server.as_deref().and_then(|info| info_field(info, "redis_version")).map(str::to_owned);
         self.status.set_server_version(version);
-        let memory = info(connection, "memory").await?;
-        let evicts = memory.is_none_or(|memory| crate::eviction::evicts(Value::BulkString(memory.into_bytes())));
+        let evicts = match fact(connection, &["INFO", "memory"]).await? {
+            Some(info) => eviction::by_info(info),
+            None => eviction::by_config(fact(connection, &eviction::CONFIG).await?),
+        };
         self.status.set_evicts(Some(evicts));
         Ok(())
     }
 }
 
-/// A section of `INFO`; `None` when the ACL forbids it.
-async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<String>, Error> {
-    match redis::cmd("INFO").arg(section).query_async::<Value>(connection).await.map_err(Error::from) {
-        Ok(value) => Ok(text(value)),
-        Err(Error::Denied(_)) => Ok(None),
+/// What a connection of the control task knows of the library.
+struct Loaded {
+    /// This user can load it, or somebody else has.
+    is_there: bool,
+    /// It was loaded a moment ago.
+    rests_until: Instant,
+}
+
+impl Loaded {
+    /// Waits until somebody misses the library and it may be loaded again. Cancel-safe.
+    async fn is_missed(&self, presence: &Presence) {
+        sleep_until(self.rests_until).await;
+        presence.missed().await;
+    }
+}
+
+/// The reply to a command that this Redis, or this user, may not have: `None` then.
+async fn fact(connection: &mut MultiplexedConnection, words: &[&str]) -> Result<Option<Value>, Error> {
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]);
+    match command.query_async::<Value>(connection).await.map_err(Error::from) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_missing_command() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -43,6 +43,15 @@ impl Error {
         matches!(self, Self::Timeout(_) | Self::Cut(_))
     }
 
+    /// Whether this Redis does not have a command, or this user may not run it.
+    pub(crate) fn is_missing_command(&self) -> bool {
+        match self {
+            Self::Denied(_) => true,
+            Self::Reply(text) => text.contains("unknown command"),
+            _ => false,
+        }
+    }
+
     /// Whether Redis refuses to queue the commands of a transaction, since its memory is full (7.0).
     pub(crate) fn is_full_memory(&self) -> bool {
         matches!(self, Self::Reply(text) if text.starts_with("OOM "))

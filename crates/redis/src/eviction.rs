@@ -1,19 +1,29 @@
-//! Facts about the server that proofs and reports rest on.
+//! Whether Redis may evict keys: it has a limit on memory and a policy that removes something. Absence proves nothing there, and a
+//! Redis that does not tell may.
 
 use redis::Value;
 
-use crate::value::{array, info_field, text};
+use crate::value::{info_field, pairs, text};
 
-/// Whether Redis may evict keys: it has a limit on memory and a policy that removes something. A reply that does not
-/// tell counts as yes, since absence then proves nothing.
-pub(crate) fn evicts(info: Value) -> bool {
-    // A pipeline of one command replies with an array of one.
-    let info = match info {
-        Value::Array(_) => array(info).and_then(|items| items.into_iter().next()),
-        info => Some(info),
-    };
-    let Some(info) = info.and_then(text) else { return true };
-    match (info_field(&info, "maxmemory"), info_field(&info, "maxmemory_policy")) {
+/// Asks where there is no `INFO`.
+pub(crate) const CONFIG: [&str; 3] = ["CONFIG", "GET", "maxmemory*"];
+
+/// By what `INFO memory` says.
+pub(crate) fn by_info(info: Value) -> bool {
+    let Some(info) = text(info) else { return true };
+    judge(info_field(&info, "maxmemory"), info_field(&info, "maxmemory_policy"))
+}
+
+/// By what [`CONFIG`] says; `None`: Redis does not tell that either.
+pub(crate) fn by_config(config: Option<Value>) -> bool {
+    let texts = |(name, value)| Some((text(name)?, text(value)?));
+    let parameters: Vec<_> = config.and_then(pairs).into_iter().flatten().filter_map(texts).collect();
+    let parameter = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    judge(parameter("maxmemory"), parameter("maxmemory-policy"))
+}
+
+fn judge(limit: Option<&str>, policy: Option<&str>) -> bool {
+    match (limit, policy) {
         (Some("0"), _) => false,
         (Some(_), Some(policy)) => policy != "noeviction",
         _ => true,
@@ -25,7 +35,7 @@ mod tests {
     use super::*;
 
     fn evicts_with(info: &str) -> bool {
-        evicts(Value::Array(vec![Value::BulkString(info.into())]))
+        by_info(Value::BulkString(info.into()))
     }
 
     #[test]
@@ -34,6 +44,23 @@ mod tests {
         assert!(!evicts_with("maxmemory:1024\r\nmaxmemory_policy:noeviction\r\n"));
         assert!(evicts_with("maxmemory:1024\r\nmaxmemory_policy:volatile-ttl\r\n"));
         assert!(evicts_with("used_memory:1\r\n"));
-        assert!(evicts(Value::Nil));
+        assert!(by_info(Value::Nil));
+    }
+
+    #[test]
+    fn its_configuration_tells_as_much_as_info_does() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let config = |limit, policy| {
+            let pair = |name, value| (text(name), text(value));
+            Some(Value::Map(vec![
+                pair("maxmemory-samples", "5"),
+                pair("maxmemory-policy", policy),
+                pair("maxmemory", limit),
+            ]))
+        };
+        assert!(!by_config(config("0", "allkeys-lru")));
+        assert!(!by_config(config("1024", "noeviction")));
+        assert!(by_config(config("1024", "allkeys-lru")));
+        assert!(by_config(Some(Value::Map(Vec::new()))) && by_config(None));
     }
 }

@@ -28,7 +28,7 @@ pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
 pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
     let value = redis::parse_redis_value(resp).ok()?;
     // Their answers are for proofs; here it is enough that they have one.
-    let _ = (eviction::evicts(value.clone()), reply::stream_info(value.clone()), reply::time_ms(value.clone()));
+    let _ = (eviction::by_info(value.clone()), reply::stream_info(value.clone()), reply::time_ms(value.clone()));
     let entries = reply::entries(value).ok()?;
     Some(entries.into_iter().map(|entry| (entry.id, entry.fields)).collect())
 }
@@ -43,6 +43,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
         connector: Connector::Network,
         primary: Primary::new(),
+        witness: Arc::default(),
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: true,

@@ -23,10 +23,12 @@ mod options;
 mod pool;
 mod primary;
 mod publisher;
+mod refusal_log;
 mod status;
 mod store;
 mod topology;
 mod value;
+mod witness;
 
 pub use archive::RedisArchive;
 pub use check::{Grade, Line, Report, check};

@@ -10,7 +10,8 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 /// Where Redis is and how it is used. The fields are the keys `redis.*` of the configuration.
 #[derive(Clone)]
 pub struct Options {
-    /// `redis://[user[:password]@]host[:port][/database]`, or `unix:///path?db=n`. Holds a secret: `Debug` hides it.
+    /// `redis://[user[:password]@]host[:port][/database]`, or `unix:///path?db=n`. Holds a secret: `Debug` hides it. The database
+    /// must be that of the publishers: their messages arrive from any, their entries only from this one.
     pub url: String,
     /// What stands before every channel name, in Stream keys and Pub/Sub channels alike. Not empty.
     pub prefix: String,
@@ -68,6 +69,11 @@ pub enum OptionsError {
     /// The URL is none.
     #[error("redis.url is not a Redis URL; expected redis://[user[:password]@]host[:port][/database]")]
     Url,
+    /// The URL names a database in a way that would be ignored, or two.
+    #[error(
+        "redis.url names a database by ?db=, which counts for unix:// alone; expected is redis://host:port/database"
+    )]
+    Database,
     /// The URL asks for TLS.
     #[error("redis.url asks for TLS, which is not supported yet; expected redis:// or unix://")]
     Tls,
@@ -127,12 +133,23 @@ impl Options {
             return Err(OptionsError::Tls);
         }
         let info = self.url.as_str().into_connection_info().map_err(|_| OptionsError::Url)?;
+        if !self.url.starts_with("unix:") && self.query_database().is_some_and(|db| db != info.redis_settings().db()) {
+            return Err(OptionsError::Database);
+        }
         // A peer that vanished without a word is noticed by the probe; this closes the socket for good.
         let silence = self.probe_interval + self.probe_timeout;
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
         let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(silence * 2);
         let settings = info.redis_settings().clone().set_lib_name("fanfare", env!("CARGO_PKG_VERSION"));
         Ok(info.set_tcp_settings(tcp).set_redis_settings(settings))
+    }
+
+    /// What the query says about the database, which the client library reads for Unix sockets only; -1 if that is no number.
+    fn query_database(&self) -> Option<i64> {
+        let (_, query) = self.url.split_once('?')?;
+        let query = query.split('#').next().unwrap_or_default();
+        let database = query.split('&').find_map(|pair| pair.strip_prefix("db="))?;
+        Some(database.parse().unwrap_or(-1))
     }
 
     pub(crate) fn keys(&self) -> crate::keys::Keys {
@@ -166,6 +183,12 @@ mod tests {
         assert_eq!(Options::default().validate(), Ok(()));
         assert_eq!(with_url("unix:///tmp/redis.sock?db=2").validate(), Ok(()));
         assert_eq!(with_url("http://localhost").validate(), Err(OptionsError::Url));
+        for url in ["redis://localhost?db=3", "redis://localhost/?db=3", "redis://localhost/2?protocol=3&db=3"] {
+            assert_eq!(with_url(url).validate(), Err(OptionsError::Database), "{url}");
+        }
+        for url in ["redis://localhost/3", "redis://localhost/3?db=3", "redis://localhost/?db=0"] {
+            assert_eq!(with_url(url).validate(), Ok(()), "{url}");
+        }
         assert_eq!(with_url("rediss://localhost").validate(), Err(OptionsError::Tls));
         let prefix = |prefix: &str| Options { prefix: prefix.into(), ..Options::default() }.validate();
         assert_eq!(prefix(""), Err(OptionsError::Prefix(0)));

@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::value::{info_field, text};
+use crate::value::{array, info_field, text};
 
 /// A server's `run_id`, a random name that it gives itself at each start (<https://redis.io/docs/latest/commands/info/>). `None`: it
 /// does not say, or the ACL forbids to ask. Such a server passes for any other.
@@ -90,12 +90,28 @@ pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> Result<R
     };
     // An error reply (an ACL, say) is no text: then nothing is known.
     let info = sections.into_iter().filter_map(text).collect::<Vec<_>>().join("\n");
+    if info.is_empty() {
+        return identify_without_info(connection).await.map(|()| None);
+    }
     if info_field(&info, "role") == Some("slave") {
         let of = |field| info_field(&info, field).unwrap_or("?");
         let (host, port) = (of("master_host"), of("master_port"));
         return Err(Error::Link(format!("this Redis is a replica of {host}:{port}; nodes need the primary")));
     }
     Ok(info_field(&info, "run_id").filter(|id| !id.is_empty()).map(Arc::from))
+}
+
+/// The part of it that `ROLE` tells (<https://redis.io/docs/latest/commands/role/>), where that may be asked.
+async fn identify_without_info(connection: &mut MultiplexedConnection) -> Result<(), Error> {
+    let mut commands = redis::pipe();
+    commands.cmd("ROLE").ignore_errors();
+    let replies = array(commands.query_async::<Value>(connection).await?).unwrap_or_default();
+    let mut role = replies.into_iter().next().and_then(array).unwrap_or_default().into_iter();
+    if role.next().and_then(text).as_deref() == Some("slave") {
+        let host = role.next().and_then(text).unwrap_or_default();
+        return Err(Error::Link(format!("this Redis is a replica of {host}; nodes need the primary")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,26 +1,29 @@
 //! Publishing through this node: `FCALL`, or the same text as a script where there are no functions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fanfare_log::{PublishError, PublishRequest, Published, Publisher};
+use fanfare_log::{PublishError, PublishRequest, Published, Publisher, Ttl};
 use fanfare_protocol::LogName;
+use fanfare_protocol::limits::PUBLISH_CONNECTION_WAIT;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
-use crate::functions::SCRIPT;
+use crate::functions::{Presence, SCRIPT, is_not_found};
 use crate::keys::Keys;
+use crate::refusal_log::RefusalLog;
 use crate::value::entry_id;
 
 /// Publishes in flight at once; others wait, within their deadline.
 const IN_FLIGHT_MAX: usize = 256;
 
-/// How long a publish waits for a connection that is just being made.
-const CONNECTION_WAIT: Duration = Duration::from_secs(1);
+/// What an error reply begins with that Redis gives in place of running a command, for reasons that pass: nothing was written
+/// (<https://redis.io/docs/latest/develop/reference/eval-intro/>: a script is refused as a whole, or at its first write).
+const REFUSALS_FOR_NOW: [&str; 8] =
+    ["OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", "CLUSTERDOWN ", "TRYAGAIN ", "MOVED ", "ASK "];
 
 /// Publishes durable events. Cloning shares the connection.
 #[derive(Debug, Clone)]
@@ -35,8 +38,9 @@ struct Inner {
     keys: Keys,
     deadline: Duration,
     script: Script,
-    /// The last `FCALL` found no function. Tried again on every new connection.
-    without_function: AtomicBool,
+    /// Whether `FCALL` finds the function.
+    presence: Arc<Presence>,
+    refusals: RefusalLog,
 }
 
 impl std::fmt::Debug for Inner {
@@ -49,6 +53,7 @@ impl RedisPublisher {
     pub(crate) fn new(
         publish_connection: watch::Receiver<Option<MultiplexedConnection>>,
         keys: Keys,
+        presence: Arc<Presence>,
         deadline: Duration,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -58,63 +63,71 @@ impl RedisPublisher {
             keys,
             deadline,
             script: Script::new(SCRIPT),
-            without_function: AtomicBool::new(false),
+            presence,
+            refusals: RefusalLog::default(),
         }))
     }
 }
 
 impl Publisher for RedisPublisher {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
-        match timeout(self.0.deadline, self.0.publish(&request)).await {
-            Ok(result) => result,
-            Err(_) => Err(PublishError::Unavailable(Error::Timeout(self.0.deadline).to_string())),
+        let outcome = self.0.publish(&request).await;
+        if let Err(PublishError::Denied(reason) | PublishError::Refused(reason)) = &outcome {
+            self.0.refusals.note(reason);
         }
+        outcome
     }
 }
 
 impl Inner {
     async fn publish(&self, request: &PublishRequest) -> Result<Published, PublishError> {
-        let unavailable = |text: &str| PublishError::Unavailable(text.to_owned());
-        let _permit = self.permits.acquire().await.map_err(|_| unavailable("the node is stopping"))?;
-        let mut connection = self.connection().await?;
-        let reply = self.call(&mut connection, request).await.map_err(publish_error)?;
+        let deadline = Instant::now() + self.deadline;
+        let _permit = match timeout_at(deadline, self.permits.acquire()).await {
+            Ok(permit) => permit.map_err(|_| unreachable("the node is stopping"))?,
+            Err(_) => return Err(unreachable("too many publishes wait for Redis")),
+        };
+        let mut connection = self.connection(deadline).await?;
+        // From here on no answer means that nobody knows.
+        let reply = timeout_at(deadline, self.call(&mut connection, request)).await;
+        let reply = reply.unwrap_or(Err(Error::Timeout(self.deadline))).map_err(publish_error)?;
         // The library says "known already" by the type of its reply.
         let duplicate = matches!(reply, Value::SimpleString(_));
-        let id = entry_id(reply).ok_or_else(|| unavailable("sse_publish did not reply with an id"))?;
-        Ok(Published { id, duplicate })
+        let no_id = || PublishError::Unavailable("sse_publish did not reply with an id".to_owned());
+        Ok(Published { id: entry_id(reply).ok_or_else(no_id)?, duplicate })
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, PublishError> {
+    /// The connection, or the next one when it is just being made anew.
+    async fn connection(&self, deadline: Instant) -> Result<MultiplexedConnection, PublishError> {
         let mut publish_connection = self.publish_connection.clone();
         let connected = async {
             let _turn = self.turn.lock().await;
             publish_connection.wait_for(Option::is_some).await.ok().and_then(|connection| connection.clone())
         };
-        match timeout(CONNECTION_WAIT.min(self.deadline), connected).await {
+        match timeout_at(deadline.min(Instant::now() + PUBLISH_CONNECTION_WAIT), connected).await {
             Ok(Some(connection)) => Ok(connection),
-            _ => Err(PublishError::Unavailable("not connected to Redis".into())),
+            _ => Err(unreachable("not connected to Redis")),
         }
     }
 
     /// Each step to the next way is taken only when Redis has said that nothing was executed.
     async fn call(&self, connection: &mut MultiplexedConnection, request: &PublishRequest) -> Result<Value, Error> {
-        if !self.without_function.load(Ordering::Relaxed) {
+        if !self.presence.is_missing() {
             let mut command = redis::cmd("FCALL");
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
-                Err(Error::Reply(text)) if is_missing_function(&text) => {}
+                Err(Error::Reply(text)) if is_not_found(&text) => self.presence.miss(),
+                Err(Error::Reply(text)) if text.contains("unknown command") => self.presence.give_up(),
                 // A user who may run scripts but no functions.
-                Err(Error::Denied(text)) if text.contains("'fcall' command") => {}
+                Err(Error::Denied(text)) if text.contains("'fcall' command") => self.presence.give_up(),
                 other => return other,
             }
-            self.without_function.store(true, Ordering::Relaxed);
         }
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.script.get_hash());
         match query(connection, self.arguments(command, request)).await {
             Err(Error::Reply(text)) if text.starts_with("NOSCRIPT") => {
                 // The library may be back as well.
-                self.without_function.store(false, Ordering::Relaxed);
+                self.presence.try_again();
                 let mut command = redis::cmd("EVAL");
                 command.arg(SCRIPT);
                 query(connection, self.arguments(command, request)).await
@@ -131,9 +144,12 @@ impl Inner {
         if let Some(entries) = request.max_len {
             command.arg("MAXLEN").arg(entries);
         }
-        if let Some(ttl) = request.ttl {
+        if let Some(Ttl { lasts, ends_permanence }) = request.ttl {
             // A part of a second is not cut off a life.
-            command.arg("TTL").arg(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0));
+            command.arg("TTL").arg(lasts.as_secs() + u64::from(lasts.subsec_nanos() > 0));
+            if ends_permanence {
+                command.arg("EXPIRES").arg(1);
+            }
         }
         if let Some(key) = &request.dedup {
             command.arg("DEDUP").arg(key);
@@ -146,10 +162,12 @@ async fn query(connection: &mut MultiplexedConnection, command: Cmd) -> Result<V
     Ok(command.query_async(connection).await?)
 }
 
-fn is_missing_function(text: &str) -> bool {
-    text.contains("Function not found") || text.contains("unknown command")
+fn unreachable(reason: &str) -> PublishError {
+    PublishError::Unreachable(reason.to_owned())
 }
 
+/// The library answers with an error only if it wrote nothing, and so does Redis in place of running it. What else may stand
+/// between this node and Redis, and answer in its place, is not believed.
 fn publish_error(error: Error) -> PublishError {
     match error {
         Error::Reply(text) if text.contains("fanfare: ") && text.contains(", not a stream") => {
@@ -157,8 +175,10 @@ fn publish_error(error: Error) -> PublishError {
         }
         Error::Reply(text) => match text.strip_prefix("ERR fanfare: ") {
             Some(reason) => PublishError::Rejected(reason.to_owned()),
+            None if REFUSALS_FOR_NOW.iter().any(|code| text.starts_with(code)) => PublishError::Refused(text),
             None => PublishError::Unavailable(text),
         },
+        Error::NotYet(text) => PublishError::Refused(text),
         Error::Denied(text) | Error::WrongType(text) => PublishError::Denied(text),
         error => PublishError::Unavailable(error.to_string()),
     }

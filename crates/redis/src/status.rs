@@ -21,6 +21,7 @@ struct Inner {
     subscriptions: AtomicUsize,
     foreign_event_names: AtomicU64,
     foreign_without_data: AtomicU64,
+    unfounded_pushes: AtomicU64,
     archive_reads: AtomicU64,
     archive_bytes: AtomicU64,
 }
@@ -58,6 +59,8 @@ pub struct StatusReport {
     pub foreign_event_names: u64,
     /// Entries without a `data` field, read from the archive.
     pub foreign_without_data: u64,
+    /// Pushes, of those that were looked up, whose entry the stream does not have.
+    pub unfounded_pushes: u64,
     /// Reads of the archive that Redis answered.
     pub archive_reads: u64,
     /// Bytes of entries in those answers.
@@ -85,6 +88,7 @@ impl Status {
             last_error: state.last_error.as_ref().map(|(at, text)| (at.elapsed(), text.clone())),
             foreign_event_names: inner.foreign_event_names.load(Ordering::Relaxed),
             foreign_without_data: inner.foreign_without_data.load(Ordering::Relaxed),
+            unfounded_pushes: inner.unfounded_pushes.load(Ordering::Relaxed),
             archive_reads: inner.archive_reads.load(Ordering::Relaxed),
             archive_bytes: inner.archive_bytes.load(Ordering::Relaxed),
         }
@@ -125,6 +129,10 @@ impl Status {
     pub(crate) fn count_foreign(&self, foreign: Foreign) {
         self.0.foreign_event_names.fetch_add(u64::from(foreign.invalid_event_name), Ordering::Relaxed);
         self.0.foreign_without_data.fetch_add(u64::from(foreign.no_data), Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_unfounded_push(&self) {
+        self.0.unfounded_pushes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_read(&self, bytes: usize) {

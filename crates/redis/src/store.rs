@@ -7,17 +7,19 @@ use fanfare_log::{Desired, FeedSink, Random};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archive::RedisArchive;
+use crate::archive::{RedisArchive, Streams};
 use crate::connect::Connector;
 use crate::control::Control;
 use crate::dial::Dial;
 use crate::feed::{self, FeedOptions};
+use crate::functions::Presence;
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
 use crate::status::Status;
 use crate::topology::Topology;
+use crate::witness::{self, Witness};
 
 /// Everything of one node that speaks Redis.
 ///
@@ -57,6 +59,7 @@ impl RedisStore {
         let keys = options.keys();
         let status = Status::default();
         let primary = Primary::new();
+        let presence = Arc::new(Presence::default());
         let pool = |size| {
             Pool::new(connector.clone(), connection.clone(), primary.clone(), size, options.command_timeout)
                 .map_err(|_| OptionsError::Url)
@@ -64,11 +67,12 @@ impl RedisStore {
         let pools = [pool(options.pool_size)?, pool(options.history_connections())?];
         let [for_archive, for_control, for_history] = std::array::from_fn(|_| random.fork());
         let archive = |pool: &Pool, random| {
-            RedisArchive::new(pool.clone(), keys.clone(), status.clone(), options.event_bytes, random)
+            let streams = Streams::new(pool.clone(), keys.clone(), Arc::clone(&presence), status.clone(), random);
+            RedisArchive::new(streams, status.clone(), options.event_bytes)
         };
         let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
         let (publish_connection, publishers) = watch::channel(None);
-        let publisher = RedisPublisher::new(publishers, keys, options.command_timeout);
+        let publisher = RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
@@ -79,6 +83,7 @@ impl RedisStore {
             ping_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             load_functions: options.load_functions,
+            presence,
             publish_connection,
         };
         Ok(Self { options: options.clone(), archive, history, publisher, status, pools, control })
@@ -127,11 +132,13 @@ impl RedisStore {
         desired: Desired,
         sink: FeedSink,
     ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
-        let Self { options, archive: _, history: _, publisher: _, status, pools, control } = self;
+        let Self { options, archive, history: _, publisher: _, status, pools, control } = self;
+        let witness = Arc::new(Witness::default());
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
             connector: control.connector.clone(),
             primary: control.primary.clone(),
+            witness: Arc::clone(&witness),
             random: control.random.fork(),
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
@@ -142,9 +149,10 @@ impl RedisStore {
             node: Arc::from(format!("{:016x}", control.random.number())),
         };
         let guard = ClosesPools(pools);
+        let looking_up = witness::run(witness, archive, status.clone(), control.topology.database());
         let upkeep = async move {
             let _guard = guard;
-            control.run().await;
+            tokio::join!(control.run(), looking_up);
         };
         (feed::run(feed_options, desired, sink, Arc::new(status)), upkeep)
     }

@@ -255,7 +255,7 @@ async fn streams_are_read_while_the_memory_of_redis_is_full() {
     let (server, archive) = library().await;
     let id = publish(&server, &["sse:a", "DATA", "d"]).await;
     tip(&archive).await;
-    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "100kb"]).await;
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     assert_eq!(tip(&archive).await, Position::At(id));
     for _ in 0..3 {
         assert_eq!(ids(&read(&archive, Position::At(EntryId::ZERO)).await), [id]);

@@ -70,6 +70,74 @@ async fn what_weakens_the_guarantee_is_found_with_what_to_run() {
     assert_eq!(report.worst(), Grade::Ok, "\n{report}");
 }
 
+// Seen to fail when INFO is taken for granted: the check was content, and no stream could be read.
+#[tokio::test]
+async fn a_redis_that_hides_info_works_and_the_check_says_what_stays_unknown() {
+    let server = Server::with(&["--rename-command", "INFO", "", "--appendonly", "yes"]).await;
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1gb"]).await;
+    let node = Node::start(&server.options());
+    let request = PublishRequest {
+        channel: name("a").name().clone(),
+        event: event(None, "d"),
+        dedup: None,
+        max_len: None,
+        ttl: None,
+    };
+    eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
+    let tip = node.store.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
+    assert!(!tip.evicts, "the configuration says that nothing is evicted");
+    let report = check(&server.options()).await;
+    assert_eq!(report.worst(), Grade::Warn, "\n{report}");
+    assert!(found(&report, "server").finding.contains("INFO cannot be asked"), "\n{report}");
+    assert_eq!((found(&report, "role").grade, found(&report, "eviction").grade), (Grade::Ok, Grade::Ok), "\n{report}");
+}
+
+#[tokio::test]
+async fn a_redis_without_hello_is_told_what_is_missing() {
+    let server = Server::with(&["--rename-command", "HELLO", ""]).await;
+    let report = check(&server.options()).await;
+    assert_eq!(report.worst(), Grade::Fail);
+    assert!(found(&report, "connection").finding.contains("RESP3"), "\n{report}");
+}
+
+// Seen to fail when a check at maxmemory finds nothing to say.
+#[tokio::test]
+async fn a_full_memory_is_found_and_fails_where_a_node_could_not_read() {
+    let server = Server::with(&["--appendonly", "yes"]).await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    let rules = documented("node");
+    set_user(&server, &rules, "").await;
+    let options = Options { url: server.url_of("node"), ..server.options() };
+    assert!(check(&options).await.lines.iter().all(|line| line.what != "memory"));
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let report = check(&options).await;
+    assert_eq!(found(&report, "memory").grade, Grade::Warn, "\n{report}");
+    set_user(&server, &rules, "+fcall_ro").await;
+    let report = check(&options).await;
+    let refuses = refuses_transactions(server.connection().await).await;
+    let expected = if refuses { Grade::Fail } else { Grade::Warn };
+    assert_eq!(found(&report, "memory").grade, expected, "\n{report}");
+}
+
+/// Redis 7.0 does so when its memory is full; others need not.
+async fn refuses_transactions(mut connection: redis::aio::MultiplexedConnection) -> bool {
+    let mut refused = false;
+    for word in ["MULTI", "TIME", "EXEC"] {
+        refused |= redis::cmd(word).query_async::<Value>(&mut connection).await.is_err();
+    }
+    refused
+}
+
+#[tokio::test]
+async fn a_database_that_is_empty_beside_one_with_keys_is_found() {
+    let server = Server::start().await;
+    server.run::<Value>(&["XADD", "sse:a", "*", "data", "d"]).await;
+    let report = check(&Options { url: format!("{}/3", server.url()), ..server.options() }).await;
+    let line = found(&report, "database");
+    assert!(line.grade == Grade::Warn && line.finding.contains("(/0)"), "\n{report}");
+    assert_eq!(found(&check(&server.options()).await, "database").grade, Grade::Ok);
+}
+
 #[tokio::test]
 async fn a_replica_fails_and_its_primary_is_told_to_wait_for_replicas() {
     let primary = Server::with(&["--repl-diskless-sync-delay", "0"]).await;
@@ -161,7 +229,7 @@ async fn a_publisher_with_the_documented_rights_can_use_every_option_and_a_node_
         event: event(Some("e"), "d"),
         dedup: Some("k2".into()),
         max_len: None,
-        ttl: Some(std::time::Duration::from_secs(100)),
+        ttl: Some(std::time::Duration::from_secs(100).into()),
     };
     eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
 }

@@ -10,6 +10,20 @@ use redis::Value;
 use support::streams::*;
 use support::*;
 
+// Seen to fail when such a stream is at 0-0: a subscriber who waited for its first event got a `$gap` `reset`.
+#[tokio::test]
+async fn an_empty_stream_that_exists_proves_as_much_as_none() {
+    let (server, archive) = library().await;
+    server.run::<Value>(&["XGROUP", "CREATE", "sse:a", "g", "0", "MKSTREAM"]).await;
+    let waits = tip(&archive).await;
+    assert!(matches!(waits, Position::Absent { .. }), "{waits:?}");
+    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    xadd(&server, &["sse:a", "*", "data", "plain"]).await;
+    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    publish(&server, &["sse:a", "DATA", "d"]).await;
+    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+}
+
 #[tokio::test]
 async fn an_absent_stream_is_empty_at_the_time_of_redis_and_a_publish_right_after_continues_it() {
     let (server, archive) = library().await;

@@ -6,6 +6,7 @@ mod support;
 use bytes::Bytes;
 use fanfare_protocol::limits::PUSHED_DATA_BYTES_MAX;
 use fanfare_protocol::{Decoded, EntryId, decode_fields, encode_push};
+use fanfare_redis::SCRIPT;
 use redis::Value;
 use support::publishing::*;
 use support::*;
@@ -114,6 +115,15 @@ async fn a_wrong_call_is_refused_with_its_reason_and_nothing_is_written() {
         (&[b"sse:a", b"DATA", b"d", b"DEDUP", b""], "DEDUP is empty"),
         (&[b"sse:a", b"DATA", b"d", b"DEDUP", long.as_bytes()], "DEDUP has more than 255 bytes"),
         (&[b"sse:a", b"DATA", b"d", b"DEDUP", b"k", b"DEDUPWINDOW", b"x"], "DEDUPWINDOW is not a whole number"),
+        (&[b"sse:a", b"DATA", b"d", b"EXPIRES", b"1"], "EXPIRES is given without TTL"),
+        (&[b"sse:a", b"DATA", b"d", b"TTL", b"60", b"EXPIRES", b"yes"], "EXPIRES is neither 0 nor 1"),
+        (&[b"sse:a", b"DATA", b"four", b"MAXDATA", b"3"], "DATA has 4 bytes, more than MAXDATA allows: 3"),
+        (&[b"sse:a", b"DATA", b"d", b"MAXDATA", b"0"], "MAXDATA is not a whole number"),
+        (&[b"sse:a", b"DATA", b"d", b"KEY", b"k"], "unknown option 'KEY'"),
+        (&[b"sse:a", b"DATA", b"d", b"TAG", b"t"], "unknown option 'TAG'"),
+        (&[b"sse:a", b"DATA", b"d", b"ID", b"1-1"], "unknown option 'ID'"),
+        (&[b"sse:a", b"DATA", b"d", b"END", b"60"], "unknown option 'END'"),
+        (&[b"sse:a", b"DATA", b"d", b"REOPEN", b"1"], "unknown option 'REOPEN'"),
         (&[b"sse:a", b"DATA", b"d", b"DEDUPWINDOW", b"5"], "DEDUPWINDOW is given without DEDUP"),
         (&[b"sse:a", b"DATA", b"d", b"EVENT", b""], "EVENT is empty"),
         (&[b"sse:a", b"DATA", b"d", b"EVENT", b"a\nb"], "EVENT holds control characters"),
@@ -147,6 +157,51 @@ async fn a_wrong_call_is_refused_with_its_reason_and_nothing_is_written() {
     assert_eq!(keys(&server).await, Vec::<String>::new());
     let two_keys = server.try_run::<Value>(&["FCALL", "sse_publish", "2", "sse:a", "sse:b", "DATA", "d"]).await;
     assert!(two_keys.unwrap_err().to_string().contains("exactly one key"));
+    let other = ["FCALL", "sse_publish", "2", "sse:a", "$dedup:{sse:a}:other", "DATA", "d", "DEDUP", "k"];
+    let refusal = server.try_run::<Value>(&other).await.unwrap_err().to_string();
+    assert!(refusal.contains("expected is $dedup:{sse:a}:k"), "{refusal}");
+    assert_eq!(keys(&server).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_dedup_key_may_be_declared_for_a_redis_that_wants_all_keys_declared() {
+    let server = library().await;
+    let declared = ["sse:a", "$dedup:{sse:a}:k", "DATA", "d", "DEDUP", "k"];
+    for (round, call) in [["FCALL", "sse_publish", "2"], ["EVAL", SCRIPT, "2"]].into_iter().enumerate() {
+        let reply: Value = server.run(&[&call[..], &declared].concat()).await;
+        assert_eq!(matches!(reply, Value::SimpleString(_)), round > 0, "the second time it is a repetition");
+    }
+    assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 1);
+}
+
+// Seen to fail when numbers go to Redis as they were written: DEDUPWINDOW 0600 stored the event and reported an error.
+#[tokio::test]
+async fn numbers_are_taken_however_many_zeros_they_begin_with() {
+    let server = library().await;
+    for form in FORMS {
+        let numbers = ["DEDUPWINDOW", "0600", "TTL", "0100", "MAXLEN", "007", "MAXDATA", "01"];
+        form.publish(&server, &[&["sse:a", "DATA", "d", "DEDUP", "k"][..], &numbers].concat()).await;
+        assert!((599..=600).contains(&server.run::<i64>(&["TTL", "$dedup:{sse:a}:k"]).await));
+        assert!((99..=100).contains(&server.run::<i64>(&["TTL", "sse:a"]).await));
+        server.run::<Value>(&["FLUSHALL"]).await;
+    }
+}
+
+// Seen to fail when every TTL counts: one publish with TTL, and a stream that was to stay was gone.
+#[tokio::test]
+async fn a_permanent_stream_expires_only_if_the_publisher_says_so() {
+    let server = library().await;
+    for form in FORMS {
+        let ttl = async || server.run::<i64>(&["TTL", "sse:a"]).await;
+        server.run::<Value>(&["FLUSHALL"]).await;
+        form.publish(&server, &["sse:a", "DATA", "for ever"]).await;
+        for options in [&["TTL", "100"][..], &["TTL", "100", "EXPIRES", "0"]] {
+            form.publish(&server, &[&["sse:a", "DATA", "d"][..], options].concat()).await;
+            assert_eq!(ttl().await, -1, "{form:?} {options:?}");
+        }
+        form.publish(&server, &["sse:a", "DATA", "d", "TTL", "100", "EXPIRES", "1"]).await;
+        assert!((99..=100).contains(&ttl().await), "{form:?}");
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Unauthorized,
     PublishRejected,
     StoreRefuses,
+    /// The same for a reason that passes.
+    StoreRefusesForNow,
     EventTooLarge,
     UnsupportedCoding,
     HistoryOff,
@@ -52,6 +54,7 @@ impl Kind {
         Self::Unauthorized,
         Self::PublishRejected,
         Self::StoreRefuses,
+        Self::StoreRefusesForNow,
         Self::EventTooLarge,
         Self::UnsupportedCoding,
         Self::HistoryOff,
@@ -79,6 +82,7 @@ impl Kind {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
+            Self::StoreRefusesForNow => (StatusCode::SERVICE_UNAVAILABLE, "store-refuses", "The store refuses for now"),
             Self::EventTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "event-too-large", "The event is too large"),
             Self::UnsupportedCoding => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-coding", "Unsupported content coding")

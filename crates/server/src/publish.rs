@@ -1,14 +1,14 @@
 //! `POST /channels/{channel}/events`: publishing for those who cannot reach the store. Off until a key is configured.
 //!
 //! The body is the event's data, its name and deduplication key come from the query or from headers; or the body is JSON
-//! (`Content-Type: application/json`) of the form `{"event": ..., "data": ..., "dedup": ...}`.
+//! (`Content-Type: application/json`) of the form `{"event": ..., "data": ..., "dedup": ..., "ttl": ..., "expires": ...}`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::{PublishError, PublishRequest};
-use fanfare_protocol::limits::{DEDUP_KEY_BYTES_MAX, PUBLISH_ENVELOPE_BYTES, STORE_ANSWER_TIMEOUT};
+use fanfare_log::{PublishError, PublishRequest, Ttl};
+use fanfare_protocol::limits::{DEDUP_KEY_BYTES_MAX, PUBLISH_ENVELOPE_BYTES, STORE_ANSWER_TIMEOUT, STREAM_TTL_MAX};
 use fanfare_protocol::{ChannelName, Event, EventName};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
@@ -17,7 +17,6 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tracing::warn;
 
 use crate::answer::Answer;
 use crate::body_bytes::BodyRoom;
@@ -110,12 +109,12 @@ impl What {
     }
 
     fn into_request(self, channel: ChannelName, body: Bytes, limit: usize) -> Result<PublishRequest, Problem> {
-        let (event, data, dedup) = if self.json {
+        let (event, data, dedup, ttl) = if self.json {
             let envelope = Envelope::parse(&body)?;
             let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-            (given(envelope.event).or(self.event), envelope.data, given(envelope.dedup).or(self.dedup))
+            (given(envelope.event).or(self.event), envelope.data, given(envelope.dedup).or(self.dedup), envelope.ttl)
         } else {
-            (self.event, body, self.dedup)
+            (self.event, body, self.dedup, None)
         };
         if data.len() > limit {
             return Err(too_large(limit));
@@ -126,7 +125,7 @@ impl What {
         let name = event
             .map(|name| EventName::parse(&name).map_err(|error| rejected(format!("Event name `{name}`: {error}."))));
         let event = Event { name: name.transpose()?, data };
-        Ok(PublishRequest { channel, event, dedup, max_len: None, ttl: None })
+        Ok(PublishRequest { channel, event, dedup, max_len: None, ttl })
     }
 }
 
@@ -161,6 +160,7 @@ struct Envelope {
     event: Option<String>,
     data: Bytes,
     dedup: Option<String>,
+    ttl: Option<Ttl>,
 }
 
 impl Envelope {
@@ -172,9 +172,14 @@ impl Envelope {
             #[serde(borrow)]
             data: &'a RawValue,
             dedup: Option<String>,
+            ttl: Option<u64>,
+            #[serde(default)]
+            expires: bool,
         }
-        let wrong =
-            |why: String| rejected(format!("The body is not {{\"event\"?, \"data\", \"dedup\"?}} in JSON: {why}."));
+        let wrong = |why: String| {
+            let expected = "{\"event\"?, \"data\", \"dedup\"?, \"ttl\"?, \"expires\"?}";
+            rejected(format!("The body is not {expected} in JSON: {why}."))
+        };
         // A derived reader takes an array for the members in their order.
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(wrong("it is not an object".to_owned()));
@@ -186,8 +191,20 @@ impl Envelope {
         } else {
             Bytes::copy_from_slice(text.as_bytes())
         };
-        Ok(Self { event: raw.event, data, dedup: raw.dedup })
+        let ttl = raw.ttl.map(|seconds| ttl(seconds, raw.expires)).transpose()?;
+        if raw.expires && ttl.is_none() {
+            return Err(rejected("`expires` needs `ttl`: when the channel's stream ends.".to_owned()));
+        }
+        Ok(Self { event: raw.event, data, dedup: raw.dedup, ttl })
     }
+}
+
+fn ttl(seconds: u64, ends_permanence: bool) -> Result<Ttl, Problem> {
+    if !(1..=STREAM_TTL_MAX.as_secs()).contains(&seconds) {
+        let most = STREAM_TTL_MAX.as_secs();
+        return Err(rejected(format!("`ttl` is {seconds}; expected are 1 to {most} seconds.")));
+    }
+    Ok(Ttl { lasts: Duration::from_secs(seconds), ends_permanence })
 }
 
 /// The length that a body is announced to have; 0 if it is not said.
@@ -231,9 +248,13 @@ fn rejected(detail: String) -> Problem {
 fn problem(error: PublishError) -> Problem {
     match error {
         PublishError::Rejected(detail) => rejected(detail),
-        PublishError::Denied(detail) => {
-            warn!(%detail, "the store refused an event published over HTTP");
-            Problem::new(Kind::StoreRefuses, "The store refuses; the node's log says why. Nothing was published.")
+        PublishError::Denied(reason) => Problem::new(Kind::StoreRefuses, refused(&reason)),
+        PublishError::Refused(reason) => {
+            Problem::new(Kind::StoreRefusesForNow, refused(&reason)).retry_after(RETRY_AFTER)
+        }
+        PublishError::Unreachable(reason) => {
+            let detail = format!("Nothing was published: {reason}.");
+            Problem::new(Kind::StoreUnavailable, detail).retry_after(RETRY_AFTER)
         }
         PublishError::Unavailable(_) => {
             let detail = "No answer from the store: the event may or may not have been published. \
@@ -241,6 +262,11 @@ fn problem(error: PublishError) -> Problem {
             Problem::new(Kind::StoreUnavailable, detail).retry_after(RETRY_AFTER)
         }
     }
+}
+
+/// The store's own word, for the publisher, who can do something about it or knows who can.
+fn refused(reason: &str) -> String {
+    format!("Nothing was published. The store says: {reason}")
 }
 
 #[cfg(test)]

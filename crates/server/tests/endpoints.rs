@@ -157,13 +157,13 @@ fn where_as_many_history_answers_are_under_way_as_may_be_one_more_is_told_to_com
 }
 
 #[test]
-fn a_store_that_is_away_is_a_503_that_says_what_is_unknown() {
+fn a_store_that_is_away_is_a_503_that_says_that_nothing_was_published() {
     let node = Node::start(open);
     node.store.set_offline(true);
     let mut client = node.send(post(KEY, "x"));
     let (head, body) = client.response();
     assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");
-    assert!(body.contains("may or may not"), "{body}");
+    assert!(body.contains("Nothing was published: the store is offline."), "{body}");
 }
 
 const HISTORY: &str = "GET /channels/a/history HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -73,7 +73,7 @@ impl Archive for Failing {
 
 impl Publisher for Failing {
     async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
-        Err(PublishError::Unavailable("away".into()))
+        Err(PublishError::Refused("OOM command not allowed".into()))
     }
 }
 
@@ -133,6 +133,9 @@ fn every_problem_keeps_its_type_status_and_title() {
         client.send(get(&format!("/channels/{channel}/history")));
         problems.insert(said(client));
     }
+    let mut client = Client::over(std::net::TcpStream::connect(server.local_addr()).unwrap());
+    client.send(post(KEY, "x"));
+    problems.insert(said(client));
     server.stop();
     server.join();
 

@@ -76,7 +76,7 @@ pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, method: Opti
         PublishMethod::Function => {
             let mut command = vec!["EVAL", "", "1", &key, "DATA", data, "MAXLEN", &keep];
             if !ttl.is_empty() {
-                command.extend(["TTL", ttl]);
+                command.extend(["TTL", ttl, "EXPIRES", "1"]);
             }
             world.redis.command(&command);
         }

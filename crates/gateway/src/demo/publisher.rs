@@ -90,7 +90,7 @@ async fn publish<P: Publisher>(
         event: Event { name: Some(EventName::parse(event).map_err(|error| rejected(&error))?), data: data.into() },
         dedup: Some(dedup.to_owned()),
         max_len: Some(KEPT),
-        ttl: Some(TTL),
+        ttl: Some(TTL.into()),
     };
     let mut pause = INTERVAL;
     loop {
@@ -100,7 +100,9 @@ async fn publish<P: Publisher>(
                 return Ok(());
             }
             Ok(_) => return Ok(()),
-            Err(PublishError::Unavailable(detail)) => {
+            Err(
+                PublishError::Refused(detail) | PublishError::Unreachable(detail) | PublishError::Unavailable(detail),
+            ) => {
                 // One line for each outage, not for each attempt.
                 if pause == INTERVAL {
                     tracing::warn!(channel, detail, "cannot publish; trying again with the same dedup key");

@@ -102,6 +102,7 @@ metrics! {
     FEED_CONNECTS: Counter "fanfare_feed_connects_total" = "Times the Pub/Sub connection was opened; the first is no reconnect.";
     PROBE_AGE: Gauge "fanfare_probe_age_seconds" = "Seconds since a message last made its way around the Pub/Sub path; since the start if none has.";
     FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead), shed (an ephemeral event dropped for lack of room).";
+    FEED_UNFOUNDED: Counter "fanfare_feed_unfounded_pushes_total" = "Messages that named an entry which the stream does not have, of those that are looked up now and then: the node is on another database than the publishers, or somebody forges messages.";
     SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels whose subscription Redis refuses at present.";
     REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";

@@ -53,6 +53,7 @@ fn report(status: &StatusReport) -> StoreReport {
         facts: facts(status),
         foreign_event_names: status.foreign_event_names,
         foreign_without_data: status.foreign_without_data,
+        unfounded_pushes: status.unfounded_pushes,
         archive_bytes: status.archive_bytes,
     }
 }

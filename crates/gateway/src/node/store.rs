@@ -39,6 +39,8 @@ pub struct StoreReport {
     pub foreign_event_names: u64,
     /// Entries read that have no `data` field.
     pub foreign_without_data: u64,
+    /// Pushes, of those that were looked up, whose entry the stream does not have.
+    pub unfounded_pushes: u64,
     /// Bytes of entries read.
     pub archive_bytes: u64,
 }

@@ -194,6 +194,7 @@ impl NodeView {
         ] {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }
+        samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes);
     }
 }
 

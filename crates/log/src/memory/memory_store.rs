@@ -116,7 +116,7 @@ impl MemoryStore {
         let channel = &LogName::from(&request.channel);
         let (mut state, now) = self.at_now(channel);
         if state.faults.is_offline() {
-            return Err(PublishError::Unavailable("the store is offline".into()));
+            return Err(PublishError::Unreachable("the store is offline".into()));
         }
         match state.store.publish(request, now)? {
             Err(duplicate) => Ok(duplicate),

@@ -76,9 +76,10 @@ impl Store {
         let entry = self.append(log, Some(prev), request.event.clone(), now_ms);
         if let Some(stream) = self.streams.get_mut(log) {
             stream.trim(usize::try_from(max_len).unwrap_or(usize::MAX), STREAM_BYTES_MAX);
-            // A TTL only ever extends; without one the key is persistent again.
-            stream.expires_at = request.ttl.map(|ttl| {
-                let ttl = u64::try_from(ttl.max(limits::STREAM_TTL_MIN).as_millis()).unwrap_or(u64::MAX);
+            // A TTL only ever extends, so what lives for ever goes on doing so; without one the key is persistent again.
+            let is_permanent = prev != EntryId::ZERO && stream.expires_at.is_none();
+            stream.expires_at = request.ttl.filter(|ttl| !is_permanent || ttl.ends_permanence).map(|ttl| {
+                let ttl = u64::try_from(ttl.lasts.max(limits::STREAM_TTL_MIN).as_millis()).unwrap_or(u64::MAX);
                 let until = now_ms.saturating_add(ttl);
                 stream.expires_at.map_or(until, |at| at.max(until))
             });

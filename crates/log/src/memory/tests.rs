@@ -8,7 +8,7 @@ use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position, 
 use super::*;
 use crate::archive::{ReadRequest, Snapshot};
 use crate::feed::{Desired, FeedEvent, FeedSource, feed};
-use crate::publish::{PublishError, PublishRequest, Published};
+use crate::publish::{PublishError, PublishRequest, Published, Ttl};
 
 const START: u64 = 1_700_000_000_000;
 
@@ -103,7 +103,7 @@ fn a_refused_publish_writes_nothing() {
 #[test]
 fn a_time_to_live_is_at_least_a_minute_only_extends_and_goes_with_a_publish_that_gives_none() {
     let (store, time) = store();
-    let lived = |seconds| PublishRequest { ttl: Some(Duration::from_secs(seconds)), ..request("x") };
+    let lived = |seconds| PublishRequest { ttl: Some(Duration::from_secs(seconds).into()), ..request("x") };
     store.publish_now(&lived(100)).unwrap();
     store.publish_now(&lived(1)).unwrap();
     time.fetch_add(99_999, Ordering::Relaxed);
@@ -116,6 +116,21 @@ fn a_time_to_live_is_at_least_a_minute_only_extends_and_goes_with_a_publish_that
     store.publish_now(&request("x")).unwrap();
     time.fetch_add(1_000_000, Ordering::Relaxed);
     assert_eq!(store.entries(name("a")).len(), 2);
+}
+
+// Seen to fail when every TTL counts.
+#[test]
+fn a_permanent_stream_expires_only_if_the_publisher_says_so() {
+    let (store, time) = store();
+    store.publish_now(&request("for ever")).unwrap();
+    let mut ttl = Ttl::from(Duration::from_secs(100));
+    store.publish_now(&PublishRequest { ttl: Some(ttl), ..request("x") }).unwrap();
+    time.fetch_add(1_000_000, Ordering::Relaxed);
+    assert_eq!(store.entries(name("a")).len(), 2);
+    ttl.ends_permanence = true;
+    store.publish_now(&PublishRequest { ttl: Some(ttl), ..request("x") }).unwrap();
+    time.fetch_add(100_000, Ordering::Relaxed);
+    assert_eq!(store.entries(name("a")).len(), 0);
 }
 
 #[test]

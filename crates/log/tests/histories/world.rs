@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, Checkpoint, MemoryOptions, MemoryStore};
-use fanfare_log::{Options, PublishRequest, Start};
+use fanfare_log::{Options, PublishRequest, Start, Ttl};
 use fanfare_protocol::{ChannelName, EntryId, Event, Position};
 use tokio::time::Instant;
 
@@ -108,6 +108,7 @@ impl World {
     pub(crate) fn publish_for(&mut self, ttl: Option<Duration>) {
         let (channel, event) = (self.name().clone(), Event { name: None, data: Bytes::from_static(b"event") });
         let before = self.store.last_id(self.name());
+        let ttl = ttl.map(|lasts| Ttl { lasts, ends_permanence: true });
         let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl };
         let id = self.store.publish_now(&request).unwrap().id;
         self.history.published(id, before);

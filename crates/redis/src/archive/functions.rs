@@ -1,13 +1,13 @@
 //! Calls of the library's read-only functions: as functions, or as a script of the same text where there are none.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use redis::{Pipeline, Script, Value};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::functions::SCRIPT;
+use crate::functions::{Presence, SCRIPT, is_not_found};
 use crate::pool::Pool;
 use crate::value::array;
 
@@ -33,14 +33,15 @@ pub(super) struct Functions {
     pool: Pool,
     /// The name of the script in Redis.
     hash: String,
+    presence: Arc<Presence>,
     /// The ways before this one are not tried until then.
     first: Mutex<(usize, Instant)>,
 }
 
 impl Functions {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, presence: Arc<Presence>) -> Self {
         let hash = Script::new(SCRIPT).get_hash().to_owned();
-        Self { pool, hash, first: Mutex::new((0, Instant::now())) }
+        Self { pool, hash, presence, first: Mutex::new((0, Instant::now())) }
     }
 
     fn first(&self) -> MutexGuard<'_, (usize, Instant)> {
@@ -60,7 +61,12 @@ impl Functions {
         for (index, way) in WAYS.iter().enumerate().skip(first) {
             match self.ask(*way, function, keys, arguments).await {
                 Ok(value) => return Ok(Some(value)),
-                Err(error) if is_missing(&error) => *self.first() = (index + 1, Instant::now() + WAY_REST),
+                Err(error) if is_missing(&error) => {
+                    if matches!(&error, Error::Reply(text) if is_not_found(text)) {
+                        self.presence.miss();
+                    }
+                    *self.first() = (index + 1, Instant::now() + WAY_REST);
+                }
                 // A key, or a command within the function.
                 Err(Error::Denied(_) | Error::Reply(_)) => return Ok(None),
                 Err(error) => return Err(error),
@@ -105,7 +111,7 @@ fn command(verb: &str, what: &str, keys: &[String], function: Option<&str>, argu
 /// Whether Redis has no such function or command, or does not allow this user the command.
 fn is_missing(error: &Error) -> bool {
     match error {
-        Error::Reply(text) => text.contains("Function not found") || text.contains("unknown command"),
+        Error::Reply(text) => is_not_found(text) || text.contains("unknown command"),
         Error::Denied(text) => ["fcall_ro", "evalsha_ro", "eval_ro", "evalsha", "eval"]
             .iter()
             .any(|command| text.contains(&format!("'{command}' command"))),

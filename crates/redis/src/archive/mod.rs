@@ -9,19 +9,18 @@ mod turns;
 
 use std::sync::Arc;
 
-use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, Random, ReadRequest, Snapshot, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::ENTRIES_ASKED_UNKNOWN_MAX;
 use fanfare_protocol::{EntryId, LogName, Position};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::keys::Keys;
-use crate::pool::Pool;
 use crate::status::Status;
 use reply::RawEntry;
 use sizes::{Ask, Sizes};
-use streams::{End, Heads, Observation, Streams};
+pub(crate) use streams::Streams;
+use streams::{End, Heads, Observation};
 use tips::{TipBytes, TipsRequest};
 use turns::Turns;
 
@@ -43,9 +42,9 @@ struct Inner {
 }
 
 impl RedisArchive {
-    pub(crate) fn new(pool: Pool, keys: Keys, status: Status, max_event_bytes: usize, random: Random) -> Self {
+    pub(crate) fn new(streams: Streams, status: Status, max_event_bytes: usize) -> Self {
         Self(Arc::new(Inner {
-            streams: Streams::new(pool, keys, status.clone(), random),
+            streams,
             status,
             sizes: Sizes::default(),
             turns: Turns::default(),

@@ -1,5 +1,7 @@
 //! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`, or by one function.
 
+use std::sync::Arc;
+
 use fanfare_log::{FirstEntry, Random, Tip};
 use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
@@ -7,6 +9,8 @@ use redis::{Pipeline, Value};
 use super::functions::Functions;
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::Error;
+use crate::eviction;
+use crate::functions::Presence;
 use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
@@ -49,7 +53,7 @@ pub(super) struct End {
 
 /// All streams of a node's channels.
 #[derive(Debug)]
-pub(super) struct Streams {
+pub(crate) struct Streams {
     pool: Pool,
     keys: Keys,
     functions: Functions,
@@ -60,8 +64,8 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(pool: Pool, keys: Keys, status: Status, random: Random) -> Self {
-        Self { functions: Functions::new(pool.clone()), pool, keys, status, random }
+    pub(crate) fn new(pool: Pool, keys: Keys, presence: Arc<Presence>, status: Status, random: Random) -> Self {
+        Self { functions: Functions::new(pool.clone(), presence), pool, keys, status, random }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME` and the epoch key, in one transaction. The
@@ -253,16 +257,23 @@ impl Streams {
         if let Some(evicts) = self.status.evicts() {
             return Ok(evicts);
         }
-        let mut command = redis::pipe();
-        command.cmd("INFO").arg("memory");
-        let evicts = match self.pool.query(&command).await {
-            Ok(reply) => crate::eviction::evicts(reply),
-            // Absence proves nothing on a Redis that may evict; one that does not tell may.
-            Err(Error::Denied(_)) => true,
-            Err(error) => return Err(error),
+        let evicts = match self.fact(&["INFO", "memory"]).await? {
+            Some(info) => eviction::by_info(info),
+            None => eviction::by_config(self.fact(&eviction::CONFIG).await?),
         };
         self.status.set_evicts(Some(evicts));
         Ok(evicts)
+    }
+
+    /// The reply to a command that this Redis, or this user, may not have: `None` then.
+    async fn fact(&self, words: &[&str]) -> Result<Option<Value>, Error> {
+        let mut command = redis::pipe();
+        command.cmd(words[0]).arg(&words[1..]);
+        match self.pool.query(&command).await {
+            Ok(reply) => Ok(array(reply).and_then(|replies| replies.into_iter().next())),
+            Err(error) if error.is_missing_command() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -277,8 +288,9 @@ struct Now {
 impl Now {
     fn tip(self, info: Option<&StreamInfo>) -> Tip {
         let position = match info {
-            Some(info) => Position::At(info.last_generated),
-            None => Position::Absent { at_ms: self.ms, epoch: self.epoch },
+            Some(info) if info.last_generated != EntryId::ZERO => Position::At(info.last_generated),
+            // A stream that never had an entry (`XGROUP CREATE … MKSTREAM`) proves as much as none, and 0-0 proves nothing.
+            _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
         Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts }
     }

@@ -13,7 +13,7 @@ use crate::eviction;
 use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
 use crate::options::Options;
-use crate::value::{info_field, pairs, text};
+use crate::value::{array, info_field, pairs, text};
 pub use report::{Grade, Line, Report};
 
 /// Looks at the server with the node's own user. Writes nothing that lasts; publishes one message to a probe channel
@@ -58,11 +58,7 @@ impl Asked<'_> {
         match self.ask(&["INFO"]).await.map(text) {
             Ok(Some(info)) => self.server(&info).await,
             Ok(None) => self.report.warn("server", "the reply to INFO is no text", ""),
-            Err(error) => self.report.warn(
-                "server",
-                format!("cannot ask ({error}): nodes assume that keys are evicted, which costs false gaps"),
-                "redis-cli ACL SETUSER <user> +info",
-            ),
+            Err(error) => self.without_info(&error).await,
         }
         self.output_buffer().await;
         self.keyspace().await;
@@ -95,11 +91,54 @@ impl Asked<'_> {
         server::role(&mut self.report, field("role"), field("master_host"));
         let save = self.config("save").await;
         server::persistence(&mut self.report, field("aof_enabled") == "1", save.as_deref());
-        let evicts = eviction::evicts(Value::BulkString(info.as_bytes().to_vec()));
+        let evicts = eviction::by_info(Value::BulkString(info.as_bytes().to_vec()));
         server::eviction(&mut self.report, evicts, field("maxmemory_policy"), field("maxmemory_human"));
+        if server::is_full(field("used_memory"), field("maxmemory")) {
+            let reads = self.reads_while_full().await;
+            server::full(&mut self.report, reads, field("used_memory_human"), field("maxmemory_human"));
+        }
+        server::database(&mut self.report, self.database, info);
         let replicas = field("connected_slaves").parse().unwrap_or(0);
         let required = self.config("min-replicas-to-write").await;
         server::failover(&mut self.report, replicas, required.as_deref());
+    }
+
+    /// A Redis that hides `INFO`, or a user who may not use it: the same facts from elsewhere, as far as they are to be had.
+    async fn without_info(&mut self, error: &Error) {
+        let run = if matches!(error, Error::Denied(_)) { "redis-cli ACL SETUSER <user> +info" } else { "" };
+        let finding = format!("INFO cannot be asked ({error}): its version and which server it is stay unknown");
+        self.report.warn("server", finding, run);
+        let mut role = self.ask(&["ROLE"]).await.ok().and_then(array).unwrap_or_default().into_iter().filter_map(text);
+        if let Some(kind) = role.next() {
+            server::role(&mut self.report, &kind, &role.next().unwrap_or_default());
+        }
+        match self.config("maxmemory-policy").await {
+            Some(policy) => {
+                let evicts = eviction::by_config(self.ask(&eviction::CONFIG).await.ok());
+                let limit = self.config("maxmemory").await.unwrap_or_default();
+                server::eviction(&mut self.report, evicts, &policy, &limit);
+            }
+            None => self.report.warn(
+                "eviction",
+                "neither INFO nor CONFIG GET can be asked: nodes assume that keys are evicted, which costs false gaps",
+                "redis-cli ACL SETUSER <user> +info '+config|get'",
+            ),
+        }
+    }
+
+    /// Whether streams can be read while a transaction is refused (Redis 7.0 at maxmemory), in any of the ways of a node.
+    async fn reads_while_full(&mut self) -> bool {
+        // A transaction that was refused leaves nothing behind but this error of EXEC.
+        let queued = [self.ask(&["MULTI"]).await, self.ask(&["TIME"]).await, self.ask(&["EXEC"]).await];
+        if queued.iter().all(Result::is_ok) {
+            return true;
+        }
+        for words in [["FCALL_RO", "sse_version", "0"], ["EVAL_RO", "return 1", "0"], ["EVAL", "return 1", "0"]] {
+            if self.ask(&words).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     async fn output_buffer(&mut self) {

@@ -80,7 +80,7 @@ impl Asked<'_> {
             right("+publish &sse:*", Need::For("a PING stands in for the probe"), &["PUBLISH", &probe, "check"]),
             right(
                 "+info",
-                Need::For("nodes assume that keys are evicted, which costs false gaps"),
+                Need::For("a replica, or a second server behind the address, is not told from the primary"),
                 &["INFO", "memory"],
             ),
             right("+xadd ~sse:*", publishes, &["XADD", &stream, "0-0", "data", ""]),

@@ -87,6 +87,44 @@ pub(super) fn failover(report: &mut Report, replicas: u32, required: Option<&str
     }
 }
 
+pub(super) fn is_full(used: &str, limit: &str) -> bool {
+    let (used, limit) = (used.parse::<u64>().unwrap_or(0), limit.parse::<u64>().unwrap_or(0));
+    limit > 0 && used >= limit
+}
+
+/// `reads`: a node can read streams all the same.
+pub(super) fn full(report: &mut Report, reads: bool, used: &str, limit: &str) {
+    let finding = format!("{used} of {limit} are in use: Redis refuses every publish (OOM) unless it can evict");
+    match reads {
+        true => report.warn("memory", format!("{finding}; nodes read on"), ""),
+        false => report.fail(
+            "memory",
+            format!("{finding}, and transactions: a node whose user may run neither functions nor scripts cannot read"),
+            "redis-cli ACL SETUSER <user> +fcall_ro +eval_ro +evalsha_ro",
+        ),
+    }
+}
+
+/// `info` tells of each database that holds keys: `db0:keys=1,expires=0,avg_ttl=0`.
+pub(super) fn database(report: &mut Report, own: i64, info: &str) {
+    let number = |line: &str| line.strip_prefix("db")?.split_once(":keys=")?.0.parse::<i64>().ok();
+    let used: Vec<_> = info.lines().filter_map(number).collect();
+    if used.is_empty() || used.contains(&own) {
+        report.ok("database", own);
+        return;
+    }
+    let others = used.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    report.warn(
+        "database",
+        format!(
+            "database {own} is empty, but there are keys in {others}: if publishers use one of those, put it at the end of \
+             redis.url (/{}); their messages arrive from any database, their entries cannot be read",
+            used[0]
+        ),
+        "",
+    );
+}
+
 /// `limits` is what `CONFIG GET client-output-buffer-limit` tells: class, hard limit, soft limit, seconds; repeated.
 pub(super) fn output_buffer(report: &mut Report, limits: Option<&str>, event_bytes: usize) {
     let run = format!("redis-cli CONFIG SET client-output-buffer-limit 'pubsub {OUTPUT_BUFFER_WANTED} 8388608 60'");

@@ -9,6 +9,7 @@ use crate::connect::Connector;
 use crate::keys::Keys;
 use crate::primary::Primary;
 use crate::topology::Topology;
+use crate::witness::Witness;
 
 /// What the feed needs to know.
 pub(crate) struct FeedOptions {
@@ -18,6 +19,8 @@ pub(crate) struct FeedOptions {
     pub(crate) connector: Connector,
     /// Told which server feeds.
     pub(crate) primary: Primary,
+    /// Told what pushes name.
+    pub(crate) witness: Arc<Witness>,
     /// For the jitter of reconnects.
     pub(crate) random: Random,
     /// How logs are named in Redis.

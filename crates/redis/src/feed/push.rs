@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::options::FeedOptions;
 use crate::keys::Keys;
+use crate::witness::Witness;
 
 /// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
 /// receiver lets nothing through, so that it cannot be taken for the next connection's.
@@ -18,6 +19,7 @@ pub(crate) struct Receiver(Arc<Inner>);
 
 struct Inner {
     sink: FeedSink,
+    witness: Arc<Witness>,
     keys: Keys,
     /// What the Pub/Sub channels of keyspace notifications begin with, before the key.
     keyspace_prefix: String,
@@ -41,6 +43,7 @@ impl Receiver {
             probe_channel: format!("{}$probe:{}", options.keys.prefix, options.node),
             nonce: format!("{:016x}-", options.random.number()),
             keys: options.keys.clone(),
+            witness: Arc::clone(&options.witness),
             sink,
             max_event_bytes: options.max_event_bytes,
             open: AtomicBool::new(true),
@@ -162,6 +165,9 @@ impl Inner {
         let channel = self.keys.log(channel)?;
         self.carried.store(true, Ordering::Relaxed);
         let push = understand(payload, self.max_event_bytes);
+        if let Push::Entry(entry) = &push {
+            self.witness.see(&channel, entry.id);
+        }
         Some(FeedEvent::Push { channel, push })
     }
 
@@ -210,6 +216,7 @@ mod tests {
             topology: Topology::Standalone(Box::new(connection)),
             connector: Connector::Network,
             primary: Primary::new(),
+            witness: Arc::default(),
             random: fanfare_log::Random::seeded(1),
             keys: Keys::new("sse:"),
             keyspace_notifications: true,

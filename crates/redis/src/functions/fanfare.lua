@@ -3,8 +3,10 @@
 --   Redis 7 or newer   FUNCTION LOAD of this file, then  FCALL sse_publish 1 sse:orders DATA hello
 --   Redis 6.2          EVAL of sse_publish.lua, which is this file without its first line
 --
--- sse_publish 1 <stream> DATA data [EVENT name] [MAXLEN entries] [TTL seconds]
+-- sse_publish 1 <stream> DATA data [EVENT name] [MAXLEN entries] [MAXDATA bytes] [TTL seconds [EXPIRES 1]]
 --                        [DEDUP key [DEDUPWINDOW seconds]]
+--
+-- Where Redis wants all keys to be declared, DEDUP's may be given as a second one: sse_publish 2 <stream> $dedup:{<stream>}:<key> ...
 --
 -- One atomic step: XADD + trim + expiry + PUBLISH. The reply is the entry's id. A DEDUP key that was used within its
 -- window publishes nothing and replies with the id of the first event, as a simple string ("+") where a new id is a
@@ -14,7 +16,7 @@
 -- sse_read, sse_newest and sse_tips are the nodes' (see "Reading" below). They write nothing.
 --
 -- Redis does not roll a script back. So everything that can fail is tried before the first write: arguments, the
--- key's type, and the caller's right to run every command that follows.
+-- key's type, and the caller's right to run every command that follows. An error always means that nothing was published.
 
 local VERSION = 2
 
@@ -25,7 +27,13 @@ local PUSHED_BYTES_MAX = 1048576 -- a larger message would cut the nodes' connec
 local MAXLEN_DEFAULT = '10000' -- a stream never grows without bound
 local TTL_MIN = 60 -- on this floor rests the proof that an absent stream has not come and gone
 local SECONDS_MAX = 1000000000
-local DEDUP_WINDOW_DEFAULT = 600
+local NUMBER_MAX = 999999999999999
+local DEDUP_WINDOW_DEFAULT = '600'
+
+-- Where unpack is depends on the version of Lua. Globals are there only once a function runs.
+local function spread(values)
+  return (table.unpack or unpack)(values)
+end
 
 local function refuse(text)
   return redis.error_reply('ERR fanfare: ' .. text)
@@ -93,39 +101,64 @@ local function dedup_problem(key)
   if #key > DEDUP_BYTES_MAX then return 'DEDUP has more than ' .. DEDUP_BYTES_MAX .. ' bytes' end
 end
 
-local function number_problem(option, text, max)
-  local number = string.find(text, '^%d+$') and #text <= 15 and tonumber(text)
-  if not number or number < 1 or number > max then
-    return option .. ' is not a whole number from 1 to ' .. string.format('%.0f', max) .. ': ' .. show(text)
+local function expires_problem(text)
+  if text ~= '0' and text ~= '1' then return 'EXPIRES is neither 0 nor 1: ' .. show(text) end
+end
+
+-- A text of which something may be wrong.
+local function text_of(problem_of)
+  return function(text)
+    local problem = problem_of(text)
+    if problem then return nil, problem end
+    return text
   end
 end
 
+-- A number, in the one spelling that every command takes: Redis refuses 0600, and would do so in the midst of the writes.
+local function number_of(option, max)
+  return function(text)
+    local number = string.find(text, '^%d+$') and #text <= 15 and tonumber(text)
+    if not number or number < 1 or number > max then
+      return nil, option .. ' is not a whole number from 1 to ' .. string.format('%.0f', max) .. ': ' .. show(text)
+    end
+    return string.format('%.0f', number)
+  end
+end
+
+-- What each option's text means; nil and what is wrong with it.
 local OPTIONS = {
-  DATA = function() end,
-  EVENT = event_problem,
-  MAXLEN = function(text) return number_problem('MAXLEN', text, 999999999999999) end,
-  TTL = function(text) return number_problem('TTL', text, SECONDS_MAX) end,
-  DEDUP = dedup_problem,
-  DEDUPWINDOW = function(text) return number_problem('DEDUPWINDOW', text, SECONDS_MAX) end,
+  DATA = function(text) return text end,
+  EVENT = text_of(event_problem),
+  MAXLEN = number_of('MAXLEN', NUMBER_MAX),
+  MAXDATA = number_of('MAXDATA', NUMBER_MAX),
+  TTL = number_of('TTL', SECONDS_MAX),
+  EXPIRES = text_of(expires_problem),
+  DEDUP = text_of(dedup_problem),
+  DEDUPWINDOW = number_of('DEDUPWINDOW', SECONDS_MAX),
 }
 
 -- The options as a table, or nil and what is wrong with them.
 local function parse(args)
   local options = {}
   for i = 1, #args, 2 do
-    local option, value = string.upper(args[i]), args[i + 1]
-    local problem_of = OPTIONS[option]
-    if not problem_of then
-      return nil, 'unknown option ' .. show(args[i]) .. '; known are DATA, EVENT, MAXLEN, TTL, DEDUP, DEDUPWINDOW'
+    local option, text = string.upper(args[i]), args[i + 1]
+    local meaning_of = OPTIONS[option]
+    if not meaning_of then
+      return nil, 'unknown option ' .. show(args[i])
+        .. '; known are DATA, EVENT, MAXLEN, MAXDATA, TTL, EXPIRES, DEDUP, DEDUPWINDOW'
     end
     if options[option] then return nil, option .. ' is given twice' end
-    if not value then return nil, option .. ' has no value' end
-    local problem = problem_of(value)
+    if not text then return nil, option .. ' has no value' end
+    local problem
+    options[option], problem = meaning_of(text)
     if problem then return nil, problem end
-    options[option] = value
   end
   if not options.DATA then return nil, 'DATA is missing' end
   if options.DEDUPWINDOW and not options.DEDUP then return nil, 'DEDUPWINDOW is given without DEDUP' end
+  if options.EXPIRES and not options.TTL then return nil, 'EXPIRES is given without TTL' end
+  if options.MAXDATA and #options.DATA > tonumber(options.MAXDATA) then
+    return nil, 'DATA has ' .. #options.DATA .. ' bytes, more than MAXDATA allows: ' .. options.MAXDATA
+  end
   return options
 end
 
@@ -143,14 +176,49 @@ local function dedup_key(stream, key)
   return '$dedup:{' .. stream .. '}:' .. key
 end
 
--- What the caller may not run; nil when nothing is missing, or when Redis cannot tell (before 7.0).
+-- What the caller may not run, or Redis does not have; nil when nothing is missing, or when Redis cannot tell (before 7.0).
 local function denied(commands)
   if not redis.acl_check_cmd then return nil end
   for _, command in ipairs(commands) do
-    if not redis.acl_check_cmd(unpack(command)) then
+    local is_known, is_allowed = pcall(redis.acl_check_cmd, spread(command))
+    if not is_known then return refuse('this Redis has no command ' .. command[1] .. '; nothing was written') end
+    if not is_allowed then
       return redis.error_reply('NOPERM fanfare: this user may not run ' .. command[1]
         .. ' on ' .. show(command.on or command[2]) .. '; nothing was written')
     end
+  end
+end
+
+-- The same for a Redis that cannot tell: every write but PUBLISH is run once where it publishes nothing. XADD comes first, as
+-- it is the one that Redis refuses when its memory is full, and only as the first write. An id of 0-0 is refused, a key that is
+-- not there is neither set (XX) nor expires, and otherwise a stream lives longer than it did.
+local function fails(stream, remembered, life)
+  if redis.acl_check_cmd then return nil end
+  local trials = { { 'XADD', stream, '0-0', 'data', '' } }
+  if remembered then trials[#trials + 1] = { 'SET', remembered, '0-0', 'XX', 'EX', '1' } end
+  if life then trials[#trials + 1] = life end
+  for _, command in ipairs(trials) do
+    local reply = redis.pcall(spread(command))
+    if type(reply) == 'table' and reply.err and not string.find(reply.err, 'greater than 0-0', 1, true) then
+      -- 6.2 puts the place in the script before Redis' own word, and gives a missing right no code.
+      local reason = string.gsub(string.gsub(reply.err, '^@[%w_]+: %d+: %-?', ''), '%s+$', '')
+      local is_denied = string.find(reason, 'user executing', 1, true)
+      local code = string.find(reason, '^%u+ ') and '' or is_denied and 'NOPERM ' or 'ERR '
+      return redis.error_reply(code .. reason .. '; nothing was written')
+    end
+  end
+end
+
+-- The command that gives a stream the life that was asked for, nil if it has it. A stream that lives for ever goes on doing so,
+-- unless EXPIRES says otherwise; a TTL never shortens a life; without one a stream lives for ever.
+local function life_of(stream, options)
+  local lifetime_ms = redis.call('PTTL', stream)
+  local is_permanent, is_absent = lifetime_ms == -1, lifetime_ms == -2
+  if not options.TTL then return lifetime_ms >= 0 and { 'PERSIST', stream } or nil end
+  local ttl = math.max(tonumber(options.TTL), TTL_MIN)
+  local is_longer = lifetime_ms >= 0 and lifetime_ms < ttl * 1000
+  if is_absent or is_longer or is_permanent and options.EXPIRES == '1' then
+    return { 'EXPIRE', stream, string.format('%.0f', ttl) }
   end
 end
 
@@ -165,31 +233,51 @@ local function last_generated_id(stream, kind)
   error('XINFO STREAM tells no last-generated-id')
 end
 
-local function publish(publish_command, keys, args)
-  if #keys ~= 1 then return refuse('exactly one key is expected, the stream') end
-  local stream = keys[1]
-  local problem = key_problem(stream)
-  if problem then return refuse(problem) end
-  local options
-  options, problem = parse(args)
-  if not options then return refuse(problem) end
-
-  local needed = {
+-- What the caller must be allowed to run, besides PERSIST.
+local function needs_of(publish_command, stream, remembered, options)
+  local needs = {
     { 'TYPE', stream },
     { 'XINFO', 'STREAM', stream, on = stream },
     { 'PTTL', stream },
     { 'XADD', stream, '*', 'data', '' },
     { publish_command, stream, '' },
   }
-  local remembered
+  if remembered then
+    needs[#needs + 1] = { 'GET', remembered }
+    needs[#needs + 1] = { 'SET', remembered, '0-0', 'EX', '1' }
+  end
+  if options.TTL then needs[#needs + 1] = { 'EXPIRE', stream, '60' } end
+  return needs
+end
+
+-- The entry that was stored, for whoever listens. Nodes find it in the stream too, later: so this alone never makes an error of a
+-- publish that is done.
+local function announce(publish_command, stream, id, prev, options)
+  local event, message = options.EVENT or '', ''
+  -- Larger data is only announced, by an empty message: nodes read it from the stream.
+  if #options.DATA <= PUSHED_BYTES_MAX then
+    message = '\30ff1 ' .. id .. ' ' .. prev .. ' ' .. #event .. '\n' .. event .. options.DATA
+  end
+  redis.pcall(publish_command, stream, message)
+end
+
+local function publish(publish_command, keys, args)
+  if #keys == 0 or #keys > 2 then return refuse('exactly one key is expected, the stream') end
+  local stream = keys[1]
+  local problem = key_problem(stream)
+  if problem then return refuse(problem) end
+  local options, remembered
+  options, problem = parse(args)
+  if not options then return refuse(problem) end
   if options.DEDUP then
     remembered, problem = dedup_key(stream, options.DEDUP)
     if not remembered then return refuse(problem) end
-    needed[#needed + 1] = { 'GET', remembered }
-    needed[#needed + 1] = { 'SET', remembered, '0-0', 'EX', '1' }
   end
-  if options.TTL then needed[#needed + 1] = { 'EXPIRE', stream, '60' } end
-  local refusal = denied(needed)
+  if keys[2] and not remembered then return refuse('exactly one key is expected, the stream; only DEDUP has another') end
+  if keys[2] and keys[2] ~= remembered then
+    return refuse("the second key is not DEDUP's: " .. show(keys[2]) .. ', expected is ' .. remembered)
+  end
+  local refusal = denied(needs_of(publish_command, stream, remembered, options))
   if refusal then return refusal end
 
   local kind = redis.call('TYPE', stream).ok
@@ -201,9 +289,8 @@ local function publish(publish_command, keys, args)
     if first then return redis.status_reply(first) end
   end
   local prev = last_generated_id(stream, kind)
-  local lifetime_ms = redis.call('PTTL', stream)
-  local persists = not options.TTL and lifetime_ms >= 0
-  refusal = persists and denied({ { 'PERSIST', stream } })
+  local life = life_of(stream, options)
+  refusal = life and denied({ life }) or fails(stream, remembered, life)
   if refusal then return refusal end
 
   local fields = { 'data', options.DATA }
@@ -211,24 +298,11 @@ local function publish(publish_command, keys, args)
     fields[3], fields[4] = 'event', options.EVENT
   end
   fields[#fields + 1], fields[#fields + 2] = 'prev', prev
-  local id = redis.call('XADD', stream, 'MAXLEN', '~', options.MAXLEN or MAXLEN_DEFAULT, '*', unpack(fields))
+  local id = redis.call('XADD', stream, 'MAXLEN', '~', options.MAXLEN or MAXLEN_DEFAULT, '*', spread(fields))
 
-  if persists then
-    redis.call('PERSIST', stream)
-  elseif options.TTL then
-    local ttl = math.max(tonumber(options.TTL), TTL_MIN)
-    if lifetime_ms < ttl * 1000 then redis.call('EXPIRE', stream, string.format('%.0f', ttl)) end
-  end
-  if remembered then
-    local window = options.DEDUPWINDOW or tostring(DEDUP_WINDOW_DEFAULT)
-    redis.call('SET', remembered, id, 'EX', window)
-  end
-  local event, message = options.EVENT or '', ''
-  -- Larger data is only announced, by an empty message: nodes read it from the stream.
-  if #options.DATA <= PUSHED_BYTES_MAX then
-    message = '\30ff1 ' .. id .. ' ' .. prev .. ' ' .. #event .. '\n' .. event .. options.DATA
-  end
-  redis.call(publish_command, stream, message)
+  if life then redis.call(spread(life)) end
+  if remembered then redis.call('SET', remembered, id, 'EX', options.DEDUPWINDOW or DEDUP_WINDOW_DEFAULT) end
+  announce(publish_command, stream, id, prev, options)
   return id
 end
 
@@ -280,8 +354,8 @@ end
 -- The memory of a stream, in bytes; -1 if Redis does not tell, or not quickly.
 local function memory_of(stream, nodes)
   local command = { 'MEMORY', 'USAGE', stream, 'SAMPLES', '0' }
-  if nodes > NODES_MAX or redis.acl_check_cmd and not redis.acl_check_cmd(unpack(command)) then return -1 end
-  local bytes = redis.pcall(unpack(command))
+  if nodes > NODES_MAX or redis.acl_check_cmd and not redis.acl_check_cmd(spread(command)) then return -1 end
+  local bytes = redis.pcall(spread(command))
   return type(bytes) == 'number' and bytes or -1
 end
 

@@ -40,6 +40,13 @@ pub enum Library {
     Off,
 }
 
+impl Library {
+    /// Whether it is in Redis, and may be loaded again if it vanishes.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(self, Self::Loaded | Self::Present | Self::Newer(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +74,7 @@ mod tests {
         says(format!("local MAXLEN_DEFAULT = '{}' ", limits::STREAM_MAXLEN_DEFAULT));
         says(format!("local ID_BYTES_MAX = {}\n", fanfare_protocol::EntryId::TEXT_MAX));
         says(format!("local TTL_MIN = {} ", limits::STREAM_TTL_MIN.as_secs()));
-        says(format!("local DEDUP_WINDOW_DEFAULT = {}\n", limits::DEDUP_WINDOW_DEFAULT.as_secs()));
+        says(format!("local SECONDS_MAX = {}\n", limits::STREAM_TTL_MAX.as_secs()));
+        says(format!("local DEDUP_WINDOW_DEFAULT = '{}'\n", limits::DEDUP_WINDOW_DEFAULT.as_secs()));
     }
 }

@@ -34,6 +34,32 @@ fn a_json_body_names_everything_itself() {
 }
 
 #[test]
+fn a_json_body_says_how_long_the_stream_lives() {
+    let ttl = |body| request("", &[JSON], body).map(|request| request.ttl);
+    assert_eq!(ttl(r#"{"data":"x"}"#), Ok(None));
+    assert_eq!(ttl(r#"{"data":"x","ttl":90}"#), Ok(Some(Duration::from_secs(90).into())));
+    let ends = Ttl { lasts: Duration::from_secs(90), ends_permanence: true };
+    assert_eq!(ttl(r#"{"data":"x","ttl":90,"expires":true}"#), Ok(Some(ends)));
+    for wrong in [r#"{"data":"x","ttl":0}"#, r#"{"data":"x","ttl":1000000001}"#, r#"{"data":"x","expires":true}"#] {
+        assert_eq!(ttl(wrong).unwrap_err().kind, Kind::PublishRejected, "{wrong}");
+    }
+}
+
+// Seen to fail when every failure of the store says that nobody knows.
+#[test]
+fn a_publisher_hears_the_stores_own_word_and_whether_anything_was_published() {
+    let oom = problem(PublishError::Refused("OOM command not allowed".into()));
+    assert_eq!(oom.kind, Kind::StoreRefusesForNow);
+    assert_eq!(oom.detail, "Nothing was published. The store says: OOM command not allowed");
+    assert!(oom.retry_after.is_some());
+    let denied = problem(PublishError::Denied("NOPERM this user".into()));
+    assert_eq!((denied.kind, denied.retry_after), (Kind::StoreRefuses, None));
+    let unreachable = problem(PublishError::Unreachable("not connected to Redis".into()));
+    assert_eq!(unreachable.detail, "Nothing was published: not connected to Redis.");
+    assert!(problem(PublishError::Unavailable("cut".into())).detail.contains("may or may not"));
+}
+
+#[test]
 fn data_that_is_no_text_is_published_as_it_is_written() {
     let published = request("", &[JSON], r#"{"data":{"b":1, "a":2}}"#).unwrap();
     assert_eq!(event(&published), (None, &br#"{"b":1, "a":2}"#[..], None));

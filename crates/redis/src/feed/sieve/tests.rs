@@ -20,6 +20,7 @@ fn receiver() -> (Receiver, FeedSource) {
         topology: Topology::Standalone(Box::new(Options::default().connection().unwrap())),
         connector: Connector::Network,
         primary: Primary::new(),
+        witness: Arc::default(),
         random: Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: false,

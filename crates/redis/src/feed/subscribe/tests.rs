@@ -25,6 +25,7 @@ fn options() -> FeedOptions {
         topology: Topology::Standalone(Box::new(connection)),
         connector: Connector::Network,
         primary: Primary::new(),
+        witness: Arc::default(),
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: false,

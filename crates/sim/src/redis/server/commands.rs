@@ -164,10 +164,12 @@ impl Server {
         fields.push((Bytes::from_static(b"prev"), Bytes::from(prev.to_string())));
         let id = self.append(key, fields, option(options, "MAXLEN").and_then(number).or(Some(10_000)), now);
         let lifetime = option(options, "TTL").and_then(number).map(|seconds| now + seconds.max(60) * 1000);
+        let ends_permanence = option(options, "EXPIRES").is_some_and(|value| value == "1");
         if let Some(stream) = self.data.streams.get_mut(key) {
             stream.expires = match (lifetime, stream.expires) {
                 (Some(new), Some(old)) => Some(new.max(old)),
-                // A key without a lifetime gets one only from the call that gives it.
+                // What lives for ever goes on doing so, unless it was created just now.
+                (Some(_), None) if prev != EntryId::ZERO && !ends_permanence => None,
                 (lifetime, _) => lifetime,
             };
         }

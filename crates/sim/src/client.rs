@@ -1,6 +1,7 @@
 //! An `EventSource` made of memory: it drops at any byte, reads as slowly as it likes, stays away, and comes back to any
 //! node with what it has read.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use fanfare_oracle::{ByChannel, Observed, Parsed, Published, ResponseParser, Step};
@@ -9,8 +10,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use crate::net::End;
+use crate::payload;
 use crate::rng::Rng;
 use crate::world::World;
+
+/// Where all of them come from.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How a client behaves, for its whole life.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +28,10 @@ pub(crate) struct Manners {
     pub(crate) last: Option<usize>,
     /// Chance, in thousandths, that it stays away for minutes after a drop.
     pub(crate) absent: usize,
+    /// How long a connection lasts, at most, in milliseconds.
+    pub(crate) stays_ms: u64,
+    /// Bytes of one read, at most.
+    pub(crate) reads: usize,
 }
 
 /// One client.
@@ -62,7 +71,7 @@ impl Client {
         sleep(self.rng.up_to_ms(3_000)).await;
         while !world.is_over() && !self.has_seen_the_end(&world) {
             let node = self.rng.below(world.nodes.len());
-            match world.nodes[node].connect(self.manners.room) {
+            match world.nodes[node].connect(self.manners.room, ADDRESS) {
                 Some(end) => self.visit(&world, node, end).await,
                 None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
             }
@@ -98,8 +107,8 @@ impl Client {
             return;
         }
         let mut patience = if self.rng.chance(700) { self.rng.below(4_000) } else { usize::MAX };
-        let leaves_at = Instant::now() + self.rng.up_to_ms(20_000);
-        let mut buffer = [0; 512];
+        let leaves_at = Instant::now() + self.rng.up_to_ms(self.manners.stays_ms);
+        let mut buffer = vec![0; self.manners.reads];
         while patience > 0 && !self.has_seen_the_end(world) {
             let calm = world.is_calm();
             let most = if calm { buffer.len() } else { (1 + self.rng.below(buffer.len())).min(patience) };
@@ -172,10 +181,11 @@ impl Client {
     fn observe(&mut self, world: &World, observed: &Observed) {
         let data = &mut self.data;
         let (steps, breaches) = self.by_channel.sort(observed, |event| {
+            let name = payload::name_of(&event.data)?;
             // Ephemeral events are one word.
-            let Some((channel, _)) = event.data.split_once(' ') else { return Ok(Published::Ephemeral) };
-            data.push(event.data.clone());
-            Ok(Published::Entry { channel, data: &event.data })
+            let Some((channel, _)) = name.split_once(' ') else { return Ok(Published::Ephemeral) };
+            data.push(name.to_owned());
+            Ok(Published::Entry { channel, data: name })
         });
         let now = world.record.now_ms();
         self.steps.extend(steps.into_iter().map(|(index, step)| (now, index, step)));

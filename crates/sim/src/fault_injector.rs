@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// Injects faults until it is told to stop.
 pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
-    let pace = [500, 2_000, 8_000][rng.below(3)];
+    let pace = [500, 2_000, 8_000][rng.below(3)] * world.scenario.hardships.slowness();
     while !world.is_quiet() {
         sleep(rng.up_to_ms(pace)).await;
         match rng.below(20) {
@@ -23,6 +23,26 @@ pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
             10 => deploy(&world, &mut rng).await,
             11..13 => world.redis.lock().replicate(),
             _ => destroy(&world, &mut rng),
+        }
+    }
+}
+
+/// What only some worlds have to bear: a memory that is full for a while, streams that are evicted or deleted.
+pub(crate) async fn run_hardships(world: Rc<World>, mut rng: Rng) {
+    let hardships = world.scenario.hardships;
+    while !world.is_quiet() {
+        sleep(rng.up_to_ms(if hardships.short_lives { 20_000 } else { 6_000 })).await;
+        if hardships.fills_up {
+            world.redis.lock().fill_up(true);
+            sleep(rng.up_to_ms(4_000)).await;
+            world.redis.lock().fill_up(false);
+        }
+        if hardships.short_lives {
+            let how = if world.scenario.evicts { Destruction::Evict } else { Destruction::Delete };
+            let channel = &world.channels[rng.below(world.channels.len())];
+            if world.scenario.evicts || rng.chance(200) {
+                world.redis.lock().destroy(channel.as_str(), how);
+            }
         }
     }
 }

@@ -7,9 +7,10 @@
 //!
 //! **What is fake**: the network (`net`), which is two lanes of bytes; Redis (`redis`), which speaks RESP3
 //! and can lose, double and swap pushes, be late, deaf, mute, frozen and down, cut connections at any byte, trim, retract, expire,
-//! evict, flush, fail over to a replica that misses the newest entries, and turn its clock back; and clients (`client`), which
+//! evict, flush, fail over to a replica that misses the newest entries, turn its clock back, have a narrow link and a full
+//! memory, and bring messages later than answers; and clients (`client`), which
 //! drop at any byte, read slowly, stay away, and resume on any node with what they have read. They read with the readers of
-//! `fanfare-oracle`, which shares nothing with the product.
+//! `fanfare-oracle`, which shares nothing with the product. Others are strangers (`hostile`), who ask for whatever costs the most.
 //!
 //! **A world** ([`run`]) is drawn from its seed: the nodes' bounds, what can go wrong (`scenario`), who publishes how,
 //! what breaks when (`fault_injector`). After a while everything is healed and each channel gets a last event: with its push, without, while no
@@ -18,6 +19,16 @@
 //! judges the chaos run and the end-to-end tests too, compares what each client saw with what the fake Redis stored: here it is
 //! told everything (`stored_record`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
 //! Elsewhere false gaps are counted.
+//!
+//! **Half of the worlds are hard** (`hardships`): a narrow link, a feed that lags, events of 10 B to 20 MB, a full memory,
+//! strangers, or streams that come and go within minutes. Beside the guarantee there are four more verdicts:
+//!
+//! | verdict | bound | where |
+//! |---|---|---|
+//! | every channel that has an honest reader is served, or told, when the faults are over | `Scenario::patience` | `life` |
+//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s and 0.5 s, and what the feed lags | `siege` |
+//! | bytes of entries asked of Redis | the allowance over time, reads in flight, a page for each repair | `bounds` |
+//! | memory of tails and pages, number of channels | the budget and what may stand beside it; the places | `bounds` |
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
 //! hash of every byte to clients and every command to Redis, with their times. Nothing that runs in a world may iterate over a
@@ -34,16 +45,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod client;
 mod fault_injector;
+mod hardships;
+mod hostile;
 mod life;
 mod net;
 mod node;
 mod outcome;
+mod payload;
 mod publisher;
 mod redis;
 mod rng;
 mod scenario;
+mod siege;
 mod stored_record;
 mod trace;
 mod world;

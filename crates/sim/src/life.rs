@@ -6,18 +6,31 @@ use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, sleep};
 
+use crate::PREFIX;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
+use crate::hardships::Hardships;
+use crate::hostile;
+use crate::node::Node;
 use crate::outcome::{Outcome, panics};
+use crate::payload;
 use crate::publisher::{self, PublishMethod};
 use crate::redis::Destruction;
 use crate::rng::Rng;
 use crate::scenario::{LastEvents, Scenario};
+use crate::siege;
 use crate::trace::Trace;
-use crate::world::World;
+use crate::world::{STOCK, World};
 
 const CLIENTS: usize = 6;
 const PUBLISHERS: usize = 2;
+
+/// Makes another seed of a seed, for what only some worlds have.
+const APART: u64 = 0x00A9_A127;
+
+/// What strangers find to read: so many entries of so many bytes.
+const STOCK_ENTRIES: usize = 200;
+const STOCK_BYTES: usize = 1_500;
 
 /// Runs the world of a seed. `readable`: with a trace to read, which takes much longer.
 ///
@@ -38,7 +51,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let mut rng = Rng::new(seed);
     let trace = Trace::new(readable);
     let scenario = Scenario::of(seed, &mut rng);
-    let world = Rc::new(World::draw(&mut rng, scenario, trace));
+    let mut apart = Rng::new(seed ^ APART);
+    let world = Rc::new(World::draw(&mut rng, &mut apart, scenario, trace));
+    let hardships = scenario.hardships;
     let mut background = JoinSet::new();
     background.spawn_local(world.redis.clone().run());
     if !world.scenario.absent_at_first {
@@ -46,6 +61,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
             .channels
             .iter()
             .for_each(|channel| publisher::store(&world, channel, &format!("{channel} first"), &mut rng));
+    }
+    if hardships.hostiles > 0 {
+        lay_in_stock(&world);
     }
     world.redis.lock().replicate();
     world.nodes.iter().for_each(|node| node.start(rng.number()));
@@ -55,17 +73,54 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     }
     let mut faults = JoinSet::new();
     faults.spawn_local(fault_injector::run(Rc::clone(&world), rng.fork()));
+    make_it_hard(&world, &mut faults, &mut background, &mut apart);
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         clients.spawn_local(client(&world, number, &mut rng).live(Rc::clone(&world)));
     }
-    sleep(Duration::from_secs(5) + rng.up_to_ms(25_000)).await;
+    sleep((Duration::from_secs(5) + rng.up_to_ms(25_000)) * u32::try_from(hardships.slowness()).unwrap_or(1)).await;
     world.fall_quiet();
     faults.shutdown().await;
-    calm_down(&world, publishers, &mut rng).await;
+    let waits = calm_down(&world, publishers, &mut rng, &mut apart).await;
     let mut clients = clients.join_all().await;
     clients.sort_by_key(|client| client.number);
-    verdict(seed, &world, &clients)
+    let mut outcome = verdict(seed, &world, &clients);
+    outcome.breaches.extend(waits);
+    outcome
+}
+
+/// A long stream for strangers.
+fn lay_in_stock(world: &World) {
+    for count in 0..STOCK_ENTRIES {
+        let data = payload::sized(&format!("{STOCK} {count}"), STOCK_BYTES);
+        world.redis.command(&["EVAL", "", "1", &format!("{PREFIX}{STOCK}"), "DATA", &data]);
+    }
+}
+
+/// Starts what makes a world hard.
+fn make_it_hard(world: &Rc<World>, faults: &mut JoinSet<()>, background: &mut JoinSet<()>, apart: &mut Rng) {
+    let hardships = world.scenario.hardships;
+    if hardships == Hardships::default() {
+        return;
+    }
+    background.spawn_local(watch(Rc::clone(world)));
+    if hardships.fills_up || hardships.short_lives {
+        faults.spawn_local(fault_injector::run_hardships(Rc::clone(world), apart.fork()));
+    }
+    if hardships.short_lives {
+        faults.spawn_local(publisher::add_at_the_last_moment(Rc::clone(world), apart.fork()));
+    }
+    for number in 0..hardships.hostiles {
+        background.spawn_local(hostile::run(Rc::clone(world), number, apart.fork()));
+    }
+}
+
+/// Looks at what the nodes hold, again and again.
+async fn watch(world: Rc<World>) {
+    loop {
+        sleep(Duration::from_millis(97)).await;
+        world.nodes.iter().for_each(Node::look);
+    }
 }
 
 /// Draws a client and its manners.
@@ -79,17 +134,24 @@ fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
         pauses: [0, 100, 700][rng.below(3)],
         last: rng.chance(200).then(|| rng.below(20)),
         absent: [0, 100][rng.below(2)],
+        stays_ms: 20_000 * world.scenario.hardships.slowness(),
+        reads: if world.scenario.hardships.sizes { 65_536 } else { 512 },
     };
+    let absent = if world.scenario.hardships.short_lives { 4 * manners.absent } else { manners.absent };
+    let manners = Manners { absent, ..manners };
     Client::new(number, channels, manners, rng.fork())
 }
 
-/// The faults end: everything works again and stays, and each channel gets its last event.
-async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng) {
+/// The faults end: everything works again and stays, and each channel gets its last event. Returns who had to wait too long for
+/// what strangers did.
+async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng, apart: &mut Rng) -> Vec<String> {
     world.redis.lock().heal();
-    for node in world.nodes.iter().filter(|node| !node.is_running()) {
+    let hostiles = world.scenario.hardships.hostiles > 0;
+    for node in world.nodes.iter().filter(|node| !node.is_running() || (hostiles && node.drains())) {
         node.start(rng.number());
     }
     publishers.join_all().await;
+    let waits = if hostiles { siege::endure(world, apart).await } else { Vec::new() };
     sleep(rng.up_to_ms(2_000)).await;
     match world.scenario.last_events {
         LastEvents::Told => publish_last_events(world, Some(PublishMethod::Function), rng),
@@ -112,7 +174,8 @@ async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng) {
         }
     }
     world.trace.note(|| "calm".to_owned());
-    world.calm_down(world.scenario.last_events.patience());
+    world.calm_down(world.scenario.patience());
+    waits
 }
 
 /// Publishes the last event of each channel.
@@ -135,6 +198,9 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
         }
     }
     outcome.count_reads(world.redis.lock().most_reads());
+    for (number, node) in world.nodes.iter().enumerate() {
+        outcome.breaches.extend(node.excesses().iter().map(|what| format!("node {number}: {what}")));
+    }
     outcome.hash = world.trace.hash();
     outcome.trace = world.trace.lines();
     outcome

@@ -33,9 +33,11 @@ impl Lane {
             return if self.ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
         let count = buffer.len().min(self.bytes.len());
-        for (place, byte) in buffer.iter_mut().zip(self.bytes.drain(..count)) {
-            *place = byte;
-        }
+        let (front, back) = self.bytes.as_slices();
+        let first = count.min(front.len());
+        buffer[..first].copy_from_slice(&front[..first]);
+        buffer[first..count].copy_from_slice(&back[..count - first]);
+        self.bytes.drain(..count);
         wake(&mut self.writer);
         Ok(count)
     }

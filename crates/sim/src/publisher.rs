@@ -8,13 +8,14 @@ use fanfare_protocol::{ChannelName, Event};
 use tokio::time::sleep;
 
 use crate::PREFIX;
+use crate::payload;
 use crate::rng::Rng;
 use crate::world::World;
 
 /// Publishes until the faults are over.
 pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
     for count in 0.. {
-        sleep(rng.up_to_ms(700)).await;
+        sleep(rng.up_to_ms(700 * world.scenario.hardships.slowness())).await;
         if world.is_quiet() {
             return;
         }
@@ -31,7 +32,31 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
             }
             3 => through_a_node(&world, &channel, &data, &mut rng).await,
             4 if world.scenario.trims => store(&world, &channel, &format!("{data} {}", "x".repeat(300)), &mut rng),
+            5..9 if world.scenario.hardships.sizes => {
+                let data = payload::sized(&data, world.draw_size());
+                store(&world, &channel, &data, &mut rng);
+            }
             _ => store(&world, &channel, &data, &mut rng),
+        }
+    }
+}
+
+/// Adds to streams right before they expire, by plain commands, as nobody should.
+pub(crate) async fn add_at_the_last_moment(world: Rc<World>, mut rng: Rng) {
+    let within = 1_500 + world.scenario.hardships.feed_lag_ms;
+    for count in 0.. {
+        let (channel, early) = (world.channels[rng.below(world.channels.len())].clone(), rng.up_to_ms(within));
+        let expires = world.redis.lock().expires_in(channel.as_str());
+        match expires.and_then(|left| left.checked_sub(early)) {
+            Some(left) => sleep(left).await,
+            None => sleep(rng.up_to_ms(10_000)).await,
+        }
+        if world.is_quiet() {
+            return;
+        }
+        let is_close = world.redis.lock().expires_in(channel.as_str()).is_some_and(|left| left <= early);
+        if expires.is_some() && is_close && world.redis.lock().is_up() {
+            add(&world, &channel, &format!("{channel} late.{count}"), Some(PublishMethod::Doorbell), &mut rng);
         }
     }
 }
@@ -58,10 +83,11 @@ pub(crate) fn store(world: &World, channel: &ChannelName, data: &str, rng: &mut 
 pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, method: Option<PublishMethod>, rng: &mut Rng) {
     let key = format!("{PREFIX}{channel}");
     let keep = if world.scenario.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
-    let ttl = if world.scenario.removals && rng.chance(100) { "60" } else { "" };
+    let short_lives = world.scenario.hardships.short_lives;
+    let ttl = if world.scenario.removals && rng.chance(if short_lives { 800 } else { 100 }) { "60" } else { "" };
     let drawn = match rng.below(10) {
-        // Where streams are evicted messages are the only evidence of what came and went (docs/decisions/0009).
-        0 if !world.scenario.evicts => PublishMethod::Bare,
+        // Where streams are evicted or expire messages are the only evidence of what came and went (docs/decisions/0009).
+        0 if !world.scenario.evicts && !short_lives => PublishMethod::Bare,
         0..4 => PublishMethod::Doorbell,
         _ => PublishMethod::Function,
     };

@@ -2,6 +2,7 @@
 
 use tokio::time::Duration;
 
+use crate::hardships::Hardships;
 use crate::redis::Weather;
 use crate::rng::Rng;
 
@@ -28,6 +29,7 @@ pub(crate) struct Scenario {
     pub(crate) gaps_have_reasons: bool,
     /// How the last event of each channel comes.
     pub(crate) last_events: LastEvents,
+    pub(crate) hardships: Hardships,
 }
 
 /// How the last event of each channel comes.
@@ -46,17 +48,25 @@ pub(crate) enum LastEvents {
 impl LastEvents {
     /// How long clients may take to see the last events from when everything works again: until a node has reconnected and
     /// the archive has rested, or two intervals of the comparison.
-    pub(crate) fn patience(self) -> Duration {
+    fn patience(self) -> Duration {
         Duration::from_secs(if self == Self::Silent { 75 } else { 20 })
     }
 }
 
 impl Scenario {
+    /// How long a client may take to have seen the last event of each of its channels, or to have been told that it cannot, from
+    /// when everything works again. A narrow link has to bring what was missed; strangers take their turns beside everybody.
+    pub(crate) fn patience(&self) -> Duration {
+        let hard = self.hardships.bandwidth.is_some() || self.hardships.hostiles > 0;
+        self.last_events.patience() + Duration::from_secs(if hard { 40 } else { 0 })
+    }
+
     pub(crate) fn of(seed: u64, rng: &mut Rng) -> Self {
         // What is drawn apart does not shift the rest of a world.
         let mut apart = Rng::new(seed ^ APART);
         let last_events = [LastEvents::Told, LastEvents::Silent, LastEvents::Unheard][apart.below(3)];
         let turns_back = apart.chance(500);
+        let hardships = Hardships::of(seed);
         let chance = |rng: &mut Rng, most: usize| if rng.chance(500) { rng.below(most) } else { 0 };
         let weather = Weather {
             lost_pushes: chance(rng, 300),
@@ -76,6 +86,7 @@ impl Scenario {
             turns_back: false,
             gaps_have_reasons: false,
             last_events,
+            hardships,
         };
         let lossy = Self { gaps_have_reasons: true, ..calm };
         let scenario = match seed % 4 {
@@ -93,9 +104,30 @@ impl Scenario {
                 ..lossy
             },
         };
+        let scenario = if hardships.short_lives { scenario.with_short_lives(&mut apart) } else { scenario };
+        // Of an event over the limit everybody is told.
+        let gaps_have_reasons = scenario.gaps_have_reasons || hardships.sizes;
+        let scenario = Self { gaps_have_reasons, ..scenario };
         // Where streams are evicted messages are evidence: one that is lost or late without any sign can hide an event that
-        // was evicted before the next comparison (docs/decisions/0009).
+        // was evicted before the next comparison (docs/decisions/0009). The same goes for what is added by plain commands to a
+        // stream that is about to expire.
         let evident = Weather { lost_pushes: 0, swapped_pushes: 0, ..weather };
-        if scenario.evicts { Self { weather: evident, ..scenario } } else { scenario }
+        let is_evidence = scenario.evicts || hardships.short_lives;
+        if is_evidence { Self { weather: evident, ..scenario } } else { scenario }
+    }
+
+    /// The same where streams come and go.
+    fn with_short_lives(self, apart: &mut Rng) -> Self {
+        Self {
+            trims: false,
+            failovers: apart.chance(150),
+            removals: true,
+            evicts: apart.chance(350),
+            absent_at_first: apart.chance(500),
+            turns_back: false,
+            gaps_have_reasons: true,
+            last_events: [LastEvents::Told, LastEvents::Silent, LastEvents::Unheard][apart.below(3)],
+            ..self
+        }
     }
 }

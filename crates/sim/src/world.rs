@@ -1,6 +1,6 @@
 //! What everybody in a world shares: Redis, the nodes, the record, and how far the world has come.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use fanfare_protocol::ChannelName;
 use tokio::sync::Notify;
@@ -15,6 +15,14 @@ use crate::trace::Trace;
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 
+/// A channel with a long stream that only strangers read.
+pub(crate) const STOCK: &str = "stock";
+
+/// Large events of one world together, in bytes: real memory holds them.
+const LARGE_BYTES_MAX: usize = 24 << 20;
+/// An event that counts as large.
+const LARGE_BYTES: usize = 100_000;
+
 /// What everybody in a world shares.
 pub(crate) struct World {
     pub(crate) scenario: Scenario,
@@ -23,6 +31,8 @@ pub(crate) struct World {
     pub(crate) redis: FakeRedis,
     pub(crate) nodes: Vec<Node>,
     pub(crate) channels: Vec<ChannelName>,
+    /// Where sizes of events come from, and how many bytes of large ones there may still be.
+    sizes: RefCell<(Rng, usize)>,
     quiet: Cell<bool>,
     /// Since the faults are over: when everybody must have seen everything.
     ends: Cell<Option<Instant>>,
@@ -73,7 +83,24 @@ impl World {
         self.is_calm() && Instant::now() >= self.ends_at()
     }
 
-    pub(crate) fn draw(rng: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+    /// The size of an event in bytes, from 10 to 20,000,000: each order of magnitude as often as the others.
+    pub(crate) fn draw_size(&self) -> usize {
+        let (rng, large) = &mut *self.sizes.borrow_mut();
+        let magnitude = 10_usize.pow(1 + u32::try_from(rng.below(7)).unwrap_or(0));
+        let size = magnitude * (1 + rng.below(if magnitude == 10_000_000 { 2 } else { 9 }));
+        match large.checked_sub(size) {
+            _ if size < LARGE_BYTES => size,
+            Some(left) => {
+                *large = left;
+                size
+            }
+            None => LARGE_BYTES,
+        }
+    }
+
+    /// `apart` is for what only some worlds have.
+    pub(crate) fn draw(rng: &mut Rng, apart: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+        let hardships = scenario.hardships;
         let record = StoredRecord::new();
         let nature = Nature {
             keyspace: rng.chance(300),
@@ -81,11 +108,14 @@ impl World {
             old: rng.chance(150),
             no_probes: rng.chance(50),
             turns_back: scenario.turns_back,
-            event_bytes: 200,
+            bandwidth: hardships.bandwidth,
+            feed_lag_ms: hardships.feed_lag_ms,
+            event_bytes: hardships.event_bytes(),
         };
-        let setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
+        let mut setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
+        setup.harden(hardships, apart);
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
-        let redis = FakeRedis::new(nature, scenario.weather, record.clone(), rng.fork(), trace.clone());
+        let redis = FakeRedis::new(nature, scenario.weather, record.clone(), [rng.fork(), apart.fork()], trace.clone());
         let nodes = (0..2).map(|number| Node::new(number, setup.clone(), redis.clone())).collect();
         let channels = CHANNELS.iter().map(|name| ChannelName::parse(name).expect("a valid name")).collect();
         Self {
@@ -95,6 +125,7 @@ impl World {
             redis,
             nodes,
             channels,
+            sizes: RefCell::new((apart.fork(), LARGE_BYTES_MAX)),
             quiet: Cell::new(false),
             ends: Cell::new(None),
             calmed: Notify::new(),

@@ -35,6 +35,10 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 // - within six hundred: epochs or eviction are ignored in a proof; a plain producer's first entry proves that there was none
 //   before; a young stream that is gone counts as expired.
 //
+// The verdicts beside the guarantee were seen to fail
+// - when every new channel gets a place: more channels than places (seeds 4, 27 and 43, with strangers who make names up);
+// - when a channel that backs off is never read again: the last event is not seen within the patience (seeds 4 and 10).
+//
 // The others were not seen to fail in hundreds of seeds, in the hardest cases 1500: most are about absences, expiries and stores
 // that evict, which are rare here. `crates/log/tests/histories/main.rs` counts them by kind; each that alters a guarantee has a
 // history or another test of its own.

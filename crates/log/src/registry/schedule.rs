@@ -174,9 +174,10 @@ impl Schedule {
         self.held_pages.add(page, until);
     }
 
-    /// When there is enough to spend again, or room again, for those who want pages.
+    /// When there is enough to spend again, or room again, for those who want pages. While as many reads as may be are in flight,
+    /// only an answer lets another one start, whatever there is to spend.
     pub(super) fn next_page_at(&self) -> Option<Instant> {
-        if self.pages.is_empty() {
+        if self.pages.is_empty() || self.reads >= self.concurrency {
             return None;
         }
         [self.allowance.refill_at(), self.held_pages.until()].into_iter().flatten().min()

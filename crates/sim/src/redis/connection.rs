@@ -12,13 +12,21 @@ use super::resp::{Command, Reply};
 /// A connection of one node.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Whose it is.
+    pub(super) node: usize,
     /// For the trace.
     pub(super) name: String,
     pub(super) subscribed: BTreeSet<Bytes>,
     pub(super) latency: Duration,
+    /// Bytes per second that can be sent on it.
+    bandwidth: Option<u64>,
+    /// Bytes in the outbox.
+    pub(super) waiting: usize,
     pub(super) inbox: VecDeque<(Instant, Command)>,
     pub(super) outbox: VecDeque<(Instant, Vec<u8>)>,
     pub(super) queued: Option<Vec<Command>>,
+    /// A command of its transaction was refused.
+    pub(super) aborted: bool,
     /// `SET`s when it said `WATCH`.
     pub(super) watched: Option<u64>,
     /// Nothing that was sent arrives at the server before.
@@ -31,14 +39,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(name: String, latency: Duration) -> Self {
+    pub(super) fn new(node: usize, name: String, latency: Duration, bandwidth: Option<u64>) -> Self {
         Self {
+            node,
             name,
             subscribed: BTreeSet::new(),
             latency,
+            bandwidth,
+            waiting: 0,
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             queued: None,
+            aborted: false,
             watched: None,
             deaf_until: None,
             mute_until: None,
@@ -49,9 +61,19 @@ impl Connection {
 
     /// Something to be sent, after everything before it.
     pub(super) fn say(&mut self, due: Instant, bytes: Vec<u8>) {
-        let due = (due + self.latency).max(self.outbox.back().map_or(due, |(before, _)| *before));
+        let begins = (due + self.latency).max(self.outbox.back().map_or(due, |(before, _)| *before));
+        let micros = |rate: u64| bytes.len() as u64 * 1_000_000 / rate.max(1);
+        let due = begins + self.bandwidth.map_or(Duration::ZERO, |rate| Duration::from_micros(micros(rate)));
+        self.waiting += bytes.len();
         self.outbox.push_back((due, bytes));
         self.changed.notify_one();
+    }
+
+    /// Takes what is to be sent next.
+    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+        let (_, bytes) = self.outbox.pop_front()?;
+        self.waiting -= bytes.len();
+        Some(bytes)
     }
 
     /// Two messages change places.

@@ -43,8 +43,8 @@ pub(crate) struct FakeRedis {
 }
 
 impl FakeRedis {
-    pub(crate) fn new(nature: Nature, weather: Weather, record: StoredRecord, rng: Rng, trace: Trace) -> Self {
-        let server = Server::new(nature, weather, record, rng, trace);
+    pub(crate) fn new(nature: Nature, weather: Weather, record: StoredRecord, rngs: [Rng; 2], trace: Trace) -> Self {
+        let server = Server::new(nature, weather, record, rngs, trace);
         Self { server: Arc::new(Mutex::new(server)), dialled: Arc::default() }
     }
 

@@ -13,6 +13,10 @@ pub(crate) struct Nature {
     pub(crate) no_probes: bool,
     /// Its clock goes back when a replica takes over, and when everything is flushed.
     pub(crate) turns_back: bool,
+    /// Bytes per second that it can send on one connection.
+    pub(crate) bandwidth: Option<u64>,
+    /// Messages arrive up to so many milliseconds later than answers that it gave after them.
+    pub(crate) feed_lag_ms: u64,
     /// The nodes' limit on the data of an event, for the record.
     pub(crate) event_bytes: usize,
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_oracle::Place;
+use fanfare_protocol::EntryId;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
@@ -22,11 +23,20 @@ use super::reads::Reads;
 use super::resp::Reply;
 use super::store::Data;
 use super::weather::Weather;
-use crate::WALL_MS;
 use crate::net::{self, End};
 use crate::rng::Rng;
 use crate::stored_record::StoredRecord;
 use crate::trace::Trace;
+use crate::{PREFIX, WALL_MS};
+
+/// What is said when its memory is full.
+const FULL: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/// `client-output-buffer-limit pubsub`: a subscriber for whom more bytes wait is cut off.
+const SUBSCRIBER_BYTES_MAX: usize = 32 << 20;
+
+/// Nodes that may ask.
+const NODES_MAX: usize = 2;
 
 /// A server, its connections and its network.
 #[derive(Debug)]
@@ -40,6 +50,12 @@ pub(crate) struct Server {
     /// What a replica has, and up to where in each channel's record that is.
     replica: (Data, BTreeMap<String, Place>),
     script: bool,
+    /// Its memory is full.
+    is_full: bool,
+    /// Bytes of data of entries that each node has asked for and was told.
+    asked: [usize; NODES_MAX],
+    /// The node that asks now.
+    asking: usize,
     reads: Reads,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
@@ -51,11 +67,19 @@ pub(crate) struct Server {
     frozen_until: Instant,
     record: StoredRecord,
     rng: Rng,
+    /// For what only some worlds have.
+    apart: Rng,
     trace: Trace,
 }
 
 impl Server {
-    pub(crate) fn new(nature: Nature, weather: Weather, record: StoredRecord, rng: Rng, trace: Trace) -> Self {
+    pub(crate) fn new(
+        nature: Nature,
+        weather: Weather,
+        record: StoredRecord,
+        [rng, apart]: [Rng; 2],
+        trace: Trace,
+    ) -> Self {
         let now = Instant::now();
         Self {
             nature,
@@ -65,6 +89,9 @@ impl Server {
             data: Data::default(),
             replica: Default::default(),
             script: false,
+            is_full: false,
+            asked: [0; NODES_MAX],
+            asking: 0,
             reads: Reads::default(),
             connections: BTreeMap::new(),
             next_connection: 0,
@@ -73,6 +100,7 @@ impl Server {
             frozen_until: now,
             record,
             rng,
+            apart,
             trace,
         }
     }
@@ -86,7 +114,7 @@ impl Server {
         self.next_connection += 1;
         let number = self.next_connection;
         let latency = Duration::from_millis(1) + self.rng.up_to_ms(2);
-        let connection = Connection::new(format!("n{node} c{number}"), latency);
+        let connection = Connection::new(node, format!("n{node} c{number}"), latency, self.nature.bandwidth);
         self.connections.insert(number, connection);
         self.dialled.push((number, ours));
         Some(theirs)
@@ -120,6 +148,23 @@ impl Server {
         self.record.clock_was_set(before, self.now_ms());
     }
 
+    /// Bytes of data of entries that this node has asked for and was told.
+    pub(crate) fn asked_by(&self, node: usize) -> usize {
+        self.asked[node]
+    }
+
+    /// The ids of the entries that a channel's stream holds.
+    pub(crate) fn ids_of(&self, channel: &str) -> Vec<EntryId> {
+        let stream = self.data.streams.get(&format!("{PREFIX}{channel}"));
+        stream.map_or_else(Vec::new, |stream| stream.entries.iter().map(|(id, _)| *id).collect())
+    }
+
+    /// How long a channel's stream has still to live, if that is known.
+    pub(crate) fn expires_in(&self, channel: &str) -> Option<Duration> {
+        let expires = self.data.streams.get(&format!("{PREFIX}{channel}"))?.expires?;
+        Some(Duration::from_millis(expires.saturating_sub(self.now_ms())))
+    }
+
     /// How often the nodes read one and the same range within one second, at most.
     pub(crate) fn most_reads(&self) -> usize {
         self.reads.most()
@@ -139,7 +184,7 @@ impl Server {
         let now = Instant::now();
         let is_probe = channel.windows(7).any(|part| part == b"$probe:");
         let mut receivers = 0;
-        let Self { connections, weather, rng, trace, .. } = self;
+        let Self { connections, weather, rng, apart, nature, trace, .. } = self;
         for connection in connections.values_mut().filter(|connection| connection.subscribed.contains(channel)) {
             receivers += 1;
             if !is_probe && rng.chance(weather.lost_pushes) {
@@ -147,12 +192,18 @@ impl Server {
                 continue;
             }
             let late = if rng.chance(weather.late) { rng.up_to_ms(300) } else { Duration::ZERO };
+            let lags = nature.feed_lag_ms > 0 && apart.chance(400);
+            let late = late + if lags { apart.up_to_ms(nature.feed_lag_ms) } else { Duration::ZERO };
             connection.say(now + late, bytes.clone());
             if !is_probe && rng.chance(weather.doubled_pushes) {
                 connection.say(now + late, bytes.clone());
             }
             if !is_probe && rng.chance(weather.swapped_pushes) {
                 connection.swap_last();
+            }
+            if connection.waiting > SUBSCRIBER_BYTES_MAX {
+                trace.note(|| format!("{} does not read fast enough and is cut off", connection.name));
+                connection.cut = Some(0);
             }
         }
         Reply::Number(receivers)

@@ -7,6 +7,7 @@ use fanfare_oracle::{Entry, IncarnationEnd};
 use fanfare_protocol::EntryId;
 
 use crate::PREFIX;
+use crate::payload;
 use crate::stored_record::StoredRecord;
 
 /// Names and values.
@@ -75,7 +76,9 @@ impl Data {
         let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let data = field("data").expect("every entry has data");
         let (too_large, bare) = (data.len() > limit, field("prev").is_none());
-        let entry = Entry { too_large, bare, ..Entry::new(judged(id), String::from_utf8_lossy(data)) };
+        let data = String::from_utf8_lossy(data);
+        let name = payload::name_of(&data).expect("what publishers made").to_owned();
+        let entry = Entry { too_large, bare, ..Entry::new(judged(id), name) };
         record.append(channel(key), entry, now);
         stream.last = id;
         stream.added += 1;

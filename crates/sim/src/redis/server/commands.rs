@@ -1,9 +1,9 @@
 //! What each command does. The publishing function is written a second time here, from its documentation.
 
 use bytes::Bytes;
-use fanfare_protocol::{Entry, EntryId, Event, EventName, encode_push};
+use fanfare_protocol::{Entry, EntryId, Event, EventName, encode_push, limits};
 
-use super::Server;
+use super::{FULL, Server};
 use crate::redis::resp::{Command, Reply};
 use crate::redis::store::{Fields, Stream};
 
@@ -30,6 +30,22 @@ pub(super) fn entry((id, fields): &(EntryId, Fields)) -> Reply {
     Reply::Array(vec![Reply::text(id), Reply::Array(fields.collect())])
 }
 
+/// Whether a command may take more memory. Of scripts those do that publish.
+fn takes_memory(name: &str, arguments: &[Bytes]) -> bool {
+    let only_reads = || arguments.iter().any(|argument| argument.starts_with(b"sse_") && argument != "sse_publish");
+    match name {
+        "XADD" | "SET" => true,
+        "EVAL" | "EVALSHA" | "FCALL" => !only_reads(),
+        _ => false,
+    }
+}
+
+/// Bytes of the data of entries that an answer brings.
+pub(super) fn data_bytes<'a>(entries: impl Iterator<Item = &'a (EntryId, Fields)>) -> usize {
+    let data = |fields: &Fields| fields.iter().find(|(name, _)| name == "data").map_or(0, |(_, data)| data.len());
+    entries.map(|(_, fields)| data(fields)).sum()
+}
+
 impl Server {
     /// Runs one command that belongs to no connection's state.
     pub(crate) fn run(&mut self, command: &[Bytes]) -> Reply {
@@ -37,6 +53,9 @@ impl Server {
         self.data.expire(now, &self.record);
         let name = text(&command[0]).to_ascii_uppercase();
         let arguments = &command[1..];
+        if self.is_full && takes_memory(&name, arguments) {
+            return Reply::Error(FULL.into());
+        }
         match (name.as_str(), arguments) {
             ("TIME", _) => time(now),
             ("PING", [message]) => Reply::Bulk(message.clone()),
@@ -109,10 +128,12 @@ impl Server {
 
     fn range(&mut self, key: &str, start: &Bytes, count: Option<u64>) -> Reply {
         self.reads.note(key, start);
-        let start = if start == "-" { EntryId::ZERO } else { text(start).parse().expect("an id") };
+        let start: EntryId = if start == "-" { EntryId::ZERO } else { text(start).parse().expect("an id") };
         let count = count.map_or(usize::MAX, |count| count as usize);
-        let stream = self.data.streams.get(key);
-        Reply::Array(stream.map_or_else(Vec::new, |stream| stream.from(start).take(count).map(entry).collect()))
+        let entries: Vec<_> =
+            self.data.streams.get(key).into_iter().flat_map(|stream| stream.from(start)).take(count).collect();
+        self.asked[self.asking] += data_bytes(entries.iter().copied());
+        Reply::Array(entries.into_iter().map(entry).collect())
     }
 
     fn reverse_range(&mut self, key: &str, end: &Bytes, count: Option<u64>) -> Reply {
@@ -122,8 +143,9 @@ impl Server {
         assert!(before.is_some() || end == "+", "a range that nobody asks for: {end}");
         let count = count.map_or(usize::MAX, |count| count as usize);
         let entries = self.data.streams.get(key).map_or(&[][..], |stream| &stream.entries);
-        let wanted = entries.iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before));
-        Reply::Array(wanted.take(count).map(entry).collect())
+        let wanted = entries.iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before)).take(count);
+        self.asked[self.asking] += data_bytes(wanted.clone());
+        Reply::Array(wanted.map(entry).collect())
     }
 
     /// `XADD key [MAXLEN ~ n] * field value …`
@@ -177,7 +199,11 @@ impl Server {
             self.set(&remembered, &Bytes::from(id.to_string()), &["EX".into(), "600".into()], now);
         }
         let name = name.map(|name| EventName::parse(&text(name)).expect("a valid name"));
-        let push = encode_push(&Entry { id, prev: Some(prev), event: Event { name, data } });
+        // Large data is announced and not pushed.
+        let push = match data.len() > limits::PUSHED_DATA_BYTES_MAX {
+            true => Vec::new(),
+            false => encode_push(&Entry { id, prev: Some(prev), event: Event { name, data } }),
+        };
         self.publish(&Bytes::from(key.to_owned()), &Bytes::from(push));
         Reply::text(id)
     }

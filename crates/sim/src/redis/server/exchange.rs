@@ -2,7 +2,7 @@
 
 use tokio::time::{Duration, Instant};
 
-use super::Server;
+use super::{FULL, Server};
 use crate::redis::outgoing::Outgoing;
 use crate::redis::resp::{Command, Reply, take_command};
 
@@ -37,13 +37,15 @@ impl Server {
             return outgoing;
         };
         while connection.outbox.front().is_some_and(|(due, _)| connection.leaves(*due, frozen) <= now)
-            && let Some((_, bytes)) = connection.outbox.pop_front()
+            && let Some(bytes) = connection.pop()
         {
             outgoing.write.extend(bytes);
         }
         if let Some(left) = connection.cut {
-            // What is on its way may still arrive, up to any byte.
-            connection.outbox.drain(..).for_each(|(_, bytes)| outgoing.write.extend(bytes));
+            // What is on its way may still arrive, up to any byte. What a narrow link has not taken yet is not on its way.
+            while let Some(bytes) = connection.pop().filter(|_| self.nature.bandwidth.is_none()) {
+                outgoing.write.extend(bytes);
+            }
             outgoing.write.truncate(left);
             outgoing.close = true;
         }
@@ -57,10 +59,13 @@ impl Server {
     fn answer(&mut self, number: u64, command: Command) -> Vec<Reply> {
         let name = String::from_utf8_lossy(&command[0]).to_ascii_uppercase();
         let refused = self.refusal(&name, &command);
+        let is_queued = self.connections.get(&number).is_some_and(|connection| connection.queued.is_some());
+        let out_of_memory = is_queued && name != "EXEC" && self.is_full;
+        let refused = refused.or(out_of_memory.then(|| FULL.to_owned()));
         let sets = self.data.sets;
         let Some(connection) = self.connections.get_mut(&number) else { return Vec::new() };
         if let Some(refusal) = refused {
-            connection.queued = None;
+            connection.aborted |= is_queued;
             return vec![Reply::Error(refusal)];
         }
         if let Some(queue) = connection.queued.as_mut().filter(|_| name != "EXEC") {
@@ -71,7 +76,7 @@ impl Server {
             "HELLO" => vec![Reply::Map(vec![(Reply::text("proto"), Reply::Number(3))])],
             "CLIENT" | "SELECT" => vec![Reply::Ok],
             "MULTI" => {
-                connection.queued = Some(Vec::new());
+                (connection.queued, connection.aborted) = (Some(Vec::new()), false);
                 vec![Reply::Ok]
             }
             "WATCH" => {
@@ -82,13 +87,19 @@ impl Server {
                 connection.watched = None;
                 vec![Reply::Ok]
             }
-            "EXEC" => match (connection.queued.take(), connection.watched.take()) {
+            "EXEC" => match (connection.queued.take().filter(|_| !connection.aborted), connection.watched.take()) {
                 (None, _) => vec![Reply::Error("EXECABORT Transaction discarded because of previous errors.".into())],
                 (Some(_), Some(seen)) if seen != sets => vec![Reply::Nil],
-                (Some(commands), _) => vec![self.transaction(&commands)],
+                (Some(commands), _) => {
+                    self.asking = connection.node;
+                    vec![self.transaction(&commands)]
+                }
             },
             "SUBSCRIBE" | "UNSUBSCRIBE" => connection.subscribe(&name, &command[1..]),
-            _ => vec![self.run(&command)],
+            _ => {
+                self.asking = connection.node;
+                vec![self.run(&command)]
+            }
         }
     }
 }

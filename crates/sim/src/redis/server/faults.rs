@@ -17,6 +17,14 @@ impl Server {
         if is_probe && self.nature.no_probes {
             return Some("NOPERM No permissions to access a channel".into());
         }
+        // What the strangers of the simulation ask for is forbidden: no channel of such a name, no key of such a name.
+        let names = |part: &[u8]| command[1..].iter().any(|name| name.windows(part.len()).any(|of| of == part));
+        if name == "SUBSCRIBE" && names(b"forbidden") {
+            return Some("NOPERM No permissions to access a channel used as argument".into());
+        }
+        if name != "SUBSCRIBE" && name != "UNSUBSCRIBE" && name != "PUBLISH" && names(b"locked") {
+            return Some("NOPERM No permissions to access a key used as argument".into());
+        }
         let passing = !matches!(name, "HELLO" | "CLIENT" | "MULTI" | "EXEC" | "SUBSCRIBE" | "UNSUBSCRIBE");
         let refused = passing && self.rng.chance(self.weather.refused);
         refused.then(|| "LOADING Redis is loading the dataset in memory".into())
@@ -28,6 +36,7 @@ impl Server {
         let now = Instant::now();
         self.down_until = now;
         self.frozen_until = now;
+        self.is_full = false;
         for connection in self.connections.values_mut() {
             connection.deaf_until = None;
             connection.mute_until = None;
@@ -60,6 +69,12 @@ impl Server {
             self.trace.note(|| format!("nothing arrives at {} for {time:?}", connection.name));
         }
         connection.changed.notify_one();
+    }
+
+    /// Its memory is full: whatever might take more of it is refused. Or it is no longer full.
+    pub(crate) fn fill_up(&mut self, is_full: bool) {
+        self.trace.note(|| format!("the memory of Redis is full: {is_full}"));
+        self.is_full = is_full;
     }
 
     /// The process is stopped and continues later.

@@ -1,0 +1,77 @@
+//! What makes a world hard beside its faults: a link that is narrow or brings the feed late, large events, a full memory, strangers,
+//! and time enough for streams to expire.
+//!
+//! All of it is drawn from a stream of random numbers of its own: half of all seeds have none of it, and are the worlds that they
+//! would be without this file.
+
+use crate::rng::Rng;
+
+/// Makes another seed of a seed. The number is one with which the seeds that tests keep for what they have met have no hardships.
+const APART: u64 = 0x107E;
+
+/// What makes one world hard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Hardships {
+    /// Bytes per second that Redis can send on one connection.
+    pub(crate) bandwidth: Option<u64>,
+    /// Messages arrive up to so many milliseconds later than answers that Redis gave after them.
+    pub(crate) feed_lag_ms: u64,
+    /// Events have 10 B to 20 MB.
+    pub(crate) sizes: bool,
+    /// Redis reaches its `maxmemory` now and then.
+    pub(crate) fills_up: bool,
+    /// Strangers who ask for whatever costs the most.
+    pub(crate) hostiles: usize,
+    /// Most streams live for a minute, and the world lasts for some.
+    pub(crate) short_lives: bool,
+}
+
+impl Hardships {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ APART);
+        let kind = rng.below(100);
+        let lag = |rng: &mut Rng, permille| if rng.chance(permille) { [300, 1_000, 2_500][rng.below(3)] } else { 0 };
+        let narrow = |rng: &mut Rng, permille, rates: [u64; 3]| rng.chance(permille).then(|| rates[rng.below(3)]);
+        match kind {
+            0..50 => Self::default(),
+            50..75 => Self { short_lives: true, feed_lag_ms: lag(&mut rng, 700), ..Self::default() },
+            75..86 => Self {
+                hostiles: 1 + rng.below(2),
+                feed_lag_ms: lag(&mut rng, 300),
+                bandwidth: narrow(&mut rng, 300, [400_000, 1_000_000, 4_000_000]),
+                fills_up: rng.chance(200),
+                ..Self::default()
+            },
+            86..91 => Self {
+                sizes: true,
+                feed_lag_ms: lag(&mut rng, 300),
+                bandwidth: narrow(&mut rng, 700, [200_000, 1_000_000, 20_000_000]),
+                fills_up: rng.chance(300),
+                ..Self::default()
+            },
+            _ => Self {
+                feed_lag_ms: lag(&mut rng, 500),
+                bandwidth: narrow(&mut rng, 500, [5_000, 20_000, 100_000]),
+                fills_up: rng.chance(500),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// How many times longer everything lasts than in a world without hardships.
+    pub(crate) fn slowness(self) -> u64 {
+        if self.short_lives { 6 } else { 1 }
+    }
+
+    /// The nodes' limit on the data of an event, in bytes. A narrow link can carry a few such events within a command's deadline.
+    pub(crate) fn event_bytes(self) -> usize {
+        let of_link = self.bandwidth.map_or(1 << 20, |rate| usize::try_from(rate / 4).unwrap_or(1 << 20).min(1 << 20));
+        if self.sizes {
+            of_link
+        } else if self.hostiles > 0 {
+            2_000
+        } else {
+            200
+        }
+    }
+}

@@ -48,7 +48,7 @@ fn a_frame_is_one_chunk_with_event_and_data_and_the_id_last() {
 /// Where a client stands that moves its place with each `id` line, as many do, after these bytes.
 fn place_by_lines(bytes: &[u8]) -> Option<&str> {
     let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
-    whole.filter_map(|line| text(line).strip_prefix("id: ")).last().map(str::trim_end)
+    whole.filter_map(|line| text(line).strip_prefix("id: ")).next_back().map(str::trim_end)
 }
 
 // Seen to fail when the id comes first.

@@ -106,7 +106,9 @@ impl<P, O: Outlet> Session<P, O> {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
-        if beat.round && let Some(end) = outlet.check_peer(core) {
+        if beat.round
+            && let Some(end) = outlet.check_peer(core)
+        {
             return Poll::Ready(end);
         }
         loop {

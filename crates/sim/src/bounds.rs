@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fanfare_log::IngestStats;
 use tokio::time::Instant;
 
-use crate::node::Setup;
+use crate::setup::Setup;
 
 /// The place of an item in a tail or a page, and the fields of its block beside its data, in bytes.
 const ITEM_BYTES: usize = 1_000;

@@ -59,6 +59,7 @@ mod publisher;
 mod redis;
 mod rng;
 mod scenario;
+mod setup;
 mod siege;
 mod stored_record;
 mod trace;

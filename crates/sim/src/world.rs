@@ -6,10 +6,11 @@ use fanfare_protocol::ChannelName;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
-use crate::node::{Node, Setup};
+use crate::node::Node;
 use crate::redis::{FakeRedis, Nature};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
+use crate::setup::Setup;
 use crate::stored_record::StoredRecord;
 use crate::trace::Trace;
 

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
-use crate::node::redis_options;
+use crate::node::redis;
 
 /// The limit of open files (`ulimit -n`, `LimitNOFILE=`), or one node's share of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Descriptors {
     /// Next to nothing would be left.
     pub fn places(self, config: &Config, cores: usize) -> anyhow::Result<Places> {
         let wanted = Places { connections: config.admission.max_connections, headroom: CONNECTIONS_HEADROOM };
-        let redis = config.redis.pool_size + redis_options(config).history_connections();
+        let redis = config.redis.pool_size + redis::options(config).history_connections();
         let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_CORE * cores + redis;
         let needed = own.saturating_add(wanted.connections).saturating_add(wanted.headroom);
         let Some(limit) = self.limit.filter(|limit| *limit < needed) else { return Ok(wanted) };

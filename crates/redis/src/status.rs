@@ -7,7 +7,7 @@ use std::time::Duration;
 use fanfare_protocol::Foreign;
 use tokio::time::Instant;
 
-use crate::feed::FeedObserver;
+use crate::feed::observer::FeedObserver;
 use crate::functions::Library;
 
 /// Shared and always up to date; cloning is cheap.

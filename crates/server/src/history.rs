@@ -3,8 +3,8 @@
 //! A page carries the same promise as a stream: its entries follow `after` without a hole, or `gap` says what is missing.
 //! `next` is where the following page begins, and also a `Last-Event-ID` for `/events`.
 
-mod places;
-mod read_turns;
+pub(crate) mod places;
+pub(crate) mod read_turns;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,9 +22,6 @@ use crate::answer::Answer;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::query;
-
-pub(crate) use places::HistoryPlaces;
-pub(crate) use read_turns::ReadTurns;
 
 /// When to come back after a transient failure.
 const RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
 use crate::decision::Authorizer;
-use crate::history::{HistoryPlaces, ReadTurns};
+use crate::history::places::HistoryPlaces;
+use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
 use crate::store::StoreHandles;
 

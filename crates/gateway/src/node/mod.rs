@@ -6,7 +6,7 @@
 
 mod on_thread;
 mod options;
-mod redis;
+pub(crate) mod redis;
 mod store;
 mod thread;
 mod view;

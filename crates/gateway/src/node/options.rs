@@ -104,7 +104,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,
             page_bytes: config.archive.page_bytes.bytes(),
-            concurrency: super::redis_options(config).history_connections(),
+            concurrency: super::redis::options(config).history_connections(),
             ..HistoryOptions::default()
         },
         drain: DrainOptions {

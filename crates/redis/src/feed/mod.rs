@@ -7,7 +7,7 @@
 
 mod frame;
 mod keyspace;
-mod observer;
+pub(crate) mod observer;
 mod options;
 mod probe;
 mod push;
@@ -29,7 +29,7 @@ use crate::connect::{self, Driver};
 use crate::error::Error;
 use crate::primary::{RunId, identify};
 pub(crate) use keyspace::{HOW_TO_ENABLE, announces_xadd};
-pub(crate) use observer::FeedObserver;
+use observer::FeedObserver;
 pub(crate) use options::FeedOptions;
 pub(crate) use push::Receiver;
 use refusals::Refusals;

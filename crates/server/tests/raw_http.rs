@@ -120,7 +120,7 @@ fn an_empty_body_is_none_however_it_is_framed_and_leaves_nothing_on_the_stream()
         assert_eq!(undated_head(&mut client), STREAM_HEAD, "{empty}");
         client.chunk();
         let id = node.publish("a", "x");
-        assert_eq!(client.chunk(), format!("id: {id}\ndata: x\n\n"));
+        assert_eq!(client.chunk(), format!("data: x\nid: {id}\n\n"));
         drop(client);
         node.await_sessions(0);
     }

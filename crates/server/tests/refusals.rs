@@ -49,7 +49,7 @@ fn a_refusal_is_a_block_that_tells_the_client_its_own_place_or_nothing_that_woul
     let vector = "vCb8PgajaK0.EH2PgajaK1";
     for place in ["1526919030474-55", "~1526919030474.gytl", vector] {
         assert_eq!(
-            refused(SUBSCRIBE.replace("Host: x", &format!("Last-Event-ID: {place}"))),
+            refused(SUBSCRIBE.replace("Host: x", &format!("Host: x\r\nLast-Event-ID: {place}"))),
             format!("id: {place}\n\n")
         );
         let query = format!("channel=a&lastEventId={place}");
@@ -127,7 +127,7 @@ fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
         node.store.set_offline(true);
         let all = node.send(SUBSCRIBE).rest();
         assert!(all.starts_with(expected) && !all.contains("\nid:"), "{all}");
-        let resumed = SUBSCRIBE.replace("Host: x", "Last-Event-ID: 7-0");
+        let resumed = SUBSCRIBE.replace("Host: x", "Host: x\r\nLast-Event-ID: 7-0");
         assert_eq!(policy == RefusalPolicy::Polite, node.send(resumed).rest().contains("\nid: 7-0\n\n"));
         assert_eq!(node.server().admission().refused(Reason::Unavailable), 2);
         if policy == RefusalPolicy::Polite {

@@ -142,11 +142,24 @@ fn setting_one_key_of_a_pair_is_enough() {
     let config = env(&[("FANFARE__LIMITS__CHANNELS_PER_NODE", "10")]).unwrap().config;
     assert_eq!(config.limits.channels_per_connection, 10);
     let config = env(&[("FANFARE__REDIS__POOL_SIZE", "2"), ("FANFARE__REDIS__PROBE_INTERVAL", "10s")]).unwrap().config;
-    assert_eq!((config.archive.concurrency, config.admin.ready_probe_age), (2, Span::secs(23)));
-    let config = env(&[("FANFARE__ARCHIVE__CONCURRENCY", "32")]).unwrap().config;
-    assert_eq!(config.redis.pool_size, 32);
-    let config = env(&[("FANFARE__ARCHIVE__BYTES_PER_SECOND", "1MiB")]).unwrap().config;
-    assert_eq!(config.archive.page_bytes, Size(128 << 10));
+    assert_eq!(config.admin.ready_probe_age, Span::secs(23));
+    // What the default number of channels leaves for a URL: 36 bytes for each channel and one more, 2 KiB of other fields.
+    let config = env(&[("FANFARE__LIMITS__HEADER_BYTES", "8KiB")]).unwrap().config;
+    assert_eq!(config.limits.url_bytes, Size(8192 - (64 * 36 + 1 + 2048)));
+}
+
+/// Only what costs a client its stream is refused: what an operator wrote yesterday starts a node today.
+#[test]
+fn relations_that_only_make_a_node_slower_are_not_asked() {
+    for pair in [
+        [("FANFARE__REDIS__POOL_SIZE", "4"), ("FANFARE__ARCHIVE__CONCURRENCY", "8")],
+        [("FANFARE__ARCHIVE__BYTES_PER_SECOND", "1MiB"), ("FANFARE__ARCHIVE__PAGE_BYTES", "256KiB")],
+        [("FANFARE__DELIVERY__HEARTBEAT", "5s"), ("FANFARE__DELIVERY__SUBSCRIBE_TIMEOUT", "15s")],
+        [("FANFARE__REDIS__PROBE_INTERVAL", "10s"), ("FANFARE__ADMIN__READY_PROBE_AGE", "15s")],
+    ] {
+        assert!(env(&pair).is_ok(), "{pair:?}");
+    }
+    assert!(env(&[("FANFARE__LIMITS__URL_BYTES", "1KiB")]).is_ok());
 }
 
 /// Seen to be accepted: a stream could be opened, and its client was answered 431 when it came back with its position, for which an

@@ -46,6 +46,8 @@ pub const POSITION_BYTES_MAX: usize = position_bytes_max(CHANNELS_PER_CONNECTION
 /// Longest position that a cross-origin reconnect sends without a CORS preflight, in bytes
 /// (web-platform-tests `eventsource-cross-origin-preflight`).
 pub const POSITION_BYTES_SAFE: usize = 128;
+/// Least value of `limits.url_bytes`: a path and a channel of usual length.
+pub const URL_BYTES_MIN: usize = 256;
 /// `limits.url_bytes`: longest request target, in bytes.
 pub const URL_BYTES_DEFAULT: usize = 8 * KIB;
 /// `limits.header_bytes`: largest request head, in bytes.

@@ -71,10 +71,13 @@ impl LateRefusal {
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
         let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let reason = match why {
-            session::Refusal::WrongType(channel) => {
+            // Who comes for the first time has a wrong name, most likely. Who comes back had a stream there, and will again once
+            // the key is mended.
+            session::Refusal::WrongType(channel) if matches!(self.asked.place, Place::None) => {
                 debug!(%channel, "a client asked for a channel whose key is no stream");
                 return Answer::from(not_a_stream(channel)).closing().with(cors.headers(self.verdict));
             }
+            session::Refusal::WrongType(_) => Reason::Unavailable,
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Undecided | session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
@@ -87,7 +90,7 @@ impl LateRefusal {
     }
 }
 
-/// Told at once and for good: to come back would change nothing, as long as nobody changes the key.
+/// Told at once and for good.
 fn not_a_stream(channel: &ChannelName) -> Problem {
     Problem::new(Kind::WrongType, format!("Channel `{channel}`: its key holds another type than a stream."))
 }

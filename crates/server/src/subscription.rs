@@ -23,9 +23,11 @@ pub struct Subscription {
     pub resume: Option<Result<LastEventId, PositionError>>,
     /// `last=N`: the newest N entries on a first connect.
     pub last: Option<usize>,
-    /// Tell the client by events of the gateway where it is: `$ready`, and `$place` until an event brings its place. Where
-    /// `ready` does not say, clients that bring no position are told.
+    /// Tell the client by `$ready` that it is connected, and where. Where `ready` does not say, clients that bring no position
+    /// are told.
     pub ready: bool,
+    /// Tell it by `$place` of a place that was renewed, unless `ready=0` was asked for.
+    pub place: bool,
     /// How the stream ends if its channels have not ended.
     pub close: Close,
     /// In place of the node's.
@@ -46,10 +48,10 @@ pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) ->
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
     let resume = resume(headers, asked.last_event_id.as_deref());
-    let ready = asked.ready.unwrap_or(resume.is_none());
+    let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
     let close = asked.close.unwrap_or(options.close);
     let Asked { channels, last, heartbeat, .. } = asked;
-    Ok(Subscription { channels, resume, last, ready, close, heartbeat })
+    Ok(Subscription { channels, resume, last, ready, place, close, heartbeat })
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 //!
 //! `limits.rs` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
 //! do not hold. Not asked, because the node copes: pages, and `last=N`, larger than a channel's tail (they are read past it);
-//! a budget that leaves little for pages (it is a target); bounds that another bound comes before (`admission.per_address`,
+//! a budget, an allowance or a pool that leaves little for pages (they wait); bounds that another bound comes before (`admission.per_address`,
 //! `max_silent` against `max_connections`); proofs that take longer than the pause between them; a drain that is over before
 //! its slowest client; `channel.linger` shorter than a reconnect (the channel opens anew).
 
@@ -12,7 +12,7 @@ use fanfare_protocol::limits;
 
 use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
-use super::keys::{Archive, Config, Limits};
+use super::keys::{Config, Limits};
 use super::layered::Layered;
 use super::value::{Size, Span};
 
@@ -40,6 +40,16 @@ fn follow_requests(layered: &mut Layered) {
         let other = if is_set { "limits.url_bytes" } else { "limits.channels_per_connection" };
         layered.followed("limits.header_bytes", other);
     }
+    let configured = &mut layered.config.limits;
+    let rest = limits::header_bytes_min(0, configured.channels_per_connection) as u64;
+    let room = Size(configured.header_bytes.0.saturating_sub(rest));
+    if layered.place("limits.url_bytes") == Place::Default
+        && Size(limits::URL_BYTES_MIN as u64) <= room
+        && room < configured.url_bytes
+    {
+        configured.url_bytes = room;
+        layered.followed("limits.url_bytes", "limits.header_bytes");
+    }
 }
 
 fn header_bytes_min(configured: &Limits) -> Size {
@@ -47,20 +57,6 @@ fn header_bytes_min(configured: &Limits) -> Size {
 }
 
 fn follow_redis(layered: &mut Layered) {
-    let (pool, reads) = (layered.config.redis.pool_size, layered.config.archive.concurrency);
-    if layered.place("archive.concurrency") == Place::Default && pool < reads {
-        layered.config.archive.concurrency = pool;
-        layered.followed("archive.concurrency", "redis.pool_size");
-    } else if layered.place("redis.pool_size") == Place::Default && pool < reads {
-        layered.config.redis.pool_size = reads;
-        layered.followed("redis.pool_size", "archive.concurrency");
-    }
-    let Archive { concurrency, page_bytes, bytes_per_second } = layered.config.archive;
-    let most = Size(bytes_per_second.0 / concurrency as u64);
-    if layered.place("archive.page_bytes") == Place::Default && most < page_bytes {
-        layered.config.archive.page_bytes = most;
-        layered.followed("archive.page_bytes", "archive.bytes_per_second");
-    }
     let age = Span(probes_of_a_failure(&layered.config));
     if layered.place("admin.ready_probe_age") == Place::Default && layered.config.admin.ready_probe_age < age {
         layered.config.admin.ready_probe_age = age;
@@ -129,21 +125,9 @@ fn of_memory_and_drain(config: &Config, require: &mut Require<'_>) {
 
 fn of_redis(config: &Config, require: &mut Require<'_>) {
     require(
-        probes_of_a_failure(config) <= config.admin.ready_probe_age.0,
+        config.redis.probe_interval.0 + config.redis.probe_timeout.0 <= config.admin.ready_probe_age.0,
         ("admin.ready_probe_age", "redis.probe_interval"),
-        "must be at least twice redis.probe_interval and redis.probe_timeout together, or a node would not be ready \
-         because of one probe that got lost",
-    );
-    require(
-        config.archive.concurrency <= config.redis.pool_size,
-        ("archive.concurrency", "redis.pool_size"),
-        "must not be more than redis.pool_size, or reads would wait for connections until their time is up",
-    );
-    require(
-        config.archive.concurrency as u64 * config.archive.page_bytes.0 <= config.archive.bytes_per_second.0,
-        ("archive.page_bytes", "archive.bytes_per_second"),
-        "times archive.concurrency must not be more than archive.bytes_per_second, or one turn of reads would use up more \
-         than a second's",
+        "must be at least redis.probe_interval and redis.probe_timeout together, or a healthy node would not be ready",
     );
 }
 
@@ -166,14 +150,6 @@ fn of_delivery(layered: &Layered, require: &mut Require<'_>) {
         ("delivery.coalesce_ms", "delivery.heartbeat"),
         "must be shorter than delivery.heartbeat",
     );
-    // Heartbeats that are shorter than the default are for clients that are known, and no reason to give up sooner.
-    require(
-        layered.place("delivery.subscribe_timeout") == Place::Default
-            || delivery.subscribe_timeout.0 <= delivery.heartbeat.0 * 2,
-        ("delivery.subscribe_timeout", "delivery.heartbeat"),
-        "must not be longer than two of delivery.heartbeat, or proxies would give up on a stream that has not begun, and \
-         its EventSource for good",
-    );
 }
 
 fn of_requests(config: &Config, require: &mut Require<'_>) {
@@ -189,12 +165,6 @@ fn of_requests(config: &Config, require: &mut Require<'_>) {
             configured.channels_per_connection,
             limits::HEAD_FIELDS_BYTES
         ),
-    );
-    require(
-        limits::position_bytes_usual(configured.channels_per_connection) < configured.url_bytes.bytes(),
-        ("limits.url_bytes", "limits.channels_per_connection"),
-        "must be more than 16 bytes for each of limits.channels_per_connection, or clients that send their position in the \
-         URL could not come back",
     );
     require(
         configured.channels_per_connection <= configured.channels_per_node,

@@ -137,7 +137,7 @@ sections! {
         /// Channels that the node may follow at once. Clients that hold few find a reserve of 1/16 beside it.
         channels_per_node: usize = limits::CHANNELS_PER_NODE_DEFAULT, 1 => 10_000_000;
         /// Length of a request's URL.
-        url_bytes: Size = size(limits::URL_BYTES_DEFAULT), Size(256) => Size(64 * KIB);
+        url_bytes: Size = size(limits::URL_BYTES_DEFAULT), size(limits::URL_BYTES_MIN) => Size(64 * KIB);
         /// Length of a request's head.
         header_bytes: Size = size(limits::HEADER_BYTES_DEFAULT), Size(8 * KIB) => Size(256 * KIB);
         /// How long a client may take to send a request's head.

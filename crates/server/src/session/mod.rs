@@ -166,10 +166,9 @@ fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader, be
         return false;
     }
     let silent = core.tick().wrapping_sub(outlet.active_at());
-    let is_quiet = match beat.heartbeat {
-        None => silent >= core.ticks_in(core.options.heartbeat) / 2,
-        Some(heartbeat) => beat.own && heartbeat.is_due(silent, core.current_sweep()),
-    };
+    // The shorter of the two heartbeats counts: proxies on the way are set up for the node's.
+    let is_quiet = beat.round && silent >= core.ticks_in(core.options.heartbeat) / 2
+        || beat.own && beat.heartbeat.is_some_and(|heartbeat| heartbeat.is_due(silent, core.current_sweep()));
     let renewed = beat.round && reader.renew(core);
     let blocks = (is_quiet || renewed).then(|| reader.sign_of_life(core, renewed));
     if let Some(blocks) = &blocks {

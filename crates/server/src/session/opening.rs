@@ -58,9 +58,8 @@ pub(super) struct Opening {
     names: Vec<ChannelName>,
     /// Channels, by index, that start now although the client named a position: it is not known, or too old.
     unknown: Vec<(usize, Option<Position>)>,
-    /// The client brought a position, whatever it is worth.
-    resumes: bool,
     ready: bool,
+    place: bool,
     head: Answer,
     refuse: Box<dyn FnOnce(Refusal) -> Answer>,
     /// A channel has no place on this node: the session ends before it begins.
@@ -103,8 +102,8 @@ impl Opening {
             1 => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
-        let ready = subscription.ready;
-        (Self { names, unknown, resumes, ready, head, refuse, no_place, deadline: None }, channels, permit)
+        let Subscription { ready, place, .. } = subscription;
+        (Self { names, unknown, ready, place, head, refuse, no_place, deadline: None }, channels, permit)
     }
 
     /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
@@ -164,7 +163,7 @@ impl Opening {
         }
         let telling = match ready_now {
             None if self.ready => Telling::ReadyDue,
-            Some(_) if !self.resumes => Telling::Place,
+            _ if self.place => Telling::Place,
             _ => Telling::Id,
         };
         core.stats.opened.add(1);

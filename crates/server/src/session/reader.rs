@@ -127,8 +127,22 @@ impl Reader {
         // While an entry is half out, only its own channel was asked.
         if delivered == Delivered::Everything && !outlet.is_within_entry() {
             core.sessions.settle(self.session);
+            if self.telling == Telling::ReadyDue && self.say_ready(core, outlet) {
+                return Delivered::Queued;
+            }
         }
         delivered
+    }
+
+    /// Says `$ready` once the client has a place for each channel. Returns whether it has.
+    fn say_ready(&mut self, core: &Core, outlet: &mut impl Outlet) -> bool {
+        let Some(position) = self.channels.position_text() else { return false };
+        let names: Vec<_> = self.channels.iter_mut().map(|each| core.log.name(each.view).name().clone()).collect();
+        let mut blocks = Vec::with_capacity(128);
+        block::ready(&mut blocks, &position, &names);
+        outlet.say(&blocks);
+        self.telling = Telling::Place;
+        true
     }
 
     /// Asks the channels in turn: those that may have something, and each that had something once more.
@@ -203,7 +217,6 @@ impl Reader {
         let mut blocks = Vec::new();
         block::gap(&mut blocks, &gap, self.channels.position_text().as_deref());
         core.stats.gaps.of(GapReason::Lagging).add(1);
-        self.telling = Telling::Id;
         blocks
     }
 

@@ -19,7 +19,7 @@ async fn quick_node() -> Node {
 }
 
 fn ready(ask: &mut Ask) {
-    ask.subscription.ready = true;
+    (ask.subscription.ready, ask.subscription.place) = (true, true);
 }
 
 // Seen to fail when what heartbeats renew is an id without data.
@@ -38,9 +38,10 @@ fn who_came_without_a_place_is_told_newer_ones_by_events() {
     });
 }
 
-// Seen to fail when nobody minds that an event has brought a place.
+// Seen to fail when newer places come as an id alone once an event, or the client, has brought one: many clients ignore it, keep
+// the place that grows old, and are told of a gap the next time they come back.
 #[test]
-fn once_an_event_has_brought_a_place_newer_ones_come_without_data() {
+fn an_absence_that_is_renewed_is_told_by_events_for_as_long_as_the_stream_lasts() {
     run(async {
         let node = quick_node().await;
         let mut client = node.connect(&["a", "b"], ready).await;
@@ -48,14 +49,17 @@ fn once_an_event_has_brought_a_place_newer_ones_come_without_data() {
         client.until("event: $place\n").await;
         node.publish("b", "x");
         client.until("data: x\nid: ").await;
-        let later = client.until("\n\nid: ").await;
-        assert!(!later.contains('$'), "{later}");
+        let place = client.until("\n\n").await.trim_end().to_owned();
+        client.until("event: $place\n").await;
+        let resume = Some(LastEventId::parse(&place));
+        let mut back =
+            node.connect(&["a", "b"], |r| (r.subscription.resume, r.subscription.place) = (resume, true)).await;
+        back.until("event: $place\n").await;
     });
 }
 
-// Seen to fail when every session without an event is told by events.
 #[test]
-fn who_brings_a_place_or_wants_no_events_of_the_gateway_gets_none() {
+fn ready_is_said_at_most_once_to_those_who_ask_and_ready_0_keeps_all_events_of_the_gateway_away() {
     run(async {
         let node = quick_node().await;
         let place = node.connect(&["a"], |_| {}).await.prime().await;
@@ -88,21 +92,16 @@ fn a_client_with_a_heartbeat_of_its_own_hears_something_in_time_and_the_others_d
     });
 }
 
-// Seen to fail when a sign of life comes with each of the node's heartbeats, and when places are renewed with those of the client.
+// Seen to fail when a client's heartbeat takes the place of the node's: proxies on the way are set up for the node's.
 #[test]
-fn a_long_heartbeat_of_a_client_delays_comments_and_not_the_renewal_of_its_place() {
+fn a_heartbeat_that_is_longer_than_the_nodes_changes_nothing() {
     run(async {
         let node = quick_node().await;
-        let place = node.connect(&["a"], |_| {}).await.prime().await;
-        let ask = |r: &mut Ask| {
-            r.subscription.resume = Some(LastEventId::parse(&place));
-            r.subscription.heartbeat = Heartbeat::of_seconds(60);
-        };
-        let mut client = node.connect(&["a"], ask).await;
+        node.publish("a", "old");
+        let mut client = node.connect(&["a"], |r: &mut Ask| r.subscription.heartbeat = Heartbeat::of_seconds(60)).await;
         client.prime().await;
-        for _ in 0..3 {
-            let renewed = client.until("\n\n").await;
-            assert!(renewed.starts_with("id: ~"), "{renewed}");
-        }
+        let start = Instant::now();
+        client.until(":\n\n").await;
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     });
 }

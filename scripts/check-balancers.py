@@ -173,7 +173,8 @@ class Client(threading.Thread):
                 self.position = position
                 if position:
                     self.primed.set()
-                if data:
+                assert name != "$gap", f"{name}: {data}"
+                if data and not name.startswith("$"):
                     assert not name, f"{name}: {data}"
                     self.numbers.append(int("\n".join(data)))
                     if self.numbers[-1] == self.last:
@@ -358,9 +359,11 @@ def nobody_left(fleet, port, name):
     def told_to_come_back():
         status, body = get("127.0.0.1", port, "/events?channel=x")
         assert status == 200, f"{name} answers a subscription with {status}: browsers give up for ever"
-        return re.fullmatch(rb"retry: \d{4,5}\n", body) is not None
+        return re.fullmatch(rb"retry: \d{4,5}\n\n", body) is not None
 
     await_that(f"{name} tells a subscription to come back", told_to_come_back)
+    status, _ = get("127.0.0.1", port, "/events?channel=x&close=abort")
+    assert status == 503, f"{name} answers {status} to a client that takes a clean end for the end of the matter"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("POST", "/channels/x/events", "hello", {"Authorization": f"Bearer {fleet.key}"})
     status = connection.getresponse().status

@@ -32,7 +32,8 @@ pub struct Signals {
     others: Vec<(&'static str, Signal)>,
 }
 
-/// As Linux numbers them. Signals that would end the process without a drain, though they tell it nothing: meant for another program, or sent by habit.
+/// Signals that would end the process without a drain, though they mean nothing to a node, as Linux numbers them: they were meant
+/// for another program, or sent by habit.
 /// Not among them: those that report a fault or ask for a core dump (`SIGQUIT`, `SIGABRT`, ...), `SIGPIPE`, which the runtime
 /// of the language ignores, and the real-time ones, which nobody sends by mistake. `SIGXCPU` comes each second from a limit of
 /// CPU time on: to drain would make the second one the end, and the kernel ends the process at the hard limit anyway.

@@ -154,7 +154,7 @@ pub const READY_PROBE_AGE_MAX_DEFAULT: Duration = Duration::from_secs(15);
 /// `redis.reconcile_interval`: time in which every followed channel is compared with the archive.
 pub const REDIS_RECONCILE_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
 /// Longest pause between two attempts to connect.
-pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(5);
+pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Channels in one SUBSCRIBE or UNSUBSCRIBE.
 pub const SUBSCRIBE_BATCH_MAX: usize = 512;
 /// Bytes of messages between the feed and the ingest.
@@ -563,9 +563,9 @@ const _: () = {
 
 // --- Silent sockets where places are few ---------------------------------------------------
 
-/// Silent sockets have one of so many places of a node, however many `admission.max_silent` allows.
+/// The part of a node's places that silent sockets have at most, as a divisor, whatever `admission.max_silent` allows.
 pub const SILENT_SHARE_PART: usize = 2;
-/// And so many on the smallest node: a browser opens some in advance.
+/// The places that they have on the smallest node: a browser opens some sockets in advance.
 pub const SILENT_SHARE_MIN: usize = 16;
 /// A socket that has been silent for less time is not closed for the others' places: its request may be on its way.
 pub const SILENT_YOUNG: Duration = Duration::from_millis(500);

@@ -106,7 +106,7 @@ impl Answer {
         self
     }
 
-    /// Adds `Date`. Whoever writes an answer does so.
+    /// Adds `Date`. What writes an answer calls this.
     pub(crate) fn dated(self, date: HeaderValue) -> Self {
         self.with([(header::DATE, date)])
     }

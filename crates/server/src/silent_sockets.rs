@@ -12,7 +12,7 @@
 //! closed for nothing: this bound is for sockets that have been silent for a while ([`SILENT_YOUNG`]). The core's sweep looks
 //! after it ([`SilentSockets::make_room`]): where every place is taken no newcomer would.
 //!
-//! Who is chosen is asked once more: the runtime looks at its sockets before the choice counts, and one whose first bytes have
+//! Who is chosen is asked once more: the runtime looks at its sockets before the choice counts, and one whose request has
 //! arrived is served.
 
 use std::cell::{Cell, RefCell};

@@ -40,14 +40,14 @@ fn follow_requests(layered: &mut Layered) {
         let other = if is_set { "limits.url_bytes" } else { "limits.channels_per_connection" };
         layered.followed("limits.header_bytes", other);
     }
-    let configured = &mut layered.config.limits;
+    let configured = &layered.config.limits;
     let rest = limits::header_bytes_min(0, configured.channels_per_connection) as u64;
     let room = Size(configured.header_bytes.0.saturating_sub(rest));
     if layered.place("limits.url_bytes") == Place::Default
         && Size(limits::URL_BYTES_MIN as u64) <= room
         && room < configured.url_bytes
     {
-        configured.url_bytes = room;
+        layered.config.limits.url_bytes = room;
         layered.followed("limits.url_bytes", "limits.header_bytes");
     }
 }

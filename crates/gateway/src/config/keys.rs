@@ -94,7 +94,7 @@ sections! {
         retry_ms: u64 = 2000, 100 => 600_000;
         /// How long a new stream waits for its channels to open before it is refused.
         subscribe_timeout: Span = Span(limits::SUBSCRIBE_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(60);
-        /// How streams end when the node drains, and are refused, if a request does not say it (`close=`). With `abort` the response breaks off, and a refusal is a status: for clients that take a clean end for the end of the matter.
+        /// How streams end when the node drains, and are refused, if a request does not say it (`close=`). With `abort` the response breaks off, and a refusal is a status: for clients that take a clean end for the end of the matter. Browsers then give an `EventSource` up for ever at a refusal: its URL says `close=clean`.
         close: CloseStyle = CloseStyle::Clean;
         /// A connection whose next event is older than this, and no longer in memory, gets `$gap` `lagging` and goes on with what is new.
         max_behind: OffOr<Span> = OffOr(limits::MAX_BEHIND_DEFAULT.map(Span));

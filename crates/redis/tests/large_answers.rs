@@ -69,7 +69,8 @@ async fn the_newest_of_a_stream_that_holds_no_more_are_found_without_a_look_at_t
     let ids = fill(&server, 1, (EVENTS, 150)).await;
     let newest = archive.newest(name("c0"), EVENTS).await.unwrap();
     let Newest::After(beginning @ Position::Absent { at_ms, .. }) = newest.newest else { panic!("{newest:?}") };
-    assert_eq!((at_ms, newest.bytes), (ids[0].ms, 0));
+    assert_eq!(at_ms, ids[0].ms);
+    assert!(newest.bytes < 100, "{} bytes: the data of an entry", newest.bytes);
     assert_eq!(calls(&server, "xrevrange").await, 0);
     let (functions, transactions) = (calls(&server, "fcall_ro").await, calls(&server, "exec").await);
     let page = archive.read(request("c0", beginning)).await.unwrap();

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use fanfare_log::{Archive, ArchiveError, ReadRequest, Tip};
+use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest, Tip};
 use fanfare_protocol::{EntryId, LogName, Position};
 use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisStore};
 use redis::Value;
@@ -165,6 +165,26 @@ async fn a_single_entry_that_does_not_arrive_is_told_apart_while_its_tip_and_oth
     let singles = failures.iter().filter(|failure| matches!(failure, ArchiveError::SingleEntry(_))).count();
     assert!(singles >= 3 && failures[0] == ArchiveError::Timeout, "{failures:?}");
     assert!(matches!(failures[7], ArchiveError::SingleEntry(_)), "{failures:?}");
+}
+
+// Seen to fail when the look at the oldest entry brings its data.
+#[tokio::test]
+async fn the_newest_entries_are_found_behind_an_oldest_one_that_does_not_arrive() {
+    let server = server_with_library().await;
+    let oldest = xadd(&server, &["sse:a", "*", "data", &"x".repeat(4 << 20)]).await;
+    let mut small = Vec::new();
+    for _ in 0..20 {
+        small.push(xadd(&server, &["sse:a", "*", "data", "small"]).await);
+    }
+    let options = Options { event_bytes: 6 << 20, ..over_slow_link(&server, &server.options()).await };
+    let archive = archive(&options);
+    for attempt in 0..3 {
+        let newest = archive.newest(name("a"), 10).await.map(|read| read.newest);
+        assert_eq!(newest, Ok(Newest::After(Position::At(small[9]))), "{attempt}");
+    }
+    // The oldest entry is among those asked for.
+    let all = archive.newest(name("a"), 21).await.map(|read| read.newest);
+    assert_eq!(all, Ok(Newest::From(oldest)));
 }
 
 // Seen to fail when history shares the connections of streams: they wait for its page.

@@ -123,26 +123,33 @@ impl Inner {
     /// Where the newest entries begin. Of a stream that holds no more than were asked for, the oldest entry tells that without a
     /// look at any other: `last=1000` of streams that are trimmed to 1,000 costs next to nothing.
     async fn newest(&self, log: &LogName, count: usize) -> Result<NewestRead, Error> {
-        if count > ENTRIES_ASKED_UNKNOWN_MAX
-            && let Some((held, newest)) =
-                self.newest_of_all(log, count).await.inspect_err(|e| self.learn_failure(log, e))?
-            && held <= count
-        {
-            return Ok(NewestRead { newest, bytes: 0 });
+        let mut looked_at = 0;
+        if count > ENTRIES_ASKED_UNKNOWN_MAX {
+            looked_at = self.look(log).await?;
+            if let Some((held, newest)) = self.newest_of_all(log, count).await?
+                && held <= count
+            {
+                return Ok(NewestRead { newest, bytes: looked_at });
+            }
         }
-        self.walk_back(log, count).await
+        let read = self.walk_back(log, count).await?;
+        Ok(NewestRead { bytes: looked_at + read.bytes, ..read })
     }
 
     /// How many entries a stream holds, and where a reader begins who gets them all. `None`: its ends are large, or Redis' memory is
     /// full, and only a function may look.
     async fn newest_of_all(&self, log: &LogName, count: usize) -> Result<Option<(usize, Newest)>, Error> {
-        self.look(log).await?;
         if self.sizes.large_ends(log).is_some() {
             return Ok(None);
         }
         let end = match self.streams.ends(std::slice::from_ref(log)).await {
             Ok(mut ends) => ends.pop().transpose()?,
             Err(error) if error.is_full_memory() => None,
+            Err(error) if error.may_be_size() => {
+                // Of its pages it tells nothing: they are another answer.
+                self.sizes.suspect_ends(log);
+                return Err(error);
+            }
             Err(error) => return Err(error),
         };
         Ok(end.and_then(|End { tip, first, length, .. }| {
@@ -151,15 +158,20 @@ impl Inner {
         }))
     }
 
-    /// Looks at a single entry of a stream of which nothing is known: a function tells the size of the whole stream with it. A
-    /// small stream is read at a fraction of the cost from then on.
-    async fn look(&self, log: &LogName) -> Result<(), Error> {
-        if matches!(self.sizes.ask(log, 1, NEWEST_BYTES, Instant::now()), Ask::Bounded { .. })
-            && let Some(seen) = self.streams.observe_bounded(log, "-", (1, 1), self.max_event_bytes).await?
+    /// Looks at a single entry of a stream of which nothing is known, without its data: a function tells the size of the whole stream
+    /// and of its ends with it. A small stream is read at a fraction of the cost from then on. Returns the bytes that came. An answer
+    /// that does not arrive teaches nothing: this one is small whatever the stream holds.
+    async fn look(&self, log: &LogName) -> Result<usize, Error> {
+        if self.sizes.large_ends(log).is_some()
+            || matches!(self.sizes.ask(log, 1, NEWEST_BYTES, Instant::now()), Ask::Plain { .. })
         {
-            self.learn(log, None, &seen);
+            return Ok(0);
         }
-        Ok(())
+        let Some(seen) = self.streams.observe_bounded(log, "-", (1, 1), 0).await? else { return Ok(0) };
+        let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
+        self.status.count_read(bytes);
+        self.learn(log, None, &seen);
+        Ok(bytes)
     }
 
     /// Walks back from the end in pages of bounded size until it has seen one entry more than was asked for.

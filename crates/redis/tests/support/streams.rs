@@ -71,3 +71,10 @@ pub async fn calls(server: &Server, command: &str) -> u64 {
     let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
     line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }
+
+/// How many bytes the server has sent to all its clients.
+pub async fn bytes_sent(server: &Server) -> usize {
+    let info: String = server.run(&["INFO", "stats"]).await;
+    let line = info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:")).unwrap();
+    line.trim().parse().unwrap()
+}

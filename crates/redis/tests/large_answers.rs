@@ -79,6 +79,37 @@ async fn the_newest_of_a_stream_that_holds_no_more_are_found_without_a_look_at_t
     assert_eq!(calls(&server, "exec").await, transactions + 1);
 }
 
+// Seen to fail when the look at the oldest entry teaches how large the others are, and when a page of one small entry does, which ended
+// before a large one: 12 MB came in one answer.
+#[tokio::test]
+async fn a_small_oldest_entry_does_not_make_the_page_after_it_large() {
+    let (server, archive) = library().await;
+    let large = "x".repeat(1 << 20);
+    publish(&server, &["sse:a", "DATA", "a small first one"]).await;
+    for _ in 0..12 {
+        publish(&server, &["sse:a", "DATA", &large]).await;
+    }
+    publish(&server, &["sse:a", "DATA", "a small last one"]).await;
+    let before = bytes_sent(&server).await;
+    RedisStore::new(&server.options()).unwrap().archive().newest(name("a"), 10).await.unwrap();
+    let Newest::After(mut position) = archive.newest(name("a"), 100).await.unwrap().newest else { panic!() };
+    let bytes = bytes_sent(&server).await - before;
+    assert!(bytes < 100_000, "{bytes} bytes came to find the newest");
+    let mut seen = 0;
+    loop {
+        let before = bytes_sent(&server).await;
+        let page = read(&archive, position).await;
+        let bytes = bytes_sent(&server).await - before;
+        assert!(bytes < 2 << 20, "{bytes} bytes came at {position}");
+        seen += page.entries.iter().filter(|entry| Position::At(entry.id()) != position).count();
+        if page.complete {
+            break;
+        }
+        position = Position::At(page.entries.last().unwrap().id());
+    }
+    assert_eq!(seen, 14);
+}
+
 // Seen to fail when the length is not compared with what was asked for, and after a trim when the first entry's id is taken for its
 // predecessor.
 #[tokio::test]

@@ -88,11 +88,16 @@ impl Inner {
     /// Learns what a read of entries from `at` on tells about sizes.
     fn learn(&self, log: &LogName, at: Option<EntryId>, seen: &Observation) {
         let new = seen.entries.iter().filter(|entry| at != Some(entry.id)).map(RawEntry::size);
-        let now = Instant::now();
-        self.sizes.learn(log, (new.clone().count(), new.max().unwrap_or(0), !seen.complete), now);
+        let largest = new.clone().max().unwrap_or(0).max(seen.next_bytes);
+        self.sizes.learn(log, (new.count(), largest, !seen.complete), Instant::now());
+        self.learn_stream(log, seen);
+    }
+
+    /// Learns what any read tells of the whole stream and its ends.
+    fn learn_stream(&self, log: &LogName, seen: &Observation) {
         self.sizes.learn_ends(log, seen.ends.0, seen.ends.1);
         if let Some(bytes) = seen.whole {
-            self.sizes.learn_whole(log, bytes, now);
+            self.sizes.learn_whole(log, bytes, Instant::now());
         }
     }
 
@@ -158,19 +163,17 @@ impl Inner {
         }))
     }
 
-    /// Looks at a single entry of a stream of which nothing is known, without its data: a function tells the size of the whole stream
-    /// and of its ends with it. A small stream is read at a fraction of the cost from then on. Returns the bytes that came. An answer
-    /// that does not arrive teaches nothing: this one is small whatever the stream holds.
+    /// Looks at a single entry of a stream whose size is not known, without its data: a function tells the size of the whole stream
+    /// and of its ends with it, and nothing else is learnt from one entry. A small stream is read at a fraction of the cost from then
+    /// on. Returns the bytes that came. An answer that does not arrive teaches nothing: this one is small whatever the stream holds.
     async fn look(&self, log: &LogName) -> Result<usize, Error> {
-        if self.sizes.large_ends(log).is_some()
-            || matches!(self.sizes.ask(log, 1, NEWEST_BYTES, Instant::now()), Ask::Plain { .. })
-        {
+        if self.sizes.large_ends(log).is_some() || self.sizes.knows_whole(log, Instant::now()) {
             return Ok(0);
         }
         let Some(seen) = self.streams.observe_bounded(log, "-", (1, 1), 0).await? else { return Ok(0) };
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
         self.status.count_read(bytes);
-        self.learn(log, None, &seen);
+        self.learn_stream(log, &seen);
         Ok(bytes)
     }
 
@@ -183,8 +186,8 @@ impl Inner {
             let seen = self.heads(log, &before, missing).await;
             let seen = seen.inspect_err(|error| self.learn_failure(log, error))?;
             let sizes = seen.entries.iter().map(|(_, _, bytes)| *bytes);
-            let learnt = (seen.entries.len(), sizes.clone().max().unwrap_or(0), !seen.complete);
-            self.sizes.learn(log, learnt, Instant::now());
+            let largest = sizes.clone().max().unwrap_or(0).max(seen.next_bytes);
+            self.sizes.learn(log, (seen.entries.len(), largest, !seen.complete), Instant::now());
             bytes += sizes.sum::<usize>();
             newest_first.extend(seen.entries.iter().map(|(id, prev, _)| (*id, *prev)));
             match newest_first.last() {

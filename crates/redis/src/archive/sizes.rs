@@ -5,7 +5,10 @@
 //! | known | asked |
 //! |---|---|
 //! | lately: all entries seen were small, and the whole stream is no more than one answer may be ([`PLAIN_STREAM_BYTES_MAX`]) | [`Ask::Plain`]: one transaction, which costs Redis a fraction of a function |
+//! | lately: the whole stream is no more than the page may be, whatever its entries are | the same |
 //! | anything else, and the last read did not arrive | [`Ask::Bounded`]: a function that stops by size |
+//!
+//! A look at one entry tells how large the whole stream is, and nothing of the other entries: two small ones may have 15 MB between them.
 //!
 //! Of a stream of which nothing is known the function is asked for a few entries ([`ENTRIES_ASKED_AT_FIRST_MAX`]): it tells the size of the
 //! whole stream as well, and most often what follows can be read in the cheap way.
@@ -58,8 +61,8 @@ struct Estimate {
     has_more: bool,
     /// When a page told of sizes last.
     read_at: Option<Instant>,
-    /// When the whole stream was last seen to be small enough for a plain read of any part of it.
-    small_at: Option<Instant>,
+    /// Memory of the whole stream, in bytes, and when that was told.
+    whole: Option<(usize, Instant)>,
     /// Reads that did not arrive, less those that did since.
     shrinks: u32,
     /// The same of pages from these places, the last of which did not arrive: what is read elsewhere tells nothing of them.
@@ -77,12 +80,19 @@ impl Estimate {
         lost.map_or(self.shrinks, |(_, shrinks)| self.shrinks.max(*shrinks))
     }
 
+    /// Whether the whole stream was lately seen to take no more than this.
+    fn is_within(&self, bytes: usize, now: Instant) -> bool {
+        self.whole.is_some_and(|(whole, at)| whole <= bytes && is_fresh(Some(at), now))
+    }
+
     /// See [`Sizes::ask`].
     fn ask(&self, max_entries: usize, max_bytes: usize, now: Instant) -> Ask {
         let largest = self.largest.max(1);
         let fit = (max_bytes / largest).max(1);
-        let are_small = is_fresh(self.read_at, now) && fit >= ENTRIES_ASKED_AT_FIRST_MAX;
-        if are_small && is_fresh(self.small_at, now) && self.shrinks == 0 {
+        let none_is_large = fit >= ENTRIES_ASKED_AT_FIRST_MAX;
+        let are_small = is_fresh(self.read_at, now) && none_is_large;
+        let is_small = self.is_within(max_bytes, now) || are_small && self.is_within(PLAIN_STREAM_BYTES_MAX, now);
+        if none_is_large && is_small && self.shrinks == 0 {
             return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
         }
         let most = match are_small {
@@ -192,8 +202,12 @@ impl Sizes {
             Ask::Bounded { entries, .. } => (entries, true),
         };
         let expected = if known.has_more { count } else { count.min(known.page_entries) };
-        expected.saturating_mul(known.largest) > ARCHIVE_LARGE_BYTES
-            || (is_slow && expected > ENTRIES_ASKED_AT_FIRST_MAX)
+        let bytes = match known.page_entries {
+            // Nothing but the size of the whole is known.
+            0 => known.whole.map_or(0, |(bytes, _)| bytes),
+            _ => expected.saturating_mul(known.largest),
+        };
+        bytes > ARCHIVE_LARGE_BYTES || (is_slow && expected > ENTRIES_ASKED_AT_FIRST_MAX)
     }
 
     /// Whether `XINFO STREAM` would bring much: the size of the oldest and the newest entry, in bytes.
@@ -226,12 +240,23 @@ impl Sizes {
         });
     }
 
-    /// Learns the memory of the whole stream, in bytes.
+    /// Learns the memory of the whole stream, in bytes; 0 if there is none.
     pub(super) fn learn_whole(&self, channel: &LogName, bytes: usize, now: Instant) {
-        self.change_known(channel, |known| known.small_at = (bytes <= PLAIN_STREAM_BYTES_MAX).then_some(now));
+        let learn = |known: &mut Estimate| known.whole = Some((bytes, now));
+        if bytes > 0 {
+            self.change(channel, learn);
+        } else {
+            self.change_known(channel, learn);
+        }
     }
 
-    /// Learns from a page that came: how many entries it held, the size of the largest, and whether there are more.
+    /// Whether the memory of the whole stream was told lately.
+    pub(super) fn knows_whole(&self, channel: &LogName, now: Instant) -> bool {
+        self.get(channel).is_within(usize::MAX, now)
+    }
+
+    /// Learns from a page that came: how many entries it held, the size of the largest (or of the one
+    /// that comes next, if the page ended before it for its size), and whether there are more.
     pub(super) fn learn(&self, channel: &LogName, (entries, largest, has_more): (usize, usize, bool), now: Instant) {
         if entries == 0 {
             return self.change_known(channel, |known| known.shrinks = known.shrinks.saturating_sub(1));

@@ -27,6 +27,8 @@ pub(super) struct Observation {
     pub(super) entries: Vec<RawEntry>,
     /// The range reached its end.
     pub(super) complete: bool,
+    /// The page ended for its size: the entry that comes next has about so many bytes at least. 0 if that is not known.
+    pub(super) next_bytes: usize,
     /// Memory of the whole stream, in bytes, where Redis told it.
     pub(super) whole: Option<usize>,
 }
@@ -38,6 +40,8 @@ pub(super) struct Heads {
     pub(super) entries: Vec<(EntryId, Option<EntryId>, usize)>,
     /// The range reached the stream's beginning.
     pub(super) complete: bool,
+    /// As in [`Observation`].
+    pub(super) next_bytes: usize,
 }
 
 /// Where a stream ends.
@@ -84,6 +88,7 @@ impl Streams {
             ends: sizes(info.as_ref()),
             complete: entries.len() < count || reached_tip,
             entries,
+            next_bytes: 0,
             whole: None,
         })
     }
@@ -107,13 +112,17 @@ impl Streams {
             return Err(shape);
         };
         let info = reply::summary(info)?;
+        let entries = reply::entries(entries)?;
+        let complete = number(more).ok_or(shape)? == 0;
+        let new = entries.iter().filter(|entry| entry.id.to_string() != start).map(RawEntry::size);
         Ok(Some(Observation {
             tip: now.tip(info.as_ref()),
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
             ends: sizes(info.as_ref()),
-            entries: reply::entries(entries)?,
-            complete: number(more).ok_or(shape)? == 0,
+            next_bytes: if complete { 0 } else { next_bytes(new, (max_entries, max_bytes)) },
+            entries,
+            complete,
             whole: parts.next().and_then(number).and_then(|bytes| usize::try_from(bytes).ok()),
         }))
     }
@@ -124,6 +133,7 @@ impl Streams {
         Ok(Heads {
             tip: now.tip(info.as_ref()),
             complete: entries.len() < count,
+            next_bytes: 0,
             entries: entries.iter().map(|entry| (entry.id, entry.prev(), entry.bytes())).collect(),
         })
     }
@@ -146,7 +156,10 @@ impl Streams {
         };
         let info = reply::summary(info)?;
         let complete = number(more).ok_or(shape)? == 0;
-        Ok(Some(Heads { tip: now.tip(info.as_ref()), entries: reply::heads(entries)?, complete }))
+        let entries = reply::heads(entries)?;
+        let sizes = entries.iter().map(|(_, _, bytes)| *bytes);
+        let next_bytes = if complete { 0 } else { next_bytes(sizes, (max_entries, max_bytes)) };
+        Ok(Some(Heads { tip: now.tip(info.as_ref()), entries, complete, next_bytes }))
     }
 
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
@@ -303,6 +316,13 @@ impl Now {
             sizes: sizes(info),
         }
     }
+}
+
+/// What the end of a page that is not complete tells of the entry after it: with fewer entries than were asked for, that one did not
+/// fit into what was left of the bytes.
+fn next_bytes(page: impl Iterator<Item = usize>, (max_entries, max_bytes): (usize, usize)) -> usize {
+    let (entries, bytes) = page.fold((0, 0), |(entries, bytes), size| (entries + 1, bytes + size));
+    if entries < max_entries { max_bytes.saturating_sub(bytes) } else { 0 }
 }
 
 /// Sizes of a stream's oldest and its newest entry, in bytes.

@@ -51,6 +51,19 @@ fn where_no_function_runs_pages_grow_by_steps_and_not_beyond_64_before_one_was_s
     assert_eq!(count(&sizes), 2);
 }
 
+// Seen to fail when only a page tells that a stream may be read plainly, and when the size of the whole is enough for that.
+#[test]
+fn of_a_stream_of_which_only_the_size_is_known_no_more_is_asked_for_plainly_than_a_page_may_hold() {
+    let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
+    sizes.learn_whole(&channel, PAGE, now);
+    sizes.learn_ends(&channel, 10, 10);
+    let ask = sizes.ask(&channel, 1000, PAGE, now);
+    assert_eq!(plain(ask), 1000);
+    assert!(sizes.expects_much(&channel, ask));
+    sizes.learn_whole(&channel, PAGE + 1, now);
+    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (64, PAGE, 8));
+}
+
 // Seen to fail when what was learnt is believed for ever: 1,000 entries were asked for after an outage, which were 400 MB.
 #[test]
 fn what_was_learnt_before_an_outage_is_not_believed_after_it() {

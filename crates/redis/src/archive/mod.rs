@@ -12,7 +12,6 @@ use std::sync::Arc;
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::ENTRIES_ASKED_UNKNOWN_MAX;
 use fanfare_protocol::{EntryId, LogName, Position};
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -62,7 +61,7 @@ impl Inner {
         };
         let place = at.unwrap_or(EntryId::ZERO);
         let ask = self.sizes.ask_from(&request.log, place, (request.max_entries, request.max_bytes), Instant::now());
-        let seen = self.observe(&request, &start, ask).await;
+        let seen = self.in_turn(&request.log, ask, self.observe(&request, &start, ask)).await;
         let seen = seen.map_err(|error| self.learn_lost_page(&request.log, place, ask, error))?;
         self.sizes.note_arrived(&request.log, place);
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
@@ -101,15 +100,14 @@ impl Inner {
         }
     }
 
-    /// Waits for its turn with an answer that may be large.
-    async fn turn(&self, log: &LogName, ask: Ask) -> Option<SemaphorePermit<'_>> {
-        if self.sizes.expects_much(log, ask) { self.turns.next().await } else { None }
+    /// Runs a read, in its turn if the answer may be large.
+    async fn in_turn<T>(&self, log: &LogName, ask: Ask, read: impl Future<Output = T>) -> T {
+        if self.sizes.expects_much(log, ask) { self.turns.hold(read).await } else { read.await }
     }
 
     async fn observe(&self, request: &ReadRequest, start: &str, ask: Ask) -> Result<Observation, Error> {
         let log = &request.log;
         let by_function = async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await;
-        let _turn = self.turn(log, ask).await;
         let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {
@@ -183,7 +181,8 @@ impl Inner {
         let mut before = "+".to_owned();
         loop {
             let missing = (count + 1).saturating_sub(newest_first.len());
-            let seen = self.heads(log, &before, missing).await;
+            let ask = self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now());
+            let seen = self.in_turn(log, ask, self.heads(log, &before, ask)).await;
             let seen = seen.inspect_err(|error| self.learn_failure(log, error))?;
             let sizes = seen.entries.iter().map(|(_, _, bytes)| *bytes);
             let largest = sizes.clone().max().unwrap_or(0).max(seen.next_bytes);
@@ -200,14 +199,12 @@ impl Inner {
         }
     }
 
-    async fn heads(&self, log: &LogName, before: &str, missing: usize) -> Result<Heads, Error> {
+    async fn heads(&self, log: &LogName, before: &str, ask: Ask) -> Result<Heads, Error> {
         let by_function = async |bounds| {
             let seen = self.streams.heads_bounded(log, before, bounds).await?;
             seen.iter().for_each(|_| self.status.count_read(0));
             Ok::<_, Error>(seen)
         };
-        let ask = self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now());
-        let _turn = self.turn(log, ask).await;
         let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {

@@ -92,7 +92,9 @@ impl Estimate {
         let none_is_large = fit >= ENTRIES_ASKED_AT_FIRST_MAX;
         let are_small = is_fresh(self.read_at, now) && none_is_large;
         let is_small = self.is_within(max_bytes, now) || are_small && self.is_within(PLAIN_STREAM_BYTES_MAX, now);
-        if none_is_large && is_small && self.shrinks == 0 {
+        // The transaction would bring both ends along.
+        let has_large_ends = self.ends > TIP_BYTES_PLAIN_MAX;
+        if none_is_large && is_small && !has_large_ends && self.shrinks == 0 {
             return Ask::Plain { count: fit.clamp(1, max_entries.max(1)) };
         }
         let most = match are_small {

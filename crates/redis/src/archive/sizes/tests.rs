@@ -64,6 +64,17 @@ fn of_a_stream_of_which_only_the_size_is_known_no_more_is_asked_for_plainly_than
     assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (64, PAGE, 8));
 }
 
+// Seen to fail when only the size of the newest entry counts: each page brought the oldest along.
+#[test]
+fn a_stream_with_a_large_oldest_entry_is_read_by_a_function() {
+    let (sizes, channel, now) = (Sizes::default(), name("a"), Instant::now());
+    sizes.learn(&channel, (1000, 200, true), now);
+    sizes.learn_whole(&channel, 5_000_000, now);
+    assert_eq!(plain(sizes.ask(&channel, 1000, PAGE, now)), 1000);
+    sizes.learn_ends(&channel, 4_000_000, 10);
+    assert_eq!(bounded(sizes.ask(&channel, 1000, PAGE, now)), (1000, PAGE, 1000));
+}
+
 // Seen to fail when what was learnt is believed for ever: 1,000 entries were asked for after an outage, which were 400 MB.
 #[test]
 fn what_was_learnt_before_an_outage_is_not_believed_after_it() {

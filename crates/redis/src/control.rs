@@ -1,10 +1,10 @@
 //! The control connection: publishes, asks for facts about the server, loads the library. One task owns it.
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::Random;
-use std::sync::Arc;
-
 use fanfare_protocol::limits::FUNCTIONS_LOAD_REST;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Value};
@@ -80,7 +80,7 @@ impl Control {
         self.learn_facts(&mut connection).await?;
         let library = self.library(info.clone()).await?;
         announce(&library, said);
-        let mut library = Loaded { is_there: library.is_there(), rests_until: Instant::now() };
+        let mut library = Loaded::new(&library);
         self.presence.try_again();
         self.publish_connection.send_replace(Some(connection.clone()));
         let mut pings = interval_at(Instant::now() + self.ping_interval, self.ping_interval);
@@ -90,15 +90,16 @@ impl Control {
             tokio::select! {
                 error = self.primary.differs(&server) => return Err(error),
                 () = end.wait() => return Err(Error::Cut("the connection was closed".to_owned())),
-                () = library.is_missed(&self.presence), if library.is_there => {
-                    self.load_again(info.clone(), &mut library).await?;
+                () = library.is_due(&self.presence) => {
+                    library = self.load_again(info.clone(), &library, said).await?;
                     continue;
                 }
                 _ = pings.tick() => {}
             }
             if Instant::now() >= facts_asked_at {
                 self.learn_facts(&mut connection).await?;
-                if library.is_there && functions::loaded_version(&mut connection).await?.is_none() {
+                if library.load_when == LoadWhen::Missed && functions::loaded_version(&mut connection).await?.is_none()
+                {
                     self.presence.miss();
                 }
                 facts_asked_at += FACTS_INTERVAL;
@@ -130,25 +131,26 @@ impl Control {
         Ok(library)
     }
 
-    async fn load_again(&self, info: ConnectionInfo, library: &mut Loaded) -> Result<(), Error> {
+    /// Loads the library that is gone from Redis, or that was refused until now.
+    async fn load_again(&self, info: ConnectionInfo, before: &Loaded, said: &mut Library) -> Result<Loaded, Error> {
         let found = self.library(info).await?;
-        library.rests_until = Instant::now() + FUNCTIONS_LOAD_REST;
-        library.is_there = found.is_there();
-        match found {
-            Library::Loaded => {
+        match (&found, before.load_when) {
+            (Library::Loaded, LoadWhen::Missed) => {
                 tracing::warn!("the publishing functions were gone from Redis (FUNCTION FLUSH?); loaded them again");
             }
-            Library::Refused(reason) => tracing::warn!(
+            (Library::Refused(reason), LoadWhen::Missed) => tracing::warn!(
                 reason,
                 "the publishing functions are gone from Redis and cannot be loaded again; \
                  an administrator runs: {LOAD_BY_HAND}"
             ),
-            Library::Present | Library::Newer(_) | Library::Unsupported | Library::Off => {}
+            (_, LoadWhen::Missed) => {}
+            _ => announce(&found, said),
         }
-        if library.is_there {
+        said.clone_from(&found);
+        if found.is_there() {
             self.presence.try_again();
         }
-        Ok(())
+        Ok(Loaded { rests_until: Instant::now() + FUNCTIONS_LOAD_REST, ..Loaded::new(&found) })
     }
 
     async fn learn_facts(&self, connection: &mut MultiplexedConnection) -> Result<(), Error> {
@@ -164,19 +166,44 @@ impl Control {
     }
 }
 
+/// When the library is loaded again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LoadWhen {
+    /// It is there: once somebody misses it.
+    Missed,
+    /// It was refused for a reason that passes: after the rest.
+    Rested,
+    /// This user may not load it, or Redis has no functions: at the next connection.
+    Connected,
+}
+
 /// What a connection of the control task knows of the library.
 struct Loaded {
-    /// This user can load it, or somebody else has.
-    is_there: bool,
-    /// It was loaded a moment ago.
+    load_when: LoadWhen,
+    /// Not before then.
     rests_until: Instant,
 }
 
 impl Loaded {
-    /// Waits until somebody misses the library and it may be loaded again. Cancel-safe.
-    async fn is_missed(&self, presence: &Presence) {
+    /// After the first attempt of a connection.
+    fn new(library: &Library) -> Self {
+        let load_when = match library {
+            library if library.is_there() => LoadWhen::Missed,
+            library if library.is_refused_for_now() => LoadWhen::Rested,
+            _ => LoadWhen::Connected,
+        };
+        let rest = if load_when == LoadWhen::Rested { FUNCTIONS_LOAD_REST } else { Duration::ZERO };
+        Self { load_when, rests_until: Instant::now() + rest }
+    }
+
+    /// Waits until the library is to be loaded again. Cancel-safe.
+    async fn is_due(&self, presence: &Presence) {
         sleep_until(self.rests_until).await;
-        presence.missed().await;
+        match self.load_when {
+            LoadWhen::Missed => presence.missed().await,
+            LoadWhen::Rested => {}
+            LoadWhen::Connected => pending().await,
+        }
     }
 }
 

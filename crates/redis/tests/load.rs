@@ -75,6 +75,24 @@ async fn a_user_who_may_not_load_gets_a_refusal_and_the_node_works_on() {
     assert!(reason.contains("NOPERM"), "{reason}");
 }
 
+// Seen to fail when a library that was refused once is not loaded again before the next connection.
+#[tokio::test]
+async fn a_refusal_for_now_is_tried_again_until_it_passes() {
+    for (refusal, [setting, refuses, allows]) in
+        [("NOREPLICAS", ["min-replicas-to-write", "1", "0"]), ("OOM", ["maxmemory", "1", "0"])]
+    {
+        let server = Server::with(&[&format!("--{setting}"), refuses]).await;
+        let Library::Refused(reason) = outcome(&server, &server.options()).await else { panic!("loaded") };
+        assert!(reason.contains(refusal), "{reason}");
+        let node = Node::start(&server.options());
+        let status = node.store.status.clone();
+        eventually("refused", async || status.report().library.is_some()).await;
+        server.run::<Value>(&["CONFIG", "SET", setting, allows]).await;
+        eventually("loaded", async || status.report().library == Some(Library::Loaded)).await;
+        assert_eq!(version(&server).await, VERSION);
+    }
+}
+
 #[tokio::test]
 async fn a_node_that_is_told_not_to_load_does_not() {
     let server = Server::start().await;

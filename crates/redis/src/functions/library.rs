@@ -45,6 +45,12 @@ impl Library {
     pub(crate) fn is_there(&self) -> bool {
         matches!(self, Self::Loaded | Self::Present | Self::Newer(_))
     }
+
+    /// Whether it may be loaded later though nobody changes this user's rights: memory is full, a replica or a disk is away.
+    pub(crate) fn is_refused_for_now(&self) -> bool {
+        let is_denial = |reason: &String| ["NOPERM", "NOAUTH", "WRONGPASS"].iter().any(|code| reason.contains(code));
+        matches!(self, Self::Refused(reason) if !is_denial(reason))
+    }
 }
 
 #[cfg(test)]

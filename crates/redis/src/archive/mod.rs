@@ -225,7 +225,7 @@ impl Inner {
         if !error.may_be_size() {
             return error.into();
         }
-        self.sizes.shrink_from(log, start);
+        self.sizes.shrink_from(log, start, Instant::now());
         if ask.is_single() { ArchiveError::SingleEntry(error.to_string()) } else { error.into() }
     }
 

@@ -19,6 +19,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use fanfare_protocol::limits::{
     ARCHIVE_LARGE_BYTES, ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH,
@@ -33,6 +34,9 @@ const GROWTH: usize = 4;
 
 /// No stream's ends are suspected to be larger, in bytes: such a stream is asked for alone long before.
 const ENDS_SUSPECTED_MAX: usize = 1 << 30;
+
+/// How long a place at which a page did not arrive is remembered after the last one. Whoever is still at it asks far more often.
+const PLACES_FRESH: Duration = Duration::from_secs(60);
 
 /// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,15 @@ impl Ask {
     }
 }
 
+/// A place from which the last page did not arrive.
+#[derive(Debug, Clone)]
+struct LostPlace {
+    start: EntryId,
+    /// Pages from here that did not arrive.
+    shrinks: u32,
+    at: Instant,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Estimate {
     /// The largest entry seen lately, in bytes.
@@ -65,8 +78,8 @@ struct Estimate {
     whole: Option<(usize, Instant)>,
     /// Reads that did not arrive, less those that did since.
     shrinks: u32,
-    /// The same of pages from these places, the last of which did not arrive: what is read elsewhere tells nothing of them.
-    lost: Vec<(EntryId, u32)>,
+    /// The same of pages from these places: what is read elsewhere tells nothing of them.
+    lost: Vec<LostPlace>,
     /// Size of the oldest and the newest entry together, in bytes.
     ends: usize,
     /// [`Table::uses`] when this was looked at last.
@@ -74,10 +87,17 @@ struct Estimate {
 }
 
 impl Estimate {
-    /// Reads from `start` on that did not arrive.
-    fn shrinks_from(&self, start: EntryId) -> u32 {
-        let lost = self.lost.iter().find(|(place, _)| *place == start);
-        lost.map_or(self.shrinks, |(_, shrinks)| self.shrinks.max(*shrinks))
+    /// Reads from `start` on that did not arrive. While there are more such places than are remembered, one that is not takes the
+    /// highest number of those that are: most often all are before one and the same entry, and a page that is made smaller at none
+    /// of them for long would never be small enough.
+    fn shrinks_from(&self, start: EntryId, now: Instant) -> u32 {
+        let fresh = || self.lost.iter().filter(|lost| now.saturating_duration_since(lost.at) <= PLACES_FRESH);
+        let shrinks = match fresh().find(|lost| lost.start == start) {
+            Some(lost) => lost.shrinks,
+            None if fresh().count() >= UNREADABLE_PLACES_MAX => fresh().map(|lost| lost.shrinks).max().unwrap_or(0),
+            None => 0,
+        };
+        self.shrinks.max(shrinks)
     }
 
     /// Whether the whole stream was lately seen to take no more than this.
@@ -192,7 +212,7 @@ impl Sizes {
         now: Instant,
     ) -> Ask {
         let known = self.get(channel);
-        Estimate { shrinks: known.shrinks_from(start), ..known }.ask(max_entries, max_bytes, now)
+        Estimate { shrinks: known.shrinks_from(start, now), ..known }.ask(max_entries, max_bytes, now)
     }
 
     /// Whether the answer is expected to be large: to hold more than [`ARCHIVE_LARGE_BYTES`], or more entries than a function tells in a
@@ -278,22 +298,22 @@ impl Sizes {
     }
 
     /// The same of a page from `start` on: from there less is asked for until a page arrives, whatever is read elsewhere meanwhile.
-    pub(super) fn shrink_from(&self, channel: &LogName, start: EntryId) {
+    pub(super) fn shrink_from(&self, channel: &LogName, start: EntryId, now: Instant) {
         self.change(channel, |known| {
-            let shrinks = (known.shrinks_from(start) + 1).min(PAGE_SHRINKS_MAX);
-            known.lost.retain(|(place, _)| *place != start);
+            let shrinks = (known.shrinks_from(start, now) + 1).min(PAGE_SHRINKS_MAX);
+            known.lost.retain(|lost| lost.start != start);
             // The one that was not asked for for longest.
             if known.lost.len() >= UNREADABLE_PLACES_MAX {
                 known.lost.remove(0);
             }
-            known.lost.push((start, shrinks));
+            known.lost.push(LostPlace { start, shrinks, at: now });
         });
         self.shrink(channel);
     }
 
     /// A page from `start` on arrived.
     pub(super) fn note_arrived(&self, channel: &LogName, start: EntryId) {
-        self.change_known(channel, |known| known.lost.retain(|(place, _)| *place != start));
+        self.change_known(channel, |known| known.lost.retain(|lost| lost.start != start));
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
-use crate::functions::{Presence, SCRIPT, is_not_found};
+use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::keys::Keys;
 use crate::refusal_log::RefusalLog;
 use crate::value::entry_id;
@@ -116,9 +116,9 @@ impl Inner {
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
                 Err(Error::Reply(text)) if is_not_found(&text) => self.presence.miss(),
-                Err(Error::Reply(text)) if text.contains("unknown command") => self.presence.give_up(),
+                Err(Error::Reply(text)) if text.starts_with("ERR unknown command") => self.presence.give_up(),
                 // A user who may run scripts but no functions.
-                Err(Error::Denied(text)) if text.contains("'fcall' command") => self.presence.give_up(),
+                Err(Error::Denied(text)) if is_denied_command(&text, "fcall") => self.presence.give_up(),
                 other => return other,
             }
         }

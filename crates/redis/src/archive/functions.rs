@@ -7,7 +7,7 @@ use redis::{Pipeline, Script, Value};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::functions::{Presence, SCRIPT, is_not_found};
+use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::pool::Pool;
 use crate::value::array;
 
@@ -114,7 +114,7 @@ fn is_missing(error: &Error) -> bool {
         Error::Reply(text) => is_not_found(text) || text.contains("unknown command"),
         Error::Denied(text) => ["fcall_ro", "evalsha_ro", "eval_ro", "evalsha", "eval"]
             .iter()
-            .any(|command| text.contains(&format!("'{command}' command"))),
+            .any(|command| is_denied_command(text, command)),
         _ => false,
     }
 }

@@ -110,8 +110,7 @@ async fn a_small_oldest_entry_does_not_make_the_page_after_it_large() {
     assert_eq!(seen, 14);
 }
 
-// Seen to fail when the length is not compared with what was asked for, and after a trim when the first entry's id is taken for its
-// predecessor.
+// Seen to fail when the length is not compared with what was asked for, and when the first entry's id is taken for its predecessor.
 #[tokio::test]
 async fn one_entry_more_or_less_makes_no_difference_to_where_the_newest_begin() {
     let (server, _) = library().await;

@@ -167,7 +167,7 @@ impl Scene {
     }
 }
 
-// Seen to fail when numbers go to Redis as they were written, and when the right to PERSIST is not asked for.
+// Seen to fail when numbers go to Redis as they were written: a DEDUPWINDOW of 0600 is refused after the entry was added.
 #[tokio::test]
 async fn no_call_that_fails_has_written_anything_and_none_that_succeeds_has_left_anything_out() {
     let mut scene = Scene::new().await;

@@ -7,6 +7,7 @@ mod streams;
 mod tips;
 mod turns;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, ReadRequest, Snapshot, Tip};
@@ -61,7 +62,7 @@ impl Inner {
         };
         let place = at.unwrap_or(EntryId::ZERO);
         let ask = self.sizes.ask_from(&request.log, place, (request.max_entries, request.max_bytes), Instant::now());
-        let seen = self.in_turn(&request.log, ask, self.observe(&request, &start, ask)).await;
+        let seen = self.in_turn(&request.log, ask, pin!(self.observe(&request, &start, ask))).await;
         let seen = seen.map_err(|error| self.learn_lost_page(&request.log, place, ask, error))?;
         self.sizes.note_arrived(&request.log, place);
         let bytes = seen.entries.iter().map(RawEntry::bytes).sum();
@@ -100,7 +101,7 @@ impl Inner {
         }
     }
 
-    /// Runs a read, in its turn if the answer may be large.
+    /// Runs a read, in its turn if the answer may be large. Callers pin it: a future that is handed on by value is held twice.
     async fn in_turn<T>(&self, log: &LogName, ask: Ask, read: impl Future<Output = T>) -> T {
         if self.sizes.expects_much(log, ask) { self.turns.hold(read).await } else { read.await }
     }
@@ -182,7 +183,7 @@ impl Inner {
         loop {
             let missing = (count + 1).saturating_sub(newest_first.len());
             let ask = self.sizes.ask(log, missing, NEWEST_BYTES, Instant::now());
-            let seen = self.in_turn(log, ask, self.heads(log, &before, ask)).await;
+            let seen = self.in_turn(log, ask, pin!(self.heads(log, &before, ask))).await;
             let seen = seen.inspect_err(|error| self.learn_failure(log, error))?;
             let sizes = seen.entries.iter().map(|(_, _, bytes)| *bytes);
             let largest = sizes.clone().max().unwrap_or(0).max(seen.next_bytes);

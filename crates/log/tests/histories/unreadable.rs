@@ -1,7 +1,9 @@
 //! An entry that cannot be read although all else can: who waits for it is told, and nobody else; and nobody while all else cannot
 //! be read either.
 
-use fanfare_log::memory::Fate;
+use std::time::Duration;
+
+use fanfare_log::memory::{Bell, Fate};
 use fanfare_log::{Options, Start};
 use fanfare_protocol::{EntryId, GapReason, Position};
 
@@ -177,4 +179,59 @@ fn a_place_at_the_end_of_the_stream_is_never_given_up() {
     world.connect(SECOND, HERE, at(EntryId { seq: end.seq + 1, ..end }));
     world.spend(TOLD_AFTER);
     assert_eq!(told(&world), 0);
+}
+
+// Seen to fail when the head that was read is sealed: the other channel's reader is told of a gap that is none.
+#[test]
+fn a_read_that_shows_whether_others_can_be_read_believes_no_expiry_before_its_time() {
+    let mut world = World::new(&Options { feed_lags: true, ..Options::default() }, 1 << 20);
+    (0..6).for_each(|_| world.publish());
+    world.publish_elsewhere_for(Some(Duration::from_secs(60)));
+    world.connect(OTHER, HERE, None);
+    world.spend(60);
+    let ids = world.stream();
+    world.store.set_unreadable(world.name().clone(), ids[3], true);
+    let before = world.head_reads();
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.spend(2 * TOLD_AFTER);
+    assert_eq!(world.saw(OTHER), (0, 0), "a message may be on the way");
+    assert_eq!(world.saw(CLIENT).1, 1);
+    assert!(world.head_reads() >= before + 3, "the other channel's head is read");
+    world.beat(OTHER);
+    assert!(!world.last_event_id(OTHER).unwrap().is_absent());
+    (0..2).for_each(|_| world.nodes[0].link.probe());
+    world.settle_down();
+    world.beat(OTHER);
+    assert!(world.last_event_id(OTHER).unwrap().is_absent());
+    assert_eq!(world.saw(OTHER), (0, 0));
+}
+
+// Seen to fail when each read of the head lets the reader ask again, who then asks for the head: round and round.
+#[test]
+fn a_reader_ahead_of_a_head_that_seems_to_have_expired_waits_until_that_is_proven_or_something_rings() {
+    for rings in [false, true] {
+        let mut world = World::new(&Options { feed_lags: true, ..Options::default() }, 1 << 20);
+        world.publish_for(Some(Duration::from_secs(60)));
+        let id = world.stream()[0];
+        world.connect(CLIENT, HERE, None);
+        world.spend(59);
+        if rings {
+            world.store.next_push(Fate::Delay);
+            world.xadd(Bell::Doorbell);
+        }
+        world.spend(2);
+        let ahead = EntryId { ms: id.ms + 60_500, seq: 0 };
+        world.connect(SECOND, HERE, at(ahead));
+        world.spend(3);
+        assert!(world.head_reads() <= 3, "{} reads", world.head_reads());
+        assert_eq!((world.saw(CLIENT), world.saw(SECOND)), ((0, 0), (0, 0)));
+        if rings {
+            world.nodes[0].link.release();
+        } else {
+            (0..2).for_each(|_| world.nodes[0].link.probe());
+        }
+        world.spend(1);
+        assert_eq!(world.saw(CLIENT).1, usize::from(rings));
+        assert_eq!(world.saw(SECOND).1, 1, "it is told");
+    }
 }

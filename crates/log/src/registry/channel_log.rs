@@ -180,7 +180,7 @@ impl ChannelLog {
             self.following = Following::Desired;
         }
         // The archive may be away as well.
-        self.unreadable = None;
+        self.doubt_unreadable();
         self.on_loss();
     }
 
@@ -661,7 +661,12 @@ impl ChannelLog {
             // A smaller page is asked for next.
             ArchiveError::Timeout => return None,
             // The archive as a whole.
-            _ => {
+            ArchiveError::Unavailable(_) => {
+                self.doubt_unreadable();
+                return None;
+            }
+            // The key is another one, or not to be read at all.
+            ArchiveError::Denied(_) | ArchiveError::WrongType | ArchiveError::Corrupt(_) => {
                 self.unreadable = None;
                 return None;
             }
@@ -678,10 +683,16 @@ impl ChannelLog {
     fn note_done(&mut self, kind: ReadKind, after: Position) {
         if let Some(unreadable) = &mut self.unreadable {
             unreadable.forget(kind, after);
-            if unreadable.is_empty() {
-                self.unreadable = None;
-            }
         }
+        self.unreadable.take_if(|unreadable| unreadable.is_empty());
+    }
+
+    /// The archive as a whole may be away.
+    fn doubt_unreadable(&mut self) {
+        if let Some(unreadable) = &mut self.unreadable {
+            unreadable.doubt();
+        }
+        self.unreadable.take_if(|unreadable| unreadable.is_empty());
     }
 
     /// A read of that kind succeeded.

@@ -4,7 +4,8 @@
 //! avoid: while the archive as a whole is away, or slow, readers keep their places. So a failure **counts** only if all else went well
 //! at the time: after the failed read had begun, and before the next one at the place failed, the channel's tip was read and entries of another
 //! channel of the same feed were, both by reads that began no earlier than the failed one. An outage, however long it is, fails every
-//! read, so the evidence comes when it is over: it makes one failure count at most. It takes [`UNREADABLE_FAILURES`].
+//! read, so the evidence comes when it is over: it makes one failure count at most, and none if the feed is lost or a connection breaks
+//! meanwhile ([`Unreadable::doubt`]). It takes [`UNREADABLE_FAILURES`].
 //!
 //! For example, with a place after `5-0` (tip and other channels are answered at once):
 //!
@@ -29,8 +30,8 @@ use super::successes::Evidence;
 struct Place {
     /// Failures that count.
     failures: u32,
-    /// The turn in which the last one began, which does not count yet.
-    last: u64,
+    /// The turn in which the last one began, which does not count yet. `None`: it will not.
+    last: Option<u64>,
 }
 
 /// The places of one channel. There is one for repairs, the head, and there are up to [`UNREADABLE_PLACES_MAX`] for readers who are behind.
@@ -59,6 +60,16 @@ impl Unreadable {
         };
     }
 
+    /// The archive as a whole may have been away: what failed last will not count. What has counted was proven by evidence of its
+    /// own, so that a link which breaks again and again does not put the word off for ever.
+    pub(super) fn doubt(&mut self) {
+        self.tip = None;
+        self.places.retain(|_, place| {
+            place.last = None;
+            place.failures > 0
+        });
+    }
+
     /// A read of a single entry failed. Returns where its readers go on if it is the entry's fault.
     /// `is_wanted`: whether somebody still wants what follows a place.
     pub(super) fn failed(
@@ -71,11 +82,12 @@ impl Unreadable {
             self.add((kind, after), evidence.began, is_wanted);
             return None;
         };
-        let since = std::mem::replace(&mut place.last, evidence.began);
+        let since = place.last.replace(evidence.began)?;
         let (tip, read) = self.tip?;
-        if read >= since && evidence.others.is_some_and(|began| began >= since) {
-            place.failures += 1;
+        if read < since || evidence.others.is_none_or(|began| began < since) {
+            return None;
         }
+        place.failures += 1;
         // Something follows, and a reader is not led back.
         let follows = matches!(after, Position::Absent { .. }) || after < Position::At(tip);
         if place.failures < UNREADABLE_FAILURES || !follows {
@@ -92,7 +104,7 @@ impl Unreadable {
             self.places.retain(|(kind, after), _| *kind == ReadKind::Head || is_wanted(*after));
         }
         if place.0 == ReadKind::Head || self.places.len() < UNREADABLE_PLACES_MAX {
-            self.places.insert(place, Place { failures: 0, last: began });
+            self.places.insert(place, Place { failures: 0, last: Some(began) });
         }
     }
 

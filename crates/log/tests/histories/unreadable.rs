@@ -235,3 +235,39 @@ fn a_reader_ahead_of_a_head_that_seems_to_have_expired_waits_until_that_is_prove
         assert_eq!(world.saw(SECOND).1, 1, "it is told");
     }
 }
+
+/// Lets a client wait at the entry while something breaks after every so many failed reads, for two minutes.
+fn broken_after_reads(reads: u64, mut break_it: impl FnMut(&mut World)) -> World {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    let mut due = world.page_reads() + reads;
+    while told(&world) == 0 && world.elapsed().as_secs() < 120 {
+        world.pass(Duration::from_millis(100));
+        if world.page_reads() >= due {
+            due = world.page_reads() + reads;
+            break_it(&mut world);
+        }
+        world.settle_down();
+    }
+    world
+}
+
+// Seen to fail when a loss of the feed, or a connection that broke, forgets what has counted.
+#[test]
+fn failures_that_have_counted_are_kept_when_the_feed_is_lost_or_a_connection_breaks() {
+    let world = broken_after_reads(2, |world| world.nodes[0].link.disconnect());
+    assert_eq!((told(&world), world.saw(CLIENT)), (1, (0, 1)));
+    let world = broken_after_reads(2, |world| {
+        world.store.set_offline(true);
+        world.spend(2);
+        world.store.set_offline(false);
+    });
+    assert_eq!((told(&world), world.saw(CLIENT)), (1, (0, 1)));
+}
+
+// Seen to fail when a failure counts although the feed was lost after it.
+#[test]
+fn a_failure_after_which_the_feed_was_lost_does_not_count() {
+    let world = broken_after_reads(1, |world| world.nodes[0].link.disconnect());
+    assert_eq!((told(&world), world.saw(CLIENT)), (0, (0, 0)));
+}

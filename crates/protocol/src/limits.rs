@@ -504,6 +504,11 @@ pub const UNREADABLE_FAILURES: u32 = 3;
 /// Places of one channel, before such an entry, at which failures are counted and small pages are remembered. Readers at
 /// further places keep theirs until one of these is done with.
 pub const UNREADABLE_PLACES_MAX: usize = 16;
+/// A failure counts only if the next read at its place began within so long: five seconds of waiting and a read for others in
+/// between. Where readers at several places take turns, for each of them.
+pub const UNREADABLE_PENDING: Duration = Duration::from_secs(30);
+/// A place at which nobody has read for so long is forgotten, with what has counted there.
+pub const UNREADABLE_REMEMBERED: Duration = Duration::from_secs(300);
 /// How long readers who come to such a place are told of it, before it is tried again.
 pub const UNREADABLE_TOLD: Duration = Duration::from_secs(10);
 /// Channels that are looked at to find another one that can be read meanwhile.
@@ -513,6 +518,7 @@ const _: () = {
     assert!(UNREADABLE_FAILURES > 1, "one read may fail for any reason");
     // Who waits for the answer has taken it by then.
     assert!(less(ARCHIVE_PAGE_PATIENCE, UNREADABLE_TOLD));
+    assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, UNREADABLE_PENDING) && less(UNREADABLE_PENDING, UNREADABLE_REMEMBERED));
 };
 
 // --- Large answers of the archive ----------------------------------------------------------

@@ -181,6 +181,25 @@ fn a_place_at_the_end_of_the_stream_is_never_given_up() {
     assert_eq!(told(&world), 0);
 }
 
+// Seen to fail when such a reader begins at the end without a word.
+#[test]
+fn who_asked_for_the_newest_entries_is_told_when_the_first_of_them_cannot_be_read() {
+    let mut world = empty_world();
+    // The first of them names no predecessor, so that such a reader has no place until it has that one.
+    (0..6).for_each(|_| world.xadd(Bell::Silent));
+    world.publish_elsewhere();
+    world.connect(OTHER, HERE, None);
+    let ids = world.stream();
+    world.store.set_unreadable(world.name().clone(), ids[0], true);
+    world.connect(CLIENT, HERE, Some(Start::Newest(6)));
+    world.spend(TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (0, 1));
+    assert_eq!(world.last_event_id(CLIENT), Some(Position::At(ids[5])));
+    world.publish();
+    world.settle_down();
+    assert_eq!(world.saw(CLIENT), (1, 1));
+}
+
 // Seen to fail when the head that was read is sealed: the other channel's reader is told of a gap that is none.
 #[test]
 fn a_read_that_shows_whether_others_can_be_read_believes_no_expiry_before_its_time() {

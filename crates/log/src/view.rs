@@ -156,8 +156,8 @@ impl View {
             return true;
         }
         let mut shared = self.channel.lock();
-        if let Some(newest) = shared.newest.get(&(count as usize)) {
-            cursor.at = match *newest {
+        if let Some(newest) = shared.newest.get(count as usize) {
+            cursor.at = match newest {
                 Newest::Nothing(position) | Newest::After(position) => Start::At(position),
                 Newest::From(id) => Start::Before(id),
             };

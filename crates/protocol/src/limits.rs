@@ -647,3 +647,12 @@ const _: () = {
     // An HTTP publisher hears what became of the wait, and not that nobody answered.
     assert!(less(PUBLISH_CONNECTION_WAIT, STORE_ANSWER_TIMEOUT));
 };
+
+// --- What readers of the log may take up ---------------------------------------------------
+
+/// Answers to where the newest so many entries of a channel begin that are kept for others who ask for as many, in a channel.
+pub const NEWEST_ANSWERS_MAX: usize = 16;
+
+const _: () = {
+    assert!(NEWEST_ANSWERS_MAX > 0, "who asked has to find the answer");
+};

@@ -272,7 +272,7 @@ impl ChannelLog {
         let Shared { wants, pages, newest, .. } = &mut *shared;
         let is_answered = |want: &Want| match want {
             Want::Page(position) => pages.serve(*position).is_some(),
-            Want::Newest(count) => newest.contains_key(count),
+            Want::Newest(count) => newest.get(*count).is_some(),
         };
         let want = wants.next(payer, |want| self.is_due(want), is_answered);
         drop(shared);

@@ -652,7 +652,10 @@ const _: () = {
 
 /// Answers to where the newest so many entries of a channel begin that are kept for others who ask for as many, in a channel.
 pub const NEWEST_ANSWERS_MAX: usize = 16;
+/// Tips in a request that are the node's own comparisons, if it wants so many: who opens channels does not hold them up.
+pub const TIPS_OF_NODE: usize = TIPS_PER_REQUEST_MAX / 2;
 
 const _: () = {
     assert!(NEWEST_ANSWERS_MAX > 0, "who asked has to find the answer");
+    assert!(TIPS_OF_NODE > 0 && TIPS_OF_NODE < TIPS_PER_REQUEST_MAX);
 };

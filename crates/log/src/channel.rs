@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use fanfare_protocol::limits::LEFT_WANTS_MIN;
 use fanfare_protocol::{LogName, limits};
 
-use crate::archive::Newest;
+use crate::newest_answers::NewestAnswers;
 use crate::pages::Pages;
 use crate::payer::Payer;
 use crate::places::{NoPlace, Places};
@@ -34,7 +34,7 @@ pub struct Shared {
     /// Readers that were behind and left since wants were last forgotten: so many wants, at most, are nobody's.
     left_wants: usize,
     /// Answers to [`Want::Newest`](crate::wants::Want::Newest); forgotten when the head moves or the link to the store was lost.
-    pub newest: HashMap<usize, Newest>,
+    pub newest: NewestAnswers,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<Refusal>,
 }

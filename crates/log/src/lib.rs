@@ -20,6 +20,7 @@ mod fair_queue;
 mod feed;
 mod ingest;
 pub mod memory;
+mod newest_answers;
 mod options;
 pub mod pages;
 mod payer;

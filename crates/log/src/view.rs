@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{LogName, Position};
+use fanfare_protocol::{GapReason, LogName, Position};
 
 use crate::absence;
 use crate::archive::Newest;
@@ -20,7 +20,8 @@ use crate::wants::Want;
 pub enum Next<'a> {
     /// Items of the tail from this index on; at least one is there.
     Tail(&'a Tail, u64),
-    /// Entries of a page, after its seam if it has one. A page without entries has a seam.
+    /// Entries of a page, after its seam if it has one. A page without entries has a seam. A seam for a reader without a place says
+    /// that what it was to begin with cannot be read: nothing was delivered before.
     Page(Served),
     /// The first promise to a reader who was to begin with an entry that is gone or not here yet: it begins at this position
     /// and has to be told so.
@@ -115,6 +116,10 @@ impl View {
             };
             if cursor.position().is_none() {
                 // Before the first promise there is nothing to miss: with no entries left the reader begins where the stream ends.
+                // Exception: what it asked for is there and cannot be read.
+                if served.seam.as_ref().is_some_and(|seam| seam.reason == GapReason::Unavailable) {
+                    return act(cursor, &self.channel.name, Next::Page(served));
+                }
                 let end = served.seam.take().map(|seam| seam.resume).or(served.skip());
                 let next = match end.filter(|_| served.entries().is_empty()) {
                     Some(position) => Next::Begins(position),
@@ -151,8 +156,8 @@ impl View {
             return true;
         }
         let mut shared = self.channel.lock();
-        if let Some(newest) = shared.newest.get(&(count as usize)) {
-            cursor.at = match *newest {
+        if let Some(newest) = shared.newest.get(count as usize) {
+            cursor.at = match newest {
                 Newest::Nothing(position) | Newest::After(position) => Start::At(position),
                 Newest::From(id) => Start::Before(id),
             };

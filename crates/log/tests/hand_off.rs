@@ -74,9 +74,9 @@ mod sync {
     }
 }
 
-mod archive {
-    #[derive(Debug)]
-    pub struct Newest;
+mod newest_answers {
+    #[derive(Debug, Default)]
+    pub struct NewestAnswers;
 }
 
 mod pages {

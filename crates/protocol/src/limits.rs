@@ -504,6 +504,11 @@ pub const UNREADABLE_FAILURES: u32 = 3;
 /// Places of one channel, before such an entry, at which failures are counted and small pages are remembered. Readers at
 /// further places keep theirs until one of these is done with.
 pub const UNREADABLE_PLACES_MAX: usize = 16;
+/// A failure counts only if the next read at its place began within so long: five seconds of waiting and a read for others in
+/// between. Where readers at several places take turns, for each of them.
+pub const UNREADABLE_PENDING: Duration = Duration::from_secs(30);
+/// A place at which nobody has read for so long is forgotten, with what has counted there.
+pub const UNREADABLE_REMEMBERED: Duration = Duration::from_secs(300);
 /// How long readers who come to such a place are told of it, before it is tried again.
 pub const UNREADABLE_TOLD: Duration = Duration::from_secs(10);
 /// Channels that are looked at to find another one that can be read meanwhile.
@@ -513,6 +518,7 @@ const _: () = {
     assert!(UNREADABLE_FAILURES > 1, "one read may fail for any reason");
     // Who waits for the answer has taken it by then.
     assert!(less(ARCHIVE_PAGE_PATIENCE, UNREADABLE_TOLD));
+    assert!(less(REDIS_COMMAND_TIMEOUT_DEFAULT, UNREADABLE_PENDING) && less(UNREADABLE_PENDING, UNREADABLE_REMEMBERED));
 };
 
 // --- Large answers of the archive ----------------------------------------------------------
@@ -640,4 +646,16 @@ const _: () = {
     assert!(less(STREAM_TTL_MIN, STREAM_TTL_MAX));
     // An HTTP publisher hears what became of the wait, and not that nobody answered.
     assert!(less(PUBLISH_CONNECTION_WAIT, STORE_ANSWER_TIMEOUT));
+};
+
+// --- What readers of the log may take up ---------------------------------------------------
+
+/// Answers to where the newest so many entries of a channel begin that are kept for others who ask for as many, in a channel.
+pub const NEWEST_ANSWERS_MAX: usize = 16;
+/// Tips in a request that are the node's own comparisons, if it wants so many: who opens channels does not hold them up.
+pub const TIPS_OF_NODE: usize = TIPS_PER_REQUEST_MAX / 2;
+
+const _: () = {
+    assert!(NEWEST_ANSWERS_MAX > 0, "who asked has to find the answer");
+    assert!(TIPS_OF_NODE > 0 && TIPS_OF_NODE < TIPS_PER_REQUEST_MAX);
 };

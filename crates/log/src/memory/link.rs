@@ -70,7 +70,8 @@ impl Link {
         true
     }
 
-    fn probe(&self) {
+    /// The feed proves a round trip, if it is connected.
+    pub fn probe(&self) {
         let mut state = self.store.lock();
         let wire = &mut state.links.0[self.key];
         if wire.connected {

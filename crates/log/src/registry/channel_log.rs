@@ -15,7 +15,8 @@
 //! | each | | backing off | a failure of its kind | the retry timer, at most 5 s; an acknowledged subscription |
 //!
 //! A reader ahead of a stale head (`waiting_for_head`) waits for the read of the head, which is wanted or in flight as long as
-//! there is such a reader.
+//! there is such a reader. Exception: the head was read and its stream seems to have expired. Then the next comparison lets
+//! such readers go on, which comes when the feed has proven itself.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,7 +180,7 @@ impl ChannelLog {
             self.following = Following::Desired;
         }
         // The archive may be away as well.
-        self.unreadable = None;
+        self.doubt_unreadable();
         self.on_loss();
     }
 
@@ -271,7 +272,7 @@ impl ChannelLog {
         let Shared { wants, pages, newest, .. } = &mut *shared;
         let is_answered = |want: &Want| match want {
             Want::Page(position) => pages.serve(*position).is_some(),
-            Want::Newest(count) => newest.contains_key(count),
+            Want::Newest(count) => newest.get(*count).is_some(),
         };
         let want = wants.next(payer, |want| self.is_due(want), is_answered);
         drop(shared);
@@ -346,13 +347,8 @@ impl ChannelLog {
     }
 
     fn compare(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Effects {
-        if let (Position::At(id), Position::Absent { .. }, Some(count)) = (head, tip.position, proofs)
-            && self.continuity.has_expired(id, tip)
-            && !self.continuity.believes_expiry(proofs)
-        {
-            let mut effects = vec![Effect::Compared { differ: false }];
-            effects.extend(self.continuity.note_expiry(count).map(Effect::AwaitProofs));
-            return effects;
+        if let Some(await_proofs) = self.doubts_expiry(head, tip, proofs) {
+            return [Effect::Compared { differ: false }].into_iter().chain(await_proofs).collect();
         }
         if !self.continuity.agrees(head, tip) {
             if self.is_older_than_pushes(tip.position) {
@@ -371,7 +367,19 @@ impl ChannelLog {
         let mut effects = vec![Effect::Compared { differ: false }];
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
+        if self.head_read == HeadRead::Idle {
+            effects.extend(self.release_waiting_for_head());
+        }
         effects
+    }
+
+    /// Whether the stream seems to have expired and that is not believed yet: the tip is read again when the feed has proven itself.
+    /// Returns what is to be done for that.
+    fn doubts_expiry(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Option<Option<Effect>> {
+        let (Position::At(id), Position::Absent { .. }) = (head, tip.position) else { return None };
+        let proofs =
+            proofs.filter(|_| self.continuity.has_expired(id, tip) && !self.continuity.believes_expiry(proofs))?;
+        Some(self.continuity.note_expiry(proofs).map(Effect::AwaitProofs))
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -428,7 +436,8 @@ impl ChannelLog {
                 }
             }
         };
-        if !self.is_backing_off(ReadKind::Head) {
+        // While an expiry is not believed yet the archive would answer them the same.
+        if !self.is_backing_off(ReadKind::Head) && !self.continuity.awaits_proofs() {
             effects.extend(self.release_waiting_for_head());
         }
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
@@ -441,12 +450,16 @@ impl ChannelLog {
         if head != from {
             return self.on_older_snapshot(head, verdict, snapshot);
         }
+        // Nothing was published that is not here, so nothing rang for this read: another read caused it.
+        if let Some(await_proofs) = self.doubts_expiry(from, snapshot.tip, proofs) {
+            return await_proofs.into_iter().collect();
+        }
         match (verdict, from, snapshot.tip.position) {
             // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
             // entries before it are older still.
             (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, snapshot),
             (Verdict::Gap(_), Position::At(id), Position::Absent { .. })
-                if self.continuity.has_expired(id, snapshot.tip) && self.continuity.believes_expiry(proofs) =>
+                if self.continuity.has_expired(id, snapshot.tip) =>
             {
                 self.finish(head, snapshot)
             }
@@ -648,7 +661,12 @@ impl ChannelLog {
             // A smaller page is asked for next.
             ArchiveError::Timeout => return None,
             // The archive as a whole.
-            _ => {
+            ArchiveError::Unavailable(_) => {
+                self.doubt_unreadable();
+                return None;
+            }
+            // The key is another one, or not to be read at all.
+            ArchiveError::Denied(_) | ArchiveError::WrongType | ArchiveError::Corrupt(_) => {
                 self.unreadable = None;
                 return None;
             }
@@ -665,10 +683,16 @@ impl ChannelLog {
     fn note_done(&mut self, kind: ReadKind, after: Position) {
         if let Some(unreadable) = &mut self.unreadable {
             unreadable.forget(kind, after);
-            if unreadable.is_empty() {
-                self.unreadable = None;
-            }
         }
+        self.unreadable.take_if(|unreadable| unreadable.is_empty());
+    }
+
+    /// The archive as a whole may be away.
+    fn doubt_unreadable(&mut self) {
+        if let Some(unreadable) = &mut self.unreadable {
+            unreadable.doubt();
+        }
+        self.unreadable.take_if(|unreadable| unreadable.is_empty());
     }
 
     /// A read of that kind succeeded.

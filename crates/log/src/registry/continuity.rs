@@ -94,6 +94,11 @@ impl Continuity {
         is_news.then_some(due)
     }
 
+    /// Whether an expiry was seen that is not believed yet, so that the tip is read again.
+    pub(super) fn awaits_proofs(&self) -> bool {
+        self.expiry_due.is_some()
+    }
+
     /// Whether a head continues in a snapshot.
     pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
         proof::prove_where(head, snapshot, self.may_miss(snapshot.tip))

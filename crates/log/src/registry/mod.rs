@@ -171,7 +171,7 @@ impl Registry {
             let proofs = self.proofs(key);
             let began = self.resources.successes.end(key, ReadKind::Tip);
             self.decide(key, now, |log| {
-                if let (Ok(tip), Some(began)) = (&tip, began) {
+                if let (Ok(tip), Some((began, _))) = (&tip, began) {
                     log.note_tip(tip.position, began);
                 }
                 log.on_tip(tip, proofs)
@@ -183,7 +183,7 @@ impl Registry {
     pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         self.resources.schedule.head_answered();
         let proofs = self.proofs(key);
-        let evidence = self.evidence(key, ReadKind::Head, answer.is_ok());
+        let evidence = self.evidence(key, ReadKind::Head, answer.is_ok(), now);
         self.decide(key, now, |log| log.on_head(answer, proofs, evidence));
     }
 
@@ -194,19 +194,21 @@ impl Registry {
     }
 
     /// A read of a channel's entries has ended: what is known of it and of others.
-    fn evidence(&mut self, key: usize, kind: ReadKind, is_success: bool) -> Evidence {
+    fn evidence(&mut self, key: usize, kind: ReadKind, is_success: bool, now: Instant) -> Evidence {
         let successes = &mut self.resources.successes;
-        let began = successes.end(key, kind).unwrap_or_default();
-        let Some(log) = self.directory.get(key) else { return Evidence { began, others: None } };
+        let (began, began_at) = successes.end(key, kind).unwrap_or((0, now));
+        let mut evidence = Evidence { began, began_at, ended_at: now, others: None };
+        let Some(log) = self.directory.get(key) else { return evidence };
         if is_success {
             successes.note(log.feed, key, began);
         }
-        Evidence { began, others: successes.of_others(log.feed, key) }
+        evidence.others = successes.of_others(log.feed, key);
+        evidence
     }
 
     /// A page for readers that are behind.
     pub fn on_page(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
-        let evidence = self.evidence(key, ReadKind::Page, answer.is_ok());
+        let evidence = self.evidence(key, ReadKind::Page, answer.is_ok(), now);
         let read = self.cost(&answer, Snapshot::bytes);
         let page = self.directory.get_mut(key).and_then(|log| {
             let answer = log.on_page(answer, evidence);
@@ -218,7 +220,7 @@ impl Registry {
 
     /// Where the newest entries begin.
     pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
-        self.evidence(key, ReadKind::Page, answer.is_ok());
+        self.evidence(key, ReadKind::Page, answer.is_ok(), now);
         self.resources.schedule.page_answered(key, self.cost(&answer, |read| read.bytes));
         self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
     }

@@ -59,7 +59,7 @@ impl Resources {
         Self {
             budget: Budget::new(options.budget),
             schedule: Schedule::new(&options, now),
-            successes: Successes::default(),
+            successes: Successes::new(now),
             reconcile: Reconcile::new(options.reconcile_interval, now),
             expiries: Expiries::default(),
             timers: Timers::default(),
@@ -259,7 +259,7 @@ impl Resources {
         if self.want_evidence(directory, &commands) {
             commands.extend(self.schedule.start(directory, now));
         }
-        self.note_begun(&commands);
+        self.note_begun(&commands, now);
         for bytes in self.kept_pages.beyond_limit(directory) {
             self.budget.release(bytes);
             self.stats.evictions.add(1);
@@ -305,8 +305,8 @@ impl Resources {
         is_any
     }
 
-    fn note_begun(&mut self, commands: &[Command]) {
-        self.successes.next_turn();
+    fn note_begun(&mut self, commands: &[Command], now: Instant) {
+        self.successes.next_turn(now);
         for command in commands {
             match command {
                 Command::Tips { keys, .. } => keys.iter().for_each(|key| self.successes.begin(*key, ReadKind::Tip)),

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
+use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_OF_NODE, TIPS_PER_REQUEST_MAX};
 use fanfare_protocol::{LogName, Position};
 use tokio::time::Instant;
 
@@ -197,7 +197,7 @@ impl Schedule {
         while self.tip_requests < TIP_REQUESTS_MAX && !self.tips.is_empty() {
             let (mut keys, mut names) = (Vec::new(), Vec::new());
             while keys.len() < TIPS_PER_REQUEST_MAX
-                && let Some(key) = self.tips.pop()
+                && let Some(key) = self.pop_tip(keys.len() < TIPS_OF_NODE)
             {
                 if let Some(log) = logs.get_mut(key) {
                     log.begin_tip();
@@ -210,6 +210,12 @@ impl Schedule {
                 commands.push(Command::Tips { keys, names });
             }
         }
+    }
+
+    /// The next tip to be read: first the node's own, up to their part of a request, then whose turn it is.
+    fn pop_tip(&mut self, is_nodes_part: bool) -> Option<usize> {
+        let own = is_nodes_part.then(|| self.tips.pop_of(Payer::NODE)).flatten();
+        own.or_else(|| self.tips.pop())
     }
 
     fn start_heads(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {

@@ -4,7 +4,10 @@
 //! avoid: while the archive as a whole is away, or slow, readers keep their places. So a failure **counts** only if all else went well
 //! at the time: after the failed read had begun, and before the next one at the place failed, the channel's tip was read and entries of another
 //! channel of the same feed were, both by reads that began no earlier than the failed one. An outage, however long it is, fails every
-//! read, so the evidence comes when it is over: it makes one failure count at most. It takes [`UNREADABLE_FAILURES`].
+//! read, so the evidence comes when it is over: it makes one failure count at most, and none if the feed is lost or a connection breaks
+//! meanwhile ([`Unreadable::doubt`]). It takes [`UNREADABLE_FAILURES`]. A failure that nobody follows up soon ([`UNREADABLE_PENDING`]) does
+//! not count, and a place at which nobody reads any more is forgotten ([`UNREADABLE_REMEMBERED`]): readers who come once an hour
+//! are not told what hours have proven.
 //!
 //! For example, with a place after `5-0` (tip and other channels are answered at once):
 //!
@@ -18,8 +21,9 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_protocol::limits::{UNREADABLE_FAILURES, UNREADABLE_PLACES_MAX};
+use fanfare_protocol::limits::{UNREADABLE_FAILURES, UNREADABLE_PENDING, UNREADABLE_PLACES_MAX, UNREADABLE_REMEMBERED};
 use fanfare_protocol::{EntryId, Position};
+use tokio::time::Instant;
 
 use super::reads::ReadKind;
 use super::successes::Evidence;
@@ -29,8 +33,10 @@ use super::successes::Evidence;
 struct Place {
     /// Failures that count.
     failures: u32,
-    /// The turn in which the last one began, which does not count yet.
-    last: u64,
+    /// The turn in which the last one began, which does not count yet. `None`: it will not.
+    last: Option<u64>,
+    /// When the last one ended.
+    ended_at: Instant,
 }
 
 /// The places of one channel. There is one for repairs, the head, and there are up to [`UNREADABLE_PLACES_MAX`] for readers who are behind.
@@ -59,6 +65,16 @@ impl Unreadable {
         };
     }
 
+    /// The archive as a whole may have been away: what failed last will not count. What has counted was proven by evidence of its
+    /// own, so that a link which breaks again and again does not put the word off for ever.
+    pub(super) fn doubt(&mut self) {
+        self.tip = None;
+        self.places.retain(|_, place| {
+            place.last = None;
+            place.failures > 0
+        });
+    }
+
     /// A read of a single entry failed. Returns where its readers go on if it is the entry's fault.
     /// `is_wanted`: whether somebody still wants what follows a place.
     pub(super) fn failed(
@@ -67,15 +83,20 @@ impl Unreadable {
         evidence: Evidence,
         is_wanted: impl Fn(Position) -> bool,
     ) -> Option<Position> {
+        let Evidence { began, began_at, ended_at, .. } = evidence;
+        self.places.retain(|_, place| ended_at.saturating_duration_since(place.ended_at) < UNREADABLE_REMEMBERED);
+        let pending = UNREADABLE_PENDING * u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         let Some(place) = self.places.get_mut(&(kind, after)) else {
-            self.add((kind, after), evidence.began, is_wanted);
+            self.add((kind, after), Place { failures: 0, last: Some(began), ended_at }, is_wanted);
             return None;
         };
-        let since = std::mem::replace(&mut place.last, evidence.began);
+        let waited = began_at.saturating_duration_since(std::mem::replace(&mut place.ended_at, ended_at));
+        let since = place.last.replace(began)?;
         let (tip, read) = self.tip?;
-        if read >= since && evidence.others.is_some_and(|began| began >= since) {
-            place.failures += 1;
+        if waited > pending || read < since || evidence.others.is_none_or(|began| began < since) {
+            return None;
         }
+        place.failures += 1;
         // Something follows, and a reader is not led back.
         let follows = matches!(after, Position::Absent { .. }) || after < Position::At(tip);
         if place.failures < UNREADABLE_FAILURES || !follows {
@@ -84,15 +105,15 @@ impl Unreadable {
         Some(Position::At(tip))
     }
 
-    fn add(&mut self, place: (ReadKind, Position), began: u64, is_wanted: impl Fn(Position) -> bool) {
-        if place.0 == ReadKind::Head {
+    fn add(&mut self, at: (ReadKind, Position), place: Place, is_wanted: impl Fn(Position) -> bool) {
+        if at.0 == ReadKind::Head {
             // There is one head.
             self.places.retain(|(kind, _), _| *kind != ReadKind::Head);
         } else if self.places.len() >= UNREADABLE_PLACES_MAX {
             self.places.retain(|(kind, after), _| *kind == ReadKind::Head || is_wanted(*after));
         }
-        if place.0 == ReadKind::Head || self.places.len() < UNREADABLE_PLACES_MAX {
-            self.places.insert(place, Place { failures: 0, last: began });
+        if at.0 == ReadKind::Head || self.places.len() < UNREADABLE_PLACES_MAX {
+            self.places.insert(at, place);
         }
     }
 
@@ -104,7 +125,20 @@ impl Unreadable {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
     use super::*;
+
+    /// When the turn of a number is. There is one in a second.
+    fn time_of(turn: u64) -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_secs(turn)
+    }
+
+    fn evidence(began: u64, others: Option<u64>) -> Evidence {
+        Evidence { began, began_at: time_of(began), ended_at: time_of(began), others }
+    }
 
     fn at(ms: u64) -> Position {
         Position::At(EntryId { ms, seq: 0 })
@@ -112,7 +146,7 @@ mod tests {
 
     /// A read of the entry after a place fails that began in that turn; another channel was read by one that began in `others`.
     fn fail(unreadable: &mut Unreadable, after: u64, began: u64, others: u64) -> Option<Position> {
-        unreadable.failed((ReadKind::Page, at(after)), Evidence { began, others: Some(others) }, |_| true)
+        unreadable.failed((ReadKind::Page, at(after)), evidence(began, Some(others)), |_| true)
     }
 
     // Seen to fail when a tip, or a read of another channel, from before a failure counts for it.
@@ -153,13 +187,54 @@ mod tests {
         (0..3 * places).for_each(|after| _ = fail(&mut unreadable, after, 1, 1));
         assert_eq!(unreadable.places.len(), UNREADABLE_PLACES_MAX);
         assert!(unreadable.has(ReadKind::Page, at(0)) && !unreadable.has(ReadKind::Page, at(places)));
-        let evidence = Evidence { began: 2, others: None };
-        unreadable.failed((ReadKind::Page, at(places)), evidence, |after| after == at(3));
+        unreadable.failed((ReadKind::Page, at(places)), evidence(2, None), |after| after == at(3));
         assert!(unreadable.has(ReadKind::Page, at(places)) && unreadable.has(ReadKind::Page, at(3)));
         assert_eq!(unreadable.places.len(), 2);
         for after in 0..3 {
-            unreadable.failed((ReadKind::Head, at(after)), evidence, |_| true);
+            unreadable.failed((ReadKind::Head, at(after)), evidence(2, None), |_| true);
         }
         assert_eq!(unreadable.places.len(), 3, "there is one head");
+    }
+
+    /// Reads at a place fail, one in so many seconds, while all else can be read. Returns whether it is given up.
+    fn is_given_up(unreadable: &mut Unreadable, after: u64, every: u64) -> bool {
+        (1..10).any(|number| {
+            let turn = number * every;
+            unreadable.note_tip(at(9), turn);
+            fail(unreadable, after, turn, turn).is_some()
+        })
+    }
+
+    // Seen to fail when a failure counts however long nobody has read since.
+    #[test]
+    fn a_failure_counts_only_if_the_next_read_began_soon_after_it() {
+        let soon = UNREADABLE_PENDING.as_secs();
+        assert!(is_given_up(&mut Unreadable::default(), 5, soon));
+        assert!(!is_given_up(&mut Unreadable::default(), 5, soon + 1));
+        // Readers at two places take turns.
+        let mut unreadable = Unreadable::default();
+        assert!((1..10).any(|number| {
+            let turn = number * (soon + 1);
+            unreadable.note_tip(at(9), turn);
+            fail(&mut unreadable, 4, turn, turn);
+            fail(&mut unreadable, 5, turn, turn).is_some()
+        }));
+    }
+
+    // Seen to fail when places are remembered as long as the channel is followed.
+    #[test]
+    fn a_place_at_which_nobody_reads_any_more_is_forgotten_with_what_has_counted() {
+        let mut unreadable = Unreadable::default();
+        let mut fail_at = |after, turn| {
+            unreadable.note_tip(at(9), turn);
+            let told = fail(&mut unreadable, after, turn, turn);
+            (told.is_some(), unreadable.places.len())
+        };
+        (1..4).for_each(|turn| assert_eq!(fail_at(5, turn), (false, 1)));
+        let late = 3 + UNREADABLE_REMEMBERED.as_secs();
+        assert_eq!(fail_at(5, late), (false, 1), "it begins anew");
+        assert_eq!(fail_at(5, late + 1), (false, 1));
+        assert_eq!(fail_at(4, late + 2), (false, 2));
+        assert_eq!(fail_at(4, late + 1 + UNREADABLE_REMEMBERED.as_secs()), (false, 1), "the other is forgotten");
     }
 }

@@ -1,7 +1,9 @@
 //! An entry that cannot be read although all else can: who waits for it is told, and nobody else; and nobody while all else cannot
 //! be read either.
 
-use fanfare_log::memory::Fate;
+use std::time::Duration;
+
+use fanfare_log::memory::{Bell, Fate};
 use fanfare_log::{Options, Start};
 use fanfare_protocol::{EntryId, GapReason, Position};
 
@@ -177,4 +179,114 @@ fn a_place_at_the_end_of_the_stream_is_never_given_up() {
     world.connect(SECOND, HERE, at(EntryId { seq: end.seq + 1, ..end }));
     world.spend(TOLD_AFTER);
     assert_eq!(told(&world), 0);
+}
+
+// Seen to fail when such a reader begins at the end without a word.
+#[test]
+fn who_asked_for_the_newest_entries_is_told_when_the_first_of_them_cannot_be_read() {
+    let mut world = empty_world();
+    // The first of them names no predecessor, so that such a reader has no place until it has that one.
+    (0..6).for_each(|_| world.xadd(Bell::Silent));
+    world.publish_elsewhere();
+    world.connect(OTHER, HERE, None);
+    let ids = world.stream();
+    world.store.set_unreadable(world.name().clone(), ids[0], true);
+    world.connect(CLIENT, HERE, Some(Start::Newest(6)));
+    world.spend(TOLD_AFTER);
+    assert_eq!(world.saw(CLIENT), (0, 1));
+    assert_eq!(world.last_event_id(CLIENT), Some(Position::At(ids[5])));
+    world.publish();
+    world.settle_down();
+    assert_eq!(world.saw(CLIENT), (1, 1));
+}
+
+// Seen to fail when the head that was read is sealed: the other channel's reader is told of a gap that is none.
+#[test]
+fn a_read_that_shows_whether_others_can_be_read_believes_no_expiry_before_its_time() {
+    let mut world = World::new(&Options { feed_lags: true, ..Options::default() }, 1 << 20);
+    (0..6).for_each(|_| world.publish());
+    world.publish_elsewhere_for(Some(Duration::from_secs(60)));
+    world.connect(OTHER, HERE, None);
+    world.spend(60);
+    let ids = world.stream();
+    world.store.set_unreadable(world.name().clone(), ids[3], true);
+    let before = world.head_reads();
+    world.connect(CLIENT, HERE, at(ids[2]));
+    world.spend(2 * TOLD_AFTER);
+    assert_eq!(world.saw(OTHER), (0, 0), "a message may be on the way");
+    assert_eq!(world.saw(CLIENT).1, 1);
+    assert!(world.head_reads() >= before + 3, "the other channel's head is read");
+    world.beat(OTHER);
+    assert!(!world.last_event_id(OTHER).unwrap().is_absent());
+    (0..2).for_each(|_| world.nodes[0].link.probe());
+    world.settle_down();
+    world.beat(OTHER);
+    assert!(world.last_event_id(OTHER).unwrap().is_absent());
+    assert_eq!(world.saw(OTHER), (0, 0));
+}
+
+// Seen to fail when each read of the head lets the reader ask again, who then asks for the head: round and round.
+#[test]
+fn a_reader_ahead_of_a_head_that_seems_to_have_expired_waits_until_that_is_proven_or_something_rings() {
+    for rings in [false, true] {
+        let mut world = World::new(&Options { feed_lags: true, ..Options::default() }, 1 << 20);
+        world.publish_for(Some(Duration::from_secs(60)));
+        let id = world.stream()[0];
+        world.connect(CLIENT, HERE, None);
+        world.spend(59);
+        if rings {
+            world.store.next_push(Fate::Delay);
+            world.xadd(Bell::Doorbell);
+        }
+        world.spend(2);
+        let ahead = EntryId { ms: id.ms + 60_500, seq: 0 };
+        world.connect(SECOND, HERE, at(ahead));
+        world.spend(3);
+        assert!(world.head_reads() <= 3, "{} reads", world.head_reads());
+        assert_eq!((world.saw(CLIENT), world.saw(SECOND)), ((0, 0), (0, 0)));
+        if rings {
+            world.nodes[0].link.release();
+        } else {
+            (0..2).for_each(|_| world.nodes[0].link.probe());
+        }
+        world.spend(1);
+        assert_eq!(world.saw(CLIENT).1, usize::from(rings));
+        assert_eq!(world.saw(SECOND).1, 1, "it is told");
+    }
+}
+
+/// Lets a client wait at the entry while something breaks after every so many failed reads, for two minutes.
+fn broken_after_reads(reads: u64, mut break_it: impl FnMut(&mut World)) -> World {
+    let (mut world, ids) = blocked(true);
+    world.connect(CLIENT, HERE, at(ids[2]));
+    let mut due = world.page_reads() + reads;
+    while told(&world) == 0 && world.elapsed().as_secs() < 120 {
+        world.pass(Duration::from_millis(100));
+        if world.page_reads() >= due {
+            due = world.page_reads() + reads;
+            break_it(&mut world);
+        }
+        world.settle_down();
+    }
+    world
+}
+
+// Seen to fail when a loss of the feed, or a connection that broke, forgets what has counted.
+#[test]
+fn failures_that_have_counted_are_kept_when_the_feed_is_lost_or_a_connection_breaks() {
+    let world = broken_after_reads(2, |world| world.nodes[0].link.disconnect());
+    assert_eq!((told(&world), world.saw(CLIENT)), (1, (0, 1)));
+    let world = broken_after_reads(2, |world| {
+        world.store.set_offline(true);
+        world.spend(2);
+        world.store.set_offline(false);
+    });
+    assert_eq!((told(&world), world.saw(CLIENT)), (1, (0, 1)));
+}
+
+// Seen to fail when a failure counts although the feed was lost after it.
+#[test]
+fn a_failure_after_which_the_feed_was_lost_does_not_count() {
+    let world = broken_after_reads(1, |world| world.nodes[0].link.disconnect());
+    assert_eq!((told(&world), world.saw(CLIENT)), (0, (0, 0)));
 }

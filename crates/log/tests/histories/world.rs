@@ -116,8 +116,14 @@ impl World {
 
     /// Publishes on the other channel.
     pub(crate) fn publish_elsewhere(&self) {
+        self.publish_elsewhere_for(None);
+    }
+
+    /// The same with a time to live.
+    pub(crate) fn publish_elsewhere_for(&self, lasts: Option<Duration>) {
+        let ttl = lasts.map(|lasts| Ttl { lasts, ends_permanence: true });
         let (channel, event) = (self.names[1 - CHANNEL].clone(), Event { name: None, data: Bytes::new() });
-        let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl: None };
+        let request = PublishRequest { channel, event, dedup: None, max_len: None, ttl };
         self.store.publish_now(&request).unwrap();
     }
 

@@ -94,14 +94,16 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds a `$gap`: together with the entry that follows it and without an id, or alone with the position to resume from.
-    fn gap(&mut self, channel: &ChannelName, seam: &Seam, next: Option<(EntryId, &'a Frame)>, step: Step) {
+    /// `after`: the last position that was delivered.
+    fn gap(
+        &mut self,
+        channel: &ChannelName,
+        (seam, after): (&Seam, Option<Position>),
+        next: Option<(EntryId, &'a Frame)>,
+        step: Step,
+    ) {
         let start = self.text.len();
-        let gap = Gap {
-            channel: channel.clone(),
-            reason: seam.reason,
-            after: Some(seam.after),
-            next: next.map(|(id, _)| id),
-        };
+        let gap = Gap { channel: channel.clone(), reason: seam.reason, after, next: next.map(|(id, _)| id) };
         let position = next.is_none().then(|| self.position_text(seam.resume));
         self.write(|blocks| block::gap(blocks, &gap, position.as_deref()));
         let blocks = start..self.text.len();
@@ -178,9 +180,9 @@ impl<'a> Batch<'a> {
                         items.next();
                         index += 1;
                         let step = Step::Tail(index, Some(Position::At(*id)));
-                        self.gap(channel, seam, Some((*id, frame)), step);
+                        self.gap(channel, (seam, Some(seam.after)), Some((*id, frame)), step);
                     }
-                    _ => self.gap(channel, seam, None, Step::Tail(index, Some(seam.resume))),
+                    _ => self.gap(channel, (seam, Some(seam.after)), None, Step::Tail(index, Some(seam.resume))),
                 },
             }
             index += 1;
@@ -188,15 +190,17 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes what a page has for the reader.
-    pub(super) fn gather_page(&mut self, channel: &ChannelName, served: &'a Served) {
+    pub(super) fn gather_page(&mut self, channel: &ChannelName, cursor: &Cursor, served: &'a Served) {
         let mut entries = served.entries().iter();
         if let Some(seam) = &served.seam {
+            // A reader without a place was promised nothing.
+            let after = cursor.position().map(|_| seam.after);
             match entries.next() {
                 Some(first) => {
                     let step = Step::To(Position::At(first.id));
-                    self.gap(channel, seam, Some((first.id, &first.frame)), step);
+                    self.gap(channel, (seam, after), Some((first.id, &first.frame)), step);
                 }
-                None => self.gap(channel, seam, None, Step::To(seam.resume)),
+                None => self.gap(channel, (seam, after), None, Step::To(seam.resume)),
             }
         }
         for entry in entries.take(self.units.remaining_capacity()) {

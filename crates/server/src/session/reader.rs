@@ -189,7 +189,7 @@ impl Reader {
             }
             Next::Page(served) => {
                 let mut batch = Batch::beside(others);
-                batch.gather_page(log.name(), &served);
+                batch.gather_page(log.name(), cursor, &served);
                 Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Begins(position) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
+use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_OF_NODE, TIPS_PER_REQUEST_MAX};
 use fanfare_protocol::{ChannelName, Decoded, EntryId, Event, LogName, Position};
 
 use super::super::*;
@@ -280,6 +280,34 @@ fn the_channel_of_one_payer_is_not_held_up_by_the_new_channels_of_another() {
     scene.answer(next);
     scene.core.sync(|_, _| {}, |_| {});
     assert_eq!(scene.core.is_open(last.0, &last.1), Ok(true));
+}
+
+// Seen to fail when the node takes its turn among those who open channels: one comparison for one channel of each of them.
+#[test]
+fn the_comparisons_of_a_node_are_not_held_up_by_those_who_open_channels() {
+    let mut scene = Scene::new(Options::default());
+    let _followed: Vec<_> = (0..TIPS_PER_REQUEST_MAX).map(|n| scene.open(&name(&format!("own{n}")), None)).collect();
+    scene.rest();
+    for number in 0..2 * TIPS_PER_REQUEST_MAX as u64 {
+        scene.core.open(name(&format!("new{number}")), None, 0, Payer::of(1 + number)).unwrap();
+    }
+    // They are desired. All are acknowledged and asked for at once after the link was lost.
+    scene.turn();
+    scene.lose_link();
+    let commands = scene.turn();
+    let parts = commands.iter().map(|command| match command {
+        Command::Tips { names, .. } => {
+            let is_own = |log: &&LogName| log.name().as_str().starts_with("own");
+            (names.len(), names.iter().filter(is_own).count())
+        }
+        other => panic!("{other:?}"),
+    });
+    // The rest of a request goes by turns, of which the node has one in five hundred.
+    let parts: Vec<_> = parts.collect();
+    assert_eq!(parts.len(), TIP_REQUESTS_MAX);
+    for (all, own) in parts {
+        assert!(all == TIPS_PER_REQUEST_MAX && (TIPS_OF_NODE - 1..=TIPS_OF_NODE + 1).contains(&own), "{own} of {all}");
+    }
 }
 
 /// A narrow node whose tails hold one entry, with one long stream and a reader that keeps its channel open.

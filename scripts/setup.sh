@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs, and only those that are missing.
 #
-#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl
+#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, Python
 #   scripts/setup.sh PROGRAM...  only what these programs need, for example `scripts/setup.sh redis-server`
 #
 # A program that is on the PATH already, from wherever it came, is left alone. Needs root or sudo
@@ -21,6 +21,8 @@ package_of() {
     nginx) echo nginx-light ;;
     nchan) echo nginx libnginx-mod-nchan ;;
     node) echo nodejs ;;
+    npm) echo npm ;;
+    python3-venv) echo python3-venv ;;
     python3) echo python3 ;;
     python3-yaml) echo python3-yaml ;;
     cc) echo gcc libc6-dev ;;
@@ -36,6 +38,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 present() {
   case "$1" in
     python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
+    python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ;;
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
     go) [ -x /usr/local/go/bin/go ] || command -v go >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
@@ -44,7 +47,7 @@ present() {
 
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
-  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl)
+  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl python3)
 fi
 
 missing=()

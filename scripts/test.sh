@@ -12,6 +12,18 @@ if [ $# -gt 0 ]; then
   exec cargo test --locked "$@"
 fi
 
-# Examples in the documentation first, so that the run ends with the larger part.
+# Examples in the documentation first, so that the run ends with the larger part: every sample of the documents, on a real node, and
+# three readers of the simplest kind through a proxy that cuts anywhere.
+binary=${FANFARE_BIN:-}
+if [ -z "$binary" ]; then
+  cargo build --locked -p fanfare
+  binary=${CARGO_TARGET_DIR:-target}/debug/fanfare
+fi
+if command -v python3 >/dev/null 2>&1; then
+  python3 scripts/check-samples.py "$binary"
+  python3 clients/run.py "$binary" --reference
+else
+  echo "test: SKIPPED the samples of the documents and the readers of clients/: python3 is missing"
+fi
 cargo test --locked --workspace --doc
 cargo test --locked --workspace --lib --bins --tests --no-fail-fast

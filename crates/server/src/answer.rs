@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+use crate::close::Close;
 use crate::framing::Framing;
 
 /// An answer as hyper writes it.
@@ -36,8 +37,8 @@ pub struct Answer {
 enum Body {
     /// These bytes; the head tells how many.
     Whole(Bytes),
-    /// A stream that a session writes. The answer to `HEAD` has none.
-    Open,
+    /// A stream that a session writes, and how it would end. The answer to `HEAD` has none.
+    Open(Close),
 }
 
 impl Answer {
@@ -73,7 +74,15 @@ impl Answer {
     /// The head of a stream that a session writes; all of the answer to `HEAD`.
     #[must_use]
     pub fn stream() -> Self {
-        Self::event_stream(Body::Open)
+        Self::event_stream(Body::Open(Close::Clean))
+    }
+
+    /// The same for a stream that ends in this way.
+    pub(crate) fn ending(mut self, close: Close) -> Self {
+        if let Body::Open(ending) = &mut self.body {
+            *ending = close;
+        }
+        self
     }
 
     /// A stream that is over after these blocks. Its length is told, by which it differs from every stream that begins.
@@ -132,15 +141,15 @@ impl Answer {
     pub(crate) fn into_reply(self) -> Reply {
         let mut reply = Response::new(match self.body {
             Body::Whole(bytes) => Full::new(bytes),
-            Body::Open => Full::default(),
+            Body::Open(_) => Full::default(),
         });
         *reply.status_mut() = self.status;
         reply.headers_mut().extend(self.headers);
         reply
     }
 
-    /// For a socket that hyper has given back. The connection is this answer's for good, so it says that it will be closed.
-    /// `framing` is what the client understands.
+    /// For a socket that hyper has given back. The connection is this answer's for good, so it says that it will be closed,
+    /// unless it is a stream that breaks off. `framing` is what the client understands.
     #[must_use]
     pub fn to_http1(&self, framing: Framing) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
@@ -158,10 +167,15 @@ impl Answer {
             (Body::Whole(bytes), _) => {
                 out.extend_from_slice(format!("Content-Length: {}\r\n", bytes.len()).as_bytes());
             }
-            (Body::Open, Framing::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-            (Body::Open, Framing::Plain) => {}
+            (Body::Open(_), Framing::Chunked) => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            (Body::Open(_), Framing::Plain) => {}
         }
-        out.extend_from_slice(b"Connection: close\r\n\r\n");
+        // Where that is said, the `fetch` of Node.js takes a response that breaks off for a whole one. One that can only break off
+        // leaves no connection to be used again, so it need not be said.
+        if !matches!((&self.body, framing), (Body::Open(Close::Abort), Framing::Chunked)) {
+            out.extend_from_slice(b"Connection: close\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
         if let Body::Whole(bytes) = &self.body {
             out.extend_from_slice(bytes);
         }
@@ -173,7 +187,7 @@ impl Answer {
     pub(crate) fn body(&self) -> &[u8] {
         match &self.body {
             Body::Whole(bytes) => bytes,
-            Body::Open => b"",
+            Body::Open(_) => b"",
         }
     }
 }

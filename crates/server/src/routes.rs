@@ -230,7 +230,7 @@ async fn wait<T>(node: &NodeState, authorized: Soon<T>) -> Result<T, Refusal> {
 
 /// A stream for a client that has its place and may subscribe.
 fn accept(subscription: Subscription, payer: Payer, permit: SessionPermit, late: LateRefusal) -> Decision {
-    let head = Answer::stream().with(late.node.options.cors.headers(late.verdict));
+    let head = Answer::stream().ending(subscription.close).with(late.node.options.cors.headers(late.verdict));
     let refuse = Box::new(move |why| late.answer(&why));
     Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, permit }))
 }

@@ -104,6 +104,16 @@ fn the_head_of_a_stream_is_exactly_this() {
     );
 }
 
+// Seen to fail when every head says that the connection closes. `make test-clients` shows what for (npm/fetch-event-source).
+#[test]
+fn a_stream_that_breaks_off_does_not_announce_the_end_of_the_connection() {
+    let head = |close, framing| String::from_utf8(Answer::stream().ending(close).to_http1(framing)).unwrap();
+    assert!(!head(Close::Abort, Framing::Chunked).contains("Connection"));
+    assert!(head(Close::Abort, Framing::Chunked).ends_with("Transfer-Encoding: chunked\r\n\r\n"));
+    assert!(head(Close::Abort, Framing::Plain).ends_with("Connection: close\r\n\r\n"));
+    assert!(head(Close::Clean, Framing::Chunked).ends_with("Connection: close\r\n\r\n"));
+}
+
 #[test]
 fn a_head_for_http_1_0_names_no_transfer_coding() {
     let head = String::from_utf8(Answer::stream().to_http1(Framing::Plain)).unwrap();

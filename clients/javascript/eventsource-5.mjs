@@ -1,0 +1,4 @@
+import { EventSource } from 'eventsource5';
+import { followEventSource } from './report.mjs';
+
+followEventSource((url) => new EventSource(url));

@@ -1,0 +1,4 @@
+import { EventSource } from 'undici6';
+import { followEventSource } from './report.mjs';
+
+followEventSource((url) => new EventSource(url));

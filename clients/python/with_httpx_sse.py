@@ -1,0 +1,29 @@
+"""httpx-sse reads one response; the loop around it is the one that its documentation shows."""
+
+import time
+
+import httpx
+from httpx_sse import SSEError, connect_sse
+
+from report import follow
+
+
+def run(url, tell):
+    place, delay = "", 1.0
+    with httpx.Client() as client:
+        while True:
+            headers = {"Last-Event-ID": place} if place else {}
+            try:
+                with connect_sse(client, "GET", url, headers=headers) as source:
+                    for event in source.iter_sse():
+                        place = event.id
+                        delay = event.retry / 1000 if event.retry is not None else delay
+                        # It also tells of a block without data (an id, a delay), which is no event.
+                        if event.data:
+                            tell(event.event, event.data)
+            except (httpx.HTTPError, SSEError):
+                pass
+            time.sleep(delay)
+
+
+follow(run)

@@ -6,6 +6,7 @@ use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Position, limits};
 
 use super::stream::{Range, Stream};
 use crate::archive::{Newest, NewestRead, ReadRequest, Snapshot, Tip};
+use crate::min_life::MinLife;
 use crate::publish::{PublishError, PublishRequest, Published};
 
 /// Maximum bytes of one stream, whatever its MAXLEN: everything is in memory here.
@@ -119,7 +120,7 @@ impl Store {
             Some(stream) => Position::At(stream.last()),
             None => Position::Absent { at_ms: now_ms, epoch: self.epoch },
         };
-        Tip { position, now_ms, epoch: self.epoch, evicts }
+        Tip { position, now_ms, epoch: self.epoch, evicts, min_life: MinLife::LEAST }
     }
 
     pub(super) fn snapshot(&self, request: &ReadRequest, max_event: usize, evicts: bool, now_ms: u64) -> Snapshot {

@@ -292,7 +292,7 @@ impl Now {
             // A stream that never had an entry (`XGROUP CREATE … MKSTREAM`) proves as much as none, and 0-0 proves nothing.
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts }
+        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts, min_life: fanfare_log::MinLife::LEAST }
     }
 
     fn end(self, info: Option<&StreamInfo>) -> End {

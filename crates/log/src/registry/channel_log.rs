@@ -362,16 +362,25 @@ impl ChannelLog {
             // the gap once.
             let is_moot =
                 tip.evicts && self.following != Following::Acknowledged && head.is_absent() && tip.position.is_absent();
-            return match is_moot {
-                true => vec![Effect::Compared { differ: false }],
-                false => vec![Effect::Compared { differ: true }, self.read_head()],
-            };
+            if is_moot {
+                return vec![Effect::Compared { differ: false }];
+            }
+            let early = self.early_end(head, tip);
+            return early.into_iter().chain([Effect::Compared { differ: true }, self.read_head()]).collect();
         }
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects
+    }
+
+    /// The stream whose end was `head` is gone at `tip`, and was to live longer.
+    fn early_end(&self, head: Position, tip: Tip) -> Option<Effect> {
+        match (head, tip.position) {
+            (Position::At(id), Position::Absent { .. }) => self.continuity.early_end(id, tip).map(Effect::EndedEarly),
+            _ => None,
+        }
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -450,7 +459,10 @@ impl ChannelLog {
             {
                 self.finish(head, snapshot)
             }
-            (Verdict::Gap(reason), _, _) => self.seal(reason, from, snapshot),
+            (Verdict::Gap(reason), _, _) => {
+                let early = self.early_end(from, snapshot.tip);
+                early.into_iter().chain(self.seal(reason, from, snapshot)).collect()
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use fanfare_protocol::{EntryId, Position};
 
 use crate::absence;
 use crate::archive::{Snapshot, Tip};
+use crate::min_lives::{BrokenBy, Ending};
 use crate::proof::{self, Verdict};
 use crate::tail::Tail;
 
@@ -79,6 +80,15 @@ impl Continuity {
                     && proven.epoch == tip.epoch
                     && absence::still(proven.now_ms, tip.now_ms, tip.min_life)
             })
+    }
+
+    /// How the stream whose end the head was has ended, if that was sooner than it was promised to: it was deleted, or its publishers gave
+    /// it less time. Not where the store has lost more than that stream, or throws streams away.
+    pub(super) fn early_end(&self, head: EntryId, tip: Tip) -> Option<Ending> {
+        let is_same_life = self.proven.is_some_and(|proven| !tip.evicts && !proven.evicts && proven.epoch == tip.epoch);
+        let is_early = is_same_life && tip.min_life.is_broken_by(head.ms, tip.now_ms);
+        let ending = Ending { last_ms: head.ms, end_ms: tip.now_ms, seen_ms: tip.now_ms, by: BrokenBy::End };
+        is_early.then_some(ending)
     }
 
     /// Whether an expiry that was seen may be believed. `proofs`: how many round trips the feed has proven; `None` where nothing

@@ -658,6 +658,8 @@ pub const MIN_LIFE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
 /// Channels of one promise that are remembered as having broken it; with one more the promise is worth nothing for any of them,
 /// for the time until then.
 pub const MIN_LIFE_BROKEN_CHANNELS_MAX: usize = 256;
+/// How often a node looks again whether the data's life has to be renamed, at most, should nodes disagree about the eviction policy.
+pub const EPOCH_RENAMED_INTERVAL: Duration = Duration::from_secs(60);
 
 const _: () = {
     assert!(MIN_LIFE_MIN.as_secs() >= MIN_LIFE_CLOCK_SLACK.as_secs() + ABSENCE_PROOF.as_secs());

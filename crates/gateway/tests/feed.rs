@@ -39,7 +39,7 @@ impl Running {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 2;
         config.history.enabled = true;
-        Self(Some(Node::start(&config, &Process::default(), |desired, sink| store(&config, desired, sink)).unwrap()))
+        Self(Some(Node::start(&config, &Process::default(), |desired, sink, _| store(&config, desired, sink)).unwrap()))
     }
 
     fn node(&self) -> &Node {

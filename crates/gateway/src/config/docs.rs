@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::channels;
 use super::keys::all_keys;
 
 const HEAD: &str = "\
@@ -55,6 +56,11 @@ pub fn markdown() -> String {
             key.default,
             doc.join(" ").replace('|', "\\|"),
         );
+    }
+    let _ = write!(out, "\n## `[[{}]]`\n\n{}\n\n", channels::SECTION, channels::SECTION_DOC);
+    out.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
+    for key in &channels::KEYS {
+        let _ = writeln!(out, "| `{}` | {} | required | {} |", key.name, key.kind, key.doc);
     }
     out
 }

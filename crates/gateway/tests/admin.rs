@@ -288,7 +288,10 @@ fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
     let url = format!("unix://{}", socket.display());
     let env = vec![("FANFARE__REDIS__URL".to_owned(), url.clone())];
     let redis = config::load(&Sources { env, ..Sources::default() }).unwrap().config.redis;
-    let rig = Rig::over(|config| config.redis = redis, |config, desired, sink| redis_store(config, desired, sink, MinLives::default()));
+    let rig = Rig::over(
+        |config| config.redis = redis,
+        |config, desired, sink| redis_store(config, desired, sink, MinLives::default()),
+    );
     let admin = rig.admin;
     let knows = |facts: &'static [&str]| {
         move || {

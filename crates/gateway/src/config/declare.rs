@@ -97,7 +97,7 @@ macro_rules! sections {
         pub struct Config {
             $( #[doc = $section_doc] pub $section: $Section, )+
             /// What holds for some channels; the first that matches a channel counts.
-            pub channels: Vec<super::channels::ChannelRule>,
+            pub channels: Vec<super::channel_rule::ChannelRule>,
         }
 
         impl Config {

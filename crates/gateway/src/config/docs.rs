@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::channels;
+use super::channel_rule;
 use super::keys::all_keys;
 
 const HEAD: &str = "\
@@ -57,9 +57,9 @@ pub fn markdown() -> String {
             doc.join(" ").replace('|', "\\|"),
         );
     }
-    let _ = write!(out, "\n## `[[{}]]`\n\n{}\n\n", channels::SECTION, channels::SECTION_DOC);
+    let _ = write!(out, "\n## `[[{}]]`\n\n{}\n\n", channel_rule::SECTION, channel_rule::SECTION_DOC);
     out.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
-    for key in &channels::KEYS {
+    for key in &channel_rule::KEYS {
         let _ = writeln!(out, "| `{}` | {} | required | {} |", key.name, key.kind, key.doc);
     }
     out

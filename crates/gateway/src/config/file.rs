@@ -8,7 +8,8 @@ use fanfare_protocol::limits::MIN_LIVES_MAX;
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use super::channels::{self, ChannelRule, RuleParts};
+use super::channel_rule::{self, ChannelRule};
+use super::channels::RuleParts;
 use super::error::{Place, Problem};
 use super::keys::all_keys;
 use super::layer::Layer;
@@ -61,7 +62,7 @@ impl Reader<'_> {
             self.problems.push(Problem { place, message: format!("not TOML: {}", error.message().trim()) });
         }
         for (name, value) in document.get_ref() {
-            if name.get_ref() == channels::SECTION {
+            if name.get_ref() == channel_rule::SECTION {
                 self.channels(value);
             } else {
                 self.section(name, value);
@@ -91,14 +92,14 @@ impl Reader<'_> {
     /// The tables `[[channels]]`, in their order.
     fn channels(&mut self, value: &Spanned<DeValue<'_>>) {
         let DeValue::Array(tables) = value.get_ref() else {
-            return self.problem(value.span(), format!("expected tables [[{}]]", channels::SECTION));
+            return self.problem(value.span(), format!("expected tables [[{}]]", channel_rule::SECTION));
         };
         for (index, table) in tables.iter().enumerate() {
             if index >= MIN_LIVES_MAX {
-                return self.problem(table.span(), channels::too_many());
+                return self.problem(table.span(), channel_rule::too_many());
             }
             let DeValue::Table(keys) = table.get_ref() else {
-                self.problem(table.span(), format!("expected a table [[{}]]", channels::SECTION));
+                self.problem(table.span(), format!("expected a table [[{}]]", channel_rule::SECTION));
                 continue;
             };
             let mut parts = RuleParts::default();
@@ -107,7 +108,7 @@ impl Reader<'_> {
                 if let Err(message) = parts.set(key.get_ref(), &kind(value.get_ref())) {
                     is_good = false;
                     // As everywhere: an unknown key is marked at its name.
-                    let known = channels::KEYS.iter().any(|known| known.name == key.get_ref());
+                    let known = channel_rule::KEYS.iter().any(|known| known.name == key.get_ref());
                     self.problem(if known { value.span() } else { key.span() }, message);
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config::ValueKind;
 
-use super::channels::{self, ChannelRule};
+use super::channel_rule::{self, ChannelRule};
 use super::error::{Place, Problem};
 use super::keys::Config;
 use super::unknown::unknown;
@@ -27,7 +27,7 @@ impl Layered {
                 self.places.insert(path, place);
                 Ok(())
             }
-            Ok(false) if section == channels::SECTION => Err(Problem { place, message: channels::file_only() }),
+            Ok(false) if section == channel_rule::SECTION => Err(Problem { place, message: channel_rule::file_only() }),
             Ok(false) => Err(Problem { place, message: unknown(section, Some(key)) }),
             Err(message) => Err(Problem { place, message: format!("`{path}`: {message}") }),
         }

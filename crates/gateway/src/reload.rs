@@ -31,5 +31,8 @@ pub fn changes(running: &Config, new: &Layered) -> Changes {
             if reloads(&path) { changes.applied.push(path) } else { changes.waiting.push(path) }
         }
     }
+    if running.channels != new.config.channels {
+        changes.waiting.push("channels".to_owned());
+    }
     changes
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fanfare_log::{Archive, Desired, FeedSink, Publisher};
+use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -27,7 +27,7 @@ pub fn serve<A: Archive, P: Publisher>(
     layered: Layered,
     sources: &Sources,
     log: &LogControl,
-    make_store: impl FnOnce(&Config, Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
+    make_store: impl FnOnce(&Config, Desired, FeedSink, MinLives) -> anyhow::Result<Store<A, P>>,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = SignalThread::start(log.pipe().clone())?;
     let process = Process { log: log.pipe().clone(), descriptors: Descriptors::raise() };
@@ -43,7 +43,8 @@ pub fn serve<A: Archive, P: Publisher>(
         // Before the node: a node without its admin listener must not serve.
         let listener = http::bind(config.admin.listen, "admin.listen")?;
         let address = listener.local_addr()?;
-        let mut node = Node::start(&config, &process, |desired, sink| make_store(&config, desired, sink))?;
+        let mut node =
+            Node::start(&config, &process, |desired, sink, lives| make_store(&config, desired, sink, lives))?;
         signals.watch_over(node.server().drainer(), config.drain.clone());
         info!(%address, "listening for operators");
 

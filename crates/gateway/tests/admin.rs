@@ -19,7 +19,7 @@ use fanfare_gateway::node::{Node, Store, memory, redis as redis_store};
 use fanfare_gateway::process::Process;
 use fanfare_gateway::{http, metrics::Kind};
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Archive, Desired, FeedSink, Publisher};
+use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher};
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
 use support::{ask, assert_golden, eventually, get, status};
@@ -50,7 +50,7 @@ impl Rig {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 1;
         change(&mut config);
-        let node = Node::start(&config, &Process::default(), |desired, sink| store(&config, desired, sink)).unwrap();
+        let node = Node::start(&config, &Process::default(), |desired, sink, _| store(&config, desired, sink)).unwrap();
         let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -288,7 +288,10 @@ fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
     let url = format!("unix://{}", socket.display());
     let env = vec![("FANFARE__REDIS__URL".to_owned(), url.clone())];
     let redis = config::load(&Sources { env, ..Sources::default() }).unwrap().config.redis;
-    let rig = Rig::over(|config| config.redis = redis, redis_store);
+    let rig = Rig::over(
+        |config| config.redis = redis,
+        |config, desired, sink| redis_store(config, desired, sink, MinLives::default()),
+    );
     let admin = rig.admin;
     let knows = |facts: &'static [&str]| {
         move || {

@@ -254,6 +254,22 @@ fn an_unknown_variable_is_refused_by_its_name() {
 }
 
 #[test]
+fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
+    let config = load_file(&directory("good/production.toml")).unwrap().config;
+    let rules: Vec<_> = config.channels.iter().map(|rule| (rule.pattern.as_str(), rule.min_life)).collect();
+    assert_eq!(rules, [("user:*:once", Span::secs(120)), ("user:*", Span::secs(7 * 86_400))]);
+    let error = env(&[("FANFARE__CHANNELS__MIN_LIFE", "7d")]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "environment FANFARE__CHANNELS__MIN_LIFE: tables [[channels]] stand in the configuration file only"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[[channels]]\nmatch = \"a*\"\nmin_life = \"7d\"\n".repeat(65)).unwrap();
+    let error = load_file(file.path()).unwrap_err().to_string();
+    assert!(error.contains(":193:1: expected at most 64 tables [[channels]]"), "{error}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = load_file(Path::new("no/such.toml")).unwrap_err().to_string();
     assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");

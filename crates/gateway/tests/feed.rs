@@ -18,8 +18,8 @@ use fanfare_gateway::node::{Node, Store, memory, redis as redis_store};
 use fanfare_gateway::process::Process;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{
-    Archive, ArchiveError, Desired, FeedEvent, FeedSink, NewestRead, PublishRequest, Publisher, ReadRequest, Snapshot,
-    Tip,
+    Archive, ArchiveError, Desired, FeedEvent, FeedSink, MinLives, NewestRead, PublishRequest, Publisher, ReadRequest,
+    Snapshot, Tip,
 };
 use fanfare_protocol::{ChannelName, Event, LogName, Push};
 use support::eventually;
@@ -39,7 +39,7 @@ impl Running {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.cores = 2;
         config.history.enabled = true;
-        Self(Some(Node::start(&config, &Process::default(), |desired, sink| store(&config, desired, sink)).unwrap()))
+        Self(Some(Node::start(&config, &Process::default(), |desired, sink, _| store(&config, desired, sink)).unwrap()))
     }
 
     fn node(&self) -> &Node {
@@ -203,7 +203,7 @@ fn a_flood_of_publishes_on_one_channel_of_a_real_redis_holds_up_no_durable_event
     let config = config::load(&Sources { env, ..Sources::default() }).unwrap().config;
     let client = redis::Client::open(url).unwrap();
     let mut connection = eventually("redis-server", || client.get_connection().ok());
-    let node = Running::start(config, redis_store);
+    let node = Running::start(config, |config, desired, sink| redis_store(config, desired, sink, MinLives::default()));
     let mut fcall = |data: &str| {
         redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", data]).query::<String>(&mut connection).ok()
     };

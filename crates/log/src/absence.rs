@@ -1,7 +1,7 @@
 //! What the log knows of times at which a stream did not exist. The tail, proofs, views and the registry ask here.
 //!
 //! A client that subscribes to a channel without a stream holds the position "no stream at T". Two things make that worth
-//! something. No stream of the publishing function lives shorter than [`LIFE_MIN_MS`], so two looks that are closer together than
+//! something. No stream ends sooner after its last entry than a [`MinLife`] says, so two looks that are closer together than
 //! that and both find no stream prove that there was none in between ([`still`]). And the first entry of a stream says that it
 //! created its key, so the first entry after T is known when it comes ([`is_created_after`]).
 //!
@@ -10,14 +10,11 @@
 
 use std::time::Duration;
 
-use fanfare_protocol::{EntryId, Epoch, Position, limits};
+use fanfare_protocol::{EntryId, Epoch, Position};
 use tokio::time::Instant;
 
+use crate::min_life::MinLife;
 use crate::random::Random;
-
-/// The shortest lifetime, in milliseconds, that the publishing function gives to a stream: a stream created after T still
-/// exists at T + this. It is what lets the absence of a stream be a position.
-pub const LIFE_MIN_MS: u64 = limits::ABSENCE_PROOF.as_millis() as u64;
 
 /// How often an absence is renewed, at most: what a client holds is then young enough to be proven after a disconnect.
 const RENEWED: Duration = Duration::from_secs(10);
@@ -26,20 +23,20 @@ const RENEWAL_MOMENTS: u32 = 32;
 
 /// Whether a key that was absent at both times cannot have existed in between.
 #[must_use]
-pub fn still(absent_ms: u64, now_ms: u64) -> bool {
-    now_ms >= absent_ms && now_ms - absent_ms < LIFE_MIN_MS
+pub fn still(absent_ms: u64, now_ms: u64, min_life: MinLife) -> bool {
+    now_ms >= absent_ms && now_ms - absent_ms < min_life.ms_since(absent_ms)
 }
 
 /// Whether an entry that says it created the key is the first one ever since the key was absent at `absent_ms`.
 #[must_use]
-pub fn is_created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>) -> bool {
-    prev == Some(EntryId::ZERO) && is_first_after(absent_ms, id)
+pub fn is_created_after(absent_ms: u64, id: EntryId, prev: Option<EntryId>, min_life: MinLife) -> bool {
+    prev == Some(EntryId::ZERO) && is_first_after(absent_ms, id, min_life)
 }
 
 /// Whether a key whose first entry is `first` cannot be the second one since the absence: a first one would still exist.
 #[must_use]
-pub fn is_first_after(absent_ms: u64, first: EntryId) -> bool {
-    first.ms >= absent_ms && first.ms - absent_ms < LIFE_MIN_MS
+pub fn is_first_after(absent_ms: u64, first: EntryId, min_life: MinLife) -> bool {
+    first.ms >= absent_ms && first.ms - absent_ms < min_life.ms_since(absent_ms)
 }
 
 /// Whether an id was given before the key was absent: what was deleted has come back, as after a failover to a replica

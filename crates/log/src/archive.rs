@@ -4,6 +4,8 @@ use std::future::Future;
 
 use fanfare_protocol::{Decoded, EntryId, Epoch, LogName, Position};
 
+use crate::min_life::MinLife;
+
 /// Where a stream ends, and when that was true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tip {
@@ -15,6 +17,8 @@ pub struct Tip {
     pub epoch: Epoch,
     /// Whether the store may evict keys under memory pressure, in which case absence proves nothing.
     pub evicts: bool,
+    /// How long streams of this log live at least after their last entry.
+    pub min_life: MinLife,
 }
 
 /// The oldest entry that a stream still holds.

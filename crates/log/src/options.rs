@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fanfare_protocol::limits;
 
+use crate::min_lives::MinLives;
+
 /// Bounds and intervals of the ingest.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -38,6 +40,8 @@ pub struct Options {
     /// The feed has a thread of its own. What it has not looked at yet may then be older than an answer of the archive, so that an
     /// answer alone does not prove that a stream has expired with nothing in it that the feed did not tell.
     pub feed_lags: bool,
+    /// What is promised about the life of streams. Shared with the archive, which sees how long they have to live.
+    pub min_lives: MinLives,
 }
 
 impl Default for Options {
@@ -57,6 +61,7 @@ impl Default for Options {
             feed_bytes: limits::FEED_QUEUE_BYTES_MAX,
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
             feed_lags: false,
+            min_lives: MinLives::default(),
         }
     }
 }

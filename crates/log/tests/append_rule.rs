@@ -51,7 +51,7 @@ impl Log {
         log.hear(FeedEvent::Connected);
         let mut commands = log.hear(FeedEvent::Subscribed(vec![(&log.name).into()]));
         let Some(Command::Tips { keys, .. }) = commands.pop() else { panic!("{commands:?}") };
-        let tip = Tip { position: head, now_ms: 1_000, epoch: EPOCH, evicts };
+        let tip = Tip { position: head, now_ms: 1_000, epoch: EPOCH, evicts, min_life: fanfare_log::MinLife::LEAST };
         log.registry.on_tips(&keys, Ok(vec![Ok(tip)]), now);
         log.registry.end_turn(now);
         // The thread takes its copy of the tail.

@@ -37,6 +37,9 @@ impl HistoryLimits {
     pub const UNLIMITED: Self = Self { entries: usize::MAX, incarnations: usize::MAX, looks: usize::MAX };
 }
 
+/// What nodes do not count on of a promised life (docs/decisions/0032).
+const CLOCK_SLACK_MS: u64 = 60_000;
+
 /// All that is remembered of one channel.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -50,6 +53,8 @@ pub struct History {
     /// yet.
     doubtful: HashMap<String, usize>,
     limits: HistoryLimits,
+    /// What the operator promises: no stream of the channel ends sooner after its last entry.
+    min_life_ms: Option<u64>,
 }
 
 impl Default for History {
@@ -63,7 +68,19 @@ impl History {
     pub fn with_limits(limits: HistoryLimits) -> Self {
         let incarnations = VecDeque::from([Incarnation::default()]);
         let (clock, by_data, doubtful) = (RedisClock::default(), HashMap::new(), HashMap::new());
-        Self { clock, incarnations, first: 0, by_data, doubtful, limits }
+        Self { clock, incarnations, first: 0, by_data, doubtful, limits, min_life_ms: None }
+    }
+
+    /// The operator promises (`min_life`) that no stream of the channel ends sooner than this after its last entry: what a client may
+    /// miss in silence is then what was in a stream that ended sooner, and what it may be told needlessly is less.
+    pub fn promise(&mut self, min_life_ms: u64) {
+        self.min_life_ms = Some(min_life_ms);
+    }
+
+    /// For how long a client may be away from a channel without a stream and be told of nothing, if there was nothing: what is promised,
+    /// less what clocks may differ by.
+    pub(crate) fn provable_ms(&self) -> Option<u64> {
+        self.min_life_ms.map(|min_life_ms| min_life_ms.saturating_sub(CLOCK_SLACK_MS))
     }
 
     /// The number of the present incarnation.
@@ -144,8 +161,9 @@ impl History {
 
     /// Somebody has let the present stream expire, however young it was. Where the clock of Redis was never set.
     pub fn expire_by_hand(&mut self, at_ms: u64) {
-        let first = self.present_incarnation().entries.front().map(|first| first.id.ms);
-        self.end(IncarnationEnd::by_hand(first, at_ms), at_ms);
+        let entries = &self.present_incarnation().entries;
+        let ends = entries.front().zip(entries.back()).map(|(first, last)| (first.id.ms, last.id.ms));
+        self.end(IncarnationEnd::by_hand(ends, at_ms, self.min_life_ms), at_ms);
     }
 
     /// From now on the channel is a stream that begins with these entries.

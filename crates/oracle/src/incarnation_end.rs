@@ -22,15 +22,19 @@ pub enum IncarnationEnd {
     Flushed,
     /// Its time was over (`EXPIRE`), or it was evicted: what it held was kept for as long as its publishers had said.
     Expired,
-    /// It expired before it was as old as publishers must let every stream become: as if it had been deleted for whoever had
-    /// nothing of it.
+    /// It expired before it was as old as publishers must let every stream become, or sooner than the operator has promised: as if it had
+    /// been deleted for whoever had nothing of it.
     CutShort,
 }
 
 impl IncarnationEnd {
-    /// The end of a stream whose first entry has this id and that somebody let expire at that time, without asking how old it
-    /// was. Both times are those of one clock.
-    pub(crate) fn by_hand(first_ms: Option<u64>, at_ms: u64) -> Self {
-        if first_ms.is_some_and(|first_ms| at_ms < first_ms + LIFETIME_MS) { Self::CutShort } else { Self::Expired }
+    /// The end of a stream whose first and last entry have these ids and that somebody let expire at that time, without asking how old it
+    /// was. All times are those of one clock. `min_life_ms`: what the operator promises that it lives after its last entry; a promise
+    /// that is not kept is nobody's fault but the operator's.
+    pub(crate) fn by_hand(first_and_last_ms: Option<(u64, u64)>, at_ms: u64, min_life_ms: Option<u64>) -> Self {
+        let is_short = |(first_ms, last_ms): (u64, u64)| {
+            at_ms < first_ms + LIFETIME_MS || min_life_ms.is_some_and(|min_life_ms| at_ms < last_ms + min_life_ms)
+        };
+        if first_and_last_ms.is_some_and(is_short) { Self::CutShort } else { Self::Expired }
     }
 }

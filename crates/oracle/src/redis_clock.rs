@@ -30,6 +30,11 @@ impl RedisClock {
         self.settings.push(Setting { at_ms, before_ms, after_ms });
     }
 
+    /// Whether it was ever set.
+    pub(crate) fn was_set(&self) -> bool {
+        !self.settings.is_empty()
+    }
+
     /// The moment of something that happens now, while the clock says `ms`.
     pub fn now(&self, ms: u64) -> Moment {
         Moment { settings: self.settings.len(), ms }

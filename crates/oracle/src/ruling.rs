@@ -25,6 +25,8 @@ pub enum Ruling {
     FalseUnprovable,
     /// False: the client waited for the first entry of a stream.
     FalseFirstEntry,
+    /// False: the same, for less time than the operator has promised every stream of the channel to live, so that it could be proven.
+    FalseWithinMinLife,
     /// False: the stream had expired, and the client had read it to its end.
     FalseExpiredRead,
     /// False: the stream lost something lately, but nothing that concerns this client.
@@ -39,7 +41,7 @@ pub enum Ruling {
 
 impl Ruling {
     /// Every ruling, the justified ones first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EntriesTrimmed,
         Self::StreamReplaced,
         Self::ExpiredUnread,
@@ -51,6 +53,7 @@ impl Ruling {
         Self::NothingPromised,
         Self::FalseUnprovable,
         Self::FalseFirstEntry,
+        Self::FalseWithinMinLife,
         Self::FalseExpiredRead,
         Self::FalseOthersLost,
         Self::FalseTooWide,
@@ -77,6 +80,9 @@ impl Ruling {
             Self::NothingPromised => "the client had been given no place yet",
             Self::FalseUnprovable => "false: the client's own entry is gone and its successor does not name it",
             Self::FalseFirstEntry => "false: the client waited for the first entry of a stream",
+            Self::FalseWithinMinLife => {
+                "false: the client waited for the first entry of a stream for less time than every stream is promised to live"
+            }
             Self::FalseExpiredRead => "false: the stream had expired, and the client had read it to its end",
             Self::FalseOthersLost => "false: the stream lost something lately, but nothing that concerns this client",
             Self::FalseTooWide => "false: more was skipped than the stream had lost",

@@ -156,7 +156,8 @@ fn explain(history: &History, told: &ToldGap<'_>, places: &[Place], from: Place,
         })
     };
     if places.iter().all(|place| place.has_nothing()) {
-        return Ruling::FalseFirstEntry;
+        let proven = is_within_min_life(history, told, places, incarnation.next(from.id));
+        return if proven { Ruling::FalseWithinMinLife } else { Ruling::FalseFirstEntry };
     }
     if places.iter().any(|place| !place.has_nothing() && (place.incarnation..to.incarnation).any(has_expired)) {
         return Ruling::FalseExpiredRead;
@@ -172,6 +173,15 @@ fn explain(history: &History, told: &ToldGap<'_>, places: &[Place], from: Place,
         return Ruling::FalseOthersLost;
     }
     Ruling::FalseUnexplained
+}
+
+/// Whether a client that knows of an absence only was away for less time than every stream is promised to live, so that no stream can have come
+/// and gone. `next` must say that it created the stream, or Redis that nothing was removed, which the harness does not know.
+fn is_within_min_life(history: &History, told: &ToldGap<'_>, places: &[Place], next: Option<&Entry>) -> bool {
+    let Some((provable_ms, at)) = history.provable_ms().zip(told.at) else { return false };
+    let until_ms = next.map_or(at, |next| next.id.ms);
+    let is_known = |place: &Place| place.absent.is_some_and(|moment| until_ms.saturating_sub(moment.ms) < provable_ms);
+    !history.clock.was_set() && next.is_none_or(|next| !next.bare) && places.iter().all(is_known)
 }
 
 /// Whether the client's own entry may have left the stream before the gap was told. It certainly had not if the stream was

@@ -659,3 +659,29 @@ const _: () = {
     assert!(NEWEST_ANSWERS_MAX > 0, "who asked has to find the answer");
     assert!(TIPS_OF_NODE > 0 && TIPS_OF_NODE < TIPS_PER_REQUEST_MAX);
 };
+
+// --- Promises about the life of streams ------------------------------------------------------
+
+/// Entries of `[[channels]]` in the configuration: each name of a log is compared with all of them.
+pub const MIN_LIVES_MAX: usize = 64;
+/// Bytes of one of their patterns: those of the longest channel name.
+pub const CHANNEL_PATTERN_BYTES_MAX: usize = CHANNEL_NAME_MAX;
+/// What is not counted on of a promised life: by so much the clock of a primary may be set back, or that of the replica that takes over be
+/// behind.
+pub const MIN_LIFE_CLOCK_SLACK: Duration = Duration::from_secs(60);
+/// The shortest life that is worth a promise.
+pub const MIN_LIFE_MIN: Duration = Duration::from_secs(120);
+/// The longest.
+pub const MIN_LIFE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// Channels of one promise that are remembered as having broken it; with one more the promise is worth nothing for any of them,
+/// for the time until then.
+pub const MIN_LIFE_BROKEN_CHANNELS_MAX: usize = 256;
+/// How often a node looks again whether the data's life has to be renamed, at most, should nodes disagree about the eviction policy.
+pub const EPOCH_RENAMED_INTERVAL: Duration = Duration::from_secs(60);
+
+const _: () = {
+    assert!(MIN_LIFE_MIN.as_secs() >= MIN_LIFE_CLOCK_SLACK.as_secs() + ABSENCE_PROOF.as_secs());
+    assert!(less(MIN_LIFE_MIN, MIN_LIFE_MAX));
+    // A longer one could not be kept by TTL, but by streams that live for ever.
+    assert!(less(MIN_LIFE_MAX, STREAM_TTL_MAX));
+};

@@ -161,7 +161,7 @@ impl Control {
             Some(info) => eviction::by_info(info),
             None => eviction::by_config(fact(connection, &eviction::CONFIG).await?),
         };
-        self.status.set_evicts(Some(evicts));
+        self.status.set_evicts(Some(evicts.unwrap_or(true)));
         Ok(())
     }
 }

@@ -8,25 +8,25 @@ use crate::value::{info_field, pairs, text};
 /// Asks where there is no `INFO`.
 pub(crate) const CONFIG: [&str; 3] = ["CONFIG", "GET", "maxmemory*"];
 
-/// By what `INFO memory` says.
-pub(crate) fn by_info(info: Value) -> bool {
-    let Some(info) = text(info) else { return true };
+/// By what `INFO memory` says; `None`: it does not.
+pub(crate) fn by_info(info: Value) -> Option<bool> {
+    let info = text(info)?;
     judge(info_field(&info, "maxmemory"), info_field(&info, "maxmemory_policy"))
 }
 
-/// By what [`CONFIG`] says; `None`: Redis does not tell that either.
-pub(crate) fn by_config(config: Option<Value>) -> bool {
+/// By what [`CONFIG`] says; `None`: it does not, or Redis does not tell that either.
+pub(crate) fn by_config(config: Option<Value>) -> Option<bool> {
     let texts = |(name, value)| Some((text(name)?, text(value)?));
     let parameters: Vec<_> = config.and_then(pairs).into_iter().flatten().filter_map(texts).collect();
     let parameter = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     judge(parameter("maxmemory"), parameter("maxmemory-policy"))
 }
 
-fn judge(limit: Option<&str>, policy: Option<&str>) -> bool {
+fn judge(limit: Option<&str>, policy: Option<&str>) -> Option<bool> {
     match (limit, policy) {
-        (Some("0"), _) => false,
-        (Some(_), Some(policy)) => policy != "noeviction",
-        _ => true,
+        (Some("0"), _) => Some(false),
+        (Some(_), Some(policy)) => Some(policy != "noeviction"),
+        _ => None,
     }
 }
 
@@ -34,17 +34,17 @@ fn judge(limit: Option<&str>, policy: Option<&str>) -> bool {
 mod tests {
     use super::*;
 
-    fn evicts_with(info: &str) -> bool {
+    fn evicts_with(info: &str) -> Option<bool> {
         by_info(Value::BulkString(info.into()))
     }
 
     #[test]
-    fn a_redis_evicts_if_it_has_a_limit_and_a_policy_or_does_not_say() {
-        assert!(!evicts_with("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n"));
-        assert!(!evicts_with("maxmemory:1024\r\nmaxmemory_policy:noeviction\r\n"));
-        assert!(evicts_with("maxmemory:1024\r\nmaxmemory_policy:volatile-ttl\r\n"));
-        assert!(evicts_with("used_memory:1\r\n"));
-        assert!(by_info(Value::Nil));
+    fn a_redis_evicts_if_it_has_a_limit_and_a_policy() {
+        assert_eq!(evicts_with("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n"), Some(false));
+        assert_eq!(evicts_with("maxmemory:1024\r\nmaxmemory_policy:noeviction\r\n"), Some(false));
+        assert_eq!(evicts_with("maxmemory:1024\r\nmaxmemory_policy:volatile-ttl\r\n"), Some(true));
+        assert_eq!(evicts_with("used_memory:1\r\n"), None);
+        assert_eq!(by_info(Value::Nil), None);
     }
 
     #[test]
@@ -58,9 +58,9 @@ mod tests {
                 pair("maxmemory", limit),
             ]))
         };
-        assert!(!by_config(config("0", "allkeys-lru")));
-        assert!(!by_config(config("1024", "noeviction")));
-        assert!(by_config(config("1024", "allkeys-lru")));
-        assert!(by_config(Some(Value::Map(Vec::new()))) && by_config(None));
+        assert_eq!(by_config(config("0", "allkeys-lru")), Some(false));
+        assert_eq!(by_config(config("1024", "noeviction")), Some(false));
+        assert_eq!(by_config(config("1024", "allkeys-lru")), Some(true));
+        assert_eq!((by_config(Some(Value::Map(Vec::new()))), by_config(None)), (None, None));
     }
 }

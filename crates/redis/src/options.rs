@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use fanfare_log::MinLives;
 use fanfare_protocol::limits;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionInfo, IntoConnectionInfo};
@@ -29,6 +30,8 @@ pub struct Options {
     pub load_functions: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
+    /// What is promised about the life of streams. Shared with the log, which sees streams end.
+    pub min_lives: MinLives,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             pool_size: limits::REDIS_POOL_SIZE_DEFAULT,
             load_functions: true,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
+            min_lives: MinLives::default(),
         }
     }
 }
@@ -59,6 +63,7 @@ impl fmt::Debug for Options {
             .field("pool_size", &self.pool_size)
             .field("load_functions", &self.load_functions)
             .field("event_bytes", &self.event_bytes)
+            .field("min_lives", &self.min_lives)
             .finish()
     }
 }

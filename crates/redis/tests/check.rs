@@ -3,7 +3,9 @@
 
 mod support;
 
-use fanfare_log::{Archive, FeedEvent, PublishRequest, Publisher, ReadRequest};
+use std::time::Duration;
+
+use fanfare_log::{Archive, FeedEvent, MinLives, Pattern, PublishRequest, Publisher, ReadRequest};
 use fanfare_protocol::{EntryId, Position};
 use fanfare_redis::{Grade, LIBRARY, Options, Report, check};
 use redis::Value;
@@ -167,7 +169,10 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
     let server = Server::with(&["--notify-keyspace-events", "Kt", "--appendonly", "yes"]).await;
     let rules = documented("node");
     set_user(&server, &rules, "").await;
-    let options = Options { url: server.url_of("node"), keyspace_notifications: true, ..server.options() };
+    let promise = (Pattern::parse("*").unwrap(), Duration::from_secs(3_600));
+    let min_lives = MinLives::new([promise]);
+    let url = server.url_of("node");
+    let options = Options { url, keyspace_notifications: true, min_lives, ..server.options() };
     let mut node = Node::start(&options);
     node.desired.insert(&name("a"));
     node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;

@@ -96,6 +96,8 @@ macro_rules! sections {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Config {
             $( #[doc = $section_doc] pub $section: $Section, )+
+            /// What holds for some channels; the first that matches a channel counts.
+            pub channels: Vec<super::channel_rule::ChannelRule>,
         }
 
         impl Config {

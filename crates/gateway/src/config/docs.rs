@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::channel_rule;
 use super::keys::all_keys;
 
 const HEAD: &str = "\
@@ -55,6 +56,11 @@ pub fn markdown() -> String {
             key.default,
             doc.join(" ").replace('|', "\\|"),
         );
+    }
+    let _ = write!(out, "\n## `[[{}]]`\n\n{}\n\n", channel_rule::SECTION, channel_rule::SECTION_DOC);
+    out.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
+    for key in &channel_rule::KEYS {
+        let _ = writeln!(out, "| `{}` | {} | required | {} |", key.name, key.kind, key.doc);
     }
     out
 }

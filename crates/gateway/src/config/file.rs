@@ -4,9 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use config::ValueKind;
+use fanfare_protocol::limits::MIN_LIVES_MAX;
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
+use super::channel_rule::{self, ChannelRule};
+use super::channels::RuleParts;
 use super::error::{Place, Problem};
 use super::keys::all_keys;
 use super::layer::Layer;
@@ -15,13 +18,13 @@ use super::unknown::unknown;
 /// A configuration is a few kilobytes; anything much larger is the wrong file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
-/// What `path` sets.
-pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> Layer {
-    let mut layer = Layer::default();
+/// What `path` sets, and its tables `[[channels]]`.
+pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> (Layer, Vec<(Place, ChannelRule)>) {
+    let (mut layer, mut rules) = (Layer::default(), Vec::new());
     match read(path) {
         Ok(text) => {
             let mut found = Vec::new();
-            Reader { path, text: &text, layer: &mut layer, problems: &mut found }.document();
+            Reader { path, text: &text, layer: &mut layer, rules: &mut rules, problems: &mut found }.document();
             // The parser hands out keys by name; people read by line.
             found.sort_by_key(|problem| match problem.place {
                 Place::File { line, column, .. } => (line, column),
@@ -31,7 +34,7 @@ pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> Layer {
         }
         Err(message) => problems.push(Problem { place: Place::WholeFile(path.to_owned()), message }),
     }
-    layer
+    (layer, rules)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -47,6 +50,7 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     layer: &'a mut Layer,
+    rules: &'a mut Vec<(Place, ChannelRule)>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -58,7 +62,11 @@ impl Reader<'_> {
             self.problems.push(Problem { place, message: format!("not TOML: {}", error.message().trim()) });
         }
         for (name, value) in document.get_ref() {
-            self.section(name, value);
+            if name.get_ref() == channel_rule::SECTION {
+                self.channels(value);
+            } else {
+                self.section(name, value);
+            }
         }
     }
 
@@ -78,6 +86,41 @@ impl Reader<'_> {
             let place = self.place(span);
             let outcome = self.layer.set(section, key.get_ref(), kind(value.get_ref()), place);
             self.problems.extend(outcome.err());
+        }
+    }
+
+    /// The tables `[[channels]]`, in their order.
+    fn channels(&mut self, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Array(tables) = value.get_ref() else {
+            return self.problem(value.span(), format!("expected tables [[{}]]", channel_rule::SECTION));
+        };
+        for (index, table) in tables.iter().enumerate() {
+            if index >= MIN_LIVES_MAX {
+                return self.problem(table.span(), channel_rule::too_many());
+            }
+            let DeValue::Table(keys) = table.get_ref() else {
+                self.problem(table.span(), format!("expected a table [[{}]]", channel_rule::SECTION));
+                continue;
+            };
+            let mut parts = RuleParts::default();
+            let mut is_good = true;
+            for (key, value) in keys {
+                if let Err(message) = parts.set(key.get_ref(), &kind(value.get_ref())) {
+                    is_good = false;
+                    // As everywhere: an unknown key is marked at its name.
+                    let known = channel_rule::KEYS.iter().any(|known| known.name == key.get_ref());
+                    self.problem(if known { value.span() } else { key.span() }, message);
+                }
+            }
+            match parts.finish() {
+                Ok(rule) => {
+                    let place = self.place(table.span());
+                    self.rules.push((place, rule));
+                }
+                // What is wrong with a key has been said.
+                Err(message) if is_good => self.problem(table.span(), message),
+                Err(_) => {}
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use config::ValueKind;
 
+use super::channel_rule::{self, ChannelRule};
 use super::error::{Place, Problem};
 use super::keys::Config;
 use super::unknown::unknown;
@@ -26,8 +27,17 @@ impl Layered {
                 self.places.insert(path, place);
                 Ok(())
             }
+            Ok(false) if section == channel_rule::SECTION => Err(Problem { place, message: channel_rule::file_only() }),
             Ok(false) => Err(Problem { place, message: unknown(section, Some(key)) }),
             Err(message) => Err(Problem { place, message: format!("`{path}`: {message}") }),
+        }
+    }
+
+    /// Takes the tables `[[channels]]`, which only the file has.
+    pub(super) fn set_channels(&mut self, rules: Vec<(Place, ChannelRule)>) {
+        for (index, (place, rule)) in rules.into_iter().enumerate() {
+            self.places.insert(channels_path(index), place);
+            self.config.channels.push(rule);
         }
     }
 
@@ -41,4 +51,9 @@ impl Layered {
     pub(super) fn place(&self, path: &str) -> Place {
         self.places.get(path).cloned().unwrap_or(Place::Default)
     }
+}
+
+/// What a table `[[channels]]` is called among the places.
+pub(super) fn channels_path(index: usize) -> String {
+    format!("channels.{index}")
 }

@@ -7,6 +7,8 @@
 //! Each source is read into a [`layer`], where every value is checked at its place; the `config` crate puts the layers
 //! one over the other.
 
+mod channel_rule;
+mod channels;
 mod check;
 mod choice;
 mod declare;
@@ -22,6 +24,7 @@ mod text;
 mod unknown;
 mod value;
 
+pub use channel_rule::ChannelRule;
 pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};

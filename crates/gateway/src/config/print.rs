@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::error::Place;
 use super::keys::all_keys;
-use super::layered::Layered;
+use super::layered::{Layered, channels_path};
 
 /// Prints every key with its documentation, its value and where that came from. Secrets are redacted.
 #[must_use]
@@ -26,6 +26,9 @@ pub fn print(layered: &Layered) -> String {
             place => format!("  # from {place}"),
         };
         let _ = writeln!(out, "{} = {value}{origin}", key.name);
+    }
+    for (index, rule) in layered.config.channels.iter().enumerate() {
+        let _ = write!(out, "\n# from {}\n{rule}", layered.place(&channels_path(index)));
     }
     out
 }

@@ -59,7 +59,7 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
         // Two nodes share this machine with a browser.
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
-        let node = Node::start(&config, process, |desired, sink| Ok(memory(&store, desired, sink)))?;
+        let node = Node::start(&config, process, |desired, sink, _| Ok(memory(&store, desired, sink)))?;
         let (clients, operators) = (node.server().local_addr(), admin.local_addr()?);
         tell(format_args!("node {number}  http://{clients}/  status http://{operators}/status"));
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);

@@ -47,7 +47,7 @@ pub fn demo(options: &DemoOptions, config: &Config) -> anyhow::Result<ExitCode> 
         let page = Page::new(&options.nodes, "Redis")?;
         // Nothing is followed here: what the feed has to say is taken and forgotten.
         let (sink, mut source) = feed(limits::FEED_QUEUE_BYTES_MAX);
-        let store = node::redis(config, Desired::new(), sink)?;
+        let store = node::redis(config, Desired::new(), sink, config.min_lives())?;
         tokio::select! {
             shown = show(listener, page, store.publisher, ended(&mut signals)) => shown?,
             () = async { loop { source.recv().await; } } => {}

@@ -13,7 +13,7 @@ mod view;
 
 use std::sync::Arc;
 
-use fanfare_log::{Archive, Desired, FeedSink, Publisher, Random, assemble};
+use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
 
 pub use redis::{options as redis_options, redis};
@@ -40,8 +40,8 @@ struct Threads {
 }
 
 impl Node {
-    /// Starts every thread of the node. `make_store` gives a store whose feed follows the channels and fills the sink; the
-    /// store need not be reachable.
+    /// Starts every thread of the node. `make_store` gives a store whose feed follows the channels and fills the sink, and whose
+    /// archive knows what is promised of streams; the store need not be reachable.
     ///
     /// # Errors
     /// The store's options cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
@@ -49,18 +49,19 @@ impl Node {
     pub fn start<A: Archive, P: Publisher>(
         config: &Config,
         process: &Process,
-        make_store: impl FnOnce(Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
+        make_store: impl FnOnce(Desired, FeedSink, MinLives) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
         options.admission.headroom = places.headroom;
-        let log = assemble(options::log(config), options.core_count(), random.fork());
+        let min_lives = config.min_lives();
+        let log = assemble(options::log(config, min_lives.clone()), options.core_count(), random.fork());
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
-        let store = make_store(log.desired, log.sink)?;
+        let store = make_store(log.desired, log.sink, min_lives.clone())?;
         let archive = OnThread::new(store.archive, for_store.handle());
         let history = OnThread::new(store.history, for_store.handle());
         let publisher = OnThread::new(store.publisher, for_store.handle());
@@ -75,7 +76,7 @@ impl Node {
         };
         let handles = StoreHandles::new(history, publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: log.stats, cores, process: process.clone() };
+        let stats = view::Stats { ingest: log.stats, cores, process: process.clone(), min_lives };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;

@@ -1,6 +1,6 @@
 //! The configuration as each crate wants it.
 
-use fanfare_log::Options as LogOptions;
+use fanfare_log::{MinLives, Options as LogOptions};
 use fanfare_protocol::limits;
 use fanfare_server::{
     AdmissionOptions, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions, Options,
@@ -11,7 +11,7 @@ use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalSty
 
 /// The log's part.
 #[must_use]
-pub(super) fn log(config: &Config) -> LogOptions {
+pub(super) fn log(config: &Config, min_lives: MinLives) -> LogOptions {
     LogOptions {
         linger: config.channel.linger.0,
         reconcile_interval: config.redis.reconcile_interval.0,
@@ -25,6 +25,7 @@ pub(super) fn log(config: &Config) -> LogOptions {
         archive_bytes_per_second: config.archive.bytes_per_second.0,
         max_channels: config.limits.channels_per_node,
         feed_lags: true,
+        min_lives,
         ..LogOptions::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Redis as a node's store.
 
 use anyhow::Context as _;
-use fanfare_log::{Desired, FeedSink};
+use fanfare_log::{Desired, FeedSink, MinLives};
 use fanfare_redis::{Library, Options, RedisArchive, RedisPublisher, RedisStore, StatusReport};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,7 @@ pub fn options(config: &Config) -> Options {
         pool_size: config.redis.pool_size,
         load_functions: config.redis.load_functions,
         event_bytes: config.limits.event_bytes.bytes(),
+        min_lives: config.min_lives(),
     }
 }
 
@@ -28,8 +29,13 @@ pub fn options(config: &Config) -> Options {
 ///
 /// # Errors
 /// Options that cannot work, whatever Redis says.
-pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
-    let store = RedisStore::new(&options(config)).context("redis")?;
+pub fn redis(
+    config: &Config,
+    desired: Desired,
+    sink: FeedSink,
+    min_lives: MinLives,
+) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
+    let store = RedisStore::new(&Options { min_lives, ..options(config) }).context("redis")?;
     let (archive, history) = (store.archive(), store.history());
     let (publisher, status) = (store.publisher(), store.status());
     let (feed, upkeep) = store.split(desired, sink);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::IngestStats;
 use fanfare_log::stats::{Cell, GapCells};
+use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
 use fanfare_server::{Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub struct NodeView {
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
     process: Process,
+    min_lives: MinLives,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
@@ -36,6 +37,7 @@ pub(super) struct Stats {
     pub(super) ingest: Arc<IngestStats>,
     pub(super) cores: Arc<[Arc<CoreStats>]>,
     pub(super) process: Process,
+    pub(super) min_lives: MinLives,
 }
 
 impl NodeView {
@@ -64,6 +66,7 @@ impl NodeView {
             ingest: stats.ingest,
             cores: stats.cores,
             process: stats.process,
+            min_lives: stats.min_lives,
             store,
         }
     }
@@ -195,6 +198,9 @@ impl NodeView {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }
         samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes);
+        for (seen, by) in [("expiry", BrokenBy::Expiry), ("end", BrokenBy::End)] {
+            samples.add_labelled(&m::MIN_LIFE_BROKEN, seen, self.min_lives.broken(by));
+        }
     }
 }
 

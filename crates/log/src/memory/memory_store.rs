@@ -14,6 +14,7 @@ use super::store::Store;
 use super::stream;
 use crate::archive::{Archive, ArchiveError, NewestRead, ReadRequest, Snapshot, Tip};
 use crate::feed::FeedEvent;
+use crate::min_lives::MinLives;
 use crate::publish::{PublishError, PublishRequest, Published, Publisher};
 
 /// The store's clock: milliseconds since the Unix epoch.
@@ -28,11 +29,18 @@ pub struct MemoryOptions {
     pub max_event_bytes: usize,
     /// Whether every `XADD` is announced by a keyspace notification too.
     pub keyspace_notifications: bool,
+    /// What is promised about the life of streams.
+    pub min_lives: MinLives,
 }
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { clock: system_clock(), max_event_bytes: limits::EVENT_BYTES_DEFAULT, keyspace_notifications: false }
+        Self {
+            clock: system_clock(),
+            max_event_bytes: limits::EVENT_BYTES_DEFAULT,
+            keyspace_notifications: false,
+            min_lives: MinLives::default(),
+        }
     }
 }
 
@@ -143,7 +151,8 @@ impl MemoryStore {
         let channel = &channel.into();
         let (mut state, now) = self.at_now(channel);
         state.faults.on_read()?;
-        Ok(state.store.tip(channel, state.faults.evicts(), now))
+        let tip = state.store.tip(channel, state.faults.evicts(), now);
+        Ok(state.store.with_min_life(tip, channel, &self.0.options.min_lives))
     }
 
     /// As [`Archive::read`], without waiting.
@@ -153,7 +162,8 @@ impl MemoryStore {
     pub fn read_now(&self, request: &ReadRequest) -> Result<Snapshot, ArchiveError> {
         let (mut state, now) = self.at_now(&request.log);
         state.faults.on_read()?;
-        let snapshot = state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now);
+        let mut snapshot = state.store.snapshot(request, self.0.options.max_event_bytes, state.faults.evicts(), now);
+        snapshot.tip = state.store.with_min_life(snapshot.tip, &request.log, &self.0.options.min_lives);
         state.faults.on_page(request, snapshot)
     }
 

@@ -6,6 +6,8 @@ use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Position, limits};
 
 use super::stream::{Range, Stream};
 use crate::archive::{Newest, NewestRead, ReadRequest, Snapshot, Tip};
+use crate::min_life::MinLife;
+use crate::min_lives::{BrokenBy, Ending, MinLives};
 use crate::publish::{PublishError, PublishRequest, Published};
 
 /// Maximum bytes of one stream, whatever its MAXLEN: everything is in memory here.
@@ -119,7 +121,18 @@ impl Store {
             Some(stream) => Position::At(stream.last()),
             None => Position::Absent { at_ms: now_ms, epoch: self.epoch },
         };
-        Tip { position, now_ms, epoch: self.epoch, evicts }
+        Tip { position, now_ms, epoch: self.epoch, evicts, min_life: MinLife::LEAST }
+    }
+
+    /// The same with what is promised of the stream's life, after a look at how long it has to live.
+    pub(super) fn with_min_life(&self, tip: Tip, channel: &LogName, min_lives: &MinLives) -> Tip {
+        if let (Position::At(last), Some(Some(end_ms))) =
+            (tip.position, self.streams.get(channel).map(|stream| stream.expires_at))
+        {
+            let ending = Ending { last_ms: last.ms, end_ms, seen_ms: tip.now_ms, by: BrokenBy::Expiry };
+            min_lives.note(channel, ending);
+        }
+        Tip { min_life: min_lives.of(channel), ..tip }
     }
 
     pub(super) fn snapshot(&self, request: &ReadRequest, max_event: usize, evicts: bool, now_ms: u64) -> Snapshot {

@@ -21,7 +21,13 @@ fn insert(pages: &mut Pages, after: u64, ids: &[u64], last: u64) {
         .map(|&n| Entry { id: id(n), prev: Some(id(n - 1)), event: Event { name: None, data: Bytes::new() } })
         .collect();
     let snapshot = Snapshot {
-        tip: Tip { position: at(last), now_ms: last, epoch: Epoch::from_bits(1), evicts: false },
+        tip: Tip {
+            position: at(last),
+            now_ms: last,
+            epoch: Epoch::from_bits(1),
+            evicts: false,
+            min_life: crate::MinLife::LEAST,
+        },
         first: entries.first().map(|entry| FirstEntry { id: entry.id, prev: entry.prev }),
         untouched: false,
         entries: entries.into_iter().filter(|entry| entry.id >= id(after)).map(Decoded::Entry).collect(),
@@ -108,6 +114,7 @@ fn positions_that_nobody_gave_do_not_fill_a_channel_with_pages() {
         now_ms: 100,
         epoch: Epoch::from_bits(7),
         evicts: false,
+        min_life: crate::MinLife::LEAST,
     };
     let snapshot = Snapshot { tip, first: None, untouched: false, entries: Vec::new(), complete: true };
     let channel = LogName::from(ChannelName::parse("a").unwrap());

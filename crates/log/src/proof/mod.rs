@@ -49,11 +49,12 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
             if evicts || snapshot.tip.epoch != epoch {
                 return Verdict::Gap(GapReason::Reset);
             }
+            let min_life = snapshot.tip.min_life;
             match (snapshot.tip.position, snapshot.first) {
-                (Position::Absent { at_ms: now, .. }, _) if absence::still(at_ms, now) => Verdict::Continues,
+                (Position::Absent { at_ms: now, .. }, _) if absence::still(at_ms, now, min_life) => Verdict::Continues,
                 (Position::Absent { .. }, _) => Verdict::Gap(GapReason::Reset),
                 (Position::At(_), Some(first)) if created_the_key(first.prev, snapshot) => {
-                    let continues = absence::is_first_after(at_ms, first.id);
+                    let continues = absence::is_first_after(at_ms, first.id, min_life);
                     if continues { Verdict::Continues } else { Verdict::Gap(GapReason::Reset) }
                 }
                 (Position::At(last), first) => {

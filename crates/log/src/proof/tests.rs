@@ -35,7 +35,13 @@ fn stream(from: Position, entries: &[(u64, Option<u64>)], last: u64) -> Snapshot
     let all: Vec<_> = entries.iter().map(|(n, prev)| entry(*n, *prev)).collect();
     let range = all.iter().filter(|entry| !matches!(from, Position::At(from) if id_of(entry) < from));
     Snapshot {
-        tip: Tip { position: at(last), now_ms: T + last, epoch: epoch(), evicts: false },
+        tip: Tip {
+            position: at(last),
+            now_ms: T + last,
+            epoch: epoch(),
+            evicts: false,
+            min_life: crate::MinLife::LEAST,
+        },
         first: all.first().map(|first| FirstEntry { id: id_of(first), prev: prev_of(first) }),
         untouched: false,
         entries: range.cloned().collect(),
@@ -44,7 +50,7 @@ fn stream(from: Position, entries: &[(u64, Option<u64>)], last: u64) -> Snapshot
 }
 
 fn no_stream(now_ms: u64) -> Snapshot {
-    let tip = Tip { position: absent(now_ms), now_ms, epoch: epoch(), evicts: false };
+    let tip = Tip { position: absent(now_ms), now_ms, epoch: epoch(), evicts: false, min_life: crate::MinLife::LEAST };
     Snapshot { tip, first: None, untouched: false, entries: Vec::new(), complete: true }
 }
 

@@ -358,10 +358,11 @@ impl ChannelLog {
             // the gap once.
             let is_moot =
                 tip.evicts && self.following != Following::Acknowledged && head.is_absent() && tip.position.is_absent();
-            return match is_moot {
-                true => vec![Effect::Compared { differ: false }],
-                false => vec![Effect::Compared { differ: true }, self.read_head()],
-            };
+            if is_moot {
+                return vec![Effect::Compared { differ: false }];
+            }
+            let early = self.early_end(head, tip);
+            return early.into_iter().chain([Effect::Compared { differ: true }, self.read_head()]).collect();
         }
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
@@ -380,6 +381,14 @@ impl ChannelLog {
         let proofs =
             proofs.filter(|_| self.continuity.has_expired(id, tip) && !self.continuity.believes_expiry(proofs))?;
         Some(self.continuity.note_expiry(proofs).map(Effect::AwaitProofs))
+    }
+
+    /// The stream whose end was `head` is gone at `tip`, and was to live longer.
+    fn early_end(&self, head: Position, tip: Tip) -> Option<Effect> {
+        match (head, tip.position) {
+            (Position::At(id), Position::Absent { .. }) => self.continuity.early_end(id, tip).map(Effect::EndedEarly),
+            _ => None,
+        }
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -463,7 +472,10 @@ impl ChannelLog {
             {
                 self.finish(head, snapshot)
             }
-            (Verdict::Gap(reason), _, _) => self.seal(reason, from, snapshot),
+            (Verdict::Gap(reason), _, _) => {
+                let early = self.early_end(from, snapshot.tip);
+                early.into_iter().chain(self.seal(reason, from, snapshot)).collect()
+            }
         }
     }
 

@@ -3,8 +3,9 @@
 
 use fanfare_protocol::{EntryId, Position};
 
-use crate::absence::{self, LIFE_MIN_MS};
+use crate::absence;
 use crate::archive::{Snapshot, Tip};
+use crate::min_lives::{BrokenBy, Ending};
 use crate::proof::{self, Verdict};
 use crate::tail::Tail;
 
@@ -45,8 +46,9 @@ impl Continuity {
         match tail.head() {
             Position::At(last) => prev == Some(last) && last != EntryId::ZERO && id > last,
             Position::Absent { at_ms, .. } => {
-                let evicts = self.proven.is_some_and(|proven| proven.evicts);
-                evicts && self.no_message_missed && id > tail.newest() && absence::is_created_after(at_ms, id, prev)
+                let Some(proven) = self.proven.filter(|proven| proven.evicts) else { return false };
+                let is_created = absence::is_created_after(at_ms, id, prev, proven.min_life);
+                self.no_message_missed && id > tail.newest() && is_created
             }
         }
     }
@@ -57,7 +59,7 @@ impl Continuity {
             (Position::At(ours), Position::At(theirs)) => ours == theirs,
             (Position::At(ours), Position::Absent { .. }) => self.has_expired(ours, tip),
             (Position::Absent { at_ms, epoch }, Position::Absent { .. }) => {
-                epoch == tip.epoch && absence::still(at_ms, tip.now_ms) && !self.may_miss(tip)
+                epoch == tip.epoch && absence::still(at_ms, tip.now_ms, tip.min_life) && !self.may_miss(tip)
             }
             (Position::Absent { .. }, Position::At(_)) => false,
         }
@@ -71,10 +73,22 @@ impl Continuity {
     /// - the head was proven so lately that an event published since would still exist.
     pub(super) fn has_expired(&self, head: EntryId, tip: Tip) -> bool {
         self.no_message_missed
-            && tip.now_ms >= head.ms.saturating_add(LIFE_MIN_MS)
+            && tip.now_ms >= head.ms.saturating_add(tip.min_life.ms_since(head.ms))
             && self.proven.is_some_and(|proven| {
-                !tip.evicts && !proven.evicts && proven.epoch == tip.epoch && absence::still(proven.now_ms, tip.now_ms)
+                !tip.evicts
+                    && !proven.evicts
+                    && proven.epoch == tip.epoch
+                    && absence::still(proven.now_ms, tip.now_ms, tip.min_life)
             })
+    }
+
+    /// How the stream whose end the head was has ended, if that was sooner than it was promised to: it was deleted, or its publishers gave
+    /// it less time. Not where the store has lost more than that stream, or throws streams away.
+    pub(super) fn early_end(&self, head: EntryId, tip: Tip) -> Option<Ending> {
+        let is_same_life = self.proven.is_some_and(|proven| !tip.evicts && !proven.evicts && proven.epoch == tip.epoch);
+        let is_early = is_same_life && tip.min_life.is_broken_by(head.ms, tip.now_ms);
+        let ending = Ending { last_ms: head.ms, end_ms: tip.now_ms, seen_ms: tip.now_ms, by: BrokenBy::End };
+        is_early.then_some(ending)
     }
 
     /// Whether an expiry that was seen may be believed. `proofs`: how many round trips the feed has proven; `None` where nothing

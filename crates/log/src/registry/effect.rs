@@ -7,6 +7,7 @@ use fanfare_protocol::{EntryId, Frame, GapReason, Position};
 
 use super::reads::ReadKind;
 use crate::archive::Snapshot;
+use crate::min_lives::Ending;
 use crate::refusal::Refusal;
 use crate::tail::Seam;
 
@@ -45,6 +46,8 @@ pub(super) enum Effect {
         /// They differ, and the log did not know.
         differ: bool,
     },
+    /// The stream has ended sooner than was promised, if anything was.
+    EndedEarly(Ending),
     /// A read failed.
     Failed {
         /// Of this kind.

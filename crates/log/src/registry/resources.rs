@@ -103,6 +103,7 @@ impl Resources {
                 Effect::ReadPage => {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key));
                 }
+                Effect::EndedEarly(ending) => self.options.min_lives.note(&log.channel.name, ending),
                 Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {

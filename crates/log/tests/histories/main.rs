@@ -27,6 +27,7 @@
 mod absence;
 mod life;
 mod node;
+mod promises;
 mod reader;
 mod repair;
 mod saw;

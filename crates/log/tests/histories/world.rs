@@ -37,6 +37,7 @@ impl World {
         let time = Arc::clone(&clock);
         let store = MemoryStore::new(MemoryOptions {
             clock: Arc::new(move || time.load(Ordering::Relaxed)),
+            min_lives: options.min_lives.clone(),
             ..MemoryOptions::default()
         });
         let start = Instant::now();
@@ -140,6 +141,11 @@ impl World {
         let id = *self.stream().last().unwrap();
         self.store.xdel(self.name(), id);
         self.history.retracted(id);
+    }
+
+    /// `XTRIM key MAXLEN keep`.
+    pub(crate) fn trim(&self, keep: usize) {
+        self.store.trim(self.name(), keep);
     }
 
     /// Deletes the stream, or evicts it: the store does the same.

@@ -484,3 +484,33 @@ fn a_client_from_before_everything_that_is_remembered_is_told_of_a_gap_after_its
     let told = [gap("reset", 3, 9), event(9, "e9")];
     assert_eq!(judge_by(judge, &mut history, &told), (0, vec![Ruling::OlderThanRecord]));
 }
+
+// Seen to fail without the promise in the rules: the stream that it says nothing was in was one that had expired in time, and a gap was as
+// needless within the promised life as behind it.
+#[test]
+fn what_the_operator_promises_decides_what_may_be_missed_and_what_was_told_needlessly() {
+    const HOUR: u64 = 3_600_000;
+    let told = |min_life_ms: Option<u64>, at: u64| {
+        let mut history = History::default();
+        min_life_ms.into_iter().for_each(|min_life_ms| history.promise(min_life_ms));
+        history.insert(0, Entry::new(id(at), "e"));
+        let gap = Gap { after: Some("~5.gytl".to_owned()), ..said("reset", None, Some(at)) };
+        let mut judge = Judge::new(Whereabouts::At(history.resolve(absent(5), &[0], 5)));
+        let steps = [Step::Gap { gap, at: None }, event(at, "e")];
+        let findings: Vec<_> = steps.iter().flat_map(|step| judge.take(&mut history, step, Some(at))).collect();
+        findings.iter().find_map(|finding| if let Finding::Ruled(_, ruling) = finding { Some(*ruling) } else { None })
+    };
+    assert_eq!(told(None, HOUR / 2), Some(Ruling::FalseFirstEntry));
+    assert_eq!(told(Some(HOUR), HOUR / 2), Some(Ruling::FalseWithinMinLife));
+    assert_eq!(told(Some(HOUR), HOUR + 5), Some(Ruling::FalseFirstEntry), "nothing could be proven");
+    let silently = |min_life_ms: Option<u64>, lived: u64| {
+        let mut history = stored(3);
+        min_life_ms.into_iter().for_each(|min_life_ms| history.promise(min_life_ms));
+        history.expire_by_hand(3 + lived);
+        history.insert(1, Entry::new(id(3 * HOUR), "e4"));
+        let steps = [(1, Step::Place(absent(0))), (3 * HOUR, event(3 * HOUR, "e4"))];
+        breaches_at(&mut history, &steps).is_empty()
+    };
+    assert!(!silently(None, HOUR / 2) && !silently(Some(HOUR), HOUR), "it lived as long as was said");
+    assert!(silently(Some(HOUR), HOUR - 1), "the operator's promise was not kept");
+}

@@ -1,6 +1,8 @@
 //! The archive: Redis Streams, read from the same primary as the feed.
 
+mod epoch_name;
 mod functions;
+mod lives;
 pub(crate) mod reply;
 mod sizes;
 mod streams;

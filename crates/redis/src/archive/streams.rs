@@ -1,12 +1,16 @@
 //! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`, or by one function.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use fanfare_log::{FirstEntry, Random, Tip};
+use fanfare_log::{FirstEntry, MinLife, MinLives, Random, Tip};
+use fanfare_protocol::limits::EPOCH_RENAMED_INTERVAL;
 use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
+use tokio::time::Instant;
 
+use super::epoch_name;
 use super::functions::Functions;
+use super::lives::Lives;
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::Error;
 use crate::eviction;
@@ -15,6 +19,9 @@ use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
 use crate::value::{array, bytes, number};
+
+/// The attempts of a read to find the name of this life of the data: the first may set it and the second rename it.
+const EPOCH_ATTEMPTS: usize = 3;
 
 /// What one read saw of a stream.
 #[derive(Debug)]
@@ -65,18 +72,30 @@ pub(crate) struct Streams {
     status: Status,
     /// For the name of a new life of the data.
     random: Random,
+    lives: Lives,
+    /// Until then no life of the data is renamed.
+    renaming_rests_until: Mutex<Instant>,
 }
 
 impl Streams {
-    pub(crate) fn new(pool: Pool, keys: Keys, presence: Arc<Presence>, status: Status, random: Random) -> Self {
-        Self { functions: Functions::new(pool.clone(), presence), pool, keys, status, random }
+    pub(crate) fn new(
+        pool: Pool,
+        keys: Keys,
+        presence: Arc<Presence>,
+        status: Status,
+        random: Random,
+        min_lives: MinLives,
+    ) -> Self {
+        let functions = Functions::new(pool.clone(), presence);
+        let renaming_rests_until = Mutex::new(Instant::now());
+        Self { functions, pool, keys, status, random, lives: Lives::new(min_lives), renaming_rests_until }
     }
 
-    /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME` and the epoch key, in one transaction. The
-    /// first entry comes with `XINFO`.
+    /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised
+    /// about it, in one transaction. The first entry comes with `XINFO`.
     pub(super) async fn observe(&self, channel: &LogName, start: &str, count: usize) -> Result<Observation, Error> {
-        let (info, entries, now) = self.range(channel, "XRANGE", [start, "+"], count).await?;
-        let tip = now.tip(info.as_ref());
+        let (info, entries, now, min_life) = self.range(channel, "XRANGE", [start, "+"], count).await?;
+        let tip = now.tip(info.as_ref(), min_life);
         let reached_tip = match (tip.position, entries.last()) {
             (Position::At(tip), Some(last)) => last.id >= tip,
             _ => true,
@@ -115,8 +134,10 @@ impl Streams {
         let entries = reply::entries(entries)?;
         let complete = number(more).ok_or(shape)? == 0;
         let new = entries.iter().filter(|entry| entry.id.to_string() != start).map(RawEntry::size);
+        let pttl = self.lives_apart(&[channel]).await?.pop();
+        let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
         Ok(Some(Observation {
-            tip: now.tip(info.as_ref()),
+            tip: now.tip(info.as_ref(), min_life),
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
             ends: sizes(info.as_ref()),
@@ -129,9 +150,9 @@ impl Streams {
 
     /// The newest `count` entries before `end`, in one transaction.
     pub(super) async fn heads(&self, channel: &LogName, end: &str, count: usize) -> Result<Heads, Error> {
-        let (info, entries, now) = self.range(channel, "XREVRANGE", [end, "-"], count).await?;
+        let (info, entries, now, min_life) = self.range(channel, "XREVRANGE", [end, "-"], count).await?;
         Ok(Heads {
-            tip: now.tip(info.as_ref()),
+            tip: now.tip(info.as_ref(), min_life),
             complete: entries.len() < count,
             next_bytes: 0,
             entries: entries.iter().map(|entry| (entry.id, entry.prev(), entry.bytes())).collect(),
@@ -159,20 +180,80 @@ impl Streams {
         let entries = reply::heads(entries)?;
         let sizes = entries.iter().map(|(_, _, bytes)| *bytes);
         let next_bytes = if complete { 0 } else { next_bytes(sizes, (max_entries, max_bytes)) };
-        Ok(Some(Heads { tip: now.tip(info.as_ref()), entries, complete, next_bytes }))
+        let pttl = self.lives_apart(&[channel]).await?.pop();
+        let tip = now.tip(info.as_ref(), self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref()));
+        Ok(Some(Heads { tip, entries, complete, next_bytes }))
     }
 
     /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
     pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
+        let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
+        match self.ends_with_lives(channels, &asked).await {
+            Err(Error::Denied(_)) if !asked.is_empty() => {
+                let ends = self.ends_with_lives(channels, &[]).await?;
+                self.lives.note_denied();
+                Ok(ends)
+            }
+            other => other,
+        }
+    }
+
+    /// The same with `PTTL` of those that are `asked` for it, in the same order.
+    async fn ends_with_lives(
+        &self,
+        channels: &[LogName],
+        asked: &[&LogName],
+    ) -> Result<Vec<Result<End, Error>>, Error> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
         }
-        let (replies, now) = self.transaction(commands).await?;
-        if replies.len() != channels.len() {
+        for channel in asked {
+            commands.cmd("PTTL").arg(self.keys.stream(channel));
+        }
+        let (mut replies, now) = self.transaction(commands).await?;
+        if replies.len() != channels.len() + asked.len() {
             return Err(Error::Shape("EXEC"));
         }
-        Ok(replies.into_iter().map(|reply| Ok(now.end(reply::stream_info(reply)?.as_ref()))).collect())
+        let lives = replies.split_off(channels.len());
+        Ok(self.ends_of(channels, replies.into_iter().map(reply::stream_info), now, (asked, lives)))
+    }
+
+    /// What was read of streams, with the replies to `PTTL` of those that were asked for it.
+    fn ends_of(
+        &self,
+        channels: &[LogName],
+        infos: impl Iterator<Item = Result<Option<StreamInfo>, Error>>,
+        now: Now,
+        (asked, lives): (&[&LogName], Vec<Value>),
+    ) -> Vec<Result<End, Error>> {
+        let mut lives = asked.iter().zip(lives).peekable();
+        let end = |(info, channel): (Result<Option<StreamInfo>, Error>, &LogName)| {
+            let pttl = lives.next_if(|(asked, _)| **asked == channel).map(|(_, pttl)| pttl);
+            let info = info?;
+            let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
+            Ok(now.end(info.as_ref(), min_life))
+        };
+        infos.zip(channels).map(end).collect()
+    }
+
+    /// `PTTL` of streams of which something is promised, after they were read by a function, which does not tell it. If a publish has come in
+    /// between the stream seems to live longer, which is true by then.
+    async fn lives_apart(&self, logs: &[&LogName]) -> Result<Vec<Value>, Error> {
+        let mut commands = redis::pipe();
+        for log in logs.iter().filter(|log| self.lives.asks(log)) {
+            commands.cmd("PTTL").arg(self.keys.stream(log));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replies = self.pool.query(commands.ignore_errors()).await?;
+        let replies = array(replies).ok_or(Error::Shape("PTTL"))?;
+        let is_denied = |reply: &Value| matches!(reply, Value::ServerError(error) if matches!(Error::from(error), Error::Denied(_)));
+        if replies.iter().any(is_denied) {
+            self.lives.note_denied();
+        }
+        Ok(replies)
     }
 
     /// The same by `sse_tips`, which leaves the entries out. `None`: no function can be run.
@@ -184,7 +265,10 @@ impl Streams {
         let Some((mut parts, now)) = self.function("sse_tips", streams, &[]).await? else { return Ok(None) };
         let summaries = parts.next().and_then(array).filter(|summaries| summaries.len() == channels.len());
         let summaries = summaries.ok_or(Error::Shape("sse_tips"))?;
-        Ok(Some(summaries.into_iter().map(|reply| Ok(now.end(reply::summary(reply)?.as_ref()))).collect()))
+        let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
+        let lives = self.lives_apart(&asked).await?;
+        let infos = summaries.into_iter().map(reply::summary);
+        Ok(Some(self.ends_of(channels, infos, now, (&asked, lives))))
     }
 
     async fn range(
@@ -193,22 +277,38 @@ impl Streams {
         command: &str,
         [start, end]: [&str; 2],
         count: usize,
-    ) -> Result<(Option<StreamInfo>, Vec<RawEntry>, Now), Error> {
+    ) -> Result<(Option<StreamInfo>, Vec<RawEntry>, Now, MinLife), Error> {
         let key = self.keys.stream(channel);
-        let mut commands = redis::pipe();
-        commands.cmd("XINFO").arg("STREAM").arg(&key);
-        commands.cmd(command).arg(&key).arg(start).arg(end).arg("COUNT").arg(count);
-        let (replies, now) = self.transaction(commands).await?;
+        let commands = |asks| {
+            let mut commands = redis::pipe();
+            commands.cmd("XINFO").arg("STREAM").arg(&key);
+            commands.cmd(command).arg(&key).arg(start).arg(end).arg("COUNT").arg(count);
+            if asks {
+                commands.cmd("PTTL").arg(&key);
+            }
+            commands
+        };
+        let asks = self.lives.asks(channel);
+        let (mut replies, now) = match self.transaction(commands(asks)).await {
+            Err(Error::Denied(_)) if asks => {
+                let answer = self.transaction(commands(false)).await?;
+                self.lives.note_denied();
+                answer
+            }
+            other => other?,
+        };
+        let pttl = if replies.len() > 2 { replies.pop() } else { None };
         let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Error::Shape("EXEC"))?;
-        Ok((reply::stream_info(info)?, reply::entries(entries)?, now))
+        let info = reply::stream_info(info)?;
+        let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
+        Ok((info, reply::entries(entries)?, now, min_life))
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
     async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
-        let evicts = self.evicts().await?;
         commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
-        // The second attempt finds the epoch that the first one set.
-        for _ in 0..2 {
+        for _ in 0..EPOCH_ATTEMPTS {
+            let evicts = self.evicts().await?;
             let replies = self.pool.query(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
@@ -227,9 +327,9 @@ impl Streams {
         mut keys: Vec<String>,
         arguments: &[String],
     ) -> Result<Option<(impl Iterator<Item = Value> + use<>, Now)>, Error> {
-        let evicts = self.evicts().await?;
         keys.push(self.keys.epoch());
-        for _ in 0..2 {
+        for _ in 0..EPOCH_ATTEMPTS {
+            let evicts = self.evicts().await?;
             let Some(reply) = self.functions.call(name, &keys, arguments).await? else { return Ok(None) };
             let mut parts = array(reply).ok_or(Error::Shape("a function"))?.into_iter();
             let (Some(time), Some(epoch)) = (parts.next(), parts.next()) else {
@@ -245,21 +345,60 @@ impl Streams {
     /// What is true of the whole server; `None` after this life of the data was given its name.
     async fn now(&self, time: Value, epoch: Value, evicts: bool) -> Result<Option<Now>, Error> {
         match epoch {
-            Value::Nil => self.set_epoch().await.map(|()| None),
+            Value::Nil => self.set_epoch(evicts).await.map(|()| None),
             Value::ServerError(error) => Err(Error::from(&error)),
             value => {
-                let epoch = Epoch::from_key(&bytes(value).ok_or(Error::Shape("GET"))?);
-                Ok(Some(Now { ms: reply::time_ms(time)?, epoch, evicts }))
+                let name = bytes(value).ok_or(Error::Shape("GET"))?;
+                if self.is_of_another_policy(&name, evicts) && self.rename(&name).await? {
+                    return Ok(None);
+                }
+                // Until the life is renamed, what was absent in it may have been evicted.
+                let has_evicted = self.lives.are_promised() && epoch_name::evicts(&name);
+                let evicts = evicts || has_evicted;
+                Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), evicts }))
             }
         }
     }
 
     /// Gives this life of the data its name, unless another node was faster.
-    async fn set_epoch(&self) -> Result<(), Error> {
-        let value = format!("{:016x}{:016x}", self.random.number(), self.random.number());
+    async fn set_epoch(&self, evicts: bool) -> Result<(), Error> {
+        let random = [self.random.number(), self.random.number()];
+        let name = epoch_name::new(random, evicts && self.lives.are_promised());
         let mut command = redis::pipe();
-        command.cmd("SET").arg(self.keys.epoch()).arg(value).arg("NX");
+        command.cmd("SET").arg(self.keys.epoch()).arg(name).arg("NX");
         self.pool.query(&command).await.map(|_| ())
+    }
+
+    /// Whether the eviction policy was another one when this life of the data was named, so that what is absent now may have been evicted in
+    /// between. It matters where absences are to prove something for long. At most once in an interval, should nodes disagree.
+    fn is_of_another_policy(&self, name: &[u8], evicts: bool) -> bool {
+        if !self.lives.are_promised() || epoch_name::evicts(name) == evicts {
+            return false;
+        }
+        let now = Instant::now();
+        let mut rests_until = self.renaming_rests_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let is_due = now >= *rests_until;
+        if is_due {
+            *rests_until = now + EPOCH_RENAMED_INTERVAL;
+        }
+        is_due
+    }
+
+    /// Renames this life of the data if Redis tells that its policy is another one indeed. Returns whether it did.
+    async fn rename(&self, name: &[u8]) -> Result<bool, Error> {
+        let Some(evicts) = self.ask_evicts().await? else { return Ok(false) };
+        self.status.set_evicts(Some(evicts));
+        if epoch_name::evicts(name) == evicts {
+            return Ok(false);
+        }
+        let mut command = redis::pipe();
+        command.cmd("SET").arg(self.keys.epoch()).arg(epoch_name::next(name));
+        self.pool.query(&command).await?;
+        tracing::warn!(
+            evicts,
+            "the eviction policy of Redis has changed: what was absent before proves nothing from now on"
+        );
+        Ok(true)
     }
 
     fn no_epoch(&self) -> Error {
@@ -270,12 +409,17 @@ impl Streams {
         if let Some(evicts) = self.status.evicts() {
             return Ok(evicts);
         }
-        let evicts = match self.fact(&["INFO", "memory"]).await? {
-            Some(info) => eviction::by_info(info),
-            None => eviction::by_config(self.fact(&eviction::CONFIG).await?),
-        };
+        let evicts = self.ask_evicts().await?.unwrap_or(true);
         self.status.set_evicts(Some(evicts));
         Ok(evicts)
+    }
+
+    /// `None`: Redis does not tell.
+    async fn ask_evicts(&self) -> Result<Option<bool>, Error> {
+        Ok(match self.fact(&["INFO", "memory"]).await? {
+            Some(info) => eviction::by_info(info),
+            None => eviction::by_config(self.fact(&eviction::CONFIG).await?),
+        })
     }
 
     /// The reply to a command that this Redis, or this user, may not have: `None` then.
@@ -299,18 +443,18 @@ struct Now {
 }
 
 impl Now {
-    fn tip(self, info: Option<&StreamInfo>) -> Tip {
+    fn tip(self, info: Option<&StreamInfo>, min_life: MinLife) -> Tip {
         let position = match info {
             Some(info) if info.last_generated != EntryId::ZERO => Position::At(info.last_generated),
             // A stream that never had an entry (`XGROUP CREATE … MKSTREAM`) proves as much as none, and 0-0 proves nothing.
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts }
+        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts, min_life }
     }
 
-    fn end(self, info: Option<&StreamInfo>) -> End {
+    fn end(self, info: Option<&StreamInfo>, min_life: MinLife) -> End {
         End {
-            tip: self.tip(info),
+            tip: self.tip(info, min_life),
             first: info.and_then(|info| info.first),
             length: info.map_or(Some(0), |info| info.length),
             sizes: sizes(info),

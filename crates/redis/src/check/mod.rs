@@ -91,7 +91,7 @@ impl Asked<'_> {
         server::role(&mut self.report, field("role"), field("master_host"));
         let save = self.config("save").await;
         server::persistence(&mut self.report, field("aof_enabled") == "1", save.as_deref());
-        let evicts = eviction::by_info(Value::BulkString(info.as_bytes().to_vec()));
+        let evicts = eviction::by_info(Value::BulkString(info.as_bytes().to_vec())).unwrap_or(true);
         server::eviction(&mut self.report, evicts, field("maxmemory_policy"), field("maxmemory_human"));
         if server::is_full(field("used_memory"), field("maxmemory")) {
             let reads = self.reads_while_full().await;
@@ -114,7 +114,7 @@ impl Asked<'_> {
         }
         match self.config("maxmemory-policy").await {
             Some(policy) => {
-                let evicts = eviction::by_config(self.ask(&eviction::CONFIG).await.ok());
+                let evicts = eviction::by_config(self.ask(&eviction::CONFIG).await.ok()).unwrap_or(true);
                 let limit = self.config("maxmemory").await.unwrap_or_default();
                 server::eviction(&mut self.report, evicts, &policy, &limit);
             }

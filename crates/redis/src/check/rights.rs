@@ -89,6 +89,10 @@ impl Asked<'_> {
             let need = Need::For("nobody says whether Redis sends keyspace notifications");
             rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));
         }
+        if !self.options.min_lives.is_empty() {
+            let need = Need::For("nobody sees whether min_life is kept");
+            rights.push(right("+pttl ~sse:*", need, &["PTTL", &stream]));
+        }
         if self.has_functions {
             let reads = Need::For("large entries are read in small steps and come along whenever a stream is compared");
             let memory =

@@ -18,7 +18,13 @@ fn entry(ms: u64, prev: Option<u64>) -> Decoded {
 }
 
 fn snapshot(tip: u64, first: u64, entries: Vec<Decoded>) -> Snapshot {
-    let tip = Tip { position: Position::At(id(tip)), now_ms: 99, epoch: Epoch::from_bits(1), evicts: false };
+    let tip = Tip {
+        position: Position::At(id(tip)),
+        now_ms: 99,
+        epoch: Epoch::from_bits(1),
+        evicts: false,
+        min_life: fanfare_log::MinLife::LEAST,
+    };
     let first = Some(FirstEntry { id: id(first), prev: None });
     Snapshot { tip, first, untouched: false, entries, complete: true }
 }

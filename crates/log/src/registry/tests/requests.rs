@@ -68,7 +68,7 @@ impl Scene {
                 true => Position::At(EntryId { ms: 1, seq: 0 }),
                 false => Position::Absent { at_ms: now_ms, epoch: EPOCH },
             };
-            let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false };
+            let tip = Tip { position, now_ms, epoch: EPOCH, evicts: false, min_life: crate::MinLife::LEAST };
             let tip = self.failure.clone().map_or(Ok(tip), Err);
             self.registry.on_tips(&keys, Ok(keys.iter().map(|_| tip.clone()).collect()), self.now);
         }

@@ -18,7 +18,7 @@ fn at(ms: u64) -> Position {
 }
 
 fn tip(position: Position) -> Tip {
-    Tip { position, now_ms: 100, epoch: Epoch::from_bits(7), evicts: false }
+    Tip { position, now_ms: 100, epoch: Epoch::from_bits(7), evicts: false, min_life: crate::MinLife::LEAST }
 }
 
 /// The stream ends at the reader's position, which the node's head has not reached.

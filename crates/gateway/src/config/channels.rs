@@ -1,0 +1,70 @@
+//! The tables `[[channels]]` of the file: what holds for the channels whose names match a pattern. They stand in no other source: an order of
+//! tables has no place in variables and flags.
+
+use config::ValueKind;
+use fanfare_log::{MinLives, Pattern};
+use fanfare_protocol::limits::{CHANNEL_PATTERN_BYTES_MAX, MIN_LIFE_MAX, MIN_LIFE_MIN};
+
+use super::channel_rule::{ChannelRule, SECTION};
+use super::declare::{read, within};
+use super::keys::Config;
+use super::value::{Span, Value, quoted, text};
+
+/// A table as it is read: what is missing is said at the end.
+#[derive(Default)]
+pub(super) struct RuleParts {
+    pattern: Option<Pattern>,
+    min_life: Option<Span>,
+}
+
+impl RuleParts {
+    /// Sets one key. `Err` says what is wrong with it.
+    pub(super) fn set(&mut self, key: &str, value: &ValueKind) -> Result<(), String> {
+        let named = |message| format!("`{SECTION}.{key}`: {message}");
+        match key {
+            "match" => self.pattern = Some(read::<MatchPattern>(value).map_err(named)?.0),
+            "min_life" => {
+                let span = read(value).and_then(|span| within(span, &Span(MIN_LIFE_MIN), &Span(MIN_LIFE_MAX)));
+                self.min_life = Some(span.map_err(named)?);
+            }
+            _ => return Err(super::unknown::unknown(SECTION, Some(key))),
+        }
+        Ok(())
+    }
+
+    /// The rule, if nothing is missing.
+    pub(super) fn finish(self) -> Result<ChannelRule, String> {
+        match self {
+            Self { pattern: Some(pattern), min_life: Some(min_life) } => Ok(ChannelRule { pattern, min_life }),
+            Self { pattern, .. } => {
+                let missing = if pattern.is_none() { "match" } else { "min_life" };
+                Err(format!("a table [[{SECTION}]] needs `{missing}`"))
+            }
+        }
+    }
+}
+
+struct MatchPattern(Pattern);
+
+impl Value for MatchPattern {
+    fn kind() -> String {
+        "pattern".into()
+    }
+    fn expected() -> String {
+        format!("a pattern of channel names such as \"user:*\", of 1 to {CHANNEL_PATTERN_BYTES_MAX} bytes")
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        Pattern::parse(text(value)?).ok().map(Self)
+    }
+    fn show(&self) -> String {
+        quoted(self.0.as_str())
+    }
+}
+
+impl Config {
+    /// What is promised about the life of streams. Each call makes a value that knows nothing yet of promises that are not kept: a node shares one.
+    #[must_use]
+    pub fn min_lives(&self) -> MinLives {
+        MinLives::new(self.channels.iter().map(|rule| (rule.pattern.clone(), rule.min_life.0)))
+    }
+}

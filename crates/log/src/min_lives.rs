@@ -1,0 +1,167 @@
+//! What the operator has promised about the life of streams, and who has seen that it was not kept.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fanfare_protocol::LogName;
+use fanfare_protocol::limits::{MIN_LIFE_BROKEN_CHANNELS_MAX, MIN_LIVES_MAX};
+
+use crate::min_life::MinLife;
+use crate::pattern::Pattern;
+
+/// The operator's promises, by channel. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here
+/// of a stream that lives shorter than was promised.
+#[derive(Debug, Clone, Default)]
+pub struct MinLives(Arc<[Promise]>);
+
+/// One promise: no stream of a channel that matches ends sooner after its last entry.
+#[derive(Debug)]
+struct Promise {
+    pattern: Pattern,
+    min_life: Duration,
+    broken: Mutex<Broken>,
+    expiries: AtomicU64,
+    ends: AtomicU64,
+}
+
+/// When a promise was last seen to be broken, by the store's clock.
+#[derive(Debug, Default)]
+struct Broken {
+    /// By channel, a bounded number of them.
+    channels: HashMap<LogName, u64>,
+    /// By any channel that is not remembered.
+    others_ms: u64,
+    is_told: bool,
+}
+
+/// How a stream was seen to break a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// It will expire too early (`PTTL`).
+    Expiry,
+    /// It has ended.
+    End,
+}
+
+/// A stream that ends, as somebody has seen it. All times are those of the store's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    /// The time of its last entry.
+    pub last_ms: u64,
+    /// When it ends, or was seen to have ended.
+    pub end_ms: u64,
+    /// When that was seen.
+    pub seen_ms: u64,
+    /// How it breaks the promise if it does.
+    pub by: BrokenBy,
+}
+
+impl MinLives {
+    /// Promises, the first that matches a channel counts. Those beyond [`MIN_LIVES_MAX`] are not looked at.
+    #[must_use]
+    pub fn new(promises: impl IntoIterator<Item = (Pattern, Duration)>) -> Self {
+        let promise = |(pattern, min_life)| Promise {
+            pattern,
+            min_life,
+            broken: Mutex::default(),
+            expiries: AtomicU64::new(0),
+            ends: AtomicU64::new(0),
+        };
+        Self(promises.into_iter().take(MIN_LIVES_MAX).map(promise).collect())
+    }
+
+    /// Whether nothing is promised.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether something is promised about a log. Nothing is about the gateway's own.
+    #[must_use]
+    pub fn covers(&self, log: &LogName) -> bool {
+        self.promise(log).is_some()
+    }
+
+    /// How long the streams of a log live at least, by all that is known now.
+    #[must_use]
+    pub fn of(&self, log: &LogName) -> MinLife {
+        self.promise(log).map_or(MinLife::LEAST, |promise| promise.min_life(log, &promise.lock()))
+    }
+
+    /// A stream of the log ends. Counts it if that breaks the promise and was not known, and says so once for each promise.
+    pub fn note(&self, log: &LogName, ending: Ending) {
+        let Some(promise) = self.promise(log) else { return };
+        let mut broken = promise.lock();
+        if !promise.min_life(log, &broken).is_broken_by(ending.last_ms, ending.end_ms) {
+            return;
+        }
+        broken.note(log, ending.seen_ms);
+        promise.count(ending.by).fetch_add(1, Ordering::Relaxed);
+        if !std::mem::replace(&mut broken.is_told, true) {
+            drop(broken);
+            promise.tell(log, ending);
+        }
+    }
+
+    /// How many streams were seen to break a promise in that way.
+    #[must_use]
+    pub fn broken(&self, by: BrokenBy) -> u64 {
+        self.0.iter().map(|promise| promise.count(by).load(Ordering::Relaxed)).sum()
+    }
+
+    fn promise(&self, log: &LogName) -> Option<&Promise> {
+        let LogName::Channel(name) = log else { return None };
+        self.0.iter().find(|promise| promise.pattern.matches(name.as_str()))
+    }
+}
+
+impl Promise {
+    fn lock(&self) -> MutexGuard<'_, Broken> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn min_life(&self, log: &LogName, broken: &Broken) -> MinLife {
+        let own_ms = broken.channels.get(log).copied().unwrap_or_default();
+        MinLife::promised(self.min_life).broken_at(own_ms.max(broken.others_ms))
+    }
+
+    fn count(&self, by: BrokenBy) -> &AtomicU64 {
+        match by {
+            BrokenBy::Expiry => &self.expiries,
+            BrokenBy::End => &self.ends,
+        }
+    }
+
+    fn tell(&self, log: &LogName, ending: Ending) {
+        let lived = Duration::from_millis(ending.end_ms.saturating_sub(ending.last_ms));
+        let what = match ending.by {
+            BrokenBy::Expiry => "expires",
+            BrokenBy::End => "ended",
+        };
+        tracing::warn!(
+            channel = %log,
+            pattern = self.pattern.as_str(),
+            promised = ?self.min_life,
+            ?lived,
+            "the stream {what} sooner after its last entry than min_life promises; an absence of this channel from before now \
+             proves something for 60 s only (told once; see fanfare_min_life_broken_total)"
+        );
+    }
+}
+
+impl Broken {
+    fn note(&mut self, log: &LogName, seen_ms: u64) {
+        if self.channels.len() >= MIN_LIFE_BROKEN_CHANNELS_MAX && !self.channels.contains_key(log) {
+            let latest = self.channels.drain().map(|(_, ms)| ms).max().unwrap_or_default();
+            self.others_ms = self.others_ms.max(latest).max(seen_ms);
+        } else {
+            let known = self.channels.entry(log.clone()).or_default();
+            *known = seen_ms.max(*known);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

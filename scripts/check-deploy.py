@@ -98,7 +98,7 @@ def kubernetes(binary):
         for port in service["spec"]["ports"]:
             require(port["targetPort"] in ports, f"Service port {port['targetPort']} is no port of the container")
         require(service["spec"].get("sessionAffinity", "None") == "None", "stickiness is not wanted")
-    for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
+    for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz?accept=1")]:
         get = container[probe]["httpGet"]
         require((get["path"], get["port"]) == (path, "admin"), f"{probe} asks {get}")
     require(deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, "a roll-out must add a node first")

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use fanfare_protocol::limits::TURN_AT_LEAST;
 use tokio::task::{JoinError, JoinSet, yield_now};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::archive::{Archive, ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::Hub;
@@ -39,6 +40,9 @@ impl Ingest {
         let mut reads: JoinSet<Answer> = JoinSet::new();
         let mut answers = Answers::default();
         let mut touched = Vec::new();
+        let stats = Arc::clone(registry.stats());
+        let mut turns = interval(TURN_AT_LEAST);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = registry.deadline();
             tokio::select! {
@@ -49,7 +53,10 @@ impl Ingest {
                 () = hub.touched() => {}
                 Some(answer) = reads.join_next() => answers.add(answer, feed.arrived()),
                 () = sleep_until(deadline) => {}
+                // Operators see by the count of turns that the loop is not stuck.
+                _ = turns.tick() => {}
             }
+            stats.turns.add(1);
             let now = Instant::now();
             hub.take_touched(&mut touched);
             registry.on_touched(&touched, now);

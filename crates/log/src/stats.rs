@@ -48,6 +48,8 @@ impl GapCells {
 /// What the ingest counts. All are totals since start unless they say "now".
 #[derive(Debug, Default)]
 pub struct IngestStats {
+    /// Turns of the ingest's loop: at least one in [`TURN_AT_LEAST`](fanfare_protocol::limits::TURN_AT_LEAST), also where nothing happens.
+    pub turns: Cell,
     /// Channels followed now.
     pub channels: Cell,
     /// Channels that were asked for and had no place.

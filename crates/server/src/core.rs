@@ -233,6 +233,7 @@ impl Core {
             self.sessions.beat(from, self.current_sweep(), usize::MAX);
         }
         self.ticks.set(self.tick().wrapping_add(1));
+        self.stats.sweeps.add(1);
         self.stats.channels.set(self.log.channels() as u64);
         self.next_beat.set(Some(0));
     }

@@ -8,6 +8,8 @@ use crate::lag::Lag;
 /// What one connection thread counts. Totals since start unless they say "now".
 #[derive(Debug, Default)]
 pub struct CoreStats {
+    /// Sweeps: several in each heartbeat, also where there are no sessions.
+    pub sweeps: Cell,
     /// Sessions now.
     pub sessions: Cell,
     /// Sessions opened (accepted and primed).

@@ -6,7 +6,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod admission;
+pub mod acceptor_stats;
+mod admission;
 mod answer;
 mod body_bytes;
 mod client_address;
@@ -62,6 +63,7 @@ mod sweep;
 mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
+pub use acceptor_stats::AcceptorStats;
 pub use admission::{Admission, Reason};
 pub use answer::Answer;
 pub use clock::Clock;

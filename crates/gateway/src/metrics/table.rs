@@ -65,6 +65,8 @@ metrics! {
     UPTIME: Gauge "fanfare_uptime_seconds" = "Seconds since the node started.";
     READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
 
+    ACCEPTING: Gauge "fanfare_accepting" = "1 while /readyz?accept=1 says so: balancers may send clients here.";
+    THREAD_SILENCE: Gauge "fanfare_thread_silence_seconds" ["thread"] = "For how long the thread was not seen to take a turn, as far as somebody asked: accept, core (the worst of the connection threads), feed, ingest, store. From admin.stuck_after on it is stuck.";
     DRAINING: Gauge "fanfare_draining" = "1 while the node drains; fanfare_sessions then counts down to 0.";
     LOG_DROPPED: Counter "fanfare_log_lines_dropped_total" = "Log lines dropped because whatever reads standard error did not, for all nodes of the process.";
 
@@ -111,6 +113,7 @@ metrics! {
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
     ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Wants of clients answered by a read that another want had caused (single flight).";
     ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";
+    ARCHIVE_PROBE_AGE: Gauge "fanfare_archive_probe_age_seconds" = "Seconds since a read of a stream of the node's own last succeeded; since the start if none has.";
     ARCHIVE_BYTES: Counter "fanfare_archive_read_bytes_total" = "Bytes of entries in answers of Redis.";
     FOREIGN: Counter "fanfare_foreign_entries_total" ["kind"] = "Entries read that other producers wrote in their own way: event_name (not valid, delivered as message), no_data (delivered as a JSON object of its fields).";
 }

@@ -4,11 +4,13 @@
 //! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
 //! [`NodeView`]; nothing here is static.
 
+mod archive_probe;
 mod on_thread;
 mod options;
 pub(crate) mod redis;
 mod store;
 mod thread;
+mod thread_watch;
 mod view;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub use view::NodeView;
 
 use crate::config::Config;
 use crate::process::Process;
+use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
 
@@ -61,6 +64,13 @@ impl Node {
 
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
         let store = make_store(log.desired, log.sink)?;
+        let probe = Arc::new(ArchiveProbe::default());
+        let upkeep = {
+            let (probe, archive, pace) = (Arc::clone(&probe), store.archive.clone(), config.redis.probe_interval.0);
+            async move {
+                tokio::join!(store.upkeep, probe.run(archive, pace));
+            }
+        };
         let archive = OnThread::new(store.archive, for_store.handle());
         let history = OnThread::new(store.history, for_store.handle());
         let publisher = OnThread::new(store.publisher, for_store.handle());
@@ -75,13 +85,15 @@ impl Node {
         };
         let handles = StoreHandles::new(history, publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: log.stats, cores, process: process.clone() };
+        let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
+        let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
+        let stats = view::Stats { ingest: log.stats, cores, turns, probe, process: process.clone() };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;
         let threads = Threads {
-            store: NodeThread::start_for("fanfare-store", for_store, store.upkeep)?,
-            feed: NodeThread::start_for("fanfare-feed", for_feed, store.feed)?,
+            store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
+            feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
         };
         Ok(Self { server, view: Arc::new(view), threads })

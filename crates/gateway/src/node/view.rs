@@ -6,12 +6,14 @@ use std::time::Duration;
 use fanfare_log::IngestStats;
 use fanfare_log::stats::{Cell, GapCells};
 use fanfare_protocol::GapReason;
-use fanfare_server::{Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{AcceptorStats, Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::archive_probe::ArchiveProbe;
 use super::store::StoreReport;
-use crate::admin::{Health, Subject};
+use super::thread_watch::ThreadWatch;
+use crate::admin::{Facts, Health, Proof, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
@@ -21,12 +23,18 @@ use crate::process::Process;
 pub struct NodeView {
     began: Instant,
     ready_probe_age: Duration,
+    stuck_after: Duration,
     tail_budget: u64,
     identity: Value,
     admission: Arc<Admission>,
     http: Arc<Vec<HttpStats>>,
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
+    acceptor: Arc<AcceptorStats>,
+    /// Turns of the threads of the feed and of the store.
+    turns: [Arc<Cell>; 2],
+    threads: ThreadWatch,
+    probe: Arc<ArchiveProbe>,
     process: Process,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
@@ -35,6 +43,9 @@ pub struct NodeView {
 pub(super) struct Stats {
     pub(super) ingest: Arc<IngestStats>,
     pub(super) cores: Arc<[Arc<CoreStats>]>,
+    /// Turns of the threads of the feed and of the store.
+    pub(super) turns: [Arc<Cell>; 2],
+    pub(super) probe: Arc<ArchiveProbe>,
     pub(super) process: Process,
 }
 
@@ -50,6 +61,7 @@ impl NodeView {
         Self {
             began,
             ready_probe_age: config.admin.ready_probe_age.0,
+            stuck_after: config.admin.stuck_after.0,
             tail_budget: config.tail.budget.0,
             identity: json!({
                 "version": env!("CARGO_PKG_VERSION"),
@@ -63,6 +75,10 @@ impl NodeView {
             http: Arc::clone(server.stats()),
             ingest: stats.ingest,
             cores: stats.cores,
+            acceptor: Arc::clone(server.acceptor()),
+            turns: stats.turns,
+            threads: ThreadWatch::default(),
+            probe: stats.probe,
             process: stats.process,
             store,
         }
@@ -72,6 +88,19 @@ impl NodeView {
     fn probe_age(&self) -> Option<Duration> {
         let proven = self.ingest.proven_ms.get().checked_sub(1)?;
         Some(self.began.elapsed().saturating_sub(Duration::from_millis(proven)))
+    }
+
+    /// For how long nothing was seen of each kind of thread; of the connection threads the worst counts.
+    fn silences(&self) -> [(&'static str, Duration); 5] {
+        let [feed, store] = &self.turns;
+        let fixed = [&self.acceptor.turns, feed, &self.ingest.turns, store];
+        let cores = self.cores.iter().map(|core| &core.sweeps);
+        let turns = fixed.into_iter().chain(cores).map(Cell::get);
+        let silences = self.threads.look(turns, Instant::now());
+        let (fixed, cores) = silences.split_at(fixed.len().min(silences.len()));
+        let of = |index: usize| fixed.get(index).copied().unwrap_or_default();
+        let core = cores.iter().max().copied().unwrap_or_default();
+        [("accept", of(0)), ("core", core), ("feed", of(1)), ("ingest", of(2)), ("store", of(3))]
     }
 
     fn cores(&self, cell: impl Fn(&CoreStats) -> &Cell) -> u64 {
@@ -91,7 +120,12 @@ impl NodeView {
     fn collect_node(&self, samples: &mut Samples) {
         samples.add_labelled(&m::BUILD_INFO, env!("CARGO_PKG_VERSION"), 1);
         samples.add_f64(&m::UPTIME, self.began.elapsed().as_secs_f64());
-        samples.add(&m::READY, u64::from(self.health().ready()));
+        let health = self.health();
+        samples.add(&m::READY, u64::from(health.ready()));
+        samples.add(&m::ACCEPTING, u64::from(health.accepts()));
+        for (thread, silence) in self.silences() {
+            samples.add_labelled_f64(&m::THREAD_SILENCE, thread, silence.as_secs_f64());
+        }
         samples.add(&m::DRAINING, u64::from(self.admission.is_draining()));
         samples.add(&m::LOG_DROPPED, self.process.log.dropped());
     }
@@ -170,6 +204,8 @@ impl NodeView {
         samples.add_labelled(&m::ARCHIVE_READS, "page", ingest.page_reads.get());
         samples.add(&m::ARCHIVE_SHARED, ingest.shared_reads.get());
         samples.add(&m::ARCHIVE_FAILED, ingest.failed_reads.get());
+        let age = self.probe.age().unwrap_or_else(|| self.began.elapsed());
+        samples.add_f64(&m::ARCHIVE_PROBE_AGE, age.as_secs_f64());
         let store = (self.store)();
         samples.add(&m::ARCHIVE_BYTES, store.archive_bytes);
         samples.add_labelled(&m::FOREIGN, "event_name", store.foreign_event_names);
@@ -210,7 +246,14 @@ impl Source for NodeView {
 
 impl Subject for NodeView {
     fn health(&self) -> Health {
-        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.store)().error)
+        let stuck = self.silences().into_iter().filter(|(_, silence)| *silence >= self.stuck_after);
+        Health::judge(Facts {
+            draining: self.admission.is_draining(),
+            stuck: stuck.collect(),
+            feed: Proof { age: self.probe_age(), error: (self.store)().error },
+            archive: Proof { age: self.probe.age(), error: self.probe.error() },
+            limit: self.ready_probe_age,
+        })
     }
 
     fn identity(&self) -> Value {

@@ -91,6 +91,11 @@ impl Registry {
         Self { directory, links, resources: Resources::new(options, hub, stats, random, now) }
     }
 
+    /// Where it counts what it does.
+    pub(crate) fn stats(&self) -> &Arc<IngestStats> {
+        &self.resources.stats
+    }
+
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
     pub fn on_touched(&mut self, channels: &[Arc<Channel>], now: Instant) {
         for channel in channels {

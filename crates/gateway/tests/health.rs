@@ -175,3 +175,16 @@ fn a_redis_that_hangs_makes_the_node_unready_and_back() {
     becomes_ready(admin);
     run(&mut redis, "PING");
 }
+
+#[test]
+fn what_the_probe_reads_and_every_turn_of_the_ingest_is_timed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, _redis) = server_with_user(directory.path(), &[]);
+    let (_node, admin) = node(&server.url);
+    becomes_ready(admin);
+    let (_, metrics) = get(admin, "/metrics");
+    for name in ["fanfare_archive_command_seconds", "fanfare_archive_wait_seconds", "fanfare_ingest_turn_seconds"] {
+        let count = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("_count "));
+        assert!(count.unwrap().parse::<f64>().unwrap() > 1.0, "{name}: {count:?}");
+    }
+}

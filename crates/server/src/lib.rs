@@ -68,7 +68,7 @@ pub use admission::{Admission, Reason};
 pub use answer::Answer;
 pub use clock::Clock;
 pub use close::Close;
-pub use core_stats::CoreStats;
+pub use core_stats::{CoreStats, Lagging};
 pub use cors::{Cors, CorsError};
 pub use drainer::Drainer;
 pub use end::{End, EndCells};

@@ -11,6 +11,7 @@ pub(crate) mod redis;
 mod store;
 mod thread;
 mod thread_watch;
+mod timed_publisher;
 mod view;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::process::Process;
 use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
+use timed_publisher::{PublishStats, TimedPublisher};
 
 /// A running node. Dropping it ends it at once.
 pub struct Node {
@@ -73,7 +75,9 @@ impl Node {
         };
         let archive = OnThread::new(store.archive, for_store.handle());
         let history = OnThread::new(store.history, for_store.handle());
+        let publishes = Arc::new(PublishStats::default());
         let publisher = OnThread::new(store.publisher, for_store.handle());
+        let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));
@@ -87,7 +91,7 @@ impl Node {
         let server = Server::start(options, handles, random.fork(), make_core)?;
         let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
         let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
-        let stats = view::Stats { ingest: log.stats, cores, turns, probe, process: process.clone() };
+        let stats = view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone() };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;

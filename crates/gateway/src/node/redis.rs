@@ -38,7 +38,14 @@ pub fn redis(config: &Config, desired: Desired, sink: FeedSink) -> anyhow::Resul
         history,
         publisher,
         name: config.redis.url.redacted(),
-        report: Box::new(move || report(&status.report())),
+        report: Box::new(move || {
+            let timings = status.timings();
+            StoreReport {
+                archive_waits: timings.waits.snapshot(),
+                archive_commands: timings.commands.snapshot(),
+                ..report(&status.report())
+            }
+        }),
         feed: Box::pin(feed),
         upkeep: Box::pin(upkeep),
     })
@@ -55,6 +62,7 @@ fn report(status: &StatusReport) -> StoreReport {
         foreign_without_data: status.foreign_without_data,
         unfounded_pushes: status.unfounded_pushes,
         archive_bytes: status.archive_bytes,
+        ..StoreReport::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::IngestStats;
-use fanfare_log::stats::{Cell, GapCells};
+use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
 use fanfare_protocol::GapReason;
 use fanfare_server::{AcceptorStats, Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::archive_probe::ArchiveProbe;
 use super::store::StoreReport;
 use super::thread_watch::ThreadWatch;
+use super::timed_publisher::PublishStats;
 use crate::admin::{Facts, Health, Proof, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
@@ -35,6 +36,7 @@ pub struct NodeView {
     turns: [Arc<Cell>; 2],
     threads: ThreadWatch,
     probe: Arc<ArchiveProbe>,
+    publishes: Arc<PublishStats>,
     process: Process,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
@@ -46,6 +48,7 @@ pub(super) struct Stats {
     /// Turns of the threads of the feed and of the store.
     pub(super) turns: [Arc<Cell>; 2],
     pub(super) probe: Arc<ArchiveProbe>,
+    pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
 }
 
@@ -79,6 +82,7 @@ impl NodeView {
             turns: stats.turns,
             threads: ThreadWatch::default(),
             probe: stats.probe,
+            publishes: stats.publishes,
             process: stats.process,
             store,
         }
@@ -136,6 +140,9 @@ impl NodeView {
         samples.add(&m::SILENT, self.admission.silent() as u64);
         samples.add(&m::DESCRIPTORS_LIMIT, self.process.descriptors.limit.unwrap_or(0) as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
+        samples.add_labelled(&m::SESSIONS_LAGGING, "blocked", self.cores(|core| &core.lagging.blocked));
+        samples.add_labelled(&m::SESSIONS_LAGGING, "behind", self.cores(|core| &core.lagging.behind));
+        samples.add_buckets(&m::PRIME_SECONDS, buckets(self.cores.iter().map(|core| core.primes.snapshot())));
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
         for end in End::ALL {
             samples.add_labelled(&m::SESSIONS_ENDED, end.as_str(), self.cores(|core| core.ends.of(end)));
@@ -144,6 +151,7 @@ impl NodeView {
         for reason in Reason::ALL {
             samples.add_labelled(&m::REFUSALS, reason.as_str(), self.admission.refused(reason));
         }
+        samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
         samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
         samples.add(&m::REQUESTS, self.http(|http| &http.requests));
@@ -157,6 +165,10 @@ impl NodeView {
             samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
         }
         samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
+        samples.add_buckets(&m::PUBLISH_SECONDS, buckets([self.publishes.lengths.snapshot()]));
+        for (kind, count) in self.publishes.errors() {
+            samples.add_labelled(&m::PUBLISH_ERRORS, kind, count);
+        }
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
@@ -191,7 +203,16 @@ impl NodeView {
     fn collect_log(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::CHANNELS, ingest.channels.get());
+        samples.add(&m::CHANNELS_OPENED, ingest.channels_opened.get());
         samples.add(&m::CHANNELS_REFUSED, ingest.channels_refused.get());
+        samples.add(&m::CHANNELS_WRONG_TYPE, ingest.wrong_type.get());
+        let states = [("unprimed", &ingest.unprimed), ("paging", &ingest.paging), ("failing", &ingest.failing)];
+        for (state, waiting) in states {
+            samples.add_labelled(&m::CHANNELS_WAITING, state, waiting.channels.get());
+            samples.add_labelled_f64(&m::CHANNELS_WAITING_SECONDS, state, self.longest(waiting).as_secs_f64());
+        }
+        samples.add_buckets(&m::INGEST_TURNS, buckets([ingest.turn_lengths.snapshot()]));
+        samples.add_f64(&m::INGEST_LONGEST, seconds(ingest.longest_turn_us.get(), 1_000_000));
         samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
         samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());
@@ -207,9 +228,18 @@ impl NodeView {
         let age = self.probe.age().unwrap_or_else(|| self.began.elapsed());
         samples.add_f64(&m::ARCHIVE_PROBE_AGE, age.as_secs_f64());
         let store = (self.store)();
+        samples.add_f64(&m::ARCHIVE_THROTTLED, seconds(ingest.throttled_ms.get(), 1_000));
+        samples.add_buckets(&m::ARCHIVE_COMMANDS, buckets([store.archive_commands]));
+        samples.add_buckets(&m::ARCHIVE_WAITS, buckets([store.archive_waits]));
         samples.add(&m::ARCHIVE_BYTES, store.archive_bytes);
         samples.add_labelled(&m::FOREIGN, "event_name", store.foreign_event_names);
         samples.add_labelled(&m::FOREIGN, "no_data", store.foreign_without_data);
+    }
+
+    /// For how long the first channel in a state has been in it.
+    fn longest(&self, waiting: &Waiting) -> Duration {
+        let since = waiting.since_ms.get().checked_sub(1).map(Duration::from_millis);
+        since.map_or(Duration::ZERO, |since| self.began.elapsed().saturating_sub(since))
     }
 
     fn collect_feed(&self, samples: &mut Samples) {
@@ -232,6 +262,24 @@ impl NodeView {
         }
         samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+fn seconds(units: u64, per_second: u64) -> f64 {
+    units as f64 / per_second as f64
+}
+
+/// One histogram of several counts.
+fn buckets(of: impl IntoIterator<Item = DurationCounts>) -> Buckets {
+    let (mut counts, mut all) = (vec![0; DURATION_BOUNDS.len() + 1], Duration::ZERO);
+    for (each, sum) in of {
+        counts.iter_mut().zip(each).for_each(|(count, more)| *count += more);
+        all += sum;
+    }
+    let total = counts.iter().sum();
+    counts.truncate(DURATION_BOUNDS.len());
+    let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).collect();
+    Buckets { bounds, counts, total, sum: all.as_secs_f64() }
 }
 
 impl Source for NodeView {

@@ -6,9 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use fanfare_log::{NoPlace, Payer, ReaderId, Start};
-use tokio::time::Instant;
-
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
+use tokio::time::Instant;
 
 use super::channels::{Channels, Subscribed};
 use super::telling::Telling;

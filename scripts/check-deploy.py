@@ -98,7 +98,7 @@ def kubernetes(binary):
         for port in service["spec"]["ports"]:
             require(port["targetPort"] in ports, f"Service port {port['targetPort']} is no port of the container")
         require(service["spec"].get("sessionAffinity", "None") == "None", "stickiness is not wanted")
-    for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
+    for probe, path in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz?accept=1")]:
         get = container[probe]["httpGet"]
         require((get["path"], get["port"]) == (path, "admin"), f"{probe} asks {get}")
     require(deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}, "a roll-out must add a node first")
@@ -150,10 +150,30 @@ def compose(binary):
     for rules in prometheus["rule_files"]:
         require((ROOT / "deploy/prometheus" / rules).exists(), f"prometheus.yml reads {rules}, which does not exist")
     known = set(re.findall(r"`((?:fanfare|process)_\w+)`", (ROOT / "docs/metrics.md").read_text()))
-    for group in documents(ROOT / "deploy/prometheus/alerts.yml")[0]["groups"]:
-        for rule in group["rules"]:
-            for name in re.findall(r"\bfanfare_\w+", rule["expr"]):
-                require(name in known, f"alerts.yml: {rule['alert']} asks for {name}, which docs/metrics.md does not know")
+    rules = [rule for group in documents(ROOT / "deploy/prometheus/alerts.yml")[0]["groups"] for rule in group["rules"]]
+    for rule in rules:
+        for name in re.findall(r"\bfanfare_\w+", rule["expr"]):
+            family = re.sub(r"_(bucket|sum|count)$", "", name)
+            require({name, family} & known, f"alerts.yml: {rule['alert']} asks for {name}, which docs/metrics.md does not know")
+    alerts(rules)
+
+
+def alerts(rules):
+    """Each alert leads to lines in the runbook and has a test, and promtool runs them."""
+    directory = ROOT / "deploy/prometheus"
+    names = [rule["alert"] for rule in rules]
+    headings = re.findall(r"^## (Fanfare\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.M)
+    require(headings == names, f"docs/runbooks.md and alerts.yml differ: {sorted(set(headings) ^ set(names)) or 'in their order'}")
+    repository = re.search(r'^repository = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
+    tests = (directory / "alerts.test.yml").read_text()
+    for rule in rules:
+        url = f"{repository}/blob/main/docs/runbooks.md#{rule['alert'].lower()}"
+        require(rule["annotations"].get("runbook_url") == url, f"alerts.yml: {rule['alert']} does not lead to {url}")
+        tested = f"ALERTS{{alertname=\"{rule['alert']}\", alertstate=\"firing\"}}" in tests
+        require(tested, f"alerts.test.yml does not test {rule['alert']}")
+    for words in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]]:
+        done = subprocess.run(["promtool", *words], cwd=directory, capture_output=True, text=True)
+        require(done.returncode == 0, f"promtool {' '.join(words)}: {done.stdout}{done.stderr}")
 
 
 def systemd(binary):

@@ -19,6 +19,7 @@ package_of() {
     taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;
+    promtool) echo prometheus ;;
     nchan) echo nginx libnginx-mod-nchan ;;
     node) echo nodejs ;;
     npm) echo npm ;;

@@ -118,6 +118,8 @@ fn a_node_is_ready_once_a_round_trip_is_proven_and_no_longer_when_the_proof_is_o
     assert!(reason.starts_with("the last round trip through Redis Pub/Sub was "), "{reason}");
     assert!(unready["probe_age_seconds"].as_f64().unwrap() > 0.5);
     assert_eq!(get(rig.admin, "/livez").0, 200, "an old proof is no reason to kill the node");
+    assert_eq!(get(rig.admin, "/readyz?accept=1").0, 200, "nor to send its clients to others that have no newer one");
+    assert!(rig.metric("fanfare_accepting") == 1.0);
     assert!(rig.metric("fanfare_ready") == 0.0 && rig.metric("fanfare_probe_age_seconds") > 0.5);
 }
 
@@ -136,7 +138,35 @@ fn a_draining_node_is_not_ready_and_says_so() {
     rig.node().server().drain();
     let (status, body) = rig.json("/readyz");
     assert_eq!((status, &body["reasons"][0]), (503, &Value::from("draining")));
+    assert_eq!((get(rig.admin, "/readyz?accept=1").0, get(rig.admin, "/livez").0), (503, 200));
     assert!(rig.metric("fanfare_draining") == 1.0);
+}
+
+/// Its feed's thread does nothing any more, and nothing else tells: the last proof counts for ten minutes.
+#[test]
+fn a_thread_that_is_stuck_is_named_and_is_a_reason_to_start_the_node_again() {
+    let change = |config: &mut Config| {
+        config.admin.stuck_after = Span(Duration::from_secs(2));
+        config.admin.ready_probe_age = Span(Duration::from_secs(600));
+    };
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let followed = MemoryStore::default();
+    let rig = Rig::over(change, move |_, desired, sink| {
+        let Store { feed, upkeep, archive, history, publisher, name, report } = memory(&followed, desired, sink);
+        let hangs = Box::pin(async move {
+            drop(tokio::time::timeout(Duration::from_secs(1), feed).await);
+            let _ = released.recv();
+        });
+        Ok(Store { feed: hangs, upkeep, archive, history, publisher, name, report })
+    });
+    eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
+    let (_, body) = eventually("the stuck thread", || Some(rig.json("/livez")).filter(|(status, _)| *status == 503));
+    let reason = body["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("the thread feed has taken no turn for "), "{reason}");
+    assert_eq!((get(rig.admin, "/readyz?accept=1").0, get(rig.admin, "/readyz").0), (503, 503));
+    assert!(rig.metric("fanfare_thread_silence_seconds{thread=\"feed\"}") >= 2.0);
+    assert!(rig.metric("fanfare_thread_silence_seconds{thread=\"core\"}") < 2.0, "an idle thread is not stuck");
+    drop(release);
 }
 
 #[test]

@@ -2,14 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use fanfare_protocol::limits::TURN_AT_LEAST;
 use tokio::task::{JoinError, JoinSet, yield_now};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::archive::{Archive, ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::Hub;
 use crate::feed::FeedSource;
 use crate::registry::{Command, Registry};
+
+/// The longest turn is told of this time, and of as much before it.
+const LONGEST_TURN_OF: Duration = Duration::from_secs(60);
 
 enum Answer {
     Tips(Vec<usize>, Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>),
@@ -39,18 +44,29 @@ impl Ingest {
         let mut reads: JoinSet<Answer> = JoinSet::new();
         let mut answers = Answers::default();
         let mut touched = Vec::new();
+        let stats = Arc::clone(registry.stats());
+        let mut turns = interval(TURN_AT_LEAST);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut longest = LongestTurn::default();
         loop {
             let deadline = registry.deadline();
+            let mut batch = None;
             tokio::select! {
                 // The order decides nothing: whatever is ready is taken in below, whichever of these ended the wait.
                 biased;
                 () = &mut stop => break,
-                batch = feed.recv() => registry.on_feed(batch, Instant::now()),
+                brought = feed.recv() => batch = Some(brought),
                 () = hub.touched() => {}
                 Some(answer) = reads.join_next() => answers.add(answer, feed.arrived()),
                 () = sleep_until(deadline) => {}
+                // Operators see by the count of turns that the loop is not stuck.
+                _ = turns.tick() => {}
             }
+            stats.turns.add(1);
             let now = Instant::now();
+            if let Some(batch) = batch {
+                registry.on_feed(batch, now);
+            }
             hub.take_touched(&mut touched);
             registry.on_touched(&touched, now);
             touched.clear();
@@ -64,12 +80,35 @@ impl Ingest {
             for command in registry.end_turn(now) {
                 start(&mut reads, &archive, command);
             }
+            let took = now.elapsed();
+            stats.turn_lengths.record(took);
+            stats.longest_turn_us.set(longest.note(took, now));
             // A feed that never falls silent is always ready, and the reads are tasks of this thread.
             if feed.told() < feed.arrived() {
                 yield_now().await;
             }
         }
         reads.shutdown().await;
+    }
+}
+
+/// The longest turn of this minute and the one before.
+#[derive(Default)]
+struct LongestTurn {
+    /// When this minute began.
+    since: Option<Instant>,
+    now: Duration,
+    before: Duration,
+}
+
+impl LongestTurn {
+    /// A turn that began then took so long. Returns the longest, in microseconds.
+    fn note(&mut self, took: Duration, began: Instant) -> u64 {
+        if began.saturating_duration_since(*self.since.get_or_insert(began)) >= LONGEST_TURN_OF {
+            (self.since, self.before, self.now) = (Some(began), self.now, Duration::ZERO);
+        }
+        self.now = self.now.max(took);
+        u64::try_from(self.now.max(self.before).as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -122,5 +161,19 @@ fn start<A: Archive>(reads: &mut JoinSet<Answer>, archive: &A, command: Command)
         Command::Newest { key, name, count } => {
             reads.spawn(async move { Answer::Newest(key, archive.newest(name, count).await) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_turn_is_forgotten_after_a_minute_or_two() {
+        let (mut longest, start) = (LongestTurn::default(), Instant::now());
+        let mut note = |ms, after| longest.note(Duration::from_millis(ms), start + Duration::from_secs(after)) / 1000;
+        assert_eq!([note(5, 0), note(9, 30), note(2, 59)], [5, 9, 9]);
+        assert_eq!([note(3, 61), note(1, 119)], [9, 9]);
+        assert_eq!([note(1, 122), note(1, 190)], [3, 1]);
     }
 }

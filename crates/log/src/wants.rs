@@ -33,8 +33,6 @@ struct Lines {
     round: u64,
     /// The number of the next place in a line.
     next: u64,
-    /// Wants asked for in this round.
-    asked: usize,
     wants: BTreeMap<Want, Asked>,
     lines: BTreeMap<Payer, BTreeMap<u64, Want>>,
     /// Who has asked since the ingest last looked.
@@ -49,13 +47,9 @@ pub struct Wants(Option<Box<Lines>>);
 impl Wants {
     /// A reader wants something; `payer` pays for it.
     pub fn insert(&mut self, payer: Payer, want: Want) {
-        let Lines { round, next, asked, wants, lines, askers } = &mut **self.0.get_or_insert_default();
+        let Lines { round, next, wants, lines, askers } = &mut **self.0.get_or_insert_default();
         askers.insert(payer);
-        let entry = wants.entry(want).or_insert_with(|| {
-            *asked += 1;
-            Asked { round: *round, by: BTreeMap::new() }
-        });
-        *asked += usize::from(entry.round != *round);
+        let entry = wants.entry(want).or_insert_with(|| Asked { round: *round, by: BTreeMap::new() });
         entry.round = *round;
         entry.by.entry(payer).or_insert_with(|| {
             *next += 1;
@@ -124,8 +118,7 @@ impl Wants {
     /// Forgets a want, whoever asked for it.
     pub(crate) fn remove(&mut self, want: &Want) {
         let Some(lines) = self.0.as_deref_mut() else { return };
-        let Some(Asked { round, by }) = lines.wants.remove(want) else { return };
-        lines.asked -= usize::from(round == lines.round);
+        let Some(Asked { by, .. }) = lines.wants.remove(want) else { return };
         for (payer, place) in by {
             let Some(line) = lines.lines.get_mut(&payer) else { continue };
             line.remove(&place);
@@ -138,14 +131,14 @@ impl Wants {
         }
     }
 
-    /// A want was answered, and every reader that waits is woken: who still wants something asks again. Returns the number of other
-    /// wants in the round that ends.
+    /// A want was answered, and every reader that waits is woken: who still wants something asks again. Returns how many payers
+    /// wanted the same, beside the first.
     pub(crate) fn answered(&mut self, want: &Want) -> usize {
-        let others = self.0.as_ref().map_or(0, |lines| lines.asked.saturating_sub(1));
+        let asked = self.0.as_ref().and_then(|lines| lines.wants.get(want));
+        let others = asked.map_or(0, |asked| asked.by.len().saturating_sub(1));
         self.remove(want);
         if let Some(lines) = self.0.as_deref_mut() {
             lines.round += 1;
-            lines.asked = 0;
         }
         others
     }
@@ -202,8 +195,11 @@ mod tests {
         wants.insert(other, B);
         assert_eq!(wants.take_askers().len(), 2);
         assert_eq!((next(&mut wants, one), next(&mut wants, other)), (Some(A), Some(A)));
-        assert_eq!(wants.answered(&A), 1);
-        assert_eq!((next(&mut wants, one), next(&mut wants, other)), (None, Some(B)));
+        wants.insert(one, B);
+        wants.insert(other, Want::Newest(3));
+        assert_eq!(wants.answered(&A), 1, "who wants something else is not answered and asks again");
+        wants.remove(&Want::Newest(3));
+        assert_eq!((next(&mut wants, one), next(&mut wants, other)), (Some(B), Some(B)));
         // It did not repeat it, and what has come may be what it wants.
         assert_eq!(wants.next(other, |_| true, |_| true), None);
         assert!(!wants.has(other, |_| true));

@@ -24,6 +24,8 @@ pub struct Frame {
     header: u8,
     /// Bytes of the `id` line; 0 without one.
     id: u8,
+    /// It stands in place of an entry that is too large.
+    is_gap: bool,
 }
 
 impl Frame {
@@ -45,7 +47,13 @@ impl Frame {
     #[must_use]
     pub fn too_large(channel: &ChannelName, id: EntryId, prev: Option<EntryId>) -> Self {
         let data = too_large_json(channel, id, prev);
-        Self::encode(Some(id), Some(GAP_EVENT), &data)
+        Self { is_gap: true, ..Self::encode(Some(id), Some(GAP_EVENT), &data) }
+    }
+
+    /// Whether it is a `$gap` ([`Frame::too_large`]).
+    #[must_use]
+    pub const fn is_gap(&self) -> bool {
+        self.is_gap
     }
 
     /// The whole frame: one chunk of a chunked body.
@@ -104,6 +112,7 @@ impl Frame {
             // At most 18 and 46 bytes: see `chunk::HEADER_MAX` and `EntryId::TEXT_MAX`.
             header: header.len() as u8,
             id: id.map_or(0, |id| ID_LINE + id.text_len()) as u8,
+            is_gap: false,
         }
     }
 }

@@ -685,3 +685,24 @@ const _: () = {
     // A longer one could not be kept by TTL, but by streams that live for ever.
     assert!(less(MIN_LIFE_MAX, STREAM_TTL_MAX));
 };
+
+// --- Health --------------------------------------------------------------------------------
+
+/// How often each thread of a node shows that it takes turns, at least. A connection thread does with each of its sweeps.
+pub const TURN_AT_LEAST: Duration = Duration::from_secs(1);
+/// A thread of which nothing was seen for so long is stuck: `admin.stuck_after`.
+pub const STUCK_AFTER_DEFAULT: Duration = Duration::from_secs(30);
+/// The least of it.
+pub const STUCK_AFTER_MIN: Duration = Duration::from_secs(5);
+/// Of the time between two looks at the threads so much counts at most: where nobody looked, or the process as a whole was halted,
+/// nothing is known. Kubernetes asks every ten seconds unless it is told otherwise.
+pub const STUCK_LOOK_MAX: Duration = Duration::from_secs(10);
+/// The pause until the archive's probe is read again after a read that failed, at most.
+pub const ARCHIVE_PROBE_RETRY_MAX: Duration = Duration::from_secs(1);
+
+const _: () = {
+    // A thread has several turns before it counts as stuck.
+    assert!(TURN_AT_LEAST.as_millis() * 3 < STUCK_AFTER_MIN.as_millis());
+    assert!(HEARTBEAT_MAX.as_millis() / 16 * 2 < STUCK_AFTER_MIN.as_millis());
+    assert!(less(STUCK_AFTER_MIN, STUCK_AFTER_DEFAULT) && less(STUCK_LOOK_MAX, STUCK_AFTER_DEFAULT));
+};

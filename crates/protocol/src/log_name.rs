@@ -17,11 +17,26 @@ pub enum LogName {
 /// Every channel of a node has its name in half a dozen maps. A box for the rare kind keeps it as small as a channel's.
 const _: () = assert!(size_of::<LogName>() == size_of::<ChannelName>());
 
+const PROBE: &str = "probe";
+
 impl LogName {
     /// A log of the gateway's own.
     #[must_use]
     pub fn system(name: ChannelName) -> Self {
         Self::System(Box::new(name))
+    }
+
+    /// The log that a node reads to see that logs can be read. It is never written, and its key stands among those of channels, so
+    /// that reading it takes the rights that reading a channel takes.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self::system(ChannelName::parse(PROBE).expect("a name of five letters is valid"))
+    }
+
+    /// Whether it is the one that [`LogName::probe`] names.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        matches!(self, Self::System(name) if name.as_str() == PROBE)
     }
 
     /// The name without its kind, for messages.

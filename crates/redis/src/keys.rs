@@ -22,6 +22,8 @@ impl Keys {
     pub(crate) fn stream(&self, log: &LogName) -> String {
         match log {
             LogName::Channel(name) => format!("{}{name}", self.prefix),
+            // No channel has this name either.
+            LogName::System(name) if log.is_probe() => format!("{}${name}", self.prefix),
             LogName::System(name) => format!("{}{name}", self.system),
         }
     }
@@ -55,6 +57,7 @@ mod tests {
             assert_eq!(keys.log(&keys.stream(&log)), Some(log));
         }
         assert_eq!((keys.log("sse:$epoch"), keys.log("other:revoked")), (None, None));
+        assert_eq!(keys.stream(&LogName::probe()), "sse:$probe", "within what a node's ACL has to allow anyway");
     }
 
     #[test]

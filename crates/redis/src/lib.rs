@@ -36,5 +36,5 @@ pub use dial::{Dial, Dialling, RedisSocket};
 pub use functions::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
 pub use options::{Options, OptionsError};
 pub use publisher::RedisPublisher;
-pub use status::{Status, StatusReport};
+pub use status::{Status, StatusReport, Timings};
 pub use store::{RedisHandle, RedisStore};

@@ -28,6 +28,8 @@ pub struct Options {
     pub pool_size: usize,
     /// Load the publishing library when the server has none or an older one.
     pub load_functions: bool,
+    /// The node publishes for others. Only a [`crate::check`] asks: publishing is tried whatever stands here.
+    pub publishes: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
     /// What is promised about the life of streams. Shared with the log, which sees streams end.
@@ -45,6 +47,7 @@ impl Default for Options {
             command_timeout: limits::REDIS_COMMAND_TIMEOUT_DEFAULT,
             pool_size: limits::REDIS_POOL_SIZE_DEFAULT,
             load_functions: true,
+            publishes: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             min_lives: MinLives::default(),
         }
@@ -62,6 +65,7 @@ impl fmt::Debug for Options {
             .field("command_timeout", &self.command_timeout)
             .field("pool_size", &self.pool_size)
             .field("load_functions", &self.load_functions)
+            .field("publishes", &self.publishes)
             .field("event_bytes", &self.event_bytes)
             .field("min_lives", &self.min_lives)
             .finish()

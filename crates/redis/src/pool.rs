@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::connect::{self, Connector};
 use crate::error::Error;
 use crate::primary::{Primary, RunId, identify};
+use crate::status::Status;
 
 /// A connection that answered this recently is used without being tried first.
 const FRESH: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ pub(crate) struct Pool {
     pool: managed::Pool<Manager>,
     primary: Primary,
     deadline: Duration,
+    /// Where it is counted how long commands take.
+    status: Status,
 }
 
 impl Pool {
@@ -32,13 +35,14 @@ impl Pool {
         primary: Primary,
         size: usize,
         deadline: Duration,
+        status: Status,
     ) -> Result<Self, RedisError> {
         let info = connect::resp3(info);
         let network = NetworkManager::new_with_config(info.clone(), connect::config(deadline))?;
         let manager = Manager { network, connector, info, deadline };
         let pool = managed::Pool::builder(manager).max_size(size).build();
         let pool = pool.expect("a pool without timeouts of its own needs no runtime");
-        Ok(Self { pool, primary, deadline })
+        Ok(Self { pool, primary, deadline, status })
     }
 
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
@@ -46,7 +50,10 @@ impl Pool {
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
         let deadline = Instant::now() + self.deadline;
         loop {
-            let mut connection = match timeout_at(deadline, self.pool.get()).await {
+            let asked = Instant::now();
+            let got = timeout_at(deadline, self.pool.get()).await;
+            self.status.timings().waits.record(asked.elapsed());
+            let mut connection = match got {
                 Err(_) => return Err(Error::Crowded(self.deadline)),
                 Ok(Ok(connection)) => connection,
                 Ok(Err(PoolError::Backend(error))) => return Err(error),
@@ -63,7 +70,10 @@ impl Pool {
             // A command that got less than half of its time says little about the size of its answer.
             let is_late = deadline.saturating_duration_since(Instant::now()) < self.deadline / 2;
             let late = || if is_late { Error::Crowded(self.deadline) } else { Error::Timeout(self.deadline) };
-            let answer = match timeout_at(deadline, commands.query_async(&mut connection.link)).await {
+            let sent = Instant::now();
+            let answer = timeout_at(deadline, commands.query_async(&mut connection.link)).await;
+            self.status.timings().commands.record(sent.elapsed());
+            let answer = match answer {
                 // The connection has a deadline of its own, which may be met first.
                 Ok(Err(error)) if error.is_timeout() => Err(late()),
                 answer => answer.map_err(|_| late()),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use fanfare_log::stats::Durations;
 use fanfare_protocol::Foreign;
 use tokio::time::Instant;
 
@@ -24,6 +25,16 @@ struct Inner {
     unfounded_pushes: AtomicU64,
     archive_reads: AtomicU64,
     archive_bytes: AtomicU64,
+    timings: Timings,
+}
+
+/// How long the archive's commands take.
+#[derive(Debug, Default)]
+pub struct Timings {
+    /// From asking for a connection of the pool to having one. Those that got none are counted with their whole wait.
+    pub waits: Durations,
+    /// From sending a command, or one transaction, to its answer, or to its failure.
+    pub commands: Durations,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +103,12 @@ impl Status {
             archive_reads: inner.archive_reads.load(Ordering::Relaxed),
             archive_bytes: inner.archive_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// How long the archive's commands take.
+    #[must_use]
+    pub fn timings(&self) -> &Timings {
+        &self.0.timings
     }
 
     /// What is wrong, while the feed has no connection.

@@ -61,7 +61,8 @@ impl RedisStore {
         let primary = Primary::new();
         let presence = Arc::new(Presence::default());
         let pool = |size| {
-            Pool::new(connector.clone(), connection.clone(), primary.clone(), size, options.command_timeout)
+            let (connector, connection) = (connector.clone(), connection.clone());
+            Pool::new(connector, connection, primary.clone(), size, options.command_timeout, status.clone())
                 .map_err(|_| OptionsError::Url)
         };
         let pools = [pool(options.pool_size)?, pool(options.history_connections())?];

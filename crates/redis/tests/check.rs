@@ -30,6 +30,13 @@ fn found<'a>(report: &'a Report, what: &str) -> &'a fanfare_redis::Line {
     report.lines.iter().find(|line| line.what == what).unwrap_or_else(|| panic!("nothing about {what} in\n{report}"))
 }
 
+/// Runs a command as an administrator would. Redis has to be content with it.
+fn run_in_a_shell(run: &str) {
+    let done = std::process::Command::new("sh").args(["-c", run]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.trim() == "OK", "{run}: {said:?} {done:?}");
+}
+
 #[tokio::test]
 async fn a_good_server_is_found_good() {
     let server = Server::with(&["--appendonly", "yes", "--notify-keyspace-events", "Kt"]).await;
@@ -60,12 +67,7 @@ async fn what_weakens_the_guarantee_is_found_with_what_to_run() {
     }
     // Doing what it says makes it content.
     for what in ["persistence", "eviction", "output buffer", "notifications"] {
-        let run = found(&report, what).run.split(" && ").next().unwrap().strip_prefix("redis-cli ").unwrap().to_owned();
-        let mut words = Vec::new();
-        for (index, part) in run.split('\'').enumerate() {
-            if index % 2 == 1 { words.push(part) } else { words.extend(part.split_whitespace()) }
-        }
-        server.run::<Value>(&words).await;
+        run_in_a_shell(found(&report, what).run.split(" && ").next().unwrap());
     }
     server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
     let report = check(&Options { keyspace_notifications: true, ..server.options() }).await;
@@ -194,8 +196,11 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
         connections.lines().filter(|line| line.contains("user=node")).count() <= 4,
         "pooled connections are reused"
     );
+    // Seen to warn of +xadd, which only a node that publishes needs.
     let report = check(&options).await;
-    assert!(found(&report, "rights").finding.contains("without +xadd"), "the node does not publish\n{report}");
+    assert_eq!(report.worst(), Grade::Ok, "\n{report}");
+    let report = check(&Options { publishes: true, ..options.clone() }).await;
+    assert!(found(&report, "rights").finding.contains("without +xadd"), "\n{report}");
     assert_eq!(report.lines.iter().filter(|line| line.grade != Grade::Ok).count(), 1, "\n{report}");
     drop(node);
 
@@ -203,8 +208,24 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
         set_user(&server, &rules, rule).await;
         let report = check(&options).await;
         let complaints = report.lines.iter().filter(|line| line.grade != Grade::Ok).count();
-        assert!(complaints > 1, "nobody misses {rule}:\n{report}");
+        assert!(complaints > 0, "nobody misses {rule}:\n{report}");
     }
+}
+
+// Seen to break in a shell: `<user>`, `+xinfo|stream`, `&sse:*` and `~$fanfare:*` stood there bare, and no server was named.
+#[tokio::test]
+async fn what_it_says_to_run_can_be_run_as_it_stands() {
+    let server = Server::with(&["--appendonly", "yes"]).await;
+    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.run::<Value>(&["ACL", "SETUSER", "node", "on", ">secret", "-@all", "+ping"]).await;
+    let options = Options { url: server.url_of("node"), publishes: true, ..server.options() };
+    let report = check(&options).await;
+    assert_eq!(report.worst(), Grade::Fail, "\n{report}");
+    for line in report.lines.iter().filter(|line| !line.run.is_empty() && line.what != "functions") {
+        run_in_a_shell(&line.run);
+    }
+    let report = check(&options).await;
+    assert!(report.lines.iter().all(|line| line.what != "rights" || line.grade == Grade::Ok), "\n{report}");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use tracing::warn;
 pub(crate) use address::payer;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
-pub use permit::{SessionPermit, SocketPermit};
+pub(crate) use permit::{SessionPermit, SocketPermit};
 pub(crate) use silent::Excess;
 
 pub(crate) use address::AddressKey;

@@ -233,6 +233,10 @@ impl Core {
             self.sessions.beat(from, self.current_sweep(), usize::MAX);
         }
         self.ticks.set(self.tick().wrapping_add(1));
+        self.stats.sweeps.add(1);
+        if self.tick().is_multiple_of(SWEEPS) {
+            self.stats.lagging.begin_round();
+        }
         self.stats.channels.set(self.log.channels() as u64);
         self.next_beat.set(Some(0));
     }

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_protocol::limits::TURN_AT_LEAST;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::acceptor_stats::AcceptorStats;
 use crate::admission::Admission;
 use crate::listener::Acceptor;
 use crate::options::DrainOptions;
@@ -23,6 +25,7 @@ const QUIETS: u32 = 6;
 /// The acceptor thread's whole life. Returns when every connection has ended, at the deadline, or when stopped.
 pub(crate) async fn accept_until_drained(
     acceptor: Acceptor,
+    stats: &AcceptorStats,
     admission: Arc<Admission>,
     options: DrainOptions,
     phase: PhaseWatch,
@@ -43,8 +46,15 @@ pub(crate) async fn accept_until_drained(
         late.reached(Phase::Draining).await;
         sleep(options.deadline).await;
     };
+    let turns = async {
+        loop {
+            stats.turns.add(1);
+            sleep(TURN_AT_LEAST).await;
+        }
+    };
     tokio::select! {
         () = serve => {}
+        () = turns => {}
         () = deadline => {
             warn!(sessions = admission.sessions(), sockets = admission.sockets(), "drain deadline: ending the rest");
         }

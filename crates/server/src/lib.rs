@@ -6,7 +6,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod admission;
+pub mod acceptor_stats;
+mod admission;
 mod answer;
 mod body_bytes;
 mod client_address;
@@ -62,11 +63,12 @@ mod sweep;
 mod turn;
 
 pub use self::core::{Core, DeliveryOptions};
+pub use acceptor_stats::AcceptorStats;
 pub use admission::{Admission, Reason};
 pub use answer::Answer;
 pub use clock::Clock;
 pub use close::Close;
-pub use core_stats::CoreStats;
+pub use core_stats::{CoreStats, Lagging};
 pub use cors::{Cors, CorsError};
 pub use drainer::Drainer;
 pub use end::{End, EndCells};

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info};
 
+use crate::acceptor_stats::AcceptorStats;
 use crate::admission::{Admission, SocketPermit};
 use crate::options::SocketOptions;
 
@@ -81,6 +82,7 @@ pub(crate) struct Acceptor {
     listener: tokio::net::TcpListener,
     cores: Vec<mpsc::Sender<Accepted>>,
     admission: Arc<Admission>,
+    stats: Arc<AcceptorStats>,
     /// When a failure was last logged.
     told: Option<Instant>,
     /// Until then nothing is waited for where every place is taken.
@@ -93,9 +95,10 @@ impl Acceptor {
         listener: TcpListener,
         cores: Vec<mpsc::Sender<Accepted>>,
         admission: Arc<Admission>,
+        stats: Arc<AcceptorStats>,
     ) -> io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        Ok(Self { listener, cores, admission, told: None, impatient_until: None, spare: Spare::new() })
+        Ok(Self { listener, cores, admission, stats, told: None, impatient_until: None, spare: Spare::new() })
     }
 
     /// Accepts until `last_call` resolves, then lets no handshake begin, accepts the connections in the queue, and closes.
@@ -133,6 +136,7 @@ impl Acceptor {
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
+                self.stats.errors.add(1);
                 if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
                     self.told = Some(Instant::now());
                     error!(%error, "accepting connections fails; going on trying");
@@ -289,7 +293,7 @@ mod tests {
         let admission = Arc::new(Admission::new(options, inboxes.len(), random, Instant::now()));
         let (cores, inboxes) = inboxes.iter().map(|size| mpsc::channel(*size)).unzip();
         let listener = bind(any(), &SocketOptions::default()).unwrap();
-        (Acceptor::new(listener, cores, admission).unwrap(), inboxes)
+        (Acceptor::new(listener, cores, admission, Arc::default()).unwrap(), inboxes)
     }
 
     // Seen to wait for ever when a socket is for one core whatever its inbox holds.
@@ -336,6 +340,8 @@ mod tests {
         assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         acceptor.take(Err(io::Error::from_raw_os_error(EMFILE))).await;
         assert_eq!(std::io::Read::read(&mut client, &mut [0]).unwrap(), 0);
+        acceptor.take(Err(io::Error::from_raw_os_error(nix::libc::ECONNABORTED))).await;
+        assert_eq!(acceptor.stats.errors.get(), 2, "a client that left is no error");
     }
 
     #[tokio::test]

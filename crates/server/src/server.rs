@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::acceptor_stats::AcceptorStats;
 use crate::admission::Admission;
 use crate::connection;
 use crate::core::Core;
@@ -49,6 +50,7 @@ pub enum StartError {
 pub struct Server {
     address: SocketAddr,
     admission: Arc<Admission>,
+    acceptor: Arc<AcceptorStats>,
     stats: Arc<Vec<HttpStats>>,
     /// Every thread watches it: `Draining` begins the end, `Stopped` is the end.
     phase: Arc<PhaseSwitch>,
@@ -78,7 +80,8 @@ impl Server {
         let (switch, watch) = phase::phase();
         let phase = Arc::new(switch);
         // Owned from here on: an early return drops it, which stops the threads that have been started.
-        let mut server = Self { address, admission, stats, phase, threads: Vec::with_capacity(cores + 1) };
+        let mut server =
+            Self { address, admission, acceptor: Arc::default(), stats, phase, threads: Vec::with_capacity(cores + 1) };
         let mut inboxes = Vec::with_capacity(cores);
         for core in 0..cores {
             // When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
@@ -89,10 +92,11 @@ impl Server {
             let thread = CoreThread { handler, inbox, phase: watch.clone() };
             server.spawn(format!("fanfare-core-{core}"), move || thread.run(&*make_core))?;
         }
-        let (admission, drain) = (Arc::clone(&server.admission), node.options.drain.clone());
+        let (admission, acceptor) = (Arc::clone(&server.admission), Arc::clone(&server.acceptor));
+        let drain = node.options.drain.clone();
         let switch = Arc::clone(&server.phase);
         server.spawn("fanfare-accept".to_owned(), move || {
-            accept(listener, inboxes, &admission, drain, watch);
+            accept(listener, inboxes, (&admission, &acceptor), drain, watch);
             switch.advance(Phase::Stopped);
         })?;
         info!(%address, cores, "listening for clients");
@@ -120,6 +124,12 @@ impl Server {
     #[must_use]
     pub const fn stats(&self) -> &Arc<Vec<HttpStats>> {
         &self.stats
+    }
+
+    /// What the acceptor counts.
+    #[must_use]
+    pub const fn acceptor(&self) -> &Arc<AcceptorStats> {
+        &self.acceptor
     }
 
     /// Begins to end the server politely (see [`crate::drain`]); returns at once. Calling it again does nothing.
@@ -176,7 +186,7 @@ impl Drop for Server {
 fn accept(
     listener: std::net::TcpListener,
     inboxes: Vec<mpsc::Sender<Accepted>>,
-    admission: &Arc<Admission>,
+    (admission, stats): (&Arc<Admission>, &Arc<AcceptorStats>),
     drain: crate::options::DrainOptions,
     phase: PhaseWatch,
 ) {
@@ -185,8 +195,8 @@ fn accept(
         Err(error) => return tracing::error!(%error, "the acceptor could not start"),
     };
     runtime.block_on(async {
-        match Acceptor::new(listener, inboxes, Arc::clone(admission)) {
-            Ok(acceptor) => drain::accept_until_drained(acceptor, Arc::clone(admission), drain, phase).await,
+        match Acceptor::new(listener, inboxes, Arc::clone(admission), Arc::clone(stats)) {
+            Ok(acceptor) => drain::accept_until_drained(acceptor, stats, Arc::clone(admission), drain, phase).await,
             Err(error) => tracing::error!(%error, "the acceptor could not start"),
         }
     });

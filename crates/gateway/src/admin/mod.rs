@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use prometheus::Registry;
 use serde_json::{Value, json};
 
-pub use ready::{Health, Unready};
+pub use ready::{Facts, Health, Proof, Unready, Way};
 
 use crate::http::{Handler, Reply, json as json_reply, reply, text};
 use crate::metrics::{self, Samples, Source};
@@ -47,10 +47,17 @@ impl<S: Subject> Admin<S> {
         }
     }
 
-    fn ready(&self) -> Reply {
+    fn live(&self) -> Reply {
         let health = self.subject.health();
-        let status = if health.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        json_reply(status, &health.to_json())
+        let stuck = health.reasons.iter().filter(|reason| matches!(reason, Unready::Stuck { .. }));
+        let reasons: Vec<_> = stuck.map(ToString::to_string).collect();
+        json_reply(ok_if(health.alive()), &json!({ "alive": health.alive(), "reasons": reasons }))
+    }
+
+    fn ready(&self, request: &Request<Incoming>) -> Reply {
+        let health = self.subject.health();
+        let is_balancer = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "accept=1"));
+        json_reply(ok_if(if is_balancer { health.accepts() } else { health.ready() }), &health.to_json())
     }
 
     fn status(&self, request: &Request<Incoming>) -> Reply {
@@ -72,13 +79,17 @@ impl<S: Subject> Handler for Admin<S> {
     fn answer(&self, request: &Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/metrics" => self.metrics(),
-            // Alive is whoever answers: a wedged Redis is no reason to kill a node that serves from memory.
-            "/livez" => json_reply(StatusCode::OK, &json!({ "alive": true })),
-            "/readyz" => self.ready(),
+            // A wedged Redis is no reason to kill a node that serves from memory; a thread of its own that hangs is.
+            "/livez" => self.live(),
+            "/readyz" => self.ready(request),
             "/status" => self.status(request),
             _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /status\n"),
         }
     }
+}
+
+fn ok_if(is_well: bool) -> StatusCode {
+    if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// A browser's address bar asks for HTML by name; curl, scripts and the page itself do not.

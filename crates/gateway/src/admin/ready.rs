@@ -1,42 +1,112 @@
-//! Readiness: the age of the last proof that messages get through, not the state of a TCP connection.
+//! Health: what a user would get, not the state of a TCP connection. Three questions, from the same facts:
+//!
+//! | asked | by | true while |
+//! |---|---|---|
+//! | `/readyz` | alerts, people | events reach clients: both proofs are recent, no thread is stuck, the node does not drain |
+//! | `/readyz?accept=1` | balancers | it serves or refuses politely: no thread is stuck, the node does not drain. What ails the store ails all nodes, and says nothing about one of them |
+//! | `/livez` | what starts processes again | no thread is stuck |
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Why a node should get no new connections.
-#[derive(Clone, Debug, PartialEq)]
+/// A way through the store, proven again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Age of the last time that it worked; `None` before the first.
+    pub age: Option<Duration>,
+    /// What Redis or the network said last, if it said anything that is still true.
+    pub error: Option<String>,
+}
+
+/// What health is judged by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether the node drains.
+    pub draining: bool,
+    /// The threads that are stuck, and for how long nothing was seen of them.
+    pub stuck: Vec<(&'static str, Duration)>,
+    /// A message's way around the Pub/Sub path.
+    pub feed: Proof,
+    /// A read of a stream.
+    pub archive: Proof,
+    /// The oldest proof that counts: `admin.ready_probe_age`.
+    pub limit: Duration,
+}
+
+/// One of the two proofs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// [`Facts::feed`].
+    Feed,
+    /// [`Facts::archive`].
+    Archive,
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Feed => "round trip through Redis Pub/Sub",
+            Self::Archive => "read of a stream",
+        }
+    }
+}
+
+/// Why a node is not well.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unready {
     /// It is draining.
     Draining,
-    /// No message has made its way around the Pub/Sub path since the node started.
+    /// A thread takes no turns.
+    Stuck {
+        /// Which.
+        thread: &'static str,
+        /// For how long nothing was seen of it.
+        silence: Duration,
+    },
+    /// It has never worked since the node started.
     NeverProven {
+        /// What.
+        way: Way,
         /// What Redis or the network said last, if anything.
         detail: Option<String>,
     },
     /// The last proof is too old.
     Stale {
+        /// Of what.
+        way: Way,
         /// Its age.
         age: Duration,
-        /// The oldest that counts: `admin.ready_probe_age`.
+        /// The oldest that counts.
         limit: Duration,
         /// What Redis or the network said last, if anything.
         detail: Option<String>,
     },
 }
 
+impl Unready {
+    /// Whether it is a reason to send clients elsewhere: nobody would even refuse them, or this node alone is concerned.
+    #[must_use]
+    pub const fn keeps_clients_away(&self) -> bool {
+        matches!(self, Self::Draining | Self::Stuck { .. })
+    }
+}
+
 impl fmt::Display for Unready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = match self {
             Self::Draining => return f.write_str("draining"),
-            Self::NeverProven { detail } => {
-                f.write_str("no round trip through Redis Pub/Sub yet")?;
+            Self::Stuck { thread, silence } => {
+                return write!(f, "the thread {thread} has taken no turn for {:.0} s", silence.as_secs_f64());
+            }
+            Self::NeverProven { way, detail } => {
+                write!(f, "no {} yet", way.name())?;
                 detail
             }
-            Self::Stale { age, limit, detail } => {
+            Self::Stale { way, age, limit, detail } => {
                 let (age, limit) = (age.as_secs_f64(), limit.as_secs_f64());
-                write!(f, "the last round trip through Redis Pub/Sub was {age:.1} s ago, more than {limit:.1} s")?;
+                write!(f, "the last {} was {age:.1} s ago, more than {limit:.1} s", way.name())?;
                 detail
             }
         };
@@ -44,35 +114,54 @@ impl fmt::Display for Unready {
     }
 }
 
-/// What `/readyz` says.
-#[derive(Clone, Debug, PartialEq)]
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Empty when the node is ready.
     pub reasons: Vec<Unready>,
-    /// Age of the last proof, if there was one.
+    /// Age of the last round trip through the Pub/Sub path, if there was one.
     pub probe_age: Option<Duration>,
+    /// Age of the last read of a stream, if there was one.
+    pub read_age: Option<Duration>,
 }
 
 impl Health {
-    /// From the facts: whether the node drains, the age of the last proof, the oldest that counts, and the last error.
+    /// From the facts.
     #[must_use]
-    pub fn judge(draining: bool, probe_age: Option<Duration>, limit: Duration, detail: Option<String>) -> Self {
+    pub fn judge(facts: Facts) -> Self {
+        let Facts { draining, stuck, feed, archive, limit } = facts;
+        let (probe_age, read_age) = (feed.age, archive.age);
         let mut reasons = Vec::new();
         if draining {
             reasons.push(Unready::Draining);
         }
-        match probe_age {
-            None => reasons.push(Unready::NeverProven { detail }),
-            Some(age) if age > limit => reasons.push(Unready::Stale { age, limit, detail }),
-            Some(_) => {}
+        reasons.extend(stuck.into_iter().map(|(thread, silence)| Unready::Stuck { thread, silence }));
+        for (way, Proof { age, error: detail }) in [(Way::Feed, feed), (Way::Archive, archive)] {
+            match age {
+                None => reasons.push(Unready::NeverProven { way, detail }),
+                Some(age) if age > limit => reasons.push(Unready::Stale { way, age, limit, detail }),
+                Some(_) => {}
+            }
         }
-        Self { reasons, probe_age }
+        Self { reasons, probe_age, read_age }
     }
 
-    /// Whether a balancer may send clients here.
+    /// Whether a client would get its events here.
     #[must_use]
     pub fn ready(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// Whether a balancer may send clients here: they are served, or refused politely.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        !self.reasons.iter().any(Unready::keeps_clients_away)
+    }
+
+    /// Whether every thread takes turns.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        !self.reasons.iter().any(|reason| matches!(reason, Unready::Stuck { .. }))
     }
 
     /// As `/readyz` shows it.
@@ -80,8 +169,10 @@ impl Health {
     pub fn to_json(&self) -> Value {
         json!({
             "ready": self.ready(),
+            "accepts": self.accepts(),
             "reasons": self.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "probe_age_seconds": self.probe_age.map(|age| age.as_secs_f64()),
+            "read_age_seconds": self.read_age.map(|age| age.as_secs_f64()),
         })
     }
 }
@@ -92,28 +183,59 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(15);
 
+    fn proof(age: Duration, error: Option<&str>) -> Proof {
+        Proof { age: Some(age), error: error.map(str::to_owned) }
+    }
+
+    fn well() -> Facts {
+        let recent = proof(LIMIT, Some("connection refused"));
+        Facts { draining: false, stuck: Vec::new(), feed: recent.clone(), archive: recent, limit: LIMIT }
+    }
+
+    fn answers(facts: Facts) -> (bool, bool, bool) {
+        let health = Health::judge(facts);
+        (health.ready(), health.accepts(), health.alive())
+    }
+
     #[test]
-    fn a_recent_proof_makes_ready_whatever_went_wrong_before() {
-        let health = Health::judge(false, Some(LIMIT), LIMIT, Some("connection refused".into()));
-        assert!(health.ready());
+    fn recent_proofs_make_ready_whatever_went_wrong_before() {
+        assert_eq!(answers(well()), (true, true, true));
     }
 
     #[test]
     fn an_old_proof_does_not_and_says_how_old_and_why() {
-        let health = Health::judge(false, Some(Duration::from_millis(15_500)), LIMIT, Some("probe timed out".into()));
+        let health =
+            Health::judge(Facts { feed: proof(Duration::from_millis(15_500), Some("probe timed out")), ..well() });
         assert!(!health.ready());
         let said = "the last round trip through Redis Pub/Sub was 15.5 s ago, more than 15.0 s: probe timed out";
         assert_eq!(health.to_json()["reasons"][0], said);
     }
 
+    // Seen to be ready when only Pub/Sub is asked.
     #[test]
-    fn without_any_proof_nothing_is_ready() {
-        assert!(!Health::judge(false, None, LIMIT, None).ready());
+    fn a_store_whose_streams_cannot_be_read_is_told_in_its_own_words_and_empties_no_fleet() {
+        let refused = proof(LIMIT * 2, Some("the archive refuses: NOPERM this user has no permissions to run 'multi'"));
+        let health = Health::judge(Facts { archive: refused, ..well() });
+        assert!(!health.ready() && health.accepts() && health.alive());
+        let reason = health.to_json()["reasons"][0].to_string();
+        assert!(reason.contains("the last read of a stream was 30.0 s ago") && reason.contains("NOPERM"), "{reason}");
     }
 
     #[test]
-    fn a_draining_node_is_not_ready_however_well_it_is() {
-        let health = Health::judge(true, Some(Duration::ZERO), LIMIT, None);
-        assert_eq!(health.reasons, [Unready::Draining]);
+    fn without_any_proof_nothing_is_ready() {
+        assert_eq!(answers(Facts { feed: Proof::default(), ..well() }), (false, true, true));
+        assert_eq!(answers(Facts { archive: Proof::default(), ..well() }), (false, true, true));
+    }
+
+    #[test]
+    fn a_draining_node_takes_no_clients_however_well_it_is() {
+        assert_eq!(answers(Facts { draining: true, ..well() }), (false, false, true));
+    }
+
+    #[test]
+    fn a_stuck_thread_is_named_and_answers_all_three_questions() {
+        let facts = Facts { stuck: vec![("ingest", LIMIT * 2)], ..well() };
+        assert_eq!(answers(facts.clone()), (false, false, false));
+        assert_eq!(Health::judge(facts).reasons[0].to_string(), "the thread ingest has taken no turn for 30 s");
     }
 }

@@ -58,8 +58,10 @@ sections! {
     Admin admin {
         /// The address of the admin listener.
         listen: SocketAddr = loopback(9090);
-        /// The node is ready while a message has made its way around the Redis Pub/Sub path within this time.
+        /// The node is ready while a message has made its way around the Redis Pub/Sub path, and a stream of its own could be read, within this time.
         ready_probe_age: Span = Span(limits::READY_PROBE_AGE_MAX_DEFAULT), Span::millis(100) => Span::secs(600);
+        /// A thread of the node that takes no turn for so long is stuck: `/livez` and `/readyz` say so.
+        stuck_after: Span = Span(limits::STUCK_AFTER_DEFAULT), Span(limits::STUCK_AFTER_MIN) => Span::secs(600);
     }
 
     /// The connection to Redis.

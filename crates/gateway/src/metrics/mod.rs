@@ -50,8 +50,13 @@ impl Samples {
 
     /// Adds one labelled value of a metric.
     pub fn add_labelled(&mut self, metric: &'static Metric, label: &str, value: u64) {
+        self.add_labelled_f64(metric, label, float(value));
+    }
+
+    /// Adds one labelled value of a metric.
+    pub fn add_labelled_f64(&mut self, metric: &'static Metric, label: &str, value: f64) {
         debug_assert!(metric.label.is_some(), "{} has no label", metric.name);
-        self.0.push((metric, Some(label.to_owned()), Figure::Number(float(value))));
+        self.0.push((metric, Some(label.to_owned()), Figure::Number(value)));
     }
 
     /// Adds a histogram.

@@ -65,6 +65,8 @@ metrics! {
     UPTIME: Gauge "fanfare_uptime_seconds" = "Seconds since the node started.";
     READY: Gauge "fanfare_ready" = "1 while /readyz says so.";
 
+    ACCEPTING: Gauge "fanfare_accepting" = "1 while /readyz?accept=1 says so: balancers may send clients here.";
+    THREAD_SILENCE: Gauge "fanfare_thread_silence_seconds" ["thread"] = "For how long the thread was not seen to take a turn, as far as somebody asked: accept, core (the worst of the connection threads), feed, ingest, store. From admin.stuck_after on it is stuck.";
     DRAINING: Gauge "fanfare_draining" = "1 while the node drains; fanfare_sessions then counts down to 0.";
     LOG_DROPPED: Counter "fanfare_log_lines_dropped_total" = "Log lines dropped because whatever reads standard error did not, for all nodes of the process.";
 
@@ -73,14 +75,19 @@ metrics! {
     SILENT: Gauge "fanfare_silent_connections" = "Open client sockets without a request under way: none has come yet, or only part of one, or they are kept for another.";
     DESCRIPTORS_LIMIT: Gauge "fanfare_descriptors_limit" = "Files that the node may open, after it has raised its soft limit; 0: no limit.";
     SESSIONS: Gauge "fanfare_sessions" = "Open event streams.";
+    SESSIONS_LAGGING: Gauge "fanfare_sessions_lagging" ["state"] = "Event streams that were, when each was last looked at (once in delivery.heartbeat): blocked (the client's socket took nothing), behind (not given everything yet that the channels hold; the blocked ones are mostly among them).";
+    PRIME_SECONDS: Histogram "fanfare_prime_seconds" = "From a subscription to the beginning of its stream, for those that began: how long their channels took to open.";
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
     SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed), stalled (took nothing for delivery.stalled).";
     SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
     REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol), silent (had no request under way and made room).";
+    ACCEPT_ERRORS: Counter "fanfare_accept_errors_total" = "Failures to accept that are not about one connection: no descriptor left, no memory.";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
+    PUBLISH_SECONDS: Histogram "fanfare_http_publish_seconds" = "From asking the store to publish what came by POST to its answer, or to the error in place of one.";
+    PUBLISH_ERRORS: Counter "fanfare_http_publish_errors_total" ["kind"] = "Publishes by POST that failed: rejected (the request itself is wrong), denied (the store refuses until somebody changes something), refused (it refuses at present: full, read-only, loading), unreachable (nothing was sent to it), unknown (no answer: the event may have been published). But for the last, nothing was published.";
     HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers).";
     HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
 
@@ -93,6 +100,12 @@ metrics! {
     LAG: Histogram "fanfare_publish_to_write_seconds" = "From an event's id (the clock of Redis) to its write, for events that were live for their reader, counted per delivery. Whole milliseconds; it means something while the clocks agree.";
 
     CHANNELS: Gauge "fanfare_channels" = "Channels followed, lingering ones included.";
+    CHANNELS_OPENED: Counter "fanfare_channels_opened_total" = "Channels that began to be followed.";
+    CHANNELS_WAITING: Gauge "fanfare_channels_waiting" ["state"] = "Channels of which something is awaited: unprimed (it is not known yet where the stream ends, so that streams of it cannot begin; refused ones are not counted), paging (a page is wanted or being read for clients that are behind), failing (a read failed, and none of its kind has succeeded since).";
+    CHANNELS_WAITING_SECONDS: Gauge "fanfare_channels_waiting_seconds" ["state"] = "For how long the first of them has been in that state; paging counts from the last page.";
+    CHANNELS_WRONG_TYPE: Gauge "fanfare_channels_wrong_type" = "Channels that are refused because their keys hold something else than a stream.";
+    INGEST_TURNS: Histogram "fanfare_ingest_turn_seconds" = "How long the turns of the ingest took, which keeps all channels: its rate of seconds per second is how busy its thread is.";
+    INGEST_LONGEST: Gauge "fanfare_ingest_longest_turn_seconds" = "The longest of them in the last minute or two.";
     CHANNELS_REFUSED: Counter "fanfare_channels_refused_total" = "Channels that were asked for and had no place: limits.channels_per_node, or the share of a client that holds many.";
     TAIL_BYTES: Gauge "fanfare_tail_bytes" = "Bytes held for the recent part of channels and for archive pages.";
     TAIL_BUDGET: Gauge "fanfare_tail_budget_bytes" = "Target for fanfare_tail_bytes: tail.budget.";
@@ -103,15 +116,19 @@ metrics! {
     PROBE_AGE: Gauge "fanfare_probe_age_seconds" = "Seconds since a message last made its way around the Pub/Sub path; since the start if none has.";
     FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead), shed (an ephemeral event dropped for lack of room).";
     FEED_UNFOUNDED: Counter "fanfare_feed_unfounded_pushes_total" = "Messages that named an entry which the stream does not have, of those that are looked up now and then: the node is on another database than the publishers, or somebody forges messages.";
-    SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels whose subscription Redis refuses at present.";
+    SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels that Redis refuses at present, by its ACL: the subscription, or the first read. Those for which the node has no place are in fanfare_channels_refused_total.";
     REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";
     SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
 
     MIN_LIFE_BROKEN: Counter "fanfare_min_life_broken_total" ["seen"] = "Streams that were seen to live shorter than min_life of [[channels]] promises: expiry (PTTL says that one will expire too early) or end (one that was followed is gone). Their channels fall back to 60 s for the time before.";
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
-    ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Wants of clients answered by a read that another want had caused (single flight).";
+    ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Clients (by address) whose wish for a page was answered by a read that another one's had caused (single flight).";
     ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";
+    ARCHIVE_THROTTLED: Counter "fanfare_archive_throttled_seconds_total" = "Time in which clients waited for pages for no other reason than archive.bytes_per_second.";
+    ARCHIVE_COMMANDS: Histogram "fanfare_archive_command_seconds" = "From sending a command or transaction that reads the archive, history over HTTP included, to its answer or its failure.";
+    ARCHIVE_WAITS: Histogram "fanfare_archive_wait_seconds" = "How long such commands waited for a free connection of redis.pool_size before.";
+    ARCHIVE_PROBE_AGE: Gauge "fanfare_archive_probe_age_seconds" = "Seconds since a read of a stream of the node's own last succeeded; since the start if none has.";
     ARCHIVE_BYTES: Counter "fanfare_archive_read_bytes_total" = "Bytes of entries in answers of Redis.";
     FOREIGN: Counter "fanfare_foreign_entries_total" ["kind"] = "Entries read that other producers wrote in their own way: event_name (not valid, delivered as message), no_data (delivered as a JSON object of its fields).";
 }

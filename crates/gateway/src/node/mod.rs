@@ -4,11 +4,14 @@
 //! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
 //! [`NodeView`]; nothing here is static.
 
+mod archive_probe;
 mod on_thread;
 mod options;
 pub(crate) mod redis;
 mod store;
 mod thread;
+mod thread_watch;
+mod timed_publisher;
 mod view;
 
 use std::sync::Arc;
@@ -22,8 +25,10 @@ pub use view::NodeView;
 
 use crate::config::Config;
 use crate::process::Process;
+use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
+use timed_publisher::{PublishStats, TimedPublisher};
 
 /// A running node. Dropping it ends it at once.
 pub struct Node {
@@ -62,9 +67,18 @@ impl Node {
 
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
         let store = make_store(log.desired, log.sink, min_lives.clone())?;
+        let probe = Arc::new(ArchiveProbe::default());
+        let upkeep = {
+            let (probe, archive, pace) = (Arc::clone(&probe), store.archive.clone(), config.redis.probe_interval.0);
+            async move {
+                tokio::join!(store.upkeep, probe.run(archive, pace));
+            }
+        };
         let archive = OnThread::new(store.archive, for_store.handle());
         let history = OnThread::new(store.history, for_store.handle());
+        let publishes = Arc::new(PublishStats::default());
         let publisher = OnThread::new(store.publisher, for_store.handle());
+        let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));
@@ -76,13 +90,15 @@ impl Node {
         };
         let handles = StoreHandles::new(history, publisher);
         let server = Server::start(options, handles, random.fork(), make_core)?;
-        let stats = view::Stats { ingest: log.stats, cores, process: process.clone(), min_lives };
+        let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
+        let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
+        let stats = view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;
         let threads = Threads {
-            store: NodeThread::start_for("fanfare-store", for_store, store.upkeep)?,
-            feed: NodeThread::start_for("fanfare-feed", for_feed, store.feed)?,
+            store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
+            feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
         };
         Ok(Self { server, view: Arc::new(view), threads })

@@ -93,7 +93,7 @@ mod tests {
     fn a_call_runs_on_the_thread_whoever_makes_it_and_ends_with_its_caller() {
         let place = ThreadRuntime::new().unwrap();
         let remote = OnThread::new((), place.handle());
-        let thread = NodeThread::start_for("fanfare-test", place, pending()).unwrap();
+        let thread = NodeThread::start_for("fanfare-test", place, Arc::default(), pending()).unwrap();
         runtime().block_on(async {
             let name = remote.call(|()| async { std::thread::current().name().map(str::to_owned) }).await;
             assert_eq!(name.flatten().as_deref(), Some("fanfare-test"));
@@ -113,7 +113,8 @@ mod tests {
     fn a_thread_that_ends_by_itself_is_noticed_and_one_that_panics_is_too() {
         for panics in [false, true] {
             let task = async move { assert!(!panics, "on purpose") };
-            let mut thread = NodeThread::start_for("fanfare-test", ThreadRuntime::new().unwrap(), task).unwrap();
+            let place = ThreadRuntime::new().unwrap();
+            let mut thread = NodeThread::start_for("fanfare-test", place, Arc::default(), task).unwrap();
             assert_eq!(runtime().block_on(thread.ended()), "fanfare-test");
         }
     }
@@ -126,7 +127,7 @@ mod tests {
             let _held = held;
             pending::<()>().await;
         };
-        drop(NodeThread::start_for("fanfare-test", ThreadRuntime::new().unwrap(), task).unwrap());
+        drop(NodeThread::start_for("fanfare-test", ThreadRuntime::new().unwrap(), Arc::default(), task).unwrap());
         assert_eq!(Arc::strong_count(&end), 1);
     }
 }

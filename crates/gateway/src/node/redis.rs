@@ -20,6 +20,7 @@ pub fn options(config: &Config) -> Options {
         command_timeout: config.redis.command_timeout.0,
         pool_size: config.redis.pool_size,
         load_functions: config.redis.load_functions,
+        publishes: config.publish.key.expose().is_some(),
         event_bytes: config.limits.event_bytes.bytes(),
         min_lives: config.min_lives(),
     }
@@ -44,7 +45,14 @@ pub fn redis(
         history,
         publisher,
         name: config.redis.url.redacted(),
-        report: Box::new(move || report(&status.report())),
+        report: Box::new(move || {
+            let timings = status.timings();
+            StoreReport {
+                archive_waits: timings.waits.snapshot(),
+                archive_commands: timings.commands.snapshot(),
+                ..report(&status.report())
+            }
+        }),
         feed: Box::pin(feed),
         upkeep: Box::pin(upkeep),
     })
@@ -61,6 +69,7 @@ fn report(status: &StatusReport) -> StoreReport {
         foreign_without_data: status.foreign_without_data,
         unfounded_pushes: status.unfounded_pushes,
         archive_bytes: status.archive_bytes,
+        ..StoreReport::default()
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::pin::Pin;
 
 use fanfare_log::memory::MemoryStore;
+use fanfare_log::stats::DurationCounts;
 use fanfare_log::{Desired, FeedSink};
 use serde_json::{Map, Value};
 
@@ -43,6 +44,10 @@ pub struct StoreReport {
     pub unfounded_pushes: u64,
     /// Bytes of entries read.
     pub archive_bytes: u64,
+    /// How long reads of the archive waited for a connection.
+    pub archive_waits: DurationCounts,
+    /// How long its commands took.
+    pub archive_commands: DurationCounts,
 }
 
 /// A node's view of an in-process store, for `fanfare dev` and tests; several nodes share one store.

@@ -3,9 +3,12 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
+use fanfare_log::stats::Cell;
+use fanfare_protocol::limits::TURN_AT_LEAST;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
@@ -73,16 +76,18 @@ impl NodeThread {
         Ok(Self { name, stop: Some(stop), thread: Some(thread), ended: Some(ended) })
     }
 
-    /// Starts a thread for a task that ends only when it is dropped.
+    /// Starts a thread for a task that ends only when it is dropped. `turns` counts on as long as the thread gets round to its tasks.
     pub(super) fn start_for(
         name: &'static str,
         runtime: ThreadRuntime,
+        turns: Arc<Cell>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<Self> {
         Self::start(name, runtime, |stop| async move {
             tokio::select! {
                 () = stop => {}
                 () = task => {}
+                () = count_turns(&turns) => {}
             }
         })
     }
@@ -95,6 +100,13 @@ impl NodeThread {
         }
         self.ended = None;
         self.name
+    }
+}
+
+async fn count_turns(turns: &Cell) {
+    loop {
+        turns.add(1);
+        tokio::time::sleep(TURN_AT_LEAST).await;
     }
 }
 
@@ -125,7 +137,7 @@ mod tests {
             });
             drop(look_up.await);
         };
-        let thread = NodeThread::start_for("test", ThreadRuntime::new().unwrap(), task).unwrap();
+        let thread = NodeThread::start_for("test", ThreadRuntime::new().unwrap(), Arc::default(), task).unwrap();
         begun.recv().unwrap();
         let start = Instant::now();
         drop(thread);

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::stats::{Cell, GapCells};
+use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
-use fanfare_server::{Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{AcceptorStats, Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::archive_probe::ArchiveProbe;
 use super::store::StoreReport;
-use crate::admin::{Health, Subject};
+use super::thread_watch::ThreadWatch;
+use super::timed_publisher::PublishStats;
+use crate::admin::{Facts, Health, Proof, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
@@ -21,12 +24,19 @@ use crate::process::Process;
 pub struct NodeView {
     began: Instant,
     ready_probe_age: Duration,
+    stuck_after: Duration,
     tail_budget: u64,
     identity: Value,
     admission: Arc<Admission>,
     http: Arc<Vec<HttpStats>>,
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
+    acceptor: Arc<AcceptorStats>,
+    /// Turns of the threads of the feed and of the store.
+    turns: [Arc<Cell>; 2],
+    threads: ThreadWatch,
+    probe: Arc<ArchiveProbe>,
+    publishes: Arc<PublishStats>,
     process: Process,
     min_lives: MinLives,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
@@ -36,6 +46,10 @@ pub struct NodeView {
 pub(super) struct Stats {
     pub(super) ingest: Arc<IngestStats>,
     pub(super) cores: Arc<[Arc<CoreStats>]>,
+    /// Turns of the threads of the feed and of the store.
+    pub(super) turns: [Arc<Cell>; 2],
+    pub(super) probe: Arc<ArchiveProbe>,
+    pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
 }
@@ -52,6 +66,7 @@ impl NodeView {
         Self {
             began,
             ready_probe_age: config.admin.ready_probe_age.0,
+            stuck_after: config.admin.stuck_after.0,
             tail_budget: config.tail.budget.0,
             identity: json!({
                 "version": env!("CARGO_PKG_VERSION"),
@@ -65,6 +80,11 @@ impl NodeView {
             http: Arc::clone(server.stats()),
             ingest: stats.ingest,
             cores: stats.cores,
+            acceptor: Arc::clone(server.acceptor()),
+            turns: stats.turns,
+            threads: ThreadWatch::default(),
+            probe: stats.probe,
+            publishes: stats.publishes,
             process: stats.process,
             min_lives: stats.min_lives,
             store,
@@ -75,6 +95,19 @@ impl NodeView {
     fn probe_age(&self) -> Option<Duration> {
         let proven = self.ingest.proven_ms.get().checked_sub(1)?;
         Some(self.began.elapsed().saturating_sub(Duration::from_millis(proven)))
+    }
+
+    /// For how long nothing was seen of each kind of thread; of the connection threads the worst counts.
+    fn silences(&self) -> [(&'static str, Duration); 5] {
+        let [feed, store] = &self.turns;
+        let fixed = [&self.acceptor.turns, feed, &self.ingest.turns, store];
+        let cores = self.cores.iter().map(|core| &core.sweeps);
+        let turns = fixed.into_iter().chain(cores).map(Cell::get);
+        let silences = self.threads.look(turns, Instant::now());
+        let (fixed, cores) = silences.split_at(fixed.len().min(silences.len()));
+        let of = |index: usize| fixed.get(index).copied().unwrap_or_default();
+        let core = cores.iter().max().copied().unwrap_or_default();
+        [("accept", of(0)), ("core", core), ("feed", of(1)), ("ingest", of(2)), ("store", of(3))]
     }
 
     fn cores(&self, cell: impl Fn(&CoreStats) -> &Cell) -> u64 {
@@ -94,7 +127,12 @@ impl NodeView {
     fn collect_node(&self, samples: &mut Samples) {
         samples.add_labelled(&m::BUILD_INFO, env!("CARGO_PKG_VERSION"), 1);
         samples.add_f64(&m::UPTIME, self.began.elapsed().as_secs_f64());
-        samples.add(&m::READY, u64::from(self.health().ready()));
+        let health = self.health();
+        samples.add(&m::READY, u64::from(health.ready()));
+        samples.add(&m::ACCEPTING, u64::from(health.accepts()));
+        for (thread, silence) in self.silences() {
+            samples.add_labelled_f64(&m::THREAD_SILENCE, thread, silence.as_secs_f64());
+        }
         samples.add(&m::DRAINING, u64::from(self.admission.is_draining()));
         samples.add(&m::LOG_DROPPED, self.process.log.dropped());
     }
@@ -105,6 +143,9 @@ impl NodeView {
         samples.add(&m::SILENT, self.admission.silent() as u64);
         samples.add(&m::DESCRIPTORS_LIMIT, self.process.descriptors.limit.unwrap_or(0) as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
+        samples.add_labelled(&m::SESSIONS_LAGGING, "blocked", self.cores(|core| &core.lagging.blocked));
+        samples.add_labelled(&m::SESSIONS_LAGGING, "behind", self.cores(|core| &core.lagging.behind));
+        samples.add_buckets(&m::PRIME_SECONDS, buckets(self.cores.iter().map(|core| core.primes.snapshot())));
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
         for end in End::ALL {
             samples.add_labelled(&m::SESSIONS_ENDED, end.as_str(), self.cores(|core| core.ends.of(end)));
@@ -113,6 +154,7 @@ impl NodeView {
         for reason in Reason::ALL {
             samples.add_labelled(&m::REFUSALS, reason.as_str(), self.admission.refused(reason));
         }
+        samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
         samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
         samples.add(&m::REQUESTS, self.http(|http| &http.requests));
@@ -126,6 +168,10 @@ impl NodeView {
             samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
         }
         samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
+        samples.add_buckets(&m::PUBLISH_SECONDS, buckets([self.publishes.lengths.snapshot()]));
+        for (kind, count) in self.publishes.errors() {
+            samples.add_labelled(&m::PUBLISH_ERRORS, kind, count);
+        }
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
@@ -160,7 +206,16 @@ impl NodeView {
     fn collect_log(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::CHANNELS, ingest.channels.get());
+        samples.add(&m::CHANNELS_OPENED, ingest.channels_opened.get());
         samples.add(&m::CHANNELS_REFUSED, ingest.channels_refused.get());
+        samples.add(&m::CHANNELS_WRONG_TYPE, ingest.wrong_type.get());
+        let states = [("unprimed", &ingest.unprimed), ("paging", &ingest.paging), ("failing", &ingest.failing)];
+        for (state, waiting) in states {
+            samples.add_labelled(&m::CHANNELS_WAITING, state, waiting.channels.get());
+            samples.add_labelled_f64(&m::CHANNELS_WAITING_SECONDS, state, self.longest(waiting).as_secs_f64());
+        }
+        samples.add_buckets(&m::INGEST_TURNS, buckets([ingest.turn_lengths.snapshot()]));
+        samples.add_f64(&m::INGEST_LONGEST, seconds(ingest.longest_turn_us.get(), 1_000_000));
         samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
         samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());
@@ -173,10 +228,21 @@ impl NodeView {
         samples.add_labelled(&m::ARCHIVE_READS, "page", ingest.page_reads.get());
         samples.add(&m::ARCHIVE_SHARED, ingest.shared_reads.get());
         samples.add(&m::ARCHIVE_FAILED, ingest.failed_reads.get());
+        let age = self.probe.age().unwrap_or_else(|| self.began.elapsed());
+        samples.add_f64(&m::ARCHIVE_PROBE_AGE, age.as_secs_f64());
         let store = (self.store)();
+        samples.add_f64(&m::ARCHIVE_THROTTLED, seconds(ingest.throttled_ms.get(), 1_000));
+        samples.add_buckets(&m::ARCHIVE_COMMANDS, buckets([store.archive_commands]));
+        samples.add_buckets(&m::ARCHIVE_WAITS, buckets([store.archive_waits]));
         samples.add(&m::ARCHIVE_BYTES, store.archive_bytes);
         samples.add_labelled(&m::FOREIGN, "event_name", store.foreign_event_names);
         samples.add_labelled(&m::FOREIGN, "no_data", store.foreign_without_data);
+    }
+
+    /// For how long the first channel in a state has been in it.
+    fn longest(&self, waiting: &Waiting) -> Duration {
+        let since = waiting.since_ms.get().checked_sub(1).map(Duration::from_millis);
+        since.map_or(Duration::ZERO, |since| self.began.elapsed().saturating_sub(since))
     }
 
     fn collect_feed(&self, samples: &mut Samples) {
@@ -204,6 +270,24 @@ impl NodeView {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+fn seconds(units: u64, per_second: u64) -> f64 {
+    units as f64 / per_second as f64
+}
+
+/// One histogram of several counts.
+fn buckets(of: impl IntoIterator<Item = DurationCounts>) -> Buckets {
+    let (mut counts, mut all) = (vec![0; DURATION_BOUNDS.len() + 1], Duration::ZERO);
+    for (each, sum) in of {
+        counts.iter_mut().zip(each).for_each(|(count, more)| *count += more);
+        all += sum;
+    }
+    let total = counts.iter().sum();
+    counts.truncate(DURATION_BOUNDS.len());
+    let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).collect();
+    Buckets { bounds, counts, total, sum: all.as_secs_f64() }
+}
+
 impl Source for NodeView {
     fn collect(&self, samples: &mut Samples) {
         self.collect_node(samples);
@@ -216,7 +300,14 @@ impl Source for NodeView {
 
 impl Subject for NodeView {
     fn health(&self) -> Health {
-        Health::judge(self.admission.is_draining(), self.probe_age(), self.ready_probe_age, (self.store)().error)
+        let stuck = self.silences().into_iter().filter(|(_, silence)| *silence >= self.stuck_after);
+        Health::judge(Facts {
+            draining: self.admission.is_draining(),
+            stuck: stuck.collect(),
+            feed: Proof { age: self.probe_age(), error: (self.store)().error },
+            archive: Proof { age: self.probe.age(), error: self.probe.error() },
+            limit: self.ready_probe_age,
+        })
     }
 
     fn identity(&self) -> Value {

@@ -62,7 +62,7 @@ pub(super) struct ReadPage {
     pub(super) bytes: usize,
     /// The page has nothing for its reader until the tail knows of the same end or gap: the reader waits for the head.
     pub(super) is_ahead_of_tail: bool,
-    /// How many wants one read has answered beside the one that caused it.
+    /// How many payers wanted it beside the one that caused the read.
     pub(super) shared: usize,
 }
 

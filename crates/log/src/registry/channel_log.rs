@@ -108,6 +108,11 @@ impl ChannelLog {
         self.back_offs.of(kind).is_active()
     }
 
+    /// Whether a read of some kind failed and none of that kind has succeeded since.
+    pub(super) fn is_failing(&self) -> bool {
+        !self.back_offs.are_over()
+    }
+
     /// Whether a reader wants a page and does not wait for the head.
     pub(super) fn wants_page(&self) -> bool {
         self.channel.lock().wants.iter().any(|want| self.is_due(want))

@@ -18,6 +18,7 @@
 //! | [`successes`] | when reads began, and which channels' entries were read last |
 //! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
 //! | [`reconcile`] | whose head is compared with its stream next |
+//! | [`since`] | which channels wait for something, and since when |
 //! | [`timers`] | the heap of timers |
 //! | [`notifier`] | which connection threads have something to look at |
 
@@ -39,6 +40,7 @@ mod reads;
 mod reconcile;
 mod resources;
 mod schedule;
+mod since;
 mod successes;
 #[cfg(test)]
 mod tests;
@@ -91,6 +93,11 @@ impl Registry {
         Self { directory, links, resources: Resources::new(options, hub, stats, random, now) }
     }
 
+    /// Where it counts what it does.
+    pub(crate) fn stats(&self) -> &Arc<IngestStats> {
+        &self.resources.stats
+    }
+
     /// Looks at channels that connection threads touched: new ones, ones with wants, ones without readers.
     pub fn on_touched(&mut self, channels: &[Arc<Channel>], now: Instant) {
         for channel in channels {
@@ -111,8 +118,10 @@ impl Registry {
             }
             if is_new {
                 self.resources.reconcile.add(key);
+                self.resources.unprimed.begin(key, now);
+                self.resources.stats.channels_opened.add(1);
             }
-            askers.into_iter().for_each(|payer| self.resources.schedule.want_page(payer, key));
+            askers.into_iter().for_each(|payer| self.resources.schedule.want_page(payer, key, now));
             self.close_if_useless(key);
         }
     }
@@ -215,13 +224,13 @@ impl Registry {
             self.resources.take_page(log, answer, now)
         });
         // Whatever became of its log and its history: what was reserved for it is given back, and what was read is paid.
-        self.resources.schedule.page_answered(key, page.unwrap_or(read));
+        self.resources.schedule.page_answered(key, page.unwrap_or(read), now);
     }
 
     /// Where the newest entries begin.
     pub fn on_newest(&mut self, key: usize, answer: Result<NewestRead, ArchiveError>, now: Instant) {
         self.evidence(key, ReadKind::Page, answer.is_ok(), now);
-        self.resources.schedule.page_answered(key, self.cost(&answer, |read| read.bytes));
+        self.resources.schedule.page_answered(key, self.cost(&answer, |read| read.bytes), now);
         self.decide(key, now, |log| log.on_newest(answer.map(|read| read.newest)));
     }
 
@@ -288,6 +297,9 @@ impl Registry {
         let Some(log) = self.directory.named_mut(name) else { return };
         let effects = log.on_acknowledged();
         self.resources.accept(log);
+        if !log.is_open() {
+            self.resources.unprimed.begin(log.channel.key, now);
+        }
         self.resources.carry_out(log, effects, now);
     }
 

@@ -19,6 +19,7 @@ use super::notifier::Notifier;
 use super::reads::ReadKind;
 use super::reconcile::Reconcile;
 use super::schedule::{Command, Schedule};
+use super::since::Since;
 use super::successes::Successes;
 use super::timers::{Timer, Timers};
 use crate::absence;
@@ -46,6 +47,10 @@ pub(super) struct Resources {
     pub(super) timers: Timers,
     pub(super) lingering: Lingering,
     pub(super) notifier: Notifier,
+    /// Channels that are neither open nor refused.
+    pub(super) unprimed: Since,
+    /// Channels of which reads fail.
+    failing: Since,
     /// Pages in memory, the oldest first.
     kept_pages: KeptPages,
     /// Histories that turned out not to be contiguous since the last sweep.
@@ -65,6 +70,8 @@ impl Resources {
             timers: Timers::default(),
             lingering: Lingering::new(options.linger),
             notifier: Notifier::new(hub),
+            unprimed: Since::default(),
+            failing: Since::default(),
             kept_pages: KeptPages::new(&options),
             log_limit: LogLimit::default(),
             failure_limit: LogLimit::default(),
@@ -101,7 +108,7 @@ impl Resources {
                 Effect::ReadTip => self.want_tip(log),
                 Effect::ReadHead => self.schedule.want_head(key),
                 Effect::ReadPage => {
-                    log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key));
+                    log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key, now));
                 }
                 Effect::EndedEarly(ending) => self.options.min_lives.note(&log.channel.name, ending),
                 Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
@@ -112,6 +119,7 @@ impl Resources {
                 }
                 Effect::Failed { kind, back_off } => {
                     self.stats.failed_reads.add(1);
+                    self.failing.begin(key, now);
                     if let Some(wait) = back_off {
                         self.timers.set(now + self.random.spread(wait), key, Timer::Retry(kind));
                     }
@@ -122,6 +130,9 @@ impl Resources {
                     }
                 }
             }
+        }
+        if !log.is_failing() {
+            self.failing.end(key);
         }
     }
 
@@ -208,17 +219,31 @@ impl Resources {
 
     /// Tells the readers of a channel why it cannot be followed.
     pub(super) fn refuse(&mut self, log: &ChannelLog, why: Refusal) {
-        if log.channel.lock().refusal.replace(why).is_none() {
-            self.stats.refused.add(1);
-        }
+        let (refused, wrong_type) = (&self.stats.refused, &self.stats.wrong_type);
+        refused.add(u64::from(matches!(why, Refusal::Denied(_))));
+        wrong_type.add(u64::from(matches!(why, Refusal::WrongType)));
+        let before = log.channel.lock().refusal.replace(why);
+        self.forget_refusal(before.as_ref());
+        self.unprimed.end(log.channel.key);
         self.notifier.notify(&log.channel);
     }
 
     /// Takes a refusal back.
     pub(super) fn accept(&mut self, log: &ChannelLog) {
-        if log.channel.lock().refusal.take().is_some() {
-            self.stats.refused.set(self.stats.refused.get().saturating_sub(1));
+        let before = log.channel.lock().refusal.take();
+        self.forget_refusal(before.as_ref());
+        if log.is_open() {
+            self.unprimed.end(log.channel.key);
         }
+    }
+
+    fn forget_refusal(&self, refusal: Option<&Refusal>) {
+        let cell = match refusal {
+            Some(Refusal::Denied(_)) => &self.stats.refused,
+            Some(Refusal::WrongType) => &self.stats.wrong_type,
+            None => return,
+        };
+        cell.set(cell.get().saturating_sub(1));
     }
 
     /// Gives back everything that a closed log held.
@@ -228,6 +253,8 @@ impl Resources {
             self.lingering.remove(since, key);
         }
         self.schedule.forget(key);
+        self.unprimed.end(key);
+        self.failing.end(key);
         self.accept(log);
         evict::everything(&log.channel, &mut self.budget);
     }
@@ -275,6 +302,9 @@ impl Resources {
         self.stats.channels.set(directory.len() as u64);
         self.stats.channels_refused.set(self.notifier.refused());
         self.stats.tail_bytes.set(self.budget.used() as u64);
+        self.unprimed.tell(&self.stats.unprimed, self.began);
+        self.failing.tell(&self.stats.failing, self.began);
+        self.schedule.tell(&self.stats, self.began);
         self.notifier.flush();
         commands
     }

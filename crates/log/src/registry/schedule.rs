@@ -4,6 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_OF_NODE, TIPS_PER_REQUEST_MAX};
 use fanfare_protocol::{LogName, Position};
@@ -13,11 +14,13 @@ use super::allowance::Allowance;
 use super::channel_log::ChannelLog;
 use super::directory::Directory;
 use super::held_pages::HeldPages;
+use super::since::Since;
 use crate::archive::ReadRequest;
 use crate::fair_queue::FairQueue;
 use crate::options::Options;
 use crate::pages::Page;
 use crate::payer::Payer;
+use crate::stats::IngestStats;
 use crate::wants::Want;
 
 /// A read that the ingest has to start. Its answer comes back through the `on_…` method of the same name.
@@ -64,6 +67,8 @@ pub(super) struct Schedule {
     pages: FairQueue<(Payer, usize)>,
     /// The payers in `pages` by channel. The channel's own wants do not say that: they are forgotten with its last reader.
     waiting: HashMap<usize, BTreeSet<Payer>>,
+    /// Channels of which a page is wanted or being read.
+    paging: Since,
     /// Whose turn came while another page of the channel was being read: they are the next.
     passed_over: HashMap<usize, FairQueue<Payer>>,
     /// Requests for tips in flight.
@@ -73,6 +78,9 @@ pub(super) struct Schedule {
     /// Those of heads.
     head_reads: usize,
     allowance: Allowance,
+    /// How long readers waited for the allowance, and since when they do.
+    throttled: Duration,
+    throttled_since: Option<Instant>,
     held_pages: HeldPages,
     /// Reads of pages and heads in flight at most.
     concurrency: usize,
@@ -89,11 +97,14 @@ impl Schedule {
             heads: FairQueue::default(),
             pages: FairQueue::default(),
             waiting: HashMap::new(),
+            paging: Since::default(),
             passed_over: HashMap::new(),
             tip_requests: 0,
             reads: 0,
             head_reads: 0,
             allowance: Allowance::new(options.archive_bytes_per_second, now),
+            throttled: Duration::ZERO,
+            throttled_since: None,
             held_pages: HeldPages::default(),
             concurrency: options.archive_concurrency.max(1),
             page_entries: options.page_entries,
@@ -113,7 +124,8 @@ impl Schedule {
     }
 
     /// A reader of the channel wants a page.
-    pub(super) fn want_page(&mut self, payer: Payer, key: usize) {
+    pub(super) fn want_page(&mut self, payer: Payer, key: usize, now: Instant) {
+        self.paging.begin(key, now);
         self.pages.push(payer, (payer, key));
         self.waiting.entry(key).or_default().insert(payer);
     }
@@ -138,6 +150,13 @@ impl Schedule {
             self.pages.remove(&(payer, key));
         }
         self.passed_over.remove(&key);
+        self.paging.end(key);
+    }
+
+    /// A request for tips that a test makes up is in flight.
+    #[cfg(test)]
+    pub(super) fn tip_begun(&mut self) {
+        self.tip_requests += 1;
     }
 
     /// The number of turns to have a page read.
@@ -159,14 +178,25 @@ impl Schedule {
     }
 
     /// A read for readers who are behind was answered. It cost so many bytes, in place of what was reserved for it.
-    pub(super) fn page_answered(&mut self, key: usize, cost: usize) {
+    pub(super) fn page_answered(&mut self, key: usize, cost: usize, now: Instant) {
         self.reads -= 1;
         self.allowance.refund(self.page_bytes);
         self.allowance.spend(cost);
+        // What waits still waits from now on: the channel is served.
+        self.paging.end(key);
+        if self.waiting.contains_key(&key) {
+            self.paging.begin(key, now);
+        }
         let mut passed_over = self.passed_over.remove(&key).unwrap_or_default();
         while let Some(payer) = passed_over.pop() {
-            self.want_page(payer, key);
+            self.want_page(payer, key, now);
         }
+    }
+
+    /// Tells operators who waits for pages.
+    pub(super) fn tell(&self, stats: &IngestStats, began: Instant) {
+        self.paging.tell(&stats.paging, began);
+        stats.throttled_ms.set(u64::try_from(self.throttled.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// Keeps a page for its reader until then.
@@ -190,6 +220,7 @@ impl Schedule {
         self.start_tips(logs, &mut commands);
         self.start_heads(logs, &mut commands);
         self.start_pages(logs, now, &mut commands);
+        self.note_throttled(now);
         commands
     }
 
@@ -242,14 +273,22 @@ impl Schedule {
             && self.has_room_for_a_page()
         {
             let Some((payer, key)) = self.pop_page() else { break };
-            let Some(log) = logs.get_mut(key) else { continue };
+            let Some(log) = logs.get_mut(key) else {
+                self.paging.end(key);
+                continue;
+            };
             if log.is_reading_page() {
                 self.passed_over.entry(key).or_default().push(Payer::NODE, payer);
                 continue;
             }
-            let Some(want) = log.begin_page(payer) else { continue };
+            let Some(want) = log.begin_page(payer) else {
+                if !self.waiting.contains_key(&key) {
+                    self.paging.end(key);
+                }
+                continue;
+            };
             if log.has_want_of(payer) {
-                self.want_page(payer, key);
+                self.want_page(payer, key, now);
             }
             self.reads += 1;
             // Reserved until its size is known: what is read at the same time shares one allowance.
@@ -259,6 +298,15 @@ impl Schedule {
                 Want::Page(after) => Command::Page { key, request: self.request(log, after) },
             });
         }
+    }
+
+    /// Adds up the time in which nothing but the allowance holds pages back.
+    fn note_throttled(&mut self, now: Instant) {
+        if let Some(since) = self.throttled_since.take() {
+            self.throttled += now.saturating_duration_since(since);
+        }
+        let waits = !self.pages.is_empty() && self.reads < self.concurrency && self.allowance.refill_at().is_some();
+        self.throttled_since = waits.then_some(now);
     }
 
     fn request(&self, log: &ChannelLog, after: Position) -> ReadRequest {

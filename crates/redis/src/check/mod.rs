@@ -1,5 +1,6 @@
 //! `fanfare redis check`: whether this Redis and this user can carry the guarantee, and what to run if not.
 
+mod advice;
 mod report;
 mod rights;
 mod server;
@@ -14,6 +15,7 @@ use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
 use crate::options::Options;
 use crate::value::{array, info_field, pairs, text};
+use advice::Advice;
 pub use report::{Grade, Line, Report};
 
 /// Looks at the server with the node's own user. Writes nothing that lasts; publishes one message to a probe channel
@@ -27,6 +29,7 @@ pub async fn check(options: &Options) -> Report {
             return report;
         }
     };
+    report = Report::on(Advice::at(&info));
     let database = info.redis_settings().db();
     let config = connect::config(options.command_timeout);
     match Connector::Network.connect(info, config, options.command_timeout).await {
@@ -105,9 +108,9 @@ impl Asked<'_> {
 
     /// A Redis that hides `INFO`, or a user who may not use it: the same facts from elsewhere, as far as they are to be had.
     async fn without_info(&mut self, error: &Error) {
-        let run = if matches!(error, Error::Denied(_)) { "redis-cli ACL SETUSER <user> +info" } else { "" };
+        let run = if matches!(error, Error::Denied(_)) { self.report.allow(["+info"]) } else { String::new() };
         let finding = format!("INFO cannot be asked ({error}): its version and which server it is stay unknown");
-        self.report.warn("server", finding, run);
+        self.report.warn("server", finding, &run);
         let mut role = self.ask(&["ROLE"]).await.ok().and_then(array).unwrap_or_default().into_iter().filter_map(text);
         if let Some(kind) = role.next() {
             server::role(&mut self.report, &kind, &role.next().unwrap_or_default());
@@ -118,11 +121,11 @@ impl Asked<'_> {
                 let limit = self.config("maxmemory").await.unwrap_or_default();
                 server::eviction(&mut self.report, evicts, &policy, &limit);
             }
-            None => self.report.warn(
-                "eviction",
-                "neither INFO nor CONFIG GET can be asked: nodes assume that keys are evicted, which costs false gaps",
-                "redis-cli ACL SETUSER <user> +info '+config|get'",
-            ),
+            None => {
+                let run = self.report.allow(["+info", "+config|get"]);
+                let finding = "neither INFO nor CONFIG GET can be asked: nodes assume that keys are evicted, which costs false gaps";
+                self.report.warn("eviction", finding, &run);
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::advice::Advice;
+
 /// How good or bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
@@ -34,7 +36,7 @@ pub struct Line {
     pub what: &'static str,
     /// What was found and what follows from it.
     pub finding: String,
-    /// What to run; empty when there is nothing to run.
+    /// What to run in a shell; empty when there is nothing to run.
     pub run: String,
 }
 
@@ -43,6 +45,8 @@ pub struct Line {
 pub struct Report {
     /// The findings.
     pub lines: Vec<Line>,
+    /// For which server and user commands are given.
+    advice: Advice,
 }
 
 impl Report {
@@ -50,6 +54,16 @@ impl Report {
     #[must_use]
     pub fn worst(&self) -> Grade {
         self.lines.iter().map(|line| line.grade).max().unwrap_or(Grade::Ok)
+    }
+
+    /// An empty report on a server.
+    pub(super) fn on(advice: Advice) -> Self {
+        Self { lines: Vec::new(), advice }
+    }
+
+    /// What gives the node's user these ACL rules.
+    pub(super) fn allow<'a>(&self, rules: impl IntoIterator<Item = &'a str>) -> String {
+        self.advice.allow(rules)
     }
 
     pub(super) fn ok(&mut self, what: &'static str, finding: impl fmt::Display) {
@@ -65,7 +79,7 @@ impl Report {
     }
 
     fn say(&mut self, grade: Grade, what: &'static str, finding: impl fmt::Display, run: &str) {
-        self.lines.push(Line { grade, what, finding: finding.to_string(), run: run.to_owned() });
+        self.lines.push(Line { grade, what, finding: finding.to_string(), run: self.advice.here(run) });
     }
 }
 

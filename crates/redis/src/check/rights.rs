@@ -47,7 +47,8 @@ impl Asked<'_> {
             self.report.ok("rights", "this user may do everything that a node does");
         }
         for (right, reason) in missing {
-            let run = format!("redis-cli ACL SETUSER <user> {}", right.rule.replace("sse:", &self.options.prefix));
+            let rules: Vec<_> = right.rule.split(' ').map(|rule| rule.replace("sse:", &self.options.prefix)).collect();
+            let run = self.report.allow(rules.iter().map(String::as_str));
             match right.need {
                 Need::All => {
                     self.report.fail("rights", format!("a node cannot work without {}: {reason}", right.rule), &run);
@@ -83,8 +84,10 @@ impl Asked<'_> {
                 Need::For("a replica, or a second server behind the address, is not told from the primary"),
                 &["INFO", "memory"],
             ),
-            right("+xadd ~sse:*", publishes, &["XADD", &stream, "0-0", "data", ""]),
         ];
+        if self.options.publishes {
+            rights.push(right("+xadd ~sse:*", publishes, &["XADD", &stream, "0-0", "data", ""]));
+        }
         if self.options.keyspace_notifications {
             let need = Need::For("nobody says whether Redis sends keyspace notifications");
             rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));

@@ -97,11 +97,13 @@ pub(super) fn full(report: &mut Report, reads: bool, used: &str, limit: &str) {
     let finding = format!("{used} of {limit} are in use: Redis refuses every publish (OOM) unless it can evict");
     match reads {
         true => report.warn("memory", format!("{finding}; nodes read on"), ""),
-        false => report.fail(
-            "memory",
-            format!("{finding}, and transactions: a node whose user may run neither functions nor scripts cannot read"),
-            "redis-cli ACL SETUSER <user> +fcall_ro +eval_ro +evalsha_ro",
-        ),
+        false => {
+            let run = report.allow(["+fcall_ro", "+eval_ro", "+evalsha_ro"]);
+            let finding = format!(
+                "{finding}, and transactions: a node whose user may run neither functions nor scripts cannot read"
+            );
+            report.fail("memory", finding, &run);
+        }
     }
 }
 

@@ -53,6 +53,16 @@ impl Channels {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// Whether a cursor has not come to the head of its channel's log.
+    pub(super) fn are_behind(&self, log: &CoreLog) -> bool {
+        let is_behind =
+            |each: &Subscribed| log.head(each.view).is_some_and(|head| each.cursor.position() != Some(head));
+        match self {
+            Self::One(one) => is_behind(one),
+            Self::Many(many) => many.iter().any(|(_, each)| is_behind(each)),
+        }
+    }
+
     pub(super) fn close(&self, log: &CoreLog) {
         match self {
             Self::One(one) => log.close(one.view, &one.cursor),

@@ -286,6 +286,10 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         self.begun.is_none()
     }
 
+    fn is_full(&self) -> bool {
+        self.marks.has(Marks::FULL)
+    }
+
     fn active_at(&self) -> u32 {
         self.active
     }

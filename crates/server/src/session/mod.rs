@@ -106,10 +106,11 @@ impl<P, O: Outlet> Session<P, O> {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
-        if beat.round
-            && let Some(end) = outlet.check_peer(core)
-        {
-            return Poll::Ready(end);
+        if beat.round {
+            if let Some(end) = outlet.check_peer(core) {
+                return Poll::Ready(end);
+            }
+            core.stats.lagging.count(outlet.is_full(), reader.is_behind(core));
         }
         loop {
             if let Err(end) = ready!(outlet.poll_flush(core, cx)) {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use fanfare_log::{NoPlace, Payer, ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
+use tokio::time::Instant;
 
 use super::channels::{Channels, Subscribed};
 use super::telling::Telling;
@@ -64,6 +65,7 @@ pub(super) struct Opening {
     refuse: Box<dyn FnOnce(Refusal) -> Answer>,
     /// A channel has no place on this node: the session ends before it begins.
     no_place: Option<NoPlace>,
+    began: Instant,
     /// Set when the channels are not open at once.
     deadline: Option<Pin<Box<tokio::time::Sleep>>>,
 }
@@ -103,7 +105,8 @@ impl Opening {
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let Subscription { ready, place, .. } = subscription;
-        (Self { names, unknown, ready, place, head, refuse, no_place, deadline: None }, channels, permit)
+        let began = Instant::now();
+        (Self { names, unknown, ready, place, head, refuse, no_place, began, deadline: None }, channels, permit)
     }
 
     /// Waits until the channels are open and every cursor has its place; as long as the node does not drain and
@@ -167,6 +170,7 @@ impl Opening {
             _ => Telling::Id,
         };
         core.stats.opened.add(1);
+        core.stats.primes.record(self.began.elapsed());
         Beginning { head: self.head, blocks, telling }
     }
 }

@@ -83,6 +83,9 @@ pub(super) trait Outlet: 'static {
     /// Whether everything that was begun is complete: nothing waits, nothing is queued, no entry is half out.
     fn is_idle(&self) -> bool;
 
+    /// Whether the transport took nothing when something was last written.
+    fn is_full(&self) -> bool;
+
     /// The sweep ([`Core::tick`]) in which bytes last left.
     fn active_at(&self) -> u32;
 

@@ -225,6 +225,11 @@ impl Reader {
         self.channels.refresh(&core.log)
     }
 
+    /// Whether it streams and has not got everything that its channels hold.
+    pub(super) fn is_behind(&self, core: &Core) -> bool {
+        self.phase.is_none() && self.channels.are_behind(&core.log)
+    }
+
     /// A heartbeat, with the client's place if that has been renewed or says more than its last event did.
     pub(super) fn sign_of_life(&self, core: &Core, renewed: bool) -> Vec<u8> {
         let mut blocks = Vec::new();
@@ -304,8 +309,11 @@ fn pass(core: &Core, unit: &Unit<'_>, cursor: &mut Cursor, now_ms: u64) {
     if let Some(reason) = unit.gap {
         core.stats.gaps.of(reason).add(1);
     }
-    if unit.frame.is_some() {
+    if let Some(frame) = unit.frame {
         core.stats.deliveries.add(1);
+        if frame.is_gap() {
+            core.stats.gaps.of(GapReason::TooLarge).add(1);
+        }
     }
     if unit.live
         && let Some(id) = unit.entry

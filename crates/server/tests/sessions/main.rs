@@ -2,6 +2,7 @@
 // In a test a surprise is a failure, and tasks end with the test's runtime.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod counts;
 mod ends;
 mod positions;
 mod scene;

@@ -5,4 +5,5 @@ mod held_pages;
 mod limits;
 mod log_lines;
 mod requests;
+mod waiting;
 mod waiting_for_head;

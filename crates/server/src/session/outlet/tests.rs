@@ -41,6 +41,10 @@ impl Outlet for Slices {
         self.beginning = blocks.to_vec();
     }
 
+    fn is_full(&self) -> bool {
+        self.slice.is_some()
+    }
+
     fn refuse(&mut self, _: &Answer) {
         unreachable!("the channels of this test open");
     }

@@ -92,7 +92,8 @@ impl Node {
         let server = Server::start(options, handles, random.fork(), make_core)?;
         let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
         let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
-        let stats = view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives };
+        let stats =
+            view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;

@@ -1,4 +1,4 @@
-//! What a node may cost: bytes that it asks of Redis for those who are behind, and memory. Computed from its options, and compared
+//! What a node may cost: bytes and reads that it asks of Redis for those who are behind, and memory. Computed from its options, and compared
 //! with what it did.
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +15,9 @@ const ITEM_BYTES: usize = 1_000;
 /// A chunk of a short tail, which is released as a whole, in bytes.
 const CHUNK_BYTES: usize = 4 << 10;
 
+/// Channels of which there are events: what strangers make up has none.
+const CHANNELS_WITH_EVENTS: usize = 5;
+
 /// What the runs of one node on one place have cost.
 #[derive(Debug, Default)]
 pub(crate) struct Bounds {
@@ -24,19 +27,18 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// A run ends, or is looked at: it began then, and counted this. What it was allowed to ask for, in bytes of data of entries:
-    ///
+    /// A run ends, or is looked at: it began then, and counted this. What it was allowed to ask for of the stock, in bytes of data:
     /// - `archive.bytes_per_second` for as long as it ran, with a second's worth at the beginning, and what the reads in flight
     ///   may take beyond that;
-    /// - one page for each read of a head, and for each read that failed and of which Redis may have answered nevertheless: these
-    ///   are the node's own, and of how many there are other verdicts judge.
+    /// - one page for each read that failed: Redis may have answered nevertheless.
+    ///
+    /// No read of a head brings anything of it: the stock lies before all heads.
     fn allows(setup: &Setup, began: Instant, stats: &IngestStats) -> u64 {
         let page = setup.page_bytes_max() as u64;
         let ran_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let of_allowance = setup.log.archive_bytes_per_second * (ran_ms + 1_000) / 1_000;
-        let in_flight = setup.log.archive_concurrency as u64 * page;
-        let own = (stats.head_reads.get() + stats.failed_reads.get()) * page;
-        of_allowance.saturating_add(in_flight + own)
+        let of_allowance = setup.log.archive_bytes_per_second.saturating_mul(ran_ms + 1_000) / 1_000;
+        let pages = setup.log.archive_concurrency as u64 + stats.failed_reads.get();
+        of_allowance.saturating_add(pages * page)
     }
 
     /// A run ends.
@@ -50,7 +52,7 @@ impl Bounds {
         let item = setup.redis.event_bytes + ITEM_BYTES;
         // Beside the budget: pages that wait for their readers, chunks of which a part was evicted, an item that always fits.
         let pages = 2 * (setup.log.archive_concurrency + 1) * (setup.page_bytes_max() + 2 * ITEM_BYTES);
-        let chunks = setup.log.budget / 8 + channels * (CHUNK_BYTES + 2 * item);
+        let chunks = setup.log.budget / 8 + channels.min(CHANNELS_WITH_EVENTS) * (CHUNK_BYTES + 2 * item);
         let (held, bound) = (stats.tail_bytes.get(), setup.log.budget + pages + chunks);
         if held > bound as u64 {
             self.blame(format!("{held} bytes of tails and pages, with a budget of {}: over {bound}", setup.log.budget));
@@ -68,18 +70,23 @@ impl Bounds {
         }
     }
 
-    /// What was exceeded, at the end: the node has asked for so many bytes in all of its runs, the last of which still runs.
+    /// What was exceeded, at the end: the node has asked for so many bytes in all of its runs, the last of which still runs,
+    /// and had so many reads of entries under way at a time.
     pub(crate) fn verdict(
         &self,
         setup: &Setup,
-        asked: usize,
+        [asked, reading]: [usize; 2],
         running: Option<(Instant, &Arc<IngestStats>)>,
     ) -> Vec<String> {
         let present = running.map_or(0, |(began, stats)| Self::allows(setup, began, stats));
         let allowed = self.allowed.get().saturating_add(present);
         let mut breaches = self.breaches.take();
         if asked as u64 > allowed {
-            breaches.push(format!("it asked for {asked} bytes of entries, and {allowed} were allowed"));
+            breaches.push(format!("it asked for {asked} bytes of the stock, and {allowed} were allowed"));
+        }
+        let most = setup.log.archive_concurrency.max(1);
+        if reading > most {
+            breaches.push(format!("{reading} reads of entries were under way at a time, and {most} were allowed"));
         }
         breaches
     }

@@ -28,6 +28,8 @@ pub(crate) struct Manners {
     pub(crate) last: Option<usize>,
     /// Chance, in thousandths, that it stays away for minutes after a drop.
     pub(crate) absent: usize,
+    /// How long it may stay away then, in milliseconds.
+    pub(crate) absent_ms: u64,
     /// How long a connection lasts, at most, in milliseconds.
     pub(crate) stays_ms: u64,
     /// Bytes of one read, at most.
@@ -87,7 +89,7 @@ impl Client {
 
     async fn stay_away(&mut self, world: &World) {
         let pause = match self.rng.chance(self.manners.absent) {
-            true => self.rng.up_to_ms(90_000),
+            true => self.rng.up_to_ms(self.manners.absent_ms),
             false => self.rng.up_to_ms(1_000),
         };
         tokio::select! {

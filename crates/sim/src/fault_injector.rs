@@ -27,23 +27,13 @@ pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
     }
 }
 
-/// What only some worlds have to bear: a memory that is full for a while, streams that are evicted or deleted.
-pub(crate) async fn run_hardships(world: Rc<World>, mut rng: Rng) {
-    let hardships = world.scenario.hardships;
-    while !world.is_quiet() {
-        sleep(rng.up_to_ms(if hardships.short_lives { 20_000 } else { 6_000 })).await;
-        if hardships.fills_up {
-            world.redis.lock().fill_up(true);
-            sleep(rng.up_to_ms(4_000)).await;
-            world.redis.lock().fill_up(false);
-        }
-        if hardships.short_lives {
-            let how = if world.scenario.evicts { Destruction::Evict } else { Destruction::Delete };
-            let channel = &world.channels[rng.below(world.channels.len())];
-            if world.scenario.evicts || rng.chance(200) {
-                world.redis.lock().destroy(channel.as_str(), how);
-            }
-        }
+/// The memory of Redis is full, now and then.
+pub(crate) async fn fill_up(world: Rc<World>, mut rng: Rng) {
+    loop {
+        sleep(rng.up_to_ms(6_000)).await;
+        world.redis.lock().fill_up(true);
+        sleep(rng.up_to_ms(4_000)).await;
+        world.redis.lock().fill_up(false);
     }
 }
 
@@ -74,7 +64,7 @@ fn destroy(world: &World, rng: &mut Rng) {
         0..2 if scenario.trims => redis.destroy(channel, Destruction::Trim),
         2..4 if scenario.trims => redis.destroy(channel, Destruction::Retract),
         4..6 if scenario.failovers => redis.fail_over(rng.up_to_ms(3_000)),
-        6 if scenario.removals => redis.destroy(channel, Destruction::Delete),
+        6 if scenario.removals && !scenario.hardships.short_lives => redis.destroy(channel, Destruction::Delete),
         7 if scenario.removals && rng.chance(300) => redis.destroy(channel, Destruction::FlushAll),
         5 if scenario.evicts => redis.destroy(channel, Destruction::Evict),
         _ => {}

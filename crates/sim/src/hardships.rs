@@ -4,6 +4,8 @@
 //! All of it is drawn from a stream of random numbers of its own: half of all seeds have none of it, and are the worlds that they
 //! would be without this file.
 
+use tokio::time::Duration;
+
 use crate::rng::Rng;
 
 /// Makes another seed of a seed. The number is one with which the seeds that tests keep for what they have met have no hardships.
@@ -34,15 +36,19 @@ impl Hardships {
         let narrow = |rng: &mut Rng, permille, rates: [u64; 3]| rng.chance(permille).then(|| rates[rng.below(3)]);
         match kind {
             0..50 => Self::default(),
-            50..75 => Self { short_lives: true, feed_lag_ms: lag(&mut rng, 700), ..Self::default() },
-            75..86 => Self {
+            50..62 => {
+                let feed_lag_ms = [0, 1_000, 2_500, 2_500][rng.below(4)];
+                Self { short_lives: true, feed_lag_ms, ..Self::default() }
+            }
+            62..79 => Self::default(),
+            79..86 => Self {
                 hostiles: 1 + rng.below(2),
                 feed_lag_ms: lag(&mut rng, 300),
                 bandwidth: narrow(&mut rng, 300, [400_000, 1_000_000, 4_000_000]),
                 fills_up: rng.chance(200),
                 ..Self::default()
             },
-            86..91 => Self {
+            86..89 => Self {
                 sizes: true,
                 feed_lag_ms: lag(&mut rng, 300),
                 bandwidth: narrow(&mut rng, 700, [200_000, 1_000_000, 20_000_000]),
@@ -56,6 +62,11 @@ impl Hardships {
                 ..Self::default()
             },
         }
+    }
+
+    /// How long a world lasts until its faults end, of what was drawn: long enough for streams to expire where they do.
+    pub(crate) fn lasts(self, drawn: Duration) -> Duration {
+        if self.short_lives { Duration::from_secs(80) + 3 * drawn } else { Duration::from_secs(5) + drawn }
     }
 
     /// How many times longer everything lasts than in a world without hardships.

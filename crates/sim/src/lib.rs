@@ -26,8 +26,8 @@
 //! | verdict | bound | where |
 //! |---|---|---|
 //! | every channel that has an honest reader is served, or told, when the faults are over | `Scenario::patience` | `life` |
-//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s and 0.5 s, and what the feed lags | `siege` |
-//! | bytes of entries asked of Redis | the allowance over time, reads in flight, a page for each repair | `bounds` |
+//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s and 1 s, and what the feed lags; three requests for tips go before its own | `siege` |
+//! | bytes of the strangers' stock asked of Redis, reads of entries at a time | the allowance over time, reads in flight, a page for each failed read; `archive.concurrency` | `bounds` |
 //! | memory of tails and pages, number of channels | the budget and what may stand beside it; the places | `bounds` |
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
@@ -59,7 +59,9 @@ mod publisher;
 mod redis;
 mod rng;
 mod scenario;
+mod seasons;
 mod setup;
+mod short_lives;
 mod siege;
 mod stored_record;
 mod trace;

@@ -114,7 +114,8 @@ impl Node {
     pub(crate) fn excesses(&self) -> Vec<String> {
         let running = self.running.borrow();
         let running = running.as_ref().map(|running| (running.began, &running.stats));
-        self.bounds.verdict(&self.setup, self.redis.lock().asked_by(self.number), running)
+        let asked = self.redis.lock().asked_by(self.number);
+        self.bounds.verdict(&self.setup, asked, running)
     }
 
     /// Connects to the node from an address; `None`: nobody listens.

@@ -15,11 +15,15 @@ use crate::world::World;
 /// Publishes until the faults are over.
 pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
     for count in 0.. {
-        sleep(rng.up_to_ms(700 * world.scenario.hardships.slowness())).await;
+        sleep(rng.up_to_ms(700)).await;
         if world.is_quiet() {
             return;
         }
-        let channel = world.channels[rng.below(world.channels.len())].clone();
+        let index = rng.below(world.channels.len());
+        if !world.seasons.is_on(index) {
+            continue;
+        }
+        let channel = world.channels[index].clone();
         let data = format!("{channel} {number}.{count}");
         match rng.below(20) {
             0 => {
@@ -37,26 +41,6 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
                 store(&world, &channel, &data, &mut rng);
             }
             _ => store(&world, &channel, &data, &mut rng),
-        }
-    }
-}
-
-/// Adds to streams right before they expire, by plain commands, as nobody should.
-pub(crate) async fn add_at_the_last_moment(world: Rc<World>, mut rng: Rng) {
-    let within = 1_500 + world.scenario.hardships.feed_lag_ms;
-    for count in 0.. {
-        let (channel, early) = (world.channels[rng.below(world.channels.len())].clone(), rng.up_to_ms(within));
-        let expires = world.redis.lock().expires_in(channel.as_str());
-        match expires.and_then(|left| left.checked_sub(early)) {
-            Some(left) => sleep(left).await,
-            None => sleep(rng.up_to_ms(10_000)).await,
-        }
-        if world.is_quiet() {
-            return;
-        }
-        let is_close = world.redis.lock().expires_in(channel.as_str()).is_some_and(|left| left <= early);
-        if expires.is_some() && is_close && world.redis.lock().is_up() {
-            add(&world, &channel, &format!("{channel} late.{count}"), Some(PublishMethod::Doorbell), &mut rng);
         }
     }
 }
@@ -84,7 +68,7 @@ pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, method: Opti
     let key = format!("{PREFIX}{channel}");
     let keep = if world.scenario.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
     let short_lives = world.scenario.hardships.short_lives;
-    let ttl = if world.scenario.removals && rng.chance(if short_lives { 800 } else { 100 }) { "60" } else { "" };
+    let ttl = if world.scenario.removals && rng.chance(if short_lives { 960 } else { 100 }) { "60" } else { "" };
     let drawn = match rng.below(10) {
         // Where streams are evicted or expire messages are the only evidence of what came and went (docs/decisions/0009).
         0 if !world.scenario.evicts && !short_lives => PublishMethod::Bare,

@@ -74,6 +74,7 @@ impl Scenario {
             swapped_pushes: chance(rng, 200),
             late: chance(rng, 100),
             refused: chance(rng, 20),
+            refuses_reads: false,
         };
         // Nothing is ever lost, whatever breaks: nobody may be told of a gap.
         let calm = Self {
@@ -122,7 +123,7 @@ impl Scenario {
             trims: false,
             failovers: apart.chance(150),
             removals: true,
-            evicts: apart.chance(350),
+            evicts: apart.chance(250),
             absent_at_first: apart.chance(500),
             turns_back: false,
             gaps_have_reasons: true,

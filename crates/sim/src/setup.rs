@@ -57,12 +57,13 @@ impl Setup {
     /// What the hardships of a world change. `apart` is for what only such a world has.
     pub(crate) fn harden(&mut self, hardships: Hardships, apart: &mut Rng) {
         if hardships.short_lives {
-            self.log.reconcile_interval = Duration::from_secs([1, 5, 30][apart.below(3)]);
+            self.log.reconcile_interval = Duration::from_secs([1, 1, 1, 5, 30][apart.below(5)]);
         }
         if hardships.hostiles > 0 {
             self.log.max_channels = [48, self.log.max_channels][apart.below(2)];
             self.log.page_bytes = self.log.page_bytes.min(4_000);
-            self.log.archive_bytes_per_second = 50_000;
+            self.log.archive_bytes_per_second = 20_000;
+            self.log.tail_entries = [self.log.tail_entries, 1_024][apart.below(2)];
         }
     }
 

@@ -3,25 +3,42 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use fanfare_oracle::{Parsed, ResponseParser};
+use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use crate::hostile;
 use crate::net::End;
+use crate::payload;
 use crate::publisher::{self, PublishMethod};
 use crate::rng::Rng;
-use crate::world::World;
+use crate::world::{STOCK, World};
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
 /// The channel that nobody else reads.
-const QUIET: &str = "quiet";
+pub(crate) const QUIET: &str = "quiet";
 
 /// How long it may take from the request until the reader has its place: one round trip for the subscription, two for the tip, and
 /// whatever of the strangers stands before them in one turn.
 const PLACE_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// How long an event may take to the reader, beside what the feed lags.
-const EVENT_WITHIN: Duration = Duration::from_millis(500);
+/// How long an event may take to the reader, beside what the feed lags: the first one of a stream is read behind another read.
+const EVENT_WITHIN: Duration = Duration::from_millis(1_000);
+
+/// How many channels of strangers may have their tips asked for before the one of the quiet channel, from when that is subscribed to:
+/// the requests that are under way then, and its own.
+const TIPS_BEFORE: usize = 3 * TIPS_PER_REQUEST_MAX;
+
+/// The round in which a crowd comes right before the reader: the first, since the log of the quiet channel is not open yet.
+const CROWDED_ROUND: usize = 0;
+
+/// How far away Redis is for everything but messages: what waits for turns of reads waits for a while.
+const FAR: Duration = Duration::from_millis(250);
+
+/// Events of a flood, and their bytes.
+const FLOOD: usize = 40;
+const FLOOD_BYTES: usize = 1_800;
 
 const ROUNDS: usize = 5;
 const EVENTS: usize = 3;
@@ -31,17 +48,36 @@ pub(crate) async fn endure(world: &World, rng: &mut Rng) -> Vec<String> {
     let mut breaches = Vec::new();
     // The nodes have their connections by then.
     sleep(Duration::from_secs(6)).await;
+    world.redis.lock().go_far(Some(FAR));
     for round in 0..ROUNDS {
         sleep(rng.up_to_ms(1_500)).await;
         let node = rng.below(world.nodes.len());
+        let crowd = if round == CROWDED_ROUND { hostile::crowd(world, node, round).await } else { Vec::new() };
+        sleep(rng.up_to_ms(60)).await;
         let Some(end) = world.nodes[node].connect(65_536, ADDRESS) else { continue };
         let mut reader = QuietReader { end, response: ResponseParser::default(), seen: Vec::new() };
         if let Err(what) = reader.read_events(world, round, rng).await {
             world.trace.note(|| format!("the reader of {QUIET} on node {node}: {what}"));
             breaches.push(format!("the reader of a quiet channel on node {node}, round {round}: {what}"));
         }
+        let before = world.redis.lock().take_tips_before();
+        if before > TIPS_BEFORE {
+            breaches.push(format!("{before} channels of strangers had their turn before a quiet one on node {node}"));
+        }
+        flood(world, round, rng);
+        drop(crowd);
     }
+    world.redis.lock().go_far(None);
     breaches
+}
+
+/// Publishes to the channel of the stock, of which somebody reads what comes.
+fn flood(world: &World, round: usize, rng: &mut Rng) {
+    let channel = fanfare_protocol::ChannelName::parse(STOCK).expect("a valid name");
+    for count in 0..FLOOD {
+        let data = payload::sized(&format!("{STOCK} flood.{round}.{count}"), FLOOD_BYTES);
+        publisher::add(world, &channel, &data, Some(PublishMethod::Function), rng);
+    }
 }
 
 /// One connection of the reader.

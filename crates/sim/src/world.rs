@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::redis::{FakeRedis, Nature};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
+use crate::seasons::Seasons;
 use crate::setup::Setup;
 use crate::stored_record::StoredRecord;
 use crate::trace::Trace;
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) channels: Vec<ChannelName>,
     /// Where sizes of events come from, and how many bytes of large ones there may still be.
     sizes: RefCell<(Rng, usize)>,
+    pub(crate) seasons: Seasons,
     quiet: Cell<bool>,
     /// Since the faults are over: when everybody must have seen everything.
     ends: Cell<Option<Instant>>,
@@ -118,6 +120,7 @@ impl World {
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
         let redis = FakeRedis::new(nature, scenario.weather, record.clone(), [rng.fork(), apart.fork()], trace.clone());
         let nodes = (0..2).map(|number| Node::new(number, setup.clone(), redis.clone())).collect();
+        let seasons = if hardships.short_lives { Seasons::draw(CHANNELS.len(), apart) } else { Seasons::default() };
         let channels = CHANNELS.iter().map(|name| ChannelName::parse(name).expect("a valid name")).collect();
         Self {
             scenario,
@@ -127,6 +130,7 @@ impl World {
             nodes,
             channels,
             sizes: RefCell::new((apart.fork(), LARGE_BYTES_MAX)),
+            seasons,
             quiet: Cell::new(false),
             ends: Cell::new(None),
             calmed: Notify::new(),

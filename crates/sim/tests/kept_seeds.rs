@@ -8,7 +8,14 @@ use fanfare_sim::run;
 /// other then, and in a world of paused time no answer ever comes.
 #[test]
 fn a_node_rests_while_all_its_reads_are_in_flight() {
-    for seed in [4, 16, 28] {
-        run(seed, false).assert_kept();
-    }
+    run(16, false).assert_kept();
+}
+
+/// A plain producer adds to a stream right before it expires, and the feed brings its doorbell after the comparison that finds no
+/// stream.
+///
+/// Seen to fail when the registry believes an expiry at once, and not after two more probes of the feed.
+#[test]
+fn an_expiry_is_not_believed_before_the_feed_is_past_it() {
+    run(95, false).assert_kept();
 }

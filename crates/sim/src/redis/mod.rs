@@ -12,6 +12,7 @@ mod reads;
 mod resp;
 mod server;
 mod store;
+mod turns;
 mod weather;
 
 use std::io;

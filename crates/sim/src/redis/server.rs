@@ -22,6 +22,7 @@ use super::nature::Nature;
 use super::reads::Reads;
 use super::resp::Reply;
 use super::store::Data;
+use super::turns::Turns;
 use super::weather::Weather;
 use crate::net::{self, End};
 use crate::rng::Rng;
@@ -52,8 +53,15 @@ pub(crate) struct Server {
     script: bool,
     /// Its memory is full.
     is_full: bool,
-    /// Bytes of data of entries that each node has asked for and was told.
+    /// The key of the stock that strangers read, and its last entry.
+    stock: Option<(String, EntryId)>,
+    /// Bytes of data of the stock that each node has asked for and was told.
     asked: [usize; NODES_MAX],
+    /// The most reads of entries of each node that were on their way at a time.
+    reading: [usize; NODES_MAX],
+    /// How long commands are on their way.
+    far: Option<Duration>,
+    turns: Turns,
     /// The node that asks now.
     asking: usize,
     reads: Reads,
@@ -90,7 +98,11 @@ impl Server {
             replica: Default::default(),
             script: false,
             is_full: false,
+            stock: None,
             asked: [0; NODES_MAX],
+            reading: [0; NODES_MAX],
+            far: None,
+            turns: Turns::default(),
             asking: 0,
             reads: Reads::default(),
             connections: BTreeMap::new(),
@@ -148,9 +160,31 @@ impl Server {
         self.record.clock_was_set(before, self.now_ms());
     }
 
-    /// Bytes of data of entries that this node has asked for and was told.
-    pub(crate) fn asked_by(&self, node: usize) -> usize {
-        self.asked[node]
+    /// What a channel's stream holds now is the stock: of what it gets later nobody has to ask.
+    pub(crate) fn note_stock(&mut self, channel: &str) {
+        let last = self.ids_of(channel).last().copied();
+        self.stock = last.map(|last| (format!("{PREFIX}{channel}"), last));
+    }
+
+    fn is_of_stock(&self, key: &str, id: EntryId) -> bool {
+        self.stock.as_ref().is_some_and(|(stock, last)| stock == key && id <= *last)
+    }
+
+    /// Bytes of data of the stock that this node has asked for and was told.
+    /// And the most reads of entries that it had under way at a time since Redis is far.
+    pub(crate) fn asked_by(&self, node: usize) -> [usize; 2] {
+        [self.asked[node], self.reading[node]]
+    }
+
+    /// From now on commands take so long on their way, but for those of subscribers, and who waits for whom is counted; or no longer.
+    pub(crate) fn go_far(&mut self, time: Option<Duration>) {
+        self.trace.note(|| format!("commands are {time:?} on their way"));
+        self.far = time;
+    }
+
+    /// Forgets the strangers' channels whose tips went before the one of the quiet channel, and returns the number.
+    pub(crate) fn take_tips_before(&mut self) -> usize {
+        self.turns.take()
     }
 
     /// The ids of the entries that a channel's stream holds.
@@ -187,7 +221,8 @@ impl Server {
         let Self { connections, weather, rng, apart, nature, trace, .. } = self;
         for connection in connections.values_mut().filter(|connection| connection.subscribed.contains(channel)) {
             receivers += 1;
-            if !is_probe && rng.chance(weather.lost_pushes) {
+            let is_mute = weather.refuses_reads && !message.is_empty();
+            if !is_probe && (rng.chance(weather.lost_pushes) || is_mute) {
                 trace.note(|| format!("the push on {} to {} is lost", channel.escape_ascii(), connection.name));
                 continue;
             }

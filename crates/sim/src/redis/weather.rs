@@ -11,4 +11,6 @@ pub(crate) struct Weather {
     pub(crate) late: usize,
     /// Commands that are refused for a reason that passes.
     pub(crate) refused: usize,
+    /// Every read is refused, and what the publishing function says is lost; what else is said arrives.
+    pub(crate) refuses_reads: bool,
 }

@@ -40,12 +40,6 @@ fn takes_memory(name: &str, arguments: &[Bytes]) -> bool {
     }
 }
 
-/// Bytes of the data of entries that an answer brings.
-pub(super) fn data_bytes<'a>(entries: impl Iterator<Item = &'a (EntryId, Fields)>) -> usize {
-    let data = |fields: &Fields| fields.iter().find(|(name, _)| name == "data").map_or(0, |(_, data)| data.len());
-    entries.map(|(_, fields)| data(fields)).sum()
-}
-
 impl Server {
     /// Runs one command that belongs to no connection's state.
     pub(crate) fn run(&mut self, command: &[Bytes]) -> Reply {
@@ -132,7 +126,8 @@ impl Server {
         let count = count.map_or(usize::MAX, |count| count as usize);
         let entries: Vec<_> =
             self.data.streams.get(key).into_iter().flat_map(|stream| stream.from(start)).take(count).collect();
-        self.asked[self.asking] += data_bytes(entries.iter().copied());
+        let asked = self.data_of_stock(key, entries.iter().copied());
+        self.asked[self.asking] += asked;
         Reply::Array(entries.into_iter().map(entry).collect())
     }
 
@@ -144,8 +139,15 @@ impl Server {
         let count = count.map_or(usize::MAX, |count| count as usize);
         let entries = self.data.streams.get(key).map_or(&[][..], |stream| &stream.entries);
         let wanted = entries.iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before)).take(count);
-        self.asked[self.asking] += data_bytes(wanted.clone());
+        let asked = self.data_of_stock(key, wanted.clone());
+        self.asked[self.asking] += asked;
         Reply::Array(wanted.map(entry).collect())
+    }
+
+    /// Bytes of the data of those entries that are of the stock.
+    fn data_of_stock<'a>(&self, key: &str, entries: impl Iterator<Item = &'a (EntryId, Fields)>) -> usize {
+        let data = |fields: &Fields| fields.iter().find(|(name, _)| name == "data").map_or(0, |(_, data)| data.len());
+        entries.filter(|(id, _)| self.is_of_stock(key, *id)).map(|(_, fields)| data(fields)).sum()
     }
 
     /// `XADD key [MAXLEN ~ n] * field value …`

@@ -1,10 +1,16 @@
 //! What a connection exchanges with the server: commands come in and run when they are due, and what is said goes out.
 
+use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
 use super::{FULL, Server};
 use crate::redis::outgoing::Outgoing;
 use crate::redis::resp::{Command, Reply, take_command};
+
+/// Whether the argument is the name of a function that reads entries.
+fn is_read_of_entries(argument: &Bytes) -> bool {
+    argument == "sse_read" || argument == "sse_newest"
+}
 
 impl Server {
     /// Takes the complete commands out of what a node has sent.
@@ -13,9 +19,20 @@ impl Server {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         while let Some(command) = take_command(input) {
             self.trace.bytes(&connection.name, &command.join(&b' '));
-            let due = Instant::now() + connection.latency + late;
+            let far = self.far.filter(|_| connection.subscribed.is_empty()).unwrap_or_default();
+            let due = Instant::now() + connection.latency + late + far;
             let due = due.max(connection.inbox.back().map_or(due, |(before, _)| *before));
+            if self.far.is_some() {
+                self.turns.note(&command);
+            }
             connection.inbox.push_back((due, command));
+        }
+        let node = connection.node;
+        if self.far.is_some() {
+            let of_node = self.connections.values().filter(|connection| connection.node == node);
+            let commands = of_node.flat_map(|connection| &connection.inbox);
+            let count = commands.filter(|(_, command)| command.iter().any(is_read_of_entries)).count();
+            self.reading[node] = self.reading[node].max(count);
         }
     }
 

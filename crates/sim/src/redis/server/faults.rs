@@ -25,6 +25,11 @@ impl Server {
         if name != "SUBSCRIBE" && name != "UNSUBSCRIBE" && name != "PUBLISH" && names(b"locked") {
             return Some("NOPERM No permissions to access a key used as argument".into());
         }
+        let is_function = |name: &[u8]| matches!(name, b"sse_tips" | b"sse_read" | b"sse_newest");
+        let reads = || matches!(name, "XRANGE" | "XREVRANGE" | "XINFO") || command.iter().any(|name| is_function(name));
+        if self.weather.refuses_reads && reads() {
+            return Some("LOADING Redis is loading the dataset in memory".into());
+        }
         let passing = !matches!(name, "HELLO" | "CLIENT" | "MULTI" | "EXEC" | "SUBSCRIBE" | "UNSUBSCRIBE");
         let refused = passing && self.rng.chance(self.weather.refused);
         refused.then(|| "LOADING Redis is loading the dataset in memory".into())
@@ -75,6 +80,13 @@ impl Server {
     pub(crate) fn fill_up(&mut self, is_full: bool) {
         self.trace.note(|| format!("the memory of Redis is full: {is_full}"));
         self.is_full = is_full;
+    }
+
+    /// Every read is refused, and what the publishing function says is lost. Or no longer.
+    pub(crate) fn refuse_reads(&mut self, refuses: bool) {
+        self.trace
+            .note(|| format!("Redis refuses to be read, and loses messages of the publishing function: {refuses}"));
+        self.weather.refuses_reads = refuses;
     }
 
     /// The process is stopped and continues later.

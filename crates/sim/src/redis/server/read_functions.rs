@@ -26,7 +26,7 @@ impl Server {
                 let bounds = bounds_of(bounds);
                 let tell = |(id, fields): &(EntryId, Fields)| told(*id, fields, bounds[2]);
                 let (items, more) = cut(entries, &text(from), bounds[0], bounds[1], tell);
-                self.asked[self.asking] += told_bytes(&items);
+                self.asked[self.asking] += self.stock_bytes(&text(&streams[0]), &items);
                 self.reads.note(&text(&streams[0]), from);
                 let whole: usize =
                     found[0].map_or(0, |stream| stream.entries.iter().map(|(_, fields)| size(fields)).sum());
@@ -50,18 +50,19 @@ impl Server {
         }
         Reply::Array(parts)
     }
-}
 
-/// Bytes of the data in entries that are told.
-fn told_bytes(items: &Reply) -> usize {
-    let Reply::Array(entries) = items else { return 0 };
-    let data = |entry: &Reply| {
-        let Reply::Array(parts) = entry else { return 0 };
-        let Some(Reply::Array(fields)) = parts.get(1) else { return 0 };
-        // The first field of every entry.
-        if let Some(Reply::Bulk(data)) = fields.get(1) { data.len() } else { 0 }
-    };
-    entries.iter().map(data).sum()
+    /// Bytes of data in those entries that are of the stock.
+    fn stock_bytes(&self, key: &str, items: &Reply) -> usize {
+        let Reply::Array(entries) = items else { return 0 };
+        let data = |entry: &Reply| {
+            let Reply::Array(parts) = entry else { return 0 };
+            let [Reply::Bulk(id), Reply::Array(fields), ..] = &parts[..] else { return 0 };
+            let is_of_stock = text(id).parse().is_ok_and(|id| self.is_of_stock(key, id));
+            // The first field of every entry.
+            if let (Some(Reply::Bulk(data)), true) = (fields.get(1), is_of_stock) { data.len() } else { 0 }
+        };
+        entries.iter().map(data).sum()
+    }
 }
 
 fn bounds_of(arguments: &[Bytes]) -> Vec<usize> {

@@ -1,0 +1,47 @@
+//! Whose turn it is to have a tip read: how many channels of strangers go before a quiet one that is subscribed to already.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::resp::Command;
+use crate::PREFIX;
+use crate::hostile::CROWD;
+use crate::siege::QUIET;
+
+/// The tips of strangers that were asked for since the quiet channel was acknowledged, until its own was.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    waits: bool,
+    before: BTreeSet<Bytes>,
+    most: usize,
+}
+
+impl Turns {
+    /// A command arrives.
+    pub(super) fn note(&mut self, command: &Command) {
+        let is_quiet = |key: &[u8]| key.strip_prefix(PREFIX.as_bytes()) == Some(QUIET.as_bytes());
+        match &command[..] {
+            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") => {
+                if keys.iter().any(|key| is_quiet(key)) {
+                    (self.waits, self.before) = (true, BTreeSet::new());
+                }
+            }
+            [name, _, key] if self.waits && name == "XINFO" => {
+                if is_quiet(key) {
+                    self.waits = false;
+                    self.most = self.most.max(self.before.len());
+                } else if key.strip_prefix(PREFIX.as_bytes()).is_some_and(|name| name.starts_with(CROWD.as_bytes())) {
+                    self.before.insert(key.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The most that went before it since the last call.
+    pub(super) fn take(&mut self) -> usize {
+        self.waits = false;
+        std::mem::take(&mut self.most)
+    }
+}

@@ -22,10 +22,8 @@ impl Turns {
     pub(super) fn note(&mut self, command: &Command) {
         let is_quiet = |key: &[u8]| key.strip_prefix(PREFIX.as_bytes()) == Some(QUIET.as_bytes());
         match &command[..] {
-            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") => {
-                if keys.iter().any(|key| is_quiet(key)) {
-                    (self.waits, self.before) = (true, BTreeSet::new());
-                }
+            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") && keys.iter().any(|key| is_quiet(key)) => {
+                (self.waits, self.before) = (true, BTreeSet::new());
             }
             [name, _, key] if self.waits && name == "XINFO" => {
                 if is_quiet(key) {

@@ -78,7 +78,6 @@ mod tests {
 
     use super::*;
 
-    // Seen to fail when the latest read of all counts, and when the one before it is forgotten.
     #[test]
     fn the_latest_read_of_another_channel_counts_and_never_a_channels_own() {
         let (mut successes, feed) = (Successes::new(Instant::now()), FeedId::FIRST);

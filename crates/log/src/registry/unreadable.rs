@@ -149,7 +149,6 @@ mod tests {
         unreadable.failed((ReadKind::Page, at(after)), evidence(began, Some(others)), |_| true)
     }
 
-    // Seen to fail when a tip, or a read of another channel, from before a failure counts for it.
     #[test]
     fn a_failure_counts_if_the_tip_and_another_channel_were_read_since_it_began_and_before_the_next_one() {
         for (old_tip, old_others, told) in [(0, 0, Some(at(9))), (5, 0, None), (0, 5, None)] {
@@ -165,7 +164,6 @@ mod tests {
         }
     }
 
-    // Seen to fail when the last tip is where readers go on wherever they are.
     #[test]
     fn readers_who_have_come_to_the_tip_are_not_led_back_to_it() {
         for (tip, told) in [(4, None), (5, None), (6, Some(at(6)))] {
@@ -179,7 +177,6 @@ mod tests {
         }
     }
 
-    // Seen to fail when places are added without end, and when those of readers who have gone keep out others.
     #[test]
     fn the_places_of_a_channel_are_bounded_and_those_that_nobody_wants_go_first() {
         let mut unreadable = Unreadable::default();

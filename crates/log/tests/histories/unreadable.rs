@@ -42,7 +42,6 @@ fn until_told(world: &mut World) {
     }
 }
 
-// Seen to fail without the gap: the client waits for ever.
 #[test]
 fn who_waits_for_an_entry_that_cannot_be_read_is_told_and_goes_on_at_the_end() {
     let (mut world, ids) = blocked(true);
@@ -59,7 +58,6 @@ fn who_waits_for_an_entry_that_cannot_be_read_is_told_and_goes_on_at_the_end() {
     assert!([CLIENT, SECOND, THIRD].iter().all(|client| world.has_newest(*client)));
 }
 
-// Seen to fail when only the first of them is told, and when it takes each of them a page of its own.
 #[test]
 fn all_who_wait_at_the_place_are_told_by_one_word_and_those_who_come_soon_after() {
     let (mut world, ids) = blocked(true);
@@ -73,7 +71,6 @@ fn all_who_wait_at_the_place_are_told_by_one_word_and_those_who_come_soon_after(
     assert_eq!((told(&world), world.page_reads()), (1, reads));
 }
 
-// Seen to fail when failures are counted at one place only: they take turns, and each begins anew.
 #[test]
 fn readers_at_several_places_before_the_entry_are_told_all() {
     let (mut world, ids) = blocked(true);
@@ -85,7 +82,6 @@ fn readers_at_several_places_before_the_entry_are_told_all() {
     assert_eq!([CLIENT, SECOND, THIRD].map(|client| world.saw(client).1), [1; 3]);
 }
 
-// Seen to fail when failures count whatever else can be read.
 #[test]
 fn nobody_is_told_while_nothing_else_can_be_read() {
     let (mut world, ids) = blocked(true);
@@ -99,7 +95,6 @@ fn nobody_is_told_while_nothing_else_can_be_read() {
     assert_eq!(world.saw(CLIENT), (5, 0));
 }
 
-// Seen to fail when one success after an outage proves all failures of the outage.
 #[test]
 fn the_failures_of_an_outage_do_not_count_when_it_is_over() {
     let (mut world, ids) = blocked(true);
@@ -137,7 +132,6 @@ fn an_entry_that_can_be_read_again_is_delivered_also_to_who_comes_after_others_w
     assert_eq!(world.saw(SECOND), (3, 0));
 }
 
-// Seen to fail when only pages for readers who are behind are given up: readers who are live wait for ever.
 #[test]
 fn who_is_live_is_told_when_the_tail_cannot_be_repaired_and_the_tail_goes_on() {
     let (mut world, ids) = blocked(true);
@@ -165,7 +159,6 @@ fn who_is_live_is_told_when_the_tail_cannot_be_repaired_and_the_tail_goes_on() {
     assert!(world.has_newest(CLIENT) && world.has_newest(SECOND));
 }
 
-// Seen to fail when a reader is led back to a tip that it has passed.
 #[test]
 fn a_place_at_the_end_of_the_stream_is_never_given_up() {
     let mut world = World::new(&Options::default(), 1 << 20);

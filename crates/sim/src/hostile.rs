@@ -7,6 +7,7 @@ use fanfare_protocol::limits::CHANNELS_PER_CONNECTION_DEFAULT;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use crate::names::CROWD;
 use crate::net::End;
 use crate::rng::Rng;
 use crate::world::{STOCK, World};
@@ -25,8 +26,6 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
     }
 }
 
-/// What the channels of a crowd begin with.
-pub(crate) const CROWD: &str = "crowd";
 /// Connections of a crowd.
 const CROWD_CONNECTIONS: usize = 24;
 

@@ -26,7 +26,7 @@
 //! | verdict | bound | where |
 //! |---|---|---|
 //! | every channel that has an honest reader is served, or told, when the faults are over | `Scenario::patience` | `life` |
-//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s and 1 s, and what the feed lags; three requests for tips go before its own | `siege` |
+//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s each, and what the feed lags; four requests for tips before its own | `siege` |
 //! | bytes of the strangers' stock asked of Redis, reads of entries at a time | the allowance over time, reads in flight, a page for each failed read; `archive.concurrency` | `bounds` |
 //! | memory of tails and pages, number of channels | the budget and what may stand beside it; the places | `bounds` |
 //!
@@ -51,6 +51,7 @@ mod fault_injector;
 mod hardships;
 mod hostile;
 mod life;
+mod names;
 mod net;
 mod node;
 mod outcome;

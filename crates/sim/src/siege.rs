@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use crate::hostile;
+use crate::names::QUIET;
 use crate::net::End;
 use crate::payload;
 use crate::publisher::{self, PublishMethod};
@@ -16,19 +17,16 @@ use crate::world::{STOCK, World};
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
-/// The channel that nobody else reads.
-pub(crate) const QUIET: &str = "quiet";
-
 /// How long it may take from the request until the reader has its place: one round trip for the subscription, two for the tip, and
 /// whatever of the strangers stands before them in one turn.
 const PLACE_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// How long an event may take to the reader, beside what the feed lags: the first one of a stream is read behind another read.
-const EVENT_WITHIN: Duration = Duration::from_millis(1_000);
+/// How long an event may take to the reader, beside what the feed lags: the first one of a stream is read behind other reads.
+const EVENT_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How many channels of strangers may have their tips asked for before the one of the quiet channel, from when that is subscribed to:
-/// the requests that are under way then, and its own.
-const TIPS_BEFORE: usize = 3 * TIPS_PER_REQUEST_MAX;
+/// the requests that are under way then, those that begin before the acknowledgement arrives, and its own.
+const TIPS_BEFORE: usize = 4 * TIPS_PER_REQUEST_MAX;
 
 /// The round in which a crowd comes right before the reader: the first, since the log of the quiet channel is not open yet.
 const CROWDED_ROUND: usize = 0;

@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use super::resp::Command;
 use crate::PREFIX;
-use crate::hostile::CROWD;
-use crate::siege::QUIET;
+use crate::names::{CROWD, QUIET};
 
 /// The tips of strangers that were asked for since the quiet channel was acknowledged, until its own was.
 #[derive(Debug, Default)]
@@ -22,10 +21,8 @@ impl Turns {
     pub(super) fn note(&mut self, command: &Command) {
         let is_quiet = |key: &[u8]| key.strip_prefix(PREFIX.as_bytes()) == Some(QUIET.as_bytes());
         match &command[..] {
-            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") => {
-                if keys.iter().any(|key| is_quiet(key)) {
-                    (self.waits, self.before) = (true, BTreeSet::new());
-                }
+            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") && keys.iter().any(|key| is_quiet(key)) => {
+                (self.waits, self.before) = (true, BTreeSet::new());
             }
             [name, _, key] if self.waits && name == "XINFO" => {
                 if is_quiet(key) {

@@ -71,7 +71,7 @@ impl Node {
         let upkeep = {
             let (probe, archive, pace) = (Arc::clone(&probe), store.archive.clone(), config.redis.probe_interval.0);
             async move {
-                tokio::join!(store.upkeep, probe.run(archive, pace));
+                tokio::join!(Box::pin(store.upkeep), Box::pin(probe.run(archive, pace)));
             }
         };
         let archive = OnThread::new(store.archive, for_store.handle());

@@ -28,7 +28,7 @@ pub struct Options {
     pub pool_size: usize,
     /// Load the publishing library when the server has none or an older one.
     pub load_functions: bool,
-    /// The node publishes for others. Only a [`crate::check`] asks: publishing is tried whatever stands here.
+    /// The node publishes for others. Only a [`crate::check()`] asks: publishing is tried whatever stands here.
     pub publishes: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,

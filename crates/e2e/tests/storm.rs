@@ -40,6 +40,4 @@ fn a_crowd_that_resumes_at_scattered_places_is_served_by_a_handful_of_reads() {
     // About 270 KiB in pages of 16 KiB; every client for itself would need some 2,600 reads.
     let reads = node.metric("fanfare_archive_reads_total", "purpose=\"page\"").expect("a metric");
     assert!((10.0..=40.0).contains(&reads), "{reads} reads of pages");
-    let shared = node.metric("fanfare_archive_shared_total", "").expect("a metric");
-    assert!(shared >= 200.0, "only {shared} wants were answered by the read of another");
 }

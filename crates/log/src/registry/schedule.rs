@@ -77,6 +77,8 @@ pub(super) struct Schedule {
     reads: usize,
     /// Those of heads.
     head_reads: usize,
+    /// The read that was started last is one of a head.
+    head_was_last: bool,
     allowance: Allowance,
     /// How long readers waited for the allowance, and since when they do.
     throttled: Duration,
@@ -102,6 +104,7 @@ impl Schedule {
             tip_requests: 0,
             reads: 0,
             head_reads: 0,
+            head_was_last: false,
             allowance: Allowance::new(options.archive_bytes_per_second, now),
             throttled: Duration::ZERO,
             throttled_since: None,
@@ -218,6 +221,10 @@ impl Schedule {
         self.held_pages.forget(now);
         let mut commands = Vec::new();
         self.start_tips(logs, &mut commands);
+        // With room for a single read half of it is none: heads and pages take turns, so that a long repair keeps no reader waiting.
+        if self.concurrency == 1 && self.head_was_last {
+            self.start_pages(logs, now, &mut commands);
+        }
         self.start_heads(logs, &mut commands);
         self.start_pages(logs, now, &mut commands);
         self.note_throttled(now);
@@ -262,6 +269,7 @@ impl Schedule {
             let request = self.request(log, from);
             self.reads += 1;
             self.head_reads += 1;
+            self.head_was_last = true;
             commands.push(Command::Head { key, request });
         }
     }
@@ -291,6 +299,7 @@ impl Schedule {
                 self.want_page(payer, key, now);
             }
             self.reads += 1;
+            self.head_was_last = false;
             // Reserved until its size is known: what is read at the same time shares one allowance.
             self.allowance.spend(self.page_bytes);
             commands.push(match want {

@@ -46,16 +46,14 @@ impl Ahead {
     }
 
     fn of_heads(channels: usize, head: Position) -> (Self, Vec<LogName>) {
+        Self::with(Options::default(), channels, head)
+    }
+
+    fn with(options: Options, channels: usize, head: Position) -> (Self, Vec<LogName>) {
         let now = Instant::now();
         let hub = Arc::new(Hub::new(1));
-        let registry = Registry::new(
-            Options::default(),
-            Arc::clone(&hub),
-            vec![Desired::new()],
-            Arc::default(),
-            Random::seeded(1),
-            now,
-        );
+        let registry =
+            Registry::new(options, Arc::clone(&hub), vec![Desired::new()], Arc::default(), Random::seeded(1), now);
         let core = CoreLog::new(Arc::clone(&hub), 0);
         let names: Vec<_> =
             (0..channels).map(|number| LogName::from(ChannelName::parse(&format!("c{number}")).unwrap())).collect();
@@ -205,4 +203,37 @@ fn readers_ahead_of_stale_heads_do_not_keep_the_heads_from_being_read() {
         }
     }
     assert_eq!((asked, heads), (3 * concurrency, concurrency), "a page for each reader, and then nothing but heads");
+}
+
+/// Seen to fail when heads always come first: the reader waits until the whole repair is done, and where it never is, for ever.
+#[test]
+fn with_one_read_at_a_time_a_long_repair_and_readers_who_are_behind_take_turns() {
+    let options = Options { archive_concurrency: 1, ..Options::default() };
+    let (mut scene, names) = Ahead::with(options, 2, at(5));
+    let doorbell = FeedEvent::Push { channel: names[0].clone(), push: Push::Doorbell };
+    let mut commands = scene.turn(vec![doorbell]);
+    let mut started = String::new();
+    for ms in 6..14 {
+        match commands.pop() {
+            Some(Command::Head { key, .. }) => {
+                started.push('h');
+                scene.look();
+                let part = Snapshot {
+                    tip: tip(at(99)),
+                    first: None,
+                    untouched: false,
+                    entries: vec![entry(ms - 1), entry(ms)],
+                    complete: false,
+                };
+                scene.registry.on_head(key, Ok(part), scene.now);
+            }
+            Some(Command::Page { key, .. }) => {
+                started.push('p');
+                scene.registry.on_page(key, Ok(nothing_follows(at(9))), scene.now);
+            }
+            other => panic!("{other:?}"),
+        }
+        commands = scene.turn(Vec::new());
+    }
+    assert!(started.starts_with("hp"), "{started}");
 }

@@ -26,7 +26,7 @@
 //! | verdict | bound | where |
 //! |---|---|---|
 //! | every channel that has an honest reader is served, or told, when the faults are over | `Scenario::patience` | `life` |
-//! | the reader of a quiet channel has a place and its events while strangers act | 1.5 s each, and what the feed lags; four requests for tips before its own | `siege` |
+//! | the reader of a quiet channel has a place and its events while strangers act | 3 s each (twelve round trips), and what the feed lags; four requests for tips before its own | `siege` |
 //! | bytes of the strangers' stock asked of Redis, reads of entries at a time | the allowance over time, reads in flight, a page for each failed read; `archive.concurrency` | `bounds` |
 //! | memory of tails and pages, number of channels | the budget and what may stand beside it; the places | `bounds` |
 //!

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fanfare_protocol::LogName;
 use fanfare_protocol::limits::{MIN_LIFE_BROKEN_CHANNELS_MAX, MIN_LIVES_MAX};
+use fanfare_protocol::{LogName, Pattern};
 
 use crate::min_life::MinLife;
-use crate::pattern::Pattern;
 
 /// The operator's promises, by channel. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here
 /// of a stream that lives shorter than was promised.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_log::memory::{Bell, MemoryOptions, MemoryStore};
 use fanfare_log::proof::{self, Verdict};
-use fanfare_log::{MinLives, Pattern, PublishRequest, ReadRequest, Ttl};
-use fanfare_protocol::{ChannelName, EntryId, Event, LogName, Position};
+use fanfare_log::{MinLives, PublishRequest, ReadRequest, Ttl};
+use fanfare_protocol::{ChannelName, EntryId, Event, LogName, Pattern, Position};
 use proptest::prelude::*;
 
 const HOUR_MS: u64 = 3_600_000;

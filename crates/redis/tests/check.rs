@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use fanfare_log::{Archive, FeedEvent, MinLives, Pattern, PublishRequest, Publisher, ReadRequest};
-use fanfare_protocol::{EntryId, Position};
+use fanfare_log::{Archive, FeedEvent, MinLives, PublishRequest, Publisher, ReadRequest};
+use fanfare_protocol::{EntryId, Pattern, Position};
 use fanfare_redis::{Grade, LIBRARY, Options, Report, check};
 use redis::Value;
 use support::*;

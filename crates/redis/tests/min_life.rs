@@ -9,8 +9,8 @@ mod support;
 use std::time::Duration;
 
 use fanfare_log::proof::{Verdict, prove};
-use fanfare_log::{Archive, BrokenBy, MinLives, Pattern};
-use fanfare_protocol::{GapReason, Position};
+use fanfare_log::{Archive, BrokenBy, MinLives};
+use fanfare_protocol::{GapReason, Pattern, Position};
 use fanfare_redis::{LIBRARY, Options, RedisArchive};
 use redis::Value;
 use support::streams::*;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fanfare_log::Pattern;
+use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::MIN_LIVES_MAX;
 
 use super::value::{Span, Value, quoted};

@@ -2,7 +2,8 @@
 //! tables has no place in variables and flags.
 
 use config::ValueKind;
-use fanfare_log::{MinLives, Pattern};
+use fanfare_log::MinLives;
+use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{CHANNEL_PATTERN_BYTES_MAX, MIN_LIFE_MAX, MIN_LIFE_MIN};
 
 use super::channel_rule::{ChannelRule, SECTION};

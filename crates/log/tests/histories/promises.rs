@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use fanfare_log::memory::Bell;
-use fanfare_log::{BrokenBy, MinLives, Options, Pattern};
+use fanfare_log::{BrokenBy, MinLives, Options};
+use fanfare_protocol::Pattern;
 
 use super::world::World;
 use super::{CLIENT, HERE, SECOND};

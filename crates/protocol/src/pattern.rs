@@ -1,6 +1,6 @@
 //! Patterns of channel names: `*` stands for any characters, also none; everything else for itself.
 
-use fanfare_protocol::limits::CHANNEL_PATTERN_BYTES_MAX;
+use crate::limits::CHANNEL_PATTERN_BYTES_MAX;
 
 /// A pattern such as `user:*`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,8 +34,12 @@ const RULES: &[Rule] = &[
     Rule { name: "fanfare-protocol", may_import: &[] },
     Rule { name: "fanfare-log", may_import: &["fanfare-protocol"] },
     Rule { name: "fanfare-redis", may_import: &["fanfare-log", "fanfare-protocol"] },
-    Rule { name: "fanfare-server", may_import: &["fanfare-log", "fanfare-protocol"] },
-    Rule { name: "fanfare", may_import: &["fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"] },
+    Rule { name: "fanfare-auth", may_import: &["fanfare-protocol"] },
+    Rule { name: "fanfare-server", may_import: &["fanfare-auth", "fanfare-log", "fanfare-protocol"] },
+    Rule {
+        name: "fanfare",
+        may_import: &["fanfare-auth", "fanfare-log", "fanfare-protocol", "fanfare-redis", "fanfare-server"],
+    },
     // Feeds bytes to every parser.
     Rule {
         name: "fanfare-fuzz",
@@ -207,7 +211,7 @@ mod tests {
         let problems = check(&[krate("fanfare-server", &[("fanfare-log", None), ("fanfare-redis", None)])]);
         assert_eq!(
             problems,
-            ["fanfare-server must not import fanfare-redis: it may import fanfare-log, fanfare-protocol"]
+            ["fanfare-server must not import fanfare-redis: it may import fanfare-auth, fanfare-log, fanfare-protocol"]
         );
     }
 

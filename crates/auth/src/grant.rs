@@ -1,0 +1,40 @@
+//! What somebody may do, and until when.
+
+use fanfare_protocol::ChannelName;
+
+use crate::right::Right;
+use crate::rights::Rights;
+use crate::unix_seconds::UnixSeconds;
+
+/// What the holder of a token may do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose it is (`sub`).
+    pub subject: Option<Box<str>>,
+    /// Which token it is (`jti`).
+    pub token_id: Option<Box<str>>,
+    /// When it was given (`iat`).
+    pub issued_at: Option<UnixSeconds>,
+    /// From when on it is none any more (`exp`). `None`: never.
+    pub expires_at: Option<UnixSeconds>,
+    /// What may be done with which channels.
+    pub rights: Rights,
+}
+
+impl Grant {
+    /// The first of these channels with which this may not be done.
+    #[must_use]
+    pub fn first_refused<'a>(
+        &self,
+        right: Right,
+        channels: impl IntoIterator<Item = &'a ChannelName>,
+    ) -> Option<&'a ChannelName> {
+        channels.into_iter().find(|channel| !self.rights.allow(right, channel))
+    }
+
+    /// Whether it is over at this time.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixSeconds) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}

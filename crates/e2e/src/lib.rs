@@ -11,6 +11,7 @@
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
 //! | [`Haproxy`] | a balancer in front of nodes |
+//! | [`TwoNodes`] | one Redis, two nodes and a publisher, as many tests begin |
 //! | [`check()`] | the verdict on what one client saw, as a test asks for it |
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
@@ -30,6 +31,7 @@ mod proxy;
 mod publisher;
 mod redis_server;
 mod subscribe;
+mod two_nodes;
 mod wait;
 
 pub use balancer::Balancer;
@@ -47,4 +49,5 @@ pub use proxy::{Direction, Flow, Proxy};
 pub use publisher::{Publisher, key, library, script};
 pub use redis_server::RedisServer;
 pub use subscribe::Subscribe;
+pub use two_nodes::TwoNodes;
 pub use wait::{PATIENCE, eventually, eventually_within, pace};

@@ -2,50 +2,12 @@
 
 use std::time::Duration;
 
-use fanfare_e2e::{Client, Expect, Ledger, Node, Observed, Publisher, RedisServer, Subscribe, check, resume_and_check};
-
-/// Redis, a node that follows channels, and a fresh one that has never heard of them, so that it depends on the archive.
-struct Scene {
-    redis: RedisServer,
-    ledger: Ledger,
-    near: Node,
-    far: Node,
-    publisher: Publisher,
-}
-
-fn scene() -> Scene {
-    scene_on(RedisServer::start())
-}
-
-fn scene_on(redis: RedisServer) -> Scene {
-    let ledger = Ledger::default();
-    let builder = || Node::builder(&redis).set("redis.reconcile_interval", "1s").set("delivery.heartbeat", "1s");
-    let (near, far) = (builder().launch(), builder().launch());
-    near.wait_ready();
-    far.wait_ready();
-    let publisher = Publisher::new(&redis, &ledger);
-    Scene { redis, ledger, near, far, publisher }
-}
-
-impl Scene {
-    /// A client of "c" that has seen everything so far and has hung up.
-    fn left(&mut self, events: usize) -> Client {
-        let mut client = Client::open(self.near.address(), Subscribe::to("c"));
-        self.publisher.fcall_many("c", 0..events, &[]);
-        client.read_data(&format!("c {}", events - 1));
-        client.disconnect();
-        client
-    }
-
-    fn resumes(&self, client: &mut Client, gaps: &[&'static str]) {
-        resume_and_check(client, self.far.address(), &self.ledger, "c", &Expect::everything().with_gaps(gaps));
-    }
-}
+use fanfare_e2e::{Client, Expect, Ledger, Node, Observed, Publisher, RedisServer, Subscribe, TwoNodes, check};
 
 // Seen to fail when every position continues; the gap carries an id.
 #[test]
 fn a_trim_past_the_place_is_one_gap_and_then_a_contiguous_run() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(3);
     scene.publisher.fcall_many("c", 3..10, &[]);
     scene.publisher.on_key("XTRIM", "c", &["MAXLEN", "=", "4"]);
@@ -58,7 +20,7 @@ fn a_trim_past_the_place_is_one_gap_and_then_a_contiguous_run() {
 // Seen to fail when the `prev` of the next entry does not count as a proof.
 #[test]
 fn a_trim_of_what_was_seen_already_is_no_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(5);
     scene.publisher.fcall_many("c", 5..8, &[]);
     scene.publisher.on_key("XTRIM", "c", &["MAXLEN", "=", "3"]);
@@ -68,7 +30,7 @@ fn a_trim_of_what_was_seen_already_is_no_gap() {
 // Seen to fail when a page is served without its proof; the gap carries an id.
 #[test]
 fn a_trim_between_two_archive_pages_is_a_gap() {
-    let scene = scene();
+    let scene = TwoNodes::start();
     let small = |key| Node::builder(&scene.redis).set("archive.page_bytes", "16KiB").set(key, "64KiB");
     let node = small("tail.channel_bytes")
         .set("tail.budget", "1MiB")
@@ -93,7 +55,7 @@ fn a_trim_between_two_archive_pages_is_a_gap() {
 // Seen to fail when heartbeats are off.
 #[test]
 fn an_idle_channel_whose_only_entry_was_trimmed_by_age_raises_no_false_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(1);
     let later = scene.ledger.entries("c")[0].id.ms + 1;
     scene.publisher.on_key("XTRIM", "c", &["MINID", "=", &later.to_string()]);
@@ -110,7 +72,7 @@ fn an_idle_channel_whose_only_entry_was_trimmed_by_age_raises_no_false_gap() {
 // Seen to fail when the `prev` of the next entry does not count as a proof.
 #[test]
 fn a_function_that_keeps_only_the_newest_entry_raises_no_false_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(1);
     for number in 1..4 {
         scene.publisher.fcall_with("c", &format!("c {number}"), &["MAXLEN", "1"]);
@@ -124,7 +86,7 @@ fn a_function_that_keeps_only_the_newest_entry_raises_no_false_gap() {
 // Seen to fail when a position ahead of the stream continues.
 #[test]
 fn a_place_ahead_of_the_stream_is_a_reset() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let ids = scene.publisher.fcall_many("c", 0..2, &[]);
     let (ms, _) = ids[1].split_once('-').expect("an id");
     let ahead = format!("{}-0", ms.parse::<u64>().expect("milliseconds") + 3_600_000);
@@ -140,7 +102,7 @@ fn a_place_ahead_of_the_stream_is_a_reset() {
 // Seen to fail when followed channels are not compared with their streams.
 #[test]
 fn a_lost_last_push_is_delivered_within_the_reconcile_interval() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     scene.publisher.fcall("c", "c 0");
     client.read_data("c 0");
@@ -153,7 +115,7 @@ fn a_lost_last_push_is_delivered_within_the_reconcile_interval() {
 // Seen to fail when every position continues; `prev` need only be below; an unknown position is taken for none.
 #[test]
 fn a_place_of_another_channel_is_a_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let ids = scene.publisher.fcall_many("c", 0..2, &[]);
     scene.publisher.next_millisecond();
     scene.publisher.fcall_many("c", 2..4, &[]);
@@ -172,7 +134,7 @@ fn a_place_of_another_channel_is_a_gap() {
     }
 }
 
-fn several_channels_place(scene: &Scene) -> String {
+fn several_channels_place(scene: &TwoNodes) -> String {
     let client = Client::open(scene.near.address(), Subscribe::to_all(&["x", "y"]));
     client.last_event_id().to_owned()
 }
@@ -180,7 +142,7 @@ fn several_channels_place(scene: &Scene) -> String {
 // Seen to fail when an unknown position is taken for none.
 #[test]
 fn a_place_that_does_not_parse_is_a_gap_and_the_stream_goes_on() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     scene.publisher.fcall("c", "c 0");
     for place in ["garbage", "1-2-3", "99999999999999999999-0", "~1.!!", "v", "0-0%00", "01-1"] {
         let mut client = Client::remembering(Subscribe::to("c"), place);
@@ -194,7 +156,7 @@ fn a_place_that_does_not_parse_is_a_gap_and_the_stream_goes_on() {
 // Seen to fail when only the `prev` of the next entry counts as a proof.
 #[test]
 fn a_retraction_by_the_publisher_is_no_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(2);
     let ids = scene.publisher.fcall_many("c", 2..6, &[]);
     scene.publisher.on_key("XDEL", "c", &[&ids[1], &ids[2]]);

@@ -1,52 +1,11 @@
 //! Streams that were lost, rolled back, evicted, expired: every reader is told, and nobody is told without need.
 
-use fanfare_e2e::{
-    Client, Expect, Ledger, Node, Publisher, RedisServer, Subscribe, check, eventually, request, resume_and_check,
-};
-
-/// Redis, a node that follows channels, and a fresh one that has never heard of them, so that it depends on the archive.
-struct Scene {
-    // Kept alive for the time of the test.
-    _redis: RedisServer,
-    ledger: Ledger,
-    near: Node,
-    far: Node,
-    publisher: Publisher,
-}
-
-fn scene() -> Scene {
-    scene_on(RedisServer::start())
-}
-
-fn scene_on(redis: RedisServer) -> Scene {
-    let ledger = Ledger::default();
-    let builder = || Node::builder(&redis).set("redis.reconcile_interval", "1s").set("delivery.heartbeat", "1s");
-    let (near, far) = (builder().launch(), builder().launch());
-    near.wait_ready();
-    far.wait_ready();
-    let publisher = Publisher::new(&redis, &ledger);
-    Scene { _redis: redis, ledger, near, far, publisher }
-}
-
-impl Scene {
-    /// A client of "c" that has seen everything so far and has hung up.
-    fn left(&mut self, events: usize) -> Client {
-        let mut client = Client::open(self.near.address(), Subscribe::to("c"));
-        self.publisher.fcall_many("c", 0..events, &[]);
-        client.read_data(&format!("c {}", events - 1));
-        client.disconnect();
-        client
-    }
-
-    fn resumes(&self, client: &mut Client, gaps: &[&'static str]) {
-        resume_and_check(client, self.far.address(), &self.ledger, "c", &Expect::everything().with_gaps(gaps));
-    }
-}
+use fanfare_e2e::{Client, Expect, RedisServer, Subscribe, TwoNodes, check, eventually, request};
 
 // Seen to fail when `prev` need only be below the position.
 #[test]
 fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.replace("c", 0);
@@ -59,7 +18,7 @@ fn a_stream_that_was_deleted_and_created_again_is_a_reset() {
 // Seen to fail when the first entry of a stream does not say `prev 0-0`.
 #[test]
 fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(2);
     scene.publisher.on_key("DEL", "c", &[]);
     scene.ledger.replace("c", 0);
@@ -75,7 +34,7 @@ fn a_stream_that_is_gone_is_a_reset_and_the_next_event_arrives() {
 // Seen to fail when the first entry of a stream does not say `prev 0-0`.
 #[test]
 fn absence_is_a_position_that_proves_the_first_event_of_a_new_stream() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     client.disconnect();
     scene.publisher.fcall_many("c", 0..2, &[]);
@@ -85,7 +44,7 @@ fn absence_is_a_position_that_proves_the_first_event_of_a_new_stream() {
 // Seen to fail when any first entry counts as the one that created the key.
 #[test]
 fn absence_proves_nothing_once_the_first_entries_are_trimmed() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     client.disconnect();
     scene.publisher.fcall_many("c", 0..3, &[]);
@@ -97,7 +56,7 @@ fn absence_proves_nothing_once_the_first_entries_are_trimmed() {
 // Seen to fail when no stream counts as expired.
 #[test]
 fn a_followed_key_that_expires_and_is_created_again_raises_no_false_gap() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     // Ten minutes old: no stream expires before the floor of 60 s, so a younger one that vanished was deleted.
     let id = format!("{}-0", scene.publisher.clock_ms() - 600_000);
     scene.publisher.on_key("XADD", "c", &[&id, "data", "c 0"]);
@@ -117,7 +76,7 @@ fn a_followed_key_that_expires_and_is_created_again_raises_no_false_gap() {
 // Seen to fail when a stream of any age counts as expired.
 #[test]
 fn a_followed_key_that_vanishes_young_is_a_reset() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     scene.publisher.fcall("c", "c 0");
     client.read_data("c 0");
@@ -137,7 +96,7 @@ fn a_followed_key_that_vanishes_young_is_a_reset() {
 // Seen to fail when the eviction policy is not considered.
 #[test]
 fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
-    let mut scene = scene_on(RedisServer::start_with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]));
+    let mut scene = TwoNodes::on(RedisServer::start_with(&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"]));
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     client.disconnect();
     scene.publisher.fcall("c", "c 0");
@@ -151,8 +110,8 @@ fn an_evicted_key_is_a_reset_even_for_a_client_that_knew_no_stream() {
 
 // Seen to fail when every position continues.
 #[test]
-fn a_key_that_redis_itself_evicts_is_a_reset() {
-    let mut scene = scene_on(RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]));
+fn a_key_thatredis_itself_evicts_is_a_reset() {
+    let mut scene = TwoNodes::on(RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]));
     let mut client = scene.left(2);
     scene.publisher.redis.command(["CONFIG", "SET", "maxmemory", "1"]);
     eventually("the eviction", || (scene.publisher.on_key("EXISTS", "c", &[]).integer() == 0).then_some(()));
@@ -166,7 +125,7 @@ fn a_key_that_redis_itself_evicts_is_a_reset() {
 // Seen to fail when `prev` need only be below the position.
 #[test]
 fn flushall_is_a_reset_for_a_client_that_comes_back() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = scene.left(2);
     scene.publisher.redis.command(["FLUSHALL"]);
     scene.ledger.replace("c", 0);
@@ -178,7 +137,7 @@ fn flushall_is_a_reset_for_a_client_that_comes_back() {
 // Seen to fail when `prev` need only be below the position.
 #[test]
 fn flushall_is_a_reset_for_a_client_that_is_connected() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     scene.publisher.fcall_many("c", 0..2, &[]);
     client.read_data("c 1");
@@ -193,7 +152,7 @@ fn flushall_is_a_reset_for_a_client_that_is_connected() {
 // Seen to fail when the epoch is not compared.
 #[test]
 fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     client.disconnect();
     scene.publisher.fcall("c", "c 0");
@@ -207,7 +166,7 @@ fn flushall_between_a_place_without_a_stream_and_the_first_event_is_a_reset() {
 // Seen to fail when `prev` need only be below the position.
 #[test]
 fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut behind = scene.left(3);
     let dump = match scene.publisher.on_key("DUMP", "c", &[]) {
         fanfare_e2e::Reply::Text(bytes) => bytes,
@@ -237,7 +196,7 @@ fn a_failover_that_lost_the_tail_is_told_even_after_a_write_before_the_resume() 
 // Seen to fail when a key of another type is a read that failed and nothing more.
 #[test]
 fn a_key_that_turns_into_another_type_is_told_to_its_readers_who_get_on_when_it_is_a_stream_again() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut away = scene.left(2);
     let mut client = Client::remembering(Subscribe::to("c"), away.last_event_id());
     client.connect(scene.near.address()).expect("the node accepts");
@@ -264,7 +223,7 @@ fn a_key_that_turns_into_another_type_is_told_to_its_readers_who_get_on_when_it_
 // Seen to fail when a key of another type is a read that failed and nothing more.
 #[test]
 fn a_stream_that_a_key_of_another_type_had_hidden_goes_on_where_its_readers_are() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     let mut client = Client::open(scene.near.address(), Subscribe::to("c"));
     scene.publisher.fcall_many("c", 0..2, &[]);
     client.read_data("c 1");
@@ -282,7 +241,7 @@ fn a_stream_that_a_key_of_another_type_had_hidden_goes_on_where_its_readers_are(
 // Seen to be told `200 retry:` for ever.
 #[test]
 fn a_channel_whose_key_is_no_stream_is_named_and_its_client_told_for_good() {
-    let mut scene = scene();
+    let mut scene = TwoNodes::start();
     scene.publisher.fcall("c", "c 0");
     scene.publisher.redis.command(["SET", "sse:text", "not a stream"]);
     for path in ["/events?channel=c&channel=text", "/events?channel=text"] {

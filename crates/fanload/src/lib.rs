@@ -19,6 +19,7 @@ mod admin;
 pub mod bench;
 pub mod cli;
 mod columns;
+mod command_line;
 pub mod contender;
 mod cores;
 pub mod descriptors;

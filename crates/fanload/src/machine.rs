@@ -72,6 +72,12 @@ pub(crate) fn commit() -> Option<String> {
     Some(if changed.is_empty() { commit } else { format!("{commit}+") })
 }
 
+/// What a table of figures begins with: when, on what and with which commit they were measured.
+pub(crate) fn heading() -> String {
+    let commit = commit().map_or(String::new(), |commit| format!("Commit {commit}. "));
+    format!("{}, on {}.\n{commit}", now(), Machine::here().describe())
+}
+
 fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

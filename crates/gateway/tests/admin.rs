@@ -4,8 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher};
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
-use support::{ask, assert_golden, eventually, get, status};
+use support::{ask, assert_golden, eventually, get, read_past, status, subscribe};
 use tokio::sync::oneshot;
 
 /// A node with its admin listener on a thread of its own, over an in-process store unless a test brings another.
@@ -79,30 +78,11 @@ impl Rig {
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
     }
-
-    /// Opens a stream and returns it after its priming block.
-    fn subscribe(&self, channel: &str) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(self.node().server().local_addr()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET /events?channel={channel} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n")
-            .unwrap();
-        let mut reader = BufReader::new(stream);
-        read_past(&mut reader, "id: ");
-        reader
-    }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
         self.node.take().unwrap().shut_down();
-    }
-}
-
-fn read_past(reader: &mut impl BufRead, start: &str) {
-    let mut line = String::new();
-    while !line.starts_with(start) {
-        line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream ended before {start:?}");
     }
 }
 
@@ -140,7 +120,7 @@ fn a_node_without_any_proof_is_not_ready() {
 fn a_draining_node_is_not_ready_and_says_so() {
     let rig = Rig::start(|config| config.drain.window = Span(Duration::from_secs(60)));
     eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
-    let _session = rig.subscribe("a");
+    let _session = subscribe(rig.node().server().local_addr(), "a");
     rig.node().server().drain();
     let (status, body) = rig.json("/readyz");
     assert_eq!((status, &body["reasons"][0]), (503, &Value::from("draining")));
@@ -193,8 +173,8 @@ fn a_scrape_of_an_idle_node_already_has_every_metric() {
 #[test]
 fn what_a_client_receives_is_counted() {
     let rig = Rig::start(|_| ());
-    let mut one = rig.subscribe("news");
-    let mut two = rig.subscribe("news");
+    let mut one = subscribe(rig.node().server().local_addr(), "news");
+    let mut two = subscribe(rig.node().server().local_addr(), "news");
     rig.store.publish_ephemeral(ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
     read_past(&mut one, "data: hello");
     read_past(&mut two, "data: hello");
@@ -339,7 +319,7 @@ fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
 
     let _server = RedisServer::start(&socket);
     eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
-    let mut reader = rig.subscribe("news");
+    let mut reader = subscribe(rig.node().server().local_addr(), "news");
     let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
     eventually("a published event", || {
         redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", "hello"]).query::<String>(&mut redis).ok()

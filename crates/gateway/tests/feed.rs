@@ -4,8 +4,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::BufRead;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +21,7 @@ use fanfare_log::{
     Snapshot, Tip,
 };
 use fanfare_protocol::{ChannelName, Event, LogName, Push};
-use support::eventually;
+use support::{eventually, read_past, subscribe};
 
 fn name(name: &str) -> ChannelName {
     ChannelName::parse(name).unwrap()
@@ -53,30 +52,11 @@ impl Running {
         let value = label.map_or(&all[name], |label| &all[name][label]);
         value.as_f64().unwrap_or_else(|| panic!("no {name}")) as u64
     }
-
-    /// Opens a stream and returns it after its priming block.
-    fn subscribe(&self, channel: &str) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(self.node().server().local_addr()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET /events?channel={channel} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n")
-            .unwrap();
-        let mut reader = BufReader::new(stream);
-        read_past(&mut reader, "id: ");
-        reader
-    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.take().unwrap().shut_down();
-    }
-}
-
-fn read_past(reader: &mut impl BufRead, start: &str) {
-    let mut line = String::new();
-    while !line.starts_with(start) {
-        line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream ended before {start:?}");
     }
 }
 
@@ -128,7 +108,7 @@ fn a_reply_that_takes_long_to_parse_holds_up_no_event() {
     publish(&store, "large", "x");
     // The first event of a stream is read from the archive, the second is taken from its push.
     publish(&store, "news", "first");
-    let mut reader = node.subscribe("news");
+    let mut reader = subscribe(node.node().server().local_addr(), "news");
     let address = node.node().server().local_addr();
     let history = std::thread::spawn(move || support::get(address, "/channels/large/history"));
     eventually("the page is being parsed", || at_work.load(Ordering::Acquire).then_some(()));
@@ -172,8 +152,8 @@ fn a_flood_of_ephemeral_events_on_one_channel_sheds_those_and_no_others() {
         });
         Ok(parts)
     });
-    let _loud = node.subscribe("loud");
-    let mut reader = node.subscribe("news");
+    let _loud = subscribe(node.node().server().local_addr(), "loud");
+    let mut reader = subscribe(node.node().server().local_addr(), "news");
     arrive_one_by_one(&mut reader, &mut |data| publish(&store, "news", data));
     assert!(node.metric("fanfare_feed_events_total", Some("shed")) > 0);
     assert_eq!(node.metric("fanfare_feed_events_total", Some("overflow")), 0);
@@ -208,8 +188,8 @@ fn a_flood_of_publishes_on_one_channel_of_a_real_redis_holds_up_no_durable_event
         redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", data]).query::<String>(&mut connection).ok()
     };
     eventually("the library", || fcall("first"));
-    let _loud = node.subscribe("loud");
-    let mut reader = node.subscribe("news");
+    let _loud = subscribe(node.node().server().local_addr(), "loud");
+    let mut reader = subscribe(node.node().server().local_addr(), "news");
 
     let stop = Arc::new(AtomicBool::new(false));
     let flood = std::thread::spawn({

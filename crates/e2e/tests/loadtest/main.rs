@@ -141,7 +141,7 @@ fn event(id: &str, channel: usize, number: u64) -> String {
 
 /// The last event of a channel.
 fn last(id: &str, channel: usize, number: u64) -> String {
-    format!("id: {id}\ndata: {channel} {number} 0 last\n\n")
+    format!("data: {channel} {number} 0 last\nid: {id}\n\n")
 }
 
 /// A `$gap` of channel 0 before an entry.
@@ -159,7 +159,7 @@ fn gap_to(id: &str, after: &str) -> String {
 /// A `$gap` of channel 0 in place of an entry.
 fn too_large(id: &str, after: &str, entry: &str) -> String {
     let members = format!(r#""after":"{after}","next":null,"entry":"{entry}""#);
-    format!("id: {id}\nevent: $gap\ndata: {{\"channel\":\"load-x-0\",\"reason\":\"too_large\",{members}}}\n\n")
+    format!("event: $gap\ndata: {{\"channel\":\"load-x-0\",\"reason\":\"too_large\",{members}}}\nid: {id}\n\n")
 }
 
 /// What the first subscriber gets: ids are entry ids. Behind each line stands what the verdict must be.

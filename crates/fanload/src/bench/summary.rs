@@ -6,6 +6,7 @@ use serde_json::json;
 use super::arguments::Arguments;
 use super::results::{self, CaseResults};
 use super::table;
+use crate::command_line::CommandLine;
 use crate::cores::Cores;
 use crate::document;
 use crate::machine::{self, Machine};
@@ -40,10 +41,7 @@ impl Summary<'_> {
 
     /// Markdown that also reads well on a terminal.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("{}, on {}.\n", machine::now(), Machine::here().describe());
-        if let Some(commit) = machine::commit() {
-            text += &format!("Commit {commit}. ");
-        }
+        let mut text = machine::heading();
         text += &format!(
             "Server on core {}, clients, publisher and Redis on core {}. {} runs of each, in the order A B B A; each cell is \
              the median (least–greatest); **×** is the ratio to the floor in the same round.\n\n```sh\n{}\n```\n\n",
@@ -69,28 +67,16 @@ impl Summary<'_> {
     /// The command that repeats it, without paths of this machine.
     fn command(&self) -> String {
         let Arguments { contenders, peers, scenarios, runs, quick, write, section, .. } = self.arguments;
-        let mut command = "fanload bench".to_owned();
-        let options =
-            contenders.iter().map(|name| ("contender", name)).chain(scenarios.iter().map(|name| ("scenario", name)));
-        for (option, value) in options {
-            command += &format!(" --{option} {value}");
-        }
-        if *peers {
-            command += " --peers";
-        }
-        if let Some(runs) = runs {
-            command += &format!(" --runs {runs}");
-        }
-        if *quick {
-            command += " --quick";
-        }
-        if let Some(path) = write {
-            command += &format!(" --write {}", path.display());
-        }
-        if section != "bench" {
-            command += &format!(" --section {section}");
-        }
-        command
+        let section = Some(section).filter(|name| *name != "bench");
+        CommandLine::of("fanload bench")
+            .options("contender", contenders)
+            .options("scenario", scenarios)
+            .flag("peers", *peers)
+            .options("runs", runs)
+            .flag("quick", *quick)
+            .options("write", write.as_ref().map(|path| path.display()))
+            .options("section", section)
+            .to_string()
     }
 
     fn json(&self) -> serde_json::Value {

@@ -6,9 +6,10 @@ use serde_json::json;
 use super::arguments::Arguments;
 use super::results::{self, Results};
 use crate::columns::aligned;
+use crate::command_line::CommandLine;
 use crate::cores::Cores;
 use crate::document;
-use crate::machine::{self, Machine};
+use crate::machine;
 
 /// What the attacks have shown.
 pub(super) struct Summary<'a> {
@@ -44,10 +45,7 @@ impl Summary<'_> {
 
     /// The figures that have targets, as Markdown that also reads well on a terminal.
     fn text(&self) -> String {
-        let mut text = format!("{}, on {}.\n", machine::now(), Machine::here().describe());
-        if let Some(commit) = machine::commit() {
-            text += &format!("Commit {commit}. ");
-        }
+        let mut text = machine::heading();
         if let Some(cores) = self.cores {
             text += &format!("Node on core {}, everything else on core {}. ", cores.server, cores.others);
         }
@@ -67,21 +65,14 @@ impl Summary<'_> {
     /// The command that repeats it, without paths of this machine.
     fn command(&self) -> String {
         let Arguments { cases, runs, quick, write, section, .. } = self.arguments;
-        let mut command = "fanload hostile".to_owned();
-        cases.iter().for_each(|name| command += &format!(" --case {name}"));
-        if *runs > 1 {
-            command += &format!(" --runs {runs}");
-        }
-        if *quick {
-            command += " --quick";
-        }
-        if let Some(path) = write {
-            command += &format!(" --write {}", path.display());
-        }
-        if section != "hostile" {
-            command += &format!(" --section {section}");
-        }
-        command
+        let section = Some(section).filter(|name| *name != "hostile");
+        CommandLine::of("fanload hostile")
+            .options("case", cases)
+            .options("runs", Some(runs).filter(|runs| **runs > 1))
+            .flag("quick", *quick)
+            .options("write", write.as_ref().map(|path| path.display()))
+            .options("section", section)
+            .to_string()
     }
 }
 

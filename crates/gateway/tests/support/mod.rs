@@ -54,6 +54,26 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     (status(&head), body)
 }
 
+/// Opens a stream and returns it after its priming block.
+pub(crate) fn subscribe(address: SocketAddr, channel: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /events?channel={channel} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n")
+        .unwrap();
+    let mut reader = BufReader::new(stream);
+    read_past(&mut reader, "id: ");
+    reader
+}
+
+/// Reads lines to the first that begins so.
+pub(crate) fn read_past(reader: &mut impl BufRead, start: &str) {
+    let mut line = String::new();
+    while !line.starts_with(start) {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the stream ended before {start:?}");
+    }
+}
+
 /// The status code of a head.
 pub(crate) fn status(head: &str) -> u16 {
     head.split(' ').nth(1).unwrap().parse().unwrap()

@@ -91,7 +91,8 @@ impl Answer {
     }
 
     fn event_stream(body: Body) -> Self {
-        let mut headers = Vec::with_capacity(6);
+        // With `Date` and three of CORS.
+        let mut headers = Vec::with_capacity(7);
         headers.extend([
             (header::CONTENT_TYPE, STREAM),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),

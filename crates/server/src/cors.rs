@@ -5,6 +5,8 @@ use http::header::{self, HeaderName, HeaderValue};
 /// Request headers that a browser may send across origins. `Last-Event-ID` needs a preflight only when it is longer
 /// than 128 bytes or holds unusual bytes, but a fetch-based client may send it with others.
 const ALLOW_HEADERS: &str = "Last-Event-ID, Authorization, Cache-Control, Content-Type, Fanfare-Event, Idempotency-Key";
+/// Response headers that scripts may read beside those that they always may: when a refused client may come back.
+const EXPOSE_HEADERS: &str = "Retry-After";
 /// Seconds that a browser may remember a preflight. Browsers cap it themselves (Chromium at two hours).
 const MAX_AGE_SECONDS: &str = "7200";
 
@@ -75,13 +77,9 @@ impl Cors {
         // Caches must know that the answer depends on the origin, also when it was not allowed.
         let varies = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied);
         let vary = varies.then_some((header::VARY, HeaderValue::from_static("Origin")));
-        allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value)).into_iter().chain(vary)
-    }
-
-    /// What an answer that hyper writes carries beside: scripts may read `Retry-After`.
-    pub(crate) fn exposed(verdict: CorsVerdict) -> Option<(HeaderName, HeaderValue)> {
-        let exposed = (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
-        verdict.is_allowed().then_some(exposed)
+        let exposed = (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
+        let exposed = verdict.is_allowed().then_some(exposed);
+        allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value)).into_iter().chain(exposed).chain(vary)
     }
 
     /// What only the answer to a preflight carries. `methods` are those of the path.
@@ -138,8 +136,11 @@ mod tests {
         cors.headers(cors.check(origin.as_ref())).collect()
     }
 
-    fn allowed(origin: &'static str) -> (HeaderName, HeaderValue) {
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static(origin))
+    fn allowed(origin: &'static str) -> [(HeaderName, HeaderValue); 2] {
+        [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static(origin)),
+            (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After")),
+        ]
     }
 
     #[test]
@@ -151,7 +152,10 @@ mod tests {
     fn a_listed_origin_is_named_exactly_and_another_gets_only_vary() {
         let cors = Cors::parse(&["https://a.example", "http://localhost:3000"]).unwrap();
         let vary = (header::VARY, HeaderValue::from_static("Origin"));
-        assert_eq!(headers(&cors, Some("http://localhost:3000")), [allowed("http://localhost:3000"), vary.clone()]);
+        assert_eq!(
+            headers(&cors, Some("http://localhost:3000")),
+            [&allowed("http://localhost:3000")[..], &[vary.clone()]].concat()
+        );
         assert_eq!(headers(&cors, Some("http://localhost:3001")), std::slice::from_ref(&vary));
         assert_eq!(headers(&cors, None), [vary]);
     }
@@ -159,7 +163,7 @@ mod tests {
     #[test]
     fn the_wildcard_allows_everybody_and_does_not_vary() {
         let cors = Cors::parse(&["*"]).unwrap();
-        assert_eq!(headers(&cors, None), [allowed("*")]);
+        assert_eq!(headers(&cors, None), allowed("*"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Handler {
             return decision;
         };
         self.stats().answered(answer.status());
-        let answer = answer.with(self.node.options.cors.headers(verdict)).with(Cors::exposed(verdict));
+        let answer = answer.with(self.node.options.cors.headers(verdict));
         Decision::from(if self.node.admission.is_draining() { answer.closing() } else { answer })
     }
 

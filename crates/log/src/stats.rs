@@ -120,7 +120,7 @@ pub struct IngestStats {
     pub failing: Waiting,
     /// Bytes held for tails and pages now.
     pub tail_bytes: Cell,
-    /// Durable events taken from pushes.
+    /// Durable events that pushes brought, or named where they are not believed.
     pub pushes: Cell,
     /// Ephemeral events.
     pub ephemerals: Cell,
@@ -136,6 +136,12 @@ pub struct IngestStats {
     pub shed: Cell,
     /// Entries that came from the archive instead of a push.
     pub repaired: Cell,
+    /// Entries that were read because messages had named entries of their channel ([`FeedEvent::Announced`](crate::FeedEvent)). They
+    /// are no repairs.
+    pub verified: Cell,
+    /// Messages that named an entry which the stream does not have, or with another predecessor. Those that are believed are not looked
+    /// at here.
+    pub unfounded: Cell,
     /// Reads of the archive to repair or extend a tail.
     pub head_reads: Cell,
     /// Reads of the archive for readers that are behind.

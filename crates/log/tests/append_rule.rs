@@ -12,9 +12,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_log::registry::Command;
 use fanfare_log::{
-    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, Hub, IngestStats, Options, Payer, Random, Registry, Start, Tip,
+    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, Hub, IngestStats, Options, Payer, Random, Registry, Snapshot,
+    Start, Tip,
 };
-use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, Position, Push};
+use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, Position, Push};
 use tokio::time::Instant;
 
 const EPOCH: Epoch = Epoch::from_bits(7);
@@ -65,6 +66,27 @@ impl Log {
         self.registry.on_touched(&touched, self.now);
         self.registry.on_feed(FeedBatch::of(FeedId::FIRST, [event]), self.now);
         self.registry.end_turn(self.now)
+    }
+
+    /// A message names an entry, and is not believed.
+    fn announce(&mut self, id: Position, prev: Position) -> Vec<Command> {
+        let (Position::At(id), prev) = (id, Some(entry_of(prev))) else { panic!("{id}") };
+        self.hear(FeedEvent::Announced { channel: (&self.name).into(), id, prev })
+    }
+
+    /// The archive answers the read of the head that was asked for: the stream has these entries, and ends there.
+    fn answer(&mut self, commands: &[Command], entries: &[(u64, u64)]) {
+        let [Command::Head { key, .. }] = commands else { panic!("{commands:?}") };
+        let entry = |&(id, prev): &(u64, u64)| {
+            let event = Event { name: None, data: Bytes::from_static(b"x") };
+            Decoded::Entry(Entry { id: entry_of(at(id)), prev: Some(entry_of(at(prev))), event })
+        };
+        let entries: Vec<_> = entries.iter().map(entry).collect();
+        let position = Position::At(entries.last().unwrap().id());
+        let tip = Tip { position, now_ms: 1_000, epoch: EPOCH, evicts: false, min_life: fanfare_log::MinLife::LEAST };
+        let snapshot = Snapshot { tip, first: None, untouched: false, entries, complete: true };
+        self.registry.on_head(*key, Ok(snapshot), self.now);
+        self.registry.end_turn(self.now);
     }
 
     fn push(&mut self, id: Position, prev: Option<Position>) -> Done {
@@ -138,4 +160,24 @@ fn an_entry_that_created_its_stream_is_appended_only_where_streams_are_evicted_a
     let mut log = evicting();
     log.hear(FeedEvent::Disconnected);
     assert_eq!(log.push(at(1_001), Some(at(0))), Asked, "messages may be missing");
+}
+
+// Seen to fail when what follows the head is appended whoever says so: there is no event to append then but a made-up one. And when what a
+// read brings is not compared with what messages have named.
+#[test]
+fn where_messages_are_not_believed_the_stream_is_read_and_what_it_lacks_is_counted() {
+    let mut log = Log::open(at(5), false);
+    let asked = log.announce(at(6), at(5));
+    log.answer(&asked, &[(5, 4), (6, 5)]);
+    let stats = Arc::clone(&log.stats);
+    let counted = move || (stats.verified.get(), stats.repaired.get(), stats.unfounded.get(), stats.duplicates.get());
+    assert_eq!(counted(), (1, 0, 0, 0));
+    assert!(log.announce(at(6), at(5)).is_empty(), "it is here");
+    assert_eq!(counted(), (1, 0, 0, 1));
+    let asked = log.announce(at(7), at(6));
+    log.answer(&asked, &[(6, 5)]);
+    assert_eq!(counted(), (1, 0, 1, 1), "nobody stored it");
+    let asked = log.hear(FeedEvent::Push { channel: (&log.name).into(), push: Push::Doorbell });
+    log.answer(&asked, &[(6, 5), (8, 6)]);
+    assert_eq!(counted(), (1, 1, 1, 1), "a doorbell names nothing, and what it brings is a repair as ever");
 }

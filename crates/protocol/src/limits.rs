@@ -706,3 +706,11 @@ const _: () = {
     assert!(HEARTBEAT_MAX.as_millis() / 16 * 2 < STUCK_AFTER_MIN.as_millis());
     assert!(less(STUCK_AFTER_MIN, STUCK_AFTER_DEFAULT) && less(STUCK_LOOK_MAX, STUCK_AFTER_DEFAULT));
 };
+
+// --- Messages that are not believed ----------------------------------------------------------
+
+/// Entries of a channel that messages have named and that are still to be compared with its stream. A message beyond them asks for a
+/// read as the others do, but nobody looks whether its entry is there.
+pub const ANNOUNCED_MAX: usize = 64;
+
+const _: () = assert!(ANNOUNCED_MAX > 0, "a message that names no entry of its stream has to be noticed");

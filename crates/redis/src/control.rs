@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
 use crate::error::Error;
-use crate::eviction;
+use crate::eviction::{self, EvictionWarning};
 use crate::functions::{self, LOAD_BY_HAND, Library, Presence};
 use crate::primary::{Primary, identify};
 use crate::status::Status;
@@ -40,6 +40,7 @@ pub(crate) struct Control {
     pub(crate) ping_timeout: Duration,
     pub(crate) command_timeout: Duration,
     pub(crate) load_functions: bool,
+    pub(crate) eviction_warning: EvictionWarning,
     /// Where those who call functions say that there are none.
     pub(crate) presence: Arc<Presence>,
     /// The connection while it is good.
@@ -161,7 +162,9 @@ impl Control {
             Some(info) => eviction::by_info(info),
             None => eviction::by_config(fact(connection, &eviction::CONFIG).await?),
         };
-        self.status.set_evicts(Some(evicts.unwrap_or(true)));
+        let evicts = evicts.unwrap_or(true);
+        self.status.set_evicts(Some(evicts));
+        self.eviction_warning.see(evicts);
         Ok(())
     }
 }

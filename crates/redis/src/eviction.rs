@@ -1,8 +1,11 @@
 //! Whether Redis may evict keys: it has a limit on memory and a policy that removes something. Absence proves nothing there, and a
 //! Redis that does not tell may.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use redis::Value;
 
+use crate::pushes::Pushes;
 use crate::value::{info_field, pairs, text};
 
 /// Asks where there is no `INFO`.
@@ -20,6 +23,31 @@ pub(crate) fn by_config(config: Option<Value>) -> Option<bool> {
     let parameters: Vec<_> = config.and_then(pairs).into_iter().flatten().filter_map(texts).collect();
     let parameter = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     judge(parameter("maxmemory"), parameter("maxmemory-policy"))
+}
+
+/// Says that a Redis evicts where that costs events which messages could save: they are the only trace of an entry that is evicted before
+/// it was read, and where they are not believed that is a gap.
+pub(crate) struct EvictionWarning {
+    pushes: Pushes,
+    /// It was said, and the same has been true since.
+    is_told: AtomicBool,
+}
+
+impl EvictionWarning {
+    pub(crate) fn new(pushes: Pushes) -> Self {
+        Self { pushes, is_told: AtomicBool::new(false) }
+    }
+
+    /// Whether Redis evicts, as somebody has just learnt.
+    pub(crate) fn see(&self, evicts: bool) {
+        let was_told = self.is_told.swap(evicts, Ordering::Relaxed);
+        if evicts && !was_told && self.pushes == Pushes::Verified {
+            tracing::warn!(
+                "Redis may evict streams, and redis.pushes is \"verified\": an event whose stream is evicted before it was read is a gap \
+                 for its readers. Set maxmemory-policy noeviction"
+            );
+        }
+    }
 }
 
 fn judge(limit: Option<&str>, policy: Option<&str>) -> Option<bool> {

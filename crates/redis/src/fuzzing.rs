@@ -47,6 +47,7 @@ pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: true,
+        pushes: crate::pushes::Pushes::Trusted,
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_secs(1),
         command_timeout: Duration::from_secs(1),

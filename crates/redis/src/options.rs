@@ -8,6 +8,9 @@ use fanfare_protocol::limits;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
+use crate::keys;
+use crate::pushes::Pushes;
+
 /// Where Redis is and how it is used. The fields are the keys `redis.*` of the configuration.
 #[derive(Clone)]
 pub struct Options {
@@ -18,6 +21,8 @@ pub struct Options {
     pub prefix: String,
     /// Treat keyspace notifications as doorbells.
     pub keyspace_notifications: bool,
+    /// What is believed of messages that bring an entry.
+    pub pushes: Pushes,
     /// How often the path of pushes is proven.
     pub probe_interval: Duration,
     /// A probe that is not back by then means a dead connection.
@@ -42,6 +47,7 @@ impl Default for Options {
             url: "redis://127.0.0.1:6379".into(),
             prefix: "sse:".into(),
             keyspace_notifications: false,
+            pushes: Pushes::default(),
             probe_interval: limits::REDIS_PROBE_INTERVAL_DEFAULT,
             probe_timeout: limits::REDIS_PROBE_TIMEOUT_DEFAULT,
             command_timeout: limits::REDIS_COMMAND_TIMEOUT_DEFAULT,
@@ -60,6 +66,7 @@ impl fmt::Debug for Options {
             .field("url", &self.address())
             .field("prefix", &self.prefix)
             .field("keyspace_notifications", &self.keyspace_notifications)
+            .field("pushes", &self.pushes)
             .field("probe_interval", &self.probe_interval)
             .field("probe_timeout", &self.probe_timeout)
             .field("command_timeout", &self.command_timeout)
@@ -73,7 +80,7 @@ impl fmt::Debug for Options {
 }
 
 /// Why the options cannot work, whatever Redis says. The text never holds the URL, which may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
     /// The URL is none.
     #[error("redis.url is not a Redis URL; expected redis://[user[:password]@]host[:port][/database]")]
@@ -92,6 +99,12 @@ pub enum OptionsError {
     /// The prefix holds a control character.
     #[error("redis.prefix holds a control character")]
     PrefixControl,
+    /// Names of channels would be names of the gateway's own keys, or their pattern would cover them.
+    #[error(
+        "redis.prefix: what begins with {0:?} may be a key of the gateway itself ($fanfare:…, $dedup:…), which publishers must not \
+         write; expected another beginning, such as \"sse:\""
+    )]
+    PrefixOverlaps(Box<str>),
     /// The pool has no connections.
     #[error("redis.pool_size is 0; expected at least 1")]
     Pool,
@@ -110,6 +123,9 @@ impl Options {
         }
         if self.prefix.chars().any(char::is_control) {
             return Err(OptionsError::PrefixControl);
+        }
+        if keys::overlaps_own(&self.prefix) {
+            return Err(OptionsError::PrefixOverlaps(self.prefix.as_str().into()));
         }
         if self.pool_size == 0 {
             return Err(OptionsError::Pool);
@@ -203,5 +219,6 @@ mod tests {
         assert_eq!(prefix(""), Err(OptionsError::Prefix(0)));
         assert_eq!(prefix(&"p".repeat(65)), Err(OptionsError::Prefix(65)));
         assert_eq!(prefix("a\nb"), Err(OptionsError::PrefixControl));
+        assert_eq!(prefix("$fanfare:{"), Err(OptionsError::PrefixOverlaps("$fanfare:{".into())));
     }
 }

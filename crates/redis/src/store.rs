@@ -11,6 +11,7 @@ use crate::archive::{RedisArchive, Streams};
 use crate::connect::Connector;
 use crate::control::Control;
 use crate::dial::Dial;
+use crate::eviction::EvictionWarning;
 use crate::feed::{self, FeedOptions};
 use crate::functions::Presence;
 use crate::options::{Options, OptionsError};
@@ -86,6 +87,7 @@ impl RedisStore {
             ping_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             load_functions: options.load_functions,
+            eviction_warning: EvictionWarning::new(options.pushes),
             presence,
             publish_connection,
         };
@@ -145,6 +147,7 @@ impl RedisStore {
             random: control.random.fork(),
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
+            pushes: options.pushes,
             probe_interval: options.probe_interval,
             probe_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,

@@ -83,3 +83,13 @@ choice_value! {
         On = "on",
     }
 }
+
+choice_value! {
+    /// What is believed of messages that bring an entry.
+    Pushes {
+        /// One that follows the last entry is delivered as it is.
+        Trusted = "trusted",
+        /// Each makes the node read, and nothing of it is delivered.
+        Verified = "verified",
+    }
+}

@@ -8,7 +8,7 @@ use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 use fanfare_server::Network;
 
-use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
+use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 use super::declare::{Key, read, sections, within};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
@@ -72,6 +72,8 @@ sections! {
         prefix: Prefix = Prefix("sse:".into());
         /// Treat keyspace notifications as doorbells, for producers that only `XADD`. Redis must run with `notify-keyspace-events` containing `Kt`.
         keyspace_notifications: bool = false;
+        /// What is believed of messages that bring an event. With `trusted` one that follows the last event is delivered as it is, without a read: whoever may `PUBLISH` on a channel can forge one. With `verified` each makes the node read the Stream, and only what stands there is delivered; messages whose event the Stream does not have are counted. See [who may forge what](operations.md#who-may-forge-what) for what it costs.
+        pushes: Pushes = Pushes::Trusted;
         /// How often a message is sent around the Pub/Sub path to prove that it still works.
         probe_interval: Span = Span(limits::REDIS_PROBE_INTERVAL_DEFAULT), Span::millis(50) => Span::secs(60);
         /// A probe that takes longer than this means that the connection is dead: it is closed and opened again.

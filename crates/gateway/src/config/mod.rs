@@ -25,7 +25,7 @@ mod unknown;
 mod value;
 
 pub use channel_rule::ChannelRule;
-pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, RefusalStyle};
+pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
 pub use keys::{

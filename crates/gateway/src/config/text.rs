@@ -4,6 +4,7 @@ use std::fmt;
 
 use config::ValueKind;
 use fanfare_protocol::limits::TRUSTED_PROXIES_MAX;
+use fanfare_redis::Options;
 use fanfare_server::{Cors, Network};
 
 use super::value::{Value, quoted, text};
@@ -148,12 +149,15 @@ impl Value for Prefix {
         "text".into()
     }
     fn expected() -> String {
-        "1 to 64 visible ASCII characters, not starting with \"$\"".into()
+        "1 to 64 visible ASCII characters, such as \"sse:\", not starting with \"$\", \"*\" or \"?\": what begins so, or is covered by that \
+         pattern, may be a key of the gateway itself, which publishers must not write"
+            .into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
         let text = text(value)?;
         let good = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        (good && !text.starts_with('$')).then(|| Self(text.to_owned()))
+        let is_free = || Options { prefix: text.to_owned(), ..Options::default() }.validate().is_ok();
+        (good && !text.starts_with('$') && is_free()).then(|| Self(text.to_owned()))
     }
     fn show(&self) -> String {
         quoted(&self.0)

@@ -115,9 +115,10 @@ metrics! {
     FEED_CONNECTS: Counter "fanfare_feed_connects_total" = "Times the Pub/Sub connection was opened; the first is no reconnect.";
     PROBE_AGE: Gauge "fanfare_probe_age_seconds" = "Seconds since a message last made its way around the Pub/Sub path; since the start if none has.";
     FEED_EVENTS: Counter "fanfare_feed_events_total" ["kind"] = "What the feed brought: entry (with its id), ephemeral, doorbell (asks for a read), duplicate, malformed, overflow (dropped for lack of room; the channel was read instead), shed (an ephemeral event dropped for lack of room).";
-    FEED_UNFOUNDED: Counter "fanfare_feed_unfounded_pushes_total" = "Messages that named an entry which the stream does not have, of those that are looked up now and then: the node is on another database than the publishers, or somebody forges messages.";
+    FEED_UNFOUNDED: Counter "fanfare_feed_unfounded_pushes_total" = "Messages that named an entry which the stream does not have: with redis.pushes = verified, and for the gateway's own logs, of all; otherwise of those that are looked up now and then. The node is on another database than the publishers, or somebody forges messages. An entry that was retracted, or a stream that was deleted, right behind its message counts as well.";
     SUBSCRIPTIONS_REFUSED: Gauge "fanfare_feed_refused_channels" = "Channels that Redis refuses at present, by its ACL: the subscription, or the first read. Those for which the node has no place are in fanfare_channels_refused_total.";
     REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
+    VERIFIED: Counter "fanfare_verified_entries_total" = "Entries that were read because messages had named entries of their channel, where messages are not believed: with redis.pushes = verified, and in the gateway's own logs. They are no repairs.";
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";
     SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
 

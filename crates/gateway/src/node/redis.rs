@@ -2,11 +2,11 @@
 
 use anyhow::Context as _;
 use fanfare_log::{Desired, FeedSink, MinLives};
-use fanfare_redis::{Library, Options, RedisArchive, RedisPublisher, RedisStore, StatusReport};
+use fanfare_redis::{Library, Options, Pushes, RedisArchive, RedisPublisher, RedisStore, StatusReport};
 use serde_json::{Map, Value, json};
 
 use super::store::{Store, StoreReport};
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// The options of the Redis crate.
 #[must_use]
@@ -15,6 +15,10 @@ pub fn options(config: &Config) -> Options {
         url: config.redis.url.expose().to_owned(),
         prefix: config.redis.prefix.0.clone(),
         keyspace_notifications: config.redis.keyspace_notifications,
+        pushes: match config.redis.pushes {
+            config::Pushes::Trusted => Pushes::Trusted,
+            config::Pushes::Verified => Pushes::Verified,
+        },
         probe_interval: config.redis.probe_interval.0,
         probe_timeout: config.redis.probe_timeout.0,
         command_timeout: config.redis.command_timeout.0,

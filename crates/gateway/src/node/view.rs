@@ -220,6 +220,7 @@ impl NodeView {
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
         samples.add(&m::TAIL_EVICTIONS, ingest.evictions.get());
         samples.add(&m::REPAIRED, ingest.repaired.get());
+        samples.add(&m::VERIFIED, ingest.verified.get());
         let (all, differs) = (ingest.reconciles.get(), ingest.reconcile_misses.get());
         samples.add_labelled(&m::RECONCILES, "same", all.saturating_sub(differs));
         samples.add_labelled(&m::RECONCILES, "differs", differs);
@@ -263,7 +264,7 @@ impl NodeView {
         ] {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }
-        samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes);
+        samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes + self.ingest.unfounded.get());
         for (seen, by) in [("expiry", BrokenBy::Expiry), ("end", BrokenBy::End)] {
             samples.add_labelled(&m::MIN_LIFE_BROKEN, seen, self.min_lives.broken(by));
         }

@@ -1,6 +1,6 @@
 //! What a feed tells the ingest.
 
-use fanfare_protocol::{Event, LogName, Push};
+use fanfare_protocol::{EntryId, Event, LogName, Push};
 
 /// What a feed tells the ingest.
 #[derive(Debug, Clone)]
@@ -24,6 +24,16 @@ pub enum FeedEvent {
         channel: LogName,
         /// What it says.
         push: Push,
+    },
+    /// A message that names an entry, where messages are not believed: a read of the stream tells what it is, and whether there is
+    /// such an entry.
+    Announced {
+        /// Where it was published.
+        channel: LogName,
+        /// The entry that it names.
+        id: EntryId,
+        /// What it names as that entry's predecessor.
+        prev: Option<EntryId>,
     },
     /// A keyspace notification `xadd` for the channel's stream. It usually precedes the push of the same entry.
     KeyspaceAdd {
@@ -68,7 +78,9 @@ impl FeedEvent {
     pub(super) fn standing(&self) -> Standing<'_> {
         match self {
             Self::Push { channel, push: Push::Ephemeral(_) } => Standing::Shed(channel),
-            Self::Push { channel, .. } | Self::KeyspaceAdd { channel } => Standing::Read(channel),
+            Self::Push { channel, .. } | Self::Announced { channel, .. } | Self::KeyspaceAdd { channel } => {
+                Standing::Read(channel)
+            }
             _ => Standing::Kept,
         }
     }

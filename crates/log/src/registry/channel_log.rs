@@ -24,6 +24,7 @@ use std::sync::Arc;
 use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
 use tokio::time::Instant;
 
+use super::announced::Announced;
 use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::reads::{BackOffs, HeadRead, PageRead, ReadKind, TipReads};
@@ -59,6 +60,7 @@ pub(super) struct ChannelLog {
     pub(super) feed: FeedId,
     following: Following,
     continuity: Continuity,
+    announced: Announced,
     tip_reads: TipReads,
     head_read: HeadRead,
     page_read: PageRead,
@@ -85,6 +87,7 @@ impl ChannelLog {
             feed,
             following: Following::Desired,
             continuity: Continuity::default(),
+            announced: Announced::default(),
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
             page_read: PageRead::default(),
@@ -206,17 +209,32 @@ impl ChannelLog {
 
     /// The append rule: only what provably follows the head goes in; only what is certainly here is dropped.
     pub(super) fn on_entry(&mut self, entry: &Entry) -> Pushed {
-        let shared = self.channel.lock();
-        let Some(tail) = &shared.tail else { return Pushed::Unknown };
-        if tail.head() == Position::At(entry.id) || tail.contains(entry.id) {
+        if self.has(entry.id) {
             return Pushed::Known;
         }
+        let shared = self.channel.lock();
+        let Some(tail) = &shared.tail else { return Pushed::Unknown };
         if !self.continuity.follows(tail, entry.id, entry.prev) {
             return Pushed::Unknown;
         }
         drop(shared);
         self.missing_pushes = self.missing_pushes.saturating_sub(1);
         Pushed::Follows
+    }
+
+    /// Whether that very entry is here.
+    fn has(&self, id: EntryId) -> bool {
+        let shared = self.channel.lock();
+        shared.tail.as_ref().is_some_and(|tail| tail.head() == Position::At(id) || tail.contains(id))
+    }
+
+    /// A message that is not believed names an entry: it is read, and then it shows whether the stream has it.
+    pub(super) fn on_announced(&mut self, id: EntryId, prev: Option<EntryId>) -> Pushed {
+        if self.has(id) {
+            return Pushed::Known;
+        }
+        self.announced.add(id, prev);
+        Pushed::Unknown
     }
 
     /// Something was published that is not here: a read of the head is wanted.
@@ -264,6 +282,7 @@ impl ChannelLog {
             return None;
         }
         self.missing_pushes = 0;
+        self.announced.begin_read();
         self.head_read = HeadRead::InFlight { from, again: false };
         Some(from)
     }
@@ -437,7 +456,8 @@ impl ChannelLog {
             Ok(snapshot) => {
                 self.note_success(ReadKind::Head);
                 self.note_done(ReadKind::Head, from);
-                self.on_snapshot(from, &snapshot, proofs)
+                let unfounded = self.announced.compare(from, &snapshot);
+                unfounded.into_iter().chain(self.on_snapshot(from, &snapshot, proofs)).collect()
             }
             Err(error) => {
                 self.head_read.want();
@@ -499,8 +519,7 @@ impl ChannelLog {
     }
 
     fn extend(&mut self, from: Position, entries: &[Decoded], snapshot: &Snapshot) -> Effects {
-        let extension = Extension { seam: None, entries: self.encoded_after(from, entries) };
-        self.append(extension, from, snapshot)
+        self.append(None, entries, from, snapshot)
     }
 
     /// History is not contiguous: appends a seam, by which readers are told, and begins a new segment.
@@ -512,8 +531,7 @@ impl ChannelLog {
         }
         let (resume, is_exact) = proof::resume_exactly(snapshot, from);
         let seam = Some((Seam { reason, after: from, resume }, is_exact));
-        let extension = Extension { seam, entries: self.encoded_after(from, &snapshot.entries) };
-        effects.extend(self.append(extension, from, snapshot));
+        effects.extend(self.append(seam, &snapshot.entries, from, snapshot));
         effects
     }
 
@@ -525,11 +543,19 @@ impl ChannelLog {
         vec![
             Effect::Failed { kind: ReadKind::Head, back_off: None },
             Effect::Warn(Broken { reason, after, is_wrong_type: false }),
-            Effect::Append(Extension { seam, entries: Vec::new() }),
+            Effect::Append(Extension { seam, ..Extension::default() }),
         ]
     }
 
-    fn append(&mut self, extension: Extension, head: Position, snapshot: &Snapshot) -> Effects {
+    fn append(
+        &mut self,
+        seam: Option<(Seam, bool)>,
+        entries: &[Decoded],
+        head: Position,
+        snapshot: &Snapshot,
+    ) -> Effects {
+        let entries = self.encoded_after(head, entries);
+        let extension = Extension { seam, entries, is_announced: self.announced.was_asked() };
         let head = extension.end().unwrap_or(head);
         let mut effects = vec![Effect::Append(extension)];
         effects.extend(self.finish(head, snapshot));
@@ -730,7 +756,7 @@ impl ChannelLog {
         vec![
             Effect::Warn(Broken { reason, after, is_wrong_type: true }),
             self.forget_pages(),
-            Effect::Append(Extension { seam: Some((seam, true)), entries: Vec::new() }),
+            Effect::Append(Extension { seam: Some((seam, true)), ..Extension::default() }),
         ]
     }
 

@@ -48,6 +48,13 @@ pub(super) enum Effect {
     },
     /// The stream has ended sooner than was promised, if anything was.
     EndedEarly(Ending),
+    /// Messages named so many entries, this one the first of them, that the stream does not have.
+    Unfounded {
+        /// How many.
+        count: usize,
+        /// The first.
+        id: EntryId,
+    },
     /// A read failed.
     Failed {
         /// Of this kind.
@@ -72,12 +79,14 @@ pub(super) struct Broken {
 }
 
 /// What goes into a tail in one step, so that a reader finds a seam together with the entry after it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Extension {
     /// A discontinuity, and whether the position after it is one that the store had.
     pub(super) seam: Option<(Seam, bool)>,
     /// Entries that have been proven to follow.
     pub(super) entries: Vec<(EntryId, Frame)>,
+    /// They were read because messages had named entries.
+    pub(super) is_announced: bool,
 }
 
 impl Extension {

@@ -8,7 +8,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]), where it cannot be read ([`unreadable`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]), what messages have named ([`announced`]), where it cannot be read ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
@@ -23,6 +23,7 @@
 //! | [`notifier`] | which connection threads have something to look at |
 
 mod allowance;
+mod announced;
 mod append;
 mod channel_log;
 mod continuity;
@@ -49,7 +50,7 @@ mod unreadable;
 
 use std::sync::Arc;
 
-use fanfare_protocol::{Entry, LogName, Push};
+use fanfare_protocol::{Entry, EntryId, LogName, Push};
 use tokio::time::Instant;
 
 use crate::archive::{ArchiveError, NewestRead, Snapshot, Tip};
@@ -154,6 +155,7 @@ impl Registry {
                     channels.iter().for_each(|name| self.on_refused(name, &detail));
                 }
                 FeedEvent::Push { channel, push } => self.on_push(&channel, push),
+                FeedEvent::Announced { channel, id, prev } => self.on_announced(&channel, id, prev),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
                 FeedEvent::Probe => {
                     let since = now.saturating_duration_since(self.resources.began).as_millis();
@@ -334,6 +336,16 @@ impl Registry {
             Pushed::Known => self.resources.stats.duplicates.add(1),
             Pushed::Follows => self.resources.append_entry(log, entry.id, &entry.event),
             Pushed::Unknown => self.ring(name),
+        }
+    }
+
+    /// A message that is not believed named an entry. Nothing of it can get into a tail: the entry is read.
+    fn on_announced(&mut self, name: &LogName, id: EntryId, prev: Option<EntryId>) {
+        let Some(log) = self.directory.named_mut(name) else { return };
+        self.resources.stats.pushes.add(1);
+        match log.on_announced(id, prev) {
+            Pushed::Known => self.resources.stats.duplicates.add(1),
+            Pushed::Follows | Pushed::Unknown => self.ring(name),
         }
     }
 

@@ -92,7 +92,8 @@ impl Resources {
                 Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
                 Effect::Warn(broken) => self.warn(log, &broken),
                 Effect::Append(extension) => {
-                    self.stats.repaired.add(extension.entries.len() as u64);
+                    let cell = if extension.is_announced { &self.stats.verified } else { &self.stats.repaired };
+                    cell.add(extension.entries.len() as u64);
                     append::entries(&log.channel, extension.seam, extension.entries, &mut self.budget, &self.options);
                     self.notifier.notify(&log.channel);
                 }
@@ -117,6 +118,7 @@ impl Resources {
                     self.stats.reconciles.add(1);
                     self.stats.reconcile_misses.add(u64::from(differ));
                 }
+                Effect::Unfounded { count, id } => self.note_unfounded(log, count, id),
                 Effect::Failed { kind, back_off } => {
                     self.stats.failed_reads.add(1);
                     self.failing.begin(key, now);
@@ -134,6 +136,19 @@ impl Resources {
         if !log.is_failing() {
             self.failing.end(key);
         }
+    }
+
+    /// Messages named entries that the stream does not have. Operators are told of the first, and then by the counter.
+    fn note_unfounded(&self, log: &ChannelLog, count: usize, id: EntryId) {
+        if self.stats.unfounded.get() == 0 {
+            tracing::warn!(
+                channel = %log.channel.name,
+                entry = %id,
+                "a message names an entry that its stream does not have; nothing of it was delivered. Do publishers use another \
+                 database than this node, or does somebody forge messages? (told once; see fanfare_feed_unfounded_pushes_total)"
+            );
+        }
+        self.stats.unfounded.add(count as u64);
     }
 
     fn warn(&mut self, log: &ChannelLog, broken: &Broken) {

@@ -8,6 +8,7 @@ use fanfare_log::Random;
 use crate::connect::Connector;
 use crate::keys::Keys;
 use crate::primary::Primary;
+use crate::pushes::Pushes;
 use crate::topology::Topology;
 use crate::witness::Witness;
 
@@ -27,6 +28,8 @@ pub(crate) struct FeedOptions {
     pub(crate) keys: Keys,
     /// Listen to keyspace notifications too.
     pub(crate) keyspace_notifications: bool,
+    /// What is believed of messages that bring an entry.
+    pub(crate) pushes: Pushes,
     /// How often the path is proven.
     pub(crate) probe_interval: Duration,
     /// A probe that is not back by then means a dead connection.

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fanfare_log::{FeedEvent, FeedSink};
-use fanfare_protocol::{EntryId, Push, limits};
+use fanfare_protocol::{Entry, EntryId, LogName, Push, limits};
 use redis::{PushInfo, PushKind};
 use tokio::sync::Notify;
 
 use super::options::FeedOptions;
 use crate::keys::Keys;
+use crate::pushes::Pushes;
 use crate::witness::Witness;
 
 /// The receiving end of one connection. A connection that was given up may still deliver what it had read: a closed
@@ -26,6 +27,7 @@ struct Inner {
     probe_channel: String,
     /// What this connection's probes begin with: one that an earlier connection sent may still come.
     nonce: String,
+    pushes: Pushes,
     max_event_bytes: usize,
     open: AtomicBool,
     closed_by_peer: AtomicBool,
@@ -45,6 +47,7 @@ impl Receiver {
             keys: options.keys.clone(),
             witness: Arc::clone(&options.witness),
             sink,
+            pushes: options.pushes,
             max_event_bytes: options.max_event_bytes,
             open: AtomicBool::new(true),
             closed_by_peer: AtomicBool::new(false),
@@ -164,11 +167,22 @@ impl Inner {
         }
         let channel = self.keys.log(channel)?;
         self.carried.store(true, Ordering::Relaxed);
-        let push = understand(payload, self.max_event_bytes);
-        if let Push::Entry(entry) = &push {
-            self.witness.see(&channel, entry.id);
+        Some(self.tell(channel, understand(payload, self.max_event_bytes)))
+    }
+
+    /// What a message of a log tells the ingest. Of an entry that is not believed that is no more than which one it is, so that nothing
+    /// behind the feed can deliver the rest.
+    fn tell(&self, channel: LogName, push: Push) -> FeedEvent {
+        match push {
+            Push::Entry(Entry { id, prev, .. }) if !self.pushes.are_believed(&channel) => {
+                FeedEvent::Announced { channel, id, prev }
+            }
+            Push::Entry(entry) => {
+                self.witness.see(&channel, entry.id);
+                FeedEvent::Push { channel, push: Push::Entry(entry) }
+            }
+            push => FeedEvent::Push { channel, push },
         }
-        Some(FeedEvent::Push { channel, push })
     }
 
     /// The number of a probe that this connection sent.
@@ -206,8 +220,12 @@ mod tests {
     use crate::topology::Topology;
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
+        receiver_where(Pushes::Trusted)
+    }
+
+    fn receiver_where(pushes: Pushes) -> (Receiver, fanfare_log::FeedSource) {
         let (sink, source) = fanfare_log::feed(1 << 20);
-        (Receiver::new(&options(), sink), source)
+        (Receiver::new(&FeedOptions { pushes, ..options() }, sink), source)
     }
 
     fn options() -> FeedOptions {
@@ -220,6 +238,7 @@ mod tests {
             random: fanfare_log::Random::seeded(1),
             keys: Keys::new("sse:"),
             keyspace_notifications: true,
+            pushes: Pushes::Trusted,
             probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_secs(1),
             command_timeout: Duration::from_secs(1),
@@ -283,6 +302,35 @@ mod tests {
         else {
             panic!("{events:?}")
         };
+    }
+
+    // Seen to fail when system logs are believed where channels are.
+    #[test]
+    fn what_is_not_believed_says_which_entry_it_names_and_nothing_else() {
+        let (channel, system) = ("sse:a", "$fanfare:{sse:}:revoked");
+        let is_believed = [(Pushes::Trusted, channel, true), (Pushes::Trusted, system, false)];
+        for (pushes, log, is_believed) in
+            is_believed.into_iter().chain([channel, system].map(|log| (Pushes::Verified, log, false)))
+        {
+            let (receiver, mut source) = receiver_where(pushes);
+            for payload in ["\u{1e}ff1 7-0 6-0 0\nFORGED", "", "typing"] {
+                send(&receiver, log, payload);
+            }
+            let events: Vec<_> = source.take().events.into_iter().map(|(_, event)| event).collect();
+            let [entry, FeedEvent::Push { push: Push::Doorbell, .. }, FeedEvent::Push { push: Push::Ephemeral(_), .. }] =
+                &events[..]
+            else {
+                panic!("{pushes:?} {log}: {events:?}")
+            };
+            match entry {
+                FeedEvent::Push { push: Push::Entry(_), .. } => assert!(is_believed, "{pushes:?} {log}"),
+                FeedEvent::Announced { id, prev, .. } => {
+                    assert!(!is_believed, "{pushes:?} {log}");
+                    assert_eq!((id.ms, prev.map(|prev| prev.ms)), (7, Some(6)));
+                }
+                other => panic!("{pushes:?} {log}: {other:?}"),
+            }
+        }
     }
 
     // Seen to fail when the beginning is as long as the shortest head.

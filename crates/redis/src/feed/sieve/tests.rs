@@ -24,6 +24,7 @@ fn receiver() -> (Receiver, FeedSource) {
         random: Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: false,
+        pushes: crate::pushes::Pushes::Trusted,
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_secs(1),
         command_timeout: Duration::from_secs(1),

@@ -29,6 +29,7 @@ fn options() -> FeedOptions {
         random: fanfare_log::Random::seeded(1),
         keys: Keys::new("sse:"),
         keyspace_notifications: false,
+        pushes: crate::pushes::Pushes::Trusted,
         probe_interval: Duration::from_secs(1),
         probe_timeout: Duration::from_secs(1),
         command_timeout: Duration::from_secs(1),

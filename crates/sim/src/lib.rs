@@ -18,7 +18,8 @@
 //! of it (`scenario::LastEvents`). Then the judge of `fanfare-oracle`, which
 //! judges the chaos run and the end-to-end tests too, compares what each client saw with what the fake Redis stored: here it is
 //! told everything (`stored_record`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
-//! Elsewhere false gaps are counted.
+//! Elsewhere false gaps are counted. In a fifth of the worlds one node
+//! believes no message that brings an entry, in a fifth none does, and somebody forges some (`forger`).
 //!
 //! **Half of the worlds are hard** (`hardships`): a narrow link, a feed that lags, events of 10 B to 20 MB, a full memory,
 //! strangers, or streams that come and go within minutes. Beside the guarantee there are four more verdicts:
@@ -48,6 +49,7 @@
 mod bounds;
 mod client;
 mod fault_injector;
+mod forger;
 mod hardships;
 mod hostile;
 mod life;

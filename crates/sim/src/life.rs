@@ -9,6 +9,7 @@ use tokio::time::{Duration, sleep};
 use crate::PREFIX;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
+use crate::forger;
 use crate::hardships::Hardships;
 use crate::hostile;
 use crate::node::Node;
@@ -17,7 +18,7 @@ use crate::payload;
 use crate::publisher::{self, PublishMethod};
 use crate::redis::Destruction;
 use crate::rng::Rng;
-use crate::scenario::{LastEvents, Scenario};
+use crate::scenario::{LastEvents, Scenario, Verifying};
 use crate::short_lives;
 use crate::siege;
 use crate::trace::Trace;
@@ -28,6 +29,9 @@ const PUBLISHERS: usize = 2;
 
 /// Makes another seed of a seed, for what only some worlds have.
 const APART: u64 = 0x00A9_A127;
+
+/// The same, for who forges messages.
+const FORGER: u64 = 0x00F0_46E5;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -78,6 +82,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let mut faults = JoinSet::new();
     faults.spawn_local(fault_injector::run(Rc::clone(&world), rng.fork()));
     make_it_hard(&world, &mut faults, &mut background, &mut apart);
+    if scenario.verifying == Verifying::All {
+        faults.spawn_local(forger::run(Rc::clone(&world), Rng::new(seed ^ FORGER)));
+    }
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         clients.spawn_local(client(&world, number, &mut rng).live(Rc::clone(&world)));

@@ -1,5 +1,6 @@
 //! What can happen in a world. A quarter of the seeds each, so that whatever is found says which kind of fault it takes.
 
+use fanfare_redis::Pushes;
 use tokio::time::Duration;
 
 use crate::hardships::Hardships;
@@ -30,6 +31,35 @@ pub(crate) struct Scenario {
     /// How the last event of each channel comes.
     pub(crate) last_events: LastEvents,
     pub(crate) hardships: Hardships,
+    pub(crate) verifying: Verifying,
+}
+
+/// Which nodes believe no message that brings an entry (`redis.pushes`). Where none does somebody forges them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verifying {
+    None,
+    /// The first of two: as long as a fleet is half reconfigured.
+    One,
+    All,
+}
+
+impl Verifying {
+    /// Two fifths of the seeds, of each kind of world.
+    fn of(seed: u64) -> Self {
+        match seed % 5 {
+            2 => Self::One,
+            3 => Self::All,
+            _ => Self::None,
+        }
+    }
+
+    /// What a node believes.
+    pub(crate) fn pushes(self, node: usize) -> Pushes {
+        match (self, node) {
+            (Self::All, _) | (Self::One, 0) => Pushes::Verified,
+            _ => Pushes::Trusted,
+        }
+    }
 }
 
 /// How the last event of each channel comes.
@@ -88,6 +118,7 @@ impl Scenario {
             gaps_have_reasons: false,
             last_events,
             hardships,
+            verifying: Verifying::of(seed),
         };
         let lossy = Self { gaps_have_reasons: true, ..calm };
         let scenario = match seed % 4 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_log::Options as LogOptions;
-use fanfare_redis::Options as RedisOptions;
+use fanfare_redis::{Options as RedisOptions, Pushes};
 use fanfare_server::DeliveryOptions;
 
 use crate::PREFIX;
@@ -65,6 +65,11 @@ impl Setup {
             self.log.archive_bytes_per_second = 20_000;
             self.log.tail_entries = [self.log.tail_entries, 1_024][apart.below(2)];
         }
+    }
+
+    /// The same for a node that believes so much of messages.
+    pub(crate) fn believing(&self, pushes: Pushes) -> Self {
+        Self { redis: RedisOptions { pushes, ..self.redis.clone() }, ..self.clone() }
     }
 
     /// A page, in bytes: as many as it aims at, and one entry more.

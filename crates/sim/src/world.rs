@@ -119,7 +119,9 @@ impl World {
         setup.harden(hardships, apart);
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
         let redis = FakeRedis::new(nature, scenario.weather, record.clone(), [rng.fork(), apart.fork()], trace.clone());
-        let nodes = (0..2).map(|number| Node::new(number, setup.clone(), redis.clone())).collect();
+        let nodes = (0..2)
+            .map(|number| Node::new(number, setup.believing(scenario.verifying.pushes(number)), redis.clone()))
+            .collect();
         let seasons = if hardships.short_lives { Seasons::draw(CHANNELS.len(), apart) } else { Seasons::default() };
         let channels = CHANNELS.iter().map(|name| ChannelName::parse(name).expect("a valid name")).collect();
         Self {

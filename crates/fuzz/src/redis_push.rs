@@ -29,8 +29,16 @@ pub(crate) fn run(data: &[u8]) {
     };
     match heard.into_iter().next() {
         Some(FeedEvent::Push { channel, push }) => {
+            // Of the gateway's own logs no message is believed.
+            assert!(matches!(channel, LogName::Channel(_)) || !matches!(push, Push::Entry(_)));
             assert_eq!(Some(channel), name(b""));
             assert_eq!(push, Push::parse(payload.to_vec().into(), 1024));
+        }
+        Some(FeedEvent::Announced { channel, id, prev }) => {
+            assert!(matches!(channel, LogName::System(_)));
+            assert_eq!(Some(channel), name(b""));
+            let Push::Entry(entry) = Push::parse(payload.to_vec().into(), 1024) else { panic!("{id} is no entry") };
+            assert_eq!((entry.id, entry.prev), (id, prev));
         }
         Some(FeedEvent::KeyspaceAdd { channel }) => {
             assert_eq!(Some(channel), name(b"__keyspace@3__:"));

@@ -36,6 +36,11 @@ impl Announced {
         self.asked = self.named.len();
     }
 
+    /// Messages were lost, and perhaps the server with what it had: what was named before proves nothing about what is read now.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Whether the read that began last was to show what messages have named.
     pub(super) fn was_asked(&self) -> bool {
         self.asked > 0

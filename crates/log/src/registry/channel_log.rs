@@ -195,6 +195,7 @@ impl ChannelLog {
     /// Some messages may not have arrived: what was asked for before now proves nothing about that.
     pub(super) fn on_loss(&mut self) {
         self.saw_unknown_event();
+        self.announced.forget();
         self.tip_reads.doubt();
         // Where the newest entries begin may change with the store, too: what had been trimmed may be back.
         self.channel.lock().newest.clear();

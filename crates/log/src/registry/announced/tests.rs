@@ -80,3 +80,14 @@ fn so_many_are_remembered_and_no_more() {
     (0..10 * ANNOUNCED_MAX as u64).for_each(|number| announced.add(id(number), None));
     assert_eq!(announced.named.len(), ANNOUNCED_MAX);
 }
+
+// Seen to fail when only the entries are forgotten: what is named next counts as named before the read began.
+#[test]
+fn what_was_named_before_a_loss_is_not_looked_for_after_it() {
+    let (_, mut announced) = unfounded(&[], &shows(at(10), &[], true));
+    announced.add(id(11), Some(id(10)));
+    announced.begin_read();
+    announced.forget();
+    announced.add(id(12), Some(id(10)));
+    assert!(announced.compare(at(10), &shows(at(10), &[], true)).is_none());
+}

@@ -12,6 +12,11 @@ pub(crate) const NODES: usize = 3;
 /// How many channels there are.
 pub(crate) const CHANNELS: usize = 12;
 
+/// The name of a channel.
+pub(crate) fn channel(index: usize) -> String {
+    format!("c{index:02}")
+}
+
 /// How Redis ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RedisStop {

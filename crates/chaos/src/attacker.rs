@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{RawConnection, pace};
 
-use crate::action::CHANNELS;
+use crate::action::{CHANNELS, channel};
 use crate::attack::{Attack, Wave};
 use crate::bounds::GARBAGE_WITHIN;
 use crate::dice::Dice;
-use crate::producer::channel;
 use crate::run::Run;
 use crate::watched_node::WatchedNode;
 

@@ -10,9 +10,9 @@ use fanfare_oracle::Observed;
 use fanfare_oracle::resp::{Connection, Reply};
 
 use crate::access::{self, Access};
+use crate::action::channel;
 use crate::bounds::{DRAIN_WITHIN, FULL_MEMORY_WITHIN, RIGHTS_WITHIN};
 use crate::payload;
-use crate::producer::channel;
 use crate::published_record::now_ms;
 use crate::run::Run;
 use crate::world::World;

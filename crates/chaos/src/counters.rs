@@ -92,6 +92,11 @@ pub(crate) struct Counters {
     pub(crate) node_memory: Most,
     /// The slowest end of a node that was told to end, in milliseconds.
     pub(crate) drain_ms: Most,
+    /// Streams that one node saw to break a promise, entries that one read because messages named them, and messages whose entry it did not
+    /// find.
+    pub(crate) broken_promises: Most,
+    pub(crate) verified: Most,
+    pub(crate) unfounded: Most,
     /// How long the last client waited for the last events, in milliseconds.
     pub(crate) served_ms: Most,
     /// Connections of hostile clients, by what they do.
@@ -183,6 +188,15 @@ impl Counters {
 
     pub(crate) fn refused_by_reason(&self) -> BTreeMap<String, u64> {
         lock(&self.refused).clone()
+    }
+
+    /// What nodes counted, the most that one life of a node had.
+    pub(crate) fn seen_by_nodes(&self) -> [(String, u64); 3] {
+        [
+            ("streams that broke the promise of min_life".to_owned(), self.broken_promises.get()),
+            ("entries read because messages named them".to_owned(), self.verified.get()),
+            ("messages whose entry was not there".to_owned(), self.unfounded.get()),
+        ]
     }
 
     pub(crate) fn faults_by_kind(&self) -> BTreeMap<&'static str, u64> {

@@ -8,8 +8,9 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
+use crate::action::channel;
 use crate::dice::Dice;
-use crate::producer::{EXPIRING, Producer, channel};
+use crate::producer::{EXPIRING, Producer};
 use crate::published_record::{JudgingHold, now_ms};
 use crate::run::Run;
 

@@ -7,6 +7,7 @@
 //! | `world`, `fault_runner`, `redis_faults` | the processes and the wires between them; who breaks and heals them |
 //! | `producer`, `publisher_connection`, `expiring_channel` | publishers, by every durable method (`publish_method`) |
 //! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
+//! | `promises` | what is promised about the life of streams, kept or not |
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
 //! | `attack`, `attacker`, `access` | hostile clients, and what the nodes may do in Redis |
 //! | `bounds`, `watched_node`, `node_watcher`, `calm` | what must hold besides the guarantee, and who looks whether it does |
@@ -31,6 +32,7 @@ mod payload;
 mod plan;
 mod pressure;
 mod producer;
+mod promises;
 mod publish_method;
 mod published_record;
 mod publisher_connection;

@@ -13,7 +13,8 @@ use crate::watched_node::Life;
 /// Pause between two looks at a node.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// What is asked of it, in turns.
-const PATHS: [&str; 4] = ["/livez", "/readyz", "/metrics", "/status"];
+const PATHS: [&str; 4] = ["/livez", "/readyz", METRICS, "/status"];
+const METRICS: &str = "/metrics";
 
 pub(crate) struct NodeWatcher<'a> {
     run: &'a Run,
@@ -59,7 +60,10 @@ impl<'a> NodeWatcher<'a> {
             return false;
         }
         match reply {
-            Ok(_) if took <= ADMIN_WITHIN => {
+            Ok(reply) if took <= ADMIN_WITHIN => {
+                if path == METRICS {
+                    self.note_counted(&reply.text());
+                }
                 run.counters.admin_ms.most(took.as_millis() as u64);
                 self.answered = Some(life.number);
                 true
@@ -72,5 +76,18 @@ impl<'a> NodeWatcher<'a> {
                 false
             }
         }
+    }
+
+    /// Keeps what the report tells of a node's own counters.
+    fn note_counted(&self, metrics: &str) {
+        let sum = |name: &str| -> f64 {
+            let samples =
+                metrics.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+            samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        };
+        let counters = &self.run.counters;
+        counters.broken_promises.most(sum("fanfare_min_life_broken_total") as u64);
+        counters.verified.most(sum("fanfare_verified_entries_total") as u64);
+        counters.unfounded.most(sum("fanfare_feed_unfounded_pushes_total") as u64);
     }
 }

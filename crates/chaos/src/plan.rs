@@ -8,6 +8,7 @@ use fanfare_e2e::{Direction, Flow};
 use crate::action::{Action, CHANNELS, NODES, RedisStop, Wire};
 use crate::dice::Dice;
 use crate::pressure;
+use crate::promises;
 
 /// Everything that happens, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +113,8 @@ fn add(dice: &mut Dice, now: Duration, actions: &mut Vec<(Duration, Action)>) {
         FaultKind::Trim => push(now, Action::Trim(channel, dice.weighted(&[(1, 0), (2, 1), (3, 5), (3, 30)]))),
         FaultKind::Retract => push(now, Action::Retract(channel, dice.weighted(&[(3, 0), (2, 1), (2, 20)]))),
         FaultKind::TrimBefore => push(now, Action::TrimBefore(channel, dice.weighted(&[(1, 0), (2, 3), (3, 20)]))),
-        FaultKind::Expire => push(now, Action::Expire(channel)),
-        FaultKind::Delete => push(now, Action::Delete(channel)),
+        FaultKind::Expire => push(now, Action::Expire(promises::may_end(channel))),
+        FaultKind::Delete => push(now, Action::Delete(promises::may_end(channel))),
         FaultKind::FlushAll => push(now, Action::FlushAll),
     }
 }
@@ -150,7 +151,7 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
-    use super::Plan;
+    use super::{Action, CHANNELS, Plan, promises};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -169,5 +170,18 @@ mod tests {
         let plan = Plan::new(1, 60 * MINUTE);
         let kinds: HashSet<&str> = plan.actions.iter().filter_map(|(_, action)| action.kind()).collect();
         assert_eq!(kinds.len(), 37, "{kinds:?}");
+    }
+
+    // Seen to fail when the schedule ends the stream of any channel.
+    #[test]
+    fn an_hour_ends_every_stream_but_the_one_that_was_promised_to_live() {
+        let plan = Plan::new(1, 60 * MINUTE);
+        let ended = |index: usize| {
+            let ends = |action: &Action| matches!(action, Action::Delete(of) | Action::Expire(of) if *of == index);
+            plan.actions.iter().any(|(_, action)| ends(action))
+        };
+        let kept = |index: usize| promises::may_end(index) != index;
+        assert_eq!((0..CHANNELS).filter(|index| kept(*index)).count(), 1);
+        assert!((0..CHANNELS).all(|index| ended(index) != kept(index)));
     }
 }

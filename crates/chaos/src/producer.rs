@@ -7,7 +7,7 @@ use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 use fanfare_oracle::{Entry, EntryId};
 
-use crate::action::CHANNELS;
+use crate::action::{CHANNELS, channel};
 use crate::bounds::RECOVERY;
 use crate::dice::Dice;
 use crate::outgoing_event::OutgoingEvent;
@@ -24,11 +24,6 @@ const BARE: usize = CHANNELS - 2;
 const HEAVY: usize = CHANNELS - 3;
 /// Attempts at one event before the publisher asks Redis instead.
 const ATTEMPTS: usize = 8;
-
-/// The name of a channel.
-pub(crate) fn channel(index: usize) -> String {
-    format!("c{index:02}")
-}
 
 /// About how many entries the stream of a channel keeps; some less than clients stay away for.
 fn maxlen(seed: u64, channel: usize) -> u64 {

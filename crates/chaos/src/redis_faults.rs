@@ -9,9 +9,8 @@ use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
 
 use crate::access;
-use crate::action::{Action, CHANNELS, RedisStop};
+use crate::action::{Action, CHANNELS, RedisStop, channel};
 use crate::fsync::Fsync;
-use crate::producer::channel;
 use crate::published_record::{JudgingHold, now_ms};
 use crate::restore;
 use crate::run::Run;

@@ -29,7 +29,10 @@ pub(crate) fn begin(options: &Options) {
 
 /// Which nodes have it harder than the others.
 pub(crate) fn weak_nodes(world: &World) {
-    println!("chaos: node {} may open few files; nobody reads what node {} logs", world.few, world.unread);
+    let World { few, unread, verifying, .. } = world;
+    println!(
+        "chaos: node {few} may open few files; nobody reads what node {unread} logs; node {verifying} believes no message"
+    );
 }
 
 /// A line now and then until the run is over: every second on a terminal, every ten in a log.
@@ -98,6 +101,7 @@ pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -
     table("connections of hostile clients", rows(counters.strangers_by_kind()));
     let gaps = counters.gaps_by_ruling().into_iter();
     table("gaps announced", gaps.map(|((ruling, reason), count)| (format!("{reason}: {}", ruling.words()), count)));
+    table("what a node counted, at most", run.counters.seen_by_nodes().into_iter());
     table("bounds", bounds(run).into_iter());
     if let Some(cost) = counters.cost() {
         println!("\nmemory and files\n  {cost}");

@@ -9,6 +9,7 @@ use crate::action::Wire;
 use crate::attack::Waves;
 use crate::counters::Counters;
 use crate::options::Options;
+use crate::promises;
 use crate::published_record::PublishedRecord;
 use crate::watched_node::WatchedNode;
 use crate::world::World;
@@ -49,9 +50,11 @@ const ENOUGH: u64 = 500;
 
 impl Run {
     pub(crate) fn new(options: &Options, world: &World) -> Self {
+        let record = PublishedRecord::new();
+        promises::tell(&record.ledger);
         Self {
             seed: options.seed,
-            record: PublishedRecord::new(),
+            record,
             counters: Counters::default(),
             redis: world.primary(),
             publishers: world.wire(Wire::Publishers).address(),

@@ -7,8 +7,7 @@ use std::time::Duration;
 use fanfare_e2e::{key, pace};
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::action::CHANNELS;
-use crate::producer::channel;
+use crate::action::{CHANNELS, channel};
 use crate::published_record::now_ms;
 use crate::run::Run;
 

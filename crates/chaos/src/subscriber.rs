@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use fanfare_e2e::{Client, Subscribe, Vanished, pace};
 use fanfare_oracle::{ConnectionEnd, Observed};
 
-use crate::action::CHANNELS;
+use crate::action::{CHANNELS, channel};
 use crate::bounds::SERVED_WITHIN;
 use crate::client_trace::ClientTrace;
 use crate::dice::Dice;
 use crate::payload;
-use crate::producer::channel;
 use crate::published_record::now_ms;
 use crate::run::Run;
 use crate::world::MAX_BEHIND_MS;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use fanfare_e2e::{Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server};
+use tempfile::NamedTempFile;
 
 use crate::access;
 use crate::action::{NODES, Wire};
@@ -10,6 +11,7 @@ use crate::bounds::DRAIN_DEADLINE;
 use crate::dice::Dice;
 use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
+use crate::promises;
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -22,6 +24,10 @@ pub(crate) struct World {
     pub(crate) few: usize,
     /// The node whose log nobody reads.
     pub(crate) unread: usize,
+    /// The node that believes no message: a fleet that is half reconfigured.
+    pub(crate) verifying: usize,
+    /// What all nodes read when they start, again and again.
+    _configuration: NamedTempFile,
     pub(crate) haproxy: Haproxy,
     /// Between some of the clients and the balancer.
     clients: Proxy,
@@ -52,8 +58,12 @@ impl World {
         let links: Vec<Proxy> = (0..NODES).map(|_| Proxy::to(redis.address())).collect();
         let mut weak = Dice::of(seed, "weak nodes", 0);
         let (few, unread) = (weak.below(NODES as u64) as usize, weak.below(NODES as u64) as usize);
+        let verifying = Dice::of(seed, "verifying", 0).below(NODES as u64) as usize;
+        let configuration = promises::file().expect("a temporary file");
+        let argument = format!("--config={}", configuration.path().display());
         let builder = |index: usize| {
-            let builder = node(seed, index, links[index].address());
+            let builder = node(seed, index, links[index].address()).argument(&argument);
+            let builder = if index == verifying { builder.set("redis.pushes", "verified") } else { builder };
             // Nobody reads it, so it may say as much as it likes.
             let builder = if index == unread { builder.set("log.level", "debug") } else { builder };
             if index == few { with_few_descriptors(builder) } else { builder }
@@ -68,7 +78,22 @@ impl World {
         let haproxy = Haproxy::start(&servers);
         let clients = Proxy::to(haproxy.address());
         let publishers = Proxy::to(redis.address());
-        Self { redis, replica, nodes, few, unread, haproxy, clients, fronts, links, publishers, replication, direct }
+        Self {
+            redis,
+            replica,
+            nodes,
+            few,
+            unread,
+            verifying,
+            _configuration: configuration,
+            haproxy,
+            clients,
+            fronts,
+            links,
+            publishers,
+            replication,
+            direct,
+        }
     }
 
     pub(crate) fn wire(&self, wire: Wire) -> &Proxy {

@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(kinds.len(), 37, "{kinds:?}");
     }
 
-    // Seen to fail when the schedule ends the stream of any channel.
+    // Fails if the schedule ends the stream of any channel.
     #[test]
     fn an_hour_ends_every_stream_but_the_one_that_was_promised_to_live() {
         let plan = Plan::new(1, 60 * MINUTE);

@@ -64,7 +64,7 @@ fn are_not_delivered_but_counted_and_told_where_messages_are_verified() {
     assert_eq!(told, 1, "{}", scene.node.log());
 }
 
-// Seen to fail when nobody asks for the policy.
+// Fails if nobody asks for the policy.
 #[test]
 fn verifying_them_on_a_redis_that_evicts_is_a_warning() {
     let redis = RedisServer::start();

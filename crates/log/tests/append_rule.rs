@@ -162,7 +162,7 @@ fn an_entry_that_created_its_stream_is_appended_only_where_streams_are_evicted_a
     assert_eq!(log.push(at(1_001), Some(at(0))), Asked, "messages may be missing");
 }
 
-// Seen to fail when what follows the head is appended whoever says so: there is no event to append then but a made-up one. And when what a
+// Fails if what follows the head is appended whoever says so: there is no event to append then but a made-up one. And if what a
 // read brings is not compared with what messages have named.
 #[test]
 fn where_messages_are_not_believed_the_stream_is_read_and_what_it_lacks_is_counted() {

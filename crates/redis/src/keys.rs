@@ -80,7 +80,7 @@ mod tests {
     }
 
     proptest! {
-        // Seen to fail when only a beginning of `$fanfare:{` is refused, and when patterns are not thought of.
+        // Fails if only a beginning of `$fanfare:{` is refused, or patterns are not thought of.
         #[test]
         fn no_publisher_can_write_a_key_of_the_gateway_whatever_the_prefix_that_is_accepted(
             (prefix, others) in ("[$fandeup:{}*?a-c]{1,12}|\\$fanfare:[{}a-c]{0,4}|\\$(fanfare|dedup|fan|f|)", "[a-z:{$]{1,8}"),

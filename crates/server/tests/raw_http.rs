@@ -420,7 +420,7 @@ fn a_preflight_is_answered_for_the_configured_origin_only() {
     assert_eq!(header(&bad, "access-control-allow-headers"), None, "{bad}");
 }
 
-// Seen to fail when heads of streams, and refusals in their place, expose nothing.
+// Fails if heads of streams, or refusals in their place, expose nothing.
 #[test]
 fn streams_and_problems_carry_the_allowed_origin_and_what_scripts_may_read() {
     let cors = Cors::parse(&["https://a.example"]).unwrap();

@@ -304,7 +304,7 @@ mod tests {
         };
     }
 
-    // Seen to fail when system logs are believed where channels are.
+    // Fails if system logs are believed where channels are.
     #[test]
     fn what_is_not_believed_says_which_entry_it_names_and_nothing_else() {
         let (channel, system) = ("sse:a", "$fanfare:{sse:}:revoked");

@@ -62,7 +62,7 @@ fn what_a_page_has_not_come_to_is_looked_for_in_the_next_one() {
     assert!(!announced.was_asked());
 }
 
-// Seen to fail when everything that was named is compared.
+// Fails if everything that was named is compared.
 #[test]
 fn a_read_says_nothing_of_what_was_named_after_it_began() {
     let (_, mut announced) = unfounded(&[], &shows(at(10), &[], true));
@@ -81,7 +81,7 @@ fn so_many_are_remembered_and_no_more() {
     assert_eq!(announced.named.len(), ANNOUNCED_MAX);
 }
 
-// Seen to fail when only the entries are forgotten: what is named next counts as named before the read began.
+// Fails if only the entries are forgotten: what is named next counts as named before the read began.
 #[test]
 fn what_was_named_before_a_loss_is_not_looked_for_after_it() {
     let (_, mut announced) = unfounded(&[], &shows(at(10), &[], true));

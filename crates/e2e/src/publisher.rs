@@ -20,17 +20,36 @@ pub struct Publisher {
     pub redis: Connection,
     address: SocketAddr,
     ledger: Ledger,
-    library_seen: bool,
+    /// How the function is called, once that is known.
+    way: Option<Way>,
+}
+
+/// How the publishing function is called.
+#[derive(Clone, Debug)]
+enum Way {
+    /// By its name.
+    Function,
+    /// By the name of its text, where Redis has no functions.
+    Script(String),
+}
+
+impl Way {
+    fn words(&self) -> [&str; 2] {
+        match self {
+            Self::Function => ["FCALL", "sse_publish"],
+            Self::Script(hash) => ["EVALSHA", hash],
+        }
+    }
 }
 
 impl Publisher {
     /// A publisher that records into `ledger`.
     #[track_caller]
     pub fn new(redis: &RedisServer, ledger: &Ledger) -> Self {
-        Self { redis: redis.connection(), address: redis.address(), ledger: ledger.clone(), library_seen: false }
+        Self { redis: redis.connection(), address: redis.address(), ledger: ledger.clone(), way: None }
     }
 
-    /// `FCALL sse_publish`; returns the id.
+    /// `FCALL sse_publish`, or the same by its text where Redis has no functions; returns the id.
     #[track_caller]
     pub fn fcall(&mut self, channel: &str, data: &str) -> String {
         self.fcall_with(channel, data, &[])
@@ -47,33 +66,43 @@ impl Publisher {
     /// `FCALL sse_publish` whose refusal is a value. Nothing is recorded.
     #[track_caller]
     pub fn try_fcall(&mut self, channel: &str, data: &str, options: &[&str]) -> Reply {
-        self.await_library();
-        let key = key(channel);
-        let mut words = vec!["FCALL", "sse_publish", "1", &key, "DATA", data];
+        let (way, key) = (self.way(), key(channel));
+        let [verb, what] = way.words();
+        let mut words = vec![verb, what, "1", &key, "DATA", data];
         words.extend_from_slice(options);
         self.try_words(&words)
     }
 
-    /// A node is ready before it has loaded the functions: it serves without them.
-    fn await_library(&mut self) {
-        if !std::mem::replace(&mut self.library_seen, true) {
-            eventually("the functions to be loaded", || {
-                let reply = self.try_words(&["FCALL_RO", "sse_version", "0"]);
-                let missing = reply.error().is_some_and(|error| error.contains("Function not found"));
-                (!missing).then_some(())
-            });
+    /// A node is ready before it has loaded the functions: it serves without them. A Redis that has none gets their text.
+    fn way(&mut self) -> Way {
+        if let Some(way) = &self.way {
+            return way.clone();
         }
+        let way = eventually("the functions to be loaded", || {
+            let reply = self.try_words(&["FCALL_RO", "sse_version", "0"]);
+            match reply.error() {
+                Some(error) if error.contains("Function not found") => None,
+                Some(error) if is_unknown_command(error) => {
+                    Some(Way::Script(self.redis.command(["SCRIPT", "LOAD", &script()]).text()))
+                }
+                _ => Some(Way::Function),
+            }
+        });
+        self.way.insert(way).clone()
     }
 
     /// `FCALL sse_publish` that is repeated, on new connections if need be, until Redis has acknowledged it. The data is
     /// the DEDUP key, so that an attempt whose reply was lost is not published twice.
     #[track_caller]
     pub fn fcall_surely(&mut self, channel: &str, data: &str) -> String {
-        let key = key(channel);
-        let words: [&[u8]; 8] =
-            [b"FCALL", b"sse_publish", b"1", key.as_bytes(), b"DATA", data.as_bytes(), b"DEDUP", data.as_bytes()];
+        let (key, script) = (key(channel), script());
+        let mut way = ["FCALL", "sse_publish"];
         let reply = eventually("Redis to acknowledge a publish", || {
-            if let Ok(reply) = self.redis.try_command(&words) {
+            let words = [way[0], way[1], "1", &key, "DATA", data, "DEDUP", data];
+            if let Ok(reply) = self.redis.try_command(&words.map(str::as_bytes)) {
+                if reply.error().is_some_and(is_unknown_command) {
+                    way = ["EVAL", &script];
+                }
                 return reply.error().is_none().then_some(reply);
             }
             self.redis = Connection::open(self.address).ok()?;
@@ -98,14 +127,13 @@ impl Publisher {
     /// Publishes each of `data` through the function, in pipelines of 500; returns the ids.
     #[track_caller]
     pub fn fcall_all(&mut self, channel: &str, data: &[String], options: &[&str]) -> Vec<String> {
-        self.await_library();
-        let key = key(channel);
+        let (way, key) = (self.way(), key(channel));
+        let [verb, what] = way.words().map(str::as_bytes);
         let mut ids = Vec::new();
         for batch in data.chunks(500) {
             let mut commands = Vec::new();
             for data in batch {
-                let mut words: Vec<&[u8]> =
-                    vec![b"FCALL", b"sse_publish", b"1", key.as_bytes(), b"DATA", data.as_bytes()];
+                let mut words: Vec<&[u8]> = vec![verb, what, b"1", key.as_bytes(), b"DATA", data.as_bytes()];
                 words.extend(options.iter().map(|option| option.as_bytes()));
                 commands.push(words);
             }
@@ -192,6 +220,11 @@ impl Publisher {
         self.ledger.record(channel, &id, data);
         id
     }
+}
+
+/// Redis' word for a command that it does not have.
+pub(crate) fn is_unknown_command(error: &str) -> bool {
+    error.contains("unknown command")
 }
 
 /// The key of a channel.

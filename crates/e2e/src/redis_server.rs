@@ -3,7 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fanfare_oracle::resp::Connection;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::ports::Lease;
 use crate::process::{Signal, bound, signal, spawn};
+use crate::publisher::is_unknown_command;
 use crate::wait::{eventually, pace};
 
 /// A Redis server on a leased port with its files in a temporary directory. Killed, and the directory removed, on drop.
@@ -50,7 +52,8 @@ impl RedisServer {
     /// Starts the server (again) with the files that are there, and waits until it answers.
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "redis-server runs already");
-        let mut command = bound("redis-server");
+        println!("on {}", version());
+        let mut command = bound(binary());
         command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--logfile", "redis.log"])
@@ -68,6 +71,28 @@ impl RedisServer {
             let mut connection = Connection::open(self.address()).ok()?;
             (connection.try_command(&[b"PING"]).ok()?.error().is_none()).then_some(())
         });
+    }
+
+    /// Whether it has functions, by its own word. If not, says that something is left out.
+    #[track_caller]
+    pub fn has_functions(&self) -> bool {
+        let reply = self.connection().try_words(&["FUNCTION", "STATS"]).expect("Redis answers");
+        let lacks = reply.error().is_some_and(is_unknown_command);
+        if lacks {
+            println!("skipped: no functions on this server");
+        }
+        !lacks
+    }
+
+    /// Whether a stream tells how many entries were ever added to it. Where it does not, nobody knows whether a plain producer's first
+    /// entry is the first one that there was.
+    #[track_caller]
+    pub fn counts_entries(&self) -> bool {
+        let mut connection = self.connection();
+        connection.command(["XADD", "test:counted", "*", "data", "d"]);
+        let info = connection.command(["XINFO", "STREAM", "test:counted"]);
+        connection.command(["DEL", "test:counted"]);
+        format!("{info:?}").contains("entries-added")
     }
 
     /// Kills the server (SIGKILL) and waits for its end. Its files stay.
@@ -179,6 +204,20 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The server that tests run on: `FANFARE_TEST_REDIS_SERVER`, or the one that is installed.
+fn binary() -> String {
+    std::env::var("FANFARE_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// What it says of itself.
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let said = Command::new(binary()).arg("--version").output();
+        said.map_or_else(|_| binary(), |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    })
 }
 
 fn bytes_below(directory: &Path) -> u64 {

@@ -101,9 +101,11 @@ fn redis_restarts_without_its_data_and_every_reader_is_told() {
     publisher.next_millisecond();
     publisher.multi("c", "c 3");
     away.connect(node.address()).expect("the node accepts");
+    // Told in any case. That it was another stream is known where a stream counts its entries.
+    let reason = if redis.counts_entries() { "reset" } else { "trimmed" };
     for client in [&mut live, &mut away] {
         client.read_data("c 3");
-        check(client, &ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
+        check(client, &ledger, "c", &Expect::everything().with_gaps(&[reason])).assert_kept();
     }
     // The functions were lost as well; the node brings them back by itself.
     publisher.fcall_surely("c", "c 4");
@@ -183,7 +185,7 @@ fn connections_that_go_silent_without_closing_are_replaced() {
 // Seen to fail when nothing is subscribed again after a reconnect.
 #[test]
 fn redis_drops_a_node_that_reads_too_slowly() {
-    let redis = RedisServer::start_with(&["--client-output-buffer-limit", "pubsub 256kb 0 0"]);
+    let redis = RedisServer::start_with(&["--client-output-buffer-limit", "pubsub", "256kb", "0", "0"]);
     let ledger = Ledger::default();
     let node = quick(&redis).start();
     let mut publisher = Publisher::new(&redis, &ledger);

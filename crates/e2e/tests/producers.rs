@@ -30,6 +30,10 @@ fn scene_on(redis: RedisServer, keyspace_notifications: &str) -> Scene {
 #[test]
 fn five_plain_producers_and_five_function_producers_at_once_lose_and_double_nothing() {
     let Scene { redis, node, ledger, .. } = scene();
+    if !redis.counts_entries() {
+        // A plain producer's first entry would be a gap there.
+        Publisher::new(&redis, &ledger).fcall("c", "c first");
+    }
     let mut clients: Vec<Client> = (0..3).map(|_| Client::open(node.address(), Subscribe::to("c"))).collect();
     let producers: Vec<_> = (0..10)
         .map(|producer| {

@@ -149,12 +149,13 @@ async fn a_frozen_redis_is_noticed_by_the_probe_although_its_socket_is_fine() {
 
 #[tokio::test]
 async fn a_subscriber_that_redis_cuts_off_for_its_full_output_buffer_comes_back() {
-    let server = Server::with(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]).await;
+    let server = Server::with(&["--client-output-buffer-limit", "pubsub", "1mb", "0", "0"]).await;
     let mut node = following(&server.options(), "a").await;
-    // Both messages are queued in one turn of Redis, before it can write: over the limit.
+    // All are queued in one turn of Redis, before it can write: over the limit. Valkey 9 looks at the limit after it has written, so
+    // there are more than a socket takes.
     let (mut publish, large) = (redis::pipe(), "x".repeat(900_000));
     publish.atomic();
-    for _ in 0..3 {
+    for _ in 0..20 {
         publish.cmd("PUBLISH").arg("sse:a").arg(&large).ignore();
     }
     publish.query_async::<()>(&mut server.connection().await).await.unwrap();
@@ -228,7 +229,7 @@ async fn a_wrong_password_is_told_without_telling_it_and_a_right_one_works() {
 #[tokio::test]
 async fn refused_channels_are_reported_one_by_one_and_followed_once_they_are_allowed() {
     let server = Server::start().await;
-    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*"];
+    let rules = ["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "+@all", "~*"];
     let channels = ["&sse:$probe:*", "&sse:open*"];
     server.run::<Value>(&[&rules[..], &channels].concat()).await;
     let mut node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
@@ -273,7 +274,7 @@ async fn refused_commands(server: &Server) -> u64 {
 async fn thousands_of_forbidden_names_hold_nobody_else_up_and_cost_nothing_when_nobody_reads_them() {
     const FORBIDDEN: usize = 2_000;
     let server = Server::start().await;
-    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*"];
+    let rules = ["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "+@all", "~*"];
     server.run::<Value>(&[&rules[..], &["&sse:$probe:*", "&sse:open*"]].concat()).await;
     let mut node = Node::start(&Options { url: server.url_of("node"), ..server.options() });
     node.hears("connected", is_connected).await;
@@ -313,7 +314,7 @@ async fn thousands_of_forbidden_names_hold_nobody_else_up_and_cost_nothing_when_
 async fn an_acl_without_the_probe_channel_falls_back_to_ping_and_still_notices_a_frozen_redis() {
     for rule in [["&sse:a", "+@all"], ["&*", "-publish"]] {
         let server = Server::start().await;
-        let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "~*", "+@all"];
+        let rules = ["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "~*", "+@all"];
         server.run::<Value>(&[&rules[..], &rule].concat()).await;
         let mut node = following(&Options { url: server.url_of("node"), ..server.options() }, "a").await;
         node.hears("a proof of sorts", |event| matches!(event, FeedEvent::Probe)).await;
@@ -327,7 +328,7 @@ async fn an_acl_without_the_probe_channel_falls_back_to_ping_and_still_notices_a
 #[tokio::test]
 async fn keyspace_notifications_that_are_forbidden_do_not_stop_the_feed() {
     let server = Server::with(&["--notify-keyspace-events", "Kt"]).await;
-    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "~*", "+@all", "&sse:*"];
+    let rules = ["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "~*", "+@all", "&sse:*"];
     server.run::<Value>(&rules).await;
     let options = Options { url: server.url_of("node"), keyspace_notifications: true, ..server.options() };
     let mut node = following(&options, "a").await;

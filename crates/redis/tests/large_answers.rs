@@ -15,9 +15,9 @@ const EVENTS: usize = 1_000;
 
 /// Streams of so many events of so many bytes, `c0`, `c1` and so on; returns the ids of the first one.
 async fn fill(server: &Server, channels: usize, (events, bytes): (usize, usize)) -> Vec<EntryId> {
-    let mut calls = redis::pipe();
+    let (call, mut calls) = (server.publishing().await, redis::pipe());
     for _ in 0..events {
-        calls.cmd("FCALL").arg("sse_publish").arg(1).arg("sse:c0").arg("DATA").arg("x".repeat(bytes));
+        calls.add_command(call.clone()).arg("sse:c0").arg("DATA").arg("x".repeat(bytes));
     }
     let ids = calls.query_async::<Vec<String>>(&mut server.connection().await).await.unwrap();
     for channel in 1..channels {

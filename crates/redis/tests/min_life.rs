@@ -11,7 +11,7 @@ use std::time::Duration;
 use fanfare_log::proof::{Verdict, prove};
 use fanfare_log::{Archive, BrokenBy, MinLives};
 use fanfare_protocol::{GapReason, Pattern, Position};
-use fanfare_redis::{LIBRARY, Options, RedisArchive};
+use fanfare_redis::{Options, RedisArchive};
 use redis::Value;
 use support::streams::*;
 use support::*;
@@ -26,7 +26,7 @@ fn promised(options: Options) -> (RedisArchive, MinLives) {
 
 async fn server() -> Server {
     let server = Server::start().await;
-    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.load_library().await;
     server
 }
 
@@ -57,6 +57,10 @@ async fn a_plain_producers_stream_continues_it_while_nothing_was_removed() {
     let waits = a_day_ago(&archive).await;
     xadd(&server, &["sse:a", "*", "data", "1"]).await;
     xadd(&server, &["sse:a", "*", "data", "2"]).await;
+    if !server.counts_entries().await {
+        assert_eq!(verdict(&archive, waits).await, Verdict::Gap(GapReason::Trimmed), "nobody knows");
+        return;
+    }
     assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
     server.run::<Value>(&["XTRIM", "sse:a", "MAXLEN", "=", "1"]).await;
     assert_eq!(verdict(&archive, waits).await, Verdict::Gap(GapReason::Trimmed));
@@ -109,7 +113,9 @@ async fn a_user_who_may_not_ask_reads_without() {
 }
 
 async fn set_policy(server: &Server, policy: &str) {
-    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", policy]).await;
+    for setting in [["maxmemory", "100mb"], ["maxmemory-policy", policy]] {
+        server.run::<Value>(&[&["CONFIG", "SET"], &setting[..]].concat()).await;
+    }
 }
 
 #[tokio::test]

@@ -18,10 +18,12 @@ async fn an_empty_stream_that_exists_proves_as_much_as_none() {
     let waits = tip(&archive).await;
     assert!(matches!(waits, Position::Absent { .. }), "{waits:?}");
     assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    let counts = server.counts_entries().await;
+    let expected = if counts { Verdict::Continues } else { Verdict::Gap(GapReason::Trimmed) };
     xadd(&server, &["sse:a", "*", "data", "plain"]).await;
-    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    assert_eq!(verdict(&archive, waits).await, expected);
     publish(&server, &["sse:a", "DATA", "d"]).await;
-    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    assert_eq!(verdict(&archive, waits).await, expected);
 }
 
 #[tokio::test]
@@ -43,8 +45,10 @@ async fn a_foreign_first_entry_continues_absence_only_while_nothing_was_removed(
     let (server, archive) = library().await;
     let before = tip(&archive).await;
     xadd(&server, &["sse:a", "*", "data", "1"]).await;
-    assert!(read(&archive, before).await.untouched);
-    assert_eq!(verdict(&archive, before).await, Verdict::Continues);
+    if server.counts_entries().await {
+        assert!(read(&archive, before).await.untouched);
+        assert_eq!(verdict(&archive, before).await, Verdict::Continues);
+    }
     xadd(&server, &["sse:a", "MAXLEN", "=", "1", "*", "data", "2"]).await;
     assert!(!read(&archive, before).await.untouched);
     assert_eq!(verdict(&archive, before).await, Verdict::Gap(GapReason::Trimmed));

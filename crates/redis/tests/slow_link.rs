@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use fanfare_log::{Archive, ArchiveError, Newest, ReadRequest, Tip};
 use fanfare_protocol::{EntryId, LogName, Position};
-use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisStore};
-use redis::Value;
+use fanfare_redis::{Options, RedisArchive, RedisStore};
 use support::streams::*;
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
@@ -52,7 +51,7 @@ async fn over_slow_link(server: &Server, options: &Options) -> Options {
 
 async fn server_with_library() -> Server {
     let server = Server::start().await;
-    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.load_library().await;
     server
 }
 

@@ -1,6 +1,7 @@
 //! A real redis-server for each test, and a few things that every test wants.
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
+pub mod library;
 pub mod publishing;
 pub mod streams;
 
@@ -8,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,8 +72,8 @@ impl Server {
 
     /// Starts the process.
     pub fn launch(&mut self) {
-        let binary = std::env::var("FANFARE_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let child = Command::new(binary)
+        println!("on {}", version());
+        let child = Command::new(binary())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--dir", &self.directory.path().display().to_string(), "--unixsocket", &self.socket()])
             .args(&self.arguments)
@@ -144,6 +146,20 @@ impl Server {
     pub async fn try_run<T: FromRedisValue>(&self, words: &[&str]) -> Result<T, redis::RedisError> {
         command(words).query_async(&mut self.connection().await).await
     }
+}
+
+/// The server that tests run on: `FANFARE_TEST_REDIS_SERVER`, or the one that is installed.
+fn binary() -> String {
+    std::env::var("FANFARE_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
+}
+
+/// What it says of itself.
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| {
+        let said = Command::new(binary()).arg("--version").output().expect("redis-server is installed");
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+    })
 }
 
 impl Drop for Server {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use fanfare_protocol::EntryId;
-use fanfare_redis::{LIBRARY, SCRIPT};
-use redis::{PushInfo, PushKind, RedisError, Value};
+use fanfare_redis::SCRIPT;
+use redis::{Cmd, PushInfo, PushKind, RedisError, Value};
 use tokio::sync::mpsc;
 
 use super::{Server, connect, text};
@@ -19,21 +19,40 @@ pub const FORMS: [Form; 2] = [Form::Function, Form::Script];
 
 pub async fn library() -> Server {
     let server = Server::start().await;
-    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.load_library().await;
     server
 }
 
+/// The forms that the server knows.
+pub async fn forms(server: &Server) -> Vec<Form> {
+    if server.has_functions().await { FORMS.to_vec() } else { vec![Form::Script] }
+}
+
 impl Form {
+    /// Whether the server knows this form.
+    pub async fn is_known(self, server: &Server) -> bool {
+        self == Self::Script || server.has_functions().await
+    }
+
+    /// The beginning of a call with one stream.
+    pub fn command(self) -> Cmd {
+        let (verb, what) = if self == Self::Function { ("FCALL", "sse_publish") } else { ("EVAL", SCRIPT) };
+        let mut command = redis::cmd(verb);
+        command.arg(what).arg(1);
+        command
+    }
+
+    /// What a user needs to run it.
+    pub fn right(self) -> &'static str {
+        if self == Self::Function { "+fcall" } else { "+eval" }
+    }
+
     pub async fn try_publish(self, server: &Server, words: &[&[u8]]) -> Result<Value, RedisError> {
         self.try_publish_as(&server.url(), words).await
     }
 
     pub async fn try_publish_as(self, url: &str, words: &[&[u8]]) -> Result<Value, RedisError> {
-        let mut command = match self {
-            Self::Function => redis::cmd("FCALL"),
-            Self::Script => redis::cmd("EVAL"),
-        };
-        command.arg(if self == Self::Function { "sse_publish" } else { SCRIPT }).arg(1);
+        let mut command = self.command();
         for word in words {
             command.arg(*word);
         }

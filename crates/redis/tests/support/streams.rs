@@ -3,14 +3,14 @@
 use fanfare_log::proof::{Verdict, prove};
 use fanfare_log::{Archive, ReadRequest, Snapshot};
 use fanfare_protocol::{Decoded, EntryId, Epoch, GapReason, Position};
-use fanfare_redis::{LIBRARY, Options, RedisArchive, RedisStore};
+use fanfare_redis::{Options, RedisArchive, RedisStore};
 use redis::Value;
 
 use super::{Server, name};
 
 pub async fn library() -> (Server, RedisArchive) {
     let server = Server::start().await;
-    server.run::<Value>(&["FUNCTION", "LOAD", LIBRARY]).await;
+    server.load_library().await;
     let archive = archive(&server.options());
     (server, archive)
 }
@@ -20,9 +20,7 @@ pub fn archive(options: &Options) -> RedisArchive {
 }
 
 pub async fn publish(server: &Server, words: &[&str]) -> EntryId {
-    let mut call = vec!["FCALL", "sse_publish", "1"];
-    call.extend(words);
-    server.run::<String>(&call).await.parse().unwrap()
+    server.publish(words).await.parse().unwrap()
 }
 
 pub async fn xadd(server: &Server, words: &[&str]) -> EntryId {
@@ -59,7 +57,7 @@ pub async fn epoch(archive: &RedisArchive) -> Epoch {
 
 /// A user who may do all that nodes do but the named commands.
 pub async fn user_without(server: &Server, commands: &[&str]) -> Options {
-    let mut rules = vec!["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~*", "&*"];
+    let mut rules = vec!["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "+@all", "~*", "&*"];
     rules.extend(commands);
     server.run::<Value>(&rules).await;
     Options { url: server.url_of("node"), ..server.options() }

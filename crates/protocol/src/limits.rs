@@ -714,3 +714,13 @@ const _: () = {
 pub const ANNOUNCED_MAX: usize = 64;
 
 const _: () = assert!(ANNOUNCED_MAX > 0, "a message that names no entry of its stream has to be noticed");
+// --- Streams that do not expire ----------------------------------------------------------
+
+/// Channels that a node remembers to have a stream that expires, against `redis.streams_expire`. With more the promise counts for none.
+/// A name has at most [`CHANNEL_NAME_MAX`] bytes.
+pub const EXPIRING_CHANNELS_MAX: usize = 256;
+
+const _: () = {
+    // Together they take no more memory than one page of the archive.
+    assert!(EXPIRING_CHANNELS_MAX * CHANNEL_NAME_MAX <= 256 * 1024);
+};

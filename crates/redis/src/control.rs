@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, 
 use crate::backoff::Backoff;
 use crate::connect::{self, Connector};
 use crate::error::Error;
-use crate::eviction::{self, EvictionWarning};
+use crate::eviction::{self, Eviction, EvictionWarning};
 use crate::functions::{self, LOAD_BY_HAND, Library, Presence};
 use crate::primary::{Primary, identify};
 use crate::status::Status;
@@ -57,7 +57,7 @@ impl Control {
             let outcome = self.session(&mut backoff, &mut said).await;
             self.publish_connection.send_replace(None);
             // Another server may answer next: readers of the archive ask it for themselves.
-            self.status.set_evicts(None);
+            self.status.set_eviction(None);
             // While Redis is away the feed says so. What fails here alone is worth a word of its own.
             failures = if backoff.is_fresh() { 1 } else { failures + 1 };
             if let Err(error) = outcome
@@ -158,13 +158,14 @@ impl Control {
         let server = fact(connection, &["INFO", "server"]).await?.and_then(text);
         let version = server.as_deref().and_then(|info| info_field(info, "redis_version")).map(str::to_owned);
         self.status.set_server_version(version);
-        let evicts = match fact(connection, &["INFO", "memory"]).await? {
+        let eviction = match fact(connection, &["INFO", "memory"]).await? {
             Some(info) => eviction::by_info(info),
             None => eviction::by_config(fact(connection, &eviction::CONFIG).await?),
         };
-        let evicts = evicts.unwrap_or(true);
-        self.status.set_evicts(Some(evicts));
-        self.eviction_warning.see(evicts);
+        let eviction = eviction.unwrap_or(Eviction::Anything);
+        self.status.set_eviction(Some(eviction));
+        let do_expire = !self.status.permanence().is_promised();
+        self.eviction_warning.see(eviction.of_streams(do_expire) == Eviction::Anything);
         Ok(())
     }
 }

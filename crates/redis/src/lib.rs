@@ -20,6 +20,7 @@ mod functions;
 pub mod fuzzing;
 mod keys;
 mod options;
+mod permanence;
 mod pool;
 mod primary;
 mod publisher;

@@ -31,6 +31,9 @@ pub struct Options {
     pub command_timeout: Duration,
     /// Connections for archive reads of streams. History has some beside ([`Options::history_connections`]).
     pub pool_size: usize,
+    /// Whether streams of channels may expire. `false` is a promise: none of them has a `TTL`, so that a Redis with a policy `volatile-*`
+    /// evicts none.
+    pub streams_expire: bool,
     /// Load the publishing library when the server has none or an older one.
     pub load_functions: bool,
     /// The node publishes for others. Only a [`crate::check()`] asks: publishing is tried whatever stands here.
@@ -52,6 +55,7 @@ impl Default for Options {
             probe_timeout: limits::REDIS_PROBE_TIMEOUT_DEFAULT,
             command_timeout: limits::REDIS_COMMAND_TIMEOUT_DEFAULT,
             pool_size: limits::REDIS_POOL_SIZE_DEFAULT,
+            streams_expire: true,
             load_functions: true,
             publishes: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
@@ -71,6 +75,7 @@ impl fmt::Debug for Options {
             .field("probe_timeout", &self.probe_timeout)
             .field("command_timeout", &self.command_timeout)
             .field("pool_size", &self.pool_size)
+            .field("streams_expire", &self.streams_expire)
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
             .field("event_bytes", &self.event_bytes)

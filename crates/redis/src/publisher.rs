@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::Error;
 use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::keys::Keys;
+use crate::permanence::Permanence;
 use crate::refusal_log::RefusalLog;
 use crate::value::entry_id;
 
@@ -40,6 +41,7 @@ struct Inner {
     script: Script,
     /// Whether `FCALL` finds the function.
     presence: Arc<Presence>,
+    permanence: Permanence,
     refusals: RefusalLog,
 }
 
@@ -55,6 +57,7 @@ impl RedisPublisher {
         keys: Keys,
         presence: Arc<Presence>,
         deadline: Duration,
+        permanence: Permanence,
     ) -> Self {
         Self(Arc::new(Inner {
             publish_connection,
@@ -64,6 +67,7 @@ impl RedisPublisher {
             deadline,
             script: Script::new(SCRIPT),
             presence,
+            permanence,
             refusals: RefusalLog::default(),
         }))
     }
@@ -81,6 +85,10 @@ impl Publisher for RedisPublisher {
 
 impl Inner {
     async fn publish(&self, request: &PublishRequest) -> Result<Published, PublishError> {
+        if request.ttl.is_some() && self.permanence.is_promised() {
+            let reason = "this node publishes nothing with a ttl: redis.streams_expire is false, the promise that streams do not expire";
+            return Err(PublishError::Rejected(reason.to_owned()));
+        }
         let deadline = Instant::now() + self.deadline;
         let _permit = match timeout_at(deadline, self.permits.acquire()).await {
             Ok(permit) => permit.map_err(|_| unreachable("the node is stopping"))?,

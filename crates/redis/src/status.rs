@@ -8,8 +8,10 @@ use fanfare_log::stats::Durations;
 use fanfare_protocol::Foreign;
 use tokio::time::Instant;
 
+use crate::eviction::Eviction;
 use crate::feed::observer::FeedObserver;
 use crate::functions::Library;
+use crate::permanence::Permanence;
 
 /// Shared and always up to date; cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +28,7 @@ struct Inner {
     archive_reads: AtomicU64,
     archive_bytes: AtomicU64,
     timings: Timings,
+    permanence: Permanence,
 }
 
 /// How long the archive's commands take.
@@ -41,7 +44,7 @@ pub struct Timings {
 struct State {
     connected_at: Option<Instant>,
     probed_at: Option<Instant>,
-    evicts: Option<bool>,
+    eviction: Option<Eviction>,
     server_version: Option<String>,
     library: Option<Library>,
     last_error: Option<(Instant, String)>,
@@ -72,6 +75,8 @@ pub struct StatusReport {
     pub foreign_without_data: u64,
     /// Pushes, of those that were looked up, whose entry the stream does not have.
     pub unfounded_pushes: u64,
+    /// Channels whose streams were seen to expire though [`crate::Options::streams_expire`] is off.
+    pub expiring_channels: u64,
     /// Reads of the archive that Redis answered.
     pub archive_reads: u64,
     /// Bytes of entries in those answers.
@@ -79,6 +84,11 @@ pub struct StatusReport {
 }
 
 impl Status {
+    /// With what is promised about the expiry of streams.
+    pub(crate) fn with(permanence: Permanence) -> Self {
+        Self(Arc::new(Inner { permanence, ..Inner::default() }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -94,12 +104,13 @@ impl Status {
             reconnects: inner.connections.load(Ordering::Relaxed).saturating_sub(1),
             subscriptions: inner.subscriptions.load(Ordering::Relaxed),
             server_version: state.server_version.clone(),
-            evicts: state.evicts,
+            evicts: state.eviction.map(|eviction| eviction != Eviction::Nothing),
             library: state.library.clone(),
             last_error: state.last_error.as_ref().map(|(at, text)| (at.elapsed(), text.clone())),
             foreign_event_names: inner.foreign_event_names.load(Ordering::Relaxed),
             foreign_without_data: inner.foreign_without_data.load(Ordering::Relaxed),
             unfounded_pushes: inner.unfounded_pushes.load(Ordering::Relaxed),
+            expiring_channels: inner.permanence.broken(),
             archive_reads: inner.archive_reads.load(Ordering::Relaxed),
             archive_bytes: inner.archive_bytes.load(Ordering::Relaxed),
         }
@@ -122,13 +133,17 @@ impl Status {
         }
     }
 
-    pub(crate) fn evicts(&self) -> Option<bool> {
-        self.lock().evicts
+    pub(crate) fn permanence(&self) -> &Permanence {
+        &self.0.permanence
+    }
+
+    pub(crate) fn eviction(&self) -> Option<Eviction> {
+        self.lock().eviction
     }
 
     /// Records the eviction policy; `None` makes the next reader of the archive ask Redis again.
-    pub(crate) fn set_evicts(&self, evicts: Option<bool>) {
-        self.lock().evicts = evicts;
+    pub(crate) fn set_eviction(&self, eviction: Option<Eviction>) {
+        self.lock().eviction = eviction;
     }
 
     pub(crate) fn set_server_version(&self, version: Option<String>) {

@@ -15,6 +15,7 @@ use crate::eviction::EvictionWarning;
 use crate::feed::{self, FeedOptions};
 use crate::functions::Presence;
 use crate::options::{Options, OptionsError};
+use crate::permanence::Permanence;
 use crate::pool::Pool;
 use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
@@ -58,7 +59,8 @@ impl RedisStore {
         options.validate()?;
         let connection = options.connection()?;
         let keys = options.keys();
-        let status = Status::default();
+        let permanence = Permanence::new(!options.streams_expire);
+        let status = Status::with(permanence.clone());
         let primary = Primary::new();
         let presence = Arc::new(Presence::default());
         let pool = |size| {
@@ -76,7 +78,8 @@ impl RedisStore {
         };
         let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
         let (publish_connection, publishers) = watch::channel(None);
-        let publisher = RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout);
+        let publisher =
+            RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout, permanence);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,

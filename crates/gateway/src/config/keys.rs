@@ -86,6 +86,8 @@ sections! {
         command_timeout: Span = Span(limits::REDIS_COMMAND_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);
         /// Load the publishing functions (`sse_publish`) at start. Without the right to do so the node warns and runs on.
         load_functions: bool = true;
+        /// Whether streams of channels may expire. `false` promises that none does: no publisher gives a `TTL`, and this node publishes none that has a `ttl`. Where Redis has a policy `volatile-*`, which evicts only keys that expire, the absence of a stream then proves what it proves where nothing is evicted. A node that sees a stream with a `TTL` says so and no longer believes the promise for its channel.
+        streams_expire: bool = true;
     }
 
     /// How events are written to connections.

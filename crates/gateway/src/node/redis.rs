@@ -24,6 +24,7 @@ pub fn options(config: &Config) -> Options {
         command_timeout: config.redis.command_timeout.0,
         pool_size: config.redis.pool_size,
         load_functions: config.redis.load_functions,
+        streams_expire: config.redis.streams_expire,
         publishes: config.publish.key.expose().is_some(),
         event_bytes: config.limits.event_bytes.bytes(),
         min_lives: config.min_lives(),
@@ -72,6 +73,7 @@ fn report(status: &StatusReport) -> StoreReport {
         foreign_event_names: status.foreign_event_names,
         foreign_without_data: status.foreign_without_data,
         unfounded_pushes: status.unfounded_pushes,
+        expiring_channels: status.expiring_channels,
         archive_bytes: status.archive_bytes,
         ..StoreReport::default()
     }

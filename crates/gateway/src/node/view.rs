@@ -264,7 +264,9 @@ impl NodeView {
         ] {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }
-        samples.add(&m::FEED_UNFOUNDED, (self.store)().unfounded_pushes + self.ingest.unfounded.get());
+        let store = (self.store)();
+        samples.add(&m::FEED_UNFOUNDED, store.unfounded_pushes + self.ingest.unfounded.get());
+        samples.add(&m::STREAMS_EXPIRE_BROKEN, store.expiring_channels);
         for (seen, by) in [("expiry", BrokenBy::Expiry), ("end", BrokenBy::End)] {
             samples.add_labelled(&m::MIN_LIFE_BROKEN, seen, self.min_lives.broken(by));
         }

@@ -1,4 +1,5 @@
-//! How long streams have to live (`PTTL`), asked where something is promised about it and nowhere else.
+//! How long streams have to live (`PTTL`), asked where something is promised about it and nowhere else: that they live so long
+//! (`min_life`), or that they do not expire (`redis.streams_expire`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,52 +8,69 @@ use fanfare_protocol::LogName;
 use redis::Value;
 
 use super::reply::StreamInfo;
+use crate::permanence::Permanence;
 
 /// What is promised, and whether this user may see if it is kept.
 #[derive(Debug)]
 pub(super) struct Lives {
     min_lives: MinLives,
+    permanence: Permanence,
     is_denied: AtomicBool,
 }
 
+/// What is known of the lives of one log's streams.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) min_life: MinLife,
+    /// They expire, or nobody promises that they do not.
+    pub(super) expires: bool,
+}
+
 impl Lives {
-    pub(super) fn new(min_lives: MinLives) -> Self {
-        Self { min_lives, is_denied: AtomicBool::new(false) }
+    pub(super) fn new(min_lives: MinLives, permanence: Permanence) -> Self {
+        Self { min_lives, permanence, is_denied: AtomicBool::new(false) }
     }
 
     /// Whether anything is promised.
     pub(super) fn are_promised(&self) -> bool {
-        !self.min_lives.is_empty()
+        !self.min_lives.is_empty() || self.permanence.is_promised()
+    }
+
+    /// Whether nobody promises that streams do not expire.
+    pub(super) fn do_expire(&self) -> bool {
+        !self.permanence.is_promised()
     }
 
     /// Whether a read of this log asks for `PTTL` too.
     pub(super) fn asks(&self, log: &LogName) -> bool {
-        self.min_lives.covers(log) && !self.is_denied.load(Ordering::Relaxed)
+        (self.min_lives.covers(log) || self.permanence.covers(log)) && !self.is_denied.load(Ordering::Relaxed)
     }
 
     /// A read was denied because it asked: none asks from now on.
     pub(super) fn note_denied(&self) {
         if !self.is_denied.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "this user may not ask for PTTL, so that nobody sees whether min_life is kept: ACL SETUSER <user> +pttl"
+                "this user may not ask for PTTL, so that nobody sees whether min_life and streams_expire are kept: \
+                 ACL SETUSER <user> +pttl"
             );
         }
     }
 
     /// What is known of a log.
-    pub(super) fn of(&self, log: &LogName) -> MinLife {
-        self.min_lives.of(log)
+    pub(super) fn of(&self, log: &LogName) -> Life {
+        Life { min_life: self.min_lives.of(log), expires: !self.permanence.holds(log) }
     }
 
     /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>), which is negative for a stream that lives for ever
     /// and for none.
-    pub(super) fn learn(&self, log: &LogName, info: Option<&StreamInfo>, now_ms: u64, pttl: Option<&Value>) -> MinLife {
+    pub(super) fn learn(&self, log: &LogName, info: Option<&StreamInfo>, now_ms: u64, pttl: Option<&Value>) -> Life {
         if let (Some(info), Some(Value::Int(left))) = (info, pttl)
             && let Ok(left_ms) = u64::try_from(*left)
         {
             let end_ms = now_ms.saturating_add(left_ms);
             let ending = Ending { last_ms: info.last_generated.ms, end_ms, seen_ms: now_ms, by: BrokenBy::Expiry };
             self.min_lives.note(log, ending);
+            self.permanence.note_expiring(log, left_ms);
         }
         self.of(log)
     }

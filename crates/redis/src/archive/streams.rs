@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use fanfare_log::{FirstEntry, MinLife, MinLives, Random, Tip};
+use fanfare_log::{FirstEntry, MinLives, Random, Tip};
 use fanfare_protocol::limits::EPOCH_RENAMED_INTERVAL;
 use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::epoch_name;
 use super::functions::Functions;
-use super::lives::Lives;
+use super::lives::{Life, Lives};
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::Error;
-use crate::eviction;
+use crate::eviction::{self, Eviction};
 use crate::functions::Presence;
 use crate::keys::Keys;
 use crate::pool::Pool;
@@ -88,14 +88,15 @@ impl Streams {
     ) -> Self {
         let functions = Functions::new(pool.clone(), presence);
         let renaming_rests_until = Mutex::new(Instant::now());
-        Self { functions, pool, keys, status, random, lives: Lives::new(min_lives), renaming_rests_until }
+        let lives = Lives::new(min_lives, status.permanence().clone());
+        Self { functions, pool, keys, status, random, lives, renaming_rests_until }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised
     /// about it, in one transaction. The first entry comes with `XINFO`.
     pub(super) async fn observe(&self, channel: &LogName, start: &str, count: usize) -> Result<Observation, Error> {
-        let (info, entries, now, min_life) = self.range(channel, "XRANGE", [start, "+"], count).await?;
-        let tip = now.tip(info.as_ref(), min_life);
+        let (info, entries, now, life) = self.range(channel, "XRANGE", [start, "+"], count).await?;
+        let tip = now.tip(info.as_ref(), life);
         let reached_tip = match (tip.position, entries.last()) {
             (Position::At(tip), Some(last)) => last.id >= tip,
             _ => true,
@@ -135,9 +136,9 @@ impl Streams {
         let complete = number(more).ok_or(shape)? == 0;
         let new = entries.iter().filter(|entry| entry.id.to_string() != start).map(RawEntry::size);
         let pttl = self.lives_apart(&[channel]).await?.pop();
-        let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
+        let life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
         Ok(Some(Observation {
-            tip: now.tip(info.as_ref(), min_life),
+            tip: now.tip(info.as_ref(), life),
             first: info.as_ref().and_then(|info| info.first),
             untouched: info.as_ref().is_some_and(|info| info.untouched),
             ends: sizes(info.as_ref()),
@@ -150,9 +151,9 @@ impl Streams {
 
     /// The newest `count` entries before `end`, in one transaction.
     pub(super) async fn heads(&self, channel: &LogName, end: &str, count: usize) -> Result<Heads, Error> {
-        let (info, entries, now, min_life) = self.range(channel, "XREVRANGE", [end, "-"], count).await?;
+        let (info, entries, now, life) = self.range(channel, "XREVRANGE", [end, "-"], count).await?;
         Ok(Heads {
-            tip: now.tip(info.as_ref(), min_life),
+            tip: now.tip(info.as_ref(), life),
             complete: entries.len() < count,
             next_bytes: 0,
             entries: entries.iter().map(|entry| (entry.id, entry.prev(), entry.bytes())).collect(),
@@ -231,8 +232,8 @@ impl Streams {
         let end = |(info, channel): (Result<Option<StreamInfo>, Error>, &LogName)| {
             let pttl = lives.next_if(|(asked, _)| **asked == channel).map(|(_, pttl)| pttl);
             let info = info?;
-            let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
-            Ok(now.end(info.as_ref(), min_life))
+            let life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
+            Ok(now.end(info.as_ref(), life))
         };
         infos.zip(channels).map(end).collect()
     }
@@ -277,7 +278,7 @@ impl Streams {
         command: &str,
         [start, end]: [&str; 2],
         count: usize,
-    ) -> Result<(Option<StreamInfo>, Vec<RawEntry>, Now, MinLife), Error> {
+    ) -> Result<(Option<StreamInfo>, Vec<RawEntry>, Now, Life), Error> {
         let key = self.keys.stream(channel);
         let commands = |asks| {
             let mut commands = redis::pipe();
@@ -300,20 +301,20 @@ impl Streams {
         let pttl = if replies.len() > 2 { replies.pop() } else { None };
         let [info, entries]: [Value; 2] = replies.try_into().map_err(|_| Error::Shape("EXEC"))?;
         let info = reply::stream_info(info)?;
-        let min_life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
-        Ok((info, reply::entries(entries)?, now, min_life))
+        let life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
+        Ok((info, reply::entries(entries)?, now, life))
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
     async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
         commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
         for _ in 0..EPOCH_ATTEMPTS {
-            let evicts = self.evicts().await?;
+            let eviction = self.eviction().await?;
             let replies = self.pool.query(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
-            if let Some(now) = self.now(time, epoch, evicts).await? {
+            if let Some(now) = self.now(time, epoch, eviction).await? {
                 return Ok((replies, now));
             }
         }
@@ -329,13 +330,13 @@ impl Streams {
     ) -> Result<Option<(impl Iterator<Item = Value> + use<>, Now)>, Error> {
         keys.push(self.keys.epoch());
         for _ in 0..EPOCH_ATTEMPTS {
-            let evicts = self.evicts().await?;
+            let eviction = self.eviction().await?;
             let Some(reply) = self.functions.call(name, &keys, arguments).await? else { return Ok(None) };
             let mut parts = array(reply).ok_or(Error::Shape("a function"))?.into_iter();
             let (Some(time), Some(epoch)) = (parts.next(), parts.next()) else {
                 return Err(Error::Shape("a function"));
             };
-            if let Some(now) = self.now(time, epoch, evicts).await? {
+            if let Some(now) = self.now(time, epoch, eviction).await? {
                 return Ok(Some((parts, now)));
             }
         }
@@ -343,27 +344,27 @@ impl Streams {
     }
 
     /// What is true of the whole server; `None` after this life of the data was given its name.
-    async fn now(&self, time: Value, epoch: Value, evicts: bool) -> Result<Option<Now>, Error> {
+    async fn now(&self, time: Value, epoch: Value, eviction: Eviction) -> Result<Option<Now>, Error> {
         match epoch {
-            Value::Nil => self.set_epoch(evicts).await.map(|()| None),
+            Value::Nil => self.set_epoch(eviction).await.map(|()| None),
             Value::ServerError(error) => Err(Error::from(&error)),
             value => {
                 let name = bytes(value).ok_or(Error::Shape("GET"))?;
-                if self.is_of_another_policy(&name, evicts) && self.rename(&name).await? {
+                if self.is_of_another_policy(&name, eviction) && self.rename(&name).await? {
                     return Ok(None);
                 }
                 // Until the life is renamed, what was absent in it may have been evicted.
-                let has_evicted = self.lives.are_promised() && epoch_name::evicts(&name);
-                let evicts = evicts || has_evicted;
-                Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), evicts }))
+                let is_named = !self.lives.are_promised() || epoch_name::eviction(&name) == eviction;
+                let eviction = if is_named { eviction } else { Eviction::Anything };
+                Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), eviction }))
             }
         }
     }
 
     /// Gives this life of the data its name, unless another node was faster.
-    async fn set_epoch(&self, evicts: bool) -> Result<(), Error> {
+    async fn set_epoch(&self, eviction: Eviction) -> Result<(), Error> {
         let random = [self.random.number(), self.random.number()];
-        let name = epoch_name::new(random, evicts && self.lives.are_promised());
+        let name = epoch_name::new(random, if self.lives.are_promised() { eviction } else { Eviction::Nothing });
         let mut command = redis::pipe();
         command.cmd("SET").arg(self.keys.epoch()).arg(name).arg("NX");
         self.pool.query(&command).await.map(|_| ())
@@ -371,8 +372,8 @@ impl Streams {
 
     /// Whether the eviction policy was another one when this life of the data was named, so that what is absent now may have been evicted in
     /// between. It matters where absences are to prove something for long. At most once in an interval, should nodes disagree.
-    fn is_of_another_policy(&self, name: &[u8], evicts: bool) -> bool {
-        if !self.lives.are_promised() || epoch_name::evicts(name) == evicts {
+    fn is_of_another_policy(&self, name: &[u8], eviction: Eviction) -> bool {
+        if !self.lives.are_promised() || epoch_name::eviction(name) == eviction {
             return false;
         }
         let now = Instant::now();
@@ -386,17 +387,18 @@ impl Streams {
 
     /// Renames this life of the data if Redis tells that its policy is another one indeed. Returns whether it did.
     async fn rename(&self, name: &[u8]) -> Result<bool, Error> {
-        let Some(evicts) = self.ask_evicts().await? else { return Ok(false) };
-        self.status.set_evicts(Some(evicts));
-        if epoch_name::evicts(name) == evicts {
+        let Some(told) = self.ask_eviction().await? else { return Ok(false) };
+        self.status.set_eviction(Some(told));
+        let eviction = told.of_streams(self.lives.do_expire());
+        if epoch_name::eviction(name) == eviction {
             return Ok(false);
         }
         let mut command = redis::pipe();
-        command.cmd("SET").arg(self.keys.epoch()).arg(epoch_name::next(name));
+        command.cmd("SET").arg(self.keys.epoch()).arg(epoch_name::next(name, eviction));
         self.pool.query(&command).await?;
         tracing::warn!(
-            evicts,
-            "the eviction policy of Redis has changed: what was absent before proves nothing from now on"
+            evicts = ?told,
+            "what Redis evicts, or what is promised about it, has changed: what was absent before proves nothing from now on"
         );
         Ok(true)
     }
@@ -405,17 +407,21 @@ impl Streams {
         Error::Reply(format!("the key {} vanishes as soon as it is set", self.keys.epoch()))
     }
 
-    async fn evicts(&self) -> Result<bool, Error> {
-        if let Some(evicts) = self.status.evicts() {
-            return Ok(evicts);
-        }
-        let evicts = self.ask_evicts().await?.unwrap_or(true);
-        self.status.set_evicts(Some(evicts));
-        Ok(evicts)
+    /// What Redis may evict, as it concerns streams by what is promised about them.
+    async fn eviction(&self) -> Result<Eviction, Error> {
+        let told = match self.status.eviction() {
+            Some(told) => told,
+            None => {
+                let told = self.ask_eviction().await?.unwrap_or(Eviction::Anything);
+                self.status.set_eviction(Some(told));
+                told
+            }
+        };
+        Ok(told.of_streams(self.lives.do_expire()))
     }
 
     /// `None`: Redis does not tell.
-    async fn ask_evicts(&self) -> Result<Option<bool>, Error> {
+    async fn ask_eviction(&self) -> Result<Option<Eviction>, Error> {
         Ok(match self.fact(&["INFO", "memory"]).await? {
             Some(info) => eviction::by_info(info),
             None => eviction::by_config(self.fact(&eviction::CONFIG).await?),
@@ -439,22 +445,23 @@ impl Streams {
 struct Now {
     ms: u64,
     epoch: Epoch,
-    evicts: bool,
+    eviction: Eviction,
 }
 
 impl Now {
-    fn tip(self, info: Option<&StreamInfo>, min_life: MinLife) -> Tip {
+    fn tip(self, info: Option<&StreamInfo>, life: Life) -> Tip {
         let position = match info {
             Some(info) if info.last_generated != EntryId::ZERO => Position::At(info.last_generated),
             // A stream that never had an entry (`XGROUP CREATE … MKSTREAM`) proves as much as none, and 0-0 proves nothing.
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts: self.evicts, min_life }
+        let evicts = self.eviction.takes(life.expires);
+        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life: life.min_life }
     }
 
-    fn end(self, info: Option<&StreamInfo>, min_life: MinLife) -> End {
+    fn end(self, info: Option<&StreamInfo>, life: Life) -> End {
         End {
-            tip: self.tip(info, min_life),
+            tip: self.tip(info, life),
             first: info.and_then(|info| info.first),
             length: info.map_or(Some(0), |info| info.length),
             sizes: sizes(info),

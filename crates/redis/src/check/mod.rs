@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::connect::{self, Connector};
 use crate::error::Error;
-use crate::eviction;
+use crate::eviction::{self, Eviction};
 use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
 use crate::options::Options;
@@ -94,8 +94,13 @@ impl Asked<'_> {
         server::role(&mut self.report, field("role"), field("master_host"));
         let save = self.config("save").await;
         server::persistence(&mut self.report, field("aof_enabled") == "1", save.as_deref());
-        let evicts = eviction::by_info(Value::BulkString(info.as_bytes().to_vec())).unwrap_or(true);
-        server::eviction(&mut self.report, evicts, field("maxmemory_policy"), field("maxmemory_human"));
+        let eviction = eviction::by_info(Value::BulkString(info.as_bytes().to_vec())).unwrap_or(Eviction::Anything);
+        server::eviction(
+            &mut self.report,
+            (eviction, !self.options.streams_expire),
+            field("maxmemory_policy"),
+            field("maxmemory_human"),
+        );
         if server::is_full(field("used_memory"), field("maxmemory")) {
             let reads = self.reads_while_full().await;
             server::full(&mut self.report, reads, field("used_memory_human"), field("maxmemory_human"));
@@ -117,9 +122,10 @@ impl Asked<'_> {
         }
         match self.config("maxmemory-policy").await {
             Some(policy) => {
-                let evicts = eviction::by_config(self.ask(&eviction::CONFIG).await.ok()).unwrap_or(true);
+                let eviction =
+                    eviction::by_config(self.ask(&eviction::CONFIG).await.ok()).unwrap_or(Eviction::Anything);
                 let limit = self.config("maxmemory").await.unwrap_or_default();
-                server::eviction(&mut self.report, evicts, &policy, &limit);
+                server::eviction(&mut self.report, (eviction, !self.options.streams_expire), &policy, &limit);
             }
             None => {
                 let run = self.report.allow(["+info", "+config|get"]);

@@ -1,6 +1,7 @@
 //! Judging what the server says of itself.
 
 use super::report::Report;
+use crate::eviction::Eviction;
 
 /// Redis cuts a subscriber off whose queue is longer than this; the default of Redis, in bytes.
 const OUTPUT_BUFFER_WANTED: u64 = 32 * 1024 * 1024;
@@ -49,20 +50,31 @@ pub(super) fn persistence(report: &mut Report, append_only: bool, save: Option<&
     }
 }
 
-pub(super) fn eviction(report: &mut Report, evicts: bool, policy: &str, limit: &str) {
-    if evicts {
-        report.warn(
+pub(super) fn eviction(report: &mut Report, (eviction, is_promised): (Eviction, bool), policy: &str, limit: &str) {
+    match eviction {
+        Eviction::Nothing => report.ok(
+            "eviction",
+            if limit == "0B" { "none: memory is not limited".into() } else { format!("none: {policy}") },
+        ),
+        Eviction::Expiring if is_promised => report.ok(
+            "eviction",
+            format!("{policy} beyond {limit}: only keys that expire, and redis.streams_expire promises that no stream does"),
+        ),
+        Eviction::Expiring => report.warn(
+            "eviction",
+            format!(
+                "{policy} beyond {limit}: streams with a TTL may vanish ($gap reset), and the absence of one proves nothing (false \
+                 gaps), unless no publisher gives a TTL and redis.streams_expire = false promises it"
+            ),
+            "redis-cli CONFIG SET maxmemory-policy noeviction && redis-cli CONFIG REWRITE",
+        ),
+        Eviction::Anything => report.warn(
             "eviction",
             format!(
                 "{policy} beyond {limit}: streams may vanish ($gap reset), and the absence of one proves nothing (false gaps)"
             ),
             "redis-cli CONFIG SET maxmemory-policy noeviction && redis-cli CONFIG REWRITE",
-        );
-    } else {
-        report.ok(
-            "eviction",
-            if limit == "0B" { "none: memory is not limited".into() } else { format!("none: {policy}") },
-        );
+        ),
     }
 }
 

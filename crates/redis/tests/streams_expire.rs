@@ -1,0 +1,156 @@
+//! The promise that streams do not expire, on a real server: what it restores where Redis evicts keys that expire, and how it is seen that
+//! it is not kept.
+//!
+//! Seen to fail without each of: the promise in what a tip says, `PTTL` in pages and in tips, the doubt in a channel once its stream was
+//! seen to expire, the renaming of the data when the promise is new, and the refusal of a publish with a life.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use fanfare_log::proof::Verdict;
+use fanfare_log::{Archive, PublishError, PublishRequest, Publisher};
+use fanfare_protocol::Position;
+use fanfare_redis::{Grade, Options, RedisArchive, RedisStore, Status, check};
+use redis::Value;
+use support::streams::*;
+use support::*;
+
+/// A server whose memory is limited, and that evicts keys that expire.
+async fn evicts_what_expires() -> Server {
+    let server = Server::with(&["--maxmemory", "30mb", "--maxmemory-policy", "volatile-lru"]).await;
+    server.load_library().await;
+    server
+}
+
+fn node(options: Options) -> (RedisArchive, Status) {
+    let store = RedisStore::new(&options).unwrap();
+    (store.archive(), store.status())
+}
+
+fn promising(server: &Server) -> (RedisArchive, Status) {
+    node(Options { streams_expire: false, ..server.options() })
+}
+
+async fn evicts(archive: &RedisArchive, channel: &str) -> bool {
+    archive.tips(vec![name(channel)]).await.unwrap()[0].clone().unwrap().evicts
+}
+
+/// Fills the memory until Redis has evicted something, or refuses to be filled.
+async fn fill(server: &Server) {
+    let mut connection = server.connection().await;
+    for number in 0..100 {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("other:{number}")).arg("x".repeat(1 << 20));
+        if set.query_async::<()>(&mut connection).await.is_err() {
+            return;
+        }
+    }
+    panic!("the memory of Redis has no end");
+}
+
+#[tokio::test]
+async fn an_absence_proves_what_it_does_where_nothing_is_evicted() {
+    let server = evicts_what_expires().await;
+    let (promised, _) = promising(&server);
+    let (unpromised, _) = node(server.options());
+    let waits = tip(&promised).await;
+    assert_eq!(verdict(&promised, waits).await, Verdict::Continues);
+    assert_eq!(verdict(&unpromised, waits).await, RESET);
+    publish(&server, &["sse:a", "DATA", "1"]).await;
+    fill(&server).await;
+    assert_eq!(verdict(&promised, waits).await, Verdict::Continues, "a stream without a life is not evicted");
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    assert!(evicts(&promising(&server).0, "b").await, "other policies take any key");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_seen_to_expire_withdraws_the_proof_of_its_channel_and_is_counted() {
+    for in_a_page in [false, true] {
+        let server = evicts_what_expires().await;
+        let (archive, status) = promising(&server);
+        let waits = tip(&archive).await;
+        publish(&server, &["sse:a", "DATA", "lost", "TTL", "3600"]).await;
+        if in_a_page {
+            assert_eq!(verdict(&archive, waits).await, RESET);
+        } else {
+            archive.tips(vec![name("b"), name("a")]).await.unwrap();
+        }
+        assert_eq!(status.report().expiring_channels, 1);
+        // Redis throws it away, and the reader who waited is told.
+        fill(&server).await;
+        assert_eq!(server.run::<u64>(&["EXISTS", "sse:a"]).await, 0);
+        assert_eq!(verdict(&archive, waits).await, RESET);
+        let later = tip(&archive).await;
+        assert_eq!(verdict(&archive, later).await, RESET, "who has done it once does it again");
+        assert!(!evicts(&archive, "b").await, "other channels are as they were");
+        assert_eq!(status.report().expiring_channels, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_promise_costs_nothing_where_nothing_is_evicted() {
+    let server = Server::start().await;
+    server.load_library().await;
+    let (archive, status) = promising(&server);
+    let waits = tip(&archive).await;
+    publish(&server, &["sse:a", "DATA", "1", "TTL", "3600"]).await;
+    assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
+    assert_eq!(status.report().expiring_channels, 1, "it is told all the same");
+}
+
+#[tokio::test]
+async fn what_was_absent_before_the_promise_proves_nothing() {
+    let server = evicts_what_expires().await;
+    let waits = tip(&node(server.options()).0).await;
+    let (promised, _) = promising(&server);
+    assert_eq!(verdict(&promised, waits).await, RESET);
+    let waits = tip(&promised).await;
+    assert_eq!(verdict(&promising(&server).0, waits).await, Verdict::Continues, "all nodes agree on the name");
+}
+
+#[tokio::test]
+async fn nobody_asks_how_long_a_stream_has_to_live_where_nothing_is_promised() {
+    let server = evicts_what_expires().await;
+    tip(&node(server.options()).0).await;
+    assert_eq!(calls(&server, "pttl").await, 0);
+    tip(&promising(&server).0).await;
+    assert!(calls(&server, "pttl").await > 0);
+}
+
+#[tokio::test]
+async fn a_node_that_promises_it_publishes_nothing_that_expires() {
+    let server = evicts_what_expires().await;
+    let node = Node::start(&Options { streams_expire: false, ..server.options() });
+    let request = |ttl: Option<Duration>| PublishRequest {
+        channel: name("a").name().clone(),
+        event: event(None, "d"),
+        dedup: None,
+        max_len: None,
+        ttl: ttl.map(Into::into),
+    };
+    eventually("the node publishes", async || node.store.publisher.publish(request(None)).await.is_ok()).await;
+    let refused = node.store.publisher.publish(request(Some(Duration::from_secs(100)))).await;
+    let Err(PublishError::Rejected(reason)) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("redis.streams_expire is false"), "{reason}");
+    assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 1);
+}
+
+#[tokio::test]
+async fn a_check_is_content_with_the_policy_where_it_is_promised() {
+    let server = evicts_what_expires().await;
+    let graded = async |streams_expire| {
+        let report = check(&Options { streams_expire, ..server.options() }).await;
+        report.lines.into_iter().find(|line| line.what == "eviction").unwrap()
+    };
+    let warned = graded(true).await;
+    assert!(warned.grade == Grade::Warn && warned.finding.contains("redis.streams_expire = false"), "{warned:?}");
+    assert_eq!(graded(false).await.grade, Grade::Ok);
+    let absent = Position::Absent { at_ms: 0, epoch: epoch(&promising(&server).0).await };
+    assert_eq!(
+        verdict(&promising(&server).0, absent).await,
+        RESET,
+        "an absence of long ago proves nothing here either"
+    );
+}

@@ -79,7 +79,8 @@ impl Primary {
 /// Asks a new connection where it leads.
 ///
 /// # Errors
-/// To a replica: what is published elsewhere reaches it late, and it forgets what it alone was told.
+/// To a replica: what is published elsewhere reaches it late, and it forgets what it alone was told. To an Active-Active database:
+/// entries of other regions come to stand before those that were delivered.
 pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> Result<RunId, Error> {
     let mut commands = redis::pipe();
     commands.ignore_errors();
@@ -98,7 +99,26 @@ pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> Result<R
         let (host, port) = (of("master_host"), of("master_port"));
         return Err(Error::Link(format!("this Redis is a replica of {host}:{port}; nodes need the primary")));
     }
+    if is_active_active(connection, &info).await? {
+        return Err(Error::Link(
+            "this is an Active-Active database of Redis Enterprise; nodes need one of one region".to_owned(),
+        ));
+    }
     Ok(info_field(&info, "run_id").filter(|id| !id.is_empty()).map(Arc::from))
+}
+
+/// Whether several regions write to this database at once. Redis Enterprise, which has such databases, names itself in `INFO`; they alone
+/// have the command `CRDT.CONFIG`, by which the modules of Redis tell them apart too.
+pub(crate) async fn is_active_active(connection: &mut MultiplexedConnection, info: &str) -> Result<bool, Error> {
+    if info_field(info, "rlec_version").is_none() {
+        return Ok(false);
+    }
+    let mut asked = redis::cmd("CRDT.CONFIG");
+    match asked.arg("GET").arg("active-gc").query_async::<Value>(connection).await.map_err(Error::from) {
+        Ok(_) => Ok(true),
+        Err(Error::Reply(_) | Error::Denied(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The part of it that `ROLE` tells (<https://redis.io/docs/latest/commands/role/>), where that may be asked.

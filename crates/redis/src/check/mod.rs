@@ -1,6 +1,8 @@
 //! `fanfare redis check`: whether this Redis and this user can carry the guarantee, and what to run if not.
 
 mod advice;
+mod lacks;
+mod product;
 mod report;
 mod rights;
 mod server;
@@ -14,8 +16,11 @@ use crate::eviction::{self, Eviction};
 use crate::feed::{HOW_TO_ENABLE, announces_xadd};
 use crate::functions::{self, LOAD_BY_HAND, VERSION};
 use crate::options::Options;
+use crate::primary;
 use crate::value::{array, info_field, pairs, text};
 use advice::Advice;
+use lacks::Lack;
+use product::{Kind, Product};
 pub use report::{Grade, Line, Report};
 
 /// Looks at the server with the node's own user. Writes nothing that lasts; publishes one message to a probe channel
@@ -51,13 +56,14 @@ struct Asked<'a> {
     options: &'a Options,
     database: i64,
     report: Report,
-    /// Redis 7 or newer.
+    /// By the server's own word.
     has_functions: bool,
 }
 
 impl Asked<'_> {
     async fn all(&mut self) {
         self.report.ok("connection", self.options.address());
+        self.commands().await;
         match self.ask(&["INFO"]).await.map(text) {
             Ok(Some(info)) => self.server(&info).await,
             Ok(None) => self.report.warn("server", "the reply to INFO is no text", ""),
@@ -67,6 +73,23 @@ impl Asked<'_> {
         self.keyspace().await;
         self.library().await;
         self.rights().await;
+    }
+
+    /// Which of the commands that are advised, or that differ between services, the server has.
+    async fn commands(&mut self) {
+        for (command, words) in [("CONFIG", &["CONFIG", "GET", "maxmemory"][..]), ("ACL", &["ACL", "SETUSER"])] {
+            if self.is_absent(words).await {
+                self.report.lacks(command);
+            }
+        }
+        self.has_functions = !self.is_absent(&["FCALL_RO", "sse_version", "0"]).await;
+        if !self.has_functions {
+            self.report.lacks("FUNCTION");
+        }
+    }
+
+    async fn is_absent(&mut self, words: &[&str]) -> bool {
+        matches!(self.ask(words).await.map_err(Lack::of), Err(Ok(Lack::Absent(_))))
     }
 
     /// Sends one command and waits for the answer.
@@ -86,8 +109,17 @@ impl Asked<'_> {
 
     async fn server(&mut self, info: &str) {
         let field = |name| info_field(info, name).unwrap_or_default();
-        server::version(&mut self.report, field("redis_version"));
-        self.has_functions = !field("redis_version").starts_with("6.");
+        let product = Product::of(info);
+        if product.kind == Kind::RedisEnterprise {
+            // It has a few parameters of CONFIG only, and its own way of making users
+            // (https://redis.io/docs/latest/operate/rs/references/compatibility/).
+            self.report.lacks("CONFIG");
+            self.report.lacks("ACL");
+        }
+        server::version(&mut self.report, &product, self.has_functions);
+        if primary::is_active_active(&mut self.connection, info).await.unwrap_or(false) {
+            server::active_active(&mut self.report);
+        }
         if field("cluster_enabled") == "1" {
             self.report.fail("topology", "this is a Redis Cluster, which is not supported yet", "");
         }
@@ -103,7 +135,13 @@ impl Asked<'_> {
         );
         if server::is_full(field("used_memory"), field("maxmemory")) {
             let reads = self.reads_while_full().await;
-            server::full(&mut self.report, reads, field("used_memory_human"), field("maxmemory_human"));
+            server::full(
+                &mut self.report,
+                reads,
+                self.has_functions,
+                field("used_memory_human"),
+                field("maxmemory_human"),
+            );
         }
         server::database(&mut self.report, self.database, info);
         let replicas = field("connected_slaves").parse().unwrap_or(0);
@@ -113,7 +151,8 @@ impl Asked<'_> {
 
     /// A Redis that hides `INFO`, or a user who may not use it: the same facts from elsewhere, as far as they are to be had.
     async fn without_info(&mut self, error: &Error) {
-        let run = if matches!(error, Error::Denied(_)) { self.report.allow(["+info"]) } else { String::new() };
+        let is_denied = matches!(error, Error::Denied(_));
+        let run = if is_denied { self.report.allow(["+info"]) } else { String::new() };
         let finding = format!("INFO cannot be asked ({error}): its version and which server it is stay unknown");
         self.report.warn("server", finding, &run);
         let mut role = self.ask(&["ROLE"]).await.ok().and_then(array).unwrap_or_default().into_iter().filter_map(text);
@@ -128,7 +167,8 @@ impl Asked<'_> {
                 server::eviction(&mut self.report, (eviction, !self.options.streams_expire), &policy, &limit);
             }
             None => {
-                let run = self.report.allow(["+info", "+config|get"]);
+                let rules: &[&str] = if is_denied { &["+info", "+config|get"] } else { &["+config|get"] };
+                let run = self.report.allow(rules.iter().copied());
                 let finding = "neither INFO nor CONFIG GET can be asked: nodes assume that keys are evicted, which costs false gaps";
                 self.report.warn("eviction", finding, &run);
             }

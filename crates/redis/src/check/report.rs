@@ -47,6 +47,8 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// For which server and user commands are given.
     advice: Advice,
+    /// Commands that the server does not have: nothing advises them.
+    lacking: Vec<&'static str>,
 }
 
 impl Report {
@@ -58,7 +60,12 @@ impl Report {
 
     /// An empty report on a server.
     pub(super) fn on(advice: Advice) -> Self {
-        Self { lines: Vec::new(), advice }
+        Self { lines: Vec::new(), advice, lacking: Vec::new() }
+    }
+
+    /// The server does not have this command.
+    pub(super) fn lacks(&mut self, command: &'static str) {
+        self.lacking.push(command);
     }
 
     /// What gives the node's user these ACL rules.
@@ -79,7 +86,15 @@ impl Report {
     }
 
     fn say(&mut self, grade: Grade, what: &'static str, finding: impl fmt::Display, run: &str) {
-        self.lines.push(Line { grade, what, finding: finding.to_string(), run: self.advice.here(run) });
+        let mut finding = finding.to_string();
+        let mut words = run.split(' ').skip_while(|word| *word == "redis-cli" || word.starts_with('-'));
+        let lacking = words.next().filter(|command| self.lacking.contains(command));
+        if let Some(command) = lacking {
+            finding
+                .push_str(&format!(" (this service has no {command}: it is changed where the service is configured)"));
+        }
+        let run = if lacking.is_some() { String::new() } else { self.advice.here(run) };
+        self.lines.push(Line { grade, what, finding, run });
     }
 }
 

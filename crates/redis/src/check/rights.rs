@@ -2,6 +2,7 @@
 //! at the arguments afterwards, so a complaint about those means that the command itself is allowed.
 
 use super::Asked;
+use super::lacks::Lack;
 use crate::error::Error;
 use crate::functions::LIBRARY_KEY;
 
@@ -25,8 +26,8 @@ impl Asked<'_> {
         let mut missing = Vec::new();
         for right in self.wanted() {
             let words: Vec<&str> = right.words.iter().map(String::as_str).collect();
-            match self.ask(&words).await.map_err(refused) {
-                Err(Ok(reason)) => missing.push((right, reason)),
+            match self.ask(&words).await.map_err(Lack::of) {
+                Err(Ok(lack)) => missing.push((right, lack)),
                 Err(Err(error @ (Error::Link(_) | Error::Timeout(_)))) => {
                     self.report.fail("rights", format!("the connection broke: {error}"), "");
                     return;
@@ -38,26 +39,52 @@ impl Asked<'_> {
         // Last: a transaction that cannot be ended takes the connection with it. Not a pipeline of the client library,
         // whose reader panics (1.8, with overflow checks) when MULTI itself is refused.
         for command in ["MULTI", "EXEC"] {
-            if let Err(Ok(reason)) = self.ask(&[command]).await.map_err(refused) {
-                missing.push((Right { rule: "+multi +exec", need: Need::All, words: Vec::new() }, reason));
+            if let Err(Ok(lack)) = self.ask(&[command]).await.map_err(Lack::of) {
+                missing.push((Right { rule: "+multi +exec", need: Need::All, words: vec!["MULTI".into()] }, lack));
                 break;
             }
         }
         if missing.is_empty() {
             self.report.ok("rights", "this user may do everything that a node does");
         }
-        for (right, reason) in missing {
-            let rules: Vec<_> = right.rule.split(' ').map(|rule| rule.replace("sse:", &self.options.prefix)).collect();
-            let run = self.report.allow(rules.iter().map(String::as_str));
-            match right.need {
-                Need::All => {
-                    self.report.fail("rights", format!("a node cannot work without {}: {reason}", right.rule), &run);
-                }
-                Need::For(what) => {
-                    self.report.warn("rights", format!("without {}, {what}: {reason}", right.rule), &run);
-                }
-            }
+        for (right, lack) in missing {
+            self.lacks_right(&right, &lack);
         }
+    }
+
+    /// What follows from a right that this user lacks, or from a command that the server lacks, which no right would bring.
+    fn lacks_right(&mut self, right: &Right, lack: &Lack) {
+        let (what, run) = match lack {
+            Lack::Denied(_) => {
+                let missing = right.rule.split(' ').filter(|rule| rule.starts_with(kind_of_rule(lack.reason())));
+                let rules: Vec<_> = missing.map(|rule| rule.replace("sse:", &self.options.prefix)).collect();
+                (right.rule.to_owned(), self.report.allow(rules.iter().map(String::as_str)))
+            }
+            Lack::Absent(_) => {
+                let command = right.words.first().map_or("that", String::as_str);
+                (format!("{command}, which this service does not have"), String::new())
+            }
+        };
+        let reason = lack.reason();
+        match right.need {
+            Need::All => self.report.fail("rights", format!("a node cannot work without {what}: {reason}"), &run),
+            Need::For(use_of) => self.report.warn("rights", format!("without {what}, {use_of}: {reason}"), &run),
+        }
+    }
+
+    /// What reads large entries, and what tells how large a stream is.
+    fn wanted_for_large_entries(&self, stream: &str, rights: &mut Vec<Right>) {
+        let reads = Need::For("large entries are read in small steps and come along whenever a stream is compared");
+        let right =
+            |rule, need, words: &[&str]| Right { rule, need, words: words.iter().map(|word| (*word).into()).collect() };
+        if self.has_functions {
+            rights.push(right("+fcall_ro", reads, &["FCALL_RO", "sse_version", "0"]));
+        } else {
+            rights.push(right("+eval", reads, &["EVAL", "return 1", "0"]));
+            rights.push(right("+evalsha", reads, &["EVALSHA", "0", "0"]));
+        }
+        let memory = Need::For("every page of more than a few entries is read by a function, which costs Redis time");
+        rights.push(right("+memory|usage ~sse:*", memory, &["MEMORY", "USAGE", stream]));
     }
 
     /// Commands of a node and what they are for.
@@ -96,13 +123,7 @@ impl Asked<'_> {
             let need = Need::For("nobody sees whether min_life and redis.streams_expire are kept");
             rights.push(right("+pttl ~sse:*", need, &["PTTL", &stream]));
         }
-        if self.has_functions {
-            let reads = Need::For("large entries are read in small steps and come along whenever a stream is compared");
-            let memory =
-                Need::For("every page of more than a few entries is read by a function, which costs Redis time");
-            rights.push(right("+memory|usage ~sse:*", memory, &["MEMORY", "USAGE", &stream]));
-            rights.push(right("+fcall_ro", reads, &["FCALL_RO", "sse_version", "0"]));
-        }
+        self.wanted_for_large_entries(&stream, &mut rights);
         if self.options.load_functions && self.has_functions {
             rights.push(right("+function|load", loads, &["FUNCTION", "LOAD", ""]));
             rights.push(right("+watch ~$fanfare:*", loads, &["WATCH", LIBRARY_KEY]));
@@ -116,7 +137,7 @@ impl Asked<'_> {
     }
 
     /// Subscriptions are conversations, not single commands.
-    async fn subscriptions(&mut self, missing: &mut Vec<(Right, String)>) {
+    async fn subscriptions(&mut self, missing: &mut Vec<(Right, Lack)>) {
         let keyspace = format!("__keyspace@{}__:{}fanfare-check", self.database, self.options.prefix);
         let mut channels = vec![
             (format!("{}fanfare-check", self.options.prefix), "+subscribe +unsubscribe &sse:*", Need::All),
@@ -134,17 +155,20 @@ impl Asked<'_> {
             };
             // A proxy in between may have words of its own for what it does not pass on.
             if let Err(error) = outcome {
-                missing.push((Right { rule, need, words: Vec::new() }, error.to_string()));
+                let lack = Lack::of(error).unwrap_or_else(|error| Lack::Denied(error.to_string()));
+                missing.push((Right { rule, need, words: vec!["SUBSCRIBE".into()] }, lack));
             }
         }
     }
 }
 
-/// The reason, if the ACL refuses a command or the server (or a proxy) does not have it.
-fn refused(error: Error) -> Result<String, Error> {
-    match error {
-        Error::Denied(reason) => Ok(reason),
-        Error::Reply(reason) if reason.to_ascii_lowercase().contains("unknown") => Ok(reason),
-        error => Err(error),
+/// Which kind of rule a denial asks for. Redis looks at the command first, then at its keys and channels, and says which of them it was. A
+/// pattern that a user has already, as part of all, cannot be added to it.
+fn kind_of_rule(reason: &str) -> char {
+    match reason {
+        reason if reason.contains("permissions to run the ") => '+',
+        reason if reason.contains("channel") => '&',
+        reason if reason.contains("key") => '~',
+        _ => '+',
     }
 }

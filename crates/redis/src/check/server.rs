@@ -1,26 +1,41 @@
 //! Judging what the server says of itself.
 
+use super::product::{Kind, Product};
 use super::report::Report;
 use crate::eviction::Eviction;
 
 /// Redis cuts a subscriber off whose queue is longer than this; the default of Redis, in bytes.
 const OUTPUT_BUFFER_WANTED: u64 = 32 * 1024 * 1024;
 
-pub(super) fn version(report: &mut Report, version: &str) {
-    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let version_number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    match version_number {
-        (0..=5, _) | (6, 0..=1) => report.fail("version", format!("Redis {version}; expected 6.2 or newer"), ""),
-        (6, _) => report.warn(
+pub(super) fn version(report: &mut Report, product: &Product, has_functions: bool) {
+    let shown = product.shown();
+    match (&product.kind, product.redis_version()) {
+        (_, Some((0..=5, _) | (6, 0..=1))) => {
+            report.fail("version", format!("{shown}; expected Redis 6.2 or newer"), "")
+        }
+        (Kind::Other(_), _) => {
+            let finding =
+                format!("{shown}: nobody has tried Fanfare on this product; the lines below say what it lacks");
+            report.warn("version", finding, "");
+        }
+        _ if !has_functions => report.warn(
             "version",
             format!(
-                "Redis {version} has no functions: publishers use EVAL of sse_publish.lua; and a publisher whose ACL lacks \
-                 a right finds out after its event was stored"
+                "{shown} has no functions: publishers use EVAL of sse_publish.lua; and a publisher whose ACL lacks \
+                 +publish is not told: its events arrive within redis.reconcile_interval"
             ),
             "",
         ),
-        _ => report.ok("version", format!("Redis {version}")),
+        _ => report.ok("version", shown),
     }
+}
+
+/// Regions of an Active-Active database take events at once and merge them later: an entry may come to stand before one that was
+/// delivered (<https://redis.io/docs/latest/operate/rs/databases/active-active/develop/data-types/streams/>).
+pub(super) fn active_active(report: &mut Report) {
+    let finding = "this is an Active-Active database: entries of other regions come to stand before those that were delivered, so that \
+                   nothing can be proven; nodes need a database of one region";
+    report.fail("topology", finding, "");
 }
 
 pub(super) fn role(report: &mut Report, role: &str, primary: &str) {
@@ -105,12 +120,14 @@ pub(super) fn is_full(used: &str, limit: &str) -> bool {
 }
 
 /// `reads`: a node can read streams all the same.
-pub(super) fn full(report: &mut Report, reads: bool, used: &str, limit: &str) {
+pub(super) fn full(report: &mut Report, reads: bool, has_functions: bool, used: &str, limit: &str) {
     let finding = format!("{used} of {limit} are in use: Redis refuses every publish (OOM) unless it can evict");
     match reads {
         true => report.warn("memory", format!("{finding}; nodes read on"), ""),
         false => {
-            let run = report.allow(["+fcall_ro", "+eval_ro", "+evalsha_ro"]);
+            let rules: &[&str] =
+                if has_functions { &["+fcall_ro", "+eval_ro", "+evalsha_ro"] } else { &["+eval", "+evalsha"] };
+            let run = report.allow(rules.iter().copied());
             let finding = format!(
                 "{finding}, and transactions: a node whose user may run neither functions nor scripts cannot read"
             );

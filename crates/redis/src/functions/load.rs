@@ -24,6 +24,10 @@ pub(crate) async fn load(connection: &mut MultiplexedConnection) -> Result<Libra
 }
 
 async fn load_version(connection: &mut MultiplexedConnection, text: &str, version: u64) -> Result<Library, Error> {
+    // Before any right is missed: where there are no functions, none would help.
+    if lacks_functions(connection).await? {
+        return Ok(Library::Unsupported);
+    }
     for _ in 0..ATTEMPTS {
         match refusable(redis::cmd("WATCH").arg(LIBRARY_KEY).query_async(connection).await)? {
             Ok(Value::Okay) => {}
@@ -54,15 +58,26 @@ async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result
     }
 }
 
+/// Whether Redis does not know the command, which it says before it looks at the user's rights.
+async fn lacks_functions(connection: &mut MultiplexedConnection) -> Result<bool, Error> {
+    match ask_version(connection).await {
+        Err(Error::Reply(text)) => Ok(text.contains("unknown command")),
+        Ok(_) | Err(Error::Denied(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_version(connection: &mut MultiplexedConnection) -> Result<Value, Error> {
+    Ok(redis::cmd("FCALL_RO").arg("sse_version").arg(0).query_async::<Value>(connection).await?)
+}
+
 /// The version of the library in Redis; `None` when there is none (or none that tells its version).
 pub(crate) async fn loaded_version(connection: &mut MultiplexedConnection) -> Result<Option<u64>, Error> {
-    match redis::cmd("FCALL_RO").arg("sse_version").arg(0).query_async::<Value>(connection).await {
+    match ask_version(connection).await {
         Ok(value) => Ok(number(value)),
-        Err(error) => match Error::from(error) {
-            // "Function not found", a wrong function of this name, an ACL without +fcall_ro, Redis 6.2.
-            Error::Reply(_) | Error::Denied(_) => Ok(None),
-            error => Err(error),
-        },
+        // "Function not found", a wrong function of this name, an ACL without +fcall_ro, Redis 6.2.
+        Err(Error::Reply(_) | Error::Denied(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real redis-server for each test, and a few things that every test wants.
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
+pub mod disguise;
 pub mod library;
 pub mod publishing;
 pub mod streams;

@@ -1,0 +1,98 @@
+//! What a check says of products and services, and what a node refuses: real servers, some of them under a disguise.
+//!
+//! Seen to fail when the version alone says what a server has: `FUNCTION`, `CONFIG` and `ACL` were advised where they do not exist.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use fanfare_redis::{Grade, Line, Options, Report, check};
+use support::disguise::{disguised, that_says};
+use support::*;
+
+fn found<'a>(report: &'a Report, what: &str) -> &'a Line {
+    report.lines.iter().find(|line| line.what == what).unwrap_or_else(|| panic!("nothing about {what} in\n{report}"))
+}
+
+fn at(server: &Server, url: String) -> Options {
+    Options { url, ..server.options() }
+}
+
+const ENTERPRISE: &str =
+    "# Server\r\nredis_version:7.4.3\r\nrlec_version:7.22.0-28\r\nrun_id:a\r\n# Replication\r\nrole:master\r\n";
+
+#[tokio::test]
+async fn the_server_is_called_by_its_name_and_version() {
+    let server = Server::start().await;
+    let info: String = server.run(&["INFO", "server"]).await;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let expected = match field("valkey_version") {
+        Some(version) => format!("Valkey {version} "),
+        None => format!("Redis {}", field("redis_version").unwrap()),
+    };
+    let report = check(&server.options()).await;
+    assert!(found(&report, "version").finding.starts_with(&expected), "{expected}\n{report}");
+    assert_eq!(found(&report, "version").grade, if server.has_functions().await { Grade::Ok } else { Grade::Warn });
+}
+
+#[tokio::test]
+async fn a_product_that_nobody_has_tried_is_named_and_warned_about() {
+    let server = Server::start().await;
+    let info = "# Server\r\nredis_version:7.4.0\r\ndragonfly_version:df-v1.30.0\r\n# Memory\r\nmaxmemory:0\r\n";
+    let report = check(&at(&server, that_says(&server, info, &[]).await)).await;
+    let line = found(&report, "version");
+    assert!(line.grade == Grade::Warn && line.finding.starts_with("dragonfly df-v1.30.0"), "{line:?}");
+}
+
+#[tokio::test]
+async fn what_a_service_does_not_have_is_not_what_a_user_may_not_do_and_is_never_advised() {
+    let without = ["CONFIG", "ACL", "FUNCTION", "FCALL_RO", "MEMORY"].map(|command| (command, &["NOSUCH"][..]));
+    let server = Server::with(&["--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let options = Options { keyspace_notifications: true, ..at(&server, disguised(&server, without).await) };
+    let report = check(&options).await;
+    assert_eq!(report.worst(), Grade::Warn, "\n{report}");
+    for line in &report.lines {
+        assert!(!["CONFIG", "ACL", "FUNCTION"].iter().any(|lacking| line.run.contains(lacking)), "{line:?}");
+    }
+    assert!(found(&report, "eviction").finding.contains("this service has no CONFIG"), "\n{report}");
+    assert!(found(&report, "functions").finding.contains("EVAL"), "\n{report}");
+    assert!(report.lines.iter().all(|line| line.what != "rights" || !line.finding.contains("fcall_ro")), "\n{report}");
+
+    server.run::<redis::Value>(&["ACL", "SETUSER", "node", "on", ">secret", "~*", "&*", "+@all", "-time"]).await;
+    let report = check(&at(&server, server.url_of("node"))).await;
+    let denied = found(&report, "rights");
+    assert!(denied.grade == Grade::Fail && denied.run.ends_with("ACL SETUSER node +time"), "{denied:?}");
+    let timeless = disguised(&server, [("TIME", &["NOSUCH"][..])]).await;
+    let report = check(&at(&server, timeless)).await;
+    let absent = found(&report, "rights");
+    assert!(
+        absent.grade == Grade::Fail && absent.finding.contains("TIME, which this service does not have"),
+        "{absent:?}"
+    );
+    assert_eq!(absent.run, "", "no right would help");
+}
+
+#[tokio::test]
+async fn an_active_active_database_is_refused_by_the_check_and_by_a_node() {
+    let server = Server::start().await;
+    let url = that_says(&server, ENTERPRISE, &[("CRDT.CONFIG", &["PING"])]).await;
+    let options = at(&server, url);
+    let report = check(&options).await;
+    let line = found(&report, "topology");
+    assert!(line.grade == Grade::Fail && line.finding.contains("Active-Active"), "\n{report}");
+    let node = Node::start(&options);
+    eventually("the node says why", async || {
+        node.store.status.error().is_some_and(|error| error.contains("Active-Active"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ordinary_database_of_redis_enterprise_is_taken() {
+    let server = Server::start().await;
+    let options = at(&server, that_says(&server, ENTERPRISE, &[]).await);
+    let report = check(&options).await;
+    assert!(found(&report, "version").finding.starts_with("Redis Enterprise 7.22.0-28"), "\n{report}");
+    assert!(report.lines.iter().all(|line| line.what != "topology"), "\n{report}");
+    let mut node = Node::start(&options);
+    node.hears("connected", |event| matches!(event, fanfare_log::FeedEvent::Connected)).await;
+}

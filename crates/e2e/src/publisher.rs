@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fanfare_oracle::Ledger;
 use fanfare_oracle::resp::{Connection, Reply};
 
-use crate::redis_server::RedisServer;
+use crate::redis_server::{RedisServer, is_unknown_command};
 use crate::wait::eventually;
 
 /// The prefix of all keys and channels, the product's default.
@@ -220,11 +220,6 @@ impl Publisher {
         self.ledger.record(channel, &id, data);
         id
     }
-}
-
-/// Redis' word for a command that it does not have.
-pub(crate) fn is_unknown_command(error: &str) -> bool {
-    error.contains("unknown command")
 }
 
 /// The key of a channel.

@@ -99,13 +99,16 @@ fn redis_restarts_without_its_data_and_every_reader_is_told() {
     ledger.replace("c", 0);
     publisher.reconnect();
     publisher.next_millisecond();
-    publisher.multi("c", "c 3");
+    // A plain producer's first entry is one more gap where a stream does not count its entries.
+    if redis.counts_entries() {
+        publisher.multi("c", "c 3");
+    } else {
+        publisher.eval("c", "c 3");
+    }
     away.connect(node.address()).expect("the node accepts");
-    // Told in any case. That it was another stream is known where a stream counts its entries.
-    let reason = if redis.counts_entries() { "reset" } else { "trimmed" };
     for client in [&mut live, &mut away] {
         client.read_data("c 3");
-        check(client, &ledger, "c", &Expect::everything().with_gaps(&[reason])).assert_kept();
+        check(client, &ledger, "c", &Expect::everything().with_gaps(&["reset"])).assert_kept();
     }
     // The functions were lost as well; the node brings them back by itself.
     publisher.fcall_surely("c", "c 4");

@@ -1,6 +1,4 @@
 //! What a check says of products and services, and what a node refuses: real servers, some of them under a disguise.
-//!
-//! Seen to fail when the version alone says what a server has: `FUNCTION`, `CONFIG` and `ACL` were advised where they do not exist.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -1,8 +1,5 @@
 //! The promise that streams do not expire, on a real server: what it restores where Redis evicts keys that expire, and how it is seen that
 //! it is not kept.
-//!
-//! Seen to fail without each of: the promise in what a tip says, `PTTL` in pages and in tips, the doubt in a channel once its stream was
-//! seen to expire, the renaming of the data when the promise is new, and the refusal of a publish with a life.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -24,13 +21,13 @@ async fn evicts_what_expires() -> Server {
     server
 }
 
-fn node(options: Options) -> (RedisArchive, Status) {
-    let store = RedisStore::new(&options).unwrap();
+fn node(options: &Options) -> (RedisArchive, Status) {
+    let store = RedisStore::new(options).unwrap();
     (store.archive(), store.status())
 }
 
 fn promising(server: &Server) -> (RedisArchive, Status) {
-    node(Options { streams_expire: false, ..server.options() })
+    node(&Options { streams_expire: false, ..server.options() })
 }
 
 async fn evicts(archive: &RedisArchive, channel: &str) -> bool {
@@ -54,7 +51,7 @@ async fn fill(server: &Server) {
 async fn an_absence_proves_what_it_does_where_nothing_is_evicted() {
     let server = evicts_what_expires().await;
     let (promised, _) = promising(&server);
-    let (unpromised, _) = node(server.options());
+    let (unpromised, _) = node(&server.options());
     let waits = tip(&promised).await;
     assert_eq!(verdict(&promised, waits).await, Verdict::Continues);
     assert_eq!(verdict(&unpromised, waits).await, RESET);
@@ -103,7 +100,7 @@ async fn a_broken_promise_costs_nothing_where_nothing_is_evicted() {
 #[tokio::test]
 async fn what_was_absent_before_the_promise_proves_nothing() {
     let server = evicts_what_expires().await;
-    let waits = tip(&node(server.options()).0).await;
+    let waits = tip(&node(&server.options()).0).await;
     let (promised, _) = promising(&server);
     assert_eq!(verdict(&promised, waits).await, RESET);
     let waits = tip(&promised).await;
@@ -113,7 +110,7 @@ async fn what_was_absent_before_the_promise_proves_nothing() {
 #[tokio::test]
 async fn nobody_asks_how_long_a_stream_has_to_live_where_nothing_is_promised() {
     let server = evicts_what_expires().await;
-    tip(&node(server.options()).0).await;
+    tip(&node(&server.options()).0).await;
     assert_eq!(calls(&server, "pttl").await, 0);
     tip(&promising(&server).0).await;
     assert!(calls(&server, "pttl").await > 0);

@@ -11,7 +11,7 @@ pub(super) fn version(report: &mut Report, product: &Product, has_functions: boo
     let shown = product.shown();
     match (&product.kind, product.redis_version()) {
         (_, Some((0..=5, _) | (6, 0..=1))) => {
-            report.fail("version", format!("{shown}; expected Redis 6.2 or newer"), "")
+            report.fail("version", format!("{shown}; expected Redis 6.2 or newer"), "");
         }
         (Kind::Other(_), _) => {
             let finding =

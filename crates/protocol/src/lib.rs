@@ -40,7 +40,7 @@ pub use gap::{Gap, GapReason};
 pub use log_name::LogName;
 pub use moving_vector::MovingVector;
 pub use name::NameError;
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Pattern, PatternError, PatternPart};
 pub use position::{LastEventId, Position, PositionError};
 pub use push::{Push, encode_push};
 pub use tag::ChannelTag;

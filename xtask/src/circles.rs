@@ -16,6 +16,7 @@ use crate::paths::{self, Names};
 const CRATES: &[&str] = &[
     "crates/protocol",
     "crates/log",
+    "crates/auth",
     "crates/redis",
     "crates/server",
     "crates/gateway",

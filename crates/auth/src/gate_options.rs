@@ -1,0 +1,106 @@
+//! Whose tokens a node believes, and what they may give.
+
+use std::fmt;
+use std::time::Duration;
+
+use fanfare_protocol::Pattern;
+use fanfare_protocol::limits::{
+    AUTH_LEEWAY_DEFAULT, CLAIM_NAME_DEFAULT, EXPIRED_GRACE_DEFAULT, TOKEN_LIFETIME_DEFAULT,
+};
+
+use crate::algorithm::Algorithm;
+use crate::key_url::KeyUrl;
+use crate::template::Template;
+
+/// What a [`Gate`](crate::Gate) goes by. By default no token is believed and nothing is public.
+#[derive(Debug, Clone)]
+pub struct GateOptions {
+    /// Channels that anybody may follow and read as history, without a token. Nobody may publish to them because of this.
+    pub public: Vec<Pattern>,
+    /// The name of the cookie that may hold a token.
+    pub cookie: Option<String>,
+    /// The name of the claim that holds the channels.
+    pub claim: String,
+    /// How far the clocks of issuers and this node may be apart.
+    pub leeway: Duration,
+    /// How long after its end a genuine token is [`Expired`](crate::Refusal::Expired), and not worthless.
+    pub expired_grace: Duration,
+    /// Tokens that live longer are refused.
+    pub max_token_lifetime: Duration,
+    /// Whose tokens are believed.
+    pub issuers: Vec<IssuerOptions>,
+}
+
+impl Default for GateOptions {
+    fn default() -> Self {
+        Self {
+            public: Vec::new(),
+            cookie: None,
+            claim: CLAIM_NAME_DEFAULT.to_owned(),
+            leeway: AUTH_LEEWAY_DEFAULT,
+            expired_grace: EXPIRED_GRACE_DEFAULT,
+            max_token_lifetime: TOKEN_LIFETIME_DEFAULT,
+            issuers: Vec::new(),
+        }
+    }
+}
+
+/// Somebody who signs tokens.
+#[derive(Debug, Clone)]
+pub struct IssuerOptions {
+    /// The name in `iss`. `None`: any, also none; only where there is no other issuer.
+    pub issuer: Option<String>,
+    /// Whom its tokens have to be for.
+    pub audience: Audience,
+    /// The algorithms that it uses; empty: all that its keys fit.
+    pub algorithms: Vec<Algorithm>,
+    /// Its keys.
+    pub keys: Vec<KeySource>,
+    /// What its tokens give that do not have the claim.
+    pub templates: Templates,
+}
+
+/// Whom tokens have to be for (`aud`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// One of these.
+    OneOf(Vec<String>),
+    /// Anybody: also what the same issuer signed for another service is believed here.
+    Any,
+}
+
+/// Patterns for each right, with claims in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Templates {
+    /// What may be followed.
+    pub subscribe: Vec<Template>,
+    /// Where may be published.
+    pub publish: Vec<Template>,
+    /// What may be read as history. `None`: what may be followed, since who follows can read the past with a position.
+    pub history: Option<Vec<Template>>,
+}
+
+/// Where keys come from. What stands in files is read by whoever reads the configuration.
+#[derive(Clone)]
+pub enum KeySource {
+    /// A shared secret, of at least 32 bytes.
+    Secret(Vec<u8>),
+    /// Public keys, as the text of a PEM file.
+    Pem(String),
+    /// A key set, as the text of a file.
+    KeySet(Vec<u8>),
+    /// A key set that is published and followed. One for each issuer at most.
+    Url(KeyUrl),
+}
+
+/// What is printed ends in logs.
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret"),
+            Self::Pem(_) => f.write_str("Pem"),
+            Self::KeySet(_) => f.write_str("KeySet"),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Key sets (RFC 7517): the keys that an issuer publishes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fanfare_protocol::limits::{ISSUER_KEYS_MAX, KEY_FILE_BYTES_MAX};
+use jsonwebtoken::DecodingKey;
+use serde_json::{Map, Value};
+
+use crate::algorithm::Algorithm;
+use crate::key_kind::KeyKind;
+use crate::verifying_key::VerifyingKey;
+
+/// Why a text is no key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// It is too large.
+    #[error("it has {0} bytes; expected at most {KEY_FILE_BYTES_MAX}")]
+    TooLarge(usize),
+    /// It is not JSON, or no object with an array `keys`.
+    #[error("it is no JSON object with an array `keys`")]
+    NotASet,
+    /// It has too many keys.
+    #[error("it has {0} keys; expected at most {ISSUER_KEYS_MAX}")]
+    TooManyKeys(usize),
+    /// None of its keys can check signatures here.
+    #[error("it has no key for signatures that is RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519")]
+    NoKeys,
+}
+
+/// Whether somebody else may have read a key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Publicity {
+    /// It is a file of the node, and may hold secrets.
+    Private,
+    /// It was published: a secret in it is none.
+    Published,
+}
+
+/// Reads the keys of a set that can check signatures. Keys of other kinds or for other ends are passed over (RFC 7517, section 5).
+pub(crate) fn parse(text: &[u8], publicity: Publicity) -> Result<Vec<VerifyingKey>, KeySetError> {
+    if text.len() > KEY_FILE_BYTES_MAX {
+        return Err(KeySetError::TooLarge(text.len()));
+    }
+    let set: Map<String, Value> = serde_json::from_slice(text).map_err(|_| KeySetError::NotASet)?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NotASet)?;
+    if keys.len() > ISSUER_KEYS_MAX {
+        return Err(KeySetError::TooManyKeys(keys.len()));
+    }
+    let keys: Vec<VerifyingKey> = keys.iter().filter_map(|key| read(key.as_object()?, publicity)).collect();
+    if keys.is_empty() { Err(KeySetError::NoKeys) } else { Ok(keys) }
+}
+
+fn read(key: &Map<String, Value>, publicity: Publicity) -> Option<VerifyingKey> {
+    if !is_for_verifying(key) {
+        return None;
+    }
+    let only = match key.get("alg") {
+        None => None,
+        Some(name) => Some(Algorithm::parse(name.as_str()?)?),
+    };
+    let id = match key.get("kid") {
+        None => None,
+        Some(id) => Some(Box::from(id.as_str()?)),
+    };
+    Some(material(key, publicity)?.named(id, only))
+}
+
+/// Sections 4.2 and 4.3: both members are optional, and say what the key is for.
+fn is_for_verifying(key: &Map<String, Value>) -> bool {
+    let by_use = key.get("use").is_none_or(|end| end.as_str() == Some("sig"));
+    let verify = |operations: &Value| {
+        operations.as_array().is_some_and(|all| all.iter().any(|operation| operation.as_str() == Some("verify")))
+    };
+    by_use && key.get("key_ops").is_none_or(verify)
+}
+
+/// RFC 7518, section 6, and RFC 8037, section 2.
+fn material(key: &Map<String, Value>, publicity: Publicity) -> Option<VerifyingKey> {
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
+    let (kind, key) = match (text("kty")?, text("crv")) {
+        ("RSA", _) => (KeyKind::Rsa, rsa(&bytes("n")?, &bytes("e")?)?),
+        ("EC", Some("P-256")) => (KeyKind::P256, point(&bytes("x")?, &bytes("y")?, 32)?),
+        ("EC", Some("P-384")) => (KeyKind::P384, point(&bytes("x")?, &bytes("y")?, 48)?),
+        ("OKP", Some("Ed25519")) => {
+            let x = bytes("x").filter(|x| x.len() == 32)?;
+            (KeyKind::Ed25519, DecodingKey::from_ed_der(&x))
+        }
+        ("oct", _) if publicity == Publicity::Private => return VerifyingKey::secret(&bytes("k")?),
+        _ => return None,
+    };
+    Some(VerifyingKey::new(kind, key))
+}
+
+fn rsa(n: &[u8], e: &[u8]) -> Option<DecodingKey> {
+    let is_of_use = (2_048 / 8..=8_192 / 8).contains(&n.len()) && (1..=4).contains(&e.len());
+    is_of_use.then(|| DecodingKey::from_rsa_raw_components(n, e))
+}
+
+/// A point of a curve, not compressed (SEC 1, section 2.3.3).
+fn point(x: &[u8], y: &[u8], bytes: usize) -> Option<DecodingKey> {
+    (x.len() == bytes && y.len() == bytes).then(|| DecodingKey::from_ec_der(&[&[4], x, y].concat()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Keys that an issuer publishes: rotation, failures, floods.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use fanfare_auth::{
+    Algorithm, AskAnswer, AskError, Check, Gate, KeyFollower, KeySource, KeyUrl, KeysWanted, Refusal, SigningKey,
+    UnixSeconds,
+};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use support::{NOW, Publisher, answer, claims, credential, key_file, options};
+
+/// The key set of the P-256 and Ed25519 keys of the tests, with the names `a` and `b`.
+fn key_set(names: &[&str]) -> String {
+    let der = |file: &str| {
+        let text = key_file(file);
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        STANDARD.decode(body).unwrap()
+    };
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let (curve, edwards) = (der("p256.public.pem"), der("ed25519.public.pem"));
+    let (x, y) = curve[curve.len() - 64..].split_at(32);
+    let all = [
+        json!({ "kid": "a", "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y), "use": "sig" }),
+        json!({ "kid": "b", "kty": "OKP", "crv": "Ed25519", "x": encode(&edwards[edwards.len() - 32..]) }),
+    ];
+    let keys: Vec<_> = all.into_iter().filter(|key| names.contains(&key["kid"].as_str().unwrap())).collect();
+    json!({ "keys": keys }).to_string()
+}
+
+fn token(name: &str) -> String {
+    let (file, algorithm) = match name {
+        "a" => ("p256.private.pem", Algorithm::Es256),
+        _ => ("ed25519.private.pem", Algorithm::EdDsa),
+    };
+    SigningKey::pem(&key_file(file)).unwrap().sign(algorithm, Some(name), &claims(json!({}))).unwrap()
+}
+
+fn gate() -> (Gate, KeyFollower) {
+    let url = KeyUrl::parse("https://id.example/keys").unwrap();
+    let mut gate = Gate::new(options(vec![KeySource::Url(url)])).unwrap();
+    let follower = gate.take_key_followers().pop().unwrap();
+    (gate, follower)
+}
+
+/// A gate whose keys are followed while the test runs.
+async fn followed(publisher: &Arc<Publisher>, test: impl AsyncFnOnce(&Gate)) {
+    let (gate, follower) = gate();
+    let followed = follower.run(publisher.clone(), || NOW);
+    tokio::select! {
+        biased;
+        () = followed => unreachable!("it follows for ever"),
+        () = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            test(&gate).await;
+        } => {}
+    }
+}
+
+fn check(gate: &Gate, name: &str) -> Result<(), Refusal> {
+    match gate.check(&credential(&token(name)), NOW) {
+        Check::Granted(_) => Ok(()),
+        Check::Refused(refusal) => Err(refusal),
+        Check::KeysWanted(_) => panic!("keys are wanted"),
+    }
+}
+
+fn wanted(gate: &Gate, name: &str) -> KeysWanted {
+    match gate.check(&credential(&token(name)), NOW) {
+        Check::KeysWanted(wanted) => wanted,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// As the server asks: once more after a look.
+async fn check_with_a_look(gate: &Gate, name: &str) -> Result<(), Refusal> {
+    let wanted = wanted(gate, name);
+    gate.look_for_keys(&wanted).await;
+    gate.check_again(&credential(&token(name)), NOW, &wanted).map(|_| ())
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_read_at_once_and_asked_for_as_json() {
+    let publisher = Publisher::new([answer(&key_set(&["a"]))]);
+    followed(&publisher, async |gate| {
+        assert_eq!(check(gate, "a"), Ok(()));
+        let status = gate.key_status().remove(0);
+        assert_eq!((status.keys, status.looks, status.failures, status.read_at), (1, 1, 0, Some(NOW)));
+    })
+    .await;
+    let request = publisher.requests().remove(0);
+    assert_eq!(request.uri, "https://id.example/keys");
+    assert!(request.max_bytes <= 256 * 1024 && request.timeout <= Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_waits_for_the_first_look() {
+    let (gate, follower) = gate();
+    let wanted = wanted(&gate, "a");
+    let look = gate.look_for_keys(&wanted);
+    let publisher = Publisher::new([answer(&key_set(&["a"]))]);
+    tokio::select! {
+        () = follower.run(publisher, || NOW) => unreachable!(),
+        () = look => {}
+    }
+    assert!(gate.check_again(&credential(&token("a")), NOW, &wanted).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_new_is_looked_for_once() {
+    let publisher = Publisher::new([answer(&key_set(&["a"])), answer(&key_set(&["a", "b"]))]);
+    followed(&publisher, async |gate| {
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert_eq!(check_with_a_look(gate, "b").await, Ok(()));
+        assert_eq!(check(gate, "a"), Ok(()));
+        assert_eq!(publisher.asked(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_nobody_has_is_refused_after_a_look_and_causes_no_flood() {
+    let publisher = Publisher::new([answer(&key_set(&["a"]))]);
+    followed(&publisher, async |gate| {
+        assert_eq!(check(gate, "b"), Err(Refusal::Unavailable), "somebody looked a moment ago, it may be newer");
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert_eq!(check_with_a_look(gate, "b").await, Err(Refusal::Invalid("its issuer has no key of its `kid`")));
+        for _ in 0..1_000 {
+            assert_eq!(check(gate, "b"), Err(Refusal::Unavailable));
+        }
+        tokio::time::sleep(Duration::from_secs(29)).await;
+        assert_eq!(publisher.asked(), 2);
+        assert_eq!(check(gate, "a"), Ok(()));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_read_again_when_their_time_is_over() {
+    let mut first = answer(&key_set(&["a"])).unwrap();
+    first.headers.insert("cache-control", "max-age=120".parse().unwrap());
+    let publisher = Publisher::new([Ok(first), answer(&key_set(&["b"]))]);
+    followed(&publisher, async |gate| {
+        tokio::time::sleep(Duration::from_secs(119)).await;
+        assert_eq!((publisher.asked(), check(gate, "a")), (1, Ok(())));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!((publisher.asked(), check(gate, "b")), (2, Ok(())));
+        assert_eq!(check(gate, "a"), Err(Refusal::Unavailable), "a key that is withdrawn is none");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_leaves_the_last_good_keys() {
+    let status =
+        |status: StatusCode| Ok(AskAnswer { status, headers: HeaderMap::new(), body: Bytes::from(key_set(&["b"])) });
+    let bad = [
+        (Err(AskError::TimedOut(Duration::from_secs(5))), "no answer within 5s"),
+        (Err(AskError::TooLarge(262_144)), "an answer of more than 262144 bytes"),
+        (status(StatusCode::FOUND), "the answer is 302 Found"),
+        (status(StatusCode::INTERNAL_SERVER_ERROR), "the answer is 500 Internal Server Error"),
+        (answer("<html>"), "the answer: it is no JSON object with an array `keys`"),
+        (
+            answer("{\"keys\":[]}"),
+            "the answer: it has no key for signatures that is RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519",
+        ),
+        (answer(&" ".repeat(300_000)), "the answer: it has 300000 bytes; expected at most 262144"),
+    ];
+    for (bad, error) in bad {
+        let publisher = Publisher::new([answer(&key_set(&["a"])), bad]);
+        followed(&publisher, async |gate| {
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            assert_eq!(check(gate, "a"), Ok(()), "{error}");
+            assert_eq!(check(gate, "b"), Err(Refusal::Unavailable), "{error}");
+            let status = gate.key_status().remove(0);
+            assert_eq!(status.last_error.as_deref(), Some(error));
+            assert!(status.failures > 10 && status.looks == status.failures + 1, "{status:?}");
+            assert!(publisher.asked() < 70, "{} questions in an hour", publisher.asked());
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_never_had_are_unavailable_and_come_back() {
+    let gone = || Err(AskError::Failed("connection refused".into()));
+    let publisher = Publisher::new([gone(), gone(), gone(), answer(&key_set(&["a"]))]);
+    followed(&publisher, async |gate| {
+        assert_eq!(check(gate, "a"), Err(Refusal::Unavailable));
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert_eq!(check(gate, "a"), Ok(()));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_never_answers_is_given_up() {
+    #[derive(Debug)]
+    struct Silent;
+    impl fanfare_auth::Ask for Silent {
+        fn ask(&self, _: fanfare_auth::AskRequest) -> fanfare_auth::Answering {
+            Box::pin(std::future::pending())
+        }
+    }
+    let (gate, follower) = gate();
+    let mut followed = pin!(follower.run(Arc::new(Silent), || UnixSeconds(1)));
+    let _ = tokio::time::timeout(Duration::from_secs(60), &mut followed).await;
+    let status = gate.key_status().remove(0);
+    assert!(status.failures >= 3 && status.read_at.is_none(), "{status:?}");
+    assert_eq!(status.last_error.as_deref(), Some("no answer within 5s"));
+}

@@ -24,6 +24,7 @@ mod subscribe;
 #[path = "../../protocol/tests/support/mod.rs"]
 mod support;
 mod text;
+mod token;
 
 /// A parser under test.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,7 @@ pub const TARGETS: &[Target] = table! {
     subscribe: subscribe::run,
     publish: publish::run,
     history: history::run,
+    token: token::run,
     connection: connection::run,
     config_file: config::file,
     config_env: config::env,

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod key_value;
+mod token;
+mod token_report;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fanfare_redis::Grade;
 
+use self::key_value::key_value;
 use crate::config::{self, Config, Layered, Log, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
 use crate::descriptors::Descriptors;
@@ -36,6 +41,11 @@ enum Command {
     Redis {
         #[command(subcommand)]
         command: RedisCommand,
+    },
+    /// Make tokens, and explain them.
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
     },
     /// Publish this host's figures to Redis and serve a live page, for nodes that run elsewhere.
     Demo(DemoArgs),
@@ -132,11 +142,6 @@ pub(crate) struct ConfigArgs {
     set: Vec<(String, String)>,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
-}
-
 impl ConfigArgs {
     fn sources(&self) -> Sources {
         let named = [
@@ -167,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::Config { command: ConfigCommand::Check(args) } => config_check(&args),
         Command::Config { command: ConfigCommand::Print(args) } => config_print(&args),
         Command::Redis { command: RedisCommand::Check(args) } => redis_check(&args),
+        Command::Token { command } => token::run(&command),
         Command::Demo(args) => demo(args),
         Command::Dev(args) => dev(args),
         Command::Docs { document } => docs(document),

@@ -109,3 +109,60 @@ fn every_command_ends_quietly_when_nobody_reads_what_it_writes() {
     assert_eq!(run(&["config", "check", "--set", "nothing=1"], true).0, Some(2));
     assert_eq!(run(&["nonsense"], true).0, Some(2));
 }
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+
+fn secret_file() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{SECRET}\n")).unwrap();
+    file
+}
+
+#[test]
+fn a_token_that_was_minted_is_explained_and_found_good() {
+    let secret = secret_file();
+    let secret = secret.path().to_str().unwrap();
+    let minted =
+        ["token", "mint", "--secret-file", secret, "--subject", "7", "--subscribe", "user:{sub}", "--publish", "a*"];
+    let (code, token, stderr) = output(fanfare().args(minted).args(["--audience", "fanfare", "--with", "room=3"]));
+    assert_eq!(code, 0, "{stderr}");
+    let inspect = ["token", "inspect", "--secret-file", secret, "--audience", "fanfare"];
+    let (code, report, stderr) = output(fanfare().args(inspect).write_stdin(token.clone()));
+    assert_eq!(code, 0, "{report}{stderr}");
+    for line in ["subscribe user:7", "publish   a*", "history   user:7", "verdict   good"] {
+        assert!(report.lines().any(|printed| printed == line), "no {line:?} in\n{report}");
+    }
+    assert!(report.contains("\"room\":3") && report.contains(", in 59m") || report.contains(", in 1h"), "{report}");
+    let (code, report, _) = output(fanfare().args(["token", "inspect"]).arg(token.trim()));
+    assert_eq!(code, 0);
+    assert!(report.contains("verdict   not checked"), "{report}");
+}
+
+#[test]
+fn a_token_that_a_node_would_refuse_is_told_why() {
+    let secret = secret_file();
+    let secret = secret.path().to_str().unwrap();
+    let (_, token, _) = output(fanfare().args(["token", "mint", "--secret-file", secret, "--audience", "other"]));
+    let refused = |arguments: &[&str], reason: &str| {
+        let (code, report, _) = output(fanfare().args(["token", "inspect"]).args(arguments).write_stdin(token.clone()));
+        assert_eq!(code, 1);
+        assert!(report.contains(&format!("verdict   refused: {reason}")), "{report}");
+    };
+    refused(&["--secret-file", secret, "--audience", "fanfare"], "it is for somebody else (`aud`)");
+    refused(&["--secret-file", secret, "--issuer", "https://id.example"], "its `iss` is nobody");
+    let other = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(other.path(), "another secret of at least thirty-two bytes").unwrap();
+    refused(&["--secret-file", other.path().to_str().unwrap()], "its signature is wrong");
+}
+
+#[test]
+fn what_cannot_be_signed_or_is_no_token_is_said_in_a_line() {
+    let short = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(short.path(), "short").unwrap();
+    let short = short.path().to_str().unwrap();
+    let (code, stdout, stderr) = output(fanfare().args(["token", "mint", "--secret-file", short]));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert_eq!(stderr, "fanfare: the secret has 5 bytes; expected 32 to 4096\n");
+    let (code, _, stderr) = output(fanfare().args(["token", "inspect", "abc"]));
+    assert_eq!((code, stderr.as_str()), (1, "fanfare: not a token: it is not of three parts with dots between them\n"));
+}

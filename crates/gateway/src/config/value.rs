@@ -170,6 +170,14 @@ impl Value for Span {
     }
 }
 
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::from_value(&ValueKind::from(text)).ok_or_else(Self::expected)
+    }
+}
+
 /// A number of bytes. Written `"256MiB"`, `"64KiB"`, `"1GB"`, `"512B"`, or as a plain number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);

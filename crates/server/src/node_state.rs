@@ -6,7 +6,6 @@ use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
-use crate::decision::Authorizer;
 use crate::history::places::HistoryPlaces;
 use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
@@ -18,8 +17,6 @@ pub(crate) struct NodeState {
     pub(crate) options: Options,
     pub(crate) admission: Arc<Admission>,
     pub(crate) store: StoreHandles,
-    /// Says which clients may subscribe; `None`: every client that is admitted.
-    pub(crate) authorizer: Option<Box<dyn Authorizer>>,
     /// Bounds the history answers that are being made or have not been taken. Never waited for: no place, no answer.
     pub(crate) history_places: Arc<HistoryPlaces>,
     /// Bounds the archive reads that they cause at once.
@@ -42,7 +39,6 @@ impl NodeState {
             options,
             admission,
             store,
-            authorizer: None,
             history_places,
             history_reads,
             body_bytes,

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::limits;
 
+use crate::authorizer::Authorizer;
 use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
@@ -30,8 +32,12 @@ pub struct Options {
     pub admission: AdmissionOptions,
     /// `publish.key`: the static key of the HTTP publish endpoint. `None` turns the endpoint off.
     pub publish_key: Option<Secret>,
+    /// `publish.tokens`: who has a token with the right may publish, too. Needs an authorizer.
+    pub publish_tokens: bool,
     /// `history.*`.
     pub history: HistoryOptions,
+    /// Says what clients may do; `None`: everybody may subscribe and read.
+    pub authorizer: Option<Arc<dyn Authorizer>>,
     /// `drain.*`.
     pub drain: DrainOptions,
 }
@@ -46,7 +52,9 @@ impl Default for Options {
             sockets: SocketOptions::default(),
             admission: AdmissionOptions::default(),
             publish_key: None,
+            publish_tokens: false,
             history: HistoryOptions::default(),
+            authorizer: None,
             drain: DrainOptions::default(),
         }
     }

@@ -27,16 +27,26 @@ use crate::query;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// Whether the request may publish. Looks at nothing but the key.
-pub(crate) fn authorize(key: Option<&Secret>, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(key) = key else {
-        return Err(Problem::new(Kind::PublishingOff, "Set publish.key on the node to turn this endpoint on."));
-    };
+/// What lets a request publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It has the key.
+    ByKey,
+    /// Nothing yet: its token is to be looked at.
+    ByToken,
+}
+
+/// Whether the request may publish. Looks at nothing but the key. `tokens`: who has a token may publish, too.
+pub(crate) fn authorize(key: Option<&Secret>, tokens: bool, headers: &HeaderMap) -> Result<Access, Problem> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    match given {
-        Some(given) if key.matches(given) => Ok(()),
-        Some(_) => Err(Problem::new(Kind::Unauthorized, "This is not the publish key.")),
-        None => Err(Problem::new(Kind::Unauthorized, "Send the publish key as `Authorization: Bearer KEY`.")),
+    match (key, given) {
+        (Some(key), Some(given)) if key.matches(given) => Ok(Access::ByKey),
+        _ if tokens => Ok(Access::ByToken),
+        (None, _) => Err(Problem::new(Kind::PublishingOff, "Set publish.key on the node to turn this endpoint on.")),
+        (Some(_), Some(_)) => Err(Problem::new(Kind::Unauthorized, "This is not the publish key.")),
+        (Some(_), None) => {
+            Err(Problem::new(Kind::Unauthorized, "Send the publish key as `Authorization: Bearer KEY`."))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::admission::{Reason, Refused};
 use crate::answer::Answer;
 use crate::close::Close;
 use crate::cors::CorsVerdict;
+use crate::denied::Denied;
 use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem};
@@ -68,6 +69,15 @@ pub(crate) struct LateRefusal {
 }
 
 impl LateRefusal {
+    /// The answer to a client that may not have what it asks for.
+    pub(crate) fn denied(&self, denied: Denied) -> Answer {
+        if denied == Denied::Undecided {
+            let admission = &self.node.admission;
+            return answer(&admission.refuse(Reason::Unavailable), admission.policy(), &self.asked);
+        }
+        Problem::from(denied).into()
+    }
+
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
         let (admission, cors) = (&self.node.admission, &self.node.options.cors);
         let reason = match why {
@@ -79,7 +89,7 @@ impl LateRefusal {
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
             session::Refusal::Draining => Reason::Draining,
-            session::Refusal::Undecided | session::Refusal::Timeout => Reason::Unavailable,
+            session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
                 debug!(%detail, "a channel that a client asked for cannot be followed");
                 Reason::Unavailable

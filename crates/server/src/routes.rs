@@ -5,24 +5,29 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use fanfare_auth::{Grant, Right};
 use fanfare_log::Payer;
+use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
 use tracing::debug;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use crate::admission::{self, SessionPermit, SocketPermit};
 use crate::answer::Answer;
+use crate::authorizer::{Authorized, Question};
 use crate::cors::{Cors, CorsVerdict};
 use crate::decision::{Decision, Soon, Stream};
+use crate::denied::Denied;
 use crate::detach::Handover;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
+use crate::publish::Access;
 use crate::refusal::{Asked, LateRefusal};
-use crate::session::{Refusal, Subscribe};
+use crate::session::Subscribe;
 use crate::subscription::{self, Subscription};
 use crate::{empty_body, history, host, publish, query, refusal};
 
@@ -91,13 +96,7 @@ impl Handler {
         }
         match (path, request.method().clone()) {
             (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
-            (Path::Events, Method::HEAD) => {
-                let (head, body) = request.into_parts();
-                let rest = empty_body::rest(body)?;
-                subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
-                let whole = whole(rest, connection);
-                Ok(Soon::later(async move { whole.await.map_or_else(Decision::from, |()| Answer::stream().into()) }))
-            }
+            (Path::Events, Method::HEAD) => self.check(request, verdict, connection),
             (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
@@ -110,6 +109,14 @@ impl Handler {
         let client = socket.source().client(headers, &self.node.options.admission.proxies);
         self.stats().doubtful_clients.add(u64::from(client.is_doubtful));
         client.address
+    }
+
+    /// Asks whether a request may do this with these channels.
+    fn ask(&self, right: Right, channels: &[ChannelName], uri: &Uri, headers: &HeaderMap) -> Soon<Authorized> {
+        match &self.node.options.authorizer {
+            None => Soon::Now(Ok(None)),
+            Some(authorizer) => authorizer.authorize(&Question { right, channels, headers, query: uri.query() }),
+        }
     }
 
     fn subscribe(
@@ -134,13 +141,9 @@ impl Handler {
         };
         let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
-        let authorized = match &self.node.authorizer {
-            None => Soon::Now(Ok(())),
-            Some(authorizer) => authorizer.authorize(&subscription, &head.headers),
-        };
-        Ok(match (authorized, rest) {
-            (Soon::Now(Ok(())), None) => Soon::Now(accept(subscription, payer, permit, late)),
-            (Soon::Now(Err(problem)), _) => return Err(problem),
+        Ok(match (self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers), rest) {
+            (Soon::Now(Ok(grant)), None) => Soon::Now(accept(subscription, payer, permit, late, grant)),
+            (Soon::Now(Err(denied)), _) => now(late.denied(denied)),
             (authorized, rest) => {
                 let whole = whole(rest, connection);
                 Soon::later(async move {
@@ -148,20 +151,54 @@ impl Handler {
                         return problem.into();
                     }
                     match wait(&late.node, authorized).await {
-                        Ok(Ok(())) => accept(subscription, payer, permit, late),
-                        Ok(Err(problem)) => problem.into(),
-                        Err(refusal) => late.answer(&refusal).into(),
+                        Ok(grant) => accept(subscription, payer, permit, late, grant),
+                        Err(denied) => late.denied(denied).into(),
                     }
                 })
             }
         })
     }
 
+    /// Answers `HEAD`: as `GET` would be, as far as that is known without a place for a stream.
+    fn check(
+        &self,
+        request: Request<Incoming>,
+        verdict: CorsVerdict,
+        connection: &Rc<Handover<Stream>>,
+    ) -> Result<Soon<Decision>, Problem> {
+        let (head, body) = request.into_parts();
+        let rest = empty_body::rest(body)?;
+        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
+        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        let authorized = self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers);
+        let whole = whole(rest, connection);
+        Ok(Soon::later(async move {
+            if let Err(problem) = whole.await {
+                return problem.into();
+            }
+            match wait(&late.node, authorized).await {
+                Ok(_) => Answer::stream().into(),
+                Err(denied) => late.denied(denied).into(),
+            }
+        }))
+    }
+
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
-        publish::authorize(self.node.options.publish_key.as_ref(), request.headers())?;
+        let options = &self.node.options;
+        let access = publish::authorize(options.publish_key.as_ref(), options.publish_tokens, request.headers())?;
         let channel = subscription::channel(channel)?;
+        let authorized = match access {
+            Access::ByKey => Soon::Now(Ok(None)),
+            Access::ByToken => {
+                self.ask(Right::Publish, std::slice::from_ref(&channel), request.uri(), request.headers())
+            }
+        };
         let handler = self.clone();
         Ok(Soon::later(async move {
+            if let Err(denied) = wait(&handler.node, authorized).await {
+                return Problem::from(denied).into();
+            }
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -179,10 +216,15 @@ impl Handler {
         if !options.enabled {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
-        let wanted = history::parse(subscription::channel(channel)?, request.uri().query(), options.max_limit)?;
+        let channel = subscription::channel(channel)?;
+        let authorized = self.ask(Right::History, std::slice::from_ref(&channel), request.uri(), request.headers());
+        let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
         let payer = admission::payer(self.client(socket, request.headers()));
         let handler = self.clone();
         Ok(Soon::later(async move {
+            if let Err(denied) = wait(&handler.node, authorized).await {
+                return Problem::from(denied).into();
+            }
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             handler.stats().histories.add(u64::from(page.is_ok()));
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
@@ -218,21 +260,27 @@ fn whole(
 }
 
 /// Waits for an authorisation, if it is not there, a slot for it is free and until its deadline.
-async fn wait<T>(node: &NodeState, authorized: Soon<T>) -> Result<T, Refusal> {
+async fn wait(node: &NodeState, authorized: Soon<Authorized>) -> Authorized {
     let authorized = match authorized {
-        Soon::Now(authorized) => return Ok(authorized),
+        Soon::Now(authorized) => return authorized,
         Soon::Later(authorized) => authorized,
     };
-    let _slot = node.decision_slots.try_acquire().map_err(|_| Refusal::Undecided)?;
+    let Ok(_slot) = node.decision_slots.try_acquire() else { return Err(Denied::Undecided) };
     let outcome = tokio::time::timeout(node.options.requests.decision_timeout, authorized).await;
-    outcome.map_err(|_| Refusal::Undecided)
+    outcome.unwrap_or(Err(Denied::Undecided))
 }
 
 /// A stream for a client that has its place and may subscribe.
-fn accept(subscription: Subscription, payer: Payer, permit: SessionPermit, late: LateRefusal) -> Decision {
+fn accept(
+    subscription: Subscription,
+    payer: Payer,
+    permit: SessionPermit,
+    late: LateRefusal,
+    grant: Option<Box<Grant>>,
+) -> Decision {
     let head = Answer::stream().ending(subscription.close).with(late.node.options.cors.headers(late.verdict));
     let refuse = Box::new(move |why| late.answer(&why));
-    Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, permit }))
+    Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
 }
 
 fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {

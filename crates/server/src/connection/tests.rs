@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
+use fanfare_auth::Refusal;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Options as LogOptions, Random};
 use fanfare_protocol::ChannelName;
-use http::HeaderMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
 use crate::admission::Admission;
-use crate::decision::Authorizer;
+use crate::authorizer::{Authorized, Authorizer, Question};
+use crate::denied::Denied;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{Phase, PhaseSwitch};
 use crate::scene;
 use crate::store::StoreHandles;
-use crate::subscription::Subscription;
 
 const SUBSCRIBE: &str = "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
 const INDEX: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -28,11 +28,12 @@ const INDEX: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 struct AskTheTest(watch::Receiver<Option<bool>>);
 
 impl Authorizer for AskTheTest {
-    fn authorize(&self, _: &Subscription, _: &HeaderMap) -> Soon<Result<(), Problem>> {
+    fn authorize(&self, question: &Question<'_>) -> Soon<Authorized> {
+        assert_eq!(question.channels, [ChannelName::parse("a").unwrap()]);
         let mut said = self.0.clone();
         Soon::later(async move {
             let may = said.wait_for(Option::is_some).await.is_ok_and(|may| *may == Some(true));
-            if may { Ok(()) } else { Err(Problem::new(Kind::Unauthorized, "The test says no.")) }
+            if may { Ok(None) } else { Err(Denied::By(Refusal::Missing)) }
         })
     }
 }
@@ -53,9 +54,9 @@ impl Node {
         change(&mut options);
         let admission = Arc::new(Admission::new(options.admission.clone(), 1, Random::seeded(1), Instant::now()));
         let store = MemoryStore::default();
-        let mut node = NodeState::new(options, admission, StoreHandles::new(store.clone(), store.clone()));
         let (say, said) = watch::channel(None);
-        node.authorizer = Some(Box::new(AskTheTest(said)));
+        options.authorizer = Some(Arc::new(AskTheTest(said)));
+        let node = NodeState::new(options, admission, StoreHandles::new(store.clone(), store.clone()));
         let handler = Handler { node: Arc::new(node), stats: Arc::new(vec![HttpStats::default()]), core: 0 };
         let core = scene::core(&store, LogOptions::default());
         let (phase, _) = crate::phase::phase();
@@ -154,7 +155,7 @@ fn a_decision_that_waits_may_be_a_no_and_the_connection_goes_on() {
         let mut client = node.send(SUBSCRIBE).await;
         node.await_waiting(1).await;
         node.say.send_replace(Some(false));
-        assert!(client.until("The test says no.").await.starts_with("HTTP/1.1 401 "));
+        assert!(client.until("not allowed").await.starts_with("HTTP/1.1 401 "));
         client.socket.write_all(INDEX.as_bytes()).await.unwrap();
         client.until("HTTP/1.1 200 OK\r\n").await;
         assert_eq!(node.admission().sessions(), 0);

@@ -149,7 +149,7 @@ fn data_over_the_limit_is_too_large_in_both_forms() {
 fn without_a_key_the_endpoint_is_off_and_with_one_it_must_be_given() {
     let key = Secret::new("s3cret");
     let kind = |key: Option<&Secret>, given: &[(&'static str, &'static str)]| {
-        authorize(key, &headers(given)).err().map(|problem| problem.kind)
+        authorize(key, false, &headers(given)).err().map(|problem| problem.kind)
     };
     assert_eq!(kind(None, &[("authorization", "Bearer s3cret")]), Some(Kind::PublishingOff));
     assert_eq!(kind(key.as_ref(), &[]), Some(Kind::Unauthorized));

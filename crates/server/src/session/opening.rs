@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use fanfare_auth::Grant;
 use fanfare_log::{NoPlace, Payer, ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
 use tokio::time::Instant;
@@ -22,8 +23,6 @@ use crate::subscription::Subscription;
 pub enum Refusal {
     /// The node drains.
     Draining,
-    /// Whether the client may subscribe was not decided in time, or too many wait to know.
-    Undecided,
     /// The channels were not open in time: the store is away.
     Timeout,
     /// The store refuses a channel, or the node has no place for it.
@@ -42,6 +41,8 @@ pub struct Subscribe<P> {
     pub head: Answer,
     /// The answer in its place if the session cannot begin.
     pub refuse: Box<dyn FnOnce(Refusal) -> Answer>,
+    /// What the client was allowed by, if it needs a grant.
+    pub grant: Option<Box<Grant>>,
     /// Dropped when the session ends.
     pub permit: P,
 }
@@ -73,7 +74,7 @@ pub(super) struct Opening {
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
     pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
-        let Subscribe { subscription, payer, head, refuse, permit } = subscribe;
+        let Subscribe { subscription, payer, head, refuse, permit, .. } = subscribe;
         let mut names = subscription.channels;
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, subscription.resume.as_ref());

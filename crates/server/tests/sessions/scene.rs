@@ -81,14 +81,19 @@ impl Node {
         change(&mut ask);
         let refuse = |refusal| match refusal {
             Refusal::Draining => Answer::text("Draining"),
-            Refusal::Undecided => Answer::text("Undecided"),
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
             Refusal::WrongType(_) => Answer::text("WrongType"),
         };
         let (subscription, head, refuse) = (ask.subscription, Answer::stream(), Box::new(refuse));
         let payer = Payer::NODE;
-        start(&self.core, server, (), ask.framing, Subscribe { subscription, payer, head, refuse, permit: () });
+        start(
+            &self.core,
+            server,
+            (),
+            ask.framing,
+            Subscribe { subscription, payer, head, refuse, grant: None, permit: () },
+        );
     }
 
     /// Waits until no session is left.

@@ -216,6 +216,7 @@ fn a_client_that_takes_a_byte_a_minute_stays_and_is_ended_five_minutes_after_its
             payer: Payer::NODE,
             head: Answer::stream(),
             refuse: Box::new(|_| Answer::text("refused")),
+            grant: None,
             permit: (),
         };
         start(&node.core, Sips(Rc::clone(&peer)), (), Framing::Plain, subscribe);

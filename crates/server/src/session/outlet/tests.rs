@@ -164,7 +164,7 @@ fn a_session_over_slices_gets_every_event_whole_and_in_order_and_a_farewell() {
             let subscription = Subscription { channels: channels.clone(), ..Subscription::default() };
             let refuse = Box::new(|_| unreachable!("the channels of this test open"));
             let (payer, head) = (Payer::NODE, Answer::stream());
-            let subscribe = Subscribe { subscription, payer, head, refuse, permit: () };
+            let subscribe = Subscribe { subscription, payer, head, refuse, grant: None, permit: () };
             let mut session = Session::new(&core, Slices::default(), subscribe);
             let mut body = String::new();
             read_until(&mut session, &mut body, "\n\n").await;

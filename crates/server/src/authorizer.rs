@@ -1,0 +1,34 @@
+//! Who is asked whether a request may do what it asks for.
+
+use std::fmt;
+
+use fanfare_auth::{Grant, Right};
+use fanfare_protocol::ChannelName;
+use http::HeaderMap;
+
+use crate::decision::Soon;
+use crate::denied::Denied;
+
+/// What a request wants to do, and what it brings for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What it wants to do.
+    pub right: Right,
+    /// With which channels: at least one.
+    pub channels: &'a [ChannelName],
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its query, as it was sent.
+    pub query: Option<&'a str>,
+}
+
+/// What came of it: the grant that the request is allowed by, or `None` if it needs none.
+pub type Authorized = Result<Option<Box<Grant>>, Denied>;
+
+/// Says whether a request may do what it asks for. Asked about subscriptions after admission, so that a client that finds no
+/// place costs nothing here; about publishes before the body is read; about history before anything of it is.
+pub trait Authorizer: fmt::Debug + Send + Sync {
+    /// Decides at once where it can. A wait need not have an end of its own: it gets a deadline. Nothing of the request may
+    /// be kept.
+    fn authorize(&self, question: &Question<'_>) -> Soon<Authorized>;
+}

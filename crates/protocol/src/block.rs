@@ -64,6 +64,13 @@ pub fn place(out: &mut Vec<u8>, position: &str) {
     event(out, PLACE_EVENT, &format!(r#"{{"position":"{position}"}}"#), Some(position));
 }
 
+/// An `$expired` event: access has ended, and when to come back with another grant. Without a position it is for a client that has
+/// none, or has been told its own by an `id` of the same stream.
+pub fn expired(out: &mut Vec<u8>, retry_ms: u64, position: Option<&str>) {
+    retry(out, retry_ms);
+    event(out, EXPIRED_EVENT, "{}", position);
+}
+
 /// A comment: keeps the connection alive, dispatches nothing.
 pub fn comment(out: &mut Vec<u8>) {
     out.extend_from_slice(b":\n\n");

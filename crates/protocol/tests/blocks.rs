@@ -132,3 +132,12 @@ proptest! {
         prop_assert_eq!(parse(&out), [Message { event: "$x".into(), data, last_event_id: "1-1".into() }]);
     }
 }
+
+#[test]
+fn an_expiry_tells_when_to_come_back_and_the_place_last() {
+    let mut out = Vec::new();
+    block::expired(&mut out, 2150, None);
+    block::expired(&mut out, 2150, Some("7-0"));
+    let block = "retry: 2150\nevent: $expired\ndata: {}\n";
+    assert_eq!(text(&out), format!("{block}\n{block}id: 7-0\n\n"));
+}

@@ -260,7 +260,12 @@ impl Admission {
     /// Nothing is remembered: an outage, or a rate that all clients of the node share, would count against every one of them.
     pub(crate) fn refuse(&self, reason: Reason) -> Refused {
         self.count(reason);
-        Refused { reason, retry: self.random.between(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) }
+        Refused { reason, retry: self.retry() }
+    }
+
+    /// When to come back, for who is refused through no fault of its own.
+    pub(crate) fn retry(&self) -> Duration {
+        self.random.between(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX)
     }
 
     /// Counts a refusal of an address that has too much open. It stays away for longer each time.

@@ -10,7 +10,7 @@ use crate::decision::Soon;
 use crate::denied::Denied;
 
 /// What a request wants to do, and what it brings for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// What it wants to do.
     pub right: Right,
@@ -20,6 +20,13 @@ pub struct Question<'a> {
     pub headers: &'a HeaderMap,
     /// Its query, as it was sent.
     pub query: Option<&'a str>,
+}
+
+/// What is printed ends in logs: headers and query hold tokens.
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("right", &self.right).field("channels", &self.channels).finish_non_exhaustive()
+    }
 }
 
 /// What came of it: the grant that the request is allowed by, or `None` if it needs none.

@@ -1,23 +1,100 @@
-//! Why a request may not do what it asks for.
+//! Why a request may not do what it asks for, and what its client is told.
 
-use fanfare_auth::Refusal;
+use std::borrow::Cow;
+use std::time::Duration;
+
+use fanfare_auth::{Refusal, Right};
+use fanfare_log::stats::Cell;
 
 use crate::problem::{Kind, Problem};
+
+/// When to come back for what could not be decided.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a request may not do what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
-    /// Its token does not allow it.
+    /// By what its token says, or because it has none.
     By(Refusal),
+    /// Its token is a cookie, and the page that makes the request is another site's.
+    CrossSite,
     /// It was not decided in time, or too many wait to know.
     Undecided,
 }
 
+impl Denied {
+    /// The names of all reasons, in the order of their counters.
+    pub const REASONS: [&str; 7] =
+        ["missing", "invalid", "expired", "forbidden", "unavailable", "cross_site", "undecided"];
+
+    const fn index(&self) -> usize {
+        match self {
+            Self::By(Refusal::Missing) => 0,
+            Self::By(Refusal::Invalid(_)) => 1,
+            Self::By(Refusal::Expired) => 2,
+            Self::By(Refusal::Forbidden { .. }) => 3,
+            Self::By(Refusal::Unavailable) => 4,
+            Self::CrossSite => 5,
+            Self::Undecided => 6,
+        }
+    }
+
+    /// As metrics and logs name it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        Self::REASONS[self.index()]
+    }
+
+    /// Whether it says nothing about the client: later, or on another node, the answer may be another one.
+    pub(crate) const fn is_transient(&self) -> bool {
+        matches!(self, Self::By(Refusal::Unavailable) | Self::Undecided)
+    }
+
+    /// A sentence for the person who made the request, or the token. It holds nothing of the token.
+    pub(crate) fn detail(&self) -> Cow<'static, str> {
+        match self {
+            Self::By(Refusal::Missing) => "Send a token, as `Authorization: Bearer TOKEN`.".into(),
+            Self::By(Refusal::Invalid(why)) => format!("The token is not accepted: {why}.").into(),
+            Self::By(Refusal::Expired) => "The token has expired.".into(),
+            Self::By(Refusal::Forbidden { right, channel }) => {
+                format!("The token does not give the right `{}` for channel `{channel}`.", right.as_str()).into()
+            }
+            Self::By(Refusal::Unavailable) => "The keys that tokens are signed with are not to be had now.".into(),
+            Self::CrossSite => {
+                "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
+            }
+            Self::Undecided => "It was not decided in time whether this may be done.".into(),
+        }
+    }
+}
+
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::By(refusal) => Self::new(Kind::Unauthorized, format!("This is not allowed: {}.", refusal.as_str())),
-            Denied::Undecided => Self::new(Kind::Unavailable, "It was not decided in time whether this may be done."),
-        }
+        let kind = match denied {
+            Denied::By(Refusal::Missing) => Kind::TokenMissing,
+            Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
+            Denied::By(Refusal::Expired) => Kind::TokenExpired,
+            Denied::By(Refusal::Forbidden { .. }) => Kind::Forbidden,
+            Denied::CrossSite => Kind::CrossSite,
+            Denied::By(Refusal::Unavailable) | Denied::Undecided => Kind::Unavailable,
+        };
+        let problem = Self::new(kind, denied.detail());
+        if denied.is_transient() { problem.retry_after(RETRY_AFTER) } else { problem }
+    }
+}
+
+/// Denied requests, counted by right and reason.
+#[derive(Debug, Default)]
+pub struct DeniedCells([[Cell; Denied::REASONS.len()]; Right::ALL.len()]);
+
+impl DeniedCells {
+    /// The counters of a right, in the order of [`Denied::REASONS`].
+    #[must_use]
+    pub const fn of(&self, right: Right) -> &[Cell; Denied::REASONS.len()] {
+        &self.0[right as usize]
+    }
+
+    pub(crate) fn count(&self, right: Right, denied: &Denied) {
+        self.of(right)[denied.index()].add(1);
     }
 }

@@ -3,6 +3,8 @@
 use fanfare_log::stats::Cell;
 use http::StatusCode;
 
+use crate::denied::DeniedCells;
+
 /// Totals since start of one connection thread.
 #[derive(Debug, Default)]
 pub struct HttpStats {
@@ -18,6 +20,8 @@ pub struct HttpStats {
     pub busy_publishes: Cell,
     /// History requests answered 503 because as many answers are under way as may be.
     pub busy_histories: Cell,
+    /// Requests that were not allowed, by right and reason.
+    pub denied: DeniedCells,
     /// Responses with a status from 400 to 499.
     pub client_errors: Cell,
     /// Responses with a status from 500 on.

@@ -74,7 +74,7 @@ pub use close::Close;
 pub use core_stats::{CoreStats, Lagging};
 pub use cors::{Cors, CorsError};
 pub use decision::Soon;
-pub use denied::Denied;
+pub use denied::{Denied, DeniedCells};
 pub use drainer::Drainer;
 pub use end::{End, EndCells};
 pub use forwarded::ForwardedHeader;

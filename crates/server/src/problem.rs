@@ -25,6 +25,11 @@ pub(crate) enum Kind {
     Unavailable,
     PublishingOff,
     Unauthorized,
+    TokenMissing,
+    TokenInvalid,
+    TokenExpired,
+    Forbidden,
+    CrossSite,
     PublishRejected,
     StoreRefuses,
     /// The same for a reason that passes.
@@ -38,7 +43,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -52,6 +57,11 @@ impl Kind {
         Self::Unavailable,
         Self::PublishingOff,
         Self::Unauthorized,
+        Self::TokenMissing,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::CrossSite,
         Self::PublishRejected,
         Self::StoreRefuses,
         Self::StoreRefusesForNow,
@@ -80,6 +90,11 @@ impl Kind {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later or on another node"),
             Self::PublishingOff => (StatusCode::FORBIDDEN, "publishing-off", "Publishing over HTTP is off"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),
+            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token-missing", "A token is needed"),
+            Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "token-invalid", "The token is not accepted"),
+            Self::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The token has expired"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
             Self::StoreRefusesForNow => (StatusCode::SERVICE_UNAVAILABLE, "store-refuses", "The store refuses for now"),
@@ -143,17 +158,33 @@ impl From<Problem> for Answer {
             status: status.as_u16(),
             detail: &problem.detail,
         };
-        let authenticate = HeaderValue::from_static("Bearer realm=\"fanfare\"");
         let headers = [
             problem.retry_after.map(|after| (header::RETRY_AFTER, HeaderValue::from(whole_seconds(after)))),
             problem.allow.map(|allow| (header::ALLOW, HeaderValue::from_static(allow))),
-            (problem.kind == Kind::Unauthorized).then_some((header::WWW_AUTHENTICATE, authenticate)),
+            challenge(&problem).map(|challenge| (header::WWW_AUTHENTICATE, challenge)),
             // What would be taken (RFC 9110 section 15.5.16).
             (problem.kind == Kind::UnsupportedCoding)
                 .then_some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
         ];
         Self::problem(status, &document).with(headers.into_iter().flatten())
     }
+}
+
+/// What a token would have to be (RFC 6750 section 3). Who has sent none is told of no error.
+fn challenge(problem: &Problem) -> Option<HeaderValue> {
+    let error = match problem.kind {
+        Kind::Unauthorized | Kind::TokenMissing => return Some(HeaderValue::from_static("Bearer realm=\"fanfare\"")),
+        Kind::TokenInvalid | Kind::TokenExpired => "invalid_token",
+        Kind::Forbidden => {
+            return Some(HeaderValue::from_static("Bearer realm=\"fanfare\", error=\"insufficient_scope\""));
+        }
+        _ => return None,
+    };
+    // The characters that RFC 6750 allows, of what a header may hold.
+    let is_allowed = |character: &char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\');
+    let description: String = problem.detail.chars().filter(is_allowed).collect();
+    HeaderValue::from_str(&format!("Bearer realm=\"fanfare\", error=\"{error}\", error_description=\"{description}\""))
+        .ok()
 }
 
 fn whole_seconds(duration: Duration) -> u64 {
@@ -181,5 +212,23 @@ mod tests {
         let reply = Answer::from(problem).into_reply();
         assert_eq!(reply.headers()[header::RETRY_AFTER], "6");
         assert_eq!(reply.status(), 503);
+    }
+
+    // Seen to fail when a description may hold what ends it.
+    #[test]
+    fn a_challenge_says_what_is_wrong_with_a_token_in_the_characters_that_it_may_hold() {
+        let challenge = |kind, detail: &'static str| {
+            let reply = Answer::from(Problem::new(kind, detail)).into_reply();
+            reply.headers().get(header::WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(challenge(Kind::TokenMissing, "x").unwrap(), r#"Bearer realm="fanfare""#);
+        let invalid = challenge(Kind::TokenInvalid, "its \"sub\" is \\ or `é`.\r\nA: b").unwrap();
+        assert_eq!(
+            invalid,
+            r#"Bearer realm="fanfare", error="invalid_token", error_description="its sub is  or ``.A: b""#
+        );
+        let forbidden = challenge(Kind::Forbidden, "x").unwrap();
+        assert_eq!(forbidden, r#"Bearer realm="fanfare", error="insufficient_scope""#);
+        assert_eq!(challenge(Kind::CrossSite, "x"), None);
     }
 }

@@ -5,6 +5,7 @@
 //! id erases the client's place (WHATWG HTML, "dispatch the event", step 1), unless the block tells it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_protocol::{ChannelName, block};
 use tracing::debug;
@@ -49,12 +50,17 @@ impl Asked {
         };
         Self { for_stream, close: subscription.close, place }
     }
+
+    /// Whether a refusal is a stream that is over at once, and not a status.
+    fn is_told_politely(&self, policy: RefusalPolicy) -> bool {
+        policy == RefusalPolicy::Polite && self.for_stream && self.close == Close::Clean
+    }
 }
 
 /// The answer to a refusal, which ends the connection: its place is needed by another client.
 pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked: &Asked) -> Answer {
-    if policy == RefusalPolicy::Polite && asked.for_stream && asked.close == Close::Clean {
-        Answer::ended_stream(retry(refused, &asked.place)).closing()
+    if asked.is_told_politely(policy) {
+        Answer::ended_stream(retry(refused.retry, &asked.place)).closing()
     } else {
         Answer::from(problem(refused)).closing()
     }
@@ -69,13 +75,32 @@ pub(crate) struct LateRefusal {
 }
 
 impl LateRefusal {
-    /// The answer to a client that may not have what it asks for.
+    /// The answer to a client that may not have what it asks for. A status ends an EventSource for ever, so it is one only if
+    /// coming back would not help.
     pub(crate) fn denied(&self, denied: Denied) -> Answer {
-        if denied == Denied::Undecided {
-            let admission = &self.node.admission;
-            return answer(&admission.refuse(Reason::Unavailable), admission.policy(), &self.asked);
+        if denied == Denied::By(fanfare_auth::Refusal::Expired) {
+            return self.expired();
         }
-        Problem::from(denied).into()
+        if !denied.is_transient() {
+            return Problem::from(denied).into();
+        }
+        let admission = &self.node.admission;
+        let refused = admission.refuse(Reason::Unavailable);
+        if self.asked.is_told_politely(admission.policy()) {
+            Answer::ended_stream(retry(refused.retry, &self.asked.place)).closing()
+        } else {
+            Answer::from(Problem::from(denied).retry_after(refused.retry)).closing()
+        }
+    }
+
+    /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place.
+    fn expired(&self) -> Answer {
+        let admission = &self.node.admission;
+        if self.asked.is_told_politely(admission.policy()) {
+            Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing()
+        } else {
+            Problem::from(Denied::By(fanfare_auth::Refusal::Expired)).into()
+        }
     }
 
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
@@ -105,9 +130,25 @@ fn not_a_stream(channel: &ChannelName) -> Problem {
     Problem::new(Kind::WrongType, format!("Channel `{channel}`: its key holds another type than a stream."))
 }
 
-fn retry(refused: &Refused, place: &Place) -> Vec<u8> {
+fn expired(retry: Duration, place: &Place) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96);
+    let ms = milliseconds(retry);
+    match place {
+        Place::None => block::expired(&mut out, ms, None),
+        Place::At(position) => block::expired(&mut out, ms, Some(position)),
+        // An event ends with an empty line, which erases what the node cannot repeat.
+        Place::Unreadable => block::retry(&mut out, ms),
+    }
+    out
+}
+
+fn milliseconds(retry: Duration) -> u64 {
+    u64::try_from(retry.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn retry(retry: Duration, place: &Place) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    let ms = u64::try_from(refused.retry.as_millis()).unwrap_or(u64::MAX);
+    let ms = milliseconds(retry);
     match place {
         Place::None => block::retry_block(&mut out, ms),
         Place::At(position) => {

@@ -119,6 +119,28 @@ impl Handler {
         }
     }
 
+    /// Waits for what was asked, if it is not there, a slot for it is free and until its deadline.
+    async fn wait(&self, right: Right, authorized: Soon<Authorized>) -> Authorized {
+        let authorized = match authorized {
+            Soon::Now(authorized) => authorized,
+            Soon::Later(authorized) => match self.node.decision_slots.try_acquire() {
+                Ok(_slot) => {
+                    let timeout = self.node.options.requests.decision_timeout;
+                    tokio::time::timeout(timeout, authorized).await.unwrap_or(Err(Denied::Undecided))
+                }
+                Err(_) => Err(Denied::Undecided),
+            },
+        };
+        authorized.map_err(|denied| self.note(right, denied))
+    }
+
+    /// Counts a request that is not allowed.
+    fn note(&self, right: Right, denied: Denied) -> Denied {
+        debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");
+        self.stats().denied.count(right, &denied);
+        denied
+    }
+
     fn subscribe(
         &self,
         socket: &SocketPermit,
@@ -143,14 +165,15 @@ impl Handler {
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         Ok(match (self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers), rest) {
             (Soon::Now(Ok(grant)), None) => Soon::Now(accept(subscription, payer, permit, late, grant)),
-            (Soon::Now(Err(denied)), _) => now(late.denied(denied)),
+            (Soon::Now(Err(denied)), _) => now(late.denied(self.note(Right::Subscribe, denied))),
             (authorized, rest) => {
                 let whole = whole(rest, connection);
+                let handler = self.clone();
                 Soon::later(async move {
                     if let Err(problem) = whole.await {
                         return problem.into();
                     }
-                    match wait(&late.node, authorized).await {
+                    match handler.wait(Right::Subscribe, authorized).await {
                         Ok(grant) => accept(subscription, payer, permit, late, grant),
                         Err(denied) => late.denied(denied).into(),
                     }
@@ -173,11 +196,12 @@ impl Handler {
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let authorized = self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers);
         let whole = whole(rest, connection);
+        let handler = self.clone();
         Ok(Soon::later(async move {
             if let Err(problem) = whole.await {
                 return problem.into();
             }
-            match wait(&late.node, authorized).await {
+            match handler.wait(Right::Subscribe, authorized).await {
                 Ok(_) => Answer::stream().into(),
                 Err(denied) => late.denied(denied).into(),
             }
@@ -196,7 +220,7 @@ impl Handler {
         };
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = wait(&handler.node, authorized).await {
+            if let Err(denied) = handler.wait(Right::Publish, authorized).await {
                 return Problem::from(denied).into();
             }
             let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
@@ -222,7 +246,7 @@ impl Handler {
         let payer = admission::payer(self.client(socket, request.headers()));
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = wait(&handler.node, authorized).await {
+            if let Err(denied) = handler.wait(Right::History, authorized).await {
                 return Problem::from(denied).into();
             }
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
@@ -257,17 +281,6 @@ fn whole(
         connection.rest_has_come();
         outcome
     }
-}
-
-/// Waits for an authorisation, if it is not there, a slot for it is free and until its deadline.
-async fn wait(node: &NodeState, authorized: Soon<Authorized>) -> Authorized {
-    let authorized = match authorized {
-        Soon::Now(authorized) => return authorized,
-        Soon::Later(authorized) => authorized,
-    };
-    let Ok(_slot) = node.decision_slots.try_acquire() else { return Err(Denied::Undecided) };
-    let outcome = tokio::time::timeout(node.options.requests.decision_timeout, authorized).await;
-    outcome.unwrap_or(Err(Denied::Undecided))
 }
 
 /// A stream for a client that has its place and may subscribe.

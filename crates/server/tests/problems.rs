@@ -8,12 +8,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_auth::{Refusal, Right};
 use fanfare_log::{
     Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
     Snapshot, Tip,
 };
-use fanfare_protocol::LogName;
-use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, RefusalPolicy, Secret, Server, StoreHandles};
+use fanfare_protocol::{ChannelName, LogName};
+use fanfare_server::{
+    Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, Options, Question, RefusalPolicy, Secret,
+    Server, Soon, StoreHandles,
+};
 use serde_json::Value;
 use support::{Client, Node, assert_golden};
 
@@ -89,6 +93,16 @@ fn server_over_a_failing_store() -> Server {
     .unwrap()
 }
 
+/// Allows nothing.
+#[derive(Debug)]
+struct Denies(Denied);
+
+impl Authorizer for Denies {
+    fn authorize(&self, _: &Question<'_>) -> Soon<Authorized> {
+        Soon::Now(Err(self.0.clone()))
+    }
+}
+
 #[test]
 fn every_problem_keeps_its_type_status_and_title() {
     let mut problems = BTreeSet::new();
@@ -138,6 +152,19 @@ fn every_problem_keeps_its_type_status_and_title() {
     problems.insert(said(client));
     server.stop();
     server.join();
+
+    for denied in [
+        Denied::By(Refusal::Missing),
+        Denied::By(Refusal::Invalid("it is none")),
+        Denied::By(Refusal::Expired),
+        Denied::By(Refusal::Forbidden { right: Right::Subscribe, channel: ChannelName::parse("a").unwrap() }),
+        Denied::CrossSite,
+        Denied::By(Refusal::Unavailable),
+        Denied::Undecided,
+    ] {
+        let node = Node::start(|options| options.authorizer = Some(Arc::new(Denies(denied))));
+        problems.insert(said(node.send(get("/events?channel=a"))));
+    }
 
     assert_golden("tests/golden/problems.txt", &String::from_iter(problems.iter().map(String::as_str)));
     assert_eq!(names(&problems), documented(), "docs/protocol.md lists the problems under `Refusals`");

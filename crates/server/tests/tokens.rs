@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use fanfare_auth::{Refusal, Right};
 use fanfare_protocol::ChannelName;
-use fanfare_server::{Authorized, Authorizer, Denied, Options, Question, Secret, Soon};
-use support::Node;
+use fanfare_server::{Authorized, Authorizer, Denied, HttpStats, Options, Question, RefusalPolicy, Secret, Soon};
+use support::{Node, header, without_digits};
 
 /// Remembers what it was asked, and allows what the test says.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ fn post(headers: &str) -> String {
 
 const BEARER: &str = "Authorization: Bearer t\r\n";
 
-// Seen to fail when `HEAD`, history or publishing ask nobody.
+// Seen to fail when `HEAD` asks nobody.
 #[test]
 fn an_authorizer_is_asked_for_every_right_and_by_nobody_who_has_the_publish_key() {
     for is_slow in [false, true] {
@@ -110,5 +110,97 @@ fn a_no_is_a_no_to_every_kind_of_request_and_the_connection_goes_on() {
         assert!(node.send(request("HEAD /events?channel=a", "")).until("\r\n\r\n").starts_with("HTTP/1.1 401 "));
         node.await_sessions(0);
         assert_eq!(node.store.last_id("a".parse::<ChannelName>().unwrap()), None, "nothing was published");
+    }
+}
+
+fn denied(answer: fn() -> Authorized) -> Node {
+    node(&Fake::new(false, answer), |_| {})
+}
+
+fn counted(node: &Node, right: Right, reason: &str) -> u64 {
+    let index = Denied::REASONS.iter().position(|name| *name == reason).unwrap();
+    let of = |stats: &HttpStats| stats.denied.of(right)[index].get();
+    node.server().stats().iter().map(of).sum()
+}
+
+const STREAM: &str = "Accept: text/event-stream\r\n";
+
+// Seen to fail when its place is not told again.
+#[test]
+fn a_client_whose_token_expired_lately_is_told_politely_and_keeps_its_place() {
+    let node = denied(|| Err(Denied::By(Refusal::Expired)));
+    for (place, expected) in [
+        ("", "retry: #\nevent: $expired\ndata: {}\n\n"),
+        ("Last-Event-ID: 7-0\r\n", "retry: #\nevent: $expired\ndata: {}\nid: #-#\n\n"),
+        ("Last-Event-ID: z9\r\n", "retry: #\n"),
+    ] {
+        let all = node.send(request("GET /events?channel=a", &format!("{STREAM}{place}"))).rest();
+        let (head, body) = all.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && header(head, "content-length").is_some(), "{head}");
+        assert_eq!(without_digits(body), expected);
+        let ms: u64 = body.lines().next().unwrap().strip_prefix("retry: ").unwrap().parse().unwrap();
+        assert!((5_000..=15_000).contains(&ms), "{ms}");
+    }
+    let head = node.send(request("HEAD /events?channel=a", STREAM)).until("\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!((counted(&node, Right::Subscribe, "expired"), counted(&node, Right::Subscribe, "invalid")), (4, 0));
+    node.await_sessions(0);
+}
+
+#[test]
+fn whoever_is_no_event_source_is_told_of_an_expired_token_by_a_status() {
+    let expired = || Err(Denied::By(Refusal::Expired));
+    let (polite, strict) = (
+        denied(expired),
+        node(&Fake::new(true, expired), |options| {
+            options.admission.refusal = RefusalPolicy::Status;
+        }),
+    );
+    for (node, asked) in [
+        (&polite, request("GET /events?channel=a", "")),
+        (&polite, request("GET /events?channel=a&close=abort", STREAM)),
+        (&strict, request("GET /events?channel=a", STREAM)),
+        (&polite, request("GET /channels/a/history", "")),
+        (&polite, post("")),
+    ] {
+        let (head, body) = node.send(asked).response();
+        assert!(head.starts_with("HTTP/1.1 401 ") && body.contains(":token-expired"), "{head}{body}");
+        let challenge = header(&head, "www-authenticate").unwrap();
+        assert!(challenge.starts_with(r#"Bearer realm="fanfare", error="invalid_token""#), "{challenge}");
+    }
+    let counts = Right::ALL.map(|right| counted(&polite, right, "expired"));
+    assert_eq!(counts, [2, 1, 1]);
+}
+
+#[test]
+fn a_token_that_does_not_allow_it_is_answered_403_with_the_channel_and_the_right() {
+    let node = denied(|| {
+        let (right, channel) = (Right::Subscribe, ChannelName::parse("b").unwrap());
+        Err(Denied::By(Refusal::Forbidden { right, channel }))
+    });
+    let (head, body) = node.send(request("GET /events?channel=a&channel=b", STREAM)).response();
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    assert!(body.contains("`b`") && body.contains("`subscribe`"), "{body}");
+    assert!(header(&head, "www-authenticate").unwrap().contains("insufficient_scope"), "{head}");
+    assert_eq!(counted(&node, Right::Subscribe, "forbidden"), 1);
+}
+
+#[test]
+fn what_cannot_be_decided_now_is_a_polite_refusal_and_503_to_others() {
+    for reason in [Denied::By(Refusal::Unavailable), Denied::Undecided] {
+        let (answer, name): (fn() -> Authorized, _) = match reason {
+            Denied::Undecided => (|| Err(Denied::Undecided), "undecided"),
+            _ => (|| Err(Denied::By(Refusal::Unavailable)), "unavailable"),
+        };
+        let node = denied(answer);
+        let all = node.send(request("GET /events?channel=a", &format!("{STREAM}Last-Event-ID: 7-0\r\n"))).rest();
+        assert_eq!(without_digits(all.split_once("\r\n\r\n").unwrap().1), "retry: #\nid: #-#\n\n");
+        for asked in [request("GET /events?channel=a", ""), request("GET /channels/a/history", ""), post("")] {
+            let (head, _) = node.send(asked).response();
+            assert!(head.starts_with("HTTP/1.1 503 ") && header(&head, "retry-after").is_some(), "{head}");
+        }
+        assert_eq!(Right::ALL.map(|right| counted(&node, right, name)), [2, 1, 1]);
+        let stats = node.server().stats();
+        assert!(stats.iter().all(|each| each.busy_publishes.get() + each.busy_histories.get() == 0), "it is not busy");
     }
 }

@@ -155,7 +155,7 @@ fn a_decision_that_waits_may_be_a_no_and_the_connection_goes_on() {
         let mut client = node.send(SUBSCRIBE).await;
         node.await_waiting(1).await;
         node.say.send_replace(Some(false));
-        assert!(client.until("not allowed").await.starts_with("HTTP/1.1 401 "));
+        assert!(client.until("Send a token").await.starts_with("HTTP/1.1 401 "));
         client.socket.write_all(INDEX.as_bytes()).await.unwrap();
         client.until("HTTP/1.1 200 OK\r\n").await;
         assert_eq!(node.admission().sessions(), 0);

@@ -806,3 +806,20 @@ const _: () = {
     assert!(less(KEY_SET_REFRESH_DEFAULT, KEY_SET_REFRESH_MAX));
     assert!(less(KEY_SET_RETRY_MIN, KEY_SET_RETRY_MAX));
 };
+
+// --- What grants are needed for, and sessions that end before them ---------------------------
+
+/// A session ends within this part of its life before its grant does, as a divisor: those whose grants end together do not come
+/// back together.
+pub const EXPIRY_SPREAD_PART: u32 = 10;
+/// The most of it.
+pub const EXPIRY_SPREAD_MAX: Duration = Duration::from_secs(60);
+/// Patterns of channels that need no grant: each name of a request is compared with all of them.
+pub const PUBLIC_PATTERNS_MAX: usize = 64;
+/// Longest name of the parameter of a URL that may hold a token, in bytes.
+pub const QUERY_PARAMETER_BYTES_MAX: usize = 64;
+
+const _: () = {
+    // Sweeps look several times in the meantime.
+    assert!(EXPIRY_SPREAD_PART > 1 && less(HEARTBEAT_MAX, EXPIRY_SPREAD_MAX));
+};

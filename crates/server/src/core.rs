@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use fanfare_auth::UnixSeconds;
 use fanfare_log::{CoreLog, Hub, Item, Random};
 use fanfare_protocol::limits;
 use http::HeaderValue;
@@ -22,8 +23,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
 use crate::end::EndReason;
+use crate::expiries::{Expiries, Times};
 use crate::http_date::HttpDate;
-use crate::sessions::Sessions;
+use crate::sessions::{SessionSlot, Sessions};
 use crate::silent_sockets::SilentSockets;
 use crate::sweep::Sweep;
 use crate::turn::TurnSize;
@@ -74,6 +76,7 @@ impl Default for DeliveryOptions {
 pub struct Core {
     pub(crate) log: CoreLog,
     pub(crate) sessions: Sessions,
+    pub(crate) expiries: Expiries,
     pub(crate) silent: Rc<SilentSockets>,
     pub(crate) options: DeliveryOptions,
     pub(crate) stats: Arc<CoreStats>,
@@ -85,6 +88,8 @@ pub struct Core {
     draining: Local<bool>,
     /// The slot from which sessions are asked next, until the sweep is through.
     next_beat: Local<Option<usize>>,
+    /// The time by which sessions are ended whose grants end, until all have been asked.
+    expiring: Local<Option<u64>>,
 }
 
 impl Core {
@@ -101,6 +106,7 @@ impl Core {
         Rc::new(Self {
             log: CoreLog::new(hub, core),
             sessions: Sessions::default(),
+            expiries: Expiries::default(),
             silent: Rc::default(),
             options,
             stats,
@@ -110,6 +116,7 @@ impl Core {
             random,
             draining: Local::new(false),
             next_beat: Local::new(None),
+            expiring: Local::new(None),
         })
     }
 
@@ -179,6 +186,18 @@ impl Core {
         }
     }
 
+    /// Ends a new session before this time, with which its grant ends. At once, if there is no time left: it is refused then.
+    pub(crate) fn end_before(&self, session: SessionSlot, end: UnixSeconds) {
+        let (end, now) = (end.0.saturating_mul(1_000), self.clock.wall_ms());
+        let times = Times::new(end, now, self.current_sweep().length, &self.random);
+        let Some(token) = self.sessions.token(session) else { return };
+        if times.farewell <= now {
+            self.sessions.end(token, EndReason::Expired);
+        } else {
+            self.expiries.insert(token, times);
+        }
+    }
+
     /// The time of day, for the `Date` of an answer.
     pub(crate) fn date(&self) -> HeaderValue {
         self.date.at(self.clock.wall_ms())
@@ -223,7 +242,13 @@ impl Core {
         if let Some(from) = self.next_beat.get() {
             self.next_beat.set(self.sessions.beat(from, self.current_sweep(), most));
         }
-        are_more || self.next_beat.get().is_some()
+        if let Some(now) = self.expiring.get() {
+            let are_more = self.expiries.take_due(now, most, |token, reason| {
+                self.sessions.end(token, reason);
+            });
+            self.expiring.set(are_more.then_some(now));
+        }
+        are_more || self.next_beat.get().is_some() || self.expiring.get().is_some()
     }
 
     fn sweep(&self) {
@@ -239,6 +264,9 @@ impl Core {
         }
         self.stats.channels.set(self.log.channels() as u64);
         self.next_beat.set(Some(0));
+        if !self.expiries.is_empty() {
+            self.expiring.set(Some(self.clock.wall_ms()));
+        }
     }
 }
 

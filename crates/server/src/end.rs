@@ -18,11 +18,14 @@ pub enum End {
     Broken,
     /// The client took nothing for [`stalled`](crate::DeliveryOptions::stalled), although something waited for it.
     Stalled,
+    /// What the client was allowed by is over, or about to be.
+    Expired,
 }
 
 impl End {
     /// Every end, in the order of its counters.
-    pub const ALL: [Self; 6] = [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken, Self::Stalled];
+    pub const ALL: [Self; 7] =
+        [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken, Self::Stalled, Self::Expired];
 
     /// As metrics and logs name it.
     #[must_use]
@@ -34,16 +37,21 @@ impl End {
             Self::Refused => "refused",
             Self::Broken => "broken",
             Self::Stalled => "stalled",
+            Self::Expired => "expired",
         }
     }
 }
 
 /// Why a session is ended while its client is there. Its farewell, and by [`EndReason::end`] what metrics and logs call it,
-/// come from here and from nowhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// come from here and from nowhere else. In ascending order: of two reasons the later one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EndReason {
-    /// The node drains.
+    /// Its grant is about to end.
+    Expired,
+    /// The node drains. A client whose grant is about to end is told so by the node that takes it.
     Drain,
+    /// Its grant ends, and its client has not taken the farewell.
+    Overdue,
 }
 
 impl EndReason {
@@ -51,15 +59,23 @@ impl EndReason {
     pub(crate) const fn end(self) -> End {
         match self {
             Self::Drain => End::Drain,
+            Self::Expired | Self::Overdue => End::Expired,
         }
     }
 
-    /// The last blocks of the stream. `retry_ms`: when a client that may come back is to do so.
-    pub(crate) fn farewell(self, retry_ms: u64) -> Vec<u8> {
+    /// Whether it ends a session where it is. Otherwise the session says farewell at its next frame boundary.
+    pub(crate) const fn is_at_once(self) -> bool {
+        matches!(self, Self::Overdue)
+    }
+
+    /// The last blocks of the stream. `retry_ms`: when a client that may come back is to do so; `position`: where it is.
+    pub(crate) fn farewell(self, retry_ms: u64, position: Option<&str>) -> Vec<u8> {
         let mut blocks = Vec::new();
         match self {
             // Clients without a place lose none; the others were told theirs when the stream began.
             Self::Drain => block::retry_block(&mut blocks, retry_ms),
+            Self::Expired => block::expired(&mut blocks, retry_ms, position),
+            Self::Overdue => {}
         }
         blocks
     }

@@ -26,6 +26,7 @@ mod drainer;
 mod due;
 mod empty_body;
 mod end;
+mod expiries;
 mod forwarded;
 mod framing;
 #[cfg(feature = "testing")]

@@ -113,6 +113,7 @@ impl LateRefusal {
                 return Answer::from(not_a_stream(channel)).closing().with(cors.headers(self.verdict));
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
+            session::Refusal::Expired => return self.expired().with(cors.headers(self.verdict)),
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {

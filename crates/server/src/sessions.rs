@@ -20,7 +20,7 @@ use crate::sweep::Sweep;
 pub(crate) type SessionSlot = u32;
 
 /// Names one session of a thread, also when it is over: the slot and the number of the session that was put there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SessionToken {
     slot: SessionSlot,
     /// Counts the sessions of the thread. It begins anew after 2^32 of them; a token would have to be kept for so long, and its
@@ -28,12 +28,18 @@ pub(crate) struct SessionToken {
     generation: u32,
 }
 
+impl SessionToken {
+    pub(crate) const fn slot(self) -> SessionSlot {
+        self.slot
+    }
+}
+
 /// What a session is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Asked {
     /// Show that the connection is alive.
     pub(crate) beat: Beat,
-    /// Say farewell and end at the next frame boundary.
+    /// End, as this reason says.
     pub(crate) end: Option<EndReason>,
 }
 
@@ -135,12 +141,12 @@ impl Sessions {
         None
     }
 
-    /// Ends a session for this reason, unless it has one already or is over. Returns whether it is that session's.
+    /// Ends a session for this reason, unless it has one already that counts for more, or is over. Returns whether it is that session's.
     pub(crate) fn end(&self, token: SessionToken, reason: EndReason) -> bool {
         let mut slots = self.slots.borrow_mut();
         let found = slots.get_mut(token.slot as usize).filter(|slot| slot.generation == token.generation);
         let Some(slot) = found else { return false };
-        slot.end.get_or_insert(reason);
+        slot.end = slot.end.max(Some(reason));
         slot.waker.wake_by_ref();
         true
     }
@@ -150,6 +156,12 @@ impl Sessions {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(session as usize) else { return Asked::default() };
         Asked { beat: slot.pulse.take(), end: slot.end }
+    }
+
+    /// What names the session that has this slot now, also when it is over.
+    pub(crate) fn token(&self, session: SessionSlot) -> Option<SessionToken> {
+        let slots = self.slots.borrow();
+        slots.get(session as usize).map(|slot| SessionToken { slot: session, generation: slot.generation })
     }
 
     /// The sessions present.
@@ -223,6 +235,24 @@ mod tests {
         let end = Some(EndReason::Drain);
         assert_eq!(sessions.asked(reader), Asked { beat: Beat { round: true, ..Beat::default() }, end });
         assert_eq!(sessions.asked(reader), Asked { beat: Beat::default(), end });
+    }
+
+    // Seen to fail when the first reason counts.
+    #[test]
+    fn a_drain_counts_for_more_than_an_expiry_and_a_cut_for_more_than_both() {
+        let sessions = Sessions::default();
+        let session = sessions.insert();
+        let token = sessions.token(session).unwrap();
+        for (asked, counts) in [
+            (EndReason::Expired, EndReason::Expired),
+            (EndReason::Drain, EndReason::Drain),
+            (EndReason::Expired, EndReason::Drain),
+            (EndReason::Overdue, EndReason::Overdue),
+            (EndReason::Drain, EndReason::Overdue),
+        ] {
+            sessions.end(token, asked);
+            assert_eq!(sessions.asked(session).end, Some(counts));
+        }
     }
 
     #[test]

@@ -346,6 +346,11 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
         Some(end)
     }
 
+    fn cut(&mut self) {
+        // What the kernel holds is not sent any more either.
+        self.socket.abandon();
+    }
+
     fn finish(&mut self) {
         if self.marks.has(Marks::RESET) {
             self.socket.abandon();

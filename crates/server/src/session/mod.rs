@@ -82,6 +82,7 @@ impl<P, O: Outlet> Drop for Session<P, O> {
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
         stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.reader.channels() as u64));
         self.reader.close(&self.core);
+        self.core.expiries.remove(self.reader.session);
         self.core.sessions.remove(self.reader.session);
     }
 }
@@ -91,6 +92,9 @@ impl<P, O: Outlet> Session<P, O> {
         let session = core.sessions.insert();
         if let Some(heartbeat) = subscribe.subscription.heartbeat {
             core.sessions.set_heartbeat(session, heartbeat);
+        }
+        if let Some(end) = subscribe.grant.as_ref().and_then(|grant| grant.expires_at) {
+            core.end_before(session, end);
         }
         let (reader, permit) = Reader::new(core, session, subscribe);
         core.stats.sessions.add(1);
@@ -106,6 +110,10 @@ impl<P, O: Outlet> Session<P, O> {
             return Poll::Ready(End::Client);
         }
         let Asked { beat, end } = core.sessions.asked(reader.session);
+        if let Some(reason) = end.filter(|reason| reason.is_at_once()) {
+            outlet.cut();
+            return Poll::Ready(reason.end());
+        }
         if beat.round {
             if let Some(end) = outlet.check_peer(core) {
                 return Poll::Ready(end);
@@ -137,7 +145,7 @@ impl<P, O: Outlet> Session<P, O> {
                 }
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
                 (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
-                (Doing::Streaming, _) => match reader.deliver(core, outlet) {
+                (Doing::Streaming, _) => match reader.deliver(core, outlet, end.is_some()) {
                     Delivered::Queued => {}
                     Delivered::Everything if outlet.release() => {}
                     // What was half way when the end was asked for is complete, and nothing else would wake the session.

@@ -23,6 +23,8 @@ use crate::subscription::Subscription;
 pub enum Refusal {
     /// The node drains.
     Draining,
+    /// The client's grant ends before the stream could begin.
+    Expired,
     /// The channels were not open in time: the store is away.
     Timeout,
     /// The store refuses a channel, or the node has no place for it.
@@ -41,7 +43,7 @@ pub struct Subscribe<P> {
     pub head: Answer,
     /// The answer in its place if the session cannot begin.
     pub refuse: Box<dyn FnOnce(Refusal) -> Answer>,
-    /// What the client was allowed by, if it needs a grant.
+    /// What the client is allowed by, if it needs a grant: the session ends before it does.
     pub grant: Option<Box<Grant>>,
     /// Dropped when the session ends.
     pub permit: P,
@@ -122,6 +124,7 @@ impl Opening {
         let draining = core.is_draining().then_some(EndReason::Drain);
         match ended.or(draining) {
             Some(EndReason::Drain) => return Poll::Ready(Err(Refusal::Draining)),
+            Some(EndReason::Expired | EndReason::Overdue) => return Poll::Ready(Err(Refusal::Expired)),
             None => {}
         }
         if let Some(error) = self.no_place {

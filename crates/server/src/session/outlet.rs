@@ -96,6 +96,9 @@ pub(super) trait Outlet: 'static {
     /// interval.
     fn check_peer(&mut self, core: &Core) -> Option<End>;
 
+    /// Ends the transport at once. Nothing more leaves, as far as that can be helped; what was begun stays incomplete.
+    fn cut(&mut self);
+
     /// Everything is written: ends the transport, politely unless the stream was to break off.
     fn finish(&mut self);
 }

@@ -121,9 +121,10 @@ impl Reader {
         Poll::Ready(Ok(beginning))
     }
 
-    /// Hands out what is due until nothing is, the outlet is full, or it is others' turn.
-    pub(super) fn deliver(&mut self, core: &Core, outlet: &mut impl Outlet) -> Delivered {
-        let delivered = self.deliver_due(core, outlet, core.sessions.due(self.session));
+    /// Hands out what is due until nothing is, the outlet is full, or it is others' turn. If the session is to end, what has been
+    /// begun is completed and nothing else.
+    pub(super) fn deliver(&mut self, core: &Core, outlet: &mut impl Outlet, is_to_end: bool) -> Delivered {
+        let delivered = self.deliver_due(core, outlet, core.sessions.due(self.session), is_to_end);
         // While an entry is half out, only its own channel was asked.
         if delivered == Delivered::Everything && !outlet.is_within_entry() {
             core.sessions.settle(self.session);
@@ -146,7 +147,8 @@ impl Reader {
     }
 
     /// Asks the channels in turn: those that may have something, and each that had something once more.
-    fn deliver_due(&mut self, core: &Core, outlet: &mut impl Outlet, due: Due) -> Delivered {
+    fn deliver_due(&mut self, core: &Core, outlet: &mut impl Outlet, due: Due, is_to_end: bool) -> Delivered {
+        let most = if is_to_end { 1 } else { usize::MAX };
         let count = self.channels.len();
         let mut open = ChannelSet::of(due, count);
         if outlet.is_within_entry() {
@@ -155,8 +157,9 @@ impl Reader {
         for _ in 0..ROUNDS * open.len() {
             let Some(index) = open.next(self.current as usize) else { break };
             self.current = u16::try_from(index).unwrap_or(0);
-            match self.deliver_channel(core, outlet, index) {
+            match self.deliver_channel(core, outlet, index, most) {
                 Delivered::Everything => open.remove(index),
+                Delivered::Some if is_to_end && outlet.is_idle() => return Delivered::Queued,
                 Delivered::Some => {}
                 other => return other,
             }
@@ -170,8 +173,8 @@ impl Reader {
         if open.len() == 0 { Delivered::Everything } else { Delivered::Some }
     }
 
-    /// Hands out one batch of one channel.
-    fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize) -> Delivered {
+    /// Hands out one batch of one channel, of `most` units at most.
+    fn deliver_channel(&mut self, core: &Core, outlet: &mut impl Outlet, index: usize, most: usize) -> Delivered {
         let oldest = oldest_allowed(core);
         let telling = &mut self.telling;
         let (each, others) = self.channels.split_mut(index);
@@ -180,6 +183,7 @@ impl Reader {
             Next::Tail(tail, from) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_tail(log.name(), cursor, tail, from);
+                batch.units.truncate(most);
                 Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Page(served)
@@ -190,6 +194,7 @@ impl Reader {
             Next::Page(served) => {
                 let mut batch = Batch::beside(others);
                 batch.gather_page(log.name(), cursor, &served);
+                batch.units.truncate(most);
                 Some(hand_out(core, outlet, &batch, cursor, telling))
             }
             Next::Begins(position) => {
@@ -250,7 +255,7 @@ impl Reader {
     /// The last words.
     pub(super) fn say_farewell(&mut self, core: &Core, reason: EndReason) -> Vec<u8> {
         self.phase = Some(Box::new(Phase::Closing(reason.end())));
-        reason.farewell(core.retry_ms())
+        reason.farewell(core.retry_ms(), self.channels.position_text().as_deref())
     }
 }
 

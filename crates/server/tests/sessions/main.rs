@@ -4,9 +4,11 @@
 
 mod counts;
 mod ends;
+mod expiry;
 mod positions;
 mod scene;
 mod silence;
+mod sips;
 mod stalls;
 mod telling;
 

@@ -6,21 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fanfare_auth::Grant;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Options, Payer, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{
-    Answer, Clock, Core, CoreStats, DeliveryOptions, Framing, Refusal, Subscribe, Subscription, start,
+    Answer, Clock, Core, CoreStats, DeliveryOptions, Framing, Refusal, Socket, Subscribe, Subscription, start,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+use crate::sips::{Peer, Sips};
 
 /// What a client asks for, and in which version of HTTP.
 pub(crate) struct Ask {
     pub(crate) subscription: Subscription,
     pub(crate) framing: Framing,
+    pub(crate) grant: Option<Box<Grant>>,
 }
 
 pub(crate) struct Node {
@@ -31,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) user_timeout: Duration,
     /// What the kernel takes for each client, in bytes.
     pub(crate) send_buffer: usize,
+    /// The time of day goes with the time that a test may skip.
+    pub(crate) clock: Clock,
 }
 
 impl Node {
@@ -50,10 +56,12 @@ impl Node {
         tokio::task::spawn_local(log.ingest.run(archive, std::future::pending()));
         let stats = Arc::new(CoreStats::default());
         let user_timeout = delivery.user_timeout;
-        let core = Core::new(log.hub, 0, delivery, Arc::clone(&stats), Clock::system(), Random::seeded(2));
+        let (began, wall) = (Instant::now(), Clock::system().wall_ms());
+        let clock = Clock::from_fn(move || wall + u64::try_from(began.elapsed().as_millis()).unwrap());
+        let core = Core::new(log.hub, 0, delivery, Arc::clone(&stats), clock.clone(), Random::seeded(2));
         tokio::task::spawn_local(Rc::clone(&core).run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192 }
+        Self { core, stats, store: store.clone(), listener, user_timeout, send_buffer: 8192, clock }
     }
 
     pub(crate) async fn connect(&self, channels: &[&str], change: impl FnOnce(&mut Ask)) -> Client {
@@ -74,26 +82,28 @@ impl Node {
         (Client { socket: client.unwrap(), seen: String::new() }, server)
     }
 
-    pub(crate) fn begin(&self, server: TcpStream, channels: &[&str], change: impl FnOnce(&mut Ask)) {
+    /// A client that takes this number of bytes, and more when the test says so.
+    pub(crate) fn sip(&self, channels: &[&str], room: usize, change: impl FnOnce(&mut Ask)) -> Rc<Peer> {
+        let peer = Peer::new(room);
+        self.begin(Sips(Rc::clone(&peer)), channels, change);
+        peer
+    }
+
+    pub(crate) fn begin(&self, server: impl Socket, channels: &[&str], change: impl FnOnce(&mut Ask)) {
         let channels = channels.iter().map(|name| channel(name)).collect();
         let subscription = Subscription { channels, ..Subscription::default() };
-        let mut ask = Ask { subscription, framing: Framing::Plain };
+        let mut ask = Ask { subscription, framing: Framing::Plain, grant: None };
         change(&mut ask);
         let refuse = |refusal| match refusal {
             Refusal::Draining => Answer::text("Draining"),
+            Refusal::Expired => Answer::text("Expired"),
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
             Refusal::WrongType(_) => Answer::text("WrongType"),
         };
         let (subscription, head, refuse) = (ask.subscription, Answer::stream(), Box::new(refuse));
-        let payer = Payer::NODE;
-        start(
-            &self.core,
-            server,
-            (),
-            ask.framing,
-            Subscribe { subscription, payer, head, refuse, grant: None, permit: () },
-        );
+        let (payer, grant) = (Payer::NODE, ask.grant);
+        start(&self.core, server, (), ask.framing, Subscribe { subscription, payer, head, refuse, grant, permit: () });
     }
 
     /// Waits until no session is left.

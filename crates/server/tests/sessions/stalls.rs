@@ -1,21 +1,17 @@
 //! Clients that take nothing for too long, and clients that only take their time.
 
-use std::cell::{Cell, RefCell};
-use std::io::{self, ErrorKind, IoSlice};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::io::ErrorKind;
 use std::time::Duration;
 
+use fanfare_log::Options;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Options, Payer};
 use fanfare_protocol::LastEventId;
-use fanfare_server::{Answer, DeliveryOptions, End, Framing, Silence, Socket, Subscribe, Subscription, start};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use fanfare_server::{DeliveryOptions, End};
+use tokio::io::AsyncReadExt as _;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, sleep};
 
-use crate::scene::{Node, channel, run};
+use crate::scene::{Node, run};
 
 const HEARTBEAT: Duration = Duration::from_millis(300);
 const STALLED: Duration = Duration::from_millis(1_500);
@@ -114,125 +110,27 @@ fn a_client_for_which_nothing_waits_stays_however_long_its_channels_take_to_open
     });
 }
 
-/// A socket whose peer takes a byte at a time, when the test says so.
-struct Sips(Rc<Peer>);
-
-struct Peer {
-    room: Cell<usize>,
-    taken: Cell<usize>,
-    /// When something was last taken.
-    at: Cell<Instant>,
-    writer: RefCell<Option<Waker>>,
-}
-
-impl Peer {
-    fn new() -> Rc<Self> {
-        // Enough for the head of the stream and some events.
-        let (room, taken, at) = (Cell::new(2_000), Cell::new(0), Cell::new(Instant::now()));
-        Rc::new(Self { room, taken, at, writer: RefCell::default() })
-    }
-
-    fn take_one(&self) {
-        self.room.set(self.room.get() + 1);
-        self.writer.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Socket for Sips {
-    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn try_read(&self, _: &mut [u8]) -> io::Result<usize> {
-        Err(ErrorKind::WouldBlock.into())
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.room.get() > 0 {
-            return Poll::Ready(Ok(()));
-        }
-        self.0.writer.replace(Some(cx.waker().clone()));
-        Poll::Pending
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write_slices(&[IoSlice::new(bytes)])
-    }
-
-    fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = slices.iter().map(|slice| slice.len()).sum::<usize>().min(self.0.room.get());
-        if count == 0 {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        self.0.room.set(self.0.room.get() - count);
-        self.0.taken.set(self.0.taken.get() + count);
-        self.0.at.set(Instant::now());
-        Ok(count)
-    }
-
-    fn lift_user_timeout(&self) {}
-
-    fn silence(&self) -> Option<Silence> {
-        let stuck = if self.0.room.get() == 0 { self.0.at.get().elapsed() } else { Duration::ZERO };
-        // Its kernel answers whatever it is asked.
-        Some(Silence { lasts: Duration::ZERO, unanswered: 0, stuck })
-    }
-
-    fn abandon(&self) {}
-
-    fn close_sending_side(&self) {}
-}
-
-impl AsyncRead for Sips {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for Sips {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.try_write(bytes))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 // With the defaults, in time that a test may skip. Seen to fail with a limit of 50 seconds.
 #[test]
 fn a_client_that_takes_a_byte_a_minute_stays_and_is_ended_five_minutes_after_its_last() {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default());
     runtime.unwrap().block_on(async {
         let node = Node::start(&MemoryStore::default(), Options::default(), DeliveryOptions::default()).await;
-        let peer = Peer::new();
-        let subscription = Subscription { channels: vec![channel("a")], ..Subscription::default() };
-        let subscribe = Subscribe {
-            subscription,
-            payer: Payer::NODE,
-            head: Answer::stream(),
-            refuse: Box::new(|_| Answer::text("refused")),
-            grant: None,
-            permit: (),
-        };
-        start(&node.core, Sips(Rc::clone(&peer)), (), Framing::Plain, subscribe);
+        // Enough for the head of the stream and some events.
+        let peer = node.sip(&["a"], 2_000, |_| {});
         sleep(Duration::from_secs(1)).await;
         for _ in 0..10 {
             node.publish("a", &"x".repeat(1_000));
         }
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(peer.room.get(), 0);
-        let before = peer.taken.get();
+        assert_eq!(peer.room(), 0);
+        let before = peer.taken();
         for _ in 0..120 {
             sleep(Duration::from_secs(60)).await;
-            peer.take_one();
+            peer.take(1);
         }
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((node.core.sessions(), peer.taken.get() - before), (1, 120));
+        assert_eq!((node.core.sessions(), peer.taken() - before), (1, 120));
         sleep(Duration::from_secs(5 * 60 - 10)).await;
         assert_eq!(node.core.sessions(), 1, "there are some seconds left");
         sleep(Duration::from_secs(40)).await;

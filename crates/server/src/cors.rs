@@ -7,6 +7,8 @@ use http::header::{self, HeaderName, HeaderValue};
 const ALLOW_HEADERS: &str = "Last-Event-ID, Authorization, Cache-Control, Content-Type, Fanfare-Event, Idempotency-Key";
 /// Response headers that scripts may read beside those that they always may: when a refused client may come back.
 const EXPOSE_HEADERS: &str = "Retry-After";
+/// The origin of pages that have none of their own, which anybody can make.
+const NULL: &str = "null";
 /// Seconds that a browser may remember a preflight. Browsers cap it themselves (Chromium at two hours).
 const MAX_AGE_SECONDS: &str = "7200";
 
@@ -19,7 +21,12 @@ pub enum Cors {
     /// `*`: every origin, without credentials.
     Any,
     /// Exactly these origins (`https://app.example.com`), compared byte by byte as browsers send them.
-    List(Box<[Box<str>]>),
+    List {
+        /// At least one.
+        origins: Box<[Box<str>]>,
+        /// Whether their pages may send cookies.
+        credentials: bool,
+    },
 }
 
 /// An origin list that cannot work.
@@ -49,7 +56,21 @@ impl Cors {
             let origin = origin.as_ref();
             if is_origin(origin) { Ok(Box::from(origin)) } else { Err(CorsError::NotAnOrigin(origin.to_owned())) }
         });
-        checked.collect::<Result<_, _>>().map(Self::List)
+        checked.collect::<Result<_, _>>().map(|origins| Self::List { origins, credentials: false })
+    }
+
+    /// The same, and pages of listed origins may send cookies. A wildcard lists none, and `null` is the origin of anybody's page.
+    #[must_use]
+    pub fn with_credentials(self) -> Self {
+        match self {
+            Self::List { origins, .. } => Self::List { origins, credentials: true },
+            other => other,
+        }
+    }
+
+    /// Whether an origin is listed by its name.
+    pub(crate) fn lists(&self, origin: &HeaderValue) -> bool {
+        origin != NULL && matches!(self.check(Some(origin)), CorsVerdict::Origin(_))
     }
 
     /// What the response to a request with this `Origin` header says.
@@ -57,8 +78,9 @@ impl Cors {
         match self {
             Self::SameOrigin => CorsVerdict::Silent,
             Self::Any => CorsVerdict::Any,
-            Self::List(list) => {
-                let found = origin.and_then(|origin| list.iter().position(|one| one.as_bytes() == origin.as_bytes()));
+            Self::List { origins, .. } => {
+                let found =
+                    origin.and_then(|origin| origins.iter().position(|one| one.as_bytes() == origin.as_bytes()));
                 found.map_or(CorsVerdict::Denied, CorsVerdict::Origin)
             }
         }
@@ -69,8 +91,8 @@ impl Cors {
         let allowed = match (verdict, self) {
             (CorsVerdict::Any, _) => Some(HeaderValue::from_static("*")),
             // Configured origins passed `is_origin`, which admits visible ASCII only.
-            (CorsVerdict::Origin(index), Self::List(list)) => {
-                list.get(index).and_then(|origin| HeaderValue::from_str(origin).ok())
+            (CorsVerdict::Origin(index), Self::List { origins, .. }) => {
+                origins.get(index).and_then(|origin| HeaderValue::from_str(origin).ok())
             }
             _ => None,
         };
@@ -79,7 +101,12 @@ impl Cors {
         let vary = varies.then_some((header::VARY, HeaderValue::from_static("Origin")));
         let exposed = (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
         let exposed = verdict.is_allowed().then_some(exposed);
-        allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value)).into_iter().chain(exposed).chain(vary)
+        let is_trusted =
+            matches!(self, Self::List { credentials: true, .. }) && allowed.as_ref().is_some_and(|one| one != NULL);
+        let credentials = (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        let credentials = is_trusted.then_some(credentials);
+        let allowed = allowed.map(|value| (header::ACCESS_CONTROL_ALLOW_ORIGIN, value));
+        allowed.into_iter().chain(credentials).chain(exposed).chain(vary)
     }
 
     /// What only the answer to a preflight carries. `methods` are those of the path.
@@ -118,7 +145,7 @@ impl CorsVerdict {
 }
 
 fn is_origin(text: &str) -> bool {
-    if text == "null" {
+    if text == NULL {
         return true;
     }
     let Some((scheme, authority)) = text.split_once("://") else { return false };
@@ -158,6 +185,23 @@ mod tests {
         );
         assert_eq!(headers(&cors, Some("http://localhost:3001")), std::slice::from_ref(&vary));
         assert_eq!(headers(&cors, None), [vary]);
+    }
+
+    // Seen to fail when `null` has credentials.
+    #[test]
+    fn credentials_are_for_listed_origins_only() {
+        let yes = (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        let cors = Cors::parse(&["https://a.example", "null"]).unwrap().with_credentials();
+        assert!(headers(&cors, Some("https://a.example")).contains(&yes));
+        for (cors, origin) in [
+            (&cors, "null"),
+            (&cors, "https://b.example"),
+            (&Cors::parse(&["https://a.example"]).unwrap(), "https://a.example"),
+            (&Cors::Any.with_credentials(), "https://a.example"),
+            (&Cors::SameOrigin.with_credentials(), "https://a.example"),
+        ] {
+            assert!(!headers(cors, Some(origin)).contains(&yes), "{cors:?} {origin}");
+        }
     }
 
     #[test]

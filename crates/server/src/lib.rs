@@ -18,6 +18,7 @@ mod connection;
 mod core;
 mod core_stats;
 mod cors;
+mod cross_site;
 mod decision;
 mod denied;
 mod detach;
@@ -32,6 +33,7 @@ mod framing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gatekeeper;
 mod heartbeat;
 mod history;
 mod host;
@@ -80,6 +82,7 @@ pub use drainer::Drainer;
 pub use end::{End, EndCells};
 pub use forwarded::ForwardedHeader;
 pub use framing::Framing;
+pub use gatekeeper::Gatekeeper;
 pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
 pub use lag::{LAG_BOUNDS_MS, Lag};

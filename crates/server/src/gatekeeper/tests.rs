@@ -1,0 +1,122 @@
+//! A gatekeeper and a real gate.
+
+use fanfare_auth::{
+    Algorithm, Answering, Ask, AskError, AskRequest, Audience, GateOptions, IssuerOptions, KeySource, KeyUrl,
+    SigningKey, Templates,
+};
+use fanfare_protocol::Pattern;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::*;
+use crate::scene;
+
+const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
+const NOW: u64 = 1_700_000_000;
+
+fn token(subscribe: &[&str], ends: u64) -> String {
+    let claims = serde_json::json!({"exp": ends, "fanfare": {"subscribe": subscribe}});
+    let key = SigningKey::secret(SECRET).unwrap();
+    key.sign(Algorithm::Hs256, None, claims.as_object().unwrap()).unwrap()
+}
+
+fn gate(keys: KeySource) -> Gate {
+    let issuer = IssuerOptions {
+        issuer: None,
+        audience: Audience::Any,
+        algorithms: Vec::new(),
+        keys: vec![keys],
+        templates: Templates::default(),
+    };
+    let public = vec![Pattern::parse("news:*").unwrap()];
+    let cookie = Some("session".to_owned());
+    Gate::new(GateOptions { public, cookie, issuers: vec![issuer], ..GateOptions::default() }).unwrap()
+}
+
+fn gatekeeper(gate: Gate) -> Gatekeeper {
+    let cors = Cors::parse(&["https://app.example"]).unwrap();
+    Gatekeeper::new(Arc::new(gate), Some("token"), cors, Clock::from_fn(|| NOW * 1_000))
+}
+
+fn ask(keeper: &Gatekeeper, channels: &[&str], headers: &HeaderMap, query: &str) -> Soon<Authorized> {
+    let channels: Vec<_> = channels.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
+    keeper.authorize(&Question { right: Right::Subscribe, channels: &channels, headers, query: Some(query) })
+}
+
+fn now(soon: Soon<Authorized>) -> Authorized {
+    let Soon::Now(authorized) = soon else { panic!("it is known at once") };
+    authorized
+}
+
+fn bearer(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).unwrap())])
+}
+
+// Seen to fail when one channel that is allowed is enough.
+#[test]
+fn several_channels_are_allowed_together_or_not_at_all() {
+    let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
+    let headers = bearer(&token(&["user:7", "room:*"], NOW + 60));
+    let allowed = |channels: &[&str]| now(ask(&keeper, channels, &headers, ""));
+    let grant = allowed(&["user:7", "room:1", "news:1"]).unwrap().unwrap();
+    assert_eq!(grant.expires_at, Some(UnixSeconds(NOW + 60)));
+    let channel = ChannelName::parse("user:8").unwrap();
+    let refusal = Refusal::Forbidden { right: Right::Subscribe, channel };
+    assert_eq!(allowed(&["user:7", "user:8"]), Err(Denied::By(refusal)));
+}
+
+// Seen to fail when a token is looked at although nothing needs one.
+#[test]
+fn where_all_is_public_no_token_is_looked_at() {
+    let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
+    let headers = bearer("nonsense");
+    assert_eq!(now(ask(&keeper, &["news:1", "news:2"], &headers, "")), Ok(None));
+    assert!(matches!(now(ask(&keeper, &["news:1", "a"], &headers, "")), Err(Denied::By(Refusal::Invalid(_)))));
+    assert_eq!(now(ask(&keeper, &["a"], &HeaderMap::new(), "")), Err(Denied::By(Refusal::Missing)));
+}
+
+// Fails when the origin is not looked at, and when it is for a token that no foreign page can have.
+#[test]
+fn only_a_cookie_is_refused_to_the_pages_of_other_sites() {
+    let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
+    let token = token(&["a"], NOW + 60);
+    let cookie = HeaderValue::from_str(&format!("x=y; session={token}")).unwrap();
+    let foreign = (header::ORIGIN, HeaderValue::from_static("https://evil.example"));
+    let listed = (header::ORIGIN, HeaderValue::from_static("https://app.example"));
+    let asked =
+        |headers: HeaderMap, query: &str| now(ask(&keeper, &["a"], &headers, query)).map(|grant| grant.is_some());
+    let with = |origin: &(http::HeaderName, HeaderValue)| {
+        HeaderMap::from_iter([(header::COOKIE, cookie.clone()), origin.clone()])
+    };
+    assert_eq!(asked(with(&listed), ""), Ok(true));
+    assert_eq!(asked(with(&foreign), ""), Err(Denied::CrossSite));
+    let mut both = with(&foreign);
+    both.extend(bearer(&token));
+    assert_eq!(asked(both, ""), Ok(true), "the header counts");
+    assert_eq!(asked(HeaderMap::from_iter([foreign]), &format!("x=%zz&token={token}")), Ok(true));
+    let twice = format!("token={token}&token={token}");
+    assert!(matches!(asked(HeaderMap::new(), &twice), Err(Denied::By(Refusal::Invalid(_)))));
+}
+
+/// Answers nobody.
+struct Mute;
+
+impl Ask for Mute {
+    fn ask(&self, _: AskRequest) -> Answering {
+        Box::pin(async { Err(AskError::Failed("nobody is there".to_owned())) })
+    }
+}
+
+// Fails when a token whose keys are not there is refused for good.
+#[test]
+fn keys_that_are_not_there_are_waited_for_and_then_it_is_known_that_they_cannot_be_had() {
+    scene::run(async {
+        let mut gate = gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap()));
+        let followers = gate.take_key_followers();
+        let keeper = gatekeeper(gate);
+        let Soon::Later(waits) = ask(&keeper, &["a"], &bearer(&token(&["a"], NOW + 60)), "") else { panic!("at once") };
+        for follower in followers {
+            scene::spawn(follower.run(Arc::new(Mute), || UnixSeconds(NOW)));
+        }
+        assert_eq!(waits.await, Err(Denied::By(Refusal::Unavailable)));
+    });
+}

@@ -55,6 +55,11 @@ impl Client {
         Self::open(address, Subscribe::to_all(&names))
     }
 
+    /// Asks for this from the next connection on.
+    pub fn ask(&mut self, subscribe: Subscribe) {
+        self.subscribe = subscribe;
+    }
+
     /// Connects, or reconnects with its last event ID, and sends the request. Reads nothing.
     pub fn connect(&mut self, address: SocketAddr) -> io::Result<()> {
         self.disconnect();

@@ -34,5 +34,8 @@ pub fn changes(running: &Config, new: &Layered) -> Changes {
     if running.channels != new.config.channels {
         changes.waiting.push("channels".to_owned());
     }
+    if running.issuers != new.config.issuers {
+        changes.waiting.push("auth.issuers".to_owned());
+    }
     changes
 }

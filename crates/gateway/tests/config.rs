@@ -270,6 +270,35 @@ fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
 }
 
 #[test]
+fn tables_of_issuers_are_read_again_as_they_were_printed_and_show_no_secret() {
+    let layered = load_file(&directory("good/tokens.toml")).unwrap();
+    let printed = config::print(&layered);
+    assert!(!printed.contains("hunter2") && !format!("{layered:?}").contains("hunter2"), "{printed}");
+    // What is redacted cannot be read back, on purpose.
+    let mut readable = layered;
+    for rule in &mut readable.config.issuers {
+        rule.secret = config::Secret::UNSET;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config::print(&readable)).unwrap();
+    assert_eq!(load_file(file.path()).unwrap().config, readable.config);
+    let error = env(&[("FANFARE__AUTH__ISSUERS", "x")]).unwrap_err().to_string();
+    assert!(error.ends_with("tables [[auth.issuers]] stand in the configuration file only"), "{error}");
+}
+
+// Fails when a head has no room for a token.
+#[test]
+fn a_node_that_asks_for_tokens_has_room_for_them_in_a_request() {
+    let least = |enabled| {
+        let variables =
+            [("FANFARE__AUTH__ENABLED", enabled), ("FANFARE__AUTH__PUBLIC", if enabled == "true" { "a" } else { "" })];
+        env(&variables).unwrap().config.limits.header_bytes
+    };
+    assert_eq!(least("false"), config::Limits::default().header_bytes);
+    assert!(least("true") > least("false"));
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = load_file(Path::new("no/such.toml")).unwrap_err().to_string();
     assert!(error.starts_with("no/such.toml: cannot be read: "), "{error}");

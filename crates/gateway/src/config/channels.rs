@@ -1,14 +1,14 @@
-//! The tables `[[channels]]` of the file: what holds for the channels whose names match a pattern. They stand in no other source: an order of
-//! tables has no place in variables and flags.
+//! The tables `[[channels]]` of the file: what holds for the channels whose names match a pattern.
 
 use config::ValueKind;
 use fanfare_log::MinLives;
 use fanfare_protocol::Pattern;
-use fanfare_protocol::limits::{CHANNEL_PATTERN_BYTES_MAX, MIN_LIFE_MAX, MIN_LIFE_MIN};
+use fanfare_protocol::limits::{CHANNEL_PATTERN_BYTES_MAX, MIN_LIFE_MAX, MIN_LIFE_MIN, MIN_LIVES_MAX};
 
 use super::channel_rule::{ChannelRule, SECTION};
 use super::declare::{read, within};
 use super::keys::Config;
+use super::tables::{TableKey, TableParts};
 use super::value::{Span, Value, quoted, text};
 
 /// A table as it is read: what is missing is said at the end.
@@ -18,9 +18,31 @@ pub(super) struct RuleParts {
     min_life: Option<Span>,
 }
 
-impl RuleParts {
-    /// Sets one key. `Err` says what is wrong with it.
-    pub(super) fn set(&mut self, key: &str, value: &ValueKind) -> Result<(), String> {
+impl TableParts for RuleParts {
+    type Rule = ChannelRule;
+    const NAME: &'static str = SECTION;
+    const DOC: &'static str = "What holds for some channels: a table for each pattern of names, in the configuration file only. The \
+         first that matches a channel counts.";
+    const MOST: usize = MIN_LIVES_MAX;
+    const KEYS: &'static [TableKey] = &[
+        TableKey {
+            name: "match",
+            kind: "pattern",
+            default: "required",
+            doc: "Names of channels, without `redis.prefix`. `*` stands for any characters, also none: `user:*`.",
+        },
+        TableKey {
+            name: "min_life",
+            kind: "duration",
+            default: "required",
+            doc: "Your promise that no Stream of these channels ends, by expiry, `DEL` or eviction, sooner than this after its last entry, and that \
+                  it has been so for as long. A client that was away from a channel without a Stream for less than this, less a minute for \
+                  clocks, hears of no gap; without a promise that is 60 s. A node sees by `PTTL` where it is not kept, says so and \
+                  falls back to 60 s for that channel. See [absences](protocol.md#channels-without-a-stream) for what has to be true.",
+        },
+    ];
+
+    fn set(&mut self, key: &str, value: &ValueKind) -> Result<(), String> {
         let named = |message| format!("`{SECTION}.{key}`: {message}");
         match key {
             "match" => self.pattern = Some(read::<MatchPattern>(value).map_err(named)?.0),
@@ -33,8 +55,7 @@ impl RuleParts {
         Ok(())
     }
 
-    /// The rule, if nothing is missing.
-    pub(super) fn finish(self) -> Result<ChannelRule, String> {
+    fn finish(self) -> Result<ChannelRule, String> {
         match self {
             Self { pattern: Some(pattern), min_life: Some(min_life) } => Ok(ChannelRule { pattern, min_life }),
             Self { pattern, .. } => {

@@ -12,7 +12,7 @@ use fanfare_protocol::limits;
 
 use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
-use super::keys::{Config, Limits};
+use super::keys::Config;
 use super::layered::Layered;
 use super::value::{Size, Span};
 
@@ -33,7 +33,7 @@ fn follow_requests(layered: &mut Layered) {
         layered.config.limits.channels_per_connection = node;
         layered.followed("limits.channels_per_connection", "limits.channels_per_node");
     }
-    let least = header_bytes_min(&layered.config.limits);
+    let least = header_bytes_min(&layered.config);
     if layered.place("limits.header_bytes") == Place::Default && layered.config.limits.header_bytes < least {
         layered.config.limits.header_bytes = least;
         let is_set = layered.place("limits.url_bytes") != Place::Default;
@@ -41,7 +41,7 @@ fn follow_requests(layered: &mut Layered) {
         layered.followed("limits.header_bytes", other);
     }
     let configured = &layered.config.limits;
-    let rest = limits::header_bytes_min(0, configured.channels_per_connection) as u64;
+    let rest = limits::header_bytes_min(0, configured.channels_per_connection) as u64 + token_bytes(&layered.config);
     let room = Size(configured.header_bytes.0.saturating_sub(rest));
     if layered.place("limits.url_bytes") == Place::Default
         && Size(limits::URL_BYTES_MIN as u64) <= room
@@ -52,8 +52,15 @@ fn follow_requests(layered: &mut Layered) {
     }
 }
 
-fn header_bytes_min(configured: &Limits) -> Size {
-    Size(limits::header_bytes_min(configured.url_bytes.bytes(), configured.channels_per_connection) as u64)
+fn header_bytes_min(config: &Config) -> Size {
+    let Config { limits: configured, .. } = config;
+    let least = limits::header_bytes_min(configured.url_bytes.bytes(), configured.channels_per_connection) as u64;
+    Size(least + token_bytes(config))
+}
+
+/// What a token adds to a request's head.
+fn token_bytes(config: &Config) -> u64 {
+    if config.auth.enabled { limits::TOKEN_BYTES_MAX as u64 } else { 0 }
 }
 
 fn follow_redis(layered: &mut Layered) {
@@ -96,6 +103,7 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         }
     };
     of_listeners(&layered.config, &mut require);
+    of_tokens(&layered.config, &mut require);
     of_requests(&layered.config, &mut require);
     of_delivery(layered, &mut require);
     of_redis(&layered.config, &mut require);
@@ -154,15 +162,16 @@ fn of_delivery(layered: &Layered, require: &mut Require<'_>) {
 
 fn of_requests(config: &Config, require: &mut Require<'_>) {
     let Config { limits: configured, .. } = config;
-    let least = header_bytes_min(configured);
+    let least = header_bytes_min(config);
     require(
         least <= configured.header_bytes,
         ("limits.header_bytes", "limits.url_bytes"),
         &format!(
-            "must be at least {} bytes: a URL of limits.url_bytes, a position of limits.channels_per_connection ({}) and \
+            "must be at least {} bytes: a URL of limits.url_bytes, a position of limits.channels_per_connection ({}){} and \
              {} bytes of other fields, or clients could not come back with their position",
             least.0,
             configured.channels_per_connection,
+            if config.auth.enabled { ", a token" } else { "" },
             limits::HEAD_FIELDS_BYTES
         ),
     );
@@ -170,6 +179,37 @@ fn of_requests(config: &Config, require: &mut Require<'_>) {
         configured.channels_per_connection <= configured.channels_per_node,
         ("limits.channels_per_connection", "limits.channels_per_node"),
         "must not be more than limits.channels_per_node, or streams would be refused for ever that may be asked for",
+    );
+}
+
+fn of_tokens(config: &Config, require: &mut Require<'_>) {
+    let Config { auth, publish, server, .. } = config;
+    require(
+        auth.enabled || config.issuers.is_empty(),
+        ("auth.issuers", "auth.enabled"),
+        "needs auth.enabled = true, or its tokens would be asked for by nobody and every channel be open",
+    );
+    require(
+        auth.enabled || auth.public.is_empty(),
+        ("auth.public", "auth.enabled"),
+        "needs auth.enabled = true: without it every channel is public",
+    );
+    require(
+        auth.enabled || !publish.tokens,
+        ("publish.tokens", "auth.enabled"),
+        "needs auth.enabled = true, or no token would be looked at",
+    );
+    require(
+        !auth.enabled || !config.issuers.is_empty() || !auth.public.is_empty(),
+        ("auth.enabled", "auth.enabled"),
+        "needs a table [[auth.issuers]], or channels in auth.public: nobody could do anything",
+    );
+    let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
+    require(
+        auth.cookie.0.is_none() || !(anybodys("*") || anybodys("null")),
+        ("server.cors_origins", "auth.cookie"),
+        "must name each origin while auth.cookie is set: \"*\" and \"null\" are the pages of anybody, who could read what the cookie \
+         of your user allows",
     );
 }
 

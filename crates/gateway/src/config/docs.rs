@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::channel_rule;
+use super::channels::RuleParts;
+use super::issuers::IssuerParts;
 use super::keys::all_keys;
+use super::tables;
 
 const HEAD: &str = "\
 # Configuration
@@ -57,12 +59,7 @@ pub fn markdown() -> String {
             doc.join(" ").replace('|', "\\|"),
         );
     }
-    let _ = write!(out, "\n## `[[{}]]`\n\n{}\n\n", channel_rule::SECTION, channel_rule::SECTION_DOC);
-    out.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
-    for key in &channel_rule::KEYS {
-        let _ = writeln!(out, "| `{}` | {} | required | {} |", key.name, key.kind, key.doc);
-    }
-    out
+    out + &tables::markdown::<RuleParts>() + &tables::markdown::<IssuerParts>()
 }
 
 fn bare(literal: &str) -> &str {

@@ -4,27 +4,36 @@ use std::ops::Range;
 use std::path::Path;
 
 use config::ValueKind;
-use fanfare_protocol::limits::MIN_LIVES_MAX;
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 use super::channel_rule::{self, ChannelRule};
 use super::channels::RuleParts;
 use super::error::{Place, Problem};
+use super::issuer_rule::IssuerRule;
+use super::issuers::IssuerParts;
 use super::keys::all_keys;
 use super::layer::Layer;
+use super::tables::{TableParts, too_many};
 use super::unknown::unknown;
 
 /// A configuration is a few kilobytes; anything much larger is the wrong file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
-/// What `path` sets, and its tables `[[channels]]`.
-pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> (Layer, Vec<(Place, ChannelRule)>) {
-    let (mut layer, mut rules) = (Layer::default(), Vec::new());
+/// The tables of a file that may be several, in their order.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) channels: Vec<(Place, ChannelRule)>,
+    pub(super) issuers: Vec<(Place, IssuerRule)>,
+}
+
+/// What `path` sets, and its tables.
+pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> (Layer, Tables) {
+    let (mut layer, mut tables) = (Layer::default(), Tables::default());
     match read(path) {
         Ok(text) => {
             let mut found = Vec::new();
-            Reader { path, text: &text, layer: &mut layer, rules: &mut rules, problems: &mut found }.document();
+            Reader { path, text: &text, layer: &mut layer, tables: &mut tables, problems: &mut found }.document();
             // The parser hands out keys by name; people read by line.
             found.sort_by_key(|problem| match problem.place {
                 Place::File { line, column, .. } => (line, column),
@@ -34,7 +43,7 @@ pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> (Layer, Vec<(Pl
         }
         Err(message) => problems.push(Problem { place: Place::WholeFile(path.to_owned()), message }),
     }
-    (layer, rules)
+    (layer, tables)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -50,7 +59,7 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     layer: &'a mut Layer,
-    rules: &'a mut Vec<(Place, ChannelRule)>,
+    tables: &'a mut Tables,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -63,7 +72,7 @@ impl Reader<'_> {
         }
         for (name, value) in document.get_ref() {
             if name.get_ref() == channel_rule::SECTION {
-                self.channels(value);
+                self.tables.channels = self.several::<RuleParts>(value);
             } else {
                 self.section(name, value);
             }
@@ -80,6 +89,10 @@ impl Reader<'_> {
                 .problem(value.span(), format!("`{section}` is a section; expected [{section}] and its keys below"));
         };
         for (key, value) in table {
+            if section == "auth" && key.get_ref() == "issuers" {
+                self.tables.issuers = self.several::<IssuerParts>(value);
+                continue;
+            }
             let known = all_keys().iter().any(|known| known.section == section && known.name == key.get_ref());
             // An unknown key is marked at its name, a bad value at the value.
             let span = if known { value.span() } else { key.span() };
@@ -89,39 +102,43 @@ impl Reader<'_> {
         }
     }
 
-    /// The tables `[[channels]]`, in their order.
-    fn channels(&mut self, value: &Spanned<DeValue<'_>>) {
+    /// Tables of one name, in their order.
+    fn several<T: TableParts>(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<(Place, T::Rule)> {
+        let mut rules = Vec::new();
         let DeValue::Array(tables) = value.get_ref() else {
-            return self.problem(value.span(), format!("expected tables [[{}]]", channel_rule::SECTION));
+            self.problem(value.span(), format!("expected tables [[{}]]", T::NAME));
+            return rules;
         };
         for (index, table) in tables.iter().enumerate() {
-            if index >= MIN_LIVES_MAX {
-                return self.problem(table.span(), channel_rule::too_many());
+            if index >= T::MOST {
+                self.problem(table.span(), too_many::<T>());
+                return rules;
             }
             let DeValue::Table(keys) = table.get_ref() else {
-                self.problem(table.span(), format!("expected a table [[{}]]", channel_rule::SECTION));
+                self.problem(table.span(), format!("expected a table [[{}]]", T::NAME));
                 continue;
             };
-            let mut parts = RuleParts::default();
+            let mut parts = T::default();
             let mut is_good = true;
             for (key, value) in keys {
                 if let Err(message) = parts.set(key.get_ref(), &kind(value.get_ref())) {
                     is_good = false;
                     // As everywhere: an unknown key is marked at its name.
-                    let known = channel_rule::KEYS.iter().any(|known| known.name == key.get_ref());
+                    let known = T::KEYS.iter().any(|known| known.name == key.get_ref());
                     self.problem(if known { value.span() } else { key.span() }, message);
                 }
             }
             match parts.finish() {
                 Ok(rule) => {
                     let place = self.place(table.span());
-                    self.rules.push((place, rule));
+                    rules.push((place, rule));
                 }
                 // What is wrong with a key has been said.
                 Err(message) if is_good => self.problem(table.span(), message),
                 Err(_) => {}
             }
         }
+        rules
     }
 
     fn problem(&mut self, span: Range<usize>, message: String) {

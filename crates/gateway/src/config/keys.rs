@@ -5,11 +5,12 @@ use std::num::NonZeroU32;
 
 use config::ValueKind;
 use fanfare_log::MAX_CORES;
-use fanfare_protocol::limits;
+use fanfare_protocol::{Pattern, limits};
 use fanfare_server::Network;
 
 use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 use super::declare::{Key, read, sections, within};
+use super::names::{ClaimName, CookieName, ParameterName};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 
@@ -172,10 +173,32 @@ sections! {
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));
     }
 
+    /// Tokens: who may follow, publish and read what. Off, everybody who reaches the node may read every channel.
+    Auth auth {
+        /// Ask for tokens. Nothing may be done without one then, but with `auth.public`. Issuers stand in tables `[[auth.issuers]]`.
+        enabled: bool = false;
+        /// Channels that everybody may follow and read as history: patterns without `redis.prefix`, `*` stands for any characters. Nobody is asked for a token there. Publishing is never public.
+        public: Vec<Pattern> = Vec::new();
+        /// The cookie that may hold a token, for an `EventSource`, which cannot send headers; empty: none. Pages of other origins must be listed in `server.cors_origins`, where `*` is refused then.
+        cookie: CookieName = CookieName(None);
+        /// The parameter of a URL that may hold a token; empty: none. URLs end in the logs of proxies and in histories: prefer the header or the cookie. No log of a node holds it.
+        query_parameter: ParameterName = ParameterName(None);
+        /// The claim that says what a token gives: `{"subscribe": ["user:{sub}"], "publish": [], "history": []}`.
+        claim: ClaimName = ClaimName(limits::CLAIM_NAME_DEFAULT.into());
+        /// How far the clocks of issuers and nodes may be apart.
+        leeway: Span = Span(limits::AUTH_LEEWAY_DEFAULT), Span::secs(0) => Span(limits::AUTH_LEEWAY_MAX);
+        /// Who comes with a token that expired less than this ago is told so politely (`$expired`) and may come back with a fresh one; later it is a `401`, which ends an `EventSource` for good.
+        expired_grace: Span = Span(limits::EXPIRED_GRACE_DEFAULT), Span::secs(0) => Span(limits::EXPIRED_GRACE_MAX);
+        /// Tokens that live longer than this, from `iat` to `exp`, are refused.
+        max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
+    }
+
     /// Publishing by `POST /channels/{channel}/events`.
     Publish publish {
         /// The key that publishers send as `Authorization: Bearer …`. At least 16 characters of visible ASCII; empty: the endpoint is off. Prefer the environment.
         key: Secret = Secret::UNSET;
+        /// Let those publish, too, whose tokens have the right. Needs `auth.enabled`.
+        tokens: bool = false;
     }
 
     /// `GET /channels/{channel}/history` for everything that is not SSE.

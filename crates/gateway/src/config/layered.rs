@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use config::ValueKind;
 
-use super::channel_rule::{self, ChannelRule};
+use super::channel_rule;
 use super::error::{Place, Problem};
+use super::file::Tables;
+use super::issuer_rule;
 use super::keys::Config;
+use super::tables::file_only;
 use super::unknown::unknown;
 
 /// A configuration and where each of its values came from.
@@ -27,17 +30,25 @@ impl Layered {
                 self.places.insert(path, place);
                 Ok(())
             }
-            Ok(false) if section == channel_rule::SECTION => Err(Problem { place, message: channel_rule::file_only() }),
+            Ok(false) if section == channel_rule::SECTION => Err(Problem { place, message: file_only(section) }),
+            Ok(false) if path == issuer_rule::SECTION => Err(Problem { place, message: file_only(&path) }),
             Ok(false) => Err(Problem { place, message: unknown(section, Some(key)) }),
             Err(message) => Err(Problem { place, message: format!("`{path}`: {message}") }),
         }
     }
 
-    /// Takes the tables `[[channels]]`, which only the file has.
-    pub(super) fn set_channels(&mut self, rules: Vec<(Place, ChannelRule)>) {
-        for (index, (place, rule)) in rules.into_iter().enumerate() {
-            self.places.insert(channels_path(index), place);
+    /// Takes the tables that only the file has.
+    pub(super) fn set_tables(&mut self, tables: Tables) {
+        for (index, (place, rule)) in tables.channels.into_iter().enumerate() {
+            self.places.insert(table_path(channel_rule::SECTION, index), place);
             self.config.channels.push(rule);
+        }
+        if let Some((place, _)) = tables.issuers.first() {
+            self.places.insert(issuer_rule::SECTION.to_owned(), place.clone());
+        }
+        for (index, (place, rule)) in tables.issuers.into_iter().enumerate() {
+            self.places.insert(table_path(issuer_rule::SECTION, index), place);
+            self.config.issuers.push(rule);
         }
     }
 
@@ -53,7 +64,7 @@ impl Layered {
     }
 }
 
-/// What a table `[[channels]]` is called among the places.
-pub(super) fn channels_path(index: usize) -> String {
-    format!("channels.{index}")
+/// What one of several tables is called among the places.
+pub(super) fn table_path(section: &str, index: usize) -> String {
+    format!("{section}.{index}")
 }

@@ -15,11 +15,15 @@ mod declare;
 pub mod docs;
 mod error;
 mod file;
+mod issuer_rule;
+mod issuers;
 mod keys;
 mod layer;
 mod layered;
+mod names;
 mod print;
 mod sources;
+mod tables;
 mod text;
 mod unknown;
 mod value;
@@ -28,11 +32,13 @@ pub use channel_rule::ChannelRule;
 pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
+pub use issuer_rule::IssuerRule;
 pub use keys::{
-    Admin, Admission, Archive, Channel, Config, Delivery, Drain, History, Limits, Log, Publish, Redis, Server, Tail,
-    all_keys,
+    Admin, Admission, Archive, Auth, Channel, Config, Delivery, Drain, History, Limits, Log, Publish, Redis, Server,
+    Tail, all_keys,
 };
 pub use layered::Layered;
+pub use names::{ClaimName, CookieName, ParameterName};
 pub use print::print;
 pub use sources::{Sources, load};
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};

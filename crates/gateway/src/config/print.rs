@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::error::Place;
 use super::keys::all_keys;
-use super::layered::{Layered, channels_path};
+use super::layered::{Layered, table_path};
+use super::{channel_rule, issuer_rule};
 
 /// Prints every key with its documentation, its value and where that came from. Secrets are redacted.
 #[must_use]
@@ -28,7 +29,10 @@ pub fn print(layered: &Layered) -> String {
         let _ = writeln!(out, "{} = {value}{origin}", key.name);
     }
     for (index, rule) in layered.config.channels.iter().enumerate() {
-        let _ = write!(out, "\n# from {}\n{rule}", layered.place(&channels_path(index)));
+        let _ = write!(out, "\n# from {}\n{rule}", layered.place(&table_path(channel_rule::SECTION, index)));
+    }
+    for (index, rule) in layered.config.issuers.iter().enumerate() {
+        let _ = write!(out, "\n# from {}\n{rule}", layered.place(&table_path(issuer_rule::SECTION, index)));
     }
     out
 }

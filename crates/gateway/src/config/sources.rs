@@ -48,7 +48,7 @@ impl Sources {
 /// Everything that is wrong with all of them.
 pub fn load(sources: &Sources) -> Result<Layered, ConfigError> {
     let mut problems = Vec::new();
-    let (file, rules) = sources.file.as_ref().map(|path| file::layer(path, &mut problems)).unwrap_or_default();
+    let (file, tables) = sources.file.as_ref().map(|path| file::layer(path, &mut problems)).unwrap_or_default();
     let env = env(&sources.env, &mut problems);
     // Nothing of the value is shown: it may be a secret.
     problems.extend(
@@ -64,7 +64,7 @@ pub fn load(sources: &Sources) -> Result<Layered, ConfigError> {
         return Err(ConfigError { problems });
     }
     let mut layered = merge([file, env, flags], &mut problems);
-    layered.set_channels(rules);
+    layered.set_tables(tables);
     check::follow(&mut layered);
     check::relations(&layered, &mut problems);
     if problems.is_empty() { Ok(layered) } else { Err(ConfigError { problems }) }

@@ -12,7 +12,7 @@ use super::value::{Value, quoted, text};
 const REDACTED: &str = "********";
 
 /// A secret. `Debug` and `config print` show that it is set and nothing else.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Option<String>);
 
 impl Secret {
@@ -176,7 +176,7 @@ impl CorsOrigin {
 
 /// The elements of a list: an array in TOML; in the environment and in flags a text with commas, or the array as it would stand
 /// in the file. No element of any list contains a comma or a quote.
-fn elements(value: &ValueKind) -> Option<Vec<&str>> {
+pub(super) fn elements(value: &ValueKind) -> Option<Vec<&str>> {
     let list = match value {
         ValueKind::Array(items) => return items.iter().map(|item| text(&item.kind)).collect(),
         _ => text(value)?.trim(),

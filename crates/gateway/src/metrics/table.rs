@@ -78,11 +78,13 @@ metrics! {
     SESSIONS_LAGGING: Gauge "fanfare_sessions_lagging" ["state"] = "Event streams that were, when each was last looked at (once in delivery.heartbeat): blocked (the client's socket took nothing), behind (not given everything yet that the channels hold; the blocked ones are mostly among them).";
     PRIME_SECONDS: Histogram "fanfare_prime_seconds" = "From a subscription to the beginning of its stream, for those that began: how long their channels took to open.";
     SESSIONS_OPENED: Counter "fanfare_sessions_opened_total" = "Event streams opened and primed.";
-    SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed), stalled (took nothing for delivery.stalled).";
+    SESSIONS_ENDED: Counter "fanfare_sessions_ended_total" ["cause"] = "Event streams ended: client (went away), error (a write failed), drain, refused (its channels could not be opened), broken (a frame could not be completed), stalled (took nothing for delivery.stalled), expired (what the client is allowed by is about to end).";
     SUBSCRIPTIONS: Gauge "fanfare_subscriptions" = "Channels summed over event streams.";
     REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol), silent (had no request under way and made room).";
     ACCEPT_ERRORS: Counter "fanfare_accept_errors_total" = "Failures to accept that are not about one connection: no descriptor left, no memory.";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
+    DENIED: Counter "fanfare_denied_total" ["reason"] = "Requests that were not allowed: missing (no token), invalid, expired (less than auth.expired_grace ago), forbidden (a genuine token that does not allow it), unavailable (the keys of its issuer are not to be had), cross_site (a token in a cookie, and a page of another site), undecided (not decided in time).";
+    DENIED_RIGHTS: Counter "fanfare_denied_rights_total" ["right"] = "The same by what was asked for: subscribe, publish, history.";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";

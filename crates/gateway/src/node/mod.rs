@@ -5,6 +5,7 @@
 //! [`NodeView`]; nothing here is static.
 
 mod archive_probe;
+mod gate;
 mod on_thread;
 mod options;
 pub(crate) mod redis;
@@ -17,7 +18,7 @@ mod view;
 use std::sync::Arc;
 
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
-use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
+use fanfare_server::{Authorizer, Clock, Core, CoreStats, Gatekeeper, Server, StoreHandles};
 
 pub use redis::{options as redis_options, redis};
 pub use store::{Store, StoreReport, Task, memory};
@@ -49,7 +50,7 @@ impl Node {
     /// archive knows what is promised of streams; the store need not be reachable.
     ///
     /// # Errors
-    /// The store's options cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
+    /// The store's options, or those of tokens, cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
     /// files leaves nothing for clients. Nothing is left running then.
     pub fn start<A: Archive, P: Publisher>(
         config: &Config,
@@ -58,6 +59,11 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
+        let gate = gate::gate(config)?.map(Arc::new);
+        options.authorizer = gate.as_ref().map(|gate| {
+            let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
+            Arc::new(Gatekeeper::new(Arc::clone(gate), parameter, cors, Clock::system())) as Arc<dyn Authorizer>
+        });
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
         options.admission.headroom = places.headroom;

@@ -51,10 +51,11 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
 /// Origins that no browser sends; the configuration has refused them before.
 pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     let origins: Vec<&str> = config.server.cors_origins.iter().map(|origin| origin.0.as_str()).collect();
+    let cors = Cors::parse(&origins)?;
     Ok(Options {
         listen: config.server.listen,
         cores: config.server.cores,
-        cors: Cors::parse(&origins)?,
+        cors: if config.auth.cookie.0.is_some() { cors.with_credentials() } else { cors },
         requests: RequestOptions {
             header_bytes: config.limits.header_bytes.bytes(),
             url_bytes: config.limits.url_bytes.bytes(),
@@ -101,6 +102,8 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             },
         },
         publish_key: config.publish.key.expose().and_then(Secret::new),
+        publish_tokens: config.publish.tokens,
+        authorizer: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,

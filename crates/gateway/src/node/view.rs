@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_auth::Right;
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
-use fanfare_server::{AcceptorStats, Admission, CoreStats, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{AcceptorStats, Admission, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -157,6 +158,14 @@ impl NodeView {
         samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
         samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
+        for (index, reason) in Denied::REASONS.into_iter().enumerate() {
+            let all = Right::ALL.map(|right| self.http(|http| &http.denied.of(right)[index]));
+            samples.add_labelled(&m::DENIED, reason, all.iter().sum());
+        }
+        for right in Right::ALL {
+            let all = (0..Denied::REASONS.len()).map(|index| self.http(|http| &http.denied.of(right)[index]));
+            samples.add_labelled(&m::DENIED_RIGHTS, right.as_str(), all.sum());
+        }
         samples.add(&m::REQUESTS, self.http(|http| &http.requests));
         let errors = [
             ("client", self.http(|http| &http.client_errors)),

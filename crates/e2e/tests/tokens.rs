@@ -1,0 +1,239 @@
+//! Tokens on the real binary: who may do what, and how streams end and go on when a token does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fanfare_e2e::{
+    Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Response, Subscribe,
+    check, pace, request, run_fanfare,
+};
+use tempfile::TempDir;
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+/// The same as a key set.
+const KEY_SET: &str =
+    r#"{"keys":[{"kty":"oct","kid":"one","alg":"HS256","k":"YSBzZWNyZXQgb2YgYXQgbGVhc3QgdGhpcnR5LXR3byBieXRlcw"}]}"#;
+const STREAM: (&str, &str) = ("Accept", "text/event-stream");
+
+/// Files of an issuer, and a Redis.
+struct Scene {
+    redis: RedisServer,
+    directory: TempDir,
+}
+
+fn scene() -> Scene {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(directory.path().join("secret"), format!("{SECRET}\n")).expect("a file");
+    std::fs::write(directory.path().join("keys.json"), KEY_SET).expect("a file");
+    Scene { redis: RedisServer::start(), directory }
+}
+
+impl Scene {
+    fn path(&self, name: &str) -> String {
+        let path: PathBuf = self.directory.path().join(name);
+        path.to_str().expect("a path").to_owned()
+    }
+
+    /// A node that believes in tokens by this line of its issuer.
+    fn node(&self, key: &str) -> NodeBuilder {
+        let file = self.path("fanfare.toml");
+        let issuer = format!("[[auth.issuers]]\nissuer = \"https://id.example\"\naudience = [\"live\"]\n{key}\n");
+        std::fs::write(&file, issuer).expect("a file");
+        let node = Node::builder(&self.redis).argument("--config").argument(&file).set("auth.enabled", "true");
+        node.set("delivery.heartbeat", "1s").set("delivery.retry_ms", "100").set("history.enabled", "true")
+    }
+
+    fn with_secret_file(&self) -> NodeBuilder {
+        self.node(&format!("secret_file = {:?}", self.path("secret")))
+    }
+
+    fn token(&self, arguments: &[&str]) -> String {
+        let secret = self.path("secret");
+        let usual = ["token", "mint", "--secret-file", &secret, "--issuer", "https://id.example", "--audience", "live"];
+        let output = run_fanfare(&[&usual, arguments].concat(), &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn get(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
+    request(node.address(), "GET", path, headers, b"").expect("an answer")
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.head.header(name)
+}
+
+fn is_expired(observed: &Observed) -> bool {
+    matches!(observed, Observed::Control(event) if event.event == "$expired" && event.data == "{}")
+}
+
+// Fails when a session goes on after its token.
+#[test]
+fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
+    let scene = scene();
+    let node = scene.with_secret_file().start();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&scene.redis, &ledger);
+    let short = bearer(&scene.token(&["--subscribe", "c*", "--lifetime", "4s"]));
+    let mut client = Client::open(node.address(), Subscribe::to("c").header("Authorization", &short));
+    let publishing = std::thread::spawn(move || {
+        for number in 0..600 {
+            publisher.fcall("c", &format!("c {number}"));
+            // A pace, so that the token ends in the midst of them.
+            pace(Duration::from_millis(10));
+        }
+    });
+    assert_eq!(client.read_ending(Duration::from_secs(5)), ConnectionEnd::Clean);
+    let place = client.last_event_id().to_owned();
+    assert!(client.seen().iter().any(is_expired), "{}", client.recent());
+    assert!(!client.data().is_empty() && !client.data().contains(&"c 599"), "the token ended too early or too late");
+    assert_eq!(node.metric("fanfare_sessions_ended_total", "cause=\"expired\""), Some(1.0));
+
+    // Once the token is over, that is told without any event.
+    pace(Duration::from_secs(1));
+    let (seen, events) = (client.seen().len(), client.events().count());
+    client.connect(node.address()).expect("the node accepts");
+    client.read_ending(Duration::from_secs(5));
+    assert!(client.seen()[seen..].iter().any(is_expired), "{}", client.recent());
+    publishing.join().expect("the publisher finishes");
+    assert_eq!((client.last_event_id(), client.events().count()), (place.as_str(), events), "{}", client.recent());
+
+    let fresh = bearer(&scene.token(&["--subscribe", "c*"]));
+    client.ask(Subscribe::to("c").header("Authorization", &fresh));
+    client.connect(node.address()).expect("the node accepts");
+    client.read_data("c 599");
+    check(&client, &ledger, "c", &Expect::everything()).assert_kept();
+}
+
+// Fails when rights are not looked at.
+#[test]
+fn a_token_gives_what_it_says_and_nothing_is_open_without_one() {
+    let scene = scene();
+    let key_set = format!("jwks_file = {:?}\nsubscribe = [\"user:{{sub}}\"]", scene.path("keys.json"));
+    let node = scene.node(&key_set).set("auth.public", "news:*").set("publish.tokens", "true").start();
+    let user = bearer(&scene.token(&["--subject", "7", "--key-id", "one"]));
+    let author = bearer(&scene.token(&["--publish", "user:7", "--key-id", "one"]));
+
+    for path in ["/events?channel=user:7", "/channels/user:7/history"] {
+        let reply = get(&node, path, &[STREAM]);
+        assert_eq!((reply.status(), header(&reply, "www-authenticate")), (401, Some("Bearer realm=\"fanfare\"")));
+    }
+    let reply = get(&node, "/events?channel=user:8&channel=user:7", &[STREAM, ("Authorization", &user)]);
+    assert!(reply.status() == 403 && reply.text().contains("`user:8`"), "{}", reply.text());
+    let wrong = format!("{}x", user);
+    let reply = get(&node, "/events?channel=user:7", &[STREAM, ("Authorization", &wrong)]);
+    assert!(
+        header(&reply, "www-authenticate").is_some_and(|value| value.contains("invalid_token")),
+        "{}",
+        reply.text()
+    );
+
+    let mut client = Client::open(node.address(), Subscribe::to("user:7").header("Authorization", &user));
+    let post = |token: &str| {
+        let headers: &[_] = if token.is_empty() { &[] } else { &[("Authorization", token)] };
+        request(node.address(), "POST", "/channels/user:7/events", headers, b"hello").expect("an answer").status()
+    };
+    assert_eq!((post(""), post(&user), post(&author)), (401, 403, 201));
+    client.read_data("hello");
+    assert_eq!(get(&node, "/channels/user:7/history", &[("Authorization", &user)]).status(), 200);
+    assert_eq!(get(&node, "/channels/user:7/history", &[("Authorization", &author)]).status(), 403);
+
+    // What is public asks for nothing, and looks at nothing.
+    assert_eq!(get(&node, "/channels/news:1/history", &[("Authorization", "Bearer nonsense")]).status(), 200);
+    Client::open(node.address(), Subscribe::to("news:1"));
+    let denied = |labels| node.metric("fanfare_denied_total", labels);
+    assert_eq!(denied("reason=\"missing\""), Some(3.0));
+    assert_eq!((denied("reason=\"forbidden\""), denied("reason=\"invalid\"")), (Some(3.0), Some(1.0)));
+    assert_eq!(node.metric("fanfare_denied_rights_total", "right=\"publish\""), Some(2.0));
+}
+
+// Fails when a cookie counts for whatever page makes the request.
+#[test]
+fn a_cookie_counts_for_the_pages_of_the_nodes_own_and_of_listed_origins_only() {
+    let scene = scene();
+    let node = scene.with_secret_file().set("auth.cookie", "session");
+    let node = node.set("server.cors_origins", "https://app.example").start();
+    let cookie = format!("a=b; session={}", scene.token(&["--subscribe", "c"]));
+    let own = format!("http://{}", node.address());
+    let ask =
+        |more: &[(&str, &str)]| get(&node, "/channels/c/history", &[&[("Cookie", cookie.as_str())], more].concat());
+    let listed = ("Origin", "https://app.example");
+    for more in [&[][..], &[("Origin", own.as_str())], &[listed], &[("Sec-Fetch-Site", "same-origin")]] {
+        assert_eq!(ask(more).status(), 200, "{more:?}");
+    }
+    let reply = ask(&[listed]);
+    assert_eq!(header(&reply, "access-control-allow-origin"), Some("https://app.example"));
+    assert_eq!(header(&reply, "access-control-allow-credentials"), Some("true"));
+    assert_eq!(header(&reply, "vary"), Some("Origin"));
+    for more in [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
+        let reply = ask(&[more]);
+        assert_eq!((reply.status(), header(&reply, "access-control-allow-credentials")), (403, None), "{more:?}");
+        assert!(reply.text().contains("cross-site"), "{}", reply.text());
+    }
+    assert_eq!(node.metric("fanfare_denied_total", "reason=\"cross_site\""), Some(3.0));
+    let preflight = request(node.address(), "OPTIONS", "/events", &[listed], b"").expect("an answer");
+    assert_eq!(header(&preflight, "access-control-allow-credentials"), Some("true"));
+    let mut client = Client::open(node.address(), Subscribe::to("c").header("Cookie", &cookie));
+    Publisher::new(&scene.redis, &Ledger::default()).fcall("c", "by cookie");
+    client.read_data("by cookie");
+}
+
+// Fails when the node logs the targets of requests.
+#[test]
+fn a_token_is_in_no_log_wherever_it_stands() {
+    let scene = scene();
+    let node = scene.with_secret_file().set("auth.cookie", "session").set("auth.query_parameter", "token");
+    let node = node.set("log.level", "trace").start();
+    let token = scene.token(&["--subscribe", "c", "--lifetime", "1m"]);
+    let (claims, signature) = token.split_once('.').and_then(|(_, rest)| rest.split_once('.')).expect("three parts");
+    Client::open(node.address(), Subscribe::to("c").query("token", &token));
+    for path in [
+        format!("/channels/c/history?token={token}"),
+        format!("/channels/d/history?token={token}"),
+        format!("/events?channel=c&token={token}x"),
+        format!("/events?channel=c&token={token}&token={token}"),
+        format!("/events?channel=c&last=x&token={token}"),
+        format!("/events?channel=c&token={token}&x={}", "y".repeat(9_000)),
+        format!("/nowhere?token={token}"),
+        format!("/events?channel=c&token=%{token}"),
+    ] {
+        let reply = get(&node, &path, &[STREAM]);
+        assert!(!reply.text().contains(signature), "{}", reply.text());
+    }
+    for (name, value) in [("Cookie", format!("session={token}x")), ("Authorization", format!("Bearer {token}x"))] {
+        assert_eq!(get(&node, "/events?channel=c", &[STREAM, (name, &value)]).status(), 401);
+    }
+    let malformed = format!("GET /events?token={token} HTTP/9.9\r\n\r\n");
+    let mut raw = fanfare_e2e::RawConnection::open(node.address()).expect("a connection");
+    raw.send(malformed.as_bytes()).expect("it is sent");
+    raw.read_to_end(Duration::from_secs(5)).expect("an answer");
+    let log = node.log();
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "the test proves nothing: {log}");
+    assert!(!log.contains(signature) && !log.contains(claims) && !log.contains(SECRET), "{log}");
+    let print = run_fanfare(
+        &["config", "print", "--config", &scene.path("fanfare.toml")],
+        &[("FANFARE__AUTH__ENABLED", "true")],
+    );
+    let printed = String::from_utf8_lossy(&print.stdout).into_owned();
+    assert!(print.status.success() && printed.contains("[[auth.issuers]]") && !printed.contains(SECRET), "{printed}");
+}
+
+#[test]
+fn a_node_whose_keys_cannot_be_read_does_not_start() {
+    let scene = scene();
+    std::fs::write(scene.path("short"), "too short").expect("a file");
+    for (key, said) in [
+        (format!("secret_file = {:?}", scene.path("nowhere")), "nowhere"),
+        (format!("secret_file = {:?}", scene.path("short")), "its secret has 9 bytes"),
+        (format!("jwks_file = {:?}", scene.path("secret")), "its key set"),
+    ] {
+        let mut node = scene.node(&key).launch();
+        assert!(!node.wait_exit(Duration::from_secs(10)).success());
+        assert!(node.log().contains(said), "{}", node.log());
+    }
+}

@@ -1,0 +1,187 @@
+//! The tables `[[auth.issuers]]` of the file.
+
+use std::path::PathBuf;
+
+use config::ValueKind;
+use fanfare_auth::{Algorithm, Template};
+use fanfare_protocol::limits::{
+    AUDIENCES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX, SIGNING_SECRET_BYTES_MIN,
+};
+
+use super::declare::read;
+use super::issuer_rule::{IssuerRule, SECTION};
+use super::tables::{TableKey, TableParts};
+use super::text::{Secret, elements};
+use super::value::{Value, quoted, text};
+
+/// A table as it is read.
+#[derive(Default)]
+pub(super) struct IssuerParts(IssuerRule);
+
+impl TableParts for IssuerParts {
+    type Rule = IssuerRule;
+    const NAME: &'static str = SECTION;
+    const DOC: &'static str = "Whose tokens are believed, with `auth.enabled`: a table for each, in the configuration file only. Each has one key at \
+         least, of whatever kind. Paths are relative to the directory in which the node was started; the files are read once. See \
+         [auth.md](auth.md).";
+    const MOST: usize = ISSUERS_MAX;
+    const KEYS: &'static [TableKey] = &[
+        TableKey {
+            name: "issuer",
+            kind: "text",
+            default: "any",
+            doc: "What tokens have as `iss`. It may be missing where there is one issuer only.",
+        },
+        TableKey {
+            name: "audience",
+            kind: "list of texts",
+            default: "required",
+            doc: "Whom tokens are for: one of these stands in `aud`. What the same issuer signs for other services is worth nothing here.",
+        },
+        TableKey {
+            name: "any_audience",
+            kind: "boolean",
+            default: "`false`",
+            doc: "In place of `audience`: for an issuer that signs for nobody else.",
+        },
+        TableKey {
+            name: "algorithms",
+            kind: "list of names",
+            default: "what its keys fit",
+            doc: "With what tokens may be signed: `HS256`, `HS384`, `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA`. A key is never used with an algorithm of another kind.",
+        },
+        TableKey {
+            name: "secret",
+            kind: "secret",
+            default: "none",
+            doc: "A key for `HS256` and the like, of at least 32 characters. Whoever knows it can make tokens. Prefer `secret_file`.",
+        },
+        TableKey {
+            name: "secret_file",
+            kind: "path",
+            default: "none",
+            doc: "A file that holds one. A line end at its end does not count.",
+        },
+        TableKey {
+            name: "public_key_files",
+            kind: "list of paths",
+            default: "none",
+            doc: "PEM files with public keys.",
+        },
+        TableKey { name: "jwks_file", kind: "path", default: "none", doc: "A file with a key set (JWKS)." },
+        TableKey {
+            name: "subscribe",
+            kind: "list of templates",
+            default: "none",
+            doc: "Channels that may be followed with a token without the claim `auth.claim`: patterns in which `{sub}` or another claim's name stands for its value.",
+        },
+        TableKey {
+            name: "publish",
+            kind: "list of templates",
+            default: "none",
+            doc: "The same for publishing by HTTP, with `publish.tokens`.",
+        },
+        TableKey {
+            name: "history",
+            kind: "list of templates",
+            default: "as `subscribe`",
+            doc: "The same for history.",
+        },
+    ];
+
+    fn set(&mut self, key: &str, value: &ValueKind) -> Result<(), String> {
+        let named = |message| format!("`{SECTION}.{key}`: {message}");
+        let rule = &mut self.0;
+        match key {
+            "issuer" => rule.issuer = Some(read::<Name>(value).map_err(named)?.0),
+            "audience" => rule.audience = read::<Audiences>(value).map_err(named)?.0,
+            "any_audience" => rule.any_audience = read(value).map_err(named)?,
+            "algorithms" => rule.algorithms = read::<Algorithms>(value).map_err(named)?.0,
+            "secret" => {
+                rule.secret = read::<Secret>(value).map_err(named)?;
+                if rule.secret.expose().is_some_and(|secret| secret.len() < SIGNING_SECRET_BYTES_MIN) {
+                    return Err(named(format!(
+                        "not accepted; expected at least {SIGNING_SECRET_BYTES_MIN} characters"
+                    )));
+                }
+            }
+            "secret_file" => rule.secret_file = Some(read::<FilePath>(value).map_err(named)?.0),
+            "public_key_files" => rule.public_key_files = read::<FilePaths>(value).map_err(named)?.0,
+            "jwks_file" => rule.jwks_file = Some(read::<FilePath>(value).map_err(named)?.0),
+            "subscribe" => rule.subscribe = read::<Templates>(value).map_err(named)?.0,
+            "publish" => rule.publish = read::<Templates>(value).map_err(named)?.0,
+            "history" => rule.history = Some(read::<Templates>(value).map_err(named)?.0),
+            _ => return Err(super::unknown::unknown(SECTION, Some(key))),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<IssuerRule, String> {
+        let rule = self.0;
+        if rule.audience.is_empty() != rule.any_audience {
+            return Err(format!("a table [[{SECTION}]] needs `audience`, or `any_audience = true` in its place"));
+        }
+        let has_keys = rule.secret.expose().is_some()
+            || rule.secret_file.is_some()
+            || !rule.public_key_files.is_empty()
+            || rule.jwks_file.is_some();
+        if !has_keys {
+            return Err(format!("a table [[{SECTION}]] needs a key: `secret_file`, `public_key_files` or `jwks_file`"));
+        }
+        Ok(rule)
+    }
+}
+
+/// A value that only such tables have: how it is read and what a good one looks like.
+macro_rules! table_value {
+    ($name:ident($ty:ty), $expected:expr, $read:expr) => {
+        struct $name($ty);
+
+        impl Value for $name {
+            fn kind() -> String {
+                "text".into()
+            }
+            fn expected() -> String {
+                $expected.into()
+            }
+            fn from_value(value: &ValueKind) -> Option<Self> {
+                let read: fn(&ValueKind) -> Option<$ty> = $read;
+                read(value).map(Self)
+            }
+            fn show(&self) -> String {
+                quoted("")
+            }
+        }
+    };
+}
+
+table_value!(Name(String), format!("a text of 1 to {ISSUER_BYTES_MAX} bytes"), |value| name(text(value)?));
+table_value!(Audiences(Vec<String>), format!("1 to {AUDIENCES_MAX} texts of 1 to {ISSUER_BYTES_MAX} bytes"), |value| {
+    bounded(elements(value)?.into_iter().map(name).collect::<Option<_>>()?, AUDIENCES_MAX)
+});
+table_value!(Algorithms(Vec<Algorithm>), "names of algorithms such as [\"RS256\"]", |value| {
+    elements(value)?.into_iter().map(Algorithm::parse).collect()
+});
+table_value!(FilePath(PathBuf), "the path of a file", |value| path(text(value)?));
+table_value!(FilePaths(Vec<PathBuf>), "paths of files", |value| elements(value)?.into_iter().map(path).collect());
+table_value!(
+    Templates(Vec<String>),
+    format!("at most {GRANT_PATTERNS_MAX} patterns such as [\"user:{{sub}}\", \"news:*\"]"),
+    |value| {
+        let all: Vec<_> = elements(value)?.into_iter().map(str::to_owned).collect();
+        let are_good = all.len() <= GRANT_PATTERNS_MAX && all.iter().all(|text| Template::parse(text).is_ok());
+        are_good.then_some(all)
+    }
+);
+
+fn name(text: &str) -> Option<String> {
+    (1..=ISSUER_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn bounded<T>(items: Vec<T>, most: usize) -> Option<Vec<T>> {
+    (1..=most).contains(&items.len()).then_some(items)
+}

@@ -6,8 +6,8 @@ use fanfare_auth::{Grant, Right};
 use fanfare_protocol::ChannelName;
 use http::HeaderMap;
 
-use crate::decision::Soon;
 use crate::denied::Denied;
+use crate::soon::Soon;
 
 /// What a request wants to do, and what it brings for it.
 #[derive(Clone, Copy)]

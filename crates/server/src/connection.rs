@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 use crate::admission::{Reason, SocketPermit};
 use crate::answer::{Answer, Reply};
 use crate::core::Core;
-use crate::decision::{Decision, Soon, Stream};
+use crate::decision::{Decision, Stream};
 use crate::detach::{Handover, Stage, Transport};
 use crate::framing::Framing;
 use crate::options::RequestOptions;
@@ -33,6 +33,7 @@ use crate::routes::Handler;
 use crate::session;
 use crate::silent_sockets::SilentPlace;
 use crate::socket::Socket;
+use crate::soon::Soon;
 
 /// Size of the pieces, in bytes, in which the remaining bytes of a client are read.
 const LINGER_BUFFER: usize = 4 << 10;

@@ -4,8 +4,6 @@
 //! then holds a slot and has a deadline (`routes.rs`), and ends in a stream or in an answer. Where nobody has to be asked
 //! ([`crate::Authorizer`]) a subscription is decided in the very poll in which hyper hands over its request.
 
-use std::pin::Pin;
-
 use crate::admission::SessionPermit;
 use crate::answer::Answer;
 use crate::problem::Problem;
@@ -31,20 +29,5 @@ impl From<Answer> for Decision {
 impl From<Problem> for Decision {
     fn from(problem: Problem) -> Self {
         Answer::from(problem).into()
-    }
-}
-
-/// Something that is known now or later. Dropping it gives the wait up.
-pub enum Soon<T> {
-    /// It is known.
-    Now(T),
-    /// It will be.
-    Later(Pin<Box<dyn Future<Output = T>>>),
-}
-
-impl<T: 'static> Soon<T> {
-    /// What a future will tell.
-    pub fn later(future: impl Future<Output = T> + 'static) -> Self {
-        Self::Later(Box::pin(future))
     }
 }

@@ -10,9 +10,9 @@ use crate::authorizer::{Authorized, Authorizer, Question};
 use crate::clock::Clock;
 use crate::cors::Cors;
 use crate::cross_site::is_cross_site;
-use crate::decision::Soon;
 use crate::denied::Denied;
 use crate::query;
+use crate::soon::Soon;
 
 /// Asks a gate what the token of a request is worth, and whether that is enough.
 #[derive(Debug)]

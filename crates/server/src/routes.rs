@@ -19,7 +19,7 @@ use crate::admission::{self, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::authorizer::{Authorized, Question};
 use crate::cors::{Cors, CorsVerdict};
-use crate::decision::{Decision, Soon, Stream};
+use crate::decision::{Decision, Stream};
 use crate::denied::Denied;
 use crate::detach::Handover;
 use crate::http_stats::HttpStats;
@@ -28,6 +28,7 @@ use crate::problem::{Kind, Problem};
 use crate::publish::Access;
 use crate::refusal::{Asked, LateRefusal};
 use crate::session::Subscribe;
+use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
 use crate::{empty_body, history, host, publish, query, refusal};
 

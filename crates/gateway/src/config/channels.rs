@@ -5,7 +5,7 @@ use fanfare_log::MinLives;
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{CHANNEL_PATTERN_BYTES_MAX, MIN_LIFE_MAX, MIN_LIFE_MIN, MIN_LIVES_MAX};
 
-use super::channel_rule::{ChannelRule, SECTION};
+use super::channel_rule::{self, ChannelRule, SECTION};
 use super::declare::{read, within};
 use super::keys::Config;
 use super::tables::{TableKey, TableParts};
@@ -24,23 +24,7 @@ impl TableParts for RuleParts {
     const DOC: &'static str = "What holds for some channels: a table for each pattern of names, in the configuration file only. The \
          first that matches a channel counts.";
     const MOST: usize = MIN_LIVES_MAX;
-    const KEYS: &'static [TableKey] = &[
-        TableKey {
-            name: "match",
-            kind: "pattern",
-            default: "required",
-            doc: "Names of channels, without `redis.prefix`. `*` stands for any characters, also none: `user:*`.",
-        },
-        TableKey {
-            name: "min_life",
-            kind: "duration",
-            default: "required",
-            doc: "Your promise that no Stream of these channels ends, by expiry, `DEL` or eviction, sooner than this after its last entry, and that \
-                  it has been so for as long. A client that was away from a channel without a Stream for less than this, less a minute for \
-                  clocks, hears of no gap; without a promise that is 60 s. A node sees by `PTTL` where it is not kept, says so and \
-                  falls back to 60 s for that channel. See [absences](protocol.md#channels-without-a-stream) for what has to be true.",
-        },
-    ];
+    const KEYS: &'static [TableKey] = &channel_rule::KEYS;
 
     fn set(&mut self, key: &str, value: &ValueKind) -> Result<(), String> {
         let named = |message| format!("`{SECTION}.{key}`: {message}");

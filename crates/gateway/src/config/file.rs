@@ -7,10 +7,10 @@ use config::ValueKind;
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use super::channel_rule::{self, ChannelRule};
+use super::channel_rule;
 use super::channels::RuleParts;
 use super::error::{Place, Problem};
-use super::issuer_rule::IssuerRule;
+use super::file_tables::Tables;
 use super::issuers::IssuerParts;
 use super::keys::all_keys;
 use super::layer::Layer;
@@ -19,13 +19,6 @@ use super::unknown::unknown;
 
 /// A configuration is a few kilobytes; anything much larger is the wrong file.
 const FILE_MAX_BYTES: u64 = 1 << 20;
-
-/// The tables of a file that may be several, in their order.
-#[derive(Default)]
-pub(super) struct Tables {
-    pub(super) channels: Vec<(Place, ChannelRule)>,
-    pub(super) issuers: Vec<(Place, IssuerRule)>,
-}
 
 /// What `path` sets, and its tables.
 pub(super) fn layer(path: &Path, problems: &mut Vec<Problem>) -> (Layer, Tables) {

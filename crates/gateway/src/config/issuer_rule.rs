@@ -5,11 +5,67 @@ use std::path::PathBuf;
 
 use fanfare_auth::Algorithm;
 
+use super::tables::TableKey;
 use super::text::Secret;
 use super::value::{Value, quoted};
 
 /// The name of the tables.
 pub(super) const SECTION: &str = "auth.issuers";
+
+/// Their keys.
+pub(super) const KEYS: [TableKey; 11] = [
+    TableKey {
+        name: "issuer",
+        kind: "text",
+        default: "any",
+        doc: "What tokens have as `iss`. It may be missing where there is one issuer only.",
+    },
+    TableKey {
+        name: "audience",
+        kind: "list of texts",
+        default: "required",
+        doc: "Whom tokens are for: one of these stands in `aud`. What the same issuer signs for other services is worth nothing here.",
+    },
+    TableKey {
+        name: "any_audience",
+        kind: "boolean",
+        default: "`false`",
+        doc: "In place of `audience`: for an issuer that signs for nobody else.",
+    },
+    TableKey {
+        name: "algorithms",
+        kind: "list of names",
+        default: "what its keys fit",
+        doc: "With what tokens may be signed: `HS256`, `HS384`, `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA`. A key is never used with an algorithm of another kind.",
+    },
+    TableKey {
+        name: "secret",
+        kind: "secret",
+        default: "none",
+        doc: "A key for `HS256` and the like, of at least 32 characters. Whoever knows it can make tokens. Prefer `secret_file`.",
+    },
+    TableKey {
+        name: "secret_file",
+        kind: "path",
+        default: "none",
+        doc: "A file that holds one. A line end at its end does not count.",
+    },
+    TableKey { name: "public_key_files", kind: "list of paths", default: "none", doc: "PEM files with public keys." },
+    TableKey { name: "jwks_file", kind: "path", default: "none", doc: "A file with a key set (JWKS)." },
+    TableKey {
+        name: "subscribe",
+        kind: "list of templates",
+        default: "none",
+        doc: "Channels that may be followed with a token without the claim `auth.claim`: patterns in which `{sub}` or another claim's name stands for its value.",
+    },
+    TableKey {
+        name: "publish",
+        kind: "list of templates",
+        default: "none",
+        doc: "The same for publishing by HTTP, with `publish.tokens`.",
+    },
+    TableKey { name: "history", kind: "list of templates", default: "as `subscribe`", doc: "The same for history." },
+];
 
 /// One table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use config::ValueKind;
 
 use super::channel_rule;
 use super::error::{Place, Problem};
-use super::file::Tables;
+use super::file_tables::Tables;
 use super::issuer_rule;
 use super::keys::Config;
 use super::tables::file_only;

@@ -15,6 +15,7 @@ mod declare;
 pub mod docs;
 mod error;
 mod file;
+mod file_tables;
 mod issuer_rule;
 mod issuers;
 mod keys;

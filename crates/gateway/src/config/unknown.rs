@@ -1,22 +1,20 @@
 //! What is said about a name that is not declared.
 
-use super::channels::RuleParts;
-use super::issuers::IssuerParts;
 use super::keys::all_keys;
-use super::tables::TableParts;
+use super::{channel_rule, issuer_rule};
 
 /// The message for a name that is not a section, or not a key of its section.
 pub(super) fn unknown(section: &str, key: Option<&str>) -> String {
     let keys = all_keys();
     let in_section: Vec<&str> = match section {
-        RuleParts::NAME => RuleParts::KEYS.iter().map(|known| known.name).collect(),
-        IssuerParts::NAME => IssuerParts::KEYS.iter().map(|known| known.name).collect(),
+        channel_rule::SECTION => channel_rule::KEYS.iter().map(|known| known.name).collect(),
+        issuer_rule::SECTION => issuer_rule::KEYS.iter().map(|known| known.name).collect(),
         _ => keys.iter().filter(|known| known.section == section).map(|known| known.name).collect(),
     };
     if in_section.is_empty() {
         let mut sections: Vec<&str> = keys.iter().map(|known| known.section).collect();
         sections.dedup();
-        sections.push(RuleParts::NAME);
+        sections.push(channel_rule::SECTION);
         return format!(
             "unknown section `{section}`{}; expected one of {}",
             hint(section, &sections),

@@ -224,7 +224,8 @@ impl Admission {
         }
     }
 
-    /// Decides whether a session of this client may begin over this socket.
+    /// Decides whether a session of this client may have a place over this socket. That it may be opened, and begin
+    /// ([`Self::begin`]), is decided afterwards: who is allowed nothing takes nothing of what others come by.
     ///
     /// # Errors
     /// The refusal, counted.
@@ -239,10 +240,22 @@ impl Admission {
         let Some(address) = self.place_for_session(socket, key) else {
             return Err(self.refuse_address(key, now));
         };
-        if self.rate.as_ref().is_some_and(|rate| !rate.take(now)) {
+        // In a storm nobody is asked about those who could not begin anyway.
+        if self.rate.as_ref().is_some_and(|rate| !rate.has_one(now)) {
             return Err(self.refuse(Reason::Rate));
         }
         Ok(socket.session(address))
+    }
+
+    /// Decides whether a session that is admitted and allowed may begin now: it counts for `connects_per_second`.
+    ///
+    /// # Errors
+    /// The refusal, counted.
+    pub fn begin(&self, now: Instant) -> Result<(), Refused> {
+        match &self.rate {
+            Some(rate) if !rate.take(now) => Err(self.refuse(Reason::Rate)),
+            _ => Ok(()),
+        }
     }
 
     /// A place for a session in the count of its client's address. `None`: there is no room.

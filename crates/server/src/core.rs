@@ -186,16 +186,18 @@ impl Core {
         }
     }
 
-    /// Ends a new session before this time, with which its grant ends. At once, if there is no time left: it is refused then.
-    pub(crate) fn end_before(&self, session: SessionSlot, end: UnixSeconds) {
+    /// Ends a new session before this time, with which its grant ends. `false`: there is no time left, and it is to be refused.
+    pub(crate) fn end_before(&self, session: SessionSlot, end: UnixSeconds) -> bool {
         let (end, now) = (end.0.saturating_mul(1_000), self.clock.wall_ms());
         let times = Times::new(end, now, self.current_sweep().length, &self.random);
-        let Some(token) = self.sessions.token(session) else { return };
-        if times.farewell <= now {
-            self.sessions.end(token, EndReason::Expired);
-        } else {
+        let Some(token) = self.sessions.token(session) else { return false };
+        let is_in_time = now < times.farewell;
+        if is_in_time {
             self.expiries.insert(token, times);
+        } else {
+            self.sessions.end(token, EndReason::Expired);
         }
+        is_in_time
     }
 
     /// The time of day, for the `Date` of an answer.

@@ -1,7 +1,8 @@
 //! Whose page makes a request: what a browser says of it.
 //!
 //! A browser sends a cookie whatever page makes the request, so a token in one proves only whose browser it is. `Origin` (Fetch
-//! section 3.2) and `Sec-Fetch-Site` (Fetch Metadata section 2.3) say whose page it is, and no page can forge them.
+//! section 3.2) and `Sec-Fetch-Site` (Fetch Metadata section 2.3) say whose page it is, and no page can forge them. `Host` says less: a
+//! proxy may have rewritten it or left out its port, and it has no scheme. So it counts only where a browser says nothing better.
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue};
@@ -14,12 +15,14 @@ pub(crate) fn is_cross_site(headers: &HeaderMap, cors: &Cors) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
-        // A page's GET of its own origin has no `Origin`, and one by a link or an image of another site has none either.
-        (None, _) => site == Some(b"cross-site"),
-        // Proxies rewrite `Host`, browsers know better.
-        (Some(origin), None) => {
-            !cors.lists(origin) && site != Some(b"same-origin") && !is_of(origin, headers.get(header::HOST))
-        }
+        // A page's GET of its own origin has no `Origin`, and one by a link or an image of another page has none either; nor has what
+        // a user types (`none`).
+        (None, _) => !matches!(site, None | Some(b"same-origin" | b"none")),
+        (Some(origin), None) if cors.lists(origin) => false,
+        (Some(origin), None) => match site {
+            Some(site) => site != b"same-origin",
+            None => !is_of(origin, headers.get(header::HOST)),
+        },
         // No browser sends two.
         (Some(_), Some(_)) => true,
     }
@@ -53,7 +56,7 @@ mod tests {
         headers
     }
 
-    // Seen to fail when a request without `Origin` is never another site's.
+    // Seen to fail when a request without `Origin` is never another site's, and when `Host` counts against a browser's word.
     #[test]
     fn a_request_is_cross_site_if_a_browser_says_that_it_is_of_another_page() {
         let cors = Cors::parse(&["https://app.example.org", "null"]).unwrap();
@@ -75,6 +78,12 @@ mod tests {
         }
         for foreign in [
             &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "something-new")],
+            // A page on another port of the host, or without TLS, where a proxy leaves the port out.
+            &[("origin", "https://live.example.org"), ("sec-fetch-site", "same-site")],
+            &[("origin", "http://live.example.org"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://live.example.org"), ("sec-fetch-site", "none")],
             &[("origin", "https://evil.example")],
             &[("origin", "https://live.example.org.evil.example")],
             &[("origin", "https://live.example.org:8443")],

@@ -24,14 +24,15 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// The times of a grant that ends at `end`, for a session that begins `now`. `sweep`: from one look to the next, so that what is seen
-    /// one look late is seen in time. Grants that end together do not end sessions together: the farewell comes within the last
-    /// tenth of a session's life, of the last minute at most.
+    /// The times of a grant that ends at `end`, for a session that begins `now`. `sweep`: from one look to the next. A cut is seen one
+    /// look late at most, and then the session has one more until it is polled, behind whatever its thread is at. Grants that end
+    /// together do not end sessions together: the farewell comes within the last tenth of a session's life, of the last minute
+    /// at most.
     pub(crate) fn new(end: u64, now: u64, sweep: Duration, random: &Random) -> Self {
         let sweep = u64::try_from(sweep.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let life = Duration::from_millis(end.saturating_sub(now));
         let earlier = random.between(Duration::ZERO, (life / EXPIRY_SPREAD_PART).min(EXPIRY_SPREAD_MAX));
-        let cut = end.saturating_sub(sweep);
+        let cut = end.saturating_sub(2 * sweep);
         let earlier = u64::try_from(earlier.as_millis()).unwrap_or(u64::MAX);
         Self { farewell: cut.saturating_sub(sweep).saturating_sub(earlier), cut }
     }
@@ -118,13 +119,13 @@ mod tests {
 
     // Seen to fail when all say farewell at the same time.
     #[test]
-    fn a_farewell_comes_within_the_last_tenth_of_a_life_and_both_looks_are_over_before_the_end() {
+    fn a_farewell_comes_within_the_last_tenth_of_a_life_and_a_cut_is_seen_one_look_before_the_end() {
         let random = Random::seeded(1);
         for (life, spread) in [(10_000, 1_000), (60_000, 6_000), (3_600_000, 60_000), (86_400_000, 60_000)] {
             let (now, end) = (1_000_000, 1_000_000 + life);
             let all: Vec<_> = (0..500).map(|_| Times::new(end, now, SWEEP, &random)).collect();
-            let latest = end - 2 * 1_001;
-            assert!(all.iter().all(|times| times.cut == end - 1_001));
+            let latest = end - 3 * 1_001;
+            assert!(all.iter().all(|times| times.cut == end - 2 * 1_001));
             assert!(all.iter().all(|times| (latest - spread..=latest).contains(&times.farewell)));
             for part in [latest - spread / 10 * 9, latest - spread / 2] {
                 assert!(all.iter().any(|times| times.farewell < part), "they are spread");

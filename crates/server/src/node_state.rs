@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Once};
 
+use http::header::{self, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
+use crate::cors::CorsVerdict;
 use crate::history::places::HistoryPlaces;
 use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
@@ -45,5 +47,12 @@ impl NodeState {
             decision_slots,
             told_of_proxies: Once::new(),
         }
+    }
+
+    /// What every answer carries, streams included. Where tokens are asked for, what an answer holds may be for its asker alone: no
+    /// page of another origin is to load it as a script or a style sheet (Fetch section 3.6).
+    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let nosniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.options.cors.headers(verdict).chain(self.options.authorizer.is_some().then_some(nosniff))
     }
 }

@@ -75,6 +75,11 @@ pub(crate) struct LateRefusal {
 }
 
 impl LateRefusal {
+    /// The answer to a client for which the node has no room now.
+    pub(crate) fn refused(&self, refused: &Refused) -> Answer {
+        answer(refused, self.node.admission.policy(), &self.asked)
+    }
+
     /// The answer to a client that may not have what it asks for. A status ends an EventSource for ever, so it is one only if
     /// coming back would not help.
     pub(crate) fn denied(&self, denied: Denied) -> Answer {
@@ -104,16 +109,16 @@ impl LateRefusal {
     }
 
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {
-        let (admission, cors) = (&self.node.admission, &self.node.options.cors);
+        let admission = &self.node.admission;
         let reason = match why {
             // Who comes for the first time has a wrong name, most likely. Who comes back had a stream there, and will again once
             // the key is mended.
             session::Refusal::WrongType(channel) if matches!(self.asked.place, Place::None) => {
                 debug!(%channel, "a client asked for a channel whose key is no stream");
-                return Answer::from(not_a_stream(channel)).closing().with(cors.headers(self.verdict));
+                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(self.verdict));
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
-            session::Refusal::Expired => return self.expired().with(cors.headers(self.verdict)),
+            session::Refusal::Expired => return self.expired().with(self.node.headers(self.verdict)),
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {
@@ -122,7 +127,7 @@ impl LateRefusal {
             }
         };
         let refused = admission.refuse(reason);
-        answer(&refused, admission.policy(), &self.asked).with(cors.headers(self.verdict))
+        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(self.verdict))
     }
 }
 

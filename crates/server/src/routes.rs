@@ -74,7 +74,7 @@ impl Handler {
             return decision;
         };
         self.stats().answered(answer.status());
-        let answer = answer.with(self.node.options.cors.headers(verdict));
+        let answer = answer.with(self.node.headers(verdict));
         Decision::from(if self.node.admission.is_draining() { answer.closing() } else { answer })
     }
 
@@ -211,7 +211,9 @@ impl Handler {
 
     fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
         let options = &self.node.options;
-        let access = publish::authorize(options.publish_key.as_ref(), options.publish_tokens, request.headers())?;
+        // Where nobody is asked, a token gives nothing.
+        let tokens = options.publish_tokens && options.authorizer.is_some();
+        let access = publish::authorize(options.publish_key.as_ref(), tokens, request.headers())?;
         let channel = subscription::channel(channel)?;
         let authorized = match access {
             Access::ByKey => Soon::Now(Ok(None)),
@@ -284,7 +286,7 @@ fn whole(
     }
 }
 
-/// A stream for a client that has its place and may subscribe.
+/// A stream for a client that has its place and may subscribe; a refusal if too many begin at once.
 fn accept(
     subscription: Subscription,
     payer: Payer,
@@ -292,7 +294,10 @@ fn accept(
     late: LateRefusal,
     grant: Option<Box<Grant>>,
 ) -> Decision {
-    let head = Answer::stream().ending(subscription.close).with(late.node.options.cors.headers(late.verdict));
+    if let Err(refused) = late.node.admission.begin(Instant::now()) {
+        return late.refused(&refused).into();
+    }
+    let head = Answer::stream().ending(subscription.close).with(late.node.headers(late.verdict));
     let refuse = Box::new(move |why| late.answer(&why));
     Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
 }

@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use fanfare_auth::{Refusal, Right};
 use fanfare_protocol::ChannelName;
-use fanfare_server::{Authorized, Authorizer, Denied, HttpStats, Options, Question, RefusalPolicy, Secret, Soon};
+use fanfare_server::{Authorized, Authorizer, Denied, HttpStats, Options, Question, Reason, RefusalPolicy, Secret, Soon};
 use support::{Node, header, without_digits};
 
 /// Remembers what it was asked, and allows what the test says.
 #[derive(Debug)]
 struct Fake {
     asked: Mutex<Vec<String>>,
-    answer: fn() -> Authorized,
+    answer: fn(&Question<'_>) -> Authorized,
     is_slow: bool,
 }
 
 impl Fake {
-    fn new(is_slow: bool, answer: fn() -> Authorized) -> Arc<Self> {
+    fn new(is_slow: bool, answer: fn(&Question<'_>) -> Authorized) -> Arc<Self> {
         Arc::new(Self { asked: Mutex::default(), answer, is_slow })
     }
 
@@ -35,7 +35,7 @@ impl Authorizer for Fake {
         let query = question.query.unwrap_or("-");
         let asked = format!("{} {} {token} {query}", question.right.as_str(), channels.join(","));
         self.asked.lock().unwrap().push(asked);
-        let answer = (self.answer)();
+        let answer = (self.answer)(question);
         if !self.is_slow {
             return Soon::Now(answer);
         }
@@ -71,7 +71,7 @@ const BEARER: &str = "Authorization: Bearer t\r\n";
 #[test]
 fn an_authorizer_is_asked_for_every_right_and_by_nobody_who_has_the_publish_key() {
     for is_slow in [false, true] {
-        let fake = Fake::new(is_slow, || Ok(None));
+        let fake = Fake::new(is_slow, |_| Ok(None));
         let node = node(&fake, |_| {});
         let mut stream = node.send(request("GET /events?channel=a&channel=b&x=%20", BEARER));
         assert!(stream.until("\n\n").starts_with("HTTP/1.1 200 "));
@@ -94,7 +94,7 @@ fn an_authorizer_is_asked_for_every_right_and_by_nobody_who_has_the_publish_key(
 #[test]
 fn a_no_is_a_no_to_every_kind_of_request_and_the_connection_goes_on() {
     for is_slow in [false, true] {
-        let fake = Fake::new(is_slow, || Err(Denied::By(Refusal::Missing)));
+        let fake = Fake::new(is_slow, |_| Err(Denied::By(Refusal::Missing)));
         let node = node(&fake, |_| {});
         let mut client = node.connect();
         for asked in [
@@ -113,7 +113,7 @@ fn a_no_is_a_no_to_every_kind_of_request_and_the_connection_goes_on() {
     }
 }
 
-fn denied(answer: fn() -> Authorized) -> Node {
+fn denied(answer: fn(&Question<'_>) -> Authorized) -> Node {
     node(&Fake::new(false, answer), |_| {})
 }
 
@@ -128,7 +128,7 @@ const STREAM: &str = "Accept: text/event-stream\r\n";
 // Seen to fail when its place is not told again.
 #[test]
 fn a_client_whose_token_expired_lately_is_told_politely_and_keeps_its_place() {
-    let node = denied(|| Err(Denied::By(Refusal::Expired)));
+    let node = denied(|_| Err(Denied::By(Refusal::Expired)));
     for (place, expected) in [
         ("", "retry: #\nevent: $expired\ndata: {}\n\n"),
         ("Last-Event-ID: 7-0\r\n", "retry: #\nevent: $expired\ndata: {}\nid: #-#\n\n"),
@@ -149,7 +149,7 @@ fn a_client_whose_token_expired_lately_is_told_politely_and_keeps_its_place() {
 
 #[test]
 fn whoever_is_no_event_source_is_told_of_an_expired_token_by_a_status() {
-    let expired = || Err(Denied::By(Refusal::Expired));
+    let expired = |_: &Question<'_>| Err(Denied::By(Refusal::Expired));
     let (polite, strict) = (
         denied(expired),
         node(&Fake::new(true, expired), |options| {
@@ -174,7 +174,7 @@ fn whoever_is_no_event_source_is_told_of_an_expired_token_by_a_status() {
 
 #[test]
 fn a_token_that_does_not_allow_it_is_answered_403_with_the_channel_and_the_right() {
-    let node = denied(|| {
+    let node = denied(|_| {
         let (right, channel) = (Right::Subscribe, ChannelName::parse("b").unwrap());
         Err(Denied::By(Refusal::Forbidden { right, channel }))
     });
@@ -188,9 +188,9 @@ fn a_token_that_does_not_allow_it_is_answered_403_with_the_channel_and_the_right
 #[test]
 fn what_cannot_be_decided_now_is_a_polite_refusal_and_503_to_others() {
     for reason in [Denied::By(Refusal::Unavailable), Denied::Undecided] {
-        let (answer, name): (fn() -> Authorized, _) = match reason {
-            Denied::Undecided => (|| Err(Denied::Undecided), "undecided"),
-            _ => (|| Err(Denied::By(Refusal::Unavailable)), "unavailable"),
+        let (answer, name): (fn(&Question<'_>) -> Authorized, _) = match reason {
+            Denied::Undecided => (|_| Err(Denied::Undecided), "undecided"),
+            _ => (|_| Err(Denied::By(Refusal::Unavailable)), "unavailable"),
         };
         let node = denied(answer);
         let all = node.send(request("GET /events?channel=a", &format!("{STREAM}Last-Event-ID: 7-0\r\n"))).rest();
@@ -202,5 +202,63 @@ fn what_cannot_be_decided_now_is_a_polite_refusal_and_503_to_others() {
         assert_eq!(Right::ALL.map(|right| counted(&node, right, name)), [2, 1, 1]);
         let stats = node.server().stats();
         assert!(stats.iter().all(|each| each.busy_publishes.get() + each.busy_histories.get() == 0), "it is not busy");
+    }
+}
+
+/// Asks for a header, as a gate does for a token.
+fn wants_a_token(question: &Question<'_>) -> Authorized {
+    if question.headers.contains_key("authorization") { Ok(None) } else { Err(Denied::By(Refusal::Missing)) }
+}
+
+// Seen to fail when who is denied counts for the rate at which streams may begin.
+#[test]
+fn a_stranger_takes_nothing_of_the_rate_at_which_others_streams_begin() {
+    const STRANGERS: usize = 10_000;
+    for is_slow in [false, true] {
+        let node = node(&Fake::new(is_slow, wants_a_token), |options| {
+            options.admission.connects_per_second = std::num::NonZeroU32::new(2);
+        });
+        let mut stranger = node.connect();
+        for _ in 0..STRANGERS / 50 {
+            stranger.send(request("GET /events?channel=a", STREAM).repeat(50));
+            (0..50).for_each(|_| assert!(stranger.response().0.starts_with("HTTP/1.1 401 ")));
+        }
+        let mut stream = node.send(request("GET /events?channel=a", &format!("{STREAM}{BEARER}")));
+        assert!(stream.until("\n\n").contains("\nid: "), "it begins");
+        assert_eq!(node.server().admission().refused(Reason::Rate), 0);
+        node.await_sessions(1);
+    }
+}
+
+// Seen to fail when a token that nobody looks at is enough.
+#[test]
+fn where_nobody_is_asked_no_token_publishes() {
+    for (key, status) in [(None, "403"), (Secret::new("k"), "401")] {
+        let node = Node::start(|options| (options.publish_key, options.publish_tokens) = (key, true));
+        for headers in ["", BEARER] {
+            let (head, _) = node.send(post(headers)).response();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        }
+        assert_eq!(node.store.last_id("a".parse::<ChannelName>().unwrap()), None, "nothing was published");
+    }
+}
+
+// Seen to fail when streams do not have it.
+#[test]
+fn answers_of_a_node_that_asks_for_tokens_are_never_taken_for_scripts() {
+    let asked = [
+        request("GET /events?channel=a", &format!("{STREAM}{BEARER}")),
+        request("GET /events?channel=a", STREAM),
+        request("GET /channels/a/history", BEARER),
+        request("GET /nowhere", ""),
+    ];
+    let has_it = |node: &Node, asked: &String| {
+        let head = node.send(asked).until("\r\n\r\n");
+        header(&head, "x-content-type-options") == Some("nosniff")
+    };
+    let guarded = node(&Fake::new(false, wants_a_token), |_| {});
+    let open = Node::start(|options| options.history.enabled = true);
+    for asked in &asked {
+        assert!(has_it(&guarded, asked) && !has_it(&open, asked), "{asked}");
     }
 }

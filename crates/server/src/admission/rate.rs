@@ -25,12 +25,19 @@ impl Rate {
 
     /// Takes a token if there is one.
     pub(super) fn take(&self, now: Instant) -> bool {
+        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| self.after(full_at, now)).is_ok()
+    }
+
+    /// Whether there is a token, which others may take first.
+    pub(super) fn has_one(&self, now: Instant) -> bool {
+        self.after(self.full_at.load(Ordering::Relaxed), now).is_some()
+    }
+
+    /// When the bucket would be full again with one token less. `None`: there is none.
+    fn after(&self, full_at: u64, now: Instant) -> Option<u64> {
         let now = u64::try_from(now.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX);
-        let next = |full_at: u64| {
-            let after = full_at.max(now) + self.interval;
-            (after - now <= SECOND).then_some(after)
-        };
-        self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+        let after = full_at.max(now) + self.interval;
+        (after - now <= SECOND).then_some(after)
     }
 }
 
@@ -49,5 +56,13 @@ mod tests {
         assert_eq!(admitted(Duration::from_millis(99)), 0);
         assert_eq!(admitted(Duration::from_millis(350)), 3);
         assert_eq!(admitted(Duration::from_secs(60)), 10);
+    }
+
+    #[test]
+    fn looking_takes_nothing() {
+        let start = Instant::now();
+        let rate = Rate::new(NonZeroU32::new(1).unwrap(), start);
+        assert!((0..50).all(|_| rate.has_one(start)));
+        assert!(rate.take(start) && !rate.has_one(start) && rate.has_one(start + Duration::from_secs(1)));
     }
 }

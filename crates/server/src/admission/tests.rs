@@ -27,7 +27,7 @@ fn behind_a_proxy(per_address: usize) -> Arc<Admission> {
     admission(AdmissionOptions { per_address: Some(per_address), proxies, ..options() })
 }
 
-fn reason(outcome: Result<SessionPermit, Refused>) -> Option<Reason> {
+fn reason<T>(outcome: Result<T, Refused>) -> Option<Reason> {
     outcome.err().map(|refusal| refusal.reason)
 }
 
@@ -79,6 +79,9 @@ fn subscriptions_above_the_rate_are_refused() {
     let admission = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let (one, now) = (admission.open(A).unwrap(), Instant::now());
     assert_eq!(reason(admission.admit(&one, A, now)), None);
+    assert_eq!(reason(admission.admit(&one, A, now)), None, "none has begun");
+    assert_eq!(reason(admission.begin(now)), None);
+    assert_eq!(reason(admission.begin(now)), Some(Reason::Rate));
     assert_eq!(reason(admission.admit(&one, A, now)), Some(Reason::Rate));
 }
 
@@ -117,7 +120,7 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
     let busy = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let one = busy.open(A).unwrap();
     let asked = |now| {
-        let _others = busy.admit(&one, A, now).unwrap();
+        busy.begin(now).unwrap();
         busy.admit(&one, A, now).unwrap_err()
     };
     assert!(longest_retry(asked) <= bound);

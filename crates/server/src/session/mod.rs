@@ -93,9 +93,6 @@ impl<P, O: Outlet> Session<P, O> {
         if let Some(heartbeat) = subscribe.subscription.heartbeat {
             core.sessions.set_heartbeat(session, heartbeat);
         }
-        if let Some(end) = subscribe.grant.as_ref().and_then(|grant| grant.expires_at) {
-            core.end_before(session, end);
-        }
         let (reader, permit) = Reader::new(core, session, subscribe);
         core.stats.sessions.add(1);
         core.stats.subscriptions.add(reader.channels() as u64);

@@ -75,9 +75,14 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
+    /// A client whose grant is over opens nothing: it is refused when it is polled.
     pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
-        let Subscribe { subscription, payer, head, refuse, permit, .. } = subscribe;
+        let Subscribe { subscription, payer, head, refuse, grant, permit } = subscribe;
         let mut names = subscription.channels;
+        let end = grant.and_then(|grant| grant.expires_at);
+        if end.is_some_and(|end| !core.end_before(session, end)) {
+            names.clear();
+        }
         names.sort_by_cached_key(ChannelTag::of);
         let positions = positions(&names, subscription.resume.as_ref());
         let resumes = subscription.resume.is_some();

@@ -42,7 +42,7 @@ fn a_session_ends_before_its_grant_with_expired_and_its_place_and_gets_nothing_a
         let (peer, end) = limited(&node, ROOMY, Duration::from_secs(60));
         sleep(Duration::from_secs(1)).await;
         let id = node.publish("a", "in time");
-        sleep_until(end - Duration::from_secs(7) - 2 * SWEEP).await;
+        sleep_until(end - Duration::from_secs(7) - 3 * SWEEP).await;
         assert_eq!(node.core.sessions(), 1, "not before the last tenth");
         assert!(!peer.text().contains("$expired"));
         sleep_until(end).await;
@@ -96,7 +96,7 @@ fn a_client_that_is_slow_gets_the_rest_of_what_was_begun_and_the_farewell_and_no
         let (peer, end) = limited(&node, 1_000, Duration::from_secs(120));
         sleep(Duration::from_secs(1)).await;
         let ids: Vec<_> = (0..3).map(|n| node.publish("a", &format!("{n}{}", "x".repeat(2_000)))).collect();
-        sleep_until(end - Duration::from_millis(2 * 939)).await;
+        sleep_until(end - 3 * SWEEP).await;
         assert_eq!((node.core.sessions(), peer.room()), (1, 0));
         peer.take(ROOMY);
         sleep(Duration::from_millis(1)).await;
@@ -107,9 +107,9 @@ fn a_client_that_is_slow_gets_the_rest_of_what_was_begun_and_the_farewell_and_no
     });
 }
 
-// Seen to fail when a farewell is waited for, however long it takes.
+// Seen to fail when a farewell is waited for, however long it takes, and when the cut may come with the end itself.
 #[test]
-fn a_client_that_takes_nothing_is_cut_before_the_grant_ends() {
+fn a_client_that_takes_nothing_is_cut_a_sweep_before_the_grant_ends() {
     skipping(async {
         let delivery = DeliveryOptions { stalled: None, ..DeliveryOptions::default() };
         let node = Node::start(&MemoryStore::default(), Options::default(), delivery).await;
@@ -117,9 +117,9 @@ fn a_client_that_takes_nothing_is_cut_before_the_grant_ends() {
         let (before_farewell, _) = limited(&node, 0, Duration::from_secs(600));
         sleep(Duration::from_secs(1)).await;
         node.publish("a", &"x".repeat(2_000));
-        sleep_until(end - Duration::from_millis(2 * 939)).await;
+        sleep_until(end - 3 * SWEEP).await;
         assert_eq!(node.core.sessions(), 2);
-        sleep_until(end).await;
+        sleep_until(end - SWEEP).await;
         assert_eq!((node.core.sessions(), node.stats.ends.of(End::Expired).get()), (0, 2));
         for peer in [within, before_farewell] {
             let taken = peer.taken();
@@ -138,7 +138,7 @@ fn a_node_that_drains_while_grants_end_says_only_that_it_drains() {
         let (peer, end) = limited(&node, 1_000, Duration::from_secs(120));
         sleep(Duration::from_secs(1)).await;
         node.publish("a", &"x".repeat(2_000));
-        sleep_until(end - Duration::from_millis(2 * 939)).await;
+        sleep_until(end - 3 * SWEEP).await;
         node.core.drain(Duration::ZERO).await;
         peer.take(ROOMY);
         sleep(Duration::from_millis(1)).await;
@@ -149,12 +149,14 @@ fn a_node_that_drains_while_grants_end_says_only_that_it_drains() {
     });
 }
 
+// Seen to fail when the channels are opened first.
 #[test]
-fn a_grant_that_is_as_good_as_over_is_refused_before_the_stream_begins() {
+fn a_grant_that_is_as_good_as_over_is_refused_before_the_stream_begins_and_opens_nothing() {
     skipping(async {
         let node = node().await;
         for life in [0, 1] {
             let (peer, _) = limited(&node, ROOMY, Duration::from_secs(life));
+            assert_eq!((node.core.sessions(), node.stats.subscriptions.get()), (1, 0));
             sleep(Duration::from_millis(1)).await;
             assert!(peer.text().ends_with("Expired") && !peer.text().contains("$ready"), "{}", peer.text());
         }

@@ -7,44 +7,54 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use fanfare_protocol::limits::KEY_FILE_BYTES_MAX;
 
-/// What stands in such a file, or in standard input for `-`.
+/// How a command line names standard input.
+const STDIN: &str = "-";
+
+/// What stands in such a file.
 ///
 /// # Errors
-/// It cannot be read, or is larger than any file of keys.
+/// It cannot be read, or is larger than any file of keys. `-` is none: a node has nothing to do with standard input.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path == Path::new(STDIN) {
+        bail!("`-`: expected a file; standard input is for the command line");
+    }
+    let file = File::open(path).with_context(|| format!("{}", path.display()))?;
+    read_all(file, path)
+}
+
+/// The same, or what stands in standard input for `-`.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_or_stdin(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path == Path::new(STDIN) { read_all(io::stdin().lock(), path) } else { read(path) }
+}
+
+fn read_all(source: impl io::Read, path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = KEY_FILE_BYTES_MAX as u64 + 1;
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    read.with_context(|| format!("{}", path.display()))?;
+    source.take(most).read_to_end(&mut bytes).with_context(|| format!("{}", path.display()))?;
     if bytes.len() > KEY_FILE_BYTES_MAX {
         bail!("{}: it has more than {KEY_FILE_BYTES_MAX} bytes", path.display());
     }
     Ok(bytes)
 }
 
-/// The text of a PEM file.
+/// The bytes of a file as text, for PEM.
 ///
 /// # Errors
-/// As [`read`], or it is no text.
-pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
-    String::from_utf8(read(path)?).with_context(|| format!("{}", path.display()))
+/// They are none.
+pub(crate) fn text(bytes: Vec<u8>, path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(bytes).with_context(|| format!("{}", path.display()))
 }
 
-/// A shared secret. The line end that editors add is not part of it.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn read_secret(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = read(path)?;
+/// The bytes of a file as a shared secret. The line end that editors add is not part of it.
+pub(crate) fn secret(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         bytes.pop_if(|last| *last == b'\r');
     }
-    Ok(bytes)
+    bytes
 }
 
 #[cfg(test)]
@@ -53,18 +63,15 @@ mod tests {
 
     #[test]
     fn the_line_end_of_a_secret_is_not_part_of_it() {
-        let folder = tempfile::tempdir().unwrap();
-        for (written, secret) in [("a b\n", "a b"), ("a b\r\n", "a b"), ("a b", "a b"), ("a b\n\n", "a b\n"), ("", "")]
-        {
-            let path = folder.path().join("secret");
-            std::fs::write(&path, written).unwrap();
-            assert_eq!(read_secret(&path).unwrap(), secret.as_bytes());
+        for (written, read) in [("a b\n", "a b"), ("a b\r\n", "a b"), ("a b", "a b"), ("a b\n\n", "a b\n"), ("", "")] {
+            assert_eq!(secret(written.into()), read.as_bytes());
         }
     }
 
     #[test]
     fn a_file_that_is_too_large_is_not_read_to_its_end() {
         assert!(read(Path::new("/dev/zero")).unwrap_err().to_string().contains("more than"));
+        assert!(read_or_stdin(Path::new("/dev/zero")).unwrap_err().to_string().contains("more than"));
         assert!(read(Path::new("/nowhere")).unwrap_err().to_string().contains("/nowhere"));
     }
 }

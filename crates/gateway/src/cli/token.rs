@@ -124,8 +124,8 @@ fn now() -> u64 {
 
 fn mint(args: &MintArgs) -> anyhow::Result<String> {
     let key = match (&args.key.secret_file, &args.key.private_key_file) {
-        (Some(path), _) => SigningKey::secret(&key_file::read_secret(path)?)?,
-        (None, Some(path)) => SigningKey::pem(&key_file::read_text(path)?)?,
+        (Some(path), _) => SigningKey::secret(&key_file::secret(key_file::read_or_stdin(path)?))?,
+        (None, Some(path)) => SigningKey::pem(&key_file::text(key_file::read_or_stdin(path)?, path)?)?,
         (None, None) => anyhow::bail!("expected a file with a key"),
     };
     let algorithm = args.algorithm.unwrap_or_else(|| key.algorithm());
@@ -173,7 +173,7 @@ fn by_chance() -> anyhow::Result<String> {
 fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let text = match &args.token {
         Some(text) => text.clone(),
-        None => key_file::read_text("-".as_ref())?,
+        None => key_file::text(key_file::read_or_stdin("-".as_ref())?, "-".as_ref())?,
     };
     let report = TokenReport::of(text.trim(), gate(args)?.as_ref(), UnixSeconds(now()))?;
     let code = if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -184,13 +184,13 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 fn gate(args: &InspectArgs) -> anyhow::Result<Option<Gate>> {
     let mut keys = Vec::new();
     if let Some(path) = &args.secret_file {
-        keys.push(KeySource::Secret(key_file::read_secret(path)?));
+        keys.push(KeySource::Secret(key_file::secret(key_file::read_or_stdin(path)?)));
     }
     if let Some(path) = &args.public_key_file {
-        keys.push(KeySource::Pem(key_file::read_text(path)?));
+        keys.push(KeySource::Pem(key_file::text(key_file::read_or_stdin(path)?, path)?));
     }
     if let Some(path) = &args.key_set_file {
-        keys.push(KeySource::KeySet(key_file::read(path)?));
+        keys.push(KeySource::KeySet(key_file::read_or_stdin(path)?));
     }
     if keys.is_empty() {
         return Ok(None);

@@ -195,6 +195,16 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         "needs auth.enabled = true: without it every channel is public",
     );
     require(
+        auth.enabled || auth.cookie.0.is_none(),
+        ("auth.cookie", "auth.enabled"),
+        "needs auth.enabled = true, or no cookie would be looked at",
+    );
+    require(
+        auth.enabled || auth.query_parameter.0.is_none(),
+        ("auth.query_parameter", "auth.enabled"),
+        "needs auth.enabled = true, or no parameter would be looked at",
+    );
+    require(
         auth.enabled || !publish.tokens,
         ("publish.tokens", "auth.enabled"),
         "needs auth.enabled = true, or no token would be looked at",

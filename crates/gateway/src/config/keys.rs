@@ -185,9 +185,9 @@ sections! {
         query_parameter: ParameterName = ParameterName(None);
         /// The claim that says what a token gives: `{"subscribe": ["user:{sub}"], "publish": [], "history": []}`.
         claim: ClaimName = ClaimName(limits::CLAIM_NAME_DEFAULT.into());
-        /// How far the clocks of issuers and nodes may be apart.
+        /// How far the clocks of issuers and nodes may be apart. A token whose `iat` or `nbf` lies further ahead is refused with `401`: an issuer whose clock is ahead by more needs more.
         leeway: Span = Span(limits::AUTH_LEEWAY_DEFAULT), Span::secs(0) => Span(limits::AUTH_LEEWAY_MAX);
-        /// Who comes with a token that expired less than this ago is told so politely (`$expired`) and may come back with a fresh one; later it is a `401`, which ends an `EventSource` for good.
+        /// Who comes with a token that expired less than this ago is told so politely (`$expired`) and may come back with a fresh one; later it is a `401`, which ends an `EventSource` for good. A cookie has to outlive its token by as much: without it there is no token, and a `401` at once.
         expired_grace: Span = Span(limits::EXPIRED_GRACE_DEFAULT), Span::secs(0) => Span(limits::EXPIRED_GRACE_MAX);
         /// Tokens that live longer than this, from `iat` to `exp`, are refused.
         max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);

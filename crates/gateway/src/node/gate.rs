@@ -31,10 +31,10 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
     let mut keys = Vec::new();
     keys.extend(rule.secret.expose().map(|secret| KeySource::Secret(secret.as_bytes().to_vec())));
     if let Some(path) = &rule.secret_file {
-        keys.push(KeySource::Secret(key_file::read_secret(path)?));
+        keys.push(KeySource::Secret(key_file::secret(key_file::read(path)?)));
     }
     for path in &rule.public_key_files {
-        keys.push(KeySource::Pem(key_file::read_text(path)?));
+        keys.push(KeySource::Pem(key_file::text(key_file::read(path)?, path)?));
     }
     if let Some(path) = &rule.jwks_file {
         keys.push(KeySource::KeySet(key_file::read(path)?));

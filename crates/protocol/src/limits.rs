@@ -823,3 +823,25 @@ const _: () = {
     // Sweeps look several times in the meantime.
     assert!(EXPIRY_SPREAD_PART > 1 && less(HEARTBEAT_MAX, EXPIRY_SPREAD_MAX));
 };
+
+// --- Tokens at the door --------------------------------------------------------------------
+
+/// Tokens that one client may send to a connection thread, one after the other, that turn out to be worth nothing. Each costs the thread a
+/// check of its signature: 20 to 200 µs of the time in which it delivers. Then the client is refused unchecked.
+pub const WORTHLESS_TOKENS_MAX: u32 = 100;
+/// The time after which it may send one more.
+pub const WORTHLESS_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+/// Clients that a connection thread remembers for it. Two that share a place forget each other.
+pub const WORTHLESS_TOKEN_SENDERS_MAX: usize = 4_096;
+/// How long a request waits for the keys of its token to be read again. What is known by then decides.
+pub const KEYS_WAIT: Duration = Duration::from_secs(4);
+/// Requests of a node that wait for that. One more is refused politely.
+pub const KEYS_WAITING_MAX: usize = 256;
+
+const _: () = {
+    assert!(WORTHLESS_TOKENS_MAX > 0 && WORTHLESS_TOKEN_SENDERS_MAX.is_power_of_two());
+    // What the wait ends in is said, not that it was cut short; and others find a slot for what else is decided.
+    assert!(less(KEYS_WAIT, DECISION_TIMEOUT) && KEYS_WAITING_MAX < DECISIONS_WAITING_MAX);
+    // Their tokens are in memory.
+    assert!(KEYS_WAITING_MAX * TOKEN_BYTES_MAX <= 2 * 1024 * KIB);
+};

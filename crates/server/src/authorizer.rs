@@ -20,6 +20,9 @@ pub struct Question<'a> {
     pub headers: &'a HeaderMap,
     /// Its query, as it was sent.
     pub query: Option<&'a str>,
+    /// Its client has sent many tokens lately that were worth nothing. What it may do without one it may; a token is not to be
+    /// checked ([`Denied::Unchecked`]).
+    pub is_doubtful: bool,
 }
 
 /// What is printed ends in logs: headers and query hold tokens.
@@ -38,4 +41,7 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// Decides at once where it can. A wait need not have an end of its own: it gets a deadline. Nothing of the request may
     /// be kept.
     fn authorize(&self, question: &Question<'_>) -> Soon<Authorized>;
+
+    /// Whether a grant is over that was given a while ago, for what is done at once. Of a stream the session sees to that.
+    fn is_over(&self, grant: &Grant) -> bool;
 }

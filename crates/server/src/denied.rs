@@ -20,12 +20,14 @@ pub enum Denied {
     CrossSite,
     /// It was not decided in time, or too many wait to know.
     Undecided,
+    /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
+    Unchecked,
 }
 
 impl Denied {
     /// The names of all reasons, in the order of their counters.
-    pub const REASONS: [&str; 7] =
-        ["missing", "invalid", "expired", "forbidden", "unavailable", "cross_site", "undecided"];
+    pub const REASONS: [&str; 8] =
+        ["missing", "invalid", "expired", "forbidden", "unavailable", "cross_site", "undecided", "unchecked"];
 
     const fn index(&self) -> usize {
         match self {
@@ -36,6 +38,7 @@ impl Denied {
             Self::By(Refusal::Unavailable) => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
+            Self::Unchecked => 7,
         }
     }
 
@@ -45,9 +48,9 @@ impl Denied {
         Self::REASONS[self.index()]
     }
 
-    /// Whether it says nothing about the client: later, or on another node, the answer may be another one.
+    /// Whether it says nothing about the token: later, or on another node, the answer may be another one.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::By(Refusal::Unavailable) | Self::Undecided)
+        matches!(self, Self::By(Refusal::Unavailable) | Self::Undecided | Self::Unchecked)
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -64,6 +67,7 @@ impl Denied {
                 "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
             }
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
+            Self::Unchecked => "Many tokens from this address were not accepted lately; this one was not looked at.".into(),
         }
     }
 }
@@ -77,6 +81,7 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Forbidden { .. }) => Kind::Forbidden,
             Denied::CrossSite => Kind::CrossSite,
             Denied::By(Refusal::Unavailable) | Denied::Undecided => Kind::Unavailable,
+            Denied::Unchecked => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());
         if denied.is_transient() { problem.retry_after(RETRY_AFTER) } else { problem }

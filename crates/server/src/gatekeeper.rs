@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_auth::{Check, Credential, Gate, Grant, Place, Refusal, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::{KEYS_WAIT, KEYS_WAITING_MAX};
+use tokio::sync::Semaphore;
 
 use crate::authorizer::{Authorized, Authorizer, Question};
 use crate::clock::Clock;
@@ -21,13 +24,20 @@ pub struct Gatekeeper {
     query_parameter: Option<Box<str>>,
     cors: Cors,
     clock: Clock,
+    /// In seconds.
+    leeway: u64,
+    /// Bounds the tokens whose keys are waited for. Never waited for: no place, no answer.
+    keys_waiting: Arc<Semaphore>,
 }
 
 impl Gatekeeper {
-    /// `query_parameter`: the name of the parameter in which a token may stand; `cors`: whose pages may send a token in a cookie.
+    /// `query_parameter`: the name of the parameter in which a token may stand; `cors`: whose pages may send a token in a cookie;
+    /// `leeway`: the gate's.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, query_parameter: Option<&str>, cors: Cors, clock: Clock) -> Self {
-        Self { gate, query_parameter: query_parameter.map(Box::from), cors, clock }
+    pub fn new(gate: Arc<Gate>, query_parameter: Option<&str>, cors: Cors, clock: Clock, leeway: Duration) -> Self {
+        let query_parameter = query_parameter.map(Box::from);
+        let keys_waiting = Arc::new(Semaphore::new(KEYS_WAITING_MAX));
+        Self { gate, query_parameter, cors, clock, leeway: leeway.as_secs(), keys_waiting }
     }
 
     fn now(&self) -> UnixSeconds {
@@ -57,19 +67,31 @@ impl Authorizer for Gatekeeper {
             Ok(credential) => credential,
             Err(denied) => return Soon::Now(Err(denied)),
         };
+        if question.is_doubtful {
+            return Soon::Now(Err(Denied::Unchecked));
+        }
         let wanted = match self.gate.check(&credential, self.now()) {
             Check::Granted(grant) => return Soon::Now(allow(grant, question.right, question.channels)),
             Check::Refused(refusal) => return Soon::Now(Err(Denied::By(refusal))),
             Check::KeysWanted(wanted) => wanted,
         };
+        let Ok(place) = Arc::clone(&self.keys_waiting).try_acquire_owned() else {
+            return Soon::Now(Err(Denied::By(Refusal::Unavailable)));
+        };
         let (gate, clock) = (Arc::clone(&self.gate), self.clock.clone());
         let (right, channels) = (question.right, question.channels.to_vec());
         Soon::later(async move {
-            gate.look_for_keys(&wanted).await;
+            let _place = place;
+            // Late or in time: what is known now decides.
+            let _ = tokio::time::timeout(KEYS_WAIT, gate.look_for_keys(&wanted)).await;
             let now = UnixSeconds(clock.wall_ms() / 1_000);
             let grant = gate.check_again(&credential, now, &wanted).map_err(Denied::By)?;
             allow(grant, right, &channels)
         })
+    }
+
+    fn is_over(&self, grant: &Grant) -> bool {
+        grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)))
     }
 }
 
@@ -85,7 +107,7 @@ fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
 fn in_query<'a>(name: &str, query: Option<&'a str>) -> Result<Option<Cow<'a, str>>, Denied> {
     let mut found = None;
     for pair in query::pairs(query.unwrap_or_default()) {
-        // Queries that do not decode have been refused.
+        // What does not decode is nobody's token, and is refused by whoever reads the rest of the query.
         let Ok((key, value)) = pair else { continue };
         if key == name && found.replace(value).is_some() {
             return Err(Denied::By(Refusal::Invalid("the query has two of them")));

@@ -67,6 +67,7 @@ mod store;
 mod subscription;
 mod sweep;
 mod turn;
+mod worthless_tokens;
 
 pub use self::core::{Core, DeliveryOptions};
 pub use acceptor_stats::AcceptorStats;

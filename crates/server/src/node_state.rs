@@ -4,6 +4,7 @@ use std::sync::{Arc, Once};
 
 use http::header::{self, HeaderName, HeaderValue};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
@@ -12,6 +13,7 @@ use crate::history::places::HistoryPlaces;
 use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
 use crate::store::StoreHandles;
+use crate::worthless_tokens::WorthlessTokens;
 
 /// One node's configuration, doorkeeper and store.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct NodeState {
     pub(crate) body_bytes: BodyBytes,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
     pub(crate) decision_slots: Semaphore,
+    /// Who has sent worthless tokens, for each connection thread.
+    pub(crate) worthless_tokens: Box<[WorthlessTokens]>,
     /// That there are trusted proxies which send no PROXY header was said.
     pub(crate) told_of_proxies: Once,
 }
@@ -36,6 +40,8 @@ impl NodeState {
         let history_places = Arc::new(HistoryPlaces::new(options.history.answers));
         let history_reads = ReadTurns::new(options.history.concurrency);
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
+        let start = Instant::now();
+        let worthless_tokens = (0..options.core_count()).map(|_| WorthlessTokens::new(start)).collect();
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
             options,
@@ -45,6 +51,7 @@ impl NodeState {
             history_reads,
             body_bytes,
             decision_slots,
+            worthless_tokens,
             told_of_proxies: Once::new(),
         }
     }

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     NotAcceptable,
     RequestTimeout,
     TooManyRequests,
+    TooManyTokens,
     Unavailable,
     PublishingOff,
     Unauthorized,
@@ -43,7 +44,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -54,6 +55,7 @@ impl Kind {
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::TooManyRequests,
+        Self::TooManyTokens,
         Self::Unavailable,
         Self::PublishingOff,
         Self::Unauthorized,
@@ -87,6 +89,7 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
             }
             Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections", "Too many connections"),
+            Self::TooManyTokens => (StatusCode::TOO_MANY_REQUESTS, "too-many-tokens", "Too many tokens were not accepted"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later or on another node"),
             Self::PublishingOff => (StatusCode::FORBIDDEN, "publishing-off", "Publishing over HTTP is off"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),

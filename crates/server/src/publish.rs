@@ -62,11 +62,13 @@ struct Receipt {
     duplicate: bool,
 }
 
-/// Reads the body and publishes. The caller has authorised the request.
+/// Reads the body and publishes. The caller has authorised the request; `still` says whether that holds when the body is there, which
+/// may take as long as a token lives.
 pub(crate) async fn answer(
     node: Arc<NodeState>,
     channel: ChannelName,
     request: Request<Incoming>,
+    still: impl FnOnce() -> Result<(), Problem>,
 ) -> Result<Answer, Problem> {
     let (parts, body) = request.into_parts();
     let what = What::parse(&parts)?;
@@ -77,6 +79,7 @@ pub(crate) async fn answer(
     let body = tokio::time::timeout(node.options.requests.body_timeout, read(body, body_limit, &mut room)).await;
     let body = body.unwrap_or_else(|_| Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time.")))?;
     let request = what.into_request(channel, body, limit)?;
+    still()?;
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
     let published =
         outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;

@@ -90,11 +90,15 @@ impl LateRefusal {
             return Problem::from(denied).into();
         }
         let admission = &self.node.admission;
-        let refused = admission.refuse(Reason::Unavailable);
+        // Who sends worthless tokens says nothing about the node, and is counted as denied.
+        let after = match denied {
+            Denied::Unchecked => admission.retry(),
+            _ => admission.refuse(Reason::Unavailable).retry,
+        };
         if self.asked.is_told_politely(admission.policy()) {
-            Answer::ended_stream(retry(refused.retry, &self.asked.place)).closing()
+            Answer::ended_stream(retry(after, &self.asked.place)).closing()
         } else {
-            Answer::from(Problem::from(denied).retry_after(refused.retry)).closing()
+            Answer::from(Problem::from(denied).retry_after(after)).closing()
         }
     }
 

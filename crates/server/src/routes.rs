@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_auth::{Grant, Right};
+use fanfare_auth::{Grant, Refusal, Right};
 use fanfare_log::Payer;
 use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
-use crate::admission::{self, SessionPermit, SocketPermit};
+use crate::admission::{self, AddressKey, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::authorizer::{Authorized, Question};
 use crate::cors::{Cors, CorsVerdict};
@@ -30,6 +30,7 @@ use crate::refusal::{Asked, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
+use crate::worthless_tokens::WorthlessTokens;
 use crate::{empty_body, history, host, publish, query, refusal};
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
@@ -97,8 +98,8 @@ impl Handler {
         }
         match (path, request.method().clone()) {
             (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
-            (Path::Events, Method::HEAD) => self.check(request, verdict, connection),
-            (Path::Publish(channel), Method::POST) => self.publish(&channel, request),
+            (Path::Events, Method::HEAD) => self.check(socket, request, verdict, connection),
+            (Path::Publish(channel), Method::POST) => self.publish(socket, &channel, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
@@ -112,18 +113,36 @@ impl Handler {
         client.address
     }
 
-    /// Asks whether a request may do this with these channels.
-    fn ask(&self, right: Right, channels: &[ChannelName], uri: &Uri, headers: &HeaderMap) -> Soon<Authorized> {
-        match &self.node.options.authorizer {
+    /// Who has sent worthless tokens to this thread.
+    fn worthless_tokens(&self) -> &WorthlessTokens {
+        &self.node.worthless_tokens[self.core]
+    }
+
+    /// Asks whether this client may do this with these channels.
+    fn ask(&self, client: IpAddr, right: Right, channels: &[ChannelName], head: (&Uri, &HeaderMap)) -> Asking {
+        let client = AddressKey::of(client);
+        let (uri, headers) = head;
+        let authorized = match &self.node.options.authorizer {
             None => Soon::Now(Ok(None)),
-            Some(authorizer) => authorizer.authorize(&Question { right, channels, headers, query: uri.query() }),
-        }
+            Some(authorizer) => {
+                let is_doubtful = self.worthless_tokens().are_too_many(client, Instant::now());
+                authorizer.authorize(&Question { right, channels, headers, query: uri.query(), is_doubtful })
+            }
+        };
+        Asking { client, right, authorized }
     }
 
     /// Waits for what was asked, if it is not there, a slot for it is free and until its deadline.
-    async fn wait(&self, right: Right, authorized: Soon<Authorized>) -> Authorized {
+    async fn wait(&self, asking: Asking) -> Authorized {
+        let Asking { client, right, authorized } = asking;
         let authorized = match authorized {
-            Soon::Now(authorized) => authorized,
+            Soon::Now(authorized) => {
+                // A connection that sends one request after the other has each token checked: others come between.
+                if self.node.options.authorizer.is_some() {
+                    tokio::task::yield_now().await;
+                }
+                authorized
+            }
             Soon::Later(authorized) => match self.node.decision_slots.try_acquire() {
                 Ok(_slot) => {
                     let timeout = self.node.options.requests.decision_timeout;
@@ -132,11 +151,14 @@ impl Handler {
                 Err(_) => Err(Denied::Undecided),
             },
         };
-        authorized.map_err(|denied| self.note(right, denied))
+        authorized.map_err(|denied| self.note(client, right, denied))
     }
 
     /// Counts a request that is not allowed.
-    fn note(&self, right: Right, denied: Denied) -> Denied {
+    fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
+        if matches!(denied, Denied::By(Refusal::Invalid(_))) {
+            self.worthless_tokens().note(client, Instant::now());
+        }
         debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");
         self.stats().denied.count(right, &denied);
         denied
@@ -164,17 +186,22 @@ impl Handler {
         };
         let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
-        Ok(match (self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers), rest) {
-            (Soon::Now(Ok(grant)), None) => Soon::Now(accept(subscription, payer, permit, late, grant)),
-            (Soon::Now(Err(denied)), _) => now(late.denied(self.note(Right::Subscribe, denied))),
-            (authorized, rest) => {
+        let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
+        Ok(match (asking, rest) {
+            (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
+                Soon::Now(accept(subscription, payer, permit, late, grant))
+            }
+            (Asking { client, right, authorized: Soon::Now(Err(denied)) }, _) => {
+                now(late.denied(self.note(client, right, denied)))
+            }
+            (asking, rest) => {
                 let whole = whole(rest, connection);
                 let handler = self.clone();
                 Soon::later(async move {
                     if let Err(problem) = whole.await {
                         return problem.into();
                     }
-                    match handler.wait(Right::Subscribe, authorized).await {
+                    match handler.wait(asking).await {
                         Ok(grant) => accept(subscription, payer, permit, late, grant),
                         Err(denied) => late.denied(denied).into(),
                     }
@@ -186,6 +213,7 @@ impl Handler {
     /// Answers `HEAD`: as `GET` would be, as far as that is known without a place for a stream.
     fn check(
         &self,
+        socket: &SocketPermit,
         request: Request<Incoming>,
         verdict: CorsVerdict,
         connection: &Rc<Handover<Stream>>,
@@ -195,42 +223,65 @@ impl Handler {
         let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
         let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
-        let authorized = self.ask(Right::Subscribe, &subscription.channels, &head.uri, &head.headers);
+        let client = self.client(socket, &head.headers);
+        let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
         let whole = whole(rest, connection);
         let handler = self.clone();
         Ok(Soon::later(async move {
             if let Err(problem) = whole.await {
                 return problem.into();
             }
-            match handler.wait(Right::Subscribe, authorized).await {
+            match handler.wait(asking).await {
                 Ok(_) => Answer::stream().into(),
                 Err(denied) => late.denied(denied).into(),
             }
         }))
     }
 
-    fn publish(&self, channel: &str, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
+    fn publish(
+        &self,
+        socket: &SocketPermit,
+        channel: &str,
+        request: Request<Incoming>,
+    ) -> Result<Soon<Decision>, Problem> {
         let options = &self.node.options;
         // Where nobody is asked, a token gives nothing.
         let tokens = options.publish_tokens && options.authorizer.is_some();
         let access = publish::authorize(options.publish_key.as_ref(), tokens, request.headers())?;
         let channel = subscription::channel(channel)?;
-        let authorized = match access {
-            Access::ByKey => Soon::Now(Ok(None)),
+        let client = self.client(socket, request.headers());
+        let asking = match access {
+            Access::ByKey => None,
             Access::ByToken => {
-                self.ask(Right::Publish, std::slice::from_ref(&channel), request.uri(), request.headers())
+                let head = (request.uri(), request.headers());
+                Some(self.ask(client, Right::Publish, std::slice::from_ref(&channel), head))
             }
         };
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = handler.wait(Right::Publish, authorized).await {
-                return Problem::from(denied).into();
-            }
-            let published = publish::answer(Arc::clone(&handler.node), channel, request).await;
+            let grant = match asking {
+                None => None,
+                Some(asking) => match handler.wait(asking).await {
+                    Ok(grant) => grant,
+                    Err(denied) => return Problem::from(denied).into(),
+                },
+            };
+            let still = || handler.still_allows(client, grant.as_deref());
+            let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
             published.unwrap_or_else(Answer::from).into()
         }))
+    }
+
+    /// Whether a grant to publish is not over meanwhile.
+    fn still_allows(&self, client: IpAddr, grant: Option<&Grant>) -> Result<(), Problem> {
+        let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
+        if authorizer.is_over(grant) {
+            let denied = Denied::By(Refusal::Expired);
+            return Err(self.note(AddressKey::of(client), Right::Publish, denied).into());
+        }
+        Ok(())
     }
 
     fn history(
@@ -244,12 +295,14 @@ impl Handler {
             return Err(Problem::new(Kind::HistoryOff, "Set history.enabled on the node to turn this endpoint on."));
         }
         let channel = subscription::channel(channel)?;
-        let authorized = self.ask(Right::History, std::slice::from_ref(&channel), request.uri(), request.headers());
+        let client = self.client(socket, request.headers());
+        let head = (request.uri(), request.headers());
+        let asking = self.ask(client, Right::History, std::slice::from_ref(&channel), head);
         let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
-        let payer = admission::payer(self.client(socket, request.headers()));
+        let payer = admission::payer(client);
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = handler.wait(Right::History, authorized).await {
+            if let Err(denied) = handler.wait(asking).await {
                 return Problem::from(denied).into();
             }
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
@@ -258,6 +311,13 @@ impl Handler {
             page.unwrap_or_else(Answer::from).into()
         }))
     }
+}
+
+/// What was asked about a request.
+struct Asking {
+    client: AddressKey,
+    right: Right,
+    authorized: Soon<Authorized>,
 }
 
 /// Whether the node has as much of this under way as it may.

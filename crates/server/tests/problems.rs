@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Refusal, Right};
+use fanfare_auth::{Grant, Refusal, Right};
 use fanfare_log::{
     Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
     Snapshot, Tip,
@@ -101,6 +101,10 @@ impl Authorizer for Denies {
     fn authorize(&self, _: &Question<'_>) -> Soon<Authorized> {
         Soon::Now(Err(self.0.clone()))
     }
+
+    fn is_over(&self, _: &Grant) -> bool {
+        false
+    }
 }
 
 #[test]
@@ -161,6 +165,7 @@ fn every_problem_keeps_its_type_status_and_title() {
         Denied::CrossSite,
         Denied::By(Refusal::Unavailable),
         Denied::Undecided,
+        Denied::Unchecked,
     ] {
         let node = Node::start(|options| options.authorizer = Some(Arc::new(Denies(denied))));
         problems.insert(said(node.send(get("/events?channel=a"))));

@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfare_auth::{Refusal, Right};
+use fanfare_auth::{Grant, Refusal, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
 use fanfare_server::{Authorized, Authorizer, Denied, HttpStats, Options, Question, Reason, RefusalPolicy, Secret, Soon};
 use support::{Node, header, without_digits};
@@ -16,11 +17,13 @@ struct Fake {
     asked: Mutex<Vec<String>>,
     answer: fn(&Question<'_>) -> Authorized,
     is_slow: bool,
+    /// That grants which end at 7 are over.
+    is_time_up: AtomicBool,
 }
 
 impl Fake {
     fn new(is_slow: bool, answer: fn(&Question<'_>) -> Authorized) -> Arc<Self> {
-        Arc::new(Self { asked: Mutex::default(), answer, is_slow })
+        Arc::new(Self { asked: Mutex::default(), answer, is_slow, is_time_up: AtomicBool::default() })
     }
 
     fn asked(&self) -> Vec<String> {
@@ -43,6 +46,10 @@ impl Authorizer for Fake {
             tokio::task::yield_now().await;
             answer
         })
+    }
+
+    fn is_over(&self, grant: &Grant) -> bool {
+        grant.expires_at == Some(UnixSeconds(7)) && self.is_time_up.load(Ordering::Relaxed)
     }
 }
 
@@ -261,4 +268,77 @@ fn answers_of_a_node_that_asks_for_tokens_are_never_taken_for_scripts() {
     for asked in &asked {
         assert!(has_it(&guarded, asked) && !has_it(&open, asked), "{asked}");
     }
+}
+
+// Seen to fail when a grant is asked for its end only before the body is there.
+#[test]
+fn a_publish_whose_body_takes_longer_than_its_token_publishes_nothing() {
+    let limited = |_: &Question<'_>| {
+        let grant = Grant { expires_at: Some(UnixSeconds(7)), ..Grant::default() };
+        Ok(Some(Box::new(grant)))
+    };
+    let fake = Fake::new(false, limited);
+    let node = node(&fake, |_| {});
+    assert!(node.send(post(BEARER)).response().0.starts_with("HTTP/1.1 201 "));
+    let first = node.store.last_id("a".parse::<ChannelName>().unwrap());
+    let mut late = node.send(request("POST /channels/a/events", &format!("{BEARER}Content-Length: 2\r\n")) + "x");
+    support::eventually("the question", || fake.asked().iter().any(|asked| asked.starts_with("publish")));
+    fake.is_time_up.store(true, Ordering::Relaxed);
+    late.send("y");
+    let (head, body) = late.response();
+    assert!(head.starts_with("HTTP/1.1 401 ") && body.contains(":token-expired"), "{head}{body}");
+    assert_eq!(node.store.last_id("a".parse::<ChannelName>().unwrap()), first);
+    assert_eq!(counted(&node, Right::Publish, "expired"), 1);
+}
+
+/// What a gate says of tokens: `g` is genuine. What is public needs none.
+fn judges(question: &Question<'_>) -> Authorized {
+    match question.headers.get("authorization").map(|value| value.as_bytes()) {
+        _ if question.channels.iter().all(|channel| channel.as_str() == "public") => Ok(None),
+        None => Err(Denied::By(Refusal::Missing)),
+        _ if question.is_doubtful => Err(Denied::Unchecked),
+        Some(b"Bearer g") => Ok(None),
+        Some(_) => Err(Denied::By(Refusal::Invalid("it is none"))),
+    }
+}
+
+// Seen to fail when worthless tokens are not counted, and when they are for everybody.
+#[test]
+fn a_client_that_sends_worthless_tokens_is_soon_refused_unchecked_and_nobody_else_is() {
+    let node = node(&Fake::new(false, judges), |options| {
+        options.cores = 1;
+        options.admission.proxies.trusted = vec!["127.0.0.1".parse().unwrap()];
+    });
+    let from = |last: u8| format!("X-Forwarded-For: 192.0.2.{last}\r\n");
+    let mut mallory = node.connect();
+    for round in 0..250 {
+        mallory.send(match round % 3 {
+            0 => request("GET /channels/a/history", &format!("{BEARER}{}", from(1))),
+            1 => post(&format!("{BEARER}{}", from(1))),
+            _ => request("GET /events?channel=a&close=abort", &format!("{BEARER}{}", from(1))),
+        });
+        let (head, body) = mallory.response();
+        if head.starts_with("HTTP/1.1 401 ") {
+            continue;
+        }
+        assert!(head.starts_with("HTTP/1.1 429 ") && body.contains(":too-many-tokens"), "{round}: {head}{body}");
+        assert!(header(&head, "retry-after").is_some(), "{head}");
+        if header(&head, "connection").is_some() {
+            mallory = node.connect();
+        }
+    }
+    let total = |reason| Right::ALL.map(|right| counted(&node, right, reason)).iter().sum::<u64>();
+    let checked = total("invalid");
+    assert!((100..150).contains(&checked) && total("unchecked") == 250 - checked, "{checked}");
+
+    let genuine = "Authorization: Bearer g\r\n";
+    let ask = |channel: &str, token: &str, last: u8| {
+        let line = format!("GET /events?channel={channel}");
+        node.send(request(&line, &format!("{STREAM}{token}{}", from(last)))).until("\n\n")
+    };
+    assert!(ask("a", genuine, 1).contains("\r\ncontent-length: "), "a refusal, told politely");
+    assert!(ask("public", genuine, 1).contains("\nid: "), "what is public stays open");
+    assert!(ask("a", genuine, 2).contains("\nid: "), "others are not concerned");
+    let refused = Reason::ALL.map(|reason| node.server().admission().refused(reason));
+    assert_eq!(refused, [0; Reason::ALL.len()]);
 }

@@ -62,7 +62,8 @@ impl Node {
         let gate = gate::gate(config)?.map(Arc::new);
         options.authorizer = gate.as_ref().map(|gate| {
             let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
-            Arc::new(Gatekeeper::new(Arc::clone(gate), parameter, cors, Clock::system())) as Arc<dyn Authorizer>
+            let (clock, leeway) = (Clock::system(), config.auth.leeway.0);
+            Arc::new(Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway)) as Arc<dyn Authorizer>
         });
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;

@@ -15,7 +15,7 @@ pub(crate) struct AddressKey(NonZeroU64);
 impl AddressKey {
     /// IPv4 keys lie in `::/32`, where no IPv6 client can be. The unspecified address, which is no client's, is that of
     /// `0.0.0.1`.
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         let bits = match address.to_canonical() {
             IpAddr::V4(v4) => u64::from(v4.to_bits()),
             IpAddr::V6(Ipv6Addr::LOCALHOST) => u64::from(std::net::Ipv4Addr::LOCALHOST.to_bits()),
@@ -24,7 +24,7 @@ impl AddressKey {
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
 
-    pub(super) const fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> u64 {
         self.0.get()
     }
 }

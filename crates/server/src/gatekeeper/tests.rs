@@ -34,12 +34,23 @@ fn gate(keys: KeySource) -> Gate {
 
 fn gatekeeper(gate: Gate) -> Gatekeeper {
     let cors = Cors::parse(&["https://app.example"]).unwrap();
-    Gatekeeper::new(Arc::new(gate), Some("token"), cors, Clock::from_fn(|| NOW * 1_000))
+    Gatekeeper::new(Arc::new(gate), Some("token"), cors, Clock::from_fn(|| NOW * 1_000), Duration::from_secs(5))
 }
 
 fn ask(keeper: &Gatekeeper, channels: &[&str], headers: &HeaderMap, query: &str) -> Soon<Authorized> {
+    asked_by(keeper, channels, headers, query, false)
+}
+
+fn asked_by(
+    keeper: &Gatekeeper,
+    channels: &[&str],
+    headers: &HeaderMap,
+    query: &str,
+    is_doubtful: bool,
+) -> Soon<Authorized> {
     let channels: Vec<_> = channels.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
-    keeper.authorize(&Question { right: Right::Subscribe, channels: &channels, headers, query: Some(query) })
+    let (right, query) = (Right::Subscribe, Some(query));
+    keeper.authorize(&Question { right, channels: &channels, headers, query, is_doubtful })
 }
 
 fn now(soon: Soon<Authorized>) -> Authorized {
@@ -119,4 +130,44 @@ fn keys_that_are_not_there_are_waited_for_and_then_it_is_known_that_they_cannot_
         }
         assert_eq!(waits.await, Err(Denied::By(Refusal::Unavailable)));
     });
+}
+
+// Fails when a client is locked out of what needs no token, and when its token is looked at.
+#[test]
+fn the_token_of_a_client_that_sent_many_worthless_ones_is_not_looked_at() {
+    let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
+    let asked = |channel, headers: &HeaderMap| now(asked_by(&keeper, &[channel], headers, "", true));
+    let genuine = bearer(&token(&["a"], NOW + 60));
+    assert_eq!(asked("news:1", &genuine), Ok(None));
+    assert_eq!(asked("a", &genuine), Err(Denied::Unchecked));
+    assert_eq!(asked("a", &HeaderMap::new()), Err(Denied::By(Refusal::Missing)));
+}
+
+// Fails when the wait has no end of its own, and when any number may wait.
+#[test]
+fn a_bounded_number_of_tokens_waits_for_keys_for_a_bounded_time() {
+    scene::run(async {
+        tokio::time::pause();
+        let keeper = gatekeeper(gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap())));
+        let unknown = bearer(&token(&["a"], NOW + 60));
+        let mut waits = Vec::new();
+        for _ in 0..KEYS_WAITING_MAX {
+            let Soon::Later(wait) = ask(&keeper, &["a"], &unknown, "") else { panic!("at once") };
+            waits.push(wait);
+        }
+        assert_eq!(now(ask(&keeper, &["a"], &unknown, "")), Err(Denied::By(Refusal::Unavailable)));
+        let start = tokio::time::Instant::now();
+        assert_eq!(waits.remove(0).await, Err(Denied::By(Refusal::Unavailable)));
+        assert_eq!(start.elapsed().as_secs(), KEYS_WAIT.as_secs());
+        assert!(matches!(ask(&keeper, &["a"], &unknown, ""), Soon::Later(_)), "there is a place again");
+    });
+}
+
+// Fails without the leeway, which the gate allowed when the grant was given.
+#[test]
+fn a_grant_is_over_for_what_is_done_at_once_when_the_leeway_is() {
+    let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
+    let ends = |end| Grant { expires_at: Some(UnixSeconds(end)), ..Grant::default() };
+    assert!(!keeper.is_over(&Grant::default()) && !keeper.is_over(&ends(NOW - 4)));
+    assert!(keeper.is_over(&ends(NOW - 5)));
 }

@@ -178,9 +178,28 @@ fn a_cookie_counts_for_the_pages_of_the_nodes_own_and_of_listed_origins_only() {
     assert_eq!(node.metric("fanfare_denied_total", "reason=\"cross_site\""), Some(3.0));
     let preflight = request(node.address(), "OPTIONS", "/events", &[listed], b"").expect("an answer");
     assert_eq!(header(&preflight, "access-control-allow-credentials"), Some("true"));
+    // Another page of the host: a proxy may have left out the port of `Host`, and the node knows no scheme.
+    let same_site = [("Origin", own.as_str()), ("Sec-Fetch-Site", "same-site")];
+    assert_eq!(ask(&same_site).status(), 403);
     let mut client = Client::open(node.address(), Subscribe::to("c").header("Cookie", &cookie));
     Publisher::new(&scene.redis, &Ledger::default()).fcall("c", "by cookie");
     client.read_data("by cookie");
+}
+
+// Fails when an expired token is refused for good. The first half is what a page gets whose cookie ends with its token: an EventSource
+// that hears 401 never comes back.
+#[test]
+fn a_cookie_that_outlives_its_token_keeps_a_stream_alive_and_one_that_does_not_ends_it_for_good() {
+    let scene = scene();
+    let node = scene.with_secret_file().set("auth.cookie", "session").set("auth.leeway", "0s").start();
+    let cookie = format!("session={}", scene.token(&["--subscribe", "c", "--lifetime", "1s"]));
+    // The token is over by then.
+    pace(Duration::from_millis(2_100));
+    assert_eq!(get(&node, "/events?channel=c", &[STREAM]).status(), 401);
+    let reply = get(&node, "/events?channel=c", &[STREAM, ("Cookie", &cookie), ("Last-Event-ID", "7-0")]);
+    assert_eq!(reply.status(), 200);
+    let text = reply.text();
+    assert!(text.contains("event: $expired\n") && text.contains("\nid: 7-0\n"), "{text}");
 }
 
 // Fails when the node logs the targets of requests.
@@ -230,6 +249,7 @@ fn a_node_whose_keys_cannot_be_read_does_not_start() {
     for (key, said) in [
         (format!("secret_file = {:?}", scene.path("nowhere")), "nowhere"),
         (format!("secret_file = {:?}", scene.path("short")), "its secret has 9 bytes"),
+        ("secret_file = \"-\"".to_owned(), "standard input"),
         (format!("jwks_file = {:?}", scene.path("secret")), "its key set"),
     ] {
         let mut node = scene.node(&key).launch();

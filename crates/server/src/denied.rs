@@ -67,7 +67,9 @@ impl Denied {
                 "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
             }
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
-            Self::Unchecked => "Many tokens from this address were not accepted lately; this one was not looked at.".into(),
+            Self::Unchecked => {
+                "Many tokens from this address were not accepted lately; this one was not looked at.".into()
+            }
         }
     }
 }

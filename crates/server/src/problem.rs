@@ -89,7 +89,9 @@ impl Kind {
                 (StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request did not arrive in time")
             }
             Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too-many-connections", "Too many connections"),
-            Self::TooManyTokens => (StatusCode::TOO_MANY_REQUESTS, "too-many-tokens", "Too many tokens were not accepted"),
+            Self::TooManyTokens => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-tokens", "Too many tokens were not accepted")
+            }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later or on another node"),
             Self::PublishingOff => (StatusCode::FORBIDDEN, "publishing-off", "Publishing over HTTP is off"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use fanfare_auth::{Grant, Refusal, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
-use fanfare_server::{Authorized, Authorizer, Denied, HttpStats, Options, Question, Reason, RefusalPolicy, Secret, Soon};
+use fanfare_server::{
+    Authorized, Authorizer, Denied, HttpStats, Options, Question, Reason, RefusalPolicy, Secret, Soon,
+};
 use support::{Node, header, without_digits};
 
 /// Remembers what it was asked, and allows what the test says.

@@ -217,3 +217,24 @@ async fn a_publisher_that_never_answers_is_given_up() {
     assert!(status.failures >= 3 && status.read_at.is_none(), "{status:?}");
     assert_eq!(status.last_error.as_deref(), Some("no answer within 5s"));
 }
+
+#[test]
+fn what_is_printed_of_a_question_shows_no_secret() {
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", "Bearer hidden1".parse().unwrap());
+    let request = fanfare_auth::AskRequest {
+        method: http::Method::POST,
+        uri: "https://user:hidden2@id.example/keys?code=hidden3".parse().unwrap(),
+        headers: headers.clone(),
+        body: Bytes::from_static(b"hidden4"),
+        max_bytes: 7,
+        timeout: Duration::from_secs(1),
+    };
+    let answer = AskAnswer { status: StatusCode::OK, headers, body: Bytes::from_static(b"hidden5") };
+    let error = AskError::Failed("cannot reach https://id.example/keys?code=hidden6: refused".into());
+    let printed = format!("{request:?} {answer:?} {error} {error:?}");
+    assert!(!printed.contains("hidden"), "{printed}");
+    for part in ["POST", "id.example/keys", "authorization", "200", "cannot reach", "refused"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+}

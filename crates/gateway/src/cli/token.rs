@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use fanfare_auth::{
-    Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, Templates, UnixSeconds,
+    Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, UnixSeconds,
 };
 use fanfare_protocol::limits::CLAIM_NAME_DEFAULT;
 use fanfare_server::Clock;
@@ -199,8 +199,7 @@ fn gate(args: &InspectArgs) -> anyhow::Result<Option<Gate>> {
         [] => Audience::Any,
         named => Audience::OneOf(named.to_vec()),
     };
-    let issuer = args.issuer.clone();
-    let issuer = IssuerOptions { issuer, audience, algorithms: Vec::new(), keys, templates: Templates::default() };
+    let issuer = IssuerOptions { issuer: args.issuer.clone(), audience, keys, ..IssuerOptions::default() };
     let options = GateOptions { claim: args.claim.clone(), issuers: vec![issuer], ..GateOptions::default() };
     Ok(Some(Gate::new(options)?))
 }

@@ -139,6 +139,23 @@ fn a_token_that_was_minted_is_explained_and_found_good() {
 }
 
 #[test]
+fn what_a_token_says_cannot_command_the_terminal_that_shows_it() {
+    let secret = secret_file();
+    let secret = secret.path().to_str().unwrap();
+    let hostile = "a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\u{200f}\u{2066}\u{feff}\u{e0041}\nverdict   good\u{e9}";
+    let minted = ["token", "mint", "--secret-file", secret, "--subscribe", hostile, "--key-id", hostile];
+    let (code, token, stderr) = output(fanfare().args(minted).args(["--with", &format!("name={hostile}")]));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, report, _) = output(fanfare().args(["token", "inspect", "--secret-file", secret]).write_stdin(token));
+    assert_eq!(code, 0, "{report}");
+    let is_harmless = |c: char| c == '\n' || matches!(c, ' '..='~' | '\u{e9}');
+    assert!(report.chars().all(is_harmless), "{}", report.escape_debug());
+    assert_eq!(report.lines().filter(|line| line.starts_with("verdict")).count(), 1, "{report}");
+    assert!(report.contains("\\u009b2J\\u007f\\u202e") && report.contains("\\udb40\\udc41"), "{report}");
+    assert!(report.ends_with("verdict   good (aud not checked)\n"), "{report}");
+}
+
+#[test]
 fn a_token_that_a_node_would_refuse_is_told_why() {
     let secret = secret_file();
     let secret = secret.path().to_str().unwrap();

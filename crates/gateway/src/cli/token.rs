@@ -7,9 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use fanfare_auth::{
-    Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, UnixSeconds,
-};
+use fanfare_auth::{Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, UnixSeconds};
 use fanfare_protocol::limits::CLAIM_NAME_DEFAULT;
 use fanfare_server::Clock;
 use serde_json::{Map, Value, json};
@@ -175,7 +173,7 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         Some(text) => text.clone(),
         None => key_file::read_text("-".as_ref())?,
     };
-    let report = TokenReport::of(text.trim(), gate(args)?.as_ref(), UnixSeconds(now()))?;
+    let report = TokenReport::of(text.trim(), gate(args)?.as_ref(), !args.audience.is_empty(), UnixSeconds(now()))?;
     let code = if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     print(report, code)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -34,12 +35,21 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(read(path)?).with_context(|| format!("{}", path.display()))
 }
 
-/// A shared secret. The line end that editors add is not part of it.
+/// Whether everybody may read what stands in a file. Of standard input nothing is known.
+fn is_open_to_all(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o004 != 0)
+}
+
+/// A shared secret. The line end that editors add is not part of it. A file that everybody on the machine can read is complained of in
+/// the log.
 ///
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_secret(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = read(path)?;
+    if is_open_to_all(path) {
+        tracing::warn!(path = %path.display(), "everybody on this machine can read this secret, and sign tokens with it; expected `chmod 600`");
+    }
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         bytes.pop_if(|last| *last == b'\r');
@@ -60,6 +70,16 @@ mod tests {
             std::fs::write(&path, written).unwrap();
             assert_eq!(read_secret(&path).unwrap(), secret.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_noticed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_all(file.path()), is_open, "{mode:o}");
+        }
+        assert!(!is_open_to_all(Path::new("-")));
     }
 
     #[test]

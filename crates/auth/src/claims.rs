@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::refusal::Refusal;
 use crate::unix_seconds::UnixSeconds;
 
-/// The claims of a token. They are believed once its signature was checked.
-#[derive(Debug)]
+/// The claims of a token. They are believed once its signature was checked. They cannot be printed: what an issuer says of its users is not
+/// for logs.
 pub(crate) struct Claims(Map<String, Value>);
 
 /// A claim that a node understands, or why it is malformed.

@@ -51,6 +51,14 @@ enum Following {
     Acknowledged,
 }
 
+/// A page from the head.
+#[derive(Debug, Clone, Copy)]
+struct HeadPage<'a> {
+    snapshot: &'a Snapshot,
+    /// See [`ChannelLog::note_proven_by_head`].
+    is_quiet: bool,
+}
+
 /// What the registry knows about a channel beside its shared state.
 #[derive(Debug)]
 pub(super) struct ChannelLog {
@@ -202,6 +210,7 @@ impl ChannelLog {
     fn saw_unknown_event(&mut self) {
         self.continuity.doubt();
         self.tip_reads.saw_unknown_event();
+        self.head_read.doubt();
     }
 
     /// The append rule: only what provably follows the head goes in; only what is certainly here is dropped.
@@ -264,7 +273,7 @@ impl ChannelLog {
             return None;
         }
         self.missing_pushes = 0;
-        self.head_read = HeadRead::InFlight { from, again: false };
+        self.head_read = HeadRead::InFlight { from, again: false, is_quiet: self.is_acknowledged() };
         Some(from)
     }
 
@@ -417,8 +426,24 @@ impl ChannelLog {
     /// Notes the same, for a tip that was requested after the feed last lost something.
     fn note_proven_afresh(&mut self, tip: Tip) {
         self.note_proven(tip);
-        let no_message_missed = self.following == Following::Acknowledged && self.tip_reads.is_quiet();
+        let no_message_missed = self.is_acknowledged() && self.tip_reads.is_quiet();
         self.continuity.note_proven_afresh(tip, no_message_missed);
+    }
+
+    /// Notes that the head was the stream's end at `tip`, by a read of the head whose entries are in the tail.
+    ///
+    /// That proves as much as a tip does if the feed was whole from before the read began until now (`is_quiet`: acknowledged,
+    /// nothing lost, nothing unknown). Let the store have made the answer at a time T. What was published before T is in the
+    /// answer and so in the tail, or is gone, and then the answer is a gap by which readers were told; what is published after T
+    /// has been announced on a connection that was there at T, so that its message is in the tail, or is still to come and will be
+    /// judged by [`Continuity::follows`]. So the head was the stream's end at T, and no message has been missed since: exactly what
+    /// the flag says, and a gap that was told once is not told again at the next comparison. After any doubt since the read began
+    /// the flag stays as the doubt left it: some message since T may be missing.
+    fn note_proven_by_head(&mut self, tip: Tip, is_quiet: bool) {
+        self.note_proven(tip);
+        if is_quiet {
+            self.continuity.note_proven_afresh(tip, true);
+        }
     }
 
     // What the archive answers about the head: proven before anything is appended.
@@ -432,12 +457,12 @@ impl ChannelLog {
         proofs: Option<u64>,
         evidence: Evidence,
     ) -> Effects {
-        let Some(from) = self.head_read.answered() else { return Effects::new() };
+        let Some((from, is_quiet)) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
             Ok(snapshot) => {
                 self.note_success(ReadKind::Head);
                 self.note_done(ReadKind::Head, from);
-                self.on_snapshot(from, &snapshot, proofs)
+                self.on_head_page(from, HeadPage { snapshot: &snapshot, is_quiet }, proofs)
             }
             Err(error) => {
                 self.head_read.want();
@@ -458,11 +483,12 @@ impl ChannelLog {
         effects
     }
 
-    fn on_snapshot(&mut self, from: Position, snapshot: &Snapshot, proofs: Option<u64>) -> Effects {
+    fn on_head_page(&mut self, from: Position, page: HeadPage<'_>, proofs: Option<u64>) -> Effects {
         let Some(head) = self.head() else { return Effects::new() };
+        let snapshot = page.snapshot;
         let verdict = self.continuity.verdict(from, snapshot);
         if head != from {
-            return self.on_older_snapshot(head, verdict, snapshot);
+            return self.on_older_page(head, verdict, page);
         }
         // Nothing was published that is not here, so nothing rang for this read: another read caused it.
         if let Some(await_proofs) = self.doubts_expiry(from, snapshot.tip, proofs) {
@@ -471,25 +497,26 @@ impl ChannelLog {
         match (verdict, from, snapshot.tip.position) {
             // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
             // entries before it are older still.
-            (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, snapshot),
+            (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, page),
             (Verdict::Gap(_), Position::At(id), Position::Absent { .. })
                 if self.continuity.has_expired(id, snapshot.tip) =>
             {
-                self.finish(head, snapshot)
+                self.finish(head, page)
             }
             (Verdict::Gap(reason), _, _) => {
                 let early = self.early_end(from, snapshot.tip);
-                early.into_iter().chain(self.seal(reason, from, snapshot)).collect()
+                early.into_iter().chain(self.seal(reason, from, page)).collect()
             }
         }
     }
 
     /// Pushes moved the head while the read was under way: only what follows the present head may go in.
-    fn on_older_snapshot(&mut self, head: Position, verdict: Verdict, snapshot: &Snapshot) -> Effects {
+    fn on_older_page(&mut self, head: Position, verdict: Verdict, page: HeadPage<'_>) -> Effects {
         let Position::At(id) = head else { return vec![self.read_head()] };
+        let snapshot = page.snapshot;
         let found = snapshot.entries.iter().position(|entry| id_of(entry) == id);
         match (verdict, found) {
-            (Verdict::Continues, Some(index)) => self.extend(head, &snapshot.entries[index + 1..], snapshot),
+            (Verdict::Continues, Some(index)) => self.extend(head, &snapshot.entries[index + 1..], page),
             // The page ends before the head: it is older than the pushes and has nothing to add.
             (Verdict::Continues, None) if matches!(snapshot.tip.position, Position::At(tip) if tip < id) => {
                 Effects::new()
@@ -498,22 +525,22 @@ impl ChannelLog {
         }
     }
 
-    fn extend(&mut self, from: Position, entries: &[Decoded], snapshot: &Snapshot) -> Effects {
+    fn extend(&mut self, from: Position, entries: &[Decoded], page: HeadPage<'_>) -> Effects {
         let extension = Extension { seam: None, entries: self.encoded_after(from, entries) };
-        self.append(extension, from, snapshot)
+        self.append(extension, from, page)
     }
 
     /// History is not contiguous: appends a seam, by which readers are told, and begins a new segment.
-    fn seal(&mut self, reason: GapReason, from: Position, snapshot: &Snapshot) -> Effects {
+    fn seal(&mut self, reason: GapReason, from: Position, page: HeadPage<'_>) -> Effects {
         let mut effects = vec![Effect::Warn(Broken { reason, after: from, is_wrong_type: false })];
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
             effects.push(self.forget_pages());
         }
-        let (resume, is_exact) = proof::resume_exactly(snapshot, from);
+        let (resume, is_exact) = proof::resume_exactly(page.snapshot, from);
         let seam = Some((Seam { reason, after: from, resume }, is_exact));
-        let extension = Extension { seam, entries: self.encoded_after(from, &snapshot.entries) };
-        effects.extend(self.append(extension, from, snapshot));
+        let extension = Extension { seam, entries: self.encoded_after(from, &page.snapshot.entries) };
+        effects.extend(self.append(extension, from, page));
         effects
     }
 
@@ -529,10 +556,10 @@ impl ChannelLog {
         ]
     }
 
-    fn append(&mut self, extension: Extension, head: Position, snapshot: &Snapshot) -> Effects {
+    fn append(&mut self, extension: Extension, head: Position, page: HeadPage<'_>) -> Effects {
         let head = extension.end().unwrap_or(head);
         let mut effects = vec![Effect::Append(extension)];
-        effects.extend(self.finish(head, snapshot));
+        effects.extend(self.finish(head, page));
         effects
     }
 
@@ -543,11 +570,11 @@ impl ChannelLog {
 
     /// After a page was merged and the log ends at `head`: reads on if there is more, otherwise notes that this is the stream's
     /// end.
-    fn finish(&mut self, head: Position, snapshot: &Snapshot) -> Effects {
+    fn finish(&mut self, head: Position, HeadPage { snapshot, is_quiet }: HeadPage<'_>) -> Effects {
         if !snapshot.complete {
             return vec![self.read_head()];
         }
-        self.note_proven(snapshot.tip);
+        self.note_proven_by_head(snapshot.tip, is_quiet);
         let end = snapshot.tip.position;
         let is_behind = match (head, end) {
             // The last entries were retracted: the next one will name this id as its predecessor.

@@ -89,6 +89,8 @@ pub(super) enum HeadRead {
         from: Position,
         /// Something was published since it began.
         again: bool,
+        /// The feed has been whole since before it began: it lost nothing, and every published entry is in the tail.
+        is_quiet: bool,
     },
 }
 
@@ -104,11 +106,18 @@ impl HeadRead {
         matches!(self, Self::Wanted | Self::InFlight { again: true, .. })
     }
 
-    /// A read that was in flight has ended. Returns where it began.
-    pub(super) fn answered(&mut self) -> Option<Position> {
-        let Self::InFlight { from, again } = *self else { return None };
+    /// Something was published that is not in the tail, or the feed lost something.
+    pub(super) fn doubt(&mut self) {
+        if let Self::InFlight { is_quiet, .. } = self {
+            *is_quiet = false;
+        }
+    }
+
+    /// A read that was in flight has ended. Returns where it began, and whether the feed was whole all the time.
+    pub(super) fn answered(&mut self) -> Option<(Position, bool)> {
+        let Self::InFlight { from, again, is_quiet } = *self else { return None };
         *self = if again { Self::Wanted } else { Self::Idle };
-        Some(from)
+        Some((from, is_quiet))
     }
 }
 

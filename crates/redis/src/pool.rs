@@ -9,7 +9,7 @@ use redis::{ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{self, Connector};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::primary::{Primary, RunId, identify};
 use crate::status::Status;
 
@@ -48,22 +48,27 @@ impl Pool {
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
     /// of it when the pipeline ignores errors. The commands may be sent twice. Only the server that feeds is asked.
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
+        self.ask(commands).await.map_err(|failure| failure.error)
+    }
+
+    /// The same; a transaction that was not run tells which of its commands were refused.
+    pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Value, Failure> {
         let deadline = Instant::now() + self.deadline;
         loop {
             let asked = Instant::now();
             let got = timeout_at(deadline, self.pool.get()).await;
             self.status.timings().waits.record(asked.elapsed());
             let mut connection = match got {
-                Err(_) => return Err(Error::Crowded(self.deadline)),
+                Err(_) => return Err(Error::Crowded(self.deadline).into()),
                 Ok(Ok(connection)) => connection,
-                Ok(Err(PoolError::Backend(error))) => return Err(error),
-                Ok(Err(error)) => return Err(Error::Link(error.to_string())),
+                Ok(Err(PoolError::Backend(error))) => return Err(error.into()),
+                Ok(Err(error)) => return Err(Error::Link(error.to_string()).into()),
             };
             let is_new = Object::metrics(&connection).recycle_count == 0;
             if let Err(error) = self.primary.check(&connection.server) {
                 let server = Object::take(connection).server;
                 if is_new {
-                    return self.primary.check_new(&server).and(Err(error));
+                    return self.primary.check_new(&server).and(Err(error)).map_err(Failure::from);
                 }
                 continue;
             }
@@ -93,16 +98,17 @@ impl Pool {
                     }
                     // The next one, at the latest a new one, may do: at most each connection of the pool is dead.
                     if tried || !broken {
-                        return Err(match error.into() {
-                            Error::Link(text) => Error::Cut(text),
-                            error => error,
-                        });
+                        let mut failure = Failure::from(error);
+                        if let Error::Link(text) = failure.error {
+                            failure.error = Error::Cut(text);
+                        }
+                        return Err(failure);
                     }
                 }
                 // Its answer may still come and would be taken for the next command's.
                 Err(error) => {
                     drop(Object::take(connection));
-                    return Err(error);
+                    return Err(error.into());
                 }
             }
         }

@@ -166,6 +166,11 @@ impl ChannelLog {
         self.following == Following::Acknowledged
     }
 
+    /// Whether the store refused to tell its tip when it was last asked.
+    pub(super) fn is_tip_refused(&self) -> bool {
+        self.tip_reads.is_refused()
+    }
+
     /// Whether its readers have a place in it: it was primed.
     pub(super) fn is_open(&self) -> bool {
         self.head().is_some()
@@ -332,8 +337,14 @@ impl ChannelLog {
     /// `proofs`: see [`Continuity::believes_expiry`].
     pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
         let fresh = self.tip_reads.answered();
-        if answer.is_ok() {
-            self.note_success(ReadKind::Tip);
+        match &answer {
+            Ok(_) => {
+                self.note_success(ReadKind::Tip);
+                self.tip_reads.note_refused(false);
+            }
+            Err(ArchiveError::Denied(_) | ArchiveError::WrongType) => self.tip_reads.note_refused(true),
+            // It says nothing of this channel.
+            Err(_) => {}
         }
         match (answer, self.head()) {
             (Err(error), _) => self.on_failure(ReadKind::Tip, &error),

@@ -174,7 +174,7 @@ impl Registry {
         answer: Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>,
         now: Instant,
     ) {
-        self.resources.schedule.tips_answered();
+        self.resources.schedule.tips_answered(keys);
         let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
         for (&key, tip) in keys.iter().zip(tips) {
             let proofs = self.proofs(key);

@@ -29,6 +29,8 @@ pub(super) struct TipReads {
     stale: bool,
     /// Since the oldest read in flight began, every published entry is in the tail.
     quiet: bool,
+    /// The store refused the last one that was answered: it most likely refuses the next one.
+    refused: bool,
     /// Where the tail ended when the oldest read in flight began: the index of its next item.
     end: u64,
 }
@@ -63,6 +65,15 @@ impl TipReads {
 
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight == 0
+    }
+
+    /// Whether the store refused a read, or did not.
+    pub(super) fn note_refused(&mut self, refused: bool) {
+        self.refused = refused;
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// Where the tail ended when the oldest read in flight, or the last one, began.

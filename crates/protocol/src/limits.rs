@@ -706,3 +706,14 @@ const _: () = {
     assert!(HEARTBEAT_MAX.as_millis() / 16 * 2 < STUCK_AFTER_MIN.as_millis());
     assert!(less(STUCK_AFTER_MIN, STUCK_AFTER_DEFAULT) && less(STUCK_LOOK_MAX, STUCK_AFTER_DEFAULT));
 };
+
+// --- Pages of which a part has gone out ------------------------------------------------------
+
+/// Pages that stay in memory for sessions in the middle of one of their entries, however small they are: those that stay are looked at
+/// whenever memory is short.
+pub const PINNED_PAGES_MAX: usize = 64;
+
+const _: () = {
+    // Those that are spared in any case are among them.
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT <= PINNED_PAGES_MAX);
+};

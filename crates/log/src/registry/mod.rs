@@ -14,6 +14,7 @@
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`kept_pages`] | the part of that budget that pages may have |
+//! | [`spared_pages`] | which of them stay although memory is short |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`successes`] | when reads began, and which channels' entries were read last |
 //! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
@@ -41,6 +42,7 @@ mod reconcile;
 mod resources;
 mod schedule;
 mod since;
+mod spared_pages;
 mod successes;
 #[cfg(test)]
 mod tests;

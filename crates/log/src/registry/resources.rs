@@ -296,7 +296,7 @@ impl Resources {
             self.budget.release(bytes);
             self.stats.evictions.add(1);
         }
-        evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
+        evict::beyond_budget(directory, &mut self.budget, self.kept_pages.spared(), |log, pieces| {
             self.stats.evictions.add(pieces as u64);
             self.notifier.notify(&log.channel);
         });

@@ -4,6 +4,7 @@ mod back_off;
 mod held_pages;
 mod limits;
 mod log_lines;
+mod pinned_pages;
 mod refused_tips;
 mod requests;
 mod waiting;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
 use deadpool_redis::Manager as NetworkManager;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Pipeline, RedisError, Value};
@@ -40,7 +40,8 @@ impl Pool {
         let info = connect::resp3(info);
         let network = NetworkManager::new_with_config(info.clone(), connect::config(deadline))?;
         let manager = Manager { network, connector, info, deadline };
-        let pool = managed::Pool::builder(manager).max_size(size).build();
+        // The one that answered last comes first: it is the least likely to have to be tried before, which takes a round trip.
+        let pool = managed::Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo).build();
         let pool = pool.expect("a pool without timeouts of its own needs no runtime");
         Ok(Self { pool, primary, deadline, status })
     }

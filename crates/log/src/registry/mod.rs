@@ -8,7 +8,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]), where it cannot be read ([`unreadable`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
@@ -31,12 +31,15 @@ mod directory;
 mod effect;
 mod evict;
 mod expiries;
+mod failures;
+mod head_page;
 mod held_pages;
 mod kept_pages;
 mod lingering;
 mod links;
 mod log_limit;
 mod notifier;
+mod paging;
 mod reads;
 mod reconcile;
 mod resources;

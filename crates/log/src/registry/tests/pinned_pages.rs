@@ -1,7 +1,7 @@
 //! Pages of which a session has sent a part of an entry.
 
 use super::super::*;
-use super::limits::{PAGE_BYTES, Scene, name, narrow};
+use super::scene::{PAGE_BYTES, Scene, name, narrow};
 use crate::core_log::ViewKey;
 use crate::cursor::Cursor;
 use crate::pages::PagePin;

@@ -6,7 +6,7 @@ use fanfare_protocol::LogName;
 use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
 
 use super::super::*;
-use super::limits::{Scene, name};
+use super::scene::{Scene, name};
 use crate::archive::ArchiveError;
 use crate::payer::Payer;
 

@@ -136,9 +136,13 @@ impl Continuity {
         self.expiry_due.is_some()
     }
 
-    /// Whether a head continues in a snapshot.
+    /// Whether a head continues in a snapshot. Where streams are evicted, messages tell only of what they have reached the node with: an
+    /// answer that finds a new stream may have outrun the message of one that came and went before it, so it continues no absence. An
+    /// answer that finds no stream may have outrun such a message as well, but then that is still to come, follows nothing and is
+    /// a doubt ([`follows`](Self::follows)).
     pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
-        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip))
+        let is_new = head.is_absent() && !snapshot.tip.position.is_absent();
+        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip) || (snapshot.tip.evicts && is_new))
     }
 
     /// Whether a stream may have come and gone unnoticed. On a store that evicts it may, but then its messages would have

@@ -816,3 +816,14 @@ const _: () = {
     // A look that fails once is repeated in time.
     assert!(KEY_SET_AGE_MIN.as_secs() >= 2 * (KEY_SET_REFRESH_MIN.as_secs() + KEY_SET_RETRY_MAX.as_secs()));
 };
+
+// --- Pages of which a part has gone out ------------------------------------------------------
+
+/// Pages that stay in memory for sessions in the middle of one of their entries, however small they are: those that stay are looked at
+/// whenever memory is short.
+pub const PINNED_PAGES_MAX: usize = 64;
+
+const _: () = {
+    // Those that are spared in any case are among them.
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT <= PINNED_PAGES_MAX);
+};

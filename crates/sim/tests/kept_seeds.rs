@@ -19,3 +19,12 @@ fn a_node_rests_while_all_its_reads_are_in_flight() {
 fn an_expiry_is_not_believed_before_the_feed_is_past_it() {
     run(95, false).assert_kept();
 }
+
+/// A crowd of strangers, and a request for tips whose connection has answered nothing for a second.
+///
+/// Seen to fail when the pool hands out the connection that has rested longest: it has to be tried first, and a request that was made
+/// later and has a better one overtakes that.
+#[test]
+fn a_request_for_tips_is_not_overtaken_by_a_later_one() {
+    run(268, false).assert_kept();
+}

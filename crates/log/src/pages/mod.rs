@@ -5,8 +5,8 @@
 //! So a crowd of readers at scattered positions is served by a handful of reads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use fanfare_protocol::{Decoded, EntryId, Frame, GapReason, LogName, Position};
 
@@ -38,6 +38,32 @@ pub struct Page {
     bytes: usize,
     /// The reader that it was read for has not taken it yet.
     awaited: AtomicBool,
+    /// Sessions that are in the middle of one of its entries.
+    pins: AtomicUsize,
+}
+
+/// Says that a session is in the middle of an entry of a page: a part of it has gone out, and the rest is looked up when the
+/// client takes more. So the page stays in memory, as far as the budget has room for such pages; without that each piece that a slow
+/// client takes of a large entry would have it read from the archive again. It keeps no memory of its own alive: what leaves the
+/// budget is gone, and is read again.
+#[derive(Debug)]
+pub struct PagePin(Weak<Page>);
+
+impl PagePin {
+    /// Pins a page until this is dropped.
+    #[must_use]
+    pub fn of(page: &Arc<Page>) -> Self {
+        page.pins.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::downgrade(page))
+    }
+}
+
+impl Drop for PagePin {
+    fn drop(&mut self) {
+        if let Some(page) = self.0.upgrade() {
+            page.pins.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a reader at some position gets from the pages.
@@ -89,7 +115,17 @@ impl Page {
             _ => None,
         };
         let bytes = entries.iter().map(|e| e.frame.heap_bytes() + size_of::<PageEntry>()).sum::<usize>() + 256;
-        Self { number, after, seam, entries, skip, oldest, bytes, awaited: AtomicBool::new(false) }
+        Self {
+            number,
+            after,
+            seam,
+            entries,
+            skip,
+            oldest,
+            bytes,
+            awaited: AtomicBool::new(false),
+            pins: AtomicUsize::new(0),
+        }
     }
 
     /// Makes a page that has nothing but a gap, for readers right before an entry that cannot be read.
@@ -103,6 +139,7 @@ impl Page {
             oldest: None,
             bytes: 256,
             awaited: AtomicBool::new(false),
+            pins: AtomicUsize::new(0),
         }
     }
 
@@ -120,6 +157,11 @@ impl Page {
     /// Whether a reader waits for the page.
     pub(crate) fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Whether a session is in the middle of one of its entries.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the wait of the reader. Returns whether a reader was waiting.
@@ -275,10 +317,9 @@ impl Pages {
         self.by_number.values().map(|page| page.bytes).sum()
     }
 
-    /// Whether a reader waits for the page with this number.
-    #[must_use]
-    pub fn is_awaited(&self, number: u64) -> bool {
-        self.by_number.get(&number).is_some_and(|page| page.is_awaited())
+    /// The page with this number.
+    pub(crate) fn get(&self, number: u64) -> Option<&Page> {
+        self.by_number.get(&number).map(|page| &**page)
     }
 
     /// Whether a page is still here.

@@ -222,13 +222,17 @@ impl Resources {
     }
 
     /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
-    /// true is the node's own business.
+    /// true is the node's own business. What the store refused before is asked for at the expense of who asked for the channel.
     pub(super) fn want_tip(&mut self, log: &ChannelLog) {
         let is_open = log.is_open();
         // Where nothing was ever read and nothing can be subscribed to there is nothing to compare.
         if !log.is_backing_off(ReadKind::Tip) && (is_open || log.is_acknowledged()) {
-            let payer = if is_open { Payer::NODE } else { log.channel.payer };
-            self.schedule.want_tip(payer, log.channel.key);
+            let (key, asker) = (log.channel.key, log.channel.payer);
+            match (log.is_tip_refused(), is_open) {
+                (true, _) => self.schedule.want_refused_tip(asker, key),
+                (false, true) => self.schedule.want_tip(Payer::NODE, key),
+                (false, false) => self.schedule.want_tip(asker, key),
+            }
         }
     }
 
@@ -307,7 +311,7 @@ impl Resources {
             self.budget.release(bytes);
             self.stats.evictions.add(1);
         }
-        evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
+        evict::beyond_budget(directory, &mut self.budget, self.kept_pages.spared(), |log, pieces| {
             self.stats.evictions.add(pieces as u64);
             self.notifier.notify(&log.channel);
         });

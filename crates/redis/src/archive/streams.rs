@@ -12,7 +12,7 @@ use super::epoch_name;
 use super::functions::Functions;
 use super::lives::{Life, Lives};
 use super::reply::{self, RawEntry, StreamInfo};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::eviction::{self, Eviction};
 use crate::functions::Presence;
 use crate::keys::Keys;
@@ -186,17 +186,43 @@ impl Streams {
         Ok(Some(Heads { tip, entries, complete, next_bytes }))
     }
 
-    /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
+    /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent. A single key that this user
+    /// may not read keeps the whole transaction from being run; Redis tells which ones these are, and the others are asked for once
+    /// more, without them: so many refused keys cost the others one round trip.
     pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
         let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
-        match self.ends_with_lives(channels, &asked).await {
-            Err(Error::Denied(_)) if !asked.is_empty() => {
-                let ends = self.ends_with_lives(channels, &[]).await?;
-                self.lives.note_denied();
-                Ok(ends)
+        let refused = match self.ends_with_lives(channels, &asked).await {
+            Ok(ends) => return Ok(ends),
+            Err(Failure { error: Error::Denied(_), refused }) if !refused.is_empty() => refused,
+            Err(Failure { error, .. }) => return Err(error),
+        };
+        let mut by_channel: Vec<Option<Error>> = vec![None; channels.len()];
+        let mut without_lives: Vec<&LogName> = Vec::new();
+        for (place, error) in refused {
+            match (by_channel.get_mut(place), asked.get(place.wrapping_sub(channels.len()))) {
+                (Some(of_channel), _) => *of_channel = Some(error),
+                (None, Some(log)) => without_lives.push(log),
+                // What concerns all of them.
+                (None, None) => return Err(error),
             }
-            other => other,
         }
+        let is_left = |channel: &LogName, refused: &Option<Error>| refused.is_none().then(|| channel.clone());
+        let rest: Vec<LogName> =
+            channels.iter().zip(&by_channel).filter_map(|(one, refused)| is_left(one, refused)).collect();
+        let asked: Vec<&LogName> =
+            rest.iter().filter(|log| self.lives.asks(log) && !without_lives.contains(log)).collect();
+        let ends = match rest.is_empty() {
+            true => Vec::new(),
+            false => self.ends_with_lives(&rest, &asked).await.map_err(|failure| failure.error)?,
+        };
+        // A key that may be read, and of which the life may not be asked.
+        if without_lives.iter().any(|log| rest.contains(log)) {
+            self.lives.note_denied();
+        }
+        let mut ends = ends.into_iter();
+        let end =
+            |refused: Option<Error>| refused.map_or_else(|| ends.next().unwrap_or(Err(Error::Shape("EXEC"))), Err);
+        Ok(by_channel.into_iter().map(end).collect())
     }
 
     /// The same with `PTTL` of those that are `asked` for it, in the same order.
@@ -204,7 +230,7 @@ impl Streams {
         &self,
         channels: &[LogName],
         asked: &[&LogName],
-    ) -> Result<Vec<Result<End, Error>>, Error> {
+    ) -> Result<Vec<Result<End, Error>>, Failure> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
@@ -212,9 +238,9 @@ impl Streams {
         for channel in asked {
             commands.cmd("PTTL").arg(self.keys.stream(channel));
         }
-        let (mut replies, now) = self.transaction(commands).await?;
+        let (mut replies, now) = self.try_transaction(commands).await?;
         if replies.len() != channels.len() + asked.len() {
-            return Err(Error::Shape("EXEC"));
+            return Err(Error::Shape("EXEC").into());
         }
         let lives = replies.split_off(channels.len());
         Ok(self.ends_of(channels, replies.into_iter().map(reply::stream_info), now, (asked, lives)))
@@ -306,11 +332,16 @@ impl Streams {
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
-    async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
+    async fn transaction(&self, commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
+        self.try_transaction(commands).await.map_err(|failure| failure.error)
+    }
+
+    /// The same; the failure says which of the commands were refused.
+    async fn try_transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Failure> {
         commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
         for _ in 0..EPOCH_ATTEMPTS {
             let eviction = self.eviction().await?;
-            let replies = self.pool.query(&commands).await?;
+            let replies = self.pool.ask(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
@@ -318,7 +349,7 @@ impl Streams {
                 return Ok((replies, now));
             }
         }
-        Err(self.no_epoch())
+        Err(self.no_epoch().into())
     }
 
     /// Runs a function, which tells `TIME` and the epoch key as well. What else it tells comes back. `None`: it cannot be run.

@@ -186,6 +186,32 @@ async fn many_forbidden_channels_cost_the_others_one_more_round_trip() {
     }
 }
 
+// Redis 7.0 refuses to queue any command then: all but the forbidden ones for want of memory. Seen to fail when the first refusal decides
+// what became of the transaction, when no function is asked for the others, and when what all others fail for is
+// what the forbidden one is told.
+#[tokio::test]
+async fn one_forbidden_channel_does_not_hide_the_tips_of_the_others_while_the_memory_of_redis_is_full() {
+    let (server, _) = library().await;
+    let id = publish(&server, &["sse:open", "DATA", "d"]).await;
+    let rules = ["ACL", "SETUSER", "node", "reset", "on", ">secret", "+@all", "~sse:open", "~sse:$epoch"];
+    server.run::<Value>(&rules).await;
+    let new = || archive(&Options { url: server.url_of("node"), ..server.options() });
+    // It names this life of the data, which takes a write.
+    new().tips(vec![name("open")]).await.unwrap();
+    server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for names in [["secret", "open"], ["open", "secret"]] {
+        let mut tips: Vec<_> = names.into_iter().zip(new().tips(names.map(name).to_vec()).await.unwrap()).collect();
+        tips.sort_by_key(|(name, _)| *name);
+        assert_eq!(tips[0].1.as_ref().unwrap().position, Position::At(id), "{names:?}");
+        assert!(matches!(&tips[1].1, Err(ArchiveError::Denied(_))), "{names:?}: {tips:?}");
+    }
+    // Where no function can be run either, only the forbidden one is refused.
+    server.run::<Value>(&["ACL", "SETUSER", "node", "-@scripting"]).await;
+    let tips = new().tips(vec![name("open"), name("secret")]).await.unwrap();
+    assert!(matches!(&tips[0], Ok(_) | Err(ArchiveError::Unavailable(_))), "{tips:?}");
+    assert!(matches!(&tips[1], Err(ArchiveError::Denied(_))), "{tips:?}");
+}
+
 // Seen to fail when the client library is built with overflow checks (see Cargo.toml): its reader panics.
 #[tokio::test]
 async fn a_user_who_may_not_begin_a_transaction_is_told_that() {

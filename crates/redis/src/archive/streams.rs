@@ -8,6 +8,7 @@ use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
+use super::denied_keys::DeniedKeys;
 use super::epoch_name;
 use super::functions::Functions;
 use super::lives::{Life, Lives};
@@ -191,38 +192,48 @@ impl Streams {
     /// more, without them: so many refused keys cost the others one round trip.
     pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
         let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
-        let refused = match self.ends_with_lives(channels, &asked).await {
+        let failure = match self.ends_with_lives(channels, &asked).await {
             Ok(ends) => return Ok(ends),
-            Err(Failure { error: Error::Denied(_), refused }) if !refused.is_empty() => refused,
-            Err(Failure { error, .. }) => return Err(error),
+            Err(failure) => failure,
         };
-        let mut by_channel: Vec<Option<Error>> = vec![None; channels.len()];
-        let mut without_lives: Vec<&LogName> = Vec::new();
-        for (place, error) in refused {
-            match (by_channel.get_mut(place), asked.get(place.wrapping_sub(channels.len()))) {
-                (Some(of_channel), _) => *of_channel = Some(error),
-                (None, Some(log)) => without_lives.push(log),
-                // What concerns all of them.
-                (None, None) => return Err(error),
-            }
-        }
-        let is_left = |channel: &LogName, refused: &Option<Error>| refused.is_none().then(|| channel.clone());
-        let rest: Vec<LogName> =
-            channels.iter().zip(&by_channel).filter_map(|(one, refused)| is_left(one, refused)).collect();
-        let asked: Vec<&LogName> =
-            rest.iter().filter(|log| self.lives.asks(log) && !without_lives.contains(log)).collect();
-        let ends = match rest.is_empty() {
-            true => Vec::new(),
-            false => self.ends_with_lives(&rest, &asked).await.map_err(|failure| failure.error)?,
-        };
+        let Some(denied) = DeniedKeys::of(failure.refused, channels.len(), &asked)? else { return Err(failure.error) };
+        let rest = denied.rest(channels);
+        let ends = self.ends_of_rest(&rest, &denied.lives).await?;
         // A key that may be read, and of which the life may not be asked.
-        if without_lives.iter().any(|log| rest.contains(log)) {
+        if denied.lives.iter().any(|log| rest.contains(log)) {
             self.lives.note_denied();
         }
-        let mut ends = ends.into_iter();
-        let end =
-            |refused: Option<Error>| refused.map_or_else(|| ends.next().unwrap_or(Err(Error::Shape("EXEC"))), Err);
-        Ok(by_channel.into_iter().map(end).collect())
+        Ok(denied.merge(ends))
+    }
+
+    /// The ends of those that were not denied in a transaction which was not run. What all of them fail for they get each: nothing of it is
+    /// said of those that were denied. While the memory of Redis is full a function tells them.
+    async fn ends_of_rest(
+        &self,
+        rest: &[LogName],
+        without_lives: &[&LogName],
+    ) -> Result<Vec<Result<End, Error>>, Error> {
+        if rest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<&LogName> =
+            rest.iter().filter(|log| self.lives.asks(log) && !without_lives.contains(log)).collect();
+        let error = match self.ends_with_lives(rest, &asked).await {
+            Ok(ends) => return Ok(ends),
+            Err(Failure { error, .. }) => error,
+        };
+        if error.is_full_memory()
+            && let Some(ends) = self.ends_without_entries(rest).await?
+        {
+            return Ok(ends);
+        }
+        match error {
+            // Rights have changed since the first transaction: whose they are is found out by the next one.
+            Error::Denied(text) | Error::Reply(text) => {
+                Ok(rest.iter().map(|_| Err(Error::Reply(text.clone()))).collect())
+            }
+            error => Err(error),
+        }
     }
 
     /// The same with `PTTL` of those that are `asked` for it, in the same order.

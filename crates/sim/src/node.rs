@@ -123,7 +123,8 @@ impl Node {
     pub(crate) fn keeps_pages_for(&self, clients: usize) -> bool {
         let log = &self.setup.log;
         let bytes = clients * (self.setup.page_bytes_max() + ITEM_BYTES);
-        log.archive_concurrency >= clients || log.budget / PAGES_BUDGET_PART >= bytes
+        let may_have = if log.archive_concurrency >= clients { log.budget } else { log.budget / PAGES_BUDGET_PART };
+        may_have / 2 >= bytes
     }
 
     /// Connects to the node from an address; `None`: nobody listens.

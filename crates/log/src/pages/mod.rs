@@ -5,8 +5,8 @@
 //! So a crowd of readers at scattered positions is served by a handful of reads.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fanfare_protocol::{Decoded, EntryId, Frame, GapReason, LogName, Position};
 
@@ -38,31 +38,22 @@ pub struct Page {
     bytes: usize,
     /// The reader that it was read for has not taken it yet.
     awaited: AtomicBool,
-    /// Sessions that are in the middle of one of its entries.
-    pins: AtomicUsize,
+    /// Each session that is in the middle of one of its entries holds a copy.
+    pins: Arc<()>,
 }
 
 /// Says that a session is in the middle of an entry of a page: a part of it has gone out, and the rest is looked up when the
 /// client takes more. So the page stays in memory, as far as the budget has room for such pages; without that each piece that a slow
-/// client takes of a large entry would have it read from the archive again. It keeps no memory of its own alive: what leaves the
+/// client takes of a large entry would have it read from the archive again. It keeps nothing of the page alive: what leaves the
 /// budget is gone, and is read again.
 #[derive(Debug)]
-pub struct PagePin(Weak<Page>);
+pub struct PagePin(#[expect(dead_code, reason = "that it is there is what it says")] Arc<()>);
 
 impl PagePin {
     /// Pins a page until this is dropped.
     #[must_use]
-    pub fn of(page: &Arc<Page>) -> Self {
-        page.pins.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::downgrade(page))
-    }
-}
-
-impl Drop for PagePin {
-    fn drop(&mut self) {
-        if let Some(page) = self.0.upgrade() {
-            page.pins.fetch_sub(1, Ordering::Relaxed);
-        }
+    pub fn of(page: &Page) -> Self {
+        Self(Arc::clone(&page.pins))
     }
 }
 
@@ -124,7 +115,7 @@ impl Page {
             oldest,
             bytes,
             awaited: AtomicBool::new(false),
-            pins: AtomicUsize::new(0),
+            pins: Arc::default(),
         }
     }
 
@@ -139,7 +130,7 @@ impl Page {
             oldest: None,
             bytes: 256,
             awaited: AtomicBool::new(false),
-            pins: AtomicUsize::new(0),
+            pins: Arc::default(),
         }
     }
 
@@ -161,7 +152,7 @@ impl Page {
 
     /// Whether a session is in the middle of one of its entries.
     pub(crate) fn is_pinned(&self) -> bool {
-        self.pins.load(Ordering::Relaxed) > 0
+        Arc::strong_count(&self.pins) > 1
     }
 
     /// Ends the wait of the reader. Returns whether a reader was waiting.

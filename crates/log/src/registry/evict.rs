@@ -24,7 +24,7 @@ pub(super) fn beyond_budget(
     mut evicted: impl FnMut(&ChannelLog, usize),
 ) {
     let mut spared = Vec::new();
-    while let Some(charge) = budget.victim() {
+    while let Some(charge) = budget.victim(spared.len()) {
         let (Charge::Item { channel: key, .. } | Charge::Page { channel: key, .. }) = charge;
         let Some(log) = logs.get(key) else { continue };
         let mut shared = log.channel.lock();

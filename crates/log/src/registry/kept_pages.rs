@@ -22,8 +22,8 @@ type Kept = (usize, u64, usize);
 #[derive(Debug)]
 pub(super) struct KeptPages {
     limit: usize,
-    /// Pages that may be read at a time.
-    concurrency: usize,
+    /// What of them stays in any case.
+    spared: SparedPages,
     bytes: usize,
     pages: VecDeque<Kept>,
 }
@@ -34,13 +34,14 @@ impl KeptPages {
         let concurrency = options.archive_concurrency.max(1);
         // As many as may be read at a time, and as many that were read just before.
         let least = options.page_bytes.saturating_mul(concurrency).saturating_mul(2);
-        Self { limit: (options.budget / PAGES_BUDGET_PART).max(least), concurrency, bytes: 0, pages: VecDeque::new() }
+        let limit = (options.budget / PAGES_BUDGET_PART).max(least);
+        let spared = SparedPages::new(limit, concurrency, options.budget);
+        Self { limit, spared, bytes: 0, pages: VecDeque::new() }
     }
 
-    /// What of the pages may stay for sessions that are in the middle of an entry: all that pages may have together, or as many as may
-    /// be read at a time, however large their entries are.
+    /// What of the pages stays in any case; none has been looked at yet.
     pub(super) fn spared(&self) -> SparedPages {
-        SparedPages::new(self.limit, self.concurrency)
+        self.spared
     }
 
     pub(super) fn add(&mut self, channel: usize, page: &Page) {

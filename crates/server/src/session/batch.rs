@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
 
     /// Keeps the page that the units are of, for an entry that has gone out in part.
     pub(super) fn pin(&self) -> Option<PagePin> {
-        self.page.map(PagePin::of)
+        self.page.map(|page| PagePin::of(page))
     }
 
     /// Whether every byte is shared with other sessions.

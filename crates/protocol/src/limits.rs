@@ -827,3 +827,17 @@ const _: () = {
     // Those that are spared in any case are among them.
     assert!(ARCHIVE_CONCURRENCY_DEFAULT <= PINNED_PAGES_MAX);
 };
+
+// --- Streams whose ends are not told ---------------------------------------------------------
+
+/// Names of which the store refused to tell where their streams end that are remembered: they are asked about apart from others.
+pub const REFUSED_STREAMS_MAX: usize = 16_384;
+/// How long they are.
+pub const REFUSED_STREAM_AGE: Duration = Duration::from_secs(5);
+
+const _: () = {
+    // All of one request are remembered.
+    assert!(TIPS_PER_REQUEST_MAX <= REFUSED_STREAMS_MAX);
+    // Who comes back as soon as a refusal allows finds nothing remembered for ever.
+    assert!(REFUSED_STREAM_AGE.as_millis() <= REFUSAL_RETRY_MIN.as_millis());
+};

@@ -15,6 +15,7 @@
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`kept_pages`] | the part of that budget that pages may have |
 //! | [`spared_pages`] | which of them stay although memory is short |
+//! | [`refused_names`] | names of which the store refused lately to tell where their streams end |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`successes`] | when reads began, and which channels' entries were read last |
 //! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
@@ -43,6 +44,7 @@ mod notifier;
 mod paging;
 mod reads;
 mod reconcile;
+mod refused_names;
 mod resources;
 mod schedule;
 mod since;
@@ -167,7 +169,7 @@ impl Registry {
                     self.links.note_probe(feed, u64::try_from(since).unwrap_or(u64::MAX));
                     stats.proven_ms.set(self.links.proven_ms());
                     for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
-                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
+                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
                     }
                 }
             }
@@ -280,7 +282,7 @@ impl Registry {
                 }
                 Timer::Absence => {
                     let log = self.directory.get(key).filter(|log| log.is_absent());
-                    log.into_iter().for_each(|log| self.resources.want_tip(log));
+                    log.into_iter().for_each(|log| self.resources.want_tip(log, now));
                 }
             }
         }
@@ -288,7 +290,7 @@ impl Registry {
             self.on_lingered(key);
         }
         for key in self.resources.sweep(&self.directory, now) {
-            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
+            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
         }
     }
 

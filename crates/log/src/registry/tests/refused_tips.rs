@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_protocol::LogName;
-use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
+use fanfare_protocol::limits::{REFUSED_STREAM_AGE, TIP_REQUESTS_MAX, TIPS_PER_REQUEST_MAX};
 
 use super::super::*;
 use super::scene::{Scene, name};
@@ -71,6 +71,37 @@ fn what_was_refused_before_keeps_no_other_channel_waiting() {
             asked += requests[0].len();
         }
     }
+}
+
+/// The reads that a node begins in some turns, by request.
+fn begun(scene: &mut Scene) -> Vec<Command> {
+    (0..3).flat_map(|_| scene.turn()).collect()
+}
+
+// Seen to fail when only the log of a channel knows that it was refused, and when nothing is forgotten.
+#[test]
+fn a_name_that_was_refused_is_asked_about_apart_when_it_comes_again_and_is_forgotten_after_a_while() {
+    let refusal = ArchiveError::Denied("NOPERM".into());
+    let mut scene = Scene::new(Options::default());
+    let stranger = |scene: &Scene| scene.open(&name("locked"), None);
+    let (view, cursor) = stranger(&scene);
+    let commands = begun(&mut scene);
+    answer(&mut scene, commands, &refusal);
+    scene.core.close(view, &cursor);
+    scene.turn();
+    assert_eq!(scene.registry.directory.len(), 0, "nothing is left of its channel");
+    let (view, cursor) = stranger(&scene);
+    let _quiet = scene.open(&name("quiet"), None);
+    let commands = begun(&mut scene);
+    assert_eq!(answer(&mut scene, commands, &refusal), [[name("quiet")], [name("locked")]]);
+    scene.core.close(view, &cursor);
+    scene.turn();
+    scene.now += REFUSED_STREAM_AGE;
+    stranger(&scene);
+    let _other = scene.open(&name("other"), None);
+    let commands = begun(&mut scene);
+    let [Command::Tips { names, .. }] = commands.as_slice() else { panic!("{commands:?}") };
+    assert!(names.contains(&name("locked")) && names.contains(&name("other")), "{names:?}");
 }
 
 // Seen to fail when a channel counts as refused for ever.

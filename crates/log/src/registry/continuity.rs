@@ -34,10 +34,11 @@ impl Continuity {
     }
 
     /// Notes the same, by a read that began after the feed last lost something. `no_message_missed`: every entry published since
-    /// then is in the tail.
+    /// then is in the tail. If not, a read of the head may have shown meanwhile that none is missing, which stays true: every doubt
+    /// since that would have taken it back ([`doubt`](Self::doubt)).
     pub(super) fn note_proven_afresh(&mut self, tip: Tip, no_message_missed: bool) {
         self.note_proven(tip);
-        self.no_message_missed = no_message_missed;
+        self.no_message_missed |= no_message_missed;
     }
 
     /// Notes that the head was the stream's end at `tip`, by a read of the head whose entries are in the tail.

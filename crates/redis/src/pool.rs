@@ -1,5 +1,6 @@
 //! A bounded pool of connections for archive reads, with a deadline for each command.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
@@ -15,6 +16,9 @@ use crate::status::Status;
 
 /// A connection that answered this recently is used without being tried first.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// The wait for an answer.
+type Asking<'a> = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send + 'a>>;
 
 /// Cloning shares the connections.
 #[derive(Debug, Clone)]
@@ -52,8 +56,13 @@ impl Pool {
         self.ask(commands).await.map_err(|failure| failure.error)
     }
 
-    /// The same; a transaction that was not run tells which of its commands were refused.
-    pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Value, Failure> {
+    /// The same; a transaction that was not run tells which of its commands were refused. Boxed, which costs nothing beside a round trip:
+    /// whoever waits for a read of the archive is not as deep a type as all libraries beneath make it.
+    pub(crate) fn ask<'a>(&'a self, commands: &'a Pipeline) -> Asking<'a> {
+        Box::pin(self.ask_in_time(commands))
+    }
+
+    async fn ask_in_time(&self, commands: &Pipeline) -> Result<Value, Failure> {
         let deadline = Instant::now() + self.deadline;
         loop {
             let asked = Instant::now();

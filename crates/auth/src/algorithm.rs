@@ -63,6 +63,11 @@ impl Algorithm {
         found.or_else(|| (name == "Ed25519").then_some(Self::EdDsa))
     }
 
+    /// Whether whoever can check a signature can make one too. Keys for it are never published.
+    pub(crate) const fn is_of_secrets(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
     /// The algorithm as the library of signatures knows it.
     pub(crate) const fn library(self) -> jsonwebtoken::Algorithm {
         match self {

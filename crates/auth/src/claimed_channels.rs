@@ -15,20 +15,14 @@ const SHAPE: Refusal = Refusal::Invalid(
     "its claim with the channels is no object of lists of texts, such as {\"subscribe\":[\"user:*\"]}",
 );
 
-/// What a token gives by the claim of this name, else by these templates; beside what everybody may.
-pub(crate) fn rights(
-    claims: &Claims,
-    name: &str,
-    otherwise: &Templates,
-    public: &[Pattern],
-) -> Result<Rights, Refusal> {
-    let claimed = claims.get(name).map(read).transpose()?;
+/// What a token gives by the claim of this name, else by these templates.
+pub(crate) fn rights(claims: &Claims, name: Option<&str>, otherwise: &Templates) -> Result<Rights, Refusal> {
+    let claimed = name.and_then(|name| claims.get(name)).map(read).transpose()?;
     let templates = claimed.as_ref().unwrap_or(otherwise);
     let history = templates.history.as_deref().unwrap_or(&templates.subscribe);
-    let public = || public.iter().cloned();
     Ok(Rights::none()
-        .with(Right::Subscribe, patterns(&templates.subscribe, claims).chain(public()))
-        .with(Right::History, patterns(history, claims).chain(public()))
+        .with(Right::Subscribe, patterns(&templates.subscribe, claims))
+        .with(Right::History, patterns(history, claims))
         .with(Right::Publish, patterns(&templates.publish, claims)))
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::refusal::Refusal;
 use crate::unix_seconds::UnixSeconds;
 
-/// The claims of a token. They are believed once its signature was checked.
-#[derive(Debug)]
+/// The claims of a token. They are believed once its signature was checked. They cannot be printed: what an issuer says of its users is not
+/// for logs.
 pub(crate) struct Claims(Map<String, Value>);
 
 /// A claim that a node understands, or why it is malformed.
@@ -26,11 +26,12 @@ impl Claims {
         self.0.get(name)
     }
 
-    /// A claim as the text that is put into a pattern: a text that is not empty, or a number.
+    /// A claim as the text that is put into a pattern: a text that is not empty, or a whole number of at most 64 bits. Others lose
+    /// digits when they are read, and two users would be one.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
+            Value::Number(number) if number.is_u64() || number.is_i64() => Some(number.to_string()),
             _ => None,
         }
     }
@@ -54,16 +55,16 @@ impl Claims {
 
     /// Whose it is. Some issuers write a number.
     pub(crate) fn subject(&self) -> Claim<Box<str>> {
-        self.name("sub", "its `sub` is no text of at most 255 bytes without control characters")
+        self.name("sub", "its `sub` is no text of 1 to 255 bytes without control characters, and no whole number")
     }
 
     pub(crate) fn token_id(&self) -> Claim<Box<str>> {
-        self.name("jti", "its `jti` is no text of at most 255 bytes without control characters")
+        self.name("jti", "its `jti` is no text of 1 to 255 bytes without control characters, and no whole number")
     }
 
-    /// What is kept beside a session and written to logs.
+    /// What is kept beside a session and written to logs. An empty one is refused: it would be nobody's, and nobody is revoked.
     fn name(&self, name: &str, refusal: &'static str) -> Claim<Box<str>> {
-        if self.0.get(name).is_none_or(|value| value.as_str() == Some("")) {
+        if !self.0.contains_key(name) {
             return Ok(None);
         }
         let fits = |text: &String| text.len() <= SUBJECT_BYTES_MAX && !text.chars().any(char::is_control);

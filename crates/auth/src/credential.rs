@@ -94,7 +94,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
         return Err(Refusal::Invalid("there are two `Authorization` headers"));
     }
     let value = value.as_bytes();
-    let scheme = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let scheme = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
     if !value[..scheme].eq_ignore_ascii_case(b"bearer") {
         return Ok(None);
     }
@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn the_scheme_is_read_in_any_case_and_others_are_passed_over() {
         assert_eq!(found(&[("authorization", b"bEARER  h")], None), Ok(Some((Place::Header, "h".into()))));
+        assert_eq!(found(&[("authorization", b"Bearer\th")], None), Ok(Some((Place::Header, "h".into()))));
         assert_eq!(found(&[("authorization", b"Basic eDp5")], None), Ok(None));
+        assert_eq!(found(&[("authorization", b"Basic\teDp5")], None), Ok(None));
         assert_eq!(found(&[("authorization", b"Bearer")], None), Ok(Some((Place::Header, String::new()))));
     }
 

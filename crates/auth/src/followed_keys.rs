@@ -1,9 +1,11 @@
 //! The keys that an issuer publishes, as they were read last.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::key_set::KeySet;
 use crate::refusal::Refusal;
 use crate::unix_seconds::UnixSeconds;
 use crate::verifying_key::VerifyingKey;
@@ -11,23 +13,34 @@ use crate::verifying_key::VerifyingKey;
 /// Shared by the gate, which takes keys out, and the follower, which puts them in. A lock is held for the moment of a copy.
 #[derive(Debug)]
 pub(crate) struct FollowedKeys {
-    keys: Mutex<Arc<[VerifyingKey]>>,
+    last: Mutex<LastSet>,
+    /// From when on after it was read a set is believed no more.
+    max_age: Duration,
     looks: watch::Sender<Looks>,
     /// Counts who wanted them to be read again.
     wants: watch::Sender<u64>,
 }
 
+/// The set that was read last.
+#[derive(Debug, Default)]
+struct LastSet {
+    keys: Arc<[VerifyingKey]>,
+    read_at: Option<UnixSeconds>,
+}
+
 /// How often keys were looked for, and how it went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Looks {
-    /// Looks that came to an end.
+    /// Looks that began.
+    pub(crate) begun: u64,
+    /// Looks that came to an end: all that began, or all but one.
     pub(crate) done: u64,
     /// How many of them failed.
     pub(crate) failed: u64,
-    /// Why the last one failed.
+    /// Why the last one failed, or what is wrong with what it found.
     pub(crate) last_error: Option<Box<str>>,
-    /// When keys were read last.
-    pub(crate) read_at: Option<UnixSeconds>,
+    /// The last one found keys.
+    pub(crate) found: bool,
     /// The last one was a moment ago: nobody looks now.
     pub(crate) resting: bool,
 }
@@ -36,48 +49,71 @@ pub(crate) struct Looks {
 #[derive(Debug, Clone)]
 pub struct KeysWanted {
     keys: Arc<FollowedKeys>,
-    /// The looks that were done when they were wanted.
-    seen: u64,
+    /// The looks that had begun and those that were done when they were wanted.
+    begun: u64,
+    done: u64,
+    /// What is said of the token if its key is among none of the newer keys.
+    otherwise: Refusal,
 }
 
 impl FollowedKeys {
-    pub(crate) fn new() -> Arc<Self> {
-        let (keys, looks, wants) = (Mutex::new(Arc::from([])), watch::Sender::default(), watch::Sender::default());
-        Arc::new(Self { keys, looks, wants })
+    pub(crate) fn new(max_age: Duration) -> Arc<Self> {
+        let (looks, wants) = (watch::Sender::default(), watch::Sender::default());
+        Arc::new(Self { last: Mutex::default(), max_age, looks, wants })
     }
 
-    /// The keys that were read last.
-    pub(crate) fn keys(&self) -> Arc<[VerifyingKey]> {
-        self.lock().clone()
+    pub(crate) fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// The keys that were read last; none if that is too long ago.
+    pub(crate) fn keys(&self, now: UnixSeconds) -> Arc<[VerifyingKey]> {
+        let last = self.lock();
+        let is_fresh = last.read_at.is_some_and(|read_at| now.since(read_at) < self.max_age);
+        if is_fresh { last.keys.clone() } else { Arc::default() }
+    }
+
+    /// How many keys were read last, and when.
+    pub(crate) fn last_read(&self) -> (usize, Option<UnixSeconds>) {
+        let last = self.lock();
+        (last.keys.len(), last.read_at)
     }
 
     pub(crate) fn looks(&self) -> Looks {
         self.looks.borrow().clone()
     }
 
-    /// What to do about a token whose key is not among them. Who looked a moment ago does not look again for it, so that tokens
-    /// with invented keys cause no flood.
-    pub(crate) fn unknown_key(self: &Arc<Self>) -> Result<KeysWanted, Refusal> {
+    /// What to do about a token whose key is not among them, which is `otherwise` if no newer one fits either. Who looked a moment ago
+    /// does not look again for it, so that tokens with invented keys cause no flood.
+    pub(crate) fn unknown_key(self: &Arc<Self>, otherwise: Refusal) -> Result<KeysWanted, Refusal> {
         let looks = self.looks.borrow();
-        if looks.resting { Err(Refusal::Unavailable) } else { Ok(KeysWanted { keys: self.clone(), seen: looks.done }) }
+        if looks.resting {
+            return Err(Refusal::Unavailable);
+        }
+        Ok(KeysWanted { keys: self.clone(), begun: looks.begun, done: looks.done, otherwise })
     }
 
-    /// A look came to an end.
-    pub(crate) fn looked(&self, found: Result<Vec<VerifyingKey>, String>, now: UnixSeconds) {
-        let failed = match found {
-            Ok(keys) => {
-                *self.lock() = keys.into();
-                None
-            }
-            Err(error) => Some(error),
+    /// A look begins.
+    pub(crate) fn look_begins(&self) {
+        self.looks.send_modify(|looks| looks.begun += 1);
+    }
+
+    /// It came to an end. A set without a key of use is one too: its issuer has withdrawn the others.
+    pub(crate) fn looked(&self, found: Result<KeySet, String>, now: UnixSeconds) {
+        let (has_failed, error) = match &found {
+            Ok(set) => (false, set.fault()),
+            Err(error) => (true, Some(error.clone())),
         };
+        let has_keys = found.as_ref().is_ok_and(|set| !set.keys.is_empty());
+        if let Ok(set) = found {
+            *self.lock() = LastSet { keys: set.keys.into(), read_at: Some(now) };
+        }
         self.looks.send_modify(|looks| {
             looks.done += 1;
+            looks.failed += u64::from(has_failed);
+            looks.last_error = error.map(Box::from);
+            looks.found = has_keys;
             looks.resting = true;
-            match failed {
-                None => (looks.last_error, looks.read_at) = (None, Some(now)),
-                Some(error) => (looks.last_error, looks.failed) = (Some(error.into()), looks.failed + 1),
-            }
         });
     }
 
@@ -91,16 +127,16 @@ impl FollowedKeys {
         self.wants.subscribe()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<[VerifyingKey]>> {
-        // A pointer is stored or it is not.
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LastSet> {
+        // A pointer and a time are stored, and neither can panic.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl KeysWanted {
-    /// Completes when keys have been looked for once more since they were wanted, also in vain. It has no end of its own.
+    /// Completes when a look came to an end after they were wanted, also in vain. It has no end of its own.
     pub(crate) fn look(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (keys, seen) = (self.keys.clone(), self.seen);
+        let (keys, seen) = (self.keys.clone(), self.done);
         keys.wants.send_modify(|wants| *wants = wants.wrapping_add(1));
         async move {
             // Fails only when nobody can look any more, which `keys` itself rules out.
@@ -108,13 +144,10 @@ impl KeysWanted {
         }
     }
 
-    /// What is said of a token whose key is not known even so.
+    /// What is said of a token whose key is not known even so. Only a look that began after it came proves that there is none: an older
+    /// one may have read what its issuer published before.
     pub(crate) fn in_vain(&self) -> Refusal {
         let looks = self.keys.looks.borrow();
-        if looks.done > self.seen && looks.last_error.is_none() {
-            Refusal::Invalid("its issuer has no key of its `kid`")
-        } else {
-            Refusal::Unavailable
-        }
+        if looks.done > self.begun && looks.found { self.otherwise.clone() } else { Refusal::Unavailable }
     }
 }

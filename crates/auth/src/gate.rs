@@ -1,5 +1,7 @@
 //! Judges what requests show for themselves.
 
+use std::sync::Arc;
+
 use fanfare_protocol::limits::{
     AUTH_LEEWAY_MAX, CLAIM_NAME_BYTES_MAX, COOKIE_NAME_BYTES_MAX, EXPIRED_GRACE_MAX, ISSUERS_MAX, TOKEN_LIFETIME_MAX,
     TOKEN_LIFETIME_MIN,
@@ -23,7 +25,7 @@ use crate::unix_seconds::UnixSeconds;
 /// Judges tokens, by what is configured and by the keys of their issuers. Shared by all threads; none waits for another.
 #[derive(Debug)]
 pub struct Gate {
-    public: Box<[Pattern]>,
+    public: Arc<[Pattern]>,
     cookie: Option<Box<str>>,
     claim: Box<str>,
     /// In seconds.
@@ -86,7 +88,7 @@ pub enum Check {
 pub struct KeyStatus {
     /// Its name.
     pub issuer: Option<Box<str>>,
-    /// Keys in use.
+    /// Keys that were read last. They are in use for `max_key_age` of the issuer.
     pub keys: usize,
     /// How often they were looked for.
     pub looks: u64,
@@ -94,7 +96,7 @@ pub struct KeyStatus {
     pub failures: u64,
     /// When they were read last.
     pub read_at: Option<UnixSeconds>,
-    /// Why the last look was in vain, if it was.
+    /// Why the last look was in vain, or what is wrong with the set that it found.
     pub last_error: Option<Box<str>>,
 }
 
@@ -131,12 +133,12 @@ impl Gate {
         std::mem::take(&mut self.followers)
     }
 
-    /// Whether everybody may do this with all of these channels. Then no credential is looked at: a stale cookie locks nobody out
-    /// of what is public.
+    /// Whether everybody may do this with all of these channels, of which there is one at least. Then no credential is looked at: a stale
+    /// cookie locks nobody out of what is public.
     #[must_use]
     pub fn is_public(&self, right: Right, channels: &[ChannelName]) -> bool {
         let public = |channel: &ChannelName| self.public.iter().any(|pattern| pattern.matches(channel.as_str()));
-        right != Right::Publish && channels.iter().all(public)
+        right != Right::Publish && !channels.is_empty() && channels.iter().all(public)
     }
 
     /// The token of a request: `Authorization: Bearer`, else the configured cookie, else `query`, the value of the query
@@ -187,13 +189,14 @@ impl Gate {
     #[must_use]
     pub fn key_status(&self) -> Vec<KeyStatus> {
         let status = |issuer: &Issuer| {
-            let (keys, looks) = issuer.followed.as_ref().map(|followed| (followed.keys().len(), followed.looks()))?;
+            let followed = issuer.followed.as_ref()?;
+            let ((keys, read_at), looks) = (followed.last_read(), followed.looks());
             Some(KeyStatus {
-                issuer: issuer.name.clone(),
+                issuer: issuer.name.as_deref().map(Box::from),
                 keys,
                 looks: looks.done,
                 failures: looks.failed,
-                read_at: looks.read_at,
+                read_at,
                 last_error: looks.last_error,
             })
         };
@@ -203,16 +206,18 @@ impl Gate {
     fn judge(&self, text: &str, now: UnixSeconds) -> Result<Judgement, Refusal> {
         let token = Token::parse(text)?;
         let issuer = self.issuer(&token.claims)?;
-        if let Some(wanted) = issuer.vouch(&token)? {
+        if let Some(wanted) = issuer.vouch(&token, now)? {
             return Ok(Judgement::KeysWanted(wanted));
         }
         let (issued_at, expires_at) = self.times(&token.claims, now)?;
+        let rights = claimed_channels::rights(&token.claims, issuer.claim(&self.claim), &issuer.templates)?;
         Ok(Judgement::Granted(Grant {
+            issuer: issuer.name.clone(),
             subject: token.claims.subject()?,
             token_id: token.claims.token_id()?,
             issued_at,
             expires_at: Some(expires_at),
-            rights: claimed_channels::rights(&token.claims, &self.claim, issuer.templates(), &self.public)?,
+            rights: rights.within(issuer.within.clone()).and_public(self.public.clone()),
         }))
     }
 

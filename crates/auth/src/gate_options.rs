@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
-    AUTH_LEEWAY_DEFAULT, CLAIM_NAME_DEFAULT, EXPIRED_GRACE_DEFAULT, TOKEN_LIFETIME_DEFAULT,
+    AUTH_LEEWAY_DEFAULT, CLAIM_NAME_DEFAULT, EXPIRED_GRACE_DEFAULT, KEY_SET_AGE_DEFAULT, TOKEN_LIFETIME_DEFAULT,
 };
 
 use crate::algorithm::Algorithm;
@@ -19,7 +19,7 @@ pub struct GateOptions {
     pub public: Vec<Pattern>,
     /// The name of the cookie that may hold a token.
     pub cookie: Option<String>,
-    /// The name of the claim that holds the channels.
+    /// The name of the claim that holds the channels, for issuers without [templates](IssuerOptions::templates).
     pub claim: String,
     /// How far the clocks of issuers and this node may be apart.
     pub leeway: Duration,
@@ -56,8 +56,31 @@ pub struct IssuerOptions {
     pub algorithms: Vec<Algorithm>,
     /// Its keys.
     pub keys: Vec<KeySource>,
-    /// What its tokens give that do not have the claim.
+    /// What its tokens give. Those of an issuer without any say so themselves, in the claim of [`GateOptions::claim`].
     pub templates: Templates,
+    /// The name of the claim in which its tokens say themselves what they give. Those without it give what the templates say. `None` with
+    /// templates: no token says anything itself.
+    pub claim: Option<String>,
+    /// A channel that matches none of these is given by none of its tokens, whatever they say. `None`: each may be.
+    pub within: Option<Vec<Pattern>>,
+    /// How long after it was read a published key set is believed while it cannot be read again.
+    pub max_key_age: Duration,
+}
+
+/// An issuer that is [refused](crate::IssuerError), since it names neither keys nor audience: those have to be said.
+impl Default for IssuerOptions {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: Audience::OneOf(Vec::new()),
+            algorithms: Vec::new(),
+            keys: Vec::new(),
+            templates: Templates::default(),
+            claim: None,
+            within: None,
+            max_key_age: KEY_SET_AGE_DEFAULT,
+        }
+    }
 }
 
 /// Whom tokens have to be for (`aud`).
@@ -78,6 +101,13 @@ pub struct Templates {
     pub publish: Vec<Template>,
     /// What may be read as history. `None`: what may be followed, since who follows can read the past with a position.
     pub history: Option<Vec<Template>>,
+}
+
+impl Templates {
+    /// Whether there is none.
+    pub(crate) fn are_none(&self) -> bool {
+        self.subscribe.is_empty() && self.publish.is_empty() && self.history.as_ref().is_none_or(Vec::is_empty)
+    }
 }
 
 /// Where keys come from. What stands in files is read by whoever reads the configuration.

@@ -1,7 +1,10 @@
 //! What somebody may do, and until when.
 
+use std::sync::Arc;
+
 use fanfare_protocol::ChannelName;
 
+use crate::refusal::Refusal;
 use crate::right::Right;
 use crate::rights::Rights;
 use crate::unix_seconds::UnixSeconds;
@@ -9,6 +12,9 @@ use crate::unix_seconds::UnixSeconds;
 /// What the holder of a token may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
+    /// The configured name of who gave it. Subjects and token ids are names among those of one issuer only: what is kept by subject
+    /// goes by both.
+    pub issuer: Option<Arc<str>>,
     /// Whose it is (`sub`).
     pub subject: Option<Box<str>>,
     /// Which token it is (`jti`).
@@ -22,7 +28,21 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// The first of these channels with which this may not be done.
+    /// Whether this may be done with all of these channels. They are allowed together or not at all, and no channel is not allowed.
+    ///
+    /// # Errors
+    /// Names the first that is refused.
+    pub fn permit(&self, right: Right, channels: &[ChannelName]) -> Result<(), Refusal> {
+        if channels.is_empty() {
+            return Err(Refusal::Invalid("no channel is named"));
+        }
+        match self.first_refused(right, channels) {
+            Some(channel) => Err(Refusal::Forbidden { right, channel: channel.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The first of these channels with which this may not be done. Where there may be none at all, ask [`Self::permit`].
     #[must_use]
     pub fn first_refused<'a>(
         &self,

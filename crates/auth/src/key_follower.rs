@@ -13,13 +13,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::ask::{Ask, AskAnswer, AskError, AskRequest};
 use crate::followed_keys::FollowedKeys;
-use crate::key_set::{self, KeySetError, Publicity};
+use crate::key_set::{self, KeySet, KeySetError, Publicity};
 use crate::key_url::KeyUrl;
 use crate::unix_seconds::UnixSeconds;
-use crate::verifying_key::VerifyingKey;
 
 /// Reads the keys of one issuer: at once, then as often as their publisher says, and when a token names a key that is not among
-/// them. What cannot be read leaves the keys as they were.
+/// them. What cannot be read leaves the keys as they were, until they are too old.
 #[derive(Debug)]
 pub struct KeyFollower {
     url: KeyUrl,
@@ -64,9 +63,12 @@ impl KeyFollower {
     /// Follows for ever. Dropping it ends it at any time. `clock` says what time it is.
     pub async fn run(self, ask: Arc<dyn Ask>, clock: impl Fn() -> UnixSeconds + Send) {
         let mut wants = self.keys.wants();
-        let mut failures = 0;
+        let (mut failures, mut is_wanted) = (0, false);
         loop {
-            let pause = match self.look(&*ask).await {
+            // Who wants keys from here on may want newer ones than this look finds.
+            wants.mark_unchanged();
+            self.keys.look_begins();
+            let pause = match self.look(&*ask, is_wanted).await {
                 Ok((found, refresh)) => {
                     failures = 0;
                     self.keys.looked(Ok(found), clock());
@@ -79,20 +81,20 @@ impl KeyFollower {
                 }
             };
             tokio::time::sleep(pause.rest).await;
-            // Who wanted keys until now has had this look.
-            wants.mark_unchanged();
             self.keys.rested();
             // The sender lives as long as this.
-            let _ = tokio::time::timeout(pause.more, wants.changed()).await;
+            is_wanted = tokio::time::timeout(pause.more, wants.changed()).await.is_ok();
         }
     }
 
-    async fn look(&self, ask: &dyn Ask) -> Result<(Vec<VerifyingKey>, Duration), LookError> {
+    /// `is_wanted`: by somebody with a key that may be newer than what caches on the way hold (RFC 9111, section 5.2.1.4).
+    async fn look(&self, ask: &dyn Ask, is_wanted: bool) -> Result<(KeySet, Duration), LookError> {
         let json = HeaderValue::from_static("application/jwk-set+json, application/json");
+        let fresh = is_wanted.then_some((CACHE_CONTROL, HeaderValue::from_static("no-cache")));
         let request = AskRequest {
             method: Method::GET,
             uri: self.url.uri().clone(),
-            headers: HeaderMap::from_iter([(ACCEPT, json)]),
+            headers: [(ACCEPT, json)].into_iter().chain(fresh).collect(),
             body: Bytes::new(),
             max_bytes: KEY_FILE_BYTES_MAX,
             timeout: KEY_SET_TIMEOUT,
@@ -103,7 +105,8 @@ impl KeyFollower {
         if answer.status != StatusCode::OK {
             return Err(LookError::Status(answer.status));
         }
-        Ok((key_set::parse(&answer.body, Publicity::Published)?, refresh(&answer.headers)))
+        let refresh = refresh(&answer.headers).min(self.keys.max_age() / 2);
+        Ok((key_set::parse(&answer.body, Publicity::Published)?, refresh))
     }
 }
 

@@ -3,12 +3,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fanfare_protocol::limits::{ISSUER_KEYS_MAX, KEY_FILE_BYTES_MAX};
-use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use crate::algorithm::Algorithm;
-use crate::key_kind::KeyKind;
-use crate::verifying_key::VerifyingKey;
+use crate::verifying_key::{PublicKey, VerifyingKey};
+
+/// The keys of a set that can check signatures here.
+#[derive(Debug, Default)]
+pub(crate) struct KeySet {
+    pub(crate) keys: Vec<VerifyingKey>,
+    /// Private keys and secrets that it holds though it was published. They are passed over: everybody may sign with them.
+    pub(crate) leaked: usize,
+}
 
 /// Why a text is no key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,12 +38,12 @@ pub enum KeySetError {
 pub(crate) enum Publicity {
     /// It is a file of the node, and may hold secrets.
     Private,
-    /// It was published: a secret in it is none.
+    /// It was published: a secret in it is none, and a private key everybody's.
     Published,
 }
 
-/// Reads the keys of a set that can check signatures. Keys of other kinds or for other ends are passed over (RFC 7517, section 5).
-pub(crate) fn parse(text: &[u8], publicity: Publicity) -> Result<Vec<VerifyingKey>, KeySetError> {
+/// Reads a set. Keys of other kinds, for other ends, or that nothing can ever be a signature of, are passed over (RFC 7517, section 5).
+pub(crate) fn parse(text: &[u8], publicity: Publicity) -> Result<KeySet, KeySetError> {
     if text.len() > KEY_FILE_BYTES_MAX {
         return Err(KeySetError::TooLarge(text.len()));
     }
@@ -46,11 +52,36 @@ pub(crate) fn parse(text: &[u8], publicity: Publicity) -> Result<Vec<VerifyingKe
     if keys.len() > ISSUER_KEYS_MAX {
         return Err(KeySetError::TooManyKeys(keys.len()));
     }
-    let keys: Vec<VerifyingKey> = keys.iter().filter_map(|key| read(key.as_object()?, publicity)).collect();
-    if keys.is_empty() { Err(KeySetError::NoKeys) } else { Ok(keys) }
+    let mut set = KeySet::default();
+    for key in keys.iter().filter_map(Value::as_object) {
+        if publicity == Publicity::Published && is_private(key) {
+            set.leaked += 1;
+        } else {
+            set.keys.extend(read(key));
+        }
+    }
+    Ok(set)
 }
 
-fn read(key: &Map<String, Value>, publicity: Publicity) -> Option<VerifyingKey> {
+impl KeySet {
+    /// What its issuer should mend.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if self.leaked > 0 {
+            return Some(format!(
+                "it holds {} private keys or secrets: whoever read it can sign with them",
+                self.leaked
+            ));
+        }
+        self.keys.is_empty().then(|| KeySetError::NoKeys.to_string())
+    }
+}
+
+/// RFC 7518, sections 6.2.2, 6.3.2 and 6.4: a private key has `d`, one of RSA also `p`, and a secret is `k`.
+fn is_private(key: &Map<String, Value>) -> bool {
+    ["d", "p", "k"].into_iter().any(|member| key.contains_key(member))
+}
+
+fn read(key: &Map<String, Value>) -> Option<VerifyingKey> {
     if !is_for_verifying(key) {
         return None;
     }
@@ -62,7 +93,7 @@ fn read(key: &Map<String, Value>, publicity: Publicity) -> Option<VerifyingKey> 
         None => None,
         Some(id) => Some(Box::from(id.as_str()?)),
     };
-    Some(material(key, publicity)?.named(id, only))
+    Some(material(key)?.named(id, only))
 }
 
 /// Sections 4.2 and 4.3: both members are optional, and say what the key is for.
@@ -75,31 +106,23 @@ fn is_for_verifying(key: &Map<String, Value>) -> bool {
 }
 
 /// RFC 7518, section 6, and RFC 8037, section 2.
-fn material(key: &Map<String, Value>, publicity: Publicity) -> Option<VerifyingKey> {
+fn material(key: &Map<String, Value>) -> Option<VerifyingKey> {
     let text = |name: &str| key.get(name).and_then(Value::as_str);
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
-    let (kind, key) = match (text("kty")?, text("crv")) {
-        ("RSA", _) => (KeyKind::Rsa, rsa(&bytes("n")?, &bytes("e")?)?),
-        ("EC", Some("P-256")) => (KeyKind::P256, point(&bytes("x")?, &bytes("y")?, 32)?),
-        ("EC", Some("P-384")) => (KeyKind::P384, point(&bytes("x")?, &bytes("y")?, 48)?),
-        ("OKP", Some("Ed25519")) => {
-            let x = bytes("x").filter(|x| x.len() == 32)?;
-            (KeyKind::Ed25519, DecodingKey::from_ed_der(&x))
-        }
-        ("oct", _) if publicity == Publicity::Private => return VerifyingKey::secret(&bytes("k")?),
+    let public = match (text("kty")?, text("crv")) {
+        ("RSA", _) => PublicKey::Rsa { n: bytes("n")?, e: bytes("e")? },
+        ("EC", Some("P-256")) => PublicKey::P256(point(&bytes("x")?, &bytes("y")?, 32)?),
+        ("EC", Some("P-384")) => PublicKey::P384(point(&bytes("x")?, &bytes("y")?, 48)?),
+        ("OKP", Some("Ed25519")) => PublicKey::Ed25519(bytes("x")?),
+        ("oct", _) => return VerifyingKey::secret(&bytes("k")?).ok(),
         _ => return None,
     };
-    Some(VerifyingKey::new(kind, key))
-}
-
-fn rsa(n: &[u8], e: &[u8]) -> Option<DecodingKey> {
-    let is_of_use = (2_048 / 8..=8_192 / 8).contains(&n.len()) && (1..=4).contains(&e.len());
-    is_of_use.then(|| DecodingKey::from_rsa_raw_components(n, e))
+    VerifyingKey::public(&public)
 }
 
 /// A point of a curve, not compressed (SEC 1, section 2.3.3).
-fn point(x: &[u8], y: &[u8], bytes: usize) -> Option<DecodingKey> {
-    (x.len() == bytes && y.len() == bytes).then(|| DecodingKey::from_ec_der(&[&[4], x, y].concat()))
+fn point(x: &[u8], y: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    (x.len() == bytes && y.len() == bytes).then(|| [&[4], x, y].concat())
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ mod unix_seconds;
 mod verifying_key;
 
 pub use algorithm::Algorithm;
-pub use ask::{Answering, Ask, AskAnswer, AskError, AskRequest};
+pub use ask::{Answering, Ask, AskAnswer, AskError, AskFailure, AskRequest};
 pub use credential::{Credential, Place};
 pub use explanation::Explanation;
 pub use followed_keys::KeysWanted;

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::key_kind::KeyKind;
+use crate::verifying_key::PublicKey;
 
 /// Why a file has no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum PemError {
     /// The block is none of the keys that are offered.
     #[error("it is none of RSA, P-256, P-384, Ed25519")]
     Unknown,
+    /// Nothing can ever be a signature of it.
+    #[error("its key is broken, or RSA of fewer than 2048 or more than 8192 bits")]
+    Broken,
     /// The file of a public key holds a certificate.
     #[error("it is a certificate; take its key out with `openssl x509 -pubkey -noout`")]
     Certificate,
@@ -38,8 +42,8 @@ const P384: &[u8] = b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x
 const ED25519: &[u8] = b"\x30\x05\x06\x03\x2b\x65\x70";
 const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
 
-/// The public keys in a file, in the form that the library takes.
-pub(crate) fn public_keys(text: &str) -> Result<Vec<(KeyKind, Vec<u8>)>, PemError> {
+/// The public keys in a file.
+pub(crate) fn public_keys(text: &str) -> Result<Vec<PublicKey>, PemError> {
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(PemError::Certificate);
     }
@@ -48,7 +52,7 @@ pub(crate) fn public_keys(text: &str) -> Result<Vec<(KeyKind, Vec<u8>)>, PemErro
     }
     let mut keys = Vec::new();
     for der in blocks(text, "RSA PUBLIC KEY") {
-        keys.push((KeyKind::Rsa, der?));
+        keys.push(rsa(&der?).ok_or(PemError::Broken)?);
     }
     for der in blocks(text, "PUBLIC KEY") {
         keys.push(public_key(&der?)?);
@@ -75,19 +79,40 @@ pub(crate) fn private_key(text: &str) -> Result<(KeyKind, Vec<u8>), PemError> {
     Ok((KeyKind::Rsa, rsa.ok_or(PemError::Unknown)?.to_vec()))
 }
 
-fn public_key(der: &[u8]) -> Result<(KeyKind, Vec<u8>), PemError> {
-    let curves =
-        [(P256_PUBLIC, 65, KeyKind::P256), (P384_PUBLIC, 97, KeyKind::P384), (ED25519_PUBLIC, 32, KeyKind::Ed25519)];
-    for (prefix, bytes, kind) in curves {
-        if let Some(point) = der.strip_prefix(prefix).filter(|point| point.len() == bytes) {
-            return Ok((kind, point.to_vec()));
-        }
+fn public_key(der: &[u8]) -> Result<PublicKey, PemError> {
+    let point =
+        |prefix, bytes| der.strip_prefix(prefix).filter(|point: &&[u8]| point.len() == bytes).map(<[u8]>::to_vec);
+    let curve = (point(P256_PUBLIC, 65).map(PublicKey::P256))
+        .or_else(|| point(P384_PUBLIC, 97).map(PublicKey::P384))
+        .or_else(|| point(ED25519_PUBLIC, 32).map(PublicKey::Ed25519));
+    if let Some(key) = curve {
+        return Ok(key);
     }
     // A sequence of the algorithm and a bit string, both with lengths of two bytes, in which the key of PKCS #1 stands.
     let key = der.strip_prefix(b"\x30\x82").and_then(|rest| rest.get(2..)).and_then(|rest| rest.strip_prefix(RSA));
     let key = key.and_then(|rest| rest.strip_prefix(b"\x03\x82")).and_then(|rest| rest.get(2..));
     let key = key.and_then(|rest| rest.strip_prefix(b"\0")).ok_or(PemError::Unknown)?;
-    Ok((KeyKind::Rsa, key.to_vec()))
+    rsa(key).ok_or(PemError::Broken)
+}
+
+/// The key of PKCS #1 (RFC 8017, appendix A.1.1): a sequence of the modulus and the exponent.
+fn rsa(der: &[u8]) -> Option<PublicKey> {
+    let (body, rest) = value(der, 0x30)?;
+    let (n, exponent) = value(body, 0x02)?;
+    let (e, end) = value(exponent, 0x02)?;
+    (rest.is_empty() && end.is_empty()).then(|| PublicKey::Rsa { n: n.to_vec(), e: e.to_vec() })
+}
+
+/// A value with this tag, and what stands behind it. No length of a key needs more than two bytes.
+fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (first, rest) = der.strip_prefix(&[tag])?.split_first()?;
+    let (bytes, rest) = match (first, rest) {
+        (0..=127, rest) => (usize::from(*first), rest),
+        (0x81, [length, rest @ ..]) => (usize::from(*length), rest),
+        (0x82, [high, low, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(bytes)
 }
 
 /// What stands in the blocks of a label.

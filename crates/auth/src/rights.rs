@@ -1,12 +1,20 @@
 //! Channels by what may be done with them.
 
+use std::sync::Arc;
+
 use fanfare_protocol::{ChannelName, Pattern};
 
 use crate::right::Right;
 
 /// Patterns of channels for each right. What no pattern matches may not be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rights([Box<[Pattern]>; Right::ALL.len()]);
+pub struct Rights {
+    own: [Box<[Pattern]>; Right::ALL.len()],
+    /// What the own patterns give at most. `None`: whatever they match.
+    within: Option<Arc<[Pattern]>>,
+    /// What everybody may follow and read as history.
+    public: Arc<[Pattern]>,
+}
 
 impl Rights {
     /// Nothing may be done with any channel.
@@ -18,20 +26,34 @@ impl Rights {
     /// The same with these patterns for a right, in place of those that it had.
     #[must_use]
     pub fn with(mut self, right: Right, patterns: impl IntoIterator<Item = Pattern>) -> Self {
-        self.0[right as usize] = patterns.into_iter().collect();
+        self.own[right as usize] = patterns.into_iter().collect();
         self
     }
 
-    /// The patterns of a right.
+    /// The same, with a channel that none of these matches left out, whatever its own patterns say. `None`: none is left out.
+    #[must_use]
+    pub fn within(self, within: Option<Arc<[Pattern]>>) -> Self {
+        Self { within, ..self }
+    }
+
+    /// The same, and what everybody may follow and read as history.
+    #[must_use]
+    pub fn and_public(self, public: Arc<[Pattern]>) -> Self {
+        Self { public, ..self }
+    }
+
+    /// The patterns of a right, without what is public.
     #[must_use]
     pub fn patterns(&self, right: Right) -> &[Pattern] {
-        &self.0[right as usize]
+        &self.own[right as usize]
     }
 
     /// Whether this may be done with this channel.
     #[must_use]
     pub fn allow(&self, right: Right, channel: &ChannelName) -> bool {
-        self.patterns(right).iter().any(|pattern| pattern.matches(channel.as_str()))
+        let one_of = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(channel.as_str()));
+        let is_own = || one_of(self.patterns(right)) && self.within.as_deref().is_none_or(one_of);
+        (right != Right::Publish && one_of(&self.public)) || is_own()
     }
 }
 
@@ -39,13 +61,30 @@ impl Rights {
 mod tests {
     use super::*;
 
+    fn channel(name: &str) -> ChannelName {
+        ChannelName::parse(name).unwrap()
+    }
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text).unwrap()
+    }
+
     #[test]
     fn a_right_is_given_by_its_own_patterns_only() {
-        let user = Pattern::parse("user:*").unwrap();
-        let rights = Rights::none().with(Right::Subscribe, [user]);
-        let channel = ChannelName::parse("user:7").unwrap();
-        assert!(rights.allow(Right::Subscribe, &channel));
-        assert!(!rights.allow(Right::Publish, &channel));
-        assert!(!rights.allow(Right::Subscribe, &ChannelName::parse("users").unwrap()));
+        let rights = Rights::none().with(Right::Subscribe, [pattern("user:*")]);
+        assert!(rights.allow(Right::Subscribe, &channel("user:7")));
+        assert!(!rights.allow(Right::Publish, &channel("user:7")));
+        assert!(!rights.allow(Right::Subscribe, &channel("users")));
+    }
+
+    #[test]
+    fn nothing_is_given_beyond_the_limits_except_what_is_public() {
+        let all = Right::ALL.into_iter().fold(Rights::none(), |rights, right| rights.with(right, [pattern("*")]));
+        let rights = all.within(Some([pattern("partner:*")].into())).and_public([pattern("news:*")].into());
+        for right in Right::ALL {
+            assert!(rights.allow(right, &channel("partner:7")));
+            assert!(!rights.allow(right, &channel("user:7")));
+            assert_eq!(rights.allow(right, &channel("news:7")), right != Right::Publish);
+        }
     }
 }

@@ -9,8 +9,7 @@ use crate::algorithm::Algorithm;
 use crate::claims::Claims;
 use crate::refusal::Refusal;
 
-/// A token that nobody has believed yet.
-#[derive(Debug)]
+/// A token that nobody has believed yet. It cannot be printed: with what is signed and the signature, whoever reads the log has it.
 pub(crate) struct Token<'a> {
     /// How it says that it is signed.
     pub(crate) algorithm: Algorithm,

@@ -1,5 +1,10 @@
 //! A key that signatures are checked with.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents,
+};
+use fanfare_protocol::limits::{SIGNING_SECRET_BYTES_MAX, SIGNING_SECRET_BYTES_MIN};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 
@@ -17,29 +22,78 @@ pub(crate) struct VerifyingKey {
     only: Option<Algorithm>,
 }
 
+/// A public key, as key sets and PEM files hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PublicKey {
+    /// The modulus and the exponent, with zeros before them or without.
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    /// A point, not compressed (SEC 1, section 2.3.3).
+    P256(Vec<u8>),
+    /// The same.
+    P384(Vec<u8>),
+    /// A point, as RFC 8032 writes it.
+    Ed25519(Vec<u8>),
+}
+
+/// Why bytes are no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretError {
+    /// They are too few or too many.
+    Length(usize),
+    /// They are the text of a key, which others may well know: with the public key as the secret, everybody could sign.
+    KeyText,
+}
+
 impl VerifyingKey {
-    pub(crate) fn new(kind: KeyKind, key: DecodingKey) -> Self {
+    fn new(kind: KeyKind, key: DecodingKey) -> Self {
         Self { kind, key, id: None, only: None }
     }
 
-    /// A public key as [`pem`](crate::pem) finds it.
-    pub(crate) fn public((kind, der): (KeyKind, Vec<u8>)) -> Self {
-        let key = match kind {
-            KeyKind::Ed25519 => DecodingKey::from_ed_der(&der),
-            KeyKind::P256 | KeyKind::P384 => DecodingKey::from_ec_der(&der),
-            KeyKind::Rsa | KeyKind::Secret { .. } => DecodingKey::from_rsa_der(&der),
+    /// `None`: nothing can ever be its signature. RSA has 2048 to 8192 bits here.
+    pub(crate) fn public(key: &PublicKey) -> Option<Self> {
+        let (kind, parsed, key) = match key {
+            PublicKey::Rsa { n, e } => {
+                let (n, e) = (without_zeros(n), without_zeros(e));
+                if !is_rsa(n, e) {
+                    return None;
+                }
+                let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+                (KeyKind::Rsa, parsed, DecodingKey::from_rsa_raw_components(n, e))
+            }
+            PublicKey::P256(point) => {
+                (KeyKind::P256, ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point), DecodingKey::from_ec_der(point))
+            }
+            PublicKey::P384(point) => {
+                (KeyKind::P384, ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point), DecodingKey::from_ec_der(point))
+            }
+            PublicKey::Ed25519(point) => {
+                (KeyKind::Ed25519, ParsedPublicKey::new(&ED25519, point), DecodingKey::from_ed_der(point))
+            }
         };
-        Self::new(kind, key)
+        parsed.is_ok().then(|| Self::new(kind, key))
     }
 
-    /// A shared secret. `None`: it is empty.
-    pub(crate) fn secret(secret: &[u8]) -> Option<Self> {
-        Some(Self::new(KeyKind::Secret { bytes: secret.len() }, DecodingKey::from_secret(secret).ok()?))
+    /// A shared secret.
+    pub(crate) fn secret(secret: &[u8]) -> Result<Self, SecretError> {
+        let bytes = secret.len();
+        if !(SIGNING_SECRET_BYTES_MIN..=SIGNING_SECRET_BYTES_MAX).contains(&bytes) {
+            return Err(SecretError::Length(bytes));
+        }
+        if is_text_of_a_key(secret) {
+            return Err(SecretError::KeyText);
+        }
+        let key = DecodingKey::from_secret(secret).map_err(|_| SecretError::Length(bytes))?;
+        Ok(Self::new(KeyKind::Secret { bytes }, key))
     }
 
     /// The same key with a name, and with the only algorithm that it is for.
     pub(crate) fn named(self, id: Option<Box<str>>, only: Option<Algorithm>) -> Self {
         Self { id, only, ..self }
+    }
+
+    /// Whether it has a name.
+    pub(crate) fn has_name(&self) -> bool {
+        self.id.is_some()
     }
 
     /// Whether a token that names this key, or none, may be signed with it.
@@ -61,6 +115,26 @@ impl VerifyingKey {
             && (DEFAULT_PROVIDER.verifier_factory)(&algorithm.library(), &self.key)
                 .is_ok_and(|verifier| verifier.verify(signed, signature).is_ok())
     }
+}
+
+/// PEM, a key set or a key of one, a key of OpenSSH. Bytes by chance that begin with a brace are no text.
+fn is_text_of_a_key(secret: &[u8]) -> bool {
+    let text = std::str::from_utf8(secret).unwrap_or_default().trim_start();
+    ["-----BEGIN", "{", "ssh-"].into_iter().any(|begin| text.starts_with(begin))
+}
+
+/// A number, as the library wants it.
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+/// Whether a modulus and an exponent, without zeros before them, can be those of a key. The library asks for the length when it checks
+/// a signature, not when it reads the key.
+fn is_rsa(n: &[u8], e: &[u8]) -> bool {
+    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    (2_048..=8_192).contains(&bits) && is_odd(n) && is_odd(e) && e != [1] && e.len() <= 4
 }
 
 #[cfg(test)]

@@ -56,12 +56,59 @@ fn the_claim_takes_the_place_of_what_the_issuer_gives() {
 
 #[test]
 fn the_claim_may_have_another_name() {
-    let gate = Gate::new(GateOptions {
-        claim: "https://app.example/live".into(),
-        ..options(vec![KeySource::Secret(SECRET.into())])
-    });
-    let grant = check(&gate.unwrap(), &token(json!({ "https://app.example/live": { "subscribe": ["a"] } }))).unwrap();
-    assert!(grant.rights.allow(Right::Subscribe, &channel("a")));
+    let name = || "https://app.example/live".to_owned();
+    let one = || issuer(vec![KeySource::Secret(SECRET.into())]);
+    let of = |claim, one| Gate::new(GateOptions { claim, issuers: vec![one], ..GateOptions::default() }).unwrap();
+    let usual = of(name(), IssuerOptions { claim: None, templates: Templates::default(), ..one() });
+    let own = of("another".into(), IssuerOptions { claim: Some(name()), ..one() });
+    for gate in [usual, own] {
+        let grant = check(&gate, &token(json!({ "https://app.example/live": { "subscribe": ["a"] } }))).unwrap();
+        assert!(grant.rights.allow(Right::Subscribe, &channel("a")));
+    }
+}
+
+#[test]
+fn an_issuer_with_patterns_of_its_own_is_believed_no_others_unless_it_names_the_claim() {
+    let one = IssuerOptions { claim: None, ..issuer(vec![KeySource::Secret(SECRET.into())]) };
+    let gate = Gate::new(GateOptions { issuers: vec![one], ..GateOptions::default() }).unwrap();
+    for claim in [json!({ "subscribe": ["*"], "publish": ["*"] }), json!("anything")] {
+        let grant = check(&gate, &token(json!({ "fanfare": claim }))).unwrap();
+        assert!(grant.rights.allow(Right::Subscribe, &channel("user:7")));
+        assert!(!grant.rights.allow(Right::Subscribe, &channel("user:8")));
+        assert!(!grant.rights.allow(Right::Publish, &channel("user:7")));
+    }
+}
+
+#[test]
+fn no_token_of_an_issuer_gives_more_than_the_issuer_may() {
+    let within = Some(vec![Pattern::parse("partner:*").unwrap(), Pattern::parse("user:7").unwrap()]);
+    let one = IssuerOptions { within, ..issuer(vec![KeySource::Secret(SECRET.into())]) };
+    let public = vec![Pattern::parse("news").unwrap()];
+    let gate = Gate::new(GateOptions { public, issuers: vec![one], ..GateOptions::default() }).unwrap();
+    let everything = json!({ "fanfare": { "subscribe": ["*"], "publish": ["*"] } });
+    let grant = check(&gate, &token(everything)).unwrap();
+    for right in Right::ALL {
+        assert!(grant.rights.allow(right, &channel("partner:a")));
+        assert!(!grant.rights.allow(right, &channel("user:8")));
+    }
+    assert!(grant.rights.allow(Right::Subscribe, &channel("news")), "what everybody may is not the token's");
+    assert!(!grant.rights.allow(Right::Publish, &channel("news")));
+    let (seven, eight) = (token(json!({})), token(json!({ "sub": "8" })));
+    assert!(check(&gate, &seven).unwrap().rights.allow(Right::Subscribe, &channel("user:7")));
+    assert!(!check(&gate, &eight).unwrap().rights.allow(Right::Subscribe, &channel("user:8")), "templates too");
+}
+
+#[test]
+fn a_grant_says_who_gave_it_since_others_may_have_the_same_subjects() {
+    let secret = KeySource::Secret(b"another secret of thirty-two byte".to_vec());
+    let other = IssuerOptions { issuer: Some("https://other.example".into()), ..issuer(vec![secret]) };
+    let one = issuer(vec![KeySource::Secret(SECRET.into())]);
+    let gate = Gate::new(GateOptions { issuers: vec![one, other], ..GateOptions::default() }).unwrap();
+    let key = SigningKey::secret(b"another secret of thirty-two byte").unwrap();
+    let foreign = key.sign(Algorithm::Hs256, None, &claims(json!({ "iss": "https://other.example" }))).unwrap();
+    let (mine, theirs) = (check(&gate, &token(json!({}))).unwrap(), check(&gate, &foreign).unwrap());
+    assert_eq!(mine.subject, theirs.subject);
+    assert_eq!((mine.issuer.as_deref(), theirs.issuer.as_deref()), (Some(ISSUER), Some("https://other.example")));
 }
 
 #[test]
@@ -91,9 +138,13 @@ fn what_is_public_needs_no_token_and_is_in_every_grant() {
     assert!(gate.is_public(Right::Subscribe, one) && gate.is_public(Right::History, one));
     assert!(!gate.is_public(Right::Publish, one), "reading is public, writing is not");
     assert!(!gate.is_public(Right::Subscribe, &[news.clone(), user.clone()]));
+    assert!(!gate.is_public(Right::Subscribe, &[]), "who asks for nothing asks for nothing public");
     let grant = check(&gate, &token(json!({}))).unwrap();
     assert_eq!(grant.first_refused(Right::Subscribe, [&news, &user]), None);
-    assert_eq!(grant.first_refused(Right::Publish, [&news]), Some(&news));
+    assert_eq!(grant.permit(Right::Subscribe, &[news.clone(), user]), Ok(()));
+    let refusal = Refusal::Forbidden { right: Right::Publish, channel: news.clone() };
+    assert_eq!(grant.permit(Right::Publish, &[news]), Err(refusal));
+    assert!(grant.permit(Right::Subscribe, &[]).is_err(), "no for nothing");
 }
 
 #[test]
@@ -277,7 +328,10 @@ fn a_token_that_lives_too_long_is_refused() {
 
 #[test]
 fn a_subject_that_cannot_be_kept_is_refused() {
-    for subject in [json!("a\nb"), json!("a".repeat(256)), json!(["a"]), json!(true)] {
+    let huge = serde_json::from_str::<Value>("18446744073709551617").unwrap();
+    for subject in
+        [json!("a\nb"), json!("a".repeat(256)), json!(["a"]), json!(true), json!(""), json!(1.5), json!(1e3), huge]
+    {
         assert!(invalid(&gate(), &token(json!({ "sub": subject }))).contains("`sub`"));
         assert!(invalid(&gate(), &token(json!({ "jti": subject }))).contains("`jti`"));
     }
@@ -327,6 +381,11 @@ fn options_that_mean_nothing_are_refused() {
     assert_eq!(error(IssuerOptions { issuer: Some(String::new()), ..one() }), IssuerError::Name(0));
     let many = Templates { publish: templates(&["a"; 65]).subscribe, ..Templates::default() };
     assert_eq!(error(IssuerOptions { templates: many, ..one() }), IssuerError::Templates(Right::Publish, 65));
+    assert_eq!(error(IssuerOptions { claim: Some(String::new()), ..one() }), IssuerError::Claim(0));
+    assert_eq!(error(IssuerOptions { within: Some(Vec::new()), ..one() }), IssuerError::Within(0));
+    let (soon, late) = (std::time::Duration::from_secs(599), std::time::Duration::from_secs(30 * 86_400 + 1));
+    assert_eq!(error(IssuerOptions { max_key_age: soon, ..one() }), IssuerError::KeyAge);
+    assert_eq!(error(IssuerOptions { max_key_age: late, ..one() }), IssuerError::KeyAge);
     for wrong in [
         GateOptions { claim: String::new(), ..GateOptions::default() },
         GateOptions { cookie: Some("a b".into()), ..GateOptions::default() },
@@ -346,4 +405,56 @@ fn what_is_printed_of_a_gate_shows_no_secret() {
     let bytes = bytes.trim_matches(['[', ']']);
     let printed = format!("{options:?} {:?} {:?}", gate(), support::secret());
     assert!(!printed.contains(secret) && !printed.contains(bytes), "{printed}");
+}
+
+#[test]
+fn what_others_know_is_no_secret() {
+    let ssh = format!("ssh-rsa {}", "A".repeat(64)).into_bytes();
+    let set = format!("\n{{\"keys\":[{}]}}", " ".repeat(64)).into_bytes();
+    for known in [key_file("rsa.public.pem").into_bytes(), key_file("ed25519.private.pem").into_bytes(), ssh, set] {
+        assert!(Gate::new(options(vec![KeySource::Secret(known.clone())])).is_err(), "{}", known.escape_ascii());
+    }
+}
+
+/// The key of the tests with zeros before its modulus, as some libraries write it.
+#[test]
+fn a_modulus_with_zeros_before_it_is_the_same() {
+    let der = base64::engine::general_purpose::STANDARD
+        .decode(key_file("rsa.pkcs1.public.pem").lines().filter(|line| !line.starts_with('-')).collect::<String>());
+    let der = der.unwrap();
+    // A sequence, a modulus of 257 bytes of which the first is 0, and 65537.
+    let modulus = &der[8..][..257];
+    let key = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AAEAAQ" });
+    let gate = Gate::new(options(vec![KeySource::KeySet(json!({ "keys": [key] }).to_string().into_bytes())])).unwrap();
+    let token = SigningKey::pem(&key_file("rsa.private.pem")).unwrap();
+    assert!(check(&gate, &token.sign(Algorithm::Rs256, None, &claims(json!({}))).unwrap()).is_ok());
+}
+
+#[test]
+fn a_file_with_a_key_that_can_never_verify_is_refused() {
+    let point = ["BBBB", "BBBB"].concat();
+    let mut broken = key_file("p256.public.pem");
+    let at = broken.find("-----END").unwrap() - 12;
+    broken.replace_range(at..at + 8, &point);
+    assert!(Gate::new(options(vec![KeySource::Pem(broken)])).is_err(), "a point beside its curve");
+    // 1024 bits.
+    let mut der = vec![0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00];
+    der.extend([0xff; 128]);
+    der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
+    let text = base64::engine::general_purpose::STANDARD.encode(&der);
+    let short = format!("-----BEGIN RSA PUBLIC KEY-----\n{text}\n-----END RSA PUBLIC KEY-----\n");
+    assert!(Gate::new(options(vec![KeySource::Pem(short)])).is_err(), "1024 bits");
+}
+
+#[test]
+fn secrets_are_not_looked_for_where_keys_are_published() {
+    let url = || KeySource::Url(fanfare_auth::KeyUrl::parse("https://id.example/keys").unwrap());
+    let gate = Gate::new(options(vec![url()])).unwrap();
+    let named = secret().sign(Algorithm::Hs256, Some("new"), &claims(json!({}))).unwrap();
+    assert!(invalid(&gate, &named).contains("`alg`"));
+    let only = IssuerOptions { algorithms: vec![Algorithm::Hs256], ..issuer(vec![url()]) };
+    assert!(Gate::new(GateOptions { issuers: vec![only], ..GateOptions::default() }).is_err());
+    let both = vec![url(), KeySource::Secret(SECRET.into())];
+    let both = Gate::new(options(both)).unwrap();
+    assert!(check(&both, &named).is_ok());
 }

@@ -1,15 +1,18 @@
 //! Tokens and what stands around them: `Authorization`, cookies, key sets.
 
-use std::sync::LazyLock;
+use std::pin::pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Waker};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use fanfare_auth::{
-    Algorithm, Audience, Check, Credential, Gate, GateOptions, Grant, IssuerOptions, KeySource, Place, Refusal, Right,
-    SigningKey, Template, Templates, UnixSeconds,
+    Algorithm, Answering, Ask, AskAnswer, AskRequest, Audience, Check, Credential, Gate, GateOptions, Grant,
+    IssuerOptions, KeySource, KeyUrl, Place, Refusal, Right, SigningKey, Template, Templates, UnixSeconds,
 };
 use fanfare_protocol::ChannelName;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -17,14 +20,14 @@ const SECRET: &[u8] = b"a secret of thirty-two bytes, ok";
 
 static GATE: LazyLock<Gate> = LazyLock::new(|| {
     let issuer = IssuerOptions {
-        issuer: None,
         audience: Audience::Any,
-        algorithms: Vec::new(),
         keys: vec![KeySource::Secret(SECRET.to_vec())],
         templates: Templates {
             subscribe: vec![Template::parse("user:{sub}").expect("a template")],
             ..Templates::default()
         },
+        claim: Some("fanfare".into()),
+        ..IssuerOptions::default()
     };
     let options = GateOptions { cookie: Some("session".into()), issuers: vec![issuer], ..GateOptions::default() };
     Gate::new(options).expect("a gate")
@@ -33,12 +36,14 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| {
 /// The first byte says what the others are.
 pub(crate) fn run(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
-    match kind % 5 {
+    match kind % 7 {
         0 => as_token(rest),
         1 => as_claims(rest),
         2 => as_header(rest),
         3 => as_request(rest),
-        _ => as_key_set(rest),
+        4 => as_key_set(rest),
+        5 => as_published_key_set(rest),
+        _ => as_signature(rest),
     }
 }
 
@@ -104,18 +109,80 @@ fn as_request(lines: &[u8]) {
     }
 }
 
+/// An issuer with this key, of whatever kind, and tokens for anybody.
+fn gate(key: KeySource) -> Option<Gate> {
+    let issuer = IssuerOptions { audience: Audience::Any, keys: vec![key], ..IssuerOptions::default() };
+    Gate::new(GateOptions { issuers: vec![issuer], ..GateOptions::default() }).ok()
+}
+
+fn unsigned(algorithm: &str, signature: &[u8]) -> Credential {
+    let header = URL_SAFE_NO_PAD.encode(json!({ "alg": algorithm }).to_string());
+    let token = format!("{header}.{}.{}", URL_SAFE_NO_PAD.encode("{}"), URL_SAFE_NO_PAD.encode(signature));
+    Credential::new(Place::Header, &token).expect("a token")
+}
+
 /// A key set in a file.
 fn as_key_set(text: &[u8]) {
-    let issuer = IssuerOptions {
-        issuer: None,
-        audience: Audience::Any,
-        algorithms: Vec::new(),
-        keys: vec![KeySource::KeySet(text.to_vec())],
-        templates: Templates::default(),
-    };
-    let Ok(gate) = Gate::new(GateOptions { issuers: vec![issuer], ..GateOptions::default() }) else { return };
-    let header = URL_SAFE_NO_PAD.encode(json!({ "alg": "RS256" }).to_string());
-    let unsigned = format!("{header}.{}.AAAA", URL_SAFE_NO_PAD.encode("{}"));
-    let credential = Credential::new(Place::Header, &unsigned).expect("a token");
-    assert!(matches!(gate.check(&credential, NOW), Check::Refused(Refusal::Invalid(_))));
+    let Some(gate) = gate(KeySource::KeySet(text.to_vec())) else { return };
+    for algorithm in Algorithm::ALL {
+        let check = gate.check(&unsigned(algorithm.as_str(), &[0; 3]), NOW);
+        assert!(matches!(check, Check::Refused(Refusal::Invalid(_))));
+    }
+}
+
+/// Answers what it holds, at once.
+struct Published(AskAnswer);
+
+impl Ask for Published {
+    fn ask(&self, _: AskRequest) -> Answering {
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+}
+
+/// `Cache-Control` in the first line, and a key set that is published with it. Nothing that was published can sign.
+fn as_published_key_set(data: &[u8]) {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"));
+    let (line, text) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    let Ok(value) = HeaderValue::from_bytes(line) else { return };
+    let headers = HeaderMap::from_iter([(http::header::CACHE_CONTROL, value)]);
+    let body = Bytes::copy_from_slice(text);
+    let url = KeyUrl::parse("https://id.example/keys").expect("an address");
+    let mut gate = gate(KeySource::Url(url)).expect("a gate");
+    let follower = gate.take_key_followers().pop().expect("a follower");
+    let published = Arc::new(Published(AskAnswer { status: StatusCode::OK, headers, body }));
+    {
+        let _guard = RUNTIME.enter();
+        let mut run = pin!(follower.run(published, || NOW));
+        assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it follows for ever");
+    }
+    let status = gate.key_status().remove(0);
+    assert!(status.looks == 1 && status.keys <= 64);
+    assert!(status.keys > 0 || status.last_error.is_some(), "an empty set says why");
+    for algorithm in Algorithm::ALL {
+        let check = gate.check(&unsigned(algorithm.as_str(), &[0; 3]), NOW);
+        assert!(matches!(check, Check::Refused(_)), "{check:?}");
+    }
+}
+
+/// A signature of every public kind that nobody made.
+fn as_signature(signature: &[u8]) {
+    static GATES: LazyLock<[Gate; 3]> = LazyLock::new(|| {
+        [
+            include_str!("../../auth/tests/keys/rsa.public.pem"),
+            include_str!("../../auth/tests/keys/p256.public.pem"),
+            include_str!("../../auth/tests/keys/ed25519.public.pem"),
+        ]
+        .map(|text| gate(KeySource::Pem(text.to_owned())).expect("a key"))
+    });
+    if signature.len() > 2_048 {
+        return;
+    }
+    for gate in &*GATES {
+        for algorithm in Algorithm::ALL {
+            let check = gate.check(&unsigned(algorithm.as_str(), signature), NOW);
+            let Check::Refused(Refusal::Invalid(why)) = check else { panic!("{check:?}") };
+            assert!(why == "its signature is wrong" || why == "its `alg` does not fit its issuer's key", "{why}");
+        }
+    }
 }

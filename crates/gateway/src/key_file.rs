@@ -1,7 +1,8 @@
 //! Files with keys that sign tokens or check them.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -48,6 +49,13 @@ pub(crate) fn text(bytes: Vec<u8>, path: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).with_context(|| format!("{}", path.display()))
 }
 
+/// What there is to complain of about who may read a file with which tokens are signed. Of standard input nothing is known.
+pub(crate) fn complaint(path: &Path) -> Option<String> {
+    let is_open = |about: Metadata| about.is_file() && about.permissions().mode() & 0o004 != 0;
+    let is_open = path != Path::new(STDIN) && path.metadata().is_ok_and(is_open);
+    is_open.then(|| format!("{}: everybody on this machine can sign tokens with it; expected `chmod 600`", path.display()))
+}
+
 /// The bytes of a file as a shared secret. The line end that editors add is not part of it.
 pub(crate) fn secret(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.last() == Some(&b'\n') {
@@ -66,6 +74,16 @@ mod tests {
         for (written, read) in [("a b\n", "a b"), ("a b\r\n", "a b"), ("a b", "a b"), ("a b\n\n", "a b\n"), ("", "")] {
             assert_eq!(secret(written.into()), read.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_secret_that_everybody_can_read_is_noticed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(complaint(file.path()).is_some(), is_open, "{mode:o}");
+        }
+        assert_eq!(complaint(Path::new(STDIN)), None);
     }
 
     #[test]

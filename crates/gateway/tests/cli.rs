@@ -1,6 +1,7 @@
 //! The command line from outside: what people and scripts type.
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use assert_cmd::Command;
@@ -139,6 +140,23 @@ fn a_token_that_was_minted_is_explained_and_found_good() {
 }
 
 #[test]
+fn what_a_token_says_cannot_command_the_terminal_that_shows_it() {
+    let secret = secret_file();
+    let secret = secret.path().to_str().unwrap();
+    let hostile = "a\u{1b}[2J\u{9b}2J\u{7f}\u{202e}\u{200f}\u{2066}\u{feff}\u{e0041}\nverdict   good\u{e9}";
+    let minted = ["token", "mint", "--secret-file", secret, "--subscribe", hostile, "--key-id", hostile];
+    let (code, token, stderr) = output(fanfare().args(minted).args(["--with", &format!("name={hostile}")]));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, report, _) = output(fanfare().args(["token", "inspect", "--secret-file", secret]).write_stdin(token));
+    assert_eq!(code, 0, "{report}");
+    let is_harmless = |c: char| c == '\n' || matches!(c, ' '..='~' | '\u{e9}');
+    assert!(report.chars().all(is_harmless), "{}", report.escape_debug());
+    assert_eq!(report.lines().filter(|line| line.starts_with("verdict")).count(), 1, "{report}");
+    assert!(report.contains("\\u009b2J\\u007f\\u202e") && report.contains("\\udb40\\udc41"), "{report}");
+    assert!(report.ends_with("verdict   good (aud not checked)\n"), "{report}");
+}
+
+#[test]
 fn a_token_that_a_node_would_refuse_is_told_why() {
     let secret = secret_file();
     let secret = secret.path().to_str().unwrap();
@@ -165,4 +183,16 @@ fn what_cannot_be_signed_or_is_no_token_is_said_in_a_line() {
     assert_eq!(stderr, "fanfare: the secret has 5 bytes; expected 32 to 4096\n");
     let (code, _, stderr) = output(fanfare().args(["token", "inspect", "abc"]));
     assert_eq!((code, stderr.as_str()), (1, "fanfare: not a token: it is not of three parts with dots between them\n"));
+}
+
+// Fails when the complaint goes to a log that the command line does not have.
+#[test]
+fn who_signs_with_a_secret_that_everybody_can_read_is_told() {
+    let secret = secret_file();
+    let mint = || output(fanfare().args(["token", "mint", "--secret-file"]).arg(secret.path()));
+    assert_eq!(mint().2, "");
+    secret.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, token, stderr) = mint();
+    assert!(code == 0 && token.starts_with("ey"), "{token}");
+    assert!(stderr.contains("chmod 600") && stderr.lines().count() == 1, "{stderr}");
 }

@@ -792,6 +792,13 @@ pub const KEY_SET_REFRESH_DEFAULT: Duration = Duration::from_secs(10 * 60);
 pub const KEY_SET_REFRESH_MIN: Duration = Duration::from_secs(60);
 /// Not less often than this.
 pub const KEY_SET_REFRESH_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// `max_key_age` of an issuer: how long after it was read a published key set is believed while it cannot be read again. It is read
+/// twice as often at least.
+pub const KEY_SET_AGE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+/// The least that it may say.
+pub const KEY_SET_AGE_MIN: Duration = Duration::from_secs(10 * 60);
+/// The most.
+pub const KEY_SET_AGE_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// After a key set was read it is not read again for so long, whatever keys tokens name.
 pub const KEY_SET_REST: Duration = Duration::from_secs(30);
 /// The pause after a key set could not be read. It doubles with each failure.
@@ -805,6 +812,34 @@ const _: () = {
     assert!(less(KEY_SET_REST, KEY_SET_REFRESH_MIN) && less(KEY_SET_REFRESH_MIN, KEY_SET_REFRESH_DEFAULT));
     assert!(less(KEY_SET_REFRESH_DEFAULT, KEY_SET_REFRESH_MAX));
     assert!(less(KEY_SET_RETRY_MIN, KEY_SET_RETRY_MAX));
+    assert!(less(KEY_SET_AGE_MIN, KEY_SET_AGE_DEFAULT) && less(KEY_SET_AGE_DEFAULT, KEY_SET_AGE_MAX));
+    // A look that fails once is repeated in time.
+    assert!(KEY_SET_AGE_MIN.as_secs() >= 2 * (KEY_SET_REFRESH_MIN.as_secs() + KEY_SET_RETRY_MAX.as_secs()));
+};
+
+// --- Pages of which a part has gone out ------------------------------------------------------
+
+/// Pages that stay in memory for sessions in the middle of one of their entries, however small they are: those that stay are looked at
+/// whenever memory is short.
+pub const PINNED_PAGES_MAX: usize = 64;
+
+const _: () = {
+    // Those that are spared in any case are among them.
+    assert!(ARCHIVE_CONCURRENCY_DEFAULT <= PINNED_PAGES_MAX);
+};
+
+// --- Streams whose ends are not told ---------------------------------------------------------
+
+/// Names of which the store refused to tell where their streams end that are remembered: they are asked about apart from others.
+pub const REFUSED_STREAMS_MAX: usize = 16_384;
+/// How long they are.
+pub const REFUSED_STREAM_AGE: Duration = Duration::from_secs(5);
+
+const _: () = {
+    // All of one request are remembered.
+    assert!(TIPS_PER_REQUEST_MAX <= REFUSED_STREAMS_MAX);
+    // Who comes back as soon as a refusal allows finds nothing remembered for ever.
+    assert!(REFUSED_STREAM_AGE.as_millis() <= REFUSAL_RETRY_MIN.as_millis());
 };
 
 // --- What grants are needed for, and sessions that end before them ---------------------------

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanfare_log::ArchiveError;
-use redis::{RedisError, ServerError};
+use redis::{ErrorKind, RedisError, ServerError, ServerErrorKind};
 
 /// A failed command or connection. The text is for people and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,29 @@ impl From<RedisError> for Error {
             Some(errors) => errors.first().map_or(Self::Reply(text), |(_, error)| Self::from(error)),
             None => Self::Link(text),
         }
+    }
+}
+
+/// Why commands failed. Of a transaction that was not run since some of its commands were refused, which these were.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Their places in the transaction, and why each was refused.
+    pub(crate) refused: Vec<(usize, Error)>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, refused: Vec::new() }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        let is_aborted = error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort);
+        let refused = if is_aborted { error.clone().into_server_errors() } else { None };
+        let refused = refused.iter().flat_map(|errors| errors.iter());
+        Self { refused: refused.map(|(place, error)| (*place, Error::from(error))).collect(), error: error.into() }
     }
 }
 

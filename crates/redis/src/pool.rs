@@ -1,20 +1,24 @@
 //! A bounded pool of connections for archive reads, with a deadline for each command.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult};
 use deadpool_redis::Manager as NetworkManager;
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{self, Connector};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::primary::{Primary, RunId, identify};
 use crate::status::Status;
 
 /// A connection that answered this recently is used without being tried first.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// The wait for an answer.
+type Asking<'a> = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send + 'a>>;
 
 /// Cloning shares the connections.
 #[derive(Debug, Clone)]
@@ -40,7 +44,8 @@ impl Pool {
         let info = connect::resp3(info);
         let network = NetworkManager::new_with_config(info.clone(), connect::config(deadline))?;
         let manager = Manager { network, connector, info, deadline };
-        let pool = managed::Pool::builder(manager).max_size(size).build();
+        // The one that answered last comes first: it is the least likely to have to be tried before, which takes a round trip.
+        let pool = managed::Pool::builder(manager).max_size(size).queue_mode(QueueMode::Lifo).build();
         let pool = pool.expect("a pool without timeouts of its own needs no runtime");
         Ok(Self { pool, primary, deadline, status })
     }
@@ -48,22 +53,32 @@ impl Pool {
     /// Sends commands, or one transaction, in one round trip. The reply is the array of replies; error replies are items
     /// of it when the pipeline ignores errors. The commands may be sent twice. Only the server that feeds is asked.
     pub(crate) async fn query(&self, commands: &Pipeline) -> Result<Value, Error> {
+        self.ask(commands).await.map_err(|failure| failure.error)
+    }
+
+    /// The same; a transaction that was not run tells which of its commands were refused. Boxed, which costs nothing beside a round trip:
+    /// whoever waits for a read of the archive is not as deep a type as all libraries beneath make it.
+    pub(crate) fn ask<'a>(&'a self, commands: &'a Pipeline) -> Asking<'a> {
+        Box::pin(self.ask_in_time(commands))
+    }
+
+    async fn ask_in_time(&self, commands: &Pipeline) -> Result<Value, Failure> {
         let deadline = Instant::now() + self.deadline;
         loop {
             let asked = Instant::now();
             let got = timeout_at(deadline, self.pool.get()).await;
             self.status.timings().waits.record(asked.elapsed());
             let mut connection = match got {
-                Err(_) => return Err(Error::Crowded(self.deadline)),
+                Err(_) => return Err(Error::Crowded(self.deadline).into()),
                 Ok(Ok(connection)) => connection,
-                Ok(Err(PoolError::Backend(error))) => return Err(error),
-                Ok(Err(error)) => return Err(Error::Link(error.to_string())),
+                Ok(Err(PoolError::Backend(error))) => return Err(error.into()),
+                Ok(Err(error)) => return Err(Error::Link(error.to_string()).into()),
             };
             let is_new = Object::metrics(&connection).recycle_count == 0;
             if let Err(error) = self.primary.check(&connection.server) {
                 let server = Object::take(connection).server;
                 if is_new {
-                    return self.primary.check_new(&server).and(Err(error));
+                    return self.primary.check_new(&server).and(Err(error)).map_err(Failure::from);
                 }
                 continue;
             }
@@ -93,16 +108,17 @@ impl Pool {
                     }
                     // The next one, at the latest a new one, may do: at most each connection of the pool is dead.
                     if tried || !broken {
-                        return Err(match error.into() {
-                            Error::Link(text) => Error::Cut(text),
-                            error => error,
-                        });
+                        let mut failure = Failure::from(error);
+                        if let Error::Link(text) = failure.error {
+                            failure.error = Error::Cut(text);
+                        }
+                        return Err(failure);
                     }
                 }
                 // Its answer may still come and would be taken for the next command's.
                 Err(error) => {
                     drop(Object::take(connection));
-                    return Err(error);
+                    return Err(error.into());
                 }
             }
         }

@@ -97,10 +97,8 @@ impl Authorizer for Gatekeeper {
 
 /// Whether a grant is enough. Several channels are allowed together or not at all.
 fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
-    match grant.first_refused(right, channels) {
-        Some(channel) => Err(Denied::By(Refusal::Forbidden { right, channel: channel.clone() })),
-        None => Ok(Some(Box::new(grant))),
-    }
+    grant.permit(right, channels).map_err(Denied::By)?;
+    Ok(Some(Box::new(grant)))
 }
 
 /// The value of the query parameter of this name. Two would be two tokens.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::setup::Setup;
 
 /// The place of an item in a tail or a page, and the fields of its block beside its data, in bytes.
-const ITEM_BYTES: usize = 1_000;
+pub(crate) const ITEM_BYTES: usize = 1_000;
 
 /// A chunk of a short tail, which is released as a whole, in bytes.
 const CHUNK_BYTES: usize = 4 << 10;

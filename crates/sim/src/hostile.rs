@@ -61,8 +61,7 @@ fn draw(world: &World, unique: &str, rng: &mut Rng) -> String {
     let target = match rng.below(8) {
         0 => many("stranger", rng),
         1 => many("forbidden", rng),
-        // Each key that Redis refuses is asked for once more, alone, and both requests for tips may wait for such: not while Redis is far.
-        2 if !world.is_quiet() => many("locked", rng),
+        2 => many("locked", rng),
         3 => format!("channel={STOCK}&last={}", rng.below(31)),
         4 => format!("{}&last={}", many("stranger", rng), rng.below(31)),
         _ => format!("channel={STOCK}"),

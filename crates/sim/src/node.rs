@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_log::{IngestStats, PublishRequest, Publisher as _, Random, assemble};
+use fanfare_protocol::limits::PAGES_BUDGET_PART;
 use fanfare_redis::{RedisPublisher, RedisStore};
 use fanfare_server::{Clock, Core, CoreStats, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
 
 use crate::WALL_MS;
-use crate::bounds::Bounds;
+use crate::bounds::{Bounds, ITEM_BYTES};
 use crate::net::{self, End};
 use crate::redis::FakeRedis;
 use crate::setup::Setup;
@@ -116,6 +117,14 @@ impl Node {
         let running = running.as_ref().map(|running| (running.began, &running.stats));
         let asked = self.redis.lock().asked_by(self.number);
         self.bounds.verdict(&self.setup, asked, running)
+    }
+
+    /// Whether as many clients may be in the middle of entries of different pages without one being read twice.
+    pub(crate) fn keeps_pages_for(&self, clients: usize) -> bool {
+        let log = &self.setup.log;
+        let bytes = clients * (self.setup.page_bytes_max() + ITEM_BYTES);
+        let may_have = if log.archive_concurrency >= clients { log.budget } else { log.budget / PAGES_BUDGET_PART };
+        may_have / 2 >= bytes
     }
 
     /// Connects to the node from an address; `None`: nobody listens.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use fanfare_oracle::{Parsed, ResponseParser};
-use fanfare_protocol::limits::TIPS_PER_REQUEST_MAX;
+use fanfare_protocol::limits::{TIP_REQUESTS_MAX, TIPS_OF_NODE, TIPS_PER_REQUEST_MAX};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
@@ -22,9 +22,10 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 /// (function, script for reading, script, transaction), then comparisons, then the read for this reader, in as many forms.
 const WITHIN: Duration = Duration::from_millis(12 * FAR_MS);
 
-/// How many channels of strangers may have their tips asked for before the one of the quiet channel, from when that is subscribed to:
-/// the requests that are under way then, those that begin before the acknowledgement arrives, and its own.
-const TIPS_BEFORE: usize = 4 * TIPS_PER_REQUEST_MAX;
+/// How many channels of strangers may have their tips asked for before the one of the quiet channel, from when its subscription is
+/// acknowledged: what is left of the requests that are under way then, the node's part of its own request, and in that one the turns
+/// of the node and of the strangers, who are one payer.
+const TIPS_BEFORE: usize = TIP_REQUESTS_MAX * TIPS_PER_REQUEST_MAX + TIPS_OF_NODE + 2;
 
 /// The round in which a crowd comes right before the reader: the first, since the log of the quiet channel is not open yet.
 const CROWDED_ROUND: usize = 0;

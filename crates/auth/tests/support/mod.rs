@@ -35,9 +35,10 @@ pub(crate) fn issuer(keys: Vec<KeySource>) -> IssuerOptions {
     IssuerOptions {
         issuer: Some(ISSUER.into()),
         audience: Audience::OneOf(vec![AUDIENCE.into()]),
-        algorithms: Vec::new(),
         keys,
         templates: templates(&["user:{sub}"]),
+        claim: Some("fanfare".into()),
+        ..IssuerOptions::default()
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use fanfare_auth::{
-    Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, Templates, UnixSeconds,
-};
+use fanfare_auth::{Algorithm, Audience, Gate, GateOptions, IssuerOptions, KeySource, SigningKey, UnixSeconds};
 use fanfare_protocol::limits::CLAIM_NAME_DEFAULT;
 use fanfare_server::Clock;
 use serde_json::{Map, Value, json};
@@ -18,7 +16,7 @@ use super::key_value::key_value;
 use super::token_report::TokenReport;
 use crate::config::Span;
 use crate::key_file;
-use crate::output::print;
+use crate::output::{complain, print};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -124,12 +122,20 @@ fn now() -> u64 {
 
 fn mint(args: &MintArgs) -> anyhow::Result<String> {
     let key = match (&args.key.secret_file, &args.key.private_key_file) {
-        (Some(path), _) => SigningKey::secret(&key_file::secret(key_file::read_or_stdin(path)?))?,
-        (None, Some(path)) => SigningKey::pem(&key_file::text(key_file::read_or_stdin(path)?, path)?)?,
+        (Some(path), _) => SigningKey::secret(&key_file::secret(read_signing_key(path)?))?,
+        (None, Some(path)) => SigningKey::pem(&key_file::text(read_signing_key(path)?, path)?)?,
         (None, None) => anyhow::bail!("expected a file with a key"),
     };
     let algorithm = args.algorithm.unwrap_or_else(|| key.algorithm());
     Ok(key.sign(algorithm, args.key_id.as_deref(), &claims(args, now())?)?)
+}
+
+/// A file with which tokens are signed. If others can read it, that is said.
+fn read_signing_key(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if let Some(complaint) = key_file::complaint(path) {
+        complain(format_args!("fanfare: {complaint}"));
+    }
+    key_file::read_or_stdin(path)
 }
 
 fn claims(args: &MintArgs, now: u64) -> anyhow::Result<Map<String, Value>> {
@@ -175,7 +181,7 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         Some(text) => text.clone(),
         None => key_file::text(key_file::read_or_stdin("-".as_ref())?, "-".as_ref())?,
     };
-    let report = TokenReport::of(text.trim(), gate(args)?.as_ref(), UnixSeconds(now()))?;
+    let report = TokenReport::of(text.trim(), gate(args)?.as_ref(), !args.audience.is_empty(), UnixSeconds(now()))?;
     let code = if report.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     print(report, code)
 }
@@ -184,7 +190,7 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 fn gate(args: &InspectArgs) -> anyhow::Result<Option<Gate>> {
     let mut keys = Vec::new();
     if let Some(path) = &args.secret_file {
-        keys.push(KeySource::Secret(key_file::secret(key_file::read_or_stdin(path)?)));
+        keys.push(KeySource::Secret(key_file::secret(read_signing_key(path)?)));
     }
     if let Some(path) = &args.public_key_file {
         keys.push(KeySource::Pem(key_file::text(key_file::read_or_stdin(path)?, path)?));
@@ -199,8 +205,7 @@ fn gate(args: &InspectArgs) -> anyhow::Result<Option<Gate>> {
         [] => Audience::Any,
         named => Audience::OneOf(named.to_vec()),
     };
-    let issuer = args.issuer.clone();
-    let issuer = IssuerOptions { issuer, audience, algorithms: Vec::new(), keys, templates: Templates::default() };
+    let issuer = IssuerOptions { issuer: args.issuer.clone(), audience, keys, ..IssuerOptions::default() };
     let options = GateOptions { claim: args.claim.clone(), issuers: vec![issuer], ..GateOptions::default() };
     Ok(Some(Gate::new(options)?))
 }

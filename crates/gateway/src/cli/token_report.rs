@@ -11,6 +11,8 @@ use crate::config::Span;
 pub(super) struct TokenReport {
     says: Explanation,
     now: UnixSeconds,
+    /// Whether the gate knows whom the token may be for.
+    is_audience_checked: bool,
     verdict: Verdict,
 }
 
@@ -26,14 +28,19 @@ enum Verdict {
 const CALENDAR_END: u64 = 253_402_300_799;
 
 impl TokenReport {
-    /// Explains a token, and judges it if there is a gate.
+    /// Explains a token, and judges it if there is a gate, which may or may not look at whom it is for.
     ///
     /// # Errors
     /// It is no token at all.
-    pub(super) fn of(text: &str, gate: Option<&Gate>, now: UnixSeconds) -> anyhow::Result<Self> {
+    pub(super) fn of(
+        text: &str,
+        gate: Option<&Gate>,
+        is_audience_checked: bool,
+        now: UnixSeconds,
+    ) -> anyhow::Result<Self> {
         let says = Explanation::of(text).map_err(|refusal| anyhow::anyhow!("not a token: {}", reason(&refusal)))?;
         let verdict = gate.map_or(Verdict::NotChecked, |gate| judge(gate, text, now));
-        Ok(Self { says, now, verdict })
+        Ok(Self { says, now, is_audience_checked, verdict })
     }
 
     pub(super) fn is_refused(&self) -> bool {
@@ -77,9 +84,35 @@ fn reason(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// A text that nobody has vouched for, so that it can neither command the terminal nor look like another: control characters and those
+/// that format, such as the ones that turn the direction of writing, are written as JSON escapes them.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || is_of_format(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// The Unicode categories Cf, Zl and Zp, as far as they hide or turn text.
+fn is_of_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 impl fmt::Display for TokenReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = |map| serde_json::to_string(map).map_err(|_| fmt::Error);
+        let json = |map| serde_json::to_string(map).map(|text| visible(&text)).map_err(|_| fmt::Error);
         writeln!(f, "{:<9} {}", "header", json(&self.says.header)?)?;
         writeln!(f, "{:<9} {}", "claims", json(&self.says.claims)?)?;
         self.time(f, "issued", self.says.issued_at)?;
@@ -96,11 +129,13 @@ impl fmt::Display for TokenReport {
             Verdict::Refused(refusal) => writeln!(f, "{:<9} refused: {}", "verdict", reason(refusal)),
             Verdict::Good(grant) => {
                 for right in Right::ALL {
-                    let patterns: Vec<_> = grant.rights.patterns(right).iter().map(ToString::to_string).collect();
+                    let patterns: Vec<_> =
+                        grant.rights.patterns(right).iter().map(|one| visible(&one.to_string())).collect();
                     let shown = if patterns.is_empty() { "nothing".to_owned() } else { patterns.join(", ") };
                     writeln!(f, "{:<9} {shown}", right.as_str())?;
                 }
-                writeln!(f, "{:<9} good", "verdict")
+                let beside = if self.is_audience_checked { "" } else { " (aud not checked)" };
+                writeln!(f, "{:<9} good{beside}", "verdict")
             }
         }
     }

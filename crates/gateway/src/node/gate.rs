@@ -31,6 +31,9 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
     let mut keys = Vec::new();
     keys.extend(rule.secret.expose().map(|secret| KeySource::Secret(secret.as_bytes().to_vec())));
     if let Some(path) = &rule.secret_file {
+        if let Some(complaint) = key_file::complaint(path) {
+            tracing::warn!("{complaint}");
+        }
         keys.push(KeySource::Secret(key_file::secret(key_file::read(path)?)));
     }
     for path in &rule.public_key_files {
@@ -50,5 +53,6 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
             publish: templates(&rule.publish)?,
             history: rule.history.as_deref().map(templates).transpose()?,
         },
+        ..IssuerOptions::default()
     })
 }

@@ -38,6 +38,23 @@ pub struct Page {
     bytes: usize,
     /// The reader that it was read for has not taken it yet.
     awaited: AtomicBool,
+    /// Each session that is in the middle of one of its entries holds a copy.
+    pins: Arc<()>,
+}
+
+/// Says that a session is in the middle of an entry of a page: a part of it has gone out, and the rest is looked up when the
+/// client takes more. So the page stays in memory, as far as the budget has room for such pages; without that each piece that a slow
+/// client takes of a large entry would have it read from the archive again. It keeps nothing of the page alive: what leaves the
+/// budget is gone, and is read again.
+#[derive(Debug)]
+pub struct PagePin(#[expect(dead_code, reason = "that it is there is what it says")] Arc<()>);
+
+impl PagePin {
+    /// Pins a page until this is dropped.
+    #[must_use]
+    pub fn of(page: &Page) -> Self {
+        Self(Arc::clone(&page.pins))
+    }
 }
 
 /// What a reader at some position gets from the pages.
@@ -89,7 +106,17 @@ impl Page {
             _ => None,
         };
         let bytes = entries.iter().map(|e| e.frame.heap_bytes() + size_of::<PageEntry>()).sum::<usize>() + 256;
-        Self { number, after, seam, entries, skip, oldest, bytes, awaited: AtomicBool::new(false) }
+        Self {
+            number,
+            after,
+            seam,
+            entries,
+            skip,
+            oldest,
+            bytes,
+            awaited: AtomicBool::new(false),
+            pins: Arc::default(),
+        }
     }
 
     /// Makes a page that has nothing but a gap, for readers right before an entry that cannot be read.
@@ -103,6 +130,7 @@ impl Page {
             oldest: None,
             bytes: 256,
             awaited: AtomicBool::new(false),
+            pins: Arc::default(),
         }
     }
 
@@ -120,6 +148,11 @@ impl Page {
     /// Whether a reader waits for the page.
     pub(crate) fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Relaxed)
+    }
+
+    /// Whether a session is in the middle of one of its entries.
+    pub(crate) fn is_pinned(&self) -> bool {
+        Arc::strong_count(&self.pins) > 1
     }
 
     /// Ends the wait of the reader. Returns whether a reader was waiting.
@@ -275,10 +308,9 @@ impl Pages {
         self.by_number.values().map(|page| page.bytes).sum()
     }
 
-    /// Whether a reader waits for the page with this number.
-    #[must_use]
-    pub fn is_awaited(&self, number: u64) -> bool {
-        self.by_number.get(&number).is_some_and(|page| page.is_awaited())
+    /// The page with this number.
+    pub(crate) fn get(&self, number: u64) -> Option<&Page> {
+        self.by_number.get(&number).map(|page| &**page)
     }
 
     /// Whether a page is still here.

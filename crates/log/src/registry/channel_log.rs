@@ -21,27 +21,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fanfare_protocol::{Decoded, Entry, EntryId, Frame, GapReason, Position};
+use fanfare_protocol::{Entry, EntryId, GapReason, Position};
 use tokio::time::Instant;
 
 use super::announced::Announced;
 use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
-use super::reads::{BackOffs, HeadRead, PageRead, ReadKind, TipReads};
+use super::failures::Failures;
+use super::head_page::HeadPage;
+use super::paging::Paging;
+use super::reads::{HeadRead, ReadKind, TipReads};
 use super::successes::Evidence;
-use super::unreadable::Unreadable;
 use crate::archive::{ArchiveError, Newest, Snapshot, Tip};
-use crate::channel::{Channel, Shared};
+use crate::channel::Channel;
 use crate::feed::FeedId;
-use crate::pages;
 use crate::payer::Payer;
-use crate::proof::{self, Verdict, id_of};
+use crate::proof::Verdict;
 use crate::refusal::Refusal;
 use crate::tail::{Located, Seam, Tail};
 use crate::wants::Want;
-
-/// So many reads of one kind fail in a row before operators are told; once, until reads of every kind succeed again.
-const FAILURES_TOLD: u32 = 3;
 
 /// How far the feed has come with the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,15 +61,8 @@ pub(super) struct ChannelLog {
     announced: Announced,
     tip_reads: TipReads,
     head_read: HeadRead,
-    page_read: PageRead,
-    back_offs: BackOffs,
-    /// Operators have been told that it cannot be read.
-    failure_told: bool,
-    /// Where a single entry could not be read; mostly nowhere.
-    unreadable: Option<Box<Unreadable>>,
-    /// Positions after which the archive had nothing although the tail ends elsewhere: their readers wait for the next read
-    /// of the head.
-    waiting_for_head: BTreeSet<Position>,
+    paging: Paging,
+    failures: Failures,
     /// Keyspace notifications whose push has not arrived.
     missing_pushes: u32,
     /// Readers have been told that the key holds another type now.
@@ -90,11 +81,8 @@ impl ChannelLog {
             announced: Announced::default(),
             tip_reads: TipReads::default(),
             head_read: HeadRead::default(),
-            page_read: PageRead::default(),
-            back_offs: BackOffs::default(),
-            failure_told: false,
-            unreadable: None,
-            waiting_for_head: BTreeSet::new(),
+            paging: Paging::default(),
+            failures: Failures::default(),
             missing_pushes: 0,
             wrong_type_told: false,
             idle_since: None,
@@ -108,17 +96,17 @@ impl ChannelLog {
 
     /// Whether a read of that kind failed lately, so that none begins.
     pub(super) fn is_backing_off(&self, kind: ReadKind) -> bool {
-        self.back_offs.of(kind).is_active()
+        self.failures.are_backing_off(kind)
     }
 
     /// Whether a read of some kind failed and none of that kind has succeeded since.
     pub(super) fn is_failing(&self) -> bool {
-        !self.back_offs.are_over()
+        self.failures.are_any()
     }
 
     /// Whether a reader wants a page and does not wait for the head.
     pub(super) fn wants_page(&self) -> bool {
-        self.channel.lock().wants.iter().any(|want| self.is_due(want))
+        self.paging.is_wanted(&self.channel)
     }
 
     /// Bytes in its tail and its pages.
@@ -161,6 +149,11 @@ impl ChannelLog {
         self.following == Following::Acknowledged
     }
 
+    /// Whether the store refused to tell its tip when it was last asked.
+    pub(super) fn is_tip_refused(&self) -> bool {
+        self.tip_reads.is_refused()
+    }
+
     /// Whether its readers have a place in it: it was primed.
     pub(super) fn is_open(&self) -> bool {
         self.head().is_some()
@@ -175,7 +168,7 @@ impl ChannelLog {
         self.on_loss();
         let mut effects = vec![Effect::ReadTip];
         for kind in [ReadKind::Tip, ReadKind::Head, ReadKind::Page] {
-            if self.back_offs.of_mut(kind).cut_short() {
+            if self.failures.cut_short(kind) {
                 effects.extend(self.read_again(kind));
             }
         }
@@ -188,7 +181,7 @@ impl ChannelLog {
             self.following = Following::Desired;
         }
         // The archive may be away as well.
-        self.doubt_unreadable();
+        self.failures.doubt();
         self.on_loss();
     }
 
@@ -199,13 +192,14 @@ impl ChannelLog {
         self.tip_reads.doubt();
         // Where the newest entries begin may change with the store, too: what had been trimmed may be back.
         self.channel.lock().newest.clear();
-        self.page_read.doubt_newest();
+        self.paging.doubt_newest();
     }
 
     /// Something was published that is not in the tail: should the stream be gone when the archive is read, it was there.
     fn saw_unknown_event(&mut self) {
         self.continuity.doubt();
         self.tip_reads.saw_unknown_event();
+        self.head_read.doubt();
     }
 
     /// The append rule: only what provably follows the head goes in; only what is certainly here is dropped.
@@ -284,7 +278,7 @@ impl ChannelLog {
         }
         self.missing_pushes = 0;
         self.announced.begin_read();
-        self.head_read = HeadRead::InFlight { from, again: false };
+        self.head_read = HeadRead::InFlight { from, again: false, is_quiet: self.is_acknowledged() };
         Some(from)
     }
 
@@ -293,43 +287,27 @@ impl ChannelLog {
         if self.is_reading_page() || self.is_backing_off(ReadKind::Page) {
             return None;
         }
-        let mut shared = self.channel.lock();
-        let Shared { wants, pages, newest, .. } = &mut *shared;
-        let is_answered = |want: &Want| match want {
-            Want::Page(position) => pages.serve(*position).is_some(),
-            Want::Newest(count) => newest.get(*count).is_some(),
-        };
-        let want = wants.next(payer, |want| self.is_due(want), is_answered);
-        drop(shared);
-        self.page_read = PageRead::InFlight { want: want?, stale: false };
-        want
+        self.paging.begin(&self.channel, payer)
     }
 
     /// Whether a read for readers who are behind is in flight.
     pub(super) fn is_reading_page(&self) -> bool {
-        self.page_read != PageRead::Idle
+        self.paging.is_reading()
     }
 
     /// Whether a payer wants a page and does not wait for the head.
     pub(super) fn has_want_of(&self, payer: Payer) -> bool {
-        self.channel.lock().wants.has(payer, |want| self.is_due(want))
+        self.paging.is_wanted_by(&self.channel, payer)
     }
 
     /// Who has asked for a page since the last call and does not wait for the head.
     pub(super) fn take_askers(&self) -> BTreeSet<Payer> {
-        let wants = &mut self.channel.lock().wants;
-        let mut askers = wants.take_askers();
-        askers.retain(|payer| wants.has(*payer, |want| self.is_due(want)));
-        askers
+        self.paging.take_askers(&self.channel)
     }
 
     /// Who wants a page.
     pub(super) fn wanting(&self) -> Vec<Payer> {
         self.channel.lock().wants.payers().collect()
-    }
-
-    fn is_due(&self, want: &Want) -> bool {
-        !matches!(want, Want::Page(position) if self.waiting_for_head.contains(position))
     }
 
     fn read_head(&mut self) -> Effect {
@@ -340,11 +318,17 @@ impl ChannelLog {
     // What the archive answers about the tip.
 
     /// Where the stream ends: opens the log, or compares it.
-    /// `proofs`: see [`Continuity::believes_expiry`].
+    /// `proofs`: see [`Continuity::doubts_expiry`].
     pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
         let fresh = self.tip_reads.answered();
-        if answer.is_ok() {
-            self.note_success(ReadKind::Tip);
+        match &answer {
+            Ok(_) => {
+                self.failures.note_success(ReadKind::Tip);
+                self.tip_reads.note_refused(false);
+            }
+            Err(ArchiveError::Denied(_) | ArchiveError::WrongType) => self.tip_reads.note_refused(true),
+            // It says nothing of this channel.
+            Err(_) => {}
         }
         match (answer, self.head()) {
             (Err(error), _) => self.on_failure(ReadKind::Tip, &error),
@@ -372,7 +356,8 @@ impl ChannelLog {
     }
 
     fn compare(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Effects {
-        if let Some(await_proofs) = self.doubts_expiry(head, tip, proofs) {
+        if let Some(await_proofs) = self.continuity.doubts_expiry(head, tip, proofs) {
+            let await_proofs = await_proofs.map(Effect::AwaitProofs);
             return [Effect::Compared { differ: false }].into_iter().chain(await_proofs).collect();
         }
         if !self.continuity.agrees(head, tip) {
@@ -386,8 +371,12 @@ impl ChannelLog {
             if is_moot {
                 return vec![Effect::Compared { differ: false }];
             }
-            let early = self.early_end(head, tip);
-            return early.into_iter().chain([Effect::Compared { differ: true }, self.read_head()]).collect();
+            let early = self.continuity.early_end(head, tip);
+            return early
+                .map(Effect::EndedEarly)
+                .into_iter()
+                .chain([Effect::Compared { differ: true }, self.read_head()])
+                .collect();
         }
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
@@ -397,23 +386,6 @@ impl ChannelLog {
             effects.extend(self.release_waiting_for_head());
         }
         effects
-    }
-
-    /// Whether the stream seems to have expired and that is not believed yet: the tip is read again when the feed has proven itself.
-    /// Returns what is to be done for that.
-    fn doubts_expiry(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Option<Option<Effect>> {
-        let (Position::At(id), Position::Absent { .. }) = (head, tip.position) else { return None };
-        let proofs =
-            proofs.filter(|_| self.continuity.has_expired(id, tip) && !self.continuity.believes_expiry(proofs))?;
-        Some(self.continuity.note_expiry(proofs).map(Effect::AwaitProofs))
-    }
-
-    /// The stream whose end was `head` is gone at `tip`, and was to live longer.
-    fn early_end(&self, head: Position, tip: Tip) -> Option<Effect> {
-        match (head, tip.position) {
-            (Position::At(id), Position::Absent { .. }) => self.continuity.early_end(id, tip).map(Effect::EndedEarly),
-            _ => None,
-        }
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -437,14 +409,14 @@ impl ChannelLog {
     /// Notes the same, for a tip that was requested after the feed last lost something.
     fn note_proven_afresh(&mut self, tip: Tip) {
         self.note_proven(tip);
-        let no_message_missed = self.following == Following::Acknowledged && self.tip_reads.is_quiet();
+        let no_message_missed = self.is_acknowledged() && self.tip_reads.is_quiet();
         self.continuity.note_proven_afresh(tip, no_message_missed);
     }
 
     // What the archive answers about the head: proven before anything is appended.
 
     /// A page from the head.
-    /// `proofs`: see [`Continuity::believes_expiry`].
+    /// `proofs`: see [`Continuity::doubts_expiry`].
     /// `evidence`: what is known of other reads, should this one have failed.
     pub(super) fn on_head(
         &mut self,
@@ -452,13 +424,14 @@ impl ChannelLog {
         proofs: Option<u64>,
         evidence: Evidence,
     ) -> Effects {
-        let Some(from) = self.head_read.answered() else { return Effects::new() };
+        let Some((from, is_quiet)) = self.head_read.answered() else { return Effects::new() };
         let mut effects = match answer {
             Ok(snapshot) => {
-                self.note_success(ReadKind::Head);
-                self.note_done(ReadKind::Head, from);
+                self.failures.note_success(ReadKind::Head);
+                self.failures.note_done(ReadKind::Head, from);
                 let unfounded = self.announced.compare(from, &snapshot);
-                unfounded.into_iter().chain(self.on_snapshot(from, &snapshot, proofs)).collect()
+                let page = HeadPage { snapshot: &snapshot, is_quiet, is_announced: self.announced.was_asked() };
+                unfounded.into_iter().chain(self.on_head_page(from, page, proofs)).collect()
             }
             Err(error) => {
                 self.head_read.want();
@@ -479,60 +452,54 @@ impl ChannelLog {
         effects
     }
 
-    fn on_snapshot(&mut self, from: Position, snapshot: &Snapshot, proofs: Option<u64>) -> Effects {
+    fn on_head_page(&mut self, from: Position, page: HeadPage<'_>, proofs: Option<u64>) -> Effects {
         let Some(head) = self.head() else { return Effects::new() };
+        let snapshot = page.snapshot;
         let verdict = self.continuity.verdict(from, snapshot);
         if head != from {
-            return self.on_older_snapshot(head, verdict, snapshot);
+            return self.on_older_page(head, verdict, page);
         }
         // Nothing was published that is not here, so nothing rang for this read: another read caused it.
-        if let Some(await_proofs) = self.doubts_expiry(from, snapshot.tip, proofs) {
-            return await_proofs.into_iter().collect();
+        if let Some(await_proofs) = self.continuity.doubts_expiry(from, snapshot.tip, proofs) {
+            return await_proofs.into_iter().map(Effect::AwaitProofs).collect();
         }
         match (verdict, from, snapshot.tip.position) {
             // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
             // entries before it are older still.
-            (Verdict::Continues, _, _) => self.extend(from, &snapshot.entries, snapshot),
+            (Verdict::Continues, _, _) => self.append(page.extension(&self.channel.name, from), from, page),
             (Verdict::Gap(_), Position::At(id), Position::Absent { .. })
                 if self.continuity.has_expired(id, snapshot.tip) =>
             {
-                self.finish(head, snapshot)
+                self.finish(head, page)
             }
             (Verdict::Gap(reason), _, _) => {
-                let early = self.early_end(from, snapshot.tip);
-                early.into_iter().chain(self.seal(reason, from, snapshot)).collect()
+                let early = self.continuity.early_end(from, snapshot.tip);
+                early.map(Effect::EndedEarly).into_iter().chain(self.seal(reason, from, page)).collect()
             }
         }
     }
 
     /// Pushes moved the head while the read was under way: only what follows the present head may go in.
-    fn on_older_snapshot(&mut self, head: Position, verdict: Verdict, snapshot: &Snapshot) -> Effects {
+    fn on_older_page(&mut self, head: Position, verdict: Verdict, page: HeadPage<'_>) -> Effects {
         let Position::At(id) = head else { return vec![self.read_head()] };
-        let found = snapshot.entries.iter().position(|entry| id_of(entry) == id);
-        match (verdict, found) {
-            (Verdict::Continues, Some(index)) => self.extend(head, &snapshot.entries[index + 1..], snapshot),
+        match (verdict, page.extension_after(&self.channel.name, id)) {
+            (Verdict::Continues, Some(extension)) => self.append(extension, head, page),
             // The page ends before the head: it is older than the pushes and has nothing to add.
-            (Verdict::Continues, None) if matches!(snapshot.tip.position, Position::At(tip) if tip < id) => {
+            (Verdict::Continues, None) if matches!(page.snapshot.tip.position, Position::At(tip) if tip < id) => {
                 Effects::new()
             }
             _ => vec![self.read_head()],
         }
     }
 
-    fn extend(&mut self, from: Position, entries: &[Decoded], snapshot: &Snapshot) -> Effects {
-        self.append(None, entries, from, snapshot)
-    }
-
     /// History is not contiguous: appends a seam, by which readers are told, and begins a new segment.
-    fn seal(&mut self, reason: GapReason, from: Position, snapshot: &Snapshot) -> Effects {
+    fn seal(&mut self, reason: GapReason, from: Position, page: HeadPage<'_>) -> Effects {
         let mut effects = vec![Effect::Warn(Broken { reason, after: from, is_wrong_type: false })];
         // A trim leaves what was read before true; anything else means that another history was read.
         if reason != GapReason::Trimmed {
             effects.push(self.forget_pages());
         }
-        let (resume, is_exact) = proof::resume_exactly(snapshot, from);
-        let seam = Some((Seam { reason, after: from, resume }, is_exact));
-        effects.extend(self.append(seam, &snapshot.entries, from, snapshot));
+        effects.extend(self.append(page.sealed(&self.channel.name, reason, from), from, page));
         effects
     }
 
@@ -548,33 +515,21 @@ impl ChannelLog {
         ]
     }
 
-    fn append(
-        &mut self,
-        seam: Option<(Seam, bool)>,
-        entries: &[Decoded],
-        head: Position,
-        snapshot: &Snapshot,
-    ) -> Effects {
-        let entries = self.encoded_after(head, entries);
-        let extension = Extension { seam, entries, is_announced: self.announced.was_asked() };
+    fn append(&mut self, extension: Extension, head: Position, page: HeadPage<'_>) -> Effects {
         let head = extension.end().unwrap_or(head);
         let mut effects = vec![Effect::Append(extension)];
-        effects.extend(self.finish(head, snapshot));
+        effects.extend(self.finish(head, page));
         effects
-    }
-
-    fn encoded_after(&self, from: Position, entries: &[Decoded]) -> Vec<(EntryId, Frame)> {
-        let fresh = entries.iter().filter(|entry| !matches!(from, Position::At(from) if id_of(entry) <= from));
-        fresh.map(|entry| (id_of(entry), pages::encode(&self.channel.name, entry))).collect()
     }
 
     /// After a page was merged and the log ends at `head`: reads on if there is more, otherwise notes that this is the stream's
     /// end.
-    fn finish(&mut self, head: Position, snapshot: &Snapshot) -> Effects {
+    fn finish(&mut self, head: Position, HeadPage { snapshot, is_quiet, .. }: HeadPage<'_>) -> Effects {
         if !snapshot.complete {
             return vec![self.read_head()];
         }
-        self.note_proven(snapshot.tip);
+        self.continuity.note_proven_by_head(snapshot.tip, is_quiet);
+        self.wrong_type_told = false;
         let end = snapshot.tip.position;
         let is_behind = match (head, end) {
             // The last entries were retracted: the next one will name this id as its predecessor.
@@ -588,15 +543,14 @@ impl ChannelLog {
 
     /// Forgets what was read of a history that is not the stream's any more.
     fn forget_pages(&mut self) -> Effect {
-        self.page_read.doubt();
+        self.paging.doubt();
         Effect::ForgetPages
     }
 
     /// A read of the head has ended, with or without success: the readers that waited for it may ask again; after a failure, when
     /// the back-off is over.
     fn release_waiting_for_head(&mut self) -> Option<Effect> {
-        let waiting = std::mem::take(&mut self.waiting_for_head);
-        (!waiting.is_empty()).then_some(Effect::ReleaseWants(waiting))
+        self.paging.take_waiting().map(Effect::ReleaseWants)
     }
 
     /// Forgets the wants of readers at these positions.
@@ -609,7 +563,7 @@ impl ChannelLog {
 
     /// A page for readers that are behind.
     pub(super) fn on_page(&mut self, answer: Result<Snapshot, ArchiveError>, evidence: Evidence) -> PageAnswer {
-        let PageRead::InFlight { want: Want::Page(after), stale } = std::mem::take(&mut self.page_read) else {
+        let Some((Want::Page(after), stale)) = self.paging.answered() else {
             return PageAnswer::Nothing(Effects::new());
         };
         match answer {
@@ -619,12 +573,12 @@ impl ChannelLog {
                 None => PageAnswer::Nothing(self.on_failure(ReadKind::Page, &error)),
             },
             Ok(_) if stale => {
-                self.note_success(ReadKind::Page);
+                self.failures.note_success(ReadKind::Page);
                 PageAnswer::Nothing(vec![Effect::ReadPage])
             }
             Ok(snapshot) => {
-                self.note_success(ReadKind::Page);
-                self.note_done(ReadKind::Page, after);
+                self.failures.note_success(ReadKind::Page);
+                self.failures.note_done(ReadKind::Page, after);
                 PageAnswer::Page(after, Box::new(snapshot))
             }
         }
@@ -633,20 +587,20 @@ impl ChannelLog {
     /// A page found that the tail has to catch up before it can place a reader at this position: the archive would answer the
     /// same until then.
     pub(super) fn wait_for_head(&mut self, position: Position) -> Effect {
-        self.waiting_for_head.insert(position);
+        self.paging.wait_for_head(position);
         self.read_head()
     }
 
     /// Where the newest entries begin.
     pub(super) fn on_newest(&mut self, answer: Result<Newest, ArchiveError>) -> Effects {
-        let PageRead::InFlight { want: Want::Newest(count), stale } = std::mem::take(&mut self.page_read) else {
+        let Some((Want::Newest(count), stale)) = self.paging.answered() else {
             return Effects::new();
         };
         let newest = match answer {
             Err(error) => return self.on_failure(ReadKind::Page, &error),
             Ok(newest) => newest,
         };
-        self.note_success(ReadKind::Page);
+        self.failures.note_success(ReadKind::Page);
         if stale {
             return vec![Effect::ReadPage];
         }
@@ -672,25 +626,18 @@ impl ChannelLog {
         if matches!(error, ArchiveError::WrongType) {
             effects.extend(self.on_wrong_type());
         }
-        let back_off = self.back_offs.of_mut(kind);
-        effects.push(Effect::Failed { kind, back_off: back_off.begin() });
-        let is_enough = back_off.failures() >= FAILURES_TOLD && !is_refused;
-        if is_enough && !std::mem::replace(&mut self.failure_told, true) {
-            effects.push(Effect::TellFailure(error.to_string()));
-        }
+        effects.extend(self.failures.begin(kind, error, is_refused));
         effects
     }
 
     /// Whether reads at a place failed for want of a single entry.
     pub(super) fn is_unreadable(&self, kind: ReadKind, after: Position) -> bool {
-        self.unreadable.as_ref().is_some_and(|unreadable| unreadable.has(kind, after))
+        self.failures.are_at(kind, after)
     }
 
     /// Where the stream ends, by a read that began in that turn: the archive can be read.
     pub(super) fn note_tip(&mut self, tip: Position, began: u64) {
-        if let Some(unreadable) = &mut self.unreadable {
-            unreadable.note_tip(tip, began);
-        }
+        self.failures.note_tip(tip, began);
     }
 
     /// A read at a place failed. Returns where its readers go on if it is the fault of the entry there.
@@ -700,49 +647,8 @@ impl ChannelLog {
         error: &ArchiveError,
         evidence: Evidence,
     ) -> Option<Position> {
-        match error {
-            ArchiveError::SingleEntry(_) => {}
-            // A smaller page is asked for next.
-            ArchiveError::Timeout => return None,
-            // The archive as a whole.
-            ArchiveError::Unavailable(_) => {
-                self.doubt_unreadable();
-                return None;
-            }
-            // The key is another one, or not to be read at all.
-            ArchiveError::Denied(_) | ArchiveError::WrongType | ArchiveError::Corrupt(_) => {
-                self.unreadable = None;
-                return None;
-            }
-        }
-        let channel = &self.channel;
-        let is_wanted = |after| channel.lock().wants.iter().any(|want| *want == Want::Page(after));
-        let resume = self.unreadable.get_or_insert_default().failed(place, evidence, is_wanted)?;
-        self.note_done(place.0, place.1);
-        self.note_success(place.0);
-        Some(resume)
-    }
-
-    /// Nothing more is to be found out about a place.
-    fn note_done(&mut self, kind: ReadKind, after: Position) {
-        if let Some(unreadable) = &mut self.unreadable {
-            unreadable.forget(kind, after);
-        }
-        self.unreadable.take_if(|unreadable| unreadable.is_empty());
-    }
-
-    /// The archive as a whole may be away.
-    fn doubt_unreadable(&mut self) {
-        if let Some(unreadable) = &mut self.unreadable {
-            unreadable.doubt();
-        }
-        self.unreadable.take_if(|unreadable| unreadable.is_empty());
-    }
-
-    /// A read of that kind succeeded.
-    fn note_success(&mut self, kind: ReadKind) {
-        self.back_offs.of_mut(kind).succeeded();
-        self.failure_told &= !self.back_offs.are_over();
+        let wants = |after| self.channel.lock().wants.iter().any(|want| *want == Want::Page(after));
+        self.failures.give_up(place, error, evidence, wants)
     }
 
     /// The key of an open log holds another type: the stream that its readers follow is gone. They are told once and stay
@@ -763,7 +669,7 @@ impl ChannelLog {
 
     /// A timer of a back-off has fired: the archive may be asked again. The comparison shows whether anything is to be read.
     pub(super) fn on_retry(&mut self, kind: ReadKind) -> Effects {
-        if !self.back_offs.of_mut(kind).timer_fired() {
+        if !self.failures.timer_fired(kind) {
             return Effects::new();
         }
         let mut effects = vec![Effect::ReadTip];

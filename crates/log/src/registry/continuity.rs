@@ -34,10 +34,25 @@ impl Continuity {
     }
 
     /// Notes the same, by a read that began after the feed last lost something. `no_message_missed`: every entry published since
-    /// then is in the tail.
+    /// then is in the tail. If not, a read of the head may have shown meanwhile that none is missing, which stays true: every doubt
+    /// since that would have taken it back ([`doubt`](Self::doubt)).
     pub(super) fn note_proven_afresh(&mut self, tip: Tip, no_message_missed: bool) {
         self.note_proven(tip);
-        self.no_message_missed = no_message_missed;
+        self.no_message_missed |= no_message_missed;
+    }
+
+    /// Notes that the head was the stream's end at `tip`, by a read of the head whose entries are in the tail.
+    ///
+    /// That proves as much as a tip does if the feed was whole from before the read began until now (`is_quiet`: acknowledged,
+    /// nothing lost, nothing unknown). Let the store have made the answer at a time T. What was published before T is in the
+    /// answer and so in the tail, or is gone, and then the answer is a gap by which readers were told; what is published after T
+    /// has been announced on a connection that was there at T, so that its message is in the tail, or is still to come and will be
+    /// judged by [`follows`](Self::follows). So the head was the stream's end at T, and no message has been missed since: exactly what
+    /// the flag says, and a gap that was told once is not told again at the next comparison. After any doubt since the read began
+    /// the flag stays as the doubt left it: some message since T may be missing.
+    pub(super) fn note_proven_by_head(&mut self, tip: Tip, is_quiet: bool) {
+        self.note_proven(tip);
+        self.no_message_missed |= is_quiet;
     }
 
     /// Whether a pushed entry directly follows the head. An entry that created its stream is not taken from a push: only a read shows
@@ -82,13 +97,22 @@ impl Continuity {
             })
     }
 
-    /// How the stream whose end the head was has ended, if that was sooner than it was promised to: it was deleted, or its publishers gave
+    /// How the stream whose end the head was has ended at `tip`, if that was sooner than it was promised to: it was deleted, or its publishers gave
     /// it less time. Not where the store has lost more than that stream, or throws streams away.
-    pub(super) fn early_end(&self, head: EntryId, tip: Tip) -> Option<Ending> {
+    pub(super) fn early_end(&self, head: Position, tip: Tip) -> Option<Ending> {
+        let (Position::At(head), Position::Absent { .. }) = (head, tip.position) else { return None };
         let is_same_life = self.proven.is_some_and(|proven| !tip.evicts && !proven.evicts && proven.epoch == tip.epoch);
         let is_early = is_same_life && tip.min_life.is_broken_by(head.ms, tip.now_ms);
         let ending = Ending { last_ms: head.ms, end_ms: tip.now_ms, seen_ms: tip.now_ms, by: BrokenBy::End };
         is_early.then_some(ending)
+    }
+
+    /// Whether the stream seems to have expired and that is not believed yet: the tip is read again when the feed has proven itself.
+    /// Returns how many round trips must be proven until then, the first time. `proofs`: see [`believes_expiry`](Self::believes_expiry).
+    pub(super) fn doubts_expiry(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Option<Option<u64>> {
+        let (Position::At(id), Position::Absent { .. }) = (head, tip.position) else { return None };
+        let proofs = proofs.filter(|_| self.has_expired(id, tip) && !self.believes_expiry(proofs))?;
+        Some(self.note_expiry(proofs))
     }
 
     /// Whether an expiry that was seen may be believed. `proofs`: how many round trips the feed has proven; `None` where nothing
@@ -97,12 +121,12 @@ impl Continuity {
     /// A message that was published before the stream expired may still be on the way when the archive's answer is looked at. A
     /// round trip that begins after that answer ends behind the message. The next proof may be of one that began before, so it
     /// takes two.
-    pub(super) fn believes_expiry(&self, proofs: Option<u64>) -> bool {
+    fn believes_expiry(&self, proofs: Option<u64>) -> bool {
         proofs.is_none_or(|proofs| self.expiry_due.is_some_and(|due| proofs >= due))
     }
 
     /// Notes that an expiry was seen. Returns how many round trips must be proven until it is believed, the first time.
-    pub(super) fn note_expiry(&mut self, proofs: u64) -> Option<u64> {
+    fn note_expiry(&mut self, proofs: u64) -> Option<u64> {
         let is_news = self.expiry_due.is_none();
         let due = *self.expiry_due.get_or_insert(proofs + 2);
         is_news.then_some(due)
@@ -113,9 +137,13 @@ impl Continuity {
         self.expiry_due.is_some()
     }
 
-    /// Whether a head continues in a snapshot.
+    /// Whether a head continues in a snapshot. Where streams are evicted, messages tell only of what they have reached the node with: an
+    /// answer that finds a new stream may have outrun the message of one that came and went before it, so it continues no absence. An
+    /// answer that finds no stream may have outrun such a message as well, but then that is still to come, follows nothing and is
+    /// a doubt ([`follows`](Self::follows)).
     pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
-        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip))
+        let is_new = head.is_absent() && !snapshot.tip.position.is_absent();
+        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip) || (snapshot.tip.evicts && is_new))
     }
 
     /// Whether a stream may have come and gone unnoticed. On a store that evicts it may, but then its messages would have

@@ -2,6 +2,7 @@
 
 use super::channel_log::ChannelLog;
 use super::directory::Directory;
+use super::spared_pages::SparedPages;
 use crate::budget::{Budget, Charge};
 use crate::channel::Channel;
 use crate::options::Options;
@@ -14,11 +15,16 @@ pub(super) fn beyond_bounds(tail: &mut Tail, budget: &mut Budget, options: &Opti
     }
 }
 
-/// Evicts the coldest until the node is within its budget, but no page that a reader waits for. Calls `evicted` for each log that
+/// Evicts the coldest until the node is within its budget, but no page that is to be spared. Calls `evicted` for each log that
 /// lost something, with the number of items and pages.
-pub(super) fn beyond_budget(logs: &Directory, budget: &mut Budget, mut evicted: impl FnMut(&ChannelLog, usize)) {
+pub(super) fn beyond_budget(
+    logs: &Directory,
+    budget: &mut Budget,
+    mut spared_pages: SparedPages,
+    mut evicted: impl FnMut(&ChannelLog, usize),
+) {
     let mut spared = Vec::new();
-    while let Some(charge) = budget.victim() {
+    while let Some(charge) = budget.victim(spared.len()) {
         let (Charge::Item { channel: key, .. } | Charge::Page { channel: key, .. }) = charge;
         let Some(log) = logs.get(key) else { continue };
         let mut shared = log.channel.lock();
@@ -31,7 +37,9 @@ pub(super) fn beyond_budget(logs: &Directory, budget: &mut Budget, mut evicted: 
                     }
                 }
             }
-            Charge::Page { number, .. } if shared.pages.is_awaited(number) => spared.push(charge),
+            Charge::Page { number, .. } if shared.pages.get(number).is_some_and(|page| spared_pages.spares(page)) => {
+                spared.push(charge);
+            }
             Charge::Page { number, .. } => released.extend(shared.pages.remove(number)),
         }
         drop(shared);

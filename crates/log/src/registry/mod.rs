@@ -8,12 +8,14 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]), what is known of its stream ([`continuity`]), what messages have named ([`announced`]), where it cannot be read ([`unreadable`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what messages have named ([`announced`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
 //! | [`append`], [`evict`] | what goes into the memory of logs and what leaves it, against the node's budget |
 //! | [`kept_pages`] | the part of that budget that pages may have |
+//! | [`spared_pages`] | which of them stay although memory is short |
+//! | [`refused_names`] | names of which the store refused lately to tell where their streams end |
 //! | [`schedule`] | the queues of reads, what is in flight, the allowance and pages that wait for their readers |
 //! | [`successes`] | when reads began, and which channels' entries were read last |
 //! | [`expiries`] | the streams that seem to have expired, until the feed has proven that it told everything |
@@ -31,17 +33,22 @@ mod directory;
 mod effect;
 mod evict;
 mod expiries;
+mod failures;
+mod head_page;
 mod held_pages;
 mod kept_pages;
 mod lingering;
 mod links;
 mod log_limit;
 mod notifier;
+mod paging;
 mod reads;
 mod reconcile;
+mod refused_names;
 mod resources;
 mod schedule;
 mod since;
+mod spared_pages;
 mod successes;
 #[cfg(test)]
 mod tests;
@@ -162,7 +169,7 @@ impl Registry {
                     self.links.note_probe(feed, u64::try_from(since).unwrap_or(u64::MAX));
                     stats.proven_ms.set(self.links.proven_ms());
                     for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
-                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
+                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
                     }
                 }
             }
@@ -176,7 +183,7 @@ impl Registry {
         answer: Result<Vec<Result<Tip, ArchiveError>>, ArchiveError>,
         now: Instant,
     ) {
-        self.resources.schedule.tips_answered();
+        self.resources.schedule.tips_answered(keys);
         let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
         for (&key, tip) in keys.iter().zip(tips) {
             let proofs = self.proofs(key);
@@ -275,7 +282,7 @@ impl Registry {
                 }
                 Timer::Absence => {
                     let log = self.directory.get(key).filter(|log| log.is_absent());
-                    log.into_iter().for_each(|log| self.resources.want_tip(log));
+                    log.into_iter().for_each(|log| self.resources.want_tip(log, now));
                 }
             }
         }
@@ -283,7 +290,7 @@ impl Registry {
             self.on_lingered(key);
         }
         for key in self.resources.sweep(&self.directory, now) {
-            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log));
+            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct TipReads {
     stale: bool,
     /// Since the oldest read in flight began, every published entry is in the tail.
     quiet: bool,
+    /// The store refused the last one that was answered: it most likely refuses the next one.
+    refused: bool,
     /// Where the tail ended when the oldest read in flight began: the index of its next item.
     end: u64,
 }
@@ -65,6 +67,15 @@ impl TipReads {
         self.in_flight == 0
     }
 
+    /// Whether the store refused a read, or did not.
+    pub(super) fn note_refused(&mut self, refused: bool) {
+        self.refused = refused;
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// Where the tail ended when the oldest read in flight, or the last one, began.
     pub(super) fn began_at(&self) -> u64 {
         self.end
@@ -89,6 +100,8 @@ pub(super) enum HeadRead {
         from: Position,
         /// Something was published since it began.
         again: bool,
+        /// The feed has been whole since before it began: it lost nothing, and every published entry is in the tail.
+        is_quiet: bool,
     },
 }
 
@@ -104,11 +117,18 @@ impl HeadRead {
         matches!(self, Self::Wanted | Self::InFlight { again: true, .. })
     }
 
-    /// A read that was in flight has ended. Returns where it began.
-    pub(super) fn answered(&mut self) -> Option<Position> {
-        let Self::InFlight { from, again } = *self else { return None };
+    /// Something was published that is not in the tail, or the feed lost something.
+    pub(super) fn doubt(&mut self) {
+        if let Self::InFlight { is_quiet, .. } = self {
+            *is_quiet = false;
+        }
+    }
+
+    /// A read that was in flight has ended. Returns where it began, and whether the feed was whole all the time.
+    pub(super) fn answered(&mut self) -> Option<(Position, bool)> {
+        let Self::InFlight { from, again, is_quiet } = *self else { return None };
         *self = if again { Self::Wanted } else { Self::Idle };
-        Some(from)
+        Some((from, is_quiet))
     }
 }
 

@@ -18,6 +18,7 @@ use super::log_limit::LogLimit;
 use super::notifier::Notifier;
 use super::reads::ReadKind;
 use super::reconcile::Reconcile;
+use super::refused_names::RefusedNames;
 use super::schedule::{Command, Schedule};
 use super::since::Since;
 use super::successes::Successes;
@@ -47,6 +48,8 @@ pub(super) struct Resources {
     pub(super) timers: Timers,
     pub(super) lingering: Lingering,
     pub(super) notifier: Notifier,
+    /// Names of channels whose tips were refused, which may be closed by now.
+    refused_names: RefusedNames,
     /// Channels that are neither open nor refused.
     pub(super) unprimed: Since,
     /// Channels of which reads fail.
@@ -70,6 +73,7 @@ impl Resources {
             timers: Timers::default(),
             lingering: Lingering::new(options.linger),
             notifier: Notifier::new(hub),
+            refused_names: RefusedNames::default(),
             unprimed: Since::default(),
             failing: Since::default(),
             kept_pages: KeptPages::new(&options),
@@ -87,8 +91,14 @@ impl Resources {
         let key = log.channel.key;
         for effect in effects {
             match effect {
-                Effect::Accept => self.accept(log),
-                Effect::Refuse(why) => self.refuse(log, why),
+                Effect::Accept => {
+                    self.refused_names.forget(&log.channel.name);
+                    self.accept(log);
+                }
+                Effect::Refuse(why) => {
+                    self.refused_names.note(&log.channel.name, now);
+                    self.refuse(log, why);
+                }
                 Effect::ForgetPages => evict::pages(&log.channel, &mut self.budget),
                 Effect::Warn(broken) => self.warn(log, &broken),
                 Effect::Append(extension) => {
@@ -106,7 +116,7 @@ impl Resources {
                     self.notifier.notify(&log.channel);
                 }
                 Effect::Notify => self.notifier.notify(&log.channel),
-                Effect::ReadTip => self.want_tip(log),
+                Effect::ReadTip => self.want_tip(log, now),
                 Effect::ReadHead => self.schedule.want_head(key),
                 Effect::ReadPage => {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key, now));
@@ -222,13 +232,18 @@ impl Resources {
     }
 
     /// A read of the tip is wanted, unless the archive failed lately. To open a log is charged to who asked for it, to keep it
-    /// true is the node's own business.
-    pub(super) fn want_tip(&mut self, log: &ChannelLog) {
+    /// true is the node's own business. What the store refused before is asked for at the expense of who asked for the channel.
+    pub(super) fn want_tip(&mut self, log: &ChannelLog, now: Instant) {
         let is_open = log.is_open();
         // Where nothing was ever read and nothing can be subscribed to there is nothing to compare.
         if !log.is_backing_off(ReadKind::Tip) && (is_open || log.is_acknowledged()) {
-            let payer = if is_open { Payer::NODE } else { log.channel.payer };
-            self.schedule.want_tip(payer, log.channel.key);
+            let (key, asker) = (log.channel.key, log.channel.payer);
+            let is_refused = log.is_tip_refused() || self.refused_names.has(&log.channel.name, now);
+            match (is_refused, is_open) {
+                (true, _) => self.schedule.want_refused_tip(asker, key),
+                (false, true) => self.schedule.want_tip(Payer::NODE, key),
+                (false, false) => self.schedule.want_tip(asker, key),
+            }
         }
     }
 
@@ -299,7 +314,7 @@ impl Resources {
             }
         }
         let mut commands = self.schedule.start(directory, now);
-        if self.want_evidence(directory, &commands) {
+        if self.want_evidence(directory, &commands, now) {
             commands.extend(self.schedule.start(directory, now));
         }
         self.note_begun(&commands, now);
@@ -307,7 +322,7 @@ impl Resources {
             self.budget.release(bytes);
             self.stats.evictions.add(1);
         }
-        evict::beyond_budget(directory, &mut self.budget, |log, pieces| {
+        evict::beyond_budget(directory, &mut self.budget, self.kept_pages.spared(), |log, pieces| {
             self.stats.evictions.add(pieces as u64);
             self.notifier.notify(&log.channel);
         });
@@ -326,7 +341,7 @@ impl Resources {
 
     /// Where a read begins that failed before for want of a single entry, the channel's tip and the head of another channel are read
     /// as well: they tell whether it is the entry's fault. Returns whether there are any.
-    fn want_evidence(&mut self, directory: &mut Directory, commands: &[Command]) -> bool {
+    fn want_evidence(&mut self, directory: &mut Directory, commands: &[Command], now: Instant) -> bool {
         let failing = commands.iter().filter_map(|command| match command {
             Command::Head { key, request } => Some((*key, ReadKind::Head, request.after)),
             Command::Page { key, request } => Some((*key, ReadKind::Page, request.after)),
@@ -336,7 +351,7 @@ impl Resources {
         for (key, kind, after) in failing {
             let Some(log) = directory.get(key).filter(|log| log.is_unreadable(kind, after)) else { continue };
             is_any = true;
-            self.want_tip(log);
+            self.want_tip(log, now);
             let feed = log.feed;
             let can_tell = |other: &usize| {
                 *other != key

@@ -62,6 +62,10 @@ pub enum Command {
 #[derive(Debug)]
 pub(super) struct Schedule {
     tips: FairQueue<usize>,
+    /// The same of channels whose tips were refused when they were last asked for.
+    refused_tips: FairQueue<usize>,
+    /// The keys of the request for such tips that is in flight; there is one at most, beside the others.
+    refused_request: Vec<usize>,
     heads: FairQueue<usize>,
     /// Channels of which a payer wants pages.
     pages: FairQueue<(Payer, usize)>,
@@ -96,6 +100,8 @@ impl Schedule {
     pub(super) fn new(options: &Options, now: Instant) -> Self {
         Self {
             tips: FairQueue::default(),
+            refused_tips: FairQueue::default(),
+            refused_request: Vec::new(),
             heads: FairQueue::default(),
             pages: FairQueue::default(),
             waiting: HashMap::new(),
@@ -119,6 +125,12 @@ impl Schedule {
     /// A read of the channel's tip is wanted.
     pub(super) fn want_tip(&mut self, payer: Payer, key: usize) {
         self.tips.push(payer, key);
+    }
+
+    /// A read of the tip is wanted of a channel whose tip was refused when it was last asked for: most likely it is refused again. One
+    /// refused key makes Redis refuse a whole request, so such channels have a request of their own, which keeps no other waiting.
+    pub(super) fn want_refused_tip(&mut self, payer: Payer, key: usize) {
+        self.refused_tips.push(payer, key);
     }
 
     /// A read of the channel's head is wanted.
@@ -148,6 +160,7 @@ impl Schedule {
     /// The channel is closed.
     pub(super) fn forget(&mut self, key: usize) {
         self.tips.remove(&key);
+        self.refused_tips.remove(&key);
         self.heads.remove(&key);
         for payer in self.waiting.remove(&key).unwrap_or_default() {
             self.pages.remove(&(payer, key));
@@ -169,9 +182,14 @@ impl Schedule {
         self.pages.len()
     }
 
-    /// A request for tips was answered.
-    pub(super) fn tips_answered(&mut self) {
-        self.tip_requests -= 1;
+    /// A request for the tips of these channels was answered. (Should another one for exactly the same channels be in flight, the
+    /// first answer counts as that of the one and the second as that of the other, which makes no difference.)
+    pub(super) fn tips_answered(&mut self, keys: &[usize]) {
+        if !keys.is_empty() && self.refused_request == keys {
+            self.refused_request.clear();
+        } else {
+            self.tip_requests -= 1;
+        }
     }
 
     /// A read of a head was answered.
@@ -233,21 +251,34 @@ impl Schedule {
 
     fn start_tips(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {
         while self.tip_requests < TIP_REQUESTS_MAX && !self.tips.is_empty() {
-            let (mut keys, mut names) = (Vec::new(), Vec::new());
-            while keys.len() < TIPS_PER_REQUEST_MAX
-                && let Some(key) = self.pop_tip(keys.len() < TIPS_OF_NODE)
-            {
-                if let Some(log) = logs.get_mut(key) {
-                    log.begin_tip();
-                    keys.push(key);
-                    names.push(log.channel.name.clone());
-                }
-            }
+            let (keys, names) = Self::begin_tips(logs, |count| self.pop_tip(count < TIPS_OF_NODE));
             if !keys.is_empty() {
                 self.tip_requests += 1;
                 commands.push(Command::Tips { keys, names });
             }
         }
+        if self.refused_request.is_empty() && !self.refused_tips.is_empty() {
+            let (keys, names) = Self::begin_tips(logs, |_| self.refused_tips.pop());
+            if !keys.is_empty() {
+                self.refused_request.clone_from(&keys);
+                commands.push(Command::Tips { keys, names });
+            }
+        }
+    }
+
+    /// Makes one request of what is next, given how many it has already.
+    fn begin_tips(logs: &mut Directory, mut next: impl FnMut(usize) -> Option<usize>) -> (Vec<usize>, Vec<LogName>) {
+        let (mut keys, mut names) = (Vec::new(), Vec::new());
+        while keys.len() < TIPS_PER_REQUEST_MAX
+            && let Some(key) = next(keys.len())
+        {
+            if let Some(log) = logs.get_mut(key) {
+                log.begin_tip();
+                keys.push(key);
+                names.push(log.channel.name.clone());
+            }
+        }
+        (keys, names)
     }
 
     /// The next tip to be read: first the node's own, up to their part of a request, then whose turn it is.

@@ -1,5 +1,6 @@
 //! The archive: Redis Streams, read from the same primary as the feed.
 
+mod denied_keys;
 mod epoch_name;
 mod functions;
 mod lives;

@@ -8,11 +8,12 @@ use fanfare_protocol::{EntryId, Epoch, LogName, Position};
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
+use super::denied_keys::DeniedKeys;
 use super::epoch_name;
 use super::functions::Functions;
 use super::lives::{Life, Lives};
 use super::reply::{self, RawEntry, StreamInfo};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::eviction::{self, Eviction};
 use crate::functions::Presence;
 use crate::keys::Keys;
@@ -186,16 +187,52 @@ impl Streams {
         Ok(Some(Heads { tip, entries, complete, next_bytes }))
     }
 
-    /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent.
+    /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent. A single key that this user
+    /// may not read keeps the whole transaction from being run; Redis tells which ones these are, and the others are asked for once
+    /// more, without them: so many refused keys cost the others one round trip.
     pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
         let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
-        match self.ends_with_lives(channels, &asked).await {
-            Err(Error::Denied(_)) if !asked.is_empty() => {
-                let ends = self.ends_with_lives(channels, &[]).await?;
-                self.lives.note_denied();
-                Ok(ends)
+        let failure = match self.ends_with_lives(channels, &asked).await {
+            Ok(ends) => return Ok(ends),
+            Err(failure) => failure,
+        };
+        let Some(denied) = DeniedKeys::of(failure.refused, channels.len(), &asked)? else { return Err(failure.error) };
+        let rest = denied.rest(channels);
+        let ends = self.ends_of_rest(&rest, &denied.lives).await?;
+        // A key that may be read, and of which the life may not be asked.
+        if denied.lives.iter().any(|log| rest.contains(log)) {
+            self.lives.note_denied();
+        }
+        Ok(denied.merge(ends))
+    }
+
+    /// The ends of those that were not denied in a transaction which was not run. What all of them fail for they get each: nothing of it is
+    /// said of those that were denied. While the memory of Redis is full a function tells them.
+    async fn ends_of_rest(
+        &self,
+        rest: &[LogName],
+        without_lives: &[&LogName],
+    ) -> Result<Vec<Result<End, Error>>, Error> {
+        if rest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<&LogName> =
+            rest.iter().filter(|log| self.lives.asks(log) && !without_lives.contains(log)).collect();
+        let error = match self.ends_with_lives(rest, &asked).await {
+            Ok(ends) => return Ok(ends),
+            Err(Failure { error, .. }) => error,
+        };
+        if error.is_full_memory()
+            && let Some(ends) = self.ends_without_entries(rest).await?
+        {
+            return Ok(ends);
+        }
+        match error {
+            // Rights have changed since the first transaction: whose they are is found out by the next one.
+            Error::Denied(text) | Error::Reply(text) => {
+                Ok(rest.iter().map(|_| Err(Error::Reply(text.clone()))).collect())
             }
-            other => other,
+            error => Err(error),
         }
     }
 
@@ -204,7 +241,7 @@ impl Streams {
         &self,
         channels: &[LogName],
         asked: &[&LogName],
-    ) -> Result<Vec<Result<End, Error>>, Error> {
+    ) -> Result<Vec<Result<End, Error>>, Failure> {
         let mut commands = redis::pipe();
         for channel in channels {
             commands.cmd("XINFO").arg("STREAM").arg(self.keys.stream(channel));
@@ -212,9 +249,9 @@ impl Streams {
         for channel in asked {
             commands.cmd("PTTL").arg(self.keys.stream(channel));
         }
-        let (mut replies, now) = self.transaction(commands).await?;
+        let (mut replies, now) = self.try_transaction(commands).await?;
         if replies.len() != channels.len() + asked.len() {
-            return Err(Error::Shape("EXEC"));
+            return Err(Error::Shape("EXEC").into());
         }
         let lives = replies.split_off(channels.len());
         Ok(self.ends_of(channels, replies.into_iter().map(reply::stream_info), now, (asked, lives)))
@@ -306,11 +343,16 @@ impl Streams {
     }
 
     /// Runs commands with `TIME` and the epoch key in one `MULTI`.
-    async fn transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
+    async fn transaction(&self, commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
+        self.try_transaction(commands).await.map_err(|failure| failure.error)
+    }
+
+    /// The same; the failure says which of the commands were refused.
+    async fn try_transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Failure> {
         commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
         for _ in 0..EPOCH_ATTEMPTS {
             let eviction = self.eviction().await?;
-            let replies = self.pool.query(&commands).await?;
+            let replies = self.pool.ask(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
@@ -318,7 +360,7 @@ impl Streams {
                 return Ok((replies, now));
             }
         }
-        Err(self.no_epoch())
+        Err(self.no_epoch().into())
     }
 
     /// Runs a function, which tells `TIME` and the epoch key as well. What else it tells comes back. `None`: it cannot be run.

@@ -149,11 +149,7 @@ impl<'a> TipsRequest<'a> {
                 self.learn(batch, ends);
                 Ok(Some(bytes))
             }
-            // One forbidden key fails the whole transaction: ask for each alone.
-            Err(Error::Denied(_)) if batch.len() > 1 => {
-                self.one_by_one(batch).await;
-                Ok(None)
-            }
+            // It concerns all of them: single keys that are refused have answers of their own.
             Err(Error::Denied(text)) => {
                 self.fail(batch, &Error::Denied(text));
                 Ok(None)
@@ -164,19 +160,6 @@ impl<'a> TipsRequest<'a> {
                 Ok(None)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    async fn one_by_one(&mut self, batch: &[Asked]) {
-        for one in batch.chunks(1) {
-            if self.gives_up() {
-                break;
-            }
-            match self.streams.ends(&names(one)).await {
-                Ok(ends) => self.learn(one, ends),
-                Err(error) if error.may_be_size() => self.lose(one, error),
-                Err(error) => self.fail(one, &error),
-            }
         }
     }
 

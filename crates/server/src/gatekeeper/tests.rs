@@ -2,7 +2,7 @@
 
 use fanfare_auth::{
     Algorithm, Answering, Ask, AskError, AskRequest, Audience, GateOptions, IssuerOptions, KeySource, KeyUrl,
-    SigningKey, Templates,
+    SigningKey,
 };
 use fanfare_protocol::Pattern;
 use http::{HeaderMap, HeaderValue, header};
@@ -25,7 +25,7 @@ fn gate(keys: KeySource) -> Gate {
         audience: Audience::Any,
         algorithms: Vec::new(),
         keys: vec![keys],
-        templates: Templates::default(),
+        ..IssuerOptions::default()
     };
     let public = vec![Pattern::parse("news:*").unwrap()];
     let cookie = Some("session".to_owned());
@@ -113,7 +113,7 @@ struct Mute;
 
 impl Ask for Mute {
     fn ask(&self, _: AskRequest) -> Answering {
-        Box::pin(async { Err(AskError::Failed("nobody is there".to_owned())) })
+        Box::pin(async { Err(AskError::Failed("nobody is there".into())) })
     }
 }
 
@@ -124,7 +124,11 @@ fn keys_that_are_not_there_are_waited_for_and_then_it_is_known_that_they_cannot_
         let mut gate = gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap()));
         let followers = gate.take_key_followers();
         let keeper = gatekeeper(gate);
-        let Soon::Later(waits) = ask(&keeper, &["a"], &bearer(&token(&["a"], NOW + 60)), "") else { panic!("at once") };
+        // Nobody publishes secrets, so a token of HS256 would be refused at once.
+        let key = SigningKey::pem(include_str!("../../../auth/tests/keys/ed25519.private.pem")).unwrap();
+        let claims = serde_json::json!({"exp": NOW + 60, "fanfare": {"subscribe": ["a"]}});
+        let token = key.sign(Algorithm::EdDsa, None, claims.as_object().unwrap()).unwrap();
+        let Soon::Later(waits) = ask(&keeper, &["a"], &bearer(&token), "") else { panic!("at once") };
         for follower in followers {
             scene::spawn(follower.run(Arc::new(Mute), || UnixSeconds(NOW)));
         }

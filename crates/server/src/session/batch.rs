@@ -5,9 +5,10 @@
 //! blocks of an event stream and nothing of how they are framed or encrypted.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use fanfare_log::pages::Served;
+use fanfare_log::pages::{Page, PagePin, Served};
 use fanfare_log::{Cursor, Item, Seam, Tail};
 use fanfare_protocol::limits::WRITE_FRAMES_MAX;
 use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, MovingVector, Position, block};
@@ -44,6 +45,8 @@ pub(super) struct Batch<'a> {
     pub(super) units: ArrayVec<Unit<'a>, WRITE_FRAMES_MAX>,
     /// What of the units is this session's own.
     text: String,
+    /// The page that the units are of, if they are of one.
+    page: Option<&'a Arc<Page>>,
     /// The positions of a session of several channels. Of one: `None`, its frames carry their own ids.
     vector: Option<MovingVector>,
 }
@@ -51,7 +54,12 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// An empty batch of a channel, of which these are the others of its session.
     pub(super) fn beside(others: Option<Others<'_>>) -> Self {
-        Self { units: ArrayVec::new(), text: String::new(), vector: others.map(|others| others.vector()) }
+        Self { units: ArrayVec::new(), text: String::new(), page: None, vector: others.map(|others| others.vector()) }
+    }
+
+    /// Keeps the page that the units are of, for an entry that has gone out in part.
+    pub(super) fn pin(&self) -> Option<PagePin> {
+        self.page.map(|page| PagePin::of(page))
     }
 
     /// Whether every byte is shared with other sessions.
@@ -191,6 +199,7 @@ impl<'a> Batch<'a> {
 
     /// Takes what a page has for the reader.
     pub(super) fn gather_page(&mut self, channel: &ChannelName, cursor: &Cursor, served: &'a Served) {
+        self.page = Some(&served.page);
         let mut entries = served.entries().iter();
         if let Some(seam) = &served.seam {
             // A reader without a place was promised nothing.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::task::{Context, Poll, ready};
 
+use fanfare_log::pages::PagePin;
 use fanfare_protocol::limits::STREAM_INPUT_BYTES_MAX;
 use fanfare_protocol::{EntryId, chunk};
 use tokio::task::coop;
@@ -24,8 +25,9 @@ enum Begun {
     Prelude(Vec<u8>),
     /// Bytes that go out before anything else, however long the socket takes.
     Queued { bytes: Vec<u8>, written: usize },
-    /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it.
-    Partial { id: EntryId, written: usize },
+    /// An entry's frame that went out in part. The rest is looked up in the log when the socket can take it; if it came from a page
+    /// of the archive, that is kept for it.
+    Partial { id: EntryId, written: usize, _pin: Option<PagePin> },
 }
 
 /// What is true of a socket at present; in one byte, since a node holds many.
@@ -120,7 +122,7 @@ impl<S: Socket, P> Http1<S, P> {
     /// The bytes of the batch's first unit that are out already. `None`: the rest of a frame is gone, and the client must not
     /// take its beginning for the whole.
     fn already_out(&self, batch: &Batch<'_>) -> Option<usize> {
-        let Some(Begun::Partial { id, written }) = self.begun.as_deref() else { return Some(0) };
+        let Some(Begun::Partial { id, written, .. }) = self.begun.as_deref() else { return Some(0) };
         let first = batch.units.first()?;
         let goes_on = first.entry == Some(*id) && FramedUnit::of(batch, first, self.framing).len() > *written;
         goes_on.then_some(*written)
@@ -172,7 +174,8 @@ impl<S: Socket, P> Http1<S, P> {
 
     /// Counts the units that `written` bytes of the batch complete, and remembers how much of the next one is out.
     fn count(&mut self, batch: &Batch<'_>, written: usize) -> Offered {
-        self.begun = None;
+        // A page that was kept before is kept until it is known whether it is still needed.
+        let _before = self.begun.take();
         let mut left = written;
         for (whole, unit) in batch.units.iter().enumerate() {
             let length = FramedUnit::of(batch, unit, self.framing).len();
@@ -183,7 +186,7 @@ impl<S: Socket, P> Http1<S, P> {
             return match unit.entry {
                 _ if left == 0 => Offered::Taken(whole),
                 Some(id) => {
-                    self.begun = Some(Box::new(Begun::Partial { id, written: left }));
+                    self.begun = Some(Box::new(Begun::Partial { id, written: left, _pin: batch.pin() }));
                     Offered::Taken(whole)
                 }
                 None => {

@@ -17,13 +17,20 @@ pub(super) struct Turns {
 }
 
 impl Turns {
+    /// Something that was said arrives at a node. From when the quiet channel is acknowledged its tip may be asked for.
+    pub(super) fn note_said(&mut self, bytes: &[u8]) {
+        let key = format!("\r\n{PREFIX}{QUIET}\r\n");
+        if bytes.starts_with(b">3\r\n$9\r\nsubscribe\r\n")
+            && bytes.windows(key.len()).any(|part| part == key.as_bytes())
+        {
+            (self.waits, self.before) = (true, BTreeSet::new());
+        }
+    }
+
     /// A command arrives.
     pub(super) fn note(&mut self, command: &Command) {
         let is_quiet = |key: &[u8]| key.strip_prefix(PREFIX.as_bytes()) == Some(QUIET.as_bytes());
         match &command[..] {
-            [name, keys @ ..] if name.eq_ignore_ascii_case(b"SUBSCRIBE") && keys.iter().any(|key| is_quiet(key)) => {
-                (self.waits, self.before) = (true, BTreeSet::new());
-            }
             [name, _, key] if self.waits && name == "XINFO" => {
                 if is_quiet(key) {
                     self.waits = false;

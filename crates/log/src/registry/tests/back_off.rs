@@ -2,7 +2,7 @@
 
 use super::super::reads::BackOff;
 use super::super::*;
-use super::limits::{Scene, name};
+use super::scene::{Scene, name};
 use crate::archive::ArchiveError;
 use crate::core_log::ViewKey;
 use crate::cursor::Cursor;

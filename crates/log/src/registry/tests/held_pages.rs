@@ -1,7 +1,7 @@
 //! Pages wait for their readers, and readers for pages.
 
 use super::super::*;
-use super::limits::{PAGE_BYTES, Scene, name, narrow};
+use super::scene::{PAGE_BYTES, Scene, name, narrow};
 use crate::core_log::ViewKey;
 use crate::cursor::Cursor;
 

@@ -10,7 +10,7 @@ use tracing::{Level, Metadata, Subscriber, subscriber};
 use super::super::log_limit::LOGGED_MAX;
 use super::super::*;
 use super::back_off::{behind_and_live, fail};
-use super::limits::name;
+use super::scene::name;
 use crate::core_log::CoreLog;
 use crate::feed::feed;
 use crate::memory::MemoryStore;

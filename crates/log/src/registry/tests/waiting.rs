@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::back_off::{behind_and_live, fail};
-use super::limits::{Scene, name};
+use super::scene::{Scene, name};
 use crate::archive::ArchiveError;
 use crate::payer::Payer;
 use crate::stats::Waiting;

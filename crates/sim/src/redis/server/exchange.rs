@@ -56,6 +56,9 @@ impl Server {
         while connection.outbox.front().is_some_and(|(due, _)| connection.leaves(*due, frozen) <= now)
             && let Some(bytes) = connection.pop()
         {
+            if self.far.is_some() {
+                self.turns.note_said(&bytes);
+            }
             outgoing.write.extend(bytes);
         }
         if let Some(left) = connection.cut {

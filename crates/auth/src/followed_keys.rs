@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fanfare_protocol::limits::KEY_SET_MARGIN;
 use tokio::sync::watch;
 
 use crate::key_set::KeySet;
@@ -41,6 +42,8 @@ pub(crate) struct Looks {
     pub(crate) last_error: Option<Box<str>>,
     /// The last one found keys.
     pub(crate) found: bool,
+    /// The last one passed caches by: what it found was what the issuer published at that time.
+    pub(crate) past_caches: bool,
     /// The last one was a moment ago: nobody looks now.
     pub(crate) resting: bool,
 }
@@ -52,6 +55,8 @@ pub struct KeysWanted {
     /// The looks that had begun and those that were done when they were wanted.
     begun: u64,
     done: u64,
+    /// When the token was signed, as it says.
+    issued_at: Option<UnixSeconds>,
     /// What is said of the token if its key is among none of the newer keys.
     otherwise: Refusal,
 }
@@ -85,12 +90,24 @@ impl FollowedKeys {
 
     /// What to do about a token whose key is not among them, which is `otherwise` if no newer one fits either. Who looked a moment ago
     /// does not look again for it, so that tokens with invented keys cause no flood.
-    pub(crate) fn unknown_key(self: &Arc<Self>, otherwise: Refusal) -> Result<KeysWanted, Refusal> {
+    pub(crate) fn unknown_key(
+        self: &Arc<Self>,
+        issued_at: Option<UnixSeconds>,
+        otherwise: Refusal,
+    ) -> Result<KeysWanted, Refusal> {
         let looks = self.looks.borrow();
         if looks.resting {
-            return Err(Refusal::Unavailable);
+            return Err(if self.is_newer_than(issued_at, &looks) { otherwise } else { Refusal::Unavailable });
         }
-        Ok(KeysWanted { keys: self.clone(), begun: looks.begun, done: looks.done, otherwise })
+        Ok(KeysWanted { keys: self.clone(), begun: looks.begun, done: looks.done, issued_at, otherwise })
+    }
+
+    /// Whether the last look found what was published some time after a token was signed: a key that it did not find is withdrawn, or never
+    /// was one. Whoever lies about when it was signed is refused for good in any case.
+    fn is_newer_than(&self, issued_at: Option<UnixSeconds>, looks: &Looks) -> bool {
+        let (_, read_at) = self.last_read();
+        let is_newer = |(read_at, issued_at): (UnixSeconds, _)| read_at.since(issued_at) > KEY_SET_MARGIN;
+        looks.found && looks.past_caches && read_at.zip(issued_at).is_some_and(is_newer)
     }
 
     /// A look begins.
@@ -99,7 +116,7 @@ impl FollowedKeys {
     }
 
     /// It came to an end. A set without a key of use is one too: its issuer has withdrawn the others.
-    pub(crate) fn looked(&self, found: Result<KeySet, String>, now: UnixSeconds) {
+    pub(crate) fn looked(&self, found: Result<KeySet, String>, past_caches: bool, now: UnixSeconds) {
         let (has_failed, error) = match &found {
             Ok(set) => (false, set.fault()),
             Err(error) => (true, Some(error.clone())),
@@ -113,6 +130,7 @@ impl FollowedKeys {
             looks.failed += u64::from(has_failed);
             looks.last_error = error.map(Box::from);
             looks.found = has_keys;
+            looks.past_caches = past_caches;
             looks.resting = true;
         });
     }
@@ -144,10 +162,11 @@ impl KeysWanted {
         }
     }
 
-    /// What is said of a token whose key is not known even so. Only a look that began after it came proves that there is none: an older
-    /// one may have read what its issuer published before.
+    /// What is said of a token whose key is not known even so. A look that began after it came proves that there is none, or one after
+    /// it was signed: an older one may have read what its issuer published before.
     pub(crate) fn in_vain(&self) -> Refusal {
         let looks = self.keys.looks.borrow();
-        if looks.done > self.begun && looks.found { self.otherwise.clone() } else { Refusal::Unavailable }
+        let is_proven = looks.done > self.begun && looks.found || self.keys.is_newer_than(self.issued_at, &looks);
+        if is_proven { self.otherwise.clone() } else { Refusal::Unavailable }
     }
 }

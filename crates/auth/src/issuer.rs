@@ -127,7 +127,7 @@ impl Issuer {
             let is_known = published.iter().any(|key| key.has_name() && is_named(&key));
             return match &self.followed {
                 Some(followed) if !is_known && !token.algorithm.is_of_secrets() => {
-                    followed.unknown_key(refusal).map(Some)
+                    followed.unknown_key(token.claims.issued_at()?, refusal).map(Some)
                 }
                 _ => Err(refusal),
             };

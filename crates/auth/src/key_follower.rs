@@ -71,11 +71,11 @@ impl KeyFollower {
             let pause = match self.look(&*ask, is_wanted).await {
                 Ok((found, refresh)) => {
                     failures = 0;
-                    self.keys.looked(Ok(found), clock());
+                    self.keys.looked(Ok(found), is_wanted, clock());
                     Pause { rest: KEY_SET_REST, more: refresh.saturating_sub(KEY_SET_REST) }
                 }
                 Err(error) => {
-                    self.keys.looked(Err(error.to_string()), clock());
+                    self.keys.looked(Err(error.to_string()), is_wanted, clock());
                     failures += 1;
                     Pause { rest: retry(failures), more: Duration::ZERO }
                 }

@@ -37,11 +37,15 @@ fn key_set(names: &[&str]) -> String {
 }
 
 fn token(name: &str) -> String {
+    token_with(name, json!({}))
+}
+
+fn token_with(name: &str, more: serde_json::Value) -> String {
     let (file, algorithm) = match name {
         "a" => ("p256.private.pem", Algorithm::Es256),
         _ => ("ed25519.private.pem", Algorithm::EdDsa),
     };
-    SigningKey::pem(&key_file(file)).unwrap().sign(algorithm, Some(name), &claims(json!({}))).unwrap()
+    SigningKey::pem(&key_file(file)).unwrap().sign(algorithm, Some(name), &claims(more)).unwrap()
 }
 
 fn gate() -> (Gate, KeyFollower) {
@@ -139,6 +143,35 @@ async fn a_key_that_nobody_has_is_refused_after_a_look_and_causes_no_flood() {
         tokio::time::sleep(Duration::from_secs(29)).await;
         assert_eq!(publisher.asked(), 2);
         assert_eq!(check(gate, "a"), Ok(()));
+    })
+    .await;
+}
+
+// Fails when a token of a withdrawn key is refused politely in each rest: many of them would come back for ever, one refused for good
+// in each look.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_older_than_a_look_past_caches_is_refused_for_good_also_while_nobody_looks() {
+    let publisher = Publisher::new([answer(&key_set(&["a", "b"])), answer(&key_set(&["a"]))]);
+    let signed = |seconds: Option<u64>| credential(&token_with("b", json!({ "iat": seconds.map(|ago| NOW.0 - ago) })));
+    let (old, young, unknown) = (signed(Some(361)), signed(Some(360)), signed(None));
+    let checked = |gate: &Gate, token| match gate.check(token, NOW) {
+        Check::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    };
+    let withdrawn = Refusal::Invalid("its issuer has no key of its `kid`");
+    followed(&publisher, async |gate| {
+        assert!(matches!(gate.check(&old, NOW), Check::Granted(_)));
+        tokio::time::sleep(Duration::from_secs(601)).await;
+        assert_eq!(checked(gate, &old), Refusal::Unavailable, "a cache may have answered with an older set");
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert_eq!(check_with_a_look(gate, "b").await, Err(withdrawn.clone()));
+        for token in [&young, &unknown] {
+            assert_eq!(checked(gate, token), Refusal::Unavailable);
+        }
+        for _ in 0..1_000 {
+            assert_eq!(checked(gate, &old), withdrawn);
+        }
+        assert_eq!(publisher.asked(), 3);
     })
     .await;
 }

@@ -872,6 +872,9 @@ pub const WORTHLESS_TOKEN_SENDERS_MAX: usize = 4_096;
 pub const KEYS_WAIT: Duration = Duration::from_secs(4);
 /// Requests of a node that wait for that. One more is refused politely.
 pub const KEYS_WAITING_MAX: usize = 256;
+/// A key set that was read so long after a token was signed holds its key, or nobody does: an issuer publishes a key before it signs
+/// with it, and clocks differ by `auth.leeway` at most.
+pub const KEY_SET_MARGIN: Duration = AUTH_LEEWAY_MAX.saturating_add(Duration::from_secs(60));
 
 const _: () = {
     assert!(WORTHLESS_TOKENS_MAX > 0 && WORTHLESS_TOKEN_SENDERS_MAX.is_power_of_two());
@@ -879,4 +882,5 @@ const _: () = {
     assert!(less(KEYS_WAIT, DECISION_TIMEOUT) && KEYS_WAITING_MAX < DECISIONS_WAITING_MAX);
     // Their tokens are in memory.
     assert!(KEYS_WAITING_MAX * TOKEN_BYTES_MAX <= 2 * 1024 * KIB);
+    assert!(less(AUTH_LEEWAY_MAX, KEY_SET_MARGIN));
 };

@@ -114,7 +114,8 @@ fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
 #[test]
 fn a_token_gives_what_it_says_and_nothing_is_open_without_one() {
     let scene = scene();
-    let key_set = format!("jwks_file = {:?}\nsubscribe = [\"user:{{sub}}\"]", scene.path("keys.json"));
+    let key_set =
+        format!("jwks_file = {:?}\nsubscribe = [\"user:{{sub}}\"]\nclaim = \"fanfare\"", scene.path("keys.json"));
     let node = scene.node(&key_set).set("auth.public", "news:*").set("publish.tokens", "true").start();
     let user = bearer(&scene.token(&["--subject", "7", "--key-id", "one"]));
     let author = bearer(&scene.token(&["--publish", "user:7", "--key-id", "one"]));
@@ -150,6 +151,21 @@ fn a_token_gives_what_it_says_and_nothing_is_open_without_one() {
     assert_eq!(denied("reason=\"missing\""), Some(3.0));
     assert_eq!((denied("reason=\"forbidden\""), denied("reason=\"invalid\"")), (Some(3.0), Some(1.0)));
     assert_eq!(node.metric("fanfare_denied_rights_total", "right=\"publish\""), Some(2.0));
+}
+
+// Fails when a node does not tell its gate what its configuration says of an issuer.
+#[test]
+fn a_token_gives_no_more_than_its_issuer_may() {
+    let scene = scene();
+    let all = bearer(&scene.token(&["--subject", "7", "--subscribe", "*"]));
+    let secret = format!("secret_file = {:?}", scene.path("secret"));
+    let status = |node: &Node, channel: &str| {
+        get(node, &format!("/channels/{channel}/history"), &[("Authorization", &all)]).status()
+    };
+    let node = scene.node(&format!("{secret}\nsubscribe = [\"user:{{sub}}\"]")).start();
+    assert_eq!((status(&node, "user:7"), status(&node, "user:8")), (200, 403), "its claim is not looked at");
+    let node = scene.node(&format!("{secret}\nwithin = [\"partner:*\"]")).start();
+    assert_eq!((status(&node, "partner:7"), status(&node, "user:7")), (200, 403));
 }
 
 // Fails when a cookie counts for whatever page makes the request.

@@ -53,7 +53,8 @@ pub(crate) fn text(bytes: Vec<u8>, path: &Path) -> anyhow::Result<String> {
 pub(crate) fn complaint(path: &Path) -> Option<String> {
     let is_open = |about: Metadata| about.is_file() && about.permissions().mode() & 0o004 != 0;
     let is_open = path != Path::new(STDIN) && path.metadata().is_ok_and(is_open);
-    is_open.then(|| format!("{}: everybody on this machine can sign tokens with it; expected `chmod 600`", path.display()))
+    is_open
+        .then(|| format!("{}: everybody on this machine can sign tokens with it; expected `chmod 600`", path.display()))
 }
 
 /// The bytes of a file as a shared secret. The line end that editors add is not part of it.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use fanfare_auth::Algorithm;
+use fanfare_protocol::Pattern;
 
 use super::tables::TableKey;
 use super::text::Secret;
@@ -13,7 +14,7 @@ use super::value::{Value, quoted};
 pub(super) const SECTION: &str = "auth.issuers";
 
 /// Their keys.
-pub(super) const KEYS: [TableKey; 11] = [
+pub(super) const KEYS: [TableKey; 13] = [
     TableKey {
         name: "issuer",
         kind: "text",
@@ -56,7 +57,7 @@ pub(super) const KEYS: [TableKey; 11] = [
         name: "subscribe",
         kind: "list of templates",
         default: "none",
-        doc: "Channels that may be followed with a token without the claim `auth.claim`: patterns in which `{sub}` or another claim's name stands for its value.",
+        doc: "Channels that may be followed with its tokens: patterns in which `{sub}` or another claim's name stands for its value. With any of these three keys, what tokens say themselves is not looked at, unless `claim` is set.",
     },
     TableKey {
         name: "publish",
@@ -65,6 +66,18 @@ pub(super) const KEYS: [TableKey; 11] = [
         doc: "The same for publishing by HTTP, with `publish.tokens`.",
     },
     TableKey { name: "history", kind: "list of templates", default: "as `subscribe`", doc: "The same for history." },
+    TableKey {
+        name: "claim",
+        kind: "name",
+        default: "`auth.claim`; none with patterns",
+        doc: "The claim in which its tokens say themselves what they give. A token without it gives what the patterns above say.",
+    },
+    TableKey {
+        name: "within",
+        kind: "list of patterns",
+        default: "every channel",
+        doc: "What its tokens give at most, whatever they say: nothing with a channel that matches none of these patterns. Without it, whoever has the key of an issuer whose claim counts may do everything with every channel.",
+    },
 ];
 
 /// One table.
@@ -86,12 +99,16 @@ pub struct IssuerRule {
     pub public_key_files: Vec<PathBuf>,
     /// A file with a key set.
     pub jwks_file: Option<PathBuf>,
-    /// What may be followed with a token that does not say it.
+    /// What may be followed with its tokens.
     pub subscribe: Vec<String>,
-    /// Where may be published with it.
+    /// Where may be published with them.
     pub publish: Vec<String>,
-    /// What may be read as history with it.
+    /// What may be read as history with them.
     pub history: Option<Vec<String>>,
+    /// The claim in which they may say something else.
+    pub claim: Option<String>,
+    /// What they give at most.
+    pub within: Option<Vec<Pattern>>,
 }
 
 /// As the file would say it, without the secret.
@@ -116,6 +133,8 @@ impl fmt::Display for IssuerRule {
             ("subscribe", some(&self.subscribe)),
             ("publish", some(&self.publish)),
             ("history", self.history.as_deref().map(list)),
+            ("claim", self.claim.as_deref().map(quoted)),
+            ("within", self.within.as_ref().map(Value::show)),
         ] {
             if let Some(value) = value {
                 writeln!(f, "{name} = {value}")?;

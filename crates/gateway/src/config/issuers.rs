@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use config::ValueKind;
 use fanfare_auth::{Algorithm, Template};
+use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
-    AUDIENCES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX, SIGNING_SECRET_BYTES_MIN,
+    AUDIENCES_MAX, CHANNEL_PATTERN_BYTES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX,
+    SIGNING_SECRET_BYTES_MIN,
 };
 
 use super::declare::read;
 use super::issuer_rule::{self, IssuerRule, SECTION};
+use super::names::ClaimName;
 use super::tables::{TableKey, TableParts};
 use super::text::{Secret, elements};
 use super::value::{Value, quoted, text};
@@ -49,6 +52,8 @@ impl TableParts for IssuerParts {
             "subscribe" => rule.subscribe = read::<Templates>(value).map_err(named)?.0,
             "publish" => rule.publish = read::<Templates>(value).map_err(named)?.0,
             "history" => rule.history = Some(read::<Templates>(value).map_err(named)?.0),
+            "claim" => rule.claim = Some(read::<ClaimName>(value).map_err(named)?.0),
+            "within" => rule.within = Some(read::<Within>(value).map_err(named)?.0),
             _ => return Err(super::unknown::unknown(SECTION, Some(key))),
         }
         Ok(())
@@ -109,6 +114,16 @@ table_value!(
         let all: Vec<_> = elements(value)?.into_iter().map(str::to_owned).collect();
         let are_good = all.len() <= GRANT_PATTERNS_MAX && all.iter().all(|text| Template::parse(text).is_ok());
         are_good.then_some(all)
+    }
+);
+table_value!(
+    Within(Vec<Pattern>),
+    format!(
+        "1 to {GRANT_PATTERNS_MAX} patterns of channel names such as [\"partner:*\"], of 1 to {CHANNEL_PATTERN_BYTES_MAX} bytes"
+    ),
+    |value| {
+        let all = elements(value)?.into_iter().map(|text| Pattern::parse(text).ok()).collect::<Option<_>>()?;
+        bounded(all, GRANT_PATTERNS_MAX)
     }
 );
 

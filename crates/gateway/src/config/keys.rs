@@ -183,7 +183,7 @@ sections! {
         cookie: CookieName = CookieName(None);
         /// The parameter of a URL that may hold a token; empty: none. URLs end in the logs of proxies and in histories: prefer the header or the cookie. No log of a node holds it.
         query_parameter: ParameterName = ParameterName(None);
-        /// The claim that says what a token gives: `{"subscribe": ["user:{sub}"], "publish": [], "history": []}`.
+        /// The claim that says what a token of an issuer without patterns of its own gives: `{"subscribe": ["user:{sub}"], "publish": [], "history": []}`.
         claim: ClaimName = ClaimName(limits::CLAIM_NAME_DEFAULT.into());
         /// How far the clocks of issuers and nodes may be apart. A token whose `iat` or `nbf` lies further ahead is refused with `401`: an issuer whose clock is ahead by more needs more.
         leeway: Span = Span(limits::AUTH_LEEWAY_DEFAULT), Span::secs(0) => Span(limits::AUTH_LEEWAY_MAX);

@@ -53,6 +53,8 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
             publish: templates(&rule.publish)?,
             history: rule.history.as_deref().map(templates).transpose()?,
         },
+        claim: rule.claim.clone(),
+        within: rule.within.clone(),
         ..IssuerOptions::default()
     })
 }

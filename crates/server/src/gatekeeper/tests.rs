@@ -108,6 +108,13 @@ fn only_a_cookie_is_refused_to_the_pages_of_other_sites() {
     assert!(matches!(asked(HeaderMap::new(), &twice), Err(Denied::By(Refusal::Invalid(_)))));
 }
 
+/// A token whose key somebody may publish: a secret is published by nobody, so one of HS256 would be refused at once.
+fn of_an_unknown_key() -> HeaderMap {
+    let key = SigningKey::pem(include_str!("../../../auth/tests/keys/ed25519.private.pem")).unwrap();
+    let claims = serde_json::json!({"exp": NOW + 60, "fanfare": {"subscribe": ["a"]}});
+    bearer(&key.sign(Algorithm::EdDsa, None, claims.as_object().unwrap()).unwrap())
+}
+
 /// Answers nobody.
 struct Mute;
 
@@ -124,11 +131,7 @@ fn keys_that_are_not_there_are_waited_for_and_then_it_is_known_that_they_cannot_
         let mut gate = gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap()));
         let followers = gate.take_key_followers();
         let keeper = gatekeeper(gate);
-        // Nobody publishes secrets, so a token of HS256 would be refused at once.
-        let key = SigningKey::pem(include_str!("../../../auth/tests/keys/ed25519.private.pem")).unwrap();
-        let claims = serde_json::json!({"exp": NOW + 60, "fanfare": {"subscribe": ["a"]}});
-        let token = key.sign(Algorithm::EdDsa, None, claims.as_object().unwrap()).unwrap();
-        let Soon::Later(waits) = ask(&keeper, &["a"], &bearer(&token), "") else { panic!("at once") };
+        let Soon::Later(waits) = ask(&keeper, &["a"], &of_an_unknown_key(), "") else { panic!("at once") };
         for follower in followers {
             scene::spawn(follower.run(Arc::new(Mute), || UnixSeconds(NOW)));
         }
@@ -153,7 +156,7 @@ fn a_bounded_number_of_tokens_waits_for_keys_for_a_bounded_time() {
     scene::run(async {
         tokio::time::pause();
         let keeper = gatekeeper(gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap())));
-        let unknown = bearer(&token(&["a"], NOW + 60));
+        let unknown = of_an_unknown_key();
         let mut waits = Vec::new();
         for _ in 0..KEYS_WAITING_MAX {
             let Soon::Later(wait) = ask(&keeper, &["a"], &unknown, "") else { panic!("at once") };

@@ -5,7 +5,7 @@ command that fails or a page that is refused.
 Shell: each command by itself, the node with its defaults on a free port, unless the block starts one with `fanfare serve`. A
 `curl -N` must begin a stream (or get the status that the comment behind it names, `# 429`), and `# {…}` below a command is
 what it must print. `make` must know its target, `cargo` its package: what they do is what CI does. JSON is parsed, pages and
-JavaScript run in Chromium, the recipe for nginx runs in nginx.
+JavaScript run in Chromium, the recipe for nginx runs in nginx, TOML is a configuration file that a node accepts.
 
 What cannot be run has the reason in front: `<!-- not run: … -->`. A sample that is neither is a failure.
 
@@ -338,6 +338,14 @@ def check_nginx(world, sample):
         application.shutdown()
 
 
+def check_configuration(world, sample):
+    """A node would start with it, as far as that can be said without the files that it names."""
+    file = world.scratch / "sample.toml"
+    file.write_text(sample.text)
+    done = subprocess.run([world.binary, "config", "check", "--config", file], capture_output=True, text=True, timeout=COMMAND_SECONDS)
+    assert done.returncode == 0, f"{sample.text}\n{done.stdout}{done.stderr}"
+
+
 NEEDS = {"html": "chromium", "js": "chromium", "nginx": "nginx"}
 CHECKS = {
     "sh": lambda world, sample: Shell(world).run(sample),
@@ -345,6 +353,7 @@ CHECKS = {
     "html": check_page,
     "js": check_script,
     "nginx": check_nginx,
+    "toml": check_configuration,
     # Pictures and bytes.
     "text": lambda world, sample: None,
     "": lambda world, sample: None,

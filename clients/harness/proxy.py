@@ -25,8 +25,16 @@ class Step:
 
 
 class Connection:
-    def __init__(self):
-        self.primed, self.ended, self.has_place = threading.Event(), threading.Event(), False
+    """`primed`: its client has been told a place, or that it keeps the one that it brought. `changed` tells of that."""
+
+    def __init__(self, changed):
+        self.changed, self.primed, self.ended, self.has_place = changed, False, threading.Event(), False
+
+    def note(self, body):
+        if not self.primed and (PRIMING if self.has_place else READY).search(body):
+            with self.changed:
+                self.primed = True
+                self.changed.notify_all()
 
 
 class Proxy:
@@ -45,6 +53,11 @@ class Proxy:
                 return self.connections[number]
         return None
 
+    def await_primed(self, number, timeout):
+        """Whether that connection was primed; later ones count, too, since a client may try more often."""
+        with self.changed:
+            return self.changed.wait_for(lambda: any(one.primed for one in self.connections[number:]), timeout)
+
     def close(self):
         # A thread that waits in accept() keeps the socket; shutting it down wakes that thread.
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -58,7 +71,7 @@ class Proxy:
                 return
             with self.changed:
                 step = self.steps[min(len(self.connections), len(self.steps) - 1)]
-                connection = Connection()
+                connection = Connection(self.changed)
                 self.connections.append(connection)
                 self.changed.notify_all()
             threading.Thread(target=self.serve, args=(client, step, connection), daemon=True).start()
@@ -98,11 +111,6 @@ def read_head(stream):
     return head
 
 
-def note_priming(seen, connection):
-    if (PRIMING if connection.has_place else READY).search(seen):
-        connection.primed.set()
-
-
 def pass_on(server, client, connection):
     """Passes bytes both ways until one side ends. In one thread, since a socket in use by another is not closed by close()."""
     seen = b""
@@ -117,7 +125,7 @@ def pass_on(server, client, connection):
                 (client if key.fileobj is server else server).sendall(got)
                 if key.fileobj is server:
                     seen += got
-                    note_priming(seen, connection)
+                    connection.note(seen)
 
 
 def pass_until(server, client, step, connection, abort):
@@ -133,7 +141,7 @@ def pass_until(server, client, step, connection, abort):
         if until > sent:
             client.sendall(b"%x\r\n%s\r\n" % (until - sent, body[sent:until]))
             sent = until
-        note_priming(body[:sent], connection)
+        connection.note(body[:sent])
         if match:
             break
         got = server.recv(65536)

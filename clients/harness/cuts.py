@@ -31,7 +31,9 @@ PLACES = {
 }
 # Until `$ready` has come whole a client has no place, and nothing is promised yet: events come when it is back.
 UNPLACED = {"after-head", "in-priming-id", "in-ready"}
-OTHERS = ["drain", "refused-at-first", "refused-on-return", "restart", "quiet"]
+OTHERS = ["away", "drain", "refused-at-first", "refused-on-return", "restart", "quiet"]
+# Nobody listens for so many seconds: longer than the delay that a node tells, so that some attempt fails.
+AWAY = 5
 NAMES = [f"{place}/{end}" for place in PLACES for end in ("broken", "clean")] + OTHERS
 # Waits for a reader's time limit, which the readers of this harness do not have.
 NOT_FOR_REFERENCE = {"quiet"}
@@ -52,6 +54,7 @@ class Case(threading.Thread):
     def steps(self):
         steady = Step(self.nodes["steady"])
         special = {
+            "away": [Step(self.nodes["steady"], PLACES["between"], away=AWAY), steady],
             "drain": [Step(self.nodes["drained"]), steady],
             "restart": [Step(self.nodes["restarted"])],
             "refused-at-first": [Step(self.nodes["refusing"]), steady],

@@ -17,11 +17,11 @@ class Step:
 
     Without `cut` bytes pass as they are, and so does the end, a reset included. With it the connection ends behind the
     first match of that pattern in the body: `clean` with the last chunk, as nginx does for a server that spoke HTTP/1.0 to
-    it; otherwise in the middle of the response.
+    it; otherwise in the middle of the response. `away`: for so many seconds nobody listens after that.
     """
 
-    def __init__(self, node, cut=None, clean=False):
-        self.node, self.cut, self.clean = node, cut, clean
+    def __init__(self, node, cut=None, clean=False, away=0):
+        self.node, self.cut, self.clean, self.away = node, cut, clean, away
 
 
 class Connection:
@@ -44,7 +44,7 @@ class Proxy:
         self.connections = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.listen()
 
     def connection(self, number, timeout):
         """The connection of that number, from 0; `None` if it never came."""
@@ -60,8 +60,23 @@ class Proxy:
 
     def close(self):
         # A thread that waits in accept() keeps the socket; shutting it down wakes that thread.
-        self.listener.shutdown(socket.SHUT_RDWR)
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.listener.close()
+
+    def listen(self):
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def leave(self, seconds):
+        """Refuses connections for that long, and keeps the port."""
+        self.close()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port))
+        threading.Timer(seconds, self.listen).start()
 
     def accept(self):
         while True:
@@ -89,6 +104,8 @@ class Proxy:
             else:
                 server.sendall(request.replace(b"HTTP/1.1\r\n", b"HTTP/1.0\r\n", 1))
                 pass_until(server, client, step, connection, b"close=abort" in request)
+            if step.away:
+                self.leave(step.away)
         except ConnectionResetError:
             # An end that is no clean one stays so.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

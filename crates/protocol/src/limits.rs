@@ -884,3 +884,22 @@ const _: () = {
     assert!(KEYS_WAITING_MAX * TOKEN_BYTES_MAX <= 2 * 1024 * KIB);
     assert!(less(AUTH_LEEWAY_MAX, KEY_SET_MARGIN));
 };
+
+// --- Services outside ----------------------------------------------------------------------
+
+/// Largest head of an answer, in bytes.
+pub const ASK_HEAD_BYTES_MAX: usize = 32 * KIB;
+/// Addresses of one name that are tried.
+pub const ASK_ADDRESSES_MAX: usize = 8;
+/// Names that are looked up at once: a look-up that hangs cannot be ended.
+pub const ASK_LOOKUPS_MAX: usize = 8;
+/// Largest file of certificates of authorities, in bytes. Those of systems have about 220 KiB.
+pub const AUTHORITIES_BYTES_MAX: usize = 2 * 1024 * KIB;
+/// How often it is looked whether there is something to be logged of what was asked.
+pub const ASK_LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+const _: () = {
+    // The least that hyper accepts.
+    assert!(ASK_HEAD_BYTES_MAX >= 8 * KIB);
+    assert!(ASK_ADDRESSES_MAX > 0 && ASK_LOOKUPS_MAX > 0);
+};

@@ -214,6 +214,12 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         ("auth.enabled", "auth.enabled"),
         "needs a table [[auth.issuers]], or channels in auth.public: nobody could do anything",
     );
+    let asks = config.issuers.iter().any(|issuer| issuer.jwks_url.is_some());
+    require(
+        auth.ca_file.0.is_none() || asks,
+        ("auth.ca_file", "auth.issuers"),
+        "needs an issuer with a jwks_url, or no certificate would be looked at",
+    );
     let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
     require(
         auth.cookie.0.is_none() || !(anybodys("*") || anybodys("null")),

@@ -10,7 +10,7 @@ use fanfare_server::Network;
 
 use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 use super::declare::{Key, read, sections, within};
-use super::names::{ClaimName, CookieName, ParameterName};
+use super::names::{ClaimName, CookieName, FileName, ParameterName};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 
@@ -191,6 +191,8 @@ sections! {
         expired_grace: Span = Span(limits::EXPIRED_GRACE_DEFAULT), Span::secs(0) => Span(limits::EXPIRED_GRACE_MAX);
         /// Tokens that live longer than this, from `iat` to `exp`, are refused.
         max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
+        /// A PEM file with the authorities whose certificates are believed of services that are asked over HTTPS (`jwks_url`), in place of this machine's; empty: those of this machine, or of `SSL_CERT_FILE`. Read once.
+        ca_file: FileName = FileName(None);
     }
 
     /// Publishing by `POST /channels/{channel}/events`.

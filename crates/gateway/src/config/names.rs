@@ -1,5 +1,7 @@
 //! Names that a key gives to something of HTTP or of tokens, and lists of patterns.
 
+use std::path::PathBuf;
+
 use config::ValueKind;
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
@@ -89,6 +91,26 @@ impl Value for ClaimName {
     }
     fn show(&self) -> String {
         quoted(&self.0)
+    }
+}
+
+/// The path of a file, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(pub Option<PathBuf>);
+
+impl Value for FileName {
+    fn kind() -> String {
+        "path".into()
+    }
+    fn expected() -> String {
+        "the path of a file, or \"\" for none".into()
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let path = text(value)?;
+        Some(Self((!path.is_empty()).then(|| PathBuf::from(path))))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0.as_ref().map(|path| path.display().to_string()).unwrap_or_default())
     }
 }
 

@@ -1,13 +1,15 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
 //! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
-//! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
+//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are asked, if any is. What they count is read by
 //! [`NodeView`]; nothing here is static.
 
 mod archive_probe;
 mod gate;
+mod key_log;
 mod on_thread;
 mod options;
+mod outside;
 pub(crate) mod redis;
 mod store;
 mod thread;
@@ -15,8 +17,10 @@ mod thread_watch;
 mod timed_publisher;
 mod view;
 
+use std::future::pending;
 use std::sync::Arc;
 
+use fanfare_auth::Gate;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
 use fanfare_server::{Authorizer, Clock, Core, CoreStats, Gatekeeper, Server, StoreHandles};
 
@@ -43,6 +47,8 @@ struct Threads {
     ingest: NodeThread,
     feed: NodeThread,
     store: NodeThread,
+    /// Only where services outside are asked.
+    outside: Option<NodeThread>,
 }
 
 impl Node {
@@ -59,7 +65,13 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
-        let gate = gate::gate(config)?.map(Arc::new);
+        let mut gate = gate::gate(config)?;
+        let followers = gate.as_mut().map(Gate::take_key_followers).unwrap_or_default();
+        let gate = gate.map(Arc::new);
+        let outside = match &gate {
+            Some(gate) => outside::start(config, gate, followers)?,
+            None => None,
+        };
         options.authorizer = gate.as_ref().map(|gate| {
             let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
             let (clock, leeway) = (Clock::system(), config.auth.leeway.0);
@@ -100,7 +112,7 @@ impl Node {
         let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
         let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
         let stats =
-            view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives };
+            view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives, gate };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;
@@ -108,6 +120,7 @@ impl Node {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
+            outside,
         };
         Ok(Self { server, view: Arc::new(view), threads })
     }
@@ -129,12 +142,13 @@ impl Node {
     /// # Errors
     /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        let Threads { ingest, feed, store } = &mut self.threads;
+        let Threads { ingest, feed, store, outside } = &mut self.threads;
         let name = tokio::select! {
             () = self.server.stopped() => return Ok(()),
             name = ingest.ended() => name,
             name = feed.ended() => name,
             name = store.ended() => name,
+            name = async { match outside { Some(outside) => outside.ended().await, None => pending().await } } => name,
         };
         anyhow::bail!("the thread {name} ended")
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::Right;
+use fanfare_auth::{Gate, KeyStatus, Right, UnixSeconds};
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
-use fanfare_server::{AcceptorStats, Admission, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -40,6 +40,7 @@ pub struct NodeView {
     publishes: Arc<PublishStats>,
     process: Process,
     min_lives: MinLives,
+    gate: Option<Arc<Gate>>,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
@@ -53,6 +54,7 @@ pub(super) struct Stats {
     pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 impl NodeView {
@@ -88,6 +90,7 @@ impl NodeView {
             publishes: stats.publishes,
             process: stats.process,
             min_lives: stats.min_lives,
+            gate: stats.gate,
             store,
         }
     }
@@ -184,6 +187,42 @@ impl NodeView {
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+    }
+
+    /// Of issuers that publish their keys.
+    fn collect_keys(&self, samples: &mut Samples) {
+        for status in self.key_status() {
+            let issuer = status.issuer.as_deref().unwrap_or_default();
+            samples.add_labelled(&m::KEY_SET_KEYS, issuer, status.keys as u64);
+            samples.add_labelled_f64(&m::KEY_SET_AGE, issuer, self.key_age(&status).as_secs_f64());
+            samples.add_labelled(&m::KEY_SET_LOOKS, issuer, status.looks);
+            samples.add_labelled(&m::KEY_SET_FAILURES, issuer, status.failures);
+        }
+    }
+
+    fn key_status(&self) -> Vec<KeyStatus> {
+        self.gate.as_ref().map(|gate| gate.key_status()).unwrap_or_default()
+    }
+
+    /// How long ago they were read; as old as the node, if they never were.
+    fn key_age(&self, status: &KeyStatus) -> Duration {
+        let now = UnixSeconds(Clock::system().wall_ms() / 1_000);
+        status.read_at.map_or_else(|| self.began.elapsed(), |read_at| now.since(read_at))
+    }
+
+    /// The same for people.
+    fn key_sets(&self) -> Vec<Value> {
+        let shown = |status: &KeyStatus| {
+            json!({
+                "issuer": status.issuer,
+                "keys": status.keys,
+                "age_seconds": status.read_at.map(|_| self.key_age(status).as_secs()),
+                "looks": status.looks,
+                "failures": status.failures,
+                "last_error": status.last_error,
+            })
+        };
+        self.key_status().iter().map(shown).collect()
     }
 
     fn collect_delivery(&self, samples: &mut Samples) {
@@ -304,6 +343,7 @@ impl Source for NodeView {
     fn collect(&self, samples: &mut Samples) {
         self.collect_node(samples);
         self.collect_connections(samples);
+        self.collect_keys(samples);
         self.collect_delivery(samples);
         self.collect_log(samples);
         self.collect_feed(samples);
@@ -326,6 +366,9 @@ impl Subject for NodeView {
         let mut identity = self.identity.clone();
         if let Value::Object(facts) = &mut identity {
             facts.extend((self.store)().facts);
+            if self.gate.is_some() {
+                facts.insert("key_sets".to_owned(), self.key_sets().into());
+            }
         }
         identity
     }

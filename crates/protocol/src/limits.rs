@@ -783,7 +783,7 @@ pub const KEYS_TRIED_MAX: usize = 4;
 /// Largest file of keys, and largest key set that an issuer publishes, in bytes.
 pub const KEY_FILE_BYTES_MAX: usize = 256 * KIB;
 /// Longest address of a key set, in bytes.
-pub const KEY_URL_BYTES_MAX: usize = 2 * KIB;
+pub const ASK_URL_BYTES_MAX: usize = 2 * KIB;
 /// How long the answer of whoever publishes keys is waited for.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a key set is read again, where its answer does not say how long it may be kept (`Cache-Control: max-age`).
@@ -902,4 +902,48 @@ const _: () = {
     // The least that hyper accepts.
     assert!(ASK_HEAD_BYTES_MAX >= 8 * KIB);
     assert!(ASK_ADDRESSES_MAX > 0 && ASK_LOOKUPS_MAX > 0);
+};
+
+// --- An application that is asked about requests -------------------------------------------
+
+/// `forward_auth.timeout`: how long its answer is waited for, the wait for a place included.
+pub const FORWARD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+/// The least that it may say.
+pub const FORWARD_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// The most.
+pub const FORWARD_TIMEOUT_MAX: Duration = Duration::from_secs(4);
+/// `forward_auth.concurrency`: questions under way at once.
+pub const FORWARD_CONCURRENCY_DEFAULT: usize = 64;
+/// The most that it may say.
+pub const FORWARD_CONCURRENCY_MAX: usize = 512;
+/// `forward_auth.keep`: how long an answer counts for what is asked again.
+pub const FORWARD_KEEP_DEFAULT: Duration = Duration::from_secs(2);
+/// The most that it may say.
+pub const FORWARD_KEEP_MAX: Duration = Duration::from_secs(60);
+/// Answers that are kept. Two that share a place forget each other.
+pub const FORWARD_KEPT_MAX: usize = 1_024;
+/// Largest answer, in bytes.
+pub const FORWARD_ANSWER_BYTES_MAX: usize = 32 * KIB;
+/// Headers of a request that are sent along.
+pub const FORWARD_HEADERS_MAX: usize = 16;
+/// `forward_auth.lifetime`: how long a grant lasts whose answer does not say it.
+pub const FORWARD_LIFETIME_DEFAULT: Duration = Duration::from_secs(5 * 60);
+/// The least that it, and `forward_auth.max_lifetime`, may say.
+pub const FORWARD_LIFETIME_MIN: Duration = Duration::from_secs(10);
+/// `forward_auth.max_lifetime`: how long a grant lasts at most.
+pub const FORWARD_MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(3_600);
+/// The most that both may say.
+pub const FORWARD_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+const _: () = {
+    // What the wait ends in is said, not that it was cut short; and others find a slot for what else is decided.
+    assert!(less(FORWARD_TIMEOUT_MAX, DECISION_TIMEOUT) && FORWARD_CONCURRENCY_MAX < DECISIONS_WAITING_MAX);
+    assert!(less(FORWARD_TIMEOUT_MIN, FORWARD_TIMEOUT_DEFAULT) && less(FORWARD_TIMEOUT_DEFAULT, FORWARD_TIMEOUT_MAX));
+    assert!(FORWARD_CONCURRENCY_DEFAULT <= FORWARD_CONCURRENCY_MAX && less(FORWARD_KEEP_DEFAULT, FORWARD_KEEP_MAX));
+    assert!(less(FORWARD_LIFETIME_MIN, FORWARD_LIFETIME_DEFAULT));
+    assert!(less(FORWARD_LIFETIME_DEFAULT, FORWARD_MAX_LIFETIME_DEFAULT));
+    assert!(less(FORWARD_MAX_LIFETIME_DEFAULT, FORWARD_LIFETIME_MAX));
+    // What is kept, if all of it is as large as may be; a place is found by 16 bits.
+    assert!(FORWARD_KEPT_MAX * FORWARD_ANSWER_BYTES_MAX <= 32 * 1024 * KIB);
+    assert!(FORWARD_KEPT_MAX.is_power_of_two() && FORWARD_KEPT_MAX <= 1 << 16);
 };

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use fanfare_auth::{Algorithm, KeyUrl};
+use fanfare_auth::Algorithm;
 use fanfare_protocol::Pattern;
 
+use super::names::ServiceUrl;
 use super::tables::TableKey;
 use super::text::Secret;
 use super::value::{Span, Value, quoted};
@@ -112,7 +113,7 @@ pub struct IssuerRule {
     /// A file with a key set.
     pub jwks_file: Option<PathBuf>,
     /// Where a key set is published.
-    pub jwks_url: Option<KeyUrl>,
+    pub jwks_url: ServiceUrl,
     /// How long it is believed.
     pub max_key_age: Option<Span>,
     /// What may be followed with its tokens.
@@ -146,7 +147,7 @@ impl fmt::Display for IssuerRule {
             ("secret_file", self.secret_file.as_ref().map(path)),
             ("public_key_files", some(&paths)),
             ("jwks_file", self.jwks_file.as_ref().map(path)),
-            ("jwks_url", self.jwks_url.as_ref().map(|url| quoted(&url.to_string()))),
+            ("jwks_url", self.jwks_url.0.as_ref().map(|_| self.jwks_url.show())),
             ("max_key_age", self.max_key_age.as_ref().map(Value::show)),
             ("subscribe", some(&self.subscribe)),
             ("publish", some(&self.publish)),

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use config::ValueKind;
-use fanfare_auth::{Algorithm, KeyUrl, Template};
+use fanfare_auth::{Algorithm, Template};
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
     AUDIENCES_MAX, CHANNEL_PATTERN_BYTES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX, KEY_SET_AGE_MAX,
-    KEY_SET_AGE_MIN, KEY_URL_BYTES_MAX, SIGNING_SECRET_BYTES_MIN,
+    KEY_SET_AGE_MIN, SIGNING_SECRET_BYTES_MIN,
 };
 
 use super::declare::{read, within};
@@ -49,7 +49,7 @@ impl TableParts for IssuerParts {
             "secret_file" => rule.secret_file = Some(read::<FilePath>(value).map_err(named)?.0),
             "public_key_files" => rule.public_key_files = read::<FilePaths>(value).map_err(named)?.0,
             "jwks_file" => rule.jwks_file = Some(read::<FilePath>(value).map_err(named)?.0),
-            "jwks_url" => rule.jwks_url = Some(read::<PublishedAt>(value).map_err(named)?.0),
+            "jwks_url" => rule.jwks_url = read(value).map_err(named)?,
             "max_key_age" => {
                 let span = read(value).and_then(|span| within(span, &Span(KEY_SET_AGE_MIN), &Span(KEY_SET_AGE_MAX)));
                 rule.max_key_age = Some(span.map_err(named)?);
@@ -73,13 +73,13 @@ impl TableParts for IssuerParts {
             || rule.secret_file.is_some()
             || !rule.public_key_files.is_empty()
             || rule.jwks_file.is_some()
-            || rule.jwks_url.is_some();
+            || rule.jwks_url.0.is_some();
         if !has_keys {
             return Err(format!(
                 "a table [[{SECTION}]] needs a key: `jwks_url`, `jwks_file`, `public_key_files` or `secret_file`"
             ));
         }
-        if rule.max_key_age.is_some() && rule.jwks_url.is_none() {
+        if rule.max_key_age.is_some() && rule.jwks_url.0.is_none() {
             return Err(format!("a table [[{SECTION}]] has `max_key_age` without `jwks_url`: no other key has an age"));
         }
         Ok(rule)
@@ -116,28 +116,6 @@ table_value!(Audiences(Vec<String>), format!("1 to {AUDIENCES_MAX} texts of 1 to
 table_value!(Algorithms(Vec<Algorithm>), "names of algorithms such as [\"RS256\"]", |value| {
     elements(value)?.into_iter().map(Algorithm::parse).collect()
 });
-/// Where keys are published. What is wrong is said without the text: its query may hold a secret.
-struct PublishedAt(KeyUrl);
-
-impl Value for PublishedAt {
-    fn kind() -> String {
-        "URL".into()
-    }
-    fn expected() -> String {
-        format!(
-            "a URL such as \"https://id.example/keys\" without a user, of at most {KEY_URL_BYTES_MAX} bytes; \"http\" only for \
-             this machine (localhost, 127.0.0.1)"
-        )
-    }
-    fn from_value(value: &ValueKind) -> Option<Self> {
-        KeyUrl::parse(text(value)?).ok().map(Self)
-    }
-    fn show(&self) -> String {
-        quoted(&self.0.to_string())
-    }
-    const SECRET: bool = true;
-}
-
 table_value!(FilePath(PathBuf), "the path of a file", |value| path(text(value)?));
 table_value!(FilePaths(Vec<PathBuf>), "paths of files", |value| elements(value)?.into_iter().map(path).collect());
 table_value!(

@@ -101,7 +101,8 @@ mod tests {
         assert_eq!(of(&format!("first\n{one}\n{two}")), Ok(2));
         let none = of("nothing").unwrap_err();
         assert!(none.contains("no certificate"), "{none}");
-        let broken = of(&format!("{one}-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n")).unwrap_err();
+        let broken =
+            of(&format!("{one}-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n")).unwrap_err();
         assert!(broken.contains("PEM file of certificates"), "{broken}");
         let missing = Authorities::of_file(Path::new("/nowhere.pem")).unwrap_err().to_string();
         assert!(missing.contains("/nowhere.pem"), "{missing}");

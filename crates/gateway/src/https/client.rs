@@ -71,7 +71,7 @@ impl HttpsClient {
         if reach == Reach::ThisMachine {
             return exchange(socket, request).await;
         }
-        let name = ServerName::try_from(host).map_err(failed)?;
+        let name = ServerName::try_from(host).map_err(|error| failed(&error))?;
         let socket = self.tls.connect(name, socket).await.map_err(|error| tls_failure(&error))?;
         exchange(socket, request).await
     }
@@ -94,10 +94,14 @@ async fn exchange(
     request: AskRequest,
 ) -> Result<AskAnswer, AskError> {
     let begin = http1::Builder::new().max_buf_size(ASK_HEAD_BYTES_MAX).handshake(TokioIo::new(socket));
-    let (mut sender, connection) = begin.await.map_err(broken)?;
+    let (mut sender, connection) = begin.await.map_err(|error| broken(&error))?;
     let max_bytes = request.max_bytes;
     let request = head(request)?;
-    let mut answer = pin!(async move { answer(sender.send_request(request).await.map_err(broken)?, max_bytes).await });
+    let answer = async move {
+        let answered = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        answer(answered, max_bytes).await
+    };
+    let mut answer = pin!(answer);
     tokio::select! {
         answer = &mut answer => answer,
         // What arrived before the connection ended is there for the answer.
@@ -108,11 +112,11 @@ async fn exchange(
 /// The request as it is sent. What belongs to the connection is said here, whatever the request says of it.
 fn head(request: AskRequest) -> Result<Request<Full<Bytes>>, AskError> {
     let authority = request.uri.authority().map_or("", |authority| authority.as_str());
-    let host = HeaderValue::from_str(authority).map_err(failed)?;
+    let host = HeaderValue::from_str(authority).map_err(|error| failed(&error))?;
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut head = Request::new(Full::new(request.body));
     *head.method_mut() = request.method;
-    *head.uri_mut() = target.parse::<Uri>().map_err(failed)?;
+    *head.uri_mut() = target.parse::<Uri>().map_err(|error| failed(&error))?;
     *head.headers_mut() = request.headers;
     head.headers_mut().insert(HOST, host);
     head.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -126,17 +130,20 @@ async fn answer(answer: Response<Incoming>, max_bytes: usize) -> Result<AskAnswe
         if error.is::<LengthLimitError>() {
             return AskError::TooLarge(max_bytes);
         }
-        error.downcast::<hyper::Error>().map_or_else(|other| failed(other), |error| broken(*error))
+        match error.downcast_ref::<hyper::Error>() {
+            Some(error) => broken(error),
+            None => failed(&*error),
+        }
     })?;
     Ok(AskAnswer { status: head.status, headers: head.headers, body: body.to_bytes() })
 }
 
-fn failed(error: impl ToString) -> AskError {
+fn failed(error: &(impl ToString + ?Sized)) -> AskError {
     AskError::Failed(error.to_string().into())
 }
 
 /// hyper's own words for what went wrong, and what lies beneath them.
-fn broken(error: hyper::Error) -> AskError {
-    let beneath = std::error::Error::source(&error).map(|source| format!(" ({source})")).unwrap_or_default();
+fn broken(error: &hyper::Error) -> AskError {
+    let beneath = std::error::Error::source(error).map(|source| format!(" ({source})")).unwrap_or_default();
     AskError::Failed(format!("no whole answer: {error}{beneath}").into())
 }

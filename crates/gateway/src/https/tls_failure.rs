@@ -27,7 +27,8 @@ fn certificate(why: &CertificateError) -> Cow<'static, str> {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; is the clock right?".into()
         }
-        CertificateError::UnknownIssuer => {
+        // The second is that of another authority with the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is of no authority that is believed here (see `auth.ca_file`)".into()
         }
         other => format!("its certificate is not accepted: {other:?}").into(),

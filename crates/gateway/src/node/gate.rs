@@ -42,7 +42,7 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
     if let Some(path) = &rule.jwks_file {
         keys.push(KeySource::KeySet(key_file::read(path)?));
     }
-    keys.extend(rule.jwks_url.clone().map(KeySource::Url));
+    keys.extend(rule.jwks_url.0.clone().map(KeySource::Url));
     let usual = IssuerOptions::default();
     let templates = |texts: &[String]| texts.iter().map(|text| Template::parse(text)).collect::<Result<_, _>>();
     Ok(IssuerOptions {

@@ -5,6 +5,7 @@
 //! [`NodeView`]; nothing here is static.
 
 mod archive_probe;
+mod forward_log;
 mod gate;
 mod key_log;
 mod on_thread;
@@ -14,6 +15,7 @@ pub(crate) mod redis;
 mod store;
 mod thread;
 mod thread_watch;
+mod timed_ask;
 mod timed_publisher;
 mod view;
 
@@ -32,6 +34,7 @@ use crate::config::Config;
 use crate::process::Process;
 use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
+use outside::Outside;
 use thread::{NodeThread, ThreadRuntime};
 use timed_publisher::{PublishStats, TimedPublisher};
 
@@ -69,13 +72,14 @@ impl Node {
         let followers = gate.as_mut().map(Gate::take_key_followers).unwrap_or_default();
         let gate = gate.map(Arc::new);
         let outside = match &gate {
-            Some(gate) => outside::start(config, gate, followers)?,
-            None => None,
+            Some(gate) => Outside::start(config, gate, followers)?,
+            None => Outside::default(),
         };
         options.authorizer = gate.as_ref().map(|gate| {
             let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
             let (clock, leeway) = (Clock::system(), config.auth.leeway.0);
-            Arc::new(Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway)) as Arc<dyn Authorizer>
+            let keeper = Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway);
+            Arc::new(keeper.with_forward(outside.forward.clone())) as Arc<dyn Authorizer>
         });
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
@@ -111,8 +115,18 @@ impl Node {
         let server = Server::start(options, handles, random.fork(), make_core)?;
         let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
         let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
-        let stats =
-            view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives, gate };
+        let stats = view::Stats {
+            ingest: log.stats,
+            cores,
+            turns,
+            probe,
+            publishes,
+            process: process.clone(),
+            min_lives,
+            gate,
+            forward: outside.forward,
+            answers: outside.answers,
+        };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;
@@ -120,7 +134,7 @@ impl Node {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
-            outside,
+            outside: outside.thread,
         };
         Ok(Self { server, view: Arc::new(view), threads })
     }

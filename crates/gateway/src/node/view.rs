@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Gate, KeyStatus, Right, UnixSeconds};
-use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
+use fanfare_auth::{Forward, Gate, KeyStatus, Right, UnixSeconds};
+use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
-use fanfare_server::{AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{
+    AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -41,6 +43,9 @@ pub struct NodeView {
     process: Process,
     min_lives: MinLives,
     gate: Option<Arc<Gate>>,
+    forward: Option<Arc<Forward>>,
+    /// How long answers of the application take.
+    answers: Arc<Durations>,
     store: Box<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
@@ -55,6 +60,8 @@ pub(super) struct Stats {
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
     pub(super) gate: Option<Arc<Gate>>,
+    pub(super) forward: Option<Arc<Forward>>,
+    pub(super) answers: Arc<Durations>,
 }
 
 impl NodeView {
@@ -91,6 +98,8 @@ impl NodeView {
             process: stats.process,
             min_lives: stats.min_lives,
             gate: stats.gate,
+            forward: stats.forward,
+            answers: stats.answers,
             store,
         }
     }
@@ -198,6 +207,18 @@ impl NodeView {
             samples.add_labelled(&m::KEY_SET_LOOKS, issuer, status.looks);
             samples.add_labelled(&m::KEY_SET_FAILURES, issuer, status.failures);
         }
+    }
+
+    /// Of the application that is asked about requests.
+    fn collect_forward(&self, samples: &mut Samples) {
+        let status = self.forward.as_ref().map(|forward| forward.status()).unwrap_or_default();
+        for (result, count) in
+            [("allowed", status.allowed), ("denied", status.denied), ("failed", status.failed), ("kept", status.kept)]
+        {
+            samples.add_labelled(&m::FORWARD_AUTH, result, count);
+        }
+        samples.add(&m::FORWARD_ASKING, status.asking as u64);
+        samples.add_buckets(&m::FORWARD_SECONDS, buckets([self.answers.snapshot()]));
     }
 
     fn key_status(&self) -> Vec<KeyStatus> {
@@ -344,6 +365,7 @@ impl Source for NodeView {
         self.collect_node(samples);
         self.collect_connections(samples);
         self.collect_keys(samples);
+        self.collect_forward(samples);
         self.collect_delivery(samples);
         self.collect_log(samples);
         self.collect_feed(samples);
@@ -368,6 +390,9 @@ impl Subject for NodeView {
             facts.extend((self.store)().facts);
             if self.gate.is_some() {
                 facts.insert("key_sets".to_owned(), self.key_sets().into());
+            }
+            if let Some(forward) = &self.forward {
+                facts.insert("forward_auth_last_error".to_owned(), json!(forward.status().last_error));
             }
         }
         identity

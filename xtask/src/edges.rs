@@ -147,6 +147,27 @@ pub(crate) const RESERVED: &[Reserved] = &[
         why: "only fanfare-auth judges and signs tokens",
     },
     Reserved {
+        name: "aws-lc-rs",
+        only: &["fanfare-auth"],
+        tests: false,
+        beneath: &["jsonwebtoken", "rustls", "rustls-webpki", "rcgen"],
+        why: "only fanfare-auth makes and checks signatures; TLS does in rustls",
+    },
+    Reserved {
+        name: "rustls",
+        only: &["fanfare", "fanfare-e2e"],
+        tests: true,
+        beneath: &["tokio-rustls"],
+        why: "only the binary asks services outside",
+    },
+    Reserved {
+        name: "tokio-rustls",
+        only: &["fanfare"],
+        tests: true,
+        beneath: &[],
+        why: "only the binary asks services outside",
+    },
+    Reserved {
         name: "tikv-jemallocator",
         only: &["fanfare"],
         tests: false,

@@ -18,6 +18,12 @@ pub enum Denied {
     By(Refusal),
     /// Its token is a cookie, and the page that makes the request is another site's.
     CrossSite,
+    /// The application does not know whose it is.
+    Unauthenticated,
+    /// The application does not allow it.
+    NotAllowed,
+    /// The application gives no clear answer.
+    Unasked,
     /// It was not decided in time, or too many wait to know.
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
@@ -32,10 +38,10 @@ impl Denied {
     const fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) => 1,
+            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated => 1,
             Self::By(Refusal::Expired) => 2,
-            Self::By(Refusal::Forbidden { .. }) => 3,
-            Self::By(Refusal::Unavailable) => 4,
+            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed => 3,
+            Self::By(Refusal::Unavailable) | Self::Unasked => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked => 7,
@@ -50,7 +56,7 @@ impl Denied {
 
     /// Whether it says nothing about the token: later, or on another node, the answer may be another one.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::By(Refusal::Unavailable) | Self::Undecided | Self::Unchecked)
+        matches!(self, Self::By(Refusal::Unavailable) | Self::Unasked | Self::Undecided | Self::Unchecked)
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -66,6 +72,11 @@ impl Denied {
             Self::CrossSite => {
                 "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
             }
+            Self::Unauthenticated => "The application behind this node does not know who asks.".into(),
+            Self::NotAllowed => "The application behind this node does not allow this.".into(),
+            Self::Unasked => {
+                "The application behind this node, which decides about this, gives no clear answer now.".into()
+            }
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
@@ -80,9 +91,10 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
             Denied::By(Refusal::Expired) => Kind::TokenExpired,
-            Denied::By(Refusal::Forbidden { .. }) => Kind::Forbidden,
+            Denied::Unauthenticated => Kind::Unauthenticated,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed => Kind::Forbidden,
             Denied::CrossSite => Kind::CrossSite,
-            Denied::By(Refusal::Unavailable) | Denied::Undecided => Kind::Unavailable,
+            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided => Kind::Unavailable,
             Denied::Unchecked => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());

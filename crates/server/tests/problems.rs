@@ -162,8 +162,11 @@ fn every_problem_keeps_its_type_status_and_title() {
         Denied::By(Refusal::Invalid("it is none")),
         Denied::By(Refusal::Expired),
         Denied::By(Refusal::Forbidden { right: Right::Subscribe, channel: ChannelName::parse("a").unwrap() }),
+        Denied::Unauthenticated,
+        Denied::NotAllowed,
         Denied::CrossSite,
         Denied::By(Refusal::Unavailable),
+        Denied::Unasked,
         Denied::Undecided,
         Denied::Unchecked,
     ] {

@@ -83,8 +83,15 @@ metrics! {
     REFUSALS: Counter "fanfare_refusals_total" ["reason"] = "Clients refused: draining, connections, address, rate, unavailable (its channels could not be opened in time), overflow (socket dropped unread), untrusted (likewise: no trusted proxy, with server.proxy_protocol), silent (had no request under way and made room).";
     ACCEPT_ERRORS: Counter "fanfare_accept_errors_total" = "Failures to accept that are not about one connection: no descriptor left, no memory.";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
-    DENIED: Counter "fanfare_denied_total" ["reason"] = "Requests that were not allowed: missing (no token), invalid, expired (less than auth.expired_grace ago), forbidden (a genuine token that does not allow it), unavailable (the keys of its issuer are not to be had), cross_site (a token in a cookie, and a page of another site), undecided (not decided in time), unchecked (its client has sent many invalid tokens lately).";
+    DENIED: Counter "fanfare_denied_total" ["reason"] = "Requests that were not allowed: missing (no token), invalid (or the application does not know who asks), expired (less than auth.expired_grace ago), forbidden (a genuine token, or the application, does not allow it), unavailable (the keys of its issuer are not to be had, or the application gives no clear answer), cross_site (a token in a cookie, and a page of another site), undecided (not decided in time), unchecked (its client has sent many invalid tokens lately).";
     DENIED_RIGHTS: Counter "fanfare_denied_rights_total" ["right"] = "The same by what was asked for: subscribe, publish, history.";
+    KEY_SET_KEYS: Gauge "fanfare_key_set_keys" ["issuer"] = "Keys of an issuer with a jwks_url, as they were read last.";
+    KEY_SET_AGE: Gauge "fanfare_key_set_age_seconds" ["issuer"] = "How long ago they were read; before that, for how long the node runs. From max_key_age on they are believed no more.";
+    KEY_SET_LOOKS: Counter "fanfare_key_set_looks_total" ["issuer"] = "How often they were looked for.";
+    KEY_SET_FAILURES: Counter "fanfare_key_set_failures_total" ["issuer"] = "How often they could not be read; /status and the log say why.";
+    FORWARD_AUTH: Counter "fanfare_forward_auth_total" ["result"] = "What the application of forward_auth said of requests: allowed, denied (401 or 403), failed (no clear answer in time; the log says why), kept (a moment ago it was asked the same).";
+    FORWARD_ASKING: Gauge "fanfare_forward_auth_asking" = "Questions to it that are under way, of forward_auth.concurrency.";
+    FORWARD_SECONDS: Histogram "fanfare_forward_auth_seconds" = "From asking it to its answer, or to the error in place of one, without the wait for a place.";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";

@@ -42,6 +42,8 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
     if let Some(path) = &rule.jwks_file {
         keys.push(KeySource::KeySet(key_file::read(path)?));
     }
+    keys.extend(rule.jwks_url.0.clone().map(KeySource::Url));
+    let usual = IssuerOptions::default();
     let templates = |texts: &[String]| texts.iter().map(|text| Template::parse(text)).collect::<Result<_, _>>();
     Ok(IssuerOptions {
         issuer: rule.issuer.clone(),
@@ -55,6 +57,6 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
         },
         claim: rule.claim.clone(),
         within: rule.within.clone(),
-        ..IssuerOptions::default()
+        max_key_age: rule.max_key_age.map_or(usual.max_key_age, |age| age.0),
     })
 }

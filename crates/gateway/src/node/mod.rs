@@ -1,22 +1,28 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
 //! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
-//! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
+//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are asked, if any is. What they count is read by
 //! [`NodeView`]; nothing here is static.
 
 mod archive_probe;
+mod forward_log;
 mod gate;
+mod key_log;
 mod on_thread;
 mod options;
+mod outside;
 pub(crate) mod redis;
 mod store;
 mod thread;
 mod thread_watch;
+mod timed_ask;
 mod timed_publisher;
 mod view;
 
+use std::future::pending;
 use std::sync::Arc;
 
+use fanfare_auth::Gate;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
 use fanfare_server::{Authorizer, Clock, Core, CoreStats, Gatekeeper, Server, StoreHandles};
 
@@ -28,6 +34,7 @@ use crate::config::Config;
 use crate::process::Process;
 use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
+use outside::Outside;
 use thread::{NodeThread, ThreadRuntime};
 use timed_publisher::{PublishStats, TimedPublisher};
 
@@ -43,6 +50,8 @@ struct Threads {
     ingest: NodeThread,
     feed: NodeThread,
     store: NodeThread,
+    /// Only where services outside are asked.
+    outside: Option<NodeThread>,
 }
 
 impl Node {
@@ -59,11 +68,18 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
-        let gate = gate::gate(config)?.map(Arc::new);
+        let mut gate = gate::gate(config)?;
+        let followers = gate.as_mut().map(Gate::take_key_followers).unwrap_or_default();
+        let gate = gate.map(Arc::new);
+        let outside = match &gate {
+            Some(gate) => Outside::start(config, gate, followers)?,
+            None => Outside::default(),
+        };
         options.authorizer = gate.as_ref().map(|gate| {
             let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
             let (clock, leeway) = (Clock::system(), config.auth.leeway.0);
-            Arc::new(Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway)) as Arc<dyn Authorizer>
+            let keeper = Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway);
+            Arc::new(keeper.with_forward(outside.forward.clone())) as Arc<dyn Authorizer>
         });
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
@@ -99,8 +115,18 @@ impl Node {
         let server = Server::start(options, handles, random.fork(), make_core)?;
         let [feed_turns, store_turns] = [Arc::default(), Arc::default()];
         let turns = [Arc::clone(&feed_turns), Arc::clone(&store_turns)];
-        let stats =
-            view::Stats { ingest: log.stats, cores, turns, probe, publishes, process: process.clone(), min_lives };
+        let stats = view::Stats {
+            ingest: log.stats,
+            cores,
+            turns,
+            probe,
+            publishes,
+            process: process.clone(),
+            min_lives,
+            gate,
+            forward: outside.forward,
+            answers: outside.answers,
+        };
         let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
 
         let ingest = log.ingest;
@@ -108,6 +134,7 @@ impl Node {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
+            outside: outside.thread,
         };
         Ok(Self { server, view: Arc::new(view), threads })
     }
@@ -129,12 +156,13 @@ impl Node {
     /// # Errors
     /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        let Threads { ingest, feed, store } = &mut self.threads;
+        let Threads { ingest, feed, store, outside } = &mut self.threads;
         let name = tokio::select! {
             () = self.server.stopped() => return Ok(()),
             name = ingest.ended() => name,
             name = feed.ended() => name,
             name = store.ended() => name,
+            name = async { match outside { Some(outside) => outside.ended().await, None => pending().await } } => name,
         };
         anyhow::bail!("the thread {name} ended")
     }

@@ -57,7 +57,7 @@ pub const KEYS_TRIED_MAX: usize = 4;
 /// Largest file of keys, and largest key set that an issuer publishes, in bytes.
 pub const KEY_FILE_BYTES_MAX: usize = 256 * KIB;
 /// Longest address of a key set, in bytes.
-pub const KEY_URL_BYTES_MAX: usize = 2 * KIB;
+pub const ASK_URL_BYTES_MAX: usize = 2 * KIB;
 /// How long the answer of whoever publishes keys is waited for.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a key set is read again, where its answer does not say how long it may be kept (`Cache-Control: max-age`).

@@ -429,8 +429,8 @@ impl ChannelLog {
             Ok(snapshot) => {
                 self.failures.note_success(ReadKind::Head);
                 self.failures.note_done(ReadKind::Head, from);
-                let unfounded = self.announced.compare(from, &snapshot);
                 let page = HeadPage { snapshot: &snapshot, is_quiet, is_announced: self.announced.was_asked() };
+                let unfounded = self.announced.compare(from, &snapshot);
                 unfounded.into_iter().chain(self.on_head_page(from, page, proofs)).collect()
             }
             Err(error) => {

@@ -124,7 +124,7 @@ impl Inner {
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
                 Err(Error::Reply(text)) if is_not_found(&text) => self.presence.miss(),
-                Err(Error::Reply(text)) if text.starts_with("ERR unknown command") => self.presence.give_up(),
+                Err(error) if error.is_absent_command() => self.presence.give_up(),
                 // A user who may run scripts but no functions.
                 Err(Error::Denied(text)) if is_denied_command(&text, "fcall") => self.presence.give_up(),
                 other => return other,

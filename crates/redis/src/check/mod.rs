@@ -117,8 +117,8 @@ impl Asked<'_> {
             self.report.lacks("ACL");
         }
         server::version(&mut self.report, &product, self.has_functions);
-        if primary::is_active_active(&mut self.connection, info).await.unwrap_or(false) {
-            server::active_active(&mut self.report);
+        if let Ok(regions) = primary::regions(&mut self.connection, info).await {
+            server::regions(&mut self.report, regions);
         }
         if field("cluster_enabled") == "1" {
             self.report.fail("topology", "this is a Redis Cluster, which is not supported yet", "");

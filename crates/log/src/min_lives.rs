@@ -9,11 +9,16 @@ use fanfare_protocol::limits::{MIN_LIFE_BROKEN_CHANNELS_MAX, MIN_LIVES_MAX};
 use fanfare_protocol::{LogName, Pattern};
 
 use crate::min_life::MinLife;
+use crate::permanence::Permanence;
 
-/// The operator's promises, by channel. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here
-/// of a stream that lives shorter than was promised.
+/// The operator's promises. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here of a stream that
+/// lives shorter than was promised.
 #[derive(Debug, Clone, Default)]
-pub struct MinLives(Arc<[Promise]>);
+pub struct MinLives {
+    /// By channel.
+    promises: Arc<[Promise]>,
+    permanence: Permanence,
+}
 
 /// One promise: no stream of a channel that matches ends sooner after its last entry.
 #[derive(Debug)]
@@ -68,13 +73,26 @@ impl MinLives {
             expiries: AtomicU64::new(0),
             ends: AtomicU64::new(0),
         };
-        Self(promises.into_iter().take(MIN_LIVES_MAX).map(promise).collect())
+        let promises = promises.into_iter().take(MIN_LIVES_MAX).map(promise).collect();
+        Self { promises, permanence: Permanence::default() }
     }
 
-    /// Whether nothing is promised.
+    /// The same with the promise that streams do not expire at all.
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        Self { permanence: Permanence::new(true), ..self }
+    }
+
+    /// Whether that is promised, and how it is kept.
+    #[must_use]
+    pub fn permanence(&self) -> &Permanence {
+        &self.permanence
+    }
+
+    /// Whether nothing is promised about how long streams live that expire.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.promises.is_empty()
     }
 
     /// Whether something is promised about a log. Nothing is about the gateway's own.
@@ -107,12 +125,12 @@ impl MinLives {
     /// How many streams were seen to break a promise in that way.
     #[must_use]
     pub fn broken(&self, by: BrokenBy) -> u64 {
-        self.0.iter().map(|promise| promise.count(by).load(Ordering::Relaxed)).sum()
+        self.promises.iter().map(|promise| promise.count(by).load(Ordering::Relaxed)).sum()
     }
 
     fn promise(&self, log: &LogName) -> Option<&Promise> {
         let LogName::Channel(name) = log else { return None };
-        self.0.iter().find(|promise| promise.pattern.matches(name.as_str()))
+        self.promises.iter().find(|promise| promise.pattern.matches(name.as_str()))
     }
 }
 

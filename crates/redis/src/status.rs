@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use fanfare_log::Permanence;
 use fanfare_log::stats::Durations;
 use fanfare_protocol::Foreign;
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 use crate::eviction::Eviction;
 use crate::feed::observer::FeedObserver;
 use crate::functions::Library;
-use crate::permanence::Permanence;
 
 /// Shared and always up to date; cloning is cheap.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use fanfare_log::proof::Verdict;
-use fanfare_log::{Archive, PublishError, PublishRequest, Publisher};
+use fanfare_log::{Archive, MinLives, PublishError, PublishRequest, Publisher};
 use fanfare_protocol::Position;
 use fanfare_redis::{Grade, Options, RedisArchive, RedisStore, Status, check};
 use redis::Value;
@@ -26,8 +26,13 @@ fn node(options: &Options) -> (RedisArchive, Status) {
     (store.archive(), store.status())
 }
 
+/// The options of a node to which it is promised that no stream expires.
+fn promise(server: &Server) -> Options {
+    Options { min_lives: MinLives::default().permanent(), ..server.options() }
+}
+
 fn promising(server: &Server) -> (RedisArchive, Status) {
-    node(&Options { streams_expire: false, ..server.options() })
+    node(&promise(server))
 }
 
 async fn evicts(archive: &RedisArchive, channel: &str) -> bool {
@@ -119,7 +124,7 @@ async fn nobody_asks_how_long_a_stream_has_to_live_where_nothing_is_promised() {
 #[tokio::test]
 async fn a_node_that_promises_it_publishes_nothing_that_expires() {
     let server = evicts_what_expires().await;
-    let node = Node::start(&Options { streams_expire: false, ..server.options() });
+    let node = Node::start(&promise(&server));
     let request = |ttl: Option<Duration>| PublishRequest {
         channel: name("a").name().clone(),
         event: event(None, "d"),
@@ -137,13 +142,13 @@ async fn a_node_that_promises_it_publishes_nothing_that_expires() {
 #[tokio::test]
 async fn a_check_is_content_with_the_policy_where_it_is_promised() {
     let server = evicts_what_expires().await;
-    let graded = async |streams_expire| {
-        let report = check(&Options { streams_expire, ..server.options() }).await;
+    let graded = async |options: Options| {
+        let report = check(&options).await;
         report.lines.into_iter().find(|line| line.what == "eviction").unwrap()
     };
-    let warned = graded(true).await;
+    let warned = graded(server.options()).await;
     assert!(warned.grade == Grade::Warn && warned.finding.contains("redis.streams_expire = false"), "{warned:?}");
-    assert_eq!(graded(false).await.grade, Grade::Ok);
+    assert_eq!(graded(promise(&server)).await.grade, Grade::Ok);
     let absent = Position::Absent { at_ms: 0, epoch: epoch(&promising(&server).0).await };
     assert_eq!(
         verdict(&promising(&server).0, absent).await,

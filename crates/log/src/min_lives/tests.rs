@@ -55,5 +55,5 @@ fn a_promise_that_is_broken_by_more_channels_than_are_remembered_is_worth_nothin
     }
     let kept = lives.of(&log("user:kept"));
     assert_eq!((kept.ms_since(1_000 + most), kept.ms_since(1_001 + most)), (LEAST_MS, HOUR_MS));
-    assert!(lives.0[0].lock().channels.is_empty());
+    assert!(lives.promises[0].lock().channels.is_empty());
 }

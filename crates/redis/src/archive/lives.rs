@@ -8,13 +8,11 @@ use fanfare_protocol::LogName;
 use redis::Value;
 
 use super::reply::StreamInfo;
-use crate::permanence::Permanence;
 
 /// What is promised, and whether this user may see if it is kept.
 #[derive(Debug)]
 pub(super) struct Lives {
     min_lives: MinLives,
-    permanence: Permanence,
     is_denied: AtomicBool,
 }
 
@@ -27,23 +25,24 @@ pub(super) struct Life {
 }
 
 impl Lives {
-    pub(super) fn new(min_lives: MinLives, permanence: Permanence) -> Self {
-        Self { min_lives, permanence, is_denied: AtomicBool::new(false) }
+    pub(super) fn new(min_lives: MinLives) -> Self {
+        Self { min_lives, is_denied: AtomicBool::new(false) }
     }
 
     /// Whether anything is promised.
     pub(super) fn are_promised(&self) -> bool {
-        !self.min_lives.is_empty() || self.permanence.is_promised()
+        !self.min_lives.is_empty() || self.min_lives.permanence().is_promised()
     }
 
     /// Whether nobody promises that streams do not expire.
     pub(super) fn do_expire(&self) -> bool {
-        !self.permanence.is_promised()
+        !self.min_lives.permanence().is_promised()
     }
 
     /// Whether a read of this log asks for `PTTL` too.
     pub(super) fn asks(&self, log: &LogName) -> bool {
-        (self.min_lives.covers(log) || self.permanence.covers(log)) && !self.is_denied.load(Ordering::Relaxed)
+        (self.min_lives.covers(log) || self.min_lives.permanence().covers(log))
+            && !self.is_denied.load(Ordering::Relaxed)
     }
 
     /// A read was denied because it asked: none asks from now on.
@@ -58,7 +57,7 @@ impl Lives {
 
     /// What is known of a log.
     pub(super) fn of(&self, log: &LogName) -> Life {
-        Life { min_life: self.min_lives.of(log), expires: !self.permanence.holds(log) }
+        Life { min_life: self.min_lives.of(log), expires: !self.min_lives.permanence().holds(log) }
     }
 
     /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>), which is negative for a stream that lives for ever
@@ -70,7 +69,7 @@ impl Lives {
             let end_ms = now_ms.saturating_add(left_ms);
             let ending = Ending { last_ms: info.last_generated.ms, end_ms, seen_ms: now_ms, by: BrokenBy::Expiry };
             self.min_lives.note(log, ending);
-            self.permanence.note_expiring(log, left_ms);
+            self.min_lives.permanence().note_expiring(log, left_ms);
         }
         self.of(log)
     }

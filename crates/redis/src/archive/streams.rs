@@ -89,8 +89,7 @@ impl Streams {
     ) -> Self {
         let functions = Functions::new(pool.clone(), presence);
         let renaming_rests_until = Mutex::new(Instant::now());
-        let lives = Lives::new(min_lives, status.permanence().clone());
-        Self { functions, pool, keys, status, random, lives, renaming_rests_until }
+        Self { functions, pool, keys, status, random, lives: Lives::new(min_lives), renaming_rests_until }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised

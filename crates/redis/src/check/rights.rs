@@ -119,7 +119,8 @@ impl Asked<'_> {
             let need = Need::For("nobody says whether Redis sends keyspace notifications");
             rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));
         }
-        if !self.options.min_lives.is_empty() || !self.options.streams_expire {
+        let min_lives = &self.options.min_lives;
+        if !min_lives.is_empty() || min_lives.permanence().is_promised() {
             let need = Need::For("nobody sees whether min_life and redis.streams_expire are kept");
             rights.push(right("+pttl ~sse:*", need, &["PTTL", &stream]));
         }

@@ -13,7 +13,7 @@ use fanfare_protocol::limits::EXPIRING_CHANNELS_MAX;
 
 /// What is promised and how it is kept. Cheap to clone; clones share what is known.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Permanence(Arc<Inner>);
+pub struct Permanence(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -34,22 +34,27 @@ struct Broken {
 }
 
 impl Permanence {
-    pub(crate) fn new(is_promised: bool) -> Self {
+    /// Promised, or not.
+    #[must_use]
+    pub fn new(is_promised: bool) -> Self {
         Self(Arc::new(Inner { is_promised, ..Inner::default() }))
     }
 
     /// Whether it is promised of all channels. The gateway's own logs are no part of it.
-    pub(crate) fn is_promised(&self) -> bool {
+    #[must_use]
+    pub fn is_promised(&self) -> bool {
         self.0.is_promised
     }
 
     /// Whether it is promised of a log.
-    pub(crate) fn covers(&self, log: &LogName) -> bool {
+    #[must_use]
+    pub fn covers(&self, log: &LogName) -> bool {
         self.0.is_promised && matches!(log, LogName::Channel(_))
     }
 
     /// Whether streams of a log do not expire, by all that is known now.
-    pub(crate) fn holds(&self, log: &LogName) -> bool {
+    #[must_use]
+    pub fn holds(&self, log: &LogName) -> bool {
         if !self.covers(log) {
             return false;
         }
@@ -58,7 +63,7 @@ impl Permanence {
     }
 
     /// A stream of the log expires in so many milliseconds. Counts a channel of which that was not known, and says so once.
-    pub(crate) fn note_expiring(&self, log: &LogName, left_ms: u64) {
+    pub fn note_expiring(&self, log: &LogName, left_ms: u64) {
         if !self.holds(log) {
             return;
         }
@@ -75,7 +80,8 @@ impl Permanence {
     }
 
     /// How many channels were seen to break the promise.
-    pub(crate) fn broken(&self) -> u64 {
+    #[must_use]
+    pub fn broken(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
     }
 

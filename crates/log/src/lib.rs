@@ -11,6 +11,7 @@
 pub mod absence;
 pub mod archive;
 mod assemble;
+mod broken_channels;
 pub mod budget;
 mod channel;
 mod core_log;

@@ -3,13 +3,13 @@
 //! A policy of the kind `volatile-*` evicts keys that expire and no others. Where no stream expires none is evicted, so that the absence
 //! of a stream proves there what it proves on a Redis that evicts nothing.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fanfare_protocol::LogName;
-use fanfare_protocol::limits::EXPIRING_CHANNELS_MAX;
+
+use crate::broken_channels::BrokenChannels;
 
 /// What is promised and how it is kept. Cheap to clone; clones share what is known.
 #[derive(Debug, Clone, Default)]
@@ -18,20 +18,15 @@ pub struct Permanence(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     is_promised: bool,
-    broken: Mutex<Broken>,
+    /// Channels whose streams were seen to expire. For as long as the node runs nothing is promised about them: who has given one stream
+    /// a life will do it again, perhaps unseen.
+    broken: BrokenChannels,
     count: AtomicU64,
     is_told: AtomicBool,
 }
 
-/// Channels whose streams were seen to expire. For as long as the node runs nothing is promised about them: who has given one stream a
-/// life will do it again, perhaps unseen.
-#[derive(Debug, Default)]
-struct Broken {
-    /// A bounded number of them.
-    channels: HashSet<LogName>,
-    /// There were more: nothing is promised about any.
-    all: bool,
-}
+/// The time at which a channel broke the promise: whenever one asks.
+const FOR_EVER: u64 = u64::MAX;
 
 impl Permanence {
     /// Promised, or not.
@@ -55,19 +50,14 @@ impl Permanence {
     /// Whether streams of a log do not expire, by all that is known now.
     #[must_use]
     pub fn holds(&self, log: &LogName) -> bool {
-        if !self.covers(log) {
-            return false;
-        }
-        let broken = self.lock();
-        !broken.all && !broken.channels.contains(log)
+        self.covers(log) && self.0.broken.last(log) != FOR_EVER
     }
 
     /// A stream of the log expires in so many milliseconds. Counts a channel of which that was not known, and says so once.
     pub fn note_expiring(&self, log: &LogName, left_ms: u64) {
-        if !self.holds(log) {
+        if !self.covers(log) || self.0.broken.note(log, FOR_EVER) == FOR_EVER {
             return;
         }
-        self.lock().note(log);
         self.0.count.fetch_add(1, Ordering::Relaxed);
         if !self.0.is_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -83,21 +73,6 @@ impl Permanence {
     #[must_use]
     pub fn broken(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Broken> {
-        self.0.broken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Broken {
-    fn note(&mut self, log: &LogName) {
-        if self.channels.len() >= EXPIRING_CHANNELS_MAX {
-            self.channels = HashSet::new();
-            self.all = true;
-        } else {
-            self.channels.insert(log.clone());
-        }
     }
 }
 
@@ -120,15 +95,13 @@ mod tests {
         assert_eq!((permanence.holds(&log("a")), permanence.holds(&log("b")), permanence.broken()), (false, true, 1));
     }
 
-    // Seen to fail when what is not remembered any more is forgotten.
+    // Fails if a number of channels is remembered and no more.
     #[test]
-    fn more_channels_than_are_remembered_break_it_for_all() {
+    fn channels_that_break_it_do_not_break_it_for_all() {
         let permanence = Permanence::new(true);
-        for n in 0..=EXPIRING_CHANNELS_MAX {
-            assert!(permanence.holds(&log("kept")));
-            permanence.note_expiring(&log(&n.to_string()), 5);
-        }
-        assert!(!permanence.holds(&log("kept")) && !permanence.holds(&log("0")));
+        (0..1_000).for_each(|n| permanence.note_expiring(&log(&n.to_string()), 5));
+        assert!((0..1_000).all(|n| !permanence.holds(&log(&n.to_string()))), "none is forgotten");
+        assert!((0..20).any(|n| permanence.holds(&log(&format!("kept{n}")))));
     }
 
     #[test]

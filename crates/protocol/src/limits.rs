@@ -673,9 +673,10 @@ pub const MIN_LIFE_CLOCK_SLACK: Duration = Duration::from_secs(60);
 pub const MIN_LIFE_MIN: Duration = Duration::from_secs(120);
 /// The longest.
 pub const MIN_LIFE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
-/// Channels of one promise that are remembered as having broken it; with one more the promise is worth nothing for any of them,
-/// for the time until then.
-pub const MIN_LIFE_BROKEN_CHANNELS_MAX: usize = 256;
+/// Places, by the hash of their names, at which a node remembers when channels were last seen to break a promise (`min_life`,
+/// `redis.streams_expire`): 8 bytes each. Channels at one place share the time: where 1,000 break a promise, one in 33 of the others is not
+/// believed either.
+pub const BROKEN_PROMISE_PLACES: usize = 32 * 1024;
 /// How often a node looks again whether the data's life has to be renamed, at most, should nodes disagree about the eviction policy.
 pub const EPOCH_RENAMED_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -684,6 +685,8 @@ const _: () = {
     assert!(less(MIN_LIFE_MIN, MIN_LIFE_MAX));
     // A longer one could not be kept by TTL, but by streams that live for ever.
     assert!(less(MIN_LIFE_MAX, STREAM_TTL_MAX));
+    // Together they take no more memory than one page of the archive.
+    assert!(BROKEN_PROMISE_PLACES * size_of::<u64>() <= ARCHIVE_PAGE_BYTES_DEFAULT);
 };
 
 // --- Health --------------------------------------------------------------------------------
@@ -714,16 +717,6 @@ const _: () = {
 pub const ANNOUNCED_MAX: usize = 64;
 
 const _: () = assert!(ANNOUNCED_MAX > 0, "a message that names no entry of its stream has to be noticed");
-// --- Streams that do not expire ----------------------------------------------------------
-
-/// Channels that a node remembers to have a stream that expires, against `redis.streams_expire`. With more the promise counts for none.
-/// A name has at most [`CHANNEL_NAME_MAX`] bytes.
-pub const EXPIRING_CHANNELS_MAX: usize = 256;
-
-const _: () = {
-    // Together they take no more memory than one page of the archive.
-    assert!(EXPIRING_CHANNELS_MAX * CHANNEL_NAME_MAX <= 256 * 1024);
-};
 
 // --- Tokens --------------------------------------------------------------------------------
 

@@ -55,11 +55,7 @@ impl Permanence {
 
     /// A stream of the log expires in so many milliseconds. Counts a channel of which that was not known, and says so once.
     pub fn note_expiring(&self, log: &LogName, left_ms: u64) {
-        if !self.covers(log) || self.0.broken.note(log, FOR_EVER) == FOR_EVER {
-            return;
-        }
-        self.0.count.fetch_add(1, Ordering::Relaxed);
-        if !self.0.is_told.swap(true, Ordering::Relaxed) {
+        if self.note(log) {
             tracing::warn!(
                 channel = %log,
                 left = ?Duration::from_millis(left_ms),
@@ -67,6 +63,27 @@ impl Permanence {
                  nothing where Redis evicts (told once; see fanfare_streams_expire_broken_total)"
             );
         }
+    }
+
+    /// Messages told of a stream of the log, and it was gone before anybody had read it. The same follows from that.
+    pub fn note_vanished(&self, log: &LogName) {
+        if self.note(log) {
+            tracing::warn!(
+                channel = %log,
+                "a message told of a stream that is gone though redis.streams_expire is false: it had a TTL and was evicted, or somebody \
+                 has deleted it or forged the message. Until this node restarts an absence of such a channel proves nothing where Redis \
+                 evicts (told once; see fanfare_streams_expire_broken_total)"
+            );
+        }
+    }
+
+    /// Notes a channel that breaks the promise. Returns whether that is to be told.
+    fn note(&self, log: &LogName) -> bool {
+        if !self.covers(log) || self.0.broken.note(log, FOR_EVER) == FOR_EVER {
+            return false;
+        }
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        !self.0.is_told.swap(true, Ordering::Relaxed)
     }
 
     /// How many channels were seen to break the promise.
@@ -102,6 +119,14 @@ mod tests {
         (0..1_000).for_each(|n| permanence.note_expiring(&log(&n.to_string()), 5));
         assert!((0..1_000).all(|n| !permanence.holds(&log(&n.to_string()))), "none is forgotten");
         assert!((0..20).any(|n| permanence.holds(&log(&format!("kept{n}")))));
+    }
+
+    #[test]
+    fn a_channel_whose_stream_is_gone_unread_breaks_it_as_well() {
+        let permanence = Permanence::new(true);
+        permanence.note_vanished(&log("a"));
+        permanence.note_expiring(&log("a"), 4);
+        assert_eq!((permanence.holds(&log("a")), permanence.holds(&log("b")), permanence.broken()), (false, true, 1));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct StatusReport {
     pub foreign_without_data: u64,
     /// Pushes, of those that were looked up, whose entry the stream does not have.
     pub unfounded_pushes: u64,
-    /// Channels whose streams were seen to expire though [`crate::Options::streams_expire`] is off.
+    /// Channels whose streams were seen to expire, or to be gone, against the promise that none does ([`fanfare_log::Permanence`]).
     pub expiring_channels: u64,
     /// Reads of the archive that Redis answered.
     pub archive_reads: u64,

@@ -39,6 +39,11 @@ async fn evicts(archive: &RedisArchive, channel: &str) -> bool {
     archive.tips(vec![name(channel)]).await.unwrap()[0].clone().unwrap().evicts
 }
 
+/// Whether an absence of "a" proves something by the promise alone.
+async fn rests_on_it(archive: &RedisArchive) -> bool {
+    archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap().min_life.rests_on_permanence()
+}
+
 /// Fills the memory until Redis has evicted something, or refuses to be filled.
 async fn fill(server: &Server) {
     let mut connection = server.connection().await;
@@ -60,6 +65,7 @@ async fn an_absence_proves_what_it_does_where_nothing_is_evicted() {
     let waits = tip(&promised).await;
     assert_eq!(verdict(&promised, waits).await, Verdict::Continues);
     assert_eq!(verdict(&unpromised, waits).await, RESET);
+    assert!(rests_on_it(&promised).await && !rests_on_it(&unpromised).await);
     publish(&server, &["sse:a", "DATA", "1"]).await;
     fill(&server).await;
     assert_eq!(verdict(&promised, waits).await, Verdict::Continues, "a stream without a life is not evicted");
@@ -86,6 +92,7 @@ async fn a_stream_that_is_seen_to_expire_withdraws_the_proof_of_its_channel_and_
         assert_eq!(verdict(&archive, waits).await, RESET);
         let later = tip(&archive).await;
         assert_eq!(verdict(&archive, later).await, RESET, "who has done it once does it again");
+        assert!(!rests_on_it(&archive).await);
         assert!(!evicts(&archive, "b").await, "other channels are as they were");
         assert_eq!(status.report().expiring_channels, 1);
     }
@@ -96,10 +103,12 @@ async fn a_broken_promise_costs_nothing_where_nothing_is_evicted() {
     let server = Server::start().await;
     server.load_library().await;
     let (archive, status) = promising(&server);
+    assert!(!rests_on_it(&archive).await);
     let waits = tip(&archive).await;
     publish(&server, &["sse:a", "DATA", "1", "TTL", "3600"]).await;
     assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
     assert_eq!(status.report().expiring_channels, 1, "it is told all the same");
+    assert!(!rests_on_it(&archive).await, "a message is evidence of nothing here");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use fanfare_protocol::{EntryId, Position};
 
+use super::heard::Heard;
 use crate::absence;
 use crate::archive::{Snapshot, Tip};
 use crate::min_lives::{BrokenBy, Ending};
@@ -18,6 +19,8 @@ pub(super) struct Continuity {
     proven: Option<Tip>,
     /// An expiry that was seen is believed when the feed has proven so many round trips.
     expiry_due: Option<u64>,
+    /// What messages have told that no read of the head has shown yet.
+    heard: Heard,
 }
 
 impl Continuity {
@@ -25,6 +28,21 @@ impl Continuity {
     pub(super) fn doubt(&mut self) {
         self.no_message_missed = false;
         self.expiry_due = None;
+    }
+
+    /// A message tells that something was stored that is not in the tail. `id`: the entry, if it names one.
+    pub(super) fn hear(&mut self, id: Option<EntryId>) {
+        self.heard.note(id);
+    }
+
+    /// A read of the head begins.
+    pub(super) fn begin_read(&mut self) {
+        self.heard.begin_read();
+    }
+
+    /// What that read has shown is in the tail.
+    pub(super) fn note_shown(&mut self) {
+        self.heard.note_shown();
     }
 
     /// Notes that the head was the stream's end at `tip`.
@@ -143,7 +161,23 @@ impl Continuity {
     /// a doubt ([`follows`](Self::follows)).
     pub(super) fn verdict(&self, head: Position, snapshot: &Snapshot) -> Verdict {
         let is_new = head.is_absent() && !snapshot.tip.position.is_absent();
-        proof::prove_where(head, snapshot, self.may_miss(snapshot.tip) || (snapshot.tip.evicts && is_new))
+        let may_miss = self.may_miss(snapshot.tip) || (snapshot.tip.evicts && is_new) || self.has_lost(head, snapshot);
+        proof::prove_where(head, snapshot, may_miss)
+    }
+
+    /// Whether a read from the head shows that a stream is gone of which messages have told: it was evicted although, as is promised, streams do
+    /// not expire, or somebody has deleted it at once, or it was never there and the message is forged. Nothing tells these apart.
+    pub(super) fn has_lost(&self, head: Position, snapshot: &Snapshot) -> bool {
+        let tip = snapshot.tip;
+        let is_same_life = self.proven.is_some_and(|proven| proven.epoch == tip.epoch);
+        let touches_absence = head.is_absent() || tip.position.is_absent();
+        is_same_life && touches_absence && tip.min_life.rests_on_permanence() && self.heard.is_gone_in(snapshot)
+    }
+
+    /// Whether the absence of a stream proves nothing yet, since messages have told of one and a read of the head has still to show whether it is
+    /// gone ([`has_lost`](Self::has_lost)).
+    pub(super) fn is_absence_in_doubt(&self, tip: Tip) -> bool {
+        tip.position.is_absent() && tip.min_life.rests_on_permanence() && self.heard.is_awaited()
     }
 
     /// Whether a stream may have come and gone unnoticed. On a store that evicts it may, but then its messages would have

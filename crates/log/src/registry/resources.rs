@@ -122,6 +122,7 @@ impl Resources {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key, now));
                 }
                 Effect::EndedEarly(ending) => self.options.min_lives.note(&log.channel.name, ending),
+                Effect::Vanished => self.options.min_lives.permanence().note_vanished(&log.channel.name),
                 Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {

@@ -497,7 +497,9 @@ impl Now {
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
         let evicts = self.eviction.takes(life.expires);
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life: life.min_life }
+        let is_by_promise = self.eviction == Eviction::Expiring && !evicts;
+        let min_life = if is_by_promise { life.min_life.if_permanent() } else { life.min_life };
+        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life }
     }
 
     fn end(self, info: Option<&StreamInfo>, life: Life) -> End {

@@ -69,6 +69,10 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones, at most {reads} reads of one range in a second",
         outcomes.len()
     );
+    println!(
+        "{:>8}  channels on which a node has seen a promise broken",
+        outcomes.iter().map(|of| of.broken_promises).sum::<u64>()
+    );
     for ruling in Ruling::ALL {
         let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();
         println!("{count:>8}  {}", ruling.words());

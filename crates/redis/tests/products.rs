@@ -71,6 +71,17 @@ async fn what_a_service_does_not_have_is_not_what_a_user_may_not_do_and_is_never
     assert_eq!(absent.run, "", "no right would help");
 }
 
+// Fails if it counts as a right that is missing, with a command that grants it.
+#[tokio::test]
+async fn a_connection_that_breaks_while_the_check_subscribes_says_nothing_of_rights() {
+    let server = Server::start().await;
+    let breaking = disguised(&server, [("SUBSCRIBE", &["QUIT"][..])]).await;
+    let report = check(&at(&server, breaking)).await;
+    let broken = found(&report, "rights");
+    assert!(broken.grade == Grade::Fail && broken.finding.contains("the connection broke"), "{broken:?}");
+    assert_eq!(broken.run, "", "no right would help");
+}
+
 #[tokio::test]
 async fn an_active_active_database_is_refused_by_the_check_and_by_a_node() {
     let server = Server::start().await;

@@ -22,6 +22,7 @@
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`since`] | which channels wait for something, and since when |
 //! | [`timers`] | the heap of timers |
+//! | [`unfounded`] | when operators are told of messages without their entries |
 //! | [`notifier`] | which connection threads have something to look at |
 
 mod allowance;
@@ -54,6 +55,7 @@ mod successes;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unfounded;
 mod unreadable;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ fn who_waits_is_told_of_a_stream_that_the_node_has_heard_of_and_never_read() {
     eventually("it to be counted", || {
         node.metric("fanfare_streams_expire_broken_total", "").filter(|count| *count == 1.0)
     });
-    assert_eq!(node.log().matches("a message told of a stream that is gone").count(), 1, "{}", node.log());
+    assert_eq!(node.log().matches("told of a stream that is gone").count(), 1, "{}", node.log());
 
     // So is who was there before, and comes back.
     let mut late = Client::remembering(Subscribe::to("c"), &place);

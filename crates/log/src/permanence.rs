@@ -65,12 +65,12 @@ impl Permanence {
         }
     }
 
-    /// Messages told of a stream of the log, and it was gone before anybody had read it. The same follows from that.
+    /// A message, or a read, told of a stream of the log, and the next look found none. The same follows from that.
     pub fn note_vanished(&self, log: &LogName) {
         if self.note(log) {
             tracing::warn!(
                 channel = %log,
-                "a message told of a stream that is gone though redis.streams_expire is false: it had a TTL and was evicted, or somebody \
+                "a message or a read told of a stream that is gone though redis.streams_expire is false: it had a TTL and was evicted, or somebody \
                  has deleted it or forged the message. Until this node restarts an absence of such a channel proves nothing where Redis \
                  evicts (told once; see fanfare_streams_expire_broken_total)"
             );

@@ -29,7 +29,8 @@ impl Eviction {
     pub(crate) fn promised(seed: u64, hardships: Hardships) -> Option<Self> {
         match Rng::new(seed ^ APART).below(100) {
             0..6 if hardships == Hardships::default() => Some(Self::Expiring(Promise::Broken)),
-            6..14 if !hardships.short_lives => Some(Self::Expiring(Promise::Kept)),
+            // Reads by a function take one round trip more for a promise, which the verdict about strangers does not count.
+            6..14 if !hardships.short_lives && hardships.hostiles == 0 => Some(Self::Expiring(Promise::Kept)),
             _ => None,
         }
     }

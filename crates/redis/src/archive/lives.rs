@@ -9,6 +9,9 @@ use redis::Value;
 
 use super::reply::StreamInfo;
 
+/// What `PTTL` says of a key that does not exist.
+const GONE: i64 = -2;
+
 /// What is promised, and whether this user may see if it is kept.
 #[derive(Debug)]
 pub(super) struct Lives {
@@ -60,8 +63,8 @@ impl Lives {
         Life { min_life: self.min_lives.of(log), expires: !self.min_lives.permanence().holds(log) }
     }
 
-    /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>), which is negative for a stream that lives for ever
-    /// and for none.
+    /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>): -1 for a stream that lives for ever, and -2 if there
+    /// is none any more, where it was asked after the stream was read.
     pub(super) fn learn(&self, log: &LogName, info: Option<&StreamInfo>, now_ms: u64, pttl: Option<&Value>) -> Life {
         if let (Some(info), Some(Value::Int(left))) = (info, pttl)
             && let Ok(left_ms) = u64::try_from(*left)
@@ -70,7 +73,37 @@ impl Lives {
             let ending = Ending { last_ms: info.last_generated.ms, end_ms, seen_ms: now_ms, by: BrokenBy::Expiry };
             self.min_lives.note(log, ending);
             self.min_lives.permanence().note_expiring(log, left_ms);
+        } else if let (Some(_), Some(Value::Int(GONE))) = (info, pttl) {
+            self.min_lives.permanence().note_vanished(log);
         }
         self.of(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::{ChannelName, EntryId};
+
+    use super::*;
+
+    // Seeds 852 and 1004 of the simulation failed: the stream was read by a function, and evicted before PTTL.
+    #[test]
+    fn a_stream_that_is_gone_when_it_is_asked_how_long_it_has_to_live_breaks_the_promise() {
+        let log = LogName::from(ChannelName::parse("a").unwrap());
+        let broken = |info: Option<&StreamInfo>, pttl| {
+            let min_lives = MinLives::default().permanent();
+            Lives::new(min_lives.clone()).learn(&log, info, 5, Some(&Value::Int(pttl)));
+            min_lives.permanence().broken()
+        };
+        let info = StreamInfo {
+            last_generated: EntryId { ms: 4, seq: 0 },
+            first: None,
+            untouched: false,
+            length: None,
+            oldest_bytes: 0,
+            newest_bytes: 0,
+        };
+        assert_eq!([broken(Some(&info), -2), broken(Some(&info), 7)], [1, 1]);
+        assert_eq!([broken(Some(&info), -1), broken(None, -2)], [0, 0]);
     }
 }

@@ -132,7 +132,7 @@ metrics! {
     SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
 
     MIN_LIFE_BROKEN: Counter "fanfare_min_life_broken_total" ["seen"] = "Streams that were seen to live shorter than min_life promises: expiry (PTTL says that one will expire too early) or end (one that was followed is gone). Their channels fall back to 60 s for the time before.";
-    STREAMS_EXPIRE_BROKEN: Counter "fanfare_streams_expire_broken_total" = "Channels whose stream was seen to expire (PTTL) though redis.streams_expire is false. On a Redis that evicts keys that expire an absence of theirs proves nothing until the node restarts.";
+    STREAMS_EXPIRE_BROKEN: Counter "fanfare_streams_expire_broken_total" = "Channels whose stream was seen to expire (PTTL), or was gone when a message of it was looked for, though redis.streams_expire is false. On a Redis that evicts keys that expire an absence of theirs proves nothing until the node restarts.";
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
     ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Clients (by address) whose wish for a page was answered by a read that another one's had caused (single flight).";
     ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";

@@ -54,5 +54,7 @@ const _: () = {
 /// Entries of a channel that messages have named and that are still to be compared with its stream. A message beyond them asks for a
 /// read as the others do, but nobody looks whether its entry is there.
 pub const ANNOUNCED_MAX: usize = 64;
+/// Two messages without their entries are told of if no more time lies between them: as long as the alert looks back.
+pub const UNFOUNDED_TOGETHER: Duration = Duration::from_secs(30 * 60);
 
 const _: () = assert!(ANNOUNCED_MAX > 0, "a message that names no entry of its stream has to be noticed");

@@ -16,16 +16,13 @@ pub const MIN_LIFE_CLOCK_SLACK: Duration = Duration::from_secs(60);
 pub const MIN_LIFE_MIN: Duration = Duration::from_secs(120);
 /// The longest.
 pub const MIN_LIFE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
-/// Channels of one promise that are remembered as having broken it; with one more the promise is worth nothing for any of them,
-/// for the time until then.
-pub const MIN_LIFE_BROKEN_CHANNELS_MAX: usize = 256;
+/// Places, by the hash of their names, at which a node remembers when channels were last seen to break a promise (`min_life`,
+/// `redis.streams_expire`): 8 bytes each. Channels at one place share the time: where 1,000 break a promise, one in 33 of the others is not
+/// believed either.
+pub const BROKEN_PROMISE_PLACES: usize = 32 * 1024;
 /// How often a node looks again whether the data's life has to be renamed, at most, should nodes disagree about the eviction policy.
 pub const EPOCH_RENAMED_INTERVAL: Duration = Duration::from_secs(60);
 
 const _: () = {
     assert!(less(MIN_LIFE_MIN, MIN_LIFE_MAX));
 };
-
-/// Channels that a node remembers to have a stream that expires, against `redis.streams_expire`. With more the promise counts for none.
-/// A name has at most [`CHANNEL_NAME_MAX`] bytes.
-pub const EXPIRING_CHANNELS_MAX: usize = 256;

@@ -147,11 +147,11 @@ async fn what_is_for_one_connection_only_is_never_sent_along() {
     assert!(!asked.headers.contains_key("host") && !asked.headers.contains_key("x-tenant"), "{:?}", asked.headers);
 }
 
-// Fails when a pattern is made of a name: `a*` would be everybody's.
+// Fails when a pattern is made of a name: `a*` would allow every name that begins with an `a`.
 #[tokio::test]
 async fn an_answer_without_channels_allows_exactly_what_was_asked_for() {
     for (status, body) in
-        [(200, ""), (204, ""), (200, "{}"), (200, "{\"channels\":null,\"theme\":\"dark\"}"), (201, " \n")]
+        [(204, ""), (200, "{}"), (201, " {}\n"), (200, r#"{"sub":"7"}"#), (200, r#"{"lifetime":300}"#)]
     {
         let Ok(Verdict::Granted(grant)) = said(status, body).await else { panic!("{status} {body}") };
         assert!(
@@ -160,14 +160,43 @@ async fn an_answer_without_channels_allows_exactly_what_was_asked_for() {
         );
         assert!(!gives(&grant, Right::Subscribe, "user:8") && !gives(&grant, Right::Publish, "user:7"));
         assert!(!gives(&grant, Right::History, "user:7"), "what was not asked for");
-        assert_eq!((grant.issuer.as_deref(), grant.subject.as_deref()), (Some(FORWARD_ISSUER), None));
+        assert_eq!(grant.issuer.as_deref(), Some(FORWARD_ISSUER));
         assert_eq!(grant.expires_at, Some(UnixSeconds(NOW.0 + 300)));
     }
-    let forward = Forward::new(options(), Publisher::new([Ok(answer(200, b""))]));
+    let forward = Forward::new(options(), Publisher::new([Ok(answer(204, b""))]));
     let Ok(Verdict::Granted(grant)) = forward.ask(request(&forward, &["a*"], &HeaderMap::new()), || NOW).await else {
         panic!("it is allowed")
     };
     assert!(gives(&grant, Right::Subscribe, "a*") && !gives(&grant, Right::Subscribe, "ab"));
+}
+
+// Fails when a handler that returned early, an API that always answers 200, a misspelt member or a list that is null allows what was asked for.
+#[tokio::test]
+async fn a_2xx_that_does_not_say_yes_is_no_answer() {
+    for body in [
+        "",
+        " \n",
+        r#"{"ok":false,"error":"login required"}"#,
+        r#"{"allow":false}"#,
+        r#"{"errors":[]}"#,
+        r#"{"theme":"dark"}"#,
+        r#"{"subscibe":["user:7"]}"#,
+        r#"{"Channels":[]}"#,
+        r#"{"sub":"7","subscibe":["user:8"]}"#,
+        r#"{"sub":"7","allowed":false}"#,
+        r#"{"channels":null}"#,
+        r#"{"channels":["user:7"],"subscribe":null}"#,
+        r#"{"channels":["user:7"],"channels":null}"#,
+        r#"{"sub":null}"#,
+        r#"{"lifetime":null}"#,
+        r#"{"channels":{}}"#,
+        r#"{"channels":false}"#,
+    ] {
+        assert!(matches!(said(200, body).await, Err(ForwardError::Body(_))), "{body}");
+    }
+    assert!(matches!(said(201, "").await, Err(ForwardError::Body(_))));
+    let named = grant(r#"{"channels":["user:7"],"theme":"dark"}"#).await;
+    assert!(gives(&named, Right::Subscribe, "user:7"), "a list says it, whatever else is there");
 }
 
 #[tokio::test]
@@ -258,7 +287,7 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
 // Fails when failures are kept, and when another cookie gets the answer of the first.
 #[tokio::test]
 async fn what_was_answered_a_moment_ago_counts_for_exactly_the_same_and_failures_do_not() {
-    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(200, b"")), Ok(answer(403, b""))]);
+    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(204, b"")), Ok(answer(403, b""))]);
     let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, application.clone());
     let of = |cookie| request(&forward, &["c"], &headers(&[("cookie", cookie)]));
     assert!(forward.ask(of("a=1"), || NOW).await.is_err());
@@ -278,6 +307,44 @@ async fn what_was_answered_a_moment_ago_counts_for_exactly_the_same_and_failures
 fn nothing_that_is_secret_is_printed() {
     let forward = Forward::new(options(), Publisher::new([]));
     assert!(!format!("{forward:?}").contains("hunter2"));
+}
+
+/// Objects of members that the judge knows or does not, with values of any type.
+fn object() -> impl Strategy<Value = serde_json::Map<String, serde_json::Value>> {
+    let name = prop::sample::select(vec![
+        "sub",
+        "lifetime",
+        "channels",
+        "subscribe",
+        "publish",
+        "history",
+        "subscibe",
+        "Channels",
+        "allow",
+        "error",
+        "",
+    ]);
+    let value = prop::sample::select(vec!["null", "false", "7", "\"7\"", "[]", "[\"user:7\"]", "[7]", "{}"]);
+    prop::collection::vec((name, value), 1..5).prop_map(|members| {
+        members.into_iter().map(|(name, value)| (name.to_owned(), serde_json::from_str(value).unwrap())).collect()
+    })
+}
+
+proptest! {
+    /// What allows a channel names it, or has no member but `sub` and `lifetime`.
+    #[test]
+    fn only_what_says_yes_allows(object in object()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let body = serde_json::Value::Object(object.clone()).to_string();
+        let verdict = runtime.block_on(said(200, &body));
+        let Ok(Verdict::Granted(grant)) = verdict else { return Ok(()) };
+        let names = |list: &str| object.get(list).is_some_and(|list| list == &serde_json::json!(["user:7"]));
+        let is_bare = object.keys().all(|name| name == "sub" || name == "lifetime");
+        if gives(&grant, Right::Subscribe, "user:7") {
+            prop_assert!(is_bare || names("channels") || names("subscribe"), "{body}");
+        }
+        prop_assert!(!gives(&grant, Right::Publish, "user:7") || names("publish"), "{body}");
+    }
 }
 
 proptest! {

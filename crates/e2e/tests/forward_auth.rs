@@ -132,6 +132,9 @@ fn an_application_that_gives_no_clear_answer_lets_nobody_in_and_others_do_not_no
         Answer::json("500 Internal Server Error", "{}"),
         Answer::json("404 Not Found", "{}"),
         Answer::json("200 OK", "<html>please log in</html>"),
+        Answer::json("200 OK", ""),
+        Answer::Send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n".to_vec()),
+        Answer::json("200 OK", r#"{"ok":false,"error":"login required"}"#),
         Answer::json("200 OK", &format!("{{\"x\":\"{}\"}}", "y".repeat(1 << 20))),
         Answer::Send(b"nonsense".to_vec()),
         Answer::Send(Vec::new()),
@@ -156,7 +159,7 @@ fn an_application_that_gives_no_clear_answer_lets_nobody_in_and_others_do_not_no
 fn an_application_that_hangs_is_asked_a_bounded_number_of_questions_at_once() {
     let redis = RedisServer::start();
     let application =
-        WebServer::http(|asked| if asked.body.contains("slow") { Answer::Hang } else { Answer::json("200 OK", "") });
+        WebServer::http(|asked| if asked.body.contains("slow") { Answer::Hang } else { Answer::json("200 OK", "{}") });
     let node =
         node(&redis, &application).set("forward_auth.concurrency", "3").set("forward_auth.timeout", "2s").start();
     let address = node.address();

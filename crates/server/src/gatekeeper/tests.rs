@@ -188,7 +188,7 @@ impl Ask for Application {
     fn ask(&self, request: AskRequest) -> Answering {
         let knows = request.headers.contains_key(header::COOKIE) || request.headers.contains_key(header::AUTHORIZATION);
         self.0.lock().unwrap().push(request);
-        let status = if knows { http::StatusCode::OK } else { http::StatusCode::UNAUTHORIZED };
+        let status = if knows { http::StatusCode::NO_CONTENT } else { http::StatusCode::UNAUTHORIZED };
         Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }) })
     }
 }

@@ -212,6 +212,25 @@ async fn an_answer_may_say_what_it_allows_for_whom_and_for_how_long() {
     assert_eq!(long.expires_at, Some(UnixSeconds(NOW.0 + 3_600)), "not longer than may be");
 }
 
+// Fails when an application that does not look at `right` lets every user publish.
+#[tokio::test]
+async fn publishing_has_to_be_named() {
+    let channels = [channel("user:7")];
+    let publishes = async |status, body: &str| {
+        let forward = Forward::new(options(), Publisher::new([Ok(answer(status, body.as_bytes()))]));
+        let (right, headers, address) = (Right::Publish, HeaderMap::new(), IpAddr::from([192, 0, 2, 7]));
+        let question = ForwardQuestion { right, channels: &channels, headers: &headers, target: "/", address };
+        let verdict = forward.ask(forward.request(&question), || NOW).await.unwrap();
+        let Verdict::Granted(grant) = verdict else { panic!("{verdict:?}") };
+        gives(&grant, Right::Publish, "user:7")
+    };
+    for body in ["{}", r#"{"sub":"7"}"#, r#"{"channels":["user:7"]}"#, r#"{"subscribe":["user:*"]}"#] {
+        assert!(!publishes(200, body).await, "{body}");
+    }
+    assert!(!publishes(204, "").await);
+    assert!(publishes(200, r#"{"sub":"7","publish":["user:7"]}"#).await);
+}
+
 #[tokio::test]
 async fn only_401_and_403_deny() {
     assert_eq!(said(401, "<html>").await, Ok(Verdict::Unauthenticated));

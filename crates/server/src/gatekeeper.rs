@@ -162,7 +162,7 @@ impl Authorizer for Gatekeeper {
 /// What the application's verdict is worth.
 fn by_application(verdict: Verdict, right: Right, channels: &[ChannelName]) -> Authorized {
     match verdict {
-        Verdict::Granted(grant) => allow(*grant, right, channels),
+        Verdict::Granted(grant) => allow(*grant, right, channels).map_err(|_| Denied::NotAllowed),
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
         Verdict::Forbidden => Err(Denied::NotAllowed),
     }

@@ -114,18 +114,25 @@ fn rights(said: &Map<String, Value>, right: Right, asked: &[ChannelName]) -> Res
         (pattern(Right::Subscribe)?, pattern(Right::Publish)?, pattern(Right::History)?);
     if named.is_none() && subscribe.is_none() && publish.is_none() && history.is_none() {
         let is_clear = said.keys().all(|name| MEMBERS.contains(&name.as_str()));
-        return if is_clear { Ok(Rights::none().with(right, literal(asked)?)) } else { Err(UNCLEAR) };
+        let asked = if is_given_unnamed(right) { literal(asked)? } else { Vec::new() };
+        return if is_clear { Ok(Rights::none().with(right, asked)) } else { Err(UNCLEAR) };
     }
     let history = history.or_else(|| subscribe.clone());
     let mut rights = Rights::none();
     for (one, patterns) in [(Right::Subscribe, subscribe), (Right::Publish, publish), (Right::History, history)] {
         let mut patterns = patterns.unwrap_or_default();
-        if one == right {
+        if one == right && is_given_unnamed(right) {
             patterns.extend(literal(named.as_deref().unwrap_or_default())?);
         }
         rights = rights.with(one, patterns);
     }
     Ok(rights)
+}
+
+/// Whether a right is given by an answer that does not name it. Publishing is not: an application that was written to let users follow
+/// their channels, and does not look at `right`, would let them write what others read.
+const fn is_given_unnamed(right: Right) -> bool {
+    !matches!(right, Right::Publish)
 }
 
 /// Names, not patterns: an asterisk in one stands for itself.

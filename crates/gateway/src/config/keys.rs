@@ -217,7 +217,7 @@ sections! {
     Publish publish {
         /// The key that publishers send as `Authorization: Bearer …`. At least 16 characters of visible ASCII; empty: the endpoint is off. Prefer the environment.
         key: Secret = Secret::UNSET;
-        /// Let those publish, too, whose tokens have the right. Needs `auth.enabled`.
+        /// Let those publish, too, whose tokens have the right, or to whom the application of `forward_auth` gives it by name. Needs `auth.enabled`.
         tokens: bool = false;
     }
 

@@ -70,22 +70,25 @@ impl Gatekeeper {
         Ok(credential)
     }
 
-    /// Asks the application, if it has not just answered the same.
+    /// Asks the application about the channels that are not public, if there is something to ask about and it has not just answered the
+    /// same.
     fn ask(&self, forward: &Arc<Forward>, question: &Question<'_>) -> Soon<Authorized> {
-        if question.is_doubtful {
-            return Soon::Now(Err(Denied::Unchecked));
-        }
         let Some(headers) = self.believed(forward, question.headers) else {
             return Soon::Now(Err(Denied::CrossSite));
         };
+        let (right, channels) = (question.right, question.channels.to_vec());
+        let is_public = |channel: &ChannelName| self.gate.is_public(right, std::slice::from_ref(channel));
+        let own: Vec<ChannelName> = channels.iter().filter(|channel| !is_public(channel)).cloned().collect();
         let request = forward.request(&ForwardQuestion {
-            right: question.right,
-            channels: question.channels,
+            right,
+            channels: &own,
             headers: &headers,
             target: &target(question.path, question.query, self.query_parameter.as_deref()),
             address: question.address,
         });
-        let (right, channels) = (question.right, question.channels.to_vec());
+        if !request.brings_something() {
+            return Soon::Now(Err(Denied::Unauthenticated));
+        }
         if let Some(verdict) = forward.kept(&request, self.now()) {
             return Soon::Now(by_application(verdict, right, &channels));
         }

@@ -37,6 +37,15 @@ pub struct ForwardRequest {
     pub(super) right: Right,
     pub(super) channels: Box<[ChannelName]>,
     pub(super) key: [u8; 32],
+    brings_something: bool,
+}
+
+impl ForwardRequest {
+    /// Whether one of the headers that are sent along is there. Without any the application can only say that it does not know who asks.
+    #[must_use]
+    pub const fn brings_something(&self) -> bool {
+        self.brings_something
+    }
 }
 
 /// What belongs to one connection (RFC 9110, section 7.6.1), to the node, or to the body, and is not sent along.
@@ -70,6 +79,7 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
             headers.append(name, value.clone());
         }
     }
+    let brings_something = !headers.is_empty();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ACCEPT, JSON);
     let body = json!({
@@ -88,7 +98,7 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         max_bytes: FORWARD_ANSWER_BYTES_MAX,
         timeout: options.timeout,
     };
-    ForwardRequest { ask, right: question.right, channels: question.channels.into(), key }
+    ForwardRequest { ask, right: question.right, channels: question.channels.into(), key, brings_something }
 }
 
 /// Whether the client says that this header is for its connection alone (`Connection: NAME`).

@@ -13,10 +13,12 @@ use fanfare_auth::{
     Answering, Ask, AskAnswer, AskError, AskRequest, FORWARD_ISSUER, Forward, ForwardError, ForwardOptions,
     ForwardQuestion, ForwardRequest, Grant, Right, SafeUrl, UnixSeconds, Verdict, is_forwardable,
 };
+use fanfare_protocol::limits::FORWARD_WAITING_MAX;
 use fanfare_protocol::{ChannelName, Pattern};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 use support::{NOW, Publisher};
+use tokio::task::JoinSet;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -51,9 +53,14 @@ fn answer(status: u16, body: &[u8]) -> AskAnswer {
 }
 
 fn request(forward: &Forward, channels: &[&str], headers: &HeaderMap) -> ForwardRequest {
+    request_of(forward, channels, headers, 1)
+}
+
+fn request_of(forward: &Forward, channels: &[&str], headers: &HeaderMap, payer: u64) -> ForwardRequest {
     let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
     let (right, address) = (Right::Subscribe, IpAddr::from([192, 0, 2, 7]));
-    forward.request(&ForwardQuestion { right, channels: &channels, headers, target: "/events?channel=a", address })
+    let target = "/events?channel=a";
+    forward.request(&ForwardQuestion { right, channels: &channels, headers, target, address, payer })
 }
 
 /// What an answer to the question whether `user:7` may be followed means.
@@ -219,7 +226,8 @@ async fn publishing_has_to_be_named() {
     let publishes = async |status, body: &str| {
         let forward = Forward::new(options(), Publisher::new([Ok(answer(status, body.as_bytes()))]));
         let (right, headers, address) = (Right::Publish, HeaderMap::new(), IpAddr::from([192, 0, 2, 7]));
-        let question = ForwardQuestion { right, channels: &channels, headers: &headers, target: "/", address };
+        let question =
+            ForwardQuestion { right, channels: &channels, headers: &headers, target: "/", address, payer: 1 };
         let verdict = forward.ask(forward.request(&question), || NOW).await.unwrap();
         let Verdict::Granted(grant) = verdict else { panic!("{verdict:?}") };
         gives(&grant, Right::Publish, "user:7")
@@ -272,12 +280,15 @@ async fn garbage_lets_nobody_in() {
     assert_eq!(judged(Err(AskError::TooLarge(9))).await, Err(ForwardError::Ask(AskError::TooLarge(9))));
 }
 
-/// Never answers, and counts those who wait.
+/// Never answers questions about channels other than `quick`, and counts those.
 #[derive(Default)]
 struct Hanging(AtomicUsize);
 
 impl Ask for Hanging {
-    fn ask(&self, _: AskRequest) -> Answering {
+    fn ask(&self, request: AskRequest) -> Answering {
+        if request.body.windows(5).any(|part| part == b"quick") {
+            return Box::pin(std::future::ready(Ok(answer(204, b""))));
+        }
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
@@ -289,9 +300,9 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
     let hanging = Arc::new(Hanging::default());
     let forward = Arc::new(Forward::new(options(), hanging.clone()));
     let start = tokio::time::Instant::now();
-    let mut all = tokio::task::JoinSet::new();
-    for _ in 0..5 {
-        let (forward, question) = (forward.clone(), request(&forward, &["c"], &HeaderMap::new()));
+    let mut all = JoinSet::new();
+    for payer in 0..5 {
+        let (forward, question) = (forward.clone(), request_of(&forward, &["c"], &HeaderMap::new(), payer));
         all.spawn(async move { forward.ask(question, || NOW).await });
     }
     tokio::time::sleep(SECOND).await;
@@ -301,6 +312,52 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
     }
     assert_eq!(start.elapsed(), 3 * SECOND);
     assert_eq!((forward.status().asking, forward.status().failed), (0, 5));
+}
+
+/// Asks about this channel for these payers, all at once.
+fn crowd(forward: &Arc<Forward>, payers: impl Iterator<Item = u64>) -> JoinSet<Result<Verdict, ForwardError>> {
+    let mut all = JoinSet::new();
+    for payer in payers {
+        let (forward, question) = (forward.clone(), request_of(forward, &["slow"], &HeaderMap::new(), payer));
+        all.spawn(async move { forward.ask(question, || NOW).await });
+    }
+    all
+}
+
+// Fails when one payer can have all places, or all of those for questions that wait.
+#[tokio::test(start_paused = true)]
+async fn the_slow_questions_of_one_payer_hold_no_other_up() {
+    let forward = Arc::new(Forward::new(ForwardOptions { concurrency: 8, ..options() }, Arc::new(Hanging::default())));
+    let start = tokio::time::Instant::now();
+    let mut slow = crowd(&forward, (0..2_000).map(|_| 1));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(forward.status().asking, 6, "three quarters");
+    let refused = 2_000 - 8 - FORWARD_WAITING_MAX / 2;
+    for _ in 0..refused {
+        assert_eq!(slow.join_next().await.unwrap().unwrap(), Err(ForwardError::Crowded));
+    }
+    for payer in 2..40 {
+        let question = request_of(&forward, &["quick"], &HeaderMap::new(), payer);
+        assert!(matches!(forward.ask(question, || NOW).await, Ok(Verdict::Granted(_))));
+    }
+    assert_eq!((start.elapsed(), slow.len()), (Duration::from_millis(1), 8 + FORWARD_WAITING_MAX / 2));
+    slow.join_all().await;
+    let status = forward.status();
+    assert_eq!((status.asking, status.refused), (0, refused as u64));
+    assert!(forward.ask(request_of(&forward, &["quick"], &HeaderMap::new(), 1), || NOW).await.is_ok());
+}
+
+// Fails when the number of questions that wait has no bound: they have slots that others need.
+#[tokio::test(start_paused = true)]
+async fn a_bounded_number_of_questions_waits_and_others_are_refused_at_once() {
+    let forward = Arc::new(Forward::new(options(), Arc::new(Hanging::default())));
+    let start = tokio::time::Instant::now();
+    let all = crowd(&forward, 0..1_000).join_all().await;
+    let late = all.iter().filter(|one| **one == Err(ForwardError::Ask(AskError::TimedOut(3 * SECOND)))).count();
+    let crowded = all.iter().filter(|one| **one == Err(ForwardError::Crowded)).count();
+    assert_eq!((late, crowded), (2 + FORWARD_WAITING_MAX, 1_000 - 2 - FORWARD_WAITING_MAX));
+    let status = forward.status();
+    assert_eq!((start.elapsed(), status.refused, status.failed), (3 * SECOND, crowded as u64, late as u64));
 }
 
 // Fails when failures are kept, and when another cookie gets the answer of the first.

@@ -49,8 +49,14 @@ pub(crate) fn run(data: &[u8]) {
     let forward = Forward::new(options, Arc::new(Application(Bytes::copy_from_slice(data))));
     let channels = [ChannelName::parse("user:7").expect("a name")];
     let (headers, address) = (HeaderMap::new(), IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let question =
-        ForwardQuestion { right: Right::Subscribe, channels: &channels, headers: &headers, target: "/events", address };
+    let question = ForwardQuestion {
+        right: Right::Subscribe,
+        channels: &channels,
+        headers: &headers,
+        target: "/events",
+        address,
+        payer: 1,
+    };
     let verdict = RUNTIME.block_on(forward.ask(forward.request(&question), || NOW));
     let Ok(Verdict::Granted(grant)) = verdict else { return };
     assert!(data.first().is_none_or(|first| usize::from(*first) % STATUSES.len() < 3), "only 2xx allows");

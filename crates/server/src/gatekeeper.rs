@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
+use crate::admission::AddressKey;
 use crate::authorizer::{Authorized, Authorizer, Question};
 use crate::clock::Clock;
 use crate::cors::Cors;
@@ -85,6 +86,7 @@ impl Gatekeeper {
             headers: &headers,
             target: &target(question.path, question.query, self.query_parameter.as_deref()),
             address: question.address,
+            payer: AddressKey::of(question.address).bits(),
         });
         if !request.brings_something() {
             return Soon::Now(Err(Denied::Unauthenticated));

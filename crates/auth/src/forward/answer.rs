@@ -32,6 +32,9 @@ pub enum ForwardError {
     /// There is none.
     #[error("{0}")]
     Ask(#[from] AskError),
+    /// The question was not asked: too many wait.
+    #[error("too many questions wait")]
+    Crowded,
     /// It neither allows nor denies: a redirection to a page for logging in, an error.
     #[error("the answer is {0}; expected 2xx, 401 or 403")]
     Status(StatusCode),

@@ -29,6 +29,8 @@ pub struct ForwardQuestion<'a> {
     pub target: &'a str,
     /// Its client's address.
     pub address: IpAddr,
+    /// Who pays for the question. No payer has all places for questions.
+    pub payer: u64,
 }
 
 /// What is sent, and what it stands for.
@@ -37,6 +39,7 @@ pub struct ForwardRequest {
     pub(super) right: Right,
     pub(super) channels: Box<[ChannelName]>,
     pub(super) key: [u8; 32],
+    pub(super) payer: u64,
     brings_something: bool,
 }
 
@@ -98,7 +101,14 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         max_bytes: FORWARD_ANSWER_BYTES_MAX,
         timeout: options.timeout,
     };
-    ForwardRequest { ask, right: question.right, channels: question.channels.into(), key, brings_something }
+    ForwardRequest {
+        ask,
+        right: question.right,
+        channels: question.channels.into(),
+        key,
+        payer: question.payer,
+        brings_something,
+    }
 }
 
 /// Whether the client says that this header is for its connection alone (`Connection: NAME`).

@@ -203,7 +203,7 @@ sections! {
         headers: HeaderNames = HeaderNames(vec![http::header::AUTHORIZATION, http::header::COOKIE]);
         /// How long an answer is waited for. Then a stream is refused politely.
         timeout: Span = Span(limits::FORWARD_TIMEOUT_DEFAULT), Span(limits::FORWARD_TIMEOUT_MIN) => Span(limits::FORWARD_TIMEOUT_MAX);
-        /// Questions under way at once. More wait within `forward_auth.timeout`.
+        /// Questions under way at once, three quarters of them from one address at most. 192 more wait within `forward_auth.timeout`; others are refused politely at once.
         concurrency: usize = limits::FORWARD_CONCURRENCY_DEFAULT, 1 => limits::FORWARD_CONCURRENCY_MAX;
         /// How long an answer counts for a request that sends exactly the same, in whole seconds. `"0s"`: each is asked about.
         keep: Span = Span(limits::FORWARD_KEEP_DEFAULT), Span::secs(0) => Span(limits::FORWARD_KEEP_MAX);

@@ -1,6 +1,6 @@
 //! Asks the application whether a request may do what it wants.
 //!
-//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was answered a moment ago is kept by [`kept`]. Who is asked about next,
+//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was allowed a moment ago is kept by [`kept`]. Who is asked about next,
 //! and who is not, is decided by [`turns`].
 //! Whatever is no clear answer counts as none: nobody is let in because an application could not be asked.
 
@@ -21,8 +21,9 @@ pub use options::{FORWARD_ISSUER, ForwardOptions};
 pub use request::{ForwardQuestion, ForwardRequest, is_forwardable};
 
 use crate::ask::{Ask, AskError};
+use crate::grant::Grant;
 use crate::unix_seconds::UnixSeconds;
-use kept::KeptVerdicts;
+use kept::KeptGrants;
 use turns::Turns;
 
 /// Asks the application. Shared by all threads.
@@ -30,7 +31,7 @@ pub struct Forward {
     options: ForwardOptions,
     ask: Arc<dyn Ask>,
     turns: Turns,
-    kept: KeptVerdicts,
+    kept: KeptGrants,
     counts: Counts,
     last_error: Mutex<Option<Box<str>>>,
 }
@@ -53,7 +54,7 @@ pub struct ForwardStatus {
     pub denied: u64,
     /// Questions without an answer.
     pub failed: u64,
-    /// Requests that an answer of a moment ago decided.
+    /// Requests that were allowed because they were a moment ago.
     pub kept: u64,
     /// Questions that were not asked, because too many waited.
     pub refused: u64,
@@ -67,7 +68,7 @@ impl Forward {
     /// Asks through `ask`, which keeps the deadline of a request.
     #[must_use]
     pub fn new(options: ForwardOptions, ask: Arc<dyn Ask>) -> Self {
-        let (turns, kept) = (Turns::new(options.concurrency), KeptVerdicts::new(options.keep));
+        let (turns, kept) = (Turns::new(options.concurrency), KeptGrants::new(options.keep));
         Self { options, ask, turns, kept, counts: Counts::default(), last_error: Mutex::default() }
     }
 
@@ -83,15 +84,15 @@ impl Forward {
         self.options.headers.iter().any(|name| headers.contains_key(name))
     }
 
-    /// What was answered a moment ago to exactly this.
+    /// What was allowed a moment ago to exactly this.
     #[must_use]
-    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds) -> Option<Verdict> {
-        let verdict = self.kept.get(&request.key, now)?;
+    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds) -> Option<Grant> {
+        let grant = self.kept.get(&request.key, now)?;
         self.counts.kept.fetch_add(1, Ordering::Relaxed);
-        Some(verdict)
+        Some(grant)
     }
 
-    /// Asks. Dropping the future gives the question up. `clock` says what time it is when the answer is there.
+    /// Asks. Dropping the future gives the question up. `clock` says what time it is.
     ///
     /// # Errors
     /// There is no clear answer in time, or too many questions wait for a place, or too many of this payer: then it is known at once.
@@ -100,6 +101,7 @@ impl Forward {
             self.counts.refused.fetch_add(1, Ordering::Relaxed);
             return Err(ForwardError::Crowded);
         };
+        let asked_at = clock();
         let late = AskError::TimedOut(self.options.timeout);
         let answer = timeout(self.options.timeout, async {
             let _turn = waiting.turn().await;
@@ -111,10 +113,10 @@ impl Forward {
             answer.and_then(|answer| answer::judge(&answer, request.right, &request.channels, &self.options, now));
         match &judged {
             Ok(verdict) => {
-                let count =
-                    if matches!(verdict, Verdict::Granted(_)) { &self.counts.allowed } else { &self.counts.denied };
+                self.kept.put(request.key, verdict, asked_at);
+                let is_granted = matches!(verdict, Verdict::Granted(_));
+                let count = if is_granted { &self.counts.allowed } else { &self.counts.denied };
                 count.fetch_add(1, Ordering::Relaxed);
-                self.kept.put(request.key, verdict, now);
                 self.note(None);
             }
             Err(error) => {

@@ -362,21 +362,45 @@ async fn a_bounded_number_of_questions_waits_and_others_are_refused_at_once() {
 
 // Fails when failures are kept, and when another cookie gets the answer of the first.
 #[tokio::test]
-async fn what_was_answered_a_moment_ago_counts_for_exactly_the_same_and_failures_do_not() {
-    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(204, b"")), Ok(answer(403, b""))]);
+async fn what_was_allowed_a_moment_ago_is_allowed_for_exactly_the_same() {
+    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(204, b""))]);
     let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, application.clone());
     let of = |cookie| request(&forward, &["c"], &headers(&[("cookie", cookie)]));
     assert!(forward.ask(of("a=1"), || NOW).await.is_err());
     assert_eq!(forward.kept(&of("a=1"), NOW), None);
     forward.ask(of("a=1"), || NOW).await.unwrap();
-    assert!(matches!(forward.kept(&of("a=1"), NOW), Some(Verdict::Granted(_))));
+    assert!(forward.kept(&of("a=1"), NOW).is_some());
     assert_eq!(forward.kept(&of("a=2"), NOW), None);
     assert_eq!(forward.kept(&request(&forward, &["d"], &headers(&[("cookie", "a=1")])), NOW), None);
     assert_eq!(forward.kept(&of("a=1"), UnixSeconds(NOW.0 + 2)), None);
-    forward.ask(of("a=3"), || NOW).await.unwrap();
-    assert_eq!(forward.kept(&of("a=3"), NOW), Some(Verdict::Forbidden));
     let status = forward.status();
-    assert_eq!((status.allowed, status.denied, status.failed, status.kept), (1, 1, 1, 2));
+    assert_eq!((status.allowed, status.denied, status.failed, status.kept), (1, 0, 1, 1));
+}
+
+// Fails when the page that a user sees after logging in, or after joining a room, is told what was true before: that ends an `EventSource`
+// for good.
+#[tokio::test]
+async fn a_denial_is_not_kept_and_makes_an_earlier_grant_count_no_more() {
+    let answers = [Ok(answer(401, b"")), Ok(answer(204, b"")), Ok(answer(403, b""))];
+    let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new(answers));
+    let question = || request(&forward, &["c"], &headers(&[("cookie", "a=1")]));
+    assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Unauthenticated));
+    assert!(forward.kept(&question(), NOW).is_none());
+    assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
+    assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Forbidden));
+    assert!(forward.kept(&question(), NOW).is_none());
+}
+
+// Fails when a slow application's answer counts from when it came: it says what was true when the application looked.
+#[tokio::test]
+async fn an_answer_is_as_old_as_its_question() {
+    let forward =
+        Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new([Ok(answer(204, b""))]));
+    let clock = AtomicUsize::new(0);
+    // Each look at the clock is two seconds after the one before.
+    let later = || UnixSeconds(NOW.0 + clock.fetch_add(2, Ordering::Relaxed) as u64);
+    forward.ask(request(&forward, &["c"], &HeaderMap::new()), later).await.unwrap();
+    assert!(forward.kept(&request(&forward, &["c"], &HeaderMap::new()), UnixSeconds(NOW.0 + 2)).is_none());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{
-    Check, Credential, Forward, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
+    Check, Credential, Forward, ForwardError, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
 };
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{KEYS_WAIT, KEYS_WAITING_MAX};
@@ -71,7 +71,7 @@ impl Gatekeeper {
         Ok(credential)
     }
 
-    /// Asks the application about the channels that are not public, if there is something to ask about and it has not just answered the
+    /// Asks the application about the channels that are not public, if there is something to ask about and it has not just allowed the
     /// same.
     fn ask(&self, forward: &Arc<Forward>, question: &Question<'_>) -> Soon<Authorized> {
         let Some(headers) = self.believed(forward, question.headers) else {
@@ -91,13 +91,14 @@ impl Gatekeeper {
         if !request.brings_something() {
             return Soon::Now(Err(Denied::Unauthenticated));
         }
-        if let Some(verdict) = forward.kept(&request, self.now()) {
-            return Soon::Now(by_application(verdict, right, &channels));
+        if let Some(grant) = forward.kept(&request, self.now()) {
+            return Soon::Now(by_application(Verdict::Granted(Box::new(grant)), right, &channels));
         }
         let (forward, clock) = (Arc::clone(forward), self.clock.clone());
         Soon::later(async move {
             match forward.ask(request, || UnixSeconds(clock.wall_ms() / 1_000)).await {
                 Ok(verdict) => by_application(verdict, right, &channels),
+                Err(ForwardError::Crowded) => Err(Denied::Undecided),
                 Err(error) => {
                     debug!(%error, "the application gave no clear answer");
                     Err(Denied::Unasked)

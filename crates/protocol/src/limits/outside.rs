@@ -35,11 +35,11 @@ pub const FORWARD_CONCURRENCY_MAX: usize = 512;
 pub const FORWARD_WAITING_MAX: usize = 192;
 /// And those of one address, once half of that number wait.
 pub const FORWARD_WAITING_SHARE: usize = 24;
-/// `forward_auth.keep`: how long an answer counts for what is asked again.
+/// `forward_auth.keep`: how long what was allowed is, if it is asked for again.
 pub const FORWARD_KEEP_DEFAULT: Duration = Duration::from_secs(2);
 /// The most that it may say.
 pub const FORWARD_KEEP_MAX: Duration = Duration::from_secs(60);
-/// Answers that are kept. Two that share a place forget each other.
+/// Grants that are kept. Two that share a place forget each other.
 pub const FORWARD_KEPT_MAX: usize = 1_024;
 /// Largest answer, in bytes.
 pub const FORWARD_ANSWER_BYTES_MAX: usize = 32 * KIB;

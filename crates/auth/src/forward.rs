@@ -1,7 +1,7 @@
 //! Asks the application whether a request may do what it wants.
 //!
-//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was allowed a moment ago is kept by [`kept`]. Who is asked about next,
-//! and who is not, is decided by [`turns`].
+//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was allowed a moment ago is kept by [`kept`].
+//! Whose question is asked next, and whose is not, is decided by [`turns`].
 //! Whatever is no clear answer counts as none: nobody is let in because an application could not be asked.
 
 mod answer;

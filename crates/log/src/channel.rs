@@ -37,6 +37,8 @@ pub struct Shared {
     pub newest: NewestAnswers,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<Refusal>,
+    /// The [link](Hub::link) on which the log was last found to hold all that its stream does; 0: on none. Of the gateway's own logs only.
+    pub confirmed: u64,
 }
 
 impl Shared {
@@ -148,6 +150,8 @@ pub struct Hub {
     cores: Box<[Mailbox]>,
     /// Channels for which there was no place.
     refused: AtomicU64,
+    /// See [`Hub::link`]; 0 while there is none.
+    link: AtomicU64,
 }
 
 impl Hub {
@@ -167,7 +171,20 @@ impl Hub {
             ingest: Mailbox::default(),
             cores: (0..cores).map(|_| Mailbox::default()).collect(),
             refused: AtomicU64::new(0),
+            link: AtomicU64::new(0),
         }
+    }
+
+    /// The number of the feed's connection, from 1 on; `None` while it has none. It changes before anything that is published to a channel
+    /// afterwards gets into the channel's tail: who sees that sees the change.
+    #[must_use]
+    pub fn link(&self) -> Option<u64> {
+        Some(self.link.load(Ordering::Acquire)).filter(|link| *link > 0)
+    }
+
+    /// The feed has another connection, or none: 0.
+    pub(crate) fn set_link(&self, link: u64) {
+        self.link.store(link, Ordering::Release);
     }
 
     /// Number of connection threads.

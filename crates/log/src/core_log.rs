@@ -200,6 +200,19 @@ impl CoreLog {
         views.slab[key as usize].copy.as_ref().map(Tail::head)
     }
 
+    /// The [link](Hub::link) that brings what is published, if what a reader of a log of the gateway's own has seen when it
+    /// [has everything](Next::Live) is all that there was when the link came up.
+    pub fn confirmed(&self, key: ViewKey) -> Option<u64> {
+        let views = self.views.borrow();
+        self.link().filter(|link| views.slab[key as usize].confirmed == *link)
+    }
+
+    /// See [`Hub::link`].
+    #[must_use]
+    pub fn link(&self) -> Option<u64> {
+        self.hub.link()
+    }
+
     /// Moves a cursor to the [head](Self::head), skipping what lies between. The caller announces the gap.
     pub fn jump(&self, key: ViewKey, cursor: &mut Cursor) {
         let views = self.views.borrow();

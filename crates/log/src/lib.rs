@@ -51,7 +51,7 @@ pub use min_lives::{BrokenBy, Ending, MinLives};
 pub use options::Options;
 pub use payer::Payer;
 pub use places::NoPlace;
-pub use publish::{PublishError, PublishRequest, Published, Publisher, Ttl};
+pub use publish::{AppendRequest, PublishError, PublishRequest, Published, Publisher, Ttl};
 pub use random::Random;
 pub use refusal::Refusal;
 pub use registry::Registry;

@@ -40,6 +40,8 @@ pub(crate) struct View {
     pub(crate) channel: Arc<Channel>,
     pub(crate) copy: Option<Tail>,
     pub(crate) refusal: Option<Refusal>,
+    /// As the channel has it.
+    pub(crate) confirmed: u64,
     pub(crate) readers: CursorSet,
 }
 
@@ -57,19 +59,20 @@ enum Standing<'a> {
 
 impl View {
     pub(crate) fn new(channel: Arc<Channel>) -> Self {
-        let mut view = Self { channel, copy: None, refusal: None, readers: CursorSet::default() };
+        let mut view = Self { channel, copy: None, refusal: None, confirmed: 0, readers: CursorSet::default() };
         view.sync(|_| {});
         view
     }
 
     /// Takes over what has changed. Returns whether that concerns readers who have everything so far: a log that opened or
-    /// grew, a refusal.
+    /// grew, a refusal, a log of the gateway's own that was confirmed.
     pub(crate) fn sync(&mut self, fresh: impl FnMut(&Item)) -> bool {
         let shared = self.channel.lock();
         let refused = self.refusal != shared.refusal;
         if refused {
             self.refusal.clone_from(&shared.refusal);
         }
+        let is_confirmed = std::mem::replace(&mut self.confirmed, shared.confirmed) != shared.confirmed;
         let grown = match (&mut self.copy, &shared.tail) {
             (Some(copy), Some(tail)) => {
                 let end = copy.end();
@@ -82,7 +85,7 @@ impl View {
             }
             (_, None) => false,
         };
-        grown || refused
+        grown || refused || is_confirmed
     }
 
     /// What the cursor can hand out now, given to `act`. This is the one read operation.

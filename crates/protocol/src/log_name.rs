@@ -18,6 +18,7 @@ pub enum LogName {
 const _: () = assert!(size_of::<LogName>() == size_of::<ChannelName>());
 
 const PROBE: &str = "probe";
+const REVOKED: &str = "revoked";
 
 impl LogName {
     /// A log of the gateway's own.
@@ -31,6 +32,18 @@ impl LogName {
     #[must_use]
     pub fn probe() -> Self {
         Self::system(ChannelName::parse(PROBE).expect("a name of five letters is valid"))
+    }
+
+    /// The log of what was revoked.
+    #[must_use]
+    pub fn revoked() -> Self {
+        Self::system(ChannelName::parse(REVOKED).expect("a name of seven letters is valid"))
+    }
+
+    /// Whether it is one of the gateway's own.
+    #[must_use]
+    pub const fn is_system(&self) -> bool {
+        matches!(self, Self::System(_))
     }
 
     /// Whether it is the one that [`LogName::probe`] names.

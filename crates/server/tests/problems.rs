@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use fanfare_auth::{Grant, Refusal, Right};
 use fanfare_log::{
-    Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
-    Snapshot, Tip,
+    AppendRequest, Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random,
+    ReadRequest, Snapshot, Tip,
 };
-use fanfare_protocol::{ChannelName, LogName};
+use fanfare_protocol::{ChannelName, EntryId, LogName};
 use fanfare_server::{
     Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, Options, Question, RefusalPolicy, Secret,
     Server, Soon, StoreHandles,
@@ -77,6 +77,9 @@ impl Archive for Failing {
 
 impl Publisher for Failing {
     async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
+        Err(PublishError::Refused("OOM command not allowed".into()))
+    }
+    async fn append(&self, _: AppendRequest) -> Result<EntryId, PublishError> {
         Err(PublishError::Refused("OOM command not allowed".into()))
     }
 }

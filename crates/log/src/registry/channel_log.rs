@@ -67,6 +67,8 @@ pub(super) struct ChannelLog {
     missing_pushes: u32,
     /// Readers have been told that the key holds another type now.
     wrong_type_told: bool,
+    /// See [`Effect::Confirm`]; of the gateway's own logs only.
+    is_confirmed: bool,
     /// Since when the channel has no reader.
     idle_since: Option<Instant>,
 }
@@ -85,6 +87,7 @@ impl ChannelLog {
             failures: Failures::default(),
             missing_pushes: 0,
             wrong_type_told: false,
+            is_confirmed: false,
             idle_since: None,
         }
     }
@@ -165,6 +168,7 @@ impl ChannelLog {
     /// beginning, or, after a reconnect, is compared with its head. The link is there, so that there is nothing to wait for.
     pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
+        self.is_confirmed = false;
         self.on_loss();
         let mut effects = vec![Effect::ReadTip];
         for kind in [ReadKind::Tip, ReadKind::Head, ReadKind::Page] {
@@ -180,6 +184,7 @@ impl ChannelLog {
         if self.following == Following::Acknowledged {
             self.following = Following::Desired;
         }
+        self.is_confirmed = false;
         // The archive may be away as well.
         self.failures.doubt();
         self.on_loss();
@@ -350,6 +355,7 @@ impl ChannelLog {
         self.channel.lock().tail = Some(Tail::new(tip.position));
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Accept, Effect::Notify];
+        effects.extend(self.confirm());
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects
@@ -362,7 +368,8 @@ impl ChannelLog {
         }
         if !self.continuity.agrees(head, tip) {
             if self.is_older_than_pushes(tip.position) {
-                return vec![Effect::Compared { differ: false }];
+                let again = self.is_unconfirmed().then_some(Effect::ReadTip);
+                return [Effect::Compared { differ: false }].into_iter().chain(again).collect();
             }
             // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
             // the gap once.
@@ -380,12 +387,25 @@ impl ChannelLog {
         }
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
+        effects.extend(self.confirm());
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         if self.head_read == HeadRead::Idle {
             effects.extend(self.release_waiting_for_head());
         }
         effects
+    }
+
+    /// The log ends where its stream does, by a read that began after the feed last lost something.
+    fn confirm(&mut self) -> Option<Effect> {
+        let is_news = self.is_unconfirmed();
+        self.is_confirmed |= is_news;
+        is_news.then_some(Effect::Confirm)
+    }
+
+    /// Whether somebody waits to hear that a log of the gateway's own holds all that its stream does.
+    fn is_unconfirmed(&self) -> bool {
+        self.channel.name.is_system() && self.is_acknowledged() && !self.is_confirmed
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -538,7 +558,9 @@ impl ChannelLog {
         };
         let renewed = end.is_absent().then_some(Effect::RenewAbsence);
         let moved = is_behind.then_some(Effect::MoveHead(end));
-        moved.into_iter().chain(renewed).collect()
+        // This read may have begun before the feed's present connection did.
+        let compared = self.is_unconfirmed().then_some(Effect::ReadTip);
+        moved.into_iter().chain(renewed).chain(compared).collect()
     }
 
     /// Forgets what was read of a history that is not the stream's any more.

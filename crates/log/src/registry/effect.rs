@@ -31,6 +31,8 @@ pub(super) enum Effect {
     ReleaseWants(BTreeSet<Position>),
     /// The connection threads have to look at the channel.
     Notify,
+    /// The log holds all that its stream does, and the present connection of the feed tells of everything that comes.
+    Confirm,
     /// A read of the tip is wanted.
     ReadTip,
     /// A read of the head is wanted.

@@ -149,11 +149,14 @@ impl Registry {
             match event {
                 FeedEvent::Connected => {
                     self.links.set_up(feed, true);
+                    self.resources.notifier.set_link(self.links.number());
                     stats.connected.set(u64::from(self.links.are_up()));
                     stats.connects.add(1);
                 }
                 FeedEvent::Disconnected => {
                     self.links.set_up(feed, false);
+                    // Before anything that comes later, on another connection.
+                    self.resources.notifier.set_link(self.links.number());
                     stats.connected.set(0);
                     self.directory.of_feed_mut(feed).for_each(ChannelLog::on_disconnected);
                 }

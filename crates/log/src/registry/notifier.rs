@@ -31,6 +31,17 @@ impl Notifier {
         self.hub.note_closed(channel);
     }
 
+    /// What tells the feed's present connection from those before; 0: it has none.
+    pub(super) fn set_link(&self, link: u64) {
+        self.hub.set_link(link);
+    }
+
+    /// The log holds all that its stream does, on the present connection. Its watchers look at it in their next turn.
+    pub(super) fn confirm(&mut self, channel: &Arc<Channel>) {
+        channel.lock().confirmed = self.hub.link().unwrap_or(0);
+        self.notify(channel);
+    }
+
     /// How often a channel was asked for and had no place.
     pub(super) fn refused(&self) -> u64 {
         self.hub.refused()

@@ -116,6 +116,7 @@ impl Resources {
                     self.notifier.notify(&log.channel);
                 }
                 Effect::Notify => self.notifier.notify(&log.channel),
+                Effect::Confirm => self.notifier.confirm(&log.channel),
                 Effect::ReadTip => self.want_tip(log, now),
                 Effect::ReadHead => self.schedule.want_head(key),
                 Effect::ReadPage => {

@@ -3,7 +3,9 @@
 //! Clients of the gateway proper never meet it; they speak to the `server` crate.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +31,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// An answer.
 pub type Reply = Response<Full<Bytes>>;
 
-/// Answers requests; never waits.
+/// An answer that is being made.
+pub type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// The answer to a request whose method is GET or HEAD.
+    /// The answer to a request whose method is GET or HEAD. Never waits.
     fn answer(&self, request: &Request<Incoming>) -> Reply;
+
+    /// Answers a POST, within a time of its own; `None`: nobody posts to this path.
+    fn post(&self, _request: Request<Incoming>) -> Option<Answering> {
+        None
+    }
 }
 
 /// Serves until `stop` resolves; then open connections end after the answer that they are in, at the latest when the
@@ -56,8 +66,8 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
         let handler = Arc::clone(&handler);
         connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let reply = route(handler.as_ref(), &request);
-                async move { Ok::<_, Infallible>(reply) }
+                let reply = route(handler.as_ref(), request);
+                async move { Ok::<_, Infallible>(reply.await) }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
@@ -70,12 +80,27 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
     connections.shutdown().await;
 }
 
-fn route(handler: &dyn Handler, request: &Request<Incoming>) -> Reply {
-    if request.method() == Method::GET || request.method() == Method::HEAD {
-        return handler.answer(request);
-    }
-    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are understood here\n");
-    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+fn route(handler: &dyn Handler, request: Request<Incoming>) -> Answering {
+    let reply = match *request.method() {
+        Method::GET | Method::HEAD => handler.answer(&request),
+        Method::POST => match handler.post(request) {
+            Some(answering) => return answering,
+            None => reads_only(),
+        },
+        _ => reads_only(),
+    };
+    Box::pin(ready(reply))
+}
+
+fn reads_only() -> Reply {
+    not_allowed("GET, HEAD", "only GET and HEAD are understood here\n")
+}
+
+/// The answer to another method than a path has.
+#[must_use]
+pub fn not_allowed(methods: &'static str, said: &'static str) -> Reply {
+    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, said);
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     reply
 }
 

@@ -44,4 +44,9 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
 
     /// Whether a grant is over that was given a while ago, for what is done at once. Of a stream the session sees to that.
     fn is_over(&self, grant: &Grant) -> bool;
+
+    /// Whether a grant that was given a while ago was revoked meanwhile, for the use of these channels.
+    fn is_revoked(&self, _grant: &Grant, _channels: &[ChannelName]) -> bool {
+        false
+    }
 }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::cors::Cors;
 use crate::cross_site::is_cross_site;
 use crate::denied::Denied;
+use crate::known_revocations::KnownRevocations;
 use crate::query;
 use crate::soon::Soon;
 
@@ -28,6 +29,7 @@ pub struct Gatekeeper {
     leeway: u64,
     /// Bounds the tokens whose keys are waited for. Never waited for: no place, no answer.
     keys_waiting: Arc<Semaphore>,
+    revocations: Option<Arc<KnownRevocations>>,
 }
 
 impl Gatekeeper {
@@ -37,7 +39,13 @@ impl Gatekeeper {
     pub fn new(gate: Arc<Gate>, query_parameter: Option<&str>, cors: Cors, clock: Clock, leeway: Duration) -> Self {
         let query_parameter = query_parameter.map(Box::from);
         let keys_waiting = Arc::new(Semaphore::new(KEYS_WAITING_MAX));
-        Self { gate, query_parameter, cors, clock, leeway: leeway.as_secs(), keys_waiting }
+        Self { gate, query_parameter, cors, clock, leeway: leeway.as_secs(), keys_waiting, revocations: None }
+    }
+
+    /// The same, and what these know to be revoked gives nothing.
+    #[must_use]
+    pub fn heeding(self, revocations: Arc<KnownRevocations>) -> Self {
+        Self { revocations: Some(revocations), ..self }
     }
 
     fn now(&self) -> UnixSeconds {
@@ -71,14 +79,16 @@ impl Authorizer for Gatekeeper {
             return Soon::Now(Err(Denied::Unchecked));
         }
         let wanted = match self.gate.check(&credential, self.now()) {
-            Check::Granted(grant) => return Soon::Now(allow(grant, question.right, question.channels)),
+            Check::Granted(grant) => {
+                return Soon::Now(allow(grant, question.right, question.channels, self.revocations.as_deref()));
+            }
             Check::Refused(refusal) => return Soon::Now(Err(Denied::By(refusal))),
             Check::KeysWanted(wanted) => wanted,
         };
         let Ok(place) = Arc::clone(&self.keys_waiting).try_acquire_owned() else {
             return Soon::Now(Err(Denied::By(Refusal::Unavailable)));
         };
-        let (gate, clock) = (Arc::clone(&self.gate), self.clock.clone());
+        let (gate, clock, revocations) = (Arc::clone(&self.gate), self.clock.clone(), self.revocations.clone());
         let (right, channels) = (question.right, question.channels.to_vec());
         Soon::later(async move {
             let _place = place;
@@ -86,19 +96,28 @@ impl Authorizer for Gatekeeper {
             let _ = tokio::time::timeout(KEYS_WAIT, gate.look_for_keys(&wanted)).await;
             let now = UnixSeconds(clock.wall_ms() / 1_000);
             let grant = gate.check_again(&credential, now, &wanted).map_err(Denied::By)?;
-            allow(grant, right, &channels)
+            allow(grant, right, &channels, revocations.as_deref())
         })
     }
 
     fn is_over(&self, grant: &Grant) -> bool {
         grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)))
     }
+
+    fn is_revoked(&self, grant: &Grant, channels: &[ChannelName]) -> bool {
+        self.revocations.as_ref().is_some_and(|revocations| revocations.hit(grant, channels))
+    }
 }
 
 /// Whether a grant is enough. Several channels are allowed together or not at all.
-fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
+fn allow(grant: Grant, right: Right, channels: &[ChannelName], revocations: Option<&KnownRevocations>) -> Authorized {
     grant.permit(right, channels).map_err(Denied::By)?;
-    Ok(Some(Box::new(grant)))
+    let Some(revocations) = revocations else { return Ok(Some(Box::new(grant))) };
+    if revocations.hit(&grant, channels) {
+        return Err(Denied::Revoked);
+    }
+    let unknown = if right == Right::Subscribe { revocations.unknown_to_streams() } else { revocations.unknown() };
+    if unknown.is_some() { Err(Denied::RevocationsUnknown) } else { Ok(Some(Box::new(grant))) }
 }
 
 /// The value of the query parameter of this name. Two would be two tokens.

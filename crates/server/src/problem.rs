@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     TokenMissing,
     TokenInvalid,
     TokenExpired,
+    TokenRevoked,
     Forbidden,
     CrossSite,
     PublishRejected,
@@ -44,7 +45,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -62,6 +63,7 @@ impl Kind {
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
+        Self::TokenRevoked,
         Self::Forbidden,
         Self::CrossSite,
         Self::PublishRejected,
@@ -98,6 +100,7 @@ impl Kind {
             Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token-missing", "A token is needed"),
             Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "token-invalid", "The token is not accepted"),
             Self::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The token has expired"),
+            Self::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The token was revoked"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
@@ -179,7 +182,7 @@ impl From<Problem> for Answer {
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let error = match problem.kind {
         Kind::Unauthorized | Kind::TokenMissing => return Some(HeaderValue::from_static("Bearer realm=\"fanfare\"")),
-        Kind::TokenInvalid | Kind::TokenExpired => "invalid_token",
+        Kind::TokenInvalid | Kind::TokenExpired | Kind::TokenRevoked => "invalid_token",
         Kind::Forbidden => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\", error=\"insufficient_scope\""));
         }

@@ -266,7 +266,8 @@ impl Handler {
                     Err(denied) => return Problem::from(denied).into(),
                 },
             };
-            let still = || handler.still_allows(client, grant.as_deref());
+            let asked = channel.clone();
+            let still = || handler.still_allows(client, grant.as_deref(), &asked);
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -275,13 +276,16 @@ impl Handler {
     }
 
     /// Whether a grant to publish is not over meanwhile.
-    fn still_allows(&self, client: IpAddr, grant: Option<&Grant>) -> Result<(), Problem> {
+    fn still_allows(&self, client: IpAddr, grant: Option<&Grant>, channel: &ChannelName) -> Result<(), Problem> {
         let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
-        if authorizer.is_over(grant) {
-            let denied = Denied::By(Refusal::Expired);
-            return Err(self.note(AddressKey::of(client), Right::Publish, denied).into());
-        }
-        Ok(())
+        let denied = if authorizer.is_revoked(grant, std::slice::from_ref(channel)) {
+            Denied::Revoked
+        } else if authorizer.is_over(grant) {
+            Denied::By(Refusal::Expired)
+        } else {
+            return Ok(());
+        };
+        Err(self.note(AddressKey::of(client), Right::Publish, denied).into())
     }
 
     fn history(

@@ -169,6 +169,8 @@ fn every_problem_keeps_its_type_status_and_title() {
         Denied::By(Refusal::Unavailable),
         Denied::Undecided,
         Denied::Unchecked,
+        Denied::Revoked,
+        Denied::RevocationsUnknown,
     ] {
         let node = Node::start(|options| options.authorizer = Some(Arc::new(Denies(denied))));
         problems.insert(said(node.send(get("/events?channel=a"))));

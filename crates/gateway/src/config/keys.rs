@@ -55,7 +55,7 @@ sections! {
         proxy_protocol: ProxyProtocol = ProxyProtocol::Off;
     }
 
-    /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`. It has no authentication: keep it private.
+    /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`, and `POST /revocations`. It has no authentication: keep it private.
     Admin admin {
         /// The address of the admin listener.
         listen: SocketAddr = loopback(9090);

@@ -1,16 +1,51 @@
 //! The gate of a node: who may do what, by its configuration and the files that this names.
 
+use std::future::pending;
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use fanfare_auth::{Audience, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
+use fanfare_log::Hub;
+use fanfare_protocol::limits::REVOCATIONS_STORE_LOOK;
+use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
+use tokio::time::sleep;
 
+use super::store::StoreReport;
 use crate::config::{Config, IssuerRule};
 use crate::key_file;
+
+/// Lets a server ask for tokens, if the configuration says so, and heed what is revoked. `hub`: of the node's logs.
+///
+/// # Errors
+/// As [`gate`].
+pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) -> anyhow::Result<()> {
+    let Some(gate) = gate(config)? else { return Ok(()) };
+    let (clock, leeway, longest) = (Clock::system(), config.auth.leeway.0, config.auth.max_token_lifetime.0);
+    let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), clock.clone(), longest, leeway));
+    let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
+    let keeper = Gatekeeper::new(Arc::new(gate), parameter, cors, clock, leeway).heeding(Arc::clone(&revocations));
+    options.authorizer = Some(Arc::new(keeper));
+    options.revocations = Some(revocations);
+    Ok(())
+}
+
+/// Tells those who judge tokens whether the store may evict what was revoked. Ends when it is dropped.
+pub(super) async fn watch_store(
+    revocations: Option<Arc<KnownRevocations>>,
+    report: Arc<dyn Fn() -> StoreReport + Send + Sync>,
+) {
+    let Some(revocations) = revocations else { return pending().await };
+    loop {
+        revocations.note_may_vanish(report().evicts_any);
+        sleep(REVOCATIONS_STORE_LOOK).await;
+    }
+}
 
 /// `None`: no token is asked for.
 ///
 /// # Errors
 /// A file cannot be read, a key is none, or the issuers do not fit together.
-pub(super) fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
+fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
     let auth = &config.auth;
     if !auth.enabled {
         return Ok(None);

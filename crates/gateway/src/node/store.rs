@@ -44,6 +44,8 @@ pub struct StoreReport {
     pub unfounded_pushes: u64,
     /// Channels whose streams were seen to expire against the promise that none does.
     pub expiring_channels: u64,
+    /// The store says that it may evict any key: also logs of the gateway's own.
+    pub evicts_any: bool,
     /// Bytes of entries read.
     pub archive_bytes: u64,
     /// How long reads of the archive waited for a connection.

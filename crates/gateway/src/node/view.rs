@@ -7,7 +7,10 @@ use fanfare_auth::Right;
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
-use fanfare_server::{AcceptorStats, Admission, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server};
+use fanfare_server::{
+    AcceptorStats, Admission, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
+    RevocationStats, RevocationsUnknown, Server,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,6 +23,7 @@ use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
 use crate::process::Process;
+use crate::revocation_writer::RevocationWriter;
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -40,7 +44,9 @@ pub struct NodeView {
     publishes: Arc<PublishStats>,
     process: Process,
     min_lives: MinLives,
-    store: Box<dyn Fn() -> StoreReport + Send + Sync>,
+    revocations: Option<Arc<KnownRevocations>>,
+    revocation_writer: Option<Arc<RevocationWriter>>,
+    store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
 /// Counters that the node's own threads write, and the process that they are in.
@@ -53,6 +59,8 @@ pub(super) struct Stats {
     pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
+    pub(super) revocations: Option<Arc<KnownRevocations>>,
+    pub(super) revocation_writer: Option<Arc<RevocationWriter>>,
 }
 
 impl NodeView {
@@ -60,7 +68,7 @@ impl NodeView {
         config: &Config,
         server: &Server,
         store_name: &str,
-        store: Box<dyn Fn() -> StoreReport + Send + Sync>,
+        store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
         began: Instant,
         stats: Stats,
     ) -> Self {
@@ -88,6 +96,8 @@ impl NodeView {
             publishes: stats.publishes,
             process: stats.process,
             min_lives: stats.min_lives,
+            revocations: stats.revocations,
+            revocation_writer: stats.revocation_writer,
             store,
         }
     }
@@ -255,6 +265,26 @@ impl NodeView {
         since.map_or(Duration::ZERO, |since| self.began.elapsed().saturating_sub(since))
     }
 
+    fn collect_revocations(&self, samples: &mut Samples) {
+        let known = self.revocations.as_deref();
+        samples.add(&m::REVOCATIONS, known.map_or(0, KnownRevocations::in_force));
+        let behind = known.map_or(Duration::ZERO, KnownRevocations::incomplete_for);
+        samples.add_f64(&m::REVOCATIONS_BEHIND, behind.as_secs_f64());
+        let none = RevocationStats::default();
+        let stats = known.map_or(&none, |known| &known.stats);
+        for (kind, cell) in [("read", &stats.read), ("garbage", &stats.garbage), ("unknown", &stats.unknown)] {
+            samples.add_labelled(&m::REVOCATION_ENTRIES, kind, cell.get());
+        }
+        self.gaps(samples, &m::REVOCATION_GAPS, |reason| stats.gaps.of(reason).get());
+    }
+
+    /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.
+    fn revocations_unknown(&self) -> Option<RevocationsUnknown> {
+        let revocations = self.revocations.as_ref()?;
+        let is_long = revocations.incomplete_for() > self.ready_probe_age;
+        revocations.unknown().filter(|unknown| is_long || !matches!(unknown, RevocationsUnknown::Behind(_)))
+    }
+
     fn collect_feed(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::FEED_CONNECTED, ingest.connected.get());
@@ -307,6 +337,7 @@ impl Source for NodeView {
         self.collect_delivery(samples);
         self.collect_log(samples);
         self.collect_feed(samples);
+        self.collect_revocations(samples);
     }
 }
 
@@ -318,8 +349,13 @@ impl Subject for NodeView {
             stuck: stuck.collect(),
             feed: Proof { age: self.probe_age(), error: (self.store)().error },
             archive: Proof { age: self.probe.age(), error: self.probe.error() },
+            revocations: self.revocations_unknown(),
             limit: self.ready_probe_age,
         })
+    }
+
+    fn revocation_writer(&self) -> Option<Arc<RevocationWriter>> {
+        self.revocation_writer.clone()
     }
 
     fn identity(&self) -> Value {

@@ -1,0 +1,247 @@
+//! What a node knows of revocations, for all its threads.
+//!
+//! One reader follows their log ([`crate::revocation_follower`]) and adds what it finds. Each connection thread hears of the progress and
+//! ends its own sessions ([`crate::revoker`]); whoever judges a request asks the set. The order is what makes it safe: the set grows
+//! first, then the threads hear of it, and a session that begins is entered in its thread before the set is asked. So none slips through.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use fanfare_auth::{Grant, Revocation, Revocations, TooManyRevocations, UnixSeconds};
+use fanfare_log::Hub;
+use fanfare_log::stats::{Cell, GapCells};
+use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::REVOCATIONS_MAX;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+/// How far the log of revocations has been read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The number of the latest revocation in the set.
+    pub(crate) latest: u64,
+    /// The [link](Hub::link) on which the set was last complete; 0: it was on none.
+    pub(crate) complete_on: u64,
+}
+
+/// Why a node does not know what is revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevocationsUnknown {
+    /// The log has not been read to its end since the node started. What the store says, if it refuses.
+    NotRead(Option<String>),
+    /// There are more than a node holds.
+    TooMany,
+    /// The store may evict the log, whatever it holds.
+    MayVanish,
+    /// The feed was away, and the log has not been read to its end since. What the store says, if it refuses.
+    Behind(Option<String>),
+}
+
+impl std::fmt::Display for RevocationsUnknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let refused = match self {
+            Self::NotRead(refused) => {
+                f.write_str("what was revoked has not been read yet, so no token is believed")?;
+                refused
+            }
+            Self::Behind(refused) => {
+                f.write_str(
+                    "what was revoked meanwhile has not been read since Redis is back, so no token is believed",
+                )?;
+                refused
+            }
+            Self::TooMany => {
+                return write!(f, "more than {REVOCATIONS_MAX} revocations are in force, so no token is believed");
+            }
+            Self::MayVanish => {
+                return f.write_str(
+                    "Redis may evict any key (maxmemory-policy allkeys-*), so that revocations could vanish and no token is believed: set \
+                     noeviction, or a policy volatile-*",
+                );
+            }
+        };
+        refused.as_ref().map_or(Ok(()), |refused| write!(f, ": {refused}"))
+    }
+}
+
+/// Counters, for operators. Totals since start.
+#[derive(Debug, Default)]
+pub struct RevocationStats {
+    /// Entries that were read and understood.
+    pub read: Cell,
+    /// Entries of the log that are no revocations.
+    pub garbage: Cell,
+    /// Entries that this version does not understand.
+    pub unknown: Cell,
+    /// Places where the log was not contiguous.
+    pub gaps: GapCells,
+}
+
+/// The revocations that a node knows, and whether those are all. Shared by all its threads.
+#[derive(Debug)]
+pub struct KnownRevocations {
+    set: RwLock<Revocations>,
+    hub: Arc<Hub>,
+    clock: Clock,
+    progress: watch::Sender<Progress>,
+    are_too_many: AtomicBool,
+    may_vanish: AtomicBool,
+    /// The number of those in force.
+    in_force: AtomicU64,
+    /// Why the log cannot be followed at present.
+    refused: Mutex<Option<String>>,
+    /// Since when the set is not complete, as far as somebody asked.
+    incomplete_since: Mutex<Option<Instant>>,
+    /// What was counted.
+    pub stats: RevocationStats,
+}
+
+impl KnownRevocations {
+    /// Nothing is known yet: until the log was read, no grant is good. `hub`: of the node's logs.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, clock: Clock, max_token_lifetime: Duration, leeway: Duration) -> Self {
+        Self {
+            set: RwLock::new(Revocations::new(max_token_lifetime, leeway)),
+            hub,
+            clock,
+            progress: watch::Sender::default(),
+            are_too_many: AtomicBool::new(false),
+            may_vanish: AtomicBool::new(false),
+            in_force: AtomicU64::new(0),
+            refused: Mutex::default(),
+            incomplete_since: Mutex::default(),
+            stats: RevocationStats::default(),
+        }
+    }
+
+    /// Why it is not known what is revoked, for what is done at once. Whoever follows a channel waits instead ([`Self::unknown_to_streams`]).
+    #[must_use]
+    pub fn unknown(&self) -> Option<RevocationsUnknown> {
+        self.unknown_to_streams().or_else(|| {
+            let is_complete = self.hub.link() == Some(self.progress.borrow().complete_on);
+            (!is_complete).then(|| RevocationsUnknown::Behind(self.refused()))
+        })
+    }
+
+    /// The same for a stream that is to begin: while the feed is away, or the log is read again after that, it may begin, and gets nothing
+    /// of its channels.
+    #[must_use]
+    pub fn unknown_to_streams(&self) -> Option<RevocationsUnknown> {
+        if self.may_vanish.load(Ordering::Relaxed) {
+            Some(RevocationsUnknown::MayVanish)
+        } else if self.are_too_many.load(Ordering::Relaxed) {
+            Some(RevocationsUnknown::TooMany)
+        } else if self.progress.borrow().complete_on == 0 {
+            Some(RevocationsUnknown::NotRead(self.refused()))
+        } else {
+            None
+        }
+    }
+
+    /// Whether a grant that is used for these channels is revoked, by all that is known.
+    #[must_use]
+    pub fn hit(&self, grant: &Grant, channels: &[ChannelName]) -> bool {
+        self.read().hit(grant, channels)
+    }
+
+    /// The store may evict the log, or does not any more.
+    pub fn note_may_vanish(&self, may_vanish: bool) {
+        if may_vanish && !self.may_vanish.swap(may_vanish, Ordering::Relaxed) {
+            tracing::error!("{}", RevocationsUnknown::MayVanish);
+        }
+        self.may_vanish.store(may_vanish, Ordering::Relaxed);
+    }
+
+    /// How many are in force.
+    #[must_use]
+    pub fn in_force(&self) -> u64 {
+        self.in_force.load(Ordering::Relaxed)
+    }
+
+    /// For how long the set has not been complete, as far as somebody asked.
+    #[must_use]
+    pub fn incomplete_for(&self) -> Duration {
+        let is_complete = self.unknown().is_none();
+        let mut since = self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_complete {
+            *since = None;
+        }
+        if is_complete { Duration::ZERO } else { since.get_or_insert_with(Instant::now).elapsed() }
+    }
+
+    /// Adds one that was read.
+    pub(crate) fn add(&self, revocation: Revocation) -> Result<(), TooManyRevocations> {
+        let now = UnixSeconds(self.clock.wall_ms() / 1_000);
+        let mut set = self.write();
+        let added = set.insert(revocation, now);
+        self.in_force.store(set.len() as u64, Ordering::Relaxed);
+        added
+    }
+
+    /// Forgets what is out of force.
+    pub(crate) fn forget_old(&self) {
+        let mut set = self.write();
+        set.forget_old(UnixSeconds(self.clock.wall_ms() / 1_000));
+        self.in_force.store(set.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Tells the threads how far the log was read. `complete_on`: to its end, on this link.
+    pub(crate) fn tell(&self, complete_on: Option<u64>) {
+        let latest = self.read().latest();
+        self.progress.send_if_modified(|progress| {
+            let before = *progress;
+            *progress = Progress { latest, complete_on: complete_on.unwrap_or(before.complete_on) };
+            *progress != before
+        });
+    }
+
+    /// There are too many, or not any more.
+    pub(crate) fn note_too_many(&self, are_too_many: bool) {
+        let were = self.are_too_many.swap(are_too_many, Ordering::Relaxed);
+        if are_too_many && !were {
+            tracing::error!("{}", RevocationsUnknown::TooMany);
+        }
+    }
+
+    /// Why the log cannot be followed at present.
+    pub(crate) fn note_refused(&self, refused: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a thread waits for.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// At most so many of those that came after this number, in order, with their numbers.
+    pub(crate) fn after(&self, number: u64, most: usize) -> Vec<(u64, Revocation)> {
+        let set = self.read();
+        set.after(number).take(most).map(|(number, revocation)| (number, revocation.clone())).collect()
+    }
+
+    /// See [`Revocations::reaches`].
+    pub(crate) fn reaches(&self, revoked_at: UnixSeconds, issued_at: Option<UnixSeconds>) -> bool {
+        self.read().reaches(revoked_at, issued_at)
+    }
+
+    /// See [`Hub::link`].
+    pub(crate) fn link(&self) -> Option<u64> {
+        self.hub.link()
+    }
+
+    // What is done under the lock cannot panic, and leaves the set whole.
+    fn read(&self) -> RwLockReadGuard<'_, Revocations> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Revocations> {
+        self.set.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

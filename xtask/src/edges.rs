@@ -146,6 +146,34 @@ pub(crate) const RESERVED: &[Reserved] = &[
         beneath: &[],
         why: "only fanfare-auth judges and signs tokens",
     },
+    Reserved {
+        name: "aws-lc-rs",
+        only: &["fanfare-auth"],
+        tests: false,
+        beneath: &["jsonwebtoken", "rustls", "rustls-webpki", "rcgen"],
+        why: "only fanfare-auth makes and checks signatures; TLS does in rustls",
+    },
+    Reserved {
+        name: "rustls",
+        only: &["fanfare", "fanfare-e2e"],
+        tests: true,
+        beneath: &["tokio-rustls"],
+        why: "only the binary asks services outside",
+    },
+    Reserved {
+        name: "tokio-rustls",
+        only: &["fanfare"],
+        tests: true,
+        beneath: &[],
+        why: "only the binary asks services outside",
+    },
+    Reserved {
+        name: "tikv-jemallocator",
+        only: &["fanfare"],
+        tests: false,
+        beneath: &[],
+        why: "a program has one allocator, and only the binary is a program",
+    },
 ];
 
 /// Crates that a pure crate must not use, because they are input, output, threads or clocks.

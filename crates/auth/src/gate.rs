@@ -133,6 +133,12 @@ impl Gate {
         std::mem::take(&mut self.followers)
     }
 
+    /// Whether anybody's tokens are believed.
+    #[must_use]
+    pub fn has_issuers(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
     /// Whether everybody may do this with all of these channels, of which there is one at least. Then no credential is looked at: a stale
     /// cookie locks nobody out of what is public.
     #[must_use]

@@ -9,7 +9,7 @@ use fanfare_protocol::limits::{
 };
 
 use crate::algorithm::Algorithm;
-use crate::key_url::KeyUrl;
+use crate::safe_url::SafeUrl;
 use crate::template::Template;
 
 /// What a [`Gate`](crate::Gate) goes by. By default no token is believed and nothing is public.
@@ -120,7 +120,7 @@ pub enum KeySource {
     /// A key set, as the text of a file.
     KeySet(Vec<u8>),
     /// A key set that is published and followed. One for each issuer at most.
-    Url(KeyUrl),
+    Url(SafeUrl),
 }
 
 /// What is printed ends in logs.

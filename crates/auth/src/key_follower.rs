@@ -14,14 +14,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::ask::{Ask, AskAnswer, AskError, AskRequest};
 use crate::followed_keys::FollowedKeys;
 use crate::key_set::{self, KeySet, KeySetError, Publicity};
-use crate::key_url::KeyUrl;
+use crate::safe_url::SafeUrl;
 use crate::unix_seconds::UnixSeconds;
 
 /// Reads the keys of one issuer: at once, then as often as their publisher says, and when a token names a key that is not among
 /// them. What cannot be read leaves the keys as they were, until they are too old.
 #[derive(Debug)]
 pub struct KeyFollower {
-    url: KeyUrl,
+    url: SafeUrl,
     keys: Arc<FollowedKeys>,
 }
 
@@ -46,7 +46,7 @@ struct Pause {
 }
 
 impl KeyFollower {
-    pub(crate) fn new(url: KeyUrl, keys: Arc<FollowedKeys>) -> Self {
+    pub(crate) fn new(url: SafeUrl, keys: Arc<FollowedKeys>) -> Self {
         Self { url, keys }
     }
 
@@ -56,7 +56,7 @@ impl KeyFollower {
 
     /// Where the keys are published.
     #[must_use]
-    pub fn url(&self) -> &KeyUrl {
+    pub fn url(&self) -> &SafeUrl {
         &self.url
     }
 

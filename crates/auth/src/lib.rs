@@ -1,6 +1,6 @@
 //! Who may do what: a token goes in, a [`Grant`] comes out.
 //!
-//! [`Gate`] judges tokens. What it knows of their issuers is in [`GateOptions`]; keys that are published are kept up by a [`KeyFollower`].
+//! [`Gate`] judges tokens, and [`Forward`] asks the application about requests without one. What it knows of their issuers is in [`GateOptions`]; keys that are published are kept up by a [`KeyFollower`].
 //!
 //! Nothing here opens a socket or reads a clock: what must be fetched is asked for through an interface ([`Ask`]), and who asks says
 //! what time it is. A grant says which channels may be subscribed to, published to and read as history, until when, and whose
@@ -14,6 +14,7 @@ mod claims;
 mod credential;
 mod explanation;
 mod followed_keys;
+mod forward;
 mod gate;
 mod gate_options;
 mod grant;
@@ -21,13 +22,13 @@ mod issuer;
 mod key_follower;
 mod key_kind;
 mod key_set;
-mod key_url;
 mod pem;
 mod refusal;
 mod revocation_target;
 mod revocations;
 mod right;
 mod rights;
+mod safe_url;
 mod signing_key;
 mod template;
 mod token;
@@ -39,19 +40,23 @@ pub use ask::{Answering, Ask, AskAnswer, AskError, AskFailure, AskRequest};
 pub use credential::{Credential, Place};
 pub use explanation::Explanation;
 pub use followed_keys::KeysWanted;
+pub use forward::{
+    FORWARD_ISSUER, Forward, ForwardError, ForwardOptions, ForwardQuestion, ForwardRequest, ForwardStatus, Verdict,
+    is_forwardable,
+};
 pub use gate::{Check, Gate, GateError, KeyStatus};
 pub use gate_options::{Audience, GateOptions, IssuerOptions, KeySource, Templates};
 pub use grant::Grant;
 pub use issuer::IssuerError;
 pub use key_follower::KeyFollower;
 pub use key_set::KeySetError;
-pub use key_url::{KeyUrl, KeyUrlError};
 pub use pem::PemError;
 pub use refusal::Refusal;
 pub use revocation_target::{RevocationTarget, TargetError, TargetUnreadable};
 pub use revocations::{Revocation, Revocations, TooManyRevocations};
 pub use right::Right;
 pub use rights::Rights;
+pub use safe_url::{SafeUrl, SafeUrlError};
 pub use signing_key::{SigningError, SigningKey};
 pub use template::{Template, TemplateError};
 pub use unix_seconds::UnixSeconds;

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use fanfare_auth::{
-    Algorithm, AskAnswer, AskError, Check, Gate, GateOptions, IssuerOptions, KeyFollower, KeySource, KeyUrl,
-    KeysWanted, Refusal, SigningKey, UnixSeconds,
+    Algorithm, AskAnswer, AskError, Check, Gate, GateOptions, IssuerOptions, KeyFollower, KeySource, KeysWanted,
+    Refusal, SafeUrl, SigningKey, UnixSeconds,
 };
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
@@ -49,7 +49,7 @@ fn token_with(name: &str, more: serde_json::Value) -> String {
 }
 
 fn gate() -> (Gate, KeyFollower) {
-    let url = KeyUrl::parse("https://id.example/keys").unwrap();
+    let url = SafeUrl::parse("https://id.example/keys").unwrap();
     let mut gate = Gate::new(options(vec![KeySource::Url(url)])).unwrap();
     let follower = gate.take_key_followers().pop().unwrap();
     (gate, follower)
@@ -364,7 +364,7 @@ fn what_is_printed_of_a_question_shows_no_secret() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_were_read_too_long_ago_are_believed_no_more() {
-    let keys = vec![KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap())];
+    let keys = vec![KeySource::Url(SafeUrl::parse("https://id.example/keys").unwrap())];
     let issuer = IssuerOptions { max_key_age: Duration::from_secs(7_200), ..support::issuer(keys) };
     let mut gate = Gate::new(GateOptions { issuers: vec![issuer], ..GateOptions::default() }).unwrap();
     let follower = gate.take_key_followers().pop().unwrap();

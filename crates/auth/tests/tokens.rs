@@ -448,7 +448,7 @@ fn a_file_with_a_key_that_can_never_verify_is_refused() {
 
 #[test]
 fn secrets_are_not_looked_for_where_keys_are_published() {
-    let url = || KeySource::Url(fanfare_auth::KeyUrl::parse("https://id.example/keys").unwrap());
+    let url = || KeySource::Url(fanfare_auth::SafeUrl::parse("https://id.example/keys").unwrap());
     let gate = Gate::new(options(vec![url()])).unwrap();
     let named = secret().sign(Algorithm::Hs256, Some("new"), &claims(json!({}))).unwrap();
     assert!(invalid(&gate, &named).contains("`alg`"));

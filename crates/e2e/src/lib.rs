@@ -11,6 +11,7 @@
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
 //! | [`Haproxy`] | a balancer in front of nodes |
+//! | [`WebServer`] | a web server of somebody else, over TLS or not: one that publishes keys, or an application |
 //! | [`TwoNodes`] | one Redis, two nodes and a publisher, as many tests begin |
 //! | [`check()`] | the verdict on what one client saw, as a test asks for it |
 //!
@@ -33,6 +34,7 @@ mod redis_server;
 mod subscribe;
 mod two_nodes;
 mod wait;
+mod web_server;
 
 pub use balancer::Balancer;
 pub use check::{Expect, Verdict, check, resume_and_check};
@@ -51,3 +53,4 @@ pub use redis_server::RedisServer;
 pub use subscribe::Subscribe;
 pub use two_nodes::TwoNodes;
 pub use wait::{PATIENCE, eventually, eventually_within, pace};
+pub use web_server::{Answer, Asked, WebServer};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fanfare_auth::SafeUrl;
 use fanfare_gateway::config::{self, Layered, Place, Publish, Redis, Sources};
 
 /// What no text that a node shows may contain; the dictionary offers it as a password.
@@ -50,6 +51,9 @@ pub(crate) fn env(data: &[u8]) {
 fn is_secret(name: &str, value: &str) -> bool {
     match name.to_ascii_uppercase().as_str() {
         "FANFARE__PUBLISH__KEY" => true,
+        "FANFARE__FORWARD_AUTH__URL" => {
+            value.split_once('?').is_some_and(|(rest, query)| query.contains(SECRET) && !rest.contains(SECRET))
+        }
         "FANFARE__REDIS__URL" => {
             let rest = value.split_once("://").map_or("", |(_, rest)| rest);
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -65,6 +69,12 @@ fn is_secret(name: &str, value: &str) -> bool {
 
 /// What is in effect, printed, means the same when it is read again. Redacted values cannot be, on purpose.
 fn is_printed_as_it_is(mut layered: Layered) {
+    let is_secret = |url: &Option<SafeUrl>| url.as_ref().is_some_and(|url| url.uri().query().is_some());
+    let has_secrets =
+        layered.config.issuers.iter().any(|issuer| issuer.secret.expose().is_some() || is_secret(&issuer.jwks_url.0));
+    if has_secrets || is_secret(&layered.config.forward_auth.url.0) {
+        return;
+    }
     layered.config.publish = Publish::default();
     layered.config.redis.url = Redis::default().url;
     let file = Scratch::new(config::print(&layered).as_bytes());

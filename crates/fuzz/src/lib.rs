@@ -9,6 +9,7 @@
 mod config;
 mod connection;
 mod fields;
+mod forward_auth;
 mod forwarded;
 mod frames;
 mod history;
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = table! {
     publish: publish::run,
     history: history::run,
     token: token::run,
+    forward_auth: forward_auth::run,
     connection: connection::run,
     config_file: config::file,
     config_env: config::env,

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use fanfare_auth::{
     Algorithm, Answering, Ask, AskAnswer, AskRequest, Audience, Check, Credential, Gate, GateOptions, Grant,
-    IssuerOptions, KeySource, KeyUrl, Place, Refusal, Right, SigningKey, Template, Templates, UnixSeconds,
+    IssuerOptions, KeySource, Place, Refusal, Right, SafeUrl, SigningKey, Template, Templates, UnixSeconds,
 };
 use fanfare_protocol::ChannelName;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -147,7 +147,7 @@ fn as_published_key_set(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(line) else { return };
     let headers = HeaderMap::from_iter([(http::header::CACHE_CONTROL, value)]);
     let body = Bytes::copy_from_slice(text);
-    let url = KeyUrl::parse("https://id.example/keys").expect("an address");
+    let url = SafeUrl::parse("https://id.example/keys").expect("an address");
     let mut gate = gate(KeySource::Url(url)).expect("a gate");
     let follower = gate.take_key_followers().pop().expect("a follower");
     let published = Arc::new(Published(AskAnswer { status: StatusCode::OK, headers, body }));

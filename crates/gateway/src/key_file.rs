@@ -16,11 +16,19 @@ const STDIN: &str = "-";
 /// # Errors
 /// It cannot be read, or is larger than any file of keys. `-` is none: a node has nothing to do with standard input.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    read_at_most(path, KEY_FILE_BYTES_MAX)
+}
+
+/// The same of a file that may be of another size.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_at_most(path: &Path, most: usize) -> anyhow::Result<Vec<u8>> {
     if path == Path::new(STDIN) {
         bail!("`-`: expected a file; standard input is for the command line");
     }
     let file = File::open(path).with_context(|| format!("{}", path.display()))?;
-    read_all(file, path)
+    read_all(file, path, most)
 }
 
 /// The same, or what stands in standard input for `-`.
@@ -28,15 +36,14 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_or_stdin(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path == Path::new(STDIN) { read_all(io::stdin().lock(), path) } else { read(path) }
+    if path == Path::new(STDIN) { read_all(io::stdin().lock(), path, KEY_FILE_BYTES_MAX) } else { read(path) }
 }
 
-fn read_all(source: impl io::Read, path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read_all(source: impl io::Read, path: &Path, most: usize) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let most = KEY_FILE_BYTES_MAX as u64 + 1;
-    source.take(most).read_to_end(&mut bytes).with_context(|| format!("{}", path.display()))?;
-    if bytes.len() > KEY_FILE_BYTES_MAX {
-        bail!("{}: it has more than {KEY_FILE_BYTES_MAX} bytes", path.display());
+    source.take(most as u64 + 1).read_to_end(&mut bytes).with_context(|| format!("{}", path.display()))?;
+    if bytes.len() > most {
+        bail!("{}: it has more than {most} bytes", path.display());
     }
     Ok(bytes)
 }

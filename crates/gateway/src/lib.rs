@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod descriptors;
 pub mod http;
+pub mod https;
 mod key_file;
 pub mod logging;
 pub mod metrics;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_auth::{RevocationTarget, Revocations};
+use fanfare_auth::{FORWARD_ISSUER, RevocationTarget, Revocations};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
@@ -54,16 +54,22 @@ impl Revoke {
         target.map_err(|error| error.to_string())
     }
 
-    /// Whose tokens are meant: a subject and a token's id are names among those of one issuer.
+    /// Whose grants are meant: a subject and a token's id are names among those of one issuer.
     fn issuer<'a>(&'a self, issuers: &'a [Option<String>]) -> Result<Option<&'a str>, String> {
         match (&self.issuer, issuers) {
             (Some(name), _) if issuers.iter().any(|issuer| issuer.as_ref() == Some(name)) => Ok(Some(name)),
-            // It takes tokens of any name for its own.
-            (Some(_), [None]) => Ok(None),
+            // One without a name takes tokens of any name for its own.
+            (Some(_), _) if issuers.contains(&None) => Ok(None),
             (Some(name), _) => Err(format!("no [[auth.issuers]] has the name {name:?}")),
             (None, [only]) => Ok(only.as_deref()),
-            (None, []) => Err("there is no [[auth.issuers]] whose tokens could be revoked".to_owned()),
-            (None, _) => Err("there are several [[auth.issuers]]: name the one whose tokens are meant".to_owned()),
+            (None, []) => {
+                Err("there is neither [[auth.issuers]] nor [forward_auth] whose grants could be revoked".to_owned())
+            }
+            (None, several) => {
+                let names: Vec<_> = several.iter().flatten().map(String::as_str).collect();
+                let names = names.join(", ");
+                Err(format!("there are several issuers ({names}): name the one whose grants are meant"))
+            }
         }
     }
 }
@@ -72,14 +78,21 @@ fn expected() -> String {
     "expected one of subject, token_id and channel, and for the first two the issuer if there are several".to_owned()
 }
 
-/// The names of those whose tokens are believed.
+/// The names of those whose grants are believed: issuers of tokens, and the application that is asked about requests.
 pub(crate) fn issuers(config: &Config) -> Vec<Option<String>> {
-    config.issuers.iter().map(|rule| rule.issuer.clone()).collect()
+    let application = config.forward_auth.url.0.as_ref().map(|_| Some(FORWARD_ISSUER.to_owned()));
+    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(application).collect()
 }
 
-/// How long revocations are kept: no token that they are about lives longer.
+/// How long a grant lasts at most, by whatever it is given.
+pub(crate) fn longest_grant(config: &Config) -> Duration {
+    let by_application = config.forward_auth.url.0.as_ref().map(|_| config.forward_auth.max_lifetime.0);
+    config.auth.max_token_lifetime.0.max(by_application.unwrap_or_default())
+}
+
+/// How long revocations are kept: no grant that they are about lasts longer.
 pub(crate) fn kept_for(config: &Config) -> Duration {
-    Revocations::lasts(config.auth.max_token_lifetime.0, config.auth.leeway.0)
+    Revocations::lasts(longest_grant(config), config.auth.leeway.0)
 }
 
 /// The entry that says so to all nodes.
@@ -109,6 +122,22 @@ mod tests {
         assert_eq!(target(of_b, &[Some("a"), Some("b")]), Ok(RevocationTarget::token(Some("b"), "t").unwrap()));
         assert_eq!(target(of_b, &[None]), Ok(RevocationTarget::token(None, "t").unwrap()));
         assert!(target(of_b, &[Some("a")]).unwrap_err().contains("\"b\""));
+    }
+
+    // Fails when only issuers of tokens are known, and when a revocation is kept for a shorter time than a grant lasts.
+    #[test]
+    fn the_application_that_is_asked_is_an_issuer_and_its_grants_count_for_how_long_revocations_are_kept() {
+        let mut config = Config::default();
+        assert!(issuers(&config).is_empty());
+        config.auth.max_token_lifetime.0 = Duration::from_secs(60);
+        let tokens_only = kept_for(&config);
+        config.forward_auth.url.0 = Some(fanfare_auth::SafeUrl::parse("https://app.example/a").unwrap());
+        config.forward_auth.max_lifetime.0 = Duration::from_secs(600);
+        assert_eq!(issuers(&config), [Some("forward_auth".to_owned())]);
+        assert_eq!(kept_for(&config), tokens_only + Duration::from_secs(540));
+        let seven = RevocationTarget::subject(Some("forward_auth"), "7").unwrap();
+        assert_eq!(target(r#"{"subject":"7"}"#, &[Some("forward_auth")]), Ok(seven.clone()));
+        assert_eq!(target(r#"{"subject":"7","issuer":"forward_auth"}"#, &[None, Some("forward_auth")]), Ok(seven));
     }
 
     #[test]

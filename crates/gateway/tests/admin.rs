@@ -160,7 +160,8 @@ fn a_scrape_of_an_idle_node_already_has_every_metric() {
     let rig = Rig::start(|_| ());
     let (head, body) = ask(rig.admin, "GET /metrics", "").unwrap();
     assert!(head.to_ascii_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
-    for metric in table::ALL {
+    // Those of issuers are there where there are issuers.
+    for metric in table::ALL.iter().filter(|metric| metric.label != Some("issuer")) {
         let sample = match (metric.kind, metric.label) {
             (Kind::Histogram, _) => format!("\n{}_count ", metric.name),
             (_, Some(label)) => format!("\n{}{{{label}=\"", metric.name),

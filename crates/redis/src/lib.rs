@@ -21,7 +21,6 @@ pub mod fuzzing;
 mod keys;
 mod options;
 mod own_log;
-mod permanence;
 mod pool;
 mod primary;
 mod publish_error;

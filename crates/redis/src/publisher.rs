@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::{AppendRequest, PublishError, PublishRequest, Published, Publisher, Ttl};
+use fanfare_log::{AppendRequest, Permanence, PublishError, PublishRequest, Published, Publisher, Ttl};
 use fanfare_protocol::limits::PUBLISH_CONNECTION_WAIT;
 use fanfare_protocol::{EntryId, LogName};
 use redis::aio::MultiplexedConnection;
@@ -15,7 +15,6 @@ use crate::error::Error;
 use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::keys::Keys;
 use crate::own_log::append_over;
-use crate::permanence::Permanence;
 use crate::publish_error::publish_error;
 use crate::refusal_log::RefusalLog;
 use crate::value::entry_id;
@@ -128,7 +127,7 @@ impl Inner {
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
                 Err(Error::Reply(text)) if is_not_found(&text) => self.presence.miss(),
-                Err(Error::Reply(text)) if text.starts_with("ERR unknown command") => self.presence.give_up(),
+                Err(error) if error.is_absent_command() => self.presence.give_up(),
                 // A user who may run scripts but no functions.
                 Err(Error::Denied(text)) if is_denied_command(&text, "fcall") => self.presence.give_up(),
                 other => return other,

@@ -1,6 +1,7 @@
 //! Who is asked whether a request may do what it asks for.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use fanfare_auth::{Grant, Right};
 use fanfare_protocol::ChannelName;
@@ -18,8 +19,12 @@ pub struct Question<'a> {
     pub channels: &'a [ChannelName],
     /// Its headers.
     pub headers: &'a HeaderMap,
+    /// Its path, as it was sent.
+    pub path: &'a str,
     /// Its query, as it was sent.
     pub query: Option<&'a str>,
+    /// Its client's address.
+    pub address: IpAddr,
     /// Its client has sent many tokens lately that were worth nothing. What it may do without one it may; a token is not to be
     /// checked ([`Denied::Unchecked`]).
     pub is_doubtful: bool,

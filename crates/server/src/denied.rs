@@ -18,6 +18,12 @@ pub enum Denied {
     By(Refusal),
     /// Its token is a cookie, and the page that makes the request is another site's.
     CrossSite,
+    /// The application does not know whose it is.
+    Unauthenticated,
+    /// The application does not allow it.
+    NotAllowed,
+    /// The application gives no clear answer.
+    Unasked,
     /// It was not decided in time, or too many wait to know.
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
@@ -46,10 +52,10 @@ impl Denied {
     const fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) => 1,
+            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated => 1,
             Self::By(Refusal::Expired) => 2,
-            Self::By(Refusal::Forbidden { .. }) => 3,
-            Self::By(Refusal::Unavailable) => 4,
+            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed => 3,
+            Self::By(Refusal::Unavailable) | Self::Unasked => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked => 7,
@@ -66,7 +72,14 @@ impl Denied {
 
     /// Whether it says nothing about the token: later, or on another node, the answer may be another one.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::By(Refusal::Unavailable) | Self::Undecided | Self::Unchecked | Self::RevocationsUnknown)
+        matches!(
+            self,
+            Self::By(Refusal::Unavailable)
+                | Self::Unasked
+                | Self::Undecided
+                | Self::Unchecked
+                | Self::RevocationsUnknown
+        )
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -81,6 +94,11 @@ impl Denied {
             Self::By(Refusal::Unavailable) => "The keys that tokens are signed with are not to be had now.".into(),
             Self::CrossSite => {
                 "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
+            }
+            Self::Unauthenticated => "The application behind this node does not know who asks.".into(),
+            Self::NotAllowed => "The application behind this node does not allow this.".into(),
+            Self::Unasked => {
+                "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
             Self::Unchecked => {
@@ -98,9 +116,12 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
             Denied::By(Refusal::Expired) => Kind::TokenExpired,
-            Denied::By(Refusal::Forbidden { .. }) => Kind::Forbidden,
+            Denied::Unauthenticated => Kind::Unauthenticated,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed => Kind::Forbidden,
             Denied::CrossSite => Kind::CrossSite,
-            Denied::By(Refusal::Unavailable) | Denied::Undecided | Denied::RevocationsUnknown => Kind::Unavailable,
+            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided | Denied::RevocationsUnknown => {
+                Kind::Unavailable
+            }
             Denied::Revoked => Kind::TokenRevoked,
             Denied::Unchecked => Kind::TooManyTokens,
         };

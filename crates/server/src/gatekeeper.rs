@@ -1,13 +1,18 @@
-//! The authorizer that looks at tokens.
+//! The authorizer that looks at tokens, and asks the application about requests without one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Check, Credential, Gate, Grant, Place, Refusal, Right, UnixSeconds};
+use fanfare_auth::{
+    Check, Credential, Forward, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
+};
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{KEYS_WAIT, KEYS_WAITING_MAX};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use tokio::sync::Semaphore;
+use tracing::debug;
 
 use crate::authorizer::{Authorized, Authorizer, Question};
 use crate::clock::Clock;
@@ -30,6 +35,8 @@ pub struct Gatekeeper {
     /// Bounds the tokens whose keys are waited for. Never waited for: no place, no answer.
     keys_waiting: Arc<Semaphore>,
     revocations: Option<Arc<KnownRevocations>>,
+    /// The application. `None`: only tokens count.
+    forward: Option<Arc<Forward>>,
 }
 
 impl Gatekeeper {
@@ -39,13 +46,28 @@ impl Gatekeeper {
     pub fn new(gate: Arc<Gate>, query_parameter: Option<&str>, cors: Cors, clock: Clock, leeway: Duration) -> Self {
         let query_parameter = query_parameter.map(Box::from);
         let keys_waiting = Arc::new(Semaphore::new(KEYS_WAITING_MAX));
-        Self { gate, query_parameter, cors, clock, leeway: leeway.as_secs(), keys_waiting, revocations: None }
+        Self {
+            gate,
+            query_parameter,
+            cors,
+            clock,
+            leeway: leeway.as_secs(),
+            keys_waiting,
+            revocations: None,
+            forward: None,
+        }
     }
 
     /// The same, and what these know to be revoked gives nothing.
     #[must_use]
     pub fn heeding(self, revocations: Arc<KnownRevocations>) -> Self {
         Self { revocations: Some(revocations), ..self }
+    }
+
+    /// The same, and `forward` is asked about requests without a token.
+    #[must_use]
+    pub fn with_forward(self, forward: Option<Arc<Forward>>) -> Self {
+        Self { forward, ..self }
     }
 
     fn now(&self) -> UnixSeconds {
@@ -64,6 +86,52 @@ impl Gatekeeper {
         }
         Ok(credential)
     }
+
+    /// Asks the application, if it has not just answered the same.
+    fn ask(&self, forward: &Arc<Forward>, question: &Question<'_>) -> Soon<Authorized> {
+        if question.is_doubtful {
+            return Soon::Now(Err(Denied::Unchecked));
+        }
+        let Some(headers) = self.believed(forward, question.headers) else {
+            return Soon::Now(Err(Denied::CrossSite));
+        };
+        let request = forward.request(&ForwardQuestion {
+            right: question.right,
+            channels: question.channels,
+            headers: &headers,
+            target: &target(question.path, question.query, self.query_parameter.as_deref()),
+            address: question.address,
+        });
+        let (right, channels) = (question.right, question.channels.to_vec());
+        if let Some(verdict) = forward.kept(&request, self.now()) {
+            return Soon::Now(by_application(verdict, right, &channels, self.revocations.as_deref()));
+        }
+        let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
+        Soon::later(async move {
+            match forward.ask(request, || UnixSeconds(clock.wall_ms() / 1_000)).await {
+                Ok(verdict) => by_application(verdict, right, &channels, revocations.as_deref()),
+                Err(error) => {
+                    debug!(%error, "the application gave no clear answer");
+                    Err(Denied::Unasked)
+                }
+            }
+        })
+    }
+
+    /// The headers that count for the application. A browser adds cookies, and what a user has typed into its own dialogues, whatever page
+    /// makes a request: of a page of another site only a token counts that the page itself must know. `None`: nothing is left.
+    fn believed<'a>(&self, forward: &Forward, headers: &'a HeaderMap) -> Option<Cow<'a, HeaderMap>> {
+        if !is_cross_site(headers, &self.cors) {
+            return Some(Cow::Borrowed(headers));
+        }
+        let is_bearer = |value: &[u8]| value.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+        let mut left = HeaderMap::new();
+        for value in headers.get_all(AUTHORIZATION).iter().filter(|value| is_bearer(value.as_bytes())) {
+            left.append(AUTHORIZATION, value.clone());
+        }
+        let is_robbed = forward.takes_one_of(headers) && !forward.takes_one_of(&left);
+        (!is_robbed).then_some(Cow::Owned(left))
+    }
 }
 
 impl Authorizer for Gatekeeper {
@@ -71,9 +139,14 @@ impl Authorizer for Gatekeeper {
         if self.gate.is_public(question.right, question.channels) {
             return Soon::Now(Ok(None));
         }
-        let credential = match self.credential(question) {
-            Ok(credential) => credential,
-            Err(denied) => return Soon::Now(Err(denied)),
+        // Where nobody's tokens are believed, what looks like one is the application's affair.
+        if let Some(forward) = self.forward.as_ref().filter(|_| !self.gate.has_issuers()) {
+            return self.ask(forward, question);
+        }
+        let credential = match (self.credential(question), &self.forward) {
+            (Ok(credential), _) => credential,
+            (Err(Denied::By(Refusal::Missing)), Some(forward)) => return self.ask(forward, question),
+            (Err(denied), _) => return Soon::Now(Err(denied)),
         };
         if question.is_doubtful {
             return Soon::Now(Err(Denied::Unchecked));
@@ -107,6 +180,32 @@ impl Authorizer for Gatekeeper {
     fn is_revoked(&self, grant: &Grant, channels: &[ChannelName]) -> bool {
         self.revocations.as_ref().is_some_and(|revocations| revocations.hit(grant, channels))
     }
+}
+
+/// What the application's verdict is worth.
+fn by_application(
+    verdict: Verdict,
+    right: Right,
+    channels: &[ChannelName],
+    revocations: Option<&KnownRevocations>,
+) -> Authorized {
+    match verdict {
+        Verdict::Granted(grant) => allow(*grant, right, channels, revocations),
+        Verdict::Unauthenticated => Err(Denied::Unauthenticated),
+        Verdict::Forbidden => Err(Denied::NotAllowed),
+    }
+}
+
+/// Path and query, without the parameter of this name.
+fn target(path: &str, query: Option<&str>, without: Option<&str>) -> String {
+    let is_kept = |pair: &&str| match without {
+        None => true,
+        // What does not decode may be anything.
+        Some(name) => query::pairs(pair).all(|pair| pair.is_ok_and(|(key, _)| key != name)),
+    };
+    let kept: Vec<&str> = query.unwrap_or_default().split('&').filter(is_kept).collect();
+    let query = kept.join("&");
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// Whether a grant is enough. Several channels are allowed together or not at all.

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     TokenInvalid,
     TokenExpired,
     TokenRevoked,
+    Unauthenticated,
     Forbidden,
     CrossSite,
     PublishRejected,
@@ -45,7 +46,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -64,6 +65,7 @@ impl Kind {
         Self::TokenInvalid,
         Self::TokenExpired,
         Self::TokenRevoked,
+        Self::Unauthenticated,
         Self::Forbidden,
         Self::CrossSite,
         Self::PublishRejected,
@@ -101,6 +103,7 @@ impl Kind {
             Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "token-invalid", "The token is not accepted"),
             Self::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The token has expired"),
             Self::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The token was revoked"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
@@ -181,7 +184,9 @@ impl From<Problem> for Answer {
 /// What a token would have to be (RFC 6750 section 3). Who has sent none is told of no error.
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let error = match problem.kind {
-        Kind::Unauthorized | Kind::TokenMissing => return Some(HeaderValue::from_static("Bearer realm=\"fanfare\"")),
+        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated => {
+            return Some(HeaderValue::from_static("Bearer realm=\"fanfare\""));
+        }
         Kind::TokenInvalid | Kind::TokenExpired | Kind::TokenRevoked => "invalid_token",
         Kind::Forbidden => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\", error=\"insufficient_scope\""));

@@ -119,14 +119,15 @@ impl Handler {
     }
 
     /// Asks whether this client may do this with these channels.
-    fn ask(&self, client: IpAddr, right: Right, channels: &[ChannelName], head: (&Uri, &HeaderMap)) -> Asking {
-        let client = AddressKey::of(client);
+    fn ask(&self, address: IpAddr, right: Right, channels: &[ChannelName], head: (&Uri, &HeaderMap)) -> Asking {
+        let client = AddressKey::of(address);
         let (uri, headers) = head;
         let authorized = match &self.node.options.authorizer {
             None => Soon::Now(Ok(None)),
             Some(authorizer) => {
                 let is_doubtful = self.worthless_tokens().are_too_many(client, Instant::now());
-                authorizer.authorize(&Question { right, channels, headers, query: uri.query(), is_doubtful })
+                let (path, query) = (uri.path(), uri.query());
+                authorizer.authorize(&Question { right, channels, headers, path, query, address, is_doubtful })
             }
         };
         Asking { client, right, authorized }
@@ -156,7 +157,7 @@ impl Handler {
 
     /// Counts a request that is not allowed.
     fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
-        if matches!(denied, Denied::By(Refusal::Invalid(_))) {
+        if matches!(denied, Denied::By(Refusal::Invalid(_)) | Denied::Unauthenticated) {
             self.worthless_tokens().note(client, Instant::now());
         }
         debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");

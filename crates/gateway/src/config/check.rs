@@ -1,6 +1,6 @@
 //! Relations between values that are each good by themselves.
 //!
-//! `limits.rs` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
+//! `limits` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
 //! do not hold. Not asked, because the node copes: pages, and `last=N`, larger than a channel's tail (they are read past it);
 //! a budget, an allowance or a pool that leaves little for pages (they wait); bounds that another bound comes before (`admission.per_address`,
 //! `max_silent` against `max_connections`); proofs that take longer than the pause between them; a drain that is over before
@@ -104,6 +104,7 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
     };
     of_listeners(&layered.config, &mut require);
     of_tokens(&layered.config, &mut require);
+    of_forward_auth(&layered.config, &mut require);
     of_requests(&layered.config, &mut require);
     of_delivery(layered, &mut require);
     of_redis(&layered.config, &mut require);
@@ -183,7 +184,7 @@ fn of_requests(config: &Config, require: &mut Require<'_>) {
 }
 
 fn of_tokens(config: &Config, require: &mut Require<'_>) {
-    let Config { auth, publish, server, .. } = config;
+    let Config { auth, forward_auth, publish, server, .. } = config;
     require(
         auth.enabled || config.issuers.is_empty(),
         ("auth.issuers", "auth.enabled"),
@@ -210,9 +211,15 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         "needs auth.enabled = true, or no token would be looked at",
     );
     require(
-        !auth.enabled || !config.issuers.is_empty() || !auth.public.is_empty(),
+        !auth.enabled || !config.issuers.is_empty() || !auth.public.is_empty() || forward_auth.url.0.is_some(),
         ("auth.enabled", "auth.enabled"),
-        "needs a table [[auth.issuers]], or channels in auth.public: nobody could do anything",
+        "needs a table [[auth.issuers]], forward_auth.url, or channels in auth.public: nobody could do anything",
+    );
+    let asks = forward_auth.url.0.is_some() || config.issuers.iter().any(|issuer| issuer.jwks_url.0.is_some());
+    require(
+        auth.ca_file.0.is_none() || asks,
+        ("auth.ca_file", "auth.issuers"),
+        "needs an issuer with a jwks_url, or forward_auth.url, or no certificate would be looked at",
     );
     let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
     require(
@@ -221,6 +228,34 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         "must name each origin while auth.cookie is set: \"*\" and \"null\" are the pages of anybody, who could read what the cookie \
          of your user allows",
     );
+}
+
+fn of_forward_auth(config: &Config, require: &mut Require<'_>) {
+    let Config { auth, forward_auth, server, .. } = config;
+    require(
+        auth.enabled || forward_auth.url.0.is_none(),
+        ("forward_auth.url", "auth.enabled"),
+        "needs auth.enabled = true, or nobody would be asked and every channel be open",
+    );
+    require(
+        forward_auth.lifetime <= forward_auth.max_lifetime,
+        ("forward_auth.lifetime", "forward_auth.max_lifetime"),
+        "must not be longer than forward_auth.max_lifetime",
+    );
+    let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
+    require(
+        !config.forwards_cookies() || !(anybodys("*") || anybodys("null")),
+        ("server.cors_origins", "forward_auth.headers"),
+        "must name each origin while cookies are sent to forward_auth.url: \"*\" and \"null\" are the pages of anybody, who could read \
+         what the cookie of your user allows",
+    );
+}
+
+impl Config {
+    /// Whether the cookies of clients count for the application.
+    pub(crate) fn forwards_cookies(&self) -> bool {
+        self.forward_auth.url.0.is_some() && self.forward_auth.headers.0.contains(&http::header::COOKIE)
+    }
 }
 
 fn of_listeners(config: &Config, require: &mut Require<'_>) {

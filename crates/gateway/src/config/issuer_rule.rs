@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use fanfare_auth::Algorithm;
 use fanfare_protocol::Pattern;
 
+use super::names::ServiceUrl;
 use super::tables::TableKey;
 use super::text::Secret;
-use super::value::{Value, quoted};
+use super::value::{Span, Value, quoted};
 
 /// The name of the tables.
 pub(super) const SECTION: &str = "auth.issuers";
 
 /// Their keys.
-pub(super) const KEYS: [TableKey; 13] = [
+pub(super) const KEYS: [TableKey; 15] = [
     TableKey {
         name: "issuer",
         kind: "text",
@@ -53,6 +54,18 @@ pub(super) const KEYS: [TableKey; 13] = [
     },
     TableKey { name: "public_key_files", kind: "list of paths", default: "none", doc: "PEM files with public keys." },
     TableKey { name: "jwks_file", kind: "path", default: "none", doc: "A file with a key set (JWKS)." },
+    TableKey {
+        name: "jwks_url",
+        kind: "URL",
+        default: "none",
+        doc: "Where the issuer publishes its key set, which the node reads again and again: `https`, or `http` on this machine. No log shows its query.",
+    },
+    TableKey {
+        name: "max_key_age",
+        kind: "duration",
+        default: "`\"1d\"`",
+        doc: "How long published keys are believed after they were read last, while they cannot be read again, from `\"10m\"` to `\"30d\"`. With `jwks_url` only.",
+    },
     TableKey {
         name: "subscribe",
         kind: "list of templates",
@@ -99,6 +112,10 @@ pub struct IssuerRule {
     pub public_key_files: Vec<PathBuf>,
     /// A file with a key set.
     pub jwks_file: Option<PathBuf>,
+    /// Where a key set is published.
+    pub jwks_url: ServiceUrl,
+    /// How long it is believed.
+    pub max_key_age: Option<Span>,
     /// What may be followed with its tokens.
     pub subscribe: Vec<String>,
     /// Where may be published with them.
@@ -130,6 +147,8 @@ impl fmt::Display for IssuerRule {
             ("secret_file", self.secret_file.as_ref().map(path)),
             ("public_key_files", some(&paths)),
             ("jwks_file", self.jwks_file.as_ref().map(path)),
+            ("jwks_url", self.jwks_url.0.as_ref().map(|_| self.jwks_url.show())),
+            ("max_key_age", self.max_key_age.as_ref().map(Value::show)),
             ("subscribe", some(&self.subscribe)),
             ("publish", some(&self.publish)),
             ("history", self.history.as_deref().map(list)),

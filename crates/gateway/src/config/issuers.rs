@@ -6,16 +6,16 @@ use config::ValueKind;
 use fanfare_auth::{Algorithm, Template};
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
-    AUDIENCES_MAX, CHANNEL_PATTERN_BYTES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX,
-    SIGNING_SECRET_BYTES_MIN,
+    AUDIENCES_MAX, CHANNEL_PATTERN_BYTES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX, KEY_SET_AGE_MAX,
+    KEY_SET_AGE_MIN, SIGNING_SECRET_BYTES_MIN,
 };
 
-use super::declare::read;
+use super::declare::{read, within};
 use super::issuer_rule::{self, IssuerRule, SECTION};
 use super::names::ClaimName;
 use super::tables::{TableKey, TableParts};
 use super::text::{Secret, elements};
-use super::value::{Value, quoted, text};
+use super::value::{Span, Value, quoted, text};
 
 /// A table as it is read.
 #[derive(Default)]
@@ -49,6 +49,11 @@ impl TableParts for IssuerParts {
             "secret_file" => rule.secret_file = Some(read::<FilePath>(value).map_err(named)?.0),
             "public_key_files" => rule.public_key_files = read::<FilePaths>(value).map_err(named)?.0,
             "jwks_file" => rule.jwks_file = Some(read::<FilePath>(value).map_err(named)?.0),
+            "jwks_url" => rule.jwks_url = read(value).map_err(named)?,
+            "max_key_age" => {
+                let span = read(value).and_then(|span| within(span, &Span(KEY_SET_AGE_MIN), &Span(KEY_SET_AGE_MAX)));
+                rule.max_key_age = Some(span.map_err(named)?);
+            }
             "subscribe" => rule.subscribe = read::<Templates>(value).map_err(named)?.0,
             "publish" => rule.publish = read::<Templates>(value).map_err(named)?.0,
             "history" => rule.history = Some(read::<Templates>(value).map_err(named)?.0),
@@ -67,9 +72,15 @@ impl TableParts for IssuerParts {
         let has_keys = rule.secret.expose().is_some()
             || rule.secret_file.is_some()
             || !rule.public_key_files.is_empty()
-            || rule.jwks_file.is_some();
+            || rule.jwks_file.is_some()
+            || rule.jwks_url.0.is_some();
         if !has_keys {
-            return Err(format!("a table [[{SECTION}]] needs a key: `secret_file`, `public_key_files` or `jwks_file`"));
+            return Err(format!(
+                "a table [[{SECTION}]] needs a key: `jwks_url`, `jwks_file`, `public_key_files` or `secret_file`"
+            ));
+        }
+        if rule.max_key_age.is_some() && rule.jwks_url.0.is_none() {
+            return Err(format!("a table [[{SECTION}]] has `max_key_age` without `jwks_url`: no other key has an age"));
         }
         Ok(rule)
     }

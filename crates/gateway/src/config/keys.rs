@@ -10,7 +10,7 @@ use fanfare_server::Network;
 
 use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 use super::declare::{Key, read, sections, within};
-use super::names::{ClaimName, CookieName, ParameterName};
+use super::names::{ClaimName, CookieName, FileName, HeaderNames, ParameterName, ServiceUrl};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 
@@ -191,6 +191,26 @@ sections! {
         expired_grace: Span = Span(limits::EXPIRED_GRACE_DEFAULT), Span::secs(0) => Span(limits::EXPIRED_GRACE_MAX);
         /// Tokens that live longer than this, from `iat` to `exp`, are refused.
         max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
+        /// A PEM file with the authorities whose certificates are believed of services that are asked over HTTPS (`jwks_url`, `forward_auth.url`), in place of this machine's; empty: those of this machine, or of `SSL_CERT_FILE`. Read once.
+        ca_file: FileName = FileName(None);
+    }
+
+    /// An application that is asked whether a request may do what it wants, unless a token says so. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).
+    ForwardAuth forward_auth {
+        /// Where it answers: `https`, or `http` on this machine; empty: nobody is asked. No log shows its query.
+        url: ServiceUrl = ServiceUrl(None);
+        /// The headers of a request that are sent along. Never those of a connection or a body, nor `Host`.
+        headers: HeaderNames = HeaderNames(vec![http::header::AUTHORIZATION, http::header::COOKIE]);
+        /// How long an answer is waited for. Then a stream is refused politely.
+        timeout: Span = Span(limits::FORWARD_TIMEOUT_DEFAULT), Span(limits::FORWARD_TIMEOUT_MIN) => Span(limits::FORWARD_TIMEOUT_MAX);
+        /// Questions under way at once. More wait within `forward_auth.timeout`.
+        concurrency: usize = limits::FORWARD_CONCURRENCY_DEFAULT, 1 => limits::FORWARD_CONCURRENCY_MAX;
+        /// How long an answer counts for a request that sends exactly the same, in whole seconds. `"0s"`: each is asked about.
+        keep: Span = Span(limits::FORWARD_KEEP_DEFAULT), Span::secs(0) => Span(limits::FORWARD_KEEP_MAX);
+        /// How long what it allows is allowed, if its answer has no `lifetime`. A stream ends before that, and is asked about again when it comes back.
+        lifetime: Span = Span(limits::FORWARD_LIFETIME_DEFAULT), Span(limits::FORWARD_LIFETIME_MIN) => Span(limits::FORWARD_LIFETIME_MAX);
+        /// How long it is allowed at most, whatever its answer says.
+        max_lifetime: Span = Span(limits::FORWARD_MAX_LIFETIME_DEFAULT), Span(limits::FORWARD_LIFETIME_MIN) => Span(limits::FORWARD_LIFETIME_MAX);
     }
 
     /// Publishing by `POST /channels/{channel}/events`.

@@ -1,13 +1,17 @@
 //! Names that a key gives to something of HTTP or of tokens, and lists of patterns.
 
+use std::path::PathBuf;
+
 use config::ValueKind;
+use fanfare_auth::{SafeUrl, is_forwardable};
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
-    CHANNEL_PATTERN_BYTES_MAX, CLAIM_NAME_BYTES_MAX, COOKIE_NAME_BYTES_MAX, PUBLIC_PATTERNS_MAX,
-    QUERY_PARAMETER_BYTES_MAX,
+    ASK_URL_BYTES_MAX, CHANNEL_PATTERN_BYTES_MAX, CLAIM_NAME_BYTES_MAX, COOKIE_NAME_BYTES_MAX, FORWARD_HEADERS_MAX,
+    PUBLIC_PATTERNS_MAX, QUERY_PARAMETER_BYTES_MAX,
 };
+use http::HeaderName;
 
-use super::text::elements;
+use super::text::{REDACTED, elements};
 use super::value::{Value, quoted, text};
 
 /// Parameters that requests have anyway.
@@ -92,6 +96,81 @@ impl Value for ClaimName {
     }
 }
 
+/// Where a service outside answers, or none. Its query may hold a secret and is shown to nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceUrl(pub Option<SafeUrl>);
+
+impl Value for ServiceUrl {
+    fn kind() -> String {
+        "URL".into()
+    }
+    fn expected() -> String {
+        format!(
+            "a URL such as \"https://id.example/keys\" without a user, of at most {ASK_URL_BYTES_MAX} bytes, \"http\" only for this \
+             machine (localhost, 127.0.0.1), or \"\" for none"
+        )
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        match text(value)? {
+            "" => Some(Self(None)),
+            url => SafeUrl::parse(url).ok().map(|url| Self(Some(url))),
+        }
+    }
+    fn show(&self) -> String {
+        let shown = |url: &SafeUrl| match url.uri().query() {
+            Some(_) => format!("{url}?{REDACTED}"),
+            None => url.to_string(),
+        };
+        quoted(&self.0.as_ref().map(shown).unwrap_or_default())
+    }
+    const SECRET: bool = true;
+}
+
+/// Headers of requests that are handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderNames(pub Vec<HeaderName>);
+
+impl Value for HeaderNames {
+    fn kind() -> String {
+        "list of names".into()
+    }
+    fn expected() -> String {
+        format!(
+            "at most {FORWARD_HEADERS_MAX} names of headers such as [\"authorization\", \"cookie\"], none of them of a connection, a \
+             body or the host; in the environment also separated by commas"
+        )
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let name = |text: &str| text.parse().ok().filter(is_forwardable);
+        let names: Vec<_> = elements(value)?.into_iter().map(name).collect::<Option<_>>()?;
+        (names.len() <= FORWARD_HEADERS_MAX).then_some(Self(names))
+    }
+    fn show(&self) -> String {
+        let items: Vec<String> = self.0.iter().map(|name| quoted(name.as_str())).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
+/// The path of a file, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(pub Option<PathBuf>);
+
+impl Value for FileName {
+    fn kind() -> String {
+        "path".into()
+    }
+    fn expected() -> String {
+        "the path of a file, or \"\" for none".into()
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let path = text(value)?;
+        Some(Self((!path.is_empty()).then(|| PathBuf::from(path))))
+    }
+    fn show(&self) -> String {
+        quoted(&self.0.as_ref().map(|path| path.display().to_string()).unwrap_or_default())
+    }
+}
+
 impl Value for Vec<Pattern> {
     fn kind() -> String {
         "list of patterns".into()
@@ -110,5 +189,36 @@ impl Value for Vec<Pattern> {
     fn show(&self) -> String {
         let items: Vec<String> = self.iter().map(|pattern| quoted(pattern.as_str())).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Option<ServiceUrl> {
+        ServiceUrl::from_value(&ValueKind::String(text.to_owned()))
+    }
+
+    // Fails when the query is printed.
+    #[test]
+    fn the_address_of_a_service_is_shown_without_its_query() {
+        assert_eq!(
+            url("https://id.example/keys").map(|url| url.show()),
+            Some("\"https://id.example/keys\"".to_owned())
+        );
+        let secret = url("https://id.example/keys?code=hunter2").map(|url| format!("{} {url:?}", url.show()));
+        assert!(secret.is_some_and(|text| text.contains("keys?********") && !text.contains("hunter2")));
+        assert_eq!(url(""), Some(ServiceUrl(None)));
+        assert_eq!(url("http://id.example/keys"), None);
+    }
+
+    #[test]
+    fn headers_of_connections_and_of_the_host_are_never_handed_on() {
+        let names = |text: &str| HeaderNames::from_value(&ValueKind::String(text.to_owned()));
+        assert!(names("authorization, X-Tenant").is_some());
+        for bad in ["host", "connection", "transfer-encoding", "two words", "cookie,te"] {
+            assert_eq!(names(bad), None, "{bad}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use fanfare_server::{Cors, Network};
 
 use super::value::{Value, quoted, text};
 
-const REDACTED: &str = "********";
+pub(super) const REDACTED: &str = "********";
 
 /// A secret. `Debug` and `config print` show that it is set and nothing else.
 #[derive(Clone, Default, PartialEq, Eq)]

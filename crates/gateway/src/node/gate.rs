@@ -10,23 +10,37 @@ use fanfare_protocol::limits::REVOCATIONS_STORE_LOOK;
 use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
 use tokio::time::sleep;
 
+use super::outside::Outside;
 use super::store::StoreReport;
 use crate::config::{Config, IssuerRule};
 use crate::key_file;
+use crate::revocation::longest_grant;
 
-/// Lets a server ask for tokens, if the configuration says so, and heed what is revoked. `hub`: of the node's logs.
+/// What judges the requests of a node. By default nothing does.
+#[derive(Default)]
+pub(super) struct Guard {
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) outside: Outside,
+}
+
+/// Lets a server ask for tokens, or the application, if the configuration says so, and heed what is revoked. `hub`: of the node's logs.
 ///
 /// # Errors
-/// As [`gate`].
-pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) -> anyhow::Result<()> {
-    let Some(gate) = gate(config)? else { return Ok(()) };
-    let (clock, leeway, longest) = (Clock::system(), config.auth.leeway.0, config.auth.max_token_lifetime.0);
+/// As [`gate`] and [`Outside::start`].
+pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) -> anyhow::Result<Guard> {
+    let Some(mut gate) = gate(config)? else { return Ok(Guard::default()) };
+    let followers = gate.take_key_followers();
+    let gate = Arc::new(gate);
+    let outside = Outside::start(config, &gate, followers)?;
+    let (clock, leeway, longest) = (Clock::system(), config.auth.leeway.0, longest_grant(config));
     let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), clock.clone(), longest, leeway));
     let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
-    let keeper = Gatekeeper::new(Arc::new(gate), parameter, cors, clock, leeway).heeding(Arc::clone(&revocations));
+    let keeper = Gatekeeper::new(Arc::clone(&gate), parameter, cors, clock, leeway)
+        .heeding(Arc::clone(&revocations))
+        .with_forward(outside.forward.clone());
     options.authorizer = Some(Arc::new(keeper));
     options.revocations = Some(revocations);
-    Ok(())
+    Ok(Guard { gate: Some(gate), outside })
 }
 
 /// Tells those who judge tokens whether the store may evict what was revoked. Ends when it is dropped.
@@ -77,6 +91,8 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
     if let Some(path) = &rule.jwks_file {
         keys.push(KeySource::KeySet(key_file::read(path)?));
     }
+    keys.extend(rule.jwks_url.0.clone().map(KeySource::Url));
+    let usual = IssuerOptions::default();
     let templates = |texts: &[String]| texts.iter().map(|text| Template::parse(text)).collect::<Result<_, _>>();
     Ok(IssuerOptions {
         issuer: rule.issuer.clone(),
@@ -90,6 +106,6 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
         },
         claim: rule.claim.clone(),
         within: rule.within.clone(),
-        ..IssuerOptions::default()
+        max_key_age: rule.max_key_age.map_or(usual.max_key_age, |age| age.0),
     })
 }

@@ -1,20 +1,25 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
 //! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
-//! with the store; one for the ingest; one that accepts; one for each core of connections. What they count is read by
+//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are asked, if any is. What they count is read by
 //! [`NodeView`]; nothing here is static.
 
 mod archive_probe;
+mod forward_log;
 mod gate;
+mod key_log;
 mod on_thread;
 mod options;
+mod outside;
 pub(crate) mod redis;
 mod store;
 mod thread;
 mod thread_watch;
+mod timed_ask;
 mod timed_publisher;
 mod view;
 
+use std::future::pending;
 use std::sync::Arc;
 
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
@@ -44,6 +49,8 @@ struct Threads {
     ingest: NodeThread,
     feed: NodeThread,
     store: NodeThread,
+    /// Only where services outside are asked.
+    outside: Option<NodeThread>,
 }
 
 impl Node {
@@ -65,7 +72,7 @@ impl Node {
         options.admission.headroom = places.headroom;
         let min_lives = config.min_lives();
         let log = assemble(options::log(config, min_lives.clone()), options.core_count(), random.fork());
-        gate::install(config, &mut options, &log.hub)?;
+        let guard = gate::install(config, &mut options, &log.hub)?;
         let revocations = options.revocations.clone();
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
@@ -106,6 +113,9 @@ impl Node {
             publishes,
             process: process.clone(),
             min_lives,
+            gate: guard.gate,
+            forward: guard.outside.forward,
+            answers: guard.outside.answers,
             revocations,
             revocation_writer: writer,
         };
@@ -116,6 +126,7 @@ impl Node {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
+            outside: guard.outside.thread,
         };
         Ok(Self { server, view: Arc::new(view), threads })
     }
@@ -137,12 +148,13 @@ impl Node {
     /// # Errors
     /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        let Threads { ingest, feed, store } = &mut self.threads;
+        let Threads { ingest, feed, store, outside } = &mut self.threads;
         let name = tokio::select! {
             () = self.server.stopped() => return Ok(()),
             name = ingest.ended() => name,
             name = feed.ended() => name,
             name = store.ended() => name,
+            name = async { match outside { Some(outside) => outside.ended().await, None => pending().await } } => name,
         };
         anyhow::bail!("the thread {name} ended")
     }

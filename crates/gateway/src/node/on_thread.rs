@@ -1,5 +1,6 @@
-//! Calls of the store that are carried out on the store's own thread.
+//! Calls that are carried out on another thread: of the store, and of services outside.
 
+use fanfare_auth::{Answering, Ask, AskError, AskRequest};
 use fanfare_log::{
     AppendRequest, Archive, ArchiveError, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest,
     Snapshot, Tip,
@@ -78,6 +79,16 @@ impl<P: Publisher> Publisher for OnThread<P> {
     async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
         let answer = self.call(|publisher| async move { publisher.append(request).await }).await;
         answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
+    }
+}
+
+impl<A: Ask + Clone + 'static> Ask for OnThread<A> {
+    fn ask(&self, request: AskRequest) -> Answering {
+        let this = self.clone();
+        Box::pin(async move {
+            let answer = this.call(|asks| async move { asks.ask(request).await }).await;
+            answer.unwrap_or_else(|| Err(AskError::Failed(STOPPING.into())))
+        })
     }
 }
 

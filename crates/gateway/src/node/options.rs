@@ -55,7 +55,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     Ok(Options {
         listen: config.server.listen,
         cores: config.server.cores,
-        cors: if config.auth.cookie.0.is_some() { cors.with_credentials() } else { cors },
+        cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },
         requests: RequestOptions {
             header_bytes: config.limits.header_bytes.bytes(),
             url_bytes: config.limits.url_bytes.bytes(),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::Right;
-use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, GapCells, Waiting};
+use fanfare_auth::{Forward, Gate, KeyStatus, Right, UnixSeconds};
+use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
-    AcceptorStats, Admission, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
+    AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
     RevocationStats, RevocationsUnknown, Server,
 };
 use serde_json::{Value, json};
@@ -44,6 +44,10 @@ pub struct NodeView {
     publishes: Arc<PublishStats>,
     process: Process,
     min_lives: MinLives,
+    gate: Option<Arc<Gate>>,
+    forward: Option<Arc<Forward>>,
+    /// How long answers of the application take.
+    answers: Arc<Durations>,
     revocations: Option<Arc<KnownRevocations>>,
     revocation_writer: Option<Arc<RevocationWriter>>,
     store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
@@ -59,6 +63,9 @@ pub(super) struct Stats {
     pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) forward: Option<Arc<Forward>>,
+    pub(super) answers: Arc<Durations>,
     pub(super) revocations: Option<Arc<KnownRevocations>>,
     pub(super) revocation_writer: Option<Arc<RevocationWriter>>,
 }
@@ -96,6 +103,9 @@ impl NodeView {
             publishes: stats.publishes,
             process: stats.process,
             min_lives: stats.min_lives,
+            gate: stats.gate,
+            forward: stats.forward,
+            answers: stats.answers,
             revocations: stats.revocations,
             revocation_writer: stats.revocation_writer,
             store,
@@ -194,6 +204,54 @@ impl NodeView {
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+    }
+
+    /// Of issuers that publish their keys.
+    fn collect_keys(&self, samples: &mut Samples) {
+        for status in self.key_status() {
+            let issuer = status.issuer.as_deref().unwrap_or_default();
+            samples.add_labelled(&m::KEY_SET_KEYS, issuer, status.keys as u64);
+            samples.add_labelled_f64(&m::KEY_SET_AGE, issuer, self.key_age(&status).as_secs_f64());
+            samples.add_labelled(&m::KEY_SET_LOOKS, issuer, status.looks);
+            samples.add_labelled(&m::KEY_SET_FAILURES, issuer, status.failures);
+        }
+    }
+
+    /// Of the application that is asked about requests.
+    fn collect_forward(&self, samples: &mut Samples) {
+        let status = self.forward.as_ref().map(|forward| forward.status()).unwrap_or_default();
+        for (result, count) in
+            [("allowed", status.allowed), ("denied", status.denied), ("failed", status.failed), ("kept", status.kept)]
+        {
+            samples.add_labelled(&m::FORWARD_AUTH, result, count);
+        }
+        samples.add(&m::FORWARD_ASKING, status.asking as u64);
+        samples.add_buckets(&m::FORWARD_SECONDS, buckets([self.answers.snapshot()]));
+    }
+
+    fn key_status(&self) -> Vec<KeyStatus> {
+        self.gate.as_ref().map(|gate| gate.key_status()).unwrap_or_default()
+    }
+
+    /// How long ago they were read; as old as the node, if they never were.
+    fn key_age(&self, status: &KeyStatus) -> Duration {
+        let now = UnixSeconds(Clock::system().wall_ms() / 1_000);
+        status.read_at.map_or_else(|| self.began.elapsed(), |read_at| now.since(read_at))
+    }
+
+    /// The same for people.
+    fn key_sets(&self) -> Vec<Value> {
+        let shown = |status: &KeyStatus| {
+            json!({
+                "issuer": status.issuer,
+                "keys": status.keys,
+                "age_seconds": status.read_at.map(|_| self.key_age(status).as_secs()),
+                "looks": status.looks,
+                "failures": status.failures,
+                "last_error": status.last_error,
+            })
+        };
+        self.key_status().iter().map(shown).collect()
     }
 
     fn collect_delivery(&self, samples: &mut Samples) {
@@ -334,6 +392,8 @@ impl Source for NodeView {
     fn collect(&self, samples: &mut Samples) {
         self.collect_node(samples);
         self.collect_connections(samples);
+        self.collect_keys(samples);
+        self.collect_forward(samples);
         self.collect_delivery(samples);
         self.collect_log(samples);
         self.collect_feed(samples);
@@ -362,6 +422,12 @@ impl Subject for NodeView {
         let mut identity = self.identity.clone();
         if let Value::Object(facts) = &mut identity {
             facts.extend((self.store)().facts);
+            if self.gate.is_some() {
+                facts.insert("key_sets".to_owned(), self.key_sets().into());
+            }
+            if let Some(forward) = &self.forward {
+                facts.insert("forward_auth_last_error".to_owned(), json!(forward.status().last_error));
+            }
         }
         identity
     }

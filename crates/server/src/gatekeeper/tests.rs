@@ -1,8 +1,8 @@
 //! A gatekeeper and a real gate.
 
 use fanfare_auth::{
-    Algorithm, Answering, Ask, AskError, AskRequest, Audience, GateOptions, IssuerOptions, KeySource, KeyUrl,
-    SigningKey,
+    Algorithm, Answering, Ask, AskAnswer, AskError, AskRequest, Audience, ForwardOptions, GateOptions, IssuerOptions,
+    KeySource, SafeUrl, SigningKey,
 };
 use fanfare_protocol::Pattern;
 use http::{HeaderMap, HeaderValue, header};
@@ -49,8 +49,9 @@ fn asked_by(
     is_doubtful: bool,
 ) -> Soon<Authorized> {
     let channels: Vec<_> = channels.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
-    let (right, query) = (Right::Subscribe, Some(query));
-    keeper.authorize(&Question { right, channels: &channels, headers, query, is_doubtful })
+    let (right, path, query) = (Right::Subscribe, "/events", Some(query));
+    let address = std::net::IpAddr::from([192, 0, 2, 7]);
+    keeper.authorize(&Question { right, channels: &channels, headers, path, query, address, is_doubtful })
 }
 
 fn now(soon: Soon<Authorized>) -> Authorized {
@@ -128,7 +129,7 @@ impl Ask for Mute {
 #[test]
 fn keys_that_are_not_there_are_waited_for_and_then_it_is_known_that_they_cannot_be_had() {
     scene::run(async {
-        let mut gate = gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap()));
+        let mut gate = gate(KeySource::Url(SafeUrl::parse("https://id.example/keys").unwrap()));
         let followers = gate.take_key_followers();
         let keeper = gatekeeper(gate);
         let Soon::Later(waits) = ask(&keeper, &["a"], &of_an_unknown_key(), "") else { panic!("at once") };
@@ -155,7 +156,7 @@ fn the_token_of_a_client_that_sent_many_worthless_ones_is_not_looked_at() {
 fn a_bounded_number_of_tokens_waits_for_keys_for_a_bounded_time() {
     scene::run(async {
         tokio::time::pause();
-        let keeper = gatekeeper(gate(KeySource::Url(KeyUrl::parse("https://id.example/keys").unwrap())));
+        let keeper = gatekeeper(gate(KeySource::Url(SafeUrl::parse("https://id.example/keys").unwrap())));
         let unknown = of_an_unknown_key();
         let mut waits = Vec::new();
         for _ in 0..KEYS_WAITING_MAX {
@@ -177,4 +178,123 @@ fn a_grant_is_over_for_what_is_done_at_once_when_the_leeway_is() {
     let ends = |end| Grant { expires_at: Some(UnixSeconds(end)), ..Grant::default() };
     assert!(!keeper.is_over(&Grant::default()) && !keeper.is_over(&ends(NOW - 4)));
     assert!(keeper.is_over(&ends(NOW - 5)));
+}
+
+/// An application that says yes to whoever sends something, and remembers what it was asked.
+#[derive(Default)]
+struct Application(std::sync::Mutex<Vec<AskRequest>>);
+
+impl Ask for Application {
+    fn ask(&self, request: AskRequest) -> Answering {
+        let knows = request.headers.contains_key(header::COOKIE) || request.headers.contains_key(header::AUTHORIZATION);
+        self.0.lock().unwrap().push(request);
+        let status = if knows { http::StatusCode::OK } else { http::StatusCode::UNAUTHORIZED };
+        Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }) })
+    }
+}
+
+fn with_application(gate: Gate) -> (Gatekeeper, Arc<Application>) {
+    let application = Arc::new(Application::default());
+    let options = ForwardOptions {
+        url: SafeUrl::parse("https://app.example/").unwrap(),
+        headers: vec![header::AUTHORIZATION, header::COOKIE],
+        timeout: Duration::from_secs(3),
+        concurrency: 8,
+        keep: Duration::from_secs(2),
+        lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_secs(60),
+        public: [].into(),
+    };
+    let forward = Arc::new(Forward::new(options, application.clone()));
+    (gatekeeper(gate).with_forward(Some(forward)), application)
+}
+
+async fn later(soon: Soon<Authorized>) -> Authorized {
+    match soon {
+        Soon::Now(authorized) => authorized,
+        Soon::Later(authorized) => authorized.await,
+    }
+}
+
+fn cookie(value: &'static str) -> (http::HeaderName, HeaderValue) {
+    (header::COOKIE, HeaderValue::from_static(value))
+}
+
+// Fails when a token that is refused gets a second chance, and when the application is asked about what a token gives.
+#[test]
+fn the_application_is_asked_about_requests_without_a_token_only() {
+    scene::run(async {
+        let (keeper, application) = with_application(gate(KeySource::Secret(SECRET.to_vec())));
+        let asked = || application.0.lock().unwrap().len();
+        let mut headers = bearer("nonsense");
+        headers.extend([cookie("sid=1")]);
+        assert!(matches!(later(ask(&keeper, &["a"], &headers, "")).await, Err(Denied::By(Refusal::Invalid(_)))));
+        assert_eq!(later(ask(&keeper, &["news:1"], &HeaderMap::new(), "")).await, Ok(None));
+        assert!(later(ask(&keeper, &["a"], &bearer(&token(&["a"], NOW + 60)), "")).await.is_ok());
+        assert_eq!(asked(), 0);
+        let session = HeaderMap::from_iter([cookie("sid=1")]);
+        let grant = later(ask(&keeper, &["a"], &session, "x=1")).await.unwrap().unwrap();
+        assert_eq!((grant.expires_at, asked()), (Some(UnixSeconds(NOW + 60)), 1));
+        assert!(now(ask(&keeper, &["a"], &session, "x=1")).is_ok(), "it is kept, and known at once");
+        assert_eq!(later(ask(&keeper, &["a"], &HeaderMap::new(), "")).await, Err(Denied::Unauthenticated));
+        assert_eq!(later(asked_by(&keeper, &["b"], &session, "", true)).await, Err(Denied::Unchecked));
+        assert_eq!(asked(), 2);
+    });
+}
+
+// Fails when what looks like a token is judged although nobody's tokens are believed.
+#[test]
+fn without_issuers_the_application_judges_whatever_comes_and_no_token_of_the_query_is_sent() {
+    scene::run(async {
+        let public = Gate::new(GateOptions::default()).unwrap();
+        let (keeper, application) = with_application(public);
+        assert!(later(ask(&keeper, &["a"], &bearer("opaque"), "channel=a&token=secret&x=%zz")).await.is_ok());
+        let body = application.0.lock().unwrap()[0].body.clone();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(body.contains(r#""uri":"/events?channel=a&x=%zz""#) && !body.contains("secret"), "{body}");
+    });
+}
+
+// Fails when a page of another site may use what a browser adds.
+#[test]
+fn of_a_page_of_another_site_only_what_it_must_know_is_sent_along() {
+    scene::run(async {
+        let (keeper, application) = with_application(Gate::new(GateOptions::default()).unwrap());
+        let foreign = (header::ORIGIN, HeaderValue::from_static("https://evil.example"));
+        let basic = (header::AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        for ambient in [cookie("sid=1"), basic] {
+            let headers = HeaderMap::from_iter([ambient, foreign.clone()]);
+            assert_eq!(now(ask(&keeper, &["a"], &headers, "")), Err(Denied::CrossSite));
+        }
+        assert!(application.0.lock().unwrap().is_empty());
+        let mut both = bearer("known to the page");
+        both.extend([cookie("sid=1"), foreign.clone()]);
+        assert!(later(ask(&keeper, &["a"], &both, "")).await.is_ok());
+        let nothing = HeaderMap::from_iter([foreign]);
+        assert_eq!(later(ask(&keeper, &["a"], &nothing, "")).await, Err(Denied::Unauthenticated));
+        let asked = application.0.lock().unwrap();
+        assert!(asked.iter().all(|request| !request.headers.contains_key(header::COOKIE)));
+    });
+}
+
+// Fails when nobody is let in only if the application says so.
+#[test]
+fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_good() {
+    scene::run(async {
+        let options = ForwardOptions {
+            url: SafeUrl::parse("https://app.example/").unwrap(),
+            headers: vec![header::COOKIE],
+            timeout: Duration::from_secs(3),
+            concurrency: 1,
+            keep: Duration::ZERO,
+            lifetime: Duration::from_secs(60),
+            max_lifetime: Duration::from_secs(60),
+            public: [].into(),
+        };
+        let forward = Arc::new(Forward::new(options, Arc::new(Mute)));
+        let keeper = gatekeeper(Gate::new(GateOptions::default()).unwrap()).with_forward(Some(forward));
+        let denied = later(ask(&keeper, &["a"], &HeaderMap::from_iter([cookie("sid=1")]), "")).await.unwrap_err();
+        assert_eq!(denied, Denied::Unasked);
+        assert!(denied.is_transient());
+    });
 }

@@ -1,0 +1,154 @@
+//! What the application answered, and what it means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, GRANT_PATTERNS_MAX, SUBJECT_BYTES_MAX};
+use fanfare_protocol::{ChannelName, Pattern, PatternPart};
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::options::{FORWARD_ISSUER, ForwardOptions};
+use crate::ask::{AskAnswer, AskError};
+use crate::grant::Grant;
+use crate::right::Right;
+use crate::rights::Rights;
+use crate::unix_seconds::UnixSeconds;
+
+/// What the application says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This may be done. It may be less than what was asked for.
+    Granted(Box<Grant>),
+    /// It does not know who asks. 401.
+    Unauthenticated,
+    /// It knows, and does not allow it. 403.
+    Forbidden,
+}
+
+/// Why there is no clear answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardError {
+    /// There is none.
+    #[error("{0}")]
+    Ask(#[from] AskError),
+    /// It neither allows nor denies: a redirection to a page for logging in, an error.
+    #[error("the answer is {0}; expected 2xx, 401 or 403")]
+    Status(StatusCode),
+    /// It allows something, and cannot be read.
+    #[error("the answer: {0}")]
+    Body(&'static str),
+}
+
+const SHAPE: ForwardError = ForwardError::Body("it is neither empty nor an object of JSON");
+const LIST: ForwardError = ForwardError::Body("`channels`, `subscribe`, `publish` or `history` is no list of texts");
+const MANY: ForwardError = ForwardError::Body("one of its lists is too long");
+const PATTERN: ForwardError = ForwardError::Body("a channel or a pattern in it is malformed");
+const SUBJECT: ForwardError = ForwardError::Body("its `sub` is no text of 1 to 255 bytes without control characters");
+const LIFETIME: ForwardError = ForwardError::Body("its `lifetime` is no whole number of seconds from 1 on");
+
+/// Judges an answer to a question about this right and these channels.
+pub(super) fn judge(
+    answer: &AskAnswer,
+    right: Right,
+    channels: &[ChannelName],
+    options: &ForwardOptions,
+    now: UnixSeconds,
+) -> Result<Verdict, ForwardError> {
+    match answer.status {
+        StatusCode::UNAUTHORIZED => Ok(Verdict::Unauthenticated),
+        StatusCode::FORBIDDEN => Ok(Verdict::Forbidden),
+        status if status.is_success() => {
+            let said = read(&answer.body)?;
+            grant(&said, right, channels, options, now).map(|grant| Verdict::Granted(Box::new(grant)))
+        }
+        status => Err(ForwardError::Status(status)),
+    }
+}
+
+/// The members of the answer. None if there is no body.
+fn read(body: &[u8]) -> Result<Map<String, Value>, ForwardError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(said)) => Ok(said),
+        _ => Err(SHAPE),
+    }
+}
+
+/// What it allows. Members of other names are left alone; those that are null are none.
+fn grant(
+    said: &Map<String, Value>,
+    right: Right,
+    channels: &[ChannelName],
+    options: &ForwardOptions,
+    now: UnixSeconds,
+) -> Result<Grant, ForwardError> {
+    let lifetime = lifetime(said)?.unwrap_or(options.lifetime).min(options.max_lifetime);
+    Ok(Grant {
+        issuer: Some(Arc::from(FORWARD_ISSUER)),
+        subject: subject(said)?,
+        token_id: None,
+        issued_at: Some(now),
+        expires_at: Some(UnixSeconds(now.0.saturating_add(lifetime.as_secs()))),
+        rights: rights(said, right, channels)?.and_public(options.public.clone()),
+    })
+}
+
+/// Whoever names no channels allows those that were asked for, for what was asked for.
+fn rights(said: &Map<String, Value>, right: Right, asked: &[ChannelName]) -> Result<Rights, ForwardError> {
+    let named = list(said, "channels", CHANNELS_PER_CONNECTION_MAX, |text| ChannelName::parse(text).ok())?;
+    let pattern = |right: Right| list(said, right.as_str(), GRANT_PATTERNS_MAX, |text| Pattern::parse(text).ok());
+    let (subscribe, publish, history) =
+        (pattern(Right::Subscribe)?, pattern(Right::Publish)?, pattern(Right::History)?);
+    if named.is_none() && subscribe.is_none() && publish.is_none() && history.is_none() {
+        return Ok(Rights::none().with(right, literal(asked)?));
+    }
+    let history = history.or_else(|| subscribe.clone());
+    let mut rights = Rights::none();
+    for (one, patterns) in [(Right::Subscribe, subscribe), (Right::Publish, publish), (Right::History, history)] {
+        let mut patterns = patterns.unwrap_or_default();
+        if one == right {
+            patterns.extend(literal(named.as_deref().unwrap_or_default())?);
+        }
+        rights = rights.with(one, patterns);
+    }
+    Ok(rights)
+}
+
+/// Names, not patterns: an asterisk in one stands for itself.
+fn literal(names: &[ChannelName]) -> Result<Vec<Pattern>, ForwardError> {
+    names.iter().map(|name| Pattern::of([PatternPart::Literal(name.as_str())]).map_err(|_| PATTERN)).collect()
+}
+
+fn list<T>(
+    said: &Map<String, Value>,
+    name: &str,
+    most: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Vec<T>>, ForwardError> {
+    let Some(value) = member(said, name) else { return Ok(None) };
+    let items = value.as_array().ok_or(LIST)?;
+    if items.len() > most {
+        return Err(MANY);
+    }
+    let item = |item: &Value| read(item.as_str().ok_or(LIST)?).ok_or(PATTERN);
+    items.iter().map(item).collect::<Result<_, _>>().map(Some)
+}
+
+fn subject(said: &Map<String, Value>) -> Result<Option<Box<str>>, ForwardError> {
+    let Some(value) = member(said, "sub") else { return Ok(None) };
+    let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()));
+    let fits = |text: &String| (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    text.filter(fits).map(|text| Some(text.into())).ok_or(SUBJECT)
+}
+
+fn lifetime(said: &Map<String, Value>) -> Result<Option<Duration>, ForwardError> {
+    let Some(value) = member(said, "lifetime") else { return Ok(None) };
+    value.as_u64().filter(|seconds| *seconds > 0).map(|seconds| Some(Duration::from_secs(seconds))).ok_or(LIFETIME)
+}
+
+fn member<'a>(said: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    said.get(name).filter(|value| !value.is_null())
+}

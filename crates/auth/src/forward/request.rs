@@ -1,0 +1,115 @@
+//! What the application is asked.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::FORWARD_ANSWER_BYTES_MAX;
+use http::header::{self, ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::json;
+
+use super::options::ForwardOptions;
+use crate::ask::AskRequest;
+use crate::right::Right;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request that somebody made, as far as the application is asked about it.
+#[derive(Clone, Copy)]
+pub struct ForwardQuestion<'a> {
+    /// What it wants to do.
+    pub right: Right,
+    /// With which channels.
+    pub channels: &'a [ChannelName],
+    /// Its headers, without those that do not count.
+    pub headers: &'a HeaderMap,
+    /// Its path and query, without a token.
+    pub target: &'a str,
+    /// Its client's address.
+    pub address: IpAddr,
+}
+
+/// What is sent, and what it stands for.
+pub struct ForwardRequest {
+    pub(super) ask: AskRequest,
+    pub(super) right: Right,
+    pub(super) channels: Box<[ChannelName]>,
+    pub(super) key: [u8; 32],
+}
+
+/// What belongs to one connection (RFC 9110, section 7.6.1), to the node, or to the body, and is not sent along.
+const KEPT_BACK: [HeaderName; 13] = [
+    header::HOST,
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+];
+
+/// Whether a header may be sent along.
+#[must_use]
+pub fn is_forwardable(name: &HeaderName) -> bool {
+    let others = ["keep-alive", "proxy-connection", "http2-settings", "user-agent", "content-encoding"];
+    !KEPT_BACK.contains(name) && !others.contains(&name.as_str())
+}
+
+pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) -> ForwardRequest {
+    let mut headers = HeaderMap::new();
+    for name in options.headers.iter().filter(|name| is_forwardable(name) && !is_nominated(question.headers, name)) {
+        for value in question.headers.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, JSON);
+    let body = json!({
+        "right": question.right.as_str(),
+        "channels": question.channels.iter().map(ChannelName::as_str).collect::<Vec<_>>(),
+        "uri": question.target,
+        "address": question.address.to_string(),
+    });
+    let body = Bytes::from(body.to_string());
+    let key = key(&headers, &body);
+    let ask = AskRequest {
+        method: Method::POST,
+        uri: options.url.uri().clone(),
+        headers,
+        body,
+        max_bytes: FORWARD_ANSWER_BYTES_MAX,
+        timeout: options.timeout,
+    };
+    ForwardRequest { ask, right: question.right, channels: question.channels.into(), key }
+}
+
+/// Whether the client says that this header is for its connection alone (`Connection: NAME`).
+fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
+}
+
+/// Stands for exactly what is sent. Lengths keep what stands beside each other apart.
+fn key(headers: &HeaderMap, body: &[u8]) -> [u8; 32] {
+    let mut digest = Context::new(&SHA256);
+    let mut add = |part: &[u8]| {
+        digest.update(&(part.len() as u64).to_be_bytes());
+        digest.update(part);
+    };
+    for (name, value) in headers {
+        add(name.as_str().as_bytes());
+        add(value.as_bytes());
+    }
+    add(body);
+    let mut key = [0; 32];
+    key.copy_from_slice(digest.finish().as_ref());
+    key
+}

@@ -1,0 +1,193 @@
+//! An application that says who may do what, asked by the real binary.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fanfare_e2e::{
+    Answer, Asked, Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer,
+    Response, Subscribe, WebServer, check, eventually, pace, request,
+};
+
+const STREAM: (&str, &str) = ("Accept", "text/event-stream");
+const COOKIE: (&str, &str) = ("Cookie", "theme=dark; sid=seven");
+
+/// Knows one session, whose user may follow and read `user:7` and whatever begins with `room:`.
+fn by_session(asked: &Asked) -> Answer {
+    match asked.header("cookie") {
+        Some(cookie) if cookie.contains("sid=seven") => {
+            let may = asked.body.contains(r#""channels":["user:7"]"#) || asked.body.contains(r#""channels":["room:"#);
+            if may { Answer::json("200 OK", r#"{"sub":"7"}"#) } else { Answer::json("403 Forbidden", "{}") }
+        }
+        _ => Answer::json("401 Unauthorized", "{}"),
+    }
+}
+
+fn node(redis: &RedisServer, application: &WebServer) -> NodeBuilder {
+    Node::builder(redis)
+        .set("auth.enabled", "true")
+        .set("auth.public", "news:*")
+        .set("forward_auth.url", &application.url("/fanfare?key=hunter2"))
+        .set("history.enabled", "true")
+        .set("delivery.heartbeat", "1s")
+        .set("delivery.retry_ms", "100")
+        .set("log.level", "trace")
+}
+
+fn get(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
+    request(node.address(), "GET", path, headers, b"").expect("an answer")
+}
+
+fn metric(node: &Node, result: &str) -> f64 {
+    node.metric("fanfare_forward_auth_total", &format!("result=\"{result}\"")).unwrap_or(0.0)
+}
+
+// Fails when the cookie is not sent along, and when an answer that denies is none.
+#[test]
+fn a_session_cookie_of_the_application_is_enough() {
+    let redis = RedisServer::start();
+    let application = WebServer::http(by_session);
+    let node = node(&redis, &application).start();
+    let mut client = Client::open(node.address(), Subscribe::to("user:7").header(COOKIE.0, COOKIE.1));
+    Publisher::new(&redis, &Ledger::default()).fcall("user:7", "hello");
+    client.read_data("hello");
+
+    let forbidden = get(&node, "/events?channel=user:8", &[STREAM, COOKIE]);
+    assert!(forbidden.status() == 403 && forbidden.text().contains("not-allowed"), "{}", forbidden.text());
+    let unknown = get(&node, "/events?channel=user:7", &[STREAM]);
+    assert!(unknown.status() == 401 && unknown.text().contains("unauthenticated"), "{}", unknown.text());
+    assert_eq!(get(&node, "/channels/user:7/history", &[COOKIE]).status(), 200);
+    let before = application.asked().len();
+    assert_eq!(get(&node, "/channels/news:1/history", &[]).status(), 200);
+    assert_eq!(application.asked().len(), before, "nobody is asked about what is public");
+
+    let [first, ..] = &application.asked()[..] else { panic!("it was asked") };
+    assert!(first.head.starts_with("POST /fanfare?key=hunter2 HTTP/1.1"), "{}", first.head);
+    assert!(
+        first.body.contains(r#""right":"subscribe""#) && first.body.contains(r#""address":"127.0.0.1""#),
+        "{first:?}"
+    );
+    assert!(
+        first.body.contains(r#""uri":"/events?channel=user%3A7""#) || first.body.contains("/events?channel=user:7")
+    );
+    assert!((metric(&node, "allowed") >= 2.0) && metric(&node, "denied") >= 2.0);
+    let log = node.log();
+    assert!(!log.contains("hunter2") && !log.contains("sid=seven"), "{log}");
+}
+
+// Fails when a grant of the application has no end.
+#[test]
+fn a_stream_ends_before_the_grant_does_and_goes_on_without_loss_when_the_application_is_asked_again() {
+    let redis = RedisServer::start();
+    let application = WebServer::http(|_| Answer::json("200 OK", r#"{"lifetime":6}"#));
+    let node = node(&redis, &application).start();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut client = Client::open(node.address(), Subscribe::to("c").header(COOKIE.0, COOKIE.1));
+    let publishing = std::thread::spawn(move || {
+        for number in 0..800 {
+            publisher.fcall("c", &format!("c {number}"));
+            // A pace, so that the grant ends in the midst of them.
+            pace(Duration::from_millis(10));
+        }
+    });
+    assert_eq!(client.read_ending(Duration::from_secs(8)), ConnectionEnd::Clean);
+    let is_expired = |seen: &Observed| matches!(seen, Observed::Control(event) if event.event == "$expired");
+    assert!(client.seen().iter().any(is_expired), "{}", client.recent());
+    client.connect(node.address()).expect("the node accepts");
+    publishing.join().expect("the publisher finishes");
+    client.read_data("c 799");
+    check(&client, &ledger, "c", &Expect::everything()).assert_kept();
+    assert!(application.asked().len() >= 2, "it was asked again");
+}
+
+// Fails when a page of another site can use the session of a user.
+#[test]
+fn a_page_of_another_site_cannot_use_a_cookie() {
+    let redis = RedisServer::start();
+    let application = WebServer::http(by_session);
+    let node = node(&redis, &application).set("server.cors_origins", "https://app.example").start();
+    let ask = |more: (&str, &str)| get(&node, "/channels/user:7/history", &[COOKIE, more]);
+    for more in [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site"), ("Origin", "null")] {
+        let reply = ask(more);
+        assert!(reply.status() == 403 && reply.text().contains("cross-site"), "{more:?}: {}", reply.text());
+    }
+    assert_eq!(application.asked().len(), 0);
+    let listed = ask(("Origin", "https://app.example"));
+    assert_eq!((listed.status(), listed.head.header("access-control-allow-credentials")), (200, Some("true")));
+}
+
+// Fails when anything but a clear answer lets somebody in, or ends an EventSource for good.
+#[test]
+fn an_application_that_gives_no_clear_answer_lets_nobody_in_and_others_do_not_notice() {
+    let redis = RedisServer::start();
+    let says = Arc::new(Mutex::new(Answer::json("200 OK", "{}")));
+    let now = Arc::clone(&says);
+    let application = WebServer::http(move |_| now.lock().expect("no panic").clone());
+    let node = node(&redis, &application).set("forward_auth.timeout", "500ms").set("forward_auth.keep", "0s").start();
+    let mut before = Client::open(node.address(), Subscribe::to("c").header(COOKIE.0, COOKIE.1));
+    let mut failed = 0.0;
+    for answer in [
+        Answer::Hang,
+        Answer::json("302 Found", "{}"),
+        Answer::json("500 Internal Server Error", "{}"),
+        Answer::json("404 Not Found", "{}"),
+        Answer::json("200 OK", "<html>please log in</html>"),
+        Answer::json("200 OK", &format!("{{\"x\":\"{}\"}}", "y".repeat(1 << 20))),
+        Answer::Send(b"nonsense".to_vec()),
+        Answer::Send(Vec::new()),
+    ] {
+        *says.lock().expect("no panic") = answer.clone();
+        assert_eq!(get(&node, "/channels/c/history", &[COOKIE]).status(), 503, "{answer:?}");
+        let polite = get(&node, "/events?channel=c", &[STREAM, COOKIE, ("Last-Event-ID", "7-0")]);
+        assert!(polite.status() == 200 && polite.text().contains("retry:"), "{answer:?}: {}", polite.text());
+        assert!(polite.text().contains("id: 7-0"), "the place is kept: {}", polite.text());
+        failed += 2.0;
+        assert_eq!(metric(&node, "failed"), failed, "{answer:?}");
+        Publisher::new(&redis, &Ledger::default()).fcall("c", "still here");
+        before.read_data("still here");
+    }
+    eventually("the reason in the log", || node.log().contains("the application that decides").then_some(()));
+    *says.lock().expect("no panic") = Answer::json("200 OK", "{}");
+    assert_eq!(get(&node, "/channels/c/history", &[COOKIE]).status(), 200, "and back");
+}
+
+// Fails when each request that waits has a connection to the application.
+#[test]
+fn an_application_that_hangs_is_asked_a_bounded_number_of_questions_at_once() {
+    let redis = RedisServer::start();
+    let application =
+        WebServer::http(|asked| if asked.body.contains("slow") { Answer::Hang } else { Answer::json("200 OK", "") });
+    let node =
+        node(&redis, &application).set("forward_auth.concurrency", "3").set("forward_auth.timeout", "2s").start();
+    let address = node.address();
+    let waiting: Vec<_> = (0..10)
+        .map(|number| {
+            std::thread::spawn(move || {
+                let path = format!("/channels/slow:{number}/history");
+                request(address, "GET", &path, &[COOKIE], b"").expect("an answer").status()
+            })
+        })
+        .collect();
+    eventually("three questions", || (application.asked().len() == 3).then_some(()));
+    // Longer than a question takes to arrive, and shorter than the timeout.
+    pace(Duration::from_millis(500));
+    assert_eq!(application.asked().len(), 3, "the others wait for their turn");
+    // What is public is not held up.
+    assert_eq!(get(&node, "/channels/news:1/history", &[]).status(), 200);
+    for thread in waiting {
+        assert_eq!(thread.join().expect("no panic"), 503);
+    }
+    assert_eq!(get(&node, "/channels/quick/history", &[COOKIE]).status(), 200);
+}
+
+// Fails when a denial costs an application a question each time.
+#[test]
+fn who_is_denied_again_and_again_is_not_asked_about_any_more() {
+    let redis = RedisServer::start();
+    let application = WebServer::http(|_| Answer::json("401 Unauthorized", ""));
+    let node = node(&redis, &application).set("server.cores", "1").start();
+    let statuses: Vec<u16> =
+        (0..150).map(|n| get(&node, &format!("/channels/c{n}/history"), &[COOKIE]).status()).collect();
+    assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
+    assert!(application.asked().len() < 130, "{}", application.asked().len());
+}

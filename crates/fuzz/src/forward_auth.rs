@@ -1,0 +1,60 @@
+//! What an application answers when it is asked whether a request may do what it wants.
+
+use std::future::ready;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanfare_auth::{
+    Answering, Ask, AskAnswer, AskRequest, Forward, ForwardOptions, ForwardQuestion, Right, SafeUrl, UnixSeconds,
+    Verdict,
+};
+use fanfare_protocol::ChannelName;
+use http::{HeaderMap, StatusCode};
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+const LONGEST: u64 = 3_600;
+const STATUSES: [u16; 8] = [200, 204, 299, 302, 401, 403, 404, 500];
+
+/// Answers with these bytes.
+struct Application(Bytes);
+
+impl Ask for Application {
+    fn ask(&self, _: AskRequest) -> Answering {
+        let (index, body) = match self.0.split_first() {
+            Some((first, _)) => (usize::from(*first) % STATUSES.len(), self.0.slice(1..)),
+            None => (0, Bytes::new()),
+        };
+        let status = StatusCode::from_u16(STATUSES[index]).expect("a status");
+        Box::pin(ready(Ok(AskAnswer { status, headers: HeaderMap::new(), body })))
+    }
+}
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"));
+
+/// The first byte says the status, the others are the body.
+pub(crate) fn run(data: &[u8]) {
+    let options = ForwardOptions {
+        url: SafeUrl::parse("https://app.example/").expect("an address"),
+        headers: Vec::new(),
+        timeout: Duration::from_secs(1),
+        concurrency: 1,
+        keep: Duration::ZERO,
+        lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_secs(LONGEST),
+        public: Arc::default(),
+    };
+    let forward = Forward::new(options, Arc::new(Application(Bytes::copy_from_slice(data))));
+    let channels = [ChannelName::parse("user:7").expect("a name")];
+    let (headers, address) = (HeaderMap::new(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let question =
+        ForwardQuestion { right: Right::Subscribe, channels: &channels, headers: &headers, target: "/events", address };
+    let verdict = RUNTIME.block_on(forward.ask(forward.request(&question), || NOW));
+    let Ok(Verdict::Granted(grant)) = verdict else { return };
+    assert!(data.first().is_none_or(|first| usize::from(*first) % STATUSES.len() < 3), "only 2xx allows");
+    assert!(grant.expires_at.is_some_and(|end| NOW < end && end.0 <= NOW.0 + LONGEST));
+    let body = data.get(1..).unwrap_or_default().trim_ascii();
+    assert!(body.is_empty() || body.first() == Some(&b'{'), "only an object allows");
+}

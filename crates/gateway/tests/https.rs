@@ -1,0 +1,354 @@
+//! Services outside, asked over TLS: whom a node believes, and what it takes from them.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_auth::{Ask as _, AskAnswer, AskError, AskRequest};
+use fanfare_gateway::https::{Authorities, HttpsClient};
+use http::{HeaderMap, Method, StatusCode};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+const MAX_BYTES: usize = 1_000;
+/// Longer than any of these answers takes, and shorter than the patience of who runs the tests.
+const LONG: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Somebody who signs certificates.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: tempfile::NamedTempFile,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), file }
+    }
+
+    /// A server with a certificate for `localhost` that ends in this year.
+    fn acceptor(&self, until: i32) -> TlsAcceptor {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        let chain = vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        TlsAcceptor::from(Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap()))
+    }
+
+    /// Somebody who believes this authority and no other.
+    fn client(&self) -> HttpsClient {
+        HttpsClient::new(Authorities::of_file(self.file.path()).unwrap(), 4).unwrap()
+    }
+}
+
+/// What a service does with a request.
+#[derive(Clone)]
+enum Does {
+    Answer(String),
+    /// The same, a byte now and then.
+    Trickle(String),
+    Nothing,
+}
+
+/// A service on this machine. Gone with its handle.
+struct Service {
+    port: u16,
+    task: JoinHandle<()>,
+    /// The heads of the requests that it got.
+    asked: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Service {
+    async fn start(tls: Option<TlsAcceptor>, does: Does) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::default();
+        let heads = Arc::clone(&asked);
+        let task = tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let (tls, does, heads) = (tls.clone(), does.clone(), Arc::clone(&heads));
+                tokio::spawn(async move {
+                    match tls {
+                        None => answer(socket, &does, &heads).await,
+                        Some(tls) => {
+                            let Ok(socket) = tls.accept(socket).await else { return };
+                            answer(socket, &does, &heads).await;
+                        }
+                    }
+                });
+            }
+        });
+        Self { port, task, asked }
+    }
+
+    fn https(&self, host: &str) -> String {
+        format!("https://{host}:{}/keys?a=b", self.port)
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin, does: &Does, heads: &std::sync::Mutex<Vec<String>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = socket.read_u8().await else { return };
+        head.push(byte);
+    }
+    heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+    // Who has read enough hangs up.
+    match does {
+        Does::Answer(text) => {
+            let _ = socket.write_all(text.as_bytes()).await;
+            let _ = socket.shutdown().await;
+        }
+        Does::Trickle(text) => {
+            for byte in text.bytes() {
+                if socket.write_all(&[byte]).await.is_err() || socket.flush().await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(SHORT / 8).await;
+            }
+        }
+        Does::Nothing => std::future::pending().await,
+    }
+}
+
+fn request(uri: &str, timeout: Duration) -> AskRequest {
+    AskRequest {
+        method: Method::GET,
+        uri: uri.parse().unwrap(),
+        headers: HeaderMap::from_iter([
+            (http::header::ACCEPT, "application/json".parse().unwrap()),
+            (http::header::HOST, "other.example".parse().unwrap()),
+        ]),
+        body: bytes::Bytes::new(),
+        max_bytes: MAX_BYTES,
+        timeout,
+    }
+}
+
+/// Asks a service with a good certificate that answers so.
+async fn ask(does: Does, timeout: Duration) -> (Result<AskAnswer, AskError>, Vec<String>) {
+    let authority = Authority::new();
+    let service = Service::start(Some(authority.acceptor(2100)), does).await;
+    let answer = authority.client().ask(request(&service.https("localhost"), timeout)).await;
+    (answer, service.asked())
+}
+
+fn failure(answer: Result<AskAnswer, AskError>) -> String {
+    match answer.unwrap_err() {
+        AskError::Failed(why) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_comes_over_tls_and_the_request_is_what_it_seems() {
+    let text = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\n{}";
+    let (answer, asked) = ask(Does::Answer(text.to_owned()), LONG).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"{}"[..]));
+    assert_eq!(answer.headers["cache-control"], "max-age=60");
+    let [head] = &asked[..] else { panic!("{asked:?}") };
+    assert!(head.starts_with("GET /keys?a=b HTTP/1.1\r\n") && head.contains("accept: application/json\r\n"), "{head}");
+    assert!(head.contains("host: localhost:") && !head.contains("other.example"), "{head}");
+}
+
+// Fails when certificates are not checked against the name.
+#[tokio::test]
+async fn a_certificate_for_another_name_is_refused_and_nothing_is_sent() {
+    let authority = Authority::new();
+    let service = Service::start(Some(authority.acceptor(2100)), Does::Nothing).await;
+    let answer = authority.client().ask(request(&service.https("127.0.0.1"), LONG)).await;
+    assert_eq!(failure(answer), "its certificate is for another name");
+    assert_eq!(service.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused_and_nothing_is_sent() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let service = Service::start(Some(authority.acceptor(2100)), Does::Nothing).await;
+    let answer = stranger.client().ask(request(&service.https("localhost"), LONG)).await;
+    let why = failure(answer);
+    assert!(why.contains("no authority that is believed here"), "{why}");
+    let nobody = HttpsClient::new(Authorities::none(), 1).unwrap();
+    assert!(failure(nobody.ask(request(&service.https("localhost"), LONG)).await).contains("no authority"));
+    assert_eq!(service.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_nothing_is_sent() {
+    let authority = Authority::new();
+    let service = Service::start(Some(authority.acceptor(2021)), Does::Nothing).await;
+    let answer = authority.client().ask(request(&service.https("localhost"), LONG)).await;
+    assert_eq!(failure(answer), "its certificate has expired");
+    assert_eq!(service.asked(), Vec::<String>::new());
+}
+
+/// A server of raw sockets, which does this with each.
+async fn raw<F: Future<Output = ()> + Send>(
+    serve: impl Fn(TcpStream) -> F + Send + Sync + Clone + 'static,
+) -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accept = async move {
+        loop {
+            serve(listener.accept().await.unwrap().0).await;
+        }
+    };
+    (port, tokio::spawn(accept))
+}
+
+#[tokio::test]
+async fn a_service_that_speaks_no_tls_is_told_from_one_that_is_not_there() {
+    let (port, server) = raw(async |mut socket: TcpStream| {
+        let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        let _ = socket.read(&mut [0; 1_000]).await;
+    })
+    .await;
+    let client = Authority::new().client();
+    let why = failure(client.ask(request(&format!("https://localhost:{port}/"), LONG)).await);
+    assert!(why.starts_with("TLS: "), "{why}");
+    server.abort();
+    let _ = server.await;
+    let why = failure(client.ask(request(&format!("https://localhost:{port}/"), LONG)).await);
+    assert!(why.starts_with("no connection: "), "{why}");
+}
+
+// Fails when the client follows a redirection.
+#[tokio::test]
+async fn a_redirection_is_an_answer_like_others() {
+    let text = "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n";
+    let (answer, asked) = ask(Does::Answer(text.to_owned()), LONG).await;
+    assert_eq!((answer.unwrap().status, asked.len()), (StatusCode::FOUND, 1));
+}
+
+// Fails when only `Content-Length` is believed.
+#[tokio::test]
+async fn a_body_is_bounded_whether_or_not_its_length_is_said() {
+    for (length, fits) in [(MAX_BYTES, true), (MAX_BYTES + 1, false), (1 << 20, false)] {
+        let long = "a".repeat(length);
+        for head in [format!("content-length: {length}\r\n"), "transfer-encoding: chunked\r\n".to_owned()] {
+            let body =
+                if head.starts_with("transfer") { format!("{length:x}\r\n{long}\r\n0\r\n\r\n") } else { long.clone() };
+            let (answer, _) = ask(Does::Answer(format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}")), LONG).await;
+            match answer {
+                Ok(answer) => assert!(fits && answer.body.len() == length, "{head}"),
+                Err(error) => assert!(!fits && error == AskError::TooLarge(MAX_BYTES), "{head}: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_bounded_too() {
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(1 << 20));
+    let (answer, _) = ask(Does::Answer(endless), LONG).await;
+    assert!(failure(answer).contains("no whole answer"));
+}
+
+#[tokio::test]
+async fn what_is_no_http_or_ends_too_soon_is_no_answer() {
+    for text in ["hello\r\n\r\n", "", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"] {
+        let (answer, _) = ask(Does::Answer(text.to_owned()), LONG).await;
+        let why = failure(answer);
+        assert!(why.contains("no whole answer"), "{text:?}: {why}");
+    }
+}
+
+// Fails when the time is counted anew for each part of the answer.
+#[tokio::test]
+async fn one_deadline_is_over_everything() {
+    let slow_head = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned();
+    for does in [Does::Nothing, Does::Trickle(slow_head)] {
+        let (answer, _) = ask(does, SHORT).await;
+        assert_eq!(answer.unwrap_err(), AskError::TimedOut(SHORT));
+    }
+    // No TLS comes about.
+    let (port, server) = raw(async |_socket| std::future::pending().await).await;
+    let answer = Authority::new().client().ask(request(&format!("https://localhost:{port}/"), SHORT)).await;
+    assert_eq!(answer.unwrap_err(), AskError::TimedOut(SHORT));
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_given_up_at_the_deadline() {
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = authority.acceptor(2100);
+    let server = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut socket = acceptor.accept(socket).await.unwrap();
+        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n").await;
+        while socket.write_all(b"a").await.is_ok() && socket.flush().await.is_ok() {
+            tokio::time::sleep(SHORT / 8).await;
+        }
+    });
+    let answer = authority.client().ask(request(&format!("https://localhost:{port}/"), SHORT)).await;
+    assert_eq!(answer.unwrap_err(), AskError::TimedOut(SHORT));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn this_machine_is_asked_without_tls_where_the_address_says_so_and_no_other_is() {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let service = Service::start(None, Does::Answer(text.to_owned())).await;
+    let client = HttpsClient::new(Authorities::none(), 4).unwrap();
+    for host in ["127.0.0.1", "localhost"] {
+        let answer = client.ask(request(&format!("http://{host}:{}/", service.port), LONG)).await;
+        assert_eq!(&answer.unwrap().body[..], b"{}", "{host}");
+    }
+    let elsewhere = client.ask(request("http://192.0.2.1/", LONG)).await;
+    assert!(failure(elsewhere).contains("without TLS"));
+}
+
+// Fails without the bound: all are asked at once.
+#[tokio::test]
+async fn so_many_questions_are_under_way_at_once_and_the_others_wait_within_their_time() {
+    let authority = Authority::new();
+    let service = Service::start(Some(authority.acceptor(2100)), Does::Nothing).await;
+    let client = authority.client();
+    let all: Vec<_> = (0..10).map(|_| tokio::spawn(client.ask(request(&service.https("localhost"), SHORT)))).collect();
+    for each in all {
+        assert_eq!(each.await.unwrap().unwrap_err(), AskError::TimedOut(SHORT));
+    }
+    assert_eq!(service.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_question_that_is_dropped_gives_its_place_back() {
+    let authority = Authority::new();
+    let service = Service::start(Some(authority.acceptor(2100)), Does::Nothing).await;
+    let client = authority.client();
+    for _ in 0..8 {
+        let asking = client.ask(request(&service.https("localhost"), LONG));
+        assert!(tokio::time::timeout(SHORT / 8, asking).await.is_err());
+    }
+    let answering =
+        Service::start(Some(authority.acceptor(2100)), Does::Answer("HTTP/1.1 204 No Content\r\n\r\n".to_owned()));
+    let answering = answering.await;
+    assert_eq!(client.ask(request(&answering.https("localhost"), LONG)).await.unwrap().status, StatusCode::NO_CONTENT);
+}

@@ -1,0 +1,24 @@
+//! Revocations: what a node knows of them, and how it carries them out.
+
+use std::time::Duration;
+
+use super::units::{KIB, less};
+
+/// Revocations in force that a node knows, about 300 bytes each. If there are more it believes no token: it could not know whether that was
+/// revoked.
+pub const REVOCATIONS_MAX: usize = 200_000;
+/// Longest entry of the log of revocations that is read, in bytes: names of all lengths fit, however they are escaped.
+pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
+/// Revocations that a connection thread looks its sessions up for in one turn.
+pub const REVOCATIONS_PER_TURN: usize = 64;
+/// A client whose grant was revoked has so long to take its farewell, then it is cut.
+pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
+/// A node that knows as many as it may reads their log again after this time: some may be out of force by then.
+pub const REVOCATIONS_REREAD: Duration = Duration::from_secs(60);
+/// How often a node asks whether its store could evict the log of revocations.
+pub const REVOCATIONS_STORE_LOOK: Duration = Duration::from_secs(1);
+
+const _: () = {
+    // All that is promised about the end of a session: a second after its revocation was acknowledged.
+    assert!(less(REVOKED_FAREWELL, Duration::from_secs(1)));
+};

@@ -38,20 +38,21 @@ pub(crate) async fn append_over(
 ) -> Result<EntryId, PublishError> {
     let key = keys.stream(&LogName::system(request.log.clone()));
     // Nothing is written yet.
-    let now_and_length = look(connection, &key).await;
-    let (now_ms, entries) = now_and_length.map_err(|error| match publish_error(error) {
+    let log = look(connection, &key).await.map_err(|error| match publish_error(error) {
         PublishError::Unavailable(reason) => PublishError::Unreachable(reason),
         refused => refused,
     })?;
-    let most = u64::try_from(request.max_entries).unwrap_or(u64::MAX);
-    if entries >= most {
-        let reason = format!("the log holds {entries} entries of at most {most}: nobody could know all of them");
+    let oldest_kept_ms = log.now_ms.saturating_sub(u64::try_from(request.keep.as_millis()).unwrap_or(u64::MAX));
+    let is_full = log.entries >= u64::try_from(request.max_entries).unwrap_or(u64::MAX);
+    if is_full && log.oldest.is_none_or(|oldest| oldest.ms >= oldest_kept_ms) {
+        let reason = format!("the log holds {} entries that are in force, and may hold no more", log.entries);
         return Err(PublishError::Rejected(reason));
     }
-    let keep = u64::try_from(request.keep.as_millis()).unwrap_or(u64::MAX);
+    // Redis drops whole pieces of a stream for less work (https://redis.io/docs/latest/commands/xadd/): what is older and shares one with what
+    // is not stays. A full log makes room, entry by entry.
+    let exactly = if is_full { "=" } else { "~" };
     let mut transaction = redis::pipe();
-    // Whole pieces of the stream (https://redis.io/docs/latest/commands/xadd/): what is older and shares one with what is not stays.
-    transaction.atomic().cmd("XADD").arg(&key).arg("MINID").arg("~").arg(now_ms.saturating_sub(keep));
+    transaction.atomic().cmd("XADD").arg(&key).arg("MINID").arg(exactly).arg(oldest_kept_ms);
     transaction.arg("*").arg("data").arg(&request.data[..]);
     transaction.cmd("PUBLISH").arg(&key).arg("").ignore();
     let reply = transaction.query_async::<Value>(connection).await.map_err(|error| publish_error(error.into()))?;
@@ -59,21 +60,37 @@ pub(crate) async fn append_over(
     id.ok_or_else(|| PublishError::Unavailable("Redis did not reply with an id".to_owned()))
 }
 
-/// The time by the server's clock, in milliseconds, and the number of entries.
-async fn look(connection: &mut MultiplexedConnection, key: &str) -> Result<(u64, u64), Error> {
+/// A log, before something is appended.
+struct Look {
+    /// The time by the server's clock, in milliseconds.
+    now_ms: u64,
+    entries: u64,
+    oldest: Option<EntryId>,
+}
+
+async fn look(connection: &mut MultiplexedConnection, key: &str) -> Result<Look, Error> {
     let time = redis::cmd("TIME").query_async::<Value>(connection).await?;
     let mut time = array(time).unwrap_or_default().into_iter().filter_map(number);
     let (Some(seconds), Some(micros)) = (time.next(), time.next()) else { return Err(Error::Shape("TIME")) };
+    let now_ms = seconds * 1_000 + micros / 1_000;
     let stream = redis::cmd("XINFO").arg("STREAM").arg(key).query_async::<Value>(connection).await;
-    let entries = match stream.map_err(Error::from) {
-        Ok(facts) => length(facts).ok_or(Error::Shape("XINFO"))?,
-        Err(Error::Reply(reason)) if reason.contains("no such key") => 0,
-        Err(error) => return Err(error),
-    };
-    Ok((seconds * 1_000 + micros / 1_000, entries))
+    match stream.map_err(Error::from) {
+        Ok(facts) => read_facts(now_ms, facts).ok_or(Error::Shape("XINFO")),
+        Err(Error::Reply(reason)) if reason.contains("no such key") => Ok(Look { now_ms, entries: 0, oldest: None }),
+        Err(error) => Err(error),
+    }
 }
 
-fn length(facts: Value) -> Option<u64> {
-    let is_length = |(name, value)| (text(name).as_deref() == Some("length")).then(|| number(value)).flatten();
-    pairs(facts)?.into_iter().find_map(is_length)
+/// What `XINFO STREAM` says (<https://redis.io/docs/latest/commands/xinfo-stream/>).
+fn read_facts(now_ms: u64, facts: Value) -> Option<Look> {
+    let (mut entries, mut oldest) = (None, None);
+    for (name, value) in pairs(facts)? {
+        match text(name).as_deref() {
+            Some("length") => entries = number(value),
+            // Nil, if there is none; otherwise its id and its fields.
+            Some("first-entry") => oldest = array(value).and_then(|entry| entry_id(entry.into_iter().next()?)),
+            _ => {}
+        }
+    }
+    Some(Look { now_ms, entries: entries?, oldest })
 }

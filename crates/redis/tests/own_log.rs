@@ -60,3 +60,22 @@ async fn what_cannot_be_announced_is_not_written_and_what_has_no_place_is_told_s
     let nowhere = Options { url: "redis://127.0.0.1:9".into(), ..server.options() };
     assert!(matches!(append(&nowhere, request(1)).await, Err(PublishError::Unreachable(_))));
 }
+
+// Seen to fail when a full log is refused before anybody looks at how old its entries are.
+#[tokio::test]
+async fn a_full_log_makes_room_of_what_is_out_of_force_and_of_nothing_else() {
+    let server = Server::start().await;
+    let options = server.options();
+    for number in 1..=3 {
+        server.run::<Value>(&["XADD", LOG, &format!("{number}-1"), "data", "{}"]).await;
+    }
+    // What is old shares one piece of the stream with what is not, and stays while there is room.
+    append(&options, request(9)).await.unwrap();
+    assert_eq!(server.run::<u64>(&["XLEN", LOG]).await, 4);
+    for left in 2..=4 {
+        append(&options, request(4)).await.unwrap();
+        assert_eq!(server.run::<u64>(&["XLEN", LOG]).await, left);
+    }
+    assert!(matches!(append(&options, request(4)).await, Err(PublishError::Rejected(_))));
+    assert_eq!(server.run::<u64>(&["XLEN", LOG]).await, 4);
+}

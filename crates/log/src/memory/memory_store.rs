@@ -145,10 +145,17 @@ impl MemoryStore {
         if state.faults.is_offline() {
             return Err(PublishError::Unreachable("the store is offline".into()));
         }
-        let keep = u64::try_from(request.keep.as_millis()).unwrap_or(u64::MAX);
-        state.store.forget_before(log, now.saturating_sub(keep));
-        if state.store.stream(log).is_some_and(|stream| stream.entries().count() >= request.max_entries) {
-            return Err(PublishError::Rejected(format!("the log holds {} entries", request.max_entries)));
+        let stream = state.store.stream(log);
+        let oldest = stream.and_then(|stream| Some((stream.entries().count(), stream.entries().next()?.id.ms)));
+        // As Redis, which drops what is old when that pays, and at the latest when the log is full.
+        if let Some((entries, oldest_ms)) = oldest
+            && entries >= request.max_entries
+        {
+            let oldest_kept_ms = now.saturating_sub(u64::try_from(request.keep.as_millis()).unwrap_or(u64::MAX));
+            if oldest_ms >= oldest_kept_ms {
+                return Err(PublishError::Rejected(format!("the log holds {entries} entries that are in force")));
+            }
+            state.store.forget_before(log, oldest_kept_ms);
         }
         let event = Event { name: None, data: request.data.clone() };
         let id = state.store.append(log, None, event, now).id;

@@ -99,8 +99,8 @@ pub struct Core {
     expiring: Local<Option<u64>>,
     /// What is revoked; empty where nothing can be.
     revocations: OnceCell<Arc<KnownRevocations>>,
-    /// The link of the feed on which this thread had carried out all revocations that there were.
-    cleared: Local<u64>,
+    /// The link of the feed on which this thread has carried out all revocations that there are. `None`: on none.
+    cleared: Local<Option<u64>>,
     /// Something has changed for who follows the log of revocations.
     follower: Notify,
 }
@@ -132,7 +132,7 @@ impl Core {
             next_beat: Local::new(None),
             expiring: Local::new(None),
             revocations: OnceCell::new(),
-            cleared: Local::new(0),
+            cleared: Local::new(None),
             follower: Notify::new(),
         })
     }
@@ -244,15 +244,16 @@ impl Core {
         }
     }
 
-    /// Whether a session gets nothing of its channels for now: it needs a grant, and what was revoked since the feed was away is not
-    /// known, or not carried out on this thread.
+    /// Whether a session gets nothing of its channels for now: it needs a grant, and it is not known what is revoked, or what is known is not
+    /// carried out on this thread.
     pub(crate) fn holds_back(&self, session: SessionSlot) -> bool {
         let Some(revocations) = self.revocations.get() else { return false };
-        revocations.link() != Some(self.cleared.get()) && self.holders.contains(session)
+        let link = revocations.link();
+        (link.is_none() || self.cleared.get() != link) && self.holders.contains(session)
     }
 
-    /// All that was revoked when this link came up has been carried out here. Returns whether that is news.
-    pub(crate) fn set_cleared(&self, link: u64) -> bool {
+    /// All that was revoked when this link came up has been carried out here; `None`: that is not known of any. Returns whether that is news.
+    pub(crate) fn set_cleared(&self, link: Option<u64>) -> bool {
         self.cleared.replace(link) != link
     }
 

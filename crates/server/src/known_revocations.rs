@@ -23,8 +23,10 @@ use crate::clock::Clock;
 pub(crate) struct Progress {
     /// The number of the latest revocation in the set.
     pub(crate) latest: u64,
-    /// The [link](Hub::link) on which the set was last complete; 0: it was on none.
-    pub(crate) complete_on: u64,
+    /// The [link](Hub::link) on which the set is complete. `None`: what the log holds is still to be read, or cannot be.
+    pub(crate) complete_on: Option<u64>,
+    /// Since the node started the set was complete once.
+    was_complete: bool,
 }
 
 /// Why a node does not know what is revoked.
@@ -121,8 +123,8 @@ impl KnownRevocations {
     #[must_use]
     pub fn unknown(&self) -> Option<RevocationsUnknown> {
         self.unknown_to_streams().or_else(|| {
-            let is_complete = self.hub.link() == Some(self.progress.borrow().complete_on);
-            (!is_complete).then(|| RevocationsUnknown::Behind(self.refused()))
+            let (link, complete_on) = (self.hub.link(), self.progress.borrow().complete_on);
+            (link.is_none() || complete_on != link).then(|| RevocationsUnknown::Behind(self.refused()))
         })
     }
 
@@ -134,7 +136,7 @@ impl KnownRevocations {
             Some(RevocationsUnknown::MayVanish)
         } else if self.are_too_many.load(Ordering::Relaxed) {
             Some(RevocationsUnknown::TooMany)
-        } else if self.progress.borrow().complete_on == 0 {
+        } else if !self.progress.borrow().was_complete {
             Some(RevocationsUnknown::NotRead(self.refused()))
         } else {
             None
@@ -188,12 +190,30 @@ impl KnownRevocations {
         self.in_force.store(set.len() as u64, Ordering::Relaxed);
     }
 
-    /// Tells the threads how far the log was read. `complete_on`: to its end, on this link.
-    pub(crate) fn tell(&self, complete_on: Option<u64>) {
+    /// Tells the threads of what was added.
+    pub(crate) fn tell_read(&self) {
+        self.tell(|_| {});
+    }
+
+    /// Tells the threads that the log was read to its end: all that there was when this link of the feed came up.
+    pub(crate) fn tell_complete(&self, link: u64) {
+        self.tell(|progress| {
+            progress.complete_on = Some(link);
+            progress.was_complete = true;
+        });
+    }
+
+    /// Tells the threads that it is not known any more, on any link, what the log holds.
+    pub(crate) fn tell_incomplete(&self) {
+        self.tell(|progress| progress.complete_on = None);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
         let latest = self.read().latest();
         self.progress.send_if_modified(|progress| {
             let before = *progress;
-            *progress = Progress { latest, complete_on: complete_on.unwrap_or(before.complete_on) };
+            progress.latest = latest;
+            change(progress);
             *progress != before
         });
     }

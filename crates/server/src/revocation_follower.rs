@@ -1,12 +1,13 @@
 //! Follows the log of revocations, as a session follows its channels: a cursor that begins before the oldest entry.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{Revocation, RevocationTarget, TargetUnreadable, TooManyRevocations, UnixSeconds};
 use fanfare_log::{Cursor, Item, Next, Payer, Start, ViewKey};
-use fanfare_protocol::limits::REVOCATIONS_REREAD;
+use fanfare_protocol::limits::{REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_REREAD};
 use fanfare_protocol::{EntryId, Frame, GapReason, LogName, Position};
 use tokio::time::sleep;
 
@@ -24,18 +25,24 @@ const NO_PLACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the log until it is dropped. For one thread of the node.
 pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
+    let is_told = Cell::new(false);
     loop {
         let opened = core.log.open(LogName::revoked(), Some(BEGINNING), FOLLOWER, Payer::NODE);
         let Ok((view, cursor)) = opened else {
             sleep(NO_PLACE_PAUSE).await;
             continue;
         };
-        let follower = Follower { core: &core, known: &known, view, cursor, has_stream: false };
-        let TooManyRevocations = follower.run().await;
-        known.note_too_many(true);
-        // Those that fit are in force; what came after them is not known, and nobody gets anything by a grant.
-        known.tell(Some(0));
-        sleep(REVOCATIONS_REREAD).await;
+        let follower = Follower { core: &core, known: &known, view, cursor, has_stream: false, is_told: &is_told };
+        let pause = match follower.run().await {
+            Stopped::TooMany => {
+                known.note_too_many(true);
+                REVOCATIONS_REREAD
+            }
+            Stopped::Broken => REVOCATIONS_BROKEN_PAUSE,
+        };
+        // Those that were added are in force; what else the log holds is not known.
+        known.tell_incomplete();
+        sleep(pause).await;
         known.forget_old();
     }
 }
@@ -48,6 +55,22 @@ struct Follower<'a> {
     cursor: Cursor,
     /// Entries of the present stream were seen.
     has_stream: bool,
+    /// Operators were told that the log is not contiguous, and nobody has read it to its end since.
+    is_told: &'a Cell<bool>,
+}
+
+/// Why a reader of the log has to begin again, some time later.
+enum Stopped {
+    /// There are more than the node holds.
+    TooMany,
+    /// The log is not contiguous: it is another one, whose entries may be older than those that were read, or one of them was passed over.
+    Broken,
+}
+
+impl From<TooManyRevocations> for Stopped {
+    fn from(_: TooManyRevocations) -> Self {
+        Self::TooMany
+    }
 }
 
 /// What came of a look at the log.
@@ -67,19 +90,22 @@ impl Drop for Follower<'_> {
 }
 
 impl Follower<'_> {
-    /// Returns when there are more than the node holds.
-    async fn run(mut self) -> TooManyRevocations {
+    /// Returns when the log has to be read from its beginning again.
+    async fn run(mut self) -> Stopped {
         loop {
             match self.look() {
-                Err(error) => return error,
+                Err(stopped) => return stopped,
                 Ok(Looked::More) => tokio::task::yield_now().await,
                 Ok(Looked::All) => {
                     self.known.note_too_many(false);
-                    self.known.tell(self.core.log.confirmed(self.view));
+                    match self.core.log.confirmed(self.view) {
+                        Some(link) => self.known.tell_complete(link),
+                        None => self.known.tell_read(),
+                    }
                     self.core.follower_woken().await;
                 }
                 Ok(Looked::Waits) => {
-                    self.known.tell(None);
+                    self.known.tell_read();
                     self.core.follower_woken().await;
                 }
             }
@@ -87,8 +113,8 @@ impl Follower<'_> {
     }
 
     /// Takes what is there, up to a bound.
-    fn look(&mut self) -> Result<Looked, TooManyRevocations> {
-        let Self { core, known, view, cursor, has_stream } = self;
+    fn look(&mut self) -> Result<Looked, Stopped> {
+        let Self { core, known, view, cursor, has_stream, is_told } = self;
         let looked = core.log.next(*view, cursor, |cursor, _, next| match next {
             Next::Tail(tail, from) => {
                 for (index, item) in (from..).zip(tail.from(from)).take(ITEMS_PER_TURN) {
@@ -101,7 +127,7 @@ impl Follower<'_> {
                         // A message by somebody: nothing that is kept.
                         Item::Ephemeral { .. } => cursor.advance_tail(index, None),
                         Item::Seam(seam) => {
-                            note_gap(known, seam.reason);
+                            on_gap(known, is_told, seam.reason)?;
                             cursor.advance_tail(index, Some(seam.resume));
                         }
                     }
@@ -110,7 +136,7 @@ impl Follower<'_> {
             }
             Next::Page(served) => {
                 if let Some(seam) = &served.seam {
-                    note_gap(known, seam.reason);
+                    on_gap(known, is_told, seam.reason)?;
                     cursor.advance_to(seam.resume);
                 }
                 for entry in served.entries() {
@@ -133,6 +159,7 @@ impl Follower<'_> {
         })?;
         if matches!(looked, Looked::All) {
             known.note_refused(None);
+            is_told.set(false);
             self.note_end();
         }
         Ok(looked)
@@ -142,18 +169,19 @@ impl Follower<'_> {
     fn note_end(&mut self) {
         let is_gone = self.core.log.head(self.view).is_some_and(|head| head.is_absent());
         if is_gone && std::mem::replace(&mut self.has_stream, false) {
-            note_gap(self.known, GapReason::Reset);
+            note_gap(self.known, self.is_told, GapReason::Reset);
         }
     }
 }
 
 /// What an entry revokes. One that says nothing here is counted, and is no reason to stop.
-fn take(known: &KnownRevocations, id: EntryId, frame: &Frame) -> Result<(), TooManyRevocations> {
+fn take(known: &KnownRevocations, id: EntryId, frame: &Frame) -> Result<(), Stopped> {
     let data = if frame.is_gap() { Vec::new() } else { frame.data() };
     match RevocationTarget::parse(&data) {
         Ok(target) => {
             known.stats.read.add(1);
-            known.add(Revocation { target, at: UnixSeconds(id.ms / 1_000) })
+            known.add(Revocation { target, at: UnixSeconds(id.ms / 1_000) })?;
+            Ok(())
         }
         Err(error) => {
             let count = match error {
@@ -169,16 +197,27 @@ fn take(known: &KnownRevocations, id: EntryId, frame: &Frame) -> Result<(), TooM
     }
 }
 
-/// The log is not contiguous. What is known stays known.
-fn note_gap(known: &KnownRevocations, reason: GapReason) {
+/// The log is not contiguous. What was trimmed is out of force, so that reading goes on; anything else means that the log is read from its
+/// beginning.
+fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) -> Result<(), Stopped> {
+    note_gap(known, is_told, reason);
+    if reason == GapReason::Trimmed { Ok(()) } else { Err(Stopped::Broken) }
+}
+
+/// Tells operators of it. What is known stays known.
+fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
     known.stats.gaps.of(reason).add(1);
     match reason {
-        // What was trimmed is out of force.
         GapReason::Trimmed => tracing::debug!("the log of revocations was trimmed beyond what this node has read"),
+        // Told once until the log was read to its end.
+        _ if is_told.replace(true) => {}
+        GapReason::Unavailable => tracing::warn!(
+            "an entry of the log of revocations cannot be read: until it can be, who needs a token gets nothing"
+        ),
         _ => tracing::warn!(
             reason = reason.as_str(),
-            "the log of revocations is not what it was: this node keeps what it knows, a node that starts from now on does not know it. \
-             Revoke again what is still to be revoked"
+            "the log of revocations is not what it was, and is read from its beginning: this node keeps what it knew, a node that starts from \
+             now on does not know that. Revoke again what is still to be revoked"
         ),
     }
 }

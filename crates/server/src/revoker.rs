@@ -44,8 +44,11 @@ struct Revoker<'a> {
 }
 
 impl Revoker<'_> {
-    /// Carries out what is new, then lets the sessions that waited for it go on.
+    /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
     async fn catch_up(&mut self, progress: Progress) {
+        if progress.complete_on.is_none() {
+            self.core.set_cleared(None);
+        }
         while self.seen < progress.latest {
             let some = self.known.after(self.seen, REVOCATIONS_PER_TURN);
             for (number, revocation) in &some {

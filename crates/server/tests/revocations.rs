@@ -226,6 +226,36 @@ fn what_a_node_knew_stays_when_the_log_is_deleted() {
     assert!(scene.answer("eve", "a").0.starts_with("HTTP/1.1 401 "));
 }
 
+// Seen to fail when a node goes on where the other log ends: what was revoked there before that hit nobody.
+#[test]
+fn a_log_that_was_set_back_to_another_history_is_read_from_its_beginning() {
+    for is_continued in [false, true] {
+        let scene = scene();
+        let store = &scene.node.store;
+        scene.revoke(&subject("first"));
+        let common = store.checkpoint();
+        let event = Event { name: None, data: subject("eve").to_json().into() };
+        let older = store.xadd(LogName::revoked(), event, Bell::Silent);
+        let other = store.checkpoint();
+        store.restore(&common);
+        while scene.revoke(&subject("bob")) <= older {}
+        eventually("one history to be known", || scene.known.in_force() == 2);
+        let mut eve = scene.stream("eve", "a");
+        let mut carol = scene.stream("carol", "a");
+        store.restore(&other);
+        if is_continued {
+            scene.revoke(&subject("carol"));
+        }
+        store.disconnect_all();
+        assert!(eve.rest().contains("$revoked"), "continued: {is_continued}");
+        scene.is_complete();
+        assert_eq!(scene.known.in_force(), if is_continued { 4 } else { 3 }, "what was known stays known");
+        scene.node.publish("a", "hello");
+        let rest = if is_continued { carol.rest() } else { carol.until("data: hello") };
+        assert!(rest.contains("$revoked") == is_continued, "{rest}");
+    }
+}
+
 // Seen to fail when a client that takes nothing is waited for.
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use fanfare_protocol::limits::LEFT_WANTS_MIN;
 use fanfare_protocol::{LogName, limits};
 
+use crate::coverage::Coverage;
 use crate::newest_answers::NewestAnswers;
 use crate::pages::Pages;
 use crate::payer::Payer;
@@ -37,8 +38,8 @@ pub struct Shared {
     pub newest: NewestAnswers,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<Refusal>,
-    /// The [link](Hub::link) on which the log was last found to hold all that its stream does; 0: on none. Of the gateway's own logs only.
-    pub confirmed: u64,
+    /// What of its stream the log holds, if it is one of the gateway's own.
+    pub coverage: Option<Box<Coverage>>,
 }
 
 impl Shared {

@@ -10,6 +10,7 @@ use fanfare_protocol::{LogName, Position};
 use slab::Slab;
 
 use crate::channel::{Channel, Hub};
+use crate::coverage::Coverage;
 use crate::cursor::{Cursor, ReaderId, Start};
 use crate::payer::Payer;
 use crate::places::NoPlace;
@@ -200,11 +201,11 @@ impl CoreLog {
         views.slab[key as usize].copy.as_ref().map(Tail::head)
     }
 
-    /// The [link](Hub::link) that brings what is published, if what a reader of a log of the gateway's own has seen when it
-    /// [has everything](Next::Live) is all that there was when the link came up.
-    pub fn confirmed(&self, key: ViewKey) -> Option<u64> {
-        let views = self.views.borrow();
-        self.link().filter(|link| views.slab[key as usize].confirmed == *link)
+    /// What a reader of a log of the gateway's own has seen of its stream when it [has everything](Next::Live). The
+    /// [link](Hub::link) is the present one, or none.
+    pub fn coverage(&self, key: ViewKey) -> Coverage {
+        let coverage = self.views.borrow().slab[key as usize].coverage.as_deref().copied().unwrap_or_default();
+        Coverage { link: coverage.link.filter(|link| self.link() == Some(*link)), ..coverage }
     }
 
     /// See [`Hub::link`].

@@ -15,6 +15,7 @@ mod broken_channels;
 pub mod budget;
 mod channel;
 mod core_log;
+mod coverage;
 mod cursor;
 mod cursor_set;
 mod fair_queue;
@@ -44,6 +45,7 @@ pub use archive::{Archive, ArchiveError, FirstEntry, Newest, NewestRead, ReadReq
 pub use assemble::{Assembly, assemble};
 pub use channel::{Channel, Hub, MAX_CORES};
 pub use core_log::{CoreLog, ViewKey};
+pub use coverage::Coverage;
 pub use cursor::{Cursor, ReaderId, Start};
 pub use cursor_set::CursorSet;
 pub use feed::{Changes, Desired, FeedBatch, FeedEvent, FeedId, FeedSink, FeedSource, feed};

@@ -67,7 +67,7 @@ impl Reader {
     async fn confirmed(&mut self) -> u64 {
         loop {
             if self.look()
-                && let Some(link) = self.log.confirmed(self.view)
+                && let Some(link) = self.log.coverage(self.view).link
             {
                 return link;
             }
@@ -122,7 +122,7 @@ async fn a_log_is_confirmed_on_each_link_anew_and_only_with_all_that_its_stream_
     while reader.log.link().is_some() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(reader.log.confirmed(reader.view), None);
+    assert_eq!(reader.log.coverage(reader.view).link, None);
     let event = Event { name: None, data: "2".into() };
     let id = store.xadd(LogName::revoked(), event, Bell::Silent);
     store.set_unreadable(LogName::revoked(), id, true);
@@ -132,7 +132,7 @@ async fn a_log_is_confirmed_on_each_link_anew_and_only_with_all_that_its_stream_
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     reader.look();
-    assert_eq!((reader.log.confirmed(reader.view), reader.seen.len()), (None, 1));
+    assert_eq!((reader.log.coverage(reader.view).link, reader.seen.len()), (None, 1));
     store.set_unreadable(LogName::revoked(), id, false);
     let next = reader.confirmed().await;
     assert!(next > link && reader.seen == ["1", "2"], "{next} after {link}: {:?}", reader.seen);

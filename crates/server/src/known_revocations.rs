@@ -38,7 +38,7 @@ pub enum RevocationsUnknown {
     TooMany,
     /// The store may evict the log, whatever it holds.
     MayVanish,
-    /// The feed was away, and the log has not been read to its end since. What the store says, if it refuses.
+    /// The log has not been read to its end since the feed was away, or since something was announced there. What the store says, if it refuses.
     Behind(Option<String>),
 }
 
@@ -50,9 +50,7 @@ impl std::fmt::Display for RevocationsUnknown {
                 refused
             }
             Self::Behind(refused) => {
-                f.write_str(
-                    "what was revoked meanwhile has not been read since Redis is back, so no token is believed",
-                )?;
+                f.write_str("what was revoked lately has not been read, so no token is believed")?;
                 refused
             }
             Self::TooMany => {
@@ -95,7 +93,7 @@ pub struct KnownRevocations {
     in_force: AtomicU64,
     /// Why the log cannot be followed at present.
     refused: Mutex<Option<String>>,
-    /// Since when the set is not complete, as far as somebody asked.
+    /// Since when the set is not complete, as far as its reader has told or somebody asked.
     incomplete_since: Mutex<Option<Instant>>,
     /// What was counted.
     pub stats: RevocationStats,
@@ -163,7 +161,8 @@ impl KnownRevocations {
         self.in_force.load(Ordering::Relaxed)
     }
 
-    /// For how long the set has not been complete, as far as somebody asked.
+    /// For how long it has not been known what is revoked, as far as that was noticed: since something was announced that could not be read, or
+    /// since somebody asked.
     #[must_use]
     pub fn incomplete_for(&self) -> Duration {
         let is_complete = self.unknown().is_none();
@@ -201,10 +200,14 @@ impl KnownRevocations {
             progress.complete_on = Some(link);
             progress.was_complete = true;
         });
+        if self.unknown().is_none() {
+            *self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
-    /// Tells the threads that it is not known any more, on any link, what the log holds.
-    pub(crate) fn tell_incomplete(&self) {
+    /// Tells the threads that it has not been known since then, on any link, what the log holds.
+    pub(crate) fn tell_incomplete(&self, since: Instant) {
+        self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(since);
         self.tell(|progress| progress.complete_on = None);
     }
 

@@ -1,15 +1,16 @@
 //! Follows the log of revocations, as a session follows its channels: a cursor that begins before the oldest entry.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{Revocation, RevocationTarget, TargetUnreadable, TooManyRevocations, UnixSeconds};
-use fanfare_log::{Cursor, Item, Next, Payer, Start, ViewKey};
-use fanfare_protocol::limits::{REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_REREAD};
+use fanfare_log::{Coverage, Cursor, Item, Next, Payer, Start, ViewKey};
+use fanfare_protocol::limits::{REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_PATIENCE, REVOCATIONS_REREAD};
 use fanfare_protocol::{EntryId, Frame, GapReason, LogName, Position};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::core::{Core, FOLLOWER};
 use crate::known_revocations::KnownRevocations;
@@ -32,7 +33,15 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             sleep(NO_PLACE_PAUSE).await;
             continue;
         };
-        let follower = Follower { core: &core, known: &known, view, cursor, has_stream: false, is_told: &is_told };
+        let follower = Follower {
+            core: &core,
+            known: &known,
+            view,
+            cursor,
+            has_stream: false,
+            waits_since: None,
+            is_told: &is_told,
+        };
         let pause = match follower.run().await {
             Stopped::TooMany => {
                 known.note_too_many(true);
@@ -41,7 +50,7 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             Stopped::Broken => REVOCATIONS_BROKEN_PAUSE,
         };
         // Those that were added are in force; what else the log holds is not known.
-        known.tell_incomplete();
+        known.tell_incomplete(Instant::now());
         sleep(pause).await;
         known.forget_old();
     }
@@ -55,6 +64,8 @@ struct Follower<'a> {
     cursor: Cursor,
     /// Entries of the present stream were seen.
     has_stream: bool,
+    /// Since when a page of the archive is waited for.
+    waits_since: Option<Instant>,
     /// Operators were told that the log is not contiguous, and nobody has read it to its end since.
     is_told: &'a Cell<bool>,
 }
@@ -97,24 +108,44 @@ impl Follower<'_> {
                 Err(stopped) => return stopped,
                 Ok(Looked::More) => tokio::task::yield_now().await,
                 Ok(Looked::All) => {
+                    self.waits_since = None;
                     self.known.note_too_many(false);
-                    match self.core.log.confirmed(self.view) {
-                        Some(link) => self.known.tell_complete(link),
-                        None => self.known.tell_read(),
-                    }
-                    self.core.follower_woken().await;
+                    let Coverage { link, unread_since } = self.core.log.coverage(self.view);
+                    self.tell(link, unread_since).await;
                 }
                 Ok(Looked::Waits) => {
-                    self.known.tell_read();
-                    self.core.follower_woken().await;
+                    let since = *self.waits_since.get_or_insert_with(Instant::now);
+                    self.tell(None, Some(since)).await;
                 }
             }
         }
     }
 
+    /// Tells how far it is, and waits until something has changed. `link`: everything was read that there was when this link came up.
+    /// `unread_since`: since when there is something that was not read. For a moment that is how every revocation comes; then nobody
+    /// gets anything by a grant.
+    async fn tell(&self, link: Option<u64>, unread_since: Option<Instant>) {
+        let is_overdue = unread_since.is_some_and(|since| since.elapsed() >= REVOCATIONS_PATIENCE);
+        match (unread_since.filter(|_| is_overdue), link) {
+            (Some(since), _) => self.known.tell_incomplete(since),
+            (None, Some(link)) => self.known.tell_complete(link),
+            (None, None) => self.known.tell_read(),
+        }
+        let overdue = async {
+            match unread_since.filter(|_| !is_overdue) {
+                Some(since) => sleep_until(since + REVOCATIONS_PATIENCE).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.core.follower_woken() => {}
+            () = overdue => {}
+        }
+    }
+
     /// Takes what is there, up to a bound.
     fn look(&mut self) -> Result<Looked, Stopped> {
-        let Self { core, known, view, cursor, has_stream, is_told } = self;
+        let Self { core, known, view, cursor, has_stream, is_told, .. } = self;
         let looked = core.log.next(*view, cursor, |cursor, _, next| match next {
             Next::Tail(tail, from) => {
                 for (index, item) in (from..).zip(tail.from(from)).take(ITEMS_PER_TURN) {

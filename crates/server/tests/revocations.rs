@@ -6,9 +6,11 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fanfare_auth::{Grant, RevocationTarget, UnixSeconds};
 use fanfare_log::memory::{Bell, MemoryStore};
 use fanfare_log::{AppendRequest, Hub};
+use fanfare_protocol::limits::REVOCATIONS_PATIENCE;
 use fanfare_protocol::{ChannelName, EntryId, Event, GapReason, LogName};
 use fanfare_server::{
     Authorized, Authorizer, Clock, DeliveryOptions, Denied, KnownRevocations, Options, Question, RevocationsUnknown,
@@ -212,6 +214,34 @@ fn while_it_is_not_known_what_was_revoked_meanwhile_who_needs_a_grant_gets_nothi
     let rest = eve.rest();
     assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
     scene.is_complete();
+}
+
+// Seen to fail when only a feed that was away makes sessions wait: the entry is announced, and cannot be read.
+#[test]
+fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant() {
+    let scene = scene();
+    let (mut bob, mut eve, mut stranger) = (scene.stream("bob", "a"), scene.stream("eve", "a"), scene.stream("", "a"));
+    let store = &scene.node.store;
+    // No link breaks, and channels are read as ever.
+    let event = Event { name: None, data: subject("eve").to_json().into() };
+    let id = store.xadd(LogName::revoked(), event, Bell::Silent);
+    store.set_unreadable(LogName::revoked(), id, true);
+    store.publish_ephemeral(LogName::revoked(), Bytes::new());
+    eventually("that it is not known", || matches!(scene.known.unknown(), Some(RevocationsUnknown::Behind(_))));
+    assert!(scene.known.incomplete_for() >= REVOCATIONS_PATIENCE, "from the announcement on");
+    scene.node.publish("a", "afterwards");
+    stranger.until("data: afterwards");
+    for client in [&mut bob, &mut eve] {
+        let until_heartbeat = client.until("\n\n");
+        assert!(!until_heartbeat.contains("afterwards"), "{until_heartbeat}");
+    }
+    assert_eq!(scene.known.unknown_to_streams(), None, "who begins waits as well");
+    store.set_unreadable(LogName::revoked(), id, false);
+    bob.until("data: afterwards");
+    let rest = eve.rest();
+    assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
+    scene.is_complete();
+    assert_eq!(scene.known.incomplete_for(), Duration::ZERO);
 }
 
 #[test]

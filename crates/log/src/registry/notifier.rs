@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::channel::{Channel, Hub};
+use crate::coverage::Coverage;
 
 #[derive(Debug)]
 pub(super) struct Notifier {
@@ -36,10 +39,13 @@ impl Notifier {
         self.hub.set_link(link);
     }
 
-    /// The log holds all that its stream does, on the present connection. Its watchers look at it in their next turn.
-    pub(super) fn confirm(&mut self, channel: &Arc<Channel>) {
-        channel.lock().confirmed = self.hub.link().unwrap_or(0);
-        self.notify(channel);
+    /// What of its stream a log of the gateway's own holds. If that is news, its watchers look at it in their next turn.
+    pub(super) fn cover(&mut self, channel: &Arc<Channel>, is_confirmed: bool, unread_since: Option<Instant>) {
+        let coverage = Coverage { link: self.hub.link().filter(|_| is_confirmed), unread_since };
+        let before = channel.lock().coverage.replace(Box::new(coverage));
+        if before.as_deref() != Some(&coverage) {
+            self.notify(channel);
+        }
     }
 
     /// How often a channel was asked for and had no place.

@@ -15,6 +15,8 @@ pub const REVOCATIONS_PER_TURN: usize = 64;
 pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
 /// A node that knows as many as it may reads their log again after this time: some may be out of force by then.
 pub const REVOCATIONS_REREAD: Duration = Duration::from_secs(60);
+/// For so long a node may not have read what was announced in the log of revocations. Then nobody gets anything by a grant until it has.
+pub const REVOCATIONS_PATIENCE: Duration = Duration::from_millis(300);
 /// The pause before a node reads a log again that is not contiguous: some entry of it may not be readable for a while.
 pub const REVOCATIONS_BROKEN_PAUSE: Duration = Duration::from_millis(100);
 /// How often a node asks whether its store could evict the log of revocations.
@@ -22,5 +24,7 @@ pub const REVOCATIONS_STORE_LOOK: Duration = Duration::from_secs(1);
 
 const _: () = {
     // All that is promised about the end of a session: a second after its revocation was acknowledged.
-    assert!(REVOKED_FAREWELL.as_millis() + REVOCATIONS_BROKEN_PAUSE.as_millis() < 1_000);
+    assert!(
+        REVOKED_FAREWELL.as_millis() + REVOCATIONS_PATIENCE.as_millis() + REVOCATIONS_BROKEN_PAUSE.as_millis() < 1_000
+    );
 };

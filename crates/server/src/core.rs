@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use fanfare_auth::{Grant, UnixSeconds};
+use fanfare_auth::{Grant, Right, UnixSeconds};
 use fanfare_log::{CoreLog, Hub, Item, Random, ReaderId};
 use fanfare_protocol::{ChannelName, limits};
 use http::HeaderValue;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
+use crate::denied::Denied;
 use crate::end::EndReason;
 use crate::expiries::{Expiries, Times};
 use crate::grant_holders::GrantHolders;
@@ -228,12 +229,12 @@ impl Core {
         let Some(revocations) = self.revocations.get() else { return true };
         let Some(token) = self.sessions.token(session) else { return false };
         self.holders.insert(token, grant, channels);
-        // Asked after that: what is revoked later meets the session in its place.
-        let is_good = !revocations.hit(grant, channels);
-        if !is_good {
+        // Asked after that: what is revoked later meets the session in its place. While it is not known what is revoked the session waits.
+        let is_revoked = revocations.still(grant, Right::Subscribe, channels) == Err(Denied::Revoked);
+        if is_revoked {
             self.sessions.end(token, EndReason::Revoked);
         }
-        is_good
+        !is_revoked
     }
 
     /// Forgets a session that is over.

@@ -173,12 +173,12 @@ impl Authorizer for Gatekeeper {
         })
     }
 
-    fn is_over(&self, grant: &Grant) -> bool {
-        grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)))
-    }
-
-    fn is_revoked(&self, grant: &Grant, channels: &[ChannelName]) -> bool {
-        self.revocations.as_ref().is_some_and(|revocations| revocations.hit(grant, channels))
+    fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied> {
+        if let Some(revocations) = &self.revocations {
+            revocations.still(grant, right, channels)?;
+        }
+        let is_over = grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)));
+        if is_over { Err(Denied::By(Refusal::Expired)) } else { Ok(()) }
     }
 }
 
@@ -211,12 +211,10 @@ fn target(path: &str, query: Option<&str>, without: Option<&str>) -> String {
 /// Whether a grant is enough. Several channels are allowed together or not at all.
 fn allow(grant: Grant, right: Right, channels: &[ChannelName], revocations: Option<&KnownRevocations>) -> Authorized {
     grant.permit(right, channels).map_err(Denied::By)?;
-    let Some(revocations) = revocations else { return Ok(Some(Box::new(grant))) };
-    if revocations.hit(&grant, channels) {
-        return Err(Denied::Revoked);
+    if let Some(revocations) = revocations {
+        revocations.still(&grant, right, channels)?;
     }
-    let unknown = if right == Right::Subscribe { revocations.unknown_to_streams() } else { revocations.unknown() };
-    if unknown.is_some() { Err(Denied::RevocationsUnknown) } else { Ok(Some(Box::new(grant))) }
+    Ok(Some(Box::new(grant)))
 }
 
 /// The value of the query parameter of this name. Two would be two tokens.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use fanfare_auth::{Grant, Revocation, Revocations, TooManyRevocations, UnixSeconds};
+use fanfare_auth::{Grant, Revocation, Revocations, Right, TooManyRevocations, UnixSeconds};
 use fanfare_log::Hub;
 use fanfare_log::stats::{Cell, GapCells};
 use fanfare_protocol::ChannelName;
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::denied::Denied;
 
 /// How far the log of revocations has been read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,10 +142,18 @@ impl KnownRevocations {
         }
     }
 
-    /// Whether a grant that is used for these channels is revoked, by all that is known.
-    #[must_use]
-    pub fn hit(&self, grant: &Grant, channels: &[ChannelName]) -> bool {
-        self.read().hit(grant, channels)
+    /// Whether a grant is good for these channels, by all that is known. Nothing else asks that. A stream may begin while it is not known
+    /// what was revoked lately: it gets nothing until then.
+    ///
+    /// # Errors
+    /// It is revoked, or it is not known whether it is.
+    pub fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied> {
+        // Before the set is asked: it grows first, and is called complete then.
+        let unknown = if right == Right::Subscribe { self.unknown_to_streams() } else { self.unknown() };
+        if self.read().hit(grant, channels) {
+            return Err(Denied::Revoked);
+        }
+        unknown.map_or(Ok(()), |_| Err(Denied::RevocationsUnknown))
     }
 
     /// The store may evict the log, or does not any more.

@@ -268,7 +268,7 @@ impl Handler {
                 },
             };
             let asked = channel.clone();
-            let still = || handler.still_allows(client, grant.as_deref(), &asked);
+            let still = || handler.still(client, Right::Publish, grant.as_deref(), &asked);
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -276,17 +276,11 @@ impl Handler {
         }))
     }
 
-    /// Whether a grant to publish is not over meanwhile.
-    fn still_allows(&self, client: IpAddr, grant: Option<&Grant>, channel: &ChannelName) -> Result<(), Problem> {
+    /// Whether a grant that was enough when it was asked for is so still.
+    fn still(&self, client: IpAddr, right: Right, grant: Option<&Grant>, channel: &ChannelName) -> Result<(), Problem> {
         let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
-        let denied = if authorizer.is_revoked(grant, std::slice::from_ref(channel)) {
-            Denied::Revoked
-        } else if authorizer.is_over(grant) {
-            Denied::By(Refusal::Expired)
-        } else {
-            return Ok(());
-        };
-        Err(self.note(AddressKey::of(client), Right::Publish, denied).into())
+        let still = authorizer.still(grant, right, std::slice::from_ref(channel));
+        still.map_err(|denied| self.note(AddressKey::of(client), right, denied).into())
     }
 
     fn history(
@@ -303,14 +297,18 @@ impl Handler {
         let client = self.client(socket, request.headers());
         let head = (request.uri(), request.headers());
         let asking = self.ask(client, Right::History, std::slice::from_ref(&channel), head);
+        let asked = channel.clone();
         let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
         let payer = admission::payer(client);
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = handler.wait(asking).await {
-                return Problem::from(denied).into();
-            }
+            let grant = match handler.wait(asking).await {
+                Ok(grant) => grant,
+                Err(denied) => return Problem::from(denied).into(),
+            };
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
+            // Reading it may have taken seconds, and it holds what was published meanwhile.
+            let page = handler.still(client, Right::History, grant.as_deref(), &asked).and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()

@@ -105,8 +105,8 @@ impl Authorizer for Denies {
         Soon::Now(Err(self.0.clone()))
     }
 
-    fn is_over(&self, _: &Grant) -> bool {
-        false
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Assembly, Hub, PublishRequest, Random, assemble};
+use fanfare_log::{Archive, Assembly, Hub, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, Server, StoreHandles};
 use tokio::sync::oneshot;
@@ -41,6 +41,18 @@ impl Node {
         delivery: DeliveryOptions,
         wire: impl FnOnce(&mut Options, &Arc<Hub>),
     ) -> Self {
+        let history = store.clone();
+        Self::with_history(store, history, change, delivery, wire)
+    }
+
+    /// The same, and history is read from this archive.
+    pub fn with_history(
+        store: MemoryStore,
+        history: impl Archive,
+        change: impl FnOnce(&mut Options),
+        delivery: DeliveryOptions,
+        wire: impl FnOnce(&mut Options, &Arc<Hub>),
+    ) -> Self {
         let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 2, ..Options::default() };
         options.drain.window = Duration::from_millis(200);
         options.drain.quiet = Duration::from_millis(100);
@@ -57,7 +69,7 @@ impl Node {
             let (stats, random) = (Arc::new(CoreStats::default()), Random::from_entropy());
             Core::new(Arc::clone(&hub), core, delivery.clone(), stats, Clock::system(), random)
         };
-        let handles = StoreHandles::new(store.clone(), store.clone());
+        let handles = StoreHandles::new(history, store.clone());
         let server = Server::start(options, handles, Random::from_entropy(), make_core).unwrap();
         Self { server: Some(server), store, stop: Some(stop), ingest: Some(ingest) }
     }

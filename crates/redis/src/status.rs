@@ -45,8 +45,8 @@ struct State {
     connected_at: Option<Instant>,
     probed_at: Option<Instant>,
     eviction: Option<Eviction>,
-    /// Redis itself says that it may evict any key.
-    evicts_any: bool,
+    /// Whether Redis itself says that it may evict any key.
+    evicts_any: Option<bool>,
     server_version: Option<String>,
     library: Option<Library>,
     last_error: Option<(Instant, String)>,
@@ -67,8 +67,8 @@ pub struct StatusReport {
     pub server_version: Option<String>,
     /// Whether Redis may evict keys under memory pressure; `None` while unknown.
     pub evicts: Option<bool>,
-    /// Redis said so last of any key, also of those that do not expire.
-    pub evicts_any: bool,
+    /// Whether Redis said so last of any key, also of those that do not expire; not if it does not tell. `None` until it was asked.
+    pub evicts_any: Option<bool>,
     /// What became of the publishing library, once known.
     pub library: Option<Library>,
     /// The last failure of a connection and its age. It stays after recovery.
@@ -153,7 +153,7 @@ impl Status {
 
     /// Records what Redis says of keys that do not expire.
     pub(crate) fn set_evicts_any(&self, evicts_any: bool) {
-        self.lock().evicts_any = evicts_any;
+        self.lock().evicts_any = Some(evicts_any);
     }
 
     pub(crate) fn set_server_version(&self, version: Option<String>) {

@@ -4,7 +4,7 @@
 //! ends its own sessions ([`crate::revoker`]); whoever judges a request asks the set. The order is what makes it safe: the set grows
 //! first, then the threads hear of it, and a session that begins is entered in its thread before the set is asked. So none slips through.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -25,9 +25,30 @@ pub(crate) struct Progress {
     /// The number of the latest revocation in the set.
     pub(crate) latest: u64,
     /// The [link](Hub::link) on which the set is complete. `None`: what the log holds is still to be read, or cannot be.
-    pub(crate) complete_on: Option<u64>,
+    complete_on: Option<u64>,
     /// Since the node started the set was complete once.
     was_complete: bool,
+    /// The store may evict the log.
+    may_vanish: bool,
+}
+
+impl Progress {
+    /// The link on which all that is revoked is known. `None`: sessions that need a grant wait.
+    pub(crate) fn known_on(self) -> Option<u64> {
+        self.complete_on.filter(|_| !self.may_vanish)
+    }
+}
+
+/// Whether the store may evict the log.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Vanishing {
+    /// It has not been asked yet.
+    Unknown,
+    /// It says that it may evict anything.
+    Possible,
+    /// It says that it does not, or does not tell.
+    Impossible,
 }
 
 /// Why a node does not know what is revoked.
@@ -89,7 +110,8 @@ pub struct KnownRevocations {
     clock: Clock,
     progress: watch::Sender<Progress>,
     are_too_many: AtomicBool,
-    may_vanish: AtomicBool,
+    /// See [`Vanishing`].
+    vanishing: AtomicU8,
     /// The number of those in force.
     in_force: AtomicU64,
     /// Why the log cannot be followed at present.
@@ -110,7 +132,7 @@ impl KnownRevocations {
             clock,
             progress: watch::Sender::default(),
             are_too_many: AtomicBool::new(false),
-            may_vanish: AtomicBool::new(false),
+            vanishing: AtomicU8::new(Vanishing::Unknown as u8),
             in_force: AtomicU64::new(0),
             refused: Mutex::default(),
             incomplete_since: Mutex::default(),
@@ -131,11 +153,12 @@ impl KnownRevocations {
     /// of its channels.
     #[must_use]
     pub fn unknown_to_streams(&self) -> Option<RevocationsUnknown> {
-        if self.may_vanish.load(Ordering::Relaxed) {
+        let vanishing = self.vanishing.load(Ordering::Relaxed);
+        if vanishing == Vanishing::Possible as u8 {
             Some(RevocationsUnknown::MayVanish)
         } else if self.are_too_many.load(Ordering::Relaxed) {
             Some(RevocationsUnknown::TooMany)
-        } else if !self.progress.borrow().was_complete {
+        } else if vanishing == Vanishing::Unknown as u8 || !self.progress.borrow().was_complete {
             Some(RevocationsUnknown::NotRead(self.refused()))
         } else {
             None
@@ -156,12 +179,17 @@ impl KnownRevocations {
         unknown.map_or(Ok(()), |_| Err(Denied::RevocationsUnknown))
     }
 
-    /// The store may evict the log, or does not any more.
+    /// The store may evict the log, or does not. Until this was said once, no grant is good.
     pub fn note_may_vanish(&self, may_vanish: bool) {
-        if may_vanish && !self.may_vanish.swap(may_vanish, Ordering::Relaxed) {
+        let now = if may_vanish { Vanishing::Possible } else { Vanishing::Impossible } as u8;
+        if self.vanishing.swap(now, Ordering::Relaxed) == now {
+            return;
+        }
+        if may_vanish {
             tracing::error!("{}", RevocationsUnknown::MayVanish);
         }
-        self.may_vanish.store(may_vanish, Ordering::Relaxed);
+        // Threads compare what they have been told: sessions that need a grant wait, or go on.
+        self.tell(|progress| progress.may_vanish = may_vanish);
     }
 
     /// How many are in force.

@@ -46,7 +46,7 @@ struct Revoker<'a> {
 impl Revoker<'_> {
     /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
     async fn catch_up(&mut self, progress: Progress) {
-        if progress.complete_on.is_none() {
+        if progress.known_on().is_none() {
             self.core.set_cleared(None);
         }
         while self.seen < progress.latest {
@@ -61,7 +61,7 @@ impl Revoker<'_> {
             }
             tokio::task::yield_now().await;
         }
-        if self.core.set_cleared(progress.complete_on) {
+        if self.core.set_cleared(progress.known_on()) {
             for some in self.core.holders.sessions().chunks(WAKES_PER_TURN) {
                 some.iter().for_each(|session| self.core.sessions.go_on(*session));
                 tokio::task::yield_now().await;

@@ -57,10 +57,10 @@ struct Scene {
 
 fn scene_on(store: MemoryStore) -> Scene {
     let history = store.clone();
-    scene_with(store, history)
+    scene_with(store, history, |known| known.note_may_vanish(false))
 }
 
-fn scene_with(store: MemoryStore, history: impl Archive) -> Scene {
+fn scene_with(store: MemoryStore, history: impl Archive, asked_store: impl FnOnce(&KnownRevocations)) -> Scene {
     let known = Known::default();
     let (asked, wired) = (Arc::clone(&known), Arc::clone(&known));
     let change = move |options: &mut Options| {
@@ -70,6 +70,7 @@ fn scene_with(store: MemoryStore, history: impl Archive) -> Scene {
     };
     let wire = move |options: &mut Options, hub: &Arc<Hub>| {
         let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), Clock::system(), LIFETIME, LEEWAY));
+        asked_store(&revocations);
         drop(wired.set(Arc::clone(&revocations)));
         options.revocations = Some(revocations);
     };
@@ -276,6 +277,11 @@ fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant()
     assert_eq!(scene.known.incomplete_for(), Duration::ZERO);
 }
 
+fn history_of(channel: &str, subject: &str) -> String {
+    let head = format!("GET /channels/{channel}/history HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    format!("{head}Authorization: Bearer {subject}\r\n\r\n")
+}
+
 /// Makes a node that has a link not know what is revoked: something is announced that cannot be read.
 fn make_unknown(scene: &Scene) {
     let store = &scene.node.store;
@@ -291,13 +297,11 @@ fn make_unknown(scene: &Scene) {
 fn a_page_of_history_is_handed_out_only_if_its_grant_is_good_when_it_was_read() {
     let store = MemoryStore::default();
     let pages = Arc::new(Semaphore::new(0));
-    let scene = scene_with(store.clone(), SlowArchive(store, Arc::clone(&pages)));
+    let archive = SlowArchive(store.clone(), Arc::clone(&pages));
+    let scene = scene_with(store, archive, |known| known.note_may_vanish(false));
     scene.is_complete();
     scene.node.publish("a", "hello");
-    let ask = |subject: &str| {
-        let head = "GET /channels/a/history HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
-        scene.node.send(format!("{head}Authorization: Bearer {subject}\r\n\r\n"))
-    };
+    let ask = |subject: &str| scene.node.send(history_of("a", subject));
     let [mut bob, mut eve] = ["bob", "eve"].map(ask);
     scene.revoke(&subject("eve"));
     eventually("it to be known", || scene.known.in_force() == 1);
@@ -386,12 +390,39 @@ fn a_client_that_takes_nothing_is_cut_off() {
     assert!(!eve.reads_to_an_orderly_end());
 }
 
+// Seen to fail when a store counts for one that keeps everything until it has said what it does.
 #[test]
-fn a_store_that_may_evict_what_is_revoked_lets_nobody_begin_with_a_grant() {
+fn until_it_is_known_whether_the_store_evicts_no_grant_is_good() {
+    let store = MemoryStore::default();
+    let scene = scene_with(store.clone(), store, |_| {});
+    scene.revoke(&subject("eve"));
+    eventually("the log to be read", || scene.known.in_force() == 1);
+    assert_eq!(scene.known.unknown_to_streams(), Some(RevocationsUnknown::NotRead(None)));
+    let (head, body) = scene.node.send(history_of("a", "bob")).response();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}{body}");
+    scene.known.note_may_vanish(false);
+    scene.is_complete();
+    let (head, body) = scene.node.send(history_of("a", "bob")).response();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}{body}");
+}
+
+// Seen to fail when streams go on that began before it was known that the store may evict.
+#[test]
+fn on_a_store_that_may_evict_what_is_revoked_nobody_gets_anything_by_a_grant() {
     let scene = scene();
+    let (mut bob, mut stranger) = (scene.stream("bob", "a"), scene.stream("", "a"));
     scene.known.note_may_vanish(true);
     assert_eq!(scene.known.unknown_to_streams(), Some(RevocationsUnknown::MayVanish));
+    // A session that has been woken since then has been told.
+    bob.until("\n\n");
+    scene.node.publish("a", "hello");
+    stranger.until("data: hello");
+    let until_heartbeat = bob.until("\n\n");
+    assert!(!until_heartbeat.contains("hello"), "{until_heartbeat}");
+    let (head, body) = scene.node.send(history_of("a", "bob")).response();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}{body}");
     scene.known.note_may_vanish(false);
+    bob.until("data: hello");
     assert_eq!(scene.known.unknown_to_streams(), None);
     let reasons = [Denied::Revoked, Denied::RevocationsUnknown].map(|denied| denied.as_str());
     assert_eq!(reasons, ["revoked", "revocations_unknown"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use fanfare_auth::{Audience, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
 use fanfare_log::Hub;
-use fanfare_protocol::limits::REVOCATIONS_STORE_LOOK;
+use fanfare_protocol::limits::{REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST};
 use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
 use tokio::time::sleep;
 
@@ -43,15 +43,18 @@ pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) ->
     Ok(Guard { gate: Some(gate), outside })
 }
 
-/// Tells those who judge tokens whether the store may evict what was revoked. Ends when it is dropped.
+/// Tells those who judge grants whether the store may evict what was revoked: until that is known none is good. Ends when it is dropped.
 pub(super) async fn watch_store(
     revocations: Option<Arc<KnownRevocations>>,
     report: Arc<dyn Fn() -> StoreReport + Send + Sync>,
 ) {
     let Some(revocations) = revocations else { return pending().await };
     loop {
-        revocations.note_may_vanish(report().evicts_any);
-        sleep(REVOCATIONS_STORE_LOOK).await;
+        let evicts_any = report().evicts_any;
+        if let Some(evicts_any) = evicts_any {
+            revocations.note_may_vanish(evicts_any);
+        }
+        sleep(if evicts_any.is_some() { REVOCATIONS_STORE_LOOK } else { REVOCATIONS_STORE_LOOK_FIRST }).await;
     }
 }
 

@@ -21,6 +21,8 @@ pub const REVOCATIONS_PATIENCE: Duration = Duration::from_millis(300);
 pub const REVOCATIONS_BROKEN_PAUSE: Duration = Duration::from_millis(100);
 /// How often a node asks whether its store could evict the log of revocations.
 pub const REVOCATIONS_STORE_LOOK: Duration = Duration::from_secs(1);
+/// The same until the store has said so once: before that no token is believed.
+pub const REVOCATIONS_STORE_LOOK_FIRST: Duration = Duration::from_millis(50);
 
 const _: () = {
     // All that is promised about the end of a session: a second after its revocation was acknowledged.

@@ -6,7 +6,7 @@ use fanfare_auth::{FORWARD_ISSUER, RevocationTarget, Revocations};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
-use fanfare_protocol::limits::REVOCATIONS_MAX;
+use fanfare_protocol::limits::REVOCATIONS_WRITTEN_MAX;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -98,7 +98,7 @@ pub(crate) fn kept_for(config: &Config) -> Duration {
 /// The entry that says so to all nodes.
 pub(crate) fn entry(target: &RevocationTarget, keep: Duration) -> AppendRequest {
     let log = LogName::revoked().name().clone();
-    AppendRequest { log, data: target.to_json().into(), keep, max_entries: REVOCATIONS_MAX }
+    AppendRequest { log, data: target.to_json().into(), keep, max_entries: REVOCATIONS_WRITTEN_MAX }
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@ use super::units::KIB;
 /// Revocations in force that a node knows, about 300 bytes each. If there are more it believes no token: it could not know whether that was
 /// revoked.
 pub const REVOCATIONS_MAX: usize = 200_000;
+/// Entries of the log of revocations that are in force: with so many of them writers refuse the next. A target, below what nodes hold: writers at
+/// the same time do not see each other.
+pub const REVOCATIONS_WRITTEN_MAX: usize = 190_000;
+/// Revocations that a node writes at the same time. One more is refused.
+pub const REVOCATION_WRITES_MAX: usize = 16;
 /// Longest entry of the log of revocations that is read, in bytes: names of all lengths fit, however they are escaped.
 pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
 /// Revocations that a connection thread looks its sessions up for in one turn.
@@ -25,6 +30,8 @@ pub const REVOCATIONS_STORE_LOOK: Duration = Duration::from_secs(1);
 pub const REVOCATIONS_STORE_LOOK_FIRST: Duration = Duration::from_millis(50);
 
 const _: () = {
+    // Five hundred nodes that all write as many as they may do not bring nodes to where they believe no token.
+    assert!(REVOCATIONS_WRITTEN_MAX + 500 * REVOCATION_WRITES_MAX < REVOCATIONS_MAX);
     // All that is promised about the end of a session: a second after its revocation was acknowledged.
     assert!(
         REVOKED_FAREWELL.as_millis() + REVOCATIONS_PATIENCE.as_millis() + REVOCATIONS_BROKEN_PAUSE.as_millis() < 1_000

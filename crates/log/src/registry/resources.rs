@@ -251,6 +251,7 @@ impl Resources {
             match (is_refused, is_open) {
                 (true, _) => self.schedule.want_refused_tip(asker, key),
                 (false, true) => self.schedule.want_tip(upkeep_payer(log), key),
+                (false, false) if log.channel.name.is_system() => self.schedule.want_tip(Payer::OWN_LOGS, key),
                 (false, false) => self.schedule.want_tip(asker, key),
             }
         }

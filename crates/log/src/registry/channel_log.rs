@@ -296,8 +296,9 @@ impl ChannelLog {
         }
         self.missing_pushes = 0;
         self.announced.begin_read();
+        let is_acknowledged = self.is_acknowledged();
         if let Some(own) = &mut self.own {
-            own.begin_read();
+            own.begin_read(is_acknowledged);
         }
         self.continuity.begin_read();
         self.head_read = HeadRead::InFlight { from, again: false, is_quiet: self.is_acknowledged() };
@@ -594,7 +595,7 @@ impl ChannelLog {
         };
         let renewed = end.is_absent().then_some(Effect::RenewAbsence);
         let moved = is_behind.then_some(Effect::MoveHead(end));
-        // This read may have begun before the feed's present connection did.
+        // Not by this read, which began before the feed's present connection did.
         let compared = self.is_unconfirmed().then_some(Effect::ReadTip);
         moved.into_iter().chain(renewed).chain(compared).chain(self.own.as_ref().map(|own| own.cover())).collect()
     }

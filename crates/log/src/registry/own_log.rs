@@ -14,6 +14,8 @@ pub(super) struct OwnLog {
     asked_for: Option<Instant>,
     /// When it rang first since then.
     later: Option<Instant>,
+    /// The read from the head that is under way began on the present connection, which has lost nothing since.
+    is_read_fresh: bool,
 }
 
 impl OwnLog {
@@ -25,6 +27,7 @@ impl OwnLog {
     /// The feed has another connection, or none.
     pub(super) fn on_other_link(&mut self) {
         self.is_confirmed = false;
+        self.is_read_fresh = false;
     }
 
     /// It rings.
@@ -32,15 +35,18 @@ impl OwnLog {
         self.later.get_or_insert(now);
     }
 
-    /// A read from the head begins: it shows what rang until now.
-    pub(super) fn begin_read(&mut self) {
+    /// A read from the head begins: it shows what rang until now. `is_acknowledged`: whatever is written from now on rings here.
+    pub(super) fn begin_read(&mut self, is_acknowledged: bool) {
+        self.is_read_fresh = is_acknowledged;
         let later = self.later.take();
         self.asked_for = self.asked_for.or(later);
     }
 
-    /// That read has shown all that there was when it began.
+    /// That read has shown all that there was when it began. What is written meanwhile rings, so that a log which grows all the time is
+    /// confirmed as well.
     pub(super) fn note_shown(&mut self) {
         self.asked_for = None;
+        self.is_confirmed |= self.is_read_fresh;
     }
 
     /// The log ends where its stream does, by a read that began on the present connection.

@@ -69,10 +69,9 @@ impl RevocationTarget {
         Ok(Self::Token { issuer: checked_issuer(issuer)?, token_id: checked_name(token_id)? })
     }
 
-    /// As an entry of the log says it: the JSON of one object, on one line.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let entry = match self {
+    /// As an entry of the log says it.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
             Self::Subject { issuer, subject } => {
                 json!({ "v": VERSION, "kind": "subject", "issuer": issuer.as_deref(), "subject": &**subject })
             }
@@ -80,24 +79,11 @@ impl RevocationTarget {
                 json!({ "v": VERSION, "kind": "token", "issuer": issuer.as_deref(), "token_id": &**token_id })
             }
             Self::Channel(channel) => json!({ "v": VERSION, "kind": "channel", "channel": channel.as_str() }),
-        };
-        entry.to_string()
+        }
     }
 
-    /// What an entry of the log says. Members that are not known are passed over.
-    ///
-    /// # Errors
-    /// It says nothing that is understood here.
-    pub fn parse(json: &[u8]) -> Result<Self, TargetUnreadable> {
-        if json.len() > REVOCATION_BYTES_MAX {
-            return Err(TargetUnreadable::Garbage);
-        }
-        let entry: Map<String, Value> = serde_json::from_slice(json).map_err(|_| TargetUnreadable::Garbage)?;
-        match entry.get("v").and_then(Value::as_u64) {
-            Some(VERSION) => {}
-            Some(_) => return Err(TargetUnreadable::Unknown),
-            None => return Err(TargetUnreadable::Garbage),
-        }
+    /// What an entry with these members says. Others are passed over.
+    pub(crate) fn from_members(entry: &Map<String, Value>) -> Result<Self, TargetUnreadable> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).ok_or(TargetUnreadable::Garbage);
         let issuer = || match entry.get("issuer") {
             None | Some(Value::Null) => Ok(None),
@@ -120,6 +106,19 @@ impl RevocationTarget {
             Self::Token { .. } => "token",
             Self::Channel(_) => "channel",
         }
+    }
+}
+
+/// The members of an entry of a version that is understood.
+pub(crate) fn members(json: &[u8]) -> Result<Map<String, Value>, TargetUnreadable> {
+    if json.len() > REVOCATION_BYTES_MAX {
+        return Err(TargetUnreadable::Garbage);
+    }
+    let entry: Map<String, Value> = serde_json::from_slice(json).map_err(|_| TargetUnreadable::Garbage)?;
+    match entry.get("v").and_then(Value::as_u64) {
+        Some(VERSION) => Ok(entry),
+        Some(_) => Err(TargetUnreadable::Unknown),
+        None => Err(TargetUnreadable::Garbage),
     }
 }
 

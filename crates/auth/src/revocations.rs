@@ -81,7 +81,7 @@ impl Revocations {
     /// There is no room: the caller has to do without what it does not know.
     pub fn insert(&mut self, revocation: Revocation, now: UnixSeconds) -> Result<(), TooManyRevocations> {
         self.forget_old(now);
-        if self.is_old(revocation.at, now) {
+        if self.is_out_of_force(revocation.at, now) {
             return Ok(());
         }
         let known = self.revoked(&revocation.target);
@@ -108,6 +108,12 @@ impl Revocations {
         }
         self.in_order.insert(self.latest, Revocation { target, at });
         Ok(())
+    }
+
+    /// Whether one of this time can hit nothing any more.
+    #[must_use]
+    pub fn is_out_of_force(&self, at: UnixSeconds, now: UnixSeconds) -> bool {
+        is_old(at, self.lasts, now)
     }
 
     /// Forgets those that can hit nothing any more.
@@ -162,10 +168,6 @@ impl Revocations {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.in_order.is_empty()
-    }
-
-    fn is_old(&self, at: UnixSeconds, now: UnixSeconds) -> bool {
-        is_old(at, self.lasts, now)
     }
 
     fn revoked(&self, target: &RevocationTarget) -> Option<Revoked> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{
-    Grant, Revocation, RevocationTarget, Revocations, TargetUnreadable, TooManyRevocations, UnixSeconds,
+    Grant, Revocation, RevocationEntry, RevocationTarget, Revocations, TargetUnreadable, TooManyRevocations,
+    UnixSeconds,
 };
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{REVOCATION_BYTES_MAX, REVOCATIONS_MAX};
@@ -25,6 +26,14 @@ fn channel(name: &str) -> ChannelName {
 
 fn subject(name: &str) -> RevocationTarget {
     RevocationTarget::subject(Some("a"), name).unwrap()
+}
+
+fn json_of(target: &RevocationTarget) -> String {
+    RevocationEntry { target: target.clone(), keep: Some(Duration::from_secs(60)) }.to_json()
+}
+
+fn parse(json: &[u8]) -> Result<RevocationTarget, TargetUnreadable> {
+    RevocationEntry::parse(json).map(|entry| entry.target)
 }
 
 fn revoke(revocations: &mut Revocations, target: RevocationTarget, at: u64) {
@@ -119,29 +128,32 @@ proptest! {
         garbage in prop::collection::vec(any::<u8>(), 0..200),
         nearly in "\\{\"v\":[0-2],\"kind\":\"(subject|token|channel|ticket|)\",\"(subject|token_id|channel)\":(\"[a-c$]{0,3}\"|7|null)\\}",
     ) {
-        prop_assert_eq!(RevocationTarget::parse(target.to_json().as_bytes()), Ok(target));
+        prop_assert_eq!(parse(json_of(&target).as_bytes()), Ok(target));
         let odd = RevocationTarget::token(Some(&text), &text).unwrap();
-        prop_assert_eq!(RevocationTarget::parse(odd.to_json().as_bytes()), Ok(odd));
-        let _ = RevocationTarget::parse(&garbage);
-        let _ = RevocationTarget::parse(nearly.as_bytes());
+        prop_assert_eq!(parse(json_of(&odd).as_bytes()), Ok(odd));
+        let _ = parse(&garbage);
+        let _ = parse(nearly.as_bytes());
     }
 }
 
 #[test]
 fn an_entry_is_one_line_of_json_that_says_its_version() {
-    let json = r#"{"issuer":"https://id.example","kind":"subject","subject":"7","v":1}"#;
+    let json = r#"{"issuer":"https://id.example","keep":60,"kind":"subject","subject":"7","v":1}"#;
     let target = RevocationTarget::subject(Some("https://id.example"), "7").unwrap();
-    assert_eq!((target.to_json().as_str(), RevocationTarget::parse(json.as_bytes())), (json, Ok(target)));
-    let nameless = RevocationTarget::parse(br#"{"v":1,"kind":"token","token_id":"t\n"}"#);
+    assert_eq!((json_of(&target).as_str(), parse(json.as_bytes())), (json, Ok(target)));
+    let keep = |json: &str| RevocationEntry::parse(json.as_bytes()).unwrap().keep;
+    assert_eq!(keep(json), Some(Duration::from_secs(60)));
+    assert_eq!(keep(r#"{"v":1,"kind":"token","token_id":"t"}"#), None, "one of an older writer");
+    let nameless = parse(br#"{"v":1,"kind":"token","token_id":"t\n"}"#);
     assert_eq!(nameless, Err(TargetUnreadable::Garbage), "no token has such an id");
     let more = br#"{"v":1,"kind":"token","token_id":"t","because":"it was lost"}"#;
-    assert_eq!(RevocationTarget::parse(more), Ok(RevocationTarget::token(None, "t").unwrap()));
+    assert_eq!(parse(more), Ok(RevocationTarget::token(None, "t").unwrap()));
     for unknown in [r#"{"v":1,"kind":"ticket","ticket":"t"}"#, r#"{"v":2,"kind":"subject","subject":"7"}"#] {
-        assert_eq!(RevocationTarget::parse(unknown.as_bytes()), Err(TargetUnreadable::Unknown), "{unknown}");
+        assert_eq!(parse(unknown.as_bytes()), Err(TargetUnreadable::Unknown), "{unknown}");
     }
     let long = format!(r#"{{"v":1,"kind":"channel","channel":"a","x":"{}"}}"#, "x".repeat(REVOCATION_BYTES_MAX));
     for garbage in ["", "[]", "{}", "null", r#"{"v":"1"}"#, r#"{"v":1}"#, r#"{"v":1,"kind":"channel"}"#, &long] {
-        assert_eq!(RevocationTarget::parse(garbage.as_bytes()), Err(TargetUnreadable::Garbage), "{garbage}");
+        assert_eq!(parse(garbage.as_bytes()), Err(TargetUnreadable::Garbage), "{garbage}");
     }
 }
 
@@ -150,7 +162,7 @@ fn an_entry_is_one_line_of_json_that_says_its_version() {
 fn the_longest_names_fit_into_an_entry_however_they_are_escaped() {
     let issuer = "\u{1}".repeat(1_024);
     let target = RevocationTarget::subject(Some(&issuer), &"\"".repeat(255)).unwrap();
-    assert_eq!(RevocationTarget::parse(target.to_json().as_bytes()), Ok(target));
+    assert_eq!(parse(json_of(&target).as_bytes()), Ok(target));
     assert!(RevocationTarget::subject(Some(&"i".repeat(1_025)), "s").is_err());
     for name in ["", "a\nb", &"s".repeat(256)] {
         assert!(RevocationTarget::subject(None, name).is_err() && RevocationTarget::token(None, name).is_err());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_auth::{FORWARD_ISSUER, RevocationTarget, Revocations};
+use fanfare_auth::{FORWARD_ISSUER, RevocationEntry, RevocationTarget, Revocations};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
@@ -98,7 +98,8 @@ pub(crate) fn kept_for(config: &Config) -> Duration {
 /// The entry that says so to all nodes.
 pub(crate) fn entry(target: &RevocationTarget, keep: Duration) -> AppendRequest {
     let log = LogName::revoked().name().clone();
-    AppendRequest { log, data: target.to_json().into(), keep, max_entries: REVOCATIONS_WRITTEN_MAX }
+    let data = RevocationEntry { target: target.clone(), keep: Some(keep) }.to_json().into();
+    AppendRequest { log, data, keep, max_entries: REVOCATIONS_WRITTEN_MAX }
 }
 
 #[cfg(test)]

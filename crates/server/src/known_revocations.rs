@@ -98,14 +98,20 @@ pub struct RevocationStats {
     pub garbage: Cell,
     /// Entries that this version does not understand.
     pub unknown: Cell,
+    /// Entries, among those that were read, whose writer keeps them for another time than they are in force here.
+    pub kept_otherwise: Cell,
     /// Places where the log was not contiguous.
     pub gaps: GapCells,
+    /// Those, among the trimmed ones, at which something may have gone that is in force.
+    pub trimmed_early: Cell,
 }
 
 /// The revocations that a node knows, and whether those are all. Shared by all its threads.
 #[derive(Debug)]
 pub struct KnownRevocations {
     set: RwLock<Revocations>,
+    /// How long a revocation is in force.
+    lasts: Duration,
     hub: Arc<Hub>,
     clock: Clock,
     progress: watch::Sender<Progress>,
@@ -128,6 +134,7 @@ impl KnownRevocations {
     pub fn new(hub: Arc<Hub>, clock: Clock, max_token_lifetime: Duration, leeway: Duration) -> Self {
         Self {
             set: RwLock::new(Revocations::new(max_token_lifetime, leeway)),
+            lasts: Revocations::lasts(max_token_lifetime, leeway),
             hub,
             clock,
             progress: watch::Sender::default(),
@@ -210,9 +217,23 @@ impl KnownRevocations {
         if is_complete { Duration::ZERO } else { since.get_or_insert_with(Instant::now).elapsed() }
     }
 
+    /// How long a revocation is in force.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
+    /// Whether a revocation of this time can hit nothing any more.
+    pub(crate) fn is_out_of_force(&self, at: UnixSeconds) -> bool {
+        self.read().is_out_of_force(at, self.now())
+    }
+
+    fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.clock.wall_ms() / 1_000)
+    }
+
     /// Adds one that was read.
     pub(crate) fn add(&self, revocation: Revocation) -> Result<(), TooManyRevocations> {
-        let now = UnixSeconds(self.clock.wall_ms() / 1_000);
+        let now = self.now();
         let mut set = self.write();
         let added = set.insert(revocation, now);
         self.in_force.store(set.len() as u64, Ordering::Relaxed);
@@ -222,7 +243,7 @@ impl KnownRevocations {
     /// Forgets what is out of force.
     pub(crate) fn forget_old(&self) {
         let mut set = self.write();
-        set.forget_old(UnixSeconds(self.clock.wall_ms() / 1_000));
+        set.forget_old(self.now());
         self.in_force.store(set.len() as u64, Ordering::Relaxed);
     }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Revocation, RevocationTarget, TargetUnreadable, TooManyRevocations, UnixSeconds};
-use fanfare_log::{Coverage, Cursor, Item, Next, Payer, Start, ViewKey};
+use fanfare_auth::{Revocation, RevocationEntry, TargetUnreadable, TooManyRevocations, UnixSeconds};
+use fanfare_log::{Coverage, Cursor, Item, Next, Payer, Seam, Start, ViewKey};
 use fanfare_protocol::limits::{REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_PATIENCE, REVOCATIONS_REREAD};
 use fanfare_protocol::{EntryId, Frame, GapReason, LogName, Position};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -158,7 +158,7 @@ impl Follower<'_> {
                         // A message by somebody: nothing that is kept.
                         Item::Ephemeral { .. } => cursor.advance_tail(index, None),
                         Item::Seam(seam) => {
-                            on_gap(known, is_told, seam.reason)?;
+                            on_gap(known, is_told, seam)?;
                             cursor.advance_tail(index, Some(seam.resume));
                         }
                     }
@@ -167,7 +167,7 @@ impl Follower<'_> {
             }
             Next::Page(served) => {
                 if let Some(seam) = &served.seam {
-                    on_gap(known, is_told, seam.reason)?;
+                    on_gap(known, is_told, seam)?;
                     cursor.advance_to(seam.resume);
                 }
                 for entry in served.entries() {
@@ -208,9 +208,10 @@ impl Follower<'_> {
 /// What an entry revokes. One that says nothing here is counted, and is no reason to stop.
 fn take(known: &KnownRevocations, id: EntryId, frame: &Frame) -> Result<(), Stopped> {
     let data = if frame.is_gap() { Vec::new() } else { frame.data() };
-    match RevocationTarget::parse(&data) {
-        Ok(target) => {
+    match RevocationEntry::parse(&data) {
+        Ok(RevocationEntry { target, keep }) => {
             known.stats.read.add(1);
+            keep.into_iter().for_each(|keep| note_keep(known, keep));
             known.add(Revocation { target, at: UnixSeconds(id.ms / 1_000) })?;
             Ok(())
         }
@@ -228,18 +229,46 @@ fn take(known: &KnownRevocations, id: EntryId, frame: &Frame) -> Result<(), Stop
     }
 }
 
-/// The log is not contiguous. What was trimmed is out of force, so that reading goes on; anything else means that the log is read from its
-/// beginning.
-fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) -> Result<(), Stopped> {
-    note_gap(known, is_told, reason);
-    if reason == GapReason::Trimmed { Ok(()) } else { Err(Stopped::Broken) }
+/// Compares how long a writer keeps entries with how long they are in force here: one that keeps them for a shorter time trims what is.
+fn note_keep(known: &KnownRevocations, keep: Duration) {
+    let lasts = known.lasts();
+    if keep.as_secs() == lasts.as_secs() {
+        return;
+    }
+    if known.stats.kept_otherwise.get() == 0 {
+        tracing::warn!(
+            theirs = keep.as_secs(),
+            ours = lasts.as_secs(),
+            "revocations are kept for another time, in seconds, by who writes them: auth.max_token_lifetime, auth.leeway and \
+             forward_auth.max_lifetime have to be the same on all nodes, and for `fanfare revoke` (told once; the others are counted)"
+        );
+    }
+    known.stats.kept_otherwise.add(1);
+}
+
+/// The log is not contiguous. Where it was trimmed reading goes on; anything else means that it is read from its beginning.
+fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result<(), Stopped> {
+    note_gap(known, is_told, seam.reason);
+    if seam.reason != GapReason::Trimmed {
+        return Err(Stopped::Broken);
+    }
+    // What was trimmed is no younger than the place where it goes on.
+    let is_harmless = matches!(seam.resume, Position::At(id) if known.is_out_of_force(UnixSeconds(id.ms / 1_000)));
+    if !is_harmless {
+        known.stats.trimmed_early.add(1);
+        tracing::warn!(
+            "the log of revocations was trimmed where this node had not read it, and what is gone may be in force: does somebody keep it for a \
+             shorter time? Revoke again what is still to be revoked"
+        );
+    }
+    Ok(())
 }
 
 /// Tells operators of it. What is known stays known.
 fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
     known.stats.gaps.of(reason).add(1);
     match reason {
-        GapReason::Trimmed => tracing::debug!("the log of revocations was trimmed beyond what this node has read"),
+        GapReason::Trimmed => {}
         // Told once until the log was read to its end.
         _ if is_told.replace(true) => {}
         GapReason::Unavailable => tracing::warn!(

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanfare_auth::{Grant, RevocationTarget, Right, UnixSeconds};
+use fanfare_auth::{Grant, RevocationEntry, RevocationTarget, Right, UnixSeconds};
 use fanfare_log::memory::{Bell, MemoryStore};
 use fanfare_log::{AppendRequest, Archive, ArchiveError, Hub, NewestRead, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::REVOCATIONS_PATIENCE;
@@ -129,14 +129,21 @@ impl Scene {
     }
 
     fn revoke(&self, target: &RevocationTarget) -> EntryId {
-        self.append(target.to_json())
+        self.append(json_of(target, KEEP))
     }
 
     fn append(&self, data: String) -> EntryId {
         let log = LogName::revoked().name().clone();
-        let request = AppendRequest { log, data: data.into(), keep: LIFETIME + 2 * LEEWAY, max_entries: 1_000 };
+        let request = AppendRequest { log, data: data.into(), keep: KEEP, max_entries: 1_000 };
         self.node.store.append_now(&request).unwrap()
     }
+}
+
+/// For how long this node keeps entries, and so do others.
+const KEEP: Duration = Duration::from_secs(LIFETIME.as_secs() + 2 * LEEWAY.as_secs());
+
+fn json_of(target: &RevocationTarget, keep: Duration) -> String {
+    RevocationEntry { target: target.clone(), keep: Some(keep) }.to_json()
 }
 
 fn subject(name: &str) -> RevocationTarget {
@@ -210,7 +217,7 @@ fn a_node_that_starts_knows_what_was_revoked_before() {
 
 impl Scene {
     fn revoke_many(&self, store: &MemoryStore, number: usize) {
-        let event = Event { name: None, data: subject(&number.to_string()).to_json().into() };
+        let event = Event { name: None, data: json_of(&subject(&number.to_string()), KEEP).into() };
         store.xadd(LogName::revoked(), event, Bell::Silent);
     }
 }
@@ -234,7 +241,7 @@ fn while_it_is_not_known_what_was_revoked_meanwhile_who_needs_a_grant_gets_nothi
     let scene = scene();
     let (mut bob, mut eve, mut stranger) = (scene.stream("bob", "a"), scene.stream("eve", "a"), scene.stream("", "a"));
     let store = &scene.node.store;
-    let event = Event { name: None, data: subject("eve").to_json().into() };
+    let event = Event { name: None, data: json_of(&subject("eve"), KEEP).into() };
     let id = store.xadd(LogName::revoked(), event, Bell::Silent);
     store.set_unreadable(LogName::revoked(), id, true);
     store.disconnect_all();
@@ -256,7 +263,7 @@ fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant()
     let (mut bob, mut eve, mut stranger) = (scene.stream("bob", "a"), scene.stream("eve", "a"), scene.stream("", "a"));
     let store = &scene.node.store;
     // No link breaks, and channels are read as ever.
-    let event = Event { name: None, data: subject("eve").to_json().into() };
+    let event = Event { name: None, data: json_of(&subject("eve"), KEEP).into() };
     let id = store.xadd(LogName::revoked(), event, Bell::Silent);
     store.set_unreadable(LogName::revoked(), id, true);
     store.publish_ephemeral(LogName::revoked(), Bytes::new());
@@ -285,7 +292,7 @@ fn history_of(channel: &str, subject: &str) -> String {
 /// Makes a node that has a link not know what is revoked: something is announced that cannot be read.
 fn make_unknown(scene: &Scene) {
     let store = &scene.node.store;
-    let event = Event { name: None, data: subject("somebody").to_json().into() };
+    let event = Event { name: None, data: json_of(&subject("somebody"), KEEP).into() };
     let id = store.xadd(LogName::revoked(), event, Bell::Silent);
     store.set_unreadable(LogName::revoked(), id, true);
     store.publish_ephemeral(LogName::revoked(), Bytes::new());
@@ -330,6 +337,35 @@ fn a_slow_body_is_published_only_if_it_is_known_that_its_grant_is_good() {
     assert_eq!(scene.node.store.last_id(LogName::from(ChannelName::parse("a").unwrap())), None);
 }
 
+// Seen to fail when nobody looks at how long others keep entries.
+#[test]
+fn a_writer_that_keeps_entries_for_another_time_than_they_are_in_force_is_noticed() {
+    let scene = scene();
+    scene.revoke(&subject("bob"));
+    scene.append(json_of(&subject("eve"), KEEP / 2));
+    eventually("both to be known", || scene.known.in_force() == 2);
+    let stats = &scene.known.stats;
+    assert_eq!((stats.read.get(), stats.kept_otherwise.get()), (2, 1));
+}
+
+// Seen to fail when everything that was trimmed counts as out of force.
+#[test]
+fn an_entry_that_is_trimmed_while_it_is_in_force_is_counted_as_such() {
+    let scene = scene();
+    let store = &scene.node.store;
+    scene.revoke(&subject("bob"));
+    eventually("it to be known", || scene.known.in_force() == 1);
+    for name in ["eve", "carol"] {
+        store.xadd(LogName::revoked(), Event { name: None, data: json_of(&subject(name), KEEP).into() }, Bell::Silent);
+    }
+    // What was unread is gone, but for the last.
+    store.trim(LogName::revoked(), 1);
+    store.disconnect_all();
+    eventually("the rest to be known", || scene.known.in_force() == 2);
+    let stats = &scene.known.stats;
+    assert_eq!((stats.gaps.of(GapReason::Trimmed).get(), stats.trimmed_early.get()), (1, 1));
+}
+
 #[test]
 fn what_a_node_knew_stays_when_the_log_is_deleted() {
     let scene = scene();
@@ -350,7 +386,7 @@ fn a_log_that_was_set_back_to_another_history_is_read_from_its_beginning() {
         let store = &scene.node.store;
         scene.revoke(&subject("first"));
         let common = store.checkpoint();
-        let event = Event { name: None, data: subject("eve").to_json().into() };
+        let event = Event { name: None, data: json_of(&subject("eve"), KEEP).into() };
         let older = store.xadd(LogName::revoked(), event, Bell::Silent);
         let other = store.checkpoint();
         store.restore(&common);

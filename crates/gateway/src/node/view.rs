@@ -330,10 +330,17 @@ impl NodeView {
         samples.add_f64(&m::REVOCATIONS_BEHIND, behind.as_secs_f64());
         let none = RevocationStats::default();
         let stats = known.map_or(&none, |known| &known.stats);
-        for (kind, cell) in [("read", &stats.read), ("garbage", &stats.garbage), ("unknown", &stats.unknown)] {
+        let kinds = [
+            ("read", &stats.read),
+            ("garbage", &stats.garbage),
+            ("unknown", &stats.unknown),
+            ("kept_otherwise", &stats.kept_otherwise),
+        ];
+        for (kind, cell) in kinds {
             samples.add_labelled(&m::REVOCATION_ENTRIES, kind, cell.get());
         }
         self.gaps(samples, &m::REVOCATION_GAPS, |reason| stats.gaps.of(reason).get());
+        samples.add_labelled(&m::REVOCATION_GAPS, "trimmed_early", stats.trimmed_early.get());
     }
 
     /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.

@@ -98,6 +98,15 @@ impl RevocationTarget {
         }
     }
 
+    /// Whose grants it is about, if it is about those of one issuer that has a name.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Subject { issuer, .. } | Self::Token { issuer, .. } => issuer.as_deref(),
+            Self::Channel(_) => None,
+        }
+    }
+
     /// Its kind, as entries, metrics and logs name it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

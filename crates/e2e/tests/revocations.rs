@@ -162,7 +162,8 @@ fn a_subject_is_revoked_on_all_nodes_within_a_second_and_comes_back_with_a_later
 #[test]
 fn a_token_and_a_channel_are_revoked_on_the_admin_listener_and_answered_when_that_is_stored() {
     let scene = scene_on(RedisServer::start());
-    let (near, far) = (scene.builder().start(), scene.builder().set("auth.public", "c:news").start());
+    let near = scene.builder().set("admin.revocations", "true").start();
+    let far = scene.builder().set("auth.public", "c:news").start();
     let (one, two) = (scene.token_with("eve", &["--token-id", "one"]), scene.token_with("eve", &["--token-id", "two"]));
     let (mut by_token, mut other) = (follow(&far, "c", &one), follow(&far, "c", &two));
     let (mut by_channel, mut public) =
@@ -197,6 +198,9 @@ fn a_token_and_a_channel_are_revoked_on_the_admin_listener_and_answered_when_tha
         assert!(reply.status() == status && reply.text().contains("urn:fanfare:problem:"), "{body}: {}", reply.text());
     }
     assert_eq!(near.admin("/revocations").expect("an answer").status(), 405);
+    assert_eq!(near.metric("fanfare_revoke_requests_total", "outcome=\"stored\""), Some(3.0));
+    let reply = post(&far, r#"{"channel":"c"}"#, &[JSON]);
+    assert!(reply.status() == 403 && reply.text().contains("admin.revocations"), "off by default: {}", reply.text());
 }
 
 // Fails when a node begins with what is published from then on.

@@ -28,6 +28,10 @@ const HEAD_MAX_BYTES: usize = 16 << 10;
 /// Pause after a failed `accept`, which fails again at once when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who made a request: among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// An answer.
 pub type Reply = Response<Full<Bytes>>;
 
@@ -57,7 +61,7 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -65,7 +69,8 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let handler = Arc::clone(&handler);
         connections.spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer));
                 let reply = route(handler.as_ref(), request);
                 async move { Ok::<_, Infallible>(reply.await) }
             });

@@ -10,14 +10,14 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use crate::http::{Reply, json as json_reply, reply};
+use crate::http::{Peer, Reply, json as json_reply, reply};
 use crate::revocation::Revoke;
 use crate::revocation_writer::RevocationWriter;
 
 /// How long a client may take to send the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The answer, once the revocation is stored. `writer`: `None` where no token is asked for.
+/// The answer, once the revocation is stored. `writer`: `None` where no revocations are taken.
 pub(super) async fn answer(writer: Option<Arc<RevocationWriter>>, request: Request<Incoming>) -> Reply {
     revoke(writer, request).await.unwrap_or_else(Reply::from)
 }
@@ -25,8 +25,10 @@ pub(super) async fn answer(writer: Option<Arc<RevocationWriter>>, request: Reque
 async fn revoke(writer: Option<Arc<RevocationWriter>>, request: Request<Incoming>) -> Result<Reply, Problem> {
     check(&request)?;
     let writer = writer.ok_or_else(|| {
-        Problem(StatusCode::FORBIDDEN, "auth-off", "No token is asked for here: auth.enabled is off.".to_owned())
+        let detail = "Nothing is revoked here without auth.enabled and admin.revocations.".to_owned();
+        Problem(StatusCode::FORBIDDEN, "revocations-off", detail)
     })?;
+    let peer = request.extensions().get::<Peer>().map(|Peer(address)| *address);
     let body = Limited::new(request.into_body(), REVOCATION_BYTES_MAX).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -37,7 +39,7 @@ async fn revoke(writer: Option<Arc<RevocationWriter>>, request: Request<Incoming
         }
     };
     let revoke = Revoke::parse(&body).map_err(|why| Problem::invalid(format!("The body: {why}.")))?;
-    let id = writer.revoke(&revoke).map_err(|why| Problem::invalid(format!("{why}.")))?.await?;
+    let id = writer.revoke(&revoke, peer).map_err(|why| Problem::invalid(format!("{why}.")))?.await?;
     Ok(json_reply(StatusCode::CREATED, &json!({ "id": id.to_string() })))
 }
 

@@ -91,7 +91,8 @@ impl Node {
         let publishes = Arc::new(PublishStats::default());
         let publisher = OnThread::new(store.publisher, for_store.handle());
         let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
-        let writer = revocations.as_ref().map(|_| Arc::new(RevocationWriter::new(config, publisher.clone())));
+        let writer = revocations.as_ref().filter(|_| config.admin.revocations);
+        let writer = writer.map(|_| Arc::new(RevocationWriter::new(config, publisher.clone())));
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
 use crate::process::Process;
-use crate::revocation_writer::RevocationWriter;
+use crate::revocation_writer::{RevocationWriter, RevokeStats};
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -341,6 +341,11 @@ impl NodeView {
         }
         self.gaps(samples, &m::REVOCATION_GAPS, |reason| stats.gaps.of(reason).get());
         samples.add_labelled(&m::REVOCATION_GAPS, "trimmed_early", stats.trimmed_early.get());
+        let none_asked = RevokeStats::default();
+        let asked = self.revocation_writer.as_deref().map_or(&none_asked, RevocationWriter::stats);
+        for (outcome, count) in asked.outcomes() {
+            samples.add_labelled(&m::REVOKE_REQUESTS, outcome, count);
+        }
     }
 
     /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.

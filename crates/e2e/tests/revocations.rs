@@ -262,6 +262,56 @@ fn what_was_revoked_while_the_feed_was_cut_takes_effect_before_anything_that_was
     check(&bob, &ledger, "c", &Expect::everything()).assert_kept();
 }
 
+// Seen to fail when sessions go on as soon as their channel is there again. Redis says who waits for whom: the log cannot be read.
+#[test]
+fn while_the_log_cannot_be_read_after_a_cut_streams_with_a_token_get_nothing_and_public_ones_do() {
+    let scene = scene_on(RedisServer::start());
+    let mut redis = scene.redis.connection();
+    redis.command(["ACL", "SETUSER", "node", "on", ">secret", "+@all", "~*", "&*"]);
+    let proxy = Proxy::to(scene.redis.address());
+    let url = format!("redis://node:secret@{}", proxy.address());
+    let node = scene.builder_at(&url).set("redis.probe_interval", "200ms").set("auth.public", "c:news").start();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&scene.redis, &ledger);
+    let (mut eve, mut bob) = (follow(&node, "c", &scene.token("eve")), follow(&node, "c", &scene.token("bob")));
+    let mut public = Client::open(node.address(), Subscribe::to("c:news"));
+    redis.command(["ACL", "SETUSER", "node", "resetkeys", "~sse:*"]);
+    proxy.cut();
+    assert_eq!(scene.revoke(&["--subject", "eve"]).0, Some(0));
+    publisher.fcall("c", "afterwards");
+    publisher.fcall("c:news", "news");
+    public.read_data("news");
+    for client in [&mut eve, &mut bob] {
+        let beats = client.comments() + 2;
+        while client.comments() < beats {
+            let seen = client.next(Duration::from_millis(100));
+            assert!(seen.is_none(), "{seen:?}");
+        }
+    }
+    redis.command(["ACL", "SETUSER", "node", "~*"]);
+    bob.read_data("afterwards");
+    assert_eq!(eve.read_ending(Duration::from_secs(10)), ConnectionEnd::Clean);
+    assert!(eve.data().is_empty(), "{}", eve.recent());
+    check(&bob, &ledger, "c", &Expect::everything()).assert_kept();
+}
+
+// Seen to fail when only the first page of the log is read.
+#[test]
+fn a_node_that_starts_reads_all_pages_of_the_log() {
+    let scene = scene_on(RedisServer::start());
+    let mut redis = scene.redis.connection();
+    for number in 0..2_500 {
+        let entry = format!(r#"{{"v":1,"kind":"subject","issuer":"id","subject":"{number}"}}"#);
+        redis.command(["XADD", LOG, "*", "data", &entry]);
+    }
+    let node = scene.builder().start();
+    assert_eq!(node.metric("fanfare_revocations", ""), Some(2_500.0));
+    for subject in ["0", "1250", "2499"] {
+        assert_eq!(get(&node, "/channels/c/history", &scene.token(subject)).status(), 401, "{subject}");
+    }
+    assert_eq!(get(&node, "/channels/c/history", &scene.token("bob")).status(), 200);
+}
+
 // Fails when a node trusts a Redis that may forget.
 #[test]
 fn on_a_redis_that_may_evict_anything_no_token_is_believed_and_readiness_says_why() {

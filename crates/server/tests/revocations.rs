@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 
 const LIFETIME: Duration = Duration::from_secs(3_600);
 const LEEWAY: Duration = Duration::from_secs(5);
-/// A second is promised; a machine that builds something beside the tests may take some more.
-const SOON: Duration = Duration::from_secs(3);
+/// A second is promised; a machine that builds something beside the tests may take half of one more.
+const SOON: Duration = Duration::from_millis(1_500);
 
 /// Gives each token a grant for everything; what it says is the subject. It does not ask what is revoked before it gives one.
 #[derive(Debug)]

@@ -36,6 +36,32 @@ fn a_log_that_grows_faster_than_it_is_compared_is_confirmed_on_a_new_link() {
     assert!(is_confirmed, "{:?}", scene.core.coverage(view));
 }
 
+// Seen to fail when any read confirms.
+#[test]
+fn a_read_that_began_on_another_link_confirms_nothing_on_this_one() {
+    let mut scene = Scene::new(narrow(1));
+    let (view, _cursor) = scene.open(&LogName::revoked(), None);
+    scene.rest();
+    let before = scene.core.coverage(view).link.unwrap();
+    append(&scene);
+    let old = scene.turn();
+    assert!(matches!(&old[..], [Command::Head { .. }]), "{old:?}");
+    scene.lose_link();
+    // The subscription is acknowledged on the next one before the answer comes.
+    let tips: Vec<_> = (0..3).flat_map(|_| scene.turn()).collect();
+    assert!(!tips.is_empty());
+    for command in old {
+        scene.answer(command);
+    }
+    scene.turn_core();
+    assert_eq!(scene.core.coverage(view).link, None);
+    for command in tips {
+        scene.answer(command);
+    }
+    scene.rest();
+    assert!(scene.core.coverage(view).link.is_some_and(|link| link > before));
+}
+
 // Seen to fail when a read shows what rang after it began.
 #[test]
 fn what_has_rung_is_unread_until_a_read_that_began_afterwards_has_shown_it() {

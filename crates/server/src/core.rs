@@ -101,7 +101,7 @@ pub struct Core {
     /// What is revoked; empty where nothing can be.
     revocations: OnceCell<Arc<KnownRevocations>>,
     /// The link of the feed on which this thread has carried out all revocations that there are. `None`: on none.
-    cleared: Local<Option<u64>>,
+    carried_out: Local<Option<u64>>,
     /// Something has changed for who follows the log of revocations.
     follower: Notify,
 }
@@ -133,7 +133,7 @@ impl Core {
             next_beat: Local::new(None),
             expiring: Local::new(None),
             revocations: OnceCell::new(),
-            cleared: Local::new(None),
+            carried_out: Local::new(None),
             follower: Notify::new(),
         })
     }
@@ -219,13 +219,13 @@ impl Core {
     }
 
     /// From now on grants may be revoked, which these know.
-    pub(crate) fn heed(&self, revocations: Arc<KnownRevocations>) {
+    pub(crate) fn set_revocations(&self, revocations: Arc<KnownRevocations>) {
         // A second call would be about the same node's.
         drop(self.revocations.set(revocations));
     }
 
     /// Remembers what a new session is allowed by, so that it ends when that is revoked. `false`: it was meanwhile.
-    pub(crate) fn hold_to(&self, session: SessionSlot, grant: &Grant, channels: &[ChannelName]) -> bool {
+    pub(crate) fn note_holder(&self, session: SessionSlot, grant: &Grant, channels: &[ChannelName]) -> bool {
         let Some(revocations) = self.revocations.get() else { return true };
         let Some(token) = self.sessions.token(session) else { return false };
         self.holders.insert(token, grant, channels);
@@ -238,7 +238,7 @@ impl Core {
     }
 
     /// Forgets a session that is over.
-    pub(crate) fn let_go(&self, session: SessionSlot) {
+    pub(crate) fn forget_session(&self, session: SessionSlot) {
         self.expiries.remove(session);
         if let Some(token) = self.sessions.token(session).filter(|_| self.revocations.get().is_some()) {
             self.holders.remove(token);
@@ -250,12 +250,12 @@ impl Core {
     pub(crate) fn holds_back(&self, session: SessionSlot) -> bool {
         let Some(revocations) = self.revocations.get() else { return false };
         let link = revocations.link();
-        (link.is_none() || self.cleared.get() != link) && self.holders.contains(session)
+        (link.is_none() || self.carried_out.get() != link) && self.holders.contains(session)
     }
 
     /// All that was revoked when this link came up has been carried out here; `None`: that is not known of any. Returns whether that is news.
-    pub(crate) fn set_cleared(&self, link: Option<u64>) -> bool {
-        self.cleared.replace(link) != link
+    pub(crate) fn set_carried_out(&self, link: Option<u64>) -> bool {
+        self.carried_out.replace(link) != link
     }
 
     /// Waits until something has changed in the log of revocations since the last call. Cancel-safe; one waiter.

@@ -60,7 +60,7 @@ impl Gatekeeper {
 
     /// The same, and what these know to be revoked gives nothing.
     #[must_use]
-    pub fn heeding(self, revocations: Arc<KnownRevocations>) -> Self {
+    pub fn with_revocations(self, revocations: Arc<KnownRevocations>) -> Self {
         Self { revocations: Some(revocations), ..self }
     }
 

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound::{Excluded, Included};
 
 use fanfare_auth::{Grant, RevocationTarget, UnixSeconds};
 use fanfare_log::Random;
@@ -65,15 +66,22 @@ impl GrantHolders {
         self.all.borrow().keys.keys().copied().collect()
     }
 
-    /// The sessions that something is about, each with when its grant was given.
-    pub(crate) fn of(&self, target: &RevocationTarget) -> Vec<(SessionToken, Option<UnixSeconds>)> {
+    /// The first sessions, in order of their tokens, that something is about, each with when its grant was given: at most so many of those after
+    /// this token.
+    pub(crate) fn of(
+        &self,
+        target: &RevocationTarget,
+        after: Option<SessionToken>,
+        most: usize,
+    ) -> Vec<(SessionToken, Option<UnixSeconds>)> {
         let key = match target {
             RevocationTarget::Subject { issuer, subject } => self.subject(issuer.as_deref(), subject),
             RevocationTarget::Token { issuer, token_id } => self.token_id(issuer.as_deref(), token_id),
             RevocationTarget::Channel(channel) => self.channel(channel),
         };
+        let from = after.map_or(Included((key, SessionToken::FIRST)), |after| Excluded((key, after)));
         let all = self.all.borrow();
-        let found = all.by_key.range((key, SessionToken::FIRST)..=(key, SessionToken::LAST));
+        let found = all.by_key.range((from, Included((key, SessionToken::LAST)))).take(most);
         found.map(|((_, token), issued_at)| (*token, *issued_at)).collect()
     }
 
@@ -117,7 +125,8 @@ mod tests {
         let tokens: Vec<_> = (0..2).map(|_| sessions.token(sessions.insert()).unwrap()).collect();
         holders.insert(tokens[0], &grant("x", "t"), &[channel("c"), channel("d")]);
         holders.insert(tokens[1], &grant("x", "u"), &[channel("c")]);
-        let of = |target: &RevocationTarget| holders.of(target).iter().map(|(token, _)| *token).collect::<Vec<_>>();
+        let of =
+            |target: &RevocationTarget| holders.of(target, None, 9).iter().map(|(token, _)| *token).collect::<Vec<_>>();
         assert_eq!(of(&RevocationTarget::subject(Some("a"), "x").unwrap()), tokens);
         assert_eq!(of(&RevocationTarget::token(Some("a"), "t").unwrap()), tokens[..1]);
         assert_eq!(of(&RevocationTarget::Channel(channel("d"))), tokens[..1]);
@@ -129,9 +138,30 @@ mod tests {
             RevocationTarget::token(Some("a"), "x").unwrap(),
             RevocationTarget::Channel(channel("x")),
         ] {
-            assert!(holders.of(&other).is_empty(), "{other:?}");
+            assert!(of(&other).is_empty(), "{other:?}");
         }
-        assert_eq!(holders.of(&RevocationTarget::Channel(channel("d")))[0].1, Some(UnixSeconds(5)));
+        assert_eq!(holders.of(&RevocationTarget::Channel(channel("d")), None, 9)[0].1, Some(UnixSeconds(5)));
+    }
+
+    // Fails when a part begins with the last of the one before, or with another key's.
+    #[test]
+    fn the_sessions_of_a_channel_are_found_in_parts() {
+        let (sessions, holders) = (Sessions::default(), GrantHolders::new(&Random::seeded(1)));
+        for number in 0..7 {
+            let token = sessions.token(sessions.insert()).unwrap();
+            holders.insert(token, &grant(&number.to_string(), "t"), &[channel("c"), channel("d")]);
+        }
+        let target = RevocationTarget::Channel(channel("c"));
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let part = holders.of(&target, after, 3);
+            assert!(part.len() <= 3);
+            let Some((last, _)) = part.last() else { break };
+            after = Some(*last);
+            found.extend(part);
+        }
+        assert_eq!(found, holders.of(&target, None, 9));
+        assert_eq!(found.len(), 7);
     }
 
     // Fails when the order keeps who has left.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::denied::Denied;
+use crate::sessions::SessionToken;
 
 /// How far the log of revocations has been read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -307,9 +308,15 @@ impl KnownRevocations {
         set.after(number).take(most).map(|(number, revocation)| (number, revocation.clone())).collect()
     }
 
-    /// See [`Revocations::reaches`].
-    pub(crate) fn reaches(&self, revoked_at: UnixSeconds, issued_at: Option<UnixSeconds>) -> bool {
-        self.read().reaches(revoked_at, issued_at)
+    /// Those, of sessions with when their grants were given, that a revocation of this time reaches ([`Revocations::reaches`]).
+    pub(crate) fn reached(
+        &self,
+        revoked_at: UnixSeconds,
+        sessions: &[(SessionToken, Option<UnixSeconds>)],
+    ) -> Vec<SessionToken> {
+        let set = self.read();
+        let is_reached = |(_, issued_at): &&(_, _)| set.reaches(revoked_at, *issued_at);
+        sessions.iter().filter(is_reached).map(|(token, _)| *token).collect()
     }
 
     /// See [`Hub::link`].

@@ -14,8 +14,8 @@ use crate::end::EndReason;
 use crate::known_revocations::{KnownRevocations, Progress};
 use crate::sessions::SessionToken;
 
-/// Sessions that are woken before others have their turn.
-const WAKES_PER_TURN: usize = 64;
+/// Sessions that are woken or ended before others have their turn.
+const SESSIONS_PER_TURN: usize = 64;
 
 /// Does so until it is dropped. For each thread of the node.
 pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
@@ -29,7 +29,7 @@ pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
             changed = progress.changed() => if changed.is_err() {
                 return;
             },
-            () = revoker.next_cut() => revoker.cut(),
+            () = revoker.next_cut() => revoker.cut().await,
         }
     }
 }
@@ -47,7 +47,7 @@ impl Revoker<'_> {
     /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
     async fn catch_up(&mut self, progress: Progress) {
         if progress.known_on().is_none() {
-            self.core.set_cleared(None);
+            self.core.set_carried_out(None);
         }
         while self.seen < progress.latest {
             let some = self.known.after(self.seen, REVOCATIONS_PER_TURN);
@@ -61,9 +61,9 @@ impl Revoker<'_> {
             }
             tokio::task::yield_now().await;
         }
-        if self.core.set_cleared(progress.known_on()) {
-            for some in self.core.holders.sessions().chunks(WAKES_PER_TURN) {
-                some.iter().for_each(|session| self.core.sessions.go_on(*session));
+        if self.core.set_carried_out(progress.known_on()) {
+            for some in self.core.holders.sessions().chunks(SESSIONS_PER_TURN) {
+                some.iter().for_each(|session| self.core.sessions.wake_session(*session));
                 tokio::task::yield_now().await;
             }
         }
@@ -71,12 +71,17 @@ impl Revoker<'_> {
 
     /// Asks the sessions to say farewell that a revocation hits.
     async fn revoke(&mut self, revocation: &Revocation) {
-        for some in self.core.holders.of(&revocation.target).chunks(WAKES_PER_TURN) {
-            for (token, issued_at) in some {
-                if self.known.reaches(revocation.at, *issued_at) && self.core.sessions.end(*token, EndReason::Revoked) {
+        let mut after = None;
+        loop {
+            // One that begins meanwhile is judged by the set, in which this revocation is.
+            let some = self.core.holders.of(&revocation.target, after, SESSIONS_PER_TURN);
+            let Some((last, _)) = some.last() else { return };
+            after = Some(*last);
+            for token in self.known.reached(revocation.at, &some) {
+                if self.core.sessions.end(token, EndReason::Revoked) {
                     // It is asked once.
-                    self.core.holders.remove(*token);
-                    self.asked.push_back((Instant::now() + REVOKED_FAREWELL, *token));
+                    self.core.holders.remove(token);
+                    self.asked.push_back((Instant::now() + REVOKED_FAREWELL, token));
                 }
             }
             tokio::task::yield_now().await;
@@ -92,10 +97,15 @@ impl Revoker<'_> {
     }
 
     /// Cuts those that have had it.
-    fn cut(&mut self) {
+    async fn cut(&mut self) {
         let now = Instant::now();
+        let mut count = 0;
         while let Some((_, token)) = self.asked.pop_front_if(|(at, _)| *at <= now) {
             self.core.sessions.end(token, EndReason::Cut);
+            count += 1;
+            if count % SESSIONS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn spawn_tasks(
     tasks.spawn_local(Rc::clone(core).run());
     tasks.spawn_local(drain_when_asked(Rc::clone(core), options.drain.window, phase.clone()));
     let Some(revocations) = &options.revocations else { return };
-    core.heed(Arc::clone(revocations));
+    core.set_revocations(Arc::clone(revocations));
     tasks.spawn_local(revoker::run(Rc::clone(core), Arc::clone(revocations)));
     if number == 0 {
         tasks.spawn_local(revocation_follower::follow(Rc::clone(core), Arc::clone(revocations)));

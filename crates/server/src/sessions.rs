@@ -110,7 +110,7 @@ impl Sessions {
     }
 
     /// Wakes the session that has this slot now, if one has, for whatever is due to it.
-    pub(crate) fn go_on(&self, session: SessionSlot) {
+    pub(crate) fn wake_session(&self, session: SessionSlot) {
         if let Some(slot) = self.slots.borrow().get(session as usize) {
             slot.waker.wake_by_ref();
         }

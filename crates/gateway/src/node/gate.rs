@@ -23,7 +23,7 @@ pub(super) struct Guard {
     pub(super) outside: Outside,
 }
 
-/// Lets a server ask for tokens, or the application, if the configuration says so, and heed what is revoked. `hub`: of the node's logs.
+/// Lets a server ask for tokens, or the application, if the configuration says so, and follow what is revoked. `hub`: of the node's logs.
 ///
 /// # Errors
 /// As [`gate`] and [`Outside::start`].
@@ -36,7 +36,7 @@ pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) ->
     let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), clock.clone(), longest, leeway));
     let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
     let keeper = Gatekeeper::new(Arc::clone(&gate), parameter, cors, clock, leeway)
-        .heeding(Arc::clone(&revocations))
+        .with_revocations(Arc::clone(&revocations))
         .with_forward(outside.forward.clone());
     options.authorizer = Some(Arc::new(keeper));
     options.revocations = Some(revocations);

@@ -82,7 +82,7 @@ impl<P, O: Outlet> Drop for Session<P, O> {
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
         stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.reader.channels() as u64));
         self.reader.close(&self.core);
-        self.core.let_go(self.reader.session);
+        self.core.forget_session(self.reader.session);
         self.core.sessions.remove(self.reader.session);
     }
 }

@@ -188,7 +188,7 @@ impl Opening {
 
 /// Whether a grant is good for a stream: the session ends before it does, and when it is revoked.
 fn is_good(core: &Core, session: SessionSlot, grant: &Grant, channels: &[ChannelName]) -> bool {
-    core.hold_to(session, grant, channels) && grant.expires_at.is_none_or(|end| core.end_before(session, end))
+    core.note_holder(session, grant, channels) && grant.expires_at.is_none_or(|end| core.end_before(session, end))
 }
 
 /// Whether a position is older than `cursor_age` allows.

@@ -122,8 +122,8 @@ impl Follower<'_> {
     }
 
     /// Tells how far it is, and waits until something has changed. `link`: everything was read that there was when this link came up.
-    /// `unread_since`: since when there is something that was not read. For a moment that is how every revocation comes; then nobody
-    /// gets anything by a grant.
+    /// `unread_since`: since when there is something that was not read. For a moment that is so of every revocation; after that nothing is
+    /// delivered by a grant.
     async fn tell(&self, link: Option<u64>, unread_since: Option<Instant>) {
         let is_overdue = unread_since.is_some_and(|since| since.elapsed() >= REVOCATIONS_PATIENCE);
         match (unread_since.filter(|_| is_overdue), link) {
@@ -146,7 +146,7 @@ impl Follower<'_> {
     /// Takes what is there, up to a bound.
     fn look(&mut self) -> Result<Looked, Stopped> {
         let Self { core, known, view, cursor, has_stream, is_told, .. } = self;
-        let looked = core.log.next(*view, cursor, |cursor, _, next| match next {
+        let looked: Result<Looked, Stopped> = core.log.next(*view, cursor, |cursor, _, next| match next {
             Next::Tail(tail, from) => {
                 for (index, item) in (from..).zip(tail.from(from)).take(ITEMS_PER_TURN) {
                     match item {
@@ -187,13 +187,13 @@ impl Follower<'_> {
                 known.note_refused(Some(refusal.to_string()));
                 Ok(Looked::Waits)
             }
-        })?;
-        if matches!(looked, Looked::All) {
+        });
+        if matches!(looked, Ok(Looked::All)) {
             known.note_refused(None);
             is_told.set(false);
             self.note_end();
         }
-        Ok(looked)
+        looked
     }
 
     /// A stream that has not had an entry for a while may be gone without a gap: for a channel that is no loss.

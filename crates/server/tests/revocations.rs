@@ -385,6 +385,7 @@ fn a_log_that_was_set_back_to_another_history_is_read_from_its_beginning() {
         let scene = scene();
         let store = &scene.node.store;
         scene.revoke(&subject("first"));
+        eventually("it to be known", || scene.known.in_force() == 1);
         let common = store.checkpoint();
         let event = Event { name: None, data: json_of(&subject("eve"), KEEP).into() };
         let older = store.xadd(LogName::revoked(), event, Bell::Silent);

@@ -13,7 +13,7 @@ use crate::revocation::{self, Revoke};
 pub(super) struct RevokeArgs {
     #[command(flatten)]
     what: What,
-    /// Whose subject or token it is (`iss`); needed where there are several [[auth.issuers]].
+    /// Whose subject or token it is (`iss`, or `forward_auth`); needed where there are several.
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     #[command(flatten)]

@@ -262,7 +262,7 @@ fn what_was_revoked_while_the_feed_was_cut_takes_effect_before_anything_that_was
     check(&bob, &ledger, "c", &Expect::everything()).assert_kept();
 }
 
-// Seen to fail when sessions go on as soon as their channel is there again. Redis says who waits for whom: the log cannot be read.
+// Fails when sessions go on as soon as their channel is there again. Redis says who waits for whom: the log cannot be read.
 #[test]
 fn while_the_log_cannot_be_read_after_a_cut_streams_with_a_token_get_nothing_and_public_ones_do() {
     let scene = scene_on(RedisServer::start());
@@ -295,7 +295,7 @@ fn while_the_log_cannot_be_read_after_a_cut_streams_with_a_token_get_nothing_and
     check(&bob, &ledger, "c", &Expect::everything()).assert_kept();
 }
 
-// Seen to fail when only the first page of the log is read.
+// Fails when only the first page of the log is read.
 #[test]
 fn a_node_that_starts_reads_all_pages_of_the_log() {
     let scene = scene_on(RedisServer::start());

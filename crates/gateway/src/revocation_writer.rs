@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    // Seen to fail without the bound, and when a place is not given back.
+    // Fails without the bound, and when a place is not given back.
     #[tokio::test(start_paused = true)]
     async fn one_more_than_may_be_written_at_once_is_refused_and_not_the_one_after_that() {
         let writer = RevocationWriter::new(&Config::default(), Mute);

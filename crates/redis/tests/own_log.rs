@@ -61,7 +61,7 @@ async fn what_cannot_be_announced_is_not_written_and_what_has_no_place_is_told_s
     assert!(matches!(append(&nowhere, request(1)).await, Err(PublishError::Unreachable(_))));
 }
 
-// Seen to fail when a full log is refused before anybody looks at how old its entries are.
+// Fails when a full log is refused before anybody looks at how old its entries are.
 #[tokio::test]
 async fn a_full_log_makes_room_of_what_is_out_of_force_and_of_nothing_else() {
     let server = Server::start().await;

@@ -256,7 +256,7 @@ fn while_it_is_not_known_what_was_revoked_meanwhile_who_needs_a_grant_gets_nothi
     scene.is_complete();
 }
 
-// Seen to fail when only a feed that was away makes sessions wait: the entry is announced, and cannot be read.
+// Fails when only a feed that was away makes sessions wait: the entry is announced, and cannot be read.
 #[test]
 fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant() {
     let scene = scene();
@@ -299,7 +299,7 @@ fn make_unknown(scene: &Scene) {
     eventually("that it is not known", || scene.known.unknown().is_some());
 }
 
-// Seen to fail when a grant is judged before the page is read, and not after.
+// Fails when a grant is judged before the page is read, and not after.
 #[test]
 fn a_page_of_history_is_handed_out_only_if_its_grant_is_good_when_it_was_read() {
     let store = MemoryStore::default();
@@ -324,7 +324,7 @@ fn a_page_of_history_is_handed_out_only_if_its_grant_is_good_when_it_was_read() 
     assert!(head.starts_with("HTTP/1.1 503 ") && !body.contains("hello"), "{head}{body}");
 }
 
-// Seen to fail when only what is known to be revoked counts for a body that took its time.
+// Fails when only what is known to be revoked counts for a body that took its time.
 #[test]
 fn a_slow_body_is_published_only_if_it_is_known_that_its_grant_is_good() {
     let scene = scene();
@@ -337,7 +337,7 @@ fn a_slow_body_is_published_only_if_it_is_known_that_its_grant_is_good() {
     assert_eq!(scene.node.store.last_id(LogName::from(ChannelName::parse("a").unwrap())), None);
 }
 
-// Seen to fail when nobody looks at how long others keep entries.
+// Fails when nobody looks at how long others keep entries.
 #[test]
 fn a_writer_that_keeps_entries_for_another_time_than_they_are_in_force_is_noticed() {
     let scene = scene();
@@ -348,7 +348,7 @@ fn a_writer_that_keeps_entries_for_another_time_than_they_are_in_force_is_notice
     assert_eq!((stats.read.get(), stats.kept_otherwise.get()), (2, 1));
 }
 
-// Seen to fail when everything that was trimmed counts as out of force.
+// Fails when everything that was trimmed counts as out of force.
 #[test]
 fn an_entry_that_is_trimmed_while_it_is_in_force_is_counted_as_such() {
     let scene = scene();
@@ -378,7 +378,7 @@ fn what_a_node_knew_stays_when_the_log_is_deleted() {
     assert!(scene.answer("eve", "a").0.starts_with("HTTP/1.1 401 "));
 }
 
-// Seen to fail when a node goes on where the other log ends: what was revoked there before that hit nobody.
+// Fails when a node goes on where the other log ends: what was revoked there before that hit nobody.
 #[test]
 fn a_log_that_was_set_back_to_another_history_is_read_from_its_beginning() {
     for is_continued in [false, true] {
@@ -427,7 +427,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
     assert!(!eve.reads_to_an_orderly_end());
 }
 
-// Seen to fail when a store counts for one that keeps everything until it has said what it does.
+// Fails when a store counts for one that keeps everything until it has said what it does.
 #[test]
 fn until_it_is_known_whether_the_store_evicts_no_grant_is_good() {
     let store = MemoryStore::default();
@@ -443,7 +443,7 @@ fn until_it_is_known_whether_the_store_evicts_no_grant_is_good() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}{body}");
 }
 
-// Seen to fail when streams go on that began before it was known that the store may evict.
+// Fails when streams go on that began before it was known that the store may evict.
 #[test]
 fn on_a_store_that_may_evict_what_is_revoked_nobody_gets_anything_by_a_grant() {
     let scene = scene();

@@ -14,7 +14,7 @@ fn append(scene: &Scene) {
     scene.store.append_now(&request).unwrap();
 }
 
-// Seen to fail when only a tip confirms a log that is its head: while it grows all the time none is.
+// Fails when only a tip confirms a log that is its head: while it grows all the time none is.
 #[test]
 fn a_log_that_grows_faster_than_it_is_compared_is_confirmed_on_a_new_link() {
     let mut scene = Scene::new(narrow(1));
@@ -36,7 +36,7 @@ fn a_log_that_grows_faster_than_it_is_compared_is_confirmed_on_a_new_link() {
     assert!(is_confirmed, "{:?}", scene.core.coverage(view));
 }
 
-// Seen to fail when any read confirms.
+// Fails when any read confirms.
 #[test]
 fn a_read_that_began_on_another_link_confirms_nothing_on_this_one() {
     let mut scene = Scene::new(narrow(1));
@@ -62,7 +62,7 @@ fn a_read_that_began_on_another_link_confirms_nothing_on_this_one() {
     assert!(scene.core.coverage(view).link.is_some_and(|link| link > before));
 }
 
-// Seen to fail when a read shows what rang after it began.
+// Fails when a read shows what rang after it began.
 #[test]
 fn what_has_rung_is_unread_until_a_read_that_began_afterwards_has_shown_it() {
     let mut scene = Scene::new(narrow(1));

@@ -73,7 +73,7 @@ fn the_comparisons_of_a_node_are_not_held_up_by_those_who_open_channels() {
     }
 }
 
-// Seen to fail when they wait for their turn: whoever needs a grant waits for what they say.
+// Fails when they wait for their turn: whoever needs a grant waits for what they say.
 #[test]
 fn the_gateways_own_logs_are_compared_and_read_before_any_channel() {
     let mut scene = Scene::new(narrow(1));

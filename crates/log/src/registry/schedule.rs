@@ -288,8 +288,11 @@ impl Schedule {
 
     /// The next tip to be read: first those of the gateway's own logs, then the node's own up to their part of a request, then whose turn it is.
     fn pop_tip(&mut self, is_nodes_part: bool) -> Option<usize> {
-        let own = || is_nodes_part.then(|| self.tips.pop_of(Payer::NODE)).flatten();
-        self.tips.pop_of(Payer::OWN_LOGS).or_else(own).or_else(|| self.tips.pop())
+        if let Some(of_own_logs) = self.tips.pop_of(Payer::OWN_LOGS) {
+            return Some(of_own_logs);
+        }
+        let of_node = if is_nodes_part { self.tips.pop_of(Payer::NODE) } else { None };
+        of_node.or_else(|| self.tips.pop())
     }
 
     fn start_heads(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {

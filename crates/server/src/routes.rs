@@ -155,9 +155,10 @@ impl Handler {
         authorized.map_err(|denied| self.note(client, right, denied))
     }
 
-    /// Counts a request that is not allowed.
+    /// Counts a request that is not allowed. An application that does not know who asks says nothing about a token: signed-out users are
+    /// no worse than others.
     fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
-        if matches!(denied, Denied::By(Refusal::Invalid(_)) | Denied::Unauthenticated) {
+        if matches!(denied, Denied::By(Refusal::Invalid(_))) {
             self.worthless_tokens().note(client, Instant::now());
         }
         debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");

@@ -31,11 +31,15 @@ pub const FORWARD_TIMEOUT_MAX: Duration = Duration::from_secs(4);
 pub const FORWARD_CONCURRENCY_DEFAULT: usize = 64;
 /// The most that it may say.
 pub const FORWARD_CONCURRENCY_MAX: usize = 512;
-/// `forward_auth.keep`: how long an answer counts for what is asked again.
+/// Questions that wait until one of those is answered. One more is not asked.
+pub const FORWARD_WAITING_MAX: usize = 192;
+/// And those of one address, once half of that number wait.
+pub const FORWARD_WAITING_SHARE: usize = 24;
+/// `forward_auth.keep`: how long what was allowed is, if it is asked for again.
 pub const FORWARD_KEEP_DEFAULT: Duration = Duration::from_secs(2);
 /// The most that it may say.
 pub const FORWARD_KEEP_MAX: Duration = Duration::from_secs(60);
-/// Answers that are kept. Two that share a place forget each other.
+/// Grants that are kept. Two that share a place forget each other.
 pub const FORWARD_KEPT_MAX: usize = 1_024;
 /// Largest answer, in bytes.
 pub const FORWARD_ANSWER_BYTES_MAX: usize = 32 * KIB;
@@ -53,6 +57,8 @@ pub const FORWARD_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 const _: () = {
     assert!(less(FORWARD_TIMEOUT_MIN, FORWARD_TIMEOUT_DEFAULT) && less(FORWARD_TIMEOUT_DEFAULT, FORWARD_TIMEOUT_MAX));
     assert!(FORWARD_CONCURRENCY_DEFAULT <= FORWARD_CONCURRENCY_MAX && less(FORWARD_KEEP_DEFAULT, FORWARD_KEEP_MAX));
+    // An address that waits with its share leaves room for others that do.
+    assert!(FORWARD_WAITING_SHARE > 0 && FORWARD_WAITING_SHARE * 4 <= FORWARD_WAITING_MAX / 2);
     assert!(less(FORWARD_LIFETIME_MIN, FORWARD_LIFETIME_DEFAULT));
     assert!(less(FORWARD_LIFETIME_DEFAULT, FORWARD_MAX_LIFETIME_DEFAULT));
     assert!(less(FORWARD_MAX_LIFETIME_DEFAULT, FORWARD_LIFETIME_MAX));

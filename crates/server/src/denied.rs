@@ -28,12 +28,26 @@ pub enum Denied {
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
     Unchecked,
+    /// What it is allowed by was revoked.
+    Revoked,
+    /// It is not known whether what it is allowed by was revoked.
+    RevocationsUnknown,
 }
 
 impl Denied {
     /// The names of all reasons, in the order of their counters.
-    pub const REASONS: [&str; 8] =
-        ["missing", "invalid", "expired", "forbidden", "unavailable", "cross_site", "undecided", "unchecked"];
+    pub const REASONS: [&str; 10] = [
+        "missing",
+        "invalid",
+        "expired",
+        "forbidden",
+        "unavailable",
+        "cross_site",
+        "undecided",
+        "unchecked",
+        "revoked",
+        "revocations_unknown",
+    ];
 
     const fn index(&self) -> usize {
         match self {
@@ -45,6 +59,8 @@ impl Denied {
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked => 7,
+            Self::Revoked => 8,
+            Self::RevocationsUnknown => 9,
         }
     }
 
@@ -56,7 +72,14 @@ impl Denied {
 
     /// Whether it says nothing about the token: later, or on another node, the answer may be another one.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::By(Refusal::Unavailable) | Self::Unasked | Self::Undecided | Self::Unchecked)
+        matches!(
+            self,
+            Self::By(Refusal::Unavailable)
+                | Self::Unasked
+                | Self::Undecided
+                | Self::Unchecked
+                | Self::RevocationsUnknown
+        )
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -81,6 +104,8 @@ impl Denied {
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
             }
+            Self::Revoked => "The token was revoked, or a channel was that it is used for.".into(),
+            Self::RevocationsUnknown => "It is not known now whether the token was revoked.".into(),
         }
     }
 }
@@ -94,7 +119,10 @@ impl From<Denied> for Problem {
             Denied::Unauthenticated => Kind::Unauthenticated,
             Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed => Kind::Forbidden,
             Denied::CrossSite => Kind::CrossSite,
-            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided => Kind::Unavailable,
+            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided | Denied::RevocationsUnknown => {
+                Kind::Unavailable
+            }
+            Denied::Revoked => Kind::TokenRevoked,
             Denied::Unchecked => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());

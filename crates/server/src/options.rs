@@ -13,6 +13,7 @@ use crate::authorizer::Authorizer;
 use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
+use crate::known_revocations::KnownRevocations;
 use crate::network::Network;
 
 /// Options of a [`crate::Server`].
@@ -38,6 +39,9 @@ pub struct Options {
     pub history: HistoryOptions,
     /// Says what clients may do; `None`: everybody may subscribe and read.
     pub authorizer: Option<Arc<dyn Authorizer>>,
+    /// What is revoked of what the authorizer allows; the server follows their log and ends the sessions that it is about. `None`: nothing
+    /// ever is.
+    pub revocations: Option<Arc<KnownRevocations>>,
     /// `drain.*`.
     pub drain: DrainOptions,
 }
@@ -55,6 +59,7 @@ impl Default for Options {
             publish_tokens: false,
             history: HistoryOptions::default(),
             authorizer: None,
+            revocations: None,
             drain: DrainOptions::default(),
         }
     }

@@ -2,9 +2,10 @@
 
 use fanfare_auth::{Answering, Ask, AskError, AskRequest};
 use fanfare_log::{
-    Archive, ArchiveError, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest, Snapshot, Tip,
+    AppendRequest, Archive, ArchiveError, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest,
+    Snapshot, Tip,
 };
-use fanfare_protocol::LogName;
+use fanfare_protocol::{EntryId, LogName};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -72,6 +73,11 @@ impl<A: Archive> Archive for OnThread<A> {
 impl<P: Publisher> Publisher for OnThread<P> {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
         let answer = self.call(|publisher| async move { publisher.publish(request).await }).await;
+        answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
+    }
+
+    async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
+        let answer = self.call(|publisher| async move { publisher.append(request).await }).await;
         answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
     }
 }

@@ -104,6 +104,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
         publish_key: config.publish.key.expose().and_then(Secret::new),
         publish_tokens: config.publish.tokens,
         authorizer: None,
+        revocations: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,

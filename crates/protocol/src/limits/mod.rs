@@ -19,6 +19,7 @@ mod promises;
 mod publishing;
 mod relations;
 mod requests;
+mod revocations;
 mod tokens;
 mod units;
 
@@ -35,4 +36,5 @@ pub use process::*;
 pub use promises::*;
 pub use publishing::*;
 pub use requests::*;
+pub use revocations::*;
 pub use tokens::*;

@@ -38,7 +38,11 @@ use super::requests::{
     REQUEST_HEAD_TIMEOUT, REQUEST_HEAD_TIMEOUT_DRAINING, STORE_ANSWER_TIMEOUT, SUBSCRIBE_TIMEOUT_DEFAULT,
     URL_BYTES_DEFAULT,
 };
-use super::tokens::{EXPIRY_SPREAD_MAX, EXPIRY_SPREAD_PART, KEYS_WAIT, KEYS_WAITING_MAX, TOKEN_BYTES_MAX};
+use super::revocations::REVOCATION_BYTES_MAX;
+use super::tokens::{
+    EXPIRY_SPREAD_MAX, EXPIRY_SPREAD_PART, ISSUER_BYTES_MAX, KEYS_WAIT, KEYS_WAITING_MAX, SUBJECT_BYTES_MAX,
+    TOKEN_BYTES_MAX,
+};
 use super::units::less;
 use crate::EntryId;
 
@@ -228,4 +232,10 @@ const _: () = {
     assert!(less(FORWARD_TIMEOUT_MAX, DECISION_TIMEOUT));
     // Questions, and tokens whose keys are waited for, leave slots to what else is decided.
     assert!(FORWARD_CONCURRENCY_MAX + FORWARD_WAITING_MAX + KEYS_WAITING_MAX < DECISIONS_WAITING_MAX);
+};
+
+const _: () = {
+    // A byte of a name is at most six of JSON.
+    assert!(6 * (ISSUER_BYTES_MAX + CHANNEL_NAME_MAX + SUBJECT_BYTES_MAX) < REVOCATION_BYTES_MAX);
+    assert!(REVOCATION_BYTES_MAX < EVENT_BYTES_MAX);
 };

@@ -229,19 +229,24 @@ class Renewed(Case):
 
 
 class Late(Renewed):
-    """The page has a fresh token only when the old one is over, within `auth.expired_grace`: the browser is told so, and comes back."""
+    """The browser comes back with a token that is over, within `auth.expired_grace`: it is told so, has a fresh one, and comes back."""
 
     name, ways, ends = "late", ("cookie",), 1
 
+    def late(self, site):
+        """The refusals of a token that was over when the page got it."""
+        first, *others = site.streams()
+        return [stream for stream in others if is_polite(stream) and stream.headers["Cookie"] != first.headers["Cookie"]]
+
     def kind(self, site, wanted):
-        return "good" if wanted == "good" and (not site.streams() or any(map(is_polite, site.streams()))) else "keep"
+        return "late" if wanted == "good" and site.streams() and not self.late(site) else wanted
 
     def is_over(self, site):
-        return any(map(is_polite, site.streams())) and super().is_over(site)
+        return self.late(site) and super().is_over(site)
 
     def expect_streams(self, site):
         super().expect_streams(site)
-        polite = next(filter(is_polite, site.streams()))
+        polite = self.late(site)[0]
         expect(polite.says(f"\nid: {polite.headers['Last-Event-ID']}\n"), "the refusal does not tell the place again")
 
 

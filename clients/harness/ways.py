@@ -5,8 +5,8 @@ the cookies that it sets, and what it tells the page (`init` for an EventSource;
 whether a request brought it; and `refused`, how nodes answer each kind that is no way in. A ticket is one more: a node makes it, and
 `url` holds it.
 
-Kinds: `good`; `wrong`, which nobody has signed; `stale`, over for long; `other`, good for another channel; `none`; `bare`, good, and the
-page leaves `init` out; and `keep`: what the browser has stays as it is.
+Kinds: `good`; `wrong`, which nobody has signed; `late`, over for a moment, and `stale`, for long; `other`, good for another channel;
+`none`; `bare`, good, and the page leaves `init` out; and `keep`: what the browser has stays as it is.
 """
 
 import base64
@@ -18,8 +18,8 @@ import time
 
 SECRET = secrets.token_hex(32)
 ISSUER = f'[[auth.issuers]]\nissuer = "app"\naudience = ["fanfare"]\nsecret = "{SECRET}"\n'
-# Longer ago than `auth.expired_grace` allows.
-LONG_AGO = 600
+# Longer ago than `auth.leeway`, which hides a second or two, and than `auth.expired_grace`.
+LATELY, LONG_AGO = 10, 600
 
 
 def token(channel, life, secret=SECRET, ago=0):
@@ -37,6 +37,7 @@ def token_of(site, kind):
     return {
         "good": lambda: token(site.channel, life),
         "wrong": lambda: token(site.channel, life, secret="a secret that no node knows: 32 bytes"),
+        "late": lambda: token(site.channel, 1, ago=LATELY),
         "stale": lambda: token(site.channel, 1, ago=LONG_AGO),
         "other": lambda: token("another", life),
     }[kind]()

@@ -230,8 +230,12 @@ fn check_keys(keys: &[VerifyingKey], more_come: bool, algorithms: &[Algorithm]) 
 
 fn check_templates(templates: &Templates) -> Result<(), IssuerError> {
     let history: &[Template] = templates.history.as_deref().unwrap_or_default();
-    let all =
-        [(Right::Subscribe, &*templates.subscribe), (Right::Publish, &*templates.publish), (Right::History, history)];
+    let all = [
+        (Right::Subscribe, &*templates.subscribe),
+        (Right::Publish, &*templates.publish),
+        (Right::History, history),
+        (Right::Tickets, &*templates.tickets),
+    ];
     let too_many = all.into_iter().find(|(_, templates)| templates.len() > GRANT_PATTERNS_MAX);
     too_many.map_or(Ok(()), |(right, templates)| Err(IssuerError::Templates(right, templates.len())))
 }

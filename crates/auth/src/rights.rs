@@ -53,7 +53,7 @@ impl Rights {
     pub fn allow(&self, right: Right, channel: &ChannelName) -> bool {
         let one_of = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(channel.as_str()));
         let is_own = || one_of(self.patterns(right)) && self.within.as_deref().is_none_or(one_of);
-        (right != Right::Publish && one_of(&self.public)) || is_own()
+        (right.may_be_public() && one_of(&self.public)) || is_own()
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
         for right in Right::ALL {
             assert!(rights.allow(right, &channel("partner:7")));
             assert!(!rights.allow(right, &channel("user:7")));
-            assert_eq!(rights.allow(right, &channel("news:7")), right != Right::Publish);
+            assert_eq!(rights.allow(right, &channel("news:7")), right.may_be_public());
         }
     }
 }

@@ -57,6 +57,7 @@ impl TableParts for IssuerParts {
             "subscribe" => rule.subscribe = read::<Templates>(value).map_err(named)?.0,
             "publish" => rule.publish = read::<Templates>(value).map_err(named)?.0,
             "history" => rule.history = Some(read::<Templates>(value).map_err(named)?.0),
+            "tickets" => rule.tickets = read::<Templates>(value).map_err(named)?.0,
             "claim" => rule.claim = Some(read::<ClaimName>(value).map_err(named)?.0),
             "within" => rule.within = Some(read::<Within>(value).map_err(named)?.0),
             _ => return Err(super::unknown::unknown(SECTION, Some(key))),

@@ -84,7 +84,7 @@ metrics! {
     ACCEPT_ERRORS: Counter "fanfare_accept_errors_total" = "Failures to accept that are not about one connection: no descriptor left, no memory.";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
     DENIED: Counter "fanfare_denied_total" ["reason"] = "Requests that were not allowed: missing (no token), invalid (or the application does not know who asks), expired (less than auth.expired_grace ago), forbidden (a genuine token, or the application, does not allow it), unavailable (the keys of its issuer are not to be had, or the application gives no clear answer), cross_site (a token in a cookie, and a page of another site), undecided (not decided in time), unchecked (its client has sent many invalid tokens lately).";
-    DENIED_RIGHTS: Counter "fanfare_denied_rights_total" ["right"] = "The same by what was asked for: subscribe, publish, history.";
+    DENIED_RIGHTS: Counter "fanfare_denied_rights_total" ["right"] = "The same by what was asked for: subscribe, publish, history, tickets.";
     KEY_SET_KEYS: Gauge "fanfare_key_set_keys" ["issuer"] = "Keys of an issuer with a jwks_url, as they were read last.";
     KEY_SET_AGE: Gauge "fanfare_key_set_age_seconds" ["issuer"] = "How long ago they were read; before that, for how long the node runs. From max_key_age on they are believed no more.";
     KEY_SET_LOOKS: Counter "fanfare_key_set_looks_total" ["issuer"] = "How often they were looked for.";

@@ -29,6 +29,7 @@ mod rights;
 mod safe_url;
 mod signing_key;
 mod template;
+mod ticket;
 mod token;
 mod unix_seconds;
 mod verifying_key;
@@ -55,4 +56,8 @@ pub use rights::Rights;
 pub use safe_url::{SafeUrl, SafeUrlError};
 pub use signing_key::{SigningError, SigningKey};
 pub use template::{Template, TemplateError};
+pub use ticket::{
+    MalformedTicket, NoChance, TICKET_ISSUER, Ticket, TicketBounds, TicketOrder, TicketOrderError, TicketRecord,
+    TicketState, UsedTicket,
+};
 pub use unix_seconds::UnixSeconds;

@@ -35,6 +35,7 @@ pub mod registry;
 pub mod stats;
 mod sync;
 mod tail;
+mod tickets;
 mod view;
 mod wants;
 
@@ -57,5 +58,6 @@ pub use refusal::Refusal;
 pub use registry::Registry;
 pub use stats::IngestStats;
 pub use tail::{Item, Located, Seam, Tail};
+pub use tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 pub use view::Next;
 pub use wants::Wants;

@@ -26,6 +26,7 @@ mod primary;
 mod publisher;
 mod pushes;
 mod refusal_log;
+mod shared_connection;
 mod status;
 mod store;
 mod topology;

@@ -19,6 +19,7 @@ use crate::permanence::Permanence;
 use crate::pool::Pool;
 use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
+use crate::shared_connection::SharedConnection;
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::witness::{self, Witness};
@@ -77,9 +78,10 @@ impl RedisStore {
             RedisArchive::new(streams, status.clone(), options.event_bytes)
         };
         let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
-        let (publish_connection, publishers) = watch::channel(None);
+        let (publish_connection, connections) = watch::channel(None);
+        let shared = SharedConnection::new(connections);
         let publisher =
-            RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout, permanence);
+            RedisPublisher::new(shared, keys, Arc::clone(&presence), options.command_timeout, permanence);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,

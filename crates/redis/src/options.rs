@@ -38,6 +38,8 @@ pub struct Options {
     pub load_functions: bool,
     /// The node publishes for others. Only a [`crate::check()`] asks: publishing is tried whatever stands here.
     pub publishes: bool,
+    /// The node makes tickets and takes them. Only a [`crate::check()`] asks, as well.
+    pub tickets: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
     /// What is promised about the life of streams. Shared with the log, which sees streams end.
@@ -58,6 +60,7 @@ impl Default for Options {
             streams_expire: true,
             load_functions: true,
             publishes: false,
+            tickets: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             min_lives: MinLives::default(),
         }
@@ -78,6 +81,7 @@ impl fmt::Debug for Options {
             .field("streams_expire", &self.streams_expire)
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
+            .field("tickets", &self.tickets)
             .field("event_bytes", &self.event_bytes)
             .field("min_lives", &self.min_lives)
             .finish()

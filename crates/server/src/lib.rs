@@ -46,6 +46,7 @@ mod local;
 mod network;
 mod node_state;
 mod options;
+mod payer_buckets;
 mod phase;
 mod problem;
 mod proxy_protocol;

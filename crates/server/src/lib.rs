@@ -54,6 +54,7 @@ mod publish;
 mod pulse;
 mod query;
 mod refusal;
+mod request_body;
 mod routes;
 #[cfg(test)]
 mod scene;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Refusal, Right};
 use fanfare_log::stats::Cell;
+use fanfare_protocol::ChannelName;
 
 use crate::problem::{Kind, Problem};
 
@@ -24,6 +25,14 @@ pub enum Denied {
     NotAllowed,
     /// The application gives no clear answer.
     Unasked,
+    /// Its ticket is none that the store knows.
+    UnknownTicket,
+    /// Its ticket is over.
+    TicketOver,
+    /// Its URL names a channel that its ticket does not.
+    NotOfTicket(ChannelName),
+    /// The store that keeps tickets gives no answer.
+    Unstored,
     /// It was not decided in time, or too many wait to know.
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
@@ -38,10 +47,10 @@ impl Denied {
     const fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated => 1,
-            Self::By(Refusal::Expired) => 2,
-            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed => 3,
-            Self::By(Refusal::Unavailable) | Self::Unasked => 4,
+            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket => 1,
+            Self::By(Refusal::Expired) | Self::TicketOver => 2,
+            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed | Self::NotOfTicket(_) => 3,
+            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked => 7,
@@ -56,7 +65,15 @@ impl Denied {
 
     /// Whether it says nothing about the token: later, or on another node, the answer may be another one.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(self, Self::By(Refusal::Unavailable) | Self::Unasked | Self::Undecided | Self::Unchecked)
+        matches!(
+            self,
+            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::Undecided | Self::Unchecked
+        )
+    }
+
+    /// Whether it was found out at some cost that what its client brought is worth nothing.
+    pub(crate) const fn is_worthless(&self) -> bool {
+        matches!(self, Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket)
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -77,6 +94,13 @@ impl Denied {
             Self::Unasked => {
                 "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
+            Self::UnknownTicket => {
+                "There is no such ticket: it was not used in time, it has been over for long, or it never was one."
+                    .into()
+            }
+            Self::TicketOver => "The ticket is over.".into(),
+            Self::NotOfTicket(channel) => format!("The ticket is not for channel `{channel}`.").into(),
+            Self::Unstored => "The store that keeps tickets gives no answer now.".into(),
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
@@ -90,11 +114,14 @@ impl From<Denied> for Problem {
         let kind = match denied {
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
-            Denied::By(Refusal::Expired) => Kind::TokenExpired,
+            Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
-            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed => Kind::Forbidden,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed | Denied::NotOfTicket(_) => Kind::Forbidden,
             Denied::CrossSite => Kind::CrossSite,
-            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided => Kind::Unavailable,
+            Denied::UnknownTicket => Kind::TicketUnknown,
+            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Unstored | Denied::Undecided => {
+                Kind::Unavailable
+            }
             Denied::Unchecked => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());

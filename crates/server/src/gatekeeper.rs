@@ -122,11 +122,13 @@ impl Authorizer for Gatekeeper {
         if self.gate.is_public(question.right, question.channels) {
             return Soon::Now(Ok(None));
         }
+        // Who makes tickets says whose they are, so that no user's session is enough.
+        let forward = self.forward.as_ref().filter(|_| question.right != Right::Tickets);
         // Where nobody's tokens are believed, what looks like one is the application's affair.
-        if let Some(forward) = self.forward.as_ref().filter(|_| !self.gate.has_issuers()) {
+        if let Some(forward) = forward.filter(|_| !self.gate.has_issuers()) {
             return self.ask(forward, question);
         }
-        let credential = match (self.credential(question), &self.forward) {
+        let credential = match (self.credential(question), forward) {
             (Ok(credential), _) => credential,
             (Err(Denied::By(Refusal::Missing)), Some(forward)) => return self.ask(forward, question),
             (Err(denied), _) => return Soon::Now(Err(denied)),
@@ -180,9 +182,11 @@ fn target(path: &str, query: Option<&str>, without: Option<&str>) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Whether a grant is enough. Several channels are allowed together or not at all.
+/// Whether a grant is enough. Several channels are allowed together or not at all; those of tickets are asked for later.
 fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
-    grant.permit(right, channels).map_err(Denied::By)?;
+    if right != Right::Tickets || !channels.is_empty() {
+        grant.permit(right, channels).map_err(Denied::By)?;
+    }
     Ok(Some(Box::new(grant)))
 }
 

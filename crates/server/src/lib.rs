@@ -68,6 +68,9 @@ mod soon;
 mod store;
 mod subscription;
 mod sweep;
+mod ticket_rate;
+mod ticket_use;
+mod tickets;
 mod turn;
 mod worthless_tokens;
 
@@ -94,7 +97,7 @@ pub use local::LocalServer;
 pub use network::{Network, NetworkError};
 pub use options::{
     AdmissionOptions, DrainOptions, HistoryOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
-    SocketOptions,
+    SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};
@@ -104,3 +107,4 @@ pub use socket::Socket;
 pub use soon::Soon;
 pub use store::StoreHandles;
 pub use subscription::Subscription;
+pub use ticket_use::{TicketUse, TicketUseCells};

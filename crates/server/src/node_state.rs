@@ -13,6 +13,7 @@ use crate::history::places::HistoryPlaces;
 use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
 use crate::store::StoreHandles;
+use crate::ticket_rate::TicketRate;
 use crate::worthless_tokens::WorthlessTokens;
 
 /// One node's configuration, doorkeeper and store.
@@ -31,6 +32,8 @@ pub(crate) struct NodeState {
     pub(crate) decision_slots: Semaphore,
     /// Who has sent worthless tokens, for each connection thread.
     pub(crate) worthless_tokens: Box<[WorthlessTokens]>,
+    /// Bounds the tickets that are made for each payer.
+    pub(crate) ticket_rate: TicketRate,
     /// That there are trusted proxies which send no PROXY header was said.
     pub(crate) told_of_proxies: Once,
 }
@@ -52,6 +55,7 @@ impl NodeState {
             body_bytes,
             decision_slots,
             worthless_tokens,
+            ticket_rate: TicketRate::new(start),
             told_of_proxies: Once::new(),
         }
     }

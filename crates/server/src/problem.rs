@@ -32,6 +32,11 @@ pub(crate) enum Kind {
     Unauthenticated,
     Forbidden,
     CrossSite,
+    TicketsOff,
+    TicketUnknown,
+    TicketRejected,
+    TooManyTickets,
+    BodyTooLarge,
     PublishRejected,
     StoreRefuses,
     /// The same for a reason that passes.
@@ -45,7 +50,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -66,6 +71,11 @@ impl Kind {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::CrossSite,
+        Self::TicketsOff,
+        Self::TicketUnknown,
+        Self::TicketRejected,
+        Self::TooManyTickets,
+        Self::BodyTooLarge,
         Self::PublishRejected,
         Self::StoreRefuses,
         Self::StoreRefusesForNow,
@@ -103,6 +113,11 @@ impl Kind {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
+            Self::TicketsOff => (StatusCode::FORBIDDEN, "tickets-off", "Tickets are off"),
+            Self::TicketUnknown => (StatusCode::UNAUTHORIZED, "ticket-unknown", "There is no such ticket"),
+            Self::TicketRejected => (StatusCode::BAD_REQUEST, "ticket-rejected", "The order of a ticket was rejected"),
+            Self::TooManyTickets => (StatusCode::TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets were made"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
             Self::StoreRefusesForNow => (StatusCode::SERVICE_UNAVAILABLE, "store-refuses", "The store refuses for now"),
@@ -181,7 +196,7 @@ impl From<Problem> for Answer {
 /// What a token would have to be (RFC 6750 section 3). Who has sent none is told of no error.
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let error = match problem.kind {
-        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated => {
+        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated | Kind::TicketUnknown => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\""));
         }
         Kind::TokenInvalid | Kind::TokenExpired => "invalid_token",

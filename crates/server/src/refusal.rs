@@ -26,6 +26,8 @@ use crate::subscription::Subscription;
 pub(crate) struct Asked {
     /// The client named `text/event-stream` itself.
     for_stream: bool,
+    /// It brings a ticket: when that is over, there is nothing to come back for.
+    by_ticket: bool,
     close: Close,
     place: Place,
 }
@@ -48,7 +50,12 @@ impl Asked {
             Some(Ok(position)) => Place::At(position.to_string()),
             Some(Err(_)) => Place::Unreadable,
         };
-        Self { for_stream, close: subscription.close, place }
+        Self { for_stream, by_ticket: false, close: subscription.close, place }
+    }
+
+    /// The same of a client that does or does not bring a ticket.
+    pub(crate) fn by_ticket(self, by_ticket: bool) -> Self {
+        Self { by_ticket, ..self }
     }
 
     /// Whether a refusal is a stream that is over at once, and not a status.
@@ -83,8 +90,10 @@ impl LateRefusal {
     /// The answer to a client that may not have what it asks for. A status ends an EventSource for ever, so it is one only if
     /// coming back would not help.
     pub(crate) fn denied(&self, denied: Denied) -> Answer {
-        if denied == Denied::By(fanfare_auth::Refusal::Expired) {
-            return self.expired();
+        match denied {
+            Denied::By(fanfare_auth::Refusal::Expired) => return self.expired(),
+            Denied::TicketOver => return Answer::over(),
+            _ => {}
         }
         if !denied.is_transient() {
             return Problem::from(denied).into();
@@ -102,8 +111,12 @@ impl LateRefusal {
         }
     }
 
-    /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place.
+    /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays
+    /// what it is, however often it is asked for.
     fn expired(&self) -> Answer {
+        if self.asked.by_ticket {
+            return Answer::over();
+        }
         let admission = &self.node.admission;
         if self.asked.is_told_politely(admission.policy()) {
             Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_auth::{Grant, Refusal, Right};
+use fanfare_auth::{Grant, Refusal, Right, Ticket};
 use fanfare_log::Payer;
 use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
@@ -30,6 +30,7 @@ use crate::refusal::{Asked, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
+use crate::tickets::{self, Purpose, Redeemed};
 use crate::worthless_tokens::WorthlessTokens;
 use crate::{empty_body, history, host, publish, query, refusal};
 
@@ -100,6 +101,7 @@ impl Handler {
             (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
             (Path::Events, Method::HEAD) => self.check(socket, request, verdict, connection),
             (Path::Publish(channel), Method::POST) => self.publish(socket, &channel, request),
+            (Path::Tickets, Method::POST) => self.make_ticket(socket, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
@@ -157,7 +159,7 @@ impl Handler {
 
     /// Counts a request that is not allowed.
     fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
-        if matches!(denied, Denied::By(Refusal::Invalid(_)) | Denied::Unauthenticated) {
+        if denied.is_worthless() {
             self.worthless_tokens().note(client, Instant::now());
         }
         debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");
@@ -174,9 +176,9 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
+        let (subscription, ticket) = self.subscription(&head.uri, &head.headers)?;
         let admission = &self.node.admission;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers)).by_ticket(ticket.is_some());
         let client = self.client(socket, &head.headers);
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
@@ -187,6 +189,21 @@ impl Handler {
         };
         let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        if let Some(ticket) = ticket {
+            let (whole, handler) = (whole(rest, connection), self.clone());
+            return Ok(Soon::later(async move {
+                if let Err(problem) = whole.await {
+                    return problem.into();
+                }
+                match handler.redeem(client, ticket, &subscription.channels, Purpose::Stream).await {
+                    Ok(redeemed) => {
+                        let (subscription, grant) = redeemed.begin(subscription);
+                        accept(subscription, payer, permit, late, Some(grant))
+                    }
+                    Err(denied) => late.denied(denied).into(),
+                }
+            }));
+        }
         let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
         Ok(match (asking, rest) {
             (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
@@ -221,22 +238,116 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
+        let (subscription, ticket) = self.subscription(&head.uri, &head.headers)?;
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers)).by_ticket(ticket.is_some());
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let client = self.client(socket, &head.headers);
-        let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
+        let asking = match ticket {
+            Some(ticket) => Err(ticket),
+            None => Ok(self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers))),
+        };
         let whole = whole(rest, connection);
         let handler = self.clone();
         Ok(Soon::later(async move {
             if let Err(problem) = whole.await {
                 return problem.into();
             }
-            match handler.wait(asking).await {
-                Ok(_) => Answer::stream().into(),
+            let allowed = match asking {
+                Ok(asking) => handler.wait(asking).await.map(drop),
+                Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Look).await.map(drop),
+            };
+            match allowed {
+                Ok(()) => Answer::stream().into(),
                 Err(denied) => late.denied(denied).into(),
             }
         }))
+    }
+
+    /// What a request for `/events` asks for, and its ticket, if it has one. The inner error: what stands there is none.
+    fn subscription(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(Subscription, Option<Result<Ticket, Denied>>), Problem> {
+        let options = &self.node.options;
+        let ticket = match options.tickets {
+            Some(_) => tickets::in_query(uri.query())?,
+            None => None,
+        };
+        let subscription = match ticket {
+            Some(_) => subscription::parse_beside_ticket(uri, headers, &options.requests),
+            None => subscription::parse(uri, headers, &options.requests),
+        };
+        Ok((subscription?, ticket))
+    }
+
+    /// Looks up what a ticket is worth, if a slot for it is free and until its deadline.
+    async fn redeem(
+        &self,
+        address: IpAddr,
+        ticket: Result<Ticket, Denied>,
+        named: &[ChannelName],
+        purpose: Purpose,
+    ) -> Result<Redeemed, Denied> {
+        let client = AddressKey::of(address);
+        let redeemed = match (&self.node.options.tickets, self.node.decision_slots.try_acquire()) {
+            _ if self.worthless_tokens().are_too_many(client, Instant::now()) => Err(Denied::Unchecked),
+            (Some(options), Ok(_slot)) => {
+                let redeemed = tickets::redeem(options, ticket, named, purpose, &self.stats().ticket_uses);
+                let timeout = self.node.options.requests.decision_timeout;
+                tokio::time::timeout(timeout, redeemed).await.unwrap_or(Err(Denied::Undecided))
+            }
+            _ => Err(Denied::Undecided),
+        };
+        redeemed.map_err(|denied| self.note(client, Right::Subscribe, denied))
+    }
+
+    fn make_ticket(&self, socket: &SocketPermit, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
+        let options = &self.node.options;
+        if options.tickets.is_none() {
+            return Err(tickets::off());
+        }
+        let access = publish::authorize(options.publish_key.as_ref(), true, request.headers())?;
+        let client = self.client(socket, request.headers());
+        let asking = match access {
+            Access::ByKey => None,
+            Access::ByToken => Some(self.ask(client, Right::Tickets, &[], (request.uri(), request.headers()))),
+        };
+        let handler = self.clone();
+        Ok(Soon::later(async move {
+            let made = handler.make_ticket_for(client, asking, request).await;
+            handler.stats().tickets.add(u64::from(made.is_ok()));
+            let is_busy = made.as_ref().is_err_and(|problem| problem.kind == Kind::TooManyTickets) || is_busy(&made);
+            handler.stats().busy_tickets.add(u64::from(is_busy));
+            made.unwrap_or_else(Answer::from).into()
+        }))
+    }
+
+    /// Makes a ticket for a client that has the publish key (`None`), or of which it was asked what it may do.
+    async fn make_ticket_for(
+        &self,
+        client: IpAddr,
+        asking: Option<Asking>,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Problem> {
+        let grant = match asking {
+            None => None,
+            // Nobody may do this without a grant.
+            Some(asking) => Some(self.wait(asking).await?.ok_or(Denied::By(Refusal::Missing))?),
+        };
+        let key = AddressKey::of(client);
+        if !self.node.ticket_rate.take(grant.as_deref(), key, Instant::now()) {
+            return Err(tickets::too_many());
+        }
+        let allow = |channels: &[ChannelName]| match grant.as_deref() {
+            None => Ok(()),
+            Some(grant) => {
+                self.still_allows(client, Right::Tickets, Some(grant))?;
+                let permitted = grant.permit(Right::Tickets, channels).map_err(Denied::By);
+                permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
+            }
+        };
+        tickets::make(Arc::clone(&self.node), request, allow).await
     }
 
     fn publish(
@@ -267,7 +378,7 @@ impl Handler {
                     Err(denied) => return Problem::from(denied).into(),
                 },
             };
-            let still = || handler.still_allows(client, grant.as_deref());
+            let still = || handler.still_allows(client, Right::Publish, grant.as_deref());
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -275,12 +386,12 @@ impl Handler {
         }))
     }
 
-    /// Whether a grant to publish is not over meanwhile.
-    fn still_allows(&self, client: IpAddr, grant: Option<&Grant>) -> Result<(), Problem> {
+    /// Whether a grant is not over since it was given.
+    fn still_allows(&self, client: IpAddr, right: Right, grant: Option<&Grant>) -> Result<(), Problem> {
         let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
         if authorizer.is_over(grant) {
             let denied = Denied::By(Refusal::Expired);
-            return Err(self.note(AddressKey::of(client), Right::Publish, denied).into());
+            return Err(self.note(AddressKey::of(client), right, denied).into());
         }
         Ok(())
     }
@@ -378,12 +489,13 @@ enum Path<'a> {
     Publish(Cow<'a, str>),
     /// `/channels/{channel}/history`
     History(Cow<'a, str>),
+    Tickets,
 }
 
 impl<'a> Path<'a> {
     fn parse(path: &'a str) -> Result<Self, Problem> {
         let unknown = || {
-            let detail = "There are /events, /channels/{channel}/events and /channels/{channel}/history.";
+            let detail = "There are /events, /tickets, /channels/{channel}/events and /channels/{channel}/history.";
             Problem::new(Kind::UnknownPath, detail)
         };
         let decoded =
@@ -392,6 +504,7 @@ impl<'a> Path<'a> {
         let found = match (segments.next(), segments.next(), segments.next(), segments.next()) {
             (Some(""), None, ..) => Self::Index,
             (Some("events"), None, ..) => Self::Events,
+            (Some("tickets"), None, ..) => Self::Tickets,
             (Some("channels"), Some(channel), Some("events"), None) => Self::Publish(decoded(channel)?),
             (Some("channels"), Some(channel), Some("history"), None) => Self::History(decoded(channel)?),
             _ => return Err(unknown()),
@@ -402,7 +515,7 @@ impl<'a> Path<'a> {
     const fn methods(&self) -> &'static str {
         match self {
             Self::Index | Self::Events | Self::History(_) => "GET, HEAD, OPTIONS",
-            Self::Publish(_) => "POST, OPTIONS",
+            Self::Publish(_) | Self::Tickets => "POST, OPTIONS",
         }
     }
 }
@@ -416,10 +529,20 @@ mod tests {
         let parse = |path| Path::parse(path).ok();
         assert_eq!(parse("/"), Some(Path::Index));
         assert_eq!(parse("/events"), Some(Path::Events));
+        assert_eq!(parse("/tickets"), Some(Path::Tickets));
         assert_eq!(parse("/channels/a%2Fb/events"), Some(Path::Publish(Cow::Borrowed("a/b"))));
         assert_eq!(parse("/channels/a+b/history"), Some(Path::History(Cow::Borrowed("a+b"))));
-        for unknown in ["", "*", "/events/", "/Events", "/channels", "/channels/a", "/channels/a/b/events", "//events"]
-        {
+        for unknown in [
+            "",
+            "*",
+            "/events/",
+            "/Events",
+            "/tickets/",
+            "/channels",
+            "/channels/a",
+            "/channels/a/b/events",
+            "//events",
+        ] {
             assert_eq!(parse(unknown), None, "{unknown}");
         }
     }

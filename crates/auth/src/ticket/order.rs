@@ -71,7 +71,9 @@ pub enum TicketOrderError {
     #[error("`from` is no position: expected is what stands in `id:`.")]
     From,
     /// It begins at a place that does not say of which channel it is.
-    #[error("`from` is the position of a stream of one channel; of several, expected is one that begins with `v`, `w` or `x`.")]
+    #[error(
+        "`from` is the position of a stream of one channel; of several, expected is one that begins with `v`, `w` or `x`."
+    )]
     FromOne,
 }
 

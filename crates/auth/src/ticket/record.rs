@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::limits::TICKET_REMEMBERED;
+use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, TICKET_REMEMBERED};
 use fanfare_protocol::{ChannelName, LastEventId, Pattern, TicketName};
 use serde_json::{Map, Value, json};
 
@@ -87,7 +87,7 @@ impl TicketRecord {
         let channels = said.get("channels").and_then(Value::as_array).ok_or(MalformedTicket)?;
         let channel = |name: &Value| name.as_str().and_then(|name| ChannelName::parse(name).ok());
         let channels: Vec<_> = channels.iter().map(channel).collect::<Option<_>>().ok_or(MalformedTicket)?;
-        if channels.is_empty() {
+        if !(1..=CHANNELS_PER_CONNECTION_MAX).contains(&channels.len()) {
             return Err(MalformedTicket);
         }
         Ok(Self {
@@ -181,7 +181,8 @@ mod tests {
     fn a_record_has_the_form_that_is_documented() {
         let used = record().used_at(5);
         let text = String::from_utf8(used.encode().to_vec()).unwrap();
-        let expected = r#"{"v":1,"channels":["user:7","a*"],"sub":"7","lifetime":3600,"from":"v","made":1800000000,"first":5}"#;
+        let expected =
+            r#"{"v":1,"channels":["user:7","a*"],"sub":"7","lifetime":3600,"from":"v","made":1800000000,"first":5}"#;
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(json(&text), json(expected));
     }
@@ -202,6 +203,8 @@ mod tests {
         ] {
             assert_eq!(TicketRecord::decode(wrong.as_bytes()), Err(MalformedTicket), "{wrong}");
         }
+        let many = ChannelName::parse("a").map(|name| vec![name; CHANNELS_PER_CONNECTION_MAX + 1]).unwrap();
+        assert!(TicketRecord::decode(&TicketRecord { channels: many, ..record() }.encode()).is_err());
         let unused = record().encode();
         assert_eq!(UsedTicket::decode(&unused), Err(MalformedTicket), "nobody has used it");
     }

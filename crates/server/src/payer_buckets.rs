@@ -62,25 +62,33 @@ impl PayerBuckets {
         place.is_some_and(|place| place.payer == payer && self.is_used_up(place.full_at, now))
     }
 
-    /// Takes one of this payer's, also if it has none.
+    /// Takes one of this payer's, also if it has none: what was under way together may be more than it has. That is not held against it
+    /// for longer than what it has.
     pub(crate) fn note(&self, payer: NonZeroU64, now: Instant) {
-        self.take(payer, now);
+        let now = self.since_start(now);
+        self.change(payer, now, |full_at| Some((full_at + self.bucket.interval()).min(now + self.bucket.all())));
     }
 
-    /// The same. Whether it had one.
+    /// Takes one of this payer's if it has one. Who asks in vain does not wait any longer for that.
     pub(crate) fn take(&self, payer: NonZeroU64, now: Instant) -> bool {
-        let (now, index) = (self.since_start(now), self.place_of(payer));
+        let now = self.since_start(now);
+        self.change(payer, now, |full_at| {
+            (!self.is_used_up(full_at, now)).then(|| full_at + self.bucket.interval())
+        })
+    }
+
+    /// Says when a payer would have all of its own again, by when it would until now; `None`: nothing changes. Returns whether it does.
+    fn change(&self, payer: NonZeroU64, now: u64, after: impl FnOnce(u64) -> Option<u64>) -> bool {
+        let index = self.place_of(payer);
         let mut places = self.lock();
         if places.is_empty() {
             places.resize(self.size, None);
         }
         let place = &mut places[index];
         let full_at = place.filter(|place| place.payer == payer).map_or(now, |place| place.full_at.max(now));
-        let has_one = !self.is_used_up(full_at, now);
-        // What was under way together may be more than it has; it is not held against it for longer.
-        let full_at = (full_at + self.bucket.interval()).min(now + self.bucket.all());
-        *place = Some(Place { payer, full_at });
-        has_one
+        let changed = after(full_at).map(|full_at| Place { payer, full_at });
+        *place = changed.or(*place);
+        changed.is_some()
     }
 
     fn is_used_up(&self, full_at: u64, now: u64) -> bool {
@@ -124,10 +132,20 @@ mod tests {
         assert!(buckets.is_empty(payer(1), start) && !buckets.is_empty(payer(2), start));
         assert!(!buckets.is_empty(payer(1), start + BUCKET.pause));
         // Some that were under way.
-        (0..50).for_each(|_| assert!(!buckets.take(payer(1), start)));
+        (0..50).for_each(|_| buckets.note(payer(1), start));
         assert!(!buckets.is_empty(payer(1), start + BUCKET.pause));
         buckets.note(payer(1), start + BUCKET.pause);
         assert!(buckets.is_empty(payer(1), start + BUCKET.pause));
+    }
+
+    // Fails when who asks in vain is made to wait for it.
+    #[test]
+    fn who_asks_for_more_than_comes_back_gets_what_comes_back() {
+        let start = Instant::now();
+        let buckets = PayerBuckets::new(BUCKET, 16, start);
+        let tenths = |tenths: u32| start + BUCKET.pause / 10 * tenths;
+        let taken = (0..10_000).filter(|number| buckets.take(payer(1), tenths(*number))).count();
+        assert!((1_098..=1_100).contains(&taken), "{taken}");
     }
 
     // Fails when payers are remembered for ever.

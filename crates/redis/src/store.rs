@@ -83,8 +83,7 @@ impl RedisStore {
         let (publish_connection, connections) = watch::channel(None);
         let shared = SharedConnection::new(connections);
         let tickets = RedisTickets::new(shared.clone(), keys.clone(), options.command_timeout);
-        let publisher =
-            RedisPublisher::new(shared, keys, Arc::clone(&presence), options.command_timeout, permanence);
+        let publisher = RedisPublisher::new(shared, keys, Arc::clone(&presence), options.command_timeout, permanence);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,

@@ -42,7 +42,9 @@ impl RedisTickets {
             permits: Semaphore::new(TICKET_CALLS_MAX),
             keys,
             deadline,
-            refusals: RefusalLog::of("Redis refuses what this node asks about tickets; see the rights of a node in docs/redis.md"),
+            refusals: RefusalLog::of(
+                "Redis refuses what this node asks about tickets; see the rights of a node in docs/redis.md",
+            ),
         }))
     }
 

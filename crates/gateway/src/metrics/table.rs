@@ -97,7 +97,9 @@ metrics! {
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
     PUBLISH_SECONDS: Histogram "fanfare_http_publish_seconds" = "From asking the store to publish what came by POST to its answer, or to the error in place of one.";
     PUBLISH_ERRORS: Counter "fanfare_http_publish_errors_total" ["kind"] = "Publishes by POST that failed: rejected (the request itself is wrong), denied (the store refuses until somebody changes something), refused (it refuses at present: full, read-only, loading), unreachable (nothing was sent to it), unknown (no answer: the event may have been published). But for the last, nothing was published.";
-    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers).";
+    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers), ticket (bytes of bodies; or 429, as many were made for one payer lately as may be).";
+    TICKETS: Counter "fanfare_tickets_made_total" = "Tickets made by POST /tickets.";
+    TICKET_USES: Counter "fanfare_ticket_uses_total" ["result"] = "Tickets that came with a request for a stream: first (it was used for the first time), again (by a client that comes back), over (its lifetime is over: 204), unknown (not used in time, over for long, or none: 401), unasked (the store gave no answer: refused politely).";
     HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
 
     DELIVERIES: Counter "fanfare_deliveries_total" = "Events handed to sockets, durable and ephemeral.";

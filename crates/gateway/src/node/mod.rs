@@ -102,6 +102,7 @@ impl Node {
         let publishes = Arc::new(PublishStats::default());
         let publisher = OnThread::new(store.publisher, for_store.handle());
         let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
+        options.tickets = options::tickets(config, OnThread::new(store.tickets, for_store.handle()));
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));

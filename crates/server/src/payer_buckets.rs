@@ -72,9 +72,7 @@ impl PayerBuckets {
     /// Takes one of this payer's if it has one. Who asks in vain does not wait any longer for that.
     pub(crate) fn take(&self, payer: NonZeroU64, now: Instant) -> bool {
         let now = self.since_start(now);
-        self.change(payer, now, |full_at| {
-            (!self.is_used_up(full_at, now)).then(|| full_at + self.bucket.interval())
-        })
+        self.change(payer, now, |full_at| (!self.is_used_up(full_at, now)).then(|| full_at + self.bucket.interval()))
     }
 
     /// Says when a payer would have all of its own again, by when it would until now; `None`: nothing changes. Returns whether it does.

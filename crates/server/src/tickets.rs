@@ -135,8 +135,8 @@ async fn redeem_uncounted(
     purpose: Purpose,
 ) -> Result<(Redeemed, TicketUse), Denied> {
     let name = ticket?.name();
-    let held = options.store.find(name).await.map_err(unstored)?;
-    let (used, what) = match TicketState::read(held.made.as_deref(), held.used.as_deref()).map_err(unstored)? {
+    let held = options.store.find(name).await.map_err(|error| unstored(&error))?;
+    let (used, what) = match state(held.made.as_deref(), held.used.as_deref())? {
         TicketState::Unknown => return Err(Denied::UnknownTicket),
         TicketState::Used(used) => (used, TicketUse::Again),
         TicketState::Unused(record) => (record.used_at(held.now_ms), TicketUse::First),
@@ -147,8 +147,8 @@ async fn redeem_uncounted(
     }
     let used = match (what, purpose) {
         (TicketUse::First, Purpose::Stream) => {
-            let kept = options.store.use_first(name, used.encode(), used.kept_for()).await.map_err(unstored)?;
-            first_of_all(&kept)?
+            let first = options.store.use_first(name, used.encode(), used.kept_for()).await;
+            first_of_all(&first.map_err(|error| unstored(&error))?)?
         }
         _ => used,
     };
@@ -158,16 +158,20 @@ async fn redeem_uncounted(
     Ok((Redeemed { grant, channels: record.channels, from: record.from }, what))
 }
 
+fn state(made: Option<&[u8]>, used: Option<&[u8]>) -> Result<TicketState, Denied> {
+    TicketState::read(made, used).map_err(|error| unstored(&error))
+}
+
 /// What the store says of a ticket's first use, which may have been another client's.
 fn first_of_all(kept: &[u8]) -> Result<UsedTicket, Denied> {
-    match TicketState::read(None, Some(kept)).map_err(unstored)? {
+    match state(None, Some(kept))? {
         TicketState::Used(used) => Ok(used),
         TicketState::Unused(_) | TicketState::Unknown => Err(Denied::Unstored),
     }
 }
 
 /// It cannot be said now what the ticket is worth. The store's own words are for the operator.
-fn unstored(error: impl std::fmt::Display) -> Denied {
+fn unstored(error: &dyn std::fmt::Display) -> Denied {
     debug!(%error, "it cannot be said what a ticket is worth");
     Denied::Unstored
 }

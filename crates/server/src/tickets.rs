@@ -122,7 +122,7 @@ pub(crate) async fn redeem(
         Err(Denied::Unstored) => Some(TicketUse::Unasked),
         Err(_) => None,
     };
-    if let Some(what) = what {
+    if let Some(what) = what.filter(|_| purpose == Purpose::Stream) {
         uses.of(what).add(1);
     }
     redeemed.map(|(redeemed, _)| redeemed)

@@ -5,10 +5,14 @@
 #   docker run --rm -p 8080:8080 -e FANFARE__REDIS__URL=redis://host.docker.internal:6379 fanfare
 
 FROM rust:1.95-slim-bookworm AS build
+# jemalloc is built by make.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
+    # Kernels of arm64 have pages of up to 64 KiB; jemalloc runs where they are no larger than it was built for.
+    if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi && \
     cargo build --release --locked -p fanfare && \
     cp target/release/fanfare /fanfare && \
     strip /fanfare

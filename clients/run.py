@@ -5,14 +5,13 @@ For each client and each cut (harness/cuts.py) every event must come once and in
 the cut and the cure; what it names is held against what is seen, with the cure, too.
 
 Usage: run.py FANFARE_BINARY --reference           three readers of this harness, nothing to install; seconds
-       run.py FANFARE_BINARY INSTALLED [CLIENT…]   npm and PyPI clients that scripts/clients.sh has installed there; minutes
+       run.py FANFARE_BINARY INSTALLED [CLIENT…]   clients that scripts/clients.sh has installed there, curl and browsers; minutes
 """
 
 import argparse
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,14 +20,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness import browser, cuts, reference, report  # noqa: E402
+from harness import browser, cuts, installed, reference, report  # noqa: E402
 from harness.probe import Probe  # noqa: E402
 from harness.servers import Node, Processes, Redis  # noqa: E402
 
-HERE = pathlib.Path(__file__).resolve().parent
-DOCUMENT = HERE.parent / "docs" / "clients.md"
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "clients.md"
 # Each waits most of the time; a slow machine must not make a client look slow.
-AT_ONCE = 4
+AT_ONCE = 16
 
 
 class World:
@@ -102,49 +100,27 @@ def program(world, name, command, query):
     return start
 
 
-def page(world, name, query):
+def page(world, name, client, query):
     def start(cases):
         urls, tells = [case.url(query) for case in cases], [case.tell for case in cases]
-        return browser.follow(world.processes, name, urls, tells).close
+        return browser.follow(world.processes, name, urls, tells, client).close
 
     return start
 
 
-def installed_clients(folder):
-    """The clients that can be run here, and a sentence for each group that cannot."""
-    clients, skipped = {}, []
-    javascript, python = folder / "javascript", folder / "python" / "bin" / "python"
-    if (javascript / "node_modules").is_dir():
-        for file in sorted(javascript.glob("*.mjs")):
-            if file.stem != "report":
-                clients[f"npm/{file.stem}"] = ["node", str(file)]
-    else:
-        skipped.append("npm clients: Node.js or npm is missing, or they could not be installed")
-    if python.exists():
-        for file in sorted((HERE / "python").glob("with_*.py")):
-            clients[f"pypi/{file.stem.removeprefix('with_').replace('_', '-')}"] = [str(python), str(file)]
-    else:
-        skipped.append("PyPI clients: Python's venv is missing, or they could not be installed")
-    if shutil.which("chromium"):
-        clients["browser/chromium"] = None
-    else:
-        skipped.append("the browser: chromium is missing")
-    return clients, skipped
-
-
 def try_clients(world, folder, chosen):
-    clients, skipped = installed_clients(folder)
+    clients, skipped = installed.clients_in(folder)
     rows = report.documented(DOCUMENT)
     runs = []
     for client in clients:
         if not chosen or client in chosen:
-            runs += [(client, query) for query in dict.fromkeys(["", rows.get(client, (None, "", None))[1]])]
+            runs += [(client, query) for query in rows.get(client, report.QUERIES)]
 
     def one(run):
         client, query = run
         name = f"{client}-{query}".replace("/", "-").replace("=", "-").replace("&", "-").strip("-")
         command = clients[client]
-        start = program(world, name, command, query) if command else page(world, name, query)
+        start = program(world, name, command, query) if command else page(world, name, client.removeprefix("browser/"), query)
         found = judge(world, name, start)
         print(f"{client} {query}: done", file=sys.stderr, flush=True)
         return found
@@ -153,7 +129,7 @@ def try_clients(world, folder, chosen):
         results = dict(zip(runs, pool.map(one, runs)))
     faults = []
     for (client, query), (outcomes, _) in results.items():
-        named = rows[client][2 if query else 0] if client in rows else set()
+        named = rows.get(client, report.QUERIES)[query]
         for cut, outcome in report.undocumented(outcomes, named).items():
             faults.append(f"{client} {query}: {cut}: {outcome}; docs/clients.md does not say so")
         for cut in sorted(named):
@@ -199,8 +175,9 @@ def main():
     for fault in faults:
         print(f"FAULT {fault}")
     print(f"clients: {len(results)} runs, {len(faults)} faults, {time.monotonic() - began:.0f} s")
-    # A machine on which nothing can be installed has found no fault; a name that there is not has found nothing.
-    return 1 if faults or not (results or (skipped and not given.clients)) else 0
+    if not results:
+        print("clients: no client was there, so that nothing was tried")
+    return 1 if faults or not results else 0
 
 
 if __name__ == "__main__":

@@ -1,47 +1,64 @@
 #!/usr/bin/env bash
-# Real SSE clients on real nodes, through a proxy that cuts (clients/run.py): installs the pinned npm and PyPI packages below
-# target/clients, unless they are there already, and runs them.
+# Real SSE clients on real nodes, through a proxy that cuts (clients/run.py): installs the pinned npm, PyPI, Go and Maven packages
+# below target/clients, unless they are there already, and runs them.
 #
 #   scripts/clients.sh                          all of them
 #   scripts/clients.sh npm/undici pypi/httpx-sse    some of them
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
+# A Go that is too old is no reason to fetch another.
+export GOTOOLCHAIN=local
 
 target=${CARGO_TARGET_DIR:-target}
-installed=$target/clients
-mkdir -p "$installed"
+mkdir -p "$target/clients"
+installed=$(realpath "$target/clients")
 
-# Nothing that was installed in part is tried.
-give_up() {
-  echo "clients: the $1 clients could not be installed, see above; the others are tried" >&2
-  rm -rf "${installed:?}/$2"
+# `install_once GROUP FOLDER FILE...` calls install_FOLDER, unless it was called for the same files before: a mark tells. The lock files
+# name each package with its hash, so that it is the same whoever asks. Nothing that was installed in part is tried.
+install_once() {
+  local group=$1 folder=$2 mark
+  mark=$(cat "${@:3}" | cksum)
+  if [ "$(cat "$installed/$folder/.mark" 2>/dev/null)" = "$mark" ]; then return; fi
+  rm -rf "${installed:?}/$folder"
+  mkdir "$installed/$folder"
+  if "install_$folder"; then
+    echo "$mark" >"$installed/$folder/.mark"
+  else
+    echo "clients: the $group clients could not be installed, see above; the others are tried" >&2
+    rm -rf "${installed:?}/$folder"
+  fi
 }
 
-# The same packages, whoever asks: the lock files name each with its hash. A mark tells for which of them a folder was made.
-if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
-  mark=$(cat clients/javascript/package-lock.json clients/javascript/package.json | cksum)
-  mkdir -p "$installed/javascript"
-  cp clients/javascript/*.mjs clients/javascript/*.json clients/javascript/.npmrc "$installed/javascript/"
-  if [ "$(cat "$installed/javascript/.mark" 2>/dev/null)" != "$mark" ]; then
-    if (cd "$installed/javascript" && npm ci --silent --no-audit --no-fund --ignore-scripts); then
-      echo "$mark" >"$installed/javascript/.mark"
-    else
-      give_up npm javascript
-    fi
-  fi
-fi
-if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
-  mark=$(cksum <clients/python/requirements.txt)
-  if [ "$(cat "$installed/python/.mark" 2>/dev/null)" != "$mark" ]; then
-    rm -rf "$installed/python"
-    if python3 -m venv "$installed/python" &&
-      "$installed/python/bin/pip" install --quiet --require-hashes -r clients/python/requirements.txt; then
-      echo "$mark" >"$installed/python/.mark"
-    else
-      give_up PyPI python
-    fi
-  fi
-fi
+install_javascript() {
+  cp clients/javascript/*.mjs clients/javascript/*.json clients/javascript/.npmrc "$installed/javascript/" &&
+    (cd "$installed/javascript" && npm ci --silent --no-audit --no-fund --ignore-scripts)
+}
+
+install_python() {
+  python3 -m venv "$installed/python" &&
+    "$installed/python/bin/pip" install --quiet --require-hashes -r clients/python/requirements.txt
+}
+
+install_go() {
+  (cd clients/go && go build -buildvcs=false -o "$installed/go/" ./...)
+}
+
+install_java() {
+  # It resets a terminal's colours on everything, asked for or not.
+  mvn --quiet --batch-mode -f clients/java/pom.xml dependency:copy-dependencies -DoutputDirectory="$installed/java/lib" 2>&1 |
+    sed $'s/\e\\[0m//g' >&2 &&
+    (cd "$installed/java/lib" && sha256sum --quiet --strict --check "$OLDPWD/clients/java/jars.sha256") &&
+    javac -d "$installed/java/classes" -cp "$installed/java/lib/*" clients/java/*.java
+}
+
+present() {
+  for program in "$@"; do command -v "$program" >/dev/null 2>&1 || return 1; done
+}
+
+if present node npm; then install_once npm javascript clients/javascript/*; fi
+if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then install_once PyPI python clients/python/requirements.txt; fi
+if present go; then install_once Go go clients/go/go.* clients/go/*/*.go; fi
+if present mvn java javac; then install_once Java java clients/java/*; fi
 # What could not be installed is told at the end, by name.
 exec python3 clients/run.py "$target/debug/fanfare" "$installed" "$@"

@@ -15,6 +15,7 @@ package_of() {
     redis-cli) echo redis-tools ;;
     chromium) echo chromium ;;
     chromedriver) echo chromium-driver ;;
+    firefox) echo firefox-esr ;;
     curl) echo curl ;;
     taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
@@ -40,6 +41,7 @@ present() {
   case "$1" in
     python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ;;
+    firefox) command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1 ;;
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
     go) [ -x /usr/local/go/bin/go ] || command -v go >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;

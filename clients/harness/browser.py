@@ -1,9 +1,40 @@
-"""A page in headless Chromium, served from here, that says here what it is told."""
+"""A page in a headless browser, served from here, that says here what it is told."""
 
 import http.server
 import json
+import pathlib
+import re
+import shutil
 import tempfile
 import threading
+
+# Firefox asks and reports nothing on its first start, opens no page but ours, and makes no connection of its own.
+FIREFOX_SETTINGS = {
+    "app.normandy.enabled": False,
+    "browser.aboutwelcome.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.homepage_override.mstone": "ignore",
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "extensions.update.enabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "services.settings.server": "data:,",
+    "toolkit.telemetry.server": "",
+}
+
+
+def chromium(profile):
+    return ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
+
+
+def firefox(profile):
+    settings = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in FIREFOX_SETTINGS.items()]
+    (pathlib.Path(profile) / "user.js").write_text("".join(settings))
+    return ["--headless", "--no-remote", "--profile", profile]
+
+
+# By name: the programs, of which the first that is installed counts, and the arguments with which it has a profile of its own.
+BROWSERS = {"chromium": (["chromium"], chromium), "firefox": (["firefox-esr", "firefox"], firefox)}
 
 # Sends what it is given to the server of the page, one after another, as JSON.
 SAY = """<!doctype html><meta charset="utf-8"><script>
@@ -20,10 +51,27 @@ FOLLOW = SAY + """<script>
 </script>"""
 
 
+def program(browser):
+    """Where that browser is installed; `None` if it is not."""
+    return next(filter(None, map(shutil.which, BROWSERS[browser][0])), None)
+
+
+# The function that docs/clients.md advises: it opens anew when the browser has given up.
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "clients.md"
+FOLLOW_ANEW = SAY + """<script>
+%s
+%s.forEach((url, stream) => follow(url, (name, data) => say(stream, name, data)));
+</script>"""
+
+
+def anew(urls):
+    return FOLLOW_ANEW % (re.search(r"^```js\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)[1], json.dumps(urls))
+
+
 class Page:
     """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`."""
 
-    def __init__(self, processes, name, html, heard):
+    def __init__(self, processes, name, html, heard, browser="chromium"):
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, body):
                 self.send_response(200)
@@ -46,9 +94,8 @@ class Page:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.processes = processes
-        self.process = processes.start(name, [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={self.profile.name}",
-            f"http://127.0.0.1:{self.server.server_port}/"])
+        command = [program(browser), *BROWSERS[browser][1](self.profile.name)]
+        self.process = processes.start(name, [*command, f"http://127.0.0.1:{self.server.server_port}/"])
 
     def close(self):
         # Its own signal handler ends the processes that it has started.
@@ -61,6 +108,8 @@ class Page:
             self.profile.cleanup()
 
 
-def follow(processes, name, urls, tells):
-    """A page that follows streams with the browser's own EventSource."""
-    return Page(processes, name, FOLLOW % json.dumps(urls), lambda stream, event, data: tells[stream](event, data))
+def follow(processes, name, urls, tells, client):
+    """A page that follows streams with the browser's own EventSource, as it is or as the document advises."""
+    browser = client.removesuffix("-anew")
+    html = FOLLOW % json.dumps(urls) if client == browser else anew(urls)
+    return Page(processes, name, html, lambda stream, event, data: tells[stream](event, data), browser)

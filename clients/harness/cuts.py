@@ -31,7 +31,9 @@ PLACES = {
 }
 # Until `$ready` has come whole a client has no place, and nothing is promised yet: events come when it is back.
 UNPLACED = {"after-head", "in-priming-id", "in-ready"}
-OTHERS = ["drain", "refused-at-first", "refused-on-return", "restart", "quiet"]
+OTHERS = ["away", "drain", "refused-at-first", "refused-on-return", "restart", "quiet"]
+# Nobody listens for so many seconds: longer than the delay that a node tells, so that some attempt fails.
+AWAY = 5
 NAMES = [f"{place}/{end}" for place in PLACES for end in ("broken", "clean")] + OTHERS
 # Waits for a reader's time limit, which the readers of this harness do not have.
 NOT_FOR_REFERENCE = {"quiet"}
@@ -52,6 +54,7 @@ class Case(threading.Thread):
     def steps(self):
         steady = Step(self.nodes["steady"])
         special = {
+            "away": [Step(self.nodes["steady"], PLACES["between"], away=AWAY), steady],
             "drain": [Step(self.nodes["drained"]), steady],
             "restart": [Step(self.nodes["restarted"])],
             "refused-at-first": [Step(self.nodes["refusing"]), steady],
@@ -78,13 +81,7 @@ class Case(threading.Thread):
             time.sleep(0.05)
 
     def await_primed(self, number):
-        """Whether that connection got its place; later ones count, too, since a client may try more often."""
-        deadline = time.monotonic() + RETURN
-        while time.monotonic() < deadline:
-            if any(connection.primed.is_set() for connection in self.proxy.connections[number:]):
-                return True
-            time.sleep(0.02)
-        return False
+        return self.proxy.await_primed(number, RETURN)
 
     def run(self):
         name, place = self.name_of_cut, self.name_of_cut.split("/")[0]
@@ -141,4 +138,4 @@ class Case(threading.Thread):
         return "; ".join(faults) or "out of order"
 
     def came_back(self):
-        return any(connection.primed.is_set() for connection in self.proxy.connections[1:])
+        return any(connection.primed for connection in self.proxy.connections[1:])

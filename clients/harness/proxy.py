@@ -17,16 +17,24 @@ class Step:
 
     Without `cut` bytes pass as they are, and so does the end, a reset included. With it the connection ends behind the
     first match of that pattern in the body: `clean` with the last chunk, as nginx does for a server that spoke HTTP/1.0 to
-    it; otherwise in the middle of the response.
+    it; otherwise in the middle of the response. `away`: for so many seconds nobody listens after that.
     """
 
-    def __init__(self, node, cut=None, clean=False):
-        self.node, self.cut, self.clean = node, cut, clean
+    def __init__(self, node, cut=None, clean=False, away=0):
+        self.node, self.cut, self.clean, self.away = node, cut, clean, away
 
 
 class Connection:
-    def __init__(self):
-        self.primed, self.ended, self.has_place = threading.Event(), threading.Event(), False
+    """`primed`: its client has been told a place, or that it keeps the one that it brought. `changed` tells of that."""
+
+    def __init__(self, changed):
+        self.changed, self.primed, self.ended, self.has_place = changed, False, threading.Event(), False
+
+    def note(self, body):
+        if not self.primed and (PRIMING if self.has_place else READY).search(body):
+            with self.changed:
+                self.primed = True
+                self.changed.notify_all()
 
 
 class Proxy:
@@ -36,7 +44,7 @@ class Proxy:
         self.connections = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.listen()
 
     def connection(self, number, timeout):
         """The connection of that number, from 0; `None` if it never came."""
@@ -45,10 +53,30 @@ class Proxy:
                 return self.connections[number]
         return None
 
+    def await_primed(self, number, timeout):
+        """Whether that connection was primed; later ones count, too, since a client may try more often."""
+        with self.changed:
+            return self.changed.wait_for(lambda: any(one.primed for one in self.connections[number:]), timeout)
+
     def close(self):
         # A thread that waits in accept() keeps the socket; shutting it down wakes that thread.
-        self.listener.shutdown(socket.SHUT_RDWR)
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.listener.close()
+
+    def listen(self):
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def leave(self, seconds):
+        """Refuses connections for that long, and keeps the port."""
+        self.close()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port))
+        threading.Timer(seconds, self.listen).start()
 
     def accept(self):
         while True:
@@ -58,7 +86,7 @@ class Proxy:
                 return
             with self.changed:
                 step = self.steps[min(len(self.connections), len(self.steps) - 1)]
-                connection = Connection()
+                connection = Connection(self.changed)
                 self.connections.append(connection)
                 self.changed.notify_all()
             threading.Thread(target=self.serve, args=(client, step, connection), daemon=True).start()
@@ -76,6 +104,8 @@ class Proxy:
             else:
                 server.sendall(request.replace(b"HTTP/1.1\r\n", b"HTTP/1.0\r\n", 1))
                 pass_until(server, client, step, connection, b"close=abort" in request)
+            if step.away:
+                self.leave(step.away)
         except ConnectionResetError:
             # An end that is no clean one stays so.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -98,11 +128,6 @@ def read_head(stream):
     return head
 
 
-def note_priming(seen, connection):
-    if (PRIMING if connection.has_place else READY).search(seen):
-        connection.primed.set()
-
-
 def pass_on(server, client, connection):
     """Passes bytes both ways until one side ends. In one thread, since a socket in use by another is not closed by close()."""
     seen = b""
@@ -117,7 +142,7 @@ def pass_on(server, client, connection):
                 (client if key.fileobj is server else server).sendall(got)
                 if key.fileobj is server:
                     seen += got
-                    note_priming(seen, connection)
+                    connection.note(seen)
 
 
 def pass_until(server, client, step, connection, abort):
@@ -133,7 +158,7 @@ def pass_until(server, client, step, connection, abort):
         if until > sent:
             client.sendall(b"%x\r\n%s\r\n" % (until - sent, body[sent:until]))
             sent = until
-        note_priming(body[:sent], connection)
+        connection.note(body[:sent])
         if match:
             break
         got = server.recv(65536)

@@ -2,16 +2,20 @@
 
 import re
 
-ROW = re.compile(r"^\| `(?P<client>[^`]+)`[^|]*\|(?P<fails>[^|]*)\|(?P<cure>[^|]*)\|(?P<left>[^|]*)\|", re.MULTILINE)
+ROW = re.compile(r"^\| `(?P<client>[^`]+)`[^|]*\|(?P<fails>[^|]*)\|(?P<abort>[^|]*)\|(?P<cure>[^|]*)\|", re.MULTILINE)
+# Each client is tried with the defaults and with this, which is for clients that take a clean end for the end.
+ABORT = "close=abort"
+QUERIES = {"": set(), ABORT: set()}
 
 
 def documented(path):
-    """By client: the cuts at which it fails with the defaults, the query that cures it (or none), and what is left with it."""
+    """By client: each query that it is tried with, and the cuts at which it fails with that."""
     names = lambda cell: set(re.findall(r"`([^`]+)`", cell))  # noqa: E731
     rows = {}
     for row in ROW.finditer(path.read_text()):
-        cure = re.findall(r"`([a-z]+=[a-z0-9]+)`", row["cure"])
-        rows[row["client"]] = (names(row["fails"]), "&".join(cure), names(row["left"]))
+        cure = "&".join(re.findall(r"`([a-z]+=[a-z0-9]+)`", row["cure"]))
+        # What is set mends everything, unless it is the query of a column.
+        rows[row["client"]] = {cure: set(), "": names(row["fails"]), ABORT: names(row["abort"])}
     return rows
 
 

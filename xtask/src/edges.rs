@@ -167,6 +167,13 @@ pub(crate) const RESERVED: &[Reserved] = &[
         beneath: &[],
         why: "only the binary asks services outside",
     },
+    Reserved {
+        name: "tikv-jemallocator",
+        only: &["fanfare"],
+        tests: false,
+        beneath: &[],
+        why: "a program has one allocator, and only the binary is a program",
+    },
 ];
 
 /// Crates that a pure crate must not use, because they are input, output, threads or clocks.

@@ -1,18 +1,19 @@
 //! Asks the application whether a request may do what it wants.
 //!
-//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was answered a moment ago is kept by [`kept`].
+//! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was allowed a moment ago is kept by [`kept`].
+//! Whose question is asked next, and whose is not, is decided by [`turns`].
 //! Whatever is no clear answer counts as none: nobody is let in because an application could not be asked.
 
 mod answer;
 mod kept;
 mod options;
 mod request;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use answer::{ForwardError, Verdict};
@@ -20,15 +21,17 @@ pub use options::{FORWARD_ISSUER, ForwardOptions};
 pub use request::{ForwardQuestion, ForwardRequest, is_forwardable};
 
 use crate::ask::{Ask, AskError};
+use crate::grant::Grant;
 use crate::unix_seconds::UnixSeconds;
-use kept::KeptVerdicts;
+use kept::KeptGrants;
+use turns::Turns;
 
 /// Asks the application. Shared by all threads.
 pub struct Forward {
     options: ForwardOptions,
     ask: Arc<dyn Ask>,
-    places: Semaphore,
-    kept: KeptVerdicts,
+    turns: Turns,
+    kept: KeptGrants,
     counts: Counts,
     last_error: Mutex<Option<Box<str>>>,
 }
@@ -39,6 +42,7 @@ struct Counts {
     denied: AtomicU64,
     failed: AtomicU64,
     kept: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// How it went, for operators.
@@ -50,8 +54,10 @@ pub struct ForwardStatus {
     pub denied: u64,
     /// Questions without an answer.
     pub failed: u64,
-    /// Requests that an answer of a moment ago decided.
+    /// Requests that were allowed because they were a moment ago.
     pub kept: u64,
+    /// Questions that were not asked, because too many waited.
+    pub refused: u64,
     /// Questions under way.
     pub asking: usize,
     /// Why the last one has no answer; none if it has.
@@ -62,8 +68,8 @@ impl Forward {
     /// Asks through `ask`, which keeps the deadline of a request.
     #[must_use]
     pub fn new(options: ForwardOptions, ask: Arc<dyn Ask>) -> Self {
-        let (places, kept) = (Semaphore::new(options.concurrency), KeptVerdicts::new(options.keep));
-        Self { options, ask, places, kept, counts: Counts::default(), last_error: Mutex::default() }
+        let (turns, kept) = (Turns::new(options.concurrency), KeptGrants::new(options.keep));
+        Self { options, ask, turns, kept, counts: Counts::default(), last_error: Mutex::default() }
     }
 
     /// What the application is to be asked about a request.
@@ -78,23 +84,27 @@ impl Forward {
         self.options.headers.iter().any(|name| headers.contains_key(name))
     }
 
-    /// What was answered a moment ago to exactly this.
+    /// What was allowed a moment ago to exactly this.
     #[must_use]
-    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds) -> Option<Verdict> {
-        let verdict = self.kept.get(&request.key, now)?;
+    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds) -> Option<Grant> {
+        let grant = self.kept.get(&request.key, now)?;
         self.counts.kept.fetch_add(1, Ordering::Relaxed);
-        Some(verdict)
+        Some(grant)
     }
 
-    /// Asks. Dropping the future gives the question up. `clock` says what time it is when the answer is there.
+    /// Asks. Dropping the future gives the question up. `clock` says what time it is.
     ///
     /// # Errors
-    /// There is no clear answer in time.
+    /// There is no clear answer in time, or too many questions wait for a place, or too many of this payer: then it is known at once.
     pub async fn ask(&self, request: ForwardRequest, clock: impl Fn() -> UnixSeconds) -> Result<Verdict, ForwardError> {
+        let Some(waiting) = self.turns.enter(request.payer) else {
+            self.counts.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(ForwardError::Crowded);
+        };
+        let asked_at = clock();
         let late = AskError::TimedOut(self.options.timeout);
         let answer = timeout(self.options.timeout, async {
-            // Nobody closes it.
-            let _place = self.places.acquire().await.ok();
+            let _turn = waiting.turn().await;
             self.ask.ask(request.ask).await
         });
         let answer = answer.await.unwrap_or(Err(late)).map_err(ForwardError::from);
@@ -103,10 +113,10 @@ impl Forward {
             answer.and_then(|answer| answer::judge(&answer, request.right, &request.channels, &self.options, now));
         match &judged {
             Ok(verdict) => {
-                let count =
-                    if matches!(verdict, Verdict::Granted(_)) { &self.counts.allowed } else { &self.counts.denied };
+                self.kept.put(request.key, verdict, asked_at);
+                let is_granted = matches!(verdict, Verdict::Granted(_));
+                let count = if is_granted { &self.counts.allowed } else { &self.counts.denied };
                 count.fetch_add(1, Ordering::Relaxed);
-                self.kept.put(request.key, verdict, now);
                 self.note(None);
             }
             Err(error) => {
@@ -126,7 +136,8 @@ impl Forward {
             denied: count(&self.counts.denied),
             failed: count(&self.counts.failed),
             kept: count(&self.counts.kept),
-            asking: self.options.concurrency.saturating_sub(self.places.available_permits()),
+            refused: count(&self.counts.refused),
+            asking: self.turns.under_way(),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

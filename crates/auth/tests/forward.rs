@@ -13,10 +13,12 @@ use fanfare_auth::{
     Answering, Ask, AskAnswer, AskError, AskRequest, FORWARD_ISSUER, Forward, ForwardError, ForwardOptions,
     ForwardQuestion, ForwardRequest, Grant, Right, SafeUrl, UnixSeconds, Verdict, is_forwardable,
 };
+use fanfare_protocol::limits::FORWARD_WAITING_MAX;
 use fanfare_protocol::{ChannelName, Pattern};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 use support::{NOW, Publisher};
+use tokio::task::JoinSet;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -51,9 +53,14 @@ fn answer(status: u16, body: &[u8]) -> AskAnswer {
 }
 
 fn request(forward: &Forward, channels: &[&str], headers: &HeaderMap) -> ForwardRequest {
+    request_of(forward, channels, headers, 1)
+}
+
+fn request_of(forward: &Forward, channels: &[&str], headers: &HeaderMap, payer: u64) -> ForwardRequest {
     let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
     let (right, address) = (Right::Subscribe, IpAddr::from([192, 0, 2, 7]));
-    forward.request(&ForwardQuestion { right, channels: &channels, headers, target: "/events?channel=a", address })
+    let target = "/events?channel=a";
+    forward.request(&ForwardQuestion { right, channels: &channels, headers, target, address, payer })
 }
 
 /// What an answer to the question whether `user:7` may be followed means.
@@ -147,11 +154,11 @@ async fn what_is_for_one_connection_only_is_never_sent_along() {
     assert!(!asked.headers.contains_key("host") && !asked.headers.contains_key("x-tenant"), "{:?}", asked.headers);
 }
 
-// Fails when a pattern is made of a name: `a*` would be everybody's.
+// Fails when a pattern is made of a name: `a*` would allow every name that begins with an `a`.
 #[tokio::test]
 async fn an_answer_without_channels_allows_exactly_what_was_asked_for() {
     for (status, body) in
-        [(200, ""), (204, ""), (200, "{}"), (200, "{\"channels\":null,\"theme\":\"dark\"}"), (201, " \n")]
+        [(204, ""), (200, "{}"), (201, " {}\n"), (200, r#"{"sub":"7"}"#), (200, r#"{"lifetime":300}"#)]
     {
         let Ok(Verdict::Granted(grant)) = said(status, body).await else { panic!("{status} {body}") };
         assert!(
@@ -160,14 +167,43 @@ async fn an_answer_without_channels_allows_exactly_what_was_asked_for() {
         );
         assert!(!gives(&grant, Right::Subscribe, "user:8") && !gives(&grant, Right::Publish, "user:7"));
         assert!(!gives(&grant, Right::History, "user:7"), "what was not asked for");
-        assert_eq!((grant.issuer.as_deref(), grant.subject.as_deref()), (Some(FORWARD_ISSUER), None));
+        assert_eq!(grant.issuer.as_deref(), Some(FORWARD_ISSUER));
         assert_eq!(grant.expires_at, Some(UnixSeconds(NOW.0 + 300)));
     }
-    let forward = Forward::new(options(), Publisher::new([Ok(answer(200, b""))]));
+    let forward = Forward::new(options(), Publisher::new([Ok(answer(204, b""))]));
     let Ok(Verdict::Granted(grant)) = forward.ask(request(&forward, &["a*"], &HeaderMap::new()), || NOW).await else {
         panic!("it is allowed")
     };
     assert!(gives(&grant, Right::Subscribe, "a*") && !gives(&grant, Right::Subscribe, "ab"));
+}
+
+// Fails when a handler that returned early, an API that always answers 200, a misspelt member or a list that is null allows what was asked for.
+#[tokio::test]
+async fn a_2xx_that_does_not_say_yes_is_no_answer() {
+    for body in [
+        "",
+        " \n",
+        r#"{"ok":false,"error":"login required"}"#,
+        r#"{"allow":false}"#,
+        r#"{"errors":[]}"#,
+        r#"{"theme":"dark"}"#,
+        r#"{"subscibe":["user:7"]}"#,
+        r#"{"Channels":[]}"#,
+        r#"{"sub":"7","subscibe":["user:8"]}"#,
+        r#"{"sub":"7","allowed":false}"#,
+        r#"{"channels":null}"#,
+        r#"{"channels":["user:7"],"subscribe":null}"#,
+        r#"{"channels":["user:7"],"channels":null}"#,
+        r#"{"sub":null}"#,
+        r#"{"lifetime":null}"#,
+        r#"{"channels":{}}"#,
+        r#"{"channels":false}"#,
+    ] {
+        assert!(matches!(said(200, body).await, Err(ForwardError::Body(_))), "{body}");
+    }
+    assert!(matches!(said(201, "").await, Err(ForwardError::Body(_))));
+    let named = grant(r#"{"channels":["user:7"],"theme":"dark"}"#).await;
+    assert!(gives(&named, Right::Subscribe, "user:7"), "a list says it, whatever else is there");
 }
 
 #[tokio::test]
@@ -181,6 +217,26 @@ async fn an_answer_may_say_what_it_allows_for_whom_and_for_how_long() {
     assert!(!gives(&self::grant(r#"{"channels":[]}"#).await, Right::Subscribe, "user:7"), "an empty list is nothing");
     let long = self::grant(r#"{"lifetime":18446744073709551615}"#).await;
     assert_eq!(long.expires_at, Some(UnixSeconds(NOW.0 + 3_600)), "not longer than may be");
+}
+
+// Fails when an application that does not look at `right` lets every user publish.
+#[tokio::test]
+async fn publishing_has_to_be_named() {
+    let channels = [channel("user:7")];
+    let publishes = async |status, body: &str| {
+        let forward = Forward::new(options(), Publisher::new([Ok(answer(status, body.as_bytes()))]));
+        let (right, headers, address) = (Right::Publish, HeaderMap::new(), IpAddr::from([192, 0, 2, 7]));
+        let question =
+            ForwardQuestion { right, channels: &channels, headers: &headers, target: "/", address, payer: 1 };
+        let verdict = forward.ask(forward.request(&question), || NOW).await.unwrap();
+        let Verdict::Granted(grant) = verdict else { panic!("{verdict:?}") };
+        gives(&grant, Right::Publish, "user:7")
+    };
+    for body in ["{}", r#"{"sub":"7"}"#, r#"{"channels":["user:7"]}"#, r#"{"subscribe":["user:*"]}"#] {
+        assert!(!publishes(200, body).await, "{body}");
+    }
+    assert!(!publishes(204, "").await);
+    assert!(publishes(200, r#"{"sub":"7","publish":["user:7"]}"#).await);
 }
 
 #[tokio::test]
@@ -224,12 +280,15 @@ async fn garbage_lets_nobody_in() {
     assert_eq!(judged(Err(AskError::TooLarge(9))).await, Err(ForwardError::Ask(AskError::TooLarge(9))));
 }
 
-/// Never answers, and counts those who wait.
+/// Never answers questions about channels other than `quick`, and counts those.
 #[derive(Default)]
 struct Hanging(AtomicUsize);
 
 impl Ask for Hanging {
-    fn ask(&self, _: AskRequest) -> Answering {
+    fn ask(&self, request: AskRequest) -> Answering {
+        if request.body.windows(5).any(|part| part == b"quick") {
+            return Box::pin(std::future::ready(Ok(answer(204, b""))));
+        }
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
@@ -241,9 +300,9 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
     let hanging = Arc::new(Hanging::default());
     let forward = Arc::new(Forward::new(options(), hanging.clone()));
     let start = tokio::time::Instant::now();
-    let mut all = tokio::task::JoinSet::new();
-    for _ in 0..5 {
-        let (forward, question) = (forward.clone(), request(&forward, &["c"], &HeaderMap::new()));
+    let mut all = JoinSet::new();
+    for payer in 0..5 {
+        let (forward, question) = (forward.clone(), request_of(&forward, &["c"], &HeaderMap::new(), payer));
         all.spawn(async move { forward.ask(question, || NOW).await });
     }
     tokio::time::sleep(SECOND).await;
@@ -255,29 +314,137 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
     assert_eq!((forward.status().asking, forward.status().failed), (0, 5));
 }
 
+/// Asks about this channel for these payers, all at once.
+fn crowd(forward: &Arc<Forward>, payers: impl Iterator<Item = u64>) -> JoinSet<Result<Verdict, ForwardError>> {
+    let mut all = JoinSet::new();
+    for payer in payers {
+        let (forward, question) = (forward.clone(), request_of(forward, &["slow"], &HeaderMap::new(), payer));
+        all.spawn(async move { forward.ask(question, || NOW).await });
+    }
+    all
+}
+
+// Fails when one payer can have all places, or all of those for questions that wait.
+#[tokio::test(start_paused = true)]
+async fn the_slow_questions_of_one_payer_hold_no_other_up() {
+    let forward = Arc::new(Forward::new(ForwardOptions { concurrency: 8, ..options() }, Arc::new(Hanging::default())));
+    let start = tokio::time::Instant::now();
+    let mut slow = crowd(&forward, (0..2_000).map(|_| 1));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(forward.status().asking, 6, "three quarters");
+    let refused = 2_000 - 8 - FORWARD_WAITING_MAX / 2;
+    for _ in 0..refused {
+        assert_eq!(slow.join_next().await.unwrap().unwrap(), Err(ForwardError::Crowded));
+    }
+    for payer in 2..40 {
+        let question = request_of(&forward, &["quick"], &HeaderMap::new(), payer);
+        assert!(matches!(forward.ask(question, || NOW).await, Ok(Verdict::Granted(_))));
+    }
+    assert_eq!((start.elapsed(), slow.len()), (Duration::from_millis(1), 8 + FORWARD_WAITING_MAX / 2));
+    slow.join_all().await;
+    let status = forward.status();
+    assert_eq!((status.asking, status.refused), (0, refused as u64));
+    assert!(forward.ask(request_of(&forward, &["quick"], &HeaderMap::new(), 1), || NOW).await.is_ok());
+}
+
+// Fails when the number of questions that wait has no bound: they have slots that others need.
+#[tokio::test(start_paused = true)]
+async fn a_bounded_number_of_questions_waits_and_others_are_refused_at_once() {
+    let forward = Arc::new(Forward::new(options(), Arc::new(Hanging::default())));
+    let start = tokio::time::Instant::now();
+    let all = crowd(&forward, 0..1_000).join_all().await;
+    let late = all.iter().filter(|one| **one == Err(ForwardError::Ask(AskError::TimedOut(3 * SECOND)))).count();
+    let crowded = all.iter().filter(|one| **one == Err(ForwardError::Crowded)).count();
+    assert_eq!((late, crowded), (2 + FORWARD_WAITING_MAX, 1_000 - 2 - FORWARD_WAITING_MAX));
+    let status = forward.status();
+    assert_eq!((start.elapsed(), status.refused, status.failed), (3 * SECOND, crowded as u64, late as u64));
+}
+
 // Fails when failures are kept, and when another cookie gets the answer of the first.
 #[tokio::test]
-async fn what_was_answered_a_moment_ago_counts_for_exactly_the_same_and_failures_do_not() {
-    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(200, b"")), Ok(answer(403, b""))]);
+async fn what_was_allowed_a_moment_ago_is_allowed_for_exactly_the_same() {
+    let application = Publisher::new([Err(AskError::TooLarge(1)), Ok(answer(204, b""))]);
     let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, application.clone());
     let of = |cookie| request(&forward, &["c"], &headers(&[("cookie", cookie)]));
     assert!(forward.ask(of("a=1"), || NOW).await.is_err());
     assert_eq!(forward.kept(&of("a=1"), NOW), None);
     forward.ask(of("a=1"), || NOW).await.unwrap();
-    assert!(matches!(forward.kept(&of("a=1"), NOW), Some(Verdict::Granted(_))));
+    assert!(forward.kept(&of("a=1"), NOW).is_some());
     assert_eq!(forward.kept(&of("a=2"), NOW), None);
     assert_eq!(forward.kept(&request(&forward, &["d"], &headers(&[("cookie", "a=1")])), NOW), None);
     assert_eq!(forward.kept(&of("a=1"), UnixSeconds(NOW.0 + 2)), None);
-    forward.ask(of("a=3"), || NOW).await.unwrap();
-    assert_eq!(forward.kept(&of("a=3"), NOW), Some(Verdict::Forbidden));
     let status = forward.status();
-    assert_eq!((status.allowed, status.denied, status.failed, status.kept), (1, 1, 1, 2));
+    assert_eq!((status.allowed, status.denied, status.failed, status.kept), (1, 0, 1, 1));
+}
+
+// Fails when the page that a user sees after logging in, or after joining a room, is told what was true before: that ends an `EventSource`
+// for good.
+#[tokio::test]
+async fn a_denial_is_not_kept_and_makes_an_earlier_grant_count_no_more() {
+    let answers = [Ok(answer(401, b"")), Ok(answer(204, b"")), Ok(answer(403, b""))];
+    let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new(answers));
+    let question = || request(&forward, &["c"], &headers(&[("cookie", "a=1")]));
+    assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Unauthenticated));
+    assert!(forward.kept(&question(), NOW).is_none());
+    assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
+    assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Forbidden));
+    assert!(forward.kept(&question(), NOW).is_none());
+}
+
+// Fails when a slow application's answer counts from when it came: it says what was true when the application looked.
+#[tokio::test]
+async fn an_answer_is_as_old_as_its_question() {
+    let forward =
+        Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new([Ok(answer(204, b""))]));
+    let clock = AtomicUsize::new(0);
+    // Each look at the clock is two seconds after the one before.
+    let later = || UnixSeconds(NOW.0 + clock.fetch_add(2, Ordering::Relaxed) as u64);
+    forward.ask(request(&forward, &["c"], &HeaderMap::new()), later).await.unwrap();
+    assert!(forward.kept(&request(&forward, &["c"], &HeaderMap::new()), UnixSeconds(NOW.0 + 2)).is_none());
 }
 
 #[test]
 fn nothing_that_is_secret_is_printed() {
     let forward = Forward::new(options(), Publisher::new([]));
     assert!(!format!("{forward:?}").contains("hunter2"));
+}
+
+/// Objects of members that the judge knows or does not, with values of any type.
+fn object() -> impl Strategy<Value = serde_json::Map<String, serde_json::Value>> {
+    let name = prop::sample::select(vec![
+        "sub",
+        "lifetime",
+        "channels",
+        "subscribe",
+        "publish",
+        "history",
+        "subscibe",
+        "Channels",
+        "allow",
+        "error",
+        "",
+    ]);
+    let value = prop::sample::select(vec!["null", "false", "7", "\"7\"", "[]", "[\"user:7\"]", "[7]", "{}"]);
+    prop::collection::vec((name, value), 1..5).prop_map(|members| {
+        members.into_iter().map(|(name, value)| (name.to_owned(), serde_json::from_str(value).unwrap())).collect()
+    })
+}
+
+proptest! {
+    /// What allows a channel names it, or has no member but `sub` and `lifetime`.
+    #[test]
+    fn only_what_says_yes_allows(object in object()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let body = serde_json::Value::Object(object.clone()).to_string();
+        let verdict = runtime.block_on(said(200, &body));
+        let Ok(Verdict::Granted(grant)) = verdict else { return Ok(()) };
+        let names = |list: &str| object.get(list).is_some_and(|list| list == &serde_json::json!(["user:7"]));
+        let is_bare = object.keys().all(|name| name == "sub" || name == "lifetime");
+        if gives(&grant, Right::Subscribe, "user:7") {
+            prop_assert!(is_bare || names("channels") || names("subscribe"), "{body}");
+        }
+        prop_assert!(!gives(&grant, Right::Publish, "user:7") || names("publish"), "{body}");
+    }
 }
 
 proptest! {

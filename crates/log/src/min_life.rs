@@ -12,24 +12,38 @@ pub struct MinLife {
     ms: u64,
     /// The last time at which a stream was seen to live, or to have lived, shorter than was promised; 0: never.
     broken_ms: u64,
+    /// That is so because they do not expire, as is promised.
+    is_of_permanent: bool,
 }
 
 impl MinLife {
     /// What the publishing function gives to every stream.
-    pub const LEAST: Self = Self { ms: ABSENCE_PROOF.as_millis() as u64, broken_ms: 0 };
+    pub const LEAST: Self = Self { ms: ABSENCE_PROOF.as_millis() as u64, broken_ms: 0, is_of_permanent: false };
 
     /// What a promise is worth of which nobody has seen that it was not kept. The store's clock may be set back by as much as
     /// [`MIN_LIFE_CLOCK_SLACK`], or be that of a replica, so that much is not counted on.
     #[must_use]
     pub fn promised(min_life: Duration) -> Self {
         let counted_on = min_life.saturating_sub(MIN_LIFE_CLOCK_SLACK).max(ABSENCE_PROOF);
-        Self { ms: u64::try_from(counted_on.as_millis()).unwrap_or(u64::MAX), broken_ms: 0 }
+        Self { ms: u64::try_from(counted_on.as_millis()).unwrap_or(u64::MAX), ..Self::LEAST }
     }
 
     /// The same after a promise was seen not to be kept at that time.
     #[must_use]
     pub fn broken_at(self, now_ms: u64) -> Self {
         Self { broken_ms: self.broken_ms.max(now_ms), ..self }
+    }
+
+    /// The same where streams that expire are evicted at any time, and these are not because they do not expire, as is promised.
+    #[must_use]
+    pub fn if_permanent(self) -> Self {
+        Self { is_of_permanent: true, ..self }
+    }
+
+    /// Whether it rests on the promise that streams do not expire, so that one which is gone all the same proves the opposite.
+    #[must_use]
+    pub fn rests_on_permanence(self) -> bool {
+        self.is_of_permanent
     }
 
     /// How long, in milliseconds, a stream lives at least that got its last entry at `since_ms` or later. A promise that was seen to

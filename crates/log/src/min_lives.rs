@@ -1,38 +1,35 @@
 //! What the operator has promised about the life of streams, and who has seen that it was not kept.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use fanfare_protocol::limits::{MIN_LIFE_BROKEN_CHANNELS_MAX, MIN_LIVES_MAX};
+use fanfare_protocol::limits::MIN_LIVES_MAX;
 use fanfare_protocol::{LogName, Pattern};
 
+use crate::broken_channels::BrokenChannels;
 use crate::min_life::MinLife;
+use crate::permanence::Permanence;
 
-/// The operator's promises, by channel. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here
-/// of a stream that lives shorter than was promised.
+/// The operator's promises. Cheap to clone; clones share what is known. Whoever reads streams asks here, and tells here of a stream that
+/// lives shorter than was promised.
 #[derive(Debug, Clone, Default)]
-pub struct MinLives(Arc<[Promise]>);
+pub struct MinLives {
+    /// By channel.
+    promises: Arc<[Promise]>,
+    /// When channels were last seen to break them, by the store's clock.
+    broken: Arc<BrokenChannels>,
+    permanence: Permanence,
+}
 
 /// One promise: no stream of a channel that matches ends sooner after its last entry.
 #[derive(Debug)]
 struct Promise {
     pattern: Pattern,
     min_life: Duration,
-    broken: Mutex<Broken>,
     expiries: AtomicU64,
     ends: AtomicU64,
-}
-
-/// When a promise was last seen to be broken, by the store's clock.
-#[derive(Debug, Default)]
-struct Broken {
-    /// By channel, a bounded number of them.
-    channels: HashMap<LogName, u64>,
-    /// By any channel that is not remembered.
-    others_ms: u64,
-    is_told: bool,
+    is_told: AtomicBool,
 }
 
 /// How a stream was seen to break a promise.
@@ -64,17 +61,30 @@ impl MinLives {
         let promise = |(pattern, min_life)| Promise {
             pattern,
             min_life,
-            broken: Mutex::default(),
             expiries: AtomicU64::new(0),
             ends: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
         };
-        Self(promises.into_iter().take(MIN_LIVES_MAX).map(promise).collect())
+        let promises = promises.into_iter().take(MIN_LIVES_MAX).map(promise).collect();
+        Self { promises, ..Self::default() }
     }
 
-    /// Whether nothing is promised.
+    /// The same with the promise that streams do not expire at all.
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        Self { permanence: Permanence::new(true), ..self }
+    }
+
+    /// Whether that is promised, and how it is kept.
+    #[must_use]
+    pub fn permanence(&self) -> &Permanence {
+        &self.permanence
+    }
+
+    /// Whether nothing is promised about how long streams live that expire.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.promises.is_empty()
     }
 
     /// Whether something is promised about a log. Nothing is about the gateway's own.
@@ -86,20 +96,19 @@ impl MinLives {
     /// How long the streams of a log live at least, by all that is known now.
     #[must_use]
     pub fn of(&self, log: &LogName) -> MinLife {
-        self.promise(log).map_or(MinLife::LEAST, |promise| promise.min_life(log, &promise.lock()))
+        self.promise(log).map_or(MinLife::LEAST, |promise| promise.min_life(self.broken.last(log)))
     }
 
     /// A stream of the log ends. Counts it if that breaks the promise and was not known, and says so once for each promise.
     pub fn note(&self, log: &LogName, ending: Ending) {
         let Some(promise) = self.promise(log) else { return };
-        let mut broken = promise.lock();
-        if !promise.min_life(log, &broken).is_broken_by(ending.last_ms, ending.end_ms) {
+        let is_news = |known_ms| promise.min_life(known_ms).is_broken_by(ending.last_ms, ending.end_ms);
+        // Somebody else may note the same at the same time.
+        if !is_news(self.broken.last(log)) || !is_news(self.broken.note(log, ending.seen_ms)) {
             return;
         }
-        broken.note(log, ending.seen_ms);
         promise.count(ending.by).fetch_add(1, Ordering::Relaxed);
-        if !std::mem::replace(&mut broken.is_told, true) {
-            drop(broken);
+        if !promise.is_told.swap(true, Ordering::Relaxed) {
             promise.tell(log, ending);
         }
     }
@@ -107,23 +116,18 @@ impl MinLives {
     /// How many streams were seen to break a promise in that way.
     #[must_use]
     pub fn broken(&self, by: BrokenBy) -> u64 {
-        self.0.iter().map(|promise| promise.count(by).load(Ordering::Relaxed)).sum()
+        self.promises.iter().map(|promise| promise.count(by).load(Ordering::Relaxed)).sum()
     }
 
     fn promise(&self, log: &LogName) -> Option<&Promise> {
         let LogName::Channel(name) = log else { return None };
-        self.0.iter().find(|promise| promise.pattern.matches(name.as_str()))
+        self.promises.iter().find(|promise| promise.pattern.matches(name.as_str()))
     }
 }
 
 impl Promise {
-    fn lock(&self) -> MutexGuard<'_, Broken> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn min_life(&self, log: &LogName, broken: &Broken) -> MinLife {
-        let own_ms = broken.channels.get(log).copied().unwrap_or_default();
-        MinLife::promised(self.min_life).broken_at(own_ms.max(broken.others_ms))
+    fn min_life(&self, broken_ms: u64) -> MinLife {
+        MinLife::promised(self.min_life).broken_at(broken_ms)
     }
 
     fn count(&self, by: BrokenBy) -> &AtomicU64 {
@@ -147,18 +151,6 @@ impl Promise {
             "the stream {what} sooner after its last entry than min_life promises; an absence of this channel from before now \
              proves something for 60 s only (told once; see fanfare_min_life_broken_total)"
         );
-    }
-}
-
-impl Broken {
-    fn note(&mut self, log: &LogName, seen_ms: u64) {
-        if self.channels.len() >= MIN_LIFE_BROKEN_CHANNELS_MAX && !self.channels.contains_key(log) {
-            let latest = self.channels.drain().map(|(_, ms)| ms).max().unwrap_or_default();
-            self.others_ms = self.others_ms.max(latest).max(seen_ms);
-        } else {
-            let known = self.channels.entry(log.clone()).or_default();
-            *known = seen_ms.max(*known);
-        }
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanfare_log::registry::Command;
 use fanfare_log::{
-    CoreLog, Desired, FeedBatch, FeedEvent, FeedId, FirstEntry, Hub, IngestStats, MinLife, Options, Payer, Random,
-    Registry, Snapshot, Start, Tip,
+    ArchiveError, CoreLog, Desired, FeedBatch, FeedEvent, FeedId, FirstEntry, Hub, IngestStats, MinLife, MinLives,
+    Options, Payer, Random, Registry, Snapshot, Start, Tip,
 };
 use fanfare_protocol::{ChannelName, Decoded, Entry, EntryId, Epoch, Event, GapReason, Position, Push};
 use tokio::time::Instant;
@@ -41,17 +41,20 @@ struct Log {
 
 impl Log {
     fn open(head: Position, evicts: bool) -> Self {
+        Self::with(Options::default(), tip(head, evicts))
+    }
+
+    fn with(options: Options, tip: Tip) -> Self {
         let (hub, stats, now) = (Arc::new(Hub::new(1)), Arc::new(IngestStats::default()), Instant::now());
         let (random, desired) = (Random::seeded(1), Desired::new());
-        let registry =
-            Registry::new(Options::default(), Arc::clone(&hub), vec![desired], Arc::clone(&stats), random, now);
+        let registry = Registry::new(options, Arc::clone(&hub), vec![desired], Arc::clone(&stats), random, now);
         let name = ChannelName::parse("orders").unwrap();
         let core = CoreLog::new(Arc::clone(&hub), 0);
-        core.open(&name, Some(Start::At(head)), 0, Payer::NODE).unwrap();
+        core.open(&name, Some(Start::At(tip.position)), 0, Payer::NODE).unwrap();
         let mut log = Self { registry, core, hub, stats, now, name };
         log.hear(FeedEvent::Connected);
         let mut commands = log.hear(FeedEvent::Subscribed(vec![(&log.name).into()]));
-        log.answer_tips(commands.pop(), tip(head, evicts));
+        log.answer_tips(commands.pop(), tip);
         // The thread takes its copy of the tail.
         log.core.sync(|_, _| {}, |_| {});
         log
@@ -84,6 +87,18 @@ impl Log {
         let snapshot = Snapshot { tip, first: None, untouched: false, entries, complete: true };
         self.registry.on_head(*key, Ok(snapshot), self.now);
         self.registry.end_turn(self.now);
+    }
+
+    /// The archive answers the same: it is a stream that begins with this entry, or there is none.
+    fn answer_from(&mut self, commands: &[Command], tip: Tip, first: Option<u64>) -> Vec<Command> {
+        let [Command::Head { key, .. }] = commands else { panic!("{commands:?}") };
+        let event = Event { name: None, data: Bytes::from_static(b"x") };
+        let entry = |id| Decoded::Entry(Entry { id: entry_of(at(id)), prev: Some(EntryId::ZERO), event });
+        let entries = first.map(entry).into_iter().collect();
+        let first = first.map(|first| FirstEntry { id: entry_of(at(first)), prev: Some(EntryId::ZERO) });
+        let snapshot = Snapshot { tip, first, untouched: true, entries, complete: true };
+        self.registry.on_head(*key, Ok(snapshot), self.now);
+        self.registry.end_turn(self.now)
     }
 
     /// Answers a read of the tip. Returns which reads follow.
@@ -297,4 +312,118 @@ fn a_tip_does_not_take_back_what_a_read_of_the_head_has_shown_meanwhile() {
     assert!(log.answer_tips(asked, gone).is_empty(), "the gap is told once");
     log.core.sync(|_, _| {}, |_| {});
     assert_eq!(log.push(at(1_501), Some(at(0))), Appended);
+}
+
+/// Where streams are not evicted only because they do not expire, as is promised.
+fn promised(position: Position, now_ms: u64) -> Tip {
+    Tip { now_ms, min_life: MinLife::LEAST.if_permanent(), ..tip(position, false) }
+}
+
+/// An absent stream there, and the promise.
+fn promising() -> (Log, MinLives) {
+    let min_lives = MinLives::default().permanent();
+    let options = Options { min_lives: min_lives.clone(), ..Options::default() };
+    (Log::with(options, promised(absent(1_000), 1_000)), min_lives)
+}
+
+/// What tells that a stream was created at 1200.
+fn messages(log: &Log) -> [FeedEvent; 4] {
+    let channel = || (&log.name).into();
+    let event = Event { name: None, data: Bytes::from_static(b"x") };
+    let entry = Push::Entry(Entry { id: entry_of(at(1_200)), prev: Some(EntryId::ZERO), event });
+    [
+        FeedEvent::Push { channel: channel(), push: entry },
+        FeedEvent::Push { channel: channel(), push: Push::Doorbell },
+        FeedEvent::Push { channel: channel(), push: Push::Malformed },
+        FeedEvent::Announced { channel: channel(), id: entry_of(at(1_200)), prev: Some(EntryId::ZERO) },
+    ]
+}
+
+// Seen to fail when an absence is proven whatever messages have told: no gap, and nothing is broken.
+#[test]
+fn where_streams_are_kept_by_a_promise_one_that_no_read_finds_behind_its_message_is_a_gap_and_breaks_it() {
+    for number in 0..4 {
+        let (mut log, lives) = promising();
+        let message = messages(&log)[number].clone();
+        let what = format!("{message:?}");
+        let asked = log.hear(message);
+        log.answer_from(&asked, promised(absent(1_500), 1_500), None);
+        assert_eq!((log.gaps(), lives.permanence().broken()), (1, 1), "{what}");
+        // The node believes the promise no longer: the archive says that the store evicts.
+        assert!(!lives.permanence().holds(&(&log.name).into()));
+        let asked = log.wait_for_comparison();
+        assert!(log.answer_tips(asked, Tip { now_ms: 2_000, ..tip(absent(2_000), true) }).is_empty(), "{what}");
+        assert_eq!(log.gaps(), 1, "it is told once: {what}");
+    }
+}
+
+#[test]
+fn a_keyspace_notification_whose_stream_no_read_finds_tells_the_same() {
+    let (mut log, lives) = promising();
+    log.hear(FeedEvent::KeyspaceAdd { channel: (&log.name).into() });
+    log.now = log.registry.deadline();
+    log.registry.on_time(log.now);
+    let asked = log.registry.end_turn(log.now);
+    log.answer_from(&asked, promised(absent(1_500), 1_500), None);
+    assert_eq!((log.gaps(), lives.permanence().broken()), (1, 1));
+}
+
+// Seen to fail when the first event of every stream counts as lost, and when one that begins behind the message continues an absence.
+#[test]
+fn a_stream_that_is_found_behind_its_message_keeps_the_promise_unless_it_begins_later() {
+    for (first, gaps) in [(1_200, 0), (1_300, 1)] {
+        let (mut log, lives) = promising();
+        let [message, ..] = messages(&log);
+        let asked = log.hear(message);
+        log.answer_from(&asked, promised(at(first), 1_500), Some(first));
+        assert_eq!((log.gaps(), lives.permanence().broken()), (gaps, gaps), "{first}");
+        log.core.sync(|_, _| {}, |_| {});
+        assert_eq!(log.push(at(1_600), Some(at(first))), Appended);
+    }
+}
+
+// The answer may be of before the message. Seen to fail when an absence that was asked for before it counts, either way.
+#[test]
+fn a_message_that_comes_while_the_head_is_read_is_looked_for_by_the_next_read() {
+    let (mut log, lives) = promising();
+    let [_, doorbell, ..] = messages(&log);
+    let asked = log.wait_for_comparison();
+    let asked = log.answer_tips(asked, promised(at(1_100), 1_150));
+    log.hear(doorbell);
+    let again = log.answer_from(&asked, promised(absent(1_150), 1_150), None);
+    assert!(matches!(again.as_slice(), [Command::Head { request, .. }] if request.after == absent(1_000)), "{again:?}");
+    assert_eq!((log.gaps(), lives.permanence().broken()), (0, 0));
+    log.answer_from(&again, promised(absent(1_500), 1_500), None);
+    assert_eq!((log.gaps(), lives.permanence().broken()), (1, 1));
+}
+
+// Seen to fail when a comparison renews the absence meanwhile: a reader leaves with a place behind the lost event.
+#[test]
+fn an_absence_is_not_renewed_while_a_message_is_looked_for() {
+    let (mut log, _) = promising();
+    let compared = log.wait_for_comparison();
+    let [_, doorbell, ..] = messages(&log);
+    let asked = log.hear(doorbell);
+    let [Command::Head { key, .. }] = asked.as_slice() else { panic!("{asked:?}") };
+    assert!(log.answer_tips(compared, promised(absent(1_500), 1_500)).is_empty());
+    log.registry.on_head(*key, Err(ArchiveError::Timeout), log.now);
+    let again = std::iter::from_fn(|| log.wait_for_comparison())
+        .find(|command| matches!(command, Command::Head { .. }))
+        .unwrap();
+    assert!(matches!(&again, Command::Head { request, .. } if request.after == absent(1_000)), "{again:?}");
+    log.answer_from(&[again], promised(absent(2_000), 2_000), None);
+    assert_eq!(log.gaps(), 1);
+}
+
+#[test]
+fn an_absence_without_a_message_and_one_where_nothing_is_evicted_prove_what_they_did() {
+    let (mut log, lives) = promising();
+    let asked = log.wait_for_comparison();
+    assert!(log.answer_tips(asked, promised(absent(1_500), 1_500)).is_empty());
+    assert_eq!((log.gaps(), lives.permanence().broken()), (0, 0));
+    let mut log = Log::open(absent(1_000), false);
+    let [message, ..] = messages(&log);
+    let asked = log.hear(message);
+    log.answer_from(&asked, Tip { now_ms: 1_500, ..tip(absent(1_500), false) }, None);
+    assert_eq!(log.gaps(), 0, "it was deleted, as nothing is evicted");
 }

@@ -159,6 +159,14 @@ impl History {
         }
     }
 
+    /// How a stream has ended is known better now. One that is not remembered, or has not ended, stays as it is.
+    pub fn amend_end(&mut self, number: usize, end: IncarnationEnd) {
+        let index = number.checked_sub(self.first);
+        if let Some(old) = index.and_then(|index| self.incarnations.get_mut(index)).filter(|old| old.end.is_some()) {
+            old.end = Some(end);
+        }
+    }
+
     /// Somebody has let the present stream expire, however young it was. Where the clock of Redis was never set.
     pub fn expire_by_hand(&mut self, at_ms: u64) {
         let entries = &self.present_incarnation().entries;

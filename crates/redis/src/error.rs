@@ -43,19 +43,34 @@ impl Error {
         matches!(self, Self::Timeout(_) | Self::Cut(_))
     }
 
+    /// Whether this Redis, or what stands before it, does not have a command, so that nothing was executed and no right would help.
+    pub(crate) fn is_absent_command(&self) -> bool {
+        matches!(self, Self::Reply(text) if is_absent(text))
+    }
+
     /// Whether this Redis does not have a command, or this user may not run it.
     pub(crate) fn is_missing_command(&self) -> bool {
-        match self {
-            Self::Denied(_) => true,
-            Self::Reply(text) => text.contains("unknown command"),
-            _ => false,
-        }
+        matches!(self, Self::Denied(_)) || self.is_absent_command()
     }
 
     /// Whether Redis refuses to queue the commands of a transaction, since its memory is full (7.0).
     pub(crate) fn is_full_memory(&self) -> bool {
         matches!(self, Self::Reply(text) if text.starts_with("OOM "))
     }
+}
+
+/// Redis looks for the command before it looks at the user's rights. Services and proxies have words of their own for commands that they
+/// do not pass on.
+fn is_absent(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    // Redis 6.2 says the one or the other of a subcommand. What a script or the library says is about a command within, or quotes what a
+    // publisher wrote.
+    if ["wrong number of arguments", "from script", " script: ", "fanfare: "].iter().any(|words| reason.contains(words))
+    {
+        return false;
+    }
+    let words = ["unknown command", "unknown subcommand", "is not available", "not supported", "unsupported command"];
+    words.iter().any(|words| reason.contains(words))
 }
 
 impl From<&ServerError> for Error {
@@ -118,6 +133,43 @@ impl From<Error> for ArchiveError {
             Error::WrongType(_) => Self::WrongType,
             Error::Shape(what) => Self::Corrupt(what.into()),
             Error::NotYet(text) | Error::Reply(text) | Error::Link(text) | Error::Cut(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_absent(text: &str) -> bool {
+        Error::Reply(text.to_owned()).is_absent_command()
+    }
+
+    #[test]
+    fn a_command_is_absent_in_the_words_of_redis_and_of_services() {
+        for text in [
+            "ERR unknown command 'CONFIG', with args beginning with: ",
+            "ERR unknown command `FCALL`, with args beginning with: `sse_publish`, ",
+            "ERR Command is not available: 'ACL'",
+            "ERR the command INFO is not supported",
+        ] {
+            assert!(is_absent(text), "{text}");
+        }
+        let denied = Error::Denied("NOPERM User node has no permissions to run the 'config|get' command".into());
+        assert!(denied.is_missing_command() && !denied.is_absent_command());
+    }
+
+    // Something may have been executed then.
+    #[test]
+    fn what_a_script_or_a_publisher_says_is_no_word_about_the_command() {
+        for text in [
+            "ERR wrong number of arguments for 'config|get' command",
+            "ERR Unknown subcommand or wrong number of arguments for 'SETUSER'. Try ACL HELP.",
+            "ERR fanfare: unknown option 'is not available'",
+            "ERR Unknown command called from script script: sse_publish, on @user_function:3.",
+            "ERR not supported script: sse_publish, on @user_function:3.",
+        ] {
+            assert!(!is_absent(text), "{text}");
         }
     }
 }

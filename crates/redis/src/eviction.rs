@@ -53,8 +53,8 @@ pub(crate) fn by_config(config: Option<Value>) -> Option<Eviction> {
     judge(parameter("maxmemory"), parameter("maxmemory-policy"))
 }
 
-/// Says that a Redis evicts where that costs events which messages could save: they are the only trace of an entry that is evicted before
-/// it was read, and where they are not believed that is a gap.
+/// Says that a Redis evicts streams where that costs gaps which messages could save: only they prove that a stream which was absent had no
+/// entries before this one, and where they are not believed each first event of such a channel is a gap.
 pub(crate) struct EvictionWarning {
     pushes: Pushes,
     /// It was said, and the same has been true since.
@@ -66,13 +66,14 @@ impl EvictionWarning {
         Self { pushes, is_told: AtomicBool::new(false) }
     }
 
-    /// Whether Redis evicts, as somebody has just learnt.
+    /// Whether Redis evicts streams, as the archive has just learnt.
     pub(crate) fn see(&self, evicts: bool) {
         let was_told = self.is_told.swap(evicts, Ordering::Relaxed);
         if evicts && !was_told && self.pushes == Pushes::Verified {
             tracing::warn!(
-                "Redis may evict streams, and redis.pushes is \"verified\": an event whose stream is evicted before it was read is a gap \
-                 for its readers. Set maxmemory-policy noeviction"
+                "Redis may evict streams, and redis.pushes is \"verified\": each first event of a channel without a stream is a gap for \
+                 its readers. Set maxmemory-policy noeviction, or redis.streams_expire = false if only what expires is evicted and no \
+                 stream does"
             );
         }
     }

@@ -20,7 +20,6 @@ mod functions;
 pub mod fuzzing;
 mod keys;
 mod options;
-mod permanence;
 mod pool;
 mod primary;
 mod publisher;

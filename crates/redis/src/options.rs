@@ -31,9 +31,6 @@ pub struct Options {
     pub command_timeout: Duration,
     /// Connections for archive reads of streams. History has some beside ([`Options::history_connections`]).
     pub pool_size: usize,
-    /// Whether streams of channels may expire. `false` is a promise: none of them has a `TTL`, so that a Redis with a policy `volatile-*`
-    /// evicts none.
-    pub streams_expire: bool,
     /// Load the publishing library when the server has none or an older one.
     pub load_functions: bool,
     /// The node publishes for others. Only a [`crate::check()`] asks: publishing is tried whatever stands here.
@@ -42,7 +39,8 @@ pub struct Options {
     pub tickets: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
-    /// What is promised about the life of streams. Shared with the log, which sees streams end.
+    /// What is promised about the life of streams: how long they live, and whether they expire at all (if they do not, a Redis with a
+    /// policy `volatile-*` evicts none). Shared with the log, which sees streams end.
     pub min_lives: MinLives,
 }
 
@@ -57,7 +55,6 @@ impl Default for Options {
             probe_timeout: limits::REDIS_PROBE_TIMEOUT_DEFAULT,
             command_timeout: limits::REDIS_COMMAND_TIMEOUT_DEFAULT,
             pool_size: limits::REDIS_POOL_SIZE_DEFAULT,
-            streams_expire: true,
             load_functions: true,
             publishes: false,
             tickets: false,
@@ -78,7 +75,6 @@ impl fmt::Debug for Options {
             .field("probe_timeout", &self.probe_timeout)
             .field("command_timeout", &self.command_timeout)
             .field("pool_size", &self.pool_size)
-            .field("streams_expire", &self.streams_expire)
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
             .field("tickets", &self.tickets)

@@ -99,24 +99,42 @@ pub(crate) async fn identify(connection: &mut MultiplexedConnection) -> Result<R
         let (host, port) = (of("master_host"), of("master_port"));
         return Err(Error::Link(format!("this Redis is a replica of {host}:{port}; nodes need the primary")));
     }
-    if is_active_active(connection, &info).await? {
-        return Err(Error::Link(
-            "this is an Active-Active database of Redis Enterprise; nodes need one of one region".to_owned(),
-        ));
+    match regions(connection, &info).await? {
+        Regions::One => {}
+        Regions::Several => {
+            let why = "this is an Active-Active database of Redis Enterprise; nodes need one of one region";
+            return Err(Error::Link(why.to_owned()));
+        }
+        Regions::Untold => {
+            let why = "this may be an Active-Active database of Redis Enterprise, which nodes cannot use: allow +crdt.config to tell";
+            return Err(Error::Link(why.to_owned()));
+        }
     }
     Ok(info_field(&info, "run_id").filter(|id| !id.is_empty()).map(Arc::from))
 }
 
-/// Whether several regions write to this database at once. Redis Enterprise, which has such databases, names itself in `INFO`; they alone
-/// have the command `CRDT.CONFIG`, by which the modules of Redis tell them apart too.
-pub(crate) async fn is_active_active(connection: &mut MultiplexedConnection, info: &str) -> Result<bool, Error> {
+/// How many regions write to a database at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Regions {
+    One,
+    /// It is an Active-Active database.
+    Several,
+    /// It seems to be one, and this user may not ask.
+    Untold,
+}
+
+/// Redis Enterprise, which has Active-Active databases, names itself in `INFO`; they alone have the command `CRDT.CONFIG`, by which the
+/// modules of Redis tell them apart too. A denial is no answer: a server that looks for the command first denies only what it has.
+pub(crate) async fn regions(connection: &mut MultiplexedConnection, info: &str) -> Result<Regions, Error> {
     if info_field(info, "rlec_version").is_none() {
-        return Ok(false);
+        return Ok(Regions::One);
     }
     let mut asked = redis::cmd("CRDT.CONFIG");
     match asked.arg("GET").arg("active-gc").query_async::<Value>(connection).await.map_err(Error::from) {
-        Ok(_) => Ok(true),
-        Err(Error::Reply(_) | Error::Denied(_)) => Ok(false),
+        Err(error) if error.is_absent_command() => Ok(Regions::One),
+        Err(Error::Denied(_)) => Ok(Regions::Untold),
+        // A complaint about its arguments comes from a command that is there.
+        Ok(_) | Err(Error::Reply(_)) => Ok(Regions::Several),
         Err(error) => Err(error),
     }
 }

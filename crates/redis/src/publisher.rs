@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::{PublishError, PublishRequest, Published, Publisher, Ttl};
+use fanfare_log::{Permanence, PublishError, PublishRequest, Published, Publisher, Ttl};
 use fanfare_protocol::LogName;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
@@ -13,7 +13,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::Error;
 use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::keys::Keys;
-use crate::permanence::Permanence;
 use crate::refusal_log::RefusalLog;
 use crate::shared_connection::SharedConnection;
 use crate::value::entry_id;
@@ -108,7 +107,7 @@ impl Inner {
             command.arg("sse_publish");
             match query(connection, self.arguments(command, request)).await {
                 Err(Error::Reply(text)) if is_not_found(&text) => self.presence.miss(),
-                Err(Error::Reply(text)) if text.starts_with("ERR unknown command") => self.presence.give_up(),
+                Err(error) if error.is_absent_command() => self.presence.give_up(),
                 // A user who may run scripts but no functions.
                 Err(Error::Denied(text)) if is_denied_command(&text, "fcall") => self.presence.give_up(),
                 other => return other,

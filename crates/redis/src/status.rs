@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use fanfare_log::Permanence;
 use fanfare_log::stats::Durations;
 use fanfare_protocol::Foreign;
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 use crate::eviction::Eviction;
 use crate::feed::observer::FeedObserver;
 use crate::functions::Library;
-use crate::permanence::Permanence;
 
 /// Shared and always up to date; cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +75,7 @@ pub struct StatusReport {
     pub foreign_without_data: u64,
     /// Pushes, of those that were looked up, whose entry the stream does not have.
     pub unfounded_pushes: u64,
-    /// Channels whose streams were seen to expire though [`crate::Options::streams_expire`] is off.
+    /// Channels whose streams were seen to expire, or to be gone, against the promise that none does ([`fanfare_log::Permanence`]).
     pub expiring_channels: u64,
     /// Reads of the archive that Redis answered.
     pub archive_reads: u64,

@@ -15,7 +15,6 @@ use crate::eviction::EvictionWarning;
 use crate::feed::{self, FeedOptions};
 use crate::functions::Presence;
 use crate::options::{Options, OptionsError};
-use crate::permanence::Permanence;
 use crate::pool::Pool;
 use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
@@ -62,7 +61,7 @@ impl RedisStore {
         options.validate()?;
         let connection = options.connection()?;
         let keys = options.keys();
-        let permanence = Permanence::new(!options.streams_expire);
+        let permanence = options.min_lives.permanence().clone();
         let status = Status::with(permanence.clone());
         let primary = Primary::new();
         let presence = Arc::new(Presence::default());

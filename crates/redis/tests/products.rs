@@ -3,6 +3,8 @@
 
 mod support;
 
+use fanfare_log::{Archive, PublishRequest, Publisher};
+use fanfare_protocol::{EntryId, Position};
 use fanfare_redis::{Grade, Line, Options, Report, check};
 use support::disguise::{disguised, that_says};
 use support::*;
@@ -69,6 +71,17 @@ async fn what_a_service_does_not_have_is_not_what_a_user_may_not_do_and_is_never
     assert_eq!(absent.run, "", "no right would help");
 }
 
+// Fails if it counts as a right that is missing, with a command that grants it.
+#[tokio::test]
+async fn a_connection_that_breaks_while_the_check_subscribes_says_nothing_of_rights() {
+    let server = Server::start().await;
+    let breaking = disguised(&server, [("SUBSCRIBE", &["QUIT"][..])]).await;
+    let report = check(&at(&server, breaking)).await;
+    let broken = found(&report, "rights");
+    assert!(broken.grade == Grade::Fail && broken.finding.contains("the connection broke"), "{broken:?}");
+    assert_eq!(broken.run, "", "no right would help");
+}
+
 #[tokio::test]
 async fn an_active_active_database_is_refused_by_the_check_and_by_a_node() {
     let server = Server::start().await;
@@ -82,6 +95,44 @@ async fn an_active_active_database_is_refused_by_the_check_and_by_a_node() {
         node.store.status.error().is_some_and(|error| error.contains("Active-Active"))
     })
     .await;
+}
+
+// NOPERM comes from a server that has the command. Seen to fail when a denial passes for a database of one region.
+#[tokio::test]
+async fn who_may_not_ask_whether_a_database_is_active_active_is_told_which_right_tells() {
+    let server = Server::start().await;
+    let denied =
+        &["EVAL", "return redis.error_reply('NOPERM User node has no permissions to run CRDT.CONFIG')", "0"][..];
+    let options = at(&server, that_says(&server, ENTERPRISE, &[("CRDT.CONFIG", denied)]).await);
+    let report = check(&options).await;
+    let line = found(&report, "topology");
+    assert!(line.grade == Grade::Fail && line.finding.contains("allow +crdt.config"), "\n{report}");
+    let node = Node::start(&options);
+    eventually("the node says why", async || {
+        node.store.status.error().is_some_and(|error| error.contains("allow +crdt.config"))
+    })
+    .await;
+}
+
+// Seen to fail when a node knows only Redis' own words for a command that is not there: no stream can be read then, and no event
+// published.
+#[tokio::test]
+async fn a_node_works_with_a_service_that_has_its_own_words_for_commands_that_it_lacks() {
+    let refusal = &["EVAL", "return redis.error_reply('ERR Command is not available')", "0"][..];
+    let server = Server::start().await;
+    let without = ["INFO", "CONFIG", "FUNCTION", "FCALL", "FCALL_RO"].map(|command| (command, refusal));
+    let node = Node::start(&at(&server, disguised(&server, without).await));
+    let request = PublishRequest {
+        channel: name("a").name().clone(),
+        event: event(None, "d"),
+        dedup: None,
+        max_len: None,
+        ttl: None,
+    };
+    eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
+    let request = support::streams::request("a", Position::At(EntryId::ZERO));
+    let read = node.store.archive.read(request).await;
+    assert_eq!(read.map(|snapshot| snapshot.entries.len()), Ok(1));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use fanfare_log::proof::Verdict;
-use fanfare_log::{Archive, PublishError, PublishRequest, Publisher};
+use fanfare_log::{Archive, MinLives, PublishError, PublishRequest, Publisher};
 use fanfare_protocol::Position;
 use fanfare_redis::{Grade, Options, RedisArchive, RedisStore, Status, check};
 use redis::Value;
@@ -26,12 +26,22 @@ fn node(options: &Options) -> (RedisArchive, Status) {
     (store.archive(), store.status())
 }
 
+/// The options of a node to which it is promised that no stream expires.
+fn promise(server: &Server) -> Options {
+    Options { min_lives: MinLives::default().permanent(), ..server.options() }
+}
+
 fn promising(server: &Server) -> (RedisArchive, Status) {
-    node(&Options { streams_expire: false, ..server.options() })
+    node(&promise(server))
 }
 
 async fn evicts(archive: &RedisArchive, channel: &str) -> bool {
     archive.tips(vec![name(channel)]).await.unwrap()[0].clone().unwrap().evicts
+}
+
+/// Whether an absence of "a" proves something by the promise alone.
+async fn rests_on_it(archive: &RedisArchive) -> bool {
+    archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap().min_life.rests_on_permanence()
 }
 
 /// Fills the memory until Redis has evicted something, or refuses to be filled.
@@ -55,6 +65,7 @@ async fn an_absence_proves_what_it_does_where_nothing_is_evicted() {
     let waits = tip(&promised).await;
     assert_eq!(verdict(&promised, waits).await, Verdict::Continues);
     assert_eq!(verdict(&unpromised, waits).await, RESET);
+    assert!(rests_on_it(&promised).await && !rests_on_it(&unpromised).await);
     publish(&server, &["sse:a", "DATA", "1"]).await;
     fill(&server).await;
     assert_eq!(verdict(&promised, waits).await, Verdict::Continues, "a stream without a life is not evicted");
@@ -81,6 +92,7 @@ async fn a_stream_that_is_seen_to_expire_withdraws_the_proof_of_its_channel_and_
         assert_eq!(verdict(&archive, waits).await, RESET);
         let later = tip(&archive).await;
         assert_eq!(verdict(&archive, later).await, RESET, "who has done it once does it again");
+        assert!(!rests_on_it(&archive).await);
         assert!(!evicts(&archive, "b").await, "other channels are as they were");
         assert_eq!(status.report().expiring_channels, 1);
     }
@@ -91,10 +103,12 @@ async fn a_broken_promise_costs_nothing_where_nothing_is_evicted() {
     let server = Server::start().await;
     server.load_library().await;
     let (archive, status) = promising(&server);
+    assert!(!rests_on_it(&archive).await);
     let waits = tip(&archive).await;
     publish(&server, &["sse:a", "DATA", "1", "TTL", "3600"]).await;
     assert_eq!(verdict(&archive, waits).await, Verdict::Continues);
     assert_eq!(status.report().expiring_channels, 1, "it is told all the same");
+    assert!(!rests_on_it(&archive).await, "a message is evidence of nothing here");
 }
 
 #[tokio::test]
@@ -119,7 +133,7 @@ async fn nobody_asks_how_long_a_stream_has_to_live_where_nothing_is_promised() {
 #[tokio::test]
 async fn a_node_that_promises_it_publishes_nothing_that_expires() {
     let server = evicts_what_expires().await;
-    let node = Node::start(&Options { streams_expire: false, ..server.options() });
+    let node = Node::start(&promise(&server));
     let request = |ttl: Option<Duration>| PublishRequest {
         channel: name("a").name().clone(),
         event: event(None, "d"),
@@ -137,13 +151,13 @@ async fn a_node_that_promises_it_publishes_nothing_that_expires() {
 #[tokio::test]
 async fn a_check_is_content_with_the_policy_where_it_is_promised() {
     let server = evicts_what_expires().await;
-    let graded = async |streams_expire| {
-        let report = check(&Options { streams_expire, ..server.options() }).await;
+    let graded = async |options: Options| {
+        let report = check(&options).await;
         report.lines.into_iter().find(|line| line.what == "eviction").unwrap()
     };
-    let warned = graded(true).await;
+    let warned = graded(server.options()).await;
     assert!(warned.grade == Grade::Warn && warned.finding.contains("redis.streams_expire = false"), "{warned:?}");
-    assert_eq!(graded(false).await.grade, Grade::Ok);
+    assert_eq!(graded(promise(&server)).await.grade, Grade::Ok);
     let absent = Position::Absent { at_ms: 0, epoch: epoch(&promising(&server).0).await };
     assert_eq!(
         verdict(&promising(&server).0, absent).await,

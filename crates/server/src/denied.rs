@@ -73,7 +73,7 @@ impl Denied {
 
     /// Whether it was found out at some cost that what its client brought is worth nothing.
     pub(crate) const fn is_worthless(&self) -> bool {
-        matches!(self, Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket)
+        matches!(self, Self::By(Refusal::Invalid(_)) | Self::UnknownTicket)
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.

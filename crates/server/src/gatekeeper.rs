@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{
-    Check, Credential, Forward, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
+    Check, Credential, Forward, ForwardError, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
 };
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{KEYS_WAIT, KEYS_WAITING_MAX};
@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
+use crate::admission::AddressKey;
 use crate::authorizer::{Authorized, Authorizer, Question};
 use crate::clock::Clock;
 use crate::cors::Cors;
@@ -70,29 +71,34 @@ impl Gatekeeper {
         Ok(credential)
     }
 
-    /// Asks the application, if it has not just answered the same.
+    /// Asks the application about the channels that are not public, if there is something to ask about and it has not just allowed the
+    /// same.
     fn ask(&self, forward: &Arc<Forward>, question: &Question<'_>) -> Soon<Authorized> {
-        if question.is_doubtful {
-            return Soon::Now(Err(Denied::Unchecked));
-        }
         let Some(headers) = self.believed(forward, question.headers) else {
             return Soon::Now(Err(Denied::CrossSite));
         };
+        let (right, channels) = (question.right, question.channels.to_vec());
+        let is_public = |channel: &ChannelName| self.gate.is_public(right, std::slice::from_ref(channel));
+        let own: Vec<ChannelName> = channels.iter().filter(|channel| !is_public(channel)).cloned().collect();
         let request = forward.request(&ForwardQuestion {
-            right: question.right,
-            channels: question.channels,
+            right,
+            channels: &own,
             headers: &headers,
             target: &target(question.path, question.query, self.query_parameter.as_deref()),
             address: question.address,
+            payer: AddressKey::of(question.address).bits(),
         });
-        let (right, channels) = (question.right, question.channels.to_vec());
-        if let Some(verdict) = forward.kept(&request, self.now()) {
-            return Soon::Now(by_application(verdict, right, &channels));
+        if !request.brings_something() {
+            return Soon::Now(Err(Denied::Unauthenticated));
+        }
+        if let Some(grant) = forward.kept(&request, self.now()) {
+            return Soon::Now(by_application(Verdict::Granted(Box::new(grant)), right, &channels));
         }
         let (forward, clock) = (Arc::clone(forward), self.clock.clone());
         Soon::later(async move {
             match forward.ask(request, || UnixSeconds(clock.wall_ms() / 1_000)).await {
                 Ok(verdict) => by_application(verdict, right, &channels),
+                Err(ForwardError::Crowded) => Err(Denied::Undecided),
                 Err(error) => {
                     debug!(%error, "the application gave no clear answer");
                     Err(Denied::Unasked)
@@ -164,7 +170,7 @@ impl Authorizer for Gatekeeper {
 /// What the application's verdict is worth.
 fn by_application(verdict: Verdict, right: Right, channels: &[ChannelName]) -> Authorized {
     match verdict {
-        Verdict::Granted(grant) => allow(*grant, right, channels),
+        Verdict::Granted(grant) => allow(*grant, right, channels).map_err(|_| Denied::NotAllowed),
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
         Verdict::Forbidden => Err(Denied::NotAllowed),
     }

@@ -157,7 +157,8 @@ impl Handler {
         authorized.map_err(|denied| self.note(client, right, denied))
     }
 
-    /// Counts a request that is not allowed.
+    /// Counts a request that is not allowed. An application that does not know who asks says nothing about a token: signed-out users are
+    /// no worse than others.
     fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
         if denied.is_worthless() {
             self.worthless_tokens().note(client, Instant::now());

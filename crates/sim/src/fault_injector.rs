@@ -13,12 +13,17 @@ pub(crate) async fn run(world: Rc<World>, mut rng: Rng) {
     let pace = [500, 2_000, 8_000][rng.below(3)] * world.scenario.hardships.slowness();
     while !world.is_quiet() {
         sleep(rng.up_to_ms(pace)).await;
+        if world.is_hushed() {
+            continue;
+        }
         match rng.below(20) {
             0..4 => world.redis.lock().cut(false),
             4 => world.redis.lock().cut(true),
             5..7 => world.redis.lock().silence(rng.up_to_ms(8_000)),
             7 => world.redis.lock().freeze(rng.up_to_ms(4_000)),
             8 => world.redis.lock().go_down(rng.up_to_ms(4_000)),
+            // A node that restarts forgets who has broken a promise.
+            9 | 10 if world.scenario.eviction.is_broken() => {}
             9 => restart(&world, &mut rng).await,
             10 => deploy(&world, &mut rng).await,
             11..13 => world.redis.lock().replicate(),
@@ -66,7 +71,7 @@ fn destroy(world: &World, rng: &mut Rng) {
         4..6 if scenario.failovers => redis.fail_over(rng.up_to_ms(3_000)),
         6 if scenario.removals && !scenario.hardships.short_lives => redis.destroy(channel, Destruction::Delete),
         7 if scenario.removals && rng.chance(300) => redis.destroy(channel, Destruction::FlushAll),
-        5 if scenario.evicts => redis.destroy(channel, Destruction::Evict),
+        5 if scenario.evicts() => redis.destroy(channel, Destruction::Evict),
         _ => {}
     }
 }

@@ -19,7 +19,9 @@
 //! judges the chaos run and the end-to-end tests too, compares what each client saw with what the fake Redis stored: here it is
 //! told everything (`stored_record`). In a quarter of the worlds nothing is ever lost, and any gap at all is a breach.
 //! Elsewhere false gaps are counted. In a fifth of the worlds one node
-//! believes no message that brings an entry, in a fifth none does, and somebody forges some (`forger`).
+//! believes no message that brings an entry, in a fifth none does, and somebody forges some (`forger`). In some Redis evicts what expires, and
+//! the operator promises that no stream does (`eviction`): that is kept, or one publisher breaks it (`broken_promise`), and then each node
+//! that has heard of it has to tell and to count it.
 //!
 //! **Half of the worlds are hard** (`hardships`): a narrow link, a feed that lags, events of 10 B to 20 MB, a full memory,
 //! strangers, or streams that come and go within minutes. Beside the guarantee there are four more verdicts:
@@ -47,7 +49,9 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod broken_promise;
 mod client;
+mod eviction;
 mod fault_injector;
 mod forger;
 mod hardships;

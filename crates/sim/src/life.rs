@@ -7,6 +7,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Duration, sleep};
 
 use crate::PREFIX;
+use crate::broken_promise;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
 use crate::forger;
@@ -32,6 +33,9 @@ const APART: u64 = 0x00A9_A127;
 
 /// The same, for who forges messages.
 const FORGER: u64 = 0x00F0_46E5;
+
+/// The same, for who breaks a promise.
+const PROMISE_BREAKER: u64 = 0x0B0B_B1E5;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -83,6 +87,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let mut faults = JoinSet::new();
     faults.spawn_local(fault_injector::run(Rc::clone(&world), rng.fork()));
     make_it_hard(&world, &mut faults, &mut background, &mut apart);
+    if scenario.eviction.is_broken() {
+        faults.spawn_local(broken_promise::run(Rc::clone(&world), Rng::new(seed ^ PROMISE_BREAKER)));
+    }
     if scenario.verifying == Verifying::All {
         faults.spawn_local(forger::run(Rc::clone(&world), Rng::new(seed ^ FORGER)));
     }
@@ -123,7 +130,7 @@ fn make_it_hard(world: &Rc<World>, faults: &mut JoinSet<()>, background: &mut Jo
     if hardships.short_lives {
         faults.spawn_local(short_lives::add_at_the_last_moment(Rc::clone(world), apart.fork()));
         faults.spawn_local(short_lives::destroy(Rc::clone(world), apart.fork()));
-        if !world.scenario.evicts {
+        if !world.scenario.evicts() {
             faults.spawn_local(short_lives::refuse_reads(Rc::clone(world), apart.fork()));
         }
     }
@@ -228,6 +235,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
     outcome.count_reads(world.redis.lock().most_reads(), caused);
     for (number, node) in world.nodes.iter().enumerate() {
         outcome.breaches.extend(node.excesses().iter().map(|what| format!("node {number}: {what}")));
+        outcome.count_broken(number, node.broken(), world.broken(), world.scenario.may_break_a_promise());
     }
     outcome.hash = world.trace.hash();
     outcome.trace = world.trace.lines();

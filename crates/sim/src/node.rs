@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_log::{IngestStats, PublishRequest, Publisher as _, Random, assemble};
+use fanfare_log::{IngestStats, Permanence, PublishRequest, Publisher as _, Random, assemble};
 use fanfare_protocol::limits::PAGES_BUDGET_PART;
 use fanfare_redis::{RedisPublisher, RedisStore};
 use fanfare_server::{Clock, Core, CoreStats, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles};
@@ -27,6 +27,7 @@ struct Running {
     /// Every task of the node; dropping it ends them all at once.
     tasks: Rc<LocalSet>,
     driver: AbortHandle,
+    promised: Permanence,
 }
 
 /// A place where a node runs, or has been killed.
@@ -37,11 +38,14 @@ pub(crate) struct Node {
     running: RefCell<Option<Running>>,
     drains: Cell<bool>,
     bounds: Bounds,
+    /// On how many channels lives that are over have seen the promise broken.
+    broken: Cell<u64>,
 }
 
 impl Node {
     pub(crate) fn new(number: usize, setup: Setup, redis: FakeRedis) -> Self {
-        Self { number, setup, redis, running: RefCell::default(), drains: Cell::default(), bounds: Bounds::default() }
+        let (running, drains, bounds, broken) = Default::default();
+        Self { number, setup, redis, running, drains, bounds, broken }
     }
 
     /// Starts the node, in place of the one that may be running.
@@ -52,12 +56,14 @@ impl Node {
         let tasks = Rc::new(LocalSet::new());
         let within = tasks.enter();
         let random = Random::seeded(seed);
-        let store = RedisStore::over(&self.setup.redis, self.redis.dial_for(self.number), &random.fork());
+        let setup = self.setup.for_life();
+        let store = RedisStore::over(&setup.redis, self.redis.dial_for(self.number), &random.fork());
         let store = store.expect("the options of the simulation are valid");
         let for_cores: Vec<_> = (0..self.setup.cores).map(|_| random.fork()).collect();
         let (for_server, for_log) = (random.fork(), random.fork());
-        let log = assemble(self.setup.log.clone(), self.setup.cores, for_log);
+        let log = assemble(setup.log, setup.cores, for_log);
         let (archive, publisher) = (store.archive(), store.publisher());
+        let promised = setup.redis.min_lives.permanence().clone();
         let (began, stats) = (log.began, Arc::clone(&log.stats));
         let clock = Clock::from_fn(move || wall_ms(began));
         let core = |(core, random)| {
@@ -78,13 +84,14 @@ impl Node {
         let driver = tokio::task::spawn_local(async move { driven.run_until(std::future::pending::<()>()).await });
         let driver = driver.abort_handle();
         let server = RefCell::new(server);
-        self.running.replace(Some(Running { server, publisher, stats, began, tasks, driver }));
+        self.running.replace(Some(Running { server, publisher, stats, began, tasks, driver, promised }));
     }
 
     /// Ends the node without a word.
     pub(crate) fn kill(&self) {
         if let Some(running) = self.running.take() {
             running.driver.abort();
+            self.broken.set(self.broken.get() + running.promised.broken());
             self.bounds.end(&self.setup, running.began, &running.stats);
         }
     }
@@ -109,6 +116,11 @@ impl Node {
     /// Looks at what it holds.
     pub(crate) fn look(&self) {
         self.running.borrow().iter().for_each(|running| self.bounds.look(&self.setup, &running.stats));
+    }
+
+    /// On how many channels it has seen the promise broken that no stream expires, in all of its lives.
+    pub(crate) fn broken(&self) -> u64 {
+        self.broken.get() + self.running.borrow().as_ref().map_or(0, |running| running.promised.broken())
     }
 
     /// Which bounds it has exceeded.

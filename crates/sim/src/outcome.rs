@@ -19,6 +19,8 @@ pub struct Outcome {
     pub rulings: BTreeMap<Ruling, usize>,
     /// How often the nodes read one and the same range from Redis within one second, at most.
     pub reads: usize,
+    /// On how many channels a node has seen the promise broken that no stream expires, at most.
+    pub broken_promises: u64,
     /// What was wrong. Empty if the guarantee was kept.
     pub breaches: Vec<String>,
     /// What happened, to read. Empty unless asked for.
@@ -75,6 +77,18 @@ impl Outcome {
         self.reads = most;
         if most > READS_MAX + caused {
             self.breaches.push(format!("the nodes read one range {most} times within a second"));
+        }
+    }
+
+    /// `seen`: on how many channels a node has seen a promise broken; `known`: on how many every node has heard of it.
+    pub(crate) fn count_broken(&mut self, node: usize, seen: u64, known: u64, may_be: bool) {
+        self.broken_promises = self.broken_promises.max(seen);
+        if seen < known {
+            self.breaches
+                .push(format!("node {node} has seen a promise broken on {seen} channels, and it was on {known}"));
+        }
+        if seen > 0 && !may_be {
+            self.breaches.push(format!("node {node} has seen a promise broken on {seen} channels, and it was kept"));
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) async fn run(world: Rc<World>, number: usize, mut rng: Rng) {
             return;
         }
         let index = rng.below(world.channels.len());
-        if !world.seasons.is_on(index) {
+        if !world.seasons.is_on(index) || world.is_left_alone(index) {
             continue;
         }
         let channel = world.channels[index].clone();
@@ -68,10 +68,17 @@ pub(crate) fn add(world: &World, channel: &ChannelName, data: &str, method: Opti
     let key = format!("{PREFIX}{channel}");
     let keep = if world.scenario.trims { (5 + rng.below(30)).to_string() } else { "10000".to_owned() };
     let short_lives = world.scenario.hardships.short_lives;
-    let ttl = if world.scenario.removals && rng.chance(if short_lives { 960 } else { 100 }) { "60" } else { "" };
+    let ttl = if world.scenario.removals
+        && !world.scenario.eviction.is_promised()
+        && rng.chance(if short_lives { 960 } else { 100 })
+    {
+        "60"
+    } else {
+        ""
+    };
     let drawn = match rng.below(10) {
         // Where streams are evicted or expire messages are the only evidence of what came and went (docs/decisions/0009).
-        0 if !world.scenario.evicts && !short_lives => PublishMethod::Bare,
+        0 if !world.scenario.takes_messages_for_evidence() && !short_lives => PublishMethod::Bare,
         0..4 => PublishMethod::Doorbell,
         _ => PublishMethod::Function,
     };

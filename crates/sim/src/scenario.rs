@@ -3,6 +3,7 @@
 use fanfare_redis::Pushes;
 use tokio::time::Duration;
 
+use crate::eviction::Eviction;
 use crate::hardships::Hardships;
 use crate::redis::Weather;
 use crate::rng::Rng;
@@ -20,8 +21,8 @@ pub(crate) struct Scenario {
     pub(crate) failovers: bool,
     /// Streams are deleted, expire, are flushed.
     pub(crate) removals: bool,
-    /// Redis may evict streams.
-    pub(crate) evicts: bool,
+    /// What Redis may evict.
+    pub(crate) eviction: Eviction,
     /// The streams do not exist at first.
     pub(crate) absent_at_first: bool,
     /// The clock of Redis goes back when a replica takes over and when everything is flushed.
@@ -112,7 +113,7 @@ impl Scenario {
             trims: false,
             failovers: false,
             removals: false,
-            evicts: false,
+            eviction: Eviction::Nothing,
             absent_at_first: false,
             turns_back: false,
             gaps_have_reasons: false,
@@ -129,7 +130,7 @@ impl Scenario {
                 trims: true,
                 failovers: rng.chance(300),
                 removals: true,
-                evicts: rng.chance(300),
+                eviction: evicting(rng.chance(300)),
                 absent_at_first: rng.chance(500),
                 turns_back,
                 last_events: if turns_back && apart.chance(500) { LastEvents::Flushed } else { last_events },
@@ -137,6 +138,8 @@ impl Scenario {
             },
         };
         let scenario = if hardships.short_lives { scenario.with_short_lives(&mut apart) } else { scenario };
+        let promised = Eviction::promised(seed, hardships);
+        let scenario = promised.map_or(scenario, |eviction| scenario.with_promise(eviction, lossy));
         // Of an event over the limit everybody is told.
         let gaps_have_reasons = scenario.gaps_have_reasons || hardships.sizes;
         let scenario = Self { gaps_have_reasons, ..scenario };
@@ -144,8 +147,29 @@ impl Scenario {
         // was evicted before the next comparison (docs/decisions/0009). The same goes for what is added by plain commands to a
         // stream that is about to expire.
         let evident = Weather { lost_pushes: 0, swapped_pushes: 0, ..weather };
-        let is_evidence = scenario.evicts || hardships.short_lives;
+        let is_evidence = scenario.takes_messages_for_evidence() || hardships.short_lives;
         if is_evidence { Self { weather: evident, ..scenario } } else { scenario }
+    }
+
+    /// The same where the operator makes a promise. Nothing else is lost where that is broken.
+    fn with_promise(self, eviction: Eviction, lossy: Self) -> Self {
+        if eviction.is_broken() { Self { eviction, absent_at_first: true, ..lossy } } else { Self { eviction, ..self } }
+    }
+
+    /// Whether messages are the only evidence of streams that were evicted (docs/decisions/0009, 0034).
+    pub(crate) fn takes_messages_for_evidence(&self) -> bool {
+        self.evicts() || self.eviction.is_broken()
+    }
+
+    /// Whether a node may have seen a promise broken: by who does not keep it, or because a stream was gone when it looked, or somebody forged
+    /// the message of one, which it cannot tell apart.
+    pub(crate) fn may_break_a_promise(&self) -> bool {
+        self.eviction.is_broken() || self.removals || self.failovers || self.verifying == Verifying::All
+    }
+
+    /// Whether Redis may evict any stream.
+    pub(crate) fn evicts(&self) -> bool {
+        self.eviction == Eviction::Anything
     }
 
     /// The same where streams come and go.
@@ -154,7 +178,7 @@ impl Scenario {
             trims: false,
             failovers: apart.chance(150),
             removals: true,
-            evicts: apart.chance(250),
+            eviction: evicting(apart.chance(250)),
             absent_at_first: apart.chance(500),
             turns_back: false,
             gaps_have_reasons: true,
@@ -162,4 +186,8 @@ impl Scenario {
             ..self
         }
     }
+}
+
+fn evicting(evicts: bool) -> Eviction {
+    if evicts { Eviction::Anything } else { Eviction::Nothing }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_log::Options as LogOptions;
+use fanfare_log::{MinLives, Options as LogOptions};
 use fanfare_redis::{Options as RedisOptions, Pushes};
 use fanfare_server::DeliveryOptions;
 
@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) redis: RedisOptions,
     pub(crate) cores: usize,
     pub(crate) drain_window: Duration,
+    /// The operator promises that no stream expires.
+    pub(crate) is_permanence_promised: bool,
 }
 
 impl Setup {
@@ -49,7 +51,14 @@ impl Setup {
         };
         let cores = 1 + rng.below(2);
         let feed_bytes = [600, 1 << 20][usize::from(rng.chance(800))];
-        Self { log: LogOptions { feed_bytes, ..log }, delivery, redis, cores, drain_window: Duration::from_secs(2) }
+        Self {
+            log: LogOptions { feed_bytes, ..log },
+            delivery,
+            redis,
+            cores,
+            drain_window: Duration::from_secs(2),
+            is_permanence_promised: false,
+        }
     }
 }
 
@@ -70,6 +79,16 @@ impl Setup {
     /// The same for a node that believes so much of messages.
     pub(crate) fn believing(&self, pushes: Pushes) -> Self {
         Self { redis: RedisOptions { pushes, ..self.redis.clone() }, ..self.clone() }
+    }
+
+    /// The same for one life of a node, which knows of no broken promise yet.
+    pub(crate) fn for_life(&self) -> Self {
+        let min_lives = if self.is_permanence_promised { MinLives::default().permanent() } else { MinLives::default() };
+        Self {
+            log: LogOptions { min_lives: min_lives.clone(), ..self.log.clone() },
+            redis: RedisOptions { min_lives, ..self.redis.clone() },
+            ..self.clone()
+        }
     }
 
     /// A page, in bytes: as many as it aims at, and one entry more.

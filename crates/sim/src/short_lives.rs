@@ -64,8 +64,8 @@ pub(crate) async fn destroy(world: Rc<World>, mut rng: Rng) {
         let channel = world.channels[rng.below(world.channels.len())].as_str();
         let newest = world.redis.lock().ids_of(channel).last().copied();
         match newest {
-            None if world.scenario.evicts => come_and_go(&world, channel, &mut rng).await,
-            Some(_) if world.scenario.evicts => world.redis.lock().destroy(channel, Destruction::Evict),
+            None if world.scenario.evicts() => come_and_go(&world, channel, &mut rng).await,
+            Some(_) if world.scenario.evicts() => world.redis.lock().destroy(channel, Destruction::Evict),
             Some(id) if rng.chance(200) => {
                 let mut redis = world.redis.lock();
                 if redis.now_ms() < id.ms + DELETED_YOUNG_MS && !redis.weather.refuses_reads {

@@ -87,6 +87,16 @@ impl StoredRecord {
         known.history(channel).end(end, now);
     }
 
+    /// The number of the stream that a channel has now.
+    pub(crate) fn present(&self, channel: &str) -> usize {
+        self.lock().history(channel).present()
+    }
+
+    /// How the stream with that number has ended is known better now.
+    pub(crate) fn amend_end(&self, channel: &str, number: usize, end: IncarnationEnd) {
+        self.lock().history(channel).amend_end(number, end);
+    }
+
     /// The end of each channel's record so far.
     pub(crate) fn ends(&self) -> BTreeMap<String, Place> {
         let end = |(channel, history): (&String, &History)| {

@@ -1,6 +1,7 @@
 //! What everybody in a world shares: Redis, the nodes, the record, and how far the world has come.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use fanfare_protocol::ChannelName;
 use tokio::sync::Notify;
@@ -37,6 +38,10 @@ pub(crate) struct World {
     sizes: RefCell<(Rng, usize)>,
     pub(crate) seasons: Seasons,
     quiet: Cell<bool>,
+    /// Nothing breaks for a moment.
+    hushed: Cell<bool>,
+    /// Channels of which every node knows that a promise was broken.
+    broken: RefCell<BTreeSet<ChannelName>>,
     /// Since the faults are over: when everybody must have seen everything.
     ends: Cell<Option<Instant>>,
     calmed: Notify,
@@ -56,6 +61,37 @@ impl World {
     /// From now on nobody begins to publish or to break anything.
     pub(crate) fn fall_quiet(&self) {
         self.quiet.set(true);
+    }
+
+    /// From now on nothing breaks, or it does again.
+    pub(crate) fn hush(&self, is_hushed: bool) {
+        self.hushed.set(is_hushed);
+    }
+
+    /// Whether nothing may break now.
+    pub(crate) fn is_hushed(&self) -> bool {
+        self.hushed.get()
+    }
+
+    /// The channels on which only one publisher publishes, who breaks a promise.
+    pub(crate) fn left_alone(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.iter().enumerate().filter(|(index, _)| self.is_left_alone(*index)).map(|(_, channel)| channel)
+    }
+
+    /// Whether the channel with this number is one of those.
+    pub(crate) fn is_left_alone(&self, channel: usize) -> bool {
+        self.scenario.eviction.is_broken() && channel > 0
+    }
+
+    /// Every node has heard of a stream of this channel that broke the promise.
+    pub(crate) fn note_broken(&self, channel: &ChannelName) {
+        self.trace.note(|| format!("every node knows that {channel} has broken the promise"));
+        self.broken.borrow_mut().insert(channel.clone());
+    }
+
+    /// On how many channels the promise was broken so that every node knows.
+    pub(crate) fn broken(&self) -> u64 {
+        self.broken.borrow().len() as u64
     }
 
     /// The faults are over: everybody must have seen everything after so much time.
@@ -107,7 +143,7 @@ impl World {
         let record = StoredRecord::new();
         let nature = Nature {
             keyspace: rng.chance(300),
-            evicts: scenario.evicts,
+            eviction: scenario.eviction,
             old: rng.chance(150),
             no_probes: rng.chance(50),
             turns_back: scenario.turns_back,
@@ -117,6 +153,7 @@ impl World {
         };
         let mut setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
         setup.harden(hardships, apart);
+        setup.is_permanence_promised = scenario.eviction.is_promised();
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
         let redis = FakeRedis::new(nature, scenario.weather, record.clone(), [rng.fork(), apart.fork()], trace.clone());
         let nodes = (0..2)
@@ -134,6 +171,8 @@ impl World {
             sizes: RefCell::new((apart.fork(), LARGE_BYTES_MAX)),
             seasons,
             quiet: Cell::new(false),
+            hushed: Cell::new(false),
+            broken: RefCell::default(),
             ends: Cell::new(None),
             calmed: Notify::new(),
         }

@@ -40,3 +40,13 @@ fn an_answer_may_outrun_the_message_of_a_stream_that_came_and_went() {
         run(seed, false).assert_kept();
     }
 }
+
+/// A promise that no stream expires is broken: the stream is read by a function, and evicted before the node asks how long it has to live.
+///
+/// Seen to fail when that tells nothing: a node has seen the promise broken on fewer channels than it was.
+#[test]
+fn a_stream_that_is_gone_right_behind_its_read_breaks_a_promise() {
+    for seed in [852, 1004] {
+        run(seed, false).assert_kept();
+    }
+}

@@ -39,7 +39,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 // - when an expiry is believed at once (seed 95) or although messages were missed (485);
 // - when absences prove something for 600 s, in `absence::still` (66) or in `absence::is_first_after` (66);
 // - when `may_miss` says never (8), and when `follows` does not ask whether messages were missed (8).
-// Not in 700 seeds when `has_expired` does not ask when the head was proven.
+// Not in 700 seeds when `has_expired` does not ask when the head was proven: a test of its own does (`continuity`).
 //
 // The verdicts beside the guarantee were seen to fail
 // - when the allowance is never charged: bytes of the stock (seed 205);
@@ -68,6 +68,10 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     println!(
         "{} seeds, {events} events, {gaps} gaps, {false_gaps} false ones, at most {reads} reads of one range in a second",
         outcomes.len()
+    );
+    println!(
+        "{:>8}  channels on which a node has seen a promise broken",
+        outcomes.iter().map(|of| of.broken_promises).sum::<u64>()
     );
     for ruling in Ruling::ALL {
         let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();

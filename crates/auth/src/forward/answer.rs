@@ -32,6 +32,9 @@ pub enum ForwardError {
     /// There is none.
     #[error("{0}")]
     Ask(#[from] AskError),
+    /// The question was not asked: too many wait.
+    #[error("too many questions wait")]
+    Crowded,
     /// It neither allows nor denies: a redirection to a page for logging in, an error.
     #[error("the answer is {0}; expected 2xx, 401 or 403")]
     Status(StatusCode),
@@ -40,12 +43,20 @@ pub enum ForwardError {
     Body(&'static str),
 }
 
-const SHAPE: ForwardError = ForwardError::Body("it is neither empty nor an object of JSON");
-const LIST: ForwardError = ForwardError::Body("`channels`, `subscribe`, `publish` or `history` is no list of texts");
+/// The members that an answer may have. Others count for nothing.
+const MEMBERS: [&str; 6] = ["sub", "lifetime", "channels", "subscribe", "publish", "history"];
+
+const SHAPE: ForwardError = ForwardError::Body("expected an object of JSON; only a 204 may be empty");
+const UNCLEAR: ForwardError = ForwardError::Body(
+    "it has other members than `sub` and `lifetime` and no list of what is allowed; `{}` allows what was asked for",
+);
+const LIST: ForwardError =
+    ForwardError::Body("expected lists of strings in `channels`, `subscribe`, `publish` and `history`");
 const MANY: ForwardError = ForwardError::Body("one of its lists is too long");
 const PATTERN: ForwardError = ForwardError::Body("a channel or a pattern in it is malformed");
-const SUBJECT: ForwardError = ForwardError::Body("its `sub` is no text of 1 to 255 bytes without control characters");
-const LIFETIME: ForwardError = ForwardError::Body("its `lifetime` is no whole number of seconds from 1 on");
+const SUBJECT: ForwardError =
+    ForwardError::Body("expected a string of 1 to 255 bytes without control characters in `sub`");
+const LIFETIME: ForwardError = ForwardError::Body("expected a whole number of seconds from 1 on in `lifetime`");
 
 /// Judges an answer to a question about this right and these channels.
 pub(super) fn judge(
@@ -59,16 +70,17 @@ pub(super) fn judge(
         StatusCode::UNAUTHORIZED => Ok(Verdict::Unauthenticated),
         StatusCode::FORBIDDEN => Ok(Verdict::Forbidden),
         status if status.is_success() => {
-            let said = read(&answer.body)?;
+            let said = read(status, &answer.body)?;
             grant(&said, right, channels, options, now).map(|grant| Verdict::Granted(Box::new(grant)))
         }
         status => Err(ForwardError::Status(status)),
     }
 }
 
-/// The members of the answer. None if there is no body.
-fn read(body: &[u8]) -> Result<Map<String, Value>, ForwardError> {
-    if body.trim_ascii().is_empty() {
+/// The members of the answer. Only 204 says by itself that there are none: an empty body of another status is what is left of a handler
+/// that ended early.
+fn read(status: StatusCode, body: &[u8]) -> Result<Map<String, Value>, ForwardError> {
+    if status == StatusCode::NO_CONTENT {
         return Ok(Map::new());
     }
     match serde_json::from_slice(body) {
@@ -77,7 +89,7 @@ fn read(body: &[u8]) -> Result<Map<String, Value>, ForwardError> {
     }
 }
 
-/// What it allows. Members of other names are left alone; those that are null are none.
+/// What it allows.
 fn grant(
     said: &Map<String, Value>,
     right: Right,
@@ -96,25 +108,34 @@ fn grant(
     })
 }
 
-/// Whoever names no channels allows those that were asked for, for what was asked for.
+/// Without a list what was asked for is allowed, for what it was asked for. Then nothing may be there that could mean something else: a
+/// misspelt list, or `"allowed": false`.
 fn rights(said: &Map<String, Value>, right: Right, asked: &[ChannelName]) -> Result<Rights, ForwardError> {
     let named = list(said, "channels", CHANNELS_PER_CONNECTION_MAX, |text| ChannelName::parse(text).ok())?;
     let pattern = |right: Right| list(said, right.as_str(), GRANT_PATTERNS_MAX, |text| Pattern::parse(text).ok());
     let (subscribe, publish, history) =
         (pattern(Right::Subscribe)?, pattern(Right::Publish)?, pattern(Right::History)?);
     if named.is_none() && subscribe.is_none() && publish.is_none() && history.is_none() {
-        return Ok(Rights::none().with(right, literal(asked)?));
+        let is_clear = said.keys().all(|name| MEMBERS.contains(&name.as_str()));
+        let asked = if is_given_unnamed(right) { literal(asked)? } else { Vec::new() };
+        return if is_clear { Ok(Rights::none().with(right, asked)) } else { Err(UNCLEAR) };
     }
     let history = history.or_else(|| subscribe.clone());
     let mut rights = Rights::none();
     for (one, patterns) in [(Right::Subscribe, subscribe), (Right::Publish, publish), (Right::History, history)] {
         let mut patterns = patterns.unwrap_or_default();
-        if one == right {
+        if one == right && is_given_unnamed(right) {
             patterns.extend(literal(named.as_deref().unwrap_or_default())?);
         }
         rights = rights.with(one, patterns);
     }
     Ok(rights)
+}
+
+/// Whether a right is given by an answer that does not name it. Publishing is not: an application that was written to let users follow
+/// their channels, and does not look at `right`, would let them write what others read.
+const fn is_given_unnamed(right: Right) -> bool {
+    !matches!(right, Right::Publish)
 }
 
 /// Names, not patterns: an asterisk in one stands for itself.
@@ -128,7 +149,7 @@ fn list<T>(
     most: usize,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<Vec<T>>, ForwardError> {
-    let Some(value) = member(said, name) else { return Ok(None) };
+    let Some(value) = said.get(name) else { return Ok(None) };
     let items = value.as_array().ok_or(LIST)?;
     if items.len() > most {
         return Err(MANY);
@@ -138,17 +159,13 @@ fn list<T>(
 }
 
 fn subject(said: &Map<String, Value>) -> Result<Option<Box<str>>, ForwardError> {
-    let Some(value) = member(said, "sub") else { return Ok(None) };
+    let Some(value) = said.get("sub") else { return Ok(None) };
     let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()));
     let fits = |text: &String| (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
     text.filter(fits).map(|text| Some(text.into())).ok_or(SUBJECT)
 }
 
 fn lifetime(said: &Map<String, Value>) -> Result<Option<Duration>, ForwardError> {
-    let Some(value) = member(said, "lifetime") else { return Ok(None) };
+    let Some(value) = said.get("lifetime") else { return Ok(None) };
     value.as_u64().filter(|seconds| *seconds > 0).map(|seconds| Some(Duration::from_secs(seconds))).ok_or(LIFETIME)
-}
-
-fn member<'a>(said: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    said.get(name).filter(|value| !value.is_null())
 }

@@ -22,7 +22,7 @@ pub struct ForwardOptions {
     pub timeout: Duration,
     /// Questions under way at once.
     pub concurrency: usize,
-    /// How long an answer counts for a request that sends exactly the same, in whole seconds. Zero: each is asked about.
+    /// How long a grant counts for a request that sends exactly the same, in whole seconds. Zero: each is asked about.
     pub keep: Duration,
     /// How long a grant lasts, if the answer does not say it.
     pub lifetime: Duration,

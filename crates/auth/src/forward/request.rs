@@ -29,6 +29,8 @@ pub struct ForwardQuestion<'a> {
     pub target: &'a str,
     /// Its client's address.
     pub address: IpAddr,
+    /// Who pays for the question. No payer has all places for questions.
+    pub payer: u64,
 }
 
 /// What is sent, and what it stands for.
@@ -37,6 +39,16 @@ pub struct ForwardRequest {
     pub(super) right: Right,
     pub(super) channels: Box<[ChannelName]>,
     pub(super) key: [u8; 32],
+    pub(super) payer: u64,
+    brings_something: bool,
+}
+
+impl ForwardRequest {
+    /// Whether one of the headers that are sent along is there. Without any the application can only say that it does not know who asks.
+    #[must_use]
+    pub const fn brings_something(&self) -> bool {
+        self.brings_something
+    }
 }
 
 /// What belongs to one connection (RFC 9110, section 7.6.1), to the node, or to the body, and is not sent along.
@@ -70,6 +82,7 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
             headers.append(name, value.clone());
         }
     }
+    let brings_something = !headers.is_empty();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ACCEPT, JSON);
     let body = json!({
@@ -88,7 +101,14 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         max_bytes: FORWARD_ANSWER_BYTES_MAX,
         timeout: options.timeout,
     };
-    ForwardRequest { ask, right: question.right, channels: question.channels.into(), key }
+    ForwardRequest {
+        ask,
+        right: question.right,
+        channels: question.channels.into(),
+        key,
+        payer: question.payer,
+        brings_something,
+    }
 }
 
 /// Whether the client says that this header is for its connection alone (`Connection: NAME`).

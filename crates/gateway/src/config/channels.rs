@@ -71,6 +71,7 @@ impl Config {
     /// What is promised about the life of streams. Each call makes a value that knows nothing yet of promises that are not kept: a node shares one.
     #[must_use]
     pub fn min_lives(&self) -> MinLives {
-        MinLives::new(self.channels.iter().map(|rule| (rule.pattern.clone(), rule.min_life.0)))
+        let min_lives = MinLives::new(self.channels.iter().map(|rule| (rule.pattern.clone(), rule.min_life.0)));
+        if self.redis.streams_expire { min_lives } else { min_lives.permanent() }
     }
 }

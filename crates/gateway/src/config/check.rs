@@ -1,6 +1,6 @@
 //! Relations between values that are each good by themselves.
 //!
-//! `limits.rs` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
+//! `limits` asserts them of the defaults; here they are asked of what is configured, as far as somebody is hurt where they
 //! do not hold. Not asked, because the node copes: pages, and `last=N`, larger than a channel's tail (they are read past it);
 //! a budget, an allowance or a pool that leaves little for pages (they wait); bounds that another bound comes before (`admission.per_address`,
 //! `max_silent` against `max_connections`); proofs that take longer than the pause between them; a drain that is over before

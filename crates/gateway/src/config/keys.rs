@@ -205,9 +205,9 @@ sections! {
         headers: HeaderNames = HeaderNames(vec![http::header::AUTHORIZATION, http::header::COOKIE]);
         /// How long an answer is waited for. Then a stream is refused politely.
         timeout: Span = Span(limits::FORWARD_TIMEOUT_DEFAULT), Span(limits::FORWARD_TIMEOUT_MIN) => Span(limits::FORWARD_TIMEOUT_MAX);
-        /// Questions under way at once. More wait within `forward_auth.timeout`.
+        /// Questions under way at once, three quarters of them from one address at most. 192 more wait within `forward_auth.timeout`; others are refused politely at once.
         concurrency: usize = limits::FORWARD_CONCURRENCY_DEFAULT, 1 => limits::FORWARD_CONCURRENCY_MAX;
-        /// How long an answer counts for a request that sends exactly the same, in whole seconds. `"0s"`: each is asked about.
+        /// How long what an answer allows is allowed to a request that sends exactly the same, in whole seconds. Denials are not kept. `"0s"`: each is asked about.
         keep: Span = Span(limits::FORWARD_KEEP_DEFAULT), Span::secs(0) => Span(limits::FORWARD_KEEP_MAX);
         /// How long what it allows is allowed, if its answer has no `lifetime`. A stream ends before that, and is asked about again when it comes back.
         lifetime: Span = Span(limits::FORWARD_LIFETIME_DEFAULT), Span(limits::FORWARD_LIFETIME_MIN) => Span(limits::FORWARD_LIFETIME_MAX);
@@ -219,7 +219,7 @@ sections! {
     Publish publish {
         /// The key that publishers send as `Authorization: Bearer …`. At least 16 characters of visible ASCII; empty: the endpoint is off. Prefer the environment.
         key: Secret = Secret::UNSET;
-        /// Let those publish, too, whose tokens have the right. Needs `auth.enabled`.
+        /// Let those publish, too, whose tokens have the right, or to whom the application of `forward_auth` gives it by name. Needs `auth.enabled`.
         tokens: bool = false;
     }
 

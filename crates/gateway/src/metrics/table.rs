@@ -89,7 +89,7 @@ metrics! {
     KEY_SET_AGE: Gauge "fanfare_key_set_age_seconds" ["issuer"] = "How long ago they were read; before that, for how long the node runs. From max_key_age on they are believed no more.";
     KEY_SET_LOOKS: Counter "fanfare_key_set_looks_total" ["issuer"] = "How often they were looked for.";
     KEY_SET_FAILURES: Counter "fanfare_key_set_failures_total" ["issuer"] = "How often they could not be read; /status and the log say why.";
-    FORWARD_AUTH: Counter "fanfare_forward_auth_total" ["result"] = "What the application of forward_auth said of requests: allowed, denied (401 or 403), failed (no clear answer in time; the log says why), kept (a moment ago it was asked the same).";
+    FORWARD_AUTH: Counter "fanfare_forward_auth_total" ["result"] = "What the application of forward_auth said of requests: allowed, denied (401 or 403), failed (no clear answer in time; the log says why), kept (it allowed the same a moment ago), refused (not asked: too many questions waited, or too many of one address).";
     FORWARD_ASKING: Gauge "fanfare_forward_auth_asking" = "Questions to it that are under way, of forward_auth.concurrency.";
     FORWARD_SECONDS: Histogram "fanfare_forward_auth_seconds" = "From asking it to its answer, or to the error in place of one, without the wait for a place.";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
@@ -134,7 +134,7 @@ metrics! {
     SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
 
     MIN_LIFE_BROKEN: Counter "fanfare_min_life_broken_total" ["seen"] = "Streams that were seen to live shorter than min_life promises: expiry (PTTL says that one will expire too early) or end (one that was followed is gone). Their channels fall back to 60 s for the time before.";
-    STREAMS_EXPIRE_BROKEN: Counter "fanfare_streams_expire_broken_total" = "Channels whose stream was seen to expire (PTTL) though redis.streams_expire is false. On a Redis that evicts keys that expire an absence of theirs proves nothing until the node restarts.";
+    STREAMS_EXPIRE_BROKEN: Counter "fanfare_streams_expire_broken_total" = "Channels whose stream was seen to expire (PTTL), or was gone when a message of it was looked for, though redis.streams_expire is false. On a Redis that evicts keys that expire an absence of theirs proves nothing until the node restarts.";
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";
     ARCHIVE_SHARED: Counter "fanfare_archive_shared_total" = "Clients (by address) whose wish for a page was answered by a read that another one's had caused (single flight).";
     ARCHIVE_FAILED: Counter "fanfare_archive_failures_total" = "Reads that failed and were tried again.";

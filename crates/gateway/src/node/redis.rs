@@ -26,7 +26,6 @@ pub fn options(config: &Config) -> Options {
         command_timeout: config.redis.command_timeout.0,
         pool_size: config.redis.pool_size,
         load_functions: config.redis.load_functions,
-        streams_expire: config.redis.streams_expire,
         publishes: config.publish.key.expose().is_some(),
         tickets: config.auth.tickets,
         event_bytes: config.limits.event_bytes.bytes(),

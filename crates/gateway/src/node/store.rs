@@ -45,7 +45,7 @@ pub struct StoreReport {
     pub foreign_without_data: u64,
     /// Pushes, of those that were looked up, whose entry the stream does not have.
     pub unfounded_pushes: u64,
-    /// Channels whose streams were seen to expire against the promise that none does.
+    /// Channels whose streams were seen to expire, or to be gone, against the promise that none does.
     pub expiring_channels: u64,
     /// Bytes of entries read.
     pub archive_bytes: u64,

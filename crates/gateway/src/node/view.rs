@@ -217,9 +217,13 @@ impl NodeView {
     /// Of the application that is asked about requests.
     fn collect_forward(&self, samples: &mut Samples) {
         let status = self.forward.as_ref().map(|forward| forward.status()).unwrap_or_default();
-        for (result, count) in
-            [("allowed", status.allowed), ("denied", status.denied), ("failed", status.failed), ("kept", status.kept)]
-        {
+        for (result, count) in [
+            ("allowed", status.allowed),
+            ("denied", status.denied),
+            ("failed", status.failed),
+            ("kept", status.kept),
+            ("refused", status.refused),
+        ] {
             samples.add_labelled(&m::FORWARD_AUTH, result, count);
         }
         samples.add(&m::FORWARD_ASKING, status.asking as u64);

@@ -69,7 +69,7 @@ pub(crate) fn prove_where(position: Position, snapshot: &Snapshot, evicts: bool)
 
 /// Whether the stream's oldest entry is the one that created its key: its publisher says so, or records nothing while the
 /// store knows that nothing was ever removed.
-fn created_the_key(prev: Option<EntryId>, snapshot: &Snapshot) -> bool {
+pub(crate) fn created_the_key(prev: Option<EntryId>, snapshot: &Snapshot) -> bool {
     prev == Some(EntryId::ZERO) || (prev.is_none() && snapshot.untouched)
 }
 

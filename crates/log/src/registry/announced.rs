@@ -21,11 +21,16 @@ pub(super) struct Announced {
     named: Vec<Named>,
     /// So many of them came before the last read of the head began.
     asked: usize,
+    /// A message has come since the last read of the head began, be it one that is not remembered.
+    is_named: bool,
+    /// One came before that read began, and none that reached the stream's end has been answered since.
+    was_named: bool,
 }
 
 impl Announced {
     /// A message names an entry that is not in the tail.
     pub(super) fn add(&mut self, id: EntryId, prev: Option<EntryId>) {
+        self.is_named = true;
         if self.named.len() < ANNOUNCED_MAX {
             self.named.push((id, prev));
         }
@@ -34,6 +39,7 @@ impl Announced {
     /// A read of the head begins.
     pub(super) fn begin_read(&mut self) {
         self.asked = self.named.len();
+        self.was_named |= std::mem::take(&mut self.is_named);
     }
 
     /// Messages were lost, and perhaps the server with what it had: what was named before proves nothing about what is read now.
@@ -41,14 +47,15 @@ impl Announced {
         *self = Self::default();
     }
 
-    /// Whether the read that began last was to show what messages have named.
+    /// Whether the read that began last, and is not compared yet, is to show what messages have named.
     pub(super) fn was_asked(&self) -> bool {
-        self.asked > 0
+        self.was_named
     }
 
     /// Compares what was named before the read began with what it has shown from this position on. What it has not come to stays for
     /// the next one.
     pub(super) fn compare(&mut self, from: Position, snapshot: &Snapshot) -> Option<Effect> {
+        self.was_named &= !snapshot.complete;
         let later = self.named.split_off(self.asked.min(self.named.len()));
         let (mut count, mut first) = (0, None);
         for named in std::mem::take(&mut self.named) {
@@ -73,7 +80,7 @@ enum Found {
     Entry,
     /// The stream does not have it.
     Nothing,
-    /// It would stand before what was read.
+    /// It would stand before what was read, or before what the stream still holds.
     Unknown,
     /// It would stand behind what was read.
     Later,
@@ -87,7 +94,10 @@ fn look_up((id, prev): Named, from: Position, snapshot: &Snapshot) -> Found {
     match (from, snapshot.tip.position) {
         (Position::At(from), _) if id <= from => Found::Unknown,
         (_, Position::Absent { .. }) => Found::Nothing,
-        (_, Position::At(last)) if id > last || snapshot.complete => Found::Nothing,
+        (_, Position::At(last)) if id > last => Found::Nothing,
+        // It may have been trimmed since, as a short MAXLEN does in a burst.
+        _ if snapshot.first.is_none_or(|first| id < first.id) => Found::Unknown,
+        _ if snapshot.complete => Found::Nothing,
         _ if snapshot.entries.last().is_none_or(|entry| id_of(entry) < id) => Found::Later,
         _ => Found::Nothing,
     }

@@ -232,8 +232,9 @@ impl ChannelLog {
         Pushed::Unknown
     }
 
-    /// Something was published that is not here: a read of the head is wanted.
-    pub(super) fn on_doorbell(&mut self) {
+    /// Something was published that is not here: a read of the head is wanted. `id`: the entry, if the message names one.
+    pub(super) fn on_doorbell(&mut self, id: Option<EntryId>) {
+        self.continuity.hear(id);
         self.saw_unknown_event();
         self.head_read.want();
     }
@@ -242,6 +243,7 @@ impl ChannelLog {
     pub(super) fn on_keyspace_add(&mut self) -> bool {
         self.missing_pushes += 1;
         if self.is_absent() {
+            self.continuity.hear(None);
             self.saw_unknown_event();
         }
         self.missing_pushes == 1
@@ -278,6 +280,7 @@ impl ChannelLog {
         }
         self.missing_pushes = 0;
         self.announced.begin_read();
+        self.continuity.begin_read();
         self.head_read = HeadRead::InFlight { from, again: false, is_quiet: self.is_acknowledged() };
         Some(from)
     }
@@ -313,6 +316,11 @@ impl ChannelLog {
     fn read_head(&mut self) -> Effect {
         self.head_read.want();
         Effect::ReadHead
+    }
+
+    /// The same, unless one is wanted or under way.
+    fn read_head_if_idle(&mut self) -> Option<Effect> {
+        (self.head_read == HeadRead::Idle).then(|| self.read_head())
     }
 
     // What the archive answers about the tip.
@@ -359,6 +367,9 @@ impl ChannelLog {
         if let Some(await_proofs) = self.continuity.doubts_expiry(head, tip, proofs) {
             let await_proofs = await_proofs.map(Effect::AwaitProofs);
             return [Effect::Compared { differ: false }].into_iter().chain(await_proofs).collect();
+        }
+        if head.is_absent() && self.continuity.is_absence_in_doubt(tip) {
+            return [Effect::Compared { differ: false }].into_iter().chain(self.read_head_if_idle()).collect();
         }
         if !self.continuity.agrees(head, tip) {
             if self.is_older_than_pushes(tip.position) {
@@ -429,8 +440,8 @@ impl ChannelLog {
             Ok(snapshot) => {
                 self.failures.note_success(ReadKind::Head);
                 self.failures.note_done(ReadKind::Head, from);
-                let unfounded = self.announced.compare(from, &snapshot);
                 let page = HeadPage { snapshot: &snapshot, is_quiet, is_announced: self.announced.was_asked() };
+                let unfounded = self.announced.compare(from, &snapshot);
                 unfounded.into_iter().chain(self.on_head_page(from, page, proofs)).collect()
             }
             Err(error) => {
@@ -464,6 +475,8 @@ impl ChannelLog {
             return await_proofs.into_iter().map(Effect::AwaitProofs).collect();
         }
         match (verdict, from, snapshot.tip.position) {
+            // It rang since the read began, which may show what was before.
+            (Verdict::Continues, _, _) if self.continuity.is_absence_in_doubt(snapshot.tip) => vec![self.read_head()],
             // Ids still order the segment: an absence is older than what is proven to follow it, and begins only when the
             // entries before it are older still.
             (Verdict::Continues, _, _) => self.append(page.extension(&self.channel.name, from), from, page),
@@ -473,8 +486,9 @@ impl ChannelLog {
                 self.finish(head, page)
             }
             (Verdict::Gap(reason), _, _) => {
-                let early = self.continuity.early_end(from, snapshot.tip);
-                early.map(Effect::EndedEarly).into_iter().chain(self.seal(reason, from, page)).collect()
+                let early = self.continuity.early_end(from, snapshot.tip).map(Effect::EndedEarly);
+                let lost = self.continuity.has_lost(from, snapshot).then_some(Effect::Vanished);
+                early.into_iter().chain(lost).chain(self.seal(reason, from, page)).collect()
             }
         }
     }
@@ -486,6 +500,7 @@ impl ChannelLog {
             (Verdict::Continues, Some(extension)) => self.append(extension, head, page),
             // The page ends before the head: it is older than the pushes and has nothing to add.
             (Verdict::Continues, None) if matches!(page.snapshot.tip.position, Position::At(tip) if tip < id) => {
+                self.continuity.note_shown();
                 Effects::new()
             }
             _ => vec![self.read_head()],
@@ -525,6 +540,7 @@ impl ChannelLog {
     /// After a page was merged and the log ends at `head`: reads on if there is more, otherwise notes that this is the stream's
     /// end.
     fn finish(&mut self, head: Position, HeadPage { snapshot, is_quiet, .. }: HeadPage<'_>) -> Effects {
+        self.continuity.note_shown();
         if !snapshot.complete {
             return vec![self.read_head()];
         }
@@ -579,6 +595,10 @@ impl ChannelLog {
             Ok(snapshot) => {
                 self.failures.note_success(ReadKind::Page);
                 self.failures.note_done(ReadKind::Page, after);
+                if after.is_absent() && self.continuity.is_absence_in_doubt(snapshot.tip) {
+                    self.paging.wait_for_head(after);
+                    return PageAnswer::Nothing(self.read_head_if_idle().into_iter().collect());
+                }
                 PageAnswer::Page(after, Box::new(snapshot))
             }
         }

@@ -48,6 +48,8 @@ pub(super) enum Effect {
     },
     /// The stream has ended sooner than was promised, if anything was.
     EndedEarly(Ending),
+    /// Messages told of a stream, and no read has found it, although streams are promised not to expire.
+    Vanished,
     /// Messages named so many entries, this one the first of them, that the stream does not have.
     Unfounded {
         /// How many.

@@ -8,7 +8,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what messages have named ([`announced`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what messages have told that no read has shown ([`heard`]), what those have named that are not believed ([`announced`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
@@ -22,6 +22,7 @@
 //! | [`reconcile`] | whose head is compared with its stream next |
 //! | [`since`] | which channels wait for something, and since when |
 //! | [`timers`] | the heap of timers |
+//! | [`unfounded`] | when operators are told of messages without their entries |
 //! | [`notifier`] | which connection threads have something to look at |
 
 mod allowance;
@@ -35,6 +36,7 @@ mod evict;
 mod expiries;
 mod failures;
 mod head_page;
+mod heard;
 mod held_pages;
 mod kept_pages;
 mod lingering;
@@ -53,6 +55,7 @@ mod successes;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unfounded;
 mod unreadable;
 
 use std::sync::Arc;
@@ -142,7 +145,7 @@ impl Registry {
             self.resources.stats.overflows.add(1);
             let Some(log) = self.directory.named_mut(&name) else { continue };
             log.on_loss();
-            self.ring(&name);
+            self.ring(&name, None);
         }
         let stats = Arc::clone(&self.resources.stats);
         for (feed, event) in batch.events {
@@ -328,10 +331,10 @@ impl Registry {
                 self.resources.stats.ephemerals.add(1);
                 self.resources.append_ephemeral(log, &event);
             }
-            Push::Doorbell => self.ring(name),
+            Push::Doorbell => self.ring(name, None),
             Push::Malformed => {
                 self.resources.stats.malformed.add(1);
-                self.ring(name);
+                self.ring(name, None);
             }
         }
     }
@@ -342,7 +345,7 @@ impl Registry {
         match log.on_entry(entry) {
             Pushed::Known => self.resources.stats.duplicates.add(1),
             Pushed::Follows => self.resources.append_entry(log, entry.id, &entry.event),
-            Pushed::Unknown => self.ring(name),
+            Pushed::Unknown => self.ring(name, Some(entry.id)),
         }
     }
 
@@ -352,7 +355,7 @@ impl Registry {
         self.resources.stats.pushes.add(1);
         match log.on_announced(id, prev) {
             Pushed::Known => self.resources.stats.duplicates.add(1),
-            Pushed::Follows | Pushed::Unknown => self.ring(name),
+            Pushed::Follows | Pushed::Unknown => self.ring(name, Some(id)),
         }
     }
 
@@ -368,15 +371,15 @@ impl Registry {
         let Some(log) = self.directory.get_mut(key) else { return };
         if log.takes_missing_pushes() {
             let name = log.channel.name.clone();
-            self.ring(&name);
+            self.ring(&name, None);
         }
     }
 
-    /// Something was published that the tail does not hold: wants a read of the head.
-    fn ring(&mut self, name: &LogName) {
+    /// Something was published that the tail does not hold: wants a read of the head. `id`: the entry, if the message names one.
+    fn ring(&mut self, name: &LogName, id: Option<EntryId>) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.doorbells.add(1);
-        log.on_doorbell();
+        log.on_doorbell(id);
         self.resources.schedule.want_head(log.channel.key);
     }
 

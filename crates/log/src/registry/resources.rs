@@ -23,6 +23,7 @@ use super::schedule::{Command, Schedule};
 use super::since::Since;
 use super::successes::Successes;
 use super::timers::{Timer, Timers};
+use super::unfounded::Unfounded;
 use crate::absence;
 use crate::budget::Budget;
 use crate::channel::Hub;
@@ -60,6 +61,8 @@ pub(super) struct Resources {
     log_limit: LogLimit,
     /// Channels that could not be read again and again since the last sweep.
     failure_limit: LogLimit,
+    /// When messages were found to be without their entries.
+    unfounded: Unfounded,
 }
 
 impl Resources {
@@ -79,6 +82,7 @@ impl Resources {
             kept_pages: KeptPages::new(&options),
             log_limit: LogLimit::default(),
             failure_limit: LogLimit::default(),
+            unfounded: Unfounded::default(),
             options,
             stats,
             random,
@@ -122,13 +126,14 @@ impl Resources {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key, now));
                 }
                 Effect::EndedEarly(ending) => self.options.min_lives.note(&log.channel.name, ending),
+                Effect::Vanished => self.options.min_lives.permanence().note_vanished(&log.channel.name),
                 Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {
                     self.stats.reconciles.add(1);
                     self.stats.reconcile_misses.add(u64::from(differ));
                 }
-                Effect::Unfounded { count, id } => self.note_unfounded(log, count, id),
+                Effect::Unfounded { count, id } => self.note_unfounded(log, count, id, now),
                 Effect::Failed { kind, back_off } => {
                     self.stats.failed_reads.add(1);
                     self.failing.begin(key, now);
@@ -148,14 +153,15 @@ impl Resources {
         }
     }
 
-    /// Messages named entries that the stream does not have. Operators are told of the first, and then by the counter.
-    fn note_unfounded(&self, log: &ChannelLog, count: usize, id: EntryId) {
-        if self.stats.unfounded.get() == 0 {
+    /// Messages named entries that the stream does not have.
+    fn note_unfounded(&mut self, log: &ChannelLog, count: usize, id: EntryId, now: Instant) {
+        if self.unfounded.note(count, now) {
             tracing::warn!(
                 channel = %log.channel.name,
                 entry = %id,
-                "a message names an entry that its stream does not have; nothing of it was delivered. Do publishers use another \
-                 database than this node, or does somebody forge messages? (told once; see fanfare_feed_unfounded_pushes_total)"
+                "a message names an entry that its stream does not have, and is not the only one; nothing of them was delivered. Do \
+                 publishers use another database than this node, or does somebody forge messages? (see \
+                 fanfare_feed_unfounded_pushes_total)"
             );
         }
         self.stats.unfounded.add(count as u64);

@@ -111,7 +111,7 @@ fn command(verb: &str, what: &str, keys: &[String], function: Option<&str>, argu
 /// Whether Redis has no such function or command, or does not allow this user the command.
 fn is_missing(error: &Error) -> bool {
     match error {
-        Error::Reply(text) => is_not_found(text) || text.contains("unknown command"),
+        Error::Reply(text) => is_not_found(text) || error.is_absent_command(),
         Error::Denied(text) => ["fcall_ro", "evalsha_ro", "eval_ro", "evalsha", "eval"]
             .iter()
             .any(|command| is_denied_command(text, command)),

@@ -8,13 +8,14 @@ use fanfare_protocol::LogName;
 use redis::Value;
 
 use super::reply::StreamInfo;
-use crate::permanence::Permanence;
+
+/// What `PTTL` says of a key that does not exist.
+const GONE: i64 = -2;
 
 /// What is promised, and whether this user may see if it is kept.
 #[derive(Debug)]
 pub(super) struct Lives {
     min_lives: MinLives,
-    permanence: Permanence,
     is_denied: AtomicBool,
 }
 
@@ -27,23 +28,24 @@ pub(super) struct Life {
 }
 
 impl Lives {
-    pub(super) fn new(min_lives: MinLives, permanence: Permanence) -> Self {
-        Self { min_lives, permanence, is_denied: AtomicBool::new(false) }
+    pub(super) fn new(min_lives: MinLives) -> Self {
+        Self { min_lives, is_denied: AtomicBool::new(false) }
     }
 
     /// Whether anything is promised.
     pub(super) fn are_promised(&self) -> bool {
-        !self.min_lives.is_empty() || self.permanence.is_promised()
+        !self.min_lives.is_empty() || self.min_lives.permanence().is_promised()
     }
 
     /// Whether nobody promises that streams do not expire.
     pub(super) fn do_expire(&self) -> bool {
-        !self.permanence.is_promised()
+        !self.min_lives.permanence().is_promised()
     }
 
     /// Whether a read of this log asks for `PTTL` too.
     pub(super) fn asks(&self, log: &LogName) -> bool {
-        (self.min_lives.covers(log) || self.permanence.covers(log)) && !self.is_denied.load(Ordering::Relaxed)
+        (self.min_lives.covers(log) || self.min_lives.permanence().covers(log))
+            && !self.is_denied.load(Ordering::Relaxed)
     }
 
     /// A read was denied because it asked: none asks from now on.
@@ -58,11 +60,11 @@ impl Lives {
 
     /// What is known of a log.
     pub(super) fn of(&self, log: &LogName) -> Life {
-        Life { min_life: self.min_lives.of(log), expires: !self.permanence.holds(log) }
+        Life { min_life: self.min_lives.of(log), expires: !self.min_lives.permanence().holds(log) }
     }
 
-    /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>), which is negative for a stream that lives for ever
-    /// and for none.
+    /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>): -1 for a stream that lives for ever, and -2 if there
+    /// is none any more, where it was asked after the stream was read.
     pub(super) fn learn(&self, log: &LogName, info: Option<&StreamInfo>, now_ms: u64, pttl: Option<&Value>) -> Life {
         if let (Some(info), Some(Value::Int(left))) = (info, pttl)
             && let Ok(left_ms) = u64::try_from(*left)
@@ -70,8 +72,38 @@ impl Lives {
             let end_ms = now_ms.saturating_add(left_ms);
             let ending = Ending { last_ms: info.last_generated.ms, end_ms, seen_ms: now_ms, by: BrokenBy::Expiry };
             self.min_lives.note(log, ending);
-            self.permanence.note_expiring(log, left_ms);
+            self.min_lives.permanence().note_expiring(log, left_ms);
+        } else if let (Some(_), Some(Value::Int(GONE))) = (info, pttl) {
+            self.min_lives.permanence().note_vanished(log);
         }
         self.of(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanfare_protocol::{ChannelName, EntryId};
+
+    use super::*;
+
+    // Seeds 852 and 1004 of the simulation failed: the stream was read by a function, and evicted before PTTL.
+    #[test]
+    fn a_stream_that_is_gone_when_it_is_asked_how_long_it_has_to_live_breaks_the_promise() {
+        let log = LogName::from(ChannelName::parse("a").unwrap());
+        let broken = |info: Option<&StreamInfo>, pttl| {
+            let min_lives = MinLives::default().permanent();
+            Lives::new(min_lives.clone()).learn(&log, info, 5, Some(&Value::Int(pttl)));
+            min_lives.permanence().broken()
+        };
+        let info = StreamInfo {
+            last_generated: EntryId { ms: 4, seq: 0 },
+            first: None,
+            untouched: false,
+            length: None,
+            oldest_bytes: 0,
+            newest_bytes: 0,
+        };
+        assert_eq!([broken(Some(&info), -2), broken(Some(&info), 7)], [1, 1]);
+        assert_eq!([broken(Some(&info), -1), broken(None, -2)], [0, 0]);
     }
 }

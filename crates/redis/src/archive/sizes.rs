@@ -19,12 +19,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use fanfare_protocol::limits::{
     ARCHIVE_LARGE_BYTES, ENTRIES_ASKED_AT_FIRST_MAX, ENTRIES_ASKED_UNKNOWN_MAX, ENTRY_SIZES_FRESH,
-    ENTRY_SIZES_TRACKED_MAX, PAGE_SHRINK, PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX, TIP_BYTES_PLAIN_MAX,
-    UNREADABLE_PLACES_MAX,
+    ENTRY_SIZES_TRACKED_MAX, LOST_PLACE_REMEMBERED, PAGE_SHRINK, PAGE_SHRINKS_MAX, PLAIN_STREAM_BYTES_MAX,
+    TIP_BYTES_PLAIN_MAX, UNREADABLE_PLACES_MAX,
 };
 use fanfare_protocol::{EntryId, LogName};
 use tokio::time::Instant;
@@ -34,9 +33,6 @@ const GROWTH: usize = 4;
 
 /// No stream's ends are suspected to be larger, in bytes: such a stream is asked for alone long before.
 const ENDS_SUSPECTED_MAX: usize = 1 << 30;
-
-/// How long a place at which a page did not arrive is remembered after the last one. Whoever is still at it asks far more often.
-const PLACES_FRESH: Duration = Duration::from_secs(60);
 
 /// What to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +87,7 @@ impl Estimate {
     /// highest number of those that are: most often all are before one and the same entry, and a page that is made smaller at none
     /// of them for long would never be small enough.
     fn shrinks_from(&self, start: EntryId, now: Instant) -> u32 {
-        let fresh = || self.lost.iter().filter(|lost| now.saturating_duration_since(lost.at) <= PLACES_FRESH);
+        let fresh = || self.lost.iter().filter(|lost| now.saturating_duration_since(lost.at) <= LOST_PLACE_REMEMBERED);
         let shrinks = match fresh().find(|lost| lost.start == start) {
             Some(lost) => lost.shrinks,
             None if fresh().count() >= UNREADABLE_PLACES_MAX => fresh().map(|lost| lost.shrinks).max().unwrap_or(0),

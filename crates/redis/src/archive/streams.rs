@@ -89,8 +89,7 @@ impl Streams {
     ) -> Self {
         let functions = Functions::new(pool.clone(), presence);
         let renaming_rests_until = Mutex::new(Instant::now());
-        let lives = Lives::new(min_lives, status.permanence().clone());
-        Self { functions, pool, keys, status, random, lives, renaming_rests_until }
+        Self { functions, pool, keys, status, random, lives: Lives::new(min_lives), renaming_rests_until }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised
@@ -498,7 +497,9 @@ impl Now {
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
         let evicts = self.eviction.takes(life.expires);
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life: life.min_life }
+        let is_by_promise = self.eviction == Eviction::Expiring && !evicts;
+        let min_life = if is_by_promise { life.min_life.if_permanent() } else { life.min_life };
+        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life }
     }
 
     fn end(self, info: Option<&StreamInfo>, life: Life) -> End {

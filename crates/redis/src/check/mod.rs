@@ -117,8 +117,8 @@ impl Asked<'_> {
             self.report.lacks("ACL");
         }
         server::version(&mut self.report, &product, self.has_functions);
-        if primary::is_active_active(&mut self.connection, info).await.unwrap_or(false) {
-            server::active_active(&mut self.report);
+        if let Ok(regions) = primary::regions(&mut self.connection, info).await {
+            server::regions(&mut self.report, regions);
         }
         if field("cluster_enabled") == "1" {
             self.report.fail("topology", "this is a Redis Cluster, which is not supported yet", "");
@@ -129,7 +129,7 @@ impl Asked<'_> {
         let eviction = eviction::by_info(Value::BulkString(info.as_bytes().to_vec())).unwrap_or(Eviction::Anything);
         server::eviction(
             &mut self.report,
-            (eviction, !self.options.streams_expire),
+            (eviction, self.options.min_lives.permanence().is_promised()),
             field("maxmemory_policy"),
             field("maxmemory_human"),
         );
@@ -164,7 +164,12 @@ impl Asked<'_> {
                 let eviction =
                     eviction::by_config(self.ask(&eviction::CONFIG).await.ok()).unwrap_or(Eviction::Anything);
                 let limit = self.config("maxmemory").await.unwrap_or_default();
-                server::eviction(&mut self.report, (eviction, !self.options.streams_expire), &policy, &limit);
+                server::eviction(
+                    &mut self.report,
+                    (eviction, self.options.min_lives.permanence().is_promised()),
+                    &policy,
+                    &limit,
+                );
             }
             None => {
                 let rules: &[&str] = if is_denied { &["+info", "+config|get"] } else { &["+config|get"] };

@@ -30,14 +30,13 @@ impl Asked<'_> {
             let words: Vec<&str> = right.words.iter().map(String::as_str).collect();
             match self.ask(&words).await.map_err(Lack::of) {
                 Err(Ok(lack)) => missing.push((right, lack)),
-                Err(Err(error @ (Error::Link(_) | Error::Timeout(_)))) => {
-                    self.report.fail("rights", format!("the connection broke: {error}"), "");
-                    return;
-                }
+                Err(Err(error)) if is_of_link(&error) => return self.lost_the_link(&error),
                 _ => {}
             }
         }
-        self.subscriptions(&mut missing).await;
+        if let Err(error) = self.subscriptions(&mut missing).await {
+            return self.lost_the_link(&error);
+        }
         // Last: a transaction that cannot be ended takes the connection with it. Not a pipeline of the client library,
         // whose reader panics (1.8, with overflow checks) when MULTI itself is refused.
         for command in ["MULTI", "EXEC"] {
@@ -52,6 +51,11 @@ impl Asked<'_> {
         for (right, lack) in missing {
             self.lacks_right(&right, &lack);
         }
+    }
+
+    /// The connection is gone, so that nothing more can be tried: that says nothing of rights.
+    fn lost_the_link(&mut self, error: &Error) {
+        self.report.fail("rights", format!("the connection broke: {error}"), "");
     }
 
     /// What follows from a right that this user lacks, or from a command that the server lacks, which no right would bring.
@@ -121,7 +125,8 @@ impl Asked<'_> {
             let need = Need::For("nobody says whether Redis sends keyspace notifications");
             rights.push(right("+config|get", need, &["CONFIG", "GET", "notify-keyspace-events"]));
         }
-        if !self.options.min_lives.is_empty() || !self.options.streams_expire {
+        let min_lives = &self.options.min_lives;
+        if !min_lives.is_empty() || min_lives.permanence().is_promised() {
             let need = Need::For("nobody sees whether min_life and redis.streams_expire are kept");
             rights.push(right("+pttl ~sse:*", need, &["PTTL", &stream]));
         }
@@ -148,8 +153,8 @@ impl Asked<'_> {
         format!("{}$probe:check", self.options.prefix)
     }
 
-    /// Subscriptions are conversations, not single commands.
-    async fn subscriptions(&mut self, missing: &mut Vec<(Right, Lack)>) {
+    /// Subscriptions are conversations, not single commands. Fails if the connection does.
+    async fn subscriptions(&mut self, missing: &mut Vec<(Right, Lack)>) -> Result<(), Error> {
         let keyspace = format!("__keyspace@{}__:{}fanfare-check", self.database, self.options.prefix);
         let mut channels = vec![
             (format!("{}fanfare-check", self.options.prefix), "+subscribe +unsubscribe &sse:*", Need::All),
@@ -165,13 +170,22 @@ impl Asked<'_> {
                 Ok(()) => self.connection.unsubscribe(&channel).await.map_err(Error::from),
                 denied => denied,
             };
-            // A proxy in between may have words of its own for what it does not pass on.
-            if let Err(error) = outcome {
-                let lack = Lack::of(error).unwrap_or_else(|error| Lack::Denied(error.to_string()));
-                missing.push((Right { rule, need, words: vec!["SUBSCRIBE".into()] }, lack));
-            }
+            let lack = match outcome.map_err(Lack::of) {
+                Ok(()) => continue,
+                Err(Ok(lack)) => lack,
+                Err(Err(error)) if is_of_link(&error) => return Err(error),
+                // A proxy in between may have words of its own for what it does not pass on.
+                Err(Err(error)) => Lack::Denied(error.to_string()),
+            };
+            missing.push((Right { rule, need, words: vec!["SUBSCRIBE".into()] }, lack));
         }
+        Ok(())
     }
+}
+
+/// Whether an error tells of the connection, and not of what was asked.
+fn is_of_link(error: &Error) -> bool {
+    matches!(error, Error::Link(_) | Error::Timeout(_))
 }
 
 /// Which kind of rule a denial asks for. Redis looks at the command first, then at its keys and channels, and says which of them it was. A

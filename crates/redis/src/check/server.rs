@@ -3,6 +3,7 @@
 use super::product::{Kind, Product};
 use super::report::Report;
 use crate::eviction::Eviction;
+use crate::primary::Regions;
 
 /// Redis cuts a subscriber off whose queue is longer than this; the default of Redis, in bytes.
 const OUTPUT_BUFFER_WANTED: u64 = 32 * 1024 * 1024;
@@ -32,9 +33,17 @@ pub(super) fn version(report: &mut Report, product: &Product, has_functions: boo
 
 /// Regions of an Active-Active database take events at once and merge them later: an entry may come to stand before one that was
 /// delivered (<https://redis.io/docs/latest/operate/rs/databases/active-active/develop/data-types/streams/>).
-pub(super) fn active_active(report: &mut Report) {
-    let finding = "this is an Active-Active database: entries of other regions come to stand before those that were delivered, so that \
-                   nothing can be proven; nodes need a database of one region";
+pub(super) fn regions(report: &mut Report, regions: Regions) {
+    let finding = match regions {
+        Regions::One => return,
+        Regions::Several => {
+            "this is an Active-Active database: entries of other regions come to stand before those that were delivered, so that \
+             nothing can be proven; nodes need a database of one region"
+        }
+        Regions::Untold => {
+            "this may be an Active-Active database, which nodes cannot use, and this user may not ask: allow +crdt.config to tell"
+        }
+    };
     report.fail("topology", finding, "");
 }
 

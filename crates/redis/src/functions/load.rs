@@ -61,8 +61,8 @@ async fn present(connection: &mut MultiplexedConnection, version: u64) -> Result
 /// Whether Redis does not know the command, which it says before it looks at the user's rights.
 async fn lacks_functions(connection: &mut MultiplexedConnection) -> Result<bool, Error> {
     match ask_version(connection).await {
-        Err(Error::Reply(text)) => Ok(text.contains("unknown command")),
-        Ok(_) | Err(Error::Denied(_)) => Ok(false),
+        Err(error) if error.is_absent_command() => Ok(true),
+        Ok(_) | Err(Error::Denied(_) | Error::Reply(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -86,7 +86,7 @@ fn refusable(result: Result<Value, redis::RedisError>) -> Result<Result<Value, L
     match result.map_err(Error::from) {
         Ok(value) => Ok(Ok(value)),
         Err(Error::Denied(text)) => Ok(Err(Library::Refused(text))),
-        Err(Error::Reply(text)) if text.contains("unknown command") => Ok(Err(Library::Unsupported)),
+        Err(error) if error.is_absent_command() => Ok(Err(Library::Unsupported)),
         // A replica, a full memory, a failing disk.
         Err(Error::Reply(text)) => Ok(Err(Library::Refused(text))),
         Err(error) => Err(error),

@@ -59,6 +59,12 @@ impl Connection {
         }
     }
 
+    /// Whether everything arrives in both directions.
+    pub(super) fn is_well(&self, now: Instant) -> bool {
+        let is_over = |until: &Option<Instant>| until.is_none_or(|until| until <= now);
+        self.cut.is_none() && is_over(&self.deaf_until) && is_over(&self.mute_until)
+    }
+
     /// Something to be sent, after everything before it.
     pub(super) fn say(&mut self, due: Instant, bytes: Vec<u8>) {
         let begins = (due + self.latency).max(self.outbox.back().map_or(due, |(before, _)| *before));

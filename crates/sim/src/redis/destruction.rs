@@ -7,5 +7,7 @@ pub(crate) enum Destruction {
     Trim,
     Delete,
     Evict,
+    /// The same against a promise, of a stream of which perhaps nobody has heard.
+    EvictUnseen,
     FlushAll,
 }

@@ -1,12 +1,14 @@
 //! What kind of Redis it is.
 
+use crate::eviction::Eviction;
+
 /// What this Redis is like for a whole run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nature {
     /// It sends keyspace notifications of streams.
     pub(crate) keyspace: bool,
-    /// It may evict keys.
-    pub(crate) evicts: bool,
+    /// Which keys it may evict.
+    pub(crate) eviction: Eviction,
     /// It is older than 7.0: no functions, no `entries-added`.
     pub(crate) old: bool,
     /// Its ACL forbids the nodes' probe channels.

@@ -199,6 +199,19 @@ impl Server {
         Some(Duration::from_millis(expires.saturating_sub(self.now_ms())))
     }
 
+    /// The connections on which all nodes hear of a channel; `None` if one does not, or if any of their connections is not well.
+    pub(crate) fn all_hear(&self, channel: &str) -> Option<Vec<u64>> {
+        let (now, key) = (Instant::now(), Bytes::from(format!("{PREFIX}{channel}")));
+        if !self.is_up() || !self.connections.values().all(|connection| connection.is_well(now)) {
+            return None;
+        }
+        let of = |node| {
+            let is_it = |connection: &Connection| connection.node == node && connection.subscribed.contains(&key);
+            self.connections.iter().find(|(_, connection)| is_it(connection)).map(|(number, _)| *number)
+        };
+        (0..NODES_MAX).map(of).collect()
+    }
+
     /// How often the nodes read one and the same range within one second, at most.
     pub(crate) fn most_reads(&self) -> usize {
         self.reads.most()

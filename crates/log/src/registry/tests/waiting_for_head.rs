@@ -173,6 +173,43 @@ fn a_reader_of_a_deleted_stream_goes_on_from_an_absence_after_its_place() {
     assert_eq!(resume, Some(absent_at(21)));
 }
 
+/// A message has told of a stream, and the node has still to see whether it is there.
+///
+/// Seen to fail when the page answers at once: the reader goes on from "no stream at 20", behind what was lost.
+#[test]
+fn a_page_that_finds_no_stream_waits_for_the_read_that_a_message_asked_for() {
+    let absent_at = |at_ms| Position::Absent { at_ms, epoch: Epoch::from_bits(7) };
+    let promised =
+        |at_ms| Tip { now_ms: at_ms, min_life: crate::MinLife::LEAST.if_permanent(), ..tip(absent_at(at_ms)) };
+    let gone = |tip| Snapshot { tip, ..nothing_follows(at(9)) };
+    let (mut scene, names) = Ahead::of_heads(1, absent_at(5));
+    scene.readers = vec![scene.core.open(&names[0], Some(Start::At(absent_at(3))), 0, Payer::NODE).unwrap()];
+    let (mut pages, mut heads) = (Vec::new(), Vec::new());
+    let mut doorbell = vec![FeedEvent::Push { channel: names[0].clone(), push: Push::Doorbell }];
+    let mut go_round = |scene: &mut Ahead, found: Tip| {
+        for _ in 0..10 {
+            scene.look();
+            for command in scene.turn(std::mem::take(&mut doorbell)) {
+                match command {
+                    Command::Page { key, request } => {
+                        pages.push(request.after);
+                        scene.registry.on_page(key, Ok(gone(found)), scene.now);
+                    }
+                    Command::Head { key, .. } => heads.push(key),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        (pages.clone(), heads.clone())
+    };
+    let (pages, heads) = go_round(&mut scene, promised(20));
+    assert_eq!((pages.len(), heads.len()), (1, 1));
+    scene.registry.on_head(heads[0], Ok(gone(promised(21))), scene.now);
+    // The promise is not believed any longer, and the archive says so.
+    let (pages, _) = go_round(&mut scene, Tip { evicts: true, ..promised(22) });
+    assert_eq!(pages, [absent_at(3); 2], "the reader asks once more, from where it was");
+}
+
 /// A node whose heads are stale: its clients were elsewhere meanwhile and are ahead of it.
 #[test]
 fn readers_ahead_of_stale_heads_do_not_keep_the_heads_from_being_read() {

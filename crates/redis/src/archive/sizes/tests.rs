@@ -189,7 +189,7 @@ fn of_more_places_than_are_remembered_each_gets_down_to_a_single_entry() {
     assert!(places.iter().all(|place| asked(*place, now).is_single()));
     let elsewhere = EntryId { ms: 99, seq: 0 };
     assert!(asked(elsewhere, now).is_single());
-    let later = now + PLACES_FRESH + Duration::from_millis(1);
+    let later = now + LOST_PLACE_REMEMBERED + Duration::from_millis(1);
     assert!(!asked(elsewhere, later).is_single(), "places that nobody is at make no page small");
     sizes.note_arrived(&channel, places[places.len() - 1]);
     assert!(!asked(elsewhere, now).is_single(), "all others are remembered");

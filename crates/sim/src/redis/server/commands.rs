@@ -68,6 +68,7 @@ impl Server {
                 .streams
                 .get(&text(key))
                 .map_or_else(|| Reply::Error("ERR no such key".into()), |stream| stream_info(stream, self.nature.old)),
+            ("PTTL", [key]) => self.left_to_live(&text(key), now),
             ("XRANGE", [key, start, _, _, count]) => self.range(&text(key), start, number(count)),
             ("XREVRANGE", [key, end, _, _, count]) => self.reverse_range(&text(key), end, number(count)),
             ("XADD", [key, rest @ ..]) => self.add(&text(key), rest, now),
@@ -112,10 +113,15 @@ impl Server {
         Reply::Ok
     }
 
+    /// `PTTL` of a stream.
+    fn left_to_live(&self, key: &str, now: u64) -> Reply {
+        let left = |expires: u64| i64::try_from(expires.saturating_sub(now)).unwrap_or(i64::MAX);
+        Reply::Number(self.data.streams.get(key).map_or(-2, |stream| stream.expires.map_or(-1, left)))
+    }
+
     fn info(&self, section: &str) -> String {
         match section {
-            "memory" if self.nature.evicts => "# Memory\r\nmaxmemory:1024\r\nmaxmemory_policy:allkeys-lru\r\n".into(),
-            "memory" => "# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n".into(),
+            "memory" => self.nature.eviction.info(),
             _ => format!("# Server\r\nredis_version:{}\r\n", if self.nature.old { "6.2.0" } else { "7.0.15" }),
         }
     }

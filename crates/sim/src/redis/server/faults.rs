@@ -151,6 +151,7 @@ impl Server {
                 self.data.trim(&key, keep, &self.record);
             }
             Destruction::Evict => self.data.remove(&key, IncarnationEnd::Expired, &self.record),
+            Destruction::EvictUnseen => self.data.remove(&key, IncarnationEnd::CutShort, &self.record),
             Destruction::Delete => self.data.remove(&key, IncarnationEnd::Deleted, &self.record),
             Destruction::FlushAll => {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();

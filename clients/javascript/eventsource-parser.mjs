@@ -1,0 +1,4 @@
+import { followParsed } from './parsed.mjs';
+
+// Opens anew after whatever end.
+followParsed(() => true);

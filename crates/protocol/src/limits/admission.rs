@@ -1,0 +1,73 @@
+//! Who may connect, and how much of a node one client may take.
+
+use std::time::Duration;
+
+use super::units::{KIB, less};
+
+/// `admission.max_connections`: connections of a node.
+pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// `admission.per_address`: connections of one client address. High, because a balancer in front
+/// is one address.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 50_000;
+/// `admission.connects_per_second`: connections that a node accepts in a second.
+pub const CONNECTS_PER_SECOND_DEFAULT: usize = 50_000;
+/// Connections beyond `admission.max_connections` that are accepted to be told so, politely.
+pub const CONNECTIONS_HEADROOM: usize = 1_024;
+/// The same beyond `admission.per_address`, for each address.
+pub const CONNECTIONS_PER_ADDRESS_HEADROOM: usize = 16;
+/// Connections that may wait in the kernel to be accepted, which caps it itself (`net.core.somaxconn`).
+pub const LISTEN_BACKLOG_DEFAULT: u32 = 4_096;
+/// Accepted sockets on their way to one connection thread.
+pub const HANDOFF_MAX: usize = 1_024;
+/// Addresses whose connections and refusals are remembered.
+pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
+/// Least `retry:` of a refusal.
+pub const REFUSAL_RETRY_MIN: Duration = Duration::from_secs(5);
+/// Most `retry:` of a refusal, however often an address comes back.
+pub const REFUSAL_RETRY_MAX: Duration = Duration::from_secs(120);
+
+/// Most `retry:` of a refusal that the address did not cause itself: an overloaded or draining node, a store that is away.
+pub const REFUSAL_RETRY_SHARED_MAX: Duration = Duration::from_secs(15);
+/// `server.trusted_proxies`: networks in the list. Content delivery networks publish some twenty to two hundred.
+pub const TRUSTED_PROXIES_MAX: usize = 256;
+/// Elements of a forwarding header that are read, from the right: every one but the last must be a trusted proxy, and no
+/// sensible chain has so many.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+/// Longest header of the PROXY protocol, in bytes: 52 for addresses of IPv6, the rest for TLVs, of which a client's
+/// certificate is the largest.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 * KIB;
+
+const _: () = {
+    assert!(less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) && less(REFUSAL_RETRY_SHARED_MAX, REFUSAL_RETRY_MAX));
+    // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
+    assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
+};
+
+/// `admission.max_silent`: sockets of a node that have no request under way: they have sent none yet, or only part of one, or
+/// keep the connection for another. Twice what two core threads are handed at once: clients of a storm that send their request
+/// with their first packets are silent for less than a turn of their thread.
+pub const SILENT_SOCKETS_DEFAULT: usize = 16_384;
+/// `admission.silent_per_address`: the same of one client address. High, because a balancer in front is one address.
+pub const SILENT_SOCKETS_PER_ADDRESS_DEFAULT: usize = 4_096;
+/// Bytes that a client may send on its stream after the request. Clients have nothing to say there.
+pub const STREAM_INPUT_BYTES_MAX: usize = 16 * KIB;
+
+const _: () = {
+    assert!(
+        SILENT_SOCKETS_PER_ADDRESS_DEFAULT < SILENT_SOCKETS_DEFAULT && SILENT_SOCKETS_DEFAULT < CONNECTIONS_DEFAULT
+    );
+    assert!(2 * HANDOFF_MAX < SILENT_SOCKETS_PER_ADDRESS_DEFAULT);
+    // A session counts them in 16 bits.
+    assert!(STREAM_INPUT_BYTES_MAX < u16::MAX as usize);
+};
+
+/// The part of a node's places that silent sockets have at most, as a divisor, whatever `admission.max_silent` allows.
+pub const SILENT_SHARE_PART: usize = 2;
+/// The places that they have on the smallest node: a browser opens some sockets in advance.
+pub const SILENT_SHARE_MIN: usize = 16;
+/// A socket that has been silent for less time is not closed for the others' places: its request may be on its way.
+pub const SILENT_YOUNG: Duration = Duration::from_millis(500);
+
+const _: () = {
+    assert!(SILENT_SHARE_PART > 1 && SILENT_SOCKETS_DEFAULT <= CONNECTIONS_DEFAULT / SILENT_SHARE_PART);
+};

@@ -121,13 +121,18 @@ def try_clients(world, folder, chosen):
         name = f"{client}-{query}".replace("/", "-").replace("=", "-").replace("&", "-").strip("-")
         command = clients[client]
         start = program(world, name, command, query) if command else page(world, name, client.removeprefix("browser/"), query)
-        found = judge(world, name, start)
+        try:
+            found = judge(world, name, start)
+        except AssertionError as error:
+            # The others go on: what they show may say why.
+            faults.append(f"{client} {query}: not tried: {error}")
+            return None
         print(f"{client} {query}: done", file=sys.stderr, flush=True)
         return found
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = dict(zip(runs, pool.map(one, runs)))
     faults = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = {run: found for run, found in zip(runs, pool.map(one, runs)) if found}
     for (client, query), (outcomes, _) in results.items():
         named = rows.get(client, report.QUERIES)[query]
         for cut, outcome in report.undocumented(outcomes, named).items():

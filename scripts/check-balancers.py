@@ -10,18 +10,20 @@ Usage: check-balancers.py FANFARE_BINARY
 """
 
 import http.client
-import os
 import pathlib
 import re
 import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "clients"))
+from harness import ports  # noqa: E402
+from harness.servers import PATIENCE, Processes, Redis, await_that  # noqa: E402
+
 # Two loopback addresses: the nodes have the same ports, as they have in containers.
 HOSTS = ["127.0.0.2", "127.0.0.3"]
 CLIENTS = 8
@@ -29,36 +31,6 @@ CLIENTS = 8
 PER_ADDRESS = 12
 # What a node has places for: a client that asks for as many at once does not get them while another channel is open.
 CHANNELS_PER_NODE = 64
-PATIENCE = 30
-PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
-
-
-def free_port(hosts=("127.0.0.1",)):
-    """A port that is free on all of these addresses."""
-    while True:
-        with socket.socket() as first:
-            first.bind((hosts[0], 0))
-            port = first.getsockname()[1]
-            try:
-                for host in hosts[1:]:
-                    with socket.socket() as other:
-                        other.bind((host, port))
-            except OSError:
-                continue
-            return port
-
-
-def await_that(what, holds):
-    """Waits until a condition holds; fails with its name after PATIENCE seconds."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE} s in vain: {what}")
 
 
 def get(host, port, path):
@@ -74,61 +46,6 @@ def get(host, port, path):
 def listens(host, port):
     with socket.create_connection((host, port), timeout=1):
         return True
-
-
-class Processes:
-    """What was started, so that all of it is ended."""
-
-    def __init__(self, scratch):
-        self.scratch = scratch
-        self.running = []
-
-    def start(self, name, command, env=None):
-        log = open(self.scratch / f"{name}.log", "w")
-        process = subprocess.Popen(command, env={**os.environ, "PATH": PATH, **(env or {})}, stdout=log, stderr=log)
-        self.running.append(process)
-        return process
-
-    def end(self, process):
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process in self.running:
-            self.running.remove(process)
-
-    def end_all(self):
-        for process in list(reversed(self.running)):
-            self.end(process)
-
-
-class Redis:
-    """Publishes through the function that the nodes have loaded."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.lines = self.socket.makefile("rb")
-
-    def command(self, *words):
-        words = [word.encode() for word in words]
-        self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
-        line = self.lines.readline()
-        if line[:1] == b"-":
-            raise AssertionError(f"redis: {line.decode().strip()}")
-        if line[:1] == b"$":
-            return self.lines.read(int(line[1:]) + 2)[:-2].decode()
-        return line[1:].strip().decode()
-
-    def has_functions(self):
-        try:
-            return int(self.command("FCALL_RO", "sse_version", "0")) >= 1
-        except AssertionError:
-            return False
-
-    def publish(self, channel, number):
-        return self.command("FCALL", "sse_publish", "1", f"sse:{channel}", "DATA", str(number))
 
 
 class Client(threading.Thread):
@@ -195,14 +112,12 @@ class Fleet:
 
     def __init__(self, processes, binary, refusal, proxy_protocol):
         self.processes = processes
-        self.redis_port, self.port, self.admin = free_port(), free_port(HOSTS), free_port(HOSTS)
+        self.redis, self.port, self.admin = Redis(processes), ports.take(HOSTS), ports.take(HOSTS)
         self.key = secrets.token_urlsafe(24)
-        processes.start("redis", ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", ""])
-        await_that("redis-server listens", lambda: listens("127.0.0.1", self.redis_port))
         self.nodes = {}
         for host in HOSTS:
             env = {
-                "FANFARE__REDIS__URL": f"redis://127.0.0.1:{self.redis_port}",
+                "FANFARE__REDIS__URL": f"redis://127.0.0.1:{self.redis.port}",
                 "FANFARE__SERVER__LISTEN": f"{host}:{self.port}",
                 "FANFARE__ADMIN__LISTEN": f"{host}:{self.admin}",
                 "FANFARE__ADMISSION__REFUSAL": refusal,
@@ -213,11 +128,17 @@ class Fleet:
                 "FANFARE__PUBLISH__KEY": self.key,
                 "FANFARE__DRAIN__WINDOW": "2s",
             }
-            self.nodes[host] = processes.start(f"node-{host}", [binary, "serve"], env)
-        for host in HOSTS:
-            await_that(f"node {host} is ready", lambda host=host: get(host, self.admin, "/readyz")[0] == 200)
+            self.nodes[host] = processes.start(f"node-{host}", [binary, "serve"], env=env)
+        for host, node in self.nodes.items():
+            await_that(f"node {host} is ready", lambda host=host: get(host, self.admin, "/readyz")[0] == 200, node)
         # Nodes are ready without the functions: they may run where they must not load them.
-        await_that("the functions are loaded", Redis(self.redis_port).has_functions)
+        await_that("the functions are loaded", self.has_functions)
+
+    def has_functions(self):
+        try:
+            return int(self.redis.command("FCALL_RO", "sse_version", "0")) >= 1
+        except AssertionError:
+            return False
 
     def connections(self, host):
         text = get(host, self.admin, "/metrics")[1].decode()
@@ -232,7 +153,7 @@ def haproxy(processes, scratch, fleet, port, change=lambda text: text):
     text, count = re.subn(r"^    server-template .*$", servers, text, flags=re.M)
     assert count == 2, "both backends have a server-template"
     text = text.replace("check port 9090", f"check port {fleet.admin}")
-    text = text.replace("bind :8080", f"bind 127.0.0.1:{port}").replace("bind :8404", f"bind 127.0.0.1:{free_port()}")
+    text = text.replace("bind :8080", f"bind 127.0.0.1:{port}").replace("bind :8404", f"bind 127.0.0.1:{ports.take()}")
     (scratch / "haproxy.cfg").write_text(text)
     (scratch / "later.http").write_bytes((ROOT / "deploy/haproxy/later.http").read_bytes())
     return processes.start("haproxy", ["haproxy", "-f", str(scratch / "haproxy.cfg")])
@@ -263,11 +184,10 @@ def subscriptions_pass_and_resume(fleet, port, name):
     clients = [Client(port, channel, last) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
-    redis = Redis(fleet.redis_port)
     for client in clients:
         assert client.primed.wait(PATIENCE), f"no priming id through {name}: {client.problem}"
     # One event, alone: whoever buffers keeps it.
-    redis.publish(channel, 1)
+    fleet.redis.publish(channel, "1")
     await_that(f"a single event passes {name} at once", lambda: all(c.numbers == [1] for c in clients))
     spread = [fleet.connections(host) for host in HOSTS]
     assert min(spread) >= CLIENTS // 4, f"{name} spreads {CLIENTS} clients as {spread}"
@@ -275,7 +195,7 @@ def subscriptions_pass_and_resume(fleet, port, name):
     draining = fleet.nodes[HOSTS[0]]
     draining.terminate()
     for number in range(2, last + 1):
-        redis.publish(channel, number)
+        fleet.redis.publish(channel, str(number))
         time.sleep(0.01)
     for client in clients:
         client.join(PATIENCE)
@@ -379,9 +299,9 @@ def check(binary, name, start, refusal, proxy_protocol="off"):
         processes = Processes(scratch)
         try:
             fleet = Fleet(processes, binary, refusal, proxy_protocol)
-            port = free_port()
-            start(processes, scratch, fleet, port)
-            await_that(f"{name} listens", lambda: listens("127.0.0.1", port))
+            port = ports.take()
+            balancer = start(processes, scratch, fleet, port)
+            await_that(f"{name} listens", lambda: listens("127.0.0.1", port), balancer)
             publishing_passes(fleet, port, name)
             held = addresses_are_the_clients(fleet, port, name)
             a_refused_client_is_the_only_one(fleet, port, name)

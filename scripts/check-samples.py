@@ -28,8 +28,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "clients"))
-from harness import browser  # noqa: E402
-from harness.servers import PATH, Node, Processes, Redis, await_that, free_port  # noqa: E402
+from harness import browser, ports  # noqa: E402
+from harness.servers import PATH, Node, Processes, Redis, await_that  # noqa: E402
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<reason><!-- not run: .+ -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -291,7 +291,7 @@ def check_nginx(world, sample):
     """Nobody reads without the application's leave, and nobody anything but what it names."""
     application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
     threading.Thread(target=application.serve_forever, daemon=True).start()
-    node, port = world.node("behind-nginx"), free_port()
+    node, port = world.node("behind-nginx"), ports.take()
     world.redis.publish("mine", "what is mine")
     world.redis.publish("secret", "what is secret")
     conf = world.scratch / "nginx.conf"
@@ -312,7 +312,7 @@ def check_nginx(world, sample):
         return connection.getresponse()
 
     try:
-        await_that("nginx listens", lambda: get("/", {}).status == 404)
+        await_that("nginx listens", lambda: get("/", {}).status == 404, nginx)
         assert get("/events?channel=mine", {}).status == 403, "a stranger reads"
         for path in ["/channels/secret/history", "/who", "/events/", "/metrics"]:
             assert get(path, {"Cookie": "user=7"}).status in (403, 404), f"{path} is open"

@@ -9,18 +9,14 @@ import subprocess
 import threading
 import time
 
+from . import ports
+
 PATIENCE = 30
 PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def await_that(what, holds):
-    """Waits until a condition holds; fails with its name after PATIENCE seconds."""
+def await_that(what, holds, process=None):
+    """Waits until a condition holds; fails with its name after PATIENCE seconds, and at once when the process has ended."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -28,12 +24,18 @@ def await_that(what, holds):
                 return
         except OSError:
             pass
+        if process and process.poll() is not None:
+            raise AssertionError(f"in vain: {what}; the process ended with {process.returncode}:\n{last_words(process)}")
         time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE} s in vain: {what}")
+    raise AssertionError(f"waited {PATIENCE} s in vain: {what}" + (f":\n{last_words(process)}" if process else ""))
+
+
+def last_words(process):
+    return process.log.read_text(errors="replace")[-2000:]
 
 
 class Processes:
-    """What was started, so that all of it is ended."""
+    """What was started, each in a process group of its own, so that all of it is ended."""
 
     def __init__(self, scratch):
         self.scratch = pathlib.Path(scratch)
@@ -41,15 +43,21 @@ class Processes:
         self.lock = threading.Lock()
 
     def start(self, name, command, stdout=None, **options):
-        log = open(self.scratch / f"{name}.log", "a")
         env = {**os.environ, "PATH": PATH, **options.pop("env", {})}
-        process = subprocess.Popen(command, env=env, stdout=stdout or log, stderr=log, **options)
+        path = self.scratch / f"{name}.log"
+        with open(path, "a") as log:
+            process = subprocess.Popen(command, env=env, stdout=stdout or log, stderr=log, start_new_session=True, **options)
+        process.log = path
         with self.lock:
             self.running.append(process)
         return process
 
     def end(self, process):
-        process.kill()
+        """Without any notice, with whatever it has started: nginx has workers, a browser dozens."""
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         process.wait()
         with self.lock:
             if process in self.running:
@@ -64,12 +72,12 @@ class Redis:
     """A redis-server, and one connection that publishes through the function that the nodes load."""
 
     def __init__(self, processes):
-        self.port = free_port()
+        self.port = ports.take()
         # A file, because CONFIG REWRITE asks for one.
         settings = processes.scratch / "redis.conf"
         settings.write_text(f'port {self.port}\nbind 127.0.0.1\nsave ""\ndir {processes.scratch}\n')
-        processes.start("redis", ["redis-server", str(settings)])
-        await_that("redis-server listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None)
+        process = processes.start("redis", ["redis-server", str(settings)])
+        await_that("redis-server listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None, process)
         self.socket = socket.create_connection(("127.0.0.1", self.port))
         self.lines = self.socket.makefile("rb")
         self.lock = threading.Lock()
@@ -94,21 +102,21 @@ class Node:
 
     def __init__(self, processes, binary, name, redis_port, options=(), defaults=False, env=None):
         self.processes, self.binary, self.name = processes, binary, name
-        self.port, self.admin = free_port(), free_port()
-        self.redis_port, self.env = redis_port, env or {}
+        self.port, self.admin = ports.take(), ports.take()
+        self.redis_port, self.env = redis_port or ports.take(), env or {}
+        self.wanted = "/readyz" if redis_port else "/livez"
         # One core and every origin suit a harness that runs many nodes and pages.
         self.options = [*options] if defaults else ["server.cores=1", 'server.cors_origins=["*"]', *options]
         self.start()
 
     def start(self):
         settings = [f"server.listen=127.0.0.1:{self.port}", f"admin.listen=127.0.0.1:{self.admin}",
-                    f"redis.url=redis://127.0.0.1:{self.redis_port or free_port()}", *self.options]
+                    f"redis.url=redis://127.0.0.1:{self.redis_port}", *self.options]
         command = [self.binary, "serve"]
         for setting in settings:
             command += ["--set", setting]
         self.process = self.processes.start(self.name, command, env=self.env)
-        wanted = "/readyz" if self.redis_port else "/livez"
-        await_that(f"node {self.name} is up", lambda: self.status(wanted) == 200)
+        await_that(f"node {self.name} is up", lambda: self.status(self.wanted) == 200, self.process)
 
     def status(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)

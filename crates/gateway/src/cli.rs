@@ -178,8 +178,20 @@ pub fn main() -> ExitCode {
         Command::Docs { document } => docs(document),
     };
     outcome.unwrap_or_else(|error| {
-        complain(format_args!("fanfare: {error:#}"));
+        complain(format_args!("fanfare: {}", told(&error)));
         ExitCode::FAILURE
+    })
+}
+
+/// An error with its causes in one line. Some errors say their cause themselves: it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |mut text, cause| {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text
     })
 }
 
@@ -195,7 +207,7 @@ fn load(sources: &Sources) -> Result<Layered, ExitCode> {
 fn logged(log: &Log, run: impl FnOnce(&LogControl) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     let control = logging::install(log)?;
     let code = run(&control).unwrap_or_else(|error| {
-        control.pipe().say(format!("fanfare: {error:#}\n").as_bytes());
+        control.pipe().say(format!("fanfare: {}\n", told(&error)).as_bytes());
         ExitCode::FAILURE
     });
     control.pipe().flush();

@@ -69,6 +69,7 @@ fn serve_says_which_address_somebody_else_has() {
         stderr.contains(&format!("fanfare: cannot listen on {address}: ")) && !stderr.contains("panicked"),
         "{stderr}"
     );
+    assert_eq!(stderr.matches("os error").count(), 1, "said twice: {stderr}");
 
     let (code, _, stderr) = output(fanfare().args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", &address]));
     assert_eq!(code, 1, "{stderr}");

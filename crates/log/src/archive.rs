@@ -40,7 +40,9 @@ pub struct Snapshot {
     /// Nothing was ever removed from this incarnation of the stream (Redis 7: `entries-added` equals `length`).
     /// `false` when unknown.
     pub untouched: bool,
-    /// Entries from the requested position, **inclusive**, ascending. For an `Absent` position: from the beginning.
+    /// Entries after the requested position, ascending. For an `Absent` position: from the beginning. The entry at the very
+    /// position comes first while it exists: it proves that nothing is missing after it. It may be left out where it is not
+    /// needed for that: where the next entry names it as its predecessor, and at the stream's end.
     pub entries: Vec<Decoded>,
     /// The range reached the end of the stream.
     pub complete: bool,
@@ -63,7 +65,7 @@ impl Snapshot {
 pub struct ReadRequest {
     /// Which log.
     pub log: LogName,
-    /// From where; the entry at this very position is part of the answer when it still exists.
+    /// After what; see [`Snapshot::entries`] for the entry at this very position.
     pub after: Position,
     /// At most so many entries, the one at `after` not counted.
     pub max_entries: usize,

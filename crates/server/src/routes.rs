@@ -59,25 +59,28 @@ impl Handler {
     ) -> Soon<Decision> {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
+        // Where a proxy in front sees the end of such a request elsewhere, what follows would be another client's: hyper does not
+        // say whether there was a `Content-Length` as well (RFC 9112, 6.3).
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
         match self.decide(socket, request, verdict, connection) {
-            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, verdict)),
+            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, verdict, is_last)),
             Ok(Soon::Later(decision)) => {
                 let handler = self.clone();
-                Soon::later(async move { handler.finish(decision.await, verdict) })
+                Soon::later(async move { handler.finish(decision.await, verdict, is_last) })
             }
-            Err(problem) => Soon::Now(self.finish(problem.into(), verdict)),
+            Err(problem) => Soon::Now(self.finish(problem.into(), verdict, is_last)),
         }
     }
 
     /// What every decision has in common.
-    fn finish(&self, decision: Decision, verdict: CorsVerdict) -> Decision {
+    fn finish(&self, decision: Decision, verdict: CorsVerdict, is_last: bool) -> Decision {
         let Decision::Answer(answer) = decision else {
             self.stats().subscriptions.add(1);
             return decision;
         };
         self.stats().answered(answer.status());
         let answer = answer.with(self.node.headers(verdict));
-        Decision::from(if self.node.admission.is_draining() { answer.closing() } else { answer })
+        Decision::from(if is_last || self.node.admission.is_draining() { answer.closing() } else { answer })
     }
 
     fn decide(

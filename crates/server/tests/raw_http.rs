@@ -321,6 +321,44 @@ fn what_is_not_http_1_is_answered_400_or_closed() {
     assert!(node.send(smuggle).rest().starts_with("HTTP/1.1 400 "));
 }
 
+// Seen to answer the second request when `Transfer-Encoding` does not close the connection.
+#[test]
+fn a_request_whose_end_a_proxy_may_see_elsewhere_is_the_last_of_its_connection() {
+    let node = Node::start(|_| {});
+    for framing in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "Transfer-Encoding: chunked",
+    ] {
+        let request = format!("POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n0\r\n\r\n");
+        let answers = node.send(format!("{request}GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")).rest();
+        assert!(
+            answers.starts_with("HTTP/1.1 405 ") && answers.to_lowercase().contains("\r\nconnection: close\r\n"),
+            "{answers}"
+        );
+        assert!(answers.matches("HTTP/1.1 ").count() == 1 && !answers.contains("smuggled"), "{framing}: {answers}");
+    }
+}
+
+#[test]
+fn a_head_that_two_readers_may_read_in_two_ways_is_answered_400() {
+    let node = Node::start(|_| {});
+    for head in [
+        "Content-Length: +4",
+        "Content-Length: 4, 5",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Content-Length : 4",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: gzip",
+        "A: b\rTransfer-Encoding: chunked",
+        "A: b\r\n Transfer-Encoding: chunked",
+        "A\u{0}: b",
+    ] {
+        let answer = node.send(format!("POST / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\nabcd")).rest();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1 ").count() == 1, "{head:?}: {answer}");
+    }
+}
+
 #[test]
 fn a_client_that_closes_its_side_still_gets_a_response_but_no_stream() {
     let node = Node::start(|_| {});

@@ -18,7 +18,7 @@
 -- Redis does not roll a script back. So everything that can fail is tried before the first write: arguments, the
 -- key's type, and the caller's right to run every command that follows. An error always means that nothing was published.
 
-local VERSION = 2
+local VERSION = 3
 
 local KEY_BYTES_MAX = 319 -- the longest prefix and the longest channel name
 local NAME_BYTES_MAX = 255
@@ -390,21 +390,17 @@ end
 -- `from` comes on top, as its id. Returns what `tell` made of each, and 1 if there is more before the entry `last`, else 0.
 local function walk(command, stream, from, to, last, max_entries, max_bytes, tell)
   local items, entries, bytes, largest = {}, 0, 0, 1
-  local start, step = from, 2
+  local start, step = from, 1
   while true do
     local batch = redis.call(command, stream, start, to, 'COUNT', step)
     for _, entry in ipairs(batch) do
       local id, fields = entry[1], entry[2]
       start = '(' .. id
-      if id == from then
-        items[#items + 1] = { id, {} }
-      else
-        local size = size_of(fields)
-        if entries > 0 and (entries >= max_entries or bytes + size > max_bytes) then return items, 1 end
-        items[#items + 1] = tell(id, fields, size)
-        entries, bytes, largest = entries + 1, bytes + size, math.max(largest, size)
-        if entries >= max_entries or bytes >= max_bytes then return items, id == last and 0 or 1 end
-      end
+      local size = size_of(fields)
+      if entries > 0 and (entries >= max_entries or bytes + size > max_bytes) then return items, 1 end
+      items[#items + 1] = tell(id, fields, size)
+      entries, bytes, largest = entries + 1, bytes + size, math.max(largest, size)
+      if entries >= max_entries or bytes >= max_bytes then return items, id == last and 0 or 1 end
     end
     if #batch < step then return items, 0 end
     step = math.max(1, math.min(STEP, max_entries - entries, math.floor((max_bytes - bytes) / largest)))
@@ -431,11 +427,21 @@ local function read(keys, args)
   if #keys ~= 2 or #args ~= 4 or not bounds then
     return refuse('expected are a stream and the epoch key, from, max_entries, max_bytes, event_bytes')
   end
-  local stream, ends = keys[1], ends_of(keys[1])
+  local stream, position = keys[1], args[1] ~= '-' and args[1]
+  local ends = ends_of(stream, position)
   if not ends then return with_time(keys[2], false, {}, 0, 0) end
   if ends.err then return ends end
-  local tell = function(id, fields, size) return told(id, fields, size, bounds[3]) end
-  local entries, more = walk('XRANGE', stream, args[1], '+', ends[1], bounds[1], bounds[2], tell)
+  local named
+  local tell = function(id, fields, size)
+    if named == nil then named = prev_of(fields) end
+    return told(id, fields, size, bounds[3])
+  end
+  local from = position and '(' .. position or '-'
+  local entries, more = walk('XRANGE', stream, from, '+', ends[1], bounds[1], bounds[2], tell)
+  -- That the entry at the position is there proves that nothing is missing after it, where nothing else does.
+  if position and position ~= ends[1] and named ~= position and #redis.call('XRANGE', stream, position, position) > 0 then
+    table.insert(entries, 1, { position, {} })
+  end
   return with_time(keys[2], ends, entries, more, memory_of(stream, ends[7]))
 end
 

@@ -232,7 +232,8 @@ impl Node {
                 }
             }
             let Ok(FeedBatch { events, overflowed, .. }) = timeout_at(deadline, self.source.recv()).await else {
-                panic!("did not hear: {what}; heard {:?}", self.events);
+                let heard = self.events.iter().map(|event| format!("{event:?}").chars().take(200).collect::<String>());
+                panic!("did not hear: {what}; heard {:#?}", heard.collect::<Vec<_>>());
             };
             assert!(overflowed.is_empty(), "the feed overflowed");
             self.unheard = events.into_iter().map(|(_, event)| event).collect();

@@ -46,7 +46,7 @@ pub use forward::{
 pub use gate::{Check, Gate, GateError, KeyStatus};
 pub use gate_options::{Audience, GateOptions, IssuerOptions, KeySource, Templates};
 pub use grant::Grant;
-pub use issuer::IssuerError;
+pub use issuer::{IssuerError, RESERVED_ISSUERS};
 pub use key_follower::KeyFollower;
 pub use key_set::KeySetError;
 pub use pem::PemError;
@@ -57,7 +57,7 @@ pub use safe_url::{SafeUrl, SafeUrlError};
 pub use signing_key::{SigningError, SigningKey};
 pub use template::{Template, TemplateError};
 pub use ticket::{
-    MalformedTicket, NoChance, TICKET_ISSUER, Ticket, TicketBounds, TicketOrder, TicketOrderError, TicketRecord,
-    TicketState, UsedTicket,
+    MalformedTicket, NoRandomness, TICKET_ISSUER, Ticket, TicketBounds, TicketMaker, TicketOrder, TicketOrderError,
+    TicketRecord, TicketState, UsedTicket,
 };
 pub use unix_seconds::UnixSeconds;

@@ -6,8 +6,8 @@ mod support;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fanfare_auth::{
-    Algorithm, Audience, Gate, GateError, GateOptions, IssuerError, IssuerOptions, KeySource, Refusal, Right,
-    SigningKey, Templates, UnixSeconds,
+    Algorithm, Audience, Gate, GateError, GateOptions, IssuerError, IssuerOptions, KeySource, RESERVED_ISSUERS,
+    Refusal, Right, SigningKey, Templates, UnixSeconds,
 };
 use fanfare_protocol::{ChannelName, Pattern};
 use serde_json::{Value, json};
@@ -398,6 +398,10 @@ fn options_that_mean_nothing_are_refused() {
     assert_eq!(error(issuer(vec![])), IssuerError::NoKeys);
     assert_eq!(error(IssuerOptions { audience: Audience::OneOf(vec![]), ..one() }), IssuerError::Audiences(0));
     assert_eq!(error(IssuerOptions { issuer: Some(String::new()), ..one() }), IssuerError::Name(0));
+    for name in RESERVED_ISSUERS {
+        let issuer = Some(name.to_owned());
+        assert_eq!(error(IssuerOptions { issuer, ..one() }), IssuerError::Reserved(name.to_owned()));
+    }
     let many = Templates { publish: templates(&["a"; 65]).subscribe, ..Templates::default() };
     assert_eq!(error(IssuerOptions { templates: many, ..one() }), IssuerError::Templates(Right::Publish, 65));
     assert_eq!(error(IssuerOptions { claim: Some(String::new()), ..one() }), IssuerError::Claim(0));

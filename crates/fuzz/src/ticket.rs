@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Ticket, TicketBounds, TicketOrder, TicketState, UnixSeconds};
 
-const BOUNDS: TicketBounds = TicketBounds { channels: 4, lifetime: Duration::from_secs(86_400) };
+const BOUNDS: TicketBounds = TicketBounds { channels: 4, life: Duration::from_secs(86_400) };
 const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
 /// The first byte says what the others are.
@@ -29,8 +29,9 @@ fn as_ticket(text: &[u8]) {
 fn as_order(body: &[u8]) {
     let Ok(order) = TicketOrder::parse(body, &BOUNDS) else { return };
     assert!((1..=BOUNDS.channels).contains(&order.channels.len()));
-    assert!((1..=3_600).contains(&order.ttl.as_secs()) && (1..=86_400).contains(&order.lifetime.as_secs()));
-    let record = order.into_record(NOW);
+    assert!((1..=3_600).contains(&order.ttl.as_secs()) && order.lifetime.as_secs() >= 10);
+    assert!(order.over_at(NOW).0 <= NOW.0 + BOUNDS.life.as_secs(), "it lives longer than a token may");
+    let record = order.into_record(NOW, None);
     let state = TicketState::read(Some(&record.encode()), None);
     assert_eq!(state, Ok(TicketState::Unused(record)));
 }
@@ -41,6 +42,7 @@ fn as_record(text: &[u8]) {
         assert_eq!(TicketState::read(Some(&record.encode()), None), Ok(TicketState::Unused(record)));
     }
     let Ok(TicketState::Used(used)) = TicketState::read(None, Some(text)) else { return };
-    assert!(used.left(NOW.0.saturating_mul(1_000)).is_none_or(|left| left <= used.record.lifetime));
+    let left = used.left(NOW.0.saturating_mul(1_000), BOUNDS.life);
+    assert!(left.is_none_or(|left| left <= used.record.lifetime && left <= BOUNDS.life));
     assert_eq!(TicketState::read(None, Some(&used.encode())), Ok(TicketState::Used(used)));
 }

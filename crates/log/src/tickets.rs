@@ -39,6 +39,9 @@ pub type TicketAnswer<T> = Pin<Box<dyn Future<Output = Result<T, TicketError>> +
 /// Keeps tickets. A call that is dropped may have been carried out: that of [`TicketStore::make`] has made a ticket that nobody knows,
 /// that of [`TicketStore::use_first`] has begun the life of one that somebody asked for.
 pub trait TicketStore: fmt::Debug + Send + Sync {
+    /// The time: milliseconds of the store's clock.
+    fn now_ms(&self) -> TicketAnswer<u64>;
+
     /// Writes what a ticket gives. It is gone after `ttl`.
     fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()>;
 

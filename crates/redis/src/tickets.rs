@@ -63,6 +63,13 @@ impl RedisTickets {
 }
 
 impl TicketStore for RedisTickets {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        let commands = |_: &Keys, pipeline: &mut Pipeline| {
+            pipeline.cmd("TIME");
+        };
+        self.answer(commands, |replies| replies.into_iter().next().map_or(Err(Error::Shape("TIME")), time_ms))
+    }
+
     fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
         let commands = |keys: &Keys, pipeline: &mut Pipeline| {
             pipeline.cmd("SET").arg(keys.ticket(ticket)).arg(&record[..]).arg("PX").arg(milliseconds(ttl));

@@ -42,7 +42,9 @@ async fn a_ticket_that_one_node_makes_another_one_finds_and_each_text_has_its_ow
     let held = there.find(ticket(1)).await.unwrap();
     assert_eq!((held.made.as_deref(), &held.used), (Some(&b"made"[..]), &None));
     let clock: (u64, u64) = server.run(&["TIME"]).await;
-    assert!(clock.0.abs_diff(held.now_ms / 1_000) <= 2, "the time is the store's");
+    for now_ms in [held.now_ms, there.now_ms().await.unwrap()] {
+        assert!(clock.0.abs_diff(now_ms / 1_000) <= 2, "the time is the store's");
+    }
 
     assert_eq!(there.use_first(ticket(1), record("used"), 10 * MINUTE).await.unwrap(), "used");
     let held = here.find(ticket(1)).await.unwrap();
@@ -93,9 +95,14 @@ async fn a_redis_that_is_away_or_refuses_says_so_and_a_full_one_still_finds_tick
     let node = Node::start(&server.options());
     let tickets = &node.store.tickets;
     first_made(tickets, 1, MINUTE).await;
+    tickets.make(ticket(2), record("made"), MINUTE).await.unwrap();
+    tickets.use_first(ticket(1), record("used"), MINUTE).await.unwrap();
     server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    assert!(matches!(tickets.make(ticket(2), record("made"), MINUTE).await, Err(TicketError::Unavailable(_))));
-    assert!(tickets.find(ticket(1)).await.unwrap().made.is_some(), "who has a ticket that is in use gets in");
+    assert!(matches!(tickets.make(ticket(3), record("made"), MINUTE).await, Err(TicketError::Unavailable(_))));
+    assert!(tickets.find(ticket(1)).await.unwrap().used.is_some(), "who has a ticket that is in use gets in");
+    let first_use = tickets.use_first(ticket(2), record("used"), MINUTE).await;
+    assert!(matches!(first_use, Err(TicketError::Unavailable(_))), "who has not used one waits until there is room");
+    assert!(tickets.find(ticket(2)).await.unwrap().used.is_none());
     server.run::<Value>(&["CONFIG", "SET", "maxmemory", "0"]).await;
     server.kill();
     assert!(matches!(tickets.find(ticket(1)).await, Err(TicketError::Unavailable(_))));

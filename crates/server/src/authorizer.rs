@@ -16,7 +16,7 @@ pub struct Question<'a> {
     /// What it wants to do.
     pub right: Right,
     /// With which channels: at least one, except where tickets are to be made ([`Right::Tickets`]). Their channels stand in a body that is
-    /// not read before it is known who asks: then the grant is asked for them.
+    /// not read before it is known that whoever asks may make any: then the grant is asked for them.
     pub channels: &'a [ChannelName],
     /// Its headers.
     pub headers: &'a HeaderMap,

@@ -31,6 +31,14 @@ pub enum Denied {
     TicketOver,
     /// Its URL names a channel that its ticket does not.
     NotOfTicket(ChannelName),
+    /// Its ticket names more channels than a stream may have here: so many.
+    TooManyOfTicket(usize),
+    /// Its grant does not let it make any ticket.
+    NoTickets,
+    /// Tickets are off on this node, and may be on at another.
+    TicketsOff,
+    /// Many tickets that its client has brought lately brought no stream: this one was not looked up.
+    UncheckedTicket,
     /// The store that keeps tickets gives no answer.
     Unstored,
     /// It was not decided in time, or too many wait to know.
@@ -49,11 +57,15 @@ impl Denied {
             Self::By(Refusal::Missing) => 0,
             Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket => 1,
             Self::By(Refusal::Expired) | Self::TicketOver => 2,
-            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed | Self::NotOfTicket(_) => 3,
-            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored => 4,
+            Self::By(Refusal::Forbidden { .. })
+            | Self::NotAllowed
+            | Self::NotOfTicket(_)
+            | Self::TooManyOfTicket(_)
+            | Self::NoTickets => 3,
+            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::TicketsOff => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
-            Self::Unchecked => 7,
+            Self::Unchecked | Self::UncheckedTicket => 7,
         }
     }
 
@@ -67,13 +79,14 @@ impl Denied {
     pub(crate) const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::Undecided | Self::Unchecked
+            Self::By(Refusal::Unavailable)
+                | Self::Unasked
+                | Self::Unstored
+                | Self::TicketsOff
+                | Self::Undecided
+                | Self::Unchecked
+                | Self::UncheckedTicket
         )
-    }
-
-    /// Whether it was found out at some cost that what its client brought is worth nothing.
-    pub(crate) const fn is_worthless(&self) -> bool {
-        matches!(self, Self::By(Refusal::Invalid(_)) | Self::UnknownTicket)
     }
 
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
@@ -100,6 +113,15 @@ impl Denied {
             }
             Self::TicketOver => "The ticket is over.".into(),
             Self::NotOfTicket(channel) => format!("The ticket is not for channel `{channel}`.").into(),
+            Self::TooManyOfTicket(most) => {
+                format!("The ticket names more channels than a stream has here, which is {most}: name some in the URL.")
+                    .into()
+            }
+            Self::NoTickets => "The token does not give the right `tickets` for any channel.".into(),
+            Self::TicketsOff => "Tickets are off on this node; another one may take it.".into(),
+            Self::UncheckedTicket => {
+                "Many tickets from this address brought no stream lately; this one was not looked up.".into()
+            }
             Self::Unstored => "The store that keeps tickets gives no answer now.".into(),
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
             Self::Unchecked => {
@@ -116,13 +138,18 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
             Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
-            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed | Denied::NotOfTicket(_) => Kind::Forbidden,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed | Denied::NotOfTicket(_) | Denied::NoTickets => {
+                Kind::Forbidden
+            }
+            Denied::TooManyOfTicket(_) => Kind::TooManyChannels,
             Denied::CrossSite => Kind::CrossSite,
             Denied::UnknownTicket => Kind::TicketUnknown,
-            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Unstored | Denied::Undecided => {
-                Kind::Unavailable
-            }
-            Denied::Unchecked => Kind::TooManyTokens,
+            Denied::By(Refusal::Unavailable)
+            | Denied::Unasked
+            | Denied::Unstored
+            | Denied::TicketsOff
+            | Denied::Undecided => Kind::Unavailable,
+            Denied::Unchecked | Denied::UncheckedTicket => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());
         if denied.is_transient() { problem.retry_after(RETRY_AFTER) } else { problem }

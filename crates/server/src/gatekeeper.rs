@@ -22,6 +22,7 @@ use crate::cross_site::is_cross_site;
 use crate::denied::Denied;
 use crate::query;
 use crate::soon::Soon;
+use crate::tickets;
 
 /// Asks a gate what the token of a request is worth, and whether that is enough.
 #[derive(Debug)]
@@ -65,6 +66,10 @@ impl Gatekeeper {
         };
         let credential = self.gate.credential(question.headers, in_query.as_deref()).map_err(Denied::By)?;
         let credential = credential.ok_or(Denied::By(Refusal::Missing))?;
+        // Servers make tickets, and have no cookie; what stands in a URL ends in logs.
+        if question.right == Right::Tickets && credential.place != Place::Header {
+            return Err(Denied::By(Refusal::Missing));
+        }
         if credential.place == Place::Cookie && is_cross_site(question.headers, &self.cors) {
             return Err(Denied::CrossSite);
         }
@@ -84,7 +89,9 @@ impl Gatekeeper {
             right,
             channels: &own,
             headers: &headers,
-            target: &target(question.path, question.query, self.query_parameter.as_deref()),
+            target: &target(question.path, question.query, |name| {
+                name == tickets::PARAMETER || self.query_parameter.as_deref() == Some(name)
+            }),
             address: question.address,
             payer: AddressKey::of(question.address).bits(),
         });
@@ -176,21 +183,23 @@ fn by_application(verdict: Verdict, right: Right, channels: &[ChannelName]) -> A
     }
 }
 
-/// Path and query, without the parameter of this name.
-fn target(path: &str, query: Option<&str>, without: Option<&str>) -> String {
-    let is_kept = |pair: &&str| match without {
-        None => true,
-        // What does not decode may be anything.
-        Some(name) => query::pairs(pair).all(|pair| pair.is_ok_and(|(key, _)| key != name)),
-    };
+/// Path and query, without the parameters that hold secrets of this node.
+fn target(path: &str, query: Option<&str>, is_secret: impl Fn(&str) -> bool) -> String {
+    // What does not decode may be anything.
+    let is_kept = |pair: &&str| query::pairs(pair).all(|pair| pair.is_ok_and(|(name, _)| !is_secret(&name)));
     let kept: Vec<&str> = query.unwrap_or_default().split('&').filter(is_kept).collect();
     let query = kept.join("&");
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Whether a grant is enough. Several channels are allowed together or not at all; those of tickets are asked for later.
+/// Whether a grant is enough. Several channels are allowed together or not at all. Those of a ticket stand in a body, which is read for
+/// somebody only who may make some.
 fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
-    if right != Right::Tickets || !channels.is_empty() {
+    if right == Right::Tickets && channels.is_empty() {
+        if !grant.rights.give_any(right) {
+            return Err(Denied::NoTickets);
+        }
+    } else {
         grant.permit(right, channels).map_err(Denied::By)?;
     }
     Ok(Some(Box::new(grant)))

@@ -23,8 +23,10 @@ pub struct HttpStats {
     pub busy_histories: Cell,
     /// Tickets made.
     pub tickets: Cell,
-    /// Requests for a ticket answered 429 or 503 because as much was made, or is under way, as may be.
+    /// Requests for a ticket answered 503 because as many bytes of orders are under way as may be.
     pub busy_tickets: Cell,
+    /// Requests for a ticket answered 429 because as many were made for their payer lately as may be.
+    pub refused_tickets: Cell,
     /// Tickets that clients brought, by what came of it.
     pub ticket_uses: TicketUseCells,
     /// Requests that were not allowed, by right and reason.

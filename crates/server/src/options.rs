@@ -254,8 +254,8 @@ impl Default for HistoryOptions {
 pub struct TicketOptions {
     /// Where they are kept, for all nodes.
     pub store: Arc<dyn TicketStore>,
-    /// How long one may be good from its first use on: `auth.max_token_lifetime`.
-    pub max_lifetime: Duration,
+    /// How long one may live, from when it is made: `auth.max_token_lifetime`.
+    pub max_life: Duration,
     /// The clock by which sessions end.
     pub clock: Clock,
 }

@@ -101,7 +101,7 @@ struct What {
 impl What {
     /// The query wins over the headers `Fanfare-Event` and `Idempotency-Key`.
     fn parse(parts: &Parts) -> Result<Self, Problem> {
-        check_coding(&parts.headers)?;
+        request_body::check_coding(&parts.headers)?;
         let mut what = Self {
             json: is_json(&parts.headers),
             event: text(&parts.headers, "Fanfare-Event")?,
@@ -147,16 +147,6 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
         Ok(text) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
         Err(_) => Err(Problem::new(Kind::InvalidRequest, format!("`{name}` is not UTF-8."))),
     }
-}
-
-/// Refuses a body that would have to be decoded: it would be taken as it came.
-pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
-    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    if codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::UnsupportedCoding, "Send the body as it is: no content coding is taken here."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -26,10 +26,20 @@ use crate::subscription::Subscription;
 pub(crate) struct Asked {
     /// The client named `text/event-stream` itself.
     for_stream: bool,
-    /// It brings a ticket: when that is over, there is nothing to come back for.
-    by_ticket: bool,
+    ticket: Brought,
     close: Close,
     place: Place,
+}
+
+/// Whether a client brings a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// It brings none.
+    Nothing,
+    /// When that is over, there is nothing to come back for.
+    Ticket,
+    /// Tickets are off on this node: what it may have without one it may, and another node may give it the rest.
+    Unasked,
 }
 
 /// The place of a client that is refused.
@@ -44,18 +54,13 @@ enum Place {
 }
 
 impl Asked {
-    pub(crate) fn of(subscription: &Subscription, for_stream: bool) -> Self {
+    pub(crate) fn of(subscription: &Subscription, for_stream: bool, ticket: Brought) -> Self {
         let place = match &subscription.resume {
             None => Place::None,
             Some(Ok(position)) => Place::At(position.to_string()),
             Some(Err(_)) => Place::Unreadable,
         };
-        Self { for_stream, by_ticket: false, close: subscription.close, place }
-    }
-
-    /// The same of a client that does or does not bring a ticket.
-    pub(crate) fn by_ticket(self, by_ticket: bool) -> Self {
-        Self { by_ticket, ..self }
+        Self { for_stream, ticket, close: subscription.close, place }
     }
 
     /// Whether a refusal is a stream that is over at once, and not a status.
@@ -90,6 +95,8 @@ impl LateRefusal {
     /// The answer to a client that may not have what it asks for. A status ends an EventSource for ever, so it is one only if
     /// coming back would not help.
     pub(crate) fn denied(&self, denied: Denied) -> Answer {
+        let is_elsewhere = self.asked.ticket == Brought::Unasked && !denied.is_transient();
+        let denied = if is_elsewhere { Denied::TicketsOff } else { denied };
         match denied {
             Denied::By(fanfare_auth::Refusal::Expired) => return self.expired(),
             Denied::TicketOver => return Answer::over(),
@@ -99,9 +106,9 @@ impl LateRefusal {
             return Problem::from(denied).into();
         }
         let admission = &self.node.admission;
-        // Who sends worthless tokens says nothing about the node, and is counted as denied.
+        // Who sends worthless tokens and tickets says nothing about the node, and is counted as denied.
         let after = match denied {
-            Denied::Unchecked => admission.retry(),
+            Denied::Unchecked | Denied::UncheckedTicket => admission.retry(),
             _ => admission.refuse(Reason::Unavailable).retry,
         };
         if self.asked.is_told_politely(admission.policy()) {
@@ -114,7 +121,7 @@ impl LateRefusal {
     /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays
     /// what it is, however often it is asked for.
     fn expired(&self) -> Answer {
-        if self.asked.by_ticket {
+        if self.asked.ticket == Brought::Ticket {
             return Answer::over();
         }
         let admission = &self.node.admission;

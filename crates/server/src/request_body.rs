@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{self, HeaderMap};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
@@ -32,6 +33,16 @@ impl BodyError {
             Self::Late => Problem::new(Kind::RequestTimeout, "The body did not arrive in time."),
         }
     }
+}
+
+/// Refuses a body that would have to be decoded: it would be taken as it came.
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    if codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::UnsupportedCoding, "Send the body as it is: no content coding is taken here."))
 }
 
 /// Reads a body of at most `limit` bytes; one that turns out to be longer is given up as soon as that is known. The room that it takes

@@ -26,7 +26,7 @@ use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::publish::Access;
-use crate::refusal::{Asked, LateRefusal};
+use crate::refusal::{Asked, Brought, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
@@ -163,7 +163,7 @@ impl Handler {
     /// Counts a request that is not allowed. An application that does not know who asks says nothing about a token: signed-out users are
     /// no worse than others.
     fn note(&self, client: AddressKey, right: Right, denied: Denied) -> Denied {
-        if denied.is_worthless() {
+        if matches!(denied, Denied::By(Refusal::Invalid(_))) {
             self.worthless_tokens().note(client, Instant::now());
         }
         debug!(right = right.as_str(), reason = denied.as_str(), "denied a request");
@@ -180,9 +180,8 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let (subscription, ticket) = self.subscription(&head.uri, &head.headers)?;
+        let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
         let admission = &self.node.admission;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers)).by_ticket(ticket.is_some());
         let client = self.client(socket, &head.headers);
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
@@ -242,8 +241,7 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let (subscription, ticket) = self.subscription(&head.uri, &head.headers)?;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers)).by_ticket(ticket.is_some());
+        let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let client = self.client(socket, &head.headers);
         let asking = match ticket {
@@ -258,7 +256,7 @@ impl Handler {
             }
             let allowed = match asking {
                 Ok(asking) => handler.wait(asking).await.map(drop),
-                Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Look).await.map(drop),
+                Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Check).await.map(drop),
             };
             match allowed {
                 Ok(()) => Answer::stream().into(),
@@ -267,25 +265,27 @@ impl Handler {
         }))
     }
 
-    /// What a request for `/events` asks for, and its ticket, if it has one. The inner error: what stands there is none.
-    fn subscription(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<(Subscription, Option<Result<Ticket, Denied>>), Problem> {
-        let options = &self.node.options;
-        let ticket = match options.tickets {
-            Some(_) => tickets::in_query(uri.query())?,
-            None => None,
+    /// What a request for `/events` asks for, the ticket by which it does, and what a refusal depends on. The inner error: what stands there
+    /// is no ticket.
+    fn subscription(&self, uri: &Uri, headers: &HeaderMap) -> Result<AskedFor, Problem> {
+        let found = tickets::in_query(uri.query());
+        let parse = |by_ticket| subscription::parse(uri, headers, &self.node.options.requests, by_ticket);
+        let (subscription, ticket, brought) = match (&self.node.tickets, found) {
+            (Some(_), Err(problem)) => return Err(problem),
+            (Some(_), Ok(Some(ticket))) => (parse(true)?, Some(ticket), Brought::Ticket),
+            // For another node, as it seems.
+            (None, Ok(Some(Ok(ticket)))) => {
+                let subscription = parse(true)?;
+                let is_needed = subscription.channels.is_empty();
+                (subscription, is_needed.then_some(Ok(ticket)), Brought::Unasked)
+            }
+            _ => (parse(false)?, None, Brought::Nothing),
         };
-        let subscription = match ticket {
-            Some(_) => subscription::parse_beside_ticket(uri, headers, &options.requests),
-            None => subscription::parse(uri, headers, &options.requests),
-        };
-        Ok((subscription?, ticket))
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(headers), brought);
+        Ok((subscription, ticket, asked))
     }
 
-    /// Looks up what a ticket is worth, if a slot for it is free and until its deadline.
+    /// What a ticket is worth.
     async fn redeem(
         &self,
         address: IpAddr,
@@ -294,24 +294,18 @@ impl Handler {
         purpose: Purpose,
     ) -> Result<Redeemed, Denied> {
         let client = AddressKey::of(address);
-        let redeemed = match (&self.node.options.tickets, self.node.decision_slots.try_acquire()) {
-            _ if self.worthless_tokens().are_too_many(client, Instant::now()) => Err(Denied::Unchecked),
-            (Some(options), Ok(_slot)) => {
-                let redeemed = tickets::redeem(options, ticket, named, purpose, &self.stats().ticket_uses);
-                let timeout = self.node.options.requests.decision_timeout;
-                tokio::time::timeout(timeout, redeemed).await.unwrap_or(Err(Denied::Undecided))
-            }
-            _ => Err(Denied::Undecided),
+        let redeemed = match &self.node.tickets {
+            Some(tickets) => tickets.redeem(client, ticket, named, purpose, &self.stats().ticket_uses).await,
+            None => Err(Denied::TicketsOff),
         };
         redeemed.map_err(|denied| self.note(client, Right::Subscribe, denied))
     }
 
     fn make_ticket(&self, socket: &SocketPermit, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
-        let options = &self.node.options;
-        if options.tickets.is_none() {
+        if self.node.tickets.is_none() {
             return Err(tickets::off());
         }
-        let access = publish::authorize(options.publish_key.as_ref(), true, request.headers())?;
+        let access = publish::authorize(self.node.options.publish_key.as_ref(), true, request.headers())?;
         let client = self.client(socket, request.headers());
         let asking = match access {
             Access::ByKey => None,
@@ -320,9 +314,6 @@ impl Handler {
         let handler = self.clone();
         Ok(Soon::later(async move {
             let made = handler.make_ticket_for(client, asking, request).await;
-            handler.stats().tickets.add(u64::from(made.is_ok()));
-            let is_busy = made.as_ref().is_err_and(|problem| problem.kind == Kind::TooManyTickets) || is_busy(&made);
-            handler.stats().busy_tickets.add(u64::from(is_busy));
             made.unwrap_or_else(Answer::from).into()
         }))
     }
@@ -334,15 +325,13 @@ impl Handler {
         asking: Option<Asking>,
         request: Request<Incoming>,
     ) -> Result<Answer, Problem> {
+        let tickets = self.node.tickets.as_ref().ok_or_else(tickets::off)?;
         let grant = match asking {
             None => None,
             // Nobody may do this without a grant.
             Some(asking) => Some(self.wait(asking).await?.ok_or(Denied::By(Refusal::Missing))?),
         };
         let key = AddressKey::of(client);
-        if !self.node.ticket_rate.take(grant.as_deref(), key, Instant::now()) {
-            return Err(tickets::too_many());
-        }
         let allow = |channels: &[ChannelName]| match grant.as_deref() {
             None => Ok(()),
             Some(grant) => {
@@ -351,7 +340,7 @@ impl Handler {
                 permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
             }
         };
-        tickets::make(Arc::clone(&self.node), request, allow).await
+        tickets.make(key, grant.as_deref(), request, self.stats(), allow).await
     }
 
     fn publish(
@@ -428,6 +417,9 @@ impl Handler {
         }))
     }
 }
+
+/// A subscription, its ticket, and what a refusal of it depends on.
+type AskedFor = (Subscription, Option<Result<Ticket, Denied>>, Asked);
 
 /// What was asked about a request.
 struct Asking {

@@ -36,35 +36,13 @@ pub struct Subscription {
     pub heartbeat: Option<Heartbeat>,
 }
 
-/// Reads the query and the headers.
-pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) -> Result<Subscription, Problem> {
-    let subscription = read(uri, headers, options)?;
-    if subscription.channels.is_empty() {
-        return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
-    }
-    check_accept(headers)?;
-    Ok(subscription)
-}
-
-/// The same where a ticket may name the channels.
-pub(crate) fn parse_beside_ticket(
+/// Reads the query and the headers. `by_ticket`: something else may name the channels.
+pub(crate) fn parse(
     uri: &Uri,
     headers: &HeaderMap,
     options: &RequestOptions,
+    by_ticket: bool,
 ) -> Result<Subscription, Problem> {
-    let subscription = read(uri, headers, options)?;
-    check_accept(headers)?;
-    Ok(subscription)
-}
-
-fn check_accept(headers: &HeaderMap) -> Result<(), Problem> {
-    if accepts_stream(headers) {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."))
-}
-
-fn read(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) -> Result<Subscription, Problem> {
     let mut asked = Asked::default();
     for pair in query::pairs(uri.query().unwrap_or_default()) {
         let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
@@ -74,6 +52,12 @@ fn read(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) -> Result<Subs
     let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
     let close = asked.close.unwrap_or(options.close);
     let Asked { channels, last, heartbeat, .. } = asked;
+    if channels.is_empty() && !by_ticket {
+        return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
+    }
+    if !accepts_stream(headers) {
+        return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
+    }
     Ok(Subscription { channels, resume, names_channels: false, last, ready, place, close, heartbeat })
 }
 

@@ -23,7 +23,7 @@ impl TicketRate {
         Self { buckets: PayerBuckets::new(bucket, TICKET_PAYERS_MAX, start), hasher: RandomState::new() }
     }
 
-    /// Takes one of those of whoever asks: the subject of its token, else its address. `false`: it has none left.
+    /// Takes one of the payer's: the subject of its token, else its address. `false`: it has none left.
     pub(crate) fn take(&self, grant: Option<&Grant>, client: AddressKey, now: Instant) -> bool {
         let subject = grant.and_then(|grant| Some((grant.issuer.as_deref(), grant.subject.as_deref()?)));
         let payer = subject.and_then(|subject| NonZeroU64::new(self.hasher.hash_one(subject)));

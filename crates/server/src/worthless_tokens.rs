@@ -2,7 +2,7 @@
 //!
 //! A signature is checked on the thread that delivers, before it is known who asks. So a client pays for checks that were in vain: it
 //! has a number of them at once, and then one now and then. Genuine tokens cost nothing, and what somebody at one address sends counts
-//! for nobody at another. Tickets are no different: each costs a look into the store.
+//! for nobody at another.
 
 use fanfare_protocol::limits::{WORTHLESS_TOKEN_PAUSE, WORTHLESS_TOKEN_SENDERS_MAX, WORTHLESS_TOKENS_MAX};
 use tokio::time::Instant;

@@ -165,7 +165,7 @@ fn every_problem_keeps_its_type_status_and_title() {
         open(options);
         options.tickets = Some(TicketOptions {
             store: Arc::new(MemoryStore::default()),
-            max_lifetime: Duration::from_secs(3_600),
+            max_life: Duration::from_secs(3_600),
             clock: Clock::system(),
         });
     });

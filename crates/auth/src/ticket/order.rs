@@ -1,4 +1,4 @@
-//! What somebody who makes a ticket asks for.
+//! The order of a ticket: the body of `POST /tickets`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use fanfare_protocol::limits::{
 use fanfare_protocol::{ChannelName, LastEventId, NameError};
 use serde_json::{Map, Value};
 
+use super::maker::TicketMaker;
 use super::record::TicketRecord;
 use crate::unix_seconds::UnixSeconds;
 
@@ -17,8 +18,8 @@ use crate::unix_seconds::UnixSeconds;
 pub struct TicketBounds {
     /// Channels of one.
     pub channels: usize,
-    /// How long one may be good.
-    pub lifetime: Duration,
+    /// How long one may live, from when it is made to its end: at least twice [`TICKET_LIFETIME_MIN`].
+    pub life: Duration,
 }
 
 /// A ticket that is to be made.
@@ -36,7 +37,7 @@ pub struct TicketOrder {
     pub from: Option<LastEventId>,
 }
 
-/// What is wrong with an order, for whoever sent it.
+/// What is wrong with an order, as its sender is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TicketOrderError {
     /// It is no object.
@@ -55,15 +56,11 @@ pub enum TicketOrderError {
     #[error("`sub` is no text of 1 to {SUBJECT_BYTES_MAX} bytes without control characters.")]
     Subject,
     /// It has to be used too soon, or may be used too late.
-    #[error(
-        "`ttl` is no whole number of seconds from {least} to {most}.",
-        least = TICKET_TTL_MIN.as_secs(),
-        most = TICKET_TTL_MAX.as_secs()
-    )]
-    Ttl,
+    #[error("`ttl` is no whole number of seconds from {least} to {0}.", least = TICKET_TTL_MIN.as_secs())]
+    Ttl(u64),
     /// It would be good for too short or too long a time.
     #[error(
-        "`lifetime` is no whole number of seconds from {least} to {0} (auth.max_token_lifetime).",
+        "`lifetime` is no whole number of seconds from {least} to {0}: with `ttl`, it is auth.max_token_lifetime at most.",
         least = TICKET_LIFETIME_MIN.as_secs()
     )]
     Lifetime(u64),
@@ -89,27 +86,35 @@ impl TicketOrder {
             return Err(TicketOrderError::Member(unknown.chars().take(40).collect()));
         }
         let channels = channels(&said, bounds.channels)?;
-        let most = bounds.lifetime.as_secs();
-        let lifetime = seconds(&said, "lifetime", TICKET_LIFETIME_MIN.as_secs(), most);
-        let ttl = seconds(&said, "ttl", TICKET_TTL_MIN.as_secs(), TICKET_TTL_MAX.as_secs());
+        let (ttl, lifetime) = times(&said, bounds.life)?;
         let from = from(&said, channels.len())?;
-        Ok(Self {
-            channels,
-            subject: subject(&said)?,
-            ttl: ttl.map_err(|()| TicketOrderError::Ttl)?.unwrap_or(TICKET_TTL_DEFAULT),
-            lifetime: lifetime
-                .map_err(|()| TicketOrderError::Lifetime(most))?
-                .unwrap_or(TICKET_LIFETIME_DEFAULT.min(bounds.lifetime)),
-            from,
-        })
+        Ok(Self { channels, subject: subject(&said)?, ttl, lifetime, from })
     }
 
-    /// What is kept of the ticket that is made of it now.
+    /// By when the ticket that is made of it now is over, whenever it is used first.
     #[must_use]
-    pub fn into_record(self, made_at: UnixSeconds) -> TicketRecord {
-        let Self { channels, subject, ttl: _, lifetime, from } = self;
-        TicketRecord { channels, subject, lifetime, from, made_at }
+    pub const fn over_at(&self, made_at: UnixSeconds) -> UnixSeconds {
+        UnixSeconds(made_at.0.saturating_add(self.ttl.as_secs()).saturating_add(self.lifetime.as_secs()))
     }
+
+    /// What is kept of the ticket that is made of it now. `maker`: whose token it is made with; `None`: with the publish key.
+    #[must_use]
+    pub fn into_record(self, made_at: UnixSeconds, maker: Option<TicketMaker>) -> TicketRecord {
+        let Self { channels, subject, ttl: _, lifetime, from } = self;
+        TicketRecord { channels, subject, lifetime, from, made_at, maker }
+    }
+}
+
+/// How soon a ticket has to be used, and how long it is good then: together no longer than one may live, so that what was revoked when it
+/// was made is in force for as long as it lives.
+fn times(said: &Map<String, Value>, life: Duration) -> Result<(Duration, Duration), TicketOrderError> {
+    let most = TICKET_TTL_MAX.min(life.saturating_sub(TICKET_LIFETIME_MIN));
+    let ttl = seconds(said, "ttl", TICKET_TTL_MIN, most).map_err(|()| TicketOrderError::Ttl(most.as_secs()))?;
+    let ttl = ttl.unwrap_or(TICKET_TTL_DEFAULT.min(life / 2));
+    let most = life.saturating_sub(ttl);
+    let lifetime = seconds(said, "lifetime", TICKET_LIFETIME_MIN, most);
+    let lifetime = lifetime.map_err(|()| TicketOrderError::Lifetime(most.as_secs()))?;
+    Ok((ttl, lifetime.unwrap_or(TICKET_LIFETIME_DEFAULT.min(most))))
 }
 
 /// A member that is null is none.
@@ -143,10 +148,10 @@ fn subject(said: &Map<String, Value>) -> Result<Option<Box<str>>, TicketOrderErr
     text.filter(fits).map(|text| Some(text.into())).ok_or(TicketOrderError::Subject)
 }
 
-fn seconds(said: &Map<String, Value>, name: &str, least: u64, most: u64) -> Result<Option<Duration>, ()> {
+fn seconds(said: &Map<String, Value>, name: &str, least: Duration, most: Duration) -> Result<Option<Duration>, ()> {
     let Some(value) = member(said, name) else { return Ok(None) };
-    let seconds = value.as_u64().filter(|seconds| (least..=most).contains(seconds)).ok_or(())?;
-    Ok(Some(Duration::from_secs(seconds)))
+    let time = value.as_u64().map(Duration::from_secs).filter(|time| (least..=most).contains(time));
+    time.map(Some).ok_or(())
 }
 
 fn from(said: &Map<String, Value>, channels: usize) -> Result<Option<LastEventId>, TicketOrderError> {
@@ -164,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: TicketBounds = TicketBounds { channels: 2, lifetime: Duration::from_secs(86_400) };
+    const BOUNDS: TicketBounds = TicketBounds { channels: 2, life: Duration::from_secs(86_400) };
 
     fn parse(body: &str) -> Result<TicketOrder, TicketOrderError> {
         TicketOrder::parse(body.as_bytes(), &BOUNDS)
@@ -176,18 +181,31 @@ mod tests {
         assert_eq!(order.channels.iter().map(ChannelName::as_str).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((order.ttl, order.lifetime), (TICKET_TTL_DEFAULT, TICKET_LIFETIME_DEFAULT));
         assert_eq!((order.subject, order.from), (None, None));
-        let short = TicketBounds { lifetime: Duration::from_secs(60), ..BOUNDS };
-        let order = TicketOrder::parse(br#"{"channels":["a"]}"#, &short).unwrap();
-        assert_eq!(order.lifetime, short.lifetime, "no ticket is good for longer than a token may be");
+    }
+
+    // Fails when a ticket may live longer than a token by the time in which it has to be used.
+    #[test]
+    fn no_ticket_lives_longer_than_a_token_may() {
+        let of = |body: &str, life: u64| {
+            let bounds = TicketBounds { life: Duration::from_secs(life), ..BOUNDS };
+            let order = TicketOrder::parse(body.as_bytes(), &bounds);
+            order.map(|order| (order.ttl.as_secs(), order.lifetime.as_secs(), order.over_at(UnixSeconds(1_000)).0))
+        };
+        assert_eq!(of(r#"{"channels":["a"]}"#, 60), Ok((30, 30, 1_060)));
+        assert_eq!(of(r#"{"channels":["a"]}"#, 100), Ok((50, 50, 1_100)));
+        assert_eq!(of(r#"{"channels":["a"],"ttl":50}"#, 60), Ok((50, 10, 1_060)));
+        assert_eq!(of(r#"{"channels":["a"],"ttl":51}"#, 60), Err(TicketOrderError::Ttl(50)));
+        assert_eq!(of(r#"{"channels":["a"],"ttl":20,"lifetime":41}"#, 60), Err(TicketOrderError::Lifetime(40)));
+        assert_eq!(of(r#"{"channels":["a"],"ttl":3600,"lifetime":82800}"#, 86_400), Ok((3_600, 82_800, 87_400)));
     }
 
     #[test]
     fn everything_can_be_said() {
-        let order = r#"{"channels":["a"],"sub":7,"ttl":3600,"lifetime":86400,"from":"1526919030474-55"}"#;
+        let order = r#"{"channels":["a"],"sub":7,"ttl":3600,"lifetime":82800,"from":"1526919030474-55"}"#;
         let order = parse(order).unwrap();
-        assert_eq!((order.ttl.as_secs(), order.lifetime.as_secs()), (3_600, 86_400));
+        assert_eq!((order.ttl.as_secs(), order.lifetime.as_secs()), (3_600, 82_800));
         assert_eq!(order.subject.as_deref(), Some("7"));
-        let record = order.into_record(UnixSeconds(1));
+        let record = order.into_record(UnixSeconds(1), None);
         assert_eq!(record.from.map(|from| from.to_string()).as_deref(), Some("1526919030474-55"));
     }
 
@@ -209,18 +227,19 @@ mod tests {
             (r#"{"channels":["a"],"sub":""}"#, E::Subject),
             (r#"{"channels":["a"],"sub":"\u0000"}"#, E::Subject),
             (r#"{"channels":["a"],"sub":true}"#, E::Subject),
-            (r#"{"channels":["a"],"ttl":0}"#, E::Ttl),
-            (r#"{"channels":["a"],"ttl":3601}"#, E::Ttl),
-            (r#"{"channels":["a"],"ttl":1.5}"#, E::Ttl),
-            (r#"{"channels":["a"],"lifetime":"1h"}"#, E::Lifetime(86_400)),
-            (r#"{"channels":["a"],"lifetime":86401}"#, E::Lifetime(86_400)),
+            (r#"{"channels":["a"],"ttl":0}"#, E::Ttl(3_600)),
+            (r#"{"channels":["a"],"ttl":3601}"#, E::Ttl(3_600)),
+            (r#"{"channels":["a"],"ttl":1.5}"#, E::Ttl(3_600)),
+            (r#"{"channels":["a"],"lifetime":"1h"}"#, E::Lifetime(86_340)),
+            (r#"{"channels":["a"],"lifetime":86341}"#, E::Lifetime(86_340)),
+            (r#"{"channels":["a"],"lifetime":9}"#, E::Lifetime(86_340)),
             (r#"{"channels":["a"],"from":"now"}"#, E::From),
             (r#"{"channels":["a"],"from":7}"#, E::From),
             (r#"{"channels":["a","b"],"from":"1-0"}"#, E::FromOne),
         ] {
             assert_eq!(parse(body), Err(error), "{body}");
         }
-        assert!(E::Lifetime(86_400).to_string().contains("from 1 to 86400 "));
+        assert!(E::Lifetime(86_340).to_string().contains("from 10 to 86340: "));
     }
 
     proptest! {
@@ -230,7 +249,7 @@ mod tests {
         fn whatever_comes_is_an_order_within_the_bounds_or_an_error(body in any::<Vec<u8>>(), text in "\\PC{0,40}") {
             for body in [body, format!(r#"{{"channels":["a"],{text}}}"#).into_bytes()] {
                 if let Ok(order) = TicketOrder::parse(&body, &BOUNDS) {
-                    prop_assert!((1..=2).contains(&order.channels.len()) && order.lifetime <= BOUNDS.lifetime);
+                    prop_assert!((1..=2).contains(&order.channels.len()) && order.ttl + order.lifetime <= BOUNDS.life);
                 }
             }
         }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, TICKET_REMEMBERED};
+use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, POSITION_BYTES_MAX, SUBJECT_BYTES_MAX, TICKET_REMEMBERED};
 use fanfare_protocol::{ChannelName, LastEventId, Pattern, TicketName};
 use serde_json::{Map, Value, json};
 
+use super::maker::TicketMaker;
+use super::stored::{MalformedTicket, number, object, text};
 use crate::grant::Grant;
 use crate::right::Right;
 use crate::rights::Rights;
@@ -30,8 +32,10 @@ pub struct TicketRecord {
     pub lifetime: Duration,
     /// Where its stream begins for a client that brings no position.
     pub from: Option<LastEventId>,
-    /// When it was made.
+    /// When it was made, by the store's clock.
     pub made_at: UnixSeconds,
+    /// Whose token it was made with. `None`: it was made with the publish key.
+    pub maker: Option<TicketMaker>,
 }
 
 /// A ticket from its first use on.
@@ -42,11 +46,6 @@ pub struct UsedTicket {
     /// When it was first used: milliseconds of the store's clock.
     pub first_use_ms: u64,
 }
-
-/// The store holds something else than a node of this version writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what the store holds of a ticket cannot be read")]
-pub struct MalformedTicket;
 
 impl TicketRecord {
     /// For the store.
@@ -73,14 +72,11 @@ impl TicketRecord {
             "lifetime": self.lifetime.as_secs(),
             "from": self.from.as_ref().map(LastEventId::to_string),
             "made": self.made_at.0,
+            "by": self.maker.as_ref().map(TicketMaker::to_json),
         })
     }
 
     fn read(said: &Map<String, Value>) -> Result<Self, MalformedTicket> {
-        let text = |name: &str| match said.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => value.as_str().map(Some).ok_or(MalformedTicket),
-        };
         if number(said, "v")? != VERSION {
             return Err(MalformedTicket);
         }
@@ -92,10 +88,18 @@ impl TicketRecord {
         }
         Ok(Self {
             channels,
-            subject: text("sub")?.map(Box::from),
+            subject: text(said, "sub", SUBJECT_BYTES_MAX)?.map(Box::from),
             lifetime: Duration::from_secs(number(said, "lifetime")?),
-            from: text("from")?.map(LastEventId::parse).transpose().map_err(|_| MalformedTicket)?,
+            from: text(said, "from", POSITION_BYTES_MAX)?
+                .map(LastEventId::parse)
+                .transpose()
+                .map_err(|_| MalformedTicket)?,
             made_at: UnixSeconds(number(said, "made")?),
+            maker: match said.get("by") {
+                None | Some(Value::Null) => None,
+                Some(Value::Object(maker)) => Some(TicketMaker::read(maker)?),
+                Some(_) => return Err(MalformedTicket),
+            },
         })
     }
 }
@@ -121,15 +125,18 @@ impl UsedTicket {
         self.record.lifetime.saturating_add(TICKET_REMEMBERED)
     }
 
-    /// How long it is good yet, at this time of the store's clock. `None`: it is over.
+    /// How long it is good yet, at this time of the store's clock, where a ticket lives for `life` at most, from when it was made: the
+    /// node that made it may have had another bound. `None`: it is over.
     #[must_use]
-    pub fn left(&self, now_ms: u64) -> Option<Duration> {
+    pub fn left(&self, now_ms: u64, life: Duration) -> Option<Duration> {
         // A clock that was put back makes no ticket better than it was.
-        let age = Duration::from_millis(now_ms.saturating_sub(self.first_use_ms));
-        self.record.lifetime.checked_sub(age).filter(|left| !left.is_zero())
+        let since = |at_ms: u64| Duration::from_millis(now_ms.saturating_sub(at_ms));
+        let of_use = self.record.lifetime.checked_sub(since(self.first_use_ms))?;
+        let of_life = life.checked_sub(since(self.record.made_at.0.saturating_mul(1_000)))?;
+        Some(of_use.min(of_life)).filter(|left| !left.is_zero())
     }
 
-    /// What it gives to somebody who uses it now, a time of the clock by which sessions end, and for whom it is good for so long yet.
+    /// What it gives now, at this time of the clock by which sessions end, if it is good for so long yet.
     #[must_use]
     pub fn grant(&self, name: TicketName, now_ms: u64, left: Duration) -> Grant {
         let end = u128::from(now_ms).saturating_add(left.as_millis()) / 1_000;
@@ -144,14 +151,6 @@ impl UsedTicket {
     }
 }
 
-fn object(bytes: &[u8]) -> Result<Map<String, Value>, MalformedTicket> {
-    serde_json::from_slice(bytes).map_err(|_| MalformedTicket)
-}
-
-fn number(said: &Map<String, Value>, name: &str) -> Result<u64, MalformedTicket> {
-    said.get(name).and_then(Value::as_u64).ok_or(MalformedTicket)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,12 +162,18 @@ mod tests {
             lifetime: Duration::from_secs(3_600),
             from: Some(LastEventId::parse("v").unwrap()),
             made_at: UnixSeconds(1_800_000_000),
+            maker: Some(maker()),
         }
+    }
+
+    fn maker() -> TicketMaker {
+        let (issuer, subject) = (Some("backend".into()), Some("shop".into()));
+        TicketMaker::of(&Grant { issuer, subject, issued_at: Some(UnixSeconds(1_799_999_000)), ..Grant::default() })
     }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let bare = TicketRecord { subject: None, from: None, ..record() };
+        let bare = TicketRecord { subject: None, from: None, maker: None, ..record() };
         for record in [record(), bare] {
             assert_eq!(TicketRecord::decode(&record.encode()), Ok(record.clone()));
             let used = record.used_at(1_800_000_000_123);
@@ -181,8 +186,8 @@ mod tests {
     fn a_record_has_the_form_that_is_documented() {
         let used = record().used_at(5);
         let text = String::from_utf8(used.encode().to_vec()).unwrap();
-        let expected =
-            r#"{"v":1,"channels":["user:7","a*"],"sub":"7","lifetime":3600,"from":"v","made":1800000000,"first":5}"#;
+        let expected = r#"{"v":1,"channels":["user:7","a*"],"sub":"7","lifetime":3600,"from":"v","made":1800000000,"first":5,
+            "by":{"iss":"backend","sub":"shop","jti":null,"iat":1799999000}}"#;
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(json(&text), json(expected));
     }
@@ -200,6 +205,8 @@ mod tests {
             r#"{"v":1,"channels":["a"],"lifetime":-1,"made":1}"#,
             r#"{"v":1,"channels":["a"],"lifetime":1,"made":1,"sub":7}"#,
             r#"{"v":1,"channels":["a"],"lifetime":1,"made":1,"from":"nonsense"}"#,
+            r#"{"v":1,"channels":["a"],"lifetime":1,"made":1,"by":"x"}"#,
+            r#"{"v":1,"channels":["a"],"lifetime":1,"made":1,"by":{"iat":-1}}"#,
         ] {
             assert_eq!(TicketRecord::decode(wrong.as_bytes()), Err(MalformedTicket), "{wrong}");
         }
@@ -209,15 +216,36 @@ mod tests {
         assert_eq!(UsedTicket::decode(&unused), Err(MalformedTicket), "nobody has used it");
     }
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
     // Fails when a ticket lives from its last use on, or when a clock that goes back lengthens it.
     #[test]
     fn a_ticket_is_good_from_its_first_use_on_for_its_lifetime_and_no_longer() {
-        let used = record().used_at(10_000);
-        assert_eq!(used.left(10_000), Some(Duration::from_secs(3_600)));
-        assert_eq!(used.left(3_609_999), Some(Duration::from_millis(1)));
-        assert_eq!((used.left(3_610_000), used.left(u64::MAX)), (None, None));
-        assert_eq!(used.left(0), Some(Duration::from_secs(3_600)));
+        let used = TicketRecord { made_at: UnixSeconds(10), ..record() }.used_at(10_000);
+        let left = |now_ms| used.left(now_ms, DAY);
+        assert_eq!(left(10_000), Some(Duration::from_secs(3_600)));
+        assert_eq!(left(3_609_999), Some(Duration::from_millis(1)));
+        assert_eq!((left(3_610_000), left(u64::MAX)), (None, None));
+        assert_eq!(left(0), Some(Duration::from_secs(3_600)));
         assert!(used.kept_for() > used.record.lifetime);
+    }
+
+    // Fails when a node believes what another one wrote that lets tickets live longer.
+    #[test]
+    fn a_ticket_lives_no_longer_than_this_node_lets_it_from_when_it_was_made() {
+        let used = TicketRecord { made_at: UnixSeconds(1_000), ..record() }.used_at(1_030_000);
+        let left = |now_s: u64, life| used.left(now_s * 1_000, Duration::from_secs(life));
+        assert_eq!(left(1_030, 60), Some(Duration::from_secs(30)));
+        assert_eq!((left(1_060, 60), left(5_000, 60)), (None, None));
+        assert_eq!(left(1_030, 3_630), Some(Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn the_maker_of_a_ticket_is_known_by_what_its_token_said() {
+        let grant = maker().grant();
+        assert_eq!((grant.issuer.as_deref(), grant.subject.as_deref()), (Some("backend"), Some("shop")));
+        assert_eq!((grant.token_id, grant.issued_at), (None, Some(UnixSeconds(1_799_999_000))));
+        assert!(Right::ALL.into_iter().all(|right| !grant.rights.allow(right, &record().channels[0])));
     }
 
     // Fails when a channel of a ticket is read as a pattern.

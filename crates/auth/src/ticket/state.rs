@@ -1,6 +1,7 @@
 //! What a ticket is worth, by what the store holds of it.
 
-use super::record::{MalformedTicket, TicketRecord, UsedTicket};
+use super::record::{TicketRecord, UsedTicket};
+use super::stored::MalformedTicket;
 
 /// What the store knows of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]

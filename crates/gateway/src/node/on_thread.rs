@@ -95,6 +95,10 @@ impl OnThread<Arc<dyn TicketStore>> {
 }
 
 impl TicketStore for OnThread<Arc<dyn TicketStore>> {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        self.ask_for(|tickets| tickets.now_ms())
+    }
+
     fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
         self.ask_for(move |tickets| tickets.make(ticket, record, ttl))
     }

@@ -127,7 +127,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
 pub(super) fn tickets(config: &Config, store: impl TicketStore + 'static) -> Option<TicketOptions> {
     config.auth.tickets.then(|| TicketOptions {
         store: Arc::new(store),
-        max_lifetime: config.auth.max_token_lifetime.0,
+        max_life: config.auth.max_token_lifetime.0,
         clock: Clock::system(),
     })
 }

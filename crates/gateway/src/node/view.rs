@@ -197,6 +197,7 @@ impl NodeView {
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
         samples.add_labelled(&m::HTTP_BUSY, "ticket", self.http(|http| &http.busy_tickets));
         samples.add(&m::TICKETS, self.http(|http| &http.tickets));
+        samples.add(&m::TICKETS_REFUSED, self.http(|http| &http.refused_tickets));
         for what in TicketUse::ALL {
             samples.add_labelled(&m::TICKET_USES, what.as_str(), self.http(|http| http.ticket_uses.of(what)));
         }

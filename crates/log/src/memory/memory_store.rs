@@ -247,6 +247,10 @@ impl Publisher for MemoryStore {
 }
 
 impl TicketStore for MemoryStore {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        self.with_tickets(|_, now| now)
+    }
+
     fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
         self.with_tickets(|tickets, now| tickets.make(ticket, record, ttl, now))
     }

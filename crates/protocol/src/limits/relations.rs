@@ -38,7 +38,10 @@ use super::requests::{
     REQUEST_HEAD_TIMEOUT, REQUEST_HEAD_TIMEOUT_DRAINING, STORE_ANSWER_TIMEOUT, SUBSCRIBE_TIMEOUT_DEFAULT,
     URL_BYTES_DEFAULT,
 };
-use super::tickets::{TICKET_CALLS_MAX, TICKET_LIFETIME_DEFAULT, TICKET_LIFETIME_MIN, TICKET_ORDER_BYTES_MAX};
+use super::tickets::{
+    TICKET_CALLS_MAX, TICKET_LIFETIME_DEFAULT, TICKET_LIFETIME_MIN, TICKET_ORDER_BYTES_MAX, TICKET_TTL_DEFAULT,
+    TICKETS_WAITING_MAX,
+};
 use super::tokens::{
     EXPIRY_SPREAD_MAX, EXPIRY_SPREAD_PART, KEYS_WAIT, KEYS_WAITING_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX,
     TOKEN_LIFETIME_DEFAULT, TOKEN_LIFETIME_MIN,
@@ -70,7 +73,7 @@ const _: () = {
     assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
     // A wait for a decision has one of the places for sessions.
-    assert!(DECISIONS_WAITING_MAX < CONNECTIONS_DEFAULT);
+    assert!(DECISIONS_WAITING_MAX + TICKETS_WAITING_MAX < CONNECTIONS_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_HEADROOM < CONNECTIONS_HEADROOM && CONNECTIONS_HEADROOM < CONNECTIONS_DEFAULT);
     // A burst that waits in the kernel is told politely when it does not fit, once it is handed over.
     assert!(HANDOFF_MAX <= LISTEN_BACKLOG_DEFAULT as usize);
@@ -235,14 +238,16 @@ const _: () = {
 };
 
 const _: () = {
-    // A token may live as shortly as this, and so may a ticket then.
-    assert!(less(TICKET_LIFETIME_MIN, TOKEN_LIFETIME_MIN) && less(TICKET_LIFETIME_DEFAULT, TOKEN_LIFETIME_DEFAULT));
+    // Where tokens live as shortly as they may, a ticket of some seconds can be made still.
+    assert!(TICKET_LIFETIME_MIN.as_secs() * 2 <= TOKEN_LIFETIME_MIN.as_secs());
+    assert!(TICKET_TTL_DEFAULT.as_secs() + TICKET_LIFETIME_DEFAULT.as_secs() <= TOKEN_LIFETIME_DEFAULT.as_secs());
+    // A stream ends three sweeps before its grant, and a sweep is a sixteenth of a heartbeat.
+    assert!(HEARTBEAT_MAX.as_millis() / 16 * 3 < TICKET_LIFETIME_MIN.as_millis());
     // As many channels as a stream may have, each with its quotes and comma, a position, and the rest.
     assert!(
         CHANNELS_PER_CONNECTION_MAX * (CHANNEL_NAME_MAX + 3) + POSITION_BYTES_MAX + SUBJECT_BYTES_MAX + KIB
             <= TICKET_ORDER_BYTES_MAX
     );
-    assert!(TICKET_ORDER_BYTES_MAX <= PUBLISH_BODIES_BYTES_MAX);
-    // Who waits to use a ticket holds a slot for what is decided.
-    assert!(TICKET_CALLS_MAX < DECISIONS_WAITING_MAX);
+    // Calls are what is waited for: those who wait to know and those who make one share them.
+    assert!(TICKET_CALLS_MAX <= TICKETS_WAITING_MAX);
 };

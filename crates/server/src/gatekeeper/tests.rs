@@ -286,7 +286,9 @@ fn without_issuers_the_application_judges_whatever_comes_and_no_token_of_the_que
     scene::run(async {
         let public = Gate::new(GateOptions::default()).unwrap();
         let (keeper, application) = with_application(public);
-        assert!(later(ask(&keeper, &["a"], &bearer("opaque"), "channel=a&token=secret&x=%zz")).await.is_ok());
+        assert!(
+            later(ask(&keeper, &["a"], &bearer("opaque"), "channel=a&token=secret&ticket=secret&x=%zz")).await.is_ok()
+        );
         let body = application.0.lock().unwrap()[0].body.clone();
         let body = std::str::from_utf8(&body).unwrap();
         assert!(body.contains(r#""uri":"/events?channel=a&x=%zz""#) && !body.contains("secret"), "{body}");
@@ -310,6 +312,11 @@ fn tickets_are_made_with_a_token_only_and_their_channels_are_asked_of_its_grant_
         let signer = SigningKey::secret(SECRET).unwrap();
         let token = signer.sign(Algorithm::Hs256, None, claims.as_object().unwrap()).unwrap();
         let grant = make(&keeper, &bearer(&token)).unwrap().unwrap();
+        // Makers are servers: what a browser adds by itself, or a log shows, does not count.
+        let in_cookie =
+            HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&format!("session={token}")).unwrap())]);
+        assert_eq!(make(&keeper, &in_cookie), Err(Denied::By(Refusal::Missing)));
+        assert_eq!(make(&keeper, &bearer(&self::token(&["room:*"], NOW + 60))), Err(Denied::NoTickets));
         let room = ChannelName::parse("room:1").unwrap();
         assert!(grant.rights.allow(Right::Tickets, &room) && !grant.rights.allow(Right::Subscribe, &room));
         let (keeper, other) = with_application(Gate::new(GateOptions::default()).unwrap());

@@ -189,6 +189,11 @@ impl Client {
         matches!(self.socket.read(&mut [0; 1]).or_else(|error| if closed(&error) { Ok(0) } else { Err(error) }), Ok(0))
     }
 
+    /// Whether something comes in time.
+    pub fn answers_within(&mut self, time: Duration) -> bool {
+        !self.is_quiet_for(time)
+    }
+
     /// Whether nothing more has come so far.
     pub fn is_quiet_for(&mut self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).unwrap();

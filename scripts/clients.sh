@@ -61,4 +61,8 @@ if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then install_once PyPI p
 if present go; then install_once Go go clients/go/go.* clients/go/*/*.go; fi
 if present mvn java javac; then install_once Java java clients/java/*; fi
 # What could not be installed is told at the end, by name.
-exec python3 clients/run.py "$target/debug/fanfare" "$installed" "$@"
+status=0
+python3 clients/run.py "$target/debug/fanfare" "$installed" "$@" || status=1
+# The page of docs/auth.md, in browsers.
+if [ $# -eq 0 ]; then python3 clients/tickets.py "$target/debug/fanfare" || status=1; fi
+exit $status

@@ -3,7 +3,9 @@
 //! Clients of the gateway proper never meet it; they speak to the `server` crate.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,13 +28,25 @@ const HEAD_MAX_BYTES: usize = 16 << 10;
 /// Pause after a failed `accept`, which fails again at once when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who made a request: among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// An answer.
 pub type Reply = Response<Full<Bytes>>;
 
-/// Answers requests; never waits.
+/// An answer that is being made.
+pub type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// The answer to a request whose method is GET or HEAD.
+    /// The answer to a request whose method is GET or HEAD. Never waits.
     fn answer(&self, request: &Request<Incoming>) -> Reply;
+
+    /// Answers a POST, within a time of its own; `None`: nobody posts to this path.
+    fn post(&self, _request: Request<Incoming>) -> Option<Answering> {
+        None
+    }
 }
 
 /// Serves until `stop` resolves; then open connections end after the answer that they are in, at the latest when the
@@ -47,7 +61,7 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -55,9 +69,10 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         let handler = Arc::clone(&handler);
         connections.spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let reply = route(handler.as_ref(), &request);
-                async move { Ok::<_, Infallible>(reply) }
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer));
+                let reply = route(handler.as_ref(), request);
+                async move { Ok::<_, Infallible>(reply.await) }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
@@ -70,12 +85,27 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
     connections.shutdown().await;
 }
 
-fn route(handler: &dyn Handler, request: &Request<Incoming>) -> Reply {
-    if request.method() == Method::GET || request.method() == Method::HEAD {
-        return handler.answer(request);
-    }
-    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are understood here\n");
-    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+fn route(handler: &dyn Handler, request: Request<Incoming>) -> Answering {
+    let reply = match *request.method() {
+        Method::GET | Method::HEAD => handler.answer(&request),
+        Method::POST => match handler.post(request) {
+            Some(answering) => return answering,
+            None => reads_only(),
+        },
+        _ => reads_only(),
+    };
+    Box::pin(ready(reply))
+}
+
+fn reads_only() -> Reply {
+    not_allowed("GET, HEAD", "only GET and HEAD are understood here\n")
+}
+
+/// The answer to another method than a path has.
+#[must_use]
+pub fn not_allowed(methods: &'static str, said: &'static str) -> Reply {
+    let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, said);
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     reply
 }
 

@@ -18,6 +18,8 @@ pub mod node;
 mod output;
 pub mod process;
 pub mod reload;
+mod revocation;
+pub mod revocation_writer;
 pub mod run;
 pub mod signal_thread;
 pub mod signals;

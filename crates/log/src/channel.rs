@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use fanfare_protocol::limits::LEFT_WANTS_MIN;
 use fanfare_protocol::{LogName, limits};
 
+use crate::coverage::Coverage;
 use crate::newest_answers::NewestAnswers;
 use crate::pages::Pages;
 use crate::payer::Payer;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub newest: NewestAnswers,
     /// Why the channel cannot be followed at present.
     pub refusal: Option<Refusal>,
+    /// What of its stream the log holds, if it is one of the gateway's own.
+    pub coverage: Option<Box<Coverage>>,
 }
 
 impl Shared {
@@ -148,6 +151,8 @@ pub struct Hub {
     cores: Box<[Mailbox]>,
     /// Channels for which there was no place.
     refused: AtomicU64,
+    /// See [`Hub::link`]; 0 while there is none.
+    link: AtomicU64,
 }
 
 impl Hub {
@@ -167,7 +172,20 @@ impl Hub {
             ingest: Mailbox::default(),
             cores: (0..cores).map(|_| Mailbox::default()).collect(),
             refused: AtomicU64::new(0),
+            link: AtomicU64::new(0),
         }
+    }
+
+    /// The number of the feed's connection, from 1 on; `None` while it has none. It changes before anything that is published to a channel
+    /// afterwards gets into the channel's tail: who sees that sees the change.
+    #[must_use]
+    pub fn link(&self) -> Option<u64> {
+        Some(self.link.load(Ordering::Acquire)).filter(|link| *link > 0)
+    }
+
+    /// The feed has another connection, or none: 0.
+    pub(crate) fn set_link(&self, link: u64) {
+        self.link.store(link, Ordering::Release);
     }
 
     /// Number of connection threads.

@@ -10,6 +10,7 @@ use fanfare_protocol::{LogName, Position};
 use slab::Slab;
 
 use crate::channel::{Channel, Hub};
+use crate::coverage::Coverage;
 use crate::cursor::{Cursor, ReaderId, Start};
 use crate::payer::Payer;
 use crate::places::NoPlace;
@@ -198,6 +199,19 @@ impl CoreLog {
     pub fn head(&self, key: ViewKey) -> Option<Position> {
         let views = self.views.borrow();
         views.slab[key as usize].copy.as_ref().map(Tail::head)
+    }
+
+    /// What a reader of a log of the gateway's own has seen of its stream when it [has everything](Next::Live). The
+    /// [link](Hub::link) is the present one, or none.
+    pub fn coverage(&self, key: ViewKey) -> Coverage {
+        let coverage = self.views.borrow().slab[key as usize].coverage.as_deref().copied().unwrap_or_default();
+        Coverage { link: coverage.link.filter(|link| self.link() == Some(*link)), ..coverage }
+    }
+
+    /// See [`Hub::link`].
+    #[must_use]
+    pub fn link(&self) -> Option<u64> {
+        self.hub.link()
     }
 
     /// Moves a cursor to the [head](Self::head), skipping what lies between. The caller announces the gap.

@@ -12,12 +12,15 @@ impl Payer {
     /// The node's own account: what it does for its logs and not for one reader.
     pub const NODE: Self = Self(0);
 
-    /// The payer with this key, never [the node](Self::NODE).
+    /// The node's account for logs of the gateway's own: others wait for what these say, so that they are read first.
+    pub(crate) const OWN_LOGS: Self = Self(u32::MAX);
+
+    /// The payer with this key, never one of the [node's](Self::NODE).
     #[must_use]
     pub fn of(key: u64) -> Self {
         let mixed = key.wrapping_mul(FACTOR) >> 32;
-        // Nought is the node's.
-        Self(u32::try_from(mixed).unwrap_or(u32::MAX).max(1))
+        // The first and the last are the node's.
+        Self(u32::try_from(mixed).unwrap_or(u32::MAX).clamp(1, u32::MAX - 1))
     }
 }
 
@@ -42,5 +45,7 @@ mod tests {
             (0..6).fold(1u64, |inverse, _| inverse.wrapping_mul(2u64.wrapping_sub(inverse.wrapping_mul(FACTOR))));
         assert_eq!(inverse.wrapping_mul(FACTOR), 1);
         assert!([0, inverse, inverse << 31].map(Payer::of).iter().all(|payer| *payer != Payer::NODE));
+        // Mixed into all ones.
+        assert_ne!(Payer::of(inverse.wrapping_mul(u64::MAX)), Payer::OWN_LOGS);
     }
 }

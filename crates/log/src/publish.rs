@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fanfare_protocol::{ChannelName, EntryId, Event};
 
 /// One durable event to publish.
@@ -65,6 +66,20 @@ pub enum PublishError {
     Unavailable(String),
 }
 
+/// One entry for a log of the gateway's own.
+#[derive(Debug, Clone)]
+pub struct AppendRequest {
+    /// Which ([`fanfare_protocol::LogName::system`]).
+    pub log: ChannelName,
+    /// What it says.
+    pub data: Bytes,
+    /// Entries older than this may be dropped from the log. Younger ones never are.
+    pub keep: Duration,
+    /// The log is not to hold more entries than this, of any age: then nothing is appended ([`PublishError::Rejected`]). A target: writers
+    /// at the same time do not see each other.
+    pub max_entries: usize,
+}
+
 /// Publishes durable events.
 pub trait Publisher: Clone + Send + Sync + 'static {
     /// Publishes one event. Not cancel-safe in the sense that a dropped future may still have published: use a dedup key.
@@ -72,4 +87,11 @@ pub trait Publisher: Clone + Send + Sync + 'static {
     /// # Errors
     /// See [`PublishError`].
     fn publish(&self, request: PublishRequest) -> impl Future<Output = Result<Published, PublishError>> + Send;
+
+    /// Appends one entry to a log of the gateway's own, and tells those who follow it. Returns its id. As [`publish`](Self::publish) when it
+    /// is dropped; an entry that is appended twice says the same twice.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    fn append(&self, request: AppendRequest) -> impl Future<Output = Result<EntryId, PublishError>> + Send;
 }

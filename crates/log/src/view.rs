@@ -7,6 +7,7 @@ use fanfare_protocol::{GapReason, LogName, Position};
 use crate::absence;
 use crate::archive::Newest;
 use crate::channel::{Channel, Hub};
+use crate::coverage::Coverage;
 use crate::cursor::{Cursor, Start};
 use crate::cursor_set::CursorSet;
 use crate::pages::Served;
@@ -40,6 +41,8 @@ pub(crate) struct View {
     pub(crate) channel: Arc<Channel>,
     pub(crate) copy: Option<Tail>,
     pub(crate) refusal: Option<Refusal>,
+    /// As the channel has it.
+    pub(crate) coverage: Option<Box<Coverage>>,
     pub(crate) readers: CursorSet,
 }
 
@@ -57,18 +60,22 @@ enum Standing<'a> {
 
 impl View {
     pub(crate) fn new(channel: Arc<Channel>) -> Self {
-        let mut view = Self { channel, copy: None, refusal: None, readers: CursorSet::default() };
+        let mut view = Self { channel, copy: None, refusal: None, coverage: None, readers: CursorSet::default() };
         view.sync(|_| {});
         view
     }
 
     /// Takes over what has changed. Returns whether that concerns readers who have everything so far: a log that opened or
-    /// grew, a refusal.
+    /// grew, a refusal, what a log of the gateway's own holds of its stream.
     pub(crate) fn sync(&mut self, fresh: impl FnMut(&Item)) -> bool {
         let shared = self.channel.lock();
         let refused = self.refusal != shared.refusal;
         if refused {
             self.refusal.clone_from(&shared.refusal);
+        }
+        let is_other_coverage = self.coverage != shared.coverage;
+        if is_other_coverage {
+            self.coverage.clone_from(&shared.coverage);
         }
         let grown = match (&mut self.copy, &shared.tail) {
             (Some(copy), Some(tail)) => {
@@ -82,7 +89,7 @@ impl View {
             }
             (_, None) => false,
         };
-        grown || refused
+        grown || refused || is_other_coverage
     }
 
     /// What the cursor can hand out now, given to `act`. This is the one read operation.

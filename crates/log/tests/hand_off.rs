@@ -26,6 +26,9 @@ use wants::Want;
 #[path = "../src/channel.rs"]
 mod channel;
 
+#[path = "../src/coverage.rs"]
+mod coverage;
+
 #[path = "../src/payer.rs"]
 mod payer;
 

@@ -71,6 +71,12 @@ pub fn expired(out: &mut Vec<u8>, retry_ms: u64, position: Option<&str>) {
     event(out, EXPIRED_EVENT, "{}", position);
 }
 
+/// A `$revoked` event: access was taken away. As [`expired`].
+pub fn revoked(out: &mut Vec<u8>, retry_ms: u64, position: Option<&str>) {
+    retry(out, retry_ms);
+    event(out, REVOKED_EVENT, "{}", position);
+}
+
 /// A comment: keeps the connection alive, dispatches nothing.
 pub fn comment(out: &mut Vec<u8>) {
     out.extend_from_slice(b":\n\n");

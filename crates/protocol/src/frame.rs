@@ -75,6 +75,21 @@ impl Frame {
         &block[..block.len() - usize::from(self.id) - b"\n".len()]
     }
 
+    /// The data of the event, with LF between its lines: for the gateway's own logs, whose entries a node reads itself.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        let mut data = Vec::with_capacity(self.fields().len());
+        let mut is_first = true;
+        for line in self.fields().split(|byte| *byte == b'\n') {
+            let Some(line) = line.strip_prefix(b"data:") else { continue };
+            if !std::mem::replace(&mut is_first, false) {
+                data.push(b'\n');
+            }
+            data.extend_from_slice(line.strip_prefix(b" ").unwrap_or(line));
+        }
+        data
+    }
+
     /// Bytes on the heap, shared by all clones.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

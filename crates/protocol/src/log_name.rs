@@ -4,20 +4,22 @@ use std::fmt;
 
 use crate::ChannelName;
 
-/// Names a log. Logs of both kinds are followed, read and proven in the same way, and never meet: they live under different keys.
+/// Names a log. Logs of both kinds are followed, read and proven in the same way, and never meet: they live under different keys. Those of the
+/// gateway's own come first in order: after a reconnect they are subscribed to before any channel, since others wait for what they say.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogName {
-    /// A channel: publishers write it and clients subscribe to it.
-    Channel(ChannelName),
     /// A log of the gateway's own, such as what was revoked: nodes write it and follow it. It lives outside the keys that
     /// publishers may touch, who could write, trim and expire it otherwise. No client can subscribe to it.
     System(Box<ChannelName>),
+    /// A channel: publishers write it and clients subscribe to it.
+    Channel(ChannelName),
 }
 
 /// Every channel of a node has its name in half a dozen maps. A box for the rare kind keeps it as small as a channel's.
 const _: () = assert!(size_of::<LogName>() == size_of::<ChannelName>());
 
 const PROBE: &str = "probe";
+const REVOKED: &str = "revoked";
 
 impl LogName {
     /// A log of the gateway's own.
@@ -31,6 +33,18 @@ impl LogName {
     #[must_use]
     pub fn probe() -> Self {
         Self::system(ChannelName::parse(PROBE).expect("a name of five letters is valid"))
+    }
+
+    /// The log of what was revoked.
+    #[must_use]
+    pub fn revoked() -> Self {
+        Self::system(ChannelName::parse(REVOKED).expect("a name of seven letters is valid"))
+    }
+
+    /// Whether it is one of the gateway's own.
+    #[must_use]
+    pub const fn is_system(&self) -> bool {
+        matches!(self, Self::System(_))
     }
 
     /// Whether it is the one that [`LogName::probe`] names.
@@ -90,7 +104,7 @@ mod tests {
     fn a_system_log_is_told_apart_from_a_channel_of_the_same_name() {
         let name = ChannelName::parse("revoked").unwrap();
         let (channel, system) = (LogName::from(&name), LogName::system(name));
-        assert_ne!(channel, system);
+        assert!(system < channel && LogName::revoked() < LogName::from(&ChannelName::parse("a").unwrap()));
         assert_eq!((channel.to_string(), system.to_string()), ("revoked".into(), "$revoked".into()));
         assert!(ChannelName::parse(&system.to_string()).is_err(), "no channel looks like a system log");
     }

@@ -208,6 +208,7 @@ proptest! {
 
         prop_assert_eq!(parse(frame.plain()), [expected(&event, &id.to_string())]);
         prop_assert_eq!(parse(&[frame.fields(), b"\n"].concat()), [expected(&event, "")]);
+        prop_assert_eq!(frame.data(), seen(&event.data).into_bytes());
         prop_assert_eq!(parse(Frame::ephemeral(&event).plain()), [expected(&event, "")]);
     }
 

@@ -162,6 +162,7 @@ impl Control {
             Some(info) => eviction::by_info(info),
             None => eviction::by_config(fact(connection, &eviction::CONFIG).await?),
         };
+        self.status.set_evicts_any(eviction == Some(Eviction::Anything));
         let eviction = eviction.unwrap_or(Eviction::Anything);
         self.status.set_eviction(Some(eviction));
         let do_expire = !self.status.permanence().is_promised();

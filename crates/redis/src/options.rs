@@ -37,6 +37,8 @@ pub struct Options {
     pub publishes: bool,
     /// The node makes tickets and takes them. Only a [`crate::check()`] asks, as well.
     pub tickets: bool,
+    /// The node follows the log of revocations, and writes it for others. Only a [`crate::check()`] asks.
+    pub revocations: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
     /// What is promised about the life of streams: how long they live, and whether they expire at all (if they do not, a Redis with a
@@ -58,6 +60,7 @@ impl Default for Options {
             load_functions: true,
             publishes: false,
             tickets: false,
+            revocations: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             min_lives: MinLives::default(),
         }
@@ -78,6 +81,7 @@ impl fmt::Debug for Options {
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
             .field("tickets", &self.tickets)
+            .field("revocations", &self.revocations)
             .field("event_bytes", &self.event_bytes)
             .field("min_lives", &self.min_lives)
             .finish()

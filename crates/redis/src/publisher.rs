@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::{Permanence, PublishError, PublishRequest, Published, Publisher, Ttl};
-use fanfare_protocol::LogName;
+use fanfare_log::{AppendRequest, Permanence, PublishError, PublishRequest, Published, Publisher, Ttl};
+use fanfare_protocol::{EntryId, LogName};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
 use tokio::sync::Semaphore;
@@ -13,17 +13,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::Error;
 use crate::functions::{Presence, SCRIPT, is_denied_command, is_not_found};
 use crate::keys::Keys;
+use crate::own_log::append_over;
+use crate::publish_error::publish_error;
 use crate::refusal_log::RefusalLog;
 use crate::shared_connection::SharedConnection;
 use crate::value::entry_id;
 
 /// Publishes in flight at once; others wait, within their deadline.
 const IN_FLIGHT_MAX: usize = 256;
-
-/// What an error reply begins with that Redis gives in place of running a command, for reasons that pass: nothing was written
-/// (<https://redis.io/docs/latest/develop/reference/eval-intro/>: a script is refused as a whole, or at its first write).
-const REFUSALS_FOR_NOW: [&str; 8] =
-    ["OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", "CLUSTERDOWN ", "TRYAGAIN ", "MOVED ", "ASK "];
 
 /// Publishes durable events. Cloning shares the connection.
 #[derive(Debug, Clone)]
@@ -75,6 +72,14 @@ impl Publisher for RedisPublisher {
             self.0.refusals.note(reason);
         }
         outcome
+    }
+
+    async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
+        let deadline = Instant::now() + self.0.deadline;
+        let connection = self.0.connection.get(deadline).await;
+        let mut connection = connection.ok_or_else(|| unreachable("not connected to Redis"))?;
+        let appended = timeout_at(deadline, append_over(&mut connection, &self.0.keys, &request)).await;
+        appended.unwrap_or_else(|_| Err(publish_error(Error::Timeout(self.0.deadline))))
     }
 }
 
@@ -155,22 +160,4 @@ async fn query(connection: &mut MultiplexedConnection, command: Cmd) -> Result<V
 
 fn unreachable(reason: &str) -> PublishError {
     PublishError::Unreachable(reason.to_owned())
-}
-
-/// The library answers with an error only if it wrote nothing, and so does Redis in place of running it. What else may stand
-/// between this node and Redis, and answer in its place, is not believed.
-fn publish_error(error: Error) -> PublishError {
-    match error {
-        Error::Reply(text) if text.contains("fanfare: ") && text.contains(", not a stream") => {
-            PublishError::Denied(text)
-        }
-        Error::Reply(text) => match text.strip_prefix("ERR fanfare: ") {
-            Some(reason) => PublishError::Rejected(reason.to_owned()),
-            None if REFUSALS_FOR_NOW.iter().any(|code| text.starts_with(code)) => PublishError::Refused(text),
-            None => PublishError::Unavailable(text),
-        },
-        Error::NotYet(text) => PublishError::Refused(text),
-        Error::Denied(text) | Error::WrongType(text) => PublishError::Denied(text),
-        error => PublishError::Unavailable(error.to_string()),
-    }
 }

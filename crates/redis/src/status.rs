@@ -45,6 +45,8 @@ struct State {
     connected_at: Option<Instant>,
     probed_at: Option<Instant>,
     eviction: Option<Eviction>,
+    /// Whether Redis itself says that it may evict any key.
+    evicts_any: Option<bool>,
     server_version: Option<String>,
     library: Option<Library>,
     last_error: Option<(Instant, String)>,
@@ -65,6 +67,8 @@ pub struct StatusReport {
     pub server_version: Option<String>,
     /// Whether Redis may evict keys under memory pressure; `None` while unknown.
     pub evicts: Option<bool>,
+    /// Whether Redis said so last of any key, also of those that do not expire; not if it does not tell. `None` until it was asked.
+    pub evicts_any: Option<bool>,
     /// What became of the publishing library, once known.
     pub library: Option<Library>,
     /// The last failure of a connection and its age. It stays after recovery.
@@ -105,6 +109,7 @@ impl Status {
             subscriptions: inner.subscriptions.load(Ordering::Relaxed),
             server_version: state.server_version.clone(),
             evicts: state.eviction.map(|eviction| eviction != Eviction::Nothing),
+            evicts_any: state.evicts_any,
             library: state.library.clone(),
             last_error: state.last_error.as_ref().map(|(at, text)| (at.elapsed(), text.clone())),
             foreign_event_names: inner.foreign_event_names.load(Ordering::Relaxed),
@@ -144,6 +149,11 @@ impl Status {
     /// Records the eviction policy; `None` makes the next reader of the archive ask Redis again.
     pub(crate) fn set_eviction(&self, eviction: Option<Eviction>) {
         self.lock().eviction = eviction;
+    }
+
+    /// Records what Redis says of keys that do not expire.
+    pub(crate) fn set_evicts_any(&self, evicts_any: bool) {
+        self.lock().evicts_any = Some(evicts_any);
     }
 
     pub(crate) fn set_server_version(&self, version: Option<String>) {

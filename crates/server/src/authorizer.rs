@@ -48,6 +48,9 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// be kept.
     fn authorize(&self, question: &Question<'_>) -> Soon<Authorized>;
 
-    /// Whether a grant is over that was given a while ago, for what is done at once. Of a stream the session sees to that.
-    fn is_over(&self, grant: &Grant) -> bool;
+    /// Whether a grant that was given a while ago is still enough for what is done at once. Of a stream the session sees to that.
+    ///
+    /// # Errors
+    /// It is over, or was revoked, or it is not known whether it was.
+    fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied>;
 }

@@ -7,24 +7,28 @@
 //! number of them, then sockets, new sessions and what other channels brought meanwhile, then the next turn. One event to 8,000
 //! readers is many turns.
 
-use std::cell::Cell as Local;
+use std::cell::{Cell as Local, OnceCell};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use fanfare_auth::UnixSeconds;
-use fanfare_log::{CoreLog, Hub, Item, Random};
-use fanfare_protocol::limits;
+use fanfare_auth::{Grant, Right, UnixSeconds};
+use fanfare_log::{CoreLog, Hub, Item, Random, ReaderId};
+use fanfare_protocol::{ChannelName, limits};
 use http::HeaderValue;
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
+use crate::denied::Denied;
 use crate::end::EndReason;
 use crate::expiries::{Expiries, Times};
+use crate::grant_holders::GrantHolders;
 use crate::http_date::HttpDate;
+use crate::known_revocations::KnownRevocations;
 use crate::sessions::{SessionSlot, Sessions};
 use crate::silent_sockets::SilentSockets;
 use crate::sweep::Sweep;
@@ -32,6 +36,9 @@ use crate::turn::TurnSize;
 
 /// Sweeps in a heartbeat interval.
 pub(crate) const SWEEPS: u32 = 16;
+
+/// Names whoever follows the log of revocations to the log, where sessions have their slots. No thread has so many.
+pub(crate) const FOLLOWER: ReaderId = ReaderId { session: u32::MAX, channel: 0 };
 
 /// What can be tuned about delivery.
 #[derive(Debug, Clone)]
@@ -77,6 +84,7 @@ pub struct Core {
     pub(crate) log: CoreLog,
     pub(crate) sessions: Sessions,
     pub(crate) expiries: Expiries,
+    pub(crate) holders: GrantHolders,
     pub(crate) silent: Rc<SilentSockets>,
     pub(crate) options: DeliveryOptions,
     pub(crate) stats: Arc<CoreStats>,
@@ -90,6 +98,12 @@ pub struct Core {
     next_beat: Local<Option<usize>>,
     /// The time by which sessions are ended whose grants end, until all have been asked.
     expiring: Local<Option<u64>>,
+    /// What is revoked; empty where nothing can be.
+    revocations: OnceCell<Arc<KnownRevocations>>,
+    /// The link of the feed on which this thread has carried out all revocations that there are. `None`: on none.
+    carried_out: Local<Option<u64>>,
+    /// Something has changed for who follows the log of revocations.
+    follower: Notify,
 }
 
 impl Core {
@@ -107,6 +121,7 @@ impl Core {
             log: CoreLog::new(hub, core),
             sessions: Sessions::default(),
             expiries: Expiries::default(),
+            holders: GrantHolders::new(&random.fork()),
             silent: Rc::default(),
             options,
             stats,
@@ -117,6 +132,9 @@ impl Core {
             draining: Local::new(false),
             next_beat: Local::new(None),
             expiring: Local::new(None),
+            revocations: OnceCell::new(),
+            carried_out: Local::new(None),
+            follower: Notify::new(),
         })
     }
 
@@ -200,6 +218,51 @@ impl Core {
         is_in_time
     }
 
+    /// From now on grants may be revoked, which these know.
+    pub(crate) fn set_revocations(&self, revocations: Arc<KnownRevocations>) {
+        // A second call would be about the same node's.
+        drop(self.revocations.set(revocations));
+    }
+
+    /// Remembers what a new session is allowed by, so that it ends when that is revoked. `false`: it was meanwhile.
+    pub(crate) fn note_holder(&self, session: SessionSlot, grant: &Grant, channels: &[ChannelName]) -> bool {
+        let Some(revocations) = self.revocations.get() else { return true };
+        let Some(token) = self.sessions.token(session) else { return false };
+        self.holders.insert(token, grant, channels);
+        // Asked after that: what is revoked later meets the session in its place. While it is not known what is revoked the session waits.
+        let is_revoked = revocations.still(grant, Right::Subscribe, channels) == Err(Denied::Revoked);
+        if is_revoked {
+            self.sessions.end(token, EndReason::Revoked);
+        }
+        !is_revoked
+    }
+
+    /// Forgets a session that is over.
+    pub(crate) fn forget_session(&self, session: SessionSlot) {
+        self.expiries.remove(session);
+        if let Some(token) = self.sessions.token(session).filter(|_| self.revocations.get().is_some()) {
+            self.holders.remove(token);
+        }
+    }
+
+    /// Whether a session gets nothing of its channels for now: it needs a grant, and it is not known what is revoked, or what is known is not
+    /// carried out on this thread.
+    pub(crate) fn holds_back(&self, session: SessionSlot) -> bool {
+        let Some(revocations) = self.revocations.get() else { return false };
+        let link = revocations.link();
+        (link.is_none() || self.carried_out.get() != link) && self.holders.contains(session)
+    }
+
+    /// All that was revoked when this link came up has been carried out here; `None`: that is not known of any. Returns whether that is news.
+    pub(crate) fn set_carried_out(&self, link: Option<u64>) -> bool {
+        self.carried_out.replace(link) != link
+    }
+
+    /// Waits until something has changed in the log of revocations since the last call. Cancel-safe; one waiter.
+    pub(crate) async fn follower_woken(&self) {
+        self.follower.notified().await;
+    }
+
     /// The time of day, for the `Date` of an answer.
     pub(crate) fn date(&self) -> HeaderValue {
         self.date.at(self.clock.wall_ms())
@@ -240,7 +303,7 @@ impl Core {
 
     /// Wakes the readers and asks for the beats of one turn. Returns whether there may be more.
     fn wake(&self, most: usize) -> bool {
-        let are_more = self.log.wake(most, |reader| self.sessions.wake(reader));
+        let are_more = self.log.wake(most, |reader| self.wake_reader(reader));
         if let Some(from) = self.next_beat.get() {
             self.next_beat.set(self.sessions.beat(from, self.current_sweep(), most));
         }
@@ -251,6 +314,13 @@ impl Core {
             self.expiring.set(are_more.then_some(now));
         }
         are_more || self.next_beat.get().is_some() || self.expiring.get().is_some()
+    }
+
+    fn wake_reader(&self, reader: ReaderId) {
+        match reader {
+            FOLLOWER => self.follower.notify_one(),
+            reader => self.sessions.wake(reader),
+        }
     }
 
     fn sweep(&self) {

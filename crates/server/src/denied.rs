@@ -45,12 +45,26 @@ pub enum Denied {
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
     Unchecked,
+    /// What it is allowed by was revoked.
+    Revoked,
+    /// It is not known whether what it is allowed by was revoked.
+    RevocationsUnknown,
 }
 
 impl Denied {
     /// The names of all reasons, in the order of their counters.
-    pub const REASONS: [&str; 8] =
-        ["missing", "invalid", "expired", "forbidden", "unavailable", "cross_site", "undecided", "unchecked"];
+    pub const REASONS: [&str; 10] = [
+        "missing",
+        "invalid",
+        "expired",
+        "forbidden",
+        "unavailable",
+        "cross_site",
+        "undecided",
+        "unchecked",
+        "revoked",
+        "revocations_unknown",
+    ];
 
     const fn index(&self) -> usize {
         match self {
@@ -66,6 +80,8 @@ impl Denied {
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked | Self::UncheckedTicket => 7,
+            Self::Revoked => 8,
+            Self::RevocationsUnknown => 9,
         }
     }
 
@@ -86,6 +102,7 @@ impl Denied {
                 | Self::Undecided
                 | Self::Unchecked
                 | Self::UncheckedTicket
+                | Self::RevocationsUnknown
         )
     }
 
@@ -127,6 +144,8 @@ impl Denied {
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
             }
+            Self::Revoked => "The token was revoked, or a channel was that it is used for.".into(),
+            Self::RevocationsUnknown => "It is not known now whether the token was revoked.".into(),
         }
     }
 }
@@ -148,7 +167,9 @@ impl From<Denied> for Problem {
             | Denied::Unasked
             | Denied::Unstored
             | Denied::TicketsOff
-            | Denied::Undecided => Kind::Unavailable,
+            | Denied::Undecided
+            | Denied::RevocationsUnknown => Kind::Unavailable,
+            Denied::Revoked => Kind::TokenRevoked,
             Denied::Unchecked | Denied::UncheckedTicket => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());

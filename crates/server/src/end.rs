@@ -20,12 +20,22 @@ pub enum End {
     Stalled,
     /// What the client was allowed by is over, or about to be.
     Expired,
+    /// What the client was allowed by was revoked.
+    Revoked,
 }
 
 impl End {
     /// Every end, in the order of its counters.
-    pub const ALL: [Self; 7] =
-        [Self::Client, Self::Error, Self::Drain, Self::Refused, Self::Broken, Self::Stalled, Self::Expired];
+    pub const ALL: [Self; 8] = [
+        Self::Client,
+        Self::Error,
+        Self::Drain,
+        Self::Refused,
+        Self::Broken,
+        Self::Stalled,
+        Self::Expired,
+        Self::Revoked,
+    ];
 
     /// As metrics and logs name it.
     #[must_use]
@@ -38,6 +48,7 @@ impl End {
             Self::Broken => "broken",
             Self::Stalled => "stalled",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -50,8 +61,12 @@ pub(crate) enum EndReason {
     Expired,
     /// The node drains. A client whose grant is about to end is told so by the node that takes it.
     Drain,
+    /// Its grant was revoked. That is told also where the node drains: on another node its client would only be refused.
+    Revoked,
     /// Its grant ends, and its client has not taken the farewell.
     Overdue,
+    /// Its grant was revoked, and its client has not taken the farewell.
+    Cut,
 }
 
 impl EndReason {
@@ -60,12 +75,13 @@ impl EndReason {
         match self {
             Self::Drain => End::Drain,
             Self::Expired | Self::Overdue => End::Expired,
+            Self::Revoked | Self::Cut => End::Revoked,
         }
     }
 
     /// Whether it ends a session where it is. Otherwise the session says farewell at its next frame boundary.
     pub(crate) const fn is_at_once(self) -> bool {
-        matches!(self, Self::Overdue)
+        matches!(self, Self::Overdue | Self::Cut)
     }
 
     /// The last blocks of the stream. `retry_ms`: when a client that may come back is to do so; `position`: where it is.
@@ -75,7 +91,8 @@ impl EndReason {
             // Clients without a place lose none; the others were told theirs when the stream began.
             Self::Drain => block::retry_block(&mut blocks, retry_ms),
             Self::Expired => block::expired(&mut blocks, retry_ms, position),
-            Self::Overdue => {}
+            Self::Revoked => block::revoked(&mut blocks, retry_ms, position),
+            Self::Overdue | Self::Cut => {}
         }
         blocks
     }

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::cors::Cors;
 use crate::cross_site::is_cross_site;
 use crate::denied::Denied;
+use crate::known_revocations::KnownRevocations;
 use crate::query;
 use crate::soon::Soon;
 use crate::tickets;
@@ -35,6 +36,7 @@ pub struct Gatekeeper {
     leeway: u64,
     /// Bounds the tokens whose keys are waited for. Never waited for: no place, no answer.
     keys_waiting: Arc<Semaphore>,
+    revocations: Option<Arc<KnownRevocations>>,
     /// The application. `None`: only tokens count.
     forward: Option<Arc<Forward>>,
 }
@@ -46,7 +48,22 @@ impl Gatekeeper {
     pub fn new(gate: Arc<Gate>, query_parameter: Option<&str>, cors: Cors, clock: Clock, leeway: Duration) -> Self {
         let query_parameter = query_parameter.map(Box::from);
         let keys_waiting = Arc::new(Semaphore::new(KEYS_WAITING_MAX));
-        Self { gate, query_parameter, cors, clock, leeway: leeway.as_secs(), keys_waiting, forward: None }
+        Self {
+            gate,
+            query_parameter,
+            cors,
+            clock,
+            leeway: leeway.as_secs(),
+            keys_waiting,
+            revocations: None,
+            forward: None,
+        }
+    }
+
+    /// The same, and what these know to be revoked gives nothing.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<KnownRevocations>) -> Self {
+        Self { revocations: Some(revocations), ..self }
     }
 
     /// The same, and `forward` is asked about requests without a token.
@@ -99,12 +116,13 @@ impl Gatekeeper {
             return Soon::Now(Err(Denied::Unauthenticated));
         }
         if let Some(grant) = forward.kept(&request, self.now()) {
-            return Soon::Now(by_application(Verdict::Granted(Box::new(grant)), right, &channels));
+            let verdict = Verdict::Granted(Box::new(grant));
+            return Soon::Now(by_application(verdict, right, &channels, self.revocations.as_deref()));
         }
-        let (forward, clock) = (Arc::clone(forward), self.clock.clone());
+        let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
         Soon::later(async move {
             match forward.ask(request, || UnixSeconds(clock.wall_ms() / 1_000)).await {
-                Ok(verdict) => by_application(verdict, right, &channels),
+                Ok(verdict) => by_application(verdict, right, &channels, revocations.as_deref()),
                 Err(ForwardError::Crowded) => Err(Denied::Undecided),
                 Err(error) => {
                     debug!(%error, "the application gave no clear answer");
@@ -150,14 +168,16 @@ impl Authorizer for Gatekeeper {
             return Soon::Now(Err(Denied::Unchecked));
         }
         let wanted = match self.gate.check(&credential, self.now()) {
-            Check::Granted(grant) => return Soon::Now(allow(grant, question.right, question.channels)),
+            Check::Granted(grant) => {
+                return Soon::Now(allow(grant, question.right, question.channels, self.revocations.as_deref()));
+            }
             Check::Refused(refusal) => return Soon::Now(Err(Denied::By(refusal))),
             Check::KeysWanted(wanted) => wanted,
         };
         let Ok(place) = Arc::clone(&self.keys_waiting).try_acquire_owned() else {
             return Soon::Now(Err(Denied::By(Refusal::Unavailable)));
         };
-        let (gate, clock) = (Arc::clone(&self.gate), self.clock.clone());
+        let (gate, clock, revocations) = (Arc::clone(&self.gate), self.clock.clone(), self.revocations.clone());
         let (right, channels) = (question.right, question.channels.to_vec());
         Soon::later(async move {
             let _place = place;
@@ -165,19 +185,31 @@ impl Authorizer for Gatekeeper {
             let _ = tokio::time::timeout(KEYS_WAIT, gate.look_for_keys(&wanted)).await;
             let now = UnixSeconds(clock.wall_ms() / 1_000);
             let grant = gate.check_again(&credential, now, &wanted).map_err(Denied::By)?;
-            allow(grant, right, &channels)
+            allow(grant, right, &channels, revocations.as_deref())
         })
     }
 
-    fn is_over(&self, grant: &Grant) -> bool {
-        grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)))
+    fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied> {
+        if let Some(revocations) = &self.revocations {
+            revocations.still(grant, right, channels)?;
+        }
+        let is_over = grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)));
+        if is_over { Err(Denied::By(Refusal::Expired)) } else { Ok(()) }
     }
 }
 
 /// What the application's verdict is worth.
-fn by_application(verdict: Verdict, right: Right, channels: &[ChannelName]) -> Authorized {
+fn by_application(
+    verdict: Verdict,
+    right: Right,
+    channels: &[ChannelName],
+    revocations: Option<&KnownRevocations>,
+) -> Authorized {
     match verdict {
-        Verdict::Granted(grant) => allow(*grant, right, channels).map_err(|_| Denied::NotAllowed),
+        Verdict::Granted(grant) => allow(*grant, right, channels, revocations).map_err(|denied| match denied {
+            Denied::By(_) => Denied::NotAllowed,
+            denied => denied,
+        }),
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
         Verdict::Forbidden => Err(Denied::NotAllowed),
     }
@@ -194,13 +226,16 @@ fn target(path: &str, query: Option<&str>, is_secret: impl Fn(&str) -> bool) -> 
 
 /// Whether a grant is enough. Several channels are allowed together or not at all. Those of a ticket stand in a body, which is read for
 /// somebody only who may make some.
-fn allow(grant: Grant, right: Right, channels: &[ChannelName]) -> Authorized {
+fn allow(grant: Grant, right: Right, channels: &[ChannelName], revocations: Option<&KnownRevocations>) -> Authorized {
     if right == Right::Tickets && channels.is_empty() {
         if !grant.rights.give_any(right) {
             return Err(Denied::NoTickets);
         }
     } else {
         grant.permit(right, channels).map_err(Denied::By)?;
+    }
+    if let Some(revocations) = revocations {
+        revocations.still(&grant, right, channels)?;
     }
     Ok(Some(Box::new(grant)))
 }

@@ -34,11 +34,13 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gatekeeper;
+mod grant_holders;
 mod heartbeat;
 mod history;
 mod host;
 mod http_date;
 mod http_stats;
+mod known_revocations;
 mod lag;
 mod listener;
 #[cfg(feature = "testing")]
@@ -55,6 +57,8 @@ mod pulse;
 mod query;
 mod refusal;
 mod request_body;
+mod revocation_follower;
+mod revoker;
 mod routes;
 #[cfg(test)]
 mod scene;
@@ -91,6 +95,7 @@ pub use framing::Framing;
 pub use gatekeeper::Gatekeeper;
 pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
+pub use known_revocations::{KnownRevocations, RevocationStats, RevocationsUnknown};
 pub use lag::{LAG_BOUNDS_MS, Lag};
 #[cfg(feature = "testing")]
 pub use local::LocalServer;

@@ -19,7 +19,7 @@ use crate::node_state::NodeState;
 use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch};
 use crate::routes::Handler;
-use crate::server::drain_when_asked;
+use crate::server::spawn_tasks;
 use crate::socket::Socket;
 use crate::store::StoreHandles;
 
@@ -39,12 +39,10 @@ impl LocalServer {
     #[must_use]
     pub fn start(options: Options, store: StoreHandles, cores: Vec<Rc<Core>>, random: Random) -> Self {
         let admission = Arc::new(Admission::new(options.admission.clone(), cores.len(), random, Instant::now()));
-        let window = options.drain.window;
         let (phase, watch) = phase::phase();
         let mut tasks = JoinSet::new();
-        for core in &cores {
-            tasks.spawn_local(Rc::clone(core).run());
-            tasks.spawn_local(drain_when_asked(Rc::clone(core), window, watch.clone()));
+        for (number, core) in cores.iter().enumerate() {
+            spawn_tasks(&mut tasks, core, &options, number, &watch);
         }
         let stats = Arc::new(cores.iter().map(|_| HttpStats::default()).collect());
         Self { node: Arc::new(NodeState::new(options, admission, store)), stats, cores, phase, tasks }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
+use crate::known_revocations::KnownRevocations;
 use crate::network::Network;
 
 /// Options of a [`crate::Server`].
@@ -41,6 +42,9 @@ pub struct Options {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// `auth.tickets`. `None`: none are made and none counts.
     pub tickets: Option<TicketOptions>,
+    /// What is revoked of what the authorizer allows; the server follows their log and ends the sessions that it is about. `None`: nothing
+    /// ever is.
+    pub revocations: Option<Arc<KnownRevocations>>,
     /// `drain.*`.
     pub drain: DrainOptions,
 }
@@ -59,6 +63,7 @@ impl Default for Options {
             history: HistoryOptions::default(),
             authorizer: None,
             tickets: None,
+            revocations: None,
             drain: DrainOptions::default(),
         }
     }

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     TokenMissing,
     TokenInvalid,
     TokenExpired,
+    TokenRevoked,
     Unauthenticated,
     Forbidden,
     CrossSite,
@@ -50,7 +51,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -68,6 +69,7 @@ impl Kind {
         Self::TokenMissing,
         Self::TokenInvalid,
         Self::TokenExpired,
+        Self::TokenRevoked,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::CrossSite,
@@ -110,6 +112,7 @@ impl Kind {
             Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token-missing", "A token is needed"),
             Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "token-invalid", "The token is not accepted"),
             Self::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The token has expired"),
+            Self::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The token was revoked"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
@@ -199,7 +202,7 @@ fn challenge(problem: &Problem) -> Option<HeaderValue> {
         Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated | Kind::TicketUnknown => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\""));
         }
-        Kind::TokenInvalid | Kind::TokenExpired => "invalid_token",
+        Kind::TokenInvalid | Kind::TokenExpired | Kind::TokenRevoked => "invalid_token",
         Kind::Forbidden => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\", error=\"insufficient_scope\""));
         }

@@ -143,6 +143,9 @@ impl LateRefusal {
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
             session::Refusal::Expired => return self.expired().with(self.node.headers(self.verdict)),
+            session::Refusal::Revoked => {
+                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(self.verdict));
+            }
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
             session::Refusal::Channel(detail) => {

@@ -371,7 +371,8 @@ impl Handler {
                     Err(denied) => return Problem::from(denied).into(),
                 },
             };
-            let still = || handler.still_allows(client, Right::Publish, grant.as_deref());
+            let asked = channel.clone();
+            let still = || handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked));
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -379,14 +380,17 @@ impl Handler {
         }))
     }
 
-    /// Whether a grant is not over since it was given.
-    fn still_allows(&self, client: IpAddr, right: Right, grant: Option<&Grant>) -> Result<(), Problem> {
+    /// Whether a grant that was enough when it was asked for is so still.
+    fn still(
+        &self,
+        client: IpAddr,
+        right: Right,
+        grant: Option<&Grant>,
+        channels: &[ChannelName],
+    ) -> Result<(), Problem> {
         let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
-        if authorizer.is_over(grant) {
-            let denied = Denied::By(Refusal::Expired);
-            return Err(self.note(AddressKey::of(client), right, denied).into());
-        }
-        Ok(())
+        let still = authorizer.still(grant, right, channels);
+        still.map_err(|denied| self.note(AddressKey::of(client), right, denied).into())
     }
 
     fn history(
@@ -403,14 +407,19 @@ impl Handler {
         let client = self.client(socket, request.headers());
         let head = (request.uri(), request.headers());
         let asking = self.ask(client, Right::History, std::slice::from_ref(&channel), head);
+        let asked = channel.clone();
         let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
         let payer = admission::payer(client);
         let handler = self.clone();
         Ok(Soon::later(async move {
-            if let Err(denied) = handler.wait(asking).await {
-                return Problem::from(denied).into();
-            }
+            let grant = match handler.wait(asking).await {
+                Ok(grant) => grant,
+                Err(denied) => return Problem::from(denied).into(),
+            };
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
+            // Reading it may have taken seconds, and it holds what was published meanwhile.
+            let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked));
+            let page = still.and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()

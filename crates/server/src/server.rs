@@ -12,6 +12,7 @@ use fanfare_protocol::limits;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -28,6 +29,7 @@ use crate::options::Options;
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
 use crate::routes::Handler;
 use crate::store::StoreHandles;
+use crate::{revocation_follower, revoker};
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -203,11 +205,29 @@ fn accept(
 }
 
 /// Ends the sessions of one core politely once the phase says so.
-pub(crate) async fn drain_when_asked(core: Rc<Core>, window: Duration, mut phase: PhaseWatch) {
+async fn drain_when_asked(core: Rc<Core>, window: Duration, mut phase: PhaseWatch) {
     phase.left_running().await;
     // A stop is no drain: sessions end without a farewell.
     if phase.get() == Phase::Draining {
         core.drain(window).await;
+    }
+}
+
+/// Starts what a connection thread does beside its connections. The first thread follows the log of revocations for all.
+pub(crate) fn spawn_tasks(
+    tasks: &mut JoinSet<()>,
+    core: &Rc<Core>,
+    options: &Options,
+    number: usize,
+    phase: &PhaseWatch,
+) {
+    tasks.spawn_local(Rc::clone(core).run());
+    tasks.spawn_local(drain_when_asked(Rc::clone(core), options.drain.window, phase.clone()));
+    let Some(revocations) = &options.revocations else { return };
+    core.set_revocations(Arc::clone(revocations));
+    tasks.spawn_local(revoker::run(Rc::clone(core), Arc::clone(revocations)));
+    if number == 0 {
+        tasks.spawn_local(revocation_follower::follow(Rc::clone(core), Arc::clone(revocations)));
     }
 }
 
@@ -232,11 +252,10 @@ impl CoreThread {
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
 
-    #[expect(clippy::disallowed_methods, reason = "both tasks are aborted below, when the thread stops")]
     async fn serve(mut self, core: Rc<Core>) {
-        let driver = tokio::task::spawn_local(Rc::clone(&core).run());
-        let window = self.handler.node.options.drain.window;
-        let drain = tokio::task::spawn_local(drain_when_asked(Rc::clone(&core), window, self.phase.clone()));
+        // They end with the thread's, when it stops.
+        let mut tasks = JoinSet::new();
+        spawn_tasks(&mut tasks, &core, &self.handler.node.options, self.handler.core, &self.phase);
         let mut phase = self.phase.clone();
         loop {
             tokio::select! {
@@ -246,8 +265,6 @@ impl CoreThread {
                 Some(accepted) = self.inbox.recv() => self.take(&core, accepted),
             }
         }
-        driver.abort();
-        drain.abort();
     }
 
     #[expect(clippy::disallowed_methods, reason = "the permit counts it until it ends, at the latest with the runtime")]

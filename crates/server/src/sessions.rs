@@ -29,6 +29,10 @@ pub(crate) struct SessionToken {
 }
 
 impl SessionToken {
+    /// Before and after all others: the ends of a range.
+    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
+    pub(crate) const LAST: Self = Self { slot: u32::MAX, generation: u32::MAX };
+
     pub(crate) const fn slot(self) -> SessionSlot {
         self.slot
     }
@@ -101,6 +105,13 @@ impl Sessions {
     pub(crate) fn wake(&self, reader: ReaderId) {
         if let Some(slot) = self.slots.borrow_mut().get_mut(reader.session as usize) {
             slot.due = slot.due.and(reader.channel);
+            slot.waker.wake_by_ref();
+        }
+    }
+
+    /// Wakes the session that has this slot now, if one has, for whatever is due to it.
+    pub(crate) fn wake_session(&self, session: SessionSlot) {
+        if let Some(slot) = self.slots.borrow().get(session as usize) {
             slot.waker.wake_by_ref();
         }
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use fanfare_auth::{Grant, Refusal, Right};
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{
-    Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random, ReadRequest,
-    Snapshot, Tip,
+    AppendRequest, Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random,
+    ReadRequest, Snapshot, Tip,
 };
 use fanfare_protocol::limits::TICKET_ORDER_BYTES_MAX;
-use fanfare_protocol::{ChannelName, LogName};
+use fanfare_protocol::{ChannelName, EntryId, LogName};
 use fanfare_server::{
     Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, Options, Question, RefusalPolicy, Secret,
     Server, Soon, StoreHandles, TicketOptions,
@@ -101,6 +101,9 @@ impl Publisher for Failing {
     async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
         Err(PublishError::Refused("OOM command not allowed".into()))
     }
+    async fn append(&self, _: AppendRequest) -> Result<EntryId, PublishError> {
+        Err(PublishError::Refused("OOM command not allowed".into()))
+    }
 }
 
 /// A server over that store. Nothing of what is asked of it needs an ingest.
@@ -124,8 +127,8 @@ impl Authorizer for Denies {
         Soon::Now(Err(self.0.clone()))
     }
 
-    fn is_over(&self, _: &Grant) -> bool {
-        false
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
     }
 }
 
@@ -206,6 +209,8 @@ fn every_problem_keeps_its_type_status_and_title() {
         Denied::Unasked,
         Denied::Undecided,
         Denied::Unchecked,
+        Denied::Revoked,
+        Denied::RevocationsUnknown,
     ] {
         let node = Node::start(|options| options.authorizer = Some(Arc::new(Denies(denied))));
         problems.insert(said(node.send(get("/events?channel=a"))));

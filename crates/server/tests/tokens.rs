@@ -50,8 +50,9 @@ impl Authorizer for Fake {
         })
     }
 
-    fn is_over(&self, grant: &Grant) -> bool {
-        grant.expires_at == Some(UnixSeconds(7)) && self.is_time_up.load(Ordering::Relaxed)
+    fn still(&self, grant: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        let is_over = grant.expires_at == Some(UnixSeconds(7)) && self.is_time_up.load(Ordering::Relaxed);
+        if is_over { Err(Denied::By(Refusal::Expired)) } else { Ok(()) }
     }
 }
 

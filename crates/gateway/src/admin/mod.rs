@@ -1,6 +1,7 @@
-//! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`.
+//! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`, and `POST /revocations`.
 
 mod ready;
+mod revocations;
 
 use std::sync::Arc;
 
@@ -11,10 +12,13 @@ use serde_json::{Value, json};
 
 pub use ready::{Facts, Health, Proof, Unready, Way};
 
-use crate::http::{Handler, Reply, json as json_reply, reply, text};
+use crate::http::{Answering, Handler, Reply, json as json_reply, not_allowed, reply, text};
 use crate::metrics::{self, Samples, Source};
+use crate::revocation_writer::RevocationWriter;
 
 const STATUS_PAGE: &str = include_str!("status.html");
+/// Where to revoke.
+const REVOCATIONS: &str = "/revocations";
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -24,6 +28,8 @@ pub trait Subject: Source {
     fn health(&self) -> Health;
     /// Who it is: version, addresses, the store without its password.
     fn identity(&self) -> Value;
+    /// What revokes, where tokens are asked for.
+    fn revocation_writer(&self) -> Option<Arc<RevocationWriter>>;
 }
 
 /// Answers operators' requests about one node.
@@ -83,8 +89,14 @@ impl<S: Subject> Handler for Admin<S> {
             "/livez" => self.live(),
             "/readyz" => self.ready(request),
             "/status" => self.status(request),
-            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz and /status\n"),
+            REVOCATIONS => not_allowed("POST", "only POST is understood here\n"),
+            _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez, /readyz, /status and POST /revocations\n"),
         }
+    }
+
+    fn post(&self, request: Request<Incoming>) -> Option<Answering> {
+        let is_there = request.uri().path() == REVOCATIONS;
+        is_there.then(|| -> Answering { Box::pin(revocations::answer(self.subject.revocation_writer(), request)) })
     }
 }
 

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use fanfare_server::RevocationsUnknown;
 use serde_json::{Value, json};
 
 /// A way through the store, proven again and again.
@@ -31,6 +32,8 @@ pub struct Facts {
     pub feed: Proof,
     /// A read of a stream.
     pub archive: Proof,
+    /// Why nobody gets anything by a token, if so.
+    pub revocations: Option<RevocationsUnknown>,
     /// The oldest proof that counts: `admin.ready_probe_age`.
     pub limit: Duration,
 }
@@ -83,6 +86,8 @@ pub enum Unready {
         /// What Redis or the network said last, if anything.
         detail: Option<String>,
     },
+    /// It does not know what is revoked.
+    Revocations(RevocationsUnknown),
 }
 
 impl Unready {
@@ -100,6 +105,7 @@ impl fmt::Display for Unready {
             Self::Stuck { thread, silence } => {
                 return write!(f, "the thread {thread} has taken no turn for {:.0} s", silence.as_secs_f64());
             }
+            Self::Revocations(unknown) => return unknown.fmt(f),
             Self::NeverProven { way, detail } => {
                 write!(f, "no {} yet", way.name())?;
                 detail
@@ -129,7 +135,7 @@ impl Health {
     /// From the facts.
     #[must_use]
     pub fn judge(facts: Facts) -> Self {
-        let Facts { draining, stuck, feed, archive, limit } = facts;
+        let Facts { draining, stuck, feed, archive, revocations, limit } = facts;
         let (probe_age, read_age) = (feed.age, archive.age);
         let mut reasons = Vec::new();
         if draining {
@@ -143,6 +149,7 @@ impl Health {
                 Some(_) => {}
             }
         }
+        reasons.extend(revocations.map(Unready::Revocations));
         Self { reasons, probe_age, read_age }
     }
 
@@ -189,7 +196,8 @@ mod tests {
 
     fn well() -> Facts {
         let recent = proof(LIMIT, Some("connection refused"));
-        Facts { draining: false, stuck: Vec::new(), feed: recent.clone(), archive: recent, limit: LIMIT }
+        let (feed, archive) = (recent.clone(), recent);
+        Facts { draining: false, stuck: Vec::new(), feed, archive, revocations: None, limit: LIMIT }
     }
 
     fn answers(facts: Facts) -> (bool, bool, bool) {
@@ -225,6 +233,17 @@ mod tests {
     fn without_any_proof_nothing_is_ready() {
         assert_eq!(answers(Facts { feed: Proof::default(), ..well() }), (false, true, true));
         assert_eq!(answers(Facts { archive: Proof::default(), ..well() }), (false, true, true));
+    }
+
+    // All nodes of a Redis that evicts are in the same position: it empties no fleet.
+    #[test]
+    fn who_does_not_know_what_is_revoked_is_not_ready_and_refuses_politely() {
+        let facts = Facts { revocations: Some(RevocationsUnknown::MayVanish), ..well() };
+        assert_eq!(answers(facts.clone()), (false, true, true));
+        assert!(Health::judge(facts).reasons[0].to_string().contains("maxmemory-policy allkeys-*"));
+        let refused = RevocationsUnknown::NotRead(Some("NOPERM".to_owned()));
+        let facts = Facts { revocations: Some(refused), ..well() };
+        assert!(Health::judge(facts).to_json()["reasons"][0].as_str().unwrap().ends_with(": NOPERM"));
     }
 
     #[test]

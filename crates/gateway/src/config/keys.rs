@@ -55,10 +55,12 @@ sections! {
         proxy_protocol: ProxyProtocol = ProxyProtocol::Off;
     }
 
-    /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`. It has no authentication: keep it private.
+    /// The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`, and `POST /revocations`. It has no authentication: keep it private.
     Admin admin {
         /// The address of the admin listener.
         listen: SocketAddr = loopback(9090);
+        /// Take revocations by `POST /revocations`, with `auth.enabled`. The listener has no authentication: whoever reaches it, also to scrape, can end everybody's streams then. `fanfare revoke` does without.
+        revocations: bool = false;
         /// The node is ready while a message has made its way around the Redis Pub/Sub path, and a stream of its own could be read, within this time.
         ready_probe_age: Span = Span(limits::READY_PROBE_AGE_MAX_DEFAULT), Span::millis(100) => Span::secs(600);
         /// A thread of the node that takes no turn for so long is stuck: `/livez` and `/readyz` say so.

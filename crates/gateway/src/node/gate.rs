@@ -1,16 +1,68 @@
 //! The gate of a node: who may do what, by its configuration and the files that this names.
 
+use std::future::pending;
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use fanfare_auth::{Audience, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
+use fanfare_log::Hub;
+use fanfare_protocol::limits::{REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST};
+use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
+use tokio::time::sleep;
 
+use super::outside::Outside;
+use super::store::StoreReport;
 use crate::config::{Config, IssuerRule};
 use crate::key_file;
+use crate::revocation::longest_grant;
+
+/// What judges the requests of a node. By default nothing does.
+#[derive(Default)]
+pub(super) struct Guard {
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) outside: Outside,
+}
+
+/// Lets a server ask for tokens, or the application, if the configuration says so, and follow what is revoked. `hub`: of the node's logs.
+///
+/// # Errors
+/// As [`gate`] and [`Outside::start`].
+pub(super) fn install(config: &Config, options: &mut Options, hub: &Arc<Hub>) -> anyhow::Result<Guard> {
+    let Some(mut gate) = gate(config)? else { return Ok(Guard::default()) };
+    let followers = gate.take_key_followers();
+    let gate = Arc::new(gate);
+    let outside = Outside::start(config, &gate, followers)?;
+    let (clock, leeway, longest) = (Clock::system(), config.auth.leeway.0, longest_grant(config));
+    let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), clock.clone(), longest, leeway));
+    let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
+    let keeper = Gatekeeper::new(Arc::clone(&gate), parameter, cors, clock, leeway)
+        .with_revocations(Arc::clone(&revocations))
+        .with_forward(outside.forward.clone());
+    options.authorizer = Some(Arc::new(keeper));
+    options.revocations = Some(revocations);
+    Ok(Guard { gate: Some(gate), outside })
+}
+
+/// Tells those who judge grants whether the store may evict what was revoked: until that is known none is good. Ends when it is dropped.
+pub(super) async fn watch_store(
+    revocations: Option<Arc<KnownRevocations>>,
+    report: Arc<dyn Fn() -> StoreReport + Send + Sync>,
+) {
+    let Some(revocations) = revocations else { return pending().await };
+    loop {
+        let evicts_any = report().evicts_any;
+        if let Some(evicts_any) = evicts_any {
+            revocations.note_may_vanish(evicts_any);
+        }
+        sleep(if evicts_any.is_some() { REVOCATIONS_STORE_LOOK } else { REVOCATIONS_STORE_LOOK_FIRST }).await;
+    }
+}
 
 /// `None`: no token is asked for.
 ///
 /// # Errors
 /// A file cannot be read, a key is none, or the issuers do not fit together.
-pub(super) fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
+fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
     let auth = &config.auth;
     if !auth.enabled {
         return Ok(None);

@@ -22,9 +22,8 @@ mod view;
 use std::future::pending;
 use std::sync::Arc;
 
-use fanfare_auth::Gate;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
-use fanfare_server::{Authorizer, Clock, Core, CoreStats, Gatekeeper, Server, StoreHandles};
+use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
 
 pub use redis::{options as redis_options, redis};
 pub use store::{Store, StoreReport, Task, memory};
@@ -32,9 +31,9 @@ pub use view::NodeView;
 
 use crate::config::Config;
 use crate::process::Process;
+use crate::revocation_writer::RevocationWriter;
 use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
-use outside::Outside;
 use thread::{NodeThread, ThreadRuntime};
 use timed_publisher::{PublishStats, TimedPublisher};
 
@@ -68,33 +67,23 @@ impl Node {
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
         let mut options = options::server(config)?;
-        let mut gate = gate::gate(config)?;
-        let followers = gate.as_mut().map(Gate::take_key_followers).unwrap_or_default();
-        let gate = gate.map(Arc::new);
-        let outside = match &gate {
-            Some(gate) => Outside::start(config, gate, followers)?,
-            None => Outside::default(),
-        };
-        options.authorizer = gate.as_ref().map(|gate| {
-            let (parameter, cors) = (config.auth.query_parameter.0.as_deref(), options.cors.clone());
-            let (clock, leeway) = (Clock::system(), config.auth.leeway.0);
-            let keeper = Gatekeeper::new(Arc::clone(gate), parameter, cors, clock, leeway);
-            Arc::new(keeper.with_forward(outside.forward.clone())) as Arc<dyn Authorizer>
-        });
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
         options.admission.headroom = places.headroom;
         let min_lives = config.min_lives();
         let log = assemble(options::log(config, min_lives.clone()), options.core_count(), random.fork());
+        let guard = gate::install(config, &mut options, &log.hub)?;
+        let revocations = options.revocations.clone();
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
 
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
         let store = make_store(log.desired, log.sink, min_lives.clone())?;
-        let probe = Arc::new(ArchiveProbe::default());
+        let (probe, report) = (Arc::new(ArchiveProbe::default()), Arc::from(store.report));
         let upkeep = {
             let (probe, archive, pace) = (Arc::clone(&probe), store.archive.clone(), config.redis.probe_interval.0);
+            let looking = gate::watch_store(revocations.clone(), Arc::clone(&report));
             async move {
-                tokio::join!(Box::pin(store.upkeep), Box::pin(probe.run(archive, pace)));
+                tokio::join!(Box::pin(store.upkeep), Box::pin(probe.run(archive, pace)), Box::pin(looking));
             }
         };
         let archive = OnThread::new(store.archive, for_store.handle());
@@ -103,6 +92,8 @@ impl Node {
         let publisher = OnThread::new(store.publisher, for_store.handle());
         let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
         options.tickets = options::tickets(config, OnThread::new(store.tickets, for_store.handle()));
+        let writer = revocations.as_ref().filter(|_| config.admin.revocations);
+        let writer = writer.map(|_| Arc::new(RevocationWriter::new(config, publisher.clone())));
 
         let make_core = {
             let (hub, cores, delivery) = (log.hub, Arc::clone(&cores), options::delivery(config));
@@ -124,18 +115,20 @@ impl Node {
             publishes,
             process: process.clone(),
             min_lives,
-            gate,
-            forward: outside.forward,
-            answers: outside.answers,
+            gate: guard.gate,
+            forward: guard.outside.forward,
+            answers: guard.outside.answers,
+            revocations,
+            revocation_writer: writer,
         };
-        let view = NodeView::new(config, &server, &store.name, store.report, log.began, stats);
+        let view = NodeView::new(config, &server, &store.name, report, log.began, stats);
 
         let ingest = log.ingest;
         let threads = Threads {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
-            outside: outside.thread,
+            outside: guard.outside.thread,
         };
         Ok(Self { server, view: Arc::new(view), threads })
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_auth::{Answering, Ask, AskError, AskRequest};
 use fanfare_log::{
-    Archive, ArchiveError, HeldTicket, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest,
-    Snapshot, TicketAnswer, TicketError, TicketStore, Tip,
+    AppendRequest, Archive, ArchiveError, HeldTicket, NewestRead, PublishError, PublishRequest, Published, Publisher,
+    ReadRequest, Snapshot, TicketAnswer, TicketError, TicketStore, Tip,
 };
-use fanfare_protocol::{LogName, TicketName};
+use fanfare_protocol::{EntryId, LogName, TicketName};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -77,6 +77,11 @@ impl<A: Archive> Archive for OnThread<A> {
 impl<P: Publisher> Publisher for OnThread<P> {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
         let answer = self.call(|publisher| async move { publisher.publish(request).await }).await;
+        answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
+    }
+
+    async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
+        let answer = self.call(|publisher| async move { publisher.append(request).await }).await;
         answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
     }
 }

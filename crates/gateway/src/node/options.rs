@@ -107,6 +107,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
         publish_tokens: config.publish.tokens,
         authorizer: None,
         tickets: None,
+        revocations: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
             max_limit: config.history.max_limit,

@@ -28,6 +28,7 @@ pub fn options(config: &Config) -> Options {
         load_functions: config.redis.load_functions,
         publishes: config.publish.key.expose().is_some(),
         tickets: config.auth.tickets,
+        revocations: config.auth.enabled,
         event_bytes: config.limits.event_bytes.bytes(),
         min_lives: config.min_lives(),
     }
@@ -77,6 +78,7 @@ fn report(status: &StatusReport) -> StoreReport {
         foreign_without_data: status.foreign_without_data,
         unfounded_pushes: status.unfounded_pushes,
         expiring_channels: status.expiring_channels,
+        evicts_any: status.evicts_any,
         archive_bytes: status.archive_bytes,
         ..StoreReport::default()
     }

@@ -47,6 +47,8 @@ pub struct StoreReport {
     pub unfounded_pushes: u64,
     /// Channels whose streams were seen to expire, or to be gone, against the promise that none does.
     pub expiring_channels: u64,
+    /// Whether the store says that it may evict any key: also logs of the gateway's own. `None` until it was asked.
+    pub evicts_any: Option<bool>,
     /// Bytes of entries read.
     pub archive_bytes: u64,
     /// How long reads of the archive waited for a connection.
@@ -64,7 +66,7 @@ pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<Me
         publisher: store.clone(),
         tickets: Arc::new(store.clone()),
         name: "in this process".into(),
-        report: Box::new(StoreReport::default),
+        report: Box::new(|| StoreReport { evicts_any: Some(false), ..StoreReport::default() }),
         feed: Box::pin(store.attach(desired, sink).run()),
         upkeep: Box::pin(pending()),
     }

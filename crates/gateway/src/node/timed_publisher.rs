@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_log::stats::Durations;
-use fanfare_log::{PublishError, PublishRequest, Published, Publisher};
+use fanfare_log::{AppendRequest, PublishError, PublishRequest, Published, Publisher};
+use fanfare_protocol::EntryId;
 use tokio::time::Instant;
 
 /// What became of publishes. Connection threads write it together: each publish is a round trip to the store.
@@ -58,6 +59,11 @@ impl<P: Publisher> Publisher for TimedPublisher<P> {
         }
         outcome
     }
+
+    /// Counted by who asks for it.
+    async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
+        self.publisher.append(request).await
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +75,10 @@ mod tests {
 
     impl Publisher for Refusing {
         async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
+            Err(PublishError::Refused("OOM".into()))
+        }
+
+        async fn append(&self, _: AppendRequest) -> Result<EntryId, PublishError> {
             Err(PublishError::Refused("OOM".into()))
         }
     }

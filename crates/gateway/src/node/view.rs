@@ -8,7 +8,8 @@ use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCe
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
-    AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, LAG_BOUNDS_MS, Reason, Server, TicketUse,
+    AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
+    RevocationStats, RevocationsUnknown, Server, TicketUse,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
 use crate::process::Process;
+use crate::revocation_writer::{RevocationWriter, RevokeStats};
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -46,7 +48,9 @@ pub struct NodeView {
     forward: Option<Arc<Forward>>,
     /// How long answers of the application take.
     answers: Arc<Durations>,
-    store: Box<dyn Fn() -> StoreReport + Send + Sync>,
+    revocations: Option<Arc<KnownRevocations>>,
+    revocation_writer: Option<Arc<RevocationWriter>>,
+    store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
 /// Counters that the node's own threads write, and the process that they are in.
@@ -62,6 +66,8 @@ pub(super) struct Stats {
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) forward: Option<Arc<Forward>>,
     pub(super) answers: Arc<Durations>,
+    pub(super) revocations: Option<Arc<KnownRevocations>>,
+    pub(super) revocation_writer: Option<Arc<RevocationWriter>>,
 }
 
 impl NodeView {
@@ -69,7 +75,7 @@ impl NodeView {
         config: &Config,
         server: &Server,
         store_name: &str,
-        store: Box<dyn Fn() -> StoreReport + Send + Sync>,
+        store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
         began: Instant,
         stats: Stats,
     ) -> Self {
@@ -100,6 +106,8 @@ impl NodeView {
             gate: stats.gate,
             forward: stats.forward,
             answers: stats.answers,
+            revocations: stats.revocations,
+            revocation_writer: stats.revocation_writer,
             store,
         }
     }
@@ -325,6 +333,38 @@ impl NodeView {
         since.map_or(Duration::ZERO, |since| self.began.elapsed().saturating_sub(since))
     }
 
+    fn collect_revocations(&self, samples: &mut Samples) {
+        let known = self.revocations.as_deref();
+        samples.add(&m::REVOCATIONS, known.map_or(0, KnownRevocations::in_force));
+        let behind = known.map_or(Duration::ZERO, KnownRevocations::incomplete_for);
+        samples.add_f64(&m::REVOCATIONS_BEHIND, behind.as_secs_f64());
+        let none = RevocationStats::default();
+        let stats = known.map_or(&none, |known| &known.stats);
+        let kinds = [
+            ("read", &stats.read),
+            ("garbage", &stats.garbage),
+            ("unknown", &stats.unknown),
+            ("kept_otherwise", &stats.kept_otherwise),
+        ];
+        for (kind, cell) in kinds {
+            samples.add_labelled(&m::REVOCATION_ENTRIES, kind, cell.get());
+        }
+        self.gaps(samples, &m::REVOCATION_GAPS, |reason| stats.gaps.of(reason).get());
+        samples.add_labelled(&m::REVOCATION_GAPS, "trimmed_early", stats.trimmed_early.get());
+        let none_asked = RevokeStats::default();
+        let asked = self.revocation_writer.as_deref().map_or(&none_asked, RevocationWriter::stats);
+        for (outcome, count) in asked.outcomes() {
+            samples.add_labelled(&m::REVOKE_REQUESTS, outcome, count);
+        }
+    }
+
+    /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.
+    fn revocations_unknown(&self) -> Option<RevocationsUnknown> {
+        let revocations = self.revocations.as_ref()?;
+        let is_long = revocations.incomplete_for() > self.ready_probe_age;
+        revocations.unknown().filter(|unknown| is_long || !matches!(unknown, RevocationsUnknown::Behind(_)))
+    }
+
     fn collect_feed(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::FEED_CONNECTED, ingest.connected.get());
@@ -379,6 +419,7 @@ impl Source for NodeView {
         self.collect_delivery(samples);
         self.collect_log(samples);
         self.collect_feed(samples);
+        self.collect_revocations(samples);
     }
 }
 
@@ -390,8 +431,13 @@ impl Subject for NodeView {
             stuck: stuck.collect(),
             feed: Proof { age: self.probe_age(), error: (self.store)().error },
             archive: Proof { age: self.probe.age(), error: self.probe.error() },
+            revocations: self.revocations_unknown(),
             limit: self.ready_probe_age,
         })
+    }
+
+    fn revocation_writer(&self) -> Option<Arc<RevocationWriter>> {
+        self.revocation_writer.clone()
     }
 
     fn identity(&self) -> Value {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fanfare_protocol::{Entry, EntryId, Epoch, LogName, Push, TicketName, encode_push, limits};
+use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Push, TicketName, encode_push, limits};
 use tokio::time::Instant;
 
 use super::faults::Faults;
@@ -16,7 +16,7 @@ use super::stream;
 use crate::archive::{Archive, ArchiveError, NewestRead, ReadRequest, Snapshot, Tip};
 use crate::feed::FeedEvent;
 use crate::min_lives::MinLives;
-use crate::publish::{PublishError, PublishRequest, Published, Publisher};
+use crate::publish::{AppendRequest, PublishError, PublishRequest, Published, Publisher};
 use crate::tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 
 /// The store's clock: milliseconds since the Unix epoch.
@@ -155,6 +155,35 @@ impl MemoryStore {
         Box::pin(std::future::ready(outcome))
     }
 
+    /// As [`Publisher::append`], without waiting.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn append_now(&self, request: &AppendRequest) -> Result<EntryId, PublishError> {
+        let log = &LogName::system(request.log.clone());
+        let (mut state, now) = self.at_now(log);
+        if state.faults.is_offline() {
+            return Err(PublishError::Unreachable("the store is offline".into()));
+        }
+        let stream = state.store.stream(log);
+        let oldest = stream.and_then(|stream| Some((stream.entries().count(), stream.entries().next()?.id.ms)));
+        // As Redis, which drops what is old when that pays, and at the latest when the log is full.
+        if let Some((entries, oldest_ms)) = oldest
+            && entries >= request.max_entries
+        {
+            let oldest_kept_ms = now.saturating_sub(u64::try_from(request.keep.as_millis()).unwrap_or(u64::MAX));
+            if oldest_ms >= oldest_kept_ms {
+                return Err(PublishError::Rejected(format!("the log holds {entries} entries that are in force")));
+            }
+            state.store.forget_before(log, oldest_kept_ms);
+        }
+        let event = Event { name: None, data: request.data.clone() };
+        let id = state.store.append(log, None, event, now).id;
+        // As a node's own logs are never believed: a doorbell.
+        state.deliver(log, &FeedEvent::Push { channel: log.clone(), push: Push::Doorbell });
+        Ok(id)
+    }
+
     pub(super) fn announce(&self, state: &mut State, channel: &LogName, entry: &Entry) {
         if self.0.options.keyspace_notifications {
             state.deliver(channel, &FeedEvent::KeyspaceAdd { channel: channel.clone() });
@@ -243,6 +272,10 @@ impl Archive for MemoryStore {
 impl Publisher for MemoryStore {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
         self.publish_now(&request)
+    }
+
+    async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
+        self.append_now(&request)
     }
 }
 

@@ -102,6 +102,13 @@ impl Store {
         entry
     }
 
+    /// `XTRIM` by time (`MINID`): drops entries that are older.
+    pub(super) fn forget_before(&mut self, log: &LogName, ms: u64) {
+        if let Some(stream) = self.streams.get_mut(log) {
+            stream.forget_before(ms);
+        }
+    }
+
     #[cfg(feature = "testing")]
     pub(super) fn stream_mut(&mut self, channel: &LogName) -> Option<&mut Stream> {
         self.streams.get_mut(channel)

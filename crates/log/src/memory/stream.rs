@@ -59,6 +59,13 @@ impl Stream {
         }
     }
 
+    /// Drops the entries that are older than this.
+    pub(super) fn forget_before(&mut self, ms: u64) {
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.id.ms < ms) {
+            self.bytes -= cost(&entry);
+        }
+    }
+
     /// `XDEL`: retracts one entry.
     #[cfg(feature = "testing")]
     pub(super) fn remove(&mut self, id: EntryId) -> bool {

@@ -29,6 +29,7 @@ use super::continuity::Continuity;
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::failures::Failures;
 use super::head_page::HeadPage;
+use super::own_log::OwnLog;
 use super::paging::Paging;
 use super::reads::{HeadRead, ReadKind, TipReads};
 use super::successes::Evidence;
@@ -67,12 +68,15 @@ pub(super) struct ChannelLog {
     missing_pushes: u32,
     /// Readers have been told that the key holds another type now.
     wrong_type_told: bool,
+    /// What of its stream it holds, if it is one of the gateway's own.
+    own: Option<Box<OwnLog>>,
     /// Since when the channel has no reader.
     idle_since: Option<Instant>,
 }
 
 impl ChannelLog {
     pub(super) fn new(channel: Arc<Channel>, feed: FeedId) -> Self {
+        let own = OwnLog::of(&channel.name);
         Self {
             channel,
             feed,
@@ -85,6 +89,7 @@ impl ChannelLog {
             failures: Failures::default(),
             missing_pushes: 0,
             wrong_type_told: false,
+            own,
             idle_since: None,
         }
     }
@@ -165,6 +170,7 @@ impl ChannelLog {
     /// beginning, or, after a reconnect, is compared with its head. The link is there, so that there is nothing to wait for.
     pub(super) fn on_acknowledged(&mut self) -> Effects {
         self.following = Following::Acknowledged;
+        self.on_other_link();
         self.on_loss();
         let mut effects = vec![Effect::ReadTip];
         for kind in [ReadKind::Tip, ReadKind::Head, ReadKind::Page] {
@@ -180,9 +186,16 @@ impl ChannelLog {
         if self.following == Following::Acknowledged {
             self.following = Following::Desired;
         }
+        self.on_other_link();
         // The archive may be away as well.
         self.failures.doubt();
         self.on_loss();
+    }
+
+    fn on_other_link(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.on_other_link();
+        }
     }
 
     /// Some messages may not have arrived: what was asked for before now proves nothing about that.
@@ -233,10 +246,13 @@ impl ChannelLog {
     }
 
     /// Something was published that is not here: a read of the head is wanted. `id`: the entry, if the message names one.
-    pub(super) fn on_doorbell(&mut self, id: Option<EntryId>) {
+    pub(super) fn on_doorbell(&mut self, id: Option<EntryId>, now: Instant) -> Option<Effect> {
         self.continuity.hear(id);
         self.saw_unknown_event();
         self.head_read.want();
+        let own = self.own.as_mut()?;
+        own.on_doorbell(now);
+        Some(own.cover())
     }
 
     /// The stream grew; the push of the entry should follow. Returns whether it is the first one that is missing.
@@ -280,6 +296,10 @@ impl ChannelLog {
         }
         self.missing_pushes = 0;
         self.announced.begin_read();
+        let is_acknowledged = self.is_acknowledged();
+        if let Some(own) = &mut self.own {
+            own.begin_read(is_acknowledged);
+        }
         self.continuity.begin_read();
         self.head_read = HeadRead::InFlight { from, again: false, is_quiet: self.is_acknowledged() };
         Some(from)
@@ -358,6 +378,7 @@ impl ChannelLog {
         self.channel.lock().tail = Some(Tail::new(tip.position));
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Accept, Effect::Notify];
+        effects.extend(self.confirm());
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects
@@ -373,7 +394,8 @@ impl ChannelLog {
         }
         if !self.continuity.agrees(head, tip) {
             if self.is_older_than_pushes(tip.position) {
-                return vec![Effect::Compared { differ: false }];
+                let again = self.is_unconfirmed().then_some(Effect::ReadTip);
+                return [Effect::Compared { differ: false }].into_iter().chain(again).collect();
             }
             // While the feed is away, two absences on a store that evicts are not compared: the comparison after the reconnect tells
             // the gap once.
@@ -391,12 +413,28 @@ impl ChannelLog {
         }
         self.note_proven_afresh(tip);
         let mut effects = vec![Effect::Compared { differ: false }];
+        effects.extend(self.confirm());
         effects.extend((head != tip.position).then_some(Effect::MoveHead(tip.position)));
         effects.extend(tip.position.is_absent().then_some(Effect::RenewAbsence));
         if self.head_read == HeadRead::Idle {
             effects.extend(self.release_waiting_for_head());
         }
         effects
+    }
+
+    /// The log ends where its stream does, by a read that began after the feed last lost something.
+    fn confirm(&mut self) -> Option<Effect> {
+        let is_acknowledged = self.is_acknowledged();
+        let own = self.own.as_mut()?;
+        if is_acknowledged {
+            own.confirm();
+        }
+        Some(own.cover())
+    }
+
+    /// Whether somebody waits to hear that a log of the gateway's own holds all that its stream does.
+    fn is_unconfirmed(&self) -> bool {
+        self.is_acknowledged() && self.own.as_ref().is_some_and(|own| !own.is_confirmed())
     }
 
     /// Whether a tip is what the head was when its read began, or has been since: it was read before pushes that have overtaken its
@@ -546,6 +584,9 @@ impl ChannelLog {
         }
         self.continuity.note_proven_by_head(snapshot.tip, is_quiet);
         self.wrong_type_told = false;
+        if let Some(own) = &mut self.own {
+            own.note_shown();
+        }
         let end = snapshot.tip.position;
         let is_behind = match (head, end) {
             // The last entries were retracted: the next one will name this id as its predecessor.
@@ -554,7 +595,9 @@ impl ChannelLog {
         };
         let renewed = end.is_absent().then_some(Effect::RenewAbsence);
         let moved = is_behind.then_some(Effect::MoveHead(end));
-        moved.into_iter().chain(renewed).collect()
+        // Not by this read, which began before the feed's present connection did.
+        let compared = self.is_unconfirmed().then_some(Effect::ReadTip);
+        moved.into_iter().chain(renewed).chain(compared).chain(self.own.as_ref().map(|own| own.cover())).collect()
     }
 
     /// Forgets what was read of a history that is not the stream's any more.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanfare_protocol::{EntryId, Frame, GapReason, Position};
+use tokio::time::Instant;
 
 use super::reads::ReadKind;
 use crate::archive::Snapshot;
@@ -31,6 +32,13 @@ pub(super) enum Effect {
     ReleaseWants(BTreeSet<Position>),
     /// The connection threads have to look at the channel.
     Notify,
+    /// Of a log of the gateway's own only.
+    Cover {
+        /// The log holds all that its stream did when the present connection of the feed began to tell of everything that comes.
+        is_confirmed: bool,
+        /// Since when something has been announced that no read has shown.
+        unread_since: Option<Instant>,
+    },
     /// A read of the tip is wanted.
     ReadTip,
     /// A read of the head is wanted.

@@ -8,7 +8,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what messages have told that no read has shown ([`heard`]), what those have named that are not believed ([`announced`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
+//! | [`channel_log`] | one channel: the append rule, what answers mean, how its reads stand ([`reads`]). Parts of it: what is known of its stream ([`continuity`]), what messages have told that no read has shown ([`heard`]), what of its stream a log of the gateway's own holds ([`own_log`]), what those have named that are not believed ([`announced`]), what of a page from the head goes into the tail ([`head_page`]), its readers who are behind ([`paging`]), which reads failed ([`failures`]) and where they always do ([`unreadable`]) |
 //! | [`directory`] | the channels: by key and by name |
 //! | [`lingering`] | the channels without readers, until they are closed |
 //! | [`links`] | whether each feed is connected and proven |
@@ -43,6 +43,7 @@ mod lingering;
 mod links;
 mod log_limit;
 mod notifier;
+mod own_log;
 mod paging;
 mod reads;
 mod reconcile;
@@ -145,18 +146,21 @@ impl Registry {
             self.resources.stats.overflows.add(1);
             let Some(log) = self.directory.named_mut(&name) else { continue };
             log.on_loss();
-            self.ring(&name, None);
+            self.ring(&name, None, now);
         }
         let stats = Arc::clone(&self.resources.stats);
         for (feed, event) in batch.events {
             match event {
                 FeedEvent::Connected => {
                     self.links.set_up(feed, true);
+                    self.resources.notifier.set_link(self.links.number());
                     stats.connected.set(u64::from(self.links.are_up()));
                     stats.connects.add(1);
                 }
                 FeedEvent::Disconnected => {
                     self.links.set_up(feed, false);
+                    // Before anything that comes later, on another connection.
+                    self.resources.notifier.set_link(self.links.number());
                     stats.connected.set(0);
                     self.directory.of_feed_mut(feed).for_each(ChannelLog::on_disconnected);
                 }
@@ -164,8 +168,8 @@ impl Registry {
                 FeedEvent::Refused { channels, detail } => {
                     channels.iter().for_each(|name| self.on_refused(name, &detail));
                 }
-                FeedEvent::Push { channel, push } => self.on_push(&channel, push),
-                FeedEvent::Announced { channel, id, prev } => self.on_announced(&channel, id, prev),
+                FeedEvent::Push { channel, push } => self.on_push(&channel, push, now),
+                FeedEvent::Announced { channel, id, prev } => self.on_announced(&channel, id, prev, now),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
                 FeedEvent::Probe => {
                     let since = now.saturating_duration_since(self.resources.began).as_millis();
@@ -277,7 +281,7 @@ impl Registry {
     pub fn on_time(&mut self, now: Instant) {
         while let Some((key, timer)) = self.resources.timers.pop(now) {
             match timer {
-                Timer::Keyspace => self.on_missing_push(key),
+                Timer::Keyspace => self.on_missing_push(key, now),
                 Timer::Retry(kind) => self.decide(key, now, |log| log.on_retry(kind)),
                 Timer::Unreadable => {
                     let log = self.directory.get(key);
@@ -323,39 +327,39 @@ impl Registry {
         self.close_if_useless(key);
     }
 
-    fn on_push(&mut self, name: &LogName, push: Push) {
+    fn on_push(&mut self, name: &LogName, push: Push, now: Instant) {
         match push {
-            Push::Entry(entry) => self.on_entry(name, &entry),
+            Push::Entry(entry) => self.on_entry(name, &entry, now),
             Push::Ephemeral(event) => {
                 let Some(log) = self.directory.named(name) else { return };
                 self.resources.stats.ephemerals.add(1);
                 self.resources.append_ephemeral(log, &event);
             }
-            Push::Doorbell => self.ring(name, None),
+            Push::Doorbell => self.ring(name, None, now),
             Push::Malformed => {
                 self.resources.stats.malformed.add(1);
-                self.ring(name, None);
+                self.ring(name, None, now);
             }
         }
     }
 
-    fn on_entry(&mut self, name: &LogName, entry: &Entry) {
+    fn on_entry(&mut self, name: &LogName, entry: &Entry, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.pushes.add(1);
         match log.on_entry(entry) {
             Pushed::Known => self.resources.stats.duplicates.add(1),
             Pushed::Follows => self.resources.append_entry(log, entry.id, &entry.event),
-            Pushed::Unknown => self.ring(name, Some(entry.id)),
+            Pushed::Unknown => self.ring(name, Some(entry.id), now),
         }
     }
 
     /// A message that is not believed named an entry. Nothing of it can get into a tail: the entry is read.
-    fn on_announced(&mut self, name: &LogName, id: EntryId, prev: Option<EntryId>) {
+    fn on_announced(&mut self, name: &LogName, id: EntryId, prev: Option<EntryId>, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.pushes.add(1);
         match log.on_announced(id, prev) {
             Pushed::Known => self.resources.stats.duplicates.add(1),
-            Pushed::Follows | Pushed::Unknown => self.ring(name, Some(id)),
+            Pushed::Follows | Pushed::Unknown => self.ring(name, Some(id), now),
         }
     }
 
@@ -367,20 +371,23 @@ impl Registry {
     }
 
     /// The push that belongs to a keyspace notification should have arrived.
-    fn on_missing_push(&mut self, key: usize) {
+    fn on_missing_push(&mut self, key: usize, now: Instant) {
         let Some(log) = self.directory.get_mut(key) else { return };
         if log.takes_missing_pushes() {
             let name = log.channel.name.clone();
-            self.ring(&name, None);
+            self.ring(&name, None, now);
         }
     }
 
     /// Something was published that the tail does not hold: wants a read of the head. `id`: the entry, if the message names one.
-    fn ring(&mut self, name: &LogName, id: Option<EntryId>) {
+    fn ring(&mut self, name: &LogName, id: Option<EntryId>, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.doorbells.add(1);
-        log.on_doorbell(id);
-        self.resources.schedule.want_head(log.channel.key);
+        let cover = log.on_doorbell(id, now);
+        self.resources.want_head(log);
+        if let Some(cover) = cover {
+            self.resources.carry_out(log, vec![cover], now);
+        }
     }
 
     // Channels that come and go.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::channel::{Channel, Hub};
+use crate::coverage::Coverage;
 
 #[derive(Debug)]
 pub(super) struct Notifier {
@@ -29,6 +32,20 @@ impl Notifier {
     /// A channel that is forgotten is closed.
     pub(super) fn note_closed(&self, channel: &Channel) {
         self.hub.note_closed(channel);
+    }
+
+    /// What tells the feed's present connection from those before; 0: it has none.
+    pub(super) fn set_link(&self, link: u64) {
+        self.hub.set_link(link);
+    }
+
+    /// What of its stream a log of the gateway's own holds. If that is news, its watchers look at it in their next turn.
+    pub(super) fn cover(&mut self, channel: &Arc<Channel>, is_confirmed: bool, unread_since: Option<Instant>) {
+        let coverage = Coverage { link: self.hub.link().filter(|_| is_confirmed), unread_since };
+        let before = channel.lock().coverage.replace(Box::new(coverage));
+        if before.as_deref() != Some(&coverage) {
+            self.notify(channel);
+        }
     }
 
     /// How often a channel was asked for and had no place.

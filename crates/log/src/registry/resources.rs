@@ -120,8 +120,11 @@ impl Resources {
                     self.notifier.notify(&log.channel);
                 }
                 Effect::Notify => self.notifier.notify(&log.channel),
+                Effect::Cover { is_confirmed, unread_since } => {
+                    self.notifier.cover(&log.channel, is_confirmed, unread_since);
+                }
                 Effect::ReadTip => self.want_tip(log, now),
-                Effect::ReadHead => self.schedule.want_head(key),
+                Effect::ReadHead => self.want_head(log),
                 Effect::ReadPage => {
                     log.wanting().into_iter().for_each(|payer| self.schedule.want_page(payer, key, now));
                 }
@@ -247,10 +250,16 @@ impl Resources {
             let is_refused = log.is_tip_refused() || self.refused_names.has(&log.channel.name, now);
             match (is_refused, is_open) {
                 (true, _) => self.schedule.want_refused_tip(asker, key),
-                (false, true) => self.schedule.want_tip(Payer::NODE, key),
+                (false, true) => self.schedule.want_tip(upkeep_payer(log), key),
+                (false, false) if log.channel.name.is_system() => self.schedule.want_tip(Payer::OWN_LOGS, key),
                 (false, false) => self.schedule.want_tip(asker, key),
             }
         }
+    }
+
+    /// A read of the head is wanted, which is the node's own business.
+    pub(super) fn want_head(&mut self, log: &ChannelLog) {
+        self.schedule.want_head(upkeep_payer(log), log.channel.key);
     }
 
     /// Tells the readers of a channel why it cannot be followed.
@@ -366,7 +375,7 @@ impl Resources {
             let other = self.reconcile.keys().take(UNREADABLE_OTHERS_TRIED_MAX).find(can_tell);
             if let Some(other) = other.and_then(|other| directory.get_mut(other)) {
                 other.want_head();
-                self.schedule.want_head(other.channel.key);
+                self.schedule.want_head(Payer::NODE, other.channel.key);
             }
         }
         is_any
@@ -400,4 +409,9 @@ impl Resources {
     pub(super) fn held_bytes(&self) -> usize {
         self.budget.used()
     }
+}
+
+/// Who pays for keeping an open log true to its stream.
+fn upkeep_payer(log: &ChannelLog) -> Payer {
+    if log.channel.name.is_system() { Payer::OWN_LOGS } else { Payer::NODE }
 }

@@ -133,9 +133,14 @@ impl Schedule {
         self.refused_tips.push(payer, key);
     }
 
-    /// A read of the channel's head is wanted.
-    pub(super) fn want_head(&mut self, key: usize) {
-        self.heads.push(Payer::NODE, key);
+    /// A read of the log's head is wanted.
+    pub(super) fn want_head(&mut self, payer: Payer, key: usize) {
+        self.heads.push(payer, key);
+    }
+
+    /// The next head to be read: first those of the gateway's own logs, for which others wait.
+    fn pop_head(&mut self) -> Option<usize> {
+        self.heads.pop_of(Payer::OWN_LOGS).or_else(|| self.heads.pop())
     }
 
     /// A reader of the channel wants a page.
@@ -281,10 +286,13 @@ impl Schedule {
         (keys, names)
     }
 
-    /// The next tip to be read: first the node's own, up to their part of a request, then whose turn it is.
+    /// The next tip to be read: first those of the gateway's own logs, then the node's own up to their part of a request, then whose turn it is.
     fn pop_tip(&mut self, is_nodes_part: bool) -> Option<usize> {
-        let own = is_nodes_part.then(|| self.tips.pop_of(Payer::NODE)).flatten();
-        own.or_else(|| self.tips.pop())
+        if let Some(of_own_logs) = self.tips.pop_of(Payer::OWN_LOGS) {
+            return Some(of_own_logs);
+        }
+        let of_node = if is_nodes_part { self.tips.pop_of(Payer::NODE) } else { None };
+        of_node.or_else(|| self.tips.pop())
     }
 
     fn start_heads(&mut self, logs: &mut Directory, commands: &mut Vec<Command>) {
@@ -293,7 +301,7 @@ impl Schedule {
         let most = if self.pages.is_empty() { self.concurrency } else { self.concurrency.div_ceil(2) };
         while self.reads < self.concurrency
             && self.head_reads < most
-            && let Some(key) = self.heads.pop()
+            && let Some(key) = self.pop_head()
         {
             let Some(log) = logs.get_mut(key) else { continue };
             let Some(from) = log.begin_head() else { continue };

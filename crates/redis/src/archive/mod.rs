@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use fanfare_log::{Archive, ArchiveError, Newest, NewestRead, ReadRequest, Snapshot, Tip};
-use fanfare_protocol::limits::ENTRIES_ASKED_UNKNOWN_MAX;
+use fanfare_protocol::limits::{ENTRIES_ASKED_UNKNOWN_MAX, REVOCATION_BYTES_MAX};
 use fanfare_protocol::{EntryId, LogName, Position};
 use tokio::time::Instant;
 
@@ -80,12 +80,17 @@ impl Inner {
                 .entries
                 .iter()
                 .map(|entry| {
-                    let (decoded, foreign) = entry.decode(self.max_event_bytes);
+                    let (decoded, foreign) = entry.decode(self.max_event_bytes(&request.log));
                     self.status.count_foreign(foreign);
                     decoded
                 })
                 .collect(),
         })
+    }
+
+    /// Largest data that is read of an entry, in bytes: of the gateway's own logs whatever is configured for channels.
+    fn max_event_bytes(&self, log: &LogName) -> usize {
+        if log.is_system() { self.max_event_bytes.max(REVOCATION_BYTES_MAX) } else { self.max_event_bytes }
     }
 
     /// Learns what a read of entries from `at` on tells about sizes.
@@ -111,7 +116,8 @@ impl Inner {
 
     async fn observe(&self, request: &ReadRequest, start: &str, ask: Ask) -> Result<Observation, Error> {
         let log = &request.log;
-        let by_function = async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes).await;
+        let by_function =
+            async |bounds| self.streams.observe_bounded(log, start, bounds, self.max_event_bytes(log)).await;
         let count = match ask {
             Ask::Plain { count } => count,
             Ask::Bounded { entries, bytes, count } => match by_function((entries, bytes)).await? {

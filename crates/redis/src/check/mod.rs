@@ -133,6 +133,9 @@ impl Asked<'_> {
             field("maxmemory_policy"),
             field("maxmemory_human"),
         );
+        if self.options.revocations && eviction == Eviction::Anything {
+            server::revocations(&mut self.report, field("maxmemory_policy"));
+        }
         if server::is_full(field("used_memory"), field("maxmemory")) {
             let reads = self.reads_while_full().await;
             server::full(

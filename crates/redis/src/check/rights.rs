@@ -93,6 +93,23 @@ impl Asked<'_> {
         rights.push(right("+memory|usage ~sse:*", memory, &["MEMORY", "USAGE", stream]));
     }
 
+    /// What follows the log of revocations, and what writes it.
+    fn wanted_for_revocations(&self, rights: &mut Vec<Right>) {
+        let log = self.own_log();
+        let right =
+            |rule, need, words: &[&str]| Right { rule, need, words: words.iter().map(|word| (*word).into()).collect() };
+        let revokes = Need::For("POST /revocations and `fanfare revoke` as this user cannot revoke");
+        rights.push(right("+xinfo|stream ~$fanfare:*", Need::All, &["XINFO", "STREAM", &log]));
+        rights.push(right("+xrange ~$fanfare:*", Need::All, &["XRANGE", &log, "-", "+", "COUNT", "1"]));
+        rights.push(right("+xadd ~$fanfare:*", revokes, &["XADD", &log, "0-0", "data", ""]));
+        rights.push(right("+publish &$fanfare:*", revokes, &["PUBLISH", &log, ""]));
+    }
+
+    /// A log of the gateway's own that is never written.
+    fn own_log(&self) -> String {
+        format!("$fanfare:{{{}}}:check", self.options.prefix)
+    }
+
     /// Commands of a node and what they are for.
     fn wanted(&self) -> Vec<Right> {
         let stream = format!("{}fanfare-check", self.options.prefix);
@@ -130,6 +147,9 @@ impl Asked<'_> {
             let need = Need::For("nobody sees whether min_life and redis.streams_expire are kept");
             rights.push(right("+pttl ~sse:*", need, &["PTTL", &stream]));
         }
+        if self.options.revocations {
+            self.wanted_for_revocations(&mut rights);
+        }
         self.wanted_for_large_entries(&stream, &mut rights);
         if self.options.tickets {
             let (need, ticket) = (Need::For("nobody gets a ticket, and nobody gets in with one"), self.ticket());
@@ -160,6 +180,9 @@ impl Asked<'_> {
             (format!("{}fanfare-check", self.options.prefix), "+subscribe +unsubscribe &sse:*", Need::All),
             (self.probe(), "+subscribe &sse:*", Need::For("a PING stands in for the probe")),
         ];
+        if self.options.revocations {
+            channels.push((self.own_log(), "+subscribe &$fanfare:*", Need::All));
+        }
         if self.options.keyspace_notifications {
             let need = Need::For("a plain XADD is delivered within redis.reconcile_interval");
             channels.push((keyspace, "&__keyspace@*__:sse:*", need));

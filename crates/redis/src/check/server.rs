@@ -102,6 +102,15 @@ pub(super) fn eviction(report: &mut Report, (eviction, is_promised): (Eviction, 
     }
 }
 
+/// A node with `auth.enabled` believes no token then.
+pub(super) fn revocations(report: &mut Report, policy: &str) {
+    report.fail(
+        "revocations",
+        format!("{policy} may evict what was revoked, so that nodes with auth.enabled believe no token"),
+        "redis-cli CONFIG SET maxmemory-policy noeviction && redis-cli CONFIG REWRITE",
+    );
+}
+
 pub(super) fn failover(report: &mut Report, replicas: u32, required: Option<&str>) {
     const RUN: &str = "redis-cli CONFIG SET min-replicas-to-write 1 && redis-cli CONFIG REWRITE";
     match (replicas, required) {

@@ -175,8 +175,8 @@ impl Subscriptions<'_> {
     async fn command(&mut self, batch: &[Asked]) -> Result<(), Error> {
         let channels = self.keys(batch.iter().map(|(_, name)| name));
         if self.keyspace {
-            let notifications = self.keyspace_channels(&channels);
-            match self.connection.subscribe(&notifications).await.map_err(Error::from) {
+            let notifications = self.keyspace_channels(batch.iter().map(|(_, name)| name));
+            match self.notify(&notifications).await {
                 Err(Error::Denied(reason)) => {
                     self.keyspace = false;
                     tracing::warn!(
@@ -192,6 +192,10 @@ impl Subscriptions<'_> {
         Ok(self.connection.subscribe(&channels).await?)
     }
 
+    async fn notify(&mut self, notifications: &[String]) -> Result<(), Error> {
+        if notifications.is_empty() { Ok(()) } else { Ok(self.connection.subscribe(notifications).await?) }
+    }
+
     async fn unsubscribe(&mut self, unwanted: &[LogName]) -> Result<(), Error> {
         for name in unwanted {
             self.again.remove(name);
@@ -202,7 +206,7 @@ impl Subscriptions<'_> {
         for batch in names.chunks(self.batch()) {
             let mut channels = self.keys(batch.iter().copied());
             if self.keyspace {
-                channels.extend(self.keyspace_channels(&channels));
+                channels.extend(self.keyspace_channels(batch.iter().copied()));
             }
             self.connection.unsubscribe(&channels).await?;
         }
@@ -213,8 +217,10 @@ impl Subscriptions<'_> {
         names.map(|name| self.options.keys.stream(name)).collect()
     }
 
-    fn keyspace_channels(&self, keys: &[String]) -> Vec<String> {
-        keys.iter().map(|key| keyspace_channel(self.options.database(), key)).collect()
+    /// Whoever writes a log of the gateway's own tells of it, and no ACL has to allow these.
+    fn keyspace_channels<'a>(&self, names: impl Iterator<Item = &'a LogName>) -> Vec<String> {
+        let key = |name| keyspace_channel(self.options.database(), &self.options.keys.stream(name));
+        names.filter(|name| !name.is_system()).map(key).collect()
     }
 
     fn confirm(&mut self, batch: Vec<Asked>) {

@@ -37,8 +37,8 @@ impl Authorizer for AskTheTest {
         })
     }
 
-    fn is_over(&self, _: &fanfare_auth::Grant) -> bool {
-        false
+    fn still(&self, _: &fanfare_auth::Grant, _: fanfare_auth::Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
     }
 }
 

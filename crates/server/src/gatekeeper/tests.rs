@@ -176,8 +176,9 @@ fn a_bounded_number_of_tokens_waits_for_keys_for_a_bounded_time() {
 fn a_grant_is_over_for_what_is_done_at_once_when_the_leeway_is() {
     let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec())));
     let ends = |end| Grant { expires_at: Some(UnixSeconds(end)), ..Grant::default() };
-    assert!(!keeper.is_over(&Grant::default()) && !keeper.is_over(&ends(NOW - 4)));
-    assert!(keeper.is_over(&ends(NOW - 5)));
+    let still = |grant: &Grant| keeper.still(grant, Right::Publish, &[]);
+    assert_eq!((still(&Grant::default()), still(&ends(NOW - 4))), (Ok(()), Ok(())));
+    assert_eq!(still(&ends(NOW - 5)), Err(Denied::By(Refusal::Expired)));
 }
 
 /// An application that says yes to whoever sends something, and remembers what it was asked.

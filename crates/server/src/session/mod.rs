@@ -82,7 +82,7 @@ impl<P, O: Outlet> Drop for Session<P, O> {
         stats.sessions.set(stats.sessions.get().saturating_sub(1));
         stats.subscriptions.set(stats.subscriptions.get().saturating_sub(self.reader.channels() as u64));
         self.reader.close(&self.core);
-        self.core.expiries.remove(self.reader.session);
+        self.core.forget_session(self.reader.session);
         self.core.sessions.remove(self.reader.session);
     }
 }
@@ -140,27 +140,34 @@ impl<P, O: Outlet> Session<P, O> {
                     let blocks = reader.say_farewell(core, reason);
                     outlet.end(&blocks, reader.close_style());
                 }
-                // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
-                (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
-                (Doing::Streaming, _) => match reader.deliver(core, outlet, end.is_some()) {
-                    Delivered::Queued => {}
-                    Delivered::Everything if outlet.release() => {}
-                    // What was half way when the end was asked for is complete, and nothing else would wake the session.
-                    Delivered::Everything if end.is_some() && outlet.is_idle() => {}
-                    Delivered::Everything if beat.is_due() && send_heartbeat(core, outlet, reader, beat) => {}
-                    Delivered::Everything => return Poll::Pending,
-                    Delivered::Some => {
-                        // Others want their turn.
-                        cx.waker().wake_by_ref();
+                (Doing::Streaming, _) if outlet.is_idle() && core.holds_back(reader.session) => {
+                    if !(beat.is_due() && send_heartbeat(core, outlet, reader, beat)) {
                         return Poll::Pending;
                     }
-                    Delivered::Full => {
-                        if let Err(end) = ready!(outlet.poll_room(cx)) {
-                            return Poll::Ready(end);
+                }
+                // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
+                (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
+                (Doing::Streaming, _) => {
+                    match reader.deliver(core, outlet, end.is_some() || core.holds_back(reader.session)) {
+                        Delivered::Queued => {}
+                        Delivered::Everything if outlet.release() => {}
+                        // What was half way when the end was asked for is complete, and nothing else would wake the session.
+                        Delivered::Everything if end.is_some() && outlet.is_idle() => {}
+                        Delivered::Everything if beat.is_due() && send_heartbeat(core, outlet, reader, beat) => {}
+                        Delivered::Everything => return Poll::Pending,
+                        Delivered::Some => {
+                            // Others want their turn.
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
                         }
+                        Delivered::Full => {
+                            if let Err(end) = ready!(outlet.poll_room(cx)) {
+                                return Poll::Ready(end);
+                            }
+                        }
+                        Delivered::Ended(end) => return Poll::Ready(end),
                     }
-                    Delivered::Ended(end) => return Poll::Ready(end),
-                },
+                }
             }
         }
     }

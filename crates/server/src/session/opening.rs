@@ -25,6 +25,8 @@ pub enum Refusal {
     Draining,
     /// The client's grant ends before the stream could begin.
     Expired,
+    /// The client's grant was revoked before the stream could begin.
+    Revoked,
     /// The channels were not open in time: the store is away.
     Timeout,
     /// The store refuses a channel, or the node has no place for it.
@@ -79,8 +81,7 @@ impl Opening {
     pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
         let Subscribe { subscription, payer, head, refuse, grant, permit } = subscribe;
         let mut names = subscription.channels;
-        let end = grant.and_then(|grant| grant.expires_at);
-        if end.is_some_and(|end| !core.end_before(session, end)) {
+        if grant.is_some_and(|grant| !is_good(core, session, &grant, &names)) {
             names.clear();
         }
         names.sort_by_cached_key(ChannelTag::of);
@@ -130,6 +131,7 @@ impl Opening {
         match ended.or(draining) {
             Some(EndReason::Drain) => return Poll::Ready(Err(Refusal::Draining)),
             Some(EndReason::Expired | EndReason::Overdue) => return Poll::Ready(Err(Refusal::Expired)),
+            Some(EndReason::Revoked | EndReason::Cut) => return Poll::Ready(Err(Refusal::Revoked)),
             None => {}
         }
         if let Some(error) = self.no_place {
@@ -182,6 +184,11 @@ impl Opening {
         core.stats.primes.record(self.began.elapsed());
         Beginning { head: self.head, blocks, telling }
     }
+}
+
+/// Whether a grant is good for a stream: the session ends before it does, and when it is revoked.
+fn is_good(core: &Core, session: SessionSlot, grant: &Grant, channels: &[ChannelName]) -> bool {
+    core.note_holder(session, grant, channels) && grant.expires_at.is_none_or(|end| core.end_before(session, end))
 }
 
 /// Whether a position is older than `cursor_age` allows.

@@ -97,6 +97,7 @@ impl Node {
         let refuse = |refusal| match refusal {
             Refusal::Draining => Answer::text("Draining"),
             Refusal::Expired => Answer::text("Expired"),
+            Refusal::Revoked => Answer::text("Revoked"),
             Refusal::Timeout => Answer::text("Timeout"),
             Refusal::Channel(_) => Answer::text("Channel"),
             Refusal::WrongType(_) => Answer::text("WrongType"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Assembly, PublishRequest, Random, assemble};
+use fanfare_log::{Archive, Assembly, Hub, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, Server, StoreHandles};
 use tokio::sync::oneshot;
@@ -31,13 +31,35 @@ impl Node {
     }
 
     pub fn with(change: impl FnOnce(&mut Options), delivery: DeliveryOptions) -> Self {
+        Self::on(MemoryStore::default(), change, delivery, |_, _| {})
+    }
+
+    /// A node on a store, whose options may know of its logs.
+    pub fn on(
+        store: MemoryStore,
+        change: impl FnOnce(&mut Options),
+        delivery: DeliveryOptions,
+        wire: impl FnOnce(&mut Options, &Arc<Hub>),
+    ) -> Self {
+        let history = store.clone();
+        Self::with_history(store, history, change, delivery, wire)
+    }
+
+    /// The same, and history is read from this archive.
+    pub fn with_history(
+        store: MemoryStore,
+        history: impl Archive,
+        change: impl FnOnce(&mut Options),
+        delivery: DeliveryOptions,
+        wire: impl FnOnce(&mut Options, &Arc<Hub>),
+    ) -> Self {
         let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 2, ..Options::default() };
         options.drain.window = Duration::from_millis(200);
         options.drain.quiet = Duration::from_millis(100);
         change(&mut options);
-        let store = MemoryStore::default();
         let log = assemble(fanfare_log::Options::default(), options.core_count(), Random::from_entropy());
         let hub = Arc::clone(&log.hub);
+        wire(&mut options, &hub);
         let (stop, stopped) = oneshot::channel::<()>();
         let ingest = std::thread::spawn({
             let store = store.clone();
@@ -47,7 +69,7 @@ impl Node {
             let (stats, random) = (Arc::new(CoreStats::default()), Random::from_entropy());
             Core::new(Arc::clone(&hub), core, delivery.clone(), stats, Clock::system(), random)
         };
-        let handles = StoreHandles::new(store.clone(), store.clone());
+        let handles = StoreHandles::new(history, store.clone());
         let server = Server::start(options, handles, Random::from_entropy(), make_core).unwrap();
         Self { server: Some(server), store, stop: Some(stop), ingest: Some(ingest) }
     }
@@ -154,6 +176,15 @@ impl Client {
         }
     }
 
+    /// The same for much that nobody looks at.
+    pub fn skip_past(&mut self, end: &str) {
+        while !self.seen.windows(end.len()).any(|window| window == end.as_bytes()) {
+            self.seen.drain(..self.seen.len().saturating_sub(end.len()));
+            assert!(self.more(), "closed before {end:?}");
+        }
+        self.seen.clear();
+    }
+
     /// A response with `Content-Length`: its head, and its body as text.
     pub fn response(&mut self) -> (String, String) {
         let head = self.until("\r\n\r\n");
@@ -192,6 +223,18 @@ impl Client {
     /// Whether something comes in time.
     pub fn answers_within(&mut self, time: Duration) -> bool {
         !self.is_quiet_for(time)
+    }
+
+    /// Reads up to the end of the connection. Whether that was orderly, and not a reset.
+    pub fn reads_to_an_orderly_end(&mut self) -> bool {
+        let mut buffer = [0; 16_384];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != std::io::ErrorKind::ConnectionReset,
+            }
+        }
     }
 
     /// Whether nothing more has come so far.

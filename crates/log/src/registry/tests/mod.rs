@@ -5,6 +5,7 @@ mod back_off;
 mod followed;
 mod held_pages;
 mod log_lines;
+mod own_logs;
 mod pinned_pages;
 mod refused_tips;
 mod requests;

@@ -126,6 +126,11 @@ impl Scene {
         reads
     }
 
+    /// The connection thread takes over what has changed.
+    pub(super) fn turn_core(&self) {
+        self.core.sync(|_, _| {}, |_| {});
+    }
+
     /// A doorbell: something was published.
     pub(super) fn ring(&self, channel: &LogName) {
         self.store.publish_ephemeral(channel, Bytes::new());

@@ -73,6 +73,26 @@ fn the_comparisons_of_a_node_are_not_held_up_by_those_who_open_channels() {
     }
 }
 
+// Fails when they wait for their turn: whoever needs a grant waits for what they say.
+#[test]
+fn the_gateways_own_logs_are_compared_and_read_before_any_channel() {
+    let mut scene = Scene::new(narrow(1));
+    let mut logs: Vec<_> = (0..100).map(|number| name(&format!("c{number}"))).collect();
+    logs.push(LogName::revoked());
+    let _readers: Vec<_> = logs.iter().map(|log| scene.open(log, None)).collect();
+    scene.rest();
+    scene.lose_link();
+    let commands = (0..9).map(|_| scene.turn()).find(|commands| !commands.is_empty()).unwrap();
+    assert!(matches!(&commands[0], Command::Tips { names, .. } if names[0] == LogName::revoked()), "{:?}", commands[0]);
+    for command in commands {
+        scene.answer(command);
+    }
+    scene.rest();
+    logs.iter().for_each(|log| scene.ring(log));
+    let commands = scene.turn();
+    assert!(matches!(&commands[..], [Command::Head { request, .. }, ..] if request.log == LogName::revoked()));
+}
+
 // Seen to fail when turns go by channel.
 #[test]
 fn who_wants_pages_of_many_channels_does_not_hold_up_who_wants_one() {

@@ -1,0 +1,61 @@
+//! `fanfare revoke`: takes back what tokens give, on all nodes, by way of Redis.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::config_args::{ConfigArgs, EXIT_USAGE, load};
+use crate::node;
+use crate::output::{complain, print};
+use crate::revocation::{self, Revoke};
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeArgs {
+    #[command(flatten)]
+    what: What,
+    /// Whose subject or token it is (`iss`, or `forward_auth`); needed where there are several.
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// All tokens of this subject (`sub`) that were made until now.
+    #[arg(long, alias = "sub", value_name = "NAME")]
+    subject: Option<String>,
+    /// One token (`jti`).
+    #[arg(long, value_name = "ID")]
+    token_id: Option<String>,
+    /// The use of this channel by all tokens that were made until now.
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+}
+
+/// Prints the id of the entry by which nodes are told.
+pub(super) fn run(args: RevokeArgs) -> anyhow::Result<ExitCode> {
+    let config = match load(&args.config.sources()) {
+        Ok(layered) => layered.config,
+        Err(code) => return Ok(code),
+    };
+    // How long revocations are kept is the nodes' to say.
+    if !config.auth.enabled {
+        complain("fanfare: auth.enabled is off in this configuration; expected that of the nodes");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
+    let What { subject, token_id, channel } = args.what;
+    let target =
+        match (Revoke { issuer: args.issuer, subject, token_id, channel }).target(&revocation::issuers(&config)) {
+            Ok(target) => target,
+            Err(why) => {
+                complain(format_args!("fanfare: {why}"));
+                return Ok(ExitCode::from(EXIT_USAGE));
+            }
+        };
+    let entry = revocation::entry(&target, revocation::kept_for(&config));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let id = runtime.block_on(fanfare_redis::append(&node::redis_options(&config), entry))?;
+    print(format_args!("{id}\n"), ExitCode::SUCCESS)
+}

@@ -1,0 +1,163 @@
+//! What operators ask to be revoked, on the command line and on the admin listener.
+
+use std::time::Duration;
+
+use fanfare_auth::{FORWARD_ISSUER, RevocationEntry, RevocationTarget, Revocations};
+use fanfare_log::AppendRequest;
+use fanfare_protocol::ChannelName;
+use fanfare_protocol::LogName;
+use fanfare_protocol::limits::REVOCATIONS_WRITTEN_MAX;
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+
+/// One thing that is to be revoked, as somebody names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Revoke {
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) token_id: Option<String>,
+    pub(crate) channel: Option<String>,
+}
+
+impl Revoke {
+    /// From a JSON object. The error says what was expected.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
+        let members: Map<String, Value> = serde_json::from_slice(json).map_err(|_| expected())?;
+        let mut revoke = Self::default();
+        for (name, value) in members {
+            let Value::String(text) = value else { return Err(format!("`{name}` is no text; {}", expected())) };
+            let member = match name.as_str() {
+                "issuer" => &mut revoke.issuer,
+                "subject" => &mut revoke.subject,
+                "token_id" => &mut revoke.token_id,
+                "channel" => &mut revoke.channel,
+                _ => return Err(format!("`{name}` is not known here; {}", expected())),
+            };
+            *member = Some(text);
+        }
+        Ok(revoke)
+    }
+
+    /// What is meant, where these are the issuers. The error says what was expected.
+    pub(crate) fn target(&self, issuers: &[Option<String>]) -> Result<RevocationTarget, String> {
+        let target = match (&self.subject, &self.token_id, &self.channel) {
+            (Some(subject), None, None) => RevocationTarget::subject(self.issuer(issuers)?, subject),
+            (None, Some(id), None) => RevocationTarget::token(self.issuer(issuers)?, id),
+            (None, None, Some(channel)) if self.issuer.is_none() => {
+                let name = ChannelName::parse(channel).map_err(|error| format!("channel `{channel}`: {error}"))?;
+                Ok(RevocationTarget::Channel(name))
+            }
+            (None, None, Some(_)) => return Err("a channel is revoked for the tokens of all issuers".to_owned()),
+            _ => return Err(expected()),
+        };
+        target.map_err(|error| error.to_string())
+    }
+
+    /// Whose grants are meant: a subject and a token's id are names among those of one issuer.
+    fn issuer<'a>(&'a self, issuers: &'a [Option<String>]) -> Result<Option<&'a str>, String> {
+        match (&self.issuer, issuers) {
+            (Some(name), _) if issuers.iter().any(|issuer| issuer.as_ref() == Some(name)) => Ok(Some(name)),
+            // One without a name takes tokens of any name for its own.
+            (Some(_), _) if issuers.contains(&None) => Ok(None),
+            (Some(name), _) => Err(format!("no [[auth.issuers]] has the name {name:?}")),
+            (None, [only]) => Ok(only.as_deref()),
+            (None, []) => {
+                Err("there is neither [[auth.issuers]] nor [forward_auth] whose grants could be revoked".to_owned())
+            }
+            (None, several) => {
+                let names: Vec<_> = several.iter().flatten().map(String::as_str).collect();
+                let names = names.join(", ");
+                Err(format!("there are several issuers ({names}): name the one whose grants are meant"))
+            }
+        }
+    }
+}
+
+fn expected() -> String {
+    "expected one of subject, token_id and channel, and for the first two the issuer if there are several".to_owned()
+}
+
+/// The names of those whose grants are believed: issuers of tokens, and the application that is asked about requests.
+pub(crate) fn issuers(config: &Config) -> Vec<Option<String>> {
+    let application = config.forward_auth.url.0.as_ref().map(|_| Some(FORWARD_ISSUER.to_owned()));
+    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(application).collect()
+}
+
+/// How long a grant lasts at most, by whatever it is given.
+pub(crate) fn longest_grant(config: &Config) -> Duration {
+    let by_application = config.forward_auth.url.0.as_ref().map(|_| config.forward_auth.max_lifetime.0);
+    config.auth.max_token_lifetime.0.max(by_application.unwrap_or_default())
+}
+
+/// How long revocations are kept: no grant that they are about lasts longer.
+pub(crate) fn kept_for(config: &Config) -> Duration {
+    Revocations::lasts(longest_grant(config), config.auth.leeway.0)
+}
+
+/// The entry that says so to all nodes.
+pub(crate) fn entry(target: &RevocationTarget, keep: Duration) -> AppendRequest {
+    let log = LogName::revoked().name().clone();
+    let data = RevocationEntry { target: target.clone(), keep: Some(keep) }.to_json().into();
+    AppendRequest { log, data, keep, max_entries: REVOCATIONS_WRITTEN_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(json: &str, issuers: &[Option<&str>]) -> Result<RevocationTarget, String> {
+        let issuers: Vec<_> = issuers.iter().map(|issuer| issuer.map(str::to_owned)).collect();
+        Revoke::parse(json.as_bytes())?.target(&issuers)
+    }
+
+    // Fails when a name is taken for one of whatever issuer.
+    #[test]
+    fn a_subject_is_one_of_an_issuer_that_need_not_be_named_if_it_is_alone() {
+        let seven = r#"{"subject":"7"}"#;
+        assert_eq!(target(seven, &[Some("a")]), Ok(RevocationTarget::subject(Some("a"), "7").unwrap()));
+        assert_eq!(target(seven, &[None]), Ok(RevocationTarget::subject(None, "7").unwrap()));
+        assert!(target(seven, &[Some("a"), Some("b")]).unwrap_err().contains("several"));
+        assert!(target(seven, &[]).is_err());
+        let of_b = r#"{"token_id":"t","issuer":"b"}"#;
+        assert_eq!(target(of_b, &[Some("a"), Some("b")]), Ok(RevocationTarget::token(Some("b"), "t").unwrap()));
+        assert_eq!(target(of_b, &[None]), Ok(RevocationTarget::token(None, "t").unwrap()));
+        assert!(target(of_b, &[Some("a")]).unwrap_err().contains("\"b\""));
+    }
+
+    // Fails when only issuers of tokens are known, and when a revocation is kept for a shorter time than a grant lasts.
+    #[test]
+    fn the_application_that_is_asked_is_an_issuer_and_its_grants_count_for_how_long_revocations_are_kept() {
+        let mut config = Config::default();
+        assert!(issuers(&config).is_empty());
+        config.auth.max_token_lifetime.0 = Duration::from_secs(60);
+        let tokens_only = kept_for(&config);
+        config.forward_auth.url.0 = Some(fanfare_auth::SafeUrl::parse("https://app.example/a").unwrap());
+        config.forward_auth.max_lifetime.0 = Duration::from_secs(600);
+        assert_eq!(issuers(&config), [Some("forward_auth".to_owned())]);
+        assert_eq!(kept_for(&config), tokens_only + Duration::from_secs(540));
+        let seven = RevocationTarget::subject(Some("forward_auth"), "7").unwrap();
+        assert_eq!(target(r#"{"subject":"7"}"#, &[Some("forward_auth")]), Ok(seven.clone()));
+        assert_eq!(target(r#"{"subject":"7","issuer":"forward_auth"}"#, &[None, Some("forward_auth")]), Ok(seven));
+    }
+
+    #[test]
+    fn one_thing_is_revoked_at_a_time_and_what_is_not_understood_is_nothing() {
+        let orders = RevocationTarget::Channel(ChannelName::parse("orders").unwrap());
+        assert_eq!(target(r#"{"channel":"orders"}"#, &[]), Ok(orders));
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            r#"{"issuer":"a"}"#,
+            r#"{"subject":7}"#,
+            r#"{"subject":""}"#,
+            r#"{"sub":"7"}"#,
+            r#"{"subject":"7","token_id":"t"}"#,
+            r#"{"channel":"$x"}"#,
+            r#"{"channel":"orders","issuer":"a"}"#,
+        ] {
+            assert!(target(wrong, &[Some("a")]).is_err(), "{wrong}");
+        }
+    }
+}

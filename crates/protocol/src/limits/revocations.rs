@@ -1,0 +1,39 @@
+//! Revocations: what a node knows of them, and how it carries them out.
+
+use std::time::Duration;
+
+use super::units::KIB;
+
+/// Revocations in force that a node knows, about 300 bytes each. If there are more it believes no token: it could not know whether that was
+/// revoked.
+pub const REVOCATIONS_MAX: usize = 200_000;
+/// Entries of the log of revocations that are in force: with so many of them writers refuse the next. A target, below what nodes hold: writers at
+/// the same time do not see each other.
+pub const REVOCATIONS_WRITTEN_MAX: usize = 190_000;
+/// Revocations that a node writes at the same time. One more is refused.
+pub const REVOCATION_WRITES_MAX: usize = 16;
+/// Longest entry of the log of revocations that is read, in bytes: names of all lengths fit, however they are escaped.
+pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
+/// Revocations that a connection thread looks its sessions up for in one turn.
+pub const REVOCATIONS_PER_TURN: usize = 64;
+/// A client whose grant was revoked has so long to take its farewell, then it is cut.
+pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
+/// A node that knows as many as it may reads their log again after this time: some may be out of force by then.
+pub const REVOCATIONS_REREAD: Duration = Duration::from_secs(60);
+/// For so long a node may not have read what was announced in the log of revocations. Then nobody gets anything by a grant until it has.
+pub const REVOCATIONS_PATIENCE: Duration = Duration::from_millis(300);
+/// The pause before a node reads a log again that is not contiguous: some entry of it may not be readable for a while.
+pub const REVOCATIONS_BROKEN_PAUSE: Duration = Duration::from_millis(100);
+/// How often a node asks whether its store could evict the log of revocations.
+pub const REVOCATIONS_STORE_LOOK: Duration = Duration::from_secs(1);
+/// The same until the store has said so once: before that no token is believed.
+pub const REVOCATIONS_STORE_LOOK_FIRST: Duration = Duration::from_millis(50);
+
+const _: () = {
+    // Five hundred nodes that all write as many as they may do not bring nodes to where they believe no token.
+    assert!(REVOCATIONS_WRITTEN_MAX + 500 * REVOCATION_WRITES_MAX < REVOCATIONS_MAX);
+    // All that is promised about the end of a session: a second after its revocation was acknowledged.
+    assert!(
+        REVOKED_FAREWELL.as_millis() + REVOCATIONS_PATIENCE.as_millis() + REVOCATIONS_BROKEN_PAUSE.as_millis() < 1_000
+    );
+};

@@ -1,0 +1,335 @@
+//! What a node knows of revocations, for all its threads.
+//!
+//! One reader follows their log ([`crate::revocation_follower`]) and adds what it finds. Each connection thread hears of the progress and
+//! ends its own sessions ([`crate::revoker`]); whoever judges a request asks the set. The order is what makes it safe: the set grows
+//! first, then the threads hear of it, and a session that begins is entered in its thread before the set is asked. So none slips through.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use fanfare_auth::{Grant, Revocation, Revocations, Right, TooManyRevocations, UnixSeconds};
+use fanfare_log::Hub;
+use fanfare_log::stats::{Cell, GapCells};
+use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::REVOCATIONS_MAX;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::denied::Denied;
+use crate::sessions::SessionToken;
+
+/// How far the log of revocations has been read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The number of the latest revocation in the set.
+    pub(crate) latest: u64,
+    /// The [link](Hub::link) on which the set is complete. `None`: what the log holds is still to be read, or cannot be.
+    complete_on: Option<u64>,
+    /// Since the node started the set was complete once.
+    was_complete: bool,
+    /// The store may evict the log.
+    may_vanish: bool,
+}
+
+impl Progress {
+    /// The link on which all that is revoked is known. `None`: sessions that need a grant wait.
+    pub(crate) fn known_on(self) -> Option<u64> {
+        self.complete_on.filter(|_| !self.may_vanish)
+    }
+}
+
+/// Whether the store may evict the log.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Vanishing {
+    /// It has not been asked yet.
+    Unknown,
+    /// It says that it may evict anything.
+    Possible,
+    /// It says that it does not, or does not tell.
+    Impossible,
+}
+
+/// Why a node does not know what is revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevocationsUnknown {
+    /// The log has not been read to its end since the node started. What the store says, if it refuses.
+    NotRead(Option<String>),
+    /// There are more than a node holds.
+    TooMany,
+    /// The store may evict the log, whatever it holds.
+    MayVanish,
+    /// The log has not been read to its end since the feed was away, or since something was announced there. What the store says, if it refuses.
+    Behind(Option<String>),
+}
+
+impl std::fmt::Display for RevocationsUnknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let refused = match self {
+            Self::NotRead(refused) => {
+                f.write_str("what was revoked has not been read yet, so no token is believed")?;
+                refused
+            }
+            Self::Behind(refused) => {
+                f.write_str("what was revoked lately has not been read, so no token is believed")?;
+                refused
+            }
+            Self::TooMany => {
+                return write!(f, "more than {REVOCATIONS_MAX} revocations are in force, so no token is believed");
+            }
+            Self::MayVanish => {
+                return f.write_str(
+                    "Redis may evict any key (maxmemory-policy allkeys-*), so that revocations could vanish and no token is believed: set \
+                     noeviction, or a policy volatile-*",
+                );
+            }
+        };
+        refused.as_ref().map_or(Ok(()), |refused| write!(f, ": {refused}"))
+    }
+}
+
+/// Counters, for operators. Totals since start.
+#[derive(Debug, Default)]
+pub struct RevocationStats {
+    /// Entries that were read and understood.
+    pub read: Cell,
+    /// Entries of the log that are no revocations.
+    pub garbage: Cell,
+    /// Entries that this version does not understand.
+    pub unknown: Cell,
+    /// Entries, among those that were read, whose writer keeps them for another time than they are in force here.
+    pub kept_otherwise: Cell,
+    /// Places where the log was not contiguous.
+    pub gaps: GapCells,
+    /// Those, among the trimmed ones, at which something may have gone that is in force.
+    pub trimmed_early: Cell,
+}
+
+/// The revocations that a node knows, and whether those are all. Shared by all its threads.
+#[derive(Debug)]
+pub struct KnownRevocations {
+    set: RwLock<Revocations>,
+    /// How long a revocation is in force.
+    lasts: Duration,
+    hub: Arc<Hub>,
+    clock: Clock,
+    progress: watch::Sender<Progress>,
+    are_too_many: AtomicBool,
+    /// See [`Vanishing`].
+    vanishing: AtomicU8,
+    /// The number of those in force.
+    in_force: AtomicU64,
+    /// Why the log cannot be followed at present.
+    refused: Mutex<Option<String>>,
+    /// Since when the set is not complete, as far as its reader has told or somebody asked.
+    incomplete_since: Mutex<Option<Instant>>,
+    /// What was counted.
+    pub stats: RevocationStats,
+}
+
+impl KnownRevocations {
+    /// Nothing is known yet: until the log was read, no grant is good. `hub`: of the node's logs.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, clock: Clock, max_token_lifetime: Duration, leeway: Duration) -> Self {
+        Self {
+            set: RwLock::new(Revocations::new(max_token_lifetime, leeway)),
+            lasts: Revocations::lasts(max_token_lifetime, leeway),
+            hub,
+            clock,
+            progress: watch::Sender::default(),
+            are_too_many: AtomicBool::new(false),
+            vanishing: AtomicU8::new(Vanishing::Unknown as u8),
+            in_force: AtomicU64::new(0),
+            refused: Mutex::default(),
+            incomplete_since: Mutex::default(),
+            stats: RevocationStats::default(),
+        }
+    }
+
+    /// Why it is not known what is revoked, for what is done at once. Whoever follows a channel waits instead ([`Self::unknown_to_streams`]).
+    #[must_use]
+    pub fn unknown(&self) -> Option<RevocationsUnknown> {
+        self.unknown_to_streams().or_else(|| {
+            let (link, complete_on) = (self.hub.link(), self.progress.borrow().complete_on);
+            (link.is_none() || complete_on != link).then(|| RevocationsUnknown::Behind(self.refused()))
+        })
+    }
+
+    /// The same for a stream that is to begin: while the feed is away, or the log is read again after that, it may begin, and gets nothing
+    /// of its channels.
+    #[must_use]
+    pub fn unknown_to_streams(&self) -> Option<RevocationsUnknown> {
+        let vanishing = self.vanishing.load(Ordering::Relaxed);
+        if vanishing == Vanishing::Possible as u8 {
+            Some(RevocationsUnknown::MayVanish)
+        } else if self.are_too_many.load(Ordering::Relaxed) {
+            Some(RevocationsUnknown::TooMany)
+        } else if vanishing == Vanishing::Unknown as u8 || !self.progress.borrow().was_complete {
+            Some(RevocationsUnknown::NotRead(self.refused()))
+        } else {
+            None
+        }
+    }
+
+    /// Whether a grant is good for these channels, by all that is known. Nothing else asks that. A stream may begin while it is not known
+    /// what was revoked lately: it gets nothing until then.
+    ///
+    /// # Errors
+    /// It is revoked, or it is not known whether it is.
+    pub fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied> {
+        // Before the set is asked: it grows first, and is called complete then.
+        let unknown = if right == Right::Subscribe { self.unknown_to_streams() } else { self.unknown() };
+        if self.read().hit(grant, channels) {
+            return Err(Denied::Revoked);
+        }
+        unknown.map_or(Ok(()), |_| Err(Denied::RevocationsUnknown))
+    }
+
+    /// The store may evict the log, or does not. Until this was said once, no grant is good.
+    pub fn note_may_vanish(&self, may_vanish: bool) {
+        let now = if may_vanish { Vanishing::Possible } else { Vanishing::Impossible } as u8;
+        if self.vanishing.swap(now, Ordering::Relaxed) == now {
+            return;
+        }
+        if may_vanish {
+            tracing::error!("{}", RevocationsUnknown::MayVanish);
+        }
+        // Threads compare what they have been told: sessions that need a grant wait, or go on.
+        self.tell(|progress| progress.may_vanish = may_vanish);
+    }
+
+    /// How many are in force.
+    #[must_use]
+    pub fn in_force(&self) -> u64 {
+        self.in_force.load(Ordering::Relaxed)
+    }
+
+    /// For how long it has not been known what is revoked, as far as that was noticed: since something was announced that could not be read, or
+    /// since somebody asked.
+    #[must_use]
+    pub fn incomplete_for(&self) -> Duration {
+        let is_complete = self.unknown().is_none();
+        let mut since = self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_complete {
+            *since = None;
+        }
+        if is_complete { Duration::ZERO } else { since.get_or_insert_with(Instant::now).elapsed() }
+    }
+
+    /// How long a revocation is in force.
+    pub(crate) fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
+    /// Whether a revocation of this time can hit nothing any more.
+    pub(crate) fn is_out_of_force(&self, at: UnixSeconds) -> bool {
+        self.read().is_out_of_force(at, self.now())
+    }
+
+    fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.clock.wall_ms() / 1_000)
+    }
+
+    /// Adds one that was read.
+    pub(crate) fn add(&self, revocation: Revocation) -> Result<(), TooManyRevocations> {
+        let now = self.now();
+        let mut set = self.write();
+        let added = set.insert(revocation, now);
+        self.in_force.store(set.len() as u64, Ordering::Relaxed);
+        added
+    }
+
+    /// Forgets what is out of force.
+    pub(crate) fn forget_old(&self) {
+        let mut set = self.write();
+        set.forget_old(self.now());
+        self.in_force.store(set.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Tells the threads of what was added.
+    pub(crate) fn tell_read(&self) {
+        self.tell(|_| {});
+    }
+
+    /// Tells the threads that the log was read to its end: all that there was when this link of the feed came up.
+    pub(crate) fn tell_complete(&self, link: u64) {
+        self.tell(|progress| {
+            progress.complete_on = Some(link);
+            progress.was_complete = true;
+        });
+        if self.unknown().is_none() {
+            *self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Tells the threads that it has not been known since then, on any link, what the log holds.
+    pub(crate) fn tell_incomplete(&self, since: Instant) {
+        self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(since);
+        self.tell(|progress| progress.complete_on = None);
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        let latest = self.read().latest();
+        self.progress.send_if_modified(|progress| {
+            let before = *progress;
+            progress.latest = latest;
+            change(progress);
+            *progress != before
+        });
+    }
+
+    /// There are too many, or not any more.
+    pub(crate) fn note_too_many(&self, are_too_many: bool) {
+        let were = self.are_too_many.swap(are_too_many, Ordering::Relaxed);
+        if are_too_many && !were {
+            tracing::error!("{}", RevocationsUnknown::TooMany);
+        }
+    }
+
+    /// Why the log cannot be followed at present.
+    pub(crate) fn note_refused(&self, refused: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a thread waits for.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// At most so many of those that came after this number, in order, with their numbers.
+    pub(crate) fn after(&self, number: u64, most: usize) -> Vec<(u64, Revocation)> {
+        let set = self.read();
+        set.after(number).take(most).map(|(number, revocation)| (number, revocation.clone())).collect()
+    }
+
+    /// Those, of sessions with when their grants were given, that a revocation of this time reaches ([`Revocations::reaches`]).
+    pub(crate) fn reached(
+        &self,
+        revoked_at: UnixSeconds,
+        sessions: &[(SessionToken, Option<UnixSeconds>)],
+    ) -> Vec<SessionToken> {
+        let set = self.read();
+        let is_reached = |(_, issued_at): &&(_, _)| set.reaches(revoked_at, *issued_at);
+        sessions.iter().filter(is_reached).map(|(token, _)| *token).collect()
+    }
+
+    /// See [`Hub::link`].
+    pub(crate) fn link(&self) -> Option<u64> {
+        self.hub.link()
+    }
+
+    // What is done under the lock cannot panic, and leaves the set whole.
+    fn read(&self) -> RwLockReadGuard<'_, Revocations> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Revocations> {
+        self.set.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! Ends the sessions of a thread whose grants are revoked.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fanfare_auth::Revocation;
+use fanfare_protocol::limits::{REVOCATIONS_PER_TURN, REVOKED_FAREWELL};
+use tokio::time::{Instant, sleep_until};
+
+use crate::core::Core;
+use crate::end::EndReason;
+use crate::known_revocations::{KnownRevocations, Progress};
+use crate::sessions::SessionToken;
+
+/// Sessions that are woken or ended before others have their turn.
+const SESSIONS_PER_TURN: usize = 64;
+
+/// Does so until it is dropped. For each thread of the node.
+pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
+    let mut progress = known.progress();
+    // Each thread begins with nothing to end: what was revoked before a session began it was judged by.
+    let mut revoker = Revoker { core: &core, known: &known, seen: 0, asked: VecDeque::new() };
+    loop {
+        let now = *progress.borrow_and_update();
+        revoker.catch_up(now).await;
+        tokio::select! {
+            changed = progress.changed() => if changed.is_err() {
+                return;
+            },
+            () = revoker.next_cut() => revoker.cut().await,
+        }
+    }
+}
+
+struct Revoker<'a> {
+    core: &'a Core,
+    known: &'a KnownRevocations,
+    /// The number of the last revocation that the thread has carried out.
+    seen: u64,
+    /// The sessions that were asked to say farewell, each with when it is cut, in order. Those that are over are here for a moment more.
+    asked: VecDeque<(Instant, SessionToken)>,
+}
+
+impl Revoker<'_> {
+    /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
+    async fn catch_up(&mut self, progress: Progress) {
+        if progress.known_on().is_none() {
+            self.core.set_carried_out(None);
+        }
+        while self.seen < progress.latest {
+            let some = self.known.after(self.seen, REVOCATIONS_PER_TURN);
+            for (number, revocation) in &some {
+                self.seen = *number;
+                self.revoke(revocation).await;
+            }
+            if some.len() < REVOCATIONS_PER_TURN {
+                // The others are out of force.
+                self.seen = self.seen.max(progress.latest);
+            }
+            tokio::task::yield_now().await;
+        }
+        if self.core.set_carried_out(progress.known_on()) {
+            for some in self.core.holders.sessions().chunks(SESSIONS_PER_TURN) {
+                some.iter().for_each(|session| self.core.sessions.wake_session(*session));
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Asks the sessions to say farewell that a revocation hits.
+    async fn revoke(&mut self, revocation: &Revocation) {
+        let mut after = None;
+        loop {
+            // One that begins meanwhile is judged by the set, in which this revocation is.
+            let some = self.core.holders.of(&revocation.target, after, SESSIONS_PER_TURN);
+            let Some((last, _)) = some.last() else { return };
+            after = Some(*last);
+            for token in self.known.reached(revocation.at, &some) {
+                if self.core.sessions.end(token, EndReason::Revoked) {
+                    // It is asked once.
+                    self.core.holders.remove(token);
+                    self.asked.push_back((Instant::now() + REVOKED_FAREWELL, token));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a session has had the time for its farewell; for ever if none was asked.
+    async fn next_cut(&self) {
+        match self.asked.front() {
+            Some((at, _)) => sleep_until(*at).await,
+            None => pending().await,
+        }
+    }
+
+    /// Cuts those that have had it.
+    async fn cut(&mut self) {
+        let now = Instant::now();
+        let mut count = 0;
+        while let Some((_, token)) = self.asked.pop_front_if(|(at, _)| *at <= now) {
+            self.core.sessions.end(token, EndReason::Cut);
+            count += 1;
+            if count % SESSIONS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}

@@ -188,3 +188,33 @@ fn a_ticket_is_in_no_log_and_not_in_redis() {
         assert!(!key.contains(&ticket) && !value.contains(&ticket), "{key} {value}");
     }
 }
+
+// Fails when a ticket cannot be taken back by what stands in its URL, on another node than the one that made it.
+#[test]
+fn a_ticket_is_revoked_by_its_text_on_all_nodes() {
+    let redis = RedisServer::start();
+    let (here, there) = (builder(&redis).start(), builder(&redis).start());
+    let ticket = ticket(&here, r#"{"channels":["c"],"sub":"7"}"#);
+    let mut client = Client::open(there.address(), by_ticket("c", &ticket));
+    Publisher::new(&redis, &Ledger::default()).fcall("c", "before");
+    client.read_data("before");
+    let url = redis.url();
+    let environment = [
+        ("FANFARE__REDIS__URL", url.as_str()),
+        ("FANFARE__AUTH__ENABLED", "true"),
+        ("FANFARE__AUTH__TICKETS", "true"),
+        ("FANFARE__PUBLISH__KEY", KEY),
+    ];
+    let output = run_fanfare(&["revoke", "--ticket", &ticket], &environment);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(client.read_ending(Duration::from_secs(1)), ConnectionEnd::Clean);
+    let is_told = |observed: &Observed| matches!(observed, Observed::Control(event) if event.event == "$revoked");
+    assert!(client.seen().iter().any(is_told), "{}", client.recent());
+    for node in [&here, &there] {
+        let reply = events(node, &ticket, "");
+        assert!(reply.status() == 401 && reply.text().contains("token-revoked"), "{}", reply.text());
+    }
+    let newest = redis.connection().command(["XREVRANGE", "$fanfare:{sse:}:revoked", "+", "-", "COUNT", "1"]);
+    let data = newest.array()[0].array()[1].array()[1].text();
+    assert!(data.contains("tickets") && !data.contains(&ticket), "{data}");
+}

@@ -144,8 +144,8 @@ impl Denied {
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
             }
-            Self::Revoked => "The token was revoked, or a channel was that it is used for.".into(),
-            Self::RevocationsUnknown => "It is not known now whether the token was revoked.".into(),
+            Self::Revoked => "The token or ticket was revoked, or a channel was that it is used for.".into(),
+            Self::RevocationsUnknown => "It is not known now whether the token or ticket was revoked.".into(),
         }
     }
 }

@@ -45,7 +45,10 @@ impl NodeState {
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let start = Instant::now();
         let worthless_tokens = (0..options.core_count()).map(|_| WorthlessTokens::new(start)).collect();
-        let tickets = options.tickets.clone().map(|tickets| Tickets::new(tickets, &options.requests, start));
+        let tickets = options
+            .tickets
+            .clone()
+            .map(|tickets| Tickets::new(tickets, options.revocations.clone(), &options.requests, start));
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
             options,

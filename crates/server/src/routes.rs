@@ -335,7 +335,7 @@ impl Handler {
         let allow = |channels: &[ChannelName]| match grant.as_deref() {
             None => Ok(()),
             Some(grant) => {
-                self.still_allows(client, Right::Tickets, Some(grant))?;
+                self.still(client, Right::Tickets, Some(grant), channels)?;
                 let permitted = grant.permit(Right::Tickets, channels).map_err(Denied::By);
                 permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
             }

@@ -1,8 +1,11 @@
 //! The tickets of a node: making them ([`Tickets::make`]), and what one is worth that a client brings ([`Tickets::redeem`]).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Grant, Ticket, TicketBounds, TicketMaker, TicketOrder, TicketState, UnixSeconds, UsedTicket};
+use fanfare_auth::{
+    Grant, Right, Ticket, TicketBounds, TicketMaker, TicketOrder, TicketState, UnixSeconds, UsedTicket,
+};
 use fanfare_log::TicketError;
 use fanfare_protocol::limits::{
     STORE_ANSWER_TIMEOUT, TICKET_CLOCK_SLACK, TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX, TICKETS_WAITING_MAX,
@@ -21,6 +24,7 @@ use crate::answer::Answer;
 use crate::body_bytes::BodyBytes;
 use crate::denied::Denied;
 use crate::http_stats::HttpStats;
+use crate::known_revocations::KnownRevocations;
 use crate::options::{RequestOptions, TicketOptions};
 use crate::payer_buckets::{Bucket, PayerBuckets};
 use crate::problem::{Kind, Problem};
@@ -40,6 +44,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Tickets {
     options: TicketOptions,
+    /// `None`: nothing ever is revoked.
+    revocations: Option<Arc<KnownRevocations>>,
     bounds: TicketBounds,
     body_timeout: Duration,
     look_timeout: Duration,
@@ -90,11 +96,17 @@ struct Receipt {
 }
 
 impl Tickets {
-    pub(crate) fn new(options: TicketOptions, requests: &RequestOptions, start: Instant) -> Self {
+    pub(crate) fn new(
+        options: TicketOptions,
+        revocations: Option<Arc<KnownRevocations>>,
+        requests: &RequestOptions,
+        start: Instant,
+    ) -> Self {
         let vain = Bucket { pause: VAIN_TICKET_PAUSE, most: VAIN_TICKETS_AT_ONCE_MAX };
         Self {
             bounds: TicketBounds { channels: requests.channels, life: options.max_life },
             options,
+            revocations,
             body_timeout: requests.body_timeout,
             look_timeout: requests.decision_timeout,
             rate: TicketRate::new(start),
@@ -218,6 +230,7 @@ impl Tickets {
         };
         // Before it counts as used: nothing came of it.
         self.check_channels(&used, named)?;
+        self.check_revocations(name, &used, named)?;
         let (used, what) = match (what, purpose) {
             (TicketUse::First, Purpose::Stream) => {
                 let own = used.encode();
@@ -243,6 +256,15 @@ impl Tickets {
             return Err(Denied::TooManyOfTicket(self.bounds.channels));
         }
         Ok(())
+    }
+
+    /// Whether neither the ticket is revoked, nor its holder, nor whose token it was made with, nor a channel of the stream.
+    fn check_revocations(&self, name: TicketName, used: &UsedTicket, named: &[ChannelName]) -> Result<(), Denied> {
+        let Some(revocations) = &self.revocations else { return Ok(()) };
+        let channels = if named.is_empty() { &used.record.channels } else { named };
+        let maker = used.record.maker.as_ref().map(TicketMaker::grant);
+        let own = used.grant(name, 0, Duration::ZERO);
+        [Some(own), maker].iter().flatten().try_for_each(|grant| revocations.still(grant, Right::Subscribe, channels))
     }
 }
 

@@ -9,18 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fanfare_auth::{
-    Algorithm, Audience, Gate, GateOptions, Grant, IssuerOptions, KeySource, Refusal, Right, Rights, SigningKey,
-    UnixSeconds,
+    Algorithm, Audience, Gate, GateOptions, Grant, IssuerOptions, KeySource, Refusal, RevocationEntry,
+    RevocationTarget, Right, Rights, SigningKey, Ticket, UnixSeconds,
 };
-use fanfare_log::memory::{MemoryOptions, MemoryStore};
-use fanfare_log::{HeldTicket, TicketAnswer, TicketStore};
+use fanfare_log::memory::{Bell, MemoryOptions, MemoryStore};
+use fanfare_log::{AppendRequest, HeldTicket, Hub, TicketAnswer, TicketStore};
 use fanfare_protocol::limits::{
     TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX, TICKETS_AT_ONCE_MAX, TICKETS_WAITING_MAX,
 };
-use fanfare_protocol::{Pattern, TicketName};
+use fanfare_protocol::{ChannelName, Event, LogName, Pattern, TicketName};
 use fanfare_server::{
-    Authorized, Authorizer, Clock, Cors, Denied, Gatekeeper, HttpStats, Options, Question, RefusalPolicy, Secret, Soon,
-    TicketOptions, TicketUse,
+    Authorized, Authorizer, Clock, Cors, DeliveryOptions, Denied, Gatekeeper, HttpStats, KnownRevocations, Options,
+    Question, RefusalPolicy, Secret, Soon, TicketOptions, TicketUse,
 };
 use serde_json::Value;
 use support::{Client, Node, header, without_digits};
@@ -53,8 +53,8 @@ impl Authorizer for OneToken {
         })
     }
 
-    fn is_over(&self, _: &Grant) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        if self.is_over.load(Ordering::Relaxed) { Err(Denied::By(Refusal::Expired)) } else { Ok(()) }
     }
 }
 
@@ -438,8 +438,8 @@ impl Authorizer for AsksElsewhere {
         })
     }
 
-    fn is_over(&self, _: &Grant) -> bool {
-        false
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
     }
 }
 
@@ -503,4 +503,102 @@ fn a_store_that_is_away_is_a_polite_refusal_and_no_ticket() {
     assert!(head.starts_with("HTTP/1.1 503 ") && body.contains(":store-unavailable"), "{head}{body}");
     store.set_offline(false);
     assert_eq!(status(&node, get(&url, STREAM)), "200");
+}
+
+const LIFE: Duration = Duration::from_secs(86_400);
+
+/// A node that knows what is revoked.
+fn node_with_revocations() -> (Node, Arc<KnownRevocations>) {
+    let store = MemoryStore::default();
+    let kept = store.clone();
+    let known = Arc::new(std::sync::OnceLock::new());
+    let wired = Arc::clone(&known);
+    let wire = move |options: &mut Options, hub: &Arc<Hub>| {
+        let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), Clock::system(), LIFE, Duration::ZERO));
+        revocations.note_may_vanish(false);
+        options.revocations = Some(Arc::clone(&revocations));
+        drop(wired.set(revocations));
+    };
+    let delivery = DeliveryOptions { heartbeat: Duration::from_secs(1), ..DeliveryOptions::default() };
+    let node = Node::on(store, move |options| open(&kept, options), delivery, wire);
+    let known = Arc::clone(known.get().unwrap());
+    support::eventually("what is revoked to be known", || known.unknown().is_none());
+    (node, known)
+}
+
+fn revoke(node: &Node, target: RevocationTarget) {
+    let (log, keep) = (LogName::revoked().name().clone(), LIFE);
+    let data = RevocationEntry { target, keep: Some(keep) }.to_json().into();
+    node.store.append_now(&AppendRequest { log, data, keep, max_entries: 1_000 }).unwrap();
+}
+
+fn name_of(url: &str) -> String {
+    Ticket::parse(url.strip_prefix("/events?ticket=").unwrap()).unwrap().name().to_string()
+}
+
+// Fails when a ticket goes past what is revoked, at its stream or at its next use; and when that counts as one.
+#[test]
+fn a_ticket_that_is_revoked_ends_its_stream_and_opens_no_other() {
+    let (node, known) = node_with_revocations();
+    let order = r#"{"channels":["a","b"],"sub":"7"}"#;
+    let by_name = ticket(&node, order);
+    let unused = ticket(&node, order);
+    let other = ticket(&node, r#"{"channels":["a"],"sub":"8"}"#);
+    let mut streams = [&by_name, &other].map(|url| node.send(get(url, STREAM)));
+    streams.iter_mut().for_each(|stream| drop(stream.until("event: $ready\n")));
+    revoke(&node, RevocationTarget::token(Some("tickets"), &name_of(&by_name)).unwrap());
+    assert!(streams[0].rest().contains("event: $revoked"));
+    let refused = |url: &str| {
+        let (head, body) = node.send(get(url, STREAM)).response();
+        assert!(head.starts_with("HTTP/1.1 401 ") && body.contains(":token-revoked"), "{head}{body}");
+        assert_eq!(status(&node, get(url, STREAM).replace("GET", "HEAD")), "401");
+    };
+    refused(&by_name);
+    // By whose it is, before its first use, which does not count then.
+    revoke(&node, RevocationTarget::subject(Some("tickets"), "7").unwrap());
+    support::eventually("both are known", || known.in_force() == 2);
+    let first = || counted(&node, |stats| stats.ticket_uses.of(TicketUse::First).get());
+    let before = first();
+    refused(&unused);
+    assert_eq!(first(), before);
+    node.publish("a", "still");
+    streams[1].until("data: still");
+    // By one of its channels.
+    revoke(&node, RevocationTarget::Channel(ChannelName::parse("a").unwrap()));
+    assert!(streams[1].rest().contains("event: $revoked"));
+    refused(&other);
+}
+
+// Fails when a ticket outlives the token with which it was made, though that is revoked.
+#[test]
+fn the_tickets_of_a_maker_that_is_revoked_open_nothing() {
+    let (node, known) = node_with_revocations();
+    let (status_of_order, receipt) = answer(&mut node.send(order(r#"{"channels":["room:1"]}"#, TOKEN)));
+    assert_eq!(status_of_order, "201", "{receipt}");
+    let url = receipt["url"].as_str().unwrap();
+    let by_key = ticket(&node, r#"{"channels":["room:1"]}"#);
+    revoke(&node, RevocationTarget::subject(None, "backend").unwrap());
+    support::eventually("it is known", || known.in_force() == 1);
+    assert_eq!(status(&node, get(url, STREAM)), "401");
+    assert_eq!(status(&node, get(&by_key, STREAM)), "200");
+}
+
+// Fails when a stream by ticket goes on although it is not known what was revoked meanwhile.
+#[test]
+fn a_stream_by_ticket_waits_for_the_log_of_revocations_as_others_do() {
+    let (node, known) = node_with_revocations();
+    let url = ticket(&node, r#"{"channels":["a"],"sub":"7"}"#);
+    let mut stream = node.send(get(&url, STREAM));
+    stream.until("event: $ready\n");
+    stream.until("\n\n");
+    let target = RevocationTarget::subject(Some("tickets"), "7").unwrap();
+    let data = RevocationEntry { target, keep: Some(LIFE) }.to_json().into();
+    let id = node.store.xadd(LogName::revoked(), Event { name: None, data }, Bell::Silent);
+    node.store.set_unreadable(LogName::revoked(), id, true);
+    node.store.disconnect_all();
+    support::eventually("it is not known what is revoked", || known.unknown().is_some());
+    node.publish("a", "afterwards");
+    node.store.set_unreadable(LogName::revoked(), id, false);
+    let rest = stream.rest();
+    assert!(rest.contains("event: $revoked") && !rest.contains("afterwards"), "{rest}");
 }

@@ -19,8 +19,8 @@ mod promises;
 mod publishing;
 mod relations;
 mod requests;
-mod tickets;
 mod revocations;
+mod tickets;
 mod tokens;
 mod units;
 
@@ -37,6 +37,6 @@ pub use process::*;
 pub use promises::*;
 pub use publishing::*;
 pub use requests::*;
-pub use tickets::*;
 pub use revocations::*;
+pub use tickets::*;
 pub use tokens::*;

@@ -42,7 +42,7 @@ fn over(make: impl FnOnce(MemoryStore, Arc<AtomicU64>) -> Arc<dyn TicketStore>, 
     let kept = make(store.clone(), Arc::clone(&wall));
     let options = TicketOptions { store: kept, max_life, clock: Clock::from_fn(clock(&wall)) };
     let requests = RequestOptions { channels: 2, ..RequestOptions::default() };
-    let tickets = Tickets::new(options, &requests, Instant::now());
+    let tickets = Tickets::new(options, None, &requests, Instant::now());
     Scene { tickets, store, wall, now, uses: TicketUseCells::default() }
 }
 

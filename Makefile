@@ -69,7 +69,7 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so (CLIENTS="npm/undici")
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens in browsers (CLIENTS="npm/undici", CLIENTS=auth)
 	@scripts/setup.sh cc redis-server
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"

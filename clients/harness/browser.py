@@ -3,28 +3,37 @@
 import http.server
 import json
 import pathlib
-import re
 import shutil
 import tempfile
 import threading
 
-# Firefox asks and reports nothing on its first start, opens no page but ours, and makes no connection of its own.
+from . import documents
+
+# Firefox asks and reports nothing on its first start, opens no page but ours, and makes no connection of its own. In both browsers pages
+# may open others, and cookies go along to other sites, as some users have it: nodes must bear that.
 FIREFOX_SETTINGS = {
     "app.normandy.enabled": False,
     "browser.aboutwelcome.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
     "browser.startup.homepage_override.mstone": "ignore",
     "datareporting.policy.dataSubmissionEnabled": False,
+    "dom.disable_open_during_load": False,
     "extensions.update.enabled": False,
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
+    "network.cookie.cookieBehavior": 0,
     "services.settings.server": "data:,",
     "toolkit.telemetry.server": "",
 }
+CHROMIUM_SETTINGS = {"profile": {"block_third_party_cookies": False, "cookie_controls_mode": 0}}
 
 
 def chromium(profile):
-    return ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={profile}"]
+    settings = pathlib.Path(profile) / "Default" / "Preferences"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps(CHROMIUM_SETTINGS))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-popup-blocking"]
+    return [*options, f"--user-data-dir={profile}"]
 
 
 def firefox(profile):
@@ -57,7 +66,6 @@ def program(browser):
 
 
 # The function that docs/clients.md advises: it opens anew when the browser has given up.
-DOCUMENT = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "clients.md"
 FOLLOW_ANEW = SAY + """<script>
 %s
 %s.forEach((url, stream) => follow(url, (name, data) => say(stream, name, data)));
@@ -65,7 +73,25 @@ FOLLOW_ANEW = SAY + """<script>
 
 
 def anew(urls):
-    return FOLLOW_ANEW % (re.search(r"^```js\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)[1], json.dumps(urls))
+    return FOLLOW_ANEW % (documents.script("clients.md", "A browser that gives up"), json.dumps(urls))
+
+
+class Browser:
+    """A browser with a profile of its own, that opens a page."""
+
+    def __init__(self, processes, name, browser, url):
+        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.processes = processes
+        self.process = processes.start(name, [program(browser), *BROWSERS[browser][1](self.profile.name), url])
+
+    def close(self):
+        # Its own signal handler ends the processes that it has started.
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        finally:
+            self.processes.end(self.process)
+            self.profile.cleanup()
 
 
 class Page:
@@ -97,20 +123,13 @@ class Page:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.processes = processes
-        command = [program(browser), *BROWSERS[browser][1](self.profile.name)]
-        self.process = processes.start(name, [*command, f"http://127.0.0.1:{self.server.server_port}/"])
+        self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/")
 
     def close(self):
-        # Its own signal handler ends the processes that it has started.
-        self.process.terminate()
         try:
-            self.process.wait(10)
+            self.browser.close()
         finally:
-            self.processes.end(self.process)
             self.server.shutdown()
-            self.profile.cleanup()
 
 
 def follow(processes, name, urls, tells, client):

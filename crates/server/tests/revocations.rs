@@ -163,7 +163,7 @@ fn place(chunk: &str) -> &str {
     chunk.split("id: ").nth(1).and_then(|rest| rest.split('\n').next()).unwrap_or("no place")
 }
 
-// Seen to fail when nobody is looked up, when the farewell has no place, and when a thread ends those of its first turn alone.
+// Fails when nobody is looked up, when the farewell has no place, and when a thread ends those of its first turn alone.
 #[test]
 fn streams_whose_grant_is_revoked_end_within_a_second_and_others_go_on() {
     for target in [

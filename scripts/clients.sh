@@ -81,4 +81,6 @@ if present mvn java javac; then install_once Java java clients/java/*; fi
 failed=0
 python3 clients/run.py "$target/debug/fanfare" "$installed" "${clients[@]}" || failed=1
 if [ $# -eq 0 ] || [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
+# The page of docs/auth.md that goes on with one ticket after the other.
+if [ $# -eq 0 ]; then python3 clients/tickets.py "$target/debug/fanfare" || failed=1; fi
 exit $failed

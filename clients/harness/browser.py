@@ -95,12 +95,13 @@ class Browser:
 
 
 class Page:
-    """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`."""
+    """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`, and `posts`, by path, answer its other
+    requests with a status and a body."""
 
-    def __init__(self, processes, name, html, heard, browser="chromium"):
+    def __init__(self, processes, name, html, heard, browser="chromium", posts=None):
         class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self, body):
-                self.send_response(200)
+            def answer(self, body, status=200):
+                self.send_response(status)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -110,7 +111,11 @@ class Page:
                 self.answer(html.encode())
 
             def do_POST(self):
-                heard(*json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.path in (posts or {}):
+                    status, content = posts[self.path]()
+                    return self.answer(content, status)
+                heard(*json.loads(body))
                 self.answer(b"")
 
             def log_message(self, *_):

@@ -23,7 +23,8 @@ pub(crate) fn rights(claims: &Claims, name: Option<&str>, otherwise: &Templates)
     Ok(Rights::none()
         .with(Right::Subscribe, patterns(&templates.subscribe, claims))
         .with(Right::History, patterns(history, claims))
-        .with(Right::Publish, patterns(&templates.publish, claims)))
+        .with(Right::Publish, patterns(&templates.publish, claims))
+        .with(Right::Tickets, patterns(&templates.tickets, claims)))
 }
 
 fn patterns(templates: &[Template], claims: &Claims) -> impl Iterator<Item = Pattern> {
@@ -38,6 +39,7 @@ fn read(claim: &Value) -> Result<Templates, Refusal> {
         subscribe: list(Right::Subscribe)?.unwrap_or_default(),
         publish: list(Right::Publish)?.unwrap_or_default(),
         history: list(Right::History)?,
+        tickets: list(Right::Tickets)?.unwrap_or_default(),
     })
 }
 

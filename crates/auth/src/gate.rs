@@ -144,7 +144,7 @@ impl Gate {
     #[must_use]
     pub fn is_public(&self, right: Right, channels: &[ChannelName]) -> bool {
         let public = |channel: &ChannelName| self.public.iter().any(|pattern| pattern.matches(channel.as_str()));
-        right != Right::Publish && !channels.is_empty() && channels.iter().all(public)
+        right.may_be_public() && !channels.is_empty() && channels.iter().all(public)
     }
 
     /// The token of a request: `Authorization: Bearer`, else the configured cookie, else `query`, the value of the query

@@ -101,12 +101,17 @@ pub struct Templates {
     pub publish: Vec<Template>,
     /// What may be read as history. `None`: what may be followed, since who follows can read the past with a position.
     pub history: Option<Vec<Template>>,
+    /// For which channels tickets may be made, with which others follow them.
+    pub tickets: Vec<Template>,
 }
 
 impl Templates {
     /// Whether there is none.
     pub(crate) fn are_none(&self) -> bool {
-        self.subscribe.is_empty() && self.publish.is_empty() && self.history.as_ref().is_none_or(Vec::is_empty)
+        self.subscribe.is_empty()
+            && self.publish.is_empty()
+            && self.history.as_ref().is_none_or(Vec::is_empty)
+            && self.tickets.is_empty()
     }
 }
 

@@ -11,6 +11,7 @@ use fanfare_protocol::limits::{
 
 use crate::algorithm::Algorithm;
 use crate::followed_keys::{FollowedKeys, KeysWanted};
+use crate::forward::FORWARD_ISSUER;
 use crate::gate_options::{Audience, IssuerOptions, KeySource, Templates};
 use crate::key_follower::KeyFollower;
 use crate::key_set::{self, KeySetError, Publicity};
@@ -18,9 +19,13 @@ use crate::pem::{self, PemError};
 use crate::refusal::Refusal;
 use crate::right::Right;
 use crate::template::Template;
+use crate::ticket::TICKET_ISSUER;
 use crate::token::Token;
 use crate::unix_seconds::UnixSeconds;
 use crate::verifying_key::{SecretError, VerifyingKey};
+
+/// The issuers of grants that are no token's: subjects are told apart by these names, and no configured issuer has one of them.
+pub const RESERVED_ISSUERS: [&str; 2] = [FORWARD_ISSUER, TICKET_ISSUER];
 
 const UNFIT: Refusal = Refusal::Invalid("its `alg` does not fit its issuer's key");
 
@@ -72,6 +77,9 @@ pub enum IssuerError {
     /// Its name is empty or too long.
     #[error("its name has {0} bytes; expected 1 to {ISSUER_BYTES_MAX}")]
     Name(usize),
+    /// Its name is that of grants which are no token's.
+    #[error("it is called {0}, as the node calls what it grants itself")]
+    Reserved(String),
     /// It says for whom its tokens are, and names nobody, or too many.
     #[error("it names {0} audiences; expected 1 to {AUDIENCES_MAX}")]
     Audiences(usize),
@@ -198,6 +206,9 @@ fn check(options: &IssuerOptions) -> Result<(), IssuerError> {
     if let Some(name) = options.issuer.as_ref().filter(|name| !(1..=ISSUER_BYTES_MAX).contains(&name.len())) {
         return Err(IssuerError::Name(name.len()));
     }
+    if let Some(name) = options.issuer.as_deref().filter(|name| RESERVED_ISSUERS.contains(name)) {
+        return Err(IssuerError::Reserved(name.to_owned()));
+    }
     if let Audience::OneOf(names) = &options.audience
         && !(1..=AUDIENCES_MAX).contains(&names.len())
     {
@@ -230,8 +241,12 @@ fn check_keys(keys: &[VerifyingKey], more_come: bool, algorithms: &[Algorithm]) 
 
 fn check_templates(templates: &Templates) -> Result<(), IssuerError> {
     let history: &[Template] = templates.history.as_deref().unwrap_or_default();
-    let all =
-        [(Right::Subscribe, &*templates.subscribe), (Right::Publish, &*templates.publish), (Right::History, history)];
+    let all = [
+        (Right::Subscribe, &*templates.subscribe),
+        (Right::Publish, &*templates.publish),
+        (Right::History, history),
+        (Right::Tickets, &*templates.tickets),
+    ];
     let too_many = all.into_iter().find(|(_, templates)| templates.len() > GRANT_PATTERNS_MAX);
     too_many.map_or(Ok(()), |(right, templates)| Err(IssuerError::Templates(right, templates.len())))
 }

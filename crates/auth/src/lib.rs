@@ -32,6 +32,7 @@ mod rights;
 mod safe_url;
 mod signing_key;
 mod template;
+mod ticket;
 mod token;
 mod unix_seconds;
 mod verifying_key;
@@ -48,7 +49,7 @@ pub use forward::{
 pub use gate::{Check, Gate, GateError, KeyStatus};
 pub use gate_options::{Audience, GateOptions, IssuerOptions, KeySource, Templates};
 pub use grant::Grant;
-pub use issuer::IssuerError;
+pub use issuer::{IssuerError, RESERVED_ISSUERS};
 pub use key_follower::KeyFollower;
 pub use key_set::KeySetError;
 pub use pem::PemError;
@@ -61,4 +62,8 @@ pub use rights::Rights;
 pub use safe_url::{SafeUrl, SafeUrlError};
 pub use signing_key::{SigningError, SigningKey};
 pub use template::{Template, TemplateError};
+pub use ticket::{
+    MalformedTicket, NoRandomness, TICKET_ISSUER, Ticket, TicketBounds, TicketMaker, TicketOrder, TicketOrderError,
+    TicketRecord, TicketState, UsedTicket,
+};
 pub use unix_seconds::UnixSeconds;

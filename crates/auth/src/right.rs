@@ -9,11 +9,19 @@ pub enum Right {
     Publish,
     /// Read what it holds: `GET /channels/{channel}/history`.
     History,
+    /// Make tickets with which others follow it: `POST /tickets`.
+    Tickets,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 3] = [Self::Subscribe, Self::Publish, Self::History];
+    pub const ALL: [Self; 4] = [Self::Subscribe, Self::Publish, Self::History, Self::Tickets];
+
+    /// Whether everybody may have it with channels that are public: it is one to read, and nothing else.
+    #[must_use]
+    pub const fn may_be_public(self) -> bool {
+        matches!(self, Self::Subscribe | Self::History)
+    }
 
     /// As claims, configuration and messages name it.
     #[must_use]
@@ -22,6 +30,7 @@ impl Right {
             Self::Subscribe => "subscribe",
             Self::Publish => "publish",
             Self::History => "history",
+            Self::Tickets => "tickets",
         }
     }
 }

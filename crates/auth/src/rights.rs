@@ -48,12 +48,18 @@ impl Rights {
         &self.own[right as usize]
     }
 
+    /// Whether this may be done with any channel at all, as far as that is known without one.
+    #[must_use]
+    pub fn give_any(&self, right: Right) -> bool {
+        !self.patterns(right).is_empty() || (right.may_be_public() && !self.public.is_empty())
+    }
+
     /// Whether this may be done with this channel.
     #[must_use]
     pub fn allow(&self, right: Right, channel: &ChannelName) -> bool {
         let one_of = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(channel.as_str()));
         let is_own = || one_of(self.patterns(right)) && self.within.as_deref().is_none_or(one_of);
-        (right != Right::Publish && one_of(&self.public)) || is_own()
+        (right.may_be_public() && one_of(&self.public)) || is_own()
     }
 }
 
@@ -75,6 +81,7 @@ mod tests {
         assert!(rights.allow(Right::Subscribe, &channel("user:7")));
         assert!(!rights.allow(Right::Publish, &channel("user:7")));
         assert!(!rights.allow(Right::Subscribe, &channel("users")));
+        assert!(rights.give_any(Right::Subscribe) && !rights.give_any(Right::Tickets));
     }
 
     #[test]
@@ -84,7 +91,9 @@ mod tests {
         for right in Right::ALL {
             assert!(rights.allow(right, &channel("partner:7")));
             assert!(!rights.allow(right, &channel("user:7")));
-            assert_eq!(rights.allow(right, &channel("news:7")), right != Right::Publish);
+            assert_eq!(rights.allow(right, &channel("news:7")), right.may_be_public());
         }
+        let public = Rights::none().and_public([pattern("news:*")].into());
+        assert!(public.give_any(Right::History) && !public.give_any(Right::Tickets));
     }
 }

@@ -6,8 +6,8 @@ mod support;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fanfare_auth::{
-    Algorithm, Audience, Gate, GateError, GateOptions, IssuerError, IssuerOptions, KeySource, Refusal, Right,
-    SigningKey, Templates, UnixSeconds,
+    Algorithm, Audience, Gate, GateError, GateOptions, IssuerError, IssuerOptions, KeySource, RESERVED_ISSUERS,
+    Refusal, Right, SigningKey, Templates, UnixSeconds,
 };
 use fanfare_protocol::{ChannelName, Pattern};
 use serde_json::{Value, json};
@@ -54,6 +54,23 @@ fn the_claim_takes_the_place_of_what_the_issuer_gives() {
     assert!(!nothing.rights.allow(Right::Subscribe, &channel("user:7")));
 }
 
+// Fails when whoever may follow a channel, or publish to it, may let others follow it.
+#[test]
+fn tickets_are_made_only_where_the_claim_or_the_issuer_says_so() {
+    let claim = json!({ "fanfare": { "subscribe": ["*"], "publish": ["*"], "tickets": ["room:{room}:*"] }, "room": 3 });
+    let grant = check(&gate(), &token(claim)).unwrap();
+    assert!(grant.rights.allow(Right::Tickets, &channel("room:3:a")));
+    assert!(!grant.rights.allow(Right::Tickets, &channel("room:4:a")));
+    assert!(!check(&gate(), &token(json!({}))).unwrap().rights.allow(Right::Tickets, &channel("user:7")));
+    let shapeless = check(&gate(), &token(json!({ "fanfare": { "tickets": "room:*" } })));
+    assert!(matches!(shapeless, Err(Refusal::Invalid(_))), "{shapeless:?}");
+    let templates = Templates { tickets: templates(&["user:{sub}"]).subscribe, ..Templates::default() };
+    let one = IssuerOptions { templates, claim: None, ..issuer(vec![KeySource::Secret(SECRET.into())]) };
+    let gate = Gate::new(GateOptions { issuers: vec![one], ..GateOptions::default() }).unwrap();
+    let rights = check(&gate, &token(json!({ "fanfare": { "subscribe": ["*"] } }))).unwrap().rights;
+    assert!(rights.allow(Right::Tickets, &channel("user:7")) && !rights.allow(Right::Subscribe, &channel("user:7")));
+}
+
 #[test]
 fn the_claim_may_have_another_name() {
     let name = || "https://app.example/live".to_owned();
@@ -85,7 +102,7 @@ fn no_token_of_an_issuer_gives_more_than_the_issuer_may() {
     let one = IssuerOptions { within, ..issuer(vec![KeySource::Secret(SECRET.into())]) };
     let public = vec![Pattern::parse("news").unwrap()];
     let gate = Gate::new(GateOptions { public, issuers: vec![one], ..GateOptions::default() }).unwrap();
-    let everything = json!({ "fanfare": { "subscribe": ["*"], "publish": ["*"] } });
+    let everything = json!({ "fanfare": { "subscribe": ["*"], "publish": ["*"], "tickets": ["*"] } });
     let grant = check(&gate, &token(everything)).unwrap();
     for right in Right::ALL {
         assert!(grant.rights.allow(right, &channel("partner:a")));
@@ -93,6 +110,7 @@ fn no_token_of_an_issuer_gives_more_than_the_issuer_may() {
     }
     assert!(grant.rights.allow(Right::Subscribe, &channel("news")), "what everybody may is not the token's");
     assert!(!grant.rights.allow(Right::Publish, &channel("news")));
+    assert!(!grant.rights.allow(Right::Tickets, &channel("news")));
     let (seven, eight) = (token(json!({})), token(json!({ "sub": "8" })));
     assert!(check(&gate, &seven).unwrap().rights.allow(Right::Subscribe, &channel("user:7")));
     assert!(!check(&gate, &eight).unwrap().rights.allow(Right::Subscribe, &channel("user:8")), "templates too");
@@ -137,6 +155,7 @@ fn what_is_public_needs_no_token_and_is_in_every_grant() {
     let one = std::slice::from_ref(&news);
     assert!(gate.is_public(Right::Subscribe, one) && gate.is_public(Right::History, one));
     assert!(!gate.is_public(Right::Publish, one), "reading is public, writing is not");
+    assert!(!gate.is_public(Right::Tickets, one), "nobody needs a ticket there");
     assert!(!gate.is_public(Right::Subscribe, &[news.clone(), user.clone()]));
     assert!(!gate.is_public(Right::Subscribe, &[]), "who asks for nothing asks for nothing public");
     let grant = check(&gate, &token(json!({}))).unwrap();
@@ -379,6 +398,10 @@ fn options_that_mean_nothing_are_refused() {
     assert_eq!(error(issuer(vec![])), IssuerError::NoKeys);
     assert_eq!(error(IssuerOptions { audience: Audience::OneOf(vec![]), ..one() }), IssuerError::Audiences(0));
     assert_eq!(error(IssuerOptions { issuer: Some(String::new()), ..one() }), IssuerError::Name(0));
+    for name in RESERVED_ISSUERS {
+        let issuer = Some(name.to_owned());
+        assert_eq!(error(IssuerOptions { issuer, ..one() }), IssuerError::Reserved(name.to_owned()));
+    }
     let many = Templates { publish: templates(&["a"; 65]).subscribe, ..Templates::default() };
     assert_eq!(error(IssuerOptions { templates: many, ..one() }), IssuerError::Templates(Right::Publish, 65));
     assert_eq!(error(IssuerOptions { claim: Some(String::new()), ..one() }), IssuerError::Claim(0));

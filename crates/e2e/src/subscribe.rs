@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Debug, Default)]
 pub struct Subscribe {
     pub(crate) channels: Vec<String>,
+    /// The URL does not name them.
+    are_unnamed: bool,
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     pub(crate) receive_buffer: Option<usize>,
@@ -21,6 +23,11 @@ impl Subscribe {
     /// Several channels.
     pub fn to_all(channels: &[&str]) -> Self {
         Self { channels: channels.iter().map(|&name| name.to_owned()).collect(), ..Self::default() }
+    }
+
+    /// Leaves the channels out of the URL, for a ticket that names them.
+    pub fn unnamed(self) -> Self {
+        Self { are_unnamed: true, ..self }
     }
 
     /// Adds a query parameter as it is (it must need no escaping).
@@ -49,7 +56,8 @@ impl Subscribe {
 
     /// The bytes to send to a node.
     pub(crate) fn request(&self, address: SocketAddr, last_event_id: &str) -> String {
-        let channels = self.channels.iter().map(|name| format!("channel={name}"));
+        let named = if self.are_unnamed { &[][..] } else { &self.channels };
+        let channels = named.iter().map(|name| format!("channel={name}"));
         let query = self.query.iter().map(|(name, value)| format!("{name}={value}"));
         let query = channels.chain(query).collect::<Vec<_>>().join("&");
         let mut text = format!("GET /events?{query} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n");

@@ -25,6 +25,7 @@ mod subscribe;
 #[path = "../../protocol/tests/support/mod.rs"]
 mod support;
 mod text;
+mod ticket;
 mod token;
 
 /// A parser under test.
@@ -57,6 +58,7 @@ pub const TARGETS: &[Target] = table! {
     history: history::run,
     token: token::run,
     forward_auth: forward_auth::run,
+    ticket: ticket::run,
     connection: connection::run,
     config_file: config::file,
     config_env: config::env,

@@ -48,5 +48,5 @@ macro_rules! replay {
 
 replay! {
     names position push fields redis_reply redis_push frames proxy_header forwarded subscribe publish history
-    token forward_auth connection config_file config_env
+    token forward_auth ticket connection config_file config_env
 }

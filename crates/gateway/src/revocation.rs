@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_auth::{FORWARD_ISSUER, RevocationEntry, RevocationTarget, Revocations};
+use fanfare_auth::{FORWARD_ISSUER, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
@@ -17,6 +17,8 @@ pub(crate) struct Revoke {
     pub(crate) issuer: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) token_id: Option<String>,
+    /// Its text. The log has its name only.
+    pub(crate) ticket: Option<String>,
     pub(crate) channel: Option<String>,
 }
 
@@ -31,6 +33,7 @@ impl Revoke {
                 "issuer" => &mut revoke.issuer,
                 "subject" => &mut revoke.subject,
                 "token_id" => &mut revoke.token_id,
+                "ticket" => &mut revoke.ticket,
                 "channel" => &mut revoke.channel,
                 _ => return Err(format!("`{name}` is not known here; {}", expected())),
             };
@@ -41,14 +44,22 @@ impl Revoke {
 
     /// What is meant, where these are the issuers. The error says what was expected.
     pub(crate) fn target(&self, issuers: &[Option<String>]) -> Result<RevocationTarget, String> {
-        let target = match (&self.subject, &self.token_id, &self.channel) {
-            (Some(subject), None, None) => RevocationTarget::subject(self.issuer(issuers)?, subject),
-            (None, Some(id), None) => RevocationTarget::token(self.issuer(issuers)?, id),
-            (None, None, Some(channel)) if self.issuer.is_none() => {
+        let target = match (&self.subject, &self.token_id, &self.ticket, &self.channel) {
+            (Some(subject), None, None, None) => RevocationTarget::subject(self.issuer(issuers)?, subject),
+            (None, Some(id), None, None) => RevocationTarget::token(self.issuer(issuers)?, id),
+            (None, None, Some(ticket), None) if self.issuer.is_none() => {
+                let ticket = Ticket::parse(ticket)
+                    .ok_or("the ticket is none: expected what stands in its URL behind `ticket=`")?;
+                RevocationTarget::token(Some(TICKET_ISSUER), &ticket.name().to_string())
+            }
+            (None, None, None, Some(channel)) if self.issuer.is_none() => {
                 let name = ChannelName::parse(channel).map_err(|error| format!("channel `{channel}`: {error}"))?;
                 Ok(RevocationTarget::Channel(name))
             }
-            (None, None, Some(_)) => return Err("a channel is revoked for the tokens of all issuers".to_owned()),
+            (None, None, None, Some(_)) => return Err("a channel is revoked for the tokens of all issuers".to_owned()),
+            (None, None, Some(_), None) => {
+                return Err("a ticket is no issuer's: expected no `issuer` beside it".to_owned());
+            }
             _ => return Err(expected()),
         };
         target.map_err(|error| error.to_string())
@@ -75,13 +86,15 @@ impl Revoke {
 }
 
 fn expected() -> String {
-    "expected one of subject, token_id and channel, and for the first two the issuer if there are several".to_owned()
+    "expected one of subject, token_id, ticket and channel, and for the first two the issuer if there are several"
+        .to_owned()
 }
 
-/// The names of those whose grants are believed: issuers of tokens, and the application that is asked about requests.
+/// The names of those whose grants are believed: issuers of tokens, the application that is asked about requests, and tickets.
 pub(crate) fn issuers(config: &Config) -> Vec<Option<String>> {
     let application = config.forward_auth.url.0.as_ref().map(|_| Some(FORWARD_ISSUER.to_owned()));
-    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(application).collect()
+    let tickets = config.auth.tickets.then(|| Some(TICKET_ISSUER.to_owned()));
+    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(application).chain(tickets).collect()
 }
 
 /// How long a grant lasts at most, by whatever it is given.
@@ -139,6 +152,23 @@ mod tests {
         let seven = RevocationTarget::subject(Some("forward_auth"), "7").unwrap();
         assert_eq!(target(r#"{"subject":"7"}"#, &[Some("forward_auth")]), Ok(seven.clone()));
         assert_eq!(target(r#"{"subject":"7","issuer":"forward_auth"}"#, &[None, Some("forward_auth")]), Ok(seven));
+    }
+
+    // Fails when a ticket's text gets into the log, which holds its name.
+    #[test]
+    fn a_ticket_is_revoked_by_its_text_and_its_holder_by_the_issuer_of_tickets() {
+        let mut config = Config::default();
+        config.auth.tickets = true;
+        assert_eq!(issuers(&config), [Some("tickets".to_owned())]);
+        let text = "A".repeat(27);
+        let revoked = target(&format!(r#"{{"ticket":"{text}"}}"#), &[]).unwrap();
+        let name = Ticket::parse(&text).unwrap().name().to_string();
+        assert_eq!(revoked, RevocationTarget::token(Some("tickets"), &name).unwrap());
+        let seven = RevocationTarget::subject(Some("tickets"), "7").unwrap();
+        assert_eq!(target(r#"{"subject":"7","issuer":"tickets"}"#, &[Some("id"), Some("tickets")]), Ok(seven));
+        for wrong in [r#"{"ticket":"x"}"#.to_owned(), format!(r#"{{"ticket":"{text}","issuer":"tickets"}}"#)] {
+            assert!(target(&wrong, &[Some("tickets")]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

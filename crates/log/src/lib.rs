@@ -38,6 +38,7 @@ pub mod registry;
 pub mod stats;
 mod sync;
 mod tail;
+mod tickets;
 mod view;
 mod wants;
 
@@ -62,5 +63,6 @@ pub use refusal::Refusal;
 pub use registry::Registry;
 pub use stats::IngestStats;
 pub use tail::{Item, Located, Seam, Tail};
+pub use tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 pub use view::Next;
 pub use wants::Wants;

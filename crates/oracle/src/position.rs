@@ -31,10 +31,10 @@ impl Position {
     }
 
     /// What the position of a client of these channels says about each of them; `None` for one of which it says nothing, and
-    /// for all when the text is no position of such a client.
+    /// for all when the text is no position of such a client. A vector is one of a client of one channel, too: its URL may not name it.
     pub fn parse_all(text: &str, channels: &[String]) -> Option<Vec<Option<Self>>> {
         match channels {
-            [_] => Self::parse(text).map(|position| vec![Some(position)]),
+            [_] if !text.starts_with(['v', 'w', 'x']) => Self::parse(text).map(|position| vec![Some(position)]),
             _ => parse_vector(text, channels),
         }
     }

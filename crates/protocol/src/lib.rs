@@ -27,6 +27,7 @@ mod pattern;
 mod position;
 mod push;
 mod tag;
+mod ticket_name;
 mod vector;
 mod width;
 
@@ -44,4 +45,5 @@ pub use pattern::{Pattern, PatternError, PatternPart};
 pub use position::{LastEventId, Position, PositionError};
 pub use push::{Push, encode_push};
 pub use tag::ChannelTag;
+pub use ticket_name::TicketName;
 pub use vector::{PositionVector, encode_vector};

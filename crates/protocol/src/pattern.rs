@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::limits::CHANNEL_PATTERN_BYTES_MAX;
+use crate::ChannelName;
+use crate::limits::{CHANNEL_NAME_MAX, CHANNEL_PATTERN_BYTES_MAX};
 
 /// A pattern such as `user:*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,15 @@ impl Pattern {
     }
 }
 
+/// The pattern that matches one name, and no other.
+impl From<&ChannelName> for Pattern {
+    fn from(name: &ChannelName) -> Self {
+        // A name is neither empty nor longer than a pattern may be, and holds no control character.
+        const { assert!(CHANNEL_NAME_MAX <= CHANNEL_PATTERN_BYTES_MAX) };
+        Self(name.as_str().chars().map(|c| if c == '*' { ASTERISK } else { c }).collect::<String>().into())
+    }
+}
+
 /// For people: an asterisk that stands for itself has a backslash before it.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,6 +151,12 @@ mod tests {
         assert!(!pattern.matches("user:ab:inbox"));
         assert_eq!(pattern.to_string(), "user:a\\*:*");
         assert_eq!(Pattern::parse("user:\0"), Err(PatternError::Nul), "it would match `user:*`");
+    }
+
+    #[test]
+    fn the_pattern_of_a_name_matches_that_name_alone() {
+        let pattern = Pattern::from(&ChannelName::parse("a*").unwrap());
+        assert!(pattern.matches("a*") && !pattern.matches("ab") && !pattern.matches("a"));
     }
 
     #[test]

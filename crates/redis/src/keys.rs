@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare_protocol::{ChannelName, LogName};
+use fanfare_protocol::{ChannelName, LogName, TicketName};
 
 /// Makes names of keys and Pub/Sub channels. Cloning shares the texts.
 #[derive(Debug, Clone)]
@@ -39,6 +39,16 @@ impl Keys {
     /// channels do not start with `$`.
     pub(crate) fn epoch(&self) -> String {
         format!("{}$epoch", self.prefix)
+    }
+
+    /// The key of a ticket until its first use, beside those of system logs.
+    pub(crate) fn ticket(&self, ticket: TicketName) -> String {
+        format!("{}ticket:{ticket}", self.system)
+    }
+
+    /// The key of a ticket from its first use on.
+    pub(crate) fn used_ticket(&self, ticket: TicketName) -> String {
+        format!("{}ticket:{ticket}:used", self.system)
     }
 }
 
@@ -90,7 +100,8 @@ mod tests {
             let pattern = format!("{prefix}*");
             let own = [prefix.clone(), others].map(|prefix| Keys::new(&prefix).stream(&LogName::system(name.clone())));
             let dedup = format!("$dedup:{{{prefix}{name}}}:key");
-            let keys = own.iter().map(String::as_str).chain([dedup.as_str(), "$fanfare:library"]);
+            let ticket = Keys::new(&prefix).ticket(TicketName::of_digest([0; 32]));
+            let keys = own.iter().map(String::as_str).chain([dedup.as_str(), ticket.as_str(), "$fanfare:library"]);
             for key in keys {
                 let is_written = covers(pattern.as_bytes(), key.as_bytes()) || key.starts_with(&prefix);
                 prop_assert!(!is_written || overlaps_own(&prefix), "{pattern} covers {key}");
@@ -140,6 +151,9 @@ mod tests {
             assert_eq!(keys.log(&keys.stream(&log)), Some(log));
         }
         assert_eq!((keys.log("sse:$epoch"), keys.log("other:revoked")), (None, None));
+        let ticket = TicketName::of_digest([0xab; 32]);
+        assert_eq!(keys.ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}", "ab".repeat(32)));
+        assert_eq!(keys.used_ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}:used", "ab".repeat(32)));
         assert_eq!(keys.stream(&LogName::probe()), "sse:$probe", "within what a node's ACL has to allow anyway");
     }
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub load_functions: bool,
     /// The node publishes for others. Only a [`crate::check()`] asks: publishing is tried whatever stands here.
     pub publishes: bool,
+    /// The node makes tickets and takes them. Only a [`crate::check()`] asks, as well.
+    pub tickets: bool,
     /// The node follows the log of revocations, and writes it for others. Only a [`crate::check()`] asks.
     pub revocations: bool,
     /// Largest data of an event that is delivered, in bytes.
@@ -57,6 +59,7 @@ impl Default for Options {
             pool_size: limits::REDIS_POOL_SIZE_DEFAULT,
             load_functions: true,
             publishes: false,
+            tickets: false,
             revocations: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             min_lives: MinLives::default(),
@@ -77,6 +80,7 @@ impl fmt::Debug for Options {
             .field("pool_size", &self.pool_size)
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
+            .field("tickets", &self.tickets)
             .field("revocations", &self.revocations)
             .field("event_bytes", &self.event_bytes)
             .field("min_lives", &self.min_lives)

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::{AppendRequest, Permanence, PublishError, PublishRequest, Published, Publisher, Ttl};
-use fanfare_protocol::limits::PUBLISH_CONNECTION_WAIT;
 use fanfare_protocol::{EntryId, LogName};
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Script, Value};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::keys::Keys;
 use crate::own_log::append_over;
 use crate::publish_error::publish_error;
 use crate::refusal_log::RefusalLog;
+use crate::shared_connection::SharedConnection;
 use crate::value::entry_id;
 
 /// Publishes in flight at once; others wait, within their deadline.
@@ -27,10 +27,7 @@ const IN_FLIGHT_MAX: usize = 256;
 pub struct RedisPublisher(Arc<Inner>);
 
 struct Inner {
-    publish_connection: watch::Receiver<Option<MultiplexedConnection>>,
-    /// Held by the one who waits for the connection, so that those who came first publish first: a `watch` wakes its waiters in
-    /// an order of its own choice.
-    turn: Mutex<()>,
+    connection: SharedConnection,
     permits: Semaphore,
     keys: Keys,
     deadline: Duration,
@@ -49,22 +46,21 @@ impl std::fmt::Debug for Inner {
 
 impl RedisPublisher {
     pub(crate) fn new(
-        publish_connection: watch::Receiver<Option<MultiplexedConnection>>,
+        connection: SharedConnection,
         keys: Keys,
         presence: Arc<Presence>,
         deadline: Duration,
         permanence: Permanence,
     ) -> Self {
         Self(Arc::new(Inner {
-            publish_connection,
-            turn: Mutex::new(()),
+            connection,
             permits: Semaphore::new(IN_FLIGHT_MAX),
             keys,
             deadline,
             script: Script::new(SCRIPT),
             presence,
             permanence,
-            refusals: RefusalLog::default(),
+            refusals: RefusalLog::of("Redis refuses an event that this node publishes; nothing was published"),
         }))
     }
 }
@@ -80,7 +76,8 @@ impl Publisher for RedisPublisher {
 
     async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
         let deadline = Instant::now() + self.0.deadline;
-        let mut connection = self.0.connection(deadline).await?;
+        let connection = self.0.connection.get(deadline).await;
+        let mut connection = connection.ok_or_else(|| unreachable("not connected to Redis"))?;
         let appended = timeout_at(deadline, append_over(&mut connection, &self.0.keys, &request)).await;
         appended.unwrap_or_else(|_| Err(publish_error(Error::Timeout(self.0.deadline))))
     }
@@ -97,7 +94,8 @@ impl Inner {
             Ok(permit) => permit.map_err(|_| unreachable("the node is stopping"))?,
             Err(_) => return Err(unreachable("too many publishes wait for Redis")),
         };
-        let mut connection = self.connection(deadline).await?;
+        let mut connection =
+            self.connection.get(deadline).await.ok_or_else(|| unreachable("not connected to Redis"))?;
         // From here on no answer means that nobody knows.
         let reply = timeout_at(deadline, self.call(&mut connection, request)).await;
         let reply = reply.unwrap_or(Err(Error::Timeout(self.deadline))).map_err(publish_error)?;
@@ -105,19 +103,6 @@ impl Inner {
         let duplicate = matches!(reply, Value::SimpleString(_));
         let no_id = || PublishError::Unavailable("sse_publish did not reply with an id".to_owned());
         Ok(Published { id: entry_id(reply).ok_or_else(no_id)?, duplicate })
-    }
-
-    /// The connection, or the next one when it is just being made anew.
-    async fn connection(&self, deadline: Instant) -> Result<MultiplexedConnection, PublishError> {
-        let mut publish_connection = self.publish_connection.clone();
-        let connected = async {
-            let _turn = self.turn.lock().await;
-            publish_connection.wait_for(Option::is_some).await.ok().and_then(|connection| connection.clone())
-        };
-        match timeout_at(deadline.min(Instant::now() + PUBLISH_CONNECTION_WAIT), connected).await {
-            Ok(Some(connection)) => Ok(connection),
-            _ => Err(unreachable("not connected to Redis")),
-        }
     }
 
     /// Each step to the next way is taken only when Redis has said that nothing was executed.

@@ -1,4 +1,4 @@
-//! What Redis refuses to publish, in the log: once for each kind of refusal, and then now and then.
+//! What Redis refuses, in the log: once for each kind of refusal, and then now and then.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,9 +8,13 @@ use tokio::time::Instant;
 /// Longest code of an error reply that is told apart from others, in characters.
 const CODE_MAX: usize = 32;
 
-/// Keeps a refusal that thousands of publishers meet from filling the log.
-#[derive(Debug, Default)]
-pub(crate) struct RefusalLog(Mutex<Said>);
+/// Keeps a refusal that thousands of callers meet from filling the log.
+#[derive(Debug)]
+pub(crate) struct RefusalLog {
+    /// What is refused, as the log says it.
+    what: &'static str,
+    said: Mutex<Said>,
+}
 
 #[derive(Debug, Default)]
 struct Said {
@@ -22,9 +26,13 @@ struct Said {
 }
 
 impl RefusalLog {
+    pub(crate) fn of(what: &'static str) -> Self {
+        Self { what, said: Mutex::default() }
+    }
+
     pub(crate) fn note(&self, reason: &str) {
         let code: String = reason.chars().take_while(|character| *character != ' ').take(CODE_MAX).collect();
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = said.at.is_some_and(|at| at.elapsed() < PUBLISH_REFUSAL_SAID_INTERVAL);
         if is_recent && said.code == code {
             said.untold += 1;
@@ -33,6 +41,6 @@ impl RefusalLog {
         let before = if said.code == code { said.untold } else { 0 };
         *said = Said { code, at: Some(Instant::now()), untold: 0 };
         drop(said);
-        tracing::warn!(reason, before, "Redis refuses an event that this node publishes; nothing was published");
+        tracing::warn!(reason, before, "{}", self.what);
     }
 }

@@ -18,7 +18,9 @@ use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::primary::Primary;
 use crate::publisher::RedisPublisher;
+use crate::shared_connection::SharedConnection;
 use crate::status::Status;
+use crate::tickets::RedisTickets;
 use crate::topology::Topology;
 use crate::witness::{self, Witness};
 
@@ -31,6 +33,7 @@ pub struct RedisStore {
     archive: RedisArchive,
     history: RedisArchive,
     publisher: RedisPublisher,
+    tickets: RedisTickets,
     status: Status,
     pools: [Pool; 2],
     control: Control,
@@ -76,9 +79,10 @@ impl RedisStore {
             RedisArchive::new(streams, status.clone(), options.event_bytes)
         };
         let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
-        let (publish_connection, publishers) = watch::channel(None);
-        let publisher =
-            RedisPublisher::new(publishers, keys, Arc::clone(&presence), options.command_timeout, permanence);
+        let (publish_connection, connections) = watch::channel(None);
+        let shared = SharedConnection::new(connections);
+        let tickets = RedisTickets::new(shared.clone(), keys.clone(), options.command_timeout);
+        let publisher = RedisPublisher::new(shared, keys, Arc::clone(&presence), options.command_timeout, permanence);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
             connector,
@@ -93,7 +97,7 @@ impl RedisStore {
             presence,
             publish_connection,
         };
-        Ok(Self { options: options.clone(), archive, history, publisher, status, pools, control })
+        Ok(Self { options: options.clone(), archive, history, publisher, tickets, status, pools, control })
     }
 
     /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisStore::run`] runs.
@@ -113,6 +117,12 @@ impl RedisStore {
     #[must_use]
     pub fn publisher(&self) -> RedisPublisher {
         self.publisher.clone()
+    }
+
+    /// The tickets of all nodes, while [`RedisStore::run`] runs.
+    #[must_use]
+    pub fn tickets(&self) -> RedisTickets {
+        self.tickets.clone()
     }
 
     /// What this node knows about its Redis, always up to date.
@@ -139,7 +149,7 @@ impl RedisStore {
         desired: Desired,
         sink: FeedSink,
     ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
-        let Self { options, archive, history: _, publisher: _, status, pools, control } = self;
+        let Self { options, archive, history: _, publisher: _, tickets: _, status, pools, control } = self;
         let witness = Arc::new(Witness::default());
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
@@ -171,10 +181,11 @@ impl RedisStore {
     /// As [`RedisStore::new`].
     pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
         let store = Self::new(options)?;
-        let (archive, publisher, status) = (store.archive(), store.publisher(), store.status());
+        let (archive, status) = (store.archive(), store.status());
+        let (publisher, tickets) = (store.publisher(), store.tickets());
         let mut tasks = JoinSet::new();
         tasks.spawn(store.run(desired, sink));
-        Ok(RedisHandle { archive, publisher, status, tasks })
+        Ok(RedisHandle { archive, publisher, tickets, status, tasks })
     }
 }
 
@@ -185,6 +196,8 @@ pub struct RedisHandle {
     pub archive: RedisArchive,
     /// Publishes through this node.
     pub publisher: RedisPublisher,
+    /// The tickets of all nodes.
+    pub tickets: RedisTickets,
     /// What this node knows about its Redis, always up to date.
     pub status: Status,
     tasks: JoinSet<()>,

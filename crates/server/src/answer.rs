@@ -47,6 +47,11 @@ impl Answer {
         Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
     }
 
+    /// There is nothing more to come: an EventSource stops for good (WHATWG HTML, section 9.2.3).
+    pub(crate) fn over() -> Self {
+        Self::empty(StatusCode::NO_CONTENT).with([(header::CACHE_CONTROL, NO_STORE)])
+    }
+
     /// A text for people.
     #[must_use]
     pub fn text(text: &'static str) -> Self {
@@ -165,6 +170,8 @@ impl Answer {
             out.extend_from_slice(b"\r\n");
         }
         match (&self.body, framing) {
+            // It has none by definition (RFC 9110, section 8.6).
+            (Body::Whole(_), _) if self.status == StatusCode::NO_CONTENT => {}
             (Body::Whole(bytes), _) => {
                 out.extend_from_slice(format!("Content-Length: {}\r\n", bytes.len()).as_bytes());
             }

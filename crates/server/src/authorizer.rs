@@ -15,7 +15,8 @@ use crate::soon::Soon;
 pub struct Question<'a> {
     /// What it wants to do.
     pub right: Right,
-    /// With which channels: at least one.
+    /// With which channels: at least one, except where tickets are to be made ([`Right::Tickets`]). Their channels stand in a body that is
+    /// not read before it is known that whoever asks may make any: then the grant is asked for them.
     pub channels: &'a [ChannelName],
     /// Its headers.
     pub headers: &'a HeaderMap,
@@ -41,7 +42,7 @@ impl fmt::Debug for Question<'_> {
 pub type Authorized = Result<Option<Box<Grant>>, Denied>;
 
 /// Says whether a request may do what it asks for. Asked about subscriptions after admission, so that a client that finds no
-/// place costs nothing here; about publishes before the body is read; about history before anything of it is.
+/// place costs nothing here; about publishes and the making of tickets before the body is read; about history before anything of it is.
 pub trait Authorizer: fmt::Debug + Send + Sync {
     /// Decides at once where it can. A wait need not have an end of its own: it gets a deadline. Nothing of the request may
     /// be kept.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Refusal, Right};
 use fanfare_log::stats::Cell;
+use fanfare_protocol::ChannelName;
 
 use crate::problem::{Kind, Problem};
 
@@ -24,6 +25,22 @@ pub enum Denied {
     NotAllowed,
     /// The application gives no clear answer.
     Unasked,
+    /// Its ticket is none that the store knows.
+    UnknownTicket,
+    /// Its ticket is over.
+    TicketOver,
+    /// Its URL names a channel that its ticket does not.
+    NotOfTicket(ChannelName),
+    /// Its ticket names more channels than a stream may have here: so many.
+    TooManyOfTicket(usize),
+    /// Its grant does not let it make any ticket.
+    NoTickets,
+    /// Tickets are off on this node, and may be on at another.
+    TicketsOff,
+    /// Many tickets that its client has brought lately brought no stream: this one was not looked up.
+    UncheckedTicket,
+    /// The store that keeps tickets gives no answer.
+    Unstored,
     /// It was not decided in time, or too many wait to know.
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
@@ -52,13 +69,17 @@ impl Denied {
     const fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated => 1,
-            Self::By(Refusal::Expired) => 2,
-            Self::By(Refusal::Forbidden { .. }) | Self::NotAllowed => 3,
-            Self::By(Refusal::Unavailable) | Self::Unasked => 4,
+            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket => 1,
+            Self::By(Refusal::Expired) | Self::TicketOver => 2,
+            Self::By(Refusal::Forbidden { .. })
+            | Self::NotAllowed
+            | Self::NotOfTicket(_)
+            | Self::TooManyOfTicket(_)
+            | Self::NoTickets => 3,
+            Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::TicketsOff => 4,
             Self::CrossSite => 5,
             Self::Undecided => 6,
-            Self::Unchecked => 7,
+            Self::Unchecked | Self::UncheckedTicket => 7,
             Self::Revoked => 8,
             Self::RevocationsUnknown => 9,
         }
@@ -76,8 +97,11 @@ impl Denied {
             self,
             Self::By(Refusal::Unavailable)
                 | Self::Unasked
+                | Self::Unstored
+                | Self::TicketsOff
                 | Self::Undecided
                 | Self::Unchecked
+                | Self::UncheckedTicket
                 | Self::RevocationsUnknown
         )
     }
@@ -100,12 +124,28 @@ impl Denied {
             Self::Unasked => {
                 "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
+            Self::UnknownTicket => {
+                "There is no such ticket: it was not used in time, it has been over for long, or it never was one."
+                    .into()
+            }
+            Self::TicketOver => "The ticket is over.".into(),
+            Self::NotOfTicket(channel) => format!("The ticket is not for channel `{channel}`.").into(),
+            Self::TooManyOfTicket(most) => {
+                format!("The ticket names more channels than a stream has here, which is {most}: name some in the URL.")
+                    .into()
+            }
+            Self::NoTickets => "The token does not give the right `tickets` for any channel.".into(),
+            Self::TicketsOff => "Tickets are off on this node; another one may take it.".into(),
+            Self::UncheckedTicket => {
+                "Many tickets from this address brought no stream lately; this one was not looked up.".into()
+            }
+            Self::Unstored => "The store that keeps tickets gives no answer now.".into(),
             Self::Undecided => "It was not decided in time whether this may be done.".into(),
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
             }
-            Self::Revoked => "The token was revoked, or a channel was that it is used for.".into(),
-            Self::RevocationsUnknown => "It is not known now whether the token was revoked.".into(),
+            Self::Revoked => "The token or ticket was revoked, or a channel was that it is used for.".into(),
+            Self::RevocationsUnknown => "It is not known now whether the token or ticket was revoked.".into(),
         }
     }
 }
@@ -115,15 +155,22 @@ impl From<Denied> for Problem {
         let kind = match denied {
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
-            Denied::By(Refusal::Expired) => Kind::TokenExpired,
+            Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
-            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed => Kind::Forbidden,
-            Denied::CrossSite => Kind::CrossSite,
-            Denied::By(Refusal::Unavailable) | Denied::Unasked | Denied::Undecided | Denied::RevocationsUnknown => {
-                Kind::Unavailable
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed | Denied::NotOfTicket(_) | Denied::NoTickets => {
+                Kind::Forbidden
             }
+            Denied::TooManyOfTicket(_) => Kind::TooManyChannels,
+            Denied::CrossSite => Kind::CrossSite,
+            Denied::UnknownTicket => Kind::TicketUnknown,
+            Denied::By(Refusal::Unavailable)
+            | Denied::Unasked
+            | Denied::Unstored
+            | Denied::TicketsOff
+            | Denied::Undecided
+            | Denied::RevocationsUnknown => Kind::Unavailable,
             Denied::Revoked => Kind::TokenRevoked,
-            Denied::Unchecked => Kind::TooManyTokens,
+            Denied::Unchecked | Denied::UncheckedTicket => Kind::TooManyTokens,
         };
         let problem = Self::new(kind, denied.detail());
         if denied.is_transient() { problem.retry_after(RETRY_AFTER) } else { problem }

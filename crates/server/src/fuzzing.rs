@@ -20,7 +20,7 @@ use crate::{history, proxy_protocol, publish};
 /// # Errors
 /// The body of the problem document.
 pub fn subscription(parts: &Parts, limits: &RequestOptions) -> Result<Subscription, Vec<u8>> {
-    subscription::parse(&parts.uri, &parts.headers, limits).map_err(body)
+    subscription::parse(&parts.uri, &parts.headers, limits, false).map_err(body)
 }
 
 /// The parser of `POST /channels/{channel}/events`, with the whole body.

@@ -23,6 +23,7 @@ use crate::denied::Denied;
 use crate::known_revocations::KnownRevocations;
 use crate::query;
 use crate::soon::Soon;
+use crate::tickets;
 
 /// Asks a gate what the token of a request is worth, and whether that is enough.
 #[derive(Debug)]
@@ -82,6 +83,10 @@ impl Gatekeeper {
         };
         let credential = self.gate.credential(question.headers, in_query.as_deref()).map_err(Denied::By)?;
         let credential = credential.ok_or(Denied::By(Refusal::Missing))?;
+        // Servers make tickets, and have no cookie; what stands in a URL ends in logs.
+        if question.right == Right::Tickets && credential.place != Place::Header {
+            return Err(Denied::By(Refusal::Missing));
+        }
         if credential.place == Place::Cookie && is_cross_site(question.headers, &self.cors) {
             return Err(Denied::CrossSite);
         }
@@ -101,7 +106,9 @@ impl Gatekeeper {
             right,
             channels: &own,
             headers: &headers,
-            target: &target(question.path, question.query, self.query_parameter.as_deref()),
+            target: &target(question.path, question.query, |name| {
+                name == tickets::PARAMETER || self.query_parameter.as_deref() == Some(name)
+            }),
             address: question.address,
             payer: AddressKey::of(question.address).bits(),
         });
@@ -146,11 +153,13 @@ impl Authorizer for Gatekeeper {
         if self.gate.is_public(question.right, question.channels) {
             return Soon::Now(Ok(None));
         }
+        // Who makes tickets says whose they are, so that no user's session is enough.
+        let forward = self.forward.as_ref().filter(|_| question.right != Right::Tickets);
         // Where nobody's tokens are believed, what looks like one is the application's affair.
-        if let Some(forward) = self.forward.as_ref().filter(|_| !self.gate.has_issuers()) {
+        if let Some(forward) = forward.filter(|_| !self.gate.has_issuers()) {
             return self.ask(forward, question);
         }
-        let credential = match (self.credential(question), &self.forward) {
+        let credential = match (self.credential(question), forward) {
             (Ok(credential), _) => credential,
             (Err(Denied::By(Refusal::Missing)), Some(forward)) => return self.ask(forward, question),
             (Err(denied), _) => return Soon::Now(Err(denied)),
@@ -206,21 +215,25 @@ fn by_application(
     }
 }
 
-/// Path and query, without the parameter of this name.
-fn target(path: &str, query: Option<&str>, without: Option<&str>) -> String {
-    let is_kept = |pair: &&str| match without {
-        None => true,
-        // What does not decode may be anything.
-        Some(name) => query::pairs(pair).all(|pair| pair.is_ok_and(|(key, _)| key != name)),
-    };
+/// Path and query, without the parameters that hold secrets of this node.
+fn target(path: &str, query: Option<&str>, is_secret: impl Fn(&str) -> bool) -> String {
+    // What does not decode may be anything.
+    let is_kept = |pair: &&str| query::pairs(pair).all(|pair| pair.is_ok_and(|(name, _)| !is_secret(&name)));
     let kept: Vec<&str> = query.unwrap_or_default().split('&').filter(is_kept).collect();
     let query = kept.join("&");
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Whether a grant is enough. Several channels are allowed together or not at all.
+/// Whether a grant is enough. Several channels are allowed together or not at all. Those of a ticket stand in a body, which is read for
+/// somebody only who may make some.
 fn allow(grant: Grant, right: Right, channels: &[ChannelName], revocations: Option<&KnownRevocations>) -> Authorized {
-    grant.permit(right, channels).map_err(Denied::By)?;
+    if right == Right::Tickets && channels.is_empty() {
+        if !grant.rights.give_any(right) {
+            return Err(Denied::NoTickets);
+        }
+    } else {
+        grant.permit(right, channels).map_err(Denied::By)?;
+    }
     if let Some(revocations) = revocations {
         revocations.still(&grant, right, channels)?;
     }

@@ -4,6 +4,7 @@ use fanfare_log::stats::Cell;
 use http::StatusCode;
 
 use crate::denied::DeniedCells;
+use crate::ticket_use::TicketUseCells;
 
 /// Totals since start of one connection thread.
 #[derive(Debug, Default)]
@@ -20,6 +21,14 @@ pub struct HttpStats {
     pub busy_publishes: Cell,
     /// History requests answered 503 because as many answers are under way as may be.
     pub busy_histories: Cell,
+    /// Tickets made.
+    pub tickets: Cell,
+    /// Requests for a ticket answered 503 because as many bytes of orders are under way as may be.
+    pub busy_tickets: Cell,
+    /// Requests for a ticket answered 429 because as many were made for their payer lately as may be.
+    pub refused_tickets: Cell,
+    /// Tickets that clients brought, by what came of it.
+    pub ticket_uses: TicketUseCells,
     /// Requests that were not allowed, by right and reason.
     pub denied: DeniedCells,
     /// Responses with a status from 400 to 499.

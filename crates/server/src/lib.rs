@@ -48,6 +48,7 @@ mod local;
 mod network;
 mod node_state;
 mod options;
+mod payer_buckets;
 mod phase;
 mod problem;
 mod proxy_protocol;
@@ -55,6 +56,7 @@ mod publish;
 mod pulse;
 mod query;
 mod refusal;
+mod request_body;
 mod revocation_follower;
 mod revoker;
 mod routes;
@@ -70,6 +72,9 @@ mod soon;
 mod store;
 mod subscription;
 mod sweep;
+mod ticket_rate;
+mod ticket_use;
+mod tickets;
 mod turn;
 mod worthless_tokens;
 
@@ -97,7 +102,7 @@ pub use local::LocalServer;
 pub use network::{Network, NetworkError};
 pub use options::{
     AdmissionOptions, DrainOptions, HistoryOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
-    SocketOptions,
+    SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};
@@ -107,3 +112,4 @@ pub use socket::Socket;
 pub use soon::Soon;
 pub use store::StoreHandles;
 pub use subscription::Subscription;
+pub use ticket_use::{TicketUse, TicketUseCells};

@@ -13,6 +13,7 @@ use crate::history::places::HistoryPlaces;
 use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
 use crate::store::StoreHandles;
+use crate::tickets::Tickets;
 use crate::worthless_tokens::WorthlessTokens;
 
 /// One node's configuration, doorkeeper and store.
@@ -25,12 +26,14 @@ pub(crate) struct NodeState {
     pub(crate) history_places: Arc<HistoryPlaces>,
     /// Bounds the archive reads that they cause at once.
     pub(crate) history_reads: ReadTurns,
-    /// Bounds the bodies of publishes.
+    /// Bounds the bodies of publishes. The orders of tickets have a bound of their own.
     pub(crate) body_bytes: BodyBytes,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
     pub(crate) decision_slots: Semaphore,
     /// Who has sent worthless tokens, for each connection thread.
     pub(crate) worthless_tokens: Box<[WorthlessTokens]>,
+    /// `None`: none are made and none counts.
+    pub(crate) tickets: Option<Tickets>,
     /// That there are trusted proxies which send no PROXY header was said.
     pub(crate) told_of_proxies: Once,
 }
@@ -42,6 +45,10 @@ impl NodeState {
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let start = Instant::now();
         let worthless_tokens = (0..options.core_count()).map(|_| WorthlessTokens::new(start)).collect();
+        let tickets = options
+            .tickets
+            .clone()
+            .map(|tickets| Tickets::new(tickets, options.revocations.clone(), &options.requests, start));
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
             options,
@@ -52,6 +59,7 @@ impl NodeState {
             body_bytes,
             decision_slots,
             worthless_tokens,
+            tickets,
             told_of_proxies: Once::new(),
         }
     }

@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_log::MAX_CORES;
+use fanfare_log::{MAX_CORES, TicketStore};
 use fanfare_protocol::limits;
 
 use crate::authorizer::Authorizer;
+use crate::clock::Clock;
 use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
@@ -39,6 +40,8 @@ pub struct Options {
     pub history: HistoryOptions,
     /// Says what clients may do; `None`: everybody may subscribe and read.
     pub authorizer: Option<Arc<dyn Authorizer>>,
+    /// `auth.tickets`. `None`: none are made and none counts.
+    pub tickets: Option<TicketOptions>,
     /// What is revoked of what the authorizer allows; the server follows their log and ends the sessions that it is about. `None`: nothing
     /// ever is.
     pub revocations: Option<Arc<KnownRevocations>>,
@@ -59,6 +62,7 @@ impl Default for Options {
             publish_tokens: false,
             history: HistoryOptions::default(),
             authorizer: None,
+            tickets: None,
             revocations: None,
             drain: DrainOptions::default(),
         }
@@ -248,6 +252,17 @@ impl Default for HistoryOptions {
             concurrency: limits::REDIS_POOL_SIZE_DEFAULT / limits::POOL_CONNECTIONS_PER_HISTORY_CONNECTION,
         }
     }
+}
+
+/// Tickets: who makes them is asked of the publish key and of the authorizer.
+#[derive(Debug, Clone)]
+pub struct TicketOptions {
+    /// Where they are kept, for all nodes.
+    pub store: Arc<dyn TicketStore>,
+    /// How long one may live, from when it is made: `auth.max_token_lifetime`.
+    pub max_life: Duration,
+    /// The clock by which sessions end.
+    pub clock: Clock,
 }
 
 /// `drain.*`.

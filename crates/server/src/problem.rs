@@ -33,6 +33,11 @@ pub(crate) enum Kind {
     Unauthenticated,
     Forbidden,
     CrossSite,
+    TicketsOff,
+    TicketUnknown,
+    TicketRejected,
+    TooManyTickets,
+    BodyTooLarge,
     PublishRejected,
     StoreRefuses,
     /// The same for a reason that passes.
@@ -46,7 +51,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -68,6 +73,11 @@ impl Kind {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::CrossSite,
+        Self::TicketsOff,
+        Self::TicketUnknown,
+        Self::TicketRejected,
+        Self::TooManyTickets,
+        Self::BodyTooLarge,
         Self::PublishRejected,
         Self::StoreRefuses,
         Self::StoreRefusesForNow,
@@ -106,6 +116,11 @@ impl Kind {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
+            Self::TicketsOff => (StatusCode::FORBIDDEN, "tickets-off", "Tickets are off"),
+            Self::TicketUnknown => (StatusCode::UNAUTHORIZED, "ticket-unknown", "There is no such ticket"),
+            Self::TicketRejected => (StatusCode::BAD_REQUEST, "ticket-rejected", "The order of a ticket was rejected"),
+            Self::TooManyTickets => (StatusCode::TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets were made"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),
             Self::StoreRefusesForNow => (StatusCode::SERVICE_UNAVAILABLE, "store-refuses", "The store refuses for now"),
@@ -184,7 +199,7 @@ impl From<Problem> for Answer {
 /// What a token would have to be (RFC 6750 section 3). Who has sent none is told of no error.
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let error = match problem.kind {
-        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated => {
+        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated | Kind::TicketUnknown => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\""));
         }
         Kind::TokenInvalid | Kind::TokenExpired | Kind::TokenRevoked => "invalid_token",

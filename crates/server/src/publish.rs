@@ -13,17 +13,15 @@ use fanfare_protocol::{ChannelName, Event, EventName};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::answer::Answer;
-use crate::body_bytes::BodyRoom;
 use crate::node_state::NodeState;
 use crate::options::Secret;
 use crate::problem::{Kind, Problem};
-use crate::query;
+use crate::{query, request_body};
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -75,9 +73,8 @@ pub(crate) async fn answer(
     let limit = node.options.requests.event_bytes;
     let body_limit = if what.json { limit.saturating_mul(2).saturating_add(PUBLISH_ENVELOPE_BYTES) } else { limit };
     // The room is given back when the store has answered: until then the event is in memory.
-    let mut room = node.body_bytes.take(announced(&body, body_limit)?).ok_or_else(busy)?;
-    let body = tokio::time::timeout(node.options.requests.body_timeout, read(body, body_limit, &mut room)).await;
-    let body = body.unwrap_or_else(|_| Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time.")))?;
+    let body = request_body::read(body, body_limit, &node.body_bytes, node.options.requests.body_timeout).await;
+    let (body, _room) = body.map_err(|error| error.problem(|| too_large(body_limit), busy))?;
     let request = what.into_request(channel, body, limit)?;
     still()?;
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
@@ -104,7 +101,7 @@ struct What {
 impl What {
     /// The query wins over the headers `Fanfare-Event` and `Idempotency-Key`.
     fn parse(parts: &Parts) -> Result<Self, Problem> {
-        check_coding(&parts.headers)?;
+        request_body::check_coding(&parts.headers)?;
         let mut what = Self {
             json: is_json(&parts.headers),
             event: text(&parts.headers, "Fanfare-Event")?,
@@ -150,16 +147,6 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
         Ok(text) => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
         Err(_) => Err(Problem::new(Kind::InvalidRequest, format!("`{name}` is not UTF-8."))),
     }
-}
-
-/// Refuses a body that would have to be decoded: it would be published as it came.
-fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
-    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    if codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::UnsupportedCoding, "Send the body as it is: no content coding is taken here."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -218,31 +205,6 @@ fn ttl(seconds: u64, ends_permanence: bool) -> Result<Ttl, Problem> {
         return Err(rejected(format!("`ttl` is {seconds}; expected are 1 to {most} seconds.")));
     }
     Ok(Ttl { lasts: Duration::from_secs(seconds), ends_permanence })
-}
-
-/// The length that a body is announced to have; 0 if it is not said.
-fn announced(body: &Incoming, limit: usize) -> Result<usize, Problem> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit { Err(too_large(limit)) } else { Ok(announced) }
-}
-
-/// Reads a body of at most `limit` bytes; one that turns out to be longer is given up as soon as that is known.
-async fn read(mut body: Incoming, limit: usize, room: &mut BodyRoom<'_>) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::with_capacity(announced(&body, limit)?);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::new(Kind::InvalidRequest, "The body broke off."))?;
-        // Trailers say nothing here.
-        let Ok(data) = frame.into_data() else { continue };
-        let length = bytes.len() + data.len();
-        if length > limit {
-            return Err(too_large(limit));
-        }
-        if !room.grow_to(length) {
-            return Err(busy());
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Bytes::from(bytes))
 }
 
 fn busy() -> Problem {

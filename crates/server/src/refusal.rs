@@ -26,8 +26,20 @@ use crate::subscription::Subscription;
 pub(crate) struct Asked {
     /// The client named `text/event-stream` itself.
     for_stream: bool,
+    ticket: Brought,
     close: Close,
     place: Place,
+}
+
+/// Whether a client brings a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// It brings none.
+    Nothing,
+    /// When that is over, there is nothing to come back for.
+    Ticket,
+    /// Tickets are off on this node: what it may have without one it may, and another node may give it the rest.
+    Unasked,
 }
 
 /// The place of a client that is refused.
@@ -42,13 +54,13 @@ enum Place {
 }
 
 impl Asked {
-    pub(crate) fn of(subscription: &Subscription, for_stream: bool) -> Self {
+    pub(crate) fn of(subscription: &Subscription, for_stream: bool, ticket: Brought) -> Self {
         let place = match &subscription.resume {
             None => Place::None,
             Some(Ok(position)) => Place::At(position.to_string()),
             Some(Err(_)) => Place::Unreadable,
         };
-        Self { for_stream, close: subscription.close, place }
+        Self { for_stream, ticket, close: subscription.close, place }
     }
 
     /// Whether a refusal is a stream that is over at once, and not a status.
@@ -83,16 +95,20 @@ impl LateRefusal {
     /// The answer to a client that may not have what it asks for. A status ends an EventSource for ever, so it is one only if
     /// coming back would not help.
     pub(crate) fn denied(&self, denied: Denied) -> Answer {
-        if denied == Denied::By(fanfare_auth::Refusal::Expired) {
-            return self.expired();
+        let is_elsewhere = self.asked.ticket == Brought::Unasked && !denied.is_transient();
+        let denied = if is_elsewhere { Denied::TicketsOff } else { denied };
+        match denied {
+            Denied::By(fanfare_auth::Refusal::Expired) => return self.expired(),
+            Denied::TicketOver => return Answer::over(),
+            _ => {}
         }
         if !denied.is_transient() {
             return Problem::from(denied).into();
         }
         let admission = &self.node.admission;
-        // Who sends worthless tokens says nothing about the node, and is counted as denied.
+        // Who sends worthless tokens and tickets says nothing about the node, and is counted as denied.
         let after = match denied {
-            Denied::Unchecked => admission.retry(),
+            Denied::Unchecked | Denied::UncheckedTicket => admission.retry(),
             _ => admission.refuse(Reason::Unavailable).retry,
         };
         if self.asked.is_told_politely(admission.policy()) {
@@ -102,8 +118,12 @@ impl LateRefusal {
         }
     }
 
-    /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place.
+    /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays
+    /// what it is, however often it is asked for.
     fn expired(&self) -> Answer {
+        if self.asked.ticket == Brought::Ticket {
+            return Answer::over();
+        }
         let admission = &self.node.admission;
         if self.asked.is_told_politely(admission.policy()) {
             Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_auth::{Grant, Refusal, Right};
+use fanfare_auth::{Grant, Refusal, Right, Ticket};
 use fanfare_log::Payer;
 use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
@@ -26,10 +26,11 @@ use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
 use crate::problem::{Kind, Problem};
 use crate::publish::Access;
-use crate::refusal::{Asked, LateRefusal};
+use crate::refusal::{Asked, Brought, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
+use crate::tickets::{self, Purpose, Redeemed};
 use crate::worthless_tokens::WorthlessTokens;
 use crate::{empty_body, history, host, publish, query, refusal};
 
@@ -103,6 +104,7 @@ impl Handler {
             (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
             (Path::Events, Method::HEAD) => self.check(socket, request, verdict, connection),
             (Path::Publish(channel), Method::POST) => self.publish(socket, &channel, request),
+            (Path::Tickets, Method::POST) => self.make_ticket(socket, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
@@ -178,9 +180,8 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
+        let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
         let admission = &self.node.admission;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
         let client = self.client(socket, &head.headers);
         let permit = match admission.admit(socket, client, Instant::now()) {
             Ok(permit) => permit,
@@ -191,6 +192,21 @@ impl Handler {
         };
         let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        if let Some(ticket) = ticket {
+            let (whole, handler) = (whole(rest, connection), self.clone());
+            return Ok(Soon::later(async move {
+                if let Err(problem) = whole.await {
+                    return problem.into();
+                }
+                match handler.redeem(client, ticket, &subscription.channels, Purpose::Stream).await {
+                    Ok(redeemed) => {
+                        let (subscription, grant) = redeemed.begin(subscription);
+                        accept(subscription, payer, permit, late, Some(grant))
+                    }
+                    Err(denied) => late.denied(denied).into(),
+                }
+            }));
+        }
         let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
         Ok(match (asking, rest) {
             (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
@@ -225,22 +241,106 @@ impl Handler {
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
-        let subscription = subscription::parse(&head.uri, &head.headers, &self.node.options.requests)?;
-        let asked = Asked::of(&subscription, subscription::asks_for_stream(&head.headers));
+        let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
         let client = self.client(socket, &head.headers);
-        let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
+        let asking = match ticket {
+            Some(ticket) => Err(ticket),
+            None => Ok(self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers))),
+        };
         let whole = whole(rest, connection);
         let handler = self.clone();
         Ok(Soon::later(async move {
             if let Err(problem) = whole.await {
                 return problem.into();
             }
-            match handler.wait(asking).await {
-                Ok(_) => Answer::stream().into(),
+            let allowed = match asking {
+                Ok(asking) => handler.wait(asking).await.map(drop),
+                Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Check).await.map(drop),
+            };
+            match allowed {
+                Ok(()) => Answer::stream().into(),
                 Err(denied) => late.denied(denied).into(),
             }
         }))
+    }
+
+    /// What a request for `/events` asks for, the ticket by which it does, and what a refusal depends on. The inner error: what stands there
+    /// is no ticket.
+    fn subscription(&self, uri: &Uri, headers: &HeaderMap) -> Result<AskedFor, Problem> {
+        let found = tickets::in_query(uri.query());
+        let parse = |by_ticket| subscription::parse(uri, headers, &self.node.options.requests, by_ticket);
+        let (subscription, ticket, brought) = match (&self.node.tickets, found) {
+            (Some(_), Err(problem)) => return Err(problem),
+            (Some(_), Ok(Some(ticket))) => (parse(true)?, Some(ticket), Brought::Ticket),
+            // For another node, as it seems.
+            (None, Ok(Some(Ok(ticket)))) => {
+                let subscription = parse(true)?;
+                let is_needed = subscription.channels.is_empty();
+                (subscription, is_needed.then_some(Ok(ticket)), Brought::Unasked)
+            }
+            _ => (parse(false)?, None, Brought::Nothing),
+        };
+        let asked = Asked::of(&subscription, subscription::asks_for_stream(headers), brought);
+        Ok((subscription, ticket, asked))
+    }
+
+    /// What a ticket is worth.
+    async fn redeem(
+        &self,
+        address: IpAddr,
+        ticket: Result<Ticket, Denied>,
+        named: &[ChannelName],
+        purpose: Purpose,
+    ) -> Result<Redeemed, Denied> {
+        let client = AddressKey::of(address);
+        let redeemed = match &self.node.tickets {
+            Some(tickets) => tickets.redeem(client, ticket, named, purpose, &self.stats().ticket_uses).await,
+            None => Err(Denied::TicketsOff),
+        };
+        redeemed.map_err(|denied| self.note(client, Right::Subscribe, denied))
+    }
+
+    fn make_ticket(&self, socket: &SocketPermit, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
+        if self.node.tickets.is_none() {
+            return Err(tickets::off());
+        }
+        let access = publish::authorize(self.node.options.publish_key.as_ref(), true, request.headers())?;
+        let client = self.client(socket, request.headers());
+        let asking = match access {
+            Access::ByKey => None,
+            Access::ByToken => Some(self.ask(client, Right::Tickets, &[], (request.uri(), request.headers()))),
+        };
+        let handler = self.clone();
+        Ok(Soon::later(async move {
+            let made = handler.make_ticket_for(client, asking, request).await;
+            made.unwrap_or_else(Answer::from).into()
+        }))
+    }
+
+    /// Makes a ticket for a client that has the publish key (`None`), or of which it was asked what it may do.
+    async fn make_ticket_for(
+        &self,
+        client: IpAddr,
+        asking: Option<Asking>,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Problem> {
+        let tickets = self.node.tickets.as_ref().ok_or_else(tickets::off)?;
+        let grant = match asking {
+            None => None,
+            // Nobody may do this without a grant.
+            Some(asking) => Some(self.wait(asking).await?.ok_or(Denied::By(Refusal::Missing))?),
+        };
+        let key = AddressKey::of(client);
+        let allow = |channels: &[ChannelName]| match grant.as_deref() {
+            None => Ok(()),
+            Some(grant) => {
+                self.still(client, Right::Tickets, Some(grant), channels)?;
+                let permitted = grant.permit(Right::Tickets, channels).map_err(Denied::By);
+                permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
+            }
+        };
+        tickets.make(key, grant.as_deref(), request, self.stats(), allow).await
     }
 
     fn publish(
@@ -272,7 +372,7 @@ impl Handler {
                 },
             };
             let asked = channel.clone();
-            let still = || handler.still(client, Right::Publish, grant.as_deref(), &asked);
+            let still = || handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked));
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
             handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
@@ -281,9 +381,15 @@ impl Handler {
     }
 
     /// Whether a grant that was enough when it was asked for is so still.
-    fn still(&self, client: IpAddr, right: Right, grant: Option<&Grant>, channel: &ChannelName) -> Result<(), Problem> {
+    fn still(
+        &self,
+        client: IpAddr,
+        right: Right,
+        grant: Option<&Grant>,
+        channels: &[ChannelName],
+    ) -> Result<(), Problem> {
         let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
-        let still = authorizer.still(grant, right, std::slice::from_ref(channel));
+        let still = authorizer.still(grant, right, channels);
         still.map_err(|denied| self.note(AddressKey::of(client), right, denied).into())
     }
 
@@ -312,13 +418,17 @@ impl Handler {
             };
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             // Reading it may have taken seconds, and it holds what was published meanwhile.
-            let page = handler.still(client, Right::History, grant.as_deref(), &asked).and(page);
+            let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked));
+            let page = still.and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()
         }))
     }
 }
+
+/// A subscription, its ticket, and what a refusal of it depends on.
+type AskedFor = (Subscription, Option<Result<Ticket, Denied>>, Asked);
 
 /// What was asked about a request.
 struct Asking {
@@ -384,12 +494,13 @@ enum Path<'a> {
     Publish(Cow<'a, str>),
     /// `/channels/{channel}/history`
     History(Cow<'a, str>),
+    Tickets,
 }
 
 impl<'a> Path<'a> {
     fn parse(path: &'a str) -> Result<Self, Problem> {
         let unknown = || {
-            let detail = "There are /events, /channels/{channel}/events and /channels/{channel}/history.";
+            let detail = "There are /events, /tickets, /channels/{channel}/events and /channels/{channel}/history.";
             Problem::new(Kind::UnknownPath, detail)
         };
         let decoded =
@@ -398,6 +509,7 @@ impl<'a> Path<'a> {
         let found = match (segments.next(), segments.next(), segments.next(), segments.next()) {
             (Some(""), None, ..) => Self::Index,
             (Some("events"), None, ..) => Self::Events,
+            (Some("tickets"), None, ..) => Self::Tickets,
             (Some("channels"), Some(channel), Some("events"), None) => Self::Publish(decoded(channel)?),
             (Some("channels"), Some(channel), Some("history"), None) => Self::History(decoded(channel)?),
             _ => return Err(unknown()),
@@ -408,7 +520,7 @@ impl<'a> Path<'a> {
     const fn methods(&self) -> &'static str {
         match self {
             Self::Index | Self::Events | Self::History(_) => "GET, HEAD, OPTIONS",
-            Self::Publish(_) => "POST, OPTIONS",
+            Self::Publish(_) | Self::Tickets => "POST, OPTIONS",
         }
     }
 }
@@ -422,10 +534,20 @@ mod tests {
         let parse = |path| Path::parse(path).ok();
         assert_eq!(parse("/"), Some(Path::Index));
         assert_eq!(parse("/events"), Some(Path::Events));
+        assert_eq!(parse("/tickets"), Some(Path::Tickets));
         assert_eq!(parse("/channels/a%2Fb/events"), Some(Path::Publish(Cow::Borrowed("a/b"))));
         assert_eq!(parse("/channels/a+b/history"), Some(Path::History(Cow::Borrowed("a+b"))));
-        for unknown in ["", "*", "/events/", "/Events", "/channels", "/channels/a", "/channels/a/b/events", "//events"]
-        {
+        for unknown in [
+            "",
+            "*",
+            "/events/",
+            "/Events",
+            "/tickets/",
+            "/channels",
+            "/channels/a",
+            "/channels/a/b/events",
+            "//events",
+        ] {
             assert_eq!(parse(unknown), None, "{unknown}");
         }
     }

@@ -17,10 +17,12 @@ use crate::query;
 /// What a client asked for.
 #[derive(Debug, Default)]
 pub struct Subscription {
-    /// At least one, without repetitions, in the order given.
+    /// Without repetitions, in the order given. At least one, once it is known which.
     pub channels: Vec<ChannelName>,
     /// `Last-Event-ID`, from the header or the query. `None`: from now on (or `last`). An error becomes a `$gap`.
     pub resume: Option<Result<LastEventId, PositionError>>,
+    /// Positions name their channel also where there is one only, since the URL does not name it.
+    pub names_channels: bool,
     /// `last=N`: the newest N entries on a first connect.
     pub last: Option<usize>,
     /// Tell the client by `$ready` that it is connected, and where. Where `ready` does not say, clients that bring no position
@@ -34,24 +36,29 @@ pub struct Subscription {
     pub heartbeat: Option<Heartbeat>,
 }
 
-/// Reads the query and the headers.
-pub(crate) fn parse(uri: &Uri, headers: &HeaderMap, options: &RequestOptions) -> Result<Subscription, Problem> {
+/// Reads the query and the headers. `by_ticket`: something else may name the channels.
+pub(crate) fn parse(
+    uri: &Uri,
+    headers: &HeaderMap,
+    options: &RequestOptions,
+    by_ticket: bool,
+) -> Result<Subscription, Problem> {
     let mut asked = Asked::default();
     for pair in query::pairs(uri.query().unwrap_or_default()) {
         let (name, value) = pair.map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()))?;
         asked.take(&name, value, options)?;
     }
-    if asked.channels.is_empty() {
+    let resume = resume(headers, asked.last_event_id.as_deref());
+    let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
+    let close = asked.close.unwrap_or(options.close);
+    let Asked { channels, last, heartbeat, .. } = asked;
+    if channels.is_empty() && !by_ticket {
         return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
     }
     if !accepts_stream(headers) {
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
-    let resume = resume(headers, asked.last_event_id.as_deref());
-    let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
-    let close = asked.close.unwrap_or(options.close);
-    let Asked { channels, last, heartbeat, .. } = asked;
-    Ok(Subscription { channels, resume, last, ready, place, close, heartbeat })
+    Ok(Subscription { channels, resume, names_channels: false, last, ready, place, close, heartbeat })
 }
 
 #[derive(Default)]

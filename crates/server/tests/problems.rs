@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{Grant, Refusal, Right};
+use fanfare_log::memory::MemoryStore;
 use fanfare_log::{
     AppendRequest, Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random,
     ReadRequest, Snapshot, Tip,
 };
+use fanfare_protocol::limits::TICKET_ORDER_BYTES_MAX;
 use fanfare_protocol::{ChannelName, EntryId, LogName};
 use fanfare_server::{
     Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, Options, Question, RefusalPolicy, Secret,
-    Server, Soon, StoreHandles,
+    Server, Soon, StoreHandles, TicketOptions,
 };
 use serde_json::Value;
 use support::{Client, Node, assert_golden};
@@ -39,9 +41,29 @@ fn post(headers: &str, body: &str) -> String {
     format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
+fn order(headers: &str, body: &str) -> String {
+    post(headers, body).replace("/channels/a/events", "/tickets")
+}
+
+/// The answer to the first order that is one too many.
+fn one_ticket_too_many(node: &Node) -> (String, String) {
+    let mut client = node.connect();
+    loop {
+        client.send(order(KEY, r#"{"channels":["a"]}"#).repeat(100));
+        let mut answers: Vec<_> = (0..100).map(|_| client.response()).collect();
+        answers.retain(|(head, _)| head.starts_with("HTTP/1.1 429 "));
+        if let Some(refused) = answers.pop() {
+            return refused;
+        }
+    }
+}
+
 /// One line for a problem, of which only `detail` may change.
 fn said(mut client: Client) -> String {
-    let (head, body) = client.response();
+    line(client.response())
+}
+
+fn line((head, body): (String, String)) -> String {
     let problem: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {head}{body}"));
     let members: Vec<&str> = problem.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(members, ["detail", "status", "title", "type"], "{problem}");
@@ -139,6 +161,21 @@ fn every_problem_keeps_its_type_status_and_title() {
     let closed = Node::start(|_| {});
     problems.insert(said(closed.send(post(KEY, "x"))));
     problems.insert(said(closed.send(get("/channels/a/history"))));
+
+    problems.insert(said(closed.send(order(KEY, "x"))));
+
+    let ticketed = Node::start(|options| {
+        open(options);
+        options.tickets = Some(TicketOptions {
+            store: Arc::new(MemoryStore::default()),
+            max_life: Duration::from_secs(3_600),
+            clock: Clock::system(),
+        });
+    });
+    problems.insert(said(ticketed.send(get("/events?ticket=x"))));
+    problems.insert(said(ticketed.send(order(KEY, "x"))));
+    problems.insert(said(ticketed.send(order(KEY, &"x".repeat(TICKET_ORDER_BYTES_MAX + 1)))));
+    problems.insert(line(one_ticket_too_many(&ticketed)));
 
     let full = Node::start(|options| options.admission.max_connections = 0);
     problems.insert(said(full.send(get("/events?channel=a"))));

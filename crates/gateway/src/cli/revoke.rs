@@ -13,7 +13,7 @@ use crate::revocation::{self, Revoke};
 pub(super) struct RevokeArgs {
     #[command(flatten)]
     what: What,
-    /// Whose subject or token it is (`iss`, or `forward_auth`); needed where there are several.
+    /// Whose subject or token it is (`iss`, `forward_auth` or `tickets`); needed where there are several.
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     #[command(flatten)]
@@ -29,6 +29,9 @@ struct What {
     /// One token (`jti`).
     #[arg(long, value_name = "ID")]
     token_id: Option<String>,
+    /// One ticket: what stands in its URL behind `ticket=`.
+    #[arg(long, value_name = "TICKET")]
+    ticket: Option<String>,
     /// The use of this channel by all tokens that were made until now.
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
@@ -45,15 +48,16 @@ pub(super) fn run(args: RevokeArgs) -> anyhow::Result<ExitCode> {
         complain("fanfare: auth.enabled is off in this configuration; expected that of the nodes");
         return Ok(ExitCode::from(EXIT_USAGE));
     }
-    let What { subject, token_id, channel } = args.what;
-    let target =
-        match (Revoke { issuer: args.issuer, subject, token_id, channel }).target(&revocation::issuers(&config)) {
-            Ok(target) => target,
-            Err(why) => {
-                complain(format_args!("fanfare: {why}"));
-                return Ok(ExitCode::from(EXIT_USAGE));
-            }
-        };
+    let What { subject, token_id, ticket, channel } = args.what;
+    let target = match (Revoke { issuer: args.issuer, subject, token_id, ticket, channel })
+        .target(&revocation::issuers(&config))
+    {
+        Ok(target) => target,
+        Err(why) => {
+            complain(format_args!("fanfare: {why}"));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
     let entry = revocation::entry(&target, revocation::kept_for(&config));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let id = runtime.block_on(fanfare_redis::append(&node::redis_options(&config), entry))?;

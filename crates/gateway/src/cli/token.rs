@@ -51,7 +51,7 @@ pub(super) struct MintArgs {
     /// How long it is good.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     lifetime: Span,
-    /// A pattern of channels that may be followed. May be repeated. Without any of the three the issuer's own patterns count.
+    /// A pattern of channels that may be followed. May be repeated. Without any of the four the issuer's own patterns count.
     #[arg(long, value_name = "PATTERN")]
     subscribe: Vec<String>,
     /// A pattern of channels that may be published to. May be repeated.
@@ -60,6 +60,9 @@ pub(super) struct MintArgs {
     /// A pattern of channels that may be read as history; by default those that may be followed. May be repeated.
     #[arg(long, value_name = "PATTERN")]
     history: Vec<String>,
+    /// A pattern of channels for which tickets may be made. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    tickets: Vec<String>,
     /// The claim that holds the channels.
     #[arg(long, value_name = "NAME", default_value = CLAIM_NAME_DEFAULT)]
     claim: String,
@@ -157,7 +160,12 @@ fn claims(args: &MintArgs, now: u64) -> anyhow::Result<Map<String, Value>> {
     put("jti", Value::from(args.token_id.clone().map_or_else(by_chance, Ok)?));
     put("iat", Value::from(now));
     put("exp", Value::from(now.saturating_add(args.lifetime.0.as_secs())));
-    let lists = [("subscribe", &args.subscribe), ("publish", &args.publish), ("history", &args.history)];
+    let lists = [
+        ("subscribe", &args.subscribe),
+        ("publish", &args.publish),
+        ("history", &args.history),
+        ("tickets", &args.tickets),
+    ];
     let lists: Map<String, Value> = lists
         .into_iter()
         .filter(|(_, patterns)| !patterns.is_empty())

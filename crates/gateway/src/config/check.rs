@@ -211,9 +211,23 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         "needs auth.enabled = true, or no token would be looked at",
     );
     require(
-        !auth.enabled || !config.issuers.is_empty() || !auth.public.is_empty() || forward_auth.url.0.is_some(),
+        !auth.enabled
+            || !config.issuers.is_empty()
+            || !auth.public.is_empty()
+            || forward_auth.url.0.is_some()
+            || auth.tickets,
         ("auth.enabled", "auth.enabled"),
-        "needs a table [[auth.issuers]], forward_auth.url, or channels in auth.public: nobody could do anything",
+        "needs a table [[auth.issuers]], forward_auth.url, auth.tickets, or channels in auth.public: nobody could do anything",
+    );
+    require(
+        auth.enabled || !auth.tickets,
+        ("auth.tickets", "auth.enabled"),
+        "needs auth.enabled = true, or nobody would need a ticket",
+    );
+    require(
+        !auth.tickets || publish.key.expose().is_some() || !config.issuers.is_empty(),
+        ("auth.tickets", "publish.key"),
+        "needs publish.key or a table [[auth.issuers]], or nobody could make a ticket",
     );
     let asks = forward_auth.url.0.is_some() || config.issuers.iter().any(|issuer| issuer.jwks_url.0.is_some());
     require(

@@ -15,7 +15,7 @@ use super::value::{Span, Value, quoted};
 pub(super) const SECTION: &str = "auth.issuers";
 
 /// Their keys.
-pub(super) const KEYS: [TableKey; 15] = [
+pub(super) const KEYS: [TableKey; 16] = [
     TableKey {
         name: "issuer",
         kind: "text",
@@ -70,7 +70,7 @@ pub(super) const KEYS: [TableKey; 15] = [
         name: "subscribe",
         kind: "list of templates",
         default: "none",
-        doc: "Channels that may be followed with its tokens: patterns in which `{sub}` or another claim's name stands for its value. With any of these three keys, what tokens say themselves is not looked at, unless `claim` is set.",
+        doc: "Channels that may be followed with its tokens: patterns in which `{sub}` or another claim's name stands for its value. With any of these four keys, what tokens say themselves is not looked at, unless `claim` is set.",
     },
     TableKey {
         name: "publish",
@@ -79,6 +79,12 @@ pub(super) const KEYS: [TableKey; 15] = [
         doc: "The same for publishing by HTTP, with `publish.tokens`.",
     },
     TableKey { name: "history", kind: "list of templates", default: "as `subscribe`", doc: "The same for history." },
+    TableKey {
+        name: "tickets",
+        kind: "list of templates",
+        default: "none",
+        doc: "The same for making tickets, with `auth.tickets`: whoever may do that decides who follows these channels.",
+    },
     TableKey {
         name: "claim",
         kind: "name",
@@ -122,6 +128,8 @@ pub struct IssuerRule {
     pub publish: Vec<String>,
     /// What may be read as history with them.
     pub history: Option<Vec<String>>,
+    /// For what tickets may be made with them.
+    pub tickets: Vec<String>,
     /// The claim in which they may say something else.
     pub claim: Option<String>,
     /// What they give at most.
@@ -152,6 +160,7 @@ impl fmt::Display for IssuerRule {
             ("subscribe", some(&self.subscribe)),
             ("publish", some(&self.publish)),
             ("history", self.history.as_deref().map(list)),
+            ("tickets", some(&self.tickets)),
             ("claim", self.claim.as_deref().map(quoted)),
             ("within", self.within.as_ref().map(Value::show)),
         ] {

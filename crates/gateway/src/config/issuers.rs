@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use config::ValueKind;
-use fanfare_auth::{Algorithm, Template};
+use fanfare_auth::{Algorithm, RESERVED_ISSUERS, Template};
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
     AUDIENCES_MAX, CHANNEL_PATTERN_BYTES_MAX, GRANT_PATTERNS_MAX, ISSUER_BYTES_MAX, ISSUERS_MAX, KEY_SET_AGE_MAX,
@@ -34,7 +34,16 @@ impl TableParts for IssuerParts {
         let named = |message| format!("`{SECTION}.{key}`: {message}");
         let rule = &mut self.0;
         match key {
-            "issuer" => rule.issuer = Some(read::<Name>(value).map_err(named)?.0),
+            "issuer" => {
+                let name = read::<Name>(value).map_err(named)?.0;
+                if RESERVED_ISSUERS.contains(&&*name) {
+                    return Err(named(format!(
+                        "{} is the node's own name for what it grants itself; expected another",
+                        quoted(&name)
+                    )));
+                }
+                rule.issuer = Some(name);
+            }
             "audience" => rule.audience = read::<Audiences>(value).map_err(named)?.0,
             "any_audience" => rule.any_audience = read(value).map_err(named)?,
             "algorithms" => rule.algorithms = read::<Algorithms>(value).map_err(named)?.0,
@@ -57,6 +66,7 @@ impl TableParts for IssuerParts {
             "subscribe" => rule.subscribe = read::<Templates>(value).map_err(named)?.0,
             "publish" => rule.publish = read::<Templates>(value).map_err(named)?.0,
             "history" => rule.history = Some(read::<Templates>(value).map_err(named)?.0),
+            "tickets" => rule.tickets = read::<Templates>(value).map_err(named)?.0,
             "claim" => rule.claim = Some(read::<ClaimName>(value).map_err(named)?.0),
             "within" => rule.within = Some(read::<Within>(value).map_err(named)?.0),
             _ => return Err(super::unknown::unknown(SECTION, Some(key))),

@@ -195,6 +195,8 @@ sections! {
         max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
         /// A PEM file with the authorities whose certificates are believed of services that are asked over HTTPS (`jwks_url`, `forward_auth.url`), in place of this machine's; empty: those of this machine, or of `SSL_CERT_FILE`. Read once.
         ca_file: FileName = FileName(None);
+        /// Make tickets (`POST /tickets`, with `publish.key` or a token that has the right `tickets`) and take them (`GET /events?ticket=`): for an `EventSource` without a cookie. They are kept in Redis; see [auth.md](auth.md#tickets).
+        tickets: bool = false;
     }
 
     /// An application that is asked whether a request may do what it wants, unless a token says so. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).

@@ -15,8 +15,9 @@ use super::text::{REDACTED, elements};
 use super::value::{Value, quoted, text};
 
 /// Parameters that requests have anyway.
-const PARAMETERS: [&str; 11] = [
+const PARAMETERS: [&str; 12] = [
     "channel",
+    "ticket",
     "last",
     "lastEventId",
     "last_event_id",

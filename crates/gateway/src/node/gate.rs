@@ -106,6 +106,7 @@ fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {
             subscribe: templates(&rule.subscribe)?,
             publish: templates(&rule.publish)?,
             history: rule.history.as_deref().map(templates).transpose()?,
+            tickets: templates(&rule.tickets)?,
         },
         claim: rule.claim.clone(),
         within: rule.within.clone(),

@@ -91,6 +91,7 @@ impl Node {
         let publishes = Arc::new(PublishStats::default());
         let publisher = OnThread::new(store.publisher, for_store.handle());
         let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
+        options.tickets = options::tickets(config, OnThread::new(store.tickets, for_store.handle()));
         let writer = revocations.as_ref().filter(|_| config.admin.revocations);
         let writer = writer.map(|_| Arc::new(RevocationWriter::new(config, publisher.clone())));
 

@@ -1,11 +1,15 @@
 //! Calls that are carried out on another thread: of the store, and of services outside.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use fanfare_auth::{Answering, Ask, AskError, AskRequest};
 use fanfare_log::{
-    AppendRequest, Archive, ArchiveError, NewestRead, PublishError, PublishRequest, Published, Publisher, ReadRequest,
-    Snapshot, Tip,
+    AppendRequest, Archive, ArchiveError, HeldTicket, NewestRead, PublishError, PublishRequest, Published, Publisher,
+    ReadRequest, Snapshot, TicketAnswer, TicketError, TicketStore, Tip,
 };
-use fanfare_protocol::{EntryId, LogName};
+use fanfare_protocol::{EntryId, LogName, TicketName};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -82,6 +86,37 @@ impl<P: Publisher> Publisher for OnThread<P> {
     }
 }
 
+impl OnThread<Arc<dyn TicketStore>> {
+    fn ask_for<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(Arc<dyn TicketStore>) -> TicketAnswer<T> + Send + 'static,
+    ) -> TicketAnswer<T> {
+        let this = self.clone();
+        Box::pin(async move {
+            let answer = this.call(ask).await;
+            answer.unwrap_or_else(|| Err(TicketError::Unavailable(STOPPING.into())))
+        })
+    }
+}
+
+impl TicketStore for OnThread<Arc<dyn TicketStore>> {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        self.ask_for(|tickets| tickets.now_ms())
+    }
+
+    fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
+        self.ask_for(move |tickets| tickets.make(ticket, record, ttl))
+    }
+
+    fn find(&self, ticket: TicketName) -> TicketAnswer<HeldTicket> {
+        self.ask_for(move |tickets| tickets.find(ticket))
+    }
+
+    fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
+        self.ask_for(move |tickets| tickets.use_first(ticket, record, keep))
+    }
+}
+
 impl<A: Ask + Clone + 'static> Ask for OnThread<A> {
     fn ask(&self, request: AskRequest) -> Answering {
         let this = self.clone();
@@ -95,7 +130,7 @@ impl<A: Ask + Clone + 'static> Ask for OnThread<A> {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tokio::sync::oneshot;
 

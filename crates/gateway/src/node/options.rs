@@ -1,10 +1,12 @@
 //! The configuration as each crate wants it.
 
-use fanfare_log::{MinLives, Options as LogOptions};
+use std::sync::Arc;
+
+use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_server::{
-    AdmissionOptions, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions, Options,
-    ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions,
+    AdmissionOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions,
+    Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 
 use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalStyle};
@@ -104,6 +106,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
         publish_key: config.publish.key.expose().and_then(Secret::new),
         publish_tokens: config.publish.tokens,
         authorizer: None,
+        tickets: None,
         revocations: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
@@ -117,5 +120,15 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             deadline: config.drain.deadline.0,
             ..DrainOptions::default()
         },
+    })
+}
+
+/// The tickets' part, if there are any.
+#[must_use]
+pub(super) fn tickets(config: &Config, store: impl TicketStore + 'static) -> Option<TicketOptions> {
+    config.auth.tickets.then(|| TicketOptions {
+        store: Arc::new(store),
+        max_life: config.auth.max_token_lifetime.0,
+        clock: Clock::system(),
     })
 }

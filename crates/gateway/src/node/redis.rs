@@ -1,5 +1,7 @@
 //! Redis as a node's store.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use fanfare_log::{Desired, FeedSink, MinLives};
 use fanfare_redis::{Library, Options, Pushes, RedisArchive, RedisPublisher, RedisStore, StatusReport};
@@ -25,6 +27,7 @@ pub fn options(config: &Config) -> Options {
         pool_size: config.redis.pool_size,
         load_functions: config.redis.load_functions,
         publishes: config.publish.key.expose().is_some(),
+        tickets: config.auth.tickets,
         revocations: config.auth.enabled,
         event_bytes: config.limits.event_bytes.bytes(),
         min_lives: config.min_lives(),
@@ -43,12 +46,13 @@ pub fn redis(
 ) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
     let store = RedisStore::new(&Options { min_lives, ..options(config) }).context("redis")?;
     let (archive, history) = (store.archive(), store.history());
-    let (publisher, status) = (store.publisher(), store.status());
+    let (publisher, tickets, status) = (store.publisher(), Arc::new(store.tickets()), store.status());
     let (feed, upkeep) = store.split(desired, sink);
     Ok(Store {
         archive,
         history,
         publisher,
+        tickets,
         name: config.redis.url.redacted(),
         report: Box::new(move || {
             let timings = status.timings();

@@ -2,10 +2,11 @@
 
 use std::future::pending;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::stats::DurationCounts;
-use fanfare_log::{Desired, FeedSink};
+use fanfare_log::{Desired, FeedSink, TicketStore};
 use serde_json::{Map, Value};
 
 /// What a thread of the node does until it is dropped, which ends it and closes its connections.
@@ -19,6 +20,8 @@ pub struct Store<A, P> {
     pub history: A,
     /// Where the HTTP publish endpoint publishes.
     pub publisher: P,
+    /// Where tickets are kept.
+    pub tickets: Arc<dyn TicketStore>,
     /// What the store is called on the status page: its address, without a password.
     pub name: String,
     /// What it has to say about itself now.
@@ -61,6 +64,7 @@ pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<Me
         archive: store.clone(),
         history: store.clone(),
         publisher: store.clone(),
+        tickets: Arc::new(store.clone()),
         name: "in this process".into(),
         report: Box::new(|| StoreReport { evicts_any: Some(false), ..StoreReport::default() }),
         feed: Box::pin(store.attach(desired, sink).run()),

@@ -9,7 +9,7 @@ use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
     AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
-    RevocationStats, RevocationsUnknown, Server,
+    RevocationStats, RevocationsUnknown, Server, TicketUse,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -203,6 +203,12 @@ impl NodeView {
         }
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
+        samples.add_labelled(&m::HTTP_BUSY, "ticket", self.http(|http| &http.busy_tickets));
+        samples.add(&m::TICKETS, self.http(|http| &http.tickets));
+        samples.add(&m::TICKETS_REFUSED, self.http(|http| &http.refused_tickets));
+        for what in TicketUse::ALL {
+            samples.add_labelled(&m::TICKET_USES, what.as_str(), self.http(|http| http.ticket_uses.of(what)));
+        }
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
     }
 

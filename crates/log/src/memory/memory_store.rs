@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Push, encode_push, limits};
+use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Push, TicketName, encode_push, limits};
 use tokio::time::Instant;
 
 use super::faults::Faults;
+use super::kept_tickets::KeptTickets;
 use super::links::Links;
 use super::store::Store;
 use super::stream;
@@ -16,6 +17,7 @@ use crate::archive::{Archive, ArchiveError, NewestRead, ReadRequest, Snapshot, T
 use crate::feed::FeedEvent;
 use crate::min_lives::MinLives;
 use crate::publish::{AppendRequest, PublishError, PublishRequest, Published, Publisher};
+use crate::tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 
 /// The store's clock: milliseconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -66,6 +68,7 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) links: Links,
     pub(super) faults: Faults,
+    tickets: KeptTickets,
 }
 
 #[derive(Debug)]
@@ -89,7 +92,12 @@ impl MemoryStore {
     #[must_use]
     pub fn new(options: MemoryOptions) -> Self {
         let epoch = epoch((options.clock)(), 0);
-        let state = State { store: Store::new(epoch), links: Links::default(), faults: Faults::default() };
+        let state = State {
+            store: Store::new(epoch),
+            links: Links::default(),
+            faults: Faults::default(),
+            tickets: KeptTickets::default(),
+        };
         Self(Arc::new(Shared { options, state: Mutex::new(state) }))
     }
 
@@ -133,6 +141,18 @@ impl MemoryStore {
                 Ok(Published { id: entry.id, duplicate: false })
             }
         }
+    }
+
+    /// Does something with the tickets, if the store is there.
+    fn with_tickets<T: Send + 'static>(&self, change: impl FnOnce(&mut KeptTickets, u64) -> T) -> TicketAnswer<T> {
+        let now = self.now_ms();
+        let mut state = self.lock();
+        let outcome = if state.faults.is_offline() {
+            Err(TicketError::Unavailable("the store is offline".into()))
+        } else {
+            Ok(change(&mut state.tickets, now))
+        };
+        Box::pin(std::future::ready(outcome))
     }
 
     /// As [`Publisher::append`], without waiting.
@@ -256,5 +276,23 @@ impl Publisher for MemoryStore {
 
     async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
         self.append_now(&request)
+    }
+}
+
+impl TicketStore for MemoryStore {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        self.with_tickets(|_, now| now)
+    }
+
+    fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
+        self.with_tickets(|tickets, now| tickets.make(ticket, record, ttl, now))
+    }
+
+    fn find(&self, ticket: TicketName) -> TicketAnswer<HeldTicket> {
+        self.with_tickets(|tickets, now| tickets.find(ticket, now))
+    }
+
+    fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
+        self.with_tickets(|tickets, now| tickets.use_first(ticket, record, keep, now))
     }
 }

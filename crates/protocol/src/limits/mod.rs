@@ -20,6 +20,7 @@ mod publishing;
 mod relations;
 mod requests;
 mod revocations;
+mod tickets;
 mod tokens;
 mod units;
 
@@ -37,4 +38,5 @@ pub use promises::*;
 pub use publishing::*;
 pub use requests::*;
 pub use revocations::*;
+pub use tickets::*;
 pub use tokens::*;

@@ -39,11 +39,15 @@ use super::requests::{
     URL_BYTES_DEFAULT,
 };
 use super::revocations::REVOCATION_BYTES_MAX;
+use super::tickets::{
+    TICKET_CALLS_MAX, TICKET_LIFETIME_DEFAULT, TICKET_LIFETIME_MIN, TICKET_ORDER_BYTES_MAX, TICKET_TTL_DEFAULT,
+    TICKETS_WAITING_MAX,
+};
 use super::tokens::{
     EXPIRY_SPREAD_MAX, EXPIRY_SPREAD_PART, ISSUER_BYTES_MAX, KEYS_WAIT, KEYS_WAITING_MAX, SUBJECT_BYTES_MAX,
-    TOKEN_BYTES_MAX,
+    TOKEN_BYTES_MAX, TOKEN_LIFETIME_DEFAULT, TOKEN_LIFETIME_MIN,
 };
-use super::units::less;
+use super::units::{KIB, less};
 use crate::EntryId;
 
 const _: () = {
@@ -70,7 +74,7 @@ const _: () = {
     assert!(CHANNEL_NAME_MAX * 3 < URL_BYTES_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_DEFAULT <= CONNECTIONS_DEFAULT);
     // A wait for a decision has one of the places for sessions.
-    assert!(DECISIONS_WAITING_MAX < CONNECTIONS_DEFAULT);
+    assert!(DECISIONS_WAITING_MAX + TICKETS_WAITING_MAX < CONNECTIONS_DEFAULT);
     assert!(CONNECTIONS_PER_ADDRESS_HEADROOM < CONNECTIONS_HEADROOM && CONNECTIONS_HEADROOM < CONNECTIONS_DEFAULT);
     // A burst that waits in the kernel is told politely when it does not fit, once it is handed over.
     assert!(HANDOFF_MAX <= LISTEN_BACKLOG_DEFAULT as usize);
@@ -232,6 +236,21 @@ const _: () = {
     assert!(less(FORWARD_TIMEOUT_MAX, DECISION_TIMEOUT));
     // Questions, and tokens whose keys are waited for, leave slots to what else is decided.
     assert!(FORWARD_CONCURRENCY_MAX + FORWARD_WAITING_MAX + KEYS_WAITING_MAX < DECISIONS_WAITING_MAX);
+};
+
+const _: () = {
+    // Where tokens live as shortly as they may, a ticket of some seconds can be made still.
+    assert!(TICKET_LIFETIME_MIN.as_secs() * 2 <= TOKEN_LIFETIME_MIN.as_secs());
+    assert!(TICKET_TTL_DEFAULT.as_secs() + TICKET_LIFETIME_DEFAULT.as_secs() <= TOKEN_LIFETIME_DEFAULT.as_secs());
+    // A stream ends three sweeps before its grant, and a sweep is a sixteenth of a heartbeat.
+    assert!(HEARTBEAT_MAX.as_millis() / 16 * 3 < TICKET_LIFETIME_MIN.as_millis());
+    // As many channels as a stream may have, each with its quotes and comma, a position, and the rest.
+    assert!(
+        CHANNELS_PER_CONNECTION_MAX * (CHANNEL_NAME_MAX + 3) + POSITION_BYTES_MAX + SUBJECT_BYTES_MAX + KIB
+            <= TICKET_ORDER_BYTES_MAX
+    );
+    // Calls are what is waited for: those who wait to know and those who make one share them.
+    assert!(TICKET_CALLS_MAX <= TICKETS_WAITING_MAX);
 };
 
 const _: () = {

@@ -1,6 +1,8 @@
 //! What this user may do. Every right is tried with a command that changes nothing: Redis looks at the ACL first and
 //! at the arguments afterwards, so a complaint about those means that the command itself is allowed.
 
+use fanfare_protocol::TicketName;
+
 use super::Asked;
 use super::lacks::Lack;
 use crate::error::Error;
@@ -149,12 +151,22 @@ impl Asked<'_> {
             self.wanted_for_revocations(&mut rights);
         }
         self.wanted_for_large_entries(&stream, &mut rights);
+        if self.options.tickets {
+            let (need, ticket) = (Need::For("nobody gets a ticket, and nobody gets in with one"), self.ticket());
+            rights.push(right("+get ~$fanfare:*", need, &["GET", &ticket]));
+            rights.push(right("+set ~$fanfare:*", need, &["SET", &ticket, "x", "NX", "XX"]));
+        }
         if self.options.load_functions && self.has_functions {
             rights.push(right("+function|load", loads, &["FUNCTION", "LOAD", ""]));
             rights.push(right("+watch ~$fanfare:*", loads, &["WATCH", LIBRARY_KEY]));
             rights.push(right("+set ~$fanfare:*", loads, &["SET", LIBRARY_KEY, "x", "NX", "XX"]));
         }
         rights
+    }
+
+    /// The key of a ticket that nobody has.
+    fn ticket(&self) -> String {
+        self.options.keys().ticket(TicketName::of_digest([0; 32]))
     }
 
     fn probe(&self) -> String {

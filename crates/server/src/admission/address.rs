@@ -27,6 +27,11 @@ impl AddressKey {
     pub(crate) const fn bits(self) -> u64 {
         self.0.get()
     }
+
+    /// The same for tables of payers.
+    pub(crate) const fn key(self) -> NonZeroU64 {
+        self.0
+    }
 }
 
 /// Who pays for what a client at this address asks for.

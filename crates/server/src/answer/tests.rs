@@ -10,7 +10,7 @@ use crate::admission::{Reason, Refused};
 use crate::cors::{Cors, CorsVerdict};
 use crate::options::RefusalPolicy;
 use crate::problem::{Kind, Problem};
-use crate::refusal::{self, Asked};
+use crate::refusal::{self, Asked, Brought};
 use crate::subscription::Subscription;
 
 /// Status, headers by their names in lower case, and body: what a client sees of an answer, however it is framed.
@@ -69,7 +69,7 @@ fn every_kind() -> Vec<Answer> {
     all.extend([Problem::method_not_allowed("GET, HEAD, OPTIONS").into(), later.into()]);
     for policy in [RefusalPolicy::Polite, RefusalPolicy::Status] {
         for for_stream in [true, false] {
-            let asked = Asked::of(&Subscription::default(), for_stream);
+            let asked = Asked::of(&Subscription::default(), for_stream, Brought::Nothing);
             all.extend(Reason::ALL.map(|reason| refusal::answer(&refused(reason), policy, &asked)));
         }
     }

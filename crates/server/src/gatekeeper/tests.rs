@@ -287,10 +287,42 @@ fn without_issuers_the_application_judges_whatever_comes_and_no_token_of_the_que
     scene::run(async {
         let public = Gate::new(GateOptions::default()).unwrap();
         let (keeper, application) = with_application(public);
-        assert!(later(ask(&keeper, &["a"], &bearer("opaque"), "channel=a&token=secret&x=%zz")).await.is_ok());
+        assert!(
+            later(ask(&keeper, &["a"], &bearer("opaque"), "channel=a&token=secret&ticket=secret&x=%zz")).await.is_ok()
+        );
         let body = application.0.lock().unwrap()[0].body.clone();
         let body = std::str::from_utf8(&body).unwrap();
         assert!(body.contains(r#""uri":"/events?channel=a&x=%zz""#) && !body.contains("secret"), "{body}");
+    });
+}
+
+// Fails when a user's session makes tickets, which say whose they are.
+#[test]
+fn tickets_are_made_with_a_token_only_and_their_channels_are_asked_of_its_grant_later() {
+    scene::run(async {
+        let key = || KeySource::Secret(SECRET.to_vec());
+        let (keeper, application) = with_application(gate(key()));
+        let make = |keeper: &Gatekeeper, headers: &HeaderMap| {
+            let (right, channels, query, path) = (Right::Tickets, &[][..], None, "/tickets");
+            let address = std::net::IpAddr::from([192, 0, 2, 7]);
+            now(keeper.authorize(&Question { right, channels, headers, path, query, address, is_doubtful: false }))
+        };
+        let session = HeaderMap::from_iter([cookie("sid=1")]);
+        assert_eq!(make(&keeper, &session), Err(Denied::By(Refusal::Missing)));
+        let claims = serde_json::json!({"exp": NOW + 60, "fanfare": {"tickets": ["room:*"]}});
+        let signer = SigningKey::secret(SECRET).unwrap();
+        let token = signer.sign(Algorithm::Hs256, None, claims.as_object().unwrap()).unwrap();
+        let grant = make(&keeper, &bearer(&token)).unwrap().unwrap();
+        // Makers are servers: what a browser adds by itself, or a log shows, does not count.
+        let in_cookie =
+            HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&format!("session={token}")).unwrap())]);
+        assert_eq!(make(&keeper, &in_cookie), Err(Denied::By(Refusal::Missing)));
+        assert_eq!(make(&keeper, &bearer(&self::token(&["room:*"], NOW + 60))), Err(Denied::NoTickets));
+        let room = ChannelName::parse("room:1").unwrap();
+        assert!(grant.rights.allow(Right::Tickets, &room) && !grant.rights.allow(Right::Subscribe, &room));
+        let (keeper, other) = with_application(Gate::new(GateOptions::default()).unwrap());
+        assert_eq!(make(&keeper, &session), Err(Denied::By(Refusal::Missing)));
+        assert!(application.0.lock().unwrap().is_empty() && other.0.lock().unwrap().is_empty());
     });
 }
 

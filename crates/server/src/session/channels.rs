@@ -11,7 +11,7 @@ pub(super) struct Subscribed {
 }
 
 /// The channels of a session. Most sessions have one, and it is kept in place; several are sorted by tag, as they stand
-/// in a position.
+/// in a position. Where positions have to say of which channel they are, one is kept as several are.
 #[derive(Debug)]
 pub(super) enum Channels {
     One(Subscribed),

@@ -110,7 +110,7 @@ impl Opening {
             }
         }
         let channels = match subscribed.len() {
-            1 => Channels::One(subscribed.swap_remove(0).1),
+            1 if !subscription.names_channels => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let Subscription { ready, place, .. } = subscription;

@@ -8,7 +8,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 
 fn ask(query: &str, given: &[(&'static str, &'static str)]) -> Result<Subscription, Problem> {
     let uri: Uri = format!("/events?{query}").parse().unwrap();
-    parse(&uri, &headers(given), &RequestOptions { channels: 3, last_max: 10, ..RequestOptions::default() })
+    parse(&uri, &headers(given), &RequestOptions { channels: 3, last_max: 10, ..RequestOptions::default() }, false)
 }
 
 fn names(subscription: &Subscription) -> Vec<&str> {
@@ -104,7 +104,7 @@ fn who_brings_no_position_is_told_ready_unless_it_asks_otherwise() {
 fn the_request_says_how_its_stream_ends_or_else_the_node() {
     let close = |query: &str, close| {
         let uri: Uri = format!("/events?{query}").parse().unwrap();
-        parse(&uri, &HeaderMap::new(), &RequestOptions { close, ..RequestOptions::default() }).unwrap().close
+        parse(&uri, &HeaderMap::new(), &RequestOptions { close, ..RequestOptions::default() }, false).unwrap().close
     };
     for node in [Close::Clean, Close::Abort] {
         assert_eq!(close("channel=a", node), node);

@@ -220,6 +220,11 @@ impl Client {
         matches!(self.socket.read(&mut [0; 1]).or_else(|error| if closed(&error) { Ok(0) } else { Err(error) }), Ok(0))
     }
 
+    /// Whether something comes in time.
+    pub fn answers_within(&mut self, time: Duration) -> bool {
+        !self.is_quiet_for(time)
+    }
+
     /// Reads up to the end of the connection. Whether that was orderly, and not a reset.
     pub fn reads_to_an_orderly_end(&mut self) -> bool {
         let mut buffer = [0; 16_384];

@@ -235,6 +235,14 @@ impl Node {
         samples.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
 
+    /// Waits until a metric has this value. What a client has seen is counted a moment later, such as the end of its session.
+    #[track_caller]
+    pub fn await_metric(&self, name: &str, labels: &str, value: f64) {
+        eventually(&format!("{name}{{{labels}}} to be {value}"), || {
+            (self.metric(name, labels)? == value).then_some(())
+        });
+    }
+
     /// Sends a signal.
     pub fn signal(&self, which: Signal) {
         signal(self.pid(), which);

@@ -139,7 +139,7 @@ fn a_subject_is_revoked_on_all_nodes_within_a_second_and_comes_back_with_a_later
     publisher.fcall("c", "afterwards");
     others.iter_mut().for_each(|client| client.read_data("afterwards"));
     for node in [&near, &far] {
-        assert_eq!(node.metric("fanfare_sessions_ended_total", "cause=\"revoked\""), Some(1.0));
+        node.await_metric("fanfare_sessions_ended_total", "cause=\"revoked\"", 1.0);
         assert_eq!(node.metric("fanfare_revocations", ""), Some(1.0));
         for path in ["/events?channel=c", "/channels/c/history"] {
             let reply = get(node, path, &eve);

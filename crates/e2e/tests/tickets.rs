@@ -91,7 +91,7 @@ fn a_stream_ends_before_its_ticket_does_and_then_the_ticket_is_answered_204() {
     pace(Duration::from_secs(2));
     assert_eq!(events(&node, &first, "").status(), 204);
     publishing.join().expect("the publisher finishes");
-    assert_eq!(node.metric("fanfare_sessions_ended_total", "cause=\"expired\""), Some(1.0));
+    node.await_metric("fanfare_sessions_ended_total", "cause=\"expired\"", 1.0);
 
     // With a fresh ticket nothing is missed.
     let fresh = ticket(&node, r#"{"channels":["c"]}"#);

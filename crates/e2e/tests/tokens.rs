@@ -92,7 +92,7 @@ fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
     let place = client.last_event_id().to_owned();
     assert!(client.seen().iter().any(is_expired), "{}", client.recent());
     assert!(!client.data().is_empty() && !client.data().contains(&"c 599"), "the token ended too early or too late");
-    assert_eq!(node.metric("fanfare_sessions_ended_total", "cause=\"expired\""), Some(1.0));
+    node.await_metric("fanfare_sessions_ended_total", "cause=\"expired\"", 1.0);
 
     // Once the token is over, that is told without any event.
     pace(Duration::from_secs(1));

@@ -41,6 +41,9 @@ pub enum AskError {
     /// It did not come in time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+    /// The question was not even sent in time, since this step took too long.
+    #[error("{0} within {1:?}")]
+    NotReached(&'static str, Duration),
     /// It has more bytes than were asked for.
     #[error("an answer of more than {0} bytes")]
     TooLarge(usize),
@@ -102,7 +105,8 @@ fn names(headers: &HeaderMap) -> Vec<&HeaderName> {
 /// An answer that comes later. Dropping it gives the question up.
 pub type Answering = Pin<Box<dyn Future<Output = Result<AskAnswer, AskError>> + Send>>;
 
-/// Asks somebody outside. Redirections are answers like others: nobody follows them.
+/// Asks somebody outside. Redirections are answers like others: nobody follows them. A question that finds a broken connection may be sent twice:
+/// it changes nothing.
 pub trait Ask: Send + Sync {
     /// Sends one request.
     fn ask(&self, request: AskRequest) -> Answering;

@@ -1,30 +1,35 @@
 //! Asks the application whether a request may do what it wants.
 //!
 //! What is sent is made by [`request`], what comes back is judged by [`answer`], and what was allowed a moment ago is kept by [`kept`].
-//! Whose question is asked next, and whose is not, is decided by [`turns`].
+//! Whose question is asked next, and whose is not, is decided by [`turns`]. Since when something is denied is remembered by [`denials`].
 //! Whatever is no clear answer counts as none: nobody is let in because an application could not be asked.
 
 mod answer;
+mod denials;
+mod failure;
 mod kept;
 mod options;
 mod request;
 mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fanfare_protocol::limits::FORWARD_MARGIN;
 use http::HeaderMap;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 pub use answer::{ForwardError, Verdict};
+pub use failure::ForwardFailure;
 pub use options::{FORWARD_ISSUER, ForwardOptions};
-pub use request::{ForwardQuestion, ForwardRequest, is_forwardable};
+pub use request::{Asker, ForwardQuestion, ForwardRequest, is_forwardable};
 
-use crate::ask::{Ask, AskError};
+use crate::ask::{Ask, AskAnswer, AskError, AskRequest};
 use crate::grant::Grant;
 use crate::unix_seconds::UnixSeconds;
+use denials::Denials;
 use kept::KeptGrants;
-use turns::Turns;
+use turns::{Turns, Waiting};
 
 /// Asks the application. Shared by all threads.
 pub struct Forward {
@@ -32,15 +37,23 @@ pub struct Forward {
     ask: Arc<dyn Ask>,
     turns: Turns,
     kept: KeptGrants,
+    denials: Denials,
     counts: Counts,
-    last_error: Mutex<Option<Box<str>>>,
+    last: Mutex<Last>,
+}
+
+/// How the last question went, and the last that had no answer.
+#[derive(Default)]
+struct Last {
+    has_failed: bool,
+    failure: Option<Box<str>>,
 }
 
 #[derive(Default)]
 struct Counts {
     allowed: AtomicU64,
     denied: AtomicU64,
-    failed: AtomicU64,
+    failed: [AtomicU64; ForwardFailure::ALL.len()],
     kept: AtomicU64,
     refused: AtomicU64,
 }
@@ -48,12 +61,12 @@ struct Counts {
 /// How it went, for operators.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForwardStatus {
-    /// Answers that allowed what was asked for, or something else.
+    /// Answers that allowed what was asked for.
     pub allowed: u64,
-    /// Answers that did not.
+    /// Answers that did not, whatever else they allowed.
     pub denied: u64,
-    /// Questions without an answer.
-    pub failed: u64,
+    /// Questions without an answer, in the order of [`ForwardFailure::ALL`].
+    pub failures: [u64; ForwardFailure::ALL.len()],
     /// Requests that were allowed because they were a moment ago.
     pub kept: u64,
     /// Questions that were not asked, because too many waited.
@@ -62,6 +75,16 @@ pub struct ForwardStatus {
     pub asking: usize,
     /// Why the last one has no answer; none if it has.
     pub last_error: Option<Box<str>>,
+    /// Why the last one that has no answer has none.
+    pub last_failure: Option<Box<str>>,
+}
+
+impl ForwardStatus {
+    /// Questions without an answer.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failures.iter().sum()
+    }
 }
 
 impl Forward {
@@ -69,7 +92,8 @@ impl Forward {
     #[must_use]
     pub fn new(options: ForwardOptions, ask: Arc<dyn Ask>) -> Self {
         let (turns, kept) = (Turns::new(options.concurrency), KeptGrants::new(options.keep));
-        Self { options, ask, turns, kept, counts: Counts::default(), last_error: Mutex::default() }
+        let denials = Denials::new(options.denied_grace);
+        Self { options, ask, turns, kept, denials, counts: Counts::default(), last: Mutex::default() }
     }
 
     /// What the application is to be asked about a request.
@@ -102,48 +126,73 @@ impl Forward {
             return Err(ForwardError::Crowded);
         };
         let asked_at = clock();
-        let late = AskError::TimedOut(self.options.timeout);
-        let answer = timeout(self.options.timeout, async {
-            let _turn = waiting.turn().await;
-            self.ask.ask(request.ask).await
-        });
-        let answer = answer.await.unwrap_or(Err(late)).map_err(ForwardError::from);
-        let now = clock();
-        let judged =
-            answer.and_then(|answer| answer::judge(&answer, request.right, &request.channels, &self.options, now));
+        let ForwardRequest { ask, right, channels, key, asker, .. } = request;
+        let answer = self.answer(&waiting, ask).await;
+        let judged = answer.and_then(|answer| answer::judge(&answer, right, &channels, &self.options, clock()));
         match &judged {
             Ok(verdict) => {
-                self.kept.put(request.key, verdict, asked_at);
-                let is_granted = matches!(verdict, Verdict::Granted(_));
-                let count = if is_granted { &self.counts.allowed } else { &self.counts.denied };
+                self.kept.put(key, verdict, asked_at);
+                let is_enough = matches!(verdict, Verdict::Granted(grant) if grant.permit(right, &channels).is_ok());
+                if is_enough {
+                    self.denials.forget(&asker.0);
+                }
+                let count = if is_enough { &self.counts.allowed } else { &self.counts.denied };
                 count.fetch_add(1, Ordering::Relaxed);
-                self.note(None);
+                self.last().has_failed = false;
             }
-            Err(error) => {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.note(Some(error.to_string().into()));
-            }
+            Err(error) => self.note(error),
         }
         judged
+    }
+
+    /// Waits for a place, and for an answer. Both have one deadline; who asks knows it too, and better what it waited for.
+    async fn answer(&self, waiting: &Waiting<'_>, mut ask: AskRequest) -> Result<AskAnswer, ForwardError> {
+        let most = self.options.timeout;
+        let deadline = Instant::now() + most;
+        let _turn = timeout_at(deadline, waiting.turn()).await.map_err(|_| ForwardError::NoPlace(most))?;
+        ask.timeout = deadline.saturating_duration_since(Instant::now());
+        let answer = timeout_at(deadline + FORWARD_MARGIN, self.ask.ask(ask)).await;
+        answer.unwrap_or(Err(AskError::TimedOut(most))).map_err(|error| {
+            // Those who mend it know the time that is configured.
+            ForwardError::Ask(match error {
+                AskError::TimedOut(_) => AskError::TimedOut(most),
+                AskError::NotReached(step, _) => AskError::NotReached(step, most),
+                other => other,
+            })
+        })
+    }
+
+    /// Whether a denial is young: who comes back to a stream may come again, since an application that is in trouble often denies what
+    /// it allowed before. To be asked once for each denial.
+    pub fn is_young_denial(&self, asker: &Asker, now: UnixSeconds) -> bool {
+        self.denials.note(&asker.0, now)
     }
 
     /// How it went so far.
     #[must_use]
     pub fn status(&self) -> ForwardStatus {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let last = self.last();
         ForwardStatus {
             allowed: count(&self.counts.allowed),
             denied: count(&self.counts.denied),
-            failed: count(&self.counts.failed),
+            failures: std::array::from_fn(|index| count(&self.counts.failed[index])),
             kept: count(&self.counts.kept),
             refused: count(&self.counts.refused),
             asking: self.turns.under_way(),
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: last.failure.clone().filter(|_| last.has_failed),
+            last_failure: last.failure.clone(),
         }
     }
 
-    fn note(&self, error: Option<Box<str>>) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    fn note(&self, error: &ForwardError) {
+        let Some(failure) = ForwardFailure::of(error) else { return };
+        self.counts.failed[failure as usize].fetch_add(1, Ordering::Relaxed);
+        *self.last() = Last { has_failed: true, failure: Some(error.to_string().into()) };
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,8 +43,8 @@ pub use credential::{Credential, Place};
 pub use explanation::Explanation;
 pub use followed_keys::KeysWanted;
 pub use forward::{
-    FORWARD_ISSUER, Forward, ForwardError, ForwardOptions, ForwardQuestion, ForwardRequest, ForwardStatus, Verdict,
-    is_forwardable,
+    Asker, FORWARD_ISSUER, Forward, ForwardError, ForwardFailure, ForwardOptions, ForwardQuestion, ForwardRequest,
+    ForwardStatus, Verdict, is_forwardable,
 };
 pub use gate::{Check, Gate, GateError, KeyStatus};
 pub use gate_options::{Audience, GateOptions, IssuerOptions, KeySource, Templates};
@@ -59,7 +59,7 @@ pub use revocation_target::{RevocationTarget, TargetError, TargetUnreadable};
 pub use revocations::{Revocation, Revocations, TooManyRevocations};
 pub use right::Right;
 pub use rights::Rights;
-pub use safe_url::{SafeUrl, SafeUrlError};
+pub use safe_url::{SafeUrl, SafeUrlError, is_private};
 pub use signing_key::{SigningError, SigningKey};
 pub use template::{Template, TemplateError};
 pub use ticket::{

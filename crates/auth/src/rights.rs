@@ -54,6 +54,12 @@ impl Rights {
         !self.patterns(right).is_empty() || (right.may_be_public() && !self.public.is_empty())
     }
 
+    /// The memory of the own patterns, in bytes: their texts, and what each has beside it.
+    pub(crate) fn own_bytes(&self) -> usize {
+        let bytes = |pattern: &Pattern| size_of::<Pattern>() + pattern.as_str().len();
+        self.own.iter().flatten().map(bytes).sum()
+    }
+
     /// Whether this may be done with this channel.
     #[must_use]
     pub fn allow(&self, right: Right, channel: &ChannelName) -> bool {

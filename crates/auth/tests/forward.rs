@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_auth::{
-    Answering, Ask, AskAnswer, AskError, AskRequest, FORWARD_ISSUER, Forward, ForwardError, ForwardOptions,
-    ForwardQuestion, ForwardRequest, Grant, Right, SafeUrl, UnixSeconds, Verdict, is_forwardable,
+    Answering, Ask, AskAnswer, AskError, AskRequest, FORWARD_ISSUER, Forward, ForwardError, ForwardFailure,
+    ForwardOptions, ForwardQuestion, ForwardRequest, Grant, Right, SafeUrl, UnixSeconds, Verdict, is_forwardable,
 };
-use fanfare_protocol::limits::FORWARD_WAITING_MAX;
+use fanfare_protocol::limits::{FORWARD_LIFETIME_MIN, FORWARD_MARGIN, FORWARD_WAITING_MAX};
 use fanfare_protocol::{ChannelName, Pattern};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
@@ -29,6 +29,7 @@ fn options() -> ForwardOptions {
         timeout: 3 * SECOND,
         concurrency: 2,
         keep: Duration::ZERO,
+        denied_grace: Duration::ZERO,
         lifetime: 300 * SECOND,
         max_lifetime: 3_600 * SECOND,
         public: [Pattern::parse("news:*").unwrap()].into(),
@@ -69,7 +70,7 @@ async fn judged(answer: Result<AskAnswer, AskError>) -> Result<Verdict, ForwardE
     let verdict = forward.ask(request(&forward, &["user:7"], &HeaderMap::new()), || NOW).await;
     let status = forward.status();
     assert_eq!(
-        (status.last_error.is_some(), status.failed, status.asking),
+        (status.last_error.is_some(), status.failed(), status.asking),
         (verdict.is_err(), u64::from(verdict.is_err()), 0)
     );
     verdict
@@ -139,6 +140,8 @@ async fn what_is_for_one_connection_only_is_never_sent_along() {
         "upgrade",
         "proxy-authorization",
         "content-length",
+        "range",
+        "if-none-match",
     ] {
         assert!(!is_forwardable(&HeaderName::from_static(name)), "{name}");
     }
@@ -152,6 +155,14 @@ async fn what_is_for_one_connection_only_is_never_sent_along() {
     let asked = application.requests().pop().unwrap();
     assert!(asked.headers.contains_key("cookie"));
     assert!(!asked.headers.contains_key("host") && !asked.headers.contains_key("x-tenant"), "{:?}", asked.headers);
+}
+
+// Fails when a client can tell the application, through a node that it believes, from where it comes.
+#[test]
+fn what_proxies_say_of_a_client_is_never_sent_along_as_the_client_has_written_it() {
+    for name in ["x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via", "cf-connecting-ip"] {
+        assert!(!is_forwardable(&HeaderName::from_static(name)), "{name}");
+    }
 }
 
 // Fails when a pattern is made of a name: `a*` would allow every name that begins with an `a`.
@@ -215,6 +226,9 @@ async fn an_answer_may_say_what_it_allows_for_whom_and_for_how_long() {
     let named = self::grant(r#"{"channels":["user:7","a*"]}"#).await;
     assert!(gives(&named, Right::Subscribe, "a*") && !gives(&named, Right::Subscribe, "ab"));
     assert!(!gives(&self::grant(r#"{"channels":[]}"#).await, Right::Subscribe, "user:7"), "an empty list is nothing");
+    let short = self::grant(r#"{"lifetime":1}"#).await;
+    let least = UnixSeconds(NOW.0 + FORWARD_LIFETIME_MIN.as_secs());
+    assert_eq!(short.expires_at, Some(least), "or a stream would be over when it begins, again and again");
     let long = self::grant(r#"{"lifetime":18446744073709551615}"#).await;
     assert_eq!(long.expires_at, Some(UnixSeconds(NOW.0 + 3_600)), "not longer than may be");
 }
@@ -307,11 +321,78 @@ async fn an_application_that_hangs_is_asked_so_many_questions_at_once_and_each_e
     }
     tokio::time::sleep(SECOND).await;
     assert_eq!((hanging.0.load(Ordering::Relaxed), forward.status().asking), (2, 2));
-    while let Some(one) = all.join_next().await {
-        assert_eq!(one.unwrap(), Err(ForwardError::Ask(AskError::TimedOut(3 * SECOND))));
+    let (late, without_place) = (ForwardError::Ask(AskError::TimedOut(3 * SECOND)), ForwardError::NoPlace(3 * SECOND));
+    let all = all.join_all().await;
+    let count = |error: &ForwardError| all.iter().filter(|one| one.as_ref().unwrap_err() == error).count();
+    assert_eq!((count(&late), count(&without_place)), (2, 3));
+    // The margin is for one who asks and keeps no deadline.
+    assert_eq!(start.elapsed(), 3 * SECOND + FORWARD_MARGIN);
+    assert_eq!((forward.status().asking, forward.status().failed()), (0, 5));
+}
+
+/// Answers after two seconds, and remembers how long it was given.
+#[derive(Default)]
+struct Slow(std::sync::Mutex<Vec<Duration>>);
+
+impl Ask for Slow {
+    fn ask(&self, request: AskRequest) -> Answering {
+        self.0.lock().unwrap().push(request.timeout);
+        Box::pin(async {
+            tokio::time::sleep(2 * SECOND).await;
+            Ok(answer(204, b""))
+        })
     }
-    assert_eq!(start.elapsed(), 3 * SECOND);
-    assert_eq!((forward.status().asking, forward.status().failed), (0, 5));
+}
+
+// Fails when who asks has the whole time however long the question waited: it would be cut off before it could say what it waited for.
+#[tokio::test(start_paused = true)]
+async fn who_asks_knows_how_much_time_is_left() {
+    let slow = Arc::new(Slow::default());
+    let forward = Arc::new(Forward::new(ForwardOptions { concurrency: 1, ..options() }, slow.clone()));
+    crowd(&forward, 0..2).join_all().await;
+    assert_eq!(*slow.0.lock().unwrap(), [3 * SECOND, SECOND]);
+}
+
+// Fails when a redirection, a certificate and a page that is no answer are one to operators, and when what does not cover the question
+// counts as a yes.
+#[tokio::test]
+async fn operators_are_told_what_went_wrong() {
+    let failure = async |answer| {
+        let forward = Forward::new(options(), Publisher::new([answer]));
+        let _ = forward.ask(request(&forward, &["user:7"], &HeaderMap::new()), || NOW).await;
+        let status = forward.status();
+        ForwardFailure::ALL.into_iter().zip(status.failures).find(|(_, count)| *count == 1).map(|(failure, _)| failure)
+    };
+    let said = |status, body: &str| Ok(answer(status, body.as_bytes()));
+    for (answer, expected) in [
+        (Err(AskError::TimedOut(SECOND)), ForwardFailure::Timeout),
+        (Err(AskError::NotReached("there was no connection", SECOND)), ForwardFailure::Timeout),
+        (Err(AskError::Failed("its certificate has expired".into())), ForwardFailure::Connection),
+        (Err(AskError::TooLarge(9)), ForwardFailure::Answer),
+        (said(302, ""), ForwardFailure::Redirect),
+        (said(500, ""), ForwardFailure::Status),
+        (said(200, "<html>"), ForwardFailure::Answer),
+    ] {
+        assert_eq!(failure(answer).await, Some(expected));
+    }
+    let forward = Forward::new(options(), Publisher::new([said(200, r#"{"channels":["user:8"]}"#)]));
+    forward.ask(request(&forward, &["user:7"], &HeaderMap::new()), || NOW).await.unwrap();
+    assert_eq!((forward.status().allowed, forward.status().denied), (0, 1));
+}
+
+// Fails when a session store that is away for a moment ends the streams of all who are signed in, and when who is signed out is never told so.
+#[tokio::test]
+async fn a_denial_is_young_for_a_while_for_who_asks_for_the_same_and_an_answer_that_allows_it_makes_it_so_again() {
+    let options = ForwardOptions { denied_grace: 60 * SECOND, ..options() };
+    let forward = Forward::new(options, Publisher::new([Ok(answer(204, b""))]));
+    let of = |channel, cookie| request(&forward, &[channel], &headers(&[("cookie", cookie)]));
+    let is_young =
+        |request: &ForwardRequest, after| forward.is_young_denial(&request.asker(), UnixSeconds(NOW.0 + after));
+    assert!(is_young(&of("c", "sid=1"), 0) && is_young(&of("c", "sid=1"), 59));
+    assert!(is_young(&of("c", "sid=2"), 60) && is_young(&of("d", "sid=1"), 60), "others");
+    assert!(!is_young(&of("c", "sid=1"), 60));
+    forward.ask(of("c", "sid=1"), || NOW).await.unwrap();
+    assert!(is_young(&of("c", "sid=1"), 61));
 }
 
 /// Asks about this channel for these payers, all at once.
@@ -353,11 +434,12 @@ async fn a_bounded_number_of_questions_waits_and_others_are_refused_at_once() {
     let forward = Arc::new(Forward::new(options(), Arc::new(Hanging::default())));
     let start = tokio::time::Instant::now();
     let all = crowd(&forward, 0..1_000).join_all().await;
-    let late = all.iter().filter(|one| **one == Err(ForwardError::Ask(AskError::TimedOut(3 * SECOND)))).count();
+    let late = all.iter().filter(|one| **one == Err(ForwardError::NoPlace(3 * SECOND))).count();
     let crowded = all.iter().filter(|one| **one == Err(ForwardError::Crowded)).count();
-    assert_eq!((late, crowded), (2 + FORWARD_WAITING_MAX, 1_000 - 2 - FORWARD_WAITING_MAX));
+    assert_eq!((late, crowded), (FORWARD_WAITING_MAX, 1_000 - 2 - FORWARD_WAITING_MAX));
     let status = forward.status();
-    assert_eq!((start.elapsed(), status.refused, status.failed), (3 * SECOND, crowded as u64, late as u64));
+    assert_eq!((start.elapsed(), status.refused), (3 * SECOND + FORWARD_MARGIN, crowded as u64));
+    assert_eq!(status.failed(), 2 + late as u64);
 }
 
 // Fails when failures are kept, and when another cookie gets the answer of the first.
@@ -374,7 +456,7 @@ async fn what_was_allowed_a_moment_ago_is_allowed_for_exactly_the_same() {
     assert_eq!(forward.kept(&request(&forward, &["d"], &headers(&[("cookie", "a=1")])), NOW), None);
     assert_eq!(forward.kept(&of("a=1"), UnixSeconds(NOW.0 + 2)), None);
     let status = forward.status();
-    assert_eq!((status.allowed, status.denied, status.failed, status.kept), (1, 0, 1, 1));
+    assert_eq!((status.allowed, status.denied, status.failed(), status.kept), (1, 0, 1, 1));
 }
 
 // Fails when the page that a user sees after logging in, or after joining a room, is told what was true before: that ends an `EventSource`

@@ -19,6 +19,7 @@ use crate::wait::{eventually, eventually_within};
 pub struct NodeBuilder {
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     /// The most files that it may open.
     descriptors: Option<usize>,
     /// Whether it logs into a pipe, not into a file.
@@ -46,6 +47,12 @@ impl NodeBuilder {
     /// An extra command-line argument of `fanfare serve`.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// A variable of its environment that is no configuration key.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -101,8 +108,8 @@ impl Node {
 
     /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
     pub fn builder_at(redis_url: &str) -> NodeBuilder {
-        NodeBuilder { settings: Vec::new(), arguments: Vec::new(), descriptors: None, log_pipe: false }
-            .set("redis.url", redis_url)
+        let (settings, arguments, environment) = (Vec::new(), Vec::new(), Vec::new());
+        NodeBuilder { settings, arguments, environment, descriptors: None, log_pipe: false }.set("redis.url", redis_url)
     }
 
     /// Starts the ended process again, with the same settings on the same ports.
@@ -133,6 +140,7 @@ impl Node {
         for (key, value) in &self.builder.settings {
             command.env(format!("FANFARE__{}", key.replace('.', "__").to_uppercase()), value);
         }
+        command.envs(self.builder.environment.iter().cloned());
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         command.stdout(self.log_end()).stderr(self.log_end());
         self.child = Some(spawn(command).expect("setpriv (util-linux) is installed"));

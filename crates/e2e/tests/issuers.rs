@@ -129,6 +129,22 @@ fn keys_from_whom_nobody_vouches_for_are_not_believed_and_the_log_says_why() {
     assert!(last_error.as_str().is_some_and(|error| error.contains("auth.ca_file")), "{last_error}");
 }
 
+// Fails when the authorities of `auth.ca_file` are believed beside those of the machine, and when the latter are not at all.
+#[test]
+fn the_authorities_of_a_file_stand_in_place_of_those_of_the_machine() {
+    let scene = scene();
+    let node = scene.node().environment("SSL_CERT_FILE", &scene.authority()).start();
+    eventually("the keys to be read", || (status(&node, &scene.token(0)) == 200).then_some(()));
+    assert!(node.log().contains("traced to these authorities"), "{}", node.log());
+    drop(node);
+    let stranger = WebServer::https(|_| Answer::Hang);
+    let file = stranger.authority_file();
+    let node = scene.node().environment("SSL_CERT_FILE", &scene.authority());
+    let node = node.set("auth.ca_file", file.to_str().expect("a path")).start();
+    eventually("the reason in the log", || node.log().contains("no authority that is believed here").then_some(()));
+    assert_eq!(status(&node, &scene.token(0)), 503);
+}
+
 // Fails when a redirection is followed, and when garbage replaces the keys.
 #[test]
 fn redirections_garbage_and_endless_answers_are_no_keys() {

@@ -23,6 +23,8 @@ pub enum Denied {
     Unauthenticated,
     /// The application does not allow it.
     NotAllowed,
+    /// The application denies it, and did not deny the same a while ago: who comes back to a stream may come again.
+    Young(Box<Denied>),
     /// The application gives no clear answer.
     Unasked,
     /// Its ticket is none that the store knows.
@@ -66,7 +68,7 @@ impl Denied {
         "revocations_unknown",
     ];
 
-    const fn index(&self) -> usize {
+    fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
             Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket => 1,
@@ -77,6 +79,7 @@ impl Denied {
             | Self::TooManyOfTicket(_)
             | Self::NoTickets => 3,
             Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::TicketsOff => 4,
+            Self::Young(denied) => denied.index(),
             Self::CrossSite => 5,
             Self::Undecided => 6,
             Self::Unchecked | Self::UncheckedTicket => 7,
@@ -87,7 +90,7 @@ impl Denied {
 
     /// As metrics and logs name it.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         Self::REASONS[self.index()]
     }
 
@@ -124,6 +127,7 @@ impl Denied {
             Self::Unasked => {
                 "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
+            Self::Young(denied) => denied.detail(),
             Self::UnknownTicket => {
                 "There is no such ticket: it was not used in time, it has been over for long, or it never was one."
                     .into()
@@ -153,11 +157,13 @@ impl Denied {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         let kind = match denied {
+            Denied::Young(denied) => return Self::from(*denied),
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
             Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
-            Denied::By(Refusal::Forbidden { .. }) | Denied::NotAllowed | Denied::NotOfTicket(_) | Denied::NoTickets => {
+            Denied::NotAllowed => Kind::NotAllowed,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotOfTicket(_) | Denied::NoTickets => {
                 Kind::Forbidden
             }
             Denied::TooManyOfTicket(_) => Kind::TooManyChannels,

@@ -121,8 +121,16 @@ impl Gatekeeper {
         }
         let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
         Soon::later(async move {
-            match forward.ask(request, || UnixSeconds(clock.wall_ms() / 1_000)).await {
-                Ok(verdict) => by_application(verdict, right, &channels, revocations.as_deref()),
+            let (asker, now) = (request.asker(), || UnixSeconds(clock.wall_ms() / 1_000));
+            match forward.ask(request, now).await {
+                Ok(verdict) => by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
+                    Denied::Unauthenticated | Denied::NotAllowed
+                        if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
+                    {
+                        Denied::Young(Box::new(denied))
+                    }
+                    other => other,
+                }),
                 Err(ForwardError::Crowded) => Err(Denied::Undecided),
                 Err(error) => {
                     debug!(%error, "the application gave no clear answer");

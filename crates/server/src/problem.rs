@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     TokenRevoked,
     Unauthenticated,
     Forbidden,
+    NotAllowed,
     CrossSite,
     TicketsOff,
     TicketUnknown,
@@ -51,7 +52,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -72,6 +73,7 @@ impl Kind {
         Self::TokenRevoked,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::NotAllowed,
         Self::CrossSite,
         Self::TicketsOff,
         Self::TicketUnknown,
@@ -115,6 +117,8 @@ impl Kind {
             Self::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The token was revoked"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "not-allowed", "The token does not allow this"),
+            // The same kind for clients: of tokens and of the application.
+            Self::NotAllowed => (StatusCode::FORBIDDEN, "not-allowed", "The application does not allow this"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross-site", "Not from the pages of another site"),
             Self::TicketsOff => (StatusCode::FORBIDDEN, "tickets-off", "Tickets are off"),
             Self::TicketUnknown => (StatusCode::UNAUTHORIZED, "ticket-unknown", "There is no such ticket"),
@@ -257,6 +261,8 @@ mod tests {
         );
         let forbidden = challenge(Kind::Forbidden, "x").unwrap();
         assert_eq!(forbidden, r#"Bearer realm="fanfare", error="insufficient_scope""#);
-        assert_eq!(challenge(Kind::CrossSite, "x"), None);
+        for kind in [Kind::CrossSite, Kind::NotAllowed] {
+            assert_eq!(challenge(kind, "x"), None, "no token would help");
+        }
     }
 }

@@ -100,16 +100,16 @@ impl LateRefusal {
         match denied {
             Denied::By(fanfare_auth::Refusal::Expired) => return self.expired(),
             Denied::TicketOver => return Answer::over(),
+            // Who comes for the first time hears at once what it is.
+            Denied::Young(_) if !matches!(self.asked.place, Place::None) => return self.come_again(denied),
+            _ if !denied.is_transient() => return Problem::from(denied).into(),
             _ => {}
         }
-        if !denied.is_transient() {
-            return Problem::from(denied).into();
-        }
         let admission = &self.node.admission;
-        // Who sends worthless tokens and tickets says nothing about the node, and is counted as denied.
+        // What others do not answer is no fault of the node, and is counted as denied.
         let after = match denied {
-            Denied::Unchecked | Denied::UncheckedTicket => admission.retry(),
-            _ => admission.refuse(Reason::Unavailable).retry,
+            Denied::Undecided => admission.refuse(Reason::Unavailable).retry,
+            _ => admission.retry(),
         };
         if self.asked.is_told_politely(admission.policy()) {
             Answer::ended_stream(retry(after, &self.asked.place)).closing()
@@ -124,11 +124,16 @@ impl LateRefusal {
         if self.asked.ticket == Brought::Ticket {
             return Answer::over();
         }
+        self.come_again(Denied::By(fanfare_auth::Refusal::Expired))
+    }
+
+    /// The same, told to a client that was denied for a reason that may pass.
+    fn come_again(&self, denied: Denied) -> Answer {
         let admission = &self.node.admission;
         if self.asked.is_told_politely(admission.policy()) {
             Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing()
         } else {
-            Problem::from(Denied::By(fanfare_auth::Refusal::Expired)).into()
+            Problem::from(denied).into()
         }
     }
 

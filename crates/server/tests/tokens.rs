@@ -345,3 +345,43 @@ fn a_client_that_sends_worthless_tokens_is_soon_refused_unchecked_and_nobody_els
     let refused = Reason::ALL.map(|reason| node.server().admission().refused(reason));
     assert_eq!(refused, [0; Reason::ALL.len()]);
 }
+
+// Fails when a stream that comes back is ended for good by an application that is in trouble, and when who comes for the first time is not
+// told at once what it is.
+#[test]
+fn who_comes_back_is_told_politely_of_a_young_denial_and_keeps_its_place() {
+    for is_slow in [false, true] {
+        let fake = Fake::new(is_slow, |_| Err(Denied::Young(Box::new(Denied::NotAllowed))));
+        let node = node(&fake, |_| {});
+        let accept = "Accept: text/event-stream\r\n";
+        let all = node.send(request("GET /events?channel=a", &format!("{accept}Last-Event-ID: 7-0\r\n"))).rest();
+        assert!(
+            all.starts_with("HTTP/1.1 200 ") && all.contains("event: $expired") && all.contains("id: 7-0"),
+            "{all}"
+        );
+        for first in [request("GET /events?channel=a", accept), request("GET /channels/a/history", ""), post("")] {
+            let (head, body) = node.send(first).response();
+            assert!(
+                head.starts_with("HTTP/1.1 403 ") && body.contains("The application does not allow this"),
+                "{head}"
+            );
+        }
+        node.await_sessions(0);
+        assert_eq!(node.server().admission().refused(Reason::Unavailable), 0);
+    }
+}
+
+// Fails when what an application or an issuer does not answer counts among what the node has no room for.
+#[test]
+fn what_others_do_not_answer_is_no_refusal_of_the_node() {
+    for denied in [Denied::Unasked, Denied::By(Refusal::Unavailable)] {
+        let fake = match denied {
+            Denied::Unasked => Fake::new(true, |_| Err(Denied::Unasked)),
+            _ => Fake::new(true, |_| Err(Denied::By(Refusal::Unavailable))),
+        };
+        let node = node(&fake, |_| {});
+        let all = node.send(request("GET /events?channel=a", "Accept: text/event-stream\r\n")).rest();
+        assert!(all.starts_with("HTTP/1.1 200 ") && all.contains("retry: "), "{all}");
+        assert_eq!(node.server().admission().refused(Reason::Unavailable), 0);
+    }
+}

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, GRANT_PATTERNS_MAX, SUBJECT_BYTES_MAX};
+use fanfare_protocol::limits::{
+    CHANNELS_PER_CONNECTION_MAX, FORWARD_LIFETIME_MIN, GRANT_PATTERNS_MAX, SUBJECT_BYTES_MAX,
+};
 use fanfare_protocol::{ChannelName, Pattern, PatternPart};
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -35,6 +37,9 @@ pub enum ForwardError {
     /// The question was not asked: too many wait.
     #[error("too many questions wait")]
     Crowded,
+    /// The question was not asked: no place for it was free in its time.
+    #[error("no place for the question was free within {0:?}")]
+    NoPlace(Duration),
     /// It neither allows nor denies: a redirection to a page for logging in, an error.
     #[error("the answer is {0}; expected 2xx, 401 or 403")]
     Status(StatusCode),
@@ -97,7 +102,9 @@ fn grant(
     options: &ForwardOptions,
     now: UnixSeconds,
 ) -> Result<Grant, ForwardError> {
-    let lifetime = lifetime(said)?.unwrap_or(options.lifetime).min(options.max_lifetime);
+    // A shorter life would be over before the client has come back.
+    let lifetime = lifetime(said)?.map(|lifetime| lifetime.max(FORWARD_LIFETIME_MIN));
+    let lifetime = lifetime.unwrap_or(options.lifetime).min(options.max_lifetime);
     Ok(Grant {
         issuer: Some(Arc::from(FORWARD_ISSUER)),
         subject: subject(said)?,

@@ -1,9 +1,9 @@
 //! What the application allowed a moment ago.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fanfare_protocol::limits::FORWARD_KEPT_MAX;
+use fanfare_protocol::limits::{FORWARD_KEPT_BYTES_MAX, FORWARD_KEPT_MAX};
 
 use super::answer::Verdict;
 use crate::grant::Grant;
@@ -14,15 +14,22 @@ use crate::unix_seconds::UnixSeconds;
 pub(super) struct KeptGrants {
     /// In seconds.
     keep: u64,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
     /// Empty until the first one.
-    places: Mutex<Vec<Option<Kept>>>,
+    all: Vec<Option<Kept>>,
+    /// Which place is looked at next for a grant that is too old.
+    hand: usize,
 }
 
 #[derive(Clone)]
 struct Kept {
     key: [u8; 32],
     at: UnixSeconds,
-    grant: Box<Grant>,
+    grant: Arc<Grant>,
 }
 
 impl KeptGrants {
@@ -31,32 +38,51 @@ impl KeptGrants {
     }
 
     pub(super) fn get(&self, key: &[u8; 32], now: UnixSeconds) -> Option<Grant> {
-        let places = self.lock();
-        let kept = places.get(place_of(key))?.as_ref().filter(|kept| kept.key == *key)?;
-        // A clock that was put back makes it none.
-        let is_fresh = kept.at <= now && now.0 < kept.at.0.saturating_add(self.keep);
-        (is_fresh && !kept.grant.has_expired(now)).then(|| kept.grant.as_ref().clone())
+        let kept = {
+            let places = self.lock();
+            places.all.get(place_of(key))?.as_ref().filter(|kept| kept.key == *key)?.clone()
+        };
+        (self.is_fresh(&kept, now) && !kept.grant.has_expired(now)).then(|| kept.grant.as_ref().clone())
     }
 
-    /// Keeps the answer to a question that was asked then, if it allows something; else what was allowed before counts no more.
+    /// Keeps the answer to a question that was asked then, if it allows something; else what was allowed before counts no more. A grant of very many
+    /// bytes is not kept.
     pub(super) fn put(&self, key: [u8; 32], verdict: &Verdict, asked_at: UnixSeconds) {
         if self.keep == 0 {
             return;
         }
-        let mut places = self.lock();
-        if places.is_empty() {
-            places.resize(FORWARD_KEPT_MAX, None);
-        }
-        let place = &mut places[place_of(&key)];
-        match verdict {
-            Verdict::Granted(grant) => *place = Some(Kept { key, at: asked_at, grant: grant.clone() }),
-            Verdict::Unauthenticated | Verdict::Forbidden => {
-                place.take_if(|kept| kept.key == key);
+        let kept = match verdict {
+            Verdict::Granted(grant) if grant.rights.own_bytes() <= FORWARD_KEPT_BYTES_MAX => {
+                Some(Kept { key, at: asked_at, grant: Arc::new(grant.as_ref().clone()) })
             }
+            Verdict::Granted(_) | Verdict::Unauthenticated | Verdict::Forbidden => None,
+        };
+        let mut places = self.lock();
+        if places.all.is_empty() {
+            places.all.resize(FORWARD_KEPT_MAX, None);
+        }
+        self.drop_an_old_one(&mut places, asked_at);
+        let place = &mut places.all[place_of(&key)];
+        match kept {
+            Some(kept) => *place = Some(kept),
+            None => drop(place.take_if(|kept| kept.key == key)),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<Kept>>> {
+    /// Each grant that is kept looks at two places, so that those of clients that are gone do not stay.
+    fn drop_an_old_one(&self, places: &mut Places, now: UnixSeconds) {
+        for _ in 0..2 {
+            places.hand = (places.hand + 1) % FORWARD_KEPT_MAX;
+            places.all[places.hand].take_if(|kept| !self.is_fresh(kept, now));
+        }
+    }
+
+    /// A clock that was put back makes it old.
+    fn is_fresh(&self, kept: &Kept, now: UnixSeconds) -> bool {
+        kept.at <= now && now.0 < kept.at.0.saturating_add(self.keep)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,6 +93,11 @@ fn place_of(key: &[u8; 32]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use fanfare_protocol::Pattern;
+
+    use crate::right::Right;
+    use crate::rights::Rights;
+
     use super::*;
 
     const NOW: UnixSeconds = UnixSeconds(1_000);
@@ -99,6 +130,40 @@ mod tests {
         assert_eq!(kept.get(&[0; 32], UnixSeconds(1_003)), None);
         let none = KeptGrants::new(Duration::ZERO);
         none.put([0; 32], &granted(2_000), NOW);
-        assert_eq!((none.get(&[0; 32], NOW), none.lock().len()), (None, 0));
+        assert_eq!((none.get(&[0; 32], NOW), none.lock().all.len()), (None, 0));
+    }
+
+    fn key(number: usize) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..2].copy_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
+        key
+    }
+
+    // Fails when the grants of clients that are gone stay until others take their places.
+    #[test]
+    fn grants_that_are_too_old_are_dropped_as_others_come() {
+        let kept = KeptGrants::new(Duration::from_secs(2));
+        for number in 0..FORWARD_KEPT_MAX {
+            kept.put(key(number), &granted(9_000), NOW);
+        }
+        for _ in 0..FORWARD_KEPT_MAX / 2 {
+            kept.put(key(0), &granted(9_000), UnixSeconds(1_010));
+        }
+        assert_eq!(kept.lock().all.iter().flatten().count(), 1);
+    }
+
+    // Fails when what is kept is bounded by what answers have, which is less than what is made of them.
+    #[test]
+    fn a_grant_of_very_many_bytes_is_not_kept() {
+        let kept = KeptGrants::new(Duration::from_secs(2));
+        let of = |count: usize| {
+            let patterns = (0..count).map(|number| Pattern::parse(&format!("{number:0>200}")).unwrap());
+            let rights = Rights::none().with(Right::Subscribe, patterns);
+            Verdict::Granted(Box::new(Grant { rights, ..Grant::default() }))
+        };
+        kept.put(key(0), &of(1), NOW);
+        assert!(kept.get(&key(0), NOW).is_some());
+        kept.put(key(0), &of(FORWARD_KEPT_BYTES_MAX / 200), NOW);
+        assert_eq!(kept.get(&key(0), NOW), None);
     }
 }

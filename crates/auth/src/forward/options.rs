@@ -24,6 +24,8 @@ pub struct ForwardOptions {
     pub concurrency: usize,
     /// How long a grant counts for a request that sends exactly the same, in whole seconds. Zero: each is asked about.
     pub keep: Duration,
+    /// How long a denial is [young](crate::Forward::is_young_denial), in whole seconds. Zero: never.
+    pub denied_grace: Duration,
     /// How long a grant lasts, if the answer does not say it.
     pub lifetime: Duration,
     /// How long it lasts at most, whatever the answer says.

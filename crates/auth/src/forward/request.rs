@@ -33,12 +33,17 @@ pub struct ForwardQuestion<'a> {
     pub payer: u64,
 }
 
+/// Stands for who asks for what, however the request is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Asker(pub(super) [u8; 32]);
+
 /// What is sent, and what it stands for.
 pub struct ForwardRequest {
     pub(super) ask: AskRequest,
     pub(super) right: Right,
     pub(super) channels: Box<[ChannelName]>,
     pub(super) key: [u8; 32],
+    pub(super) asker: Asker,
     pub(super) payer: u64,
     brings_something: bool,
 }
@@ -49,10 +54,17 @@ impl ForwardRequest {
     pub const fn brings_something(&self) -> bool {
         self.brings_something
     }
+
+    /// Who asks for what.
+    #[must_use]
+    pub const fn asker(&self) -> Asker {
+        self.asker
+    }
 }
 
-/// What belongs to one connection (RFC 9110, section 7.6.1), to the node, or to the body, and is not sent along.
-const KEPT_BACK: [HeaderName; 13] = [
+/// What belongs to one connection (RFC 9110, section 7.6.1), to the node, or to the body, and what asks for a part of an answer or for one that
+/// has changed, is not sent along.
+const OWN: [HeaderName; 21] = [
     header::HOST,
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
@@ -66,13 +78,39 @@ const KEPT_BACK: [HeaderName; 13] = [
     header::EXPECT,
     header::ACCEPT,
     header::ACCEPT_ENCODING,
+    header::CONTENT_ENCODING,
+    header::USER_AGENT,
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+];
+
+/// Those have no name in RFC 9110.
+const OWN_BY_CUSTOM: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+
+/// What proxies say of the address, the host and the scheme of a client. The application may believe the node as it believes a proxy, and the
+/// node would say it as the client has written it: `address` in the body is what is known of it.
+const OF_PROXIES: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-original-forwarded-for",
 ];
 
 /// Whether a header may be sent along.
 #[must_use]
 pub fn is_forwardable(name: &HeaderName) -> bool {
-    let others = ["keep-alive", "proxy-connection", "http2-settings", "user-agent", "content-encoding"];
-    !KEPT_BACK.contains(name) && !others.contains(&name.as_str())
+    let text = name.as_str();
+    let is_of_proxies = OF_PROXIES.contains(&text) || text.starts_with("x-forwarded-");
+    !OWN.contains(name) && !OWN_BY_CUSTOM.contains(&text) && !is_of_proxies
 }
 
 pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) -> ForwardRequest {
@@ -83,6 +121,8 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         }
     }
     let brings_something = !headers.is_empty();
+    let names: Vec<_> = question.channels.iter().map(|channel| channel.as_str().as_bytes()).collect();
+    let asker = Asker(key(&headers, [question.right.as_str().as_bytes()].into_iter().chain(names)));
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ACCEPT, JSON);
     let body = json!({
@@ -92,7 +132,7 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         "address": question.address.to_string(),
     });
     let body = Bytes::from(body.to_string());
-    let key = key(&headers, &body);
+    let key = key(&headers, [&*body]);
     let ask = AskRequest {
         method: Method::POST,
         uri: options.url.uri().clone(),
@@ -106,6 +146,7 @@ pub(super) fn request(options: &ForwardOptions, question: &ForwardQuestion<'_>) 
         right: question.right,
         channels: question.channels.into(),
         key,
+        asker,
         payer: question.payer,
         brings_something,
     }
@@ -117,18 +158,14 @@ fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
-/// Stands for exactly what is sent. Lengths keep what stands beside each other apart.
-fn key(headers: &HeaderMap, body: &[u8]) -> [u8; 32] {
+/// Stands for these headers and what else there is. Lengths keep what stands beside each other apart.
+fn key<'a>(headers: &'a HeaderMap, more: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut digest = Context::new(&SHA256);
-    let mut add = |part: &[u8]| {
+    let fields = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+    for part in fields.chain(more) {
         digest.update(&(part.len() as u64).to_be_bytes());
         digest.update(part);
-    };
-    for (name, value) in headers {
-        add(name.as_str().as_bytes());
-        add(value.as_bytes());
     }
-    add(body);
     let mut key = [0; 32];
     key.copy_from_slice(digest.finish().as_ref());
     key

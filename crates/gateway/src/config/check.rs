@@ -8,12 +8,14 @@
 
 use std::time::Duration;
 
+use fanfare_auth::SafeUrl;
 use fanfare_protocol::limits;
 
 use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
 use super::keys::Config;
 use super::layered::Layered;
+use super::names::ServiceUrl;
 use super::value::{Size, Span};
 
 /// What is left for the last sessions, and for what stands behind them, when the drain's window has passed.
@@ -234,6 +236,24 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
         auth.ca_file.0.is_none() || asks,
         ("auth.ca_file", "auth.issuers"),
         "needs an issuer with a jwks_url, or forward_auth.url, or no certificate would be looked at",
+    );
+    let leaves = |url: &ServiceUrl| url.0.as_ref().is_some_and(SafeUrl::is_plain_beyond_this_machine);
+    require(
+        auth.private_http || !config.issuers.iter().any(|issuer| leaves(&issuer.jwks_url)),
+        ("auth.issuers", "auth.private_http"),
+        "a jwks_url of http on another machine: who can change what is said on the way signs tokens as he likes. Use https; or, if the way \
+         lies in a private network whose machines you all trust, set auth.private_http = true",
+    );
+    require(
+        auth.private_http || !leaves(&forward_auth.url),
+        ("forward_auth.url", "auth.private_http"),
+        "http to another machine: cookies of users could be read on the way, and who can change what is said there lets in whom he likes. Use \
+         https; or, if the way lies in a private network whose machines you all trust, set auth.private_http = true",
+    );
+    require(
+        !auth.private_http || leaves(&forward_auth.url) || config.issuers.iter().any(|issuer| leaves(&issuer.jwks_url)),
+        ("auth.private_http", "forward_auth.url"),
+        "needs a forward_auth.url or jwks_url of http on another machine, or it would allow nothing",
     );
     let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
     require(

@@ -58,7 +58,7 @@ pub(super) const KEYS: [TableKey; 16] = [
         name: "jwks_url",
         kind: "URL",
         default: "none",
-        doc: "Where the issuer publishes its key set, which the node reads again and again: `https`, or `http` on this machine. No log shows its query.",
+        doc: "Where the issuer publishes its key set, which the node reads again and again: `https`, or `http` on this machine, with `auth.private_http` also within private networks. No log shows its query.",
     },
     TableKey {
         name: "max_key_age",

@@ -193,17 +193,19 @@ sections! {
         expired_grace: Span = Span(limits::EXPIRED_GRACE_DEFAULT), Span::secs(0) => Span(limits::EXPIRED_GRACE_MAX);
         /// Tokens that live longer than this, from `iat` to `exp`, are refused.
         max_token_lifetime: Span = Span(limits::TOKEN_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
-        /// A PEM file with the authorities whose certificates are believed of services that are asked over HTTPS (`jwks_url`, `forward_auth.url`), in place of this machine's; empty: those of this machine, or of `SSL_CERT_FILE`. Read once.
+        /// A PEM file with the authorities whose certificates are believed of services that are asked over HTTPS (`jwks_url`, `forward_auth.url`), in place of this machine's, for all of them; empty: those of this machine, or of `SSL_CERT_FILE`. Read once.
         ca_file: FileName = FileName(None);
         /// Make tickets (`POST /tickets`, with `publish.key` or a token that has the right `tickets`) and take them (`GET /events?ticket=`): for an `EventSource` without a cookie. They are kept in Redis; see [auth.md](auth.md#tickets).
         tickets: bool = false;
+        /// Ask such services over `http` also within private networks (`http://app:3000`), as long as their names mean addresses of one (10/8, 172.16/12, 192.168/16, fc00::/7). Everybody in that network can then read the cookies and tokens that are sent along, and let in whom he likes.
+        private_http: bool = false;
     }
 
     /// An application that is asked whether a request may do what it wants, unless a token says so. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).
     ForwardAuth forward_auth {
-        /// Where it answers: `https`, or `http` on this machine; empty: nobody is asked. No log shows its query.
+        /// Where it answers: `https`, or `http` on this machine, with `auth.private_http` also within private networks; empty: nobody is asked. No log shows its query.
         url: ServiceUrl = ServiceUrl(None);
-        /// The headers of a request that are sent along. Never those of a connection or a body, nor `Host`.
+        /// The headers of a request that are sent along. Never those of a connection or a body, nor `Host`, nor what proxies say of a client's address (`X-Forwarded-For`).
         headers: HeaderNames = HeaderNames(vec![http::header::AUTHORIZATION, http::header::COOKIE]);
         /// How long an answer is waited for. Then a stream is refused politely.
         timeout: Span = Span(limits::FORWARD_TIMEOUT_DEFAULT), Span(limits::FORWARD_TIMEOUT_MIN) => Span(limits::FORWARD_TIMEOUT_MAX);
@@ -211,6 +213,8 @@ sections! {
         concurrency: usize = limits::FORWARD_CONCURRENCY_DEFAULT, 1 => limits::FORWARD_CONCURRENCY_MAX;
         /// How long what an answer allows is allowed to a request that sends exactly the same, in whole seconds. Denials are not kept. `"0s"`: each is asked about.
         keep: Span = Span(limits::FORWARD_KEEP_DEFAULT), Span::secs(0) => Span(limits::FORWARD_KEEP_MAX);
+        /// How long a client that comes back to a stream is told to come again (`$expired`) while the application denies it, from the first denial on; then the denial is final. An application that cannot read its sessions denies what it allowed a moment before. `"0s"`: each is final at once.
+        denied_grace: Span = Span(limits::FORWARD_DENIED_GRACE_DEFAULT), Span::secs(0) => Span(limits::FORWARD_DENIED_GRACE_MAX);
         /// How long what it allows is allowed, if its answer has no `lifetime`. A stream ends before that, and is asked about again when it comes back.
         lifetime: Span = Span(limits::FORWARD_LIFETIME_DEFAULT), Span(limits::FORWARD_LIFETIME_MIN) => Span(limits::FORWARD_LIFETIME_MAX);
         /// How long it is allowed at most, whatever its answer says.

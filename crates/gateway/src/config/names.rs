@@ -108,7 +108,7 @@ impl Value for ServiceUrl {
     fn expected() -> String {
         format!(
             "a URL such as \"https://id.example/keys\" without a user, of at most {ASK_URL_BYTES_MAX} bytes, \"http\" only for this \
-             machine (localhost, 127.0.0.1), or \"\" for none"
+             machine (localhost, 127.0.0.1) or a name or address of a private network, or \"\" for none"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
@@ -138,7 +138,7 @@ impl Value for HeaderNames {
     fn expected() -> String {
         format!(
             "at most {FORWARD_HEADERS_MAX} names of headers such as [\"authorization\", \"cookie\"], none of them of a connection, a \
-             body or the host; in the environment also separated by commas"
+             body or the host, and none that proxies say a client's address with; in the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
@@ -211,14 +211,14 @@ mod tests {
         let secret = url("https://id.example/keys?code=hunter2").map(|url| format!("{} {url:?}", url.show()));
         assert!(secret.is_some_and(|text| text.contains("keys?********") && !text.contains("hunter2")));
         assert_eq!(url(""), Some(ServiceUrl(None)));
-        assert_eq!(url("http://id.example/keys"), None);
+        assert_eq!(url("http://192.0.2.1/keys"), None);
     }
 
     #[test]
     fn headers_of_connections_and_of_the_host_are_never_handed_on() {
         let names = |text: &str| HeaderNames::from_value(&ValueKind::String(text.to_owned()));
         assert!(names("authorization, X-Tenant").is_some());
-        for bad in ["host", "connection", "transfer-encoding", "two words", "cookie,te"] {
+        for bad in ["host", "connection", "transfer-encoding", "two words", "cookie,te", "cookie,x-forwarded-for"] {
             assert_eq!(names(bad), None, "{bad}");
         }
     }

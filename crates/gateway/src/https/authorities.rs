@@ -9,9 +9,16 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::key_file;
 
+/// Errors of files that the log tells of.
+const ERRORS_TOLD: usize = 4;
+
 /// The authorities that the certificates of services are traced to.
 #[derive(Debug, Clone)]
-pub struct Authorities(RootCertStore);
+pub struct Authorities {
+    roots: RootCertStore,
+    /// Why some of this machine are not among them.
+    skipped: Option<String>,
+}
 
 /// Why there are none.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +43,10 @@ pub enum AuthoritiesError {
 }
 
 impl Authorities {
-    /// Nobody's.
+    /// None: no certificate is believed.
     #[must_use]
     pub fn none() -> Self {
-        Self(RootCertStore::empty())
+        Self { roots: RootCertStore::empty(), skipped: None }
     }
 
     /// Those of this machine: of the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, else of the system.
@@ -49,16 +56,31 @@ impl Authorities {
     pub fn of_this_machine() -> Result<Self, AuthoritiesError> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
-        // Systems have certificates that nobody can use any more. One less is an authority less, and is told where it is missed.
-        roots.add_parsable_certificates(found.certs);
+        // Systems have certificates that cannot be used any more. One less is an authority less, and no reason not to start.
+        let (_, unusable) = roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             let why = found.errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
             return Err(AuthoritiesError::NoneHere(why));
         }
-        Ok(Self(roots))
+        let unusable = (unusable > 0).then(|| format!("{unusable} cannot be used"));
+        let errors = found.errors.iter().map(ToString::to_string);
+        let skipped: Vec<_> = errors.take(ERRORS_TOLD).chain(unusable).collect();
+        Ok(Self { roots, skipped: (!skipped.is_empty()).then(|| skipped.join("; ")) })
     }
 
-    /// Those of a PEM file, and nobody else's.
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Why some of this machine are not among them, if it is so.
+    #[must_use]
+    pub fn skipped(&self) -> Option<&str> {
+        self.skipped.as_deref()
+    }
+
+    /// Those of a PEM file, and no others.
     ///
     /// # Errors
     /// It cannot be read, or one of its certificates cannot.
@@ -70,11 +92,15 @@ impl Authorities {
             let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
             roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
         }
-        if roots.is_empty() { Err(wrong("it has no certificate".to_owned())) } else { Ok(Self(roots)) }
+        if roots.is_empty() {
+            Err(wrong("it has no certificate".to_owned()))
+        } else {
+            Ok(Self { roots, skipped: None })
+        }
     }
 
     pub(super) fn into_roots(self) -> RootCertStore {
-        self.0
+        self.roots
     }
 }
 

@@ -27,10 +27,28 @@ fn certificate(why: &CertificateError) -> Cow<'static, str> {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; is the clock right?".into()
         }
-        // The second is that of another authority with the same name.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+        CertificateError::UnknownIssuer => {
             "its certificate is of no authority that is believed here (see `auth.ca_file`)".into()
         }
-        other => format!("its certificate is not accepted: {other:?}").into(),
+        CertificateError::BadSignature => {
+            "its certificate is of no authority that is believed here, but names itself one of them: it is another's of the same name, or \
+             broken (see `auth.ca_file`)"
+                .into()
+        }
+        CertificateError::BadEncoding => "its certificate cannot be read".into(),
+        CertificateError::Revoked => "its certificate is revoked".into(),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "its certificate is not for servers (extended key usage `serverAuth`)".into()
+        }
+        CertificateError::UnhandledCriticalExtension => {
+            "its certificate has a critical extension that is not understood here".into()
+        }
+        // What webpki says of a certificate that is an authority's own has no name in rustls.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority: sign one for the server with it (openssl: `basicConstraints = CA:FALSE`), and name \
+             the authority in `auth.ca_file`"
+                .into()
+        }
+        other => format!("its certificate is not accepted: {other}").into(),
     }
 }

@@ -94,9 +94,10 @@ metrics! {
     KEY_SET_AGE: Gauge "fanfare_key_set_age_seconds" ["issuer"] = "How long ago they were read; before that, for how long the node runs. From max_key_age on they are believed no more.";
     KEY_SET_LOOKS: Counter "fanfare_key_set_looks_total" ["issuer"] = "How often they were looked for.";
     KEY_SET_FAILURES: Counter "fanfare_key_set_failures_total" ["issuer"] = "How often they could not be read; /status and the log say why.";
-    FORWARD_AUTH: Counter "fanfare_forward_auth_total" ["result"] = "What the application of forward_auth said of requests: allowed, denied (401 or 403), failed (no clear answer in time; the log says why), kept (it allowed the same a moment ago), refused (not asked: too many questions waited, or too many of one address).";
+    FORWARD_AUTH: Counter "fanfare_forward_auth_total" ["result"] = "What the application of forward_auth said of requests: allowed, denied (401, 403, or it allowed something else), failed (no clear answer in time; the log says why), kept (it allowed the same a moment ago), refused (not asked: too many questions waited, or too many of one address).";
+    FORWARD_FAILURES: Counter "fanfare_forward_auth_failures_total" ["reason"] = "Why it gave no clear answer: no_place (for the question, in its time), timeout (of the answer, the connection or the look at its name), connection (it broke, or there was none; certificates), redirect, status (another than 2xx, 401 and 403), answer (a 2xx that does not say clearly what is allowed).";
     FORWARD_ASKING: Gauge "fanfare_forward_auth_asking" = "Questions to it that are under way, of forward_auth.concurrency.";
-    FORWARD_SECONDS: Histogram "fanfare_forward_auth_seconds" = "From asking it to its answer, or to the error in place of one, without the wait for a place.";
+    FORWARD_SECONDS: Histogram "fanfare_forward_auth_seconds" = "From asking it to its answer, or until there will be none, without the wait for a place.";
     REQUESTS: Counter "fanfare_requests_total" = "HTTP requests of every kind.";
     REQUEST_ERRORS: Counter "fanfare_request_errors_total" ["kind"] = "HTTP requests that failed: client (4xx), server (5xx), malformed, timeout.";
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";

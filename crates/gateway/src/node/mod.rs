@@ -1,8 +1,8 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
 //! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
-//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are asked, if any is. What they count is read by
-//! [`NodeView`]; nothing here is static.
+//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are
+//! asked, if any is. What they count is read by [`NodeView`]; nothing here is static.
 
 mod archive_probe;
 mod forward_log;

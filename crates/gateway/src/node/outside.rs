@@ -6,18 +6,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use fanfare_auth::{Ask, Forward, ForwardOptions, Gate, KeyFollower, SafeUrl, UnixSeconds};
 use fanfare_log::stats::Durations;
-use fanfare_protocol::limits::{ASK_LOOKUPS_MAX, ISSUERS_MAX};
+use fanfare_protocol::limits::ASK_LOOKUPS_MAX;
 use fanfare_server::Clock;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::forward_log;
+use super::forward_log::ForwardLog;
 use super::key_log::KeyLog;
 use super::on_thread::OnThread;
 use super::thread::{NodeThread, ThreadRuntime};
 use super::timed_ask::TimedAsk;
 use crate::config::Config;
-use crate::https::{Authorities, HttpsClient};
+use crate::https::{Authorities, HttpsClient, PlainHttp};
 
 /// What services outside are asked for. By default nobody asks anybody.
 #[derive(Default)]
@@ -43,19 +43,15 @@ impl Outside {
         let is_needed = followers.iter().map(KeyFollower::url).chain(application).any(is_https);
         let authorities = authorities(config, is_needed)?;
         let runtime = ThreadRuntime::with_lookups(ASK_LOOKUPS_MAX)?;
+        let plain = if config.auth.private_http { PlainHttp::PrivateNetworks } else { PlainHttp::ThisMachine };
+        // Each follower asks one question at a time, and those to the application are bounded before they get here.
+        let client = HttpsClient::new(authorities, plain)?;
         let answers = Arc::default();
-        let forward = match application {
-            Some(url) => {
-                // It has a bound of its own, so that its questions and those for keys never wait for each other.
-                let asks = HttpsClient::new(authorities.clone(), config.forward_auth.concurrency)?;
-                let asks = TimedAsk::new(OnThread::new(asks, runtime.handle()), Arc::clone(&answers));
-                Some(Arc::new(Forward::new(forward_options(config, url), Arc::new(asks))))
-            }
-            None => None,
-        };
-        // Each follower asks one question at a time.
-        let asks: Arc<dyn Ask> = Arc::new(HttpsClient::new(authorities, ISSUERS_MAX)?);
-        let task = run(followers, asks, KeyLog::new(Arc::clone(gate)), forward.clone());
+        let forward = application.map(|url| {
+            let asks = TimedAsk::new(OnThread::new(client.clone(), runtime.handle()), Arc::clone(&answers));
+            Arc::new(Forward::new(forward_options(config, url), Arc::new(asks)))
+        });
+        let task = run(followers, Arc::new(client), KeyLog::new(Arc::clone(gate)), forward.clone());
         let thread = NodeThread::start_for("fanfare-outside", runtime, Arc::default(), task)?;
         Ok(Self { thread: Some(thread), forward, answers })
     }
@@ -69,6 +65,7 @@ fn forward_options(config: &Config, url: &SafeUrl) -> ForwardOptions {
         timeout: forward.timeout.0,
         concurrency: forward.concurrency,
         keep: forward.keep.0,
+        denied_grace: forward.denied_grace.0,
         lifetime: forward.lifetime.0,
         max_lifetime: forward.max_lifetime.0,
         public: config.auth.public.clone().into(),
@@ -77,11 +74,16 @@ fn forward_options(config: &Config, url: &SafeUrl) -> ForwardOptions {
 
 /// Those of this machine are looked for only where they are needed.
 fn authorities(config: &Config, is_needed: bool) -> anyhow::Result<Authorities> {
-    Ok(match &config.auth.ca_file.0 {
+    let authorities = match &config.auth.ca_file.0 {
         Some(path) => Authorities::of_file(path).context("auth.ca_file")?,
         None if is_needed => Authorities::of_this_machine()?,
-        None => Authorities::none(),
-    })
+        None => return Ok(Authorities::none()),
+    };
+    info!(authorities = authorities.count(), "certificates of services are traced to these authorities");
+    if let Some(skipped) = authorities.skipped() {
+        warn!("some authorities of this machine are not among them: {skipped}");
+    }
+    Ok(authorities)
 }
 
 /// Ends only when a follower does, which none does.
@@ -107,7 +109,7 @@ async fn follow(followers: Vec<KeyFollower>, asks: Arc<dyn Ask>) {
 
 async fn log_forward(forward: Option<Arc<Forward>>) {
     match forward {
-        Some(forward) => forward_log::run(forward).await,
+        Some(forward) => ForwardLog::new().run(forward).await,
         None => pending().await,
     }
 }

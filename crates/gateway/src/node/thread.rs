@@ -24,8 +24,7 @@ impl ThreadRuntime {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
     }
 
-    /// Looks up so many names at once. One that hangs goes on when whoever wanted it has given it up, so without a bound a name server that
-    /// answers nothing would be asked by ever more threads.
+    /// Has at most this number of threads to look names up.
     pub(super) fn with_lookups(most: usize) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(most).build();
         runtime.map(|runtime| Self(Some(runtime)))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Forward, Gate, KeyStatus, Right, UnixSeconds};
+use fanfare_auth::{Forward, ForwardFailure, Gate, KeyStatus, Right, UnixSeconds};
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
@@ -229,11 +229,14 @@ impl NodeView {
         for (result, count) in [
             ("allowed", status.allowed),
             ("denied", status.denied),
-            ("failed", status.failed),
+            ("failed", status.failed()),
             ("kept", status.kept),
             ("refused", status.refused),
         ] {
             samples.add_labelled(&m::FORWARD_AUTH, result, count);
+        }
+        for (failure, count) in ForwardFailure::ALL.into_iter().zip(status.failures) {
+            samples.add_labelled(&m::FORWARD_FAILURES, failure.as_str(), count);
         }
         samples.add(&m::FORWARD_ASKING, status.asking as u64);
         samples.add_buckets(&m::FORWARD_SECONDS, buckets([self.answers.snapshot()]));

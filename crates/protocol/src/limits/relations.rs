@@ -25,7 +25,9 @@ use super::feed::{
 };
 use super::history::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX_DEFAULT, POOL_CONNECTIONS_PER_HISTORY_CONNECTION};
 use super::names::{CHANNEL_NAME_MAX, EVENT_NAME_MAX};
-use super::outside::{FORWARD_CONCURRENCY_MAX, FORWARD_TIMEOUT_MAX, FORWARD_WAITING_MAX};
+use super::outside::{
+    FORWARD_CONCURRENCY_MAX, FORWARD_LIFETIME_MIN, FORWARD_MARGIN, FORWARD_TIMEOUT_MAX, FORWARD_WAITING_MAX,
+};
 use super::process::{DESCRIPTORS_FOR_CLIENTS_MIN, END_TIMEOUT, LOG_FLUSH_TIMEOUT, STUCK_AFTER_MIN};
 use super::promises::{BROKEN_PROMISE_PLACES, MIN_LIFE_CLOCK_SLACK, MIN_LIFE_MAX, MIN_LIFE_MIN};
 use super::publishing::{
@@ -233,7 +235,9 @@ const _: () = {
 
 const _: () = {
     // What the wait ends in is said, not that it was cut short.
-    assert!(less(FORWARD_TIMEOUT_MAX, DECISION_TIMEOUT));
+    assert!(FORWARD_TIMEOUT_MAX.as_millis() + FORWARD_MARGIN.as_millis() < DECISION_TIMEOUT.as_millis());
+    // A stream is not over when it begins: it ends two sweeps before its grant.
+    assert!(HEARTBEAT_MAX.as_millis() / 16 * 2 < FORWARD_LIFETIME_MIN.as_millis());
     // Questions, and tokens whose keys are waited for, leave slots to what else is decided.
     assert!(FORWARD_CONCURRENCY_MAX + FORWARD_WAITING_MAX + KEYS_WAITING_MAX < DECISIONS_WAITING_MAX);
 };

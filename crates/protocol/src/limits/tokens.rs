@@ -56,7 +56,7 @@ pub const ISSUER_KEYS_MAX: usize = 64;
 pub const KEYS_TRIED_MAX: usize = 4;
 /// Largest file of keys, and largest key set that an issuer publishes, in bytes.
 pub const KEY_FILE_BYTES_MAX: usize = 256 * KIB;
-/// Longest address of a key set, in bytes.
+/// Longest address of a service that is asked, in bytes.
 pub const ASK_URL_BYTES_MAX: usize = 2 * KIB;
 /// How long the answer of whoever publishes keys is waited for.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(5);

@@ -202,6 +202,7 @@ fn with_application(gate: Gate) -> (Gatekeeper, Arc<Application>) {
         timeout: Duration::from_secs(3),
         concurrency: 8,
         keep: Duration::from_secs(2),
+        denied_grace: Duration::ZERO,
         lifetime: Duration::from_secs(60),
         max_lifetime: Duration::from_secs(60),
         public: [Pattern::parse("news:*").unwrap()].into(),
@@ -348,7 +349,7 @@ fn of_a_page_of_another_site_only_what_it_must_know_is_sent_along() {
     });
 }
 
-// Fails when nobody is let in only if the application says so.
+// Fails when an application that is not there lets a request in, or ends a stream for good.
 #[test]
 fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_good() {
     scene::run(async {
@@ -358,6 +359,7 @@ fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_goo
             timeout: Duration::from_secs(3),
             concurrency: 1,
             keep: Duration::ZERO,
+            denied_grace: Duration::ZERO,
             lifetime: Duration::from_secs(60),
             max_lifetime: Duration::from_secs(60),
             public: [].into(),
@@ -368,4 +370,49 @@ fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_goo
         assert_eq!(denied, Denied::Unasked);
         assert!(denied.is_transient());
     });
+}
+
+// Fails when an application that has lost its sessions for a moment ends streams for good, and when a page of history waits for it.
+#[test]
+fn a_young_denial_is_one_of_streams_only_and_is_final_after_the_grace() {
+    scene::run(async {
+        let time = Arc::new(std::sync::atomic::AtomicU64::new(NOW));
+        let clock = Arc::clone(&time);
+        let options = ForwardOptions {
+            url: SafeUrl::parse("https://app.example/").unwrap(),
+            headers: vec![header::COOKIE],
+            timeout: Duration::from_secs(3),
+            concurrency: 1,
+            keep: Duration::ZERO,
+            denied_grace: Duration::from_secs(60),
+            lifetime: Duration::from_secs(60),
+            max_lifetime: Duration::from_secs(60),
+            public: [].into(),
+        };
+        let forward = Arc::new(Forward::new(options, Arc::new(Denying)));
+        let clock = Clock::from_fn(move || clock.load(std::sync::atomic::Ordering::Relaxed) * 1_000);
+        let gate = Arc::new(Gate::new(GateOptions::default()).unwrap());
+        let keeper = Gatekeeper::new(gate, None, Cors::SameOrigin, clock, Duration::ZERO).with_forward(Some(forward));
+        let session = HeaderMap::from_iter([cookie("sid=1")]);
+        let young = Denied::Young(Box::new(Denied::Unauthenticated));
+        assert_eq!(later(ask(&keeper, &["a"], &session, "")).await, Err(young));
+        let channels = [ChannelName::parse("a").unwrap()];
+        let (right, path, query) = (Right::History, "/channels/a/history", None);
+        let address = std::net::IpAddr::from([192, 0, 2, 7]);
+        let history =
+            Question { right, channels: &channels, headers: &session, path, query, address, is_doubtful: false };
+        assert_eq!(later(keeper.authorize(&history)).await, Err(Denied::Unauthenticated));
+        time.store(NOW + 60, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(later(ask(&keeper, &["a"], &session, "")).await, Err(Denied::Unauthenticated));
+    });
+}
+
+/// Knows no session any more.
+struct Denying;
+
+impl Ask for Denying {
+    fn ask(&self, _: AskRequest) -> Answering {
+        let status = http::StatusCode::UNAUTHORIZED;
+        Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }) })
+    }
 }

@@ -15,6 +15,7 @@ mod turns;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::FORWARD_MARGIN;
 use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
@@ -26,6 +27,7 @@ pub use request::{Asker, ForwardQuestion, ForwardRequest, is_forwardable};
 
 use crate::ask::{Ask, AskAnswer, AskError, AskRequest};
 use crate::grant::Grant;
+use crate::right::Right;
 use crate::unix_seconds::UnixSeconds;
 use denials::Denials;
 use kept::KeptGrants;
@@ -132,7 +134,7 @@ impl Forward {
         match &judged {
             Ok(verdict) => {
                 self.kept.put(key, verdict, asked_at);
-                let is_enough = matches!(verdict, Verdict::Granted(grant) if grant.permit(right, &channels).is_ok());
+                let is_enough = matches!(verdict, Verdict::Granted(grant) if covers(grant, right, &channels));
                 if is_enough {
                     self.denials.forget(&asker.0);
                 }
@@ -194,6 +196,12 @@ impl Forward {
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a grant covers what was asked for: these channels, or those that it names itself.
+fn covers(grant: &Grant, right: Right, channels: &[ChannelName]) -> bool {
+    let channels = if channels.is_empty() { grant.named_channels() } else { channels };
+    grant.permit(right, channels).is_ok()
 }
 
 /// Without what asks, which may be anything.

@@ -13,7 +13,6 @@ use crate::claimed_channels;
 use crate::claims::Claims;
 use crate::credential::Credential;
 use crate::followed_keys::KeysWanted;
-use crate::forward::FORWARD_ISSUER;
 use crate::gate_options::GateOptions;
 use crate::grant::Grant;
 use crate::issuer::{Issuer, IssuerError};
@@ -22,9 +21,6 @@ use crate::refusal::Refusal;
 use crate::right::Right;
 use crate::token::Token;
 use crate::unix_seconds::UnixSeconds;
-
-/// Issuers of grants that no token gives. Subjects are names among those of one issuer: with one of these names, another's would be the same.
-const RESERVED_ISSUERS: [&str; 2] = [FORWARD_ISSUER, "tickets"];
 
 /// Judges tokens, by what is configured and by the keys of their issuers. Shared by all threads; none waits for another.
 #[derive(Debug)]
@@ -56,9 +52,6 @@ pub enum GateError {
     /// Two have one name.
     #[error("two issuers have the name {0:?}")]
     Twice(String),
-    /// One has a name by which grants of this node's own go.
-    #[error("no issuer may have the name {0:?}: what is not given by a token goes by it")]
-    Reserved(String),
     /// One has no name, and is not alone.
     #[error("an issuer has no name; expected one where there are several")]
     Nameless,
@@ -231,6 +224,7 @@ impl Gate {
             issued_at,
             expires_at: Some(expires_at),
             rights: rights.within(issuer.within.clone()).and_public(self.public.clone()),
+            stream: None,
         }))
     }
 
@@ -279,9 +273,6 @@ fn check(options: &GateOptions) -> Result<(), GateError> {
     }
     if let Some(twice) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(*name)?) {
         return Err(GateError::Twice(twice.to_owned()));
-    }
-    if let Some(reserved) = names.iter().flatten().find(|name| RESERVED_ISSUERS.contains(name)) {
-        return Err(GateError::Reserved((*reserved).to_owned()));
     }
     if !(1..=CLAIM_NAME_BYTES_MAX).contains(&options.claim.len()) {
         return Err(GateError::Claim(options.claim.len()));

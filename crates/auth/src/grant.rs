@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fanfare_protocol::ChannelName;
 
+use crate::named_stream::NamedStream;
 use crate::refusal::Refusal;
 use crate::right::Right;
 use crate::rights::Rights;
@@ -25,6 +26,8 @@ pub struct Grant {
     pub expires_at: Option<UnixSeconds>,
     /// What may be done with which channels.
     pub rights: Rights,
+    /// What is said of the stream that is asked for, if anything is.
+    pub stream: Option<Box<NamedStream>>,
 }
 
 impl Grant {
@@ -50,6 +53,12 @@ impl Grant {
         channels: impl IntoIterator<Item = &'a ChannelName>,
     ) -> Option<&'a ChannelName> {
         channels.into_iter().find(|channel| !self.rights.allow(right, channel))
+    }
+
+    /// The channels of a stream whose request names none.
+    #[must_use]
+    pub fn named_channels(&self) -> &[ChannelName] {
+        self.stream.as_ref().map_or(&[], |stream| &stream.channels)
     }
 
     /// Whether it is over at this time.

@@ -233,6 +233,41 @@ async fn an_answer_may_say_what_it_allows_for_whom_and_for_how_long() {
     assert_eq!(long.expires_at, Some(UnixSeconds(NOW.0 + 3_600)), "not longer than may be");
 }
 
+/// What an answer to a request that names no channels means.
+async fn named(status: u16, body: &str) -> Result<Verdict, ForwardError> {
+    let forward = Forward::new(options(), Publisher::new([Ok(answer(status, body.as_bytes()))]));
+    let verdict = forward.ask(request(&forward, &[], &HeaderMap::new()), || NOW).await;
+    let is_allowed = matches!(&verdict, Ok(Verdict::Granted(grant)) if !grant.named_channels().is_empty());
+    assert_eq!(forward.status().allowed, u64::from(is_allowed));
+    verdict
+}
+
+// Fails when a yes that names no channel is one to a request that names none either.
+#[tokio::test]
+async fn the_application_may_name_the_channels_of_a_stream_and_where_it_begins() {
+    let Ok(Verdict::Granted(grant)) = named(200, r#"{"channels":["a*","b","a*"],"from":"7-0"}"#).await else {
+        panic!("it is allowed")
+    };
+    assert_eq!(grant.named_channels(), [channel("a*"), channel("b")]);
+    let stream = grant.stream.as_ref().unwrap();
+    assert_eq!(stream.from.as_ref().map(ToString::to_string).as_deref(), Some("7-0"));
+    assert!(gives(&grant, Right::Subscribe, "a*") && !gives(&grant, Right::Subscribe, "ab"));
+    for (status, body) in
+        [(204, ""), (200, "{}"), (200, r#"{"sub":"7"}"#), (200, r#"{"subscribe":["*"]}"#), (200, r#"{"from":"7-0"}"#)]
+    {
+        assert!(matches!(named(status, body).await, Err(ForwardError::Body(_))), "{body}");
+    }
+    for from in ["7", "null", "\"\"", "\"now\"", "\"v \""] {
+        let body = format!(r#"{{"channels":["a"],"from":{from}}}"#);
+        assert!(matches!(named(200, &body).await, Err(ForwardError::Body(_))), "{body}");
+    }
+    let Ok(Verdict::Granted(none)) = named(200, r#"{"channels":[]}"#).await else { panic!("an empty list is clear") };
+    assert!(none.named_channels().is_empty() && none.permit(Right::Subscribe, none.named_channels()).is_err());
+    // Of a request that names channels, the list says which of them are allowed.
+    let grant = self::grant(r#"{"channels":["user:7","b"],"from":"7-0"}"#).await;
+    assert!(grant.named_channels().is_empty() && grant.stream.is_some_and(|stream| stream.from.is_some()));
+}
+
 // Fails when an application that does not look at `right` lets every user publish.
 #[tokio::test]
 async fn publishing_has_to_be_named() {

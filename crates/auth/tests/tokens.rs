@@ -390,11 +390,6 @@ fn options_that_mean_nothing_are_refused() {
     let nameless = IssuerOptions { issuer: None, ..one() };
     assert_eq!(Gate::new(of(vec![one(), one()])).unwrap_err(), GateError::Twice(ISSUER.into()));
     assert_eq!(Gate::new(of(vec![one(), nameless])).unwrap_err(), GateError::Nameless);
-    // Their subjects would be those of the application, and of tickets.
-    for name in ["forward_auth", "tickets"] {
-        let reserved = IssuerOptions { issuer: Some(name.into()), ..one() };
-        assert_eq!(Gate::new(of(vec![reserved])).unwrap_err(), GateError::Reserved(name.into()));
-    }
     assert_eq!(Gate::new(of((0..17).map(|_| one()).collect())).unwrap_err(), GateError::TooManyIssuers(17));
     let error = |options| match Gate::new(of(vec![options])).unwrap_err() {
         GateError::Issuer { error, .. } => error,

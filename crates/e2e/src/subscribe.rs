@@ -25,7 +25,7 @@ impl Subscribe {
         Self { channels: channels.iter().map(|&name| name.to_owned()).collect(), ..Self::default() }
     }
 
-    /// Leaves the channels out of the URL, for a ticket that names them.
+    /// Leaves the channels out of the URL, which a ticket or the application names.
     pub fn unnamed(self) -> Self {
         Self { are_unnamed: true, ..self }
     }

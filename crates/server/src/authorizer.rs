@@ -15,8 +15,9 @@ use crate::soon::Soon;
 pub struct Question<'a> {
     /// What it wants to do.
     pub right: Right,
-    /// With which channels: at least one, except where tickets are to be made ([`Right::Tickets`]). Their channels stand in a body that is
-    /// not read before it is known that whoever asks may make any: then the grant is asked for them.
+    /// With which channels: at least one, unless who is asked [names them](Authorizer::names_channels), and except where tickets are to be made
+    /// ([`Right::Tickets`]). Their channels stand in a body that is not read before it is known that whoever asks may make any: then the grant
+    /// is asked for them.
     pub channels: &'a [ChannelName],
     /// Its headers.
     pub headers: &'a HeaderMap,
@@ -47,6 +48,11 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// Decides at once where it can. A wait need not have an end of its own: it gets a deadline. Nothing of the request may
     /// be kept.
     fn authorize(&self, question: &Question<'_>) -> Soon<Authorized>;
+
+    /// Whether the grant of a subscription may name its channels ([`Grant::stream`]), so that a request need not.
+    fn names_channels(&self) -> bool {
+        false
+    }
 
     /// Whether a grant that was given a while ago is still enough for what is done at once. Of a stream the session sees to that.
     ///

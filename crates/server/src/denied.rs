@@ -43,6 +43,10 @@ pub enum Denied {
     UncheckedTicket,
     /// The store that keeps tickets gives no answer.
     Unstored,
+    /// It names no channel, and nothing else names one.
+    Unnamed,
+    /// The application names more channels than a stream may have here: so many.
+    TooManyNamed(usize),
     /// It was not decided in time, or too many wait to know.
     Undecided,
     /// Its client has sent many tokens lately that were worth nothing: this one was not looked at.
@@ -71,12 +75,13 @@ impl Denied {
     fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket => 1,
+            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket | Self::Unnamed => 1,
             Self::By(Refusal::Expired) | Self::TicketOver => 2,
             Self::By(Refusal::Forbidden { .. })
             | Self::NotAllowed
             | Self::NotOfTicket(_)
             | Self::TooManyOfTicket(_)
+            | Self::TooManyNamed(_)
             | Self::NoTickets => 3,
             Self::By(Refusal::Unavailable) | Self::Unasked | Self::Unstored | Self::TicketsOff => 4,
             Self::Young(denied) => denied.index(),
@@ -128,6 +133,10 @@ impl Denied {
                 "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
             Self::Young(denied) => denied.detail(),
+            Self::Unnamed => "Name at least one channel: /events?channel=NAME".into(),
+            Self::TooManyNamed(most) => {
+                format!("The application names more channels than a stream has here, which is {most}.").into()
+            }
             Self::UnknownTicket => {
                 "There is no such ticket: it was not used in time, it has been over for long, or it never was one."
                     .into()
@@ -163,9 +172,9 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
             Denied::NotAllowed => Kind::NotAllowed,
-            Denied::By(Refusal::Forbidden { .. }) | Denied::NotOfTicket(_) | Denied::NoTickets => {
-                Kind::Forbidden
-            }
+            Denied::Unnamed => Kind::InvalidChannel,
+            Denied::TooManyNamed(_) => Kind::TooManyChannels,
+            Denied::By(Refusal::Forbidden { .. }) | Denied::NotOfTicket(_) | Denied::NoTickets => Kind::Forbidden,
             Denied::TooManyOfTicket(_) => Kind::TooManyChannels,
             Denied::CrossSite => Kind::CrossSite,
             Denied::UnknownTicket => Kind::TicketUnknown,

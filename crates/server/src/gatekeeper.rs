@@ -123,14 +123,16 @@ impl Gatekeeper {
         Soon::later(async move {
             let (asker, now) = (request.asker(), || UnixSeconds(clock.wall_ms() / 1_000));
             match forward.ask(request, now).await {
-                Ok(verdict) => by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
-                    Denied::Unauthenticated | Denied::NotAllowed
-                        if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
-                    {
-                        Denied::Young(Box::new(denied))
-                    }
-                    other => other,
-                }),
+                Ok(verdict) => {
+                    by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
+                        Denied::Unauthenticated | Denied::NotAllowed
+                            if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
+                        {
+                            Denied::Young(Box::new(denied))
+                        }
+                        other => other,
+                    })
+                }
                 Err(ForwardError::Crowded) => Err(Denied::Undecided),
                 Err(error) => {
                     debug!(%error, "the application gave no clear answer");
@@ -172,6 +174,10 @@ impl Authorizer for Gatekeeper {
             (Err(Denied::By(Refusal::Missing)), Some(forward)) => return self.ask(forward, question),
             (Err(denied), _) => return Soon::Now(Err(denied)),
         };
+        // No token names channels.
+        if question.right == Right::Subscribe && question.channels.is_empty() {
+            return Soon::Now(Err(Denied::Unnamed));
+        }
         if question.is_doubtful {
             return Soon::Now(Err(Denied::Unchecked));
         }
@@ -197,6 +203,10 @@ impl Authorizer for Gatekeeper {
         })
     }
 
+    fn names_channels(&self) -> bool {
+        self.forward.is_some()
+    }
+
     fn still(&self, grant: &Grant, right: Right, channels: &[ChannelName]) -> Result<(), Denied> {
         if let Some(revocations) = &self.revocations {
             revocations.still(grant, right, channels)?;
@@ -214,10 +224,14 @@ fn by_application(
     revocations: Option<&KnownRevocations>,
 ) -> Authorized {
     match verdict {
-        Verdict::Granted(grant) => allow(*grant, right, channels, revocations).map_err(|denied| match denied {
-            Denied::By(_) => Denied::NotAllowed,
-            denied => denied,
-        }),
+        Verdict::Granted(grant) => {
+            let named = if channels.is_empty() { grant.named_channels().to_vec() } else { Vec::new() };
+            let channels = if channels.is_empty() { &named } else { channels };
+            allow(*grant, right, channels, revocations).map_err(|denied| match denied {
+                Denied::By(_) => Denied::NotAllowed,
+                denied => denied,
+            })
+        }
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
         Verdict::Forbidden => Err(Denied::NotAllowed),
     }

@@ -210,7 +210,7 @@ impl Handler {
         let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
         Ok(match (asking, rest) {
             (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
-                Soon::Now(accept(subscription, payer, permit, late, grant))
+                Soon::Now(self.accept(subscription, payer, permit, late, grant))
             }
             (Asking { client, right, authorized: Soon::Now(Err(denied)) }, _) => {
                 now(late.denied(self.note(client, right, denied)))
@@ -223,7 +223,7 @@ impl Handler {
                         return problem.into();
                     }
                     match handler.wait(asking).await {
-                        Ok(grant) => accept(subscription, payer, permit, late, grant),
+                        Ok(grant) => handler.accept(subscription, payer, permit, late, grant),
                         Err(denied) => late.denied(denied).into(),
                     }
                 })
@@ -254,8 +254,12 @@ impl Handler {
             if let Err(problem) = whole.await {
                 return problem.into();
             }
+            let most = handler.node.options.requests.channels;
             let allowed = match asking {
-                Ok(asking) => handler.wait(asking).await.map(drop),
+                Ok(asking) => {
+                    let grant = handler.wait(asking).await;
+                    grant.and_then(|mut grant| subscription.named_by(grant.as_deref_mut(), most)).map(drop)
+                }
                 Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Check).await.map(drop),
             };
             match allowed {
@@ -265,11 +269,30 @@ impl Handler {
         }))
     }
 
+    /// A stream for a client that has its place and may subscribe; a refusal if too many begin at once.
+    fn accept(
+        &self,
+        subscription: Subscription,
+        payer: Payer,
+        permit: SessionPermit,
+        late: LateRefusal,
+        mut grant: Option<Box<Grant>>,
+    ) -> Decision {
+        let subscription = match subscription.named_by(grant.as_deref_mut(), self.node.options.requests.channels) {
+            Ok(subscription) => subscription,
+            Err(denied) => {
+                self.stats().denied.count(Right::Subscribe, &denied);
+                return late.denied(denied).into();
+            }
+        };
+        accept(subscription, payer, permit, late, grant)
+    }
+
     /// What a request for `/events` asks for, the ticket by which it does, and what a refusal depends on. The inner error: what stands there
     /// is no ticket.
     fn subscription(&self, uri: &Uri, headers: &HeaderMap) -> Result<AskedFor, Problem> {
         let found = tickets::in_query(uri.query());
-        let parse = |by_ticket| subscription::parse(uri, headers, &self.node.options.requests, by_ticket);
+        let parse = |may_be_unnamed| subscription::parse(uri, headers, &self.node.options.requests, may_be_unnamed);
         let (subscription, ticket, brought) = match (&self.node.tickets, found) {
             (Some(_), Err(problem)) => return Err(problem),
             (Some(_), Ok(Some(ticket))) => (parse(true)?, Some(ticket), Brought::Ticket),
@@ -279,7 +302,11 @@ impl Handler {
                 let is_needed = subscription.channels.is_empty();
                 (subscription, is_needed.then_some(Ok(ticket)), Brought::Unasked)
             }
-            _ => (parse(false)?, None, Brought::Nothing),
+            _ => {
+                let authorizer = self.node.options.authorizer.as_ref();
+                let may_be_named = authorizer.is_some_and(|authorizer| authorizer.names_channels());
+                (parse(may_be_named)?, None, Brought::Nothing)
+            }
         };
         let asked = Asked::of(&subscription, subscription::asks_for_stream(headers), brought);
         Ok((subscription, ticket, asked))

@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use fanfare_auth::{Grant, NamedStream};
 use fanfare_protocol::{ChannelName, LastEventId, PositionError, limits};
 use http::Uri;
 use http::header::{self, HeaderMap};
 
 use crate::close::Close;
+use crate::denied::Denied;
 use crate::heartbeat::Heartbeat;
 use crate::options::RequestOptions;
 use crate::problem::{Kind, Problem};
@@ -23,6 +25,8 @@ pub struct Subscription {
     pub resume: Option<Result<LastEventId, PositionError>>,
     /// Positions name their channel also where there is one only, since the URL does not name it.
     pub names_channels: bool,
+    /// Where a stream begins whose client brings no position, and where a channel does of which the client's position says nothing.
+    pub from: Option<LastEventId>,
     /// `last=N`: the newest N entries on a first connect.
     pub last: Option<usize>,
     /// Tell the client by `$ready` that it is connected, and where. Where `ready` does not say, clients that bring no position
@@ -36,12 +40,33 @@ pub struct Subscription {
     pub heartbeat: Option<Heartbeat>,
 }
 
-/// Reads the query and the headers. `by_ticket`: something else may name the channels.
+impl Subscription {
+    /// The same with what a grant says of it.
+    pub(crate) fn named_by(self, grant: Option<&mut Grant>, most: usize) -> Result<Self, Denied> {
+        let stream = grant.and_then(|grant| grant.stream.take());
+        let NamedStream { channels, from } = stream.map(|stream| *stream).unwrap_or_default();
+        if !self.channels.is_empty() {
+            return Ok(Self { from, ..self });
+        }
+        match channels.len() {
+            0 => Err(Denied::Unnamed),
+            count if count > most => Err(Denied::TooManyNamed(most)),
+            _ => {
+                // The position of a stream of one channel does not say of which: it may be another's.
+                let is_anybodys = matches!(self.resume, Some(Ok(LastEventId::One(_))));
+                let resume = if is_anybodys { Some(Err(PositionError::Malformed)) } else { self.resume };
+                Ok(Self { channels: channels.into_vec(), resume, names_channels: true, from, ..self })
+            }
+        }
+    }
+}
+
+/// Reads the query and the headers. `may_be_unnamed`: something else may name the channels.
 pub(crate) fn parse(
     uri: &Uri,
     headers: &HeaderMap,
     options: &RequestOptions,
-    by_ticket: bool,
+    may_be_unnamed: bool,
 ) -> Result<Subscription, Problem> {
     let mut asked = Asked::default();
     for pair in query::pairs(uri.query().unwrap_or_default()) {
@@ -52,13 +77,14 @@ pub(crate) fn parse(
     let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
     let close = asked.close.unwrap_or(options.close);
     let Asked { channels, last, heartbeat, .. } = asked;
-    if channels.is_empty() && !by_ticket {
-        return Err(Problem::new(Kind::InvalidChannel, "Name at least one channel: /events?channel=NAME"));
+    if channels.is_empty() && !may_be_unnamed {
+        return Err(Denied::Unnamed.into());
     }
     if !accepts_stream(headers) {
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
-    Ok(Subscription { channels, resume, names_channels: false, last, ready, place, close, heartbeat })
+    let (names_channels, from) = (false, None);
+    Ok(Subscription { channels, resume, names_channels, from, last, ready, place, close, heartbeat })
 }
 
 #[derive(Default)]

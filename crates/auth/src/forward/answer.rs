@@ -1,18 +1,20 @@
 //! What the application answered, and what it means.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_protocol::limits::{
     CHANNELS_PER_CONNECTION_MAX, FORWARD_LIFETIME_MIN, GRANT_PATTERNS_MAX, SUBJECT_BYTES_MAX,
 };
-use fanfare_protocol::{ChannelName, Pattern, PatternPart};
+use fanfare_protocol::{ChannelName, LastEventId, Pattern, PatternPart};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::options::{FORWARD_ISSUER, ForwardOptions};
 use crate::ask::{AskAnswer, AskError};
 use crate::grant::Grant;
+use crate::named_stream::NamedStream;
 use crate::right::Right;
 use crate::rights::Rights;
 use crate::unix_seconds::UnixSeconds;
@@ -49,11 +51,11 @@ pub enum ForwardError {
 }
 
 /// The members that an answer may have. Others count for nothing.
-const MEMBERS: [&str; 6] = ["sub", "lifetime", "channels", "subscribe", "publish", "history"];
+const MEMBERS: [&str; 7] = ["sub", "lifetime", "from", "channels", "subscribe", "publish", "history"];
 
 const SHAPE: ForwardError = ForwardError::Body("expected an object of JSON; only a 204 may be empty");
 const UNCLEAR: ForwardError = ForwardError::Body(
-    "it has other members than `sub` and `lifetime` and no list of what is allowed; `{}` allows what was asked for",
+    "it has other members than `sub`, `lifetime` and `from` and no list of what is allowed; `{}` allows what was asked for",
 );
 const LIST: ForwardError =
     ForwardError::Body("expected lists of strings in `channels`, `subscribe`, `publish` and `history`");
@@ -61,6 +63,8 @@ const MANY: ForwardError = ForwardError::Body("one of its lists is too long");
 const PATTERN: ForwardError = ForwardError::Body("a channel or a pattern in it is malformed");
 const SUBJECT: ForwardError =
     ForwardError::Body("expected a string of 1 to 255 bytes without control characters in `sub`");
+const FROM: ForwardError = ForwardError::Body("expected a position, as it stands in `id:`, in `from`");
+const UNNAMED: ForwardError = ForwardError::Body("the request names no channels; expected them in `channels`");
 const LIFETIME: ForwardError = ForwardError::Body("expected a whole number of seconds from 1 on in `lifetime`");
 
 /// Judges an answer to a question about this right and these channels.
@@ -112,13 +116,35 @@ fn grant(
         issued_at: Some(now),
         expires_at: Some(UnixSeconds(now.0.saturating_add(lifetime.as_secs()))),
         rights: rights(said, right, channels)?.and_public(options.public.clone()),
+        stream: if right == Right::Subscribe { stream(said, channels)? } else { None },
     })
+}
+
+/// What it says of the stream. A request that names no channels can only be allowed by an answer that does; it may name none.
+fn stream(said: &Map<String, Value>, asked: &[ChannelName]) -> Result<Option<Box<NamedStream>>, ForwardError> {
+    let from = match said.get("from") {
+        None => None,
+        Some(value) => Some(LastEventId::parse(value.as_str().ok_or(FROM)?).map_err(|_| FROM)?),
+    };
+    let mut channels = match asked {
+        [] => named(said)?.ok_or(UNNAMED)?,
+        _ => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    channels.retain(|channel| seen.insert(channel.clone()));
+    let is_said = from.is_some() || !channels.is_empty();
+    Ok(is_said.then(|| Box::new(NamedStream { channels: channels.into(), from })))
+}
+
+/// The names in `channels`.
+fn named(said: &Map<String, Value>) -> Result<Option<Vec<ChannelName>>, ForwardError> {
+    list(said, "channels", CHANNELS_PER_CONNECTION_MAX, |text| ChannelName::parse(text).ok())
 }
 
 /// Without a list what was asked for is allowed, for what it was asked for. Then nothing may be there that could mean something else: a
 /// misspelt list, or `"allowed": false`.
 fn rights(said: &Map<String, Value>, right: Right, asked: &[ChannelName]) -> Result<Rights, ForwardError> {
-    let named = list(said, "channels", CHANNELS_PER_CONNECTION_MAX, |text| ChannelName::parse(text).ok())?;
+    let named = named(said)?;
     let pattern = |right: Right| list(said, right.as_str(), GRANT_PATTERNS_MAX, |text| Pattern::parse(text).ok());
     let (subscribe, publish, history) =
         (pattern(Right::Subscribe)?, pattern(Right::Publish)?, pattern(Right::History)?);

@@ -52,6 +52,7 @@ impl KeptGrants {
             return;
         }
         let kept = match verdict {
+            // What it names stands among its rights too.
             Verdict::Granted(grant) if grant.rights.own_bytes() <= FORWARD_KEPT_BYTES_MAX => {
                 Some(Kept { key, at: asked_at, grant: Arc::new(grant.as_ref().clone()) })
             }

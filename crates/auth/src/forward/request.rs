@@ -21,7 +21,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub struct ForwardQuestion<'a> {
     /// What it wants to do.
     pub right: Right,
-    /// With which channels.
+    /// With which channels. None: the application is to name those of a stream.
     pub channels: &'a [ChannelName],
     /// Its headers, without those that do not count.
     pub headers: &'a HeaderMap,

@@ -147,6 +147,7 @@ impl UsedTicket {
             issued_at: Some(self.record.made_at),
             expires_at: Some(UnixSeconds(u64::try_from(end).unwrap_or(u64::MAX))),
             rights: Rights::none().with(Right::Subscribe, self.record.channels.iter().map(Pattern::from)),
+            stream: None,
         }
     }
 }

@@ -201,7 +201,7 @@ sections! {
         private_http: bool = false;
     }
 
-    /// An application that is asked whether a request may do what it wants, unless a token says so. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).
+    /// An application that is asked whether a request may do what it wants, unless a token says so; it may name the channels of a stream too. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).
     ForwardAuth forward_auth {
         /// Where it answers: `https`, or `http` on this machine, with `auth.private_http` also within private networks; empty: nobody is asked. No log shows its query.
         url: ServiceUrl = ServiceUrl(None);

@@ -407,6 +407,52 @@ fn a_young_denial_is_one_of_streams_only_and_is_final_after_the_grace() {
     });
 }
 
+/// Names these channels.
+struct Naming(&'static str);
+
+impl Ask for Naming {
+    fn ask(&self, _: AskRequest) -> Answering {
+        let body = bytes::Bytes::from(format!(r#"{{"channels":{}}}"#, self.0));
+        let status = http::StatusCode::OK;
+        Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body }) })
+    }
+}
+
+fn naming(gate: Gate, channels: &'static str) -> Gatekeeper {
+    let options = ForwardOptions {
+        url: SafeUrl::parse("https://app.example/").unwrap(),
+        headers: vec![header::COOKIE],
+        timeout: Duration::from_secs(3),
+        concurrency: 1,
+        keep: Duration::ZERO,
+        denied_grace: Duration::ZERO,
+        lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_secs(60),
+        public: [].into(),
+    };
+    gatekeeper(gate).with_forward(Some(Arc::new(Forward::new(options, Arc::new(Naming(channels))))))
+}
+
+// Fails when a token names channels, or a request without any is allowed by an application that names none.
+#[test]
+fn only_the_application_names_the_channels_of_a_request_that_names_none() {
+    scene::run(async {
+        let session = HeaderMap::from_iter([cookie("sid=1")]);
+        for gate in [gate(KeySource::Secret(SECRET.to_vec())), Gate::new(GateOptions::default()).unwrap()] {
+            let keeper = naming(gate, r#"["a","b"]"#);
+            assert!(keeper.names_channels());
+            let grant = later(ask(&keeper, &[], &session, "")).await.unwrap().unwrap();
+            assert_eq!(grant.named_channels().len(), 2);
+        }
+        let keeper = naming(gate(KeySource::Secret(SECRET.to_vec())), r#"["a"]"#);
+        let token = bearer(&token(&["*"], NOW + 60));
+        assert_eq!(later(ask(&keeper, &[], &token, "")).await, Err(Denied::Unnamed));
+        let none = naming(Gate::new(GateOptions::default()).unwrap(), "[]");
+        assert_eq!(later(ask(&none, &[], &session, "")).await, Err(Denied::NotAllowed));
+        assert!(!gatekeeper(gate(KeySource::Secret(SECRET.to_vec()))).names_channels());
+    });
+}
+
 /// Knows no session any more.
 struct Denying;
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use fanfare_auth::Grant;
 use fanfare_log::{NoPlace, Payer, ReaderId, Start};
-use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, Position, block};
+use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, LastEventId, Position, block};
 use tokio::time::Instant;
 
 use super::channels::{Channels, Subscribed};
@@ -62,7 +62,7 @@ pub(super) struct Beginning {
 /// What is only needed until the stream has begun.
 pub(super) struct Opening {
     names: Vec<ChannelName>,
-    /// Channels, by index, that start now although the client named a position: it is not known, or too old.
+    /// Channels, by index, that do not start at the position that the client named: it is not known, or too old.
     unknown: Vec<(usize, Option<Position>)>,
     ready: bool,
     place: bool,
@@ -79,25 +79,30 @@ impl Opening {
     /// Opens the channels and gives each cursor the place that the client asked for.
     /// A client whose grant is over opens nothing: it is refused when it is polled.
     pub(super) fn begin<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, Channels, P) {
-        let Subscribe { subscription, payer, head, refuse, grant, permit } = subscribe;
-        let mut names = subscription.channels;
+        let Subscribe { mut subscription, payer, head, refuse, grant, permit } = subscribe;
+        let mut names = std::mem::take(&mut subscription.channels);
         if grant.is_some_and(|grant| !is_good(core, session, &grant, &names)) {
             names.clear();
         }
         names.sort_by_cached_key(ChannelTag::of);
-        let positions = positions(&names, subscription.resume.as_ref());
-        let resumes = subscription.resume.is_some();
+        let Subscription { resume, from, last, names_channels, .. } = &subscription;
+        let positions = positions(&names, resume.as_ref());
+        let begins = from.as_ref().map(|from| from.resolve(&names)).unwrap_or_default();
+        let has_place = resume.is_some() || from.is_some();
         let mut unknown = Vec::new();
         let mut subscribed = Vec::with_capacity(names.len());
         let mut no_place = None;
         for (index, name) in names.iter().enumerate() {
+            let begin = begins.get(index).copied().flatten().filter(|position| !is_too_old(core, *position));
             let start = match positions.get(index).copied().flatten() {
                 Some(position) if !is_too_old(core, position) => Some(Start::At(position)),
-                position if resumes => {
+                None if resume.is_none() && begin.is_some() => begin.map(Start::At),
+                // A position without this channel may have lost it, so it is told also if the channel does not begin now.
+                position if has_place => {
                     unknown.push((index, position));
-                    None
+                    begin.map(Start::At)
                 }
-                _ => subscription.last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
+                _ => last.map(|count| Start::Newest(u32::try_from(count).unwrap_or(u32::MAX))),
             };
             let channel = u8::try_from(index).expect("requests have at most CHANNELS_PER_CONNECTION_MAX channels");
             match core.log.open(name, start, ReaderId { session, channel }, payer) {
@@ -110,7 +115,7 @@ impl Opening {
             }
         }
         let channels = match subscribed.len() {
-            1 if !subscription.names_channels => Channels::One(subscribed.swap_remove(0).1),
+            1 if !names_channels => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(subscribed.into_boxed_slice()),
         };
         let Subscription { ready, place, .. } = subscription;
@@ -212,10 +217,7 @@ fn are_open(names: &[ChannelName], channels: &mut Channels, core: &Core) -> Resu
 }
 
 /// The position that the client named for each channel.
-fn positions<E>(
-    channels: &[ChannelName],
-    resume: Option<&Result<fanfare_protocol::LastEventId, E>>,
-) -> Vec<Option<Position>> {
+fn positions<E>(channels: &[ChannelName], resume: Option<&Result<LastEventId, E>>) -> Vec<Option<Position>> {
     match resume {
         Some(Ok(id)) => id.resolve(channels),
         Some(Err(_)) | None => Vec::new(),

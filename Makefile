@@ -69,7 +69,7 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens in browsers (CLIENTS="npm/undici", CLIENTS=auth)
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens and tickets in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets)
 	@scripts/setup.sh cc redis-server
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
@@ -132,6 +132,16 @@ fmt: ## Format the code
 build: ## The release binaries, target/release/fanfare and target/release/fanload
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload
+
+.PHONY: dist
+dist: ## What is shipped, target/dist, with SHA256SUMS: the same bytes for the same commit and compilers, wherever the sources lie
+	@scripts/setup.sh cc
+	@scripts/release.sh
+
+.PHONY: check-dist
+check-dist: ## Build fanfare of the last commit twice, in other folders and with another CARGO_HOME, and compare the bytes: ten minutes
+	@scripts/setup.sh cc
+	@scripts/release.sh --check
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -2,8 +2,8 @@
 # Builds the binaries that are shipped: the same commit and the same compilers give the same bytes, wherever the sources lie.
 #
 #   scripts/release.sh [fanfare|fanload ...]   into target/dist, with SHA256SUMS; all of them unless some are named
-#   scripts/release.sh --check                 builds fanfare in two other folders, each with a home of cargo of its own, and
-#                                              compares: ten minutes
+#   scripts/release.sh --check                 builds fanfare of the last commit in two other folders, each with a
+#                                              CARGO_HOME of its own, and compares: ten minutes
 #
 # What would differ are paths: rustc and the C compilers write those of the sources into the binary, for panics and assertions.
 # They become /fanfare, /target and /registry. rust-toolchain.toml and Cargo.lock pin the rest; the C compiler and the linker are
@@ -13,13 +13,13 @@ cd "$(dirname "$0")/.."
 
 # Builds from the sources in $1 with the home of cargo $2 into the target directory $3: the packages after these.
 build() {
-  local source=$1 home=$2 target=$3 flags="" map=() rust="" c="" registry
+  local source=$1 home=$2 target=$3 pair map=() rust="" c="" registry
   shift 3
   map=("$source=/fanfare" "$target=/target")
   for registry in "$home"/registry/src/*; do map+=("$registry=/registry"); done
-  for flags in "${map[@]}"; do
-    rust+="${rust:+$'\x1f'}--remap-path-prefix=$flags"
-    c+=" -ffile-prefix-map=$flags"
+  for pair in "${map[@]}"; do
+    rust+="${rust:+$'\x1f'}--remap-path-prefix=$pair"
+    c+=" -ffile-prefix-map=$pair"
   done
   (
     cd "$source"

@@ -2,8 +2,7 @@
 
 A way has a `name`; `enter(site, to, kind)`, what the application does when its page asks for a way in to the node behind the host `to`:
 the cookies that it sets, and what it tells the page (`init` for an EventSource; `url`, if it is not the usual one); `shown_by(passed)`,
-whether a request brought it; and `refused`, how nodes answer each kind that is no way in. A ticket is one more: a node makes it, and
-`url` holds it.
+whether a request brought it; and `refused`, how nodes answer each kind that is no way in.
 
 Kinds: `good`; `wrong`, which nobody has signed; `late`, over for a moment, and `stale`, for long; `other`, good for another channel;
 `none`; `bare`, good, and the page leaves `init` out; and `keep`: what the browser has stays as it is.

@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+/// `clients/harness/ports.py` leases from the same folder and range.
+///
 /// Below the range from which Linux takes the ports of outgoing connections (32768 and up).
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_auth::{FORWARD_ISSUER, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket};
+use fanfare_auth::{FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
@@ -70,11 +70,14 @@ impl Revoke {
         match (&self.issuer, issuers) {
             (Some(name), _) if issuers.iter().any(|issuer| issuer.as_ref() == Some(name)) => Ok(Some(name)),
             // One without a name takes tokens of any name for its own.
-            (Some(_), _) if issuers.contains(&None) => Ok(None),
+            (Some(name), _) if issuers.contains(&None) && !RESERVED_ISSUERS.contains(&name.as_str()) => Ok(None),
+            (Some(name), _) if RESERVED_ISSUERS.contains(&name.as_str()) => Err(format!(
+                "nothing is given by {name:?} with this configuration: {TICKET_ISSUER} needs auth.tickets, and {FORWARD_ISSUER} forward_auth.url"
+            )),
             (Some(name), _) => Err(format!("no [[auth.issuers]] has the name {name:?}")),
             (None, [only]) => Ok(only.as_deref()),
             (None, []) => {
-                Err("there is neither [[auth.issuers]] nor [forward_auth] whose grants could be revoked".to_owned())
+                Err("there is none of [[auth.issuers]], [forward_auth] and auth.tickets, whose grants could be revoked".to_owned())
             }
             (None, several) => {
                 let names: Vec<_> = several.iter().flatten().map(String::as_str).collect();
@@ -136,6 +139,17 @@ mod tests {
         assert_eq!(target(of_b, &[Some("a"), Some("b")]), Ok(RevocationTarget::token(Some("b"), "t").unwrap()));
         assert_eq!(target(of_b, &[None]), Ok(RevocationTarget::token(None, "t").unwrap()));
         assert!(target(of_b, &[Some("a")]).unwrap_err().contains("\"b\""));
+    }
+
+    // Seen to fail when an issuer without a name takes these for its own: the tokens of 7 were revoked, and no ticket.
+    #[test]
+    fn the_names_of_the_gateways_own_grants_are_no_names_of_an_issuer() {
+        for (name, key) in [("tickets", "auth.tickets"), ("forward_auth", "forward_auth.url")] {
+            let json = format!(r#"{{"subject":"7","issuer":"{name}"}}"#);
+            assert!(target(&json, &[None]).unwrap_err().contains(key));
+            let of_it = Ok(RevocationTarget::subject(Some(name), "7").unwrap());
+            assert_eq!(target(&json, &[None, Some(name)]), of_it);
+        }
     }
 
     // Fails when only issuers of tokens are known, and when a revocation is kept for a shorter time than a grant lasts.

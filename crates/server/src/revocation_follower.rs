@@ -21,7 +21,7 @@ const BEGINNING: Start = Start::Before(EntryId { ms: 0, seq: 1 });
 /// Items of the tail that are taken before others have their turn.
 const ITEMS_PER_TURN: usize = 256;
 
-/// The pause after the log had no place on the node: it asks before clients do, so that this is no more than a thought.
+/// The pause after the log had no place on the node, which does not happen: it is opened before any channel.
 const NO_PLACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the log until it is dropped. For one thread of the node.
@@ -155,7 +155,7 @@ impl Follower<'_> {
                             take(known, *id, frame)?;
                             cursor.advance_tail(index, Some(Position::At(*id)));
                         }
-                        // A message by somebody: nothing that is kept.
+                        // A `PUBLISH` without an entry says nothing.
                         Item::Ephemeral { .. } => cursor.advance_tail(index, None),
                         Item::Seam(seam) => {
                             on_gap(known, is_told, seam)?;

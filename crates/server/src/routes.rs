@@ -1,6 +1,7 @@
 //! From a request to the decision about it. Everything that must be decided before an answer is decided here.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -399,10 +400,15 @@ impl Handler {
                 },
             };
             let asked = channel.clone();
-            let still = || handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked));
+            // A grant that is over meanwhile, or that cannot be judged, says nothing of how busy the node is.
+            let is_over = Cell::new(false);
+            let still = || {
+                let still = handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked));
+                still.inspect_err(|_| is_over.set(true))
+            };
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
             handler.stats().published.add(u64::from(published.is_ok()));
-            handler.stats().busy_publishes.add(u64::from(is_busy(&published)));
+            handler.stats().busy_publishes.add(u64::from(is_busy(&published) && !is_over.get()));
             published.unwrap_or_else(Answer::from).into()
         }))
     }
@@ -444,11 +450,11 @@ impl Handler {
                 Err(denied) => return Problem::from(denied).into(),
             };
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
+            handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             // Reading it may have taken seconds, and it holds what was published meanwhile.
             let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked));
             let page = still.and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
-            handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             page.unwrap_or_else(Answer::from).into()
         }))
     }

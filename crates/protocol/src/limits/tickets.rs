@@ -36,7 +36,7 @@ pub const TICKETS_AT_ONCE_MAX: u32 = 2_000;
 pub const TICKET_PAUSE: Duration = Duration::from_millis(5);
 /// Payers that are told apart. Two that share a place forget each other.
 pub const TICKET_PAYERS_MAX: usize = 1_024;
-/// Questions to the store about tickets that bring no stream, from one address at once. Each is three reads of one key.
+/// Questions to the store about tickets that bring no stream, from one address at once. Each is one round trip: two `GET` and `TIME`.
 pub const VAIN_TICKETS_AT_ONCE_MAX: u32 = 2_000;
 /// How long one of them takes to come back: 500 a second.
 pub const VAIN_TICKET_PAUSE: Duration = Duration::from_millis(2);

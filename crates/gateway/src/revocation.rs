@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fanfare_auth::{FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket};
+use fanfare_auth::{
+    FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket,
+};
 use fanfare_log::AppendRequest;
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::LogName;
@@ -77,7 +79,8 @@ impl Revoke {
             (Some(name), _) => Err(format!("no [[auth.issuers]] has the name {name:?}")),
             (None, [only]) => Ok(only.as_deref()),
             (None, []) => {
-                Err("there is none of [[auth.issuers]], [forward_auth] and auth.tickets, whose grants could be revoked".to_owned())
+                Err("there is none of [[auth.issuers]], [forward_auth] and auth.tickets, whose grants could be revoked"
+                    .to_owned())
             }
             (None, several) => {
                 let names: Vec<_> = several.iter().flatten().map(String::as_str).collect();

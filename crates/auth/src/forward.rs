@@ -130,11 +130,13 @@ impl Forward {
         let asked_at = clock();
         let ForwardRequest { ask, right, channels, key, asker, .. } = request;
         let answer = self.answer(&waiting, ask).await;
-        let judged = answer.and_then(|answer| answer::judge(&answer, right, &channels, &self.options, clock()));
+        let judged =
+            answer.and_then(|answer| answer::judge(&answer, right, &channels, &self.options, (asked_at, clock())));
         match &judged {
             Ok(verdict) => {
-                self.kept.put(key, verdict, asked_at);
                 let is_enough = matches!(verdict, Verdict::Granted(grant) if covers(grant, right, &channels));
+                // A yes that is not enough is asked about again, as a no is.
+                self.kept.put(key, if is_enough { verdict } else { &Verdict::Forbidden }, asked_at);
                 if is_enough {
                     self.denials.forget(&asker.0);
                 }

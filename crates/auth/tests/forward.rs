@@ -255,7 +255,7 @@ async fn the_application_may_name_the_channels_of_a_stream_and_where_it_begins()
     for (status, body) in
         [(204, ""), (200, "{}"), (200, r#"{"sub":"7"}"#), (200, r#"{"subscribe":["*"]}"#), (200, r#"{"from":"7-0"}"#)]
     {
-        assert!(matches!(named(status, body).await, Err(ForwardError::Body(_))), "{body}");
+        assert_eq!(named(status, body).await, Ok(Verdict::Forbidden), "{body}");
     }
     for from in ["7", "null", "\"\"", "\"now\"", "\"v \""] {
         let body = format!(r#"{{"channels":["a"],"from":{from}}}"#);
@@ -506,6 +506,18 @@ async fn a_denial_is_not_kept_and_makes_an_earlier_grant_count_no_more() {
     assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
     assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Forbidden));
     assert!(forward.kept(&question(), NOW).is_none());
+}
+
+// Fails when every yes is kept: the next one to ask would be denied for good by it, without the grace that a denial has.
+#[tokio::test]
+async fn a_yes_that_is_not_enough_is_no_more_kept_than_a_no() {
+    let answers = [Ok(answer(204, b"")), Ok(answer(200, br#"{"channels":[]}"#))];
+    let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new(answers));
+    let question = || request(&forward, &["c"], &headers(&[("cookie", "a=1")]));
+    for is_kept in [true, false] {
+        assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
+        assert_eq!(forward.kept(&question(), NOW).is_some(), is_kept);
+    }
 }
 
 // Fails when a slow application's answer counts from when it came: it says what was true when the application looked.

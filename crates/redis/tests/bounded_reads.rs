@@ -138,6 +138,7 @@ async fn the_entry_at_a_position_is_looked_at_only_where_the_one_after_it_does_n
         assert_eq!(prove(position, &snapshot), Verdict::Continues, "{at}");
         assert_eq!(after(position, &snapshot).first().map(Decoded::id), ids.get(at + 1).copied());
         assert_eq!(calls(&server, "xrange").await, looked_at, "{at}");
+        assert_eq!((snapshot.first.unwrap().id, snapshot.tip.position), (ids[0], Position::At(ids[5])));
     }
 }
 

@@ -264,7 +264,9 @@ impl Tickets {
         let channels = if named.is_empty() { &used.record.channels } else { named };
         let maker = used.record.maker.as_ref().map(TicketMaker::grant);
         let own = used.grant(name, 0, Duration::ZERO);
-        [Some(own), maker].iter().flatten().try_for_each(|grant| revocations.still(grant, Right::Subscribe, channels))
+        // The stream ends with what revokes its own grant, and not with what revokes the maker: that has to be known now.
+        maker.iter().try_for_each(|maker| revocations.still(maker, Right::Tickets, channels))?;
+        revocations.still(&own, Right::Subscribe, channels)
     }
 }
 

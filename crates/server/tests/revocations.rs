@@ -261,6 +261,7 @@ fn while_it_is_not_known_what_was_revoked_meanwhile_who_needs_a_grant_gets_nothi
 #[test]
 fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant() {
     let scene = scene();
+    let before = scene.node.publish("a", "before");
     let (mut bob, mut eve, mut stranger) = (scene.stream("bob", "a"), scene.stream("eve", "a"), scene.stream("", "a"));
     let store = &scene.node.store;
     // No link breaks, and channels are read as ever.
@@ -277,10 +278,18 @@ fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant()
         assert!(!until_heartbeat.contains("afterwards"), "{until_heartbeat}");
     }
     assert_eq!(scene.known.unknown_to_streams(), None, "who begins waits as well");
+    // Seen to fail when the beginning of a stream is written together with its first batch: each reconnect got one event.
+    let mut late = scene.node.send(format!(
+        "GET /events?channel=a&ready=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer eve\r\nLast-Event-ID: {before}\r\n\r\n"
+    ));
+    let (head, until_heartbeat) = (late.until("\r\n\r\n"), late.until("\n\n") + &late.until("\n\n"));
+    assert!(head.starts_with("HTTP/1.1 200 ") && !until_heartbeat.contains("data:"), "{head}{until_heartbeat}");
     store.set_unreadable(LogName::revoked(), id, false);
     bob.until("data: afterwards");
-    let rest = eve.rest();
-    assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
+    for mut client in [eve, late] {
+        let rest = client.rest();
+        assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
+    }
     scene.is_complete();
     assert_eq!(scene.known.incomplete_for(), Duration::ZERO);
 }

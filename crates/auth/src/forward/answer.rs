@@ -64,23 +64,27 @@ const PATTERN: ForwardError = ForwardError::Body("a channel or a pattern in it i
 const SUBJECT: ForwardError =
     ForwardError::Body("expected a string of 1 to 255 bytes without control characters in `sub`");
 const FROM: ForwardError = ForwardError::Body("expected a position, as it stands in `id:`, in `from`");
-const UNNAMED: ForwardError = ForwardError::Body("the request names no channels; expected them in `channels`");
 const LIFETIME: ForwardError = ForwardError::Body("expected a whole number of seconds from 1 on in `lifetime`");
 
-/// Judges an answer to a question about this right and these channels.
+/// Judges an answer to a question about this right and these channels that was asked at `times.0` and answered at `times.1`.
 pub(super) fn judge(
     answer: &AskAnswer,
     right: Right,
     channels: &[ChannelName],
     options: &ForwardOptions,
-    now: UnixSeconds,
+    times: (UnixSeconds, UnixSeconds),
 ) -> Result<Verdict, ForwardError> {
     match answer.status {
         StatusCode::UNAUTHORIZED => Ok(Verdict::Unauthenticated),
         StatusCode::FORBIDDEN => Ok(Verdict::Forbidden),
         status if status.is_success() => {
             let said = read(status, &answer.body)?;
-            grant(&said, right, channels, options, now).map(|grant| Verdict::Granted(Box::new(grant)))
+            // A yes about a request that names no channels, and none are named: nothing is allowed. It is what an application says that
+            // knows of no such requests, and any user of it could make it say so.
+            if right == Right::Subscribe && channels.is_empty() && named(&said)?.is_none() {
+                return Ok(Verdict::Forbidden);
+            }
+            grant(&said, right, channels, options, times).map(|grant| Verdict::Granted(Box::new(grant)))
         }
         status => Err(ForwardError::Status(status)),
     }
@@ -104,7 +108,7 @@ fn grant(
     right: Right,
     channels: &[ChannelName],
     options: &ForwardOptions,
-    now: UnixSeconds,
+    (asked_at, now): (UnixSeconds, UnixSeconds),
 ) -> Result<Grant, ForwardError> {
     // A shorter life would be over before the client has come back.
     let lifetime = lifetime(said)?.map(|lifetime| lifetime.max(FORWARD_LIFETIME_MIN));
@@ -113,21 +117,22 @@ fn grant(
         issuer: Some(Arc::from(FORWARD_ISSUER)),
         subject: subject(said)?,
         token_id: None,
-        issued_at: Some(now),
+        // It was decided at some time between the two, and what was revoked meanwhile has to count.
+        issued_at: Some(asked_at),
         expires_at: Some(UnixSeconds(now.0.saturating_add(lifetime.as_secs()))),
         rights: rights(said, right, channels)?.and_public(options.public.clone()),
         stream: if right == Right::Subscribe { stream(said, channels)? } else { None },
     })
 }
 
-/// What it says of the stream. A request that names no channels can only be allowed by an answer that does; it may name none.
+/// What it says of the stream; the channels only if the request names none. It may name none either.
 fn stream(said: &Map<String, Value>, asked: &[ChannelName]) -> Result<Option<Box<NamedStream>>, ForwardError> {
     let from = match said.get("from") {
         None => None,
         Some(value) => Some(LastEventId::parse(value.as_str().ok_or(FROM)?).map_err(|_| FROM)?),
     };
     let mut channels = match asked {
-        [] => named(said)?.ok_or(UNNAMED)?,
+        [] => named(said)?.unwrap_or_default(),
         _ => Vec::new(),
     };
     let mut seen = HashSet::new();

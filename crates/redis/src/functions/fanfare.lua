@@ -319,6 +319,7 @@ end
 local STEP = 8 -- entries fetched at once: their sizes are seen only then
 local NODES_MAX = 10000 -- of a stream whose memory is asked for: Redis looks at each
 local ID_BYTES_MAX = 41
+local ID_MAX = '18446744073709551615-18446744073709551615' -- Redis takes no range after it
 
 local function size_of(fields)
   local bytes = 0
@@ -332,14 +333,27 @@ local function prev_of(fields)
   return prev and #prev <= ID_BYTES_MAX and string.find(prev, '^%d+%-%d+$') and prev
 end
 
--- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
--- sizes of the oldest and the newest entry, the number of nodes. false: there is no stream. Or Redis' error.
-local function ends_of(stream)
-  local info = redis.pcall('XINFO', 'STREAM', stream)
-  if info.err then return not string.find(info.err, 'no such key', 1, true) and info end
+-- What Redis tells of a stream, by name, or its error. FULL has the oldest entry alone; where it is unknown the other form
+-- will do.
+local function info_of(stream, without_newest)
+  local info
+  if without_newest then info = redis.pcall('XINFO', 'STREAM', stream, 'FULL', 'COUNT', '1') end
+  if not info or info.err and not string.find(info.err, 'no such key', 1, true) then
+    info = redis.pcall('XINFO', 'STREAM', stream)
+  end
+  if info.err then return info end
   local known = {}
   for i = 1, #info, 2 do known[info[i]] = info[i + 1] end
-  local oldest, newest = known['first-entry'], known['last-entry']
+  return known
+end
+
+-- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
+-- sizes of the oldest and the newest entry (0 if it was not asked for), the number of nodes. false: there is no stream. Or
+-- Redis' error.
+local function ends_of(stream, without_newest)
+  local known = info_of(stream, without_newest)
+  if known.err then return not string.find(known.err, 'no such key', 1, true) and known end
+  local oldest, newest = known['first-entry'] or (known['entries'] or {})[1], known['last-entry']
   return {
     known['last-generated-id'],
     known['entries-added'] == known['length'] and 1 or 0,
@@ -386,8 +400,8 @@ local function told(id, fields, size, event_bytes)
   return { id, kept, withheld }
 end
 
--- Walks a range in steps, as XRANGE or XREVRANGE: at most so many entries and bytes, but at least one entry. The entry at
--- `from` comes on top, as its id. Returns what `tell` made of each, and 1 if there is more before the entry `last`, else 0.
+-- Walks a range in steps, as XRANGE or XREVRANGE: at most so many entries and bytes, but at least one entry. Returns what
+-- `tell` made of each, and 1 if there is more before the entry `last`, else 0.
 local function walk(command, stream, from, to, last, max_entries, max_bytes, tell)
   local items, entries, bytes, largest = {}, 0, 0, 1
   local start, step = from, 1
@@ -436,7 +450,7 @@ local function read(keys, args)
     if named == nil then named = prev_of(fields) end
     return told(id, fields, size, bounds[3])
   end
-  local from = position and '(' .. position or '-'
+  local from = position and position ~= ID_MAX and '(' .. position or args[1]
   local entries, more = walk('XRANGE', stream, from, '+', ends[1], bounds[1], bounds[2], tell)
   -- That the entry at the position is there proves that nothing is missing after it, where nothing else does.
   if position and position ~= ends[1] and named ~= position and #redis.call('XRANGE', stream, position, position) > 0 then

@@ -145,6 +145,11 @@ impl<P, O: Outlet> Session<P, O> {
                         return Poll::Pending;
                     }
                 }
+                // A beginning waits for a first batch that could go with it, and no batch may begin now.
+                (Doing::Streaming, _)
+                    if !outlet.is_within_entry()
+                        && (end.is_some() || core.holds_back(reader.session))
+                        && outlet.release() => {}
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
                 (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
                 (Doing::Streaming, _) => {

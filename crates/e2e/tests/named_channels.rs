@@ -178,8 +178,7 @@ fn a_stream_begins_where_the_application_says_for_who_brings_no_position() {
 fn a_request_without_channels_is_refused_where_nothing_names_them() {
     let scene = Scene::start();
     let refused = |node: &Node| get(node, "/events", &[STREAM, COOKIE]);
-    let polite = refused(&scene.near);
-    assert!(polite.status() == 200 && polite.text().contains("retry:"), "a yes that names none: {}", polite.text());
+    assert_eq!(refused(&scene.near).status(), 403, "a yes that names none");
     scene.say(r#"{"channels":[]}"#);
     assert_eq!(refused(&scene.near).status(), 403);
     let many: Vec<String> = (0..65).map(|number| format!("\"c{number}\"")).collect();

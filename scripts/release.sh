@@ -40,13 +40,16 @@ ship() {
 }
 
 check() {
-  local work name home=${CARGO_HOME:-$HOME/.cargo}
+  local name commit home=${CARGO_HOME:-$HOME/.cargo}
+  # Once: somebody may commit meanwhile.
+  commit=$(git rev-parse --short HEAD)
+  # Not local: it is removed after the function has ended.
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   # Of unlike lengths, so that a path that is left shows.
   for name in one/sources a-folder-with-a-longer-name/and-another/sources; do
     mkdir -p "$work/$name" "$work/$name-home/registry"
-    git archive HEAD | tar xf - -C "$work/$name"
+    git archive "$commit" | tar xf - -C "$work/$name"
     cp "$home"/config* "$work/$name-home/" 2>/dev/null || true
     cp -a "$home/registry/index" "$home/registry/cache" "$work/$name-home/registry/"
     (cd "$work/$name" && CARGO_HOME=$work/$name-home cargo fetch --locked --quiet)
@@ -55,10 +58,10 @@ check() {
     rm -rf "$work/$name-target"
   done
   if ! cmp "$work/one/sources-dist/fanfare" "$work/a-folder-with-a-longer-name/and-another/sources-dist/fanfare"; then
-    echo "release: two builds of $(git rev-parse --short HEAD) are not the same" >&2
+    echo "release: two builds of $commit are not the same" >&2
     return 1
   fi
-  echo "release: two builds of $(git rev-parse --short HEAD) are the same, byte by byte"
+  echo "release: two builds of $commit are the same, byte by byte"
 }
 
 if [ "${1:-}" = --check ]; then

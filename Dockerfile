@@ -13,7 +13,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     # Kernels of arm64 have pages of up to 64 KiB; jemalloc runs where they are no larger than it was built for.
     if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi && \
-    # The same bytes for the same sources in this image, whoever builds it.
+    # Without the paths of whoever builds it.
     scripts/release.sh fanfare && \
     cp target/dist/fanfare /fanfare
 

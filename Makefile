@@ -134,7 +134,7 @@ build: ## The release binaries, target/release/fanfare and target/release/fanloa
 	$(CARGO) build $(LOCKED) --release -p fanload
 
 .PHONY: dist
-dist: ## What is shipped, target/dist, with SHA256SUMS: the same bytes for the same commit and compilers, wherever the sources lie
+dist: ## What is shipped, target/dist, with SHA256SUMS and without the paths of this machine
 	@scripts/setup.sh cc
 	@scripts/release.sh
 

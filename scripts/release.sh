@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the binaries that are shipped: the same commit and the same compilers give the same bytes, wherever the sources lie.
+# Builds the binaries that are shipped, so that the same commit and the same compilers give the same bytes wherever the sources lie.
 #
 #   scripts/release.sh [fanfare|fanload ...]   into target/dist, with SHA256SUMS; all of them unless some are named
 #   scripts/release.sh --check                 builds fanfare of the last commit in two other folders, each with a

@@ -21,19 +21,21 @@ const BEGINNING: Start = Start::Before(EntryId { ms: 0, seq: 1 });
 /// Items of the tail that are taken before others have their turn.
 const ITEMS_PER_TURN: usize = 256;
 
-/// The pause after the log had no place on the node, which does not happen: it is opened before any channel.
+/// The pause after the log had no place on the node, which does not happen: it is opened before any channel, and never closed.
 const NO_PLACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows the log until it is dropped. For one thread of the node.
 pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
     let is_told = Cell::new(false);
+    // The reader before. Without one the log would be a channel whose place the next one takes.
+    let mut before = None;
     loop {
         let opened = core.log.open(LogName::revoked(), Some(BEGINNING), FOLLOWER, Payer::NODE);
         let Ok((view, cursor)) = opened else {
             sleep(NO_PLACE_PAUSE).await;
             continue;
         };
-        let follower = Follower {
+        let mut follower = Follower {
             core: &core,
             known: &known,
             view,
@@ -42,6 +44,7 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             waits_since: None,
             is_told: &is_told,
         };
+        drop(before.take());
         let pause = match follower.run().await {
             Stopped::TooMany => {
                 known.note_too_many(true);
@@ -51,6 +54,7 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
         };
         // Those that were added are in force; what else the log holds is not known.
         known.tell_incomplete(Instant::now());
+        before = Some(follower);
         sleep(pause).await;
         known.forget_old();
     }
@@ -102,7 +106,7 @@ impl Drop for Follower<'_> {
 
 impl Follower<'_> {
     /// Returns when the log has to be read from its beginning again.
-    async fn run(mut self) -> Stopped {
+    async fn run(&mut self) -> Stopped {
         loop {
             match self.look() {
                 Err(stopped) => return stopped,

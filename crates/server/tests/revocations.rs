@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -61,11 +62,20 @@ fn scene_on(store: MemoryStore) -> Scene {
 }
 
 fn scene_with(store: MemoryStore, history: impl Archive, asked_store: impl FnOnce(&KnownRevocations)) -> Scene {
+    scene_within(fanfare_log::Options::default(), (store, history), asked_store)
+}
+
+fn scene_within(
+    bounds: fanfare_log::Options,
+    stores: (MemoryStore, impl Archive),
+    asked_store: impl FnOnce(&KnownRevocations),
+) -> Scene {
     let known = Known::default();
     let (asked, wired) = (Arc::clone(&known), Arc::clone(&known));
     let change = move |options: &mut Options| {
         options.authorizer = Some(Arc::new(Generous(asked)));
         options.history.enabled = true;
+        options.admission.proxies.trusted = vec!["127.0.0.1".parse().unwrap()];
         options.publish_tokens = true;
     };
     let wire = move |options: &mut Options, hub: &Arc<Hub>| {
@@ -75,7 +85,7 @@ fn scene_with(store: MemoryStore, history: impl Archive, asked_store: impl FnOnc
         options.revocations = Some(revocations);
     };
     let delivery = DeliveryOptions { heartbeat: Duration::from_secs(1), ..DeliveryOptions::default() };
-    let node = Node::with_history(store, history, change, delivery, wire);
+    let node = Node::with_log(bounds, stores, change, delivery, wire);
     Scene { node, known: Arc::clone(known.get().unwrap()) }
 }
 
@@ -154,6 +164,8 @@ fn subject(name: &str) -> RevocationTarget {
 fn is_revoked(client: &mut Client, since: Instant) {
     let rest = client.rest();
     assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    // On a busy machine a heartbeat may come first.
+    let rest = rest.rsplit(":\n\n\r\n").next().unwrap_or(&rest);
     let chunk = without_digits(rest.trim_start_matches(|c: char| c.is_ascii_hexdigit()).trim_start());
     assert_eq!(chunk, "retry: #\nevent: $revoked\ndata: {}\nid: ~#.#\n\n\r\n#\r\n\r\n".replace("~#.#", place(&chunk)));
 }
@@ -386,6 +398,34 @@ fn what_a_node_knew_stays_when_the_log_is_deleted() {
     eventually("the other to be known", || scene.known.in_force() == 2);
     assert_eq!(scene.known.stats.gaps.of(GapReason::Reset).get(), 1);
     assert!(scene.answer("eve", "a").0.starts_with("HTTP/1.1 401 "));
+}
+
+// Seen to fail when the log is closed before it is read again: another channel had its place, and no token was believed any more.
+#[test]
+fn the_log_keeps_its_place_on_a_full_node_while_it_is_read_again() {
+    let store = MemoryStore::default();
+    let bounds = fanfare_log::Options { max_channels: 8, ..fanfare_log::Options::default() };
+    let scene = scene_within(bounds, (store.clone(), store), |known| known.note_may_vanish(false));
+    scene.is_complete();
+    // Each address has its share, and together they have all places but that of the log.
+    let opened = Cell::new(0);
+    let one_more = || {
+        let number = opened.replace(opened.get() + 1);
+        let address = format!("X-Forwarded-For: 192.0.2.{}\r\n", number % 250);
+        scene.node.send(format!("GET /events?channel=c{number}&ready=0 HTTP/1.1\r\nHost: x\r\n{address}\r\n"))
+    };
+    let mut full: Vec<_> = (0..7).map(|_| one_more()).collect();
+    full.iter_mut().for_each(|client| drop(client.until("id: ")));
+    scene.revoke(&subject("eve"));
+    eventually("it to be known", || scene.known.in_force() == 1);
+    scene.node.store.delete(LogName::revoked());
+    scene.revoke(&subject("bob"));
+    let others = RefCell::new(Vec::new());
+    eventually("the other to be known", || {
+        others.borrow_mut().push(one_more());
+        scene.known.in_force() == 2
+    });
+    scene.is_complete();
 }
 
 // Fails when a node goes on where the other log ends: what was revoked there before that hit nobody.

@@ -53,11 +53,22 @@ impl Node {
         delivery: DeliveryOptions,
         wire: impl FnOnce(&mut Options, &Arc<Hub>),
     ) -> Self {
+        Self::with_log(fanfare_log::Options::default(), (store, history), change, delivery, wire)
+    }
+
+    /// The same, with other bounds of the log.
+    pub fn with_log(
+        bounds: fanfare_log::Options,
+        (store, history): (MemoryStore, impl Archive),
+        change: impl FnOnce(&mut Options),
+        delivery: DeliveryOptions,
+        wire: impl FnOnce(&mut Options, &Arc<Hub>),
+    ) -> Self {
         let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 2, ..Options::default() };
         options.drain.window = Duration::from_millis(200);
         options.drain.quiet = Duration::from_millis(100);
         change(&mut options);
-        let log = assemble(fanfare_log::Options::default(), options.core_count(), Random::from_entropy());
+        let log = assemble(bounds, options.core_count(), Random::from_entropy());
         let hub = Arc::clone(&log.hub);
         wire(&mut options, &hub);
         let (stop, stopped) = oneshot::channel::<()>();

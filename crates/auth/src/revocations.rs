@@ -85,6 +85,10 @@ impl Revocations {
             return Ok(());
         }
         let known = self.revoked(&revocation.target);
+        // Read again, as all are when the log is: a new number would have every thread look for its sessions once more.
+        if known.is_some_and(|known| known.at >= revocation.at) {
+            return Ok(());
+        }
         if known.is_none() && self.in_order.len() >= REVOCATIONS_MAX {
             return Err(TooManyRevocations);
         }
@@ -92,7 +96,7 @@ impl Revocations {
             self.in_order.remove(&known.number);
         }
         self.latest += 1;
-        let at = known.map_or(revocation.at, |known| known.at.max(revocation.at));
+        let at = revocation.at;
         let revoked = Revoked { number: self.latest, at };
         let target = self.with_known_issuer(revocation.target);
         match target.clone() {

@@ -51,13 +51,16 @@ impl Subscription {
         match channels.len() {
             0 => Err(Denied::Unnamed),
             count if count > most => Err(Denied::TooManyNamed(most)),
-            _ => {
-                // The position of a stream of one channel does not say of which: it may be another's.
-                let is_anybodys = matches!(self.resume, Some(Ok(LastEventId::One(_))));
-                let resume = if is_anybodys { Some(Err(PositionError::Malformed)) } else { self.resume };
-                Ok(Self { channels: channels.into_vec(), resume, names_channels: true, from, ..self })
-            }
+            _ => Ok(self.with_channels(channels.into_vec(), from)),
         }
+    }
+
+    /// The same with the channels that something else than its URL names, and where they begin of which it has no position.
+    pub(crate) fn with_channels(self, channels: Vec<ChannelName>, from: Option<LastEventId>) -> Self {
+        // The position of a stream of one channel does not say of which: it may be another's.
+        let is_anybodys = matches!(self.resume, Some(Ok(LastEventId::One(_))));
+        let resume = if is_anybodys { Some(Err(PositionError::Malformed)) } else { self.resume };
+        Self { channels, resume, names_channels: true, from, ..self }
     }
 }
 

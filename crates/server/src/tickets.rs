@@ -81,10 +81,12 @@ impl Redeemed {
     /// ticket does, and positions say of which channel they are.
     pub(crate) fn begin(self, asked: Subscription) -> (Subscription, Box<Grant>) {
         let Self { grant, channels, from } = self;
-        let is_named = !asked.channels.is_empty();
-        let channels = if is_named { asked.channels } else { channels };
-        let resume = asked.resume.or(from.map(Ok));
-        (Subscription { channels, resume, names_channels: !is_named, ..asked }, grant)
+        let named = if asked.channels.is_empty() {
+            asked.with_channels(channels, from)
+        } else {
+            Subscription { from, ..asked }
+        };
+        (named, grant)
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct StreamInfo {
     pub(super) length: Option<usize>,
     /// Size of the oldest entry, in bytes.
     pub(super) oldest_bytes: usize,
-    /// Size of the newest entry, in bytes; 0 where a function did not ask for it.
+    /// Size of the newest entry, in bytes.
     pub(super) newest_bytes: usize,
 }
 

@@ -233,12 +233,11 @@ impl Sizes {
         Some(self.get(channel).ends).filter(|bytes| *bytes > TIP_BYTES_PLAIN_MAX)
     }
 
-    /// Learns the sizes of a stream's oldest and newest entry; 0: that of the newest was not told. What made an outage worth a read
-    /// may be what came during it.
+    /// Learns the sizes of a stream's oldest and newest entry. What made an outage worth a read may be what came during it.
     pub(super) fn learn_ends(&self, channel: &LogName, oldest: usize, newest: usize) {
         let ends = oldest + newest;
         let learn = |known: &mut Estimate| {
-            known.ends = if newest == 0 { known.ends.max(oldest) } else { ends };
+            known.ends = ends;
             known.largest = known.largest.max(newest);
         };
         if ends > TIP_BYTES_PLAIN_MAX {

@@ -333,27 +333,15 @@ local function prev_of(fields)
   return prev and #prev <= ID_BYTES_MAX and string.find(prev, '^%d+%-%d+$') and prev
 end
 
--- What Redis tells of a stream, by name, or its error. FULL has the oldest entry alone; where it is unknown the other form
--- will do.
-local function info_of(stream, without_newest)
-  local info
-  if without_newest then info = redis.pcall('XINFO', 'STREAM', stream, 'FULL', 'COUNT', '1') end
-  if not info or info.err and not string.find(info.err, 'no such key', 1, true) then
-    info = redis.pcall('XINFO', 'STREAM', stream)
-  end
-  if info.err then return info end
+-- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
+-- sizes of the oldest and the newest entry, the number of nodes. false: there is no stream. Or Redis' error. FULL would bring
+-- less of the entries, and every consumer of every group: 3 ms where there are a thousand.
+local function ends_of(stream)
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  if info.err then return not string.find(info.err, 'no such key', 1, true) and info end
   local known = {}
   for i = 1, #info, 2 do known[info[i]] = info[i + 1] end
-  return known
-end
-
--- The last generated id, whether nothing was ever removed, the oldest entry's id and the predecessor that it names, the
--- sizes of the oldest and the newest entry (0 if it was not asked for), the number of nodes. false: there is no stream. Or
--- Redis' error.
-local function ends_of(stream, without_newest)
-  local known = info_of(stream, without_newest)
-  if known.err then return not string.find(known.err, 'no such key', 1, true) and known end
-  local oldest, newest = known['first-entry'] or (known['entries'] or {})[1], known['last-entry']
+  local oldest, newest = known['first-entry'], known['last-entry']
   return {
     known['last-generated-id'],
     known['entries-added'] == known['length'] and 1 or 0,
@@ -442,7 +430,7 @@ local function read(keys, args)
     return refuse('expected are a stream and the epoch key, from, max_entries, max_bytes, event_bytes')
   end
   local stream, position = keys[1], args[1] ~= '-' and args[1]
-  local ends = ends_of(stream, position)
+  local ends = ends_of(stream)
   if not ends then return with_time(keys[2], false, {}, 0, 0) end
   if ends.err then return ends end
   local named
@@ -452,7 +440,8 @@ local function read(keys, args)
   end
   local from = position and position ~= ID_MAX and '(' .. position or args[1]
   local entries, more = walk('XRANGE', stream, from, '+', ends[1], bounds[1], bounds[2], tell)
-  -- That the entry at the position is there proves that nothing is missing after it, where nothing else does.
+  -- That the entry at the position is there proves that nothing is missing after it, where nothing else does. Lua hashes each
+  -- byte that a command brings, 2 ms for a large event, and nobody else is served meanwhile.
   if position and position ~= ends[1] and named ~= position and #redis.call('XRANGE', stream, position, position) > 0 then
     table.insert(entries, 1, { position, {} })
   end

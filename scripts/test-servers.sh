@@ -146,6 +146,11 @@ results() {
   sed -n "s/^test result: .* \([0-9]*\) $2;.*/\1/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+# What a log says of the tests that failed, and of nothing else: those that passed wrote hundreds of lines behind them.
+failures() {
+  awk '/^error/ { print; next } /^successes:$/ { failed = 0 } /^failures:$/ { failed = 1 } failed { print } /^test result: / { failed = 0 }' "$1"
+}
+
 # Runs the tests of both crates on one server. Prints one line at its end.
 run_on() {
   local name=$1 server=$2 log=$cache/$1.log began=$SECONDS status=0
@@ -165,7 +170,7 @@ run_on() {
     status=1
   fi
   if [ $status -ne 0 ]; then
-    grep -vE '^(skipped: |on |\.+$|successes:$)' "$log" | tail -n 120
+    failures "$log" | head -n 400
     say "all of it is in $log"
   fi
   say "$name ($("$server" --version | cut -d' ' -f1-3)): $passed passed, $failed failed, $left_out times without functions," \

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use fanfare_log::memory::{MemoryOptions, MemoryStore};
 use fanfare_log::{HeldTicket, TicketAnswer, TicketStore};
+use fanfare_protocol::PositionError;
 
 use super::*;
 use crate::clock::Clock;
@@ -169,12 +170,15 @@ async fn a_ticket_says_what_the_url_does_not() {
         scene.stream(&ticket).await.unwrap().begin(Subscription { ready: true, ..Subscription::default() });
     assert_eq!(begun.channels, [channel("b"), channel("a")]);
     assert!(begun.names_channels && begun.ready);
-    assert_eq!(begun.resume, Some(LastEventId::parse("v")));
+    assert_eq!((begun.resume, begun.from), (None, LastEventId::parse("v").ok()));
     assert_eq!(grant.permit(fanfare_auth::Right::Subscribe, &begun.channels), Ok(()));
     // A client that has a place of its own goes on there.
-    let own = Some(LastEventId::parse("1-0"));
+    let own = Some(LastEventId::parse("v"));
     let asked = Subscription { resume: own.clone(), ..Subscription::default() };
     assert_eq!(scene.stream(&ticket).await.unwrap().begin(asked).0.resume, own);
+    // The place in a stream of one channel may be another channel's.
+    let asked = Subscription { resume: Some(LastEventId::parse("1-0")), ..Subscription::default() };
+    assert_eq!(scene.stream(&ticket).await.unwrap().begin(asked).0.resume, Some(Err(PositionError::Malformed)));
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@
 
 use bytes::Bytes;
 use fanfare_protocol::{
-    ChannelName, ChannelTag, Decoded, Entry, EntryId, Event, EventName, Frame, LastEventId, MovingVector, NameError,
-    Position, Push, decode_fields, encode_push, encode_vector,
+    ChannelName, ChannelTag, Decoded, Entry, EntryId, Event, EventName, Frame, LastEventId, NameError, Position, Push,
+    WrittenVector, decode_fields, encode_push, encode_vector,
 };
 use std::hint::black_box;
 use std::time::Instant;
@@ -61,10 +61,15 @@ fn positions() -> Result<(), NameError> {
             text.len()
         });
         let mut moved = String::new();
+        let Some(mut written) = WrittenVector::of(items.iter().copied()) else { continue };
+        measure(&format!("position of {count} channels, another one has moved"), ROUNDS, || {
+            assert!(written.set(black_box(count / 3), items[count / 3].0, position));
+            written.as_ref().len()
+        });
         measure(&format!("position of {count} channels, one has moved"), ROUNDS, || {
             moved.clear();
-            let mut vector = MovingVector::new(black_box(&items).iter().copied(), count / 2);
-            vector.advance(position, &mut moved);
+            let moving = written.moving(black_box(count / 2), items[count / 2].0);
+            moving.into_iter().for_each(|mut vector| vector.advance(position, &mut moved));
             assert_eq!(moved, text);
             moved.len()
         });

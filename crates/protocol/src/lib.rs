@@ -30,6 +30,7 @@ mod tag;
 mod ticket_name;
 mod vector;
 mod width;
+mod written_vector;
 
 pub use channel::ChannelName;
 pub use entry_id::{EntryId, EntryIdError};
@@ -47,3 +48,4 @@ pub use push::{Push, encode_push};
 pub use tag::ChannelTag;
 pub use ticket_name::TicketName;
 pub use vector::{PositionVector, encode_vector};
+pub use written_vector::WrittenVector;

@@ -1,98 +1,76 @@
 //! The position of a stream of several channels while one of them moves.
 
-use crate::vector::{encode_sorted, has_text, push_component};
-use crate::width::Width;
+use crate::vector::{COMMON_WIDTH, COMPONENT_ROOM, SEPARATOR, encode_sorted, has_text, push_component};
 use crate::{ChannelTag, Position};
 
 /// The positions of several channels, of which one moves again and again. Each text is what [`crate::encode_vector`] would
-/// write; what it says of the other channels is encoded once.
-#[derive(Clone, Debug)]
-pub struct MovingVector {
-    /// The tag of the channel that moves.
-    tag: ChannelTag,
-    others: Others,
-}
+/// write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovingVector<'a>(Others<'a>);
 
 /// What is said of the channels that do not move.
-#[derive(Clone, Debug)]
-enum Others {
-    /// A text without the component of the one that moves, and where that belongs. Tags have the shortest width.
-    Text { text: String, split: usize },
-    /// Some have no position, or the shortest width does not tell all tags apart (of 64 channels, in one session of 130): then
-    /// the text is made anew each time. With the index of the one that moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Others<'a> {
+    /// Texts between which the component of this tag belongs (see [`crate::WrittenVector`]).
+    Texts { before: &'a str, tag: ChannelTag, after: &'a str },
+    /// Then the text is made anew each time. With the index of the one that moves.
     Items(Vec<(ChannelTag, Option<Position>)>, usize),
 }
 
-impl MovingVector {
+impl<'a> MovingVector<'a> {
     /// `items` are in ascending order of tags; the channel with the index `moving` is the one that moves.
-    ///
-    /// # Panics
-    /// If there is no item with that index.
     #[must_use]
-    pub fn new(items: impl ExactSizeIterator<Item = (ChannelTag, Option<Position>)> + Clone, moving: usize) -> Self {
-        debug_assert!(items.clone().is_sorted_by_key(|(tag, _)| tag), "a vector is in the order of tags");
-        let (tag, _) = items.clone().nth(moving).expect("the index of an item");
-        let others = encode(items.clone(), moving).unwrap_or_else(|| Others::Items(items.collect(), moving));
-        Self { tag, others }
+    pub fn of(items: Vec<(ChannelTag, Option<Position>)>, moving: usize) -> Self {
+        debug_assert!(items.is_sorted_by_key(|(tag, _)| tag), "a vector is in the order of tags");
+        Self(Others::Items(items, moving))
+    }
+
+    /// The component of `tag` moves between these texts.
+    pub(crate) const fn between(before: &'a str, tag: ChannelTag, after: &'a str) -> Self {
+        Self(Others::Texts { before, tag, after })
     }
 
     /// Moves the channel and appends the text of all positions.
     pub fn advance(&mut self, position: Position, out: &mut String) {
-        match &mut self.others {
-            Others::Text { text, split } => {
-                let (before, after) = text.split_at(*split);
+        match &mut self.0 {
+            Others::Texts { before, tag, after } => {
                 if has_text(position) {
                     out.push_str(before);
-                    push_component(out, WIDTH, self.tag, position);
+                    push_component(out, COMMON_WIDTH, *tag, position);
                     out.push_str(after);
-                } else if let Some(before) = before.strip_suffix('.') {
-                    out.extend([before, after]);
+                } else if let Some(before) = before.strip_suffix(SEPARATOR) {
+                    out.extend([before, *after]);
                 } else {
-                    out.extend([before, after.strip_prefix('.').unwrap_or(after)]);
+                    out.extend([*before, after.strip_prefix(SEPARATOR).unwrap_or(after)]);
                 }
             }
             Others::Items(items, moving) => {
-                items[*moving].1 = Some(position);
+                if let Some((_, moving)) = items.get_mut(*moving) {
+                    *moving = Some(position);
+                }
                 encode_sorted(out, items);
             }
         }
     }
-}
 
-/// The width of almost every vector.
-const WIDTH: Width = Width::V;
-
-/// One pass over all channels. `None`: not each of the others has a position that a text can say, or tags of this width do not
-/// tell all of them apart.
-fn encode(items: impl ExactSizeIterator<Item = (ChannelTag, Option<Position>)>, moving: usize) -> Option<Others> {
-    // A tag, seven characters of milliseconds, mostly one or two of sequence number, and what joins them.
-    let mut text = String::with_capacity(items.len() * (WIDTH.digits() + 10) + 1);
-    text.push(WIDTH.version());
-    let (mut split, mut last) = (text.len(), None);
-    for (index, (tag, position)) in items.enumerate() {
-        if last.is_some_and(|last| !WIDTH.tells_apart(last, tag)) {
-            return None;
-        }
-        if last.replace(tag).is_some() {
-            text.push('.');
-        }
-        if index == moving {
-            split = text.len();
-        } else {
-            push_component(&mut text, WIDTH, tag, position.filter(|position| has_text(*position))?);
+    /// Room for the text, in bytes, unless its numbers are large.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match &self.0 {
+            Others::Texts { before, after, .. } => before.len() + after.len() + COMPONENT_ROOM,
+            Others::Items(items, _) => items.len() * COMPONENT_ROOM,
         }
     }
-    Some(Others::Text { text, split })
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{EntryId, Epoch, encode_vector};
+    use crate::{EntryId, Epoch, WrittenVector, encode_vector};
 
-    fn position() -> impl Strategy<Value = Position> {
+    pub(crate) fn position() -> impl Strategy<Value = Position> {
         prop_oneof![
             4 => (any::<u32>(), 0..200u64).prop_map(|(ms, seq)| Position::At(EntryId { ms: u64::from(ms), seq })),
             1 => (any::<u64>(), any::<u64>()).prop_map(|(ms, seq)| Position::At(EntryId { ms, seq })),
@@ -103,7 +81,7 @@ mod tests {
     }
 
     /// Tags that differ, share the first three or six characters, or are equal.
-    fn tag() -> impl Strategy<Value = ChannelTag> {
+    pub(crate) fn tag() -> impl Strategy<Value = ChannelTag> {
         prop_oneof![any::<u64>(), (0..4u64).prop_map(|bits| bits << 40), 0..4u64].prop_map(ChannelTag::from_bits)
     }
 
@@ -119,13 +97,18 @@ mod tests {
         ) {
             items.sort_by_key(|(tag, _)| *tag);
             let index = moving.index(items.len());
-            let mut vector = MovingVector::new(items.iter().copied(), index);
+            let written = WrittenVector::of(items.iter().copied());
+            let mut vectors = vec![MovingVector::of(items.clone(), index)];
+            vectors.extend(written.iter().filter_map(|written| written.moving(index, items[index].0)));
             for step in steps {
                 items[index].1 = Some(step);
-                let (mut text, mut anew) = (String::from("id: "), String::from("id: "));
-                vector.advance(step, &mut text);
+                let mut anew = String::from("id: ");
                 encode_vector(&mut anew, &items);
-                prop_assert_eq!(text, anew);
+                for vector in &mut vectors {
+                    let mut text = String::from("id: ");
+                    vector.advance(step, &mut text);
+                    prop_assert_eq!(&text, &anew);
+                }
             }
         }
     }

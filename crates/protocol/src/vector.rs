@@ -14,6 +14,15 @@ const SEQ_DIGITS_MAX: usize = 5;
 const MS_SHORT_MAX: u64 = (1 << (6 * MS_DIGITS)) - 1;
 const SEQ_SHORT_MAX: u64 = (1 << (6 * SEQ_DIGITS_MAX)) - 1;
 
+/// The width of almost every vector.
+pub(crate) const COMMON_WIDTH: Width = Width::V;
+
+/// What joins components. No digit is it.
+pub(crate) const SEPARATOR: char = '.';
+
+/// Room for one of its components: a tag, milliseconds, mostly up to two digits of sequence number, and what joins them.
+pub(crate) const COMPONENT_ROOM: usize = COMMON_WIDTH.digits() + MS_DIGITS + 3;
+
 /// Positions of several channels, each under the tag of its channel.
 ///
 /// As text: the version (`v`, `w` or `x`: tags of 3, 6 or 11 characters, the first width without
@@ -43,7 +52,7 @@ impl PositionVector {
         let width = Width::of_version(*version)?;
         let mut components: Vec<(ChannelTag, Position)> = Vec::new();
         if !rest.is_empty() {
-            for component in rest.split(|byte| *byte == b'.') {
+            for component in rest.split(|byte| *byte == SEPARATOR as u8) {
                 if components.len() == CHANNELS_PER_CONNECTION_MAX {
                     return None;
                 }
@@ -136,7 +145,7 @@ fn write_components(out: &mut String, width: Width, components: impl Iterator<It
     out.push(width.version());
     for (index, (tag, position)) in components.enumerate() {
         if index > 0 {
-            out.push('.');
+            out.push(SEPARATOR);
         }
         push_component(out, width, tag, position);
     }

@@ -13,7 +13,7 @@ use fanfare_log::{Cursor, Item, Seam, Tail};
 use fanfare_protocol::limits::WRITE_FRAMES_MAX;
 use fanfare_protocol::{ChannelName, EntryId, Frame, Gap, GapReason, MovingVector, Position, block};
 
-use super::channels::Others;
+use super::many::Others;
 
 /// How the cursor moves when a unit has been handed out.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +48,13 @@ pub(super) struct Batch<'a> {
     /// The page that the units are of, if they are of one.
     page: Option<&'a Arc<Page>>,
     /// The positions of a session of several channels. Of one: `None`, its frames carry their own ids.
-    vector: Option<MovingVector>,
+    vector: Option<MovingVector<'a>>,
 }
 
 impl<'a> Batch<'a> {
     /// An empty batch of a channel, of which these are the others of its session.
-    pub(super) fn beside(others: Option<Others<'_>>) -> Self {
-        Self { units: ArrayVec::new(), text: String::new(), page: None, vector: others.map(|others| others.vector()) }
+    pub(super) fn beside(others: Option<Others<'a>>) -> Self {
+        Self { units: ArrayVec::new(), text: String::new(), page: None, vector: others.map(Others::vector) }
     }
 
     /// Keeps the page that the units are of, for an entry that has gone out in part.
@@ -140,12 +140,16 @@ impl<'a> Batch<'a> {
 
     /// Ends a block at a position: its `id` line and an empty one.
     fn end_at(&mut self, position: Position) {
-        self.text.push_str("id: ");
+        const LINE: &str = "id: ";
+        const END: &str = "\n\n";
+        let room = self.vector.as_ref().map_or(0, MovingVector::room);
+        self.text.reserve(LINE.len() + room + END.len());
+        self.text.push_str(LINE);
         match &mut self.vector {
             Some(vector) => vector.advance(position, &mut self.text),
             None => self.text.push_str(&position.to_string()),
         }
-        self.text.push_str("\n\n");
+        self.text.push_str(END);
     }
 
     /// What stands in `id:` at a position that no entry carries.

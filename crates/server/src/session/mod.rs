@@ -13,9 +13,11 @@ mod channel_set;
 mod channels;
 mod framed;
 mod http1;
+mod many;
 mod opening;
 mod outlet;
 mod reader;
+mod subscribed;
 mod telling;
 
 use std::future::Future;

@@ -10,7 +10,9 @@ use fanfare_log::{NoPlace, Payer, ReaderId, Start};
 use fanfare_protocol::{ChannelName, ChannelTag, EntryId, Gap, GapReason, LastEventId, Position, block};
 use tokio::time::Instant;
 
-use super::channels::{Channels, Subscribed};
+use super::channels::Channels;
+use super::many::Many;
+use super::subscribed::Subscribed;
 use super::telling::Telling;
 use crate::answer::Answer;
 use crate::core::Core;
@@ -116,7 +118,7 @@ impl Opening {
         }
         let channels = match subscribed.len() {
             1 if !names_channels => Channels::One(subscribed.swap_remove(0).1),
-            _ => Channels::Many(subscribed.into_boxed_slice()),
+            _ => Channels::Many(Many::new(subscribed)),
         };
         let Subscription { ready, place, .. } = subscription;
         let began = Instant::now();

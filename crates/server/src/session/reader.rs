@@ -138,7 +138,7 @@ impl Reader {
     /// Says `$ready` once the client has a place for each channel. Returns whether it has.
     fn say_ready(&mut self, core: &Core, outlet: &mut impl Outlet) -> bool {
         let Some(position) = self.channels.position_text() else { return false };
-        let names: Vec<_> = self.channels.iter_mut().map(|each| core.log.name(each.view).name().clone()).collect();
+        let names: Vec<_> = self.channels.iter().map(|each| core.log.name(each.view).name().clone()).collect();
         let mut blocks = Vec::with_capacity(128);
         block::ready(&mut blocks, &position, &names);
         outlet.say(&blocks);

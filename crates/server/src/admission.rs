@@ -6,6 +6,7 @@
 //! for ever). Beyond that they are dropped unread, so that refusing costs a bounded amount too.
 
 mod address;
+mod counts;
 mod load;
 mod permit;
 mod rate;
@@ -30,7 +31,7 @@ pub(crate) use silent::Excess;
 
 pub(crate) use address::AddressKey;
 
-use address::Addresses;
+use counts::Counts;
 use load::Load;
 use permit::AddressPlace;
 use rate::Rate;
@@ -124,7 +125,7 @@ pub struct Admission {
     options: AdmissionOptions,
     loads: Box<[Arc<Load>]>,
     /// `None`: there is no bound per address.
-    addresses: Option<Arc<Addresses>>,
+    addresses: Option<Arc<Counts<AddressKey>>>,
     rate: Option<Rate>,
     silent: SilentCount,
     retries: RetryTable,
@@ -140,7 +141,7 @@ impl Admission {
     /// A doorkeeper for `cores` connection threads. `start` is the zero of its clock.
     #[must_use]
     pub fn new(options: AdmissionOptions, cores: usize, random: Random, start: Instant) -> Self {
-        let addresses = options.per_address.map(|_| Arc::new(Addresses::default()));
+        let addresses = options.per_address.map(|_| Arc::default());
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),

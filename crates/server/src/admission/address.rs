@@ -1,9 +1,7 @@
-//! Connections per client address.
+//! What counts as the address of one client.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanfare_log::Payer;
 
@@ -37,54 +35,6 @@ impl AddressKey {
 /// Who pays for what a client at this address asks for.
 pub(crate) fn payer(address: IpAddr) -> Payer {
     Payer::of(AddressKey::of(address).bits())
-}
-
-/// Places by address. Holds one entry per address with an open socket or session, so it is bounded by those.
-#[derive(Debug, Default)]
-pub(super) struct Addresses(Mutex<HashMap<AddressKey, usize>>);
-
-impl Addresses {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AddressKey, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts one more unless there are `most` already.
-    pub(super) fn enter(&self, key: AddressKey, most: usize) -> bool {
-        let mut map = self.lock();
-        let count = map.entry(key).or_insert(0);
-        if *count >= most {
-            return false;
-        }
-        *count += 1;
-        true
-    }
-
-    /// Counts one more and says how many there are now.
-    pub(super) fn add(&self, key: AddressKey) -> usize {
-        let mut map = self.lock();
-        let count = map.entry(key).or_insert(0);
-        *count += 1;
-        *count
-    }
-
-    pub(super) fn leave(&self, key: AddressKey) {
-        let mut map = self.lock();
-        if let Some(count) = map.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                map.remove(&key);
-            }
-        }
-    }
-
-    pub(super) fn count(&self, key: AddressKey) -> usize {
-        self.lock().get(&key).copied().unwrap_or(0)
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
 }
 
 #[cfg(test)]

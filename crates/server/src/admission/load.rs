@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::address::Addresses;
+use super::address::AddressKey;
+use super::counts::Counts;
 
 /// Open sockets and sessions of one core. Written by the acceptor and by the core, rarely: never per frame.
 #[derive(Debug)]
@@ -12,11 +13,11 @@ pub(super) struct Load {
     sockets: AtomicUsize,
     sessions: AtomicUsize,
     /// Where the sockets are counted by address, too, if there is a bound for each.
-    pub(super) addresses: Option<Arc<Addresses>>,
+    pub(super) addresses: Option<Arc<Counts<AddressKey>>>,
 }
 
 impl Load {
-    pub(super) fn new(core: u16, addresses: Option<Arc<Addresses>>) -> Self {
+    pub(super) fn new(core: u16, addresses: Option<Arc<Counts<AddressKey>>>) -> Self {
         Self { core, sockets: AtomicUsize::new(0), sessions: AtomicUsize::new(0), addresses }
     }
 

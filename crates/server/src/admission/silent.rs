@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare_protocol::limits::{SILENT_SHARE_MIN, SILENT_SHARE_PART};
 
-use super::address::{AddressKey, Addresses};
+use super::address::AddressKey;
+use super::counts::Counts;
 
 /// Counts silent sockets of the node, and of each address; those of a trusted proxy for the node only. Which of them is closed
 /// when there are too many is decided where they wait (`silent_sockets.rs`), since only their own core can.
@@ -15,7 +16,7 @@ pub(crate) struct SilentCount {
     share: usize,
     per_address: Option<usize>,
     all: AtomicUsize,
-    addresses: Addresses,
+    addresses: Counts<AddressKey>,
 }
 
 /// Which bound one more silent socket exceeds.
@@ -31,7 +32,7 @@ impl SilentCount {
     /// For a node with so many places.
     pub(super) fn new(most: usize, per_address: Option<usize>, places: usize) -> Self {
         let share = (places / SILENT_SHARE_PART).max(SILENT_SHARE_MIN);
-        Self { most, share, per_address, all: AtomicUsize::new(0), addresses: Addresses::default() }
+        Self { most, share, per_address, all: AtomicUsize::new(0), addresses: Counts::default() }
     }
 
     /// Counts one more, and says which bound that exceeds.

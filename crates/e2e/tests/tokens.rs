@@ -153,6 +153,43 @@ fn a_token_gives_what_it_says_and_nothing_is_open_without_one() {
     assert_eq!(node.metric("fanfare_denied_rights_total", "right=\"publish\""), Some(2.0));
 }
 
+// Fails when the keys of `admission` do not arrive, when a subject has more from another address, and when its neighbours pay for it.
+#[test]
+fn a_subject_has_bounds_of_its_own_from_wherever_it_comes() {
+    let scene = scene();
+    let node = scene.with_secret_file().set("publish.tokens", "true").set("server.trusted_proxies", "127.0.0.1");
+    let node = node.set("admission.per_subject", "2").set("admission.subject_publishes_per_second", "1").start();
+    let [one, other] =
+        ["7", "8"].map(|subject| bearer(&scene.token(&["--subject", subject, "--subscribe", "c", "--publish", "c"])));
+    let stream =
+        |token: &str, from: &str| Subscribe::to("c").header("Authorization", token).header("X-Forwarded-For", from);
+    let mut first = Client::open(node.address(), stream(&one, "192.0.2.1"));
+    let mut second = Client::open(node.address(), stream(&one, "198.51.100.7"));
+    let mut third = Client::new(stream(&one, "203.0.113.5"));
+    third.connect(node.address()).expect("the node accepts");
+    assert_eq!(third.read_ending(Duration::from_secs(5)), ConnectionEnd::Clean);
+    assert!(third.retry() >= Some(Duration::from_secs(5)) && third.last_event_id().is_empty(), "{}", third.recent());
+    assert_eq!(node.metric("fanfare_refusals_total", "reason=\"subject\""), Some(1.0));
+    Client::open(node.address(), stream(&other, "192.0.2.1"));
+
+    let post = |from: &str| {
+        let headers = [("Authorization", one.as_str()), ("X-Forwarded-For", from)];
+        request(node.address(), "POST", "/channels/c/events", &headers, b"hello").expect("an answer")
+    };
+    assert_eq!(post("192.0.2.1").status(), 201);
+    let reply = post("198.51.100.7");
+    assert_eq!((reply.status(), header(&reply, "retry-after")), (429, Some("1")), "{}", reply.text());
+    assert!(reply.text().contains("too-many-publishes"), "{}", reply.text());
+    assert_eq!(node.metric("fanfare_refusals_total", "reason=\"publishes\""), Some(1.0));
+    first.read_data("hello");
+    second.read_data("hello");
+
+    first.disconnect();
+    node.await_metric("fanfare_sessions", "", 1.0);
+    third.connect(node.address()).expect("the node accepts");
+    third.read_until("its stream", |client| !client.last_event_id().is_empty());
+}
+
 // Fails when a node does not tell its gate what its configuration says of an issuer.
 #[test]
 fn a_token_gives_no_more_than_its_issuer_may() {

@@ -8,22 +8,25 @@
 mod address;
 mod counts;
 mod load;
+mod payer_rates;
 mod permit;
 mod rate;
 mod retry;
 mod silent;
+mod subject;
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use fanfare_log::Random;
+use fanfare_auth::Grant;
+use fanfare_log::{Payer, Random};
 use fanfare_protocol::limits::{CONNECTIONS_PER_ADDRESS_HEADROOM, REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX};
 use tokio::time::Instant;
 use tracing::warn;
 
-pub(crate) use address::payer;
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
 pub(crate) use permit::{SessionPermit, SocketPermit};
@@ -33,13 +36,16 @@ pub(crate) use address::AddressKey;
 
 use counts::Counts;
 use load::Load;
-use permit::AddressPlace;
+use payer_rates::PayerRates;
+use permit::{AddressPlace, SubjectPlace};
 use rate::Rate;
 use retry::RetryTable;
 use silent::SilentCount;
+use subject::{SubjectKey, SubjectKeys};
 
 use crate::client_address::Source;
 use crate::options::AdmissionOptions;
+use crate::payer_buckets::PayerBuckets;
 
 /// Why a subscription, or a socket, was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,11 +66,23 @@ pub enum Reason {
     Untrusted,
     /// More than `max_silent` or `silent_per_address` sockets, or half of the places, had no request under way: the oldest was closed.
     Silent,
+    /// `per_subject` streams of this subject are open.
+    Subject,
+    /// More than `address_connects_per_second` subscriptions came from this address.
+    AddressRate,
+    /// More than `subject_connects_per_second` subscriptions of this subject came.
+    SubjectRate,
+    /// More than `address_channels_per_second` channels were in the subscriptions from this address.
+    AddressChannels,
+    /// More than `subject_channels_per_second` channels were in the subscriptions of this subject.
+    SubjectChannels,
+    /// More than `subject_publishes_per_second` events were to be published with tokens of this subject. No socket is closed for it.
+    Publishes,
 }
 
 impl Reason {
     /// Every reason, in the order of its counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Draining,
         Self::Connections,
         Self::Address,
@@ -73,6 +91,12 @@ impl Reason {
         Self::Overflow,
         Self::Untrusted,
         Self::Silent,
+        Self::Subject,
+        Self::AddressRate,
+        Self::SubjectRate,
+        Self::AddressChannels,
+        Self::SubjectChannels,
+        Self::Publishes,
     ];
 
     /// As metrics and logs name it.
@@ -87,13 +111,28 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::Untrusted => "untrusted",
             Self::Silent => "silent",
+            Self::Subject => "subject",
+            Self::AddressRate => "address_rate",
+            Self::SubjectRate => "subject_rate",
+            Self::AddressChannels => "address_channels",
+            Self::SubjectChannels => "subject_channels",
+            Self::Publishes => "publishes",
         }
     }
 
     /// Whether it is about this client rather than the node. Otherwise another node may take the client at once, and a balancer
     /// that asks the next one after a 503 does right.
     pub(crate) const fn is_about_the_client(self) -> bool {
-        matches!(self, Self::Address)
+        matches!(
+            self,
+            Self::Address
+                | Self::Subject
+                | Self::AddressRate
+                | Self::SubjectRate
+                | Self::AddressChannels
+                | Self::SubjectChannels
+                | Self::Publishes
+        )
     }
 
     pub(crate) const fn detail(self) -> &'static str {
@@ -106,6 +145,12 @@ impl Reason {
             Self::Overflow => "Far too many connections.",
             Self::Untrusted => "Only trusted proxies are served here.",
             Self::Silent => "Too many connections have no request under way.",
+            Self::Subject => "Too many streams of this subject are open.",
+            Self::AddressRate => "Too many subscriptions arrive from this address at once.",
+            Self::SubjectRate => "Too many subscriptions of this subject arrive at once.",
+            Self::AddressChannels => "Subscriptions from this address ask for too many channels at once.",
+            Self::SubjectChannels => "Subscriptions of this subject ask for too many channels at once.",
+            Self::Publishes => "Too many events of this subject arrive at once. Nothing was published.",
         }
     }
 }
@@ -115,7 +160,8 @@ impl Reason {
 pub struct Refused {
     /// Why.
     pub reason: Reason,
-    /// When to come back, jittered: 5 to 15 s, and for [`Reason::Address`] longer while the address goes on being refused.
+    /// When to come back, jittered: 5 to 15 s, and for [`Reason::Address`] and [`Reason::Subject`] longer while that goes on being
+    /// refused.
     pub retry: Duration,
 }
 
@@ -126,7 +172,13 @@ pub struct Admission {
     loads: Box<[Arc<Load>]>,
     /// `None`: there is no bound per address.
     addresses: Option<Arc<Counts<AddressKey>>>,
+    subjects: Arc<Counts<SubjectKey>>,
+    subject_keys: SubjectKeys,
     rate: Option<Rate>,
+    address_rates: PayerRates,
+    subject_rates: PayerRates,
+    /// `None`: there is no bound.
+    publishes: Option<PayerBuckets>,
     silent: SilentCount,
     retries: RetryTable,
     random: Random,
@@ -143,8 +195,16 @@ impl Admission {
     pub fn new(options: AdmissionOptions, cores: usize, random: Random, start: Instant) -> Self {
         let addresses = options.per_address.map(|_| Arc::default());
         let load = |core| Arc::new(Load::new(core, addresses.clone()));
+        let AdmissionOptions { address_connects_per_second, address_channels_per_second, .. } = options;
+        let AdmissionOptions { subject_connects_per_second, subject_channels_per_second, .. } = options;
+        let publishes = options.subject_publishes_per_second;
         Self {
             rate: options.connects_per_second.map(|per_second| Rate::new(per_second, start)),
+            address_rates: PayerRates::new(address_connects_per_second, address_channels_per_second, start),
+            subject_rates: PayerRates::new(subject_connects_per_second, subject_channels_per_second, start),
+            publishes: publishes.map(|per_second| payer_rates::buckets(per_second, 1, start)),
+            subjects: Arc::default(),
+            subject_keys: SubjectKeys::new(&random),
             silent: SilentCount::new(options.max_silent, options.silent_per_address, options.max_connections),
             options,
             loads: (0..u16::try_from(cores).unwrap_or(u16::MAX).max(1)).map(load).collect(),
@@ -239,24 +299,77 @@ impl Admission {
         }
         let key = AddressKey::of(client);
         let Some(address) = self.place_for_session(socket, key) else {
-            return Err(self.refuse_address(key, now));
+            return Err(self.refuse_payer(Reason::Address, key.key(), now));
         };
         // In a storm nobody is asked about those who could not begin anyway.
         if self.rate.as_ref().is_some_and(|rate| !rate.has_one(now)) {
             return Err(self.refuse(Reason::Rate));
         }
+        if !self.address_rates.have_one(key.key(), now) {
+            return Err(self.refuse(Reason::AddressRate));
+        }
         Ok(socket.session(address))
     }
 
-    /// Decides whether a session that is admitted and allowed may begin now: it counts for `connects_per_second`.
+    /// Decides whether a session with so many channels, which is admitted and allowed, may begin now. It has a place in the count of its
+    /// subject from now on, if its grant names one; and it counts for the rates of that subject, of its client's address and of the node.
+    /// A subject that has used up its own takes nothing of its neighbours' at the same address.
     ///
     /// # Errors
     /// The refusal, counted.
-    pub fn begin(&self, now: Instant) -> Result<(), Refused> {
+    pub fn begin(
+        &self,
+        permit: &mut SessionPermit,
+        client: IpAddr,
+        grant: Option<&Grant>,
+        channels: usize,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        if let Some(subject) = self.subject_keys.of(grant) {
+            if let Some(most) = self.options.per_subject {
+                let Some(place) = SubjectPlace::enter(&self.subjects, subject, most) else {
+                    return Err(self.refuse_payer(Reason::Subject, subject.key(), now));
+                };
+                permit.belongs_to(place);
+            }
+            let taken = self.subject_rates.take(subject.key(), channels, now);
+            taken.map_err(|excess| match excess {
+                payer_rates::Excess::Sessions => self.refuse(Reason::SubjectRate),
+                payer_rates::Excess::Channels => self.refuse(Reason::SubjectChannels),
+            })?;
+        }
+        let taken = self.address_rates.take(AddressKey::of(client).key(), channels, now);
+        taken.map_err(|excess| match excess {
+            payer_rates::Excess::Sessions => self.refuse(Reason::AddressRate),
+            payer_rates::Excess::Channels => self.refuse(Reason::AddressChannels),
+        })?;
         match &self.rate {
             Some(rate) if !rate.take(now) => Err(self.refuse(Reason::Rate)),
             _ => Ok(()),
         }
+    }
+
+    /// Decides whether a client that may publish by this grant, or needs none, may do so once more now.
+    ///
+    /// # Errors
+    /// The refusal, counted.
+    pub fn publish(&self, client: IpAddr, grant: Option<&Grant>, now: Instant) -> Result<(), Refused> {
+        match &self.publishes {
+            Some(publishes) if !publishes.take(self.payer_key(client, grant), 1, now) => {
+                Err(self.refuse(Reason::Publishes))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Who pays for what a client at this address asks for by this grant.
+    pub(crate) fn payer(&self, client: IpAddr, grant: Option<&Grant>) -> Payer {
+        Payer::of(self.payer_key(client, grant).get())
+    }
+
+    /// The same for tables of payers: its subject, if the grant names one, else its address.
+    pub(crate) fn payer_key(&self, client: IpAddr, grant: Option<&Grant>) -> NonZeroU64 {
+        self.subject_keys.of(grant).map_or_else(|| AddressKey::of(client).key(), SubjectKey::key)
     }
 
     /// A place for a session in the count of its client's address. `None`: there is no room.
@@ -282,9 +395,8 @@ impl Admission {
         self.random.between(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX)
     }
 
-    /// Counts a refusal of an address that has too much open. It stays away for longer each time.
-    fn refuse_address(&self, key: AddressKey, now: Instant) -> Refused {
-        let reason = Reason::Address;
+    /// Counts a refusal of an address, or a subject, that has too much open. It stays away for longer each time.
+    fn refuse_payer(&self, reason: Reason, key: NonZeroU64, now: Instant) -> Refused {
         self.count(reason);
         let base = self.retries.next(key, now);
         Refused { reason, retry: self.random.between(base, base * 2) }

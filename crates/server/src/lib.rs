@@ -72,7 +72,6 @@ mod soon;
 mod store;
 mod subscription;
 mod sweep;
-mod ticket_rate;
 mod ticket_use;
 mod tickets;
 mod turn;

@@ -187,13 +187,25 @@ pub struct AdmissionOptions {
     pub silent_per_address: Option<usize>,
     /// `admission.connects_per_second`: subscriptions per second of the node, and as many at once. `None`: no bound.
     pub connects_per_second: Option<NonZeroU32>,
+    /// `admission.per_subject`: open streams of one subject. `None`: no bound.
+    pub per_subject: Option<usize>,
+    /// `admission.address_connects_per_second`: the same as `connects_per_second`, of one client address.
+    pub address_connects_per_second: Option<NonZeroU32>,
+    /// `admission.subject_connects_per_second`: the same of one subject.
+    pub subject_connects_per_second: Option<NonZeroU32>,
+    /// `admission.address_channels_per_second`: channels in these subscriptions, of one client address.
+    pub address_channels_per_second: Option<NonZeroU32>,
+    /// `admission.subject_channels_per_second`: the same of one subject.
+    pub subject_channels_per_second: Option<NonZeroU32>,
+    /// `admission.subject_publishes_per_second`: events published with tokens of one subject; without one, from one client address.
+    pub subject_publishes_per_second: Option<NonZeroU32>,
     /// Who is believed when it speaks for its clients.
     pub proxies: ProxyOptions,
 }
 
 impl Default for AdmissionOptions {
     fn default() -> Self {
-        let per_second = u32::try_from(limits::CONNECTS_PER_SECOND_DEFAULT).unwrap_or(u32::MAX);
+        let rate = |per_second: usize| NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX));
         Self {
             refusal: RefusalPolicy::default(),
             max_connections: limits::CONNECTIONS_DEFAULT,
@@ -201,7 +213,13 @@ impl Default for AdmissionOptions {
             per_address: Some(limits::CONNECTIONS_PER_ADDRESS_DEFAULT),
             max_silent: limits::SILENT_SOCKETS_DEFAULT,
             silent_per_address: Some(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT),
-            connects_per_second: NonZeroU32::new(per_second),
+            connects_per_second: rate(limits::CONNECTS_PER_SECOND_DEFAULT),
+            per_subject: Some(limits::STREAMS_PER_SUBJECT_DEFAULT),
+            address_connects_per_second: rate(limits::ADDRESS_CONNECTS_PER_SECOND_DEFAULT),
+            subject_connects_per_second: rate(limits::SUBJECT_CONNECTS_PER_SECOND_DEFAULT),
+            address_channels_per_second: rate(limits::ADDRESS_CHANNELS_PER_SECOND_DEFAULT),
+            subject_channels_per_second: rate(limits::SUBJECT_CHANNELS_PER_SECOND_DEFAULT),
+            subject_publishes_per_second: rate(limits::SUBJECT_PUBLISHES_PER_SECOND_DEFAULT),
             proxies: ProxyOptions::default(),
         }
     }

@@ -69,10 +69,10 @@ impl PayerBuckets {
         self.change(payer, now, |full_at| Some((full_at + self.bucket.interval()).min(now + self.bucket.all())));
     }
 
-    /// Takes one of this payer's if it has one. Who asks in vain does not wait any longer for that.
-    pub(crate) fn take(&self, payer: NonZeroU64, now: Instant) -> bool {
-        let now = self.since_start(now);
-        self.change(payer, now, |full_at| (!self.is_used_up(full_at, now)).then(|| full_at + self.bucket.interval()))
+    /// Takes so many of this payer's if it has as many, else none. Who asks in vain does not wait any longer for that.
+    pub(crate) fn take(&self, payer: NonZeroU64, count: u32, now: Instant) -> bool {
+        let (now, cost) = (self.since_start(now), self.bucket.interval().saturating_mul(u64::from(count)));
+        self.change(payer, now, |full_at| Some(full_at.saturating_add(cost)).filter(|at| at - now <= self.bucket.all()))
     }
 
     /// Says when a payer would have all of its own again, by when it would until now; `None`: nothing changes. Returns whether it does.
@@ -125,7 +125,7 @@ mod tests {
         let buckets = PayerBuckets::new(BUCKET, 4_096, start);
         for _ in 0..BUCKET.most {
             assert!(!buckets.is_empty(payer(1), start));
-            assert!(buckets.take(payer(1), start));
+            assert!(buckets.take(payer(1), 1, start));
         }
         assert!(buckets.is_empty(payer(1), start) && !buckets.is_empty(payer(2), start));
         assert!(!buckets.is_empty(payer(1), start + BUCKET.pause));
@@ -142,7 +142,7 @@ mod tests {
         let start = Instant::now();
         let buckets = PayerBuckets::new(BUCKET, 16, start);
         let tenths = |tenths: u32| start + BUCKET.pause / 10 * tenths;
-        let taken = (0..10_000).filter(|number| buckets.take(payer(1), tenths(*number))).count();
+        let taken = (0..10_000).filter(|number| buckets.take(payer(1), 1, tenths(*number))).count();
         assert!((1_098..=1_100).contains(&taken), "{taken}");
     }
 

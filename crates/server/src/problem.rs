@@ -38,6 +38,7 @@ pub(crate) enum Kind {
     TicketUnknown,
     TicketRejected,
     TooManyTickets,
+    TooManyPublishes,
     BodyTooLarge,
     PublishRejected,
     StoreRefuses,
@@ -52,7 +53,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -79,6 +80,7 @@ impl Kind {
         Self::TicketUnknown,
         Self::TicketRejected,
         Self::TooManyTickets,
+        Self::TooManyPublishes,
         Self::BodyTooLarge,
         Self::PublishRejected,
         Self::StoreRefuses,
@@ -124,6 +126,9 @@ impl Kind {
             Self::TicketUnknown => (StatusCode::UNAUTHORIZED, "ticket-unknown", "There is no such ticket"),
             Self::TicketRejected => (StatusCode::BAD_REQUEST, "ticket-rejected", "The order of a ticket was rejected"),
             Self::TooManyTickets => (StatusCode::TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets were made"),
+            Self::TooManyPublishes => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-publishes", "Too many events were published")
+            }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::PublishRejected => (StatusCode::BAD_REQUEST, "event-rejected", "The event was rejected"),
             Self::StoreRefuses => (StatusCode::BAD_GATEWAY, "store-refuses", "The store refuses"),

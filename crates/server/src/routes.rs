@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_auth::{Grant, Refusal, Right, Ticket};
-use fanfare_log::Payer;
 use fanfare_protocol::ChannelName;
 use tokio::time::Instant;
 use tracing::debug;
@@ -16,7 +16,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
-use crate::admission::{self, AddressKey, SessionPermit, SocketPermit};
+use crate::admission::{AddressKey, Refused, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::authorizer::{Authorized, Question};
 use crate::cors::{Cors, CorsVerdict};
@@ -31,9 +31,12 @@ use crate::refusal::{Asked, Brought, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
-use crate::tickets::{self, Purpose, Redeemed};
+use crate::tickets::{self, Purpose, Redeemed, Unredeemed};
 use crate::worthless_tokens::WorthlessTokens;
 use crate::{empty_body, history, host, publish, query, refusal};
+
+/// When one more event of a subject may be published that has published too many: about then.
+const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 const INDEX: &str = "Fanfare, a gateway from Redis to Server-Sent Events.\n\
     Subscribe: GET /events?channel=NAME (repeat channel= for more; Accept: text/event-stream)\n";
@@ -191,30 +194,24 @@ impl Handler {
                 return Ok(now(refusal::answer(&refused, admission.policy(), &asked)));
             }
         };
-        let payer = admission::payer(client);
         let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        let admitted = Admitted { client, permit, late };
         if let Some(ticket) = ticket {
             let (whole, handler) = (whole(rest, connection), self.clone());
             return Ok(Soon::later(async move {
                 if let Err(problem) = whole.await {
                     return problem.into();
                 }
-                match handler.redeem(client, ticket, &subscription.channels, Purpose::Stream).await {
-                    Ok(redeemed) => {
-                        let (subscription, grant) = redeemed.begin(subscription);
-                        accept(subscription, payer, permit, late, Some(grant))
-                    }
-                    Err(denied) => late.denied(denied).into(),
-                }
+                handler.subscribe_by_ticket(admitted, ticket, subscription).await
             }));
         }
         let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
         Ok(match (asking, rest) {
             (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
-                Soon::Now(self.accept(subscription, payer, permit, late, grant))
+                Soon::Now(self.accept(subscription, admitted, grant))
             }
             (Asking { client, right, authorized: Soon::Now(Err(denied)) }, _) => {
-                now(late.denied(self.note(client, right, denied)))
+                now(admitted.late.denied(self.note(client, right, denied)))
             }
             (asking, rest) => {
                 let whole = whole(rest, connection);
@@ -224,12 +221,32 @@ impl Handler {
                         return problem.into();
                     }
                     match handler.wait(asking).await {
-                        Ok(grant) => handler.accept(subscription, payer, permit, late, grant),
-                        Err(denied) => late.denied(denied).into(),
+                        Ok(grant) => handler.accept(subscription, admitted, grant),
+                        Err(denied) => admitted.late.denied(denied).into(),
                     }
                 })
             }
         })
+    }
+
+    async fn subscribe_by_ticket(
+        &self,
+        admitted: Admitted,
+        ticket: Result<Ticket, Denied>,
+        subscription: Subscription,
+    ) -> Decision {
+        let Admitted { client, mut permit, late } = admitted;
+        let begin = |grant: &Grant, channels| {
+            self.node.admission.begin(&mut permit, client, Some(grant), channels, Instant::now())
+        };
+        match self.redeem(client, ticket, &subscription.channels, Purpose::Stream, begin).await {
+            Ok(redeemed) => {
+                let (subscription, grant) = redeemed.begin(subscription);
+                self.stream(subscription, Admitted { client, permit, late }, Some(grant))
+            }
+            Err(Unredeemed::Denied(denied)) => late.denied(denied).into(),
+            Err(Unredeemed::Refused(refused)) => late.refused(&refused).into(),
+        }
     }
 
     /// Answers `HEAD`: as `GET` would be, as far as that is known without a place for a stream.
@@ -261,7 +278,7 @@ impl Handler {
                     let grant = handler.wait(asking).await;
                     grant.and_then(|mut grant| subscription.named_by(grant.as_deref_mut(), most)).map(drop)
                 }
-                Err(ticket) => handler.redeem(client, ticket, &subscription.channels, Purpose::Check).await.map(drop),
+                Err(ticket) => handler.check_ticket(client, ticket, &subscription.channels).await,
             };
             match allowed {
                 Ok(()) => Answer::stream().into(),
@@ -271,22 +288,29 @@ impl Handler {
     }
 
     /// A stream for a client that has its place and may subscribe; a refusal if too many begin at once.
-    fn accept(
-        &self,
-        subscription: Subscription,
-        payer: Payer,
-        permit: SessionPermit,
-        late: LateRefusal,
-        mut grant: Option<Box<Grant>>,
-    ) -> Decision {
+    fn accept(&self, subscription: Subscription, admitted: Admitted, mut grant: Option<Box<Grant>>) -> Decision {
         let subscription = match subscription.named_by(grant.as_deref_mut(), self.node.options.requests.channels) {
             Ok(subscription) => subscription,
             Err(denied) => {
                 self.stats().denied.count(Right::Subscribe, &denied);
-                return late.denied(denied).into();
+                return admitted.late.denied(denied).into();
             }
         };
-        accept(subscription, payer, permit, late, grant)
+        let Admitted { client, mut permit, late } = admitted;
+        let (admission, channels) = (&self.node.admission, subscription.channels.len());
+        match admission.begin(&mut permit, client, grant.as_deref(), channels, Instant::now()) {
+            Ok(()) => self.stream(subscription, Admitted { client, permit, late }, grant),
+            Err(refused) => late.refused(&refused).into(),
+        }
+    }
+
+    /// A stream for a client that may begin it now.
+    fn stream(&self, subscription: Subscription, admitted: Admitted, grant: Option<Box<Grant>>) -> Decision {
+        let Admitted { client, permit, late } = admitted;
+        let payer = self.node.admission.payer(client, grant.as_deref());
+        let head = Answer::stream().ending(subscription.close).with(self.node.headers(late.verdict));
+        let refuse = Box::new(move |why| late.answer(&why));
+        Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
     }
 
     /// What a request for `/events` asks for, the ticket by which it does, and what a refusal depends on. The inner error: what stands there
@@ -313,20 +337,37 @@ impl Handler {
         Ok((subscription, ticket, asked))
     }
 
-    /// What a ticket is worth.
+    /// What a ticket is worth, before it begins a stream.
+    async fn check_ticket(
+        &self,
+        address: IpAddr,
+        ticket: Result<Ticket, Denied>,
+        named: &[ChannelName],
+    ) -> Result<(), Denied> {
+        match self.redeem(address, ticket, named, Purpose::Check, |_, _| Ok(())).await {
+            Ok(_) | Err(Unredeemed::Refused(_)) => Ok(()),
+            Err(Unredeemed::Denied(denied)) => Err(denied),
+        }
+    }
+
+    /// What a ticket is worth; `begin` says whether a stream may begin with it.
     async fn redeem(
         &self,
         address: IpAddr,
         ticket: Result<Ticket, Denied>,
         named: &[ChannelName],
         purpose: Purpose,
-    ) -> Result<Redeemed, Denied> {
+        begin: impl FnOnce(&Grant, usize) -> Result<(), Refused>,
+    ) -> Result<Redeemed, Unredeemed> {
         let client = AddressKey::of(address);
         let redeemed = match &self.node.tickets {
-            Some(tickets) => tickets.redeem(client, ticket, named, purpose, &self.stats().ticket_uses).await,
-            None => Err(Denied::TicketsOff),
+            Some(tickets) => tickets.redeem(client, ticket, named, purpose, &self.stats().ticket_uses, begin).await,
+            None => Err(Denied::TicketsOff.into()),
         };
-        redeemed.map_err(|denied| self.note(client, Right::Subscribe, denied))
+        redeemed.map_err(|unredeemed| match unredeemed {
+            Unredeemed::Denied(denied) => self.note(client, Right::Subscribe, denied).into(),
+            refused @ Unredeemed::Refused(_) => refused,
+        })
     }
 
     fn make_ticket(&self, socket: &SocketPermit, request: Request<Incoming>) -> Result<Soon<Decision>, Problem> {
@@ -368,7 +409,8 @@ impl Handler {
                 permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
             }
         };
-        tickets.make(key, grant.as_deref(), request, self.stats(), allow).await
+        let payer = self.node.admission.payer_key(client, grant.as_deref());
+        tickets.make(payer, grant.as_deref(), request, self.stats(), allow).await
     }
 
     fn publish(
@@ -394,9 +436,9 @@ impl Handler {
         Ok(Soon::later(async move {
             let grant = match asking {
                 None => None,
-                Some(asking) => match handler.wait(asking).await {
+                Some(asking) => match handler.allow_publish(client, asking).await {
                     Ok(grant) => grant,
-                    Err(denied) => return Problem::from(denied).into(),
+                    Err(problem) => return problem.into(),
                 },
             };
             let asked = channel.clone();
@@ -411,6 +453,18 @@ impl Handler {
             handler.stats().busy_publishes.add(u64::from(is_busy(&published) && !is_over.get()));
             published.unwrap_or_else(Answer::from).into()
         }))
+    }
+
+    /// Whether a client may publish by what it brings, and once more now.
+    async fn allow_publish(&self, client: IpAddr, asking: Asking) -> Result<Option<Box<Grant>>, Problem> {
+        let grant = self.wait(asking).await?;
+        match self.node.admission.publish(client, grant.as_deref(), Instant::now()) {
+            Ok(()) => Ok(grant),
+            Err(refused) => {
+                let problem = Problem::new(Kind::TooManyPublishes, refused.reason.detail());
+                Err(problem.retry_after(PUBLISH_RETRY_AFTER))
+            }
+        }
     }
 
     /// Whether a grant that was enough when it was asked for is so still.
@@ -442,13 +496,13 @@ impl Handler {
         let asking = self.ask(client, Right::History, std::slice::from_ref(&channel), head);
         let asked = channel.clone();
         let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
-        let payer = admission::payer(client);
         let handler = self.clone();
         Ok(Soon::later(async move {
             let grant = match handler.wait(asking).await {
                 Ok(grant) => grant,
                 Err(denied) => return Problem::from(denied).into(),
             };
+            let payer = handler.node.admission.payer(client, grant.as_deref());
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             // Reading it may have taken seconds, and it holds what was published meanwhile.
@@ -462,6 +516,13 @@ impl Handler {
 
 /// A subscription, its ticket, and what a refusal of it depends on.
 type AskedFor = (Subscription, Option<Result<Ticket, Denied>>, Asked);
+
+/// A client that has its place for a stream, if it may have one.
+struct Admitted {
+    client: IpAddr,
+    permit: SessionPermit,
+    late: LateRefusal,
+}
 
 /// What was asked about a request.
 struct Asking {
@@ -494,22 +555,6 @@ fn whole(
         connection.rest_has_come();
         outcome
     }
-}
-
-/// A stream for a client that has its place and may subscribe; a refusal if too many begin at once.
-fn accept(
-    subscription: Subscription,
-    payer: Payer,
-    permit: SessionPermit,
-    late: LateRefusal,
-    grant: Option<Box<Grant>>,
-) -> Decision {
-    if let Err(refused) = late.node.admission.begin(Instant::now()) {
-        return late.refused(&refused).into();
-    }
-    let head = Answer::stream().ending(subscription.close).with(late.node.headers(late.verdict));
-    let refuse = Box::new(move |why| late.answer(&why));
-    Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
 }
 
 fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {

@@ -1,5 +1,6 @@
 //! The tickets of a node: making them ([`Tickets::make`]), and what one is worth that a client brings ([`Tickets::redeem`]).
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use fanfare_auth::{
 };
 use fanfare_log::TicketError;
 use fanfare_protocol::limits::{
-    STORE_ANSWER_TIMEOUT, TICKET_CLOCK_SLACK, TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX, TICKETS_WAITING_MAX,
-    VAIN_TICKET_PAUSE, VAIN_TICKET_SENDERS_MAX, VAIN_TICKETS_AT_ONCE_MAX,
+    STORE_ANSWER_TIMEOUT, TICKET_CLOCK_SLACK, TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX, TICKET_PAUSE,
+    TICKET_PAYERS_MAX, TICKETS_AT_ONCE_MAX, TICKETS_WAITING_MAX, VAIN_TICKET_PAUSE, VAIN_TICKET_SENDERS_MAX,
+    VAIN_TICKETS_AT_ONCE_MAX,
 };
 use fanfare_protocol::{ChannelName, LastEventId, TicketName};
 use http::{Request, StatusCode};
@@ -19,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::admission::AddressKey;
+use crate::admission::{AddressKey, Refused};
 use crate::answer::Answer;
 use crate::body_bytes::BodyBytes;
 use crate::denied::Denied;
@@ -31,7 +33,6 @@ use crate::problem::{Kind, Problem};
 use crate::query;
 use crate::request_body::{self, BodyError};
 use crate::subscription::Subscription;
-use crate::ticket_rate::TicketRate;
 use crate::ticket_use::{TicketUse, TicketUseCells};
 
 /// The parameter of a URL that holds a ticket.
@@ -50,7 +51,7 @@ pub(crate) struct Tickets {
     body_timeout: Duration,
     look_timeout: Duration,
     /// Bounds the tickets that are made for each payer.
-    rate: TicketRate,
+    rate: PayerBuckets,
     /// Bounds the orders that are being read, beside the bodies of publishes.
     order_bytes: BodyBytes,
     /// Who has had the store asked in vain.
@@ -66,6 +67,21 @@ pub(crate) enum Purpose {
     Check,
     /// A stream.
     Stream,
+}
+
+/// Why a ticket brings no stream.
+#[derive(Debug)]
+pub(crate) enum Unredeemed {
+    /// It gives none.
+    Denied(Denied),
+    /// It would, and its client has no room for one now.
+    Refused(Refused),
+}
+
+impl From<Denied> for Unredeemed {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
 }
 
 /// A ticket that is good.
@@ -104,6 +120,7 @@ impl Tickets {
         requests: &RequestOptions,
         start: Instant,
     ) -> Self {
+        let made = Bucket { pause: TICKET_PAUSE, most: TICKETS_AT_ONCE_MAX };
         let vain = Bucket { pause: VAIN_TICKET_PAUSE, most: VAIN_TICKETS_AT_ONCE_MAX };
         Self {
             bounds: TicketBounds { channels: requests.channels, life: options.max_life },
@@ -111,24 +128,24 @@ impl Tickets {
             revocations,
             body_timeout: requests.body_timeout,
             look_timeout: requests.decision_timeout,
-            rate: TicketRate::new(start),
+            rate: PayerBuckets::new(made, TICKET_PAYERS_MAX, start),
             order_bytes: BodyBytes::new(TICKET_ORDERS_BYTES_MAX),
             vain: PayerBuckets::new(vain, VAIN_TICKET_SENDERS_MAX, start),
             places: Semaphore::new(TICKETS_WAITING_MAX),
         }
     }
 
-    /// Makes a ticket of the body of a request, for a client that has the publish key (`None`) or this grant. `allow` says whether that
+    /// Makes a ticket of the body of a request, for a client that has the publish key (`None`) or this grant, and `payer` to pay for it. `allow` says whether that
     /// may make one for these channels, once the body is there.
     pub(crate) async fn make(
         &self,
-        client: AddressKey,
+        payer: NonZeroU64,
         grant: Option<&Grant>,
         request: Request<Incoming>,
         stats: &HttpStats,
         allow: impl FnOnce(&[ChannelName]) -> Result<(), Problem>,
     ) -> Result<Answer, Problem> {
-        if !self.rate.take(grant, client, Instant::now()) {
+        if !self.rate.take(payer, 1, Instant::now()) {
             stats.refused_tickets.add(1);
             return Err(too_many());
         }
@@ -163,7 +180,8 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// What a ticket is worth to a client whose URL names these channels, or none. A stream is its first use, which begins its life.
+    /// What a ticket is worth to a client whose URL names these channels, or none. A stream is its first use, which begins its life; before
+    /// that, `begin` says whether the client has room for one with this grant and so many channels.
     pub(crate) async fn redeem(
         &self,
         client: AddressKey,
@@ -171,20 +189,21 @@ impl Tickets {
         named: &[ChannelName],
         purpose: Purpose,
         uses: &TicketUseCells,
-    ) -> Result<Redeemed, Denied> {
+        begin: impl FnOnce(&Grant, usize) -> Result<(), Refused>,
+    ) -> Result<Redeemed, Unredeemed> {
         let redeemed = match ticket {
-            Ok(ticket) => self.look_up(client, &ticket, named, purpose).await,
-            Err(denied) => Err(denied),
+            Ok(ticket) => self.look_up(client, &ticket, named, purpose, begin).await,
+            Err(denied) => Err(denied.into()),
         };
-        let what = match &redeemed {
-            Ok((_, what)) => Some(*what),
-            Err(Denied::UnknownTicket) => Some(TicketUse::Unknown),
-            Err(Denied::TicketOver) => Some(TicketUse::Over),
-            Err(Denied::Unstored) => Some(TicketUse::Unasked),
+        let came_of_it = match &redeemed {
+            Ok((_, which)) => Some(*which),
+            Err(Unredeemed::Denied(Denied::UnknownTicket)) => Some(TicketUse::Unknown),
+            Err(Unredeemed::Denied(Denied::TicketOver)) => Some(TicketUse::Over),
+            Err(Unredeemed::Denied(Denied::Unstored)) => Some(TicketUse::Unasked),
             Err(_) => None,
         };
-        if let Some(what) = what.filter(|_| purpose == Purpose::Stream) {
-            uses.of(what).add(1);
+        if let Some(came_of_it) = came_of_it.filter(|_| purpose == Purpose::Stream) {
+            uses.of(came_of_it).add(1);
         }
         redeemed.map(|(redeemed, _)| redeemed)
     }
@@ -196,20 +215,25 @@ impl Tickets {
         ticket: &Ticket,
         named: &[ChannelName],
         purpose: Purpose,
-    ) -> Result<(Redeemed, TicketUse), Denied> {
+        begin: impl FnOnce(&Grant, usize) -> Result<(), Refused>,
+    ) -> Result<(Redeemed, TicketUse), Unredeemed> {
         // Before the store is asked: a wait for it must not lengthen what is left by then.
         let now = self.options.clock.wall_ms();
         let over_at = ticket.over_at().0.saturating_add(TICKET_CLOCK_SLACK.as_secs());
         if UnixSeconds(over_at) <= UnixSeconds(now / 1_000) {
-            return Err(Denied::TicketOver);
+            return Err(Denied::TicketOver.into());
         }
         if self.vain.is_empty(client.key(), Instant::now()) {
-            return Err(Denied::UncheckedTicket);
+            return Err(Denied::UncheckedTicket.into());
         }
-        let Ok(_place) = self.places.try_acquire() else { return Err(Denied::Undecided) };
-        let asked = timeout(self.look_timeout, self.ask(ticket.name(), now, named, purpose)).await;
-        let answer = asked.unwrap_or_else(|_| Err(unstored(&"no answer in time")));
-        let is_in_vain = answer.as_ref().map_or_else(|denied| !denied.is_transient(), |_| purpose == Purpose::Check);
+        let Ok(_place) = self.places.try_acquire() else { return Err(Denied::Undecided.into()) };
+        let asked = timeout(self.look_timeout, self.ask(ticket.name(), now, named, purpose, begin)).await;
+        let answer = asked.unwrap_or_else(|_| Err(unstored(&"no answer in time").into()));
+        let is_in_vain = match &answer {
+            Ok(_) => purpose == Purpose::Check,
+            Err(Unredeemed::Denied(denied)) => !denied.is_transient(),
+            Err(Unredeemed::Refused(_)) => true,
+        };
         if is_in_vain {
             self.vain.note(client.key(), Instant::now());
         }
@@ -222,30 +246,35 @@ impl Tickets {
         now: u64,
         named: &[ChannelName],
         purpose: Purpose,
-    ) -> Result<(Redeemed, TicketUse), Denied> {
+        begin: impl FnOnce(&Grant, usize) -> Result<(), Refused>,
+    ) -> Result<(Redeemed, TicketUse), Unredeemed> {
         let TicketOptions { store, max_life, .. } = &self.options;
         let held = store.find(name).await.map_err(|error| unstored(&error))?;
-        let (used, what) = match state(held.made.as_deref(), held.used.as_deref())? {
-            TicketState::Unknown => return Err(Denied::UnknownTicket),
+        let (used, which) = match state(held.made.as_deref(), held.used.as_deref())? {
+            TicketState::Unknown => return Err(Denied::UnknownTicket.into()),
             TicketState::Used(used) => (used, TicketUse::Again),
             TicketState::Unused(record) => (record.used_at(held.now_ms), TicketUse::First),
         };
         // Before it counts as used: nothing came of it.
         self.check_channels(&used, named)?;
         self.check_revocations(name, &used, named)?;
-        let (used, what) = match (what, purpose) {
+        if used.left(held.now_ms, *max_life).is_some() && purpose == Purpose::Stream {
+            let channels = if named.is_empty() { used.record.channels.len() } else { named.len() };
+            begin(&used.grant(name, 0, Duration::ZERO), channels).map_err(Unredeemed::Refused)?;
+        }
+        let (used, which) = match (which, purpose) {
             (TicketUse::First, Purpose::Stream) => {
                 let own = used.encode();
                 let first = store.use_first(name, own.clone(), used.kept_for()).await;
                 let first = first.map_err(|error| unstored(&error))?;
                 (first_of_all(&first)?, if first == own { TicketUse::First } else { TicketUse::Again })
             }
-            _ => (used, what),
+            _ => (used, which),
         };
         let left = used.left(held.now_ms, *max_life).ok_or(Denied::TicketOver)?;
         let grant = Box::new(used.grant(name, now, left));
         let UsedTicket { record, .. } = used;
-        Ok((Redeemed { grant, channels: record.channels, from: record.from }, what))
+        Ok((Redeemed { grant, channels: record.channels, from: record.from }, which))
     }
 
     /// Whether a stream may have what its URL names, or all channels of its ticket: a node that made it may have another bound.

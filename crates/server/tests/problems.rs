@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,19 @@ fn one_ticket_too_many(node: &Node) -> (String, String) {
             return refused;
         }
     }
+}
+
+/// The answer to the second event, where one may be published in a second.
+fn one_event_too_many() -> String {
+    let node = Node::start(|options| {
+        options.authorizer = Some(Arc::new(Allows));
+        options.publish_tokens = true;
+        options.admission.subject_publishes_per_second = NonZeroU32::new(1);
+    });
+    let mut client = node.connect();
+    client.send(post("", "x").repeat(2));
+    client.response();
+    line(client.response())
 }
 
 /// One line for a problem, of which only `detail` may change.
@@ -116,6 +130,20 @@ fn server_over_a_failing_store() -> Server {
         Core::new(Arc::clone(&hub), core, DeliveryOptions::default(), stats, Clock::system(), Random::seeded(2))
     })
     .unwrap()
+}
+
+/// Allows everything.
+#[derive(Debug)]
+struct Allows;
+
+impl Authorizer for Allows {
+    fn authorize(&self, _: &Question<'_>) -> Soon<Authorized> {
+        Soon::Now(Ok(None))
+    }
+
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
+    }
 }
 
 /// Allows nothing.
@@ -184,6 +212,8 @@ fn every_problem_keeps_its_type_status_and_title() {
         options.admission.per_address = Some(0);
     });
     problems.insert(said(crowded.send(get("/events?channel=a"))));
+
+    problems.insert(one_event_too_many());
 
     let server = server_over_a_failing_store();
     for channel in ["other-type", "denied", "away"] {

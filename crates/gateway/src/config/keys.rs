@@ -173,6 +173,18 @@ sections! {
         silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));
         /// New subscriptions in a second, for this node.
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));
+        /// Event streams of one subject on this node, from wherever it comes: whom a token, a ticket or the application of `forward_auth` names (`sub`), told apart by who names it. Raise it where many share one `sub`, as guests or services may.
+        per_subject: OffOr<NonZeroU32> = OffOr(positive(limits::STREAMS_PER_SUBJECT_DEFAULT));
+        /// New subscriptions in a second from one address (IPv6: from one /64); behind a proxy of `server.trusted_proxies`, from one client.
+        address_connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::ADDRESS_CONNECTS_PER_SECOND_DEFAULT));
+        /// New subscriptions in a second of one subject.
+        subject_connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::SUBJECT_CONNECTS_PER_SECOND_DEFAULT));
+        /// Channels in the new subscriptions of a second from one address. One full stream may come at once in any case.
+        address_channels_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::ADDRESS_CHANNELS_PER_SECOND_DEFAULT));
+        /// Channels in the new subscriptions of a second of one subject. One full stream may come at once in any case.
+        subject_channels_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::SUBJECT_CHANNELS_PER_SECOND_DEFAULT));
+        /// Events that are published in a second by one subject (`publish.tokens`); by one address where none is named. What `publish.key` publishes is not counted.
+        subject_publishes_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::SUBJECT_PUBLISHES_PER_SECOND_DEFAULT));
     }
 
     /// Tokens: who may follow, publish and read what. Off, everybody who reaches the node may read every channel.

@@ -1,5 +1,6 @@
 //! The configuration as each crate wants it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
@@ -47,6 +48,38 @@ pub(super) fn delivery(config: &Config) -> DeliveryOptions {
     }
 }
 
+/// Who may connect, and how much of the node one client may take.
+fn admission(config: &Config) -> AdmissionOptions {
+    let count = |most: Option<NonZeroU32>| most.and_then(|most| usize::try_from(most.get()).ok());
+    let configured = &config.admission;
+    AdmissionOptions {
+        refusal: match configured.refusal {
+            RefusalStyle::Polite => RefusalPolicy::Polite,
+            RefusalStyle::Status => RefusalPolicy::Status,
+        },
+        max_connections: configured.max_connections,
+        headroom: limits::CONNECTIONS_HEADROOM,
+        per_address: count(configured.per_address.0),
+        max_silent: configured.max_silent,
+        silent_per_address: count(configured.silent_per_address.0),
+        connects_per_second: configured.connects_per_second.0,
+        per_subject: count(configured.per_subject.0),
+        address_connects_per_second: configured.address_connects_per_second.0,
+        subject_connects_per_second: configured.subject_connects_per_second.0,
+        address_channels_per_second: configured.address_channels_per_second.0,
+        subject_channels_per_second: configured.subject_channels_per_second.0,
+        subject_publishes_per_second: configured.subject_publishes_per_second.0,
+        proxies: ProxyOptions {
+            trusted: config.server.trusted_proxies.clone(),
+            header: match config.server.forwarded_header {
+                AddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
+                AddressHeader::Forwarded => ForwardedHeader::Forwarded,
+            },
+            protocol: config.server.proxy_protocol == ProxyProtocol::On,
+        },
+    }
+}
+
 /// The server's part.
 ///
 /// # Errors
@@ -79,30 +112,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             unsent: config.server.unsent_bytes.bytes(),
             ..SocketOptions::default()
         },
-        admission: AdmissionOptions {
-            refusal: match config.admission.refusal {
-                RefusalStyle::Polite => RefusalPolicy::Polite,
-                RefusalStyle::Status => RefusalPolicy::Status,
-            },
-            max_connections: config.admission.max_connections,
-            headroom: limits::CONNECTIONS_HEADROOM,
-            per_address: config.admission.per_address.0.and_then(|count| usize::try_from(count.get()).ok()),
-            max_silent: config.admission.max_silent,
-            silent_per_address: config
-                .admission
-                .silent_per_address
-                .0
-                .and_then(|count| usize::try_from(count.get()).ok()),
-            connects_per_second: config.admission.connects_per_second.0,
-            proxies: ProxyOptions {
-                trusted: config.server.trusted_proxies.clone(),
-                header: match config.server.forwarded_header {
-                    AddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
-                    AddressHeader::Forwarded => ForwardedHeader::Forwarded,
-                },
-                protocol: config.server.proxy_protocol == ProxyProtocol::On,
-            },
-        },
+        admission: admission(config),
         publish_key: config.publish.key.expose().and_then(Secret::new),
         publish_tokens: config.publish.tokens,
         authorizer: None,

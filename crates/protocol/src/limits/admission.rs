@@ -11,6 +11,21 @@ pub const CONNECTIONS_DEFAULT: usize = 100_000;
 pub const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 50_000;
 /// `admission.connects_per_second`: connections that a node accepts in a second.
 pub const CONNECTS_PER_SECOND_DEFAULT: usize = 50_000;
+/// `admission.per_subject`: streams of one subject on a node. More than a person has, and a hundredth of the node's places.
+pub const STREAMS_PER_SUBJECT_DEFAULT: usize = 1_000;
+/// `admission.address_connects_per_second`: the same from one client address. Others find as much again; high, because a balancer in front
+/// is one address.
+pub const ADDRESS_CONNECTS_PER_SECOND_DEFAULT: usize = 25_000;
+/// `admission.subject_connects_per_second`: the same of one subject.
+pub const SUBJECT_CONNECTS_PER_SECOND_DEFAULT: usize = 100;
+/// `admission.address_channels_per_second`: channels in the subscriptions of one client address, in a second.
+pub const ADDRESS_CHANNELS_PER_SECOND_DEFAULT: usize = 100_000;
+/// `admission.subject_channels_per_second`: the same of one subject.
+pub const SUBJECT_CHANNELS_PER_SECOND_DEFAULT: usize = 2_000;
+/// `admission.subject_publishes_per_second`: events that one subject publishes in a second.
+pub const SUBJECT_PUBLISHES_PER_SECOND_DEFAULT: usize = 1_000;
+/// Addresses, and subjects, whose rates are told apart. Two that share a place forget each other, and have what they may have at once.
+pub const ADMISSION_PAYERS_MAX: usize = 4_096;
 /// Connections beyond `admission.max_connections` that are accepted to be told so, politely.
 pub const CONNECTIONS_HEADROOM: usize = 1_024;
 /// The same beyond `admission.per_address`, for each address.
@@ -19,7 +34,7 @@ pub const CONNECTIONS_PER_ADDRESS_HEADROOM: usize = 16;
 pub const LISTEN_BACKLOG_DEFAULT: u32 = 4_096;
 /// Accepted sockets on their way to one connection thread.
 pub const HANDOFF_MAX: usize = 1_024;
-/// Addresses whose connections and refusals are remembered.
+/// Addresses and subjects whose refusals are remembered.
 pub const ADDRESSES_TRACKED_MAX: usize = 65_536;
 /// Least `retry:` of a refusal.
 pub const REFUSAL_RETRY_MIN: Duration = Duration::from_secs(5);
@@ -39,6 +54,12 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 4 * KIB;
 
 const _: () = {
     assert!(less(REFUSAL_RETRY_MIN, REFUSAL_RETRY_SHARED_MAX) && less(REFUSAL_RETRY_SHARED_MAX, REFUSAL_RETRY_MAX));
+    assert!(STREAMS_PER_SUBJECT_DEFAULT < CONNECTIONS_PER_ADDRESS_DEFAULT);
+    // One address leaves as much to others as it takes, and one subject leaves nearly all to others at its address.
+    assert!(2 * ADDRESS_CONNECTS_PER_SECOND_DEFAULT <= CONNECTS_PER_SECOND_DEFAULT);
+    assert!(SUBJECT_CONNECTS_PER_SECOND_DEFAULT < ADDRESS_CONNECTS_PER_SECOND_DEFAULT);
+    assert!(SUBJECT_CHANNELS_PER_SECOND_DEFAULT < ADDRESS_CHANNELS_PER_SECOND_DEFAULT);
+    assert!(ADMISSION_PAYERS_MAX.is_power_of_two());
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };

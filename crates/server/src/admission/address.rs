@@ -3,8 +3,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU64;
 
-use fanfare_log::Payer;
-
 /// What counts as one client: an IPv4 address, or an IPv6 /64 (what a single subscriber is given).
 /// Never zero, so that an optional one takes no more room: each session may hold one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,11 +28,6 @@ impl AddressKey {
     pub(crate) const fn key(self) -> NonZeroU64 {
         self.0
     }
-}
-
-/// Who pays for what a client at this address asks for.
-pub(crate) fn payer(address: IpAddr) -> Payer {
-    Payer::of(AddressKey::of(address).bits())
 }
 
 #[cfg(test)]

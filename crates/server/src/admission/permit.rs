@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use super::address::AddressKey;
+use super::counts::Counts;
 use super::load::Load;
+use super::subject::SubjectKey;
 use crate::client_address::Source;
 
 /// A place in the count of an address.
@@ -104,27 +106,76 @@ impl SocketPermit {
     /// Counts a session over this socket, which was admitted.
     pub(super) fn session(&self, address: AddressPlace) -> SessionPermit {
         self.load().add_session();
-        SessionPermit { address }
+        SessionPermit(Places::Address(address))
     }
 
     /// What a session holds that goes on with the whole socket. The session counts the socket's address from now on, unless it
     /// counts one of its own.
     pub(crate) fn into_session(self, session: &mut SessionPermit) -> SocketPlace {
         let Self { socket, mut address, .. } = self;
-        session.address.key = session.address.key.or_else(|| address.key.take());
+        let own = &mut session.address_mut().key;
+        *own = own.or_else(|| address.key.take());
         socket
     }
 }
 
-/// One session's places, from its admission to its end: a subscription whose decision is awaited has them already. What is
-/// bounded by subject or by channels is to be given back here.
+/// A place in the count of a subject.
 #[derive(Debug)]
-pub struct SessionPermit {
-    address: AddressPlace,
+pub(super) struct SubjectPlace {
+    subjects: Arc<Counts<SubjectKey>>,
+    key: SubjectKey,
+}
+
+impl SubjectPlace {
+    /// Counts one more of this subject. `None`: there are `most` already.
+    pub(super) fn enter(subjects: &Arc<Counts<SubjectKey>>, key: SubjectKey, most: usize) -> Option<Self> {
+        subjects.enter(key, most).then(|| Self { subjects: Arc::clone(subjects), key })
+    }
+}
+
+impl Drop for SubjectPlace {
+    fn drop(&mut self) {
+        self.subjects.leave(self.key);
+    }
+}
+
+/// One session's places, from its admission to its end: a subscription whose decision is awaited has them already, but for that of its
+/// subject, which the decision tells.
+#[derive(Debug)]
+pub struct SessionPermit(Places);
+
+/// A session without a subject takes no room for one.
+#[derive(Debug)]
+enum Places {
+    Address(AddressPlace),
+    WithSubject(Box<(AddressPlace, SubjectPlace)>),
+}
+
+impl SessionPermit {
+    const fn address(&self) -> &AddressPlace {
+        match &self.0 {
+            Places::Address(address) => address,
+            Places::WithSubject(places) => &places.0,
+        }
+    }
+
+    const fn address_mut(&mut self) -> &mut AddressPlace {
+        match &mut self.0 {
+            Places::Address(address) => address,
+            Places::WithSubject(places) => &mut places.0,
+        }
+    }
+
+    /// The session is a subject's, where it has a place from now on.
+    pub(super) fn belongs_to(&mut self, subject: SubjectPlace) {
+        let nothing = AddressPlace::none(&self.address().load);
+        let address = std::mem::replace(self.address_mut(), nothing);
+        self.0 = Places::WithSubject(Box::new((address, subject)));
+    }
 }
 
 impl Drop for SessionPermit {
     fn drop(&mut self) {
-        self.address.load.remove_session();
+        self.address().load.remove_session();
     }
 }

@@ -1,5 +1,6 @@
-//! How long an address stays away that was refused for what it did itself: longer while it goes on, in bounded memory.
+//! How long an address, or a subject, stays away that was refused for what it did itself: longer while it goes on, in bounded memory.
 
+use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,17 +8,15 @@ use tokio::time::Instant;
 
 use fanfare_protocol::limits::{ADDRESSES_TRACKED_MAX, REFUSAL_RETRY_MAX, REFUSAL_RETRY_MIN};
 
-use super::address::AddressKey;
-
 /// The shortest retry time before jitter, which at most doubles it.
 const BASE: Duration = REFUSAL_RETRY_MIN;
 /// The longest one before jitter.
 const LONGEST: Duration = Duration::from_millis(REFUSAL_RETRY_MAX.as_millis() as u64 / 2);
 /// Doublings after which [`LONGEST`] is reached for any sensible pair of limits.
 const MAX_LEVEL: u8 = 10;
-/// Addresses remembered. Two that share a place forget each other, which only shortens their retry time.
+/// Addresses and subjects remembered. Two that share a place forget each other, which only shortens their retry time.
 const PLACES: usize = ADDRESSES_TRACKED_MAX;
-/// Refused again after longer than this, an address begins anew.
+/// Refused again after longer than this, it begins anew.
 const FORGET_AFTER: Duration = Duration::from_secs(400);
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,9 +40,9 @@ impl RetryTable {
         Self { start, places: Mutex::default() }
     }
 
-    /// The retry time for one more refusal of this address. It doubles at most once per retry time, so that many clients
-    /// behind one address that are refused together do not lengthen it for each other.
-    pub(super) fn next(&self, key: AddressKey, now: Instant) -> Duration {
+    /// The retry time for one more refusal of this payer. It doubles at most once per retry time, so that many clients
+    /// of one payer that are refused together do not lengthen it for each other.
+    pub(super) fn next(&self, key: NonZeroU64, now: Instant) -> Duration {
         let now = u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX - 1) + 1;
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.is_empty() {
@@ -51,10 +50,10 @@ impl RetryTable {
         }
         let place = &mut places[Self::place_of(key)];
         let known = place.level_since != 0
-            && place.key == key.bits()
+            && place.key == key.get()
             && Duration::from_secs(u64::from(now.saturating_sub(place.last))) < FORGET_AFTER;
         if !known {
-            *place = Place { key: key.bits(), level: 0, level_since: now, last: now };
+            *place = Place { key: key.get(), level: 0, level_since: now, last: now };
             return BASE;
         }
         let waited = Duration::from_secs(u64::from(now.saturating_sub(place.level_since)));
@@ -66,8 +65,8 @@ impl RetryTable {
         time_at(place.level)
     }
 
-    fn place_of(key: AddressKey) -> usize {
-        let mixed = key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.trailing_zeros());
+    fn place_of(key: NonZeroU64) -> usize {
+        let mixed = key.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PLACES.trailing_zeros());
         usize::try_from(mixed).unwrap_or(0) % PLACES
     }
 }
@@ -82,8 +81,8 @@ const _: () = assert!(PLACES.is_power_of_two() && BASE.as_millis() <= LONGEST.as
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> AddressKey {
-        AddressKey::of(std::net::Ipv4Addr::new(192, 0, 2, last).into())
+    fn address(last: u8) -> NonZeroU64 {
+        NonZeroU64::from(std::num::NonZeroU8::new(last).unwrap())
     }
 
     fn seconds(n: u64) -> Duration {

@@ -78,10 +78,10 @@ fn subscriptions_above_the_rate_are_refused() {
     let rate = NonZeroU32::new(1);
     let admission = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let (one, now) = (admission.open(A).unwrap(), Instant::now());
-    assert_eq!(reason(admission.admit(&one, A, now)), None);
-    assert_eq!(reason(admission.admit(&one, A, now)), None, "none has begun");
-    assert_eq!(reason(admission.begin(now)), None);
-    assert_eq!(reason(admission.begin(now)), Some(Reason::Rate));
+    let mut first = admission.admit(&one, A, now).unwrap();
+    let mut second = admission.admit(&one, A, now).expect("none has begun");
+    assert_eq!(reason(admission.begin(&mut first, A, None, 1, now)), None);
+    assert_eq!(reason(admission.begin(&mut second, A, None, 1, now)), Some(Reason::Rate));
     assert_eq!(reason(admission.admit(&one, A, now)), Some(Reason::Rate));
 }
 
@@ -120,7 +120,8 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
     let busy = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let one = busy.open(A).unwrap();
     let asked = |now| {
-        busy.begin(now).unwrap();
+        let mut session = busy.admit(&one, A, now).unwrap();
+        busy.begin(&mut session, A, None, 1, now).unwrap();
         busy.admit(&one, A, now).unwrap_err()
     };
     assert!(longest_retry(asked) <= bound);
@@ -228,4 +229,136 @@ fn counters_are_in_the_order_of_the_reasons() {
     for (place, reason) in Reason::ALL.into_iter().enumerate() {
         assert_eq!(place, reason as usize, "{}", reason.as_str());
     }
+}
+
+fn of_subject(subject: &str) -> Grant {
+    Grant { subject: Some(subject.into()), ..Grant::default() }
+}
+
+/// Begins a session with one channel.
+fn begin(admission: &Admission, client: IpAddr, grant: Option<&Grant>, now: Instant) -> Result<SessionPermit, Refused> {
+    let socket = admission.open(PROXY).unwrap();
+    let mut session = admission.admit(&socket, client, now)?;
+    admission.begin(&mut session, client, grant, 1, now)?;
+    Ok(session)
+}
+
+fn through_proxies(mut options: AdmissionOptions) -> Arc<Admission> {
+    options.proxies.trusted = vec!["10.0.0.0/8".parse().unwrap()];
+    admission(options)
+}
+
+// Fails when a subject with many addresses has a count for each, when its place is not given back, and when who has a token
+// is refused for its neighbours.
+#[test]
+fn a_subject_has_so_many_streams_from_wherever_it_comes_and_takes_no_place_of_its_neighbours() {
+    let admission = through_proxies(AdmissionOptions { per_subject: Some(2), ..options() });
+    let (one, other, now) = (of_subject("1"), of_subject("2"), Instant::now());
+    let held = [begin(&admission, A, Some(&one), now).unwrap(), begin(&admission, B, Some(&one), now).unwrap()];
+    for client in [A, B] {
+        assert_eq!(reason(begin(&admission, client, Some(&one), now)), Some(Reason::Subject));
+        assert_eq!(reason(begin(&admission, client, Some(&other), now)), None);
+        assert_eq!(reason(begin(&admission, client, Some(&Grant::default()), now)), None);
+        assert_eq!(reason(begin(&admission, client, None, now)), None);
+    }
+    let [first, second] = held;
+    drop(first);
+    assert_eq!(reason(begin(&admission, A, Some(&one), now)), None);
+    drop(second);
+    assert_eq!((admission.subjects.len(), admission.sessions()), (0, 0), "no memory of subjects without a stream");
+}
+
+#[test]
+fn a_subject_counts_beside_its_address_and_goes_on_with_the_socket_of_its_session() {
+    let admission = admission(AdmissionOptions { per_address: Some(1), per_subject: Some(1), ..options() });
+    let now = Instant::now();
+    let socket = admission.open(A).unwrap();
+    let mut session = admission.admit(&socket, A, now).unwrap();
+    admission.begin(&mut session, A, Some(&of_subject("1")), 1, now).unwrap();
+    let place = socket.into_session(&mut session);
+    let [next, there] = [A, B].map(|address| admission.open(address).unwrap());
+    assert_eq!(reason(admission.admit(&next, A, now)), Some(Reason::Address));
+    let mut elsewhere = admission.admit(&there, B, now).unwrap();
+    let refused = admission.begin(&mut elsewhere, B, Some(&of_subject("1")), 1, now);
+    assert_eq!(reason(refused), Some(Reason::Subject));
+    drop((session, place));
+    assert_eq!(reason(admission.admit(&next, A, now)), None);
+    assert_eq!(reason(admission.begin(&mut elsewhere, B, Some(&of_subject("1")), 1, now)), None);
+}
+
+// Fails when what a subject has used up is taken from its address, when an address's is everybody's, or when none comes back.
+#[test]
+fn subscriptions_and_channels_have_rates_by_subject_and_by_address() {
+    let admission = through_proxies(AdmissionOptions {
+        address_connects_per_second: NonZeroU32::new(5),
+        subject_connects_per_second: NonZeroU32::new(2),
+        ..options()
+    });
+    let (one, other, now) = (of_subject("1"), of_subject("2"), Instant::now());
+    let outcome = |client, grant, now| reason(begin(&admission, client, grant, now));
+    assert_eq!(
+        [A, B, A, B].map(|client| outcome(client, Some(&one), now)),
+        [None, None, Some(Reason::SubjectRate), Some(Reason::SubjectRate)]
+    );
+    // The address has four left, whatever was refused to the one.
+    assert_eq!([Some(&other), Some(&other), None, None].map(|grant| outcome(A, grant, now)), [None; 4]);
+    for grant in [None, Some(&other)] {
+        assert_eq!(outcome(A, grant, now), Some(Reason::AddressRate));
+    }
+    assert_eq!(outcome(B, None, now), None);
+    let later = now + Duration::from_millis(500);
+    assert_eq!([outcome(A, Some(&one), later), outcome(A, Some(&one), later)], [None, Some(Reason::SubjectRate)]);
+}
+
+#[test]
+fn channels_of_subscriptions_have_rates_by_subject_and_by_address() {
+    let admission = through_proxies(AdmissionOptions {
+        address_channels_per_second: NonZeroU32::new(1_000),
+        subject_channels_per_second: NonZeroU32::new(400),
+        ..options()
+    });
+    let (now, one) = (Instant::now(), of_subject("1"));
+    let outcome = |client, grant, channels| {
+        let socket = admission.open(PROXY).unwrap();
+        let mut session = admission.admit(&socket, client, now).unwrap();
+        reason(admission.begin(&mut session, client, grant, channels, now))
+    };
+    assert_eq!(outcome(A, Some(&one), 400), None);
+    assert_eq!(outcome(B, Some(&one), 1), Some(Reason::SubjectChannels));
+    assert_eq!(outcome(A, None, 600), None);
+    assert_eq!(outcome(A, None, 1), Some(Reason::AddressChannels));
+    assert_eq!(outcome(B, None, 1_000), None);
+}
+
+#[test]
+fn a_subject_publishes_so_much_from_wherever_it_comes_and_who_has_none_by_its_address() {
+    let admission = admission(AdmissionOptions { subject_publishes_per_second: NonZeroU32::new(2), ..options() });
+    let (one, other, now) = (of_subject("1"), of_subject("2"), Instant::now());
+    let publish = |client, grant: Option<&Grant>, now| reason(admission.publish(client, grant, now));
+    let refused = Some(Reason::Publishes);
+    assert_eq!([A, B, A].map(|client| publish(client, Some(&one), now)), [None, None, refused]);
+    assert_eq!([Some(&other), None, None, None].map(|grant| publish(A, grant, now)), [None, None, None, refused]);
+    assert_eq!((publish(B, None, now), publish(A, Some(&one), now + Duration::from_millis(500))), (None, None));
+    assert_eq!(admission.refused(Reason::Publishes), 2);
+}
+
+#[test]
+fn a_subject_that_has_too_much_open_stays_away_for_longer_each_time_and_its_neighbours_do_not() {
+    let admission = through_proxies(AdmissionOptions { per_subject: Some(0), ..options() });
+    let refused = |subject: &str, now| begin(&admission, A, Some(&of_subject(subject)), now).unwrap_err();
+    assert!(longest_retry(|now| refused("1", now)) > Duration::from_secs(20));
+    assert!(refused("2", Instant::now()).retry <= Duration::from_secs(10));
+}
+
+// Fails when a subject is another payer for each of its addresses, or those at one address are one.
+#[test]
+fn a_subject_pays_for_itself_and_who_has_none_by_its_address() {
+    let admission = admission(options());
+    let (one, other) = (of_subject("1"), of_subject("2"));
+    assert_eq!(admission.payer(A, Some(&one)), admission.payer(B, Some(&one)));
+    assert_ne!(admission.payer(A, Some(&one)), admission.payer(A, Some(&other)));
+    assert_eq!(admission.payer(A, None), admission.payer(A, Some(&Grant::default())));
+    assert_ne!(admission.payer(A, None), admission.payer(B, None));
+    let ticket = Grant { issuer: Some("tickets".into()), ..of_subject("1") };
+    assert_ne!(admission.payer(A, Some(&one)), admission.payer(A, Some(&ticket)), "names of two issuers");
 }

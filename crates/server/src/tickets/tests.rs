@@ -10,6 +10,7 @@ use fanfare_log::{HeldTicket, TicketAnswer, TicketStore};
 use fanfare_protocol::PositionError;
 
 use super::*;
+use crate::admission::Reason;
 use crate::clock::Clock;
 
 /// The node's clock, in seconds. The store's is 100 s behind.
@@ -66,7 +67,12 @@ impl Scene {
         purpose: Purpose,
     ) -> Result<Redeemed, Denied> {
         let named: Vec<_> = named.iter().map(|name| channel(name)).collect();
-        self.tickets.redeem(client, Ok(ticket.clone()), &named, purpose, &self.uses).await
+        let begin = |_: &Grant, _| Ok(());
+        let redeemed = self.tickets.redeem(client, Ok(ticket.clone()), &named, purpose, &self.uses, begin).await;
+        redeemed.map_err(|unredeemed| match unredeemed {
+            Unredeemed::Denied(denied) => denied,
+            Unredeemed::Refused(refused) => panic!("{refused:?}"),
+        })
     }
 
     async fn stream(&self, ticket: &Ticket) -> Result<Redeemed, Denied> {
@@ -320,8 +326,11 @@ async fn who_has_the_store_asked_in_vain_too_often_waits_and_nobody_else_does() 
     let good = scene.ticket(r#"{"channels":["a"]}"#).await;
     for _ in 0..VAIN_TICKETS_AT_ONCE_MAX / 2 {
         assert!(scene.stream(&good).await.is_ok());
-        let malformed = scene.tickets.redeem(client(1), Err(Denied::UnknownTicket), &[], Purpose::Stream, &scene.uses);
-        assert_eq!(malformed.await.unwrap_err(), Denied::UnknownTicket);
+        let malformed =
+            scene
+                .tickets
+                .redeem(client(1), Err(Denied::UnknownTicket), &[], Purpose::Stream, &scene.uses, |_, _| Ok(()));
+        assert!(matches!(malformed.await, Err(Unredeemed::Denied(Denied::UnknownTicket))));
         // A check of a good one brings no stream either.
         assert!(scene.redeem(&good, &[], Purpose::Check).await.is_ok());
         assert_eq!(scene.stream(&guess()).await.unwrap_err(), Denied::UnknownTicket);
@@ -342,4 +351,30 @@ fn a_query_has_one_ticket_and_an_empty_one_is_none() {
     assert_eq!(found("ticket=A"), Ok(Some(Err(Denied::UnknownTicket))));
     assert_eq!(found(&format!("ticket={ticket}&ticket=A")).unwrap_err().kind, crate::problem::Kind::InvalidRequest);
     assert!(in_query(None).unwrap().is_none());
+}
+
+// Fails when the life of a ticket begins with a stream that does not, and when such looks cost a client nothing.
+#[tokio::test]
+async fn a_client_without_room_for_a_stream_leaves_its_ticket_unused_and_pays_for_the_look() {
+    let scene = scene();
+    let ticket = scene.ticket(r#"{"channels":["a","b"],"sub":"7"}"#).await;
+    let refuse = |grant: &Grant, channels| {
+        assert_eq!((grant.subject.as_deref(), channels), (Some("7"), 2));
+        Err(Refused { reason: Reason::Rate, retry: Duration::from_secs(5) })
+    };
+    let redeem = |purpose| scene.tickets.redeem(client(1), Ok(ticket.clone()), &[], purpose, &scene.uses, refuse);
+    assert!(matches!(redeem(Purpose::Stream).await, Err(Unredeemed::Refused(_))));
+    assert!(redeem(Purpose::Check).await.is_ok(), "who only asks needs no room");
+    assert_eq!(scene.store.find(ticket.name()).await.unwrap().used, None);
+    scene.pass(30);
+    assert!(scene.stream(&ticket).await.is_ok());
+    assert!(scene.store.find(ticket.name()).await.unwrap().used.is_some());
+    // Some come back meanwhile.
+    for _ in 0..10 * VAIN_TICKETS_AT_ONCE_MAX {
+        match redeem(Purpose::Stream).await {
+            Err(Unredeemed::Denied(Denied::UncheckedTicket)) => return,
+            other => assert!(matches!(other, Err(Unredeemed::Refused(_))), "{other:?}"),
+        }
+    }
+    panic!("the looks cost nothing");
 }

@@ -16,8 +16,8 @@ pub const STREAMS_PER_SUBJECT_DEFAULT: usize = 1_000;
 /// `admission.address_connects_per_second`: the same from one client address. Others find as much again; high, because a balancer in front
 /// is one address.
 pub const ADDRESS_CONNECTS_PER_SECOND_DEFAULT: usize = 25_000;
-/// `admission.subject_connects_per_second`: the same of one subject.
-pub const SUBJECT_CONNECTS_PER_SECOND_DEFAULT: usize = 100;
+/// `admission.subject_connects_per_second`: the same of one subject. What it may have open comes back within four seconds.
+pub const SUBJECT_CONNECTS_PER_SECOND_DEFAULT: usize = 250;
 /// `admission.address_channels_per_second`: channels in the subscriptions of one client address, in a second.
 pub const ADDRESS_CHANNELS_PER_SECOND_DEFAULT: usize = 100_000;
 /// `admission.subject_channels_per_second`: the same of one subject.

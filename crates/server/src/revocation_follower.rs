@@ -285,3 +285,68 @@ fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bytes::Bytes;
+    use fanfare_auth::RevocationTarget;
+    use fanfare_log::memory::{Bell, MemoryStore};
+    use fanfare_protocol::Event;
+    use fanfare_protocol::limits::REVOCATIONS_MAX;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::known_revocations::RevocationsUnknown;
+    use crate::scene;
+
+    fn of(subject: &str) -> RevocationTarget {
+        RevocationTarget::subject(None, subject).unwrap()
+    }
+
+    /// Waits until it is so. Where time is paused it passes meanwhile.
+    async fn until(is_so: impl Fn() -> bool) {
+        for _ in 0..100_000 {
+            if is_so() {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited in vain");
+    }
+
+    // Fails when a set that is not all counts as all, and when the log is not read again once some are out of force.
+    #[test]
+    fn with_more_revocations_than_a_node_holds_nothing_is_known_until_enough_are_out_of_force() {
+        scene::run(async {
+            tokio::time::pause();
+            let store = MemoryStore::default();
+            let (core, hub) = scene::core_and_hub(&store, fanfare_log::Options::default());
+            let start = Clock::system().wall_ms();
+            let wall = Arc::new(AtomicU64::new(start));
+            let clock = Arc::clone(&wall);
+            let hour = Duration::from_secs(3_600);
+            let clock = Clock::from_fn(move || clock.load(Ordering::Relaxed));
+            let known = Arc::new(KnownRevocations::new(hub, clock, hour, Duration::ZERO));
+            known.note_may_vanish(false);
+            for number in 0..REVOCATIONS_MAX {
+                let target = of(&number.to_string());
+                known.add(Revocation { target, at: UnixSeconds(start / 1_000 - 1_800) }).unwrap();
+            }
+            let data = Bytes::from(RevocationEntry { target: of("one more"), keep: None }.to_json());
+            store.xadd(LogName::revoked(), Event { name: None, data }, Bell::Silent);
+            scene::spawn(follow(Rc::clone(&core), Arc::clone(&known)));
+            until(|| known.unknown() == Some(RevocationsUnknown::TooMany)).await;
+            assert_eq!(known.unknown_to_streams(), Some(RevocationsUnknown::TooMany));
+            assert!(known.in_force() == REVOCATIONS_MAX as u64 && known.incomplete_for() > Duration::ZERO);
+            assert!(known.unknown().unwrap().to_string().contains("more than 200000 revocations"));
+            // It stays so as long as they are in force.
+            sleep(3 * REVOCATIONS_REREAD).await;
+            assert_eq!(known.unknown(), Some(RevocationsUnknown::TooMany));
+            wall.fetch_add(2_400_000, Ordering::Relaxed);
+            until(|| known.unknown().is_none()).await;
+            assert_eq!((known.in_force(), known.incomplete_for()), (1, Duration::ZERO));
+        });
+    }
+}

@@ -59,12 +59,12 @@ impl Revoker<'_> {
                 // The others are out of force.
                 self.seen = self.seen.max(progress.latest);
             }
-            tokio::task::yield_now().await;
+            self.give_way().await;
         }
         if self.core.set_carried_out(progress.known_on()) {
             for some in self.core.holders.sessions().chunks(SESSIONS_PER_TURN) {
                 some.iter().for_each(|session| self.core.sessions.wake_session(*session));
-                tokio::task::yield_now().await;
+                self.give_way().await;
             }
         }
     }
@@ -84,8 +84,14 @@ impl Revoker<'_> {
                     self.asked.push_back((Instant::now() + REVOKED_FAREWELL, token));
                 }
             }
-            tokio::task::yield_now().await;
+            self.give_way().await;
         }
+    }
+
+    /// Lets others have their turn. Cuts those whose time has come meanwhile: there may be very much to do.
+    async fn give_way(&mut self) {
+        tokio::task::yield_now().await;
+        self.cut().await;
     }
 
     /// Waits until a session has had the time for its farewell; for ever if none was asked.
@@ -107,5 +113,50 @@ impl Revoker<'_> {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fanfare_auth::{Grant, RevocationTarget, UnixSeconds};
+    use fanfare_log::Options;
+    use fanfare_log::memory::MemoryStore;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::scene;
+
+    // Seen to fail when those who take no farewell are cut after everything else is done.
+    #[test]
+    fn a_session_is_cut_in_time_while_very_many_others_are_revoked() {
+        scene::run(async {
+            let (core, hub) = scene::core_and_hub(&MemoryStore::default(), Options::default());
+            let hour = Duration::from_secs(3_600);
+            let known = KnownRevocations::new(hub, Clock::system(), hour, Duration::ZERO);
+            let token = || core.sessions.token(core.sessions.insert()).unwrap();
+            let late = token();
+            let issued_at = Some(UnixSeconds(1));
+            let crowd = Grant { subject: Some("crowd".into()), issued_at, ..Grant::default() };
+            (0..10 * SESSIONS_PER_TURN).for_each(|_| core.holders.insert(token(), &crowd, &[]));
+            let now = UnixSeconds(Clock::system().wall_ms() / 1_000);
+            known.add(Revocation { target: RevocationTarget::subject(None, "crowd").unwrap(), at: now }).unwrap();
+            known.tell_read();
+            let asked = VecDeque::from([(Instant::now(), late)]);
+            let mut revoker = Revoker { core: &core, known: &known, seen: 0, asked };
+            let is_cut = async {
+                while core.sessions.asked(late.slot()).end != Some(EndReason::Cut) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let progress = *known.progress().borrow();
+            tokio::select! {
+                biased;
+                () = revoker.catch_up(progress) => panic!("it was not cut before"),
+                () = is_cut => {}
+            }
+            assert!(core.holders.sessions().len() > SESSIONS_PER_TURN, "others wait for their farewell");
+        });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Options, PublishRequest, Random, assemble};
+use fanfare_log::{Hub, Options, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -20,13 +20,19 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 /// A connection thread, within [`run`].
 pub(crate) fn core(store: &MemoryStore, options: Options) -> Rc<Core> {
+    core_and_hub(store, options).0
+}
+
+/// The same, and what it finds its channels by.
+pub(crate) fn core_and_hub(store: &MemoryStore, options: Options) -> (Rc<Core>, Arc<Hub>) {
     let log = assemble(options, 1, Random::seeded(1));
+    let hub = Arc::clone(&log.hub);
     spawn(store.attach(log.desired, log.sink).run());
     spawn(log.ingest.run(store.clone(), std::future::pending()));
     let (stats, random) = (Arc::new(CoreStats::default()), Random::seeded(2));
     let core = Core::new(log.hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
     spawn(Rc::clone(&core).run());
-    core
+    (core, hub)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tasks end with the test's runtime")]

@@ -308,7 +308,8 @@ fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant()
 
 fn history_of(channel: &str, subject: &str) -> String {
     let head = format!("GET /channels/{channel}/history HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-    format!("{head}Authorization: Bearer {subject}\r\n\r\n")
+    let token = if subject.is_empty() { String::new() } else { format!("Authorization: Bearer {subject}\r\n") };
+    format!("{head}{token}\r\n")
 }
 
 /// Makes a node that has a link not know what is revoked: something is announced that cannot be read.
@@ -426,6 +427,32 @@ fn the_log_keeps_its_place_on_a_full_node_while_it_is_read_again() {
         scene.known.in_force() == 2
     });
     scene.is_complete();
+}
+
+// Fails when a log that cannot be read counts as one that holds nothing.
+#[test]
+fn a_node_that_cannot_read_its_log_of_revocations_believes_no_token_until_it_can() {
+    let store = MemoryStore::default();
+    let event = Event { name: None, data: json_of(&subject("eve"), KEEP).into() };
+    let id = store.xadd(LogName::revoked(), event, Bell::Silent);
+    store.set_unreadable(LogName::revoked(), id, true);
+    let scene = scene_on(store);
+    // Channels are read meanwhile, as ever.
+    for number in 0..20 {
+        scene.node.publish(&number.to_string(), "hello");
+        scene.stream("", &number.to_string());
+        assert!(scene.node.send(history_of(&number.to_string(), "")).response().0.starts_with("HTTP/1.1 200 "));
+        for name in ["bob", "eve"] {
+            assert!(scene.node.send(history_of("a", name)).response().0.starts_with("HTTP/1.1 503 "));
+        }
+    }
+    for unknown in [scene.known.unknown(), scene.known.unknown_to_streams()] {
+        assert!(matches!(unknown, Some(RevocationsUnknown::NotRead(_))), "no stream begins either: {unknown:?}");
+    }
+    scene.node.store.set_unreadable(LogName::revoked(), id, false);
+    scene.is_complete();
+    scene.stream("bob", "a");
+    assert!(scene.answer("eve", "a").0.starts_with("HTTP/1.1 401 "));
 }
 
 // Fails when a node goes on where the other log ends: what was revoked there before that hit nobody.

@@ -61,6 +61,11 @@ impl Grant {
         self.stream.as_ref().map_or(&[], |stream| &stream.channels)
     }
 
+    /// The memory of what it holds for itself, in bytes: what it says of channels.
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.rights.own_bytes() + self.stream.as_ref().map_or(0, |stream| stream.own_bytes())
+    }
+
     /// Whether it is over at this time.
     #[must_use]
     pub fn has_expired(&self, now: UnixSeconds) -> bool {

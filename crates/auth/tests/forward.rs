@@ -32,6 +32,7 @@ fn options() -> ForwardOptions {
         denied_grace: Duration::ZERO,
         lifetime: 300 * SECOND,
         max_lifetime: 3_600 * SECOND,
+        channels: 3,
         public: [Pattern::parse("news:*").unwrap()].into(),
     }
 }
@@ -269,6 +270,27 @@ async fn the_application_may_name_the_channels_of_a_stream_and_where_it_begins()
 }
 
 // Fails when an application that does not look at `right` lets every user publish.
+// Fails when a list that is too long for a stream is a yes, which would be kept, or ends the young time of denials.
+#[tokio::test]
+async fn an_answer_that_names_more_channels_than_a_stream_may_have_says_how_many_it_may_and_is_denied() {
+    let body = r#"{"channels":["a","b","c","d"]}"#;
+    let fits = r#"{"channels":["a","b","c","a"]}"#;
+    let answers = [body, body, fits].map(|body| Ok(answer(200, body.as_bytes())));
+    let options = ForwardOptions { keep: 2 * SECOND, denied_grace: 60 * SECOND, ..options() };
+    let forward = Forward::new(options, Publisher::new(answers));
+    let question = || request(&forward, &[], &HeaderMap::new());
+    for is_young in [true, false] {
+        let now = if is_young { NOW } else { UnixSeconds(NOW.0 + 60) };
+        let (question, asker) = (question(), question().asker());
+        assert_eq!(forward.kept(&question, now), None);
+        assert_eq!(forward.ask(question, || now).await, Ok(Verdict::TooMany(3)));
+        assert_eq!(forward.is_young_denial(&asker, now), is_young);
+    }
+    let Ok(Verdict::Granted(grant)) = forward.ask(question(), || NOW).await else { panic!("three are not too many") };
+    assert_eq!(grant.named_channels().len(), 3);
+    assert_eq!((forward.status().allowed, forward.status().denied), (1, 2));
+}
+
 #[tokio::test]
 async fn publishing_has_to_be_named() {
     let channels = [channel("user:7")];

@@ -48,6 +48,7 @@ pub(crate) fn run(data: &[u8]) {
         denied_grace: Duration::ZERO,
         lifetime: Duration::from_secs(60),
         max_lifetime: Duration::from_secs(LONGEST),
+        channels: 64,
         public: Arc::default(),
     };
     let first = usize::from(data.first().copied().unwrap_or_default());

@@ -125,7 +125,7 @@ impl Gatekeeper {
             match forward.ask(request, now).await {
                 Ok(verdict) => {
                     by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
-                        Denied::Unauthenticated | Denied::NotAllowed
+                        Denied::Unauthenticated | Denied::NotAllowed | Denied::TooManyNamed(_)
                             if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
                         {
                             Denied::Young(Box::new(denied))
@@ -234,6 +234,7 @@ fn by_application(
         }
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
         Verdict::Forbidden => Err(Denied::NotAllowed),
+        Verdict::TooMany(most) => Err(Denied::TooManyNamed(most)),
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Verdict {
     Unauthenticated,
     /// It knows, and does not allow it. 403.
     Forbidden,
+    /// It names more channels than a stream may have, which is so many.
+    TooMany(usize),
 }
 
 /// Why there is no clear answer.
@@ -84,7 +86,9 @@ pub(super) fn judge(
             if right == Right::Subscribe && channels.is_empty() && named(&said)?.is_none() {
                 return Ok(Verdict::Forbidden);
             }
-            grant(&said, right, channels, options, times).map(|grant| Verdict::Granted(Box::new(grant)))
+            let grant = grant(&said, right, channels, options, times)?;
+            let is_too_much = grant.named_channels().len() > options.channels;
+            Ok(if is_too_much { Verdict::TooMany(options.channels) } else { Verdict::Granted(Box::new(grant)) })
         }
         status => Err(ForwardError::Status(status)),
     }

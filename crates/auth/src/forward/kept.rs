@@ -52,11 +52,10 @@ impl KeptGrants {
             return;
         }
         let kept = match verdict {
-            // What it names stands among its rights too.
-            Verdict::Granted(grant) if grant.rights.own_bytes() <= FORWARD_KEPT_BYTES_MAX => {
+            Verdict::Granted(grant) if grant.own_bytes() <= FORWARD_KEPT_BYTES_MAX => {
                 Some(Kept { key, at: asked_at, grant: Arc::new(grant.as_ref().clone()) })
             }
-            Verdict::Granted(_) | Verdict::Unauthenticated | Verdict::Forbidden => None,
+            Verdict::Granted(_) | Verdict::Unauthenticated | Verdict::Forbidden | Verdict::TooMany(_) => None,
         };
         let mut places = self.lock();
         if places.all.is_empty() {
@@ -94,8 +93,9 @@ fn place_of(key: &[u8; 32]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use fanfare_protocol::Pattern;
+    use fanfare_protocol::{ChannelName, ChannelTag, EntryId, LastEventId, Pattern, Position, encode_vector};
 
+    use crate::named_stream::NamedStream;
     use crate::right::Right;
     use crate::rights::Rights;
 
@@ -166,5 +166,27 @@ mod tests {
         assert!(kept.get(&key(0), NOW).is_some());
         kept.put(key(0), &of(FORWARD_KEPT_BYTES_MAX / 200), NOW);
         assert_eq!(kept.get(&key(0), NOW), None);
+    }
+    // Fails when what it names, or the positions, do not count: they stand beside its rights.
+    #[test]
+    fn the_names_and_the_positions_of_a_stream_count_beside_the_rights() {
+        let kept = KeptGrants::new(Duration::from_secs(2));
+        let is_kept = |names: usize, positions: usize| {
+            let name = |number: usize| ChannelName::parse(&format!("{number:0>200}")).unwrap();
+            let patterns = (0..names).map(|number| Pattern::parse(name(number).as_str()).unwrap());
+            let rights = Rights::none().with(Right::Subscribe, patterns);
+            let at = Position::At(EntryId { ms: 1, seq: 0 });
+            let mut items: Vec<_> = (0..positions).map(|number| (ChannelTag::of(&name(number)), Some(at))).collect();
+            items.sort_by_key(|(tag, _)| *tag);
+            let mut text = String::new();
+            encode_vector(&mut text, &items);
+            let from = (positions > 0).then(|| LastEventId::parse(&text).unwrap());
+            let stream = Some(Box::new(NamedStream { channels: (0..names).map(name).collect(), from }));
+            kept.put(key(0), &Verdict::Granted(Box::new(Grant { rights, stream, ..Grant::default() })), NOW);
+            kept.get(&key(0), NOW).is_some()
+        };
+        let rights_only = FORWARD_KEPT_BYTES_MAX / (200 + size_of::<Pattern>());
+        assert!(is_kept(rights_only / 3, 0) && !is_kept(rights_only - 1, 0), "half of it is the rights");
+        assert!(is_kept(rights_only / 3, 16) && !is_kept(rights_only / 3, 256));
     }
 }

@@ -30,6 +30,8 @@ pub struct ForwardOptions {
     pub lifetime: Duration,
     /// How long it lasts at most, whatever the answer says.
     pub max_lifetime: Duration,
+    /// The most channels that a stream may have which the application names.
+    pub channels: usize,
     /// What everybody may follow and read as history.
     pub public: Arc<[Pattern]>,
 }

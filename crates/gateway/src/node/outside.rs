@@ -68,6 +68,7 @@ fn forward_options(config: &Config, url: &SafeUrl) -> ForwardOptions {
         denied_grace: forward.denied_grace.0,
         lifetime: forward.lifetime.0,
         max_lifetime: forward.max_lifetime.0,
+        channels: config.limits.channels_per_connection,
         public: config.auth.public.clone().into(),
     }
 }

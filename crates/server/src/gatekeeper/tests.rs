@@ -194,18 +194,30 @@ impl Ask for Application {
     }
 }
 
-fn with_application(gate: Gate) -> (Gatekeeper, Arc<Application>) {
-    let application = Arc::new(Application::default());
-    let options = ForwardOptions {
+/// How an application is asked, if a test does not say otherwise.
+fn options() -> ForwardOptions {
+    ForwardOptions {
         url: SafeUrl::parse("https://app.example/").unwrap(),
-        headers: vec![header::AUTHORIZATION, header::COOKIE],
+        headers: vec![header::COOKIE],
         timeout: Duration::from_secs(3),
-        concurrency: 8,
-        keep: Duration::from_secs(2),
+        concurrency: 1,
+        keep: Duration::ZERO,
         denied_grace: Duration::ZERO,
         lifetime: Duration::from_secs(60),
         max_lifetime: Duration::from_secs(60),
+        channels: 64,
+        public: [].into(),
+    }
+}
+
+fn with_application(gate: Gate) -> (Gatekeeper, Arc<Application>) {
+    let application = Arc::new(Application::default());
+    let options = ForwardOptions {
+        headers: vec![header::AUTHORIZATION, header::COOKIE],
+        concurrency: 8,
+        keep: Duration::from_secs(2),
         public: [Pattern::parse("news:*").unwrap()].into(),
+        ..options()
     };
     let forward = Arc::new(Forward::new(options, application.clone()));
     (gatekeeper(gate).with_forward(Some(forward)), application)
@@ -353,17 +365,7 @@ fn of_a_page_of_another_site_only_what_it_must_know_is_sent_along() {
 #[test]
 fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_good() {
     scene::run(async {
-        let options = ForwardOptions {
-            url: SafeUrl::parse("https://app.example/").unwrap(),
-            headers: vec![header::COOKIE],
-            timeout: Duration::from_secs(3),
-            concurrency: 1,
-            keep: Duration::ZERO,
-            denied_grace: Duration::ZERO,
-            lifetime: Duration::from_secs(60),
-            max_lifetime: Duration::from_secs(60),
-            public: [].into(),
-        };
+        let options = options();
         let forward = Arc::new(Forward::new(options, Arc::new(Mute)));
         let keeper = gatekeeper(Gate::new(GateOptions::default()).unwrap()).with_forward(Some(forward));
         let denied = later(ask(&keeper, &["a"], &HeaderMap::from_iter([cookie("sid=1")]), "")).await.unwrap_err();
@@ -378,17 +380,7 @@ fn a_young_denial_is_one_of_streams_only_and_is_final_after_the_grace() {
     scene::run(async {
         let time = Arc::new(std::sync::atomic::AtomicU64::new(NOW));
         let clock = Arc::clone(&time);
-        let options = ForwardOptions {
-            url: SafeUrl::parse("https://app.example/").unwrap(),
-            headers: vec![header::COOKIE],
-            timeout: Duration::from_secs(3),
-            concurrency: 1,
-            keep: Duration::ZERO,
-            denied_grace: Duration::from_secs(60),
-            lifetime: Duration::from_secs(60),
-            max_lifetime: Duration::from_secs(60),
-            public: [].into(),
-        };
+        let options = ForwardOptions { denied_grace: Duration::from_secs(60), ..options() };
         let forward = Arc::new(Forward::new(options, Arc::new(Denying)));
         let clock = Clock::from_fn(move || clock.load(std::sync::atomic::Ordering::Relaxed) * 1_000);
         let gate = Arc::new(Gate::new(GateOptions::default()).unwrap());
@@ -419,17 +411,7 @@ impl Ask for Naming {
 }
 
 fn naming(gate: Gate, channels: &'static str) -> Gatekeeper {
-    let options = ForwardOptions {
-        url: SafeUrl::parse("https://app.example/").unwrap(),
-        headers: vec![header::COOKIE],
-        timeout: Duration::from_secs(3),
-        concurrency: 1,
-        keep: Duration::ZERO,
-        denied_grace: Duration::ZERO,
-        lifetime: Duration::from_secs(60),
-        max_lifetime: Duration::from_secs(60),
-        public: [].into(),
-    };
+    let options = options();
     gatekeeper(gate).with_forward(Some(Arc::new(Forward::new(options, Arc::new(Naming(channels))))))
 }
 
@@ -461,4 +443,23 @@ impl Ask for Denying {
         let status = http::StatusCode::UNAUTHORIZED;
         Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }) })
     }
+}
+
+// Fails when a user who has joined one room too many loses the stream for good, at once.
+#[test]
+fn too_many_channels_that_the_application_names_are_a_denial_that_may_pass() {
+    scene::run(async {
+        for (denied_grace, keep) in [(60, 0), (60, 10), (0, 0)] {
+            let (denied_grace, keep) = (Duration::from_secs(denied_grace), Duration::from_secs(keep));
+            let options = ForwardOptions { channels: 2, denied_grace, keep, ..options() };
+            let forward = Arc::new(Forward::new(options, Arc::new(Naming(r#"["a","b","c"]"#))));
+            let keeper = gatekeeper(Gate::new(GateOptions::default()).unwrap()).with_forward(Some(forward));
+            let too_many = Denied::TooManyNamed(2);
+            let expected = if denied_grace.is_zero() { too_many } else { Denied::Young(Box::new(too_many)) };
+            for _ in 0..2 {
+                let session = HeaderMap::from_iter([cookie("sid=1")]);
+                assert_eq!(later(ask(&keeper, &[], &session, "")).await, Err(expected.clone()));
+            }
+        }
+    });
 }

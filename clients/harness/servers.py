@@ -98,10 +98,11 @@ class Redis:
 
 
 class Node:
-    """A node. `redis_port=None` gives it a Redis that is away, so that it refuses every stream politely."""
+    """A node. `redis_port=None` gives it a Redis that is away, so that it refuses every stream politely. `file`: what stands in its
+    configuration file, where issuers can be named and nowhere else."""
 
-    def __init__(self, processes, binary, name, redis_port, options=(), defaults=False, env=None):
-        self.processes, self.binary, self.name = processes, binary, name
+    def __init__(self, processes, binary, name, redis_port, options=(), defaults=False, env=None, file=None):
+        self.processes, self.binary, self.name, self.file = processes, binary, name, file
         self.port, self.admin = ports.take(), ports.take()
         self.redis_port, self.env = redis_port or ports.take(), env or {}
         self.wanted = "/readyz" if redis_port else "/livez"
@@ -113,6 +114,10 @@ class Node:
         settings = [f"server.listen=127.0.0.1:{self.port}", f"admin.listen=127.0.0.1:{self.admin}",
                     f"redis.url=redis://127.0.0.1:{self.redis_port}", *self.options]
         command = [self.binary, "serve"]
+        if self.file is not None:
+            path = self.processes.scratch / f"{self.name}.toml"
+            path.write_text(self.file)
+            command += ["--config", str(path)]
         for setting in settings:
             command += ["--set", setting]
         self.process = self.processes.start(self.name, command, env=self.env)

@@ -1,0 +1,153 @@
+//! What strangers send, on the real binary: each has a clear answer and a metric, and a stream that is open beside it notices nothing.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use fanfare_e2e::{
+    Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RawConnection, RedisServer, Subscribe, check,
+    request,
+};
+
+const SOON: Duration = Duration::from_secs(5);
+const STREAM: (&str, &str) = ("Accept", "text/event-stream");
+
+/// A stream that is open while strangers send what they like.
+struct Witness {
+    client: Client,
+    publisher: Publisher,
+    ledger: Ledger,
+    seen: usize,
+}
+
+impl Witness {
+    fn of(redis: &RedisServer, node: &Node) -> Self {
+        let ledger = Ledger::default();
+        let mut publisher = Publisher::new(redis, &ledger);
+        let mut client = Client::open(node.address(), Subscribe::to("witness"));
+        publisher.fcall("witness", "0");
+        client.read_data("0");
+        Self { client, publisher, ledger, seen: 0 }
+    }
+
+    /// Hears of what is published next, over the same connection, and has heard of everything before.
+    #[track_caller]
+    fn goes_on(&mut self) {
+        self.seen += 1;
+        let number = self.seen.to_string();
+        self.publisher.fcall("witness", &number);
+        self.client.read_data(&number);
+        let has_ended = |observed: &Observed| matches!(observed, Observed::Ended(_));
+        assert!(!self.client.seen().iter().any(has_ended), "{}", self.client.recent());
+        check(&self.client, &self.ledger, "witness", &Expect::everything()).assert_kept();
+    }
+}
+
+fn start(change: impl FnOnce(NodeBuilder) -> NodeBuilder) -> (RedisServer, Node, Witness) {
+    let redis = RedisServer::start();
+    let node = change(Node::builder(&redis)).start();
+    let witness = Witness::of(&redis, &node);
+    (redis, node, witness)
+}
+
+/// What a node answers to these bytes before it closes the connection.
+fn answer(node: &Node, bytes: &[u8]) -> String {
+    let mut raw = RawConnection::open(node.address()).expect("the node accepts");
+    raw.send(bytes).expect("it is sent");
+    String::from_utf8_lossy(&raw.read_to_end(SOON).expect("an answer")).into_owned()
+}
+
+// Fails when channels are opened before they are counted.
+#[test]
+fn a_thousand_channels_in_one_query_are_refused_and_open_none() {
+    let (_redis, node, mut witness) =
+        start(|node| node.set("limits.url_bytes", "32KiB").set("limits.header_bytes", "64KiB"));
+    let thousand: Vec<_> = (0..1_000).map(|number| format!("channel=c{number}")).collect();
+    let reply = request(node.address(), "GET", &format!("/events?{}", thousand.join("&")), &[STREAM], b"");
+    let reply = reply.expect("an answer");
+    assert!(reply.status() == 400 && reply.text().contains("too-many-channels"), "{}", reply.text());
+    let long = format!("/events?{}&x={}", thousand.join("&"), "y".repeat(32 << 10));
+    let reply = request(node.address(), "GET", &long, &[STREAM], b"").expect("an answer");
+    assert!(reply.status() == 414 && reply.text().contains("url-too-long"), "{}", reply.text());
+    witness.goes_on();
+    node.await_metric("fanfare_channels", "", 1.0);
+    assert_eq!(node.metric("fanfare_request_errors_total", "kind=\"client\""), Some(2.0));
+}
+
+#[test]
+fn a_token_that_is_too_long_is_refused_unread_wherever_it_stands() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (secret, file) = (directory.path().join("secret"), directory.path().join("fanfare.toml"));
+    std::fs::write(&secret, "a secret of at least thirty-two bytes").expect("a file");
+    let issuer = format!("[[auth.issuers]]\nissuer = \"a\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
+    std::fs::write(&file, issuer).expect("a file");
+    let (_redis, node, mut witness) = start(|node| {
+        let node = node.argument("--config").argument(file.to_str().expect("a path")).set("auth.enabled", "true");
+        node.set("auth.public", "witness").set("auth.cookie", "token").set("auth.query_parameter", "token")
+    });
+    let long = "x".repeat(8_193);
+    let (bearer, cookie) = (format!("Bearer {long}"), format!("token={long}"));
+    for headers in [[STREAM, ("Authorization", &bearer)], [STREAM, ("Cookie", &cookie)]] {
+        let reply = request(node.address(), "GET", "/events?channel=c", &headers, b"").expect("an answer");
+        assert!(reply.status() == 401 && reply.text().contains("it is too long"), "{}", reply.text());
+    }
+    assert_eq!(node.metric("fanfare_denied_total", "reason=\"invalid\""), Some(2.0));
+    // What is longer than a head may be is no request.
+    let huge =
+        format!("GET /events?channel=c HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", "x".repeat(100_000));
+    assert!(answer(&node, huge.as_bytes()).starts_with("HTTP/1.1 431 "));
+    let in_query = format!("/events?channel=c&token={}", "x".repeat(9_000));
+    assert_eq!(request(node.address(), "GET", &in_query, &[STREAM], b"").expect("an answer").status(), 414);
+    witness.goes_on();
+}
+
+#[test]
+fn a_head_that_a_proxy_may_read_in_another_way_ends_its_connection() {
+    let (_redis, node, mut witness) = start(|node| node);
+    let bad = ["Content-Length: 4\r\nContent-Length: 5", "A: b\rTransfer-Encoding: chunked", "Transfer-Encoding: gzip"];
+    for head in bad {
+        let post = format!("POST / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\nabcdGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answers = answer(&node, post.as_bytes());
+        assert!(answers.starts_with("HTTP/1.1 400 ") && answers.matches("HTTP/1.1 ").count() == 1, "{head}: {answers}");
+    }
+    assert_eq!(node.metric("fanfare_request_errors_total", "kind=\"malformed\""), Some(3.0));
+    let both = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+                GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answers = answer(&node, both.as_bytes());
+    assert!(answers.starts_with("HTTP/1.1 405 ") && answers.matches("HTTP/1.1 ").count() == 1, "{answers}");
+    assert_eq!(node.metric("fanfare_request_errors_total", "kind=\"client\""), Some(1.0));
+    witness.goes_on();
+}
+
+// Fails when a stranger's header is believed: it would be somebody else for each of its streams.
+#[test]
+fn a_stranger_is_nobody_else_whatever_it_says_in_a_header() {
+    let (_redis, node, mut witness) =
+        start(|node| node.set("server.trusted_proxies", "127.0.0.9").set("admission.per_address", "2"));
+    let claims = |number: usize| format!("X-Forwarded-For: 192.0.2.{number}\r\nForwarded: for=192.0.2.{number}\r\n");
+    let get = |number: usize| format!("GET /events?channel=c HTTP/1.1\r\nHost: x\r\n{}\r\n", claims(number));
+    let stranger = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    let mut open = Vec::new();
+    for (number, status) in ["200", "200", "429"].into_iter().enumerate() {
+        let mut raw = RawConnection::open_from(stranger, node.address(), SOON).expect("the node accepts");
+        raw.send(get(number).as_bytes()).expect("it is sent");
+        assert!(raw.read_until(SOON, |read| read.windows(4).any(|four| four == b"\r\n\r\n")).expect("an answer"));
+        assert_eq!(String::from_utf8_lossy(&raw.received).split(' ').nth(1), Some(status), "{number}");
+        open.push(raw);
+    }
+    assert_eq!(node.metric("fanfare_refusals_total", "reason=\"address\""), Some(1.0));
+    witness.goes_on();
+}
+
+#[test]
+fn a_proxy_header_of_a_stranger_closes_its_connection_unread() {
+    // The clients here are no trusted proxy: none of them is served.
+    let redis = RedisServer::start();
+    let node = Node::builder(&redis).set("server.proxy_protocol", "on").set("server.trusted_proxies", "192.0.2.1");
+    let node = node.start();
+    let mut raw = RawConnection::open(node.address()).expect("the node accepts");
+    // It may be closed before it is sent.
+    drop(raw.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /events?channel=c HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert!(raw.read_to_end(SOON).unwrap_or_default().is_empty(), "somebody who is no proxy was answered");
+    node.await_metric("fanfare_refusals_total", "reason=\"untrusted\"", 1.0);
+    assert!(node.is_ready() && node.metric("fanfare_channels", "") == Some(0.0));
+}

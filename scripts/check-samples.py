@@ -32,7 +32,7 @@ from harness import browser, ports  # noqa: E402
 from harness.servers import PATH, Node, Processes, Redis, await_that  # noqa: E402
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^(?P<reason><!-- not run: .+ -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?P<reason><!-- not run: [^\n]+ -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
@@ -400,6 +400,7 @@ CHECKS = {
     "nginx": check_nginx,
     "toml": check_configuration,
     # Pictures and bytes.
+    "http": lambda world, sample: None,
     "text": lambda world, sample: None,
     "": lambda world, sample: None,
 }

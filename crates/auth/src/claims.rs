@@ -1,8 +1,8 @@
 //! What a token says (RFC 7519, section 4).
 
-use fanfare_protocol::limits::SUBJECT_BYTES_MAX;
 use serde_json::{Map, Value};
 
+use crate::name_text::is_name;
 use crate::refusal::Refusal;
 use crate::unix_seconds::UnixSeconds;
 
@@ -67,8 +67,7 @@ impl Claims {
         if !self.0.contains_key(name) {
             return Ok(None);
         }
-        let fits = |text: &String| text.len() <= SUBJECT_BYTES_MAX && !text.chars().any(char::is_control);
-        self.text(name).filter(fits).map(|text| Some(text.into())).ok_or(Refusal::Invalid(refusal))
+        self.text(name).filter(|text| is_name(text)).map(|text| Some(text.into())).ok_or(Refusal::Invalid(refusal))
     }
 
     pub(crate) fn issued_at(&self) -> Claim<UnixSeconds> {

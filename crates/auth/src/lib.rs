@@ -22,6 +22,7 @@ mod issuer;
 mod key_follower;
 mod key_kind;
 mod key_set;
+mod name_text;
 mod named_stream;
 mod pem;
 mod refusal;

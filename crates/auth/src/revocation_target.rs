@@ -6,6 +6,8 @@ use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{ISSUER_BYTES_MAX, REVOCATION_BYTES_MAX, SUBJECT_BYTES_MAX};
 use serde_json::{Map, Value, json};
 
+use crate::name_text::is_name;
+
 /// The version of the format. What a later one says is not understood here.
 const VERSION: u64 = 1;
 
@@ -133,8 +135,7 @@ pub(crate) fn members(json: &[u8]) -> Result<Map<String, Value>, TargetUnreadabl
 
 /// As tokens are checked.
 fn checked_name(name: &str) -> Result<Arc<str>, TargetError> {
-    let fits = (1..=SUBJECT_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits { Ok(name.into()) } else { Err(TargetError::Name) }
+    if is_name(name) { Ok(name.into()) } else { Err(TargetError::Name) }
 }
 
 fn checked_issuer(issuer: Option<&str>) -> Result<Option<Arc<str>>, TargetError> {

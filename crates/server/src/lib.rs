@@ -48,6 +48,7 @@ mod local;
 mod network;
 mod node_state;
 mod options;
+mod path;
 mod payer_buckets;
 mod phase;
 mod problem;

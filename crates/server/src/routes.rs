@@ -1,6 +1,5 @@
 //! From a request to the decision about it. Everything that must be decided before an answer is decided here.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -25,6 +24,7 @@ use crate::denied::Denied;
 use crate::detach::Handover;
 use crate::http_stats::HttpStats;
 use crate::node_state::NodeState;
+use crate::path::Path;
 use crate::problem::{Kind, Problem};
 use crate::publish::Access;
 use crate::refusal::{Asked, Brought, LateRefusal};
@@ -33,7 +33,7 @@ use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
 use crate::tickets::{self, Purpose, Redeemed, Unredeemed};
 use crate::worthless_tokens::WorthlessTokens;
-use crate::{empty_body, history, host, publish, query, refusal};
+use crate::{empty_body, history, host, publish, refusal};
 
 /// When one more event of a subject may be published that has published too many: about then.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -561,72 +561,4 @@ fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answe
     let allow = [(header::ALLOW, HeaderValue::from_static(path.methods()))];
     let answer = Answer::empty(StatusCode::NO_CONTENT).with(allow);
     if cross_origin { answer.with(Cors::preflight(verdict, path.methods())) } else { answer }
-}
-
-/// The paths that exist.
-#[derive(Debug, PartialEq, Eq)]
-enum Path<'a> {
-    Index,
-    Events,
-    /// `/channels/{channel}/events`
-    Publish(Cow<'a, str>),
-    /// `/channels/{channel}/history`
-    History(Cow<'a, str>),
-    Tickets,
-}
-
-impl<'a> Path<'a> {
-    fn parse(path: &'a str) -> Result<Self, Problem> {
-        let unknown = || {
-            let detail = "There are /events, /tickets, /channels/{channel}/events and /channels/{channel}/history.";
-            Problem::new(Kind::UnknownPath, detail)
-        };
-        let decoded =
-            |text| query::segment(text).map_err(|error| Problem::new(Kind::InvalidRequest, error.to_string()));
-        let mut segments = path.strip_prefix('/').ok_or_else(unknown)?.split('/');
-        let found = match (segments.next(), segments.next(), segments.next(), segments.next()) {
-            (Some(""), None, ..) => Self::Index,
-            (Some("events"), None, ..) => Self::Events,
-            (Some("tickets"), None, ..) => Self::Tickets,
-            (Some("channels"), Some(channel), Some("events"), None) => Self::Publish(decoded(channel)?),
-            (Some("channels"), Some(channel), Some("history"), None) => Self::History(decoded(channel)?),
-            _ => return Err(unknown()),
-        };
-        Ok(found)
-    }
-
-    const fn methods(&self) -> &'static str {
-        match self {
-            Self::Index | Self::Events | Self::History(_) => "GET, HEAD, OPTIONS",
-            Self::Publish(_) | Self::Tickets => "POST, OPTIONS",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_exact_and_a_channel_may_hold_an_escaped_slash() {
-        let parse = |path| Path::parse(path).ok();
-        assert_eq!(parse("/"), Some(Path::Index));
-        assert_eq!(parse("/events"), Some(Path::Events));
-        assert_eq!(parse("/tickets"), Some(Path::Tickets));
-        assert_eq!(parse("/channels/a%2Fb/events"), Some(Path::Publish(Cow::Borrowed("a/b"))));
-        assert_eq!(parse("/channels/a+b/history"), Some(Path::History(Cow::Borrowed("a+b"))));
-        for unknown in [
-            "",
-            "*",
-            "/events/",
-            "/Events",
-            "/tickets/",
-            "/channels",
-            "/channels/a",
-            "/channels/a/b/events",
-            "//events",
-        ] {
-            assert_eq!(parse(unknown), None, "{unknown}");
-        }
-    }
 }

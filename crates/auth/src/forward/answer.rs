@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_protocol::limits::{
-    CHANNELS_PER_CONNECTION_MAX, FORWARD_LIFETIME_MIN, GRANT_PATTERNS_MAX, SUBJECT_BYTES_MAX,
-};
+use fanfare_protocol::limits::{CHANNELS_PER_CONNECTION_MAX, FORWARD_LIFETIME_MIN, GRANT_PATTERNS_MAX};
 use fanfare_protocol::{ChannelName, LastEventId, Pattern, PatternPart};
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -14,6 +12,7 @@ use serde_json::{Map, Value};
 use super::options::{FORWARD_ISSUER, ForwardOptions};
 use crate::ask::{AskAnswer, AskError};
 use crate::grant::Grant;
+use crate::name_text::name;
 use crate::named_stream::NamedStream;
 use crate::right::Right;
 use crate::rights::Rights;
@@ -64,7 +63,7 @@ const LIST: ForwardError =
 const MANY: ForwardError = ForwardError::Body("one of its lists is too long");
 const PATTERN: ForwardError = ForwardError::Body("a channel or a pattern in it is malformed");
 const SUBJECT: ForwardError =
-    ForwardError::Body("expected a string of 1 to 255 bytes without control characters in `sub`");
+    ForwardError::Body("expected a text of 1 to 255 bytes without control characters, or a whole number, in `sub`");
 const FROM: ForwardError = ForwardError::Body("expected a position, as it stands in `id:`, in `from`");
 const LIFETIME: ForwardError = ForwardError::Body("expected a whole number of seconds from 1 on in `lifetime`");
 
@@ -202,9 +201,7 @@ fn list<T>(
 
 fn subject(said: &Map<String, Value>) -> Result<Option<Box<str>>, ForwardError> {
     let Some(value) = said.get("sub") else { return Ok(None) };
-    let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()));
-    let fits = |text: &String| (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    text.filter(fits).map(|text| Some(text.into())).ok_or(SUBJECT)
+    name(value).map(Some).ok_or(SUBJECT)
 }
 
 fn lifetime(said: &Map<String, Value>) -> Result<Option<Duration>, ForwardError> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::maker::TicketMaker;
 use super::record::TicketRecord;
+use crate::name_text::name;
 use crate::unix_seconds::UnixSeconds;
 
 /// What a ticket may be at most, on this node.
@@ -143,9 +144,7 @@ fn channels(said: &Map<String, Value>, most: usize) -> Result<Vec<ChannelName>, 
 
 fn subject(said: &Map<String, Value>) -> Result<Option<Box<str>>, TicketOrderError> {
     let Some(value) = member(said, "sub") else { return Ok(None) };
-    let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()));
-    let fits = |text: &String| (1..=SUBJECT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    text.filter(fits).map(|text| Some(text.into())).ok_or(TicketOrderError::Subject)
+    name(value).map(Some).ok_or(TicketOrderError::Subject)
 }
 
 fn seconds(said: &Map<String, Value>, name: &str, least: Duration, most: Duration) -> Result<Option<Duration>, ()> {

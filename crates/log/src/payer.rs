@@ -1,6 +1,6 @@
 //! Who pays for the work that a request causes.
 
-/// Somebody to whom work is charged: the address of a client or, for tickets, a subject. The log asks only whether
+/// Somebody to whom work is charged: a subject, else the address of a client. The log asks only whether
 /// two payers are the same. It has 32 bits, which is what a cursor has to spare; two clients that fall together share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Payer(u32);

@@ -5,7 +5,7 @@
 //! comparisons, and its client comes back, is judged by the names themselves, and goes on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound::{Excluded, Included};
 
@@ -22,7 +22,8 @@ type Key = u64;
 struct All {
     /// When the grant was given, by what it can be revoked by.
     by_key: BTreeMap<(Key, SessionToken), Option<UnixSeconds>>,
-    keys: HashMap<SessionSlot, Box<[Key]>>,
+    /// In order, so that those who wait are woken in an order that a simulation can repeat.
+    keys: BTreeMap<SessionSlot, Box<[Key]>>,
 }
 
 /// The sessions of a thread that need a grant.

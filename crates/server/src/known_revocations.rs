@@ -12,33 +12,13 @@ use fanfare_auth::{Grant, Revocation, Revocations, Right, TooManyRevocations, Un
 use fanfare_log::Hub;
 use fanfare_log::stats::{Cell, GapCells};
 use fanfare_protocol::ChannelName;
-use fanfare_protocol::limits::REVOCATIONS_MAX;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use fanfare_protocol::limits::{REVOCATIONS_MAX, REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST};
+use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::denied::Denied;
+use crate::progress::{Progress, SharedProgress};
 use crate::sessions::SessionToken;
-
-/// How far the log of revocations has been read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The number of the latest revocation in the set.
-    pub(crate) latest: u64,
-    /// The [link](Hub::link) on which the set is complete. `None`: what the log holds is still to be read, or cannot be.
-    complete_on: Option<u64>,
-    /// Since the node started the set was complete once.
-    was_complete: bool,
-    /// The store may evict the log.
-    may_vanish: bool,
-}
-
-impl Progress {
-    /// The link on which all that is revoked is known. `None`: sessions that need a grant wait.
-    pub(crate) fn known_on(self) -> Option<u64> {
-        self.complete_on.filter(|_| !self.may_vanish)
-    }
-}
 
 /// Whether the store may evict the log.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +95,7 @@ pub struct KnownRevocations {
     lasts: Duration,
     hub: Arc<Hub>,
     clock: Clock,
-    progress: watch::Sender<Progress>,
+    progress: SharedProgress,
     are_too_many: AtomicBool,
     /// See [`Vanishing`].
     vanishing: AtomicU8,
@@ -138,7 +118,7 @@ impl KnownRevocations {
             lasts: Revocations::lasts(max_token_lifetime, leeway),
             hub,
             clock,
-            progress: watch::Sender::default(),
+            progress: SharedProgress::default(),
             are_too_many: AtomicBool::new(false),
             vanishing: AtomicU8::new(Vanishing::Unknown as u8),
             in_force: AtomicU64::new(0),
@@ -152,7 +132,7 @@ impl KnownRevocations {
     #[must_use]
     pub fn unknown(&self) -> Option<RevocationsUnknown> {
         self.unknown_to_streams().or_else(|| {
-            let (link, complete_on) = (self.hub.link(), self.progress.borrow().complete_on);
+            let (link, complete_on) = (self.hub.link(), self.progress.get().complete_on);
             (link.is_none() || complete_on != link).then(|| RevocationsUnknown::Behind(self.refused()))
         })
     }
@@ -166,7 +146,7 @@ impl KnownRevocations {
             Some(RevocationsUnknown::MayVanish)
         } else if self.are_too_many.load(Ordering::Relaxed) {
             Some(RevocationsUnknown::TooMany)
-        } else if vanishing == Vanishing::Unknown as u8 || !self.progress.borrow().was_complete {
+        } else if vanishing == Vanishing::Unknown as u8 || !self.progress.get().was_complete {
             Some(RevocationsUnknown::NotRead(self.refused()))
         } else {
             None
@@ -198,6 +178,16 @@ impl KnownRevocations {
         }
         // Threads compare what they have been told: sessions that need a grant wait, or go on.
         self.tell(|progress| progress.may_vanish = may_vanish);
+    }
+
+    /// Asks again and again whether the store says that it may evict any key (`None`: it has not been asked), and notes what it says. Never
+    /// completes.
+    pub async fn watch_store(&self, evicts_any: impl Fn() -> Option<bool>) {
+        loop {
+            let said = evicts_any();
+            said.into_iter().for_each(|may_vanish| self.note_may_vanish(may_vanish));
+            sleep(if said.is_some() { REVOCATIONS_STORE_LOOK } else { REVOCATIONS_STORE_LOOK_FIRST }).await;
+        }
     }
 
     /// How many are in force.
@@ -272,11 +262,10 @@ impl KnownRevocations {
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) {
         let latest = self.read().latest();
-        self.progress.send_if_modified(|progress| {
-            let before = *progress;
-            progress.latest = latest;
+        self.progress.change(|progress| {
+            // Whoever read it earlier may come here later.
+            progress.latest = progress.latest.max(latest);
             change(progress);
-            *progress != before
         });
     }
 
@@ -297,9 +286,9 @@ impl KnownRevocations {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a thread waits for.
-    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// How far the log has been read, and what a thread waits for.
+    pub(crate) fn progress(&self) -> &SharedProgress {
+        &self.progress
     }
 
     /// At most so many of those that came after this number, in order, with their numbers.

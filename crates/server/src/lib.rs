@@ -52,6 +52,7 @@ mod path;
 mod payer_buckets;
 mod phase;
 mod problem;
+mod progress;
 mod proxy_protocol;
 mod publish;
 mod pulse;

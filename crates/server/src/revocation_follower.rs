@@ -142,6 +142,7 @@ impl Follower<'_> {
             }
         };
         tokio::select! {
+            biased;
             () = self.core.follower_woken() => {}
             () = overdue => {}
         }

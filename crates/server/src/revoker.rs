@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::core::Core;
 use crate::end::EndReason;
-use crate::known_revocations::{KnownRevocations, Progress};
+use crate::known_revocations::KnownRevocations;
+use crate::progress::Progress;
 use crate::sessions::SessionToken;
 
 /// Sessions that are woken or ended before others have their turn.
@@ -19,17 +20,15 @@ const SESSIONS_PER_TURN: usize = 64;
 
 /// Does so until it is dropped. For each thread of the node.
 pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
-    let mut progress = known.progress();
     // Each thread begins with nothing to end: what was revoked before a session began it was judged by.
     let mut revoker = Revoker { core: &core, known: &known, seen: 0, asked: VecDeque::new() };
     loop {
-        let now = *progress.borrow_and_update();
+        let now = known.progress().get();
         revoker.catch_up(now).await;
         tokio::select! {
-            changed = progress.changed() => if changed.is_err() {
-                return;
-            },
+            biased;
             () = revoker.next_cut() => revoker.cut().await,
+            () = known.progress().differs(now) => {}
         }
     }
 }
@@ -150,7 +149,7 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             };
-            let progress = *known.progress().borrow();
+            let progress = known.progress().get();
             tokio::select! {
                 biased;
                 () = revoker.catch_up(progress) => panic!("it was not cut before"),

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use fanfare_auth::{Audience, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
 use fanfare_log::Hub;
-use fanfare_protocol::limits::{REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST};
 use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
-use tokio::time::sleep;
 
 use super::outside::Outside;
 use super::store::StoreReport;
@@ -49,13 +47,7 @@ pub(super) async fn watch_store(
     report: Arc<dyn Fn() -> StoreReport + Send + Sync>,
 ) {
     let Some(revocations) = revocations else { return pending().await };
-    loop {
-        let evicts_any = report().evicts_any;
-        if let Some(evicts_any) = evicts_any {
-            revocations.note_may_vanish(evicts_any);
-        }
-        sleep(if evicts_any.is_some() { REVOCATIONS_STORE_LOOK } else { REVOCATIONS_STORE_LOOK_FIRST }).await;
-    }
+    revocations.watch_store(|| report().evicts_any).await;
 }
 
 /// `None`: no token is asked for.

@@ -89,6 +89,8 @@ impl Control {
         let mut facts_asked_at = Instant::now() + FACTS_INTERVAL;
         loop {
             tokio::select! {
+                // The cause before its consequences.
+                biased;
                 error = self.primary.differs(&server) => return Err(error),
                 () = end.wait() => return Err(Error::Cut("the connection was closed".to_owned())),
                 () = library.is_due(&self.presence) => {

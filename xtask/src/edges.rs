@@ -53,7 +53,14 @@ const RULES: &[Rule] = &[
     // Runs whole nodes, and has what their clients saw judged by a crate that knows nothing of them.
     Rule {
         name: "fanfare-sim",
-        may_import: &["fanfare-protocol", "fanfare-log", "fanfare-redis", "fanfare-server", "fanfare-oracle"],
+        may_import: &[
+            "fanfare-auth",
+            "fanfare-protocol",
+            "fanfare-log",
+            "fanfare-redis",
+            "fanfare-server",
+            "fanfare-oracle",
+        ],
     },
     Rule { name: "xtask", may_import: &[] },
 ];

@@ -12,10 +12,20 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 use crate::net::End;
 use crate::payload;
 use crate::rng::Rng;
+use crate::tokens::token::Token;
+use crate::tokens::watched_session::{Piece, WatchedSession};
 use crate::world::World;
 
 /// Where all of them come from.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How long clients stay away once everything works.
+const CALM_PAUSE: Duration = Duration::from_millis(50);
+/// The same where they may be refused until they have another token.
+const CALM_PAUSE_DENIED: Duration = Duration::from_millis(400);
+
+/// A token that has so many milliseconds left is soon replaced.
+const SOON_OVER_MS: u64 = 5_000;
 
 /// How a client behaves, for its whole life.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +56,18 @@ pub(crate) struct Client {
     pub(crate) steps: Vec<(u64, usize, Step)>,
     by_channel: ByChannel,
     pub(crate) last_event_id: String,
+    /// What it shows for itself, where nodes ask for that.
+    token: Option<Token>,
     /// Data of the events seen.
     pub(crate) data: Vec<String>,
     /// What no client must ever see.
     pub(crate) breaches: Vec<String>,
+}
+
+/// One connection.
+struct Visit {
+    response: ResponseParser,
+    watched: Option<WatchedSession>,
 }
 
 impl Client {
@@ -63,6 +81,7 @@ impl Client {
             steps: Vec::new(),
             by_channel: ByChannel::new(&names),
             last_event_id: String::new(),
+            token: None,
             data: Vec::new(),
             breaches: Vec::new(),
         }
@@ -95,7 +114,7 @@ impl Client {
         tokio::select! {
             biased;
             () = sleep(pause) => {}
-            () = world.calm() => sleep(Duration::from_millis(50)).await,
+            () = world.calm() => sleep(if world.access.is_some() { CALM_PAUSE_DENIED } else { CALM_PAUSE }).await,
         }
     }
 
@@ -104,8 +123,11 @@ impl Client {
         world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
         let connected = Observed::Connected(self.last_event_id.clone());
         self.observe(world, &connected);
-        let mut response = ResponseParser::default();
-        if end.write_all(self.request().as_bytes()).await.is_err() {
+        let mut visit = Visit { response: ResponseParser::default(), watched: self.watch(world, node) };
+        if visit.watched.is_some() {
+            end.keep_dates();
+        }
+        if end.write_all(self.request(visit.watched.as_ref()).as_bytes()).await.is_err() {
             return;
         }
         let mut patience = if self.rng.chance(700) { self.rng.below(4_000) } else { usize::MAX };
@@ -125,7 +147,7 @@ impl Client {
                 patience -= count;
             }
             world.trace.bytes(&format!("client {} of node {node}", self.number), &buffer[..count]);
-            if !self.take(world, &mut response, &buffer[..count]) {
+            if !self.take(world, &mut visit, &buffer[..count], &end.take_dates()) {
                 return;
             }
             if !calm && self.rng.chance(self.manners.pauses) {
@@ -134,23 +156,57 @@ impl Client {
         }
     }
 
-    fn request(&self) -> String {
+    /// What is watched of a connection to this node: where it asks for tokens, what comes by the one that the client shows. Mostly that is one
+    /// that has some time left.
+    fn watch(&mut self, world: &World, node: usize) -> Option<WatchedSession> {
+        let access = world.access.as_ref()?;
+        let (now, calm) = (world.record.now_ms(), world.is_calm());
+        let is_good = |token: &Token| token.expires_ms > now + SOON_OVER_MS;
+        let may_be_over = !calm && self.rng.chance(300);
+        let kept = self.token.take().filter(|token| is_good(token) || may_be_over);
+        let token = kept.unwrap_or_else(|| access.mint(self.number, !calm, &mut self.rng));
+        self.token = Some(token.clone());
+        let channels = self.channels.iter().map(ToString::to_string).collect();
+        let began = world.nodes[node].began().map_or(now, |began| world.record.ms(began));
+        Some(WatchedSession::new(token, channels, node, began))
+    }
+
+    /// Its token is not good any more, as it was told. Now and then it comes back with it nevertheless.
+    fn doubt_token(&mut self, world: &World) {
+        if world.is_calm() || self.rng.chance(500) {
+            self.token = None;
+        }
+    }
+
+    fn request(&self, watched: Option<&WatchedSession>) -> String {
         let channels = self.channels.iter().map(|name| format!("channel={name}")).collect::<Vec<_>>().join("&");
         let last = self.manners.last.map(|count| format!("&last={count}")).unwrap_or_default();
         let resume = match self.last_event_id.as_str() {
             "" => String::new(),
             id => format!("Last-Event-ID: {id}\r\n"),
         };
-        format!("GET /events?{channels}{last} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}\r\n")
+        let token = watched.map(|watched| format!("Authorization: Bearer {}\r\n", watched.token().text));
+        let token = token.unwrap_or_default();
+        format!(
+            "GET /events?{channels}{last} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n"
+        )
     }
 
-    /// Takes bytes as they come. `false`: this connection is of no more use.
-    fn take(&mut self, world: &World, response: &mut ResponseParser, bytes: &[u8]) -> bool {
+    /// Takes bytes as they come, with when they were sent. `false`: this connection is of no more use.
+    fn take(&mut self, world: &World, visit: &mut Visit, bytes: &[u8], dates: &[(usize, Instant)]) -> bool {
+        let Visit { response, watched } = visit;
         let mut parsed = Vec::new();
-        let fed = response.feed(bytes, &mut parsed);
+        let fed = match watched {
+            None => response.feed(bytes, &mut parsed),
+            Some(watched) => self.take_dated(world, response, watched, (bytes, dates), &mut parsed),
+        };
         let Some(head) = response.head() else { return true };
         if head.status != 200 {
             world.trace.note(|| format!("client {} is told {}", self.number, head.status));
+            if let Some(access) = &world.access {
+                access.counts.borrow_mut().denied += usize::from(head.status == 401);
+                self.doubt_token(world);
+            }
             return false;
         }
         if let Err(error) = fed {
@@ -162,10 +218,31 @@ impl Client {
         !response.has_last_chunk()
     }
 
+    /// The same, in pieces that were sent at one time each.
+    fn take_dated(
+        &mut self,
+        world: &World,
+        response: &mut ResponseParser,
+        watched: &mut WatchedSession,
+        (mut bytes, dates): (&[u8], &[(usize, Instant)]),
+        parsed: &mut Vec<Parsed>,
+    ) -> Result<(), String> {
+        for (count, written) in dates {
+            let (piece, rest) = bytes.split_at(*count);
+            let before = parsed.len();
+            response.feed(piece, parsed)?;
+            let piece = Piece { bytes: piece, written: *written, completes: &parsed[before..] };
+            self.breaches.extend(watched.take(world, response.head(), piece));
+            bytes = rest;
+        }
+        Ok(())
+    }
+
     fn see(&mut self, world: &World, item: Parsed) {
         let (observed, id) = match item {
             Parsed::Place(id) => (Ok(Observed::Place(id.clone())), id),
             Parsed::Event(event) => {
+                self.heed(world, &event.event);
                 let id = event.last_event_id.clone();
                 (Observed::try_from(event), id)
             }
@@ -178,6 +255,19 @@ impl Client {
         if !id.is_empty() {
             self.last_event_id = id;
         }
+    }
+
+    /// What the gateway says of its token.
+    fn heed(&mut self, world: &World, event: &str) {
+        let Some(access) = &world.access else { return };
+        let mut counts = access.counts.borrow_mut();
+        match event {
+            "$expired" => counts.expired += 1,
+            "$revoked" => counts.revoked += 1,
+            _ => return,
+        }
+        drop(counts);
+        self.doubt_token(world);
     }
 
     fn observe(&mut self, world: &World, observed: &Observed) {

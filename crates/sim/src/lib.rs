@@ -3,7 +3,8 @@
 //! **What is real**: everything of a node but its threads, its listener and its configuration file. The feed's
 //! supervisor, probe and subscriptions, the archive's pool, reads and proofs, the publisher and the control connection of
 //! `fanfare-redis`, over the client library's own connections; ingest and registry of `fanfare-log`; admission, hyper,
-//! detach and sessions of `fanfare-server`.
+//! detach and sessions of `fanfare-server`, and, in a quarter of the worlds, the gate of `fanfare-auth` with what follows and carries out
+//! revocations.
 //!
 //! **What is fake**: the network (`net`), which is two lanes of bytes; Redis (`redis`), which speaks RESP3
 //! and can lose, double and swap pushes, be late, deaf, mute, frozen and down, cut connections at any byte, trim, retract, expire,
@@ -32,6 +33,17 @@
 //! | the reader of a quiet channel has a place and its events while strangers act | 3 s each (twelve round trips), and what the feed lags; four requests for tips before its own | `siege` |
 //! | bytes of the strangers' stock asked of Redis, reads of entries at a time | the allowance over time, reads in flight, a page for each failed read; `archive.concurrency` | `bounds` |
 //! | memory of tails and pages, number of channels | the budget and what may stand beside it; the places | `bounds` |
+//!
+//! **In a quarter of the worlds nodes ask for tokens** (`tokens`) that live for 8 to 60 s. A client is told `$expired` and comes back with the
+//! next one and its place; an operator revokes subjects, tokens and channels, through nodes and by commands, while everything goes wrong as
+//! elsewhere; whose token was revoked comes back with the same one, or with one that is good again. Each byte has the time at which a node
+//! wrote it. Beside the guarantee, which holds across all of that, there are three verdicts:
+//!
+//! | verdict | bound | where |
+//! |---|---|---|
+//! | where a node's feed brings everything no event begins by a revoked token, whatever becomes of reads; where Redis also answers in time no byte comes | 1 s from the acknowledgement, and from when the node was told | `tokens::cut_within_a_second` |
+//! | elsewhere no event by a revoked token that was published after the acknowledgement; from a node that starts later none at all. Not judged: what a node reads from the archive before it has noticed that nothing arrives on its feed (counted), and revocations that Redis has lost | at once | `tokens::withheld_out_of_reach` |
+//! | no byte of a session comes when its token has ended, and no event to whoever comes with one that has | `exp` | `tokens::after_the_end` |
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
 //! hash of every byte to clients and every command to Redis, with their times. Nothing that runs in a world may iterate over a
@@ -64,6 +76,7 @@ mod outcome;
 mod payload;
 mod publisher;
 mod redis;
+mod revoked_record;
 mod rng;
 mod scenario;
 mod seasons;
@@ -71,14 +84,22 @@ mod setup;
 mod short_lives;
 mod siege;
 mod stored_record;
+mod tokens;
 mod trace;
 mod world;
 
 pub use life::run;
 pub use outcome::Outcome;
+pub use tokens::access::AccessCounts;
 
 /// What every key and Pub/Sub channel of the simulation begins with.
 pub(crate) const PREFIX: &str = "sse:";
+
+/// The key, and the Pub/Sub channel, of the log of revocations.
+pub(crate) const OWN_LOG: &str = "$fanfare:{sse:}:revoked";
+
+/// Nodes of a world.
+pub(crate) const NODES: usize = 2;
 
 /// The machine's clock when a world begins, in milliseconds since the Unix epoch.
 pub(crate) const WALL_MS: u64 = 1_700_000_000_000;

@@ -22,6 +22,7 @@ use crate::rng::Rng;
 use crate::scenario::{LastEvents, Scenario, Verifying};
 use crate::short_lives;
 use crate::siege;
+use crate::tokens::revoker;
 use crate::trace::Trace;
 use crate::world::{STOCK, World};
 
@@ -36,6 +37,9 @@ const FORGER: u64 = 0x00F0_46E5;
 
 /// The same, for who breaks a promise.
 const PROMISE_BREAKER: u64 = 0x0B0B_B1E5;
+
+/// The same, for who revokes tokens.
+const REVOKER: u64 = 0x002E_70CE;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -65,7 +69,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let trace = Trace::new(readable);
     let scenario = Scenario::of(seed, &mut rng);
     let mut apart = Rng::new(seed ^ APART);
-    let world = Rc::new(World::draw(&mut rng, &mut apart, scenario, trace));
+    let world = Rc::new(World::draw(seed, &mut rng, &mut apart, scenario, trace));
     let hardships = scenario.hardships;
     let mut background = JoinSet::new();
     background.spawn_local(world.redis.clone().run());
@@ -92,6 +96,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     }
     if scenario.verifying == Verifying::All {
         faults.spawn_local(forger::run(Rc::clone(&world), Rng::new(seed ^ FORGER)));
+    }
+    if world.access.is_some() {
+        faults.spawn_local(revoker::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ REVOKER)));
     }
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -201,7 +208,8 @@ async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng, apart:
         }
     }
     world.trace.note(|| "calm".to_owned());
-    world.calm_down(world.scenario.patience());
+    let for_tokens = world.access.as_ref().map_or(Duration::ZERO, |access| access.patience());
+    world.calm_down(world.scenario.patience() + for_tokens);
     waits
 }
 
@@ -237,6 +245,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
         outcome.breaches.extend(node.excesses().iter().map(|what| format!("node {number}: {what}")));
         outcome.count_broken(number, node.broken(), world.broken(), world.scenario.may_break_a_promise());
     }
+    outcome.access = world.access.as_ref().map(|access| *access.counts.borrow());
     outcome.hash = world.trace.hash();
     outcome.trace = world.trace.lines();
     outcome

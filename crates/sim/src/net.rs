@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use fanfare_server::{Silence, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// Bytes on their way in one direction.
 #[derive(Debug)]
@@ -20,11 +21,35 @@ struct Lane {
     broken: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// `None`: nobody asks.
+    dates: Option<Dates>,
+}
+
+/// When bytes were sent: so many at a time, in order.
+#[derive(Debug, Default)]
+struct Dates {
+    on_their_way: VecDeque<(usize, Instant)>,
+    received: Vec<(usize, Instant)>,
+}
+
+impl Dates {
+    fn receive(&mut self, mut count: usize) {
+        while count > 0
+            && let Some((some, at)) = self.on_their_way.front_mut()
+        {
+            let part = count.min(*some);
+            self.received.push((part, *at));
+            *some -= part;
+            count -= part;
+            self.on_their_way.pop_front_if(|(left, _)| *left == 0);
+        }
+    }
 }
 
 impl Lane {
     fn new(room: usize) -> Arc<Mutex<Self>> {
-        let lane = Self { bytes: VecDeque::new(), room, ended: false, broken: false, reader: None, writer: None };
+        let (reader, writer, dates) = (None, None, None);
+        let lane = Self { bytes: VecDeque::new(), room, ended: false, broken: false, reader, writer, dates };
         Arc::new(Mutex::new(lane))
     }
 
@@ -38,6 +63,7 @@ impl Lane {
         buffer[..first].copy_from_slice(&front[..first]);
         buffer[first..count].copy_from_slice(&back[..count - first]);
         self.bytes.drain(..count);
+        self.dates.iter_mut().for_each(|dates| dates.receive(count));
         wake(&mut self.writer);
         Ok(count)
     }
@@ -55,6 +81,7 @@ impl Lane {
         if count == 0 && slices.iter().any(|slice| !slice.is_empty()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.dates.iter_mut().for_each(|dates| dates.on_their_way.push_back((count, Instant::now())));
         wake(&mut self.reader);
         Ok(count)
     }
@@ -84,6 +111,16 @@ fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
 }
 
 impl End {
+    /// From now on it is kept when what arrives here was sent. To be called before anything is.
+    pub(crate) fn keep_dates(&self) {
+        lock(&self.incoming).dates = Some(Dates::default());
+    }
+
+    /// When the bytes were sent that were received since the last call: so many at a time, in order.
+    pub(crate) fn take_dates(&self) -> Vec<(usize, Instant)> {
+        lock(&self.incoming).dates.as_mut().map(|dates| std::mem::take(&mut dates.received)).unwrap_or_default()
+    }
+
     fn end(&self) {
         let mut lane = lock(&self.outgoing);
         lane.ended = true;
@@ -178,5 +215,31 @@ impl AsyncWrite for End {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.end();
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Duration;
+
+    use super::*;
+
+    // Fails when what is taken together has the time of the last of it, and when a part that was taken counts for the rest.
+    #[tokio::test(start_paused = true)]
+    async fn bytes_have_the_time_at_which_they_were_sent_however_they_are_read() {
+        let (ours, theirs) = pair(64);
+        theirs.keep_dates();
+        let begun = Instant::now();
+        assert_eq!(ours.try_write(b"abc").unwrap(), 3);
+        tokio::time::advance(Duration::from_millis(7)).await;
+        assert_eq!(ours.try_write(b"de").unwrap(), 2);
+        tokio::time::advance(Duration::from_millis(7)).await;
+        let read = |count: usize| {
+            let taken = theirs.try_read(&mut [0; 8][..count]).unwrap();
+            let of = |(count, at): (usize, Instant)| (count, at.duration_since(begun).as_millis());
+            (taken, theirs.take_dates().into_iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(read(2), (2, vec![(2, 0)]));
+        assert_eq!(read(8), (3, vec![(1, 0), (2, 7)]));
     }
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_log::{IngestStats, Permanence, PublishRequest, Publisher as _, Random, assemble};
+use fanfare_log::{AppendRequest, IngestStats, Permanence, PublishRequest, Publisher as _, Random, assemble};
+use fanfare_protocol::EntryId;
 use fanfare_protocol::limits::PAGES_BUDGET_PART;
 use fanfare_redis::{RedisPublisher, RedisStore};
 use fanfare_server::{Clock, Core, CoreStats, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles};
@@ -17,6 +18,7 @@ use crate::bounds::{Bounds, ITEM_BYTES};
 use crate::net::{self, End};
 use crate::redis::FakeRedis;
 use crate::setup::Setup;
+use crate::tokens::access::Access;
 
 /// A running node.
 struct Running {
@@ -35,6 +37,8 @@ pub(crate) struct Node {
     number: usize,
     setup: Setup,
     redis: FakeRedis,
+    /// What it asks of clients.
+    access: Option<Rc<Access>>,
     running: RefCell<Option<Running>>,
     drains: Cell<bool>,
     bounds: Bounds,
@@ -43,9 +47,9 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(number: usize, setup: Setup, redis: FakeRedis) -> Self {
+    pub(crate) fn new(number: usize, setup: Setup, redis: FakeRedis, access: Option<Rc<Access>>) -> Self {
         let (running, drains, bounds, broken) = Default::default();
-        Self { number, setup, redis, running, drains, bounds, broken }
+        Self { number, setup, redis, access, running, drains, bounds, broken }
     }
 
     /// Starts the node, in place of the one that may be running.
@@ -65,18 +69,24 @@ impl Node {
         let (archive, publisher) = (store.archive(), store.publisher());
         let promised = setup.redis.min_lives.permanence().clone();
         let (began, stats) = (log.began, Arc::clone(&log.stats));
-        let clock = Clock::from_fn(move || wall_ms(began));
+        let clock =
+            self.access.as_ref().map_or_else(|| Clock::from_fn(move || wall_ms(began)), |access| access.clock());
         let core = |(core, random)| {
             let (delivery, stats) = (self.setup.delivery.clone(), Arc::new(CoreStats::default()));
             Core::new(Arc::clone(&log.hub), core, delivery, stats, clock.clone(), random)
         };
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             drain: DrainOptions { window: self.setup.drain_window, ..DrainOptions::default() },
             ..ServerOptions::default()
         };
+        let known = self.access.as_ref().map(|access| access.guard(&mut options, &log.hub));
         let cores = for_cores.into_iter().enumerate().map(core).collect();
         let handles = StoreHandles::new(archive.clone(), publisher.clone());
         let server = LocalServer::start(options, handles, cores, for_server);
+        if let Some(known) = known {
+            let status = store.status();
+            tasks.spawn_local(async move { known.watch_store(|| status.report().evicts_any).await });
+        }
         tasks.spawn_local(store.run(log.desired, log.sink));
         tasks.spawn_local(log.ingest.run(archive, std::future::pending()));
         drop(within);
@@ -85,6 +95,11 @@ impl Node {
         let driver = driver.abort_handle();
         let server = RefCell::new(server);
         self.running.replace(Some(Running { server, publisher, stats, began, tasks, driver, promised }));
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.running.borrow().as_ref().map(|running| running.began)
     }
 
     /// Ends the node without a word.
@@ -147,6 +162,12 @@ impl Node {
         let _within = running.tasks.enter();
         running.server.borrow_mut().accept(theirs, from).ok()?;
         Some(ours)
+    }
+
+    /// Appends to a log of the gateway's own through the node. `None`: it did not say that the entry is stored.
+    pub(crate) async fn append(&self, request: AppendRequest) -> Option<EntryId> {
+        let publisher = self.running.borrow().as_ref().map(|running| running.publisher.clone())?;
+        publisher.append(request).await.ok()
     }
 
     /// Publishes through the node. Returns whether it said that the event is stored.

@@ -6,6 +6,8 @@ use std::sync::Once;
 
 use fanfare_oracle::{Finding, History, Judge, Ruling, Step, Whereabouts};
 
+use crate::tokens::access::AccessCounts;
+
 /// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -21,6 +23,8 @@ pub struct Outcome {
     pub reads: usize,
     /// On how many channels a node has seen the promise broken that no stream expires, at most.
     pub broken_promises: u64,
+    /// What came of tokens, where nodes ask for some.
+    pub access: Option<AccessCounts>,
     /// What was wrong. Empty if the guarantee was kept.
     pub breaches: Vec<String>,
     /// What happened, to read. Empty unless asked for.

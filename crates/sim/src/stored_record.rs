@@ -16,12 +16,18 @@ pub(crate) struct StoredRecord(Arc<Mutex<Known>>);
 struct Known {
     began: Instant,
     channels: BTreeMap<String, History>,
+    /// When each was stored first, by its name.
+    published: BTreeMap<String, u64>,
     clock: RedisClock,
 }
 
 impl Known {
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.ms(Instant::now())
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 
     fn history(&mut self, channel: &str) -> &mut History {
@@ -33,8 +39,8 @@ impl Known {
 
 impl StoredRecord {
     pub(crate) fn new() -> Self {
-        let (channels, clock) = (BTreeMap::new(), RedisClock::default());
-        Self(Arc::new(Mutex::new(Known { began: Instant::now(), channels, clock })))
+        let (channels, published, clock) = Default::default();
+        Self(Arc::new(Mutex::new(Known { began: Instant::now(), channels, published, clock })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -44,6 +50,16 @@ impl StoredRecord {
     /// Milliseconds since the world began: the clock of everything that is judged.
     pub(crate) fn now_ms(&self) -> u64 {
         self.lock().now_ms()
+    }
+
+    /// The same of another moment.
+    pub(crate) fn ms(&self, at: Instant) -> u64 {
+        self.lock().ms(at)
+    }
+
+    /// When the event of this name was stored, for the first time if it was twice.
+    pub(crate) fn published_ms(&self, name: &str) -> Option<u64> {
+        self.lock().published.get(name).copied()
     }
 
     /// The clock of Redis was set from one time to another.
@@ -63,7 +79,8 @@ impl StoredRecord {
     /// An entry was stored, at that time of the Redis clock.
     pub(crate) fn append(&self, channel: &str, entry: Entry, redis_ms: u64) {
         let mut known = self.lock();
-        let stored = known.clock.now(redis_ms);
+        let (stored, now) = (known.clock.now(redis_ms), known.now_ms());
+        known.published.entry(entry.data.clone()).or_insert(now);
         let history = known.history(channel);
         history.insert(history.present(), Entry { stored, ..entry });
     }

@@ -2,18 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use fanfare_protocol::ChannelName;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
+use crate::NODES;
 use crate::node::Node;
-use crate::redis::{FakeRedis, Nature};
+use crate::redis::{FakeRedis, Nature, Records};
+use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::seasons::Seasons;
 use crate::setup::Setup;
 use crate::stored_record::StoredRecord;
+use crate::tokens::access::Access;
 use crate::trace::Trace;
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
@@ -34,6 +38,8 @@ pub(crate) struct World {
     pub(crate) redis: FakeRedis,
     pub(crate) nodes: Vec<Node>,
     pub(crate) channels: Vec<ChannelName>,
+    /// What nodes ask of clients; `None`: nothing.
+    pub(crate) access: Option<Rc<Access>>,
     /// Where sizes of events come from, and how many bytes of large ones there may still be.
     sizes: RefCell<(Rng, usize)>,
     pub(crate) seasons: Seasons,
@@ -138,9 +144,10 @@ impl World {
     }
 
     /// `apart` is for what only some worlds have.
-    pub(crate) fn draw(rng: &mut Rng, apart: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+    pub(crate) fn draw(seed: u64, rng: &mut Rng, apart: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
         let hardships = scenario.hardships;
-        let record = StoredRecord::new();
+        let (record, revoked) = (StoredRecord::new(), RevokedRecord::new());
+        let access = Access::of(seed, &scenario, &revoked).map(Rc::new);
         let nature = Nature {
             keyspace: rng.chance(300),
             eviction: scenario.eviction,
@@ -155,10 +162,13 @@ impl World {
         setup.harden(hardships, apart);
         setup.is_permanence_promised = scenario.eviction.is_promised();
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
-        let redis = FakeRedis::new(nature, scenario.weather, record.clone(), [rng.fork(), apart.fork()], trace.clone());
-        let nodes = (0..2)
-            .map(|number| Node::new(number, setup.believing(scenario.verifying.pushes(number)), redis.clone()))
-            .collect();
+        let records = Records { stored: record.clone(), revoked };
+        let redis = FakeRedis::new(nature, scenario.weather, records, [rng.fork(), apart.fork()], trace.clone());
+        let node = |number| {
+            let setup = setup.believing(scenario.verifying.pushes(number));
+            Node::new(number, setup, redis.clone(), access.clone())
+        };
+        let nodes = (0..NODES).map(node).collect();
         let seasons = if hardships.short_lives { Seasons::draw(CHANNELS.len(), apart) } else { Seasons::default() };
         let channels = CHANNELS.iter().map(|name| ChannelName::parse(name).expect("a valid name")).collect();
         Self {
@@ -168,6 +178,7 @@ impl World {
             redis,
             nodes,
             channels,
+            access,
             sizes: RefCell::new((apart.fork(), LARGE_BYTES_MAX)),
             seasons,
             quiet: Cell::new(false),

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
 use super::resp::{Command, Reply};
+use super::troubles::Trouble;
 
 /// A connection of one node.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     pub(super) deaf_until: Option<Instant>,
     /// Nothing that the server says arrives before.
     pub(super) mute_until: Option<Instant>,
+    /// What keeps it from hearing and from being heard, also if that has been mended before its time.
+    pub(super) trouble: Trouble,
     /// So many more bytes are sent, then the connection is closed.
     pub(super) cut: Option<usize>,
     pub(super) changed: Arc<Notify>,
@@ -54,6 +57,7 @@ impl Connection {
             watched: None,
             deaf_until: None,
             mute_until: None,
+            trouble: Trouble::none(Instant::now()),
             cut: None,
             changed: Arc::default(),
         }
@@ -65,14 +69,15 @@ impl Connection {
         self.cut.is_none() && is_over(&self.deaf_until) && is_over(&self.mute_until)
     }
 
-    /// Something to be sent, after everything before it.
-    pub(super) fn say(&mut self, due: Instant, bytes: Vec<u8>) {
+    /// Something to be sent, after everything before it. Returns when it arrives, if nothing happens.
+    pub(super) fn say(&mut self, due: Instant, bytes: Vec<u8>) -> Instant {
         let begins = (due + self.latency).max(self.outbox.back().map_or(due, |(before, _)| *before));
         let micros = |rate: u64| bytes.len() as u64 * 1_000_000 / rate.max(1);
         let due = begins + self.bandwidth.map_or(Duration::ZERO, |rate| Duration::from_micros(micros(rate)));
         self.waiting += bytes.len();
         self.outbox.push_back((due, bytes));
         self.changed.notify_one();
+        due
     }
 
     /// Takes what is to be sent next.

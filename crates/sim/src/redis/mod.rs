@@ -9,9 +9,11 @@ mod destruction;
 mod nature;
 mod outgoing;
 mod reads;
+mod records;
 mod resp;
 mod server;
 mod store;
+mod troubles;
 mod turns;
 mod weather;
 
@@ -27,13 +29,13 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::net::End;
 use crate::rng::Rng;
-use crate::stored_record::StoredRecord;
 use crate::trace::Trace;
 pub(crate) use destruction::Destruction;
 pub(crate) use nature::Nature;
 use outgoing::Outgoing;
-use resp::Reply;
-use server::Server;
+pub(crate) use records::Records;
+pub(crate) use resp::Reply;
+pub(crate) use server::Server;
 pub(crate) use weather::Weather;
 
 /// Handle to a server. Cloning shares it.
@@ -44,8 +46,8 @@ pub(crate) struct FakeRedis {
 }
 
 impl FakeRedis {
-    pub(crate) fn new(nature: Nature, weather: Weather, record: StoredRecord, rngs: [Rng; 2], trace: Trace) -> Self {
-        let server = Server::new(nature, weather, record, rngs, trace);
+    pub(crate) fn new(nature: Nature, weather: Weather, records: Records, rngs: [Rng; 2], trace: Trace) -> Self {
+        let server = Server::new(nature, weather, records, rngs, trace);
         Self { server: Arc::new(Mutex::new(server)), dialled: Arc::default() }
     }
 

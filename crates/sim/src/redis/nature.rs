@@ -22,3 +22,10 @@ pub(crate) struct Nature {
     /// The nodes' limit on the data of an event, for the record.
     pub(crate) event_bytes: usize,
 }
+
+impl Nature {
+    /// Whether its link is wide, and messages are not later than answers.
+    pub(super) fn is_punctual(&self) -> bool {
+        self.bandwidth.is_none() && self.feed_lag_ms == 0
+    }
+}

@@ -20,24 +20,24 @@ use tokio::time::{Duration, Instant};
 use super::connection::Connection;
 use super::nature::Nature;
 use super::reads::Reads;
+use super::records::Records;
 use super::resp::Reply;
 use super::store::Data;
+use super::troubles::Troubles;
 use super::turns::Turns;
 use super::weather::Weather;
 use crate::net::{self, End};
+use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;
 use crate::stored_record::StoredRecord;
 use crate::trace::Trace;
-use crate::{PREFIX, WALL_MS};
+use crate::{NODES, OWN_LOG, PREFIX, WALL_MS};
 
 /// What is said when its memory is full.
 const FULL: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /// `client-output-buffer-limit pubsub`: a subscriber for whom more bytes wait is cut off.
 const SUBSCRIBER_BYTES_MAX: usize = 32 << 20;
-
-/// Nodes that may ask.
-const NODES_MAX: usize = 2;
 
 /// A server, its connections and its network.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ pub(crate) struct Server {
     /// The key of the stock that strangers read, and its last entry.
     stock: Option<(String, EntryId)>,
     /// Bytes of data of the stock that each node has asked for and was told.
-    asked: [usize; NODES_MAX],
+    asked: [usize; NODES],
     /// The most reads of entries of each node that were on their way at a time.
-    reading: [usize; NODES_MAX],
+    reading: [usize; NODES],
     /// How long commands are on their way.
     far: Option<Duration>,
     turns: Turns,
@@ -73,7 +73,9 @@ pub(crate) struct Server {
     down_until: Instant,
     /// Nothing moves until then.
     frozen_until: Instant,
+    troubles: Troubles,
     record: StoredRecord,
+    revoked: RevokedRecord,
     rng: Rng,
     /// For what only some worlds have.
     apart: Rng,
@@ -84,11 +86,12 @@ impl Server {
     pub(crate) fn new(
         nature: Nature,
         weather: Weather,
-        record: StoredRecord,
+        Records { stored: record, revoked }: Records,
         [rng, apart]: [Rng; 2],
         trace: Trace,
     ) -> Self {
         let now = Instant::now();
+        let is_punctual = weather.is_punctual() && nature.is_punctual();
         Self {
             nature,
             weather,
@@ -99,8 +102,8 @@ impl Server {
             script: false,
             is_full: false,
             stock: None,
-            asked: [0; NODES_MAX],
-            reading: [0; NODES_MAX],
+            asked: [0; NODES],
+            reading: [0; NODES],
             far: None,
             turns: Turns::default(),
             asking: 0,
@@ -110,7 +113,9 @@ impl Server {
             dialled: Vec::new(),
             down_until: now,
             frozen_until: now,
+            troubles: Troubles::new(now, is_punctual),
             record,
+            revoked,
             rng,
             apart,
             trace,
@@ -144,7 +149,9 @@ impl Server {
 
     /// A connection has ended.
     pub(crate) fn close(&mut self, number: u64) {
-        self.connections.remove(&number);
+        if let Some(connection) = self.connections.remove(&number) {
+            self.troubles.note_end(connection.node, number, connection.trouble);
+        }
     }
 
     /// Redis `TIME`, in milliseconds.
@@ -209,7 +216,33 @@ impl Server {
             let is_it = |connection: &Connection| connection.node == node && connection.subscribed.contains(&key);
             self.connections.iter().find(|(_, connection)| is_it(connection)).map(|(number, _)| *number)
         };
-        (0..NODES_MAX).map(of).collect()
+        (0..NODES).map(of).collect()
+    }
+
+    /// Whether a connection has been there, and all that was said on it has arrived at once, since then: milliseconds since the world began.
+    pub(crate) fn is_heard_since(&self, number: u64, since_ms: u64) -> bool {
+        let since = self.began + Duration::from_millis(since_ms);
+        let is_whole = |connection: &Connection| connection.cut.is_none() && connection.trouble.mute_until <= since;
+        self.connections.get(&number).is_some_and(is_whole) && self.troubles.of_all_until <= since
+    }
+
+    /// Whether all commands of a node have been answered at once since then, and none of its connections was lost.
+    pub(crate) fn answers_in_time_since(&self, node: usize, since_ms: u64) -> bool {
+        let since = self.began + Duration::from_millis(since_ms);
+        let of_node = || self.connections.values().filter(|connection| connection.node == node);
+        let is_whole = |connection: &Connection| connection.cut.is_none() && connection.trouble.any_until <= since;
+        self.troubles.has_lost_none_since(node, since) && self.troubles.of_all_until <= since && of_node().all(is_whole)
+    }
+
+    /// Until when what was said on a connection may not have arrived, if that was there at this time: its node may have noticed nothing.
+    pub(crate) fn may_be_unheard_until_ms(&self, number: u64, at_ms: u64) -> Option<u64> {
+        let trouble = match (self.connections.get(&number), self.troubles.end_of(number)) {
+            (Some(connection), _) => connection.trouble,
+            (None, Some((end, trouble))) if end > self.began + Duration::from_millis(at_ms) => trouble,
+            _ => return None,
+        };
+        let until = trouble.mute_until.max(self.troubles.of_all_until);
+        u64::try_from(until.duration_since(self.began).as_millis()).ok()
     }
 
     /// How often the nodes read one and the same range within one second, at most.
@@ -229,24 +262,31 @@ impl Server {
         let mut bytes = Vec::new();
         push.encode(&mut bytes);
         let now = Instant::now();
-        let is_probe = channel.windows(7).any(|part| part == b"$probe:");
+        let is_of_own_log = channel == OWN_LOG;
+        // What a node hears of its own logs has nothing that shows a loss but the end of its connection.
+        let is_sure = is_of_own_log || channel.windows(7).any(|part| part == b"$probe:");
         let mut receivers = 0;
-        let Self { connections, weather, rng, apart, nature, trace, .. } = self;
-        for connection in connections.values_mut().filter(|connection| connection.subscribed.contains(channel)) {
+        let Self { connections, weather, rng, apart, nature, trace, revoked, .. } = self;
+        for (number, connection) in
+            connections.iter_mut().filter(|(_, connection)| connection.subscribed.contains(channel))
+        {
             receivers += 1;
             let is_mute = weather.refuses_reads && !message.is_empty();
-            if !is_probe && (rng.chance(weather.lost_pushes) || is_mute) {
+            if !is_sure && (rng.chance(weather.lost_pushes) || is_mute) {
                 trace.note(|| format!("the push on {} to {} is lost", channel.escape_ascii(), connection.name));
                 continue;
             }
             let late = if rng.chance(weather.late) { rng.up_to_ms(300) } else { Duration::ZERO };
             let lags = nature.feed_lag_ms > 0 && apart.chance(400);
             let late = late + if lags { apart.up_to_ms(nature.feed_lag_ms) } else { Duration::ZERO };
-            connection.say(now + late, bytes.clone());
-            if !is_probe && rng.chance(weather.doubled_pushes) {
+            let arrives = connection.say(now + late, bytes.clone());
+            if is_of_own_log {
+                revoked.tell(connection.node, *number, arrives);
+            }
+            if !is_sure && rng.chance(weather.doubled_pushes) {
                 connection.say(now + late, bytes.clone());
             }
-            if !is_probe && rng.chance(weather.swapped_pushes) {
+            if !is_sure && rng.chance(weather.swapped_pushes) {
                 connection.swap_last();
             }
             if connection.waiting > SUBSCRIBER_BYTES_MAX {

@@ -63,6 +63,11 @@ pub(crate) fn channel(key: &str) -> &str {
     key.strip_prefix(PREFIX).unwrap_or(key)
 }
 
+/// The key of a channel's stream, or of a log of the gateway's own.
+pub(crate) fn key_of(channel: &str) -> String {
+    if channel.starts_with('$') { channel.to_owned() } else { format!("{PREFIX}{channel}") }
+}
+
 impl Data {
     /// Appends an entry, and to the record.
     pub(crate) fn add(&mut self, key: &str, fields: Fields, now: u64, limit: usize, record: &StoredRecord) -> EntryId {

@@ -14,3 +14,10 @@ pub(crate) struct Weather {
     /// Every read is refused, and what the publishing function says is lost; what else is said arrives.
     pub(crate) refuses_reads: bool,
 }
+
+impl Weather {
+    /// Whether whatever is asked is answered at once.
+    pub(super) fn is_punctual(&self) -> bool {
+        self.late == 0 && self.refused == 0
+    }
+}

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use fanfare_protocol::{Entry, EntryId, Event, EventName, encode_push, limits};
 
 use super::{FULL, Server};
+use crate::OWN_LOG;
 use crate::redis::resp::{Command, Reply};
 use crate::redis::store::{Fields, Stream};
 
@@ -156,11 +157,29 @@ impl Server {
         entries.filter(|(id, _)| self.is_of_stock(key, *id)).map(|(_, fields)| data(fields)).sum()
     }
 
-    /// `XADD key [MAXLEN ~ n] * field value …`
+    /// `XADD key [MAXLEN ~ n] * field value …`, and of a log of the gateway's own `XADD key MINID ~|= ms * field value`
     fn add(&mut self, key: &str, rest: &[Bytes], now: u64) -> Reply {
         let star = rest.iter().position(|argument| argument == "*").expect("ids are made by the server");
-        let fields = rest[star + 1..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let fields: Fields = rest[star + 1..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        if key == OWN_LOG {
+            let (is_exact, oldest_ms) = (rest[1] == "=", number(&rest[2]).expect("a time"));
+            return self.revoke(fields, is_exact, oldest_ms, now);
+        }
         let id = self.append(key, fields, option(&rest[..star], "~").and_then(number), now);
+        Reply::text(id)
+    }
+
+    /// Appends to the log of revocations, and trims it: as Redis does, which drops whole blocks of entries, only now and then if that need
+    /// not be exact.
+    fn revoke(&mut self, fields: Fields, is_exact: bool, oldest_ms: u64, now: u64) -> Reply {
+        let data = fields[0].1.clone();
+        let id = self.append(OWN_LOG, fields, None, now);
+        self.revoked.store(id, &data);
+        if is_exact || self.apart.chance(300) {
+            let keep = self.data.streams[OWN_LOG].from(EntryId { ms: oldest_ms, seq: 0 }).count();
+            self.data.trim(OWN_LOG, keep, &self.record);
+            self.look_at_own_log();
+        }
         Reply::text(id)
     }
 

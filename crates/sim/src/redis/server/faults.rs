@@ -5,10 +5,10 @@ use fanfare_oracle::IncarnationEnd;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
-use crate::PREFIX;
 use crate::redis::destruction::Destruction;
-use crate::redis::store::Stream;
+use crate::redis::store::{Stream, key_of};
 use crate::redis::weather::Weather;
+use crate::{OWN_LOG, PREFIX};
 
 impl Server {
     pub(super) fn refusal(&mut self, name: &str, command: &[Bytes]) -> Option<String> {
@@ -68,9 +68,11 @@ impl Server {
         let Some(connection) = self.connections.values_mut().nth(chosen) else { return };
         if self.rng.chance(500) {
             connection.deaf_until = until;
+            connection.trouble.note_deaf(Instant::now() + time);
             self.trace.note(|| format!("nothing from {} arrives for {time:?}", connection.name));
         } else {
             connection.mute_until = until;
+            connection.trouble.note_mute(Instant::now() + time);
             self.trace.note(|| format!("nothing arrives at {} for {time:?}", connection.name));
         }
         connection.changed.notify_one();
@@ -80,6 +82,7 @@ impl Server {
     pub(crate) fn fill_up(&mut self, is_full: bool) {
         self.trace.note(|| format!("the memory of Redis is full: {is_full}"));
         self.is_full = is_full;
+        self.troubles.note_refusals();
     }
 
     /// Every read is refused, and what the publishing function says is lost. Or no longer.
@@ -87,18 +90,21 @@ impl Server {
         self.trace
             .note(|| format!("Redis refuses to be read, and loses messages of the publishing function: {refuses}"));
         self.weather.refuses_reads = refuses;
+        self.troubles.note_refusals();
     }
 
     /// The process is stopped and continues later.
     pub(crate) fn freeze(&mut self, time: Duration) {
         self.trace.note(|| format!("Redis is frozen for {time:?}"));
         self.frozen_until = Instant::now() + time;
+        self.troubles.note_silence(self.frozen_until);
     }
 
     /// Every connection is lost and nobody can connect for a while. The data stays.
     pub(crate) fn go_down(&mut self, time: Duration) {
         self.trace.note(|| format!("Redis is down for {time:?}"));
         self.down_until = Instant::now() + time;
+        self.troubles.note_silence(self.down_until);
         self.cut(true);
     }
 
@@ -113,7 +119,7 @@ impl Server {
         let before = std::mem::take(&mut self.data);
         let (data, ends) = self.replica.clone();
         for (name, end) in self.record.ends() {
-            let key = format!("{PREFIX}{name}");
+            let key = key_of(&name);
             let had = before.streams.get(&key).map(Stream::identity);
             let has = data.streams.get(&key).map(Stream::identity);
             // What was deleted since it was copied comes back, too, and what was stored and deleted since has never been.
@@ -122,12 +128,19 @@ impl Server {
             }
         }
         self.data = data;
+        self.look_at_own_log();
         let apart = i64::try_from(self.rng.number() % 3000).unwrap_or(0);
         let ahead = if self.nature.turns_back { -10 * apart } else { 2 + apart };
         self.set_clock(ahead);
         self.trace.note(|| format!("the replica, {ahead} ms ahead, takes over; what it had not copied is lost"));
         self.replicate();
         self.go_down(time);
+    }
+
+    /// Tells the record which revocations the log holds now.
+    pub(super) fn look_at_own_log(&self) {
+        let log = self.data.streams.get(OWN_LOG);
+        self.revoked.keep(&log.map_or_else(Vec::new, |log| log.entries.iter().map(|(id, _)| *id).collect()));
     }
 
     /// Tells the record what every stream has now.
@@ -158,6 +171,7 @@ impl Server {
                 keys.iter().for_each(|key| self.data.remove(key, IncarnationEnd::Flushed, &self.record));
                 self.data.strings.clear();
                 self.data.sets += 1;
+                self.look_at_own_log();
             }
         }
         // Ids of a stream that is made anew are others, as everywhere but within one millisecond, and may be lower.

@@ -1,0 +1,11 @@
+//! Who is told of what is stored.
+
+use crate::revoked_record::RevokedRecord;
+use crate::stored_record::StoredRecord;
+
+/// What is stored, for those who judge.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    pub(crate) stored: StoredRecord,
+    pub(crate) revoked: RevokedRecord,
+}

@@ -1,0 +1,95 @@
+//! What comes of one request whose token is known, piece by piece: each is asked of every verdict about tokens.
+
+use fanfare_oracle::{Head, Parsed};
+use tokio::time::Instant;
+
+use super::delivery::Delivery;
+use super::token::Token;
+use super::withheld_out_of_reach::Found;
+use super::{after_the_end, cut_within_a_second, withheld_out_of_reach};
+use crate::payload;
+use crate::revoked_record::Revoked;
+use crate::world::World;
+
+/// One response to a client with a token.
+#[derive(Debug)]
+pub(crate) struct WatchedSession {
+    token: Token,
+    channels: Vec<String>,
+    node: usize,
+    node_began_ms: u64,
+    /// When a byte of the block was written that is not complete.
+    block_began_ms: Option<u64>,
+    /// What follows the first breach is its consequence.
+    is_broken: bool,
+}
+
+/// Bytes that were written at one time, and what they complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) written: Instant,
+    pub(crate) completes: &'a [Parsed],
+}
+
+impl WatchedSession {
+    pub(crate) fn new(token: Token, channels: Vec<String>, node: usize, node_began_ms: u64) -> Self {
+        Self { token, channels, node, node_began_ms, block_began_ms: None, is_broken: false }
+    }
+
+    /// What the request shows.
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Takes a piece, of the response with this head. Returns what must not be.
+    pub(crate) fn take(&mut self, world: &World, head: Option<&Head>, piece: Piece<'_>) -> Option<String> {
+        let last_ms = world.record.ms(piece.written);
+        let is_session = head.is_some_and(|head| head.header("transfer-encoding") == Some("chunked"));
+        let bytes = Delivery {
+            what: "a byte",
+            is_event: false,
+            node: self.node,
+            node_began_ms: self.node_began_ms,
+            first_ms: last_ms,
+            last_ms,
+            published_ms: None,
+        };
+        let mut breach = is_session.then(|| self.judge(world, &bytes, is_session)).flatten();
+        let mut first_ms = self.block_began_ms.take().unwrap_or(last_ms);
+        for item in piece.completes {
+            if let Parsed::Event(event) = item
+                && !event.event.starts_with('$')
+            {
+                let name = payload::name_of(&event.data).unwrap_or_default();
+                let published_ms = world.record.published_ms(name);
+                let event = Delivery { what: name, is_event: true, first_ms, published_ms, ..bytes };
+                breach = breach.or_else(|| self.judge(world, &event, is_session));
+            }
+            first_ms = last_ms;
+        }
+        let is_between_blocks = piece.bytes.ends_with(b"\n\n") || piece.bytes.ends_with(b"\n\n\r\n");
+        self.block_began_ms = (!is_between_blocks).then_some(first_ms);
+        breach.filter(|_| !std::mem::replace(&mut self.is_broken, true))
+    }
+
+    fn judge(&self, world: &World, delivery: &Delivery<'_>, is_session: bool) -> Option<String> {
+        let access = world.access.as_ref()?;
+        let is_hit = |revoked: &Revoked| access.hits(&revoked.target, revoked.at(), &self.token, &self.channels);
+        if let Some(breach) = after_the_end::breach(delivery, &self.token, is_session) {
+            return Some(breach);
+        }
+        let redis = world.redis.lock();
+        for revoked in access.record.in_force().iter().filter(|revoked| is_hit(revoked)) {
+            if let Some(breach) = cut_within_a_second::breach(delivery, revoked, &redis) {
+                return Some(breach);
+            }
+            match withheld_out_of_reach::look(delivery, revoked, &redis) {
+                Found::Nothing => {}
+                Found::Unnoticed => access.counts.borrow_mut().unnoticed += 1,
+                Found::Breach(breach) => return Some(breach),
+            }
+        }
+        None
+    }
+}

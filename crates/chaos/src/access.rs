@@ -6,7 +6,7 @@ pub(crate) const PASSWORD: &str = "chaos-reads-here";
 
 /// The rights that docs/redis.md asks for: those of a node, and those of a publisher, since the nodes publish for clients.
 /// Of the channels they have only those that clients are to be served, and that of the probe.
-const RULES: [&str; 37] = [
+const RULES: [&str; 38] = [
     "on",
     ">chaos-reads-here",
     "resetkeys",
@@ -17,6 +17,7 @@ const RULES: [&str; 37] = [
     "&sse:c*",
     "&sse:free:*",
     "&sse:$probe:*",
+    "&$fanfare:*",
     "&__keyspace@*__:sse:*",
     "-@all",
     "+subscribe",
@@ -82,12 +83,23 @@ impl Access {
             Self::Sizes => &["-memory|usage"],
             Self::Publish => &["-publish"],
             Self::Archive => &["-xrange"],
-            Self::FirstChannels => {
-                &["resetchannels", "&sse:c0[6-9]*", "&sse:c1*", "&sse:free:*", "&sse:$probe:*", "&__keyspace@*__:sse:*"]
-            }
-            Self::OtherChannels => {
-                &["resetchannels", "&sse:c0[0-5]*", "&sse:free:*", "&sse:$probe:*", "&__keyspace@*__:sse:*"]
-            }
+            Self::FirstChannels => &[
+                "resetchannels",
+                "&sse:c0[6-9]*",
+                "&sse:c1*",
+                "&sse:free:*",
+                "&sse:$probe:*",
+                "&$fanfare:*",
+                "&__keyspace@*__:sse:*",
+            ],
+            Self::OtherChannels => &[
+                "resetchannels",
+                "&sse:c0[0-5]*",
+                "&sse:free:*",
+                "&sse:$probe:*",
+                "&$fanfare:*",
+                "&__keyspace@*__:sse:*",
+            ],
         }
     }
 

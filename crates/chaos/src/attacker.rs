@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use fanfare_e2e::{RawConnection, pace};
 
-use crate::action::{CHANNELS, channel};
+use crate::action::channel;
 use crate::attack::{Attack, Wave};
 use crate::bounds::GARBAGE_WITHIN;
 use crate::dice::Dice;
 use crate::run::Run;
+use crate::tokens;
 use crate::watched_node::WatchedNode;
 
 /// How many waves there are at a time.
@@ -122,7 +123,7 @@ impl<'a> Attacker<'a> {
     }
 
     fn requests(&mut self, attack: Attack) -> Vec<String> {
-        let channels: Vec<String> = (0..CHANNELS).map(channel).collect();
+        let channels: Vec<String> = tokens::open_channels().collect();
         match attack {
             Attack::Newest => vec![request(&channels, "&last=1000", ""); STREAMS],
             Attack::OldPositions => {

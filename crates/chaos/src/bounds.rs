@@ -25,5 +25,15 @@ pub(crate) const GARBAGE_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) const FULL_MEMORY_WITHIN: Duration = Duration::from_secs(20);
 /// How long the feed may take to bring what is said on a channel: refused channels are tried again at most 20 s apart.
 pub(crate) const RIGHTS_WITHIN: Duration = Duration::from_secs(40);
+/// How long after a revocation was acknowledged something may come by it, where the node hears: the second that is promised, and as much
+/// for a machine with other work to do.
+pub(crate) const REVOKED_WITHIN: Duration = Duration::from_secs(2);
+/// How long after a fault a node hears again: a probe that is not back, and the pause before it connects anew.
+pub(crate) const HEARS_AFTER: Duration = Duration::from_secs(3);
+/// What was published so long after a revocation was acknowledged does not come by it, from a node that was not frozen: that second, the
+/// second in which a node may not notice that nothing arrives any more (`redis.probe_interval` and `probe_timeout`), and as much again.
+pub(crate) const NOTHING_LATER_WITHIN: Duration = Duration::from_secs(4);
+/// How long after its token has ended an event may come: none at all, but for a machine with other work to do.
+pub(crate) const EXPIRED_WITHIN: Duration = Duration::from_secs(2);
 
 const _: () = assert!(DRAIN_WITHIN.as_millis() >= 2 * (DRAIN_DEADLINE.as_millis() + 2_500));

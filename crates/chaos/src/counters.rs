@@ -105,6 +105,8 @@ pub(crate) struct Counters {
     /// Publishes that were certainly not carried out, by the reason given.
     refused: Mutex<BTreeMap<String, u64>>,
     faults: Mutex<BTreeMap<&'static str, u64>>,
+    /// What came of tokens.
+    tokens: Mutex<BTreeMap<&'static str, u64>>,
     endings: Mutex<BTreeMap<String, u64>>,
     gaps: Mutex<BTreeMap<(Ruling, String), u64>>,
     reports: Mutex<Reports>,
@@ -130,6 +132,14 @@ impl Counters {
 
     pub(crate) fn fault(&self, kind: &'static str) {
         *lock(&self.faults).entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn token(&self, what: &'static str) {
+        *lock(&self.tokens).entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn tokens_by_kind(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.tokens).clone()
     }
 
     pub(crate) fn stranger(&self, kind: &'static str) {

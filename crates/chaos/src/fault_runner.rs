@@ -64,7 +64,13 @@ impl<'a> FaultRunner<'a> {
 
     fn attempt(&mut self, action: Action) {
         let (begun, fits) = (self.begun.elapsed(), self.fits(action));
-        let done = fits && self.act(action).is_some();
+        let done = fits && {
+            // It may take a while.
+            self.run.interference.note(action);
+            let done = self.act(action).is_some();
+            self.run.interference.note(action);
+            done
+        };
         let how = if done { "" } else { " (not possible now)" };
         let line = format!("{} {:.3} s: {action:?}{how}", now_ms(), begun.as_secs_f64());
         self.run.log(&line);
@@ -213,6 +219,7 @@ impl<'a> FaultRunner<'a> {
             wire.set(Direction::ToClient, Flow::Pass);
         }
         self.redis.heal(self.world);
+        self.run.interference.note_healed();
         let deadline = Instant::now() + RECOVERY;
         for index in 0..self.nodes.len() {
             match self.nodes[index] {

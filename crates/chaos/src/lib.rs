@@ -9,6 +9,7 @@
 //! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
 //! | `promises` | what is promised about the life of streams, kept or not |
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
+//! | `tokens`, `token_holder`, `interference` | the channel that is not public, its clients, and what keeps nodes from hearing what was revoked |
 //! | `attack`, `attacker`, `access` | hostile clients, and what the nodes may do in Redis |
 //! | `bounds`, `watched_node`, `node_watcher`, `calm` | what must hold besides the guarantee, and who looks whether it does |
 //! | `counters`, `resource_usage`, `report` | what is counted, measured and printed |
@@ -25,6 +26,7 @@ mod dice;
 mod expiring_channel;
 mod fault_runner;
 mod fsync;
+mod interference;
 mod node_watcher;
 mod options;
 mod outgoing_event;
@@ -43,6 +45,8 @@ mod restore;
 mod run;
 mod stream_watcher;
 mod subscriber;
+mod token_holder;
+mod tokens;
 mod watched_node;
 mod world;
 
@@ -59,6 +63,7 @@ pub use options::Options;
 use producer::Producer;
 use run::Run;
 use subscriber::Subscriber;
+use token_holder::{HOLDERS, TokenHolder};
 use world::World;
 
 /// Runs and reports. True if the guarantee was kept.
@@ -79,6 +84,8 @@ pub fn run(options: &Options) -> bool {
             (0..options.publishers).map(|index| scope.spawn(move || Producer::new(run, index).run())).collect();
         let clients: Vec<_> =
             (0..options.clients).map(|index| scope.spawn(move || Subscriber::new(run, index).run())).collect();
+        let holders: Vec<_> =
+            (0..HOLDERS).map(|index| scope.spawn(move || TokenHolder::new(run, index).run())).collect();
         let attackers: Vec<_> =
             (0..ATTACKERS).map(|index| scope.spawn(move || Attacker::new(run, index).run())).collect();
         let watchers: Vec<_> =
@@ -94,6 +101,8 @@ pub fn run(options: &Options) -> bool {
         run.last_events.store(true, Ordering::Release);
         producer::publish_last_events(run);
         join("client", run, clients);
+        join("holder of a token", run, holders);
+        token_holder::revoke_in_peace(run);
         calm::full_memory(run);
         calm::rights_that_come_back(run, &world);
         calm::farewell(run, &mut world);

@@ -1,10 +1,7 @@
 //! What the operator of the nodes has promised about the life of streams: on some channels a promise that the schedule breaks, and on
 //! one a promise that it keeps.
 
-use std::io;
-
 use fanfare_oracle::Ledger;
-use tempfile::NamedTempFile;
 
 use crate::action::channel;
 
@@ -20,12 +17,10 @@ pub(crate) fn may_end(index: usize) -> usize {
     if index == KEPT { index + 1 } else { index }
 }
 
-/// The configuration file that says so to the nodes.
-pub(crate) fn file() -> io::Result<NamedTempFile> {
+/// What the nodes' configuration says of it.
+pub(crate) fn tables() -> String {
     let table = |name: String| format!("[[channels]]\nmatch = \"{name}\"\nmin_life = \"{MIN_LIFE_MINUTES}m\"\n");
-    let file = NamedTempFile::with_suffix(".toml")?;
-    std::fs::write(file.path(), promised().map(table).collect::<String>())?;
-    Ok(file)
+    promised().map(table).collect()
 }
 
 /// Says so to the judge.

@@ -99,6 +99,7 @@ pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -
     ];
     table("connections of clients", counters.endings_by_kind().into_iter().chain(opened));
     table("connections of hostile clients", rows(counters.strangers_by_kind()));
+    table("holders of tokens", rows(counters.tokens_by_kind()));
     let gaps = counters.gaps_by_ruling().into_iter();
     table("gaps announced", gaps.map(|((ruling, reason), count)| (format!("{reason}: {}", ruling.words()), count)));
     table("what a node counted, at most", run.counters.seen_by_nodes().into_iter());

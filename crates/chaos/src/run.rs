@@ -8,9 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use crate::action::Wire;
 use crate::attack::Waves;
 use crate::counters::Counters;
+use crate::interference::Interference;
 use crate::options::Options;
 use crate::promises;
 use crate::published_record::PublishedRecord;
+use crate::tokens::Signer;
 use crate::watched_node::WatchedNode;
 use crate::world::World;
 
@@ -30,6 +32,8 @@ pub(crate) struct Run {
     /// One for each node.
     pub(crate) nodes: Vec<WatchedNode>,
     pub(crate) waves: Waves,
+    pub(crate) interference: Interference,
+    pub(crate) signer: Signer,
     /// The time of the schedule is over: no fault goes on.
     pub(crate) heals: AtomicBool,
     /// Everything has healed: publishers end.
@@ -62,6 +66,8 @@ impl Run {
             clients: world.wire(Wire::Clients).address(),
             nodes: world.nodes.iter().map(WatchedNode::new).collect(),
             waves: Waves::default(),
+            interference: Interference::default(),
+            signer: Signer::new().expect("a temporary file"),
             heals: AtomicBool::new(false),
             publishing_ends: AtomicBool::new(false),
             last_events: AtomicBool::new(false),

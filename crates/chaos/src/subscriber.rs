@@ -14,6 +14,7 @@ use crate::dice::Dice;
 use crate::payload;
 use crate::published_record::now_ms;
 use crate::run::Run;
+use crate::tokens;
 use crate::world::MAX_BEHIND_MS;
 
 /// What a client does when it has read for a while.
@@ -67,7 +68,8 @@ impl<'a> Subscriber<'a> {
             [(6, Habit::Steady), (5, Habit::Restless), (3, Habit::Slow), (2, Habit::Vanishing), (3, Habit::Away)];
         let habit = dice.weighted(&habits);
         let count = if dice.once_in(4) { dice.between(2, 6) } else { 1 };
-        let mut channels: Vec<String> = (0..count).map(|_| channel(dice.below(CHANNELS as u64) as usize)).collect();
+        let mut channels: Vec<String> =
+            (0..count).map(|_| channel(tokens::open(dice.below(CHANNELS as u64) as usize))).collect();
         channels.sort();
         channels.dedup();
         let names: Vec<&str> = channels.iter().map(String::as_str).collect();

@@ -1,5 +1,6 @@
 //! The processes and the wires between them.
 
+use std::io;
 use std::net::SocketAddr;
 
 use fanfare_e2e::{Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server};
@@ -12,6 +13,7 @@ use crate::dice::Dice;
 use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
 use crate::promises;
+use crate::tokens;
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -59,7 +61,7 @@ impl World {
         let mut weak = Dice::of(seed, "weak nodes", 0);
         let (few, unread) = (weak.below(NODES as u64) as usize, weak.below(NODES as u64) as usize);
         let verifying = Dice::of(seed, "verifying", 0).below(NODES as u64) as usize;
-        let configuration = promises::file().expect("a temporary file");
+        let configuration = configuration().expect("a temporary file");
         let argument = format!("--config={}", configuration.path().display());
         let builder = |index: usize| {
             let builder = node(seed, index, links[index].address()).argument(&argument);
@@ -129,6 +131,13 @@ impl World {
     pub(crate) fn wires(&self) -> impl Iterator<Item = &Proxy> {
         [&self.clients, &self.publishers, &self.replication].into_iter().chain(&self.fronts).chain(&self.links)
     }
+}
+
+/// The configuration file of the nodes.
+fn configuration() -> io::Result<NamedTempFile> {
+    let file = NamedTempFile::with_suffix(".toml")?;
+    std::fs::write(file.path(), promises::tables() + &tokens::tables())?;
+    Ok(file)
 }
 
 /// The key that the nodes ask publishers for.

@@ -17,7 +17,7 @@ pub(crate) fn run(data: &[u8]) {
         _ => (ForwardedHeader::Forwarded, "forwarded", "proto=https;for=\"203.0.113.9:80\";by=\"_p\""),
     };
     let trusted = vec!["10.0.0.0/8".parse().expect("a network")];
-    let proxies = ProxyOptions { trusted, header, protocol: false };
+    let proxies = ProxyOptions { trusted, header };
     let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').collect();
     let Some(written) = headers(name, &lines) else { return };
 

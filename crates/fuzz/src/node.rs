@@ -26,8 +26,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn start() -> Self {
-        let mut options =
-            Options { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), cores: 1, ..Options::default() };
+        let mut options = Options {
+            listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()],
+            cores: 1,
+            ..Options::default()
+        };
         options.publish_key = Secret::new(KEY);
         options.history.enabled = true;
         options.cors = Cors::parse(&["https://app.example.com"]).expect("an origin");
@@ -52,7 +55,7 @@ impl Node {
 
     /// Sends bytes and nothing after them; returns all that comes back until the node closes.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
-        let address = self.server.as_ref().map(Server::local_addr).expect("it is there until dropped");
+        let address = self.server.as_ref().and_then(Server::tcp_address).expect("it is there until dropped");
         let mut socket = TcpStream::connect(address).expect("the node accepts");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         // The node may have answered and closed already.

@@ -120,7 +120,7 @@ fn a_node_without_any_proof_is_not_ready() {
 fn a_draining_node_is_not_ready_and_says_so() {
     let rig = Rig::start(|config| config.drain.window = Span(Duration::from_secs(60)));
     eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
-    let _session = subscribe(rig.node().server().local_addr(), "a");
+    let _session = subscribe(rig.node().server().tcp_address().unwrap(), "a");
     rig.node().server().drain();
     let (status, body) = rig.json("/readyz");
     assert_eq!((status, &body["reasons"][0]), (503, &Value::from("draining")));
@@ -175,8 +175,8 @@ fn a_scrape_of_an_idle_node_already_has_every_metric() {
 #[test]
 fn what_a_client_receives_is_counted() {
     let rig = Rig::start(|_| ());
-    let mut one = subscribe(rig.node().server().local_addr(), "news");
-    let mut two = subscribe(rig.node().server().local_addr(), "news");
+    let mut one = subscribe(rig.node().server().tcp_address().unwrap(), "news");
+    let mut two = subscribe(rig.node().server().tcp_address().unwrap(), "news");
     rig.store.publish_ephemeral(ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
     read_past(&mut one, "data: hello");
     read_past(&mut two, "data: hello");
@@ -205,7 +205,7 @@ fn status_is_json_for_programs_and_a_page_for_browsers() {
     let (code, status_json) = rig.json("/status");
     assert_eq!((code, &status_json["node"]["store"]), (200, &Value::from("in this process")));
     assert_eq!(status_json["metrics"]["fanfare_gaps_total"]["reset"], 0);
-    assert_eq!(status_json["node"]["listen"], rig.node().server().local_addr().to_string());
+    assert_eq!(status_json["node"]["listen"], rig.node().server().tcp_address().unwrap().to_string());
 
     let (head, page) = ask(rig.admin, "GET /status", "Accept: text/html,*/*;q=0.8\r\n").unwrap();
     assert!(status(&head) == 200 && page.starts_with("<!doctype html>"), "{head}");
@@ -321,7 +321,7 @@ fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
 
     let _server = RedisServer::start(&socket);
     eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
-    let mut reader = subscribe(rig.node().server().local_addr(), "news");
+    let mut reader = subscribe(rig.node().server().tcp_address().unwrap(), "news");
     let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
     eventually("a published event", || {
         redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", "hello"]).query::<String>(&mut redis).ok()

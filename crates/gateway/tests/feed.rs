@@ -108,8 +108,8 @@ fn a_reply_that_takes_long_to_parse_holds_up_no_event() {
     publish(&store, "large", "x");
     // The first event of a stream is read from the archive, the second is taken from its push.
     publish(&store, "news", "first");
-    let mut reader = subscribe(node.node().server().local_addr(), "news");
-    let address = node.node().server().local_addr();
+    let mut reader = subscribe(node.node().server().tcp_address().unwrap(), "news");
+    let address = node.node().server().tcp_address().unwrap();
     let history = std::thread::spawn(move || support::get(address, "/channels/large/history"));
     eventually("the page is being parsed", || at_work.load(Ordering::Acquire).then_some(()));
     let began = Instant::now();
@@ -152,8 +152,8 @@ fn a_flood_of_ephemeral_events_on_one_channel_sheds_those_and_no_others() {
         });
         Ok(parts)
     });
-    let _loud = subscribe(node.node().server().local_addr(), "loud");
-    let mut reader = subscribe(node.node().server().local_addr(), "news");
+    let _loud = subscribe(node.node().server().tcp_address().unwrap(), "loud");
+    let mut reader = subscribe(node.node().server().tcp_address().unwrap(), "news");
     arrive_one_by_one(&mut reader, &mut |data| publish(&store, "news", data));
     assert!(node.metric("fanfare_feed_events_total", Some("shed")) > 0);
     assert_eq!(node.metric("fanfare_feed_events_total", Some("overflow")), 0);
@@ -188,8 +188,8 @@ fn a_flood_of_publishes_on_one_channel_of_a_real_redis_holds_up_no_durable_event
         redis::cmd("FCALL").arg(&["sse_publish", "1", "sse:news", "DATA", data]).query::<String>(&mut connection).ok()
     };
     eventually("the library", || fcall("first"));
-    let _loud = subscribe(node.node().server().local_addr(), "loud");
-    let mut reader = subscribe(node.node().server().local_addr(), "news");
+    let _loud = subscribe(node.node().server().tcp_address().unwrap(), "loud");
+    let mut reader = subscribe(node.node().server().tcp_address().unwrap(), "news");
 
     let stop = Arc::new(AtomicBool::new(false));
     let flood = std::thread::spawn({

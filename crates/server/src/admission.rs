@@ -224,11 +224,11 @@ impl Admission {
     /// [`Reason::Overflow`] when even refusing politely would cost too much, [`Reason::Untrusted`] when nothing the peer says may
     /// be believed: drop the socket.
     pub fn open(&self, peer: IpAddr) -> Result<SocketPermit, Reason> {
-        self.open_on(peer, |_| true)
+        self.open_on(self.source(peer), |_| true)
     }
 
     /// The same among the cores that take sockets at present; where none does, the first.
-    pub(crate) fn open_on(&self, peer: IpAddr, takes: impl Fn(usize) -> bool) -> Result<SocketPermit, Reason> {
+    pub(crate) fn open_on(&self, source: Source, takes: impl Fn(usize) -> bool) -> Result<SocketPermit, Reason> {
         self.arrivals.fetch_add(1, Ordering::Relaxed);
         let dropped = |reason| {
             self.count(reason);
@@ -237,10 +237,9 @@ impl Admission {
         if !self.has_room() {
             return dropped(Reason::Overflow);
         }
-        let source = self.source(peer);
-        if self.options.proxies.protocol && !source.is_proxy {
+        if source.begins_with_header && !source.is_proxy {
             self.told_of_strangers.call_once(|| {
-                warn!(%peer, "closed a connection: server.proxy_protocol is on, and its peer is not in server.trusted_proxies; \
+                warn!(peer = %source.address, "closed a connection: server.proxy_protocol is on, and its peer is not in server.trusted_proxies; \
                       fanfare_refusals_total counts those that follow");
             });
             return dropped(Reason::Untrusted);
@@ -251,8 +250,8 @@ impl Admission {
     }
 
     /// What is known of this address by itself.
-    fn source(&self, address: IpAddr) -> Source {
-        Source { address, is_proxy: self.options.proxies.trusts(address) }
+    pub(crate) fn source(&self, address: IpAddr) -> Source {
+        Source { address, is_proxy: self.options.proxies.trusts(address), begins_with_header: false }
     }
 
     /// Puts the client that a PROXY header named in the place of the proxy that sent it. `None`: the header names nobody; the

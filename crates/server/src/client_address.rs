@@ -14,6 +14,8 @@ pub(crate) struct Source {
     pub(crate) address: IpAddr,
     /// It is a trusted proxy: each of its requests may be another client's, and it says whose.
     pub(crate) is_proxy: bool,
+    /// Its listener wants a PROXY header before the first request.
+    pub(crate) begins_with_header: bool,
 }
 
 /// Whose a request is.

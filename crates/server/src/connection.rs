@@ -49,7 +49,7 @@ pub(crate) async fn serve<S: Socket>(
     mut permit: SocketPermit,
 ) {
     let mut place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
-    let expects_header = handler.node.options.admission.proxies.protocol;
+    let expects_header = permit.source().begins_with_header;
     match first_byte(&handler, phase.clone(), &socket, &place).await {
         FirstByte::Here => {}
         FirstByte::Late if expects_header => return note_no_header(&handler, &permit, &HeaderError::Late),

@@ -11,9 +11,9 @@ use fanfare_protocol::limits::TURN_AT_LEAST;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::acceptor::Acceptor;
 use crate::acceptor_stats::AcceptorStats;
 use crate::admission::Admission;
-use crate::listener::Acceptor;
 use crate::options::DrainOptions;
 use crate::phase::{Phase, PhaseWatch};
 

@@ -1,11 +1,12 @@
 //! The only crate that speaks HTTP to clients.
 //!
-//! A socket's way: `listener` accepts it, [`admission`] gives it a place on a core, `connection` lets hyper parse its
+//! A socket's way: `acceptor` takes it from a `listener`, [`admission`] gives it a place on a core, `connection` lets hyper parse its
 //! requests, `routes` decides about each. Whose it is, `client_address` says, when proxies stand between. A subscription leaves hyper (`detach`) and becomes a `session`.
 //! The crate knows the logs of `fanfare-log`; it never names Redis.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod acceptor;
 pub mod acceptor_stats;
 mod admission;
 mod answer;
@@ -42,6 +43,7 @@ mod http_date;
 mod http_stats;
 mod known_revocations;
 mod lag;
+mod listen_address;
 mod listener;
 #[cfg(feature = "testing")]
 mod local;
@@ -98,12 +100,13 @@ pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
 pub use known_revocations::{KnownRevocations, RevocationStats, RevocationsUnknown};
 pub use lag::{LAG_BOUNDS_MS, Lag};
+pub use listen_address::ListenAddress;
 #[cfg(feature = "testing")]
 pub use local::LocalServer;
 pub use network::{Network, NetworkError};
 pub use options::{
-    AdmissionOptions, DrainOptions, HistoryOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
-    SocketOptions, TicketOptions,
+    AdmissionOptions, DrainOptions, HistoryOptions, ListenOptions, Options, ProxyOptions, RefusalPolicy,
+    RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
 pub use server::{Server, StartError};

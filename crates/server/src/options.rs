@@ -15,13 +15,14 @@ use crate::close::Close;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedHeader;
 use crate::known_revocations::KnownRevocations;
+use crate::listen_address::ListenAddress;
 use crate::network::Network;
 
 /// Options of a [`crate::Server`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `server.listen`: where clients connect. Port 0 picks a free one (see [`crate::Server::local_addr`]).
-    pub listen: SocketAddr,
+    /// `server.listen`: where clients connect.
+    pub listeners: Vec<ListenOptions>,
     /// `server.cores`: connection threads. 0: one for each core that the process may use.
     pub cores: usize,
     /// `server.cors_origins`.
@@ -52,7 +53,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)).into()],
             cores: 0,
             cors: Cors::default(),
             requests: RequestOptions::default(),
@@ -76,6 +77,28 @@ impl Options {
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let wanted = if self.cores == 0 { available() } else { self.cores };
         wanted.clamp(1, MAX_CORES)
+    }
+}
+
+/// One listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Where it listens (see [`crate::Server::addresses`] for the port that is picked for port 0).
+    pub address: ListenAddress,
+    /// `server.proxy_protocol`: every connection begins with a PROXY header; those that do not come from a trusted proxy are
+    /// closed.
+    pub proxy_protocol: bool,
+}
+
+impl From<ListenAddress> for ListenOptions {
+    fn from(address: ListenAddress) -> Self {
+        Self { address, proxy_protocol: false }
+    }
+}
+
+impl From<SocketAddr> for ListenOptions {
+    fn from(address: SocketAddr) -> Self {
+        ListenAddress::Tcp(address).into()
     }
 }
 
@@ -232,9 +255,6 @@ pub struct ProxyOptions {
     pub trusted: Vec<Network>,
     /// `server.forwarded_header`: where a trusted proxy names the client of a request.
     pub header: ForwardedHeader,
-    /// `server.proxy_protocol`: every connection begins with a PROXY header; those that do not come from a trusted proxy are
-    /// closed.
-    pub protocol: bool,
 }
 
 impl ProxyOptions {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use crate::acceptor::{Accepted, Acceptor};
 use crate::acceptor_stats::AcceptorStats;
 use crate::admission::Admission;
 use crate::connection;
@@ -23,9 +24,10 @@ use crate::core::Core;
 use crate::drain;
 use crate::drainer::Drainer;
 use crate::http_stats::HttpStats;
-use crate::listener::{self, Accepted, Acceptor};
+use crate::listen_address::ListenAddress;
+use crate::listener::Bound;
 use crate::node_state::NodeState;
-use crate::options::Options;
+use crate::options::{ListenOptions, Options};
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
 use crate::routes::Handler;
 use crate::store::StoreHandles;
@@ -38,7 +40,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The configured address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the operating system says.
         source: io::Error,
     },
@@ -50,7 +52,7 @@ pub enum StartError {
 /// A running server. Dropping it ends it at once; [`Server::drain`] ends it politely.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    addresses: Vec<ListenAddress>,
     admission: Arc<Admission>,
     acceptor: Arc<AcceptorStats>,
     stats: Arc<Vec<HttpStats>>,
@@ -70,9 +72,8 @@ impl Server {
     where
         F: Fn(usize) -> Rc<Core> + Send + Sync + 'static,
     {
-        let listen = |source| StartError::Listen { address: options.listen, source };
-        let listener = listener::bind(options.listen, &options.sockets).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let listeners = bind(&options)?;
+        let addresses: Vec<_> = listeners.iter().map(|listener| listener.address().clone()).collect();
         let cores = options.core_count();
         let admission = Arc::new(Admission::new(options.admission.clone(), cores, random, Instant::now()));
         let stats: Arc<Vec<HttpStats>> = Arc::new((0..cores).map(|_| HttpStats::default()).collect());
@@ -82,8 +83,8 @@ impl Server {
         let (switch, watch) = phase::phase();
         let phase = Arc::new(switch);
         // Owned from here on: an early return drops it, which stops the threads that have been started.
-        let mut server =
-            Self { address, admission, acceptor: Arc::default(), stats, phase, threads: Vec::with_capacity(cores + 1) };
+        let (acceptor, threads) = (Arc::default(), Vec::with_capacity(cores + 1));
+        let mut server = Self { addresses, admission, acceptor, stats, phase, threads };
         let mut inboxes = Vec::with_capacity(cores);
         for core in 0..cores {
             // When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
@@ -98,10 +99,12 @@ impl Server {
         let drain = node.options.drain.clone();
         let switch = Arc::clone(&server.phase);
         server.spawn("fanfare-accept".to_owned(), move || {
-            accept(listener, inboxes, (&admission, &acceptor), drain, watch);
+            accept(listeners, inboxes, (&admission, &acceptor), drain, watch);
             switch.advance(Phase::Stopped);
         })?;
-        info!(%address, cores, "listening for clients");
+        for address in &server.addresses {
+            info!(%address, cores, "listening for clients");
+        }
         Ok(server)
     }
 
@@ -110,10 +113,16 @@ impl Server {
         Ok(())
     }
 
-    /// Where clients connect; tells the port that was picked for port 0.
+    /// Where clients connect; tells the ports that were picked for port 0.
     #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// The first of these that is an IP address and a port.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(ListenAddress::tcp)
     }
 
     /// Sockets, sessions and refusals.
@@ -184,9 +193,18 @@ impl Drop for Server {
     }
 }
 
+/// Binds every listener.
+fn bind(options: &Options) -> Result<Vec<Bound>, StartError> {
+    let bind = |listen: &ListenOptions| {
+        let failed = |source| StartError::Listen { address: listen.address.clone(), source };
+        Bound::new(listen, &options.sockets).map_err(failed)
+    };
+    options.listeners.iter().map(bind).collect()
+}
+
 /// The acceptor thread.
 fn accept(
-    listener: std::net::TcpListener,
+    listeners: Vec<Bound>,
     inboxes: Vec<mpsc::Sender<Accepted>>,
     (admission, stats): (&Arc<Admission>, &Arc<AcceptorStats>),
     drain: crate::options::DrainOptions,
@@ -197,7 +215,7 @@ fn accept(
         Err(error) => return tracing::error!(%error, "the acceptor could not start"),
     };
     runtime.block_on(async {
-        match Acceptor::new(listener, inboxes, Arc::clone(admission), Arc::clone(stats)) {
+        match Acceptor::new(listeners, inboxes, Arc::clone(admission), Arc::clone(stats)) {
             Ok(acceptor) => drain::accept_until_drained(acceptor, stats, Arc::clone(admission), drain, phase).await,
             Err(error) => tracing::error!(%error, "the acceptor could not start"),
         }

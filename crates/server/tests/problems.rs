@@ -122,7 +122,8 @@ impl Publisher for Failing {
 
 /// A server over that store. Nothing of what is asked of it needs an ingest.
 fn server_over_a_failing_store() -> Server {
-    let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 1, ..Options::default() };
+    let mut options =
+        Options { listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()], cores: 1, ..Options::default() };
     open(&mut options);
     let hub = Arc::new(Hub::new(options.core_count()));
     Server::start(options, StoreHandles::new(Failing, Failing), Random::seeded(1), move |core| {
@@ -217,11 +218,11 @@ fn every_problem_keeps_its_type_status_and_title() {
 
     let server = server_over_a_failing_store();
     for channel in ["other-type", "denied", "away"] {
-        let mut client = Client::over(std::net::TcpStream::connect(server.local_addr()).unwrap());
+        let mut client = Client::over(std::net::TcpStream::connect(server.tcp_address().unwrap()).unwrap());
         client.send(get(&format!("/channels/{channel}/history")));
         problems.insert(said(client));
     }
-    let mut client = Client::over(std::net::TcpStream::connect(server.local_addr()).unwrap());
+    let mut client = Client::over(std::net::TcpStream::connect(server.tcp_address().unwrap()).unwrap());
     client.send(post(KEY, "x"));
     problems.insert(said(client));
     server.stop();

@@ -22,7 +22,7 @@ fn one_each(options: &mut Options) {
 
 fn with_protocol(options: &mut Options) {
     one_each(options);
-    options.admission.proxies.protocol = true;
+    options.listeners[0].proxy_protocol = true;
 }
 
 /// A subscription with these lines in its head.

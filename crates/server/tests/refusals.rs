@@ -140,7 +140,7 @@ fn channels_that_cannot_be_opened_in_time_are_a_refusal_without_an_id() {
 #[test]
 fn a_draining_node_ends_its_sessions_refuses_newcomers_and_then_stops() {
     let mut node = Node::start(|options| {
-        options.listen = own(2);
+        options.listeners = vec![own(2).into()];
         options.drain.window = Duration::from_millis(300);
         options.drain.quiet = Duration::from_millis(200);
     });
@@ -191,7 +191,7 @@ fn the_listener_stays_open_for_newcomers_while_any_session_is_left() {
 #[test]
 fn newcomers_who_never_cease_are_all_told_and_do_not_keep_a_drained_node_alive() {
     let mut node = Node::start(|options| {
-        options.listen = own(4);
+        options.listeners = vec![own(4).into()];
         options.drain.quiet = Duration::from_millis(50);
     });
     let address = node.address();
@@ -337,7 +337,7 @@ fn a_trusted_proxy_has_as_many_silent_sockets_as_its_clients_need_and_each_clien
         options.cores = 1;
         options.admission.silent_per_address = Some(1);
         options.admission.proxies.trusted = vec!["127.0.0.0/8".parse().unwrap()];
-        options.admission.proxies.protocol = true;
+        options.listeners[0].proxy_protocol = true;
     });
     let mut unnamed = silent(&node, 1);
     let mut other_unnamed = silent(&node, 2);
@@ -386,7 +386,7 @@ fn the_deadline_ends_what_would_not_end() {
 
 #[test]
 fn stop_ends_at_once_and_a_dropped_server_leaves_nothing_behind() {
-    let node = Node::start(|options| options.listen = own(3));
+    let node = Node::start(|options| options.listeners = vec![own(3).into()]);
     let mut client = node.send(SUBSCRIBE);
     client.until("\r\n\r\n");
     client.chunk();
@@ -401,7 +401,7 @@ fn stop_ends_at_once_and_a_dropped_server_leaves_nothing_behind() {
 #[test]
 fn a_second_server_on_the_same_port_fails_loudly() {
     let node = Node::start(|_| {});
-    let options = Options { listen: node.address(), ..Options::default() };
+    let options = Options { listeners: vec![node.address().into()], ..Options::default() };
     let store = fanfare_server::StoreHandles::new(node.store.clone(), node.store.clone());
     let second =
         Server::start(options, store, fanfare_log::Random::seeded(1), |_| unreachable!("no thread is started"));

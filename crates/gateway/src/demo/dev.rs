@@ -60,14 +60,14 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
         config.server.cores = config.server.cores.max(1);
         let admin = http::bind(*admin, "--admin")?;
         let node = Node::start(&config, process, |desired, sink, _| Ok(memory(&store, desired, sink)))?;
-        let (clients, operators) = (node.server().local_addr(), admin.local_addr()?);
+        let (clients, operators) = (clients(&node)?, admin.local_addr()?);
         tell(format_args!("node {number}  http://{clients}/  status http://{operators}/status"));
         let handler = Arc::new(Admin::new(Arc::clone(node.view()))?);
         let mut stopped = stopped.clone();
         admins.spawn(http::serve(admin, handler, async move { drop(stopped.changed().await) }));
         nodes.push(node);
     }
-    let urls: Vec<String> = nodes.iter().map(|node| format!("http://{}", node.server().local_addr())).collect();
+    let urls = nodes.iter().map(|node| Ok(format!("http://{}", clients(node)?))).collect::<anyhow::Result<Vec<_>>>()?;
     tell(format_args!("try     curl -N '{}/events?channel=host.cpu&last=3'", urls[0]));
 
     show(listener, Page::new(&urls, "Memory")?, store, ended(&mut signals)).await?;
@@ -77,6 +77,11 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
     drop(stop);
     while admins.join_next().await.is_some() {}
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a node serves clients.
+fn clients(node: &Node) -> anyhow::Result<SocketAddr> {
+    node.server().tcp_address().context("a node without a port")
 }
 
 /// The origins that a page at this address can have in a browser.

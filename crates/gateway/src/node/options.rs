@@ -7,7 +7,8 @@ use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_server::{
     AdmissionOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions,
-    Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
+    ListenAddress, ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions,
+    TicketOptions,
 };
 
 use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalStyle};
@@ -75,7 +76,6 @@ fn admission(config: &Config) -> AdmissionOptions {
                 AddressHeader::XForwardedFor => ForwardedHeader::XForwardedFor,
                 AddressHeader::Forwarded => ForwardedHeader::Forwarded,
             },
-            protocol: config.server.proxy_protocol == ProxyProtocol::On,
         },
     }
 }
@@ -88,7 +88,10 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     let origins: Vec<&str> = config.server.cors_origins.iter().map(|origin| origin.0.as_str()).collect();
     let cors = Cors::parse(&origins)?;
     Ok(Options {
-        listen: config.server.listen,
+        listeners: vec![ListenOptions {
+            address: ListenAddress::Tcp(config.server.listen),
+            proxy_protocol: config.server.proxy_protocol == ProxyProtocol::On,
+        }],
         cores: config.server.cores,
         cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },
         requests: RequestOptions {

@@ -87,7 +87,7 @@ impl NodeView {
             identity: json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "process": std::process::id(),
-                "listen": server.local_addr().to_string(),
+                "listen": server.addresses().first().map(ToString::to_string),
                 "cores": stats.cores.len(),
                 "store": store_name,
                 "prefix": config.redis.prefix.0,

@@ -57,9 +57,9 @@ fn sockets_beyond_the_headroom_are_not_served_at_all() {
 #[test]
 fn a_socket_goes_to_the_emptiest_core_of_those_that_take_any() {
     let admission = admission(options());
-    let held: Vec<_> = (0..4).map(|_| admission.open_on(A, |core| core == 1).unwrap()).collect();
+    let held: Vec<_> = (0..4).map(|_| admission.open_on(admission.source(A), |core| core == 1).unwrap()).collect();
     assert!(held.iter().all(|permit| permit.core() == 1));
-    assert_eq!(admission.open_on(A, |_| true).unwrap().core(), 0);
+    assert_eq!(admission.open_on(admission.source(A), |_| true).unwrap().core(), 0);
 }
 
 #[test]

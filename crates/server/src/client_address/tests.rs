@@ -9,7 +9,7 @@ const PROXY: &str = "10.0.0.1";
 
 fn proxies(header: ForwardedHeader) -> ProxyOptions {
     let trusted = ["10.0.0.0/8", "2001:db8:aaaa::/48"].map(|network| network.parse().unwrap());
-    ProxyOptions { trusted: trusted.into(), header, protocol: false }
+    ProxyOptions { trusted: trusted.into(), header }
 }
 
 /// Whose a request from `peer` is, and whether that is doubtful.
@@ -20,7 +20,8 @@ fn client_of(peer: &str, header: ForwardedHeader, lines: &[(&'static str, &str)]
         headers.append(*name, HeaderValue::from_str(line).unwrap());
     }
     let address = peer.parse().unwrap();
-    let client = Source { address, is_proxy: proxies.trusts(address) }.client(&headers, &proxies);
+    let client =
+        Source { address, is_proxy: proxies.trusts(address), begins_with_header: false }.client(&headers, &proxies);
     (client.address.to_string(), client.is_doubtful)
 }
 

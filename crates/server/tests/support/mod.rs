@@ -64,7 +64,8 @@ impl Node {
         delivery: DeliveryOptions,
         wire: impl FnOnce(&mut Options, &Arc<Hub>),
     ) -> Self {
-        let mut options = Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), cores: 2, ..Options::default() };
+        let mut options =
+            Options { listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()], cores: 2, ..Options::default() };
         options.drain.window = Duration::from_millis(200);
         options.drain.quiet = Duration::from_millis(100);
         change(&mut options);
@@ -90,7 +91,7 @@ impl Node {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.server().local_addr()
+        self.server().tcp_address().unwrap()
     }
 
     pub fn connect(&self) -> Client {

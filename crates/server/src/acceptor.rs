@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tracing::{debug, error, info};
 
 use crate::acceptor_stats::AcceptorStats;
 use crate::admission::{Admission, SocketPermit};
-use crate::listener::{Bound, Connection, Listener};
+use crate::listener::{Bound, Connected, Connection, Listener};
 
 /// Connections of one listener that are accepted one after the other before anybody looks at the other listeners, or whether they
 /// are to close.
@@ -40,7 +40,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// A socket with its place, on its way to a core.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Connected,
     pub(crate) permit: SocketPermit,
 }
 
@@ -75,7 +75,7 @@ impl Acceptor {
     ///
     /// Closing a listener resets every connection in its queue. So at the last call it stops answering handshakes first:
     /// a client that comes then sends its SYN again after a second and is refused, as by a node that is gone, while the
-    /// handshakes that were begun complete and the queue runs dry.
+    /// handshakes that were begun complete and the queue runs dry. A Unix socket is out of reach at once, by the removal of its file.
     pub(crate) async fn run(mut self, last_call: impl Future<Output = ()>) {
         let mut last_call = std::pin::pin!(last_call);
         loop {
@@ -147,6 +147,9 @@ impl Acceptor {
     }
 
     async fn hand_over(&mut self, listener: usize, socket: Socket, peer: Option<SocketAddr>) {
+        if let Some(accepted) = self.stats.accepted.get(listener) {
+            accepted.add(1);
+        }
         let listener = &self.listeners[listener];
         let Some(source) = listener.source(peer, &self.admission) else { return };
         let socket = listener.connected(socket);

@@ -239,7 +239,7 @@ impl Admission {
         }
         if source.begins_with_header && !source.is_proxy {
             self.told_of_strangers.call_once(|| {
-                warn!(peer = %source.address, "closed a connection: server.proxy_protocol is on, and its peer is not in server.trusted_proxies; \
+                warn!(peer = %source.address, "closed a connection: proxy_protocol is on, and its peer is not in server.trusted_proxies; \
                       fanfare_refusals_total counts those that follow");
             });
             return dropped(Reason::Untrusted);

@@ -199,7 +199,7 @@ fn note_no_header(handler: &Handler, permit: &SocketPermit, error: &HeaderError)
     debug!(%proxy, %error, "closed a connection of a trusted proxy");
     handler.stats().proxy_headers_failed.add(1);
     handler.node.told_of_proxies.call_once(|| {
-        warn!(%proxy, %error, "closed a connection of a trusted proxy: with server.proxy_protocol every one begins with a \
+        warn!(%proxy, %error, "closed a connection of a trusted proxy: where proxy_protocol is on every one begins with a \
               PROXY header; fanfare_proxy_errors_total counts those that follow");
     });
 }

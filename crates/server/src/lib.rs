@@ -72,6 +72,7 @@ mod sessions;
 mod silence;
 mod silent_sockets;
 mod socket;
+mod socket_file;
 mod soon;
 mod store;
 mod subscription;
@@ -100,7 +101,7 @@ pub use heartbeat::Heartbeat;
 pub use http_stats::HttpStats;
 pub use known_revocations::{KnownRevocations, RevocationStats, RevocationsUnknown};
 pub use lag::{LAG_BOUNDS_MS, Lag};
-pub use listen_address::ListenAddress;
+pub use listen_address::{ListenAddress, ListenAddressError};
 #[cfg(feature = "testing")]
 pub use local::LocalServer;
 pub use network::{Network, NetworkError};

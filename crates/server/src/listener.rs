@@ -4,57 +4,87 @@
 //! connections. Without it the bind itself is the probe, and fails.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
 
 use nix::libc::{SOCK_CLOEXEC, SOCK_NONBLOCK};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::admission::Admission;
 use crate::client_address::Source;
 use crate::listen_address::ListenAddress;
 use crate::options::{ListenOptions, SocketOptions};
+use crate::socket_file::SocketFile;
 
 /// Bound and listening, before a runtime watches it.
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: Socket,
-    address: ListenAddress,
-    proxy_protocol: bool,
+    /// With the port that was picked for port 0.
+    listen: ListenOptions,
+    /// Of a Unix socket.
+    file: Option<SocketFile>,
+    /// Of a Unix socket's connections, in bytes.
+    send_buffer: usize,
 }
 
 impl Bound {
     /// Binds and listens.
     ///
     /// # Errors
-    /// Those of the operating system; `AddrInUse` when anybody else listens there, with or without `SO_REUSEPORT`.
+    /// Those of the operating system; `AddrInUse` when anybody else listens there, with or without `SO_REUSEPORT`. See
+    /// [`SocketFile::listen`] for a Unix socket.
     pub(crate) fn new(listen: &ListenOptions, options: &SocketOptions) -> io::Result<Self> {
-        let (socket, address) = match &listen.address {
-            ListenAddress::Tcp(address) => bind_tcp(*address, options)?,
+        let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+        let (socket, address, file) = match &listen.address {
+            ListenAddress::Tcp(address) => {
+                let (socket, bound) = bind_tcp(*address, options, backlog)?;
+                (socket, ListenAddress::Tcp(bound), None)
+            }
+            ListenAddress::Unix(path) => {
+                let (file, socket) = SocketFile::listen(path, listen.mode, backlog)?;
+                (socket, listen.address.clone(), Some(file))
+            }
         };
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, address, proxy_protocol: listen.proxy_protocol })
+        // Linux doubles it for what buffers cost beside their bytes.
+        let send_buffer = options.send_buffer.unwrap_or(options.unsent / 2);
+        Ok(Self { socket, listen: ListenOptions { address, ..listen.clone() }, file, send_buffer })
     }
 
-    /// With the port that was picked for port 0.
     pub(crate) const fn address(&self) -> &ListenAddress {
-        &self.address
+        &self.listen.address
     }
 
     /// To be called within a runtime.
     pub(crate) fn watched(self) -> io::Result<Listener> {
-        let Self { socket, address, proxy_protocol } = self;
-        let socket = match address {
-            ListenAddress::Tcp(_) => Watched::Tcp(tokio::net::TcpListener::from_std(socket.into())?),
+        let Self { socket, listen, file, send_buffer } = self;
+        let socket = match file {
+            None => Watched::Tcp(TcpListener::from_std(socket.into())?),
+            Some(file) => Watched::Unix { file, listener: UnixListener::from_std(socket.into())?, send_buffer },
         };
-        Ok(Listener { socket, address, proxy_protocol })
+        Ok(Listener { socket, listen })
     }
 }
 
 /// The socket, as the runtime watches it.
 #[derive(Debug)]
 enum Watched {
-    Tcp(tokio::net::TcpListener),
+    Tcp(TcpListener),
+    Unix {
+        /// Dropped before the socket.
+        file: SocketFile,
+        listener: UnixListener,
+        send_buffer: usize,
+    },
+}
+
+/// A connection that no runtime watches yet.
+#[derive(Debug)]
+pub(crate) enum Connected {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 /// A connection, and where it comes from, if that is an address of a network.
@@ -64,13 +94,12 @@ pub(crate) type Connection = (Socket, Option<SocketAddr>);
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Watched,
-    address: ListenAddress,
-    proxy_protocol: bool,
+    listen: ListenOptions,
 }
 
 impl Listener {
     pub(crate) const fn address(&self) -> &ListenAddress {
-        &self.address
+        &self.listen.address
     }
 
     /// Waits for a connection. It is registered with no runtime: the core that gets it registers it with its own.
@@ -79,6 +108,10 @@ impl Listener {
             Watched::Tcp(listener) => {
                 let (socket, peer) = ready!(listener.poll_accept(cx))?;
                 Poll::Ready(socket.into_std().map(|socket| (socket.into(), Some(peer))))
+            }
+            Watched::Unix { listener, .. } => {
+                let (socket, _) = ready!(listener.poll_accept(cx))?;
+                Poll::Ready(socket.into_std().map(|socket| (socket.into(), None)))
             }
         }
     }
@@ -96,19 +129,32 @@ impl Listener {
     fn as_socket(&self) -> SockRef<'_> {
         match &self.socket {
             Watched::Tcp(listener) => SockRef::from(listener),
+            Watched::Unix { listener, .. } => SockRef::from(listener),
         }
     }
 
-    /// What is known of whoever connects, before it has said anything. `None`: it has no address, which no client of TCP lacks.
+    /// What is known of whoever connects, before it has said anything. The peer of a Unix socket has no address: it is a process of
+    /// this machine, and believed if the listener says so. `None`: a client of TCP without one, which cannot be.
     pub(crate) fn source(&self, peer: Option<SocketAddr>, admission: &Admission) -> Option<Source> {
-        let source = admission.source(peer?.ip());
-        Some(Source { begins_with_header: self.proxy_protocol, ..source })
+        let begins_with_header = self.listen.proxy_protocol;
+        match self.socket {
+            Watched::Tcp(_) => Some(Source { begins_with_header, ..admission.source(peer?.ip()) }),
+            Watched::Unix { .. } => {
+                let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                Some(Source { address, is_proxy: self.listen.trusted, begins_with_header })
+            }
+        }
     }
 
     /// A connection that was accepted here, as the thread that serves it takes it.
-    pub(crate) fn connected(&self, socket: Socket) -> TcpStream {
+    pub(crate) fn connected(&self, socket: Socket) -> Connected {
         match self.socket {
-            Watched::Tcp(_) => socket.into(),
+            Watched::Tcp(_) => Connected::Tcp(socket.into()),
+            Watched::Unix { send_buffer, .. } => {
+                // Not inherited. Without it the kernel has its own size, which is a bound, too.
+                let _ = socket.set_send_buffer_size(send_buffer);
+                Connected::Unix(socket.into())
+            }
         }
     }
 
@@ -117,13 +163,14 @@ impl Listener {
     /// # Errors
     /// It closes without a last call then.
     pub(crate) fn turn_newcomers_away(&self) -> io::Result<()> {
-        match self.socket {
+        match &self.socket {
             Watched::Tcp(_) => ignore_handshakes(&self.as_socket()),
+            Watched::Unix { file, .. } => file.remove(),
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<(Socket, ListenAddress)> {
+fn bind_tcp(address: SocketAddr, options: &SocketOptions, backlog: i32) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // `[::]` serves IPv4 as well, whatever the system's default is.
@@ -133,9 +180,9 @@ fn bind_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<(Socket,
     socket.set_reuse_address(true)?;
     set_tcp_options(&socket, options)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    socket.listen(backlog)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((socket, ListenAddress::Tcp(bound)))
+    Ok((socket, bound))
 }
 
 /// Set once on the listener: accepted sockets inherit these (Linux copies the whole socket), which saves half a dozen

@@ -88,11 +88,15 @@ pub struct ListenOptions {
     /// `server.proxy_protocol`: every connection begins with a PROXY header; those that do not come from a trusted proxy are
     /// closed.
     pub proxy_protocol: bool,
+    /// Whoever connects is a trusted proxy. For a Unix socket only, whose peers have no address.
+    pub trusted: bool,
+    /// The permissions of a Unix socket's file.
+    pub mode: u32,
 }
 
 impl From<ListenAddress> for ListenOptions {
     fn from(address: ListenAddress) -> Self {
-        Self { address, proxy_protocol: false }
+        Self { address, proxy_protocol: false, trusted: false, mode: limits::SOCKET_MODE_DEFAULT }
     }
 }
 
@@ -153,7 +157,7 @@ impl Default for RequestOptions {
     }
 }
 
-/// What the kernel is told about each socket.
+/// What the kernel is told about each socket. Keepalive and the timeout concern TCP only.
 #[derive(Debug, Clone)]
 pub struct SocketOptions {
     /// Connections that may wait to be accepted. The kernel caps it (`net.core.somaxconn`).
@@ -165,7 +169,8 @@ pub struct SocketOptions {
     pub user_timeout: Duration,
     /// `TCP_NOTSENT_LOWAT`: about how many bytes of one socket wait in the kernel before they are sent. Without it the kernel
     /// takes megabytes for each client that reads slowly, of bytes that all clients share here; with `SO_SNDBUF` it would
-    /// also bound what is on its way, and so the speed of clients that are far away.
+    /// also bound what is on its way, and so the speed of clients that are far away. Of a Unix socket it is the kernel's memory for
+    /// what its peer has not read.
     pub unsent: usize,
     /// `SO_SNDBUF` in bytes. `None`: the kernel's own sizing.
     pub send_buffer: Option<usize>,

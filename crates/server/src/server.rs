@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fanfare_log::Random;
 use fanfare_protocol::limits;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ use crate::drain;
 use crate::drainer::Drainer;
 use crate::http_stats::HttpStats;
 use crate::listen_address::ListenAddress;
-use crate::listener::Bound;
+use crate::listener::{Bound, Connected};
 use crate::node_state::NodeState;
 use crate::options::{ListenOptions, Options};
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
@@ -83,7 +83,8 @@ impl Server {
         let (switch, watch) = phase::phase();
         let phase = Arc::new(switch);
         // Owned from here on: an early return drops it, which stops the threads that have been started.
-        let (acceptor, threads) = (Arc::default(), Vec::with_capacity(cores + 1));
+        let acceptor = Arc::new(AcceptorStats::new(addresses.len()));
+        let threads = Vec::with_capacity(cores + 1);
         let mut server = Self { addresses, admission, acceptor, stats, phase, threads };
         let mut inboxes = Vec::with_capacity(cores);
         for core in 0..cores {
@@ -287,11 +288,16 @@ impl CoreThread {
 
     #[expect(clippy::disallowed_methods, reason = "the permit counts it until it ends, at the latest with the runtime")]
     fn take(&self, core: &Rc<Core>, accepted: Accepted) {
-        let socket = match TcpStream::from_std(accepted.socket) {
-            Ok(socket) => socket,
-            Err(error) => return debug!(%error, "dropped an accepted socket"),
+        let Accepted { socket, permit } = accepted;
+        let (handler, core, phase) = (self.handler.clone(), Rc::clone(core), self.phase.clone());
+        let watched = match socket {
+            Connected::Tcp(socket) => TcpStream::from_std(socket)
+                .map(|socket| drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit)))),
+            Connected::Unix(socket) => UnixStream::from_std(socket)
+                .map(|socket| drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit)))),
         };
-        let (handler, phase) = (self.handler.clone(), self.phase.clone());
-        tokio::task::spawn_local(connection::serve(handler, Rc::clone(core), phase, socket, accepted.permit));
+        if let Err(error) = watched {
+            debug!(%error, "dropped an accepted socket");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What a session needs of its socket: the interface behind which a simulation puts one that is made of memory.
 //!
 //! Everything over it is generic, so that the compiled code for [`TcpStream`] is what it would be without the interface.
+//! A session over either kind holds the socket and no word about its kind.
 
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::silence::Silence;
 
@@ -43,45 +44,59 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// How long the peer has been silent. `None`: the kernel does not say.
     fn silence(&self) -> Option<Silence>;
 
-    /// What was written and not received yet is thrown away when the socket is dropped, and the peer is told so.
+    /// The peer is a process of this machine: the kernel notices at once that it dies, and says nothing else of it. Whether it takes
+    /// anything is known by what can be written.
+    fn is_local(&self) -> bool {
+        false
+    }
+
+    /// What was written and not received yet is thrown away when the socket is dropped, and the peer is told so, as far as sockets
+    /// of this kind can.
     fn abandon(&self);
 
     /// Ends the sending side. It does not matter whether the peer has gone meanwhile.
     fn close_sending_side(&self);
 }
 
-impl Socket for TcpStream {
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Self::poll_read_ready(self, cx)
-    }
+/// What the runtime does for its sockets of either kind.
+macro_rules! through_the_runtime {
+    () => {
+        fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Self::poll_read_ready(self, cx)
+        }
 
-    fn may_be_readable(&self) -> bool {
-        // The runtime takes the waker out only when it sets what this looks at: no lock, no system call.
-        self.try_io(Interest::READABLE, || Ok(())).is_ok()
-    }
+        fn may_be_readable(&self) -> bool {
+            // The runtime takes the waker out only when it sets what this looks at: no lock, no system call.
+            self.try_io(Interest::READABLE, || Ok(())).is_ok()
+        }
 
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Self::try_read(self, buffer)
-    }
+        fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+            Self::try_read(self, buffer)
+        }
 
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Self::poll_write_ready(self, cx)
-    }
+        fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Self::poll_write_ready(self, cx)
+        }
 
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Self::try_write(self, bytes)
-    }
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            Self::try_write(self, bytes)
+        }
 
-    fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            // The usual case is one frame. The kernel is then spared the copying of a message header and of the slices.
-            [bytes] => Self::try_write(self, bytes),
-            _ => {
-                let socket = socket2::SockRef::from(self);
-                self.try_io(Interest::WRITABLE, || socket.send_vectored(slices))
+        fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            match slices {
+                // The usual case is one frame. The kernel is then spared the copying of a message header and of the slices.
+                [bytes] => Self::try_write(self, bytes),
+                _ => {
+                    let socket = socket2::SockRef::from(self);
+                    self.try_io(Interest::WRITABLE, || socket.send_vectored(slices))
+                }
             }
         }
-    }
+    };
+}
+
+impl Socket for TcpStream {
+    through_the_runtime!();
 
     fn lift_user_timeout(&self) {
         // The option exists since Linux 2.6.37; without it there is nothing to lift.
@@ -95,6 +110,27 @@ impl Socket for TcpStream {
     fn abandon(&self) {
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+
+    fn close_sending_side(&self) {
+        let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Write);
+    }
+}
+
+impl Socket for UnixStream {
+    through_the_runtime!();
+
+    fn lift_user_timeout(&self) {}
+
+    fn silence(&self) -> Option<Silence> {
+        None
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    /// What was written is in the peer's queue already, and stays there.
+    fn abandon(&self) {}
 
     fn close_sending_side(&self) {
         let _ = socket2::SockRef::from(self).shutdown(std::net::Shutdown::Write);

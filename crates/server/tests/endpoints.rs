@@ -200,7 +200,7 @@ fn one_address_may_hold_all_history_answers_and_another_one_has_its_own_at_once(
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 7], 0)).into()).unwrap();
     socket.connect(&node.address().into()).unwrap();
-    let mut other = Client::over(socket.into());
+    let mut other = Client::over(socket);
     other.send(HISTORY);
     let (head, page) = other.response();
     assert!(head.starts_with("HTTP/1.1 200 ") && page.len() > LARGE, "{head}");

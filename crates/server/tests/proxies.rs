@@ -38,7 +38,7 @@ fn connect_from(node: &Node, address: Ipv4Addr) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
     socket.connect(&node.address().into()).unwrap();
-    Client::over(socket.into())
+    Client::over(socket)
 }
 
 /// Sends bytes from an address; the connection if a stream began, `None` if it was refused politely.

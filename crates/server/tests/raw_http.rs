@@ -76,7 +76,7 @@ fn a_large_response_that_is_still_being_written_comes_whole_before_the_stream() 
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     socket.connect(&node.address().into()).unwrap();
-    let mut client = support::Client::over(socket.into());
+    let mut client = support::Client::over(socket);
     client.send(format!("{history}{SUBSCRIBE}"));
     let stats = node.server().stats();
     support::eventually("the page", || stats.iter().any(|core| core.histories.get() == 1));

@@ -324,7 +324,7 @@ fn an_address_has_its_own_bound_of_silent_sockets_and_pays_with_its_own_oldest()
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&own(9).into()).unwrap();
     socket.connect(&node.address().into()).unwrap();
-    let mut of_another = support::Client::over(socket.into());
+    let mut of_another = support::Client::over(socket);
     support::eventually("both", || node.server().admission().silent() == 2);
     let _of_one_again = node.connect();
     assert_eq!(of_one.rest(), "");

@@ -7,8 +7,7 @@ use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_server::{
     AdmissionOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions,
-    ListenAddress, ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions,
-    TicketOptions,
+    ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 
 use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalStyle};
@@ -89,8 +88,8 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     let cors = Cors::parse(&origins)?;
     Ok(Options {
         listeners: vec![ListenOptions {
-            address: ListenAddress::Tcp(config.server.listen),
             proxy_protocol: config.server.proxy_protocol == ProxyProtocol::On,
+            ..ListenOptions::from(config.server.listen)
         }],
         cores: config.server.cores,
         cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },

@@ -32,6 +32,16 @@ pub const CONNECTIONS_HEADROOM: usize = 1_024;
 pub const CONNECTIONS_PER_ADDRESS_HEADROOM: usize = 16;
 /// Connections that may wait in the kernel to be accepted, which caps it itself (`net.core.somaxconn`).
 pub const LISTEN_BACKLOG_DEFAULT: u32 = 4_096;
+/// `[[server.listen]]`: listeners of a node.
+pub const LISTENERS_MAX: usize = 8;
+/// The path of a Unix socket, in bytes (`sun_path` of unix(7), without the zero at its end).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Who may connect to a Unix socket: its owner and its group.
+pub const SOCKET_MODE_DEFAULT: u32 = 0o660;
+/// How long a node that starts waits for others that make a Unix socket in the same directory, which takes them a moment.
+pub const SOCKET_DIRECTORY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it looks meanwhile.
+pub const SOCKET_DIRECTORY_LOOK: Duration = Duration::from_millis(10);
 /// Accepted sockets on their way to one connection thread.
 pub const HANDOFF_MAX: usize = 1_024;
 /// Addresses and subjects whose refusals are remembered.
@@ -60,6 +70,7 @@ const _: () = {
     assert!(SUBJECT_CONNECTS_PER_SECOND_DEFAULT < ADDRESS_CONNECTS_PER_SECOND_DEFAULT);
     assert!(SUBJECT_CHANNELS_PER_SECOND_DEFAULT < ADDRESS_CHANNELS_PER_SECOND_DEFAULT);
     assert!(ADMISSION_PAYERS_MAX.is_power_of_two());
+    assert!(less(SOCKET_DIRECTORY_LOOK, SOCKET_DIRECTORY_LOCK_TIMEOUT));
     // The smallest list that the specification of the PROXY protocol wants read: addresses of sockets of a file system.
     assert!(PROXY_HEADER_BYTES_MAX >= 16 + 216);
 };

@@ -109,6 +109,14 @@ impl<S: Socket, P> Http1<S, P> {
         self.begun = Some(Box::new(Begun::Queued { bytes, written }));
     }
 
+    /// Whether a process of this machine has taken nothing for `delivery.stalled`, although something waits. There is room again only
+    /// when most of what it was given is read.
+    fn stalls_locally(&self, core: &Core) -> bool {
+        // One more, since the first of them may have been almost over.
+        let for_so_long = |limit| core.tick().wrapping_sub(self.active) > core.ticks_in(limit);
+        self.marks.has(Marks::FULL) && core.options.stalled.is_some_and(for_so_long)
+    }
+
     /// So many of the queued bytes have gone out.
     fn note_queued(&mut self, count: usize) {
         if let Some(Begun::Queued { bytes, written }) = self.begun.as_deref_mut() {
@@ -331,6 +339,9 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     /// as it likes, and nothing at all for much longer. So the kernel only minds the socket until it is asked for the first
     /// time, which is sooner than its timeout.
     fn check_peer(&mut self, core: &Core) -> Option<End> {
+        if self.socket.is_local() {
+            return self.stalls_locally(core).then_some(End::Stalled);
+        }
         // A kernel that tells nothing goes on minding the socket.
         let silence = self.socket.silence()?;
         if !self.marks.has(Marks::LIFTED) {

@@ -199,7 +199,7 @@ fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader, be
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpStream, UnixStream};
 
     use super::*;
     use crate::admission::{SessionPermit, SocketPlace};
@@ -211,5 +211,7 @@ mod tests {
         // With 8 bytes more, and what tokio has for each task, it would take 384 bytes instead of 256.
         let bytes = size_of::<Session<SessionPermit, Http1<TcpStream, SocketPlace>>>();
         assert!(bytes <= 152, "{bytes} bytes with its permits");
+        let local = size_of::<Session<SessionPermit, Http1<UnixStream, SocketPlace>>>();
+        assert_eq!(local, bytes, "over a Unix socket");
     }
 }

@@ -5,6 +5,7 @@
 mod counts;
 mod ends;
 mod expiry;
+mod local;
 mod positions;
 mod scene;
 mod silence;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its part; in a test a surprise is a failure.
 
 use std::io::{Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Archive, Assembly, Hub, PublishRequest, Random, assemble};
 use fanfare_protocol::{ChannelName, EntryId, Event};
 use fanfare_server::{Clock, Core, CoreStats, DeliveryOptions, Options, Server, StoreHandles};
+use socket2::Socket;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -157,14 +159,18 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 pub struct Client {
-    socket: TcpStream,
+    socket: Socket,
     seen: Vec<u8>,
 }
 
 impl Client {
-    pub fn over(socket: TcpStream) -> Self {
+    /// A client of TCP, or of a Unix socket.
+    pub fn over(socket: impl Into<Socket>) -> Self {
+        let socket = socket.into();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_nodelay(true).unwrap();
+        if socket.local_addr().unwrap().as_socket().is_some() {
+            socket.set_tcp_nodelay(true).unwrap();
+        }
         Self { socket, seen: Vec::new() }
     }
 
@@ -252,8 +258,7 @@ impl Client {
     /// Whether nothing more has come so far.
     pub fn is_quiet_for(&mut self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).unwrap();
-        let mut buffer = [0; 1];
-        let outcome = self.socket.peek(&mut buffer);
+        let outcome = self.socket.peek(&mut [MaybeUninit::uninit()]);
         self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
         self.seen.is_empty() && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }

@@ -4,7 +4,8 @@
 For each balancer: events pass as they come; both nodes get clients; a limit per address is each client's, whatever the
 client writes into the header itself; a client whose channels no node can open keeps no other client out; when one node
 drains, its clients resume on the other one and no event is missing or doubled; when no node is left, a subscription is told to come back (200, `retry:`) and a publish is told the truth (5xx).
-HAProxy is tried twice: as it is, and with the PROXY protocol in place of X-Forwarded-For.
+HAProxy is tried twice: as it is, and with the PROXY protocol in place of X-Forwarded-For. So is nginx: by TCP, and over Unix
+sockets, beside which each node has its port.
 
 Usage: check-balancers.py FANFARE_BINARY
 """
@@ -110,7 +111,7 @@ class Client(threading.Thread):
 class Fleet:
     """Redis and two nodes."""
 
-    def __init__(self, processes, binary, refusal, proxy_protocol):
+    def __init__(self, processes, binary, refusal, proxy_protocol, has_sockets):
         self.processes = processes
         self.redis, self.port, self.admin = Redis(processes), ports.take(HOSTS), ports.take(HOSTS)
         self.key = secrets.token_urlsafe(24)
@@ -128,11 +129,22 @@ class Fleet:
                 "FANFARE__PUBLISH__KEY": self.key,
                 "FANFARE__DRAIN__WINDOW": "2s",
             }
-            self.nodes[host] = processes.start(f"node-{host}", [binary, "serve"], env=env)
+            command = [binary, "serve"]
+            if has_sockets:
+                listen = env.pop("FANFARE__SERVER__LISTEN")
+                # nginx's workers are another user's.
+                table = f'[[server.listen]]\naddress = "unix:{self.socket(host)}"\ntrusted = true\nmode = "0666"\n'
+                file = processes.scratch / f"{host}.toml"
+                file.write_text(f'{table}[[server.listen]]\naddress = "{listen}"\n')
+                command += ["--config", str(file)]
+            self.nodes[host] = processes.start(f"node-{host}", command, env=env)
         for host, node in self.nodes.items():
             await_that(f"node {host} is ready", lambda host=host: get(host, self.admin, "/readyz")[0] == 200, node)
         # Nodes are ready without the functions: they may run where they must not load them.
         await_that("the functions are loaded", self.has_functions)
+
+    def socket(self, host):
+        return self.processes.scratch / f"{host}.sock"
 
     def has_functions(self):
         try:
@@ -168,15 +180,19 @@ def haproxy_with_proxy_protocol(processes, scratch, fleet, port):
     return haproxy(processes, scratch, fleet, port, change)
 
 
-def nginx(processes, scratch, fleet, port):
+def nginx(processes, scratch, fleet, port, address=lambda fleet, host: f"{host}:{fleet.port}"):
     text = (ROOT / "deploy/nginx/nginx.conf").read_text()
     (scratch / "nginx.conf").write_text(text.replace("listen 8080", f"listen 127.0.0.1:{port}"))
     nodes = (ROOT / "deploy/nginx/nodes.conf").read_text()
     for name, host in zip(["node-a", "node-b"], HOSTS):
-        nodes = nodes.replace(f"{name}:8080", f"{host}:{fleet.port}")
+        nodes = nodes.replace(f"{name}:8080", address(fleet, host))
     (scratch / "nodes.conf").write_text(nodes)
     directives = f"daemon off; pid {scratch}/nginx.pid; error_log stderr;"
     return processes.start("nginx", ["nginx", "-p", str(scratch), "-c", str(scratch / "nginx.conf"), "-g", directives])
+
+
+def nginx_over_sockets(processes, scratch, fleet, port):
+    return nginx(processes, scratch, fleet, port, lambda fleet, host: f"unix:{fleet.socket(host)}")
 
 
 def subscriptions_pass_and_resume(fleet, port, name):
@@ -291,14 +307,14 @@ def nobody_left(fleet, port, name):
     connection.close()
 
 
-def check(binary, name, start, refusal, proxy_protocol="off"):
+def check(binary, name, start, refusal, proxy_protocol="off", has_sockets=False):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         # nginx's workers give up root and read their files as somebody else.
         scratch.chmod(0o755)
         processes = Processes(scratch)
         try:
-            fleet = Fleet(processes, binary, refusal, proxy_protocol)
+            fleet = Fleet(processes, binary, refusal, proxy_protocol, has_sockets)
             port = ports.take()
             balancer = start(processes, scratch, fleet, port)
             await_that(f"{name} listens", lambda: listens("127.0.0.1", port), balancer)
@@ -319,7 +335,7 @@ def check(binary, name, start, refusal, proxy_protocol="off"):
 
 def main():
     binary = str(pathlib.Path(sys.argv[1]).resolve())
-    chosen = sys.argv[2:] or ["haproxy", "haproxy-proxy-protocol", "nginx"]
+    chosen = sys.argv[2:] or ["haproxy", "haproxy-proxy-protocol", "nginx", "nginx-sockets"]
     try:
         if "haproxy" in chosen:
             check(binary, "haproxy", haproxy, "polite")
@@ -327,6 +343,8 @@ def main():
             check(binary, "haproxy-proxy-protocol", haproxy_with_proxy_protocol, "polite", "on")
         if "nginx" in chosen:
             check(binary, "nginx", nginx, "status")
+        if "nginx-sockets" in chosen:
+            check(binary, "nginx-sockets", nginx_over_sockets, "status", has_sockets=True)
     except AssertionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fanfare_redis::Grade;
 
 use self::config_args::{ConfigArgs, load};
-use crate::config::{self, Config, Log, Sources};
+use crate::config::{self, Config, Layered, Log, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
 use crate::descriptors::Descriptors;
 use crate::logging::LogControl;
@@ -167,7 +167,11 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn config_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    load(&args.sources()).map_or_else(Ok, |_| print("the configuration is good\n", ExitCode::SUCCESS))
+    load(&args.sources()).map_or_else(Ok, |Layered { config, .. }| {
+        let clients = config.listeners().into_iter().map(|rule| format!("clients connect to {}\n", rule.address));
+        let operators = format!("operators connect to {}\n", config.admin.listen);
+        print(format!("the configuration is good\n{}{operators}", clients.collect::<String>()), ExitCode::SUCCESS)
+    })
 }
 
 fn config_print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {

@@ -31,6 +31,10 @@ pub fn changes(running: &Config, new: &Layered) -> Changes {
             if reloads(&path) { changes.applied.push(path) } else { changes.waiting.push(path) }
         }
     }
+    let listen = "server.listen".to_owned();
+    if running.listeners != new.config.listeners && !changes.waiting.contains(&listen) {
+        changes.waiting.push(listen);
+    }
     if running.channels != new.config.channels {
         changes.waiting.push("channels".to_owned());
     }

@@ -223,7 +223,7 @@ fn anything_else_is_refused_clearly() {
 }
 
 /// Name, type and labels of everything in a scrape, a line each. A label's values are part of what alerts ask for; only
-/// the version is not said.
+/// the version and the addresses of listeners are not said.
 fn names_types_and_labels(scrape: &str) -> String {
     let mut types = BTreeMap::new();
     let mut labels: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
@@ -235,7 +235,7 @@ fn names_types_and_labels(scrape: &str) -> String {
             let family = types.keys().rfind(|name| sample.starts_with(**name)).unwrap();
             for pair in rest.split_once('}').unwrap().0.split(',') {
                 let (label, value) = pair.split_once('=').unwrap();
-                let value = if label == "version" { "*" } else { value.trim_matches('"') };
+                let value = if ["version", "listener"].contains(&label) { "*" } else { value.trim_matches('"') };
                 labels.entry(family).or_default().entry(label).or_default().push(value);
             }
         }
@@ -289,8 +289,10 @@ fn shape(path: &str, value: &Value, out: &mut BTreeSet<String>) {
         }
         Value::Object(members) => {
             let dot = if path.is_empty() { "" } else { "." };
-            let versions = path.ends_with("fanfare_build_info");
-            let shown = |name| if versions { "*" } else { name };
+            // Their labels are a version and addresses.
+            let is_any =
+                ["fanfare_build_info", "fanfare_accepted_connections_total"].iter().any(|end| path.ends_with(end));
+            let shown = |name| if is_any { "*" } else { name };
             members.iter().for_each(|(name, member)| shape(&format!("{path}{dot}{}", shown(name)), member, out));
             return;
         }

@@ -22,7 +22,10 @@ fn output(command: &mut Command) -> (i32, String, String) {
 fn config_check_says_that_a_good_configuration_is_good() {
     let (code, stdout, stderr) =
         output(fanfare().args(["config", "check", "--config", "tests/config/good/production.toml"]));
-    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "the configuration is good\n", ""));
+    assert_eq!(
+        (code, stdout.as_str(), stderr.as_str()),
+        (0, "the configuration is good\nclients connect to 0.0.0.0:8080\noperators connect to [::]:9090\n", "")
+    );
 }
 
 #[test]

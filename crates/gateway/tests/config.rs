@@ -269,6 +269,30 @@ fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
     assert!(error.contains(":193:1: expected at most 64 tables [[channels]]"), "{error}");
 }
 
+fn listeners(layered: &Layered) -> Vec<String> {
+    layered.config.listeners().iter().map(|rule| rule.address.to_string()).collect()
+}
+
+// Seen to fail where the file's tables count beside a variable, and where what is printed has the key and the tables.
+#[test]
+fn several_listeners_stand_in_the_file_and_one_of_the_environment_or_of_a_flag_in_their_place() {
+    let path = directory("good/listeners.toml");
+    let layered = load_file(&path).unwrap();
+    let all = ["0.0.0.0:8080", "[::1]:8081", "unix:/run/fanfare/nginx.sock", "unix:/run/fanfare/clients.sock"];
+    assert_eq!(listeners(&layered), all);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config::print(&layered)).unwrap();
+    assert_eq!(load_file(file.path()).unwrap().config, layered.config);
+
+    let env = vec![("FANFARE__SERVER__LISTEN".to_owned(), "unix:/run/one.sock".to_owned())];
+    let flags = vec![("--listen".to_owned(), "server.listen".to_owned(), "127.0.0.1:1".to_owned())];
+    let of_env = Sources { file: Some(path.clone()), env: env.clone(), ..Sources::default() };
+    assert_eq!(listeners(&config::load(&of_env).unwrap()), ["unix:/run/one.sock"]);
+    let of_flag = Sources { file: Some(path), env, flags, ..Sources::default() };
+    assert_eq!(listeners(&config::load(&of_flag).unwrap()), ["127.0.0.1:1"]);
+    assert_eq!(listeners(&Layered::default()), ["127.0.0.1:8080"]);
+}
+
 #[test]
 fn tables_of_issuers_are_read_again_as_they_were_printed_and_show_no_secret() {
     let layered = load_file(&directory("good/tokens.toml")).unwrap();

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use fanfare_auth::SafeUrl;
 use fanfare_protocol::limits;
+use fanfare_server::ListenAddress;
 
 use super::choice::ProxyProtocol;
 use super::error::{Place, Problem};
 use super::keys::Config;
-use super::layered::Layered;
+use super::layered::{Layered, table_path};
+use super::listener_rule::{ListenerRule, SECTION};
 use super::names::ServiceUrl;
 use super::value::{Size, Span};
 
@@ -95,6 +97,7 @@ fn follow_drain_and_tail(layered: &mut Layered) {
 
 /// Adds a problem for every relation that does not hold, at the place of the key that is easiest to change.
 pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
+    of_each_listener(layered, problems);
     let mut require = |holds: bool, (path, other): (&str, &str), message: &str| {
         if !holds {
             let own = layered.place(path);
@@ -294,12 +297,9 @@ impl Config {
 
 fn of_listeners(config: &Config, require: &mut Require<'_>) {
     require(
-        config.server.listen != config.admin.listen || config.server.listen.port() == 0,
-        ("admin.listen", "server.listen"),
-        "must differ from server.listen",
-    );
-    require(
-        config.server.proxy_protocol == ProxyProtocol::Off || !config.server.trusted_proxies.is_empty(),
+        config.server.proxy_protocol == ProxyProtocol::Off
+            || !config.server.trusted_proxies.is_empty()
+            || !config.listeners.is_empty(),
         ("server.proxy_protocol", "server.trusted_proxies"),
         "needs server.trusted_proxies, or every connection would be closed",
     );
@@ -308,4 +308,36 @@ fn of_listeners(config: &Config, require: &mut Require<'_>) {
         ("server.cors_origins", "server.cors_origins"),
         "\"*\" admits every origin; it stands alone",
     );
+}
+
+/// Of each listener, where it stands.
+fn of_each_listener(layered: &Layered, problems: &mut Vec<Problem>) {
+    let Layered { config, .. } = layered;
+    let (listeners, is_table) = (config.listeners(), !config.listeners.is_empty());
+    let admin = ListenAddress::Tcp(config.admin.listen);
+    for (index, listener) in listeners.iter().enumerate() {
+        let ListenerRule { address, .. } = listener;
+        let own = layered.place(&if is_table { table_path(SECTION, index) } else { SECTION.to_owned() });
+        let mut say = |message: String| {
+            problems.push(Problem { place: own.clone(), message: format!("`{SECTION}`: {message}") });
+        };
+        if let Some(other) = listeners[..index].iter().find(|other| other.address.overlaps(address)) {
+            say(if other.address == *address {
+                format!("{address} stands there twice")
+            } else {
+                format!("{address} and {} are the same port", other.address)
+            });
+        }
+        let has_proxies =
+            if address.tcp().is_some() { !config.server.trusted_proxies.is_empty() } else { listener.trusted };
+        if is_table && config.begins_with_header(listener) && !has_proxies {
+            let needed = if address.tcp().is_some() { "server.trusted_proxies" } else { "`trusted = true`" };
+            say(format!("{address} with the PROXY protocol needs {needed}, or every connection would be closed"));
+        }
+        if admin.overlaps(address) {
+            // The default is not the user's mistake.
+            let place = Some(layered.place("admin.listen")).filter(|place| *place != Place::Default).unwrap_or(own);
+            problems.push(Problem { place, message: "`admin.listen`: must differ from server.listen".to_owned() });
+        }
+    }
 }

@@ -98,6 +98,8 @@ macro_rules! sections {
             $( #[doc = $section_doc] pub $section: $Section, )+
             /// What holds for some channels; the first that matches a channel counts.
             pub channels: Vec<super::channel_rule::ChannelRule>,
+            /// What listens for clients in place of `server.listen`.
+            pub listeners: Vec<super::listener_rule::ListenerRule>,
             /// Whose tokens are believed.
             pub issuers: Vec<super::issuer_rule::IssuerRule>,
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::channels::RuleParts;
 use super::issuers::IssuerParts;
 use super::keys::all_keys;
+use super::listeners::ListenerParts;
 use super::tables;
 
 const HEAD: &str = "\
@@ -59,7 +60,7 @@ pub fn markdown() -> String {
             doc.join(" ").replace('|', "\\|"),
         );
     }
-    out + &tables::markdown::<RuleParts>() + &tables::markdown::<IssuerParts>()
+    out + &tables::markdown::<ListenerParts>() + &tables::markdown::<RuleParts>() + &tables::markdown::<IssuerParts>()
 }
 
 fn bare(literal: &str) -> &str {

@@ -14,6 +14,7 @@ use super::file_tables::Tables;
 use super::issuers::IssuerParts;
 use super::keys::all_keys;
 use super::layer::Layer;
+use super::listeners::ListenerParts;
 use super::tables::{TableParts, too_many};
 use super::unknown::unknown;
 
@@ -82,6 +83,10 @@ impl Reader<'_> {
                 .problem(value.span(), format!("`{section}` is a section; expected [{section}] and its keys below"));
         };
         for (key, value) in table {
+            if section == "server" && key.get_ref() == "listen" && matches!(value.get_ref(), DeValue::Array(_)) {
+                self.tables.listeners = self.several::<ListenerParts>(value);
+                continue;
+            }
             if section == "auth" && key.get_ref() == "issuers" {
                 self.tables.issuers = self.several::<IssuerParts>(value);
                 continue;

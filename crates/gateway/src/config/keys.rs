@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use config::ValueKind;
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::{Pattern, limits};
-use fanfare_server::Network;
+use fanfare_server::{ListenAddress, Network};
 
 use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
 use super::declare::{Key, read, sections, within};
@@ -33,8 +33,8 @@ const GIB: u64 = 1 << 30;
 sections! {
     /// Where clients connect.
     Server server {
-        /// The address of the client listener.
-        listen: SocketAddr = loopback(8080);
+        /// Where clients connect: an IP address and a port, or `unix:` and the path of a Unix socket. Tables `[[server.listen]]` stand in its place where there are several listeners, or where one has settings of its own.
+        listen: ListenAddress = ListenAddress::Tcp(loopback(8080));
         /// Worker threads for connections. 0 starts one for each core that the process may use.
         cores: usize = 0, 0 => MAX_CORES;
         /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.
@@ -51,7 +51,7 @@ sections! {
         trusted_proxies: Vec<Network> = Vec::new();
         /// The header in which a trusted proxy names the client. The right-most address that is no trusted proxy counts. The other header is never looked at.
         forwarded_header: AddressHeader = AddressHeader::XForwardedFor;
-        /// For balancers that pass bytes on without looking at requests: every connection begins with a header of the PROXY protocol, version 1 or 2. Then only trusted proxies are served; connections of others are closed unread.
+        /// For balancers that pass bytes on without looking at requests: every connection begins with a header of the PROXY protocol, version 1 or 2. Then only trusted proxies are served; connections of others are closed unread. A table `[[server.listen]]` may say otherwise for its listener.
         proxy_protocol: ProxyProtocol = ProxyProtocol::Off;
     }
 

@@ -9,6 +9,7 @@ use super::error::{Place, Problem};
 use super::file_tables::Tables;
 use super::issuer_rule;
 use super::keys::Config;
+use super::listener_rule;
 use super::tables::file_only;
 use super::unknown::unknown;
 
@@ -42,6 +43,13 @@ impl Layered {
         for (index, (place, rule)) in tables.channels.into_iter().enumerate() {
             self.places.insert(table_path(channel_rule::SECTION, index), place);
             self.config.channels.push(rule);
+        }
+        // As a value of the environment or a flag, that key overrides what the file says.
+        if self.place(listener_rule::SECTION) == Place::Default {
+            for (index, (place, rule)) in tables.listeners.into_iter().enumerate() {
+                self.places.insert(table_path(listener_rule::SECTION, index), place);
+                self.config.listeners.push(rule);
+            }
         }
         if let Some((place, _)) = tables.issuers.first() {
             self.places.insert(issuer_rule::SECTION.to_owned(), place.clone());

@@ -21,6 +21,8 @@ mod issuers;
 mod keys;
 mod layer;
 mod layered;
+mod listener_rule;
+mod listeners;
 mod names;
 mod print;
 mod sources;
@@ -39,8 +41,9 @@ pub use keys::{
     Tail, all_keys,
 };
 pub use layered::Layered;
+pub use listener_rule::ListenerRule;
 pub use names::{ClaimName, CookieName, ParameterName};
 pub use print::print;
 pub use sources::{Sources, load};
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
-pub use value::{BytesPerSecond, OffOr, Size, Span};
+pub use value::{BytesPerSecond, FileMode, OffOr, Size, Span};

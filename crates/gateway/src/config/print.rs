@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::error::Place;
 use super::keys::all_keys;
 use super::layered::{Layered, table_path};
-use super::{channel_rule, issuer_rule};
+use super::{channel_rule, issuer_rule, listener_rule};
 
 /// Prints every key with its documentation, its value and where that came from. Secrets are redacted.
 #[must_use]
@@ -18,6 +18,10 @@ pub fn print(layered: &Layered) -> String {
             let gap = if out.is_empty() { "" } else { "\n" };
             let _ = writeln!(out, "{gap}# {}\n[{section}]", key.section_doc);
         }
+        // One file cannot have the key and the tables.
+        if key.path() == listener_rule::SECTION && !layered.config.listeners.is_empty() {
+            continue;
+        }
         for line in key.doc.lines() {
             let _ = writeln!(out, "# {}", line.trim());
         }
@@ -27,6 +31,9 @@ pub fn print(layered: &Layered) -> String {
             place => format!("  # from {place}"),
         };
         let _ = writeln!(out, "{} = {value}{origin}", key.name);
+    }
+    for (index, rule) in layered.config.listeners.iter().enumerate() {
+        let _ = write!(out, "\n# from {}\n{rule}", layered.place(&table_path(listener_rule::SECTION, index)));
     }
     for (index, rule) in layered.config.channels.iter().enumerate() {
         let _ = write!(out, "\n# from {}\n{rule}", layered.place(&table_path(channel_rule::SECTION, index)));

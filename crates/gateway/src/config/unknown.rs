@@ -1,13 +1,14 @@
 //! What is said about a name that is not declared.
 
 use super::keys::all_keys;
-use super::{channel_rule, issuer_rule};
+use super::{channel_rule, issuer_rule, listener_rule};
 
 /// The message for a name that is not a section, or not a key of its section.
 pub(super) fn unknown(section: &str, key: Option<&str>) -> String {
     let keys = all_keys();
     let in_section: Vec<&str> = match section {
         channel_rule::SECTION => channel_rule::KEYS.iter().map(|known| known.name).collect(),
+        listener_rule::SECTION => listener_rule::KEYS.iter().map(|known| known.name).collect(),
         issuer_rule::SECTION => issuer_rule::KEYS.iter().map(|known| known.name).collect(),
         _ => keys.iter().filter(|known| known.section == section).map(|known| known.name).collect(),
     };

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::ValueKind;
+use fanfare_protocol::limits::SOCKET_PATH_BYTES_MAX;
+use fanfare_server::ListenAddress;
 
 /// A type that a configuration key can have.
 pub(crate) trait Value: Sized {
@@ -102,6 +104,52 @@ impl Value for SocketAddr {
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
         text(value)?.parse().ok()
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Value for ListenAddress {
+    fn kind() -> String {
+        "address".into()
+    }
+    fn expected() -> String {
+        format!(
+            "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\", or a Unix socket, such as \
+             \"unix:/run/fanfare/fanfare.sock\", whose path has at most {SOCKET_PATH_BYTES_MAX} bytes"
+        )
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        text(value)?.parse().ok()
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+/// Permissions of a file. Written in octal digits, `"0660"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(pub u32);
+
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl Value for FileMode {
+    fn kind() -> String {
+        "permissions".into()
+    }
+    fn expected() -> String {
+        "permissions in octal digits, such as \"0660\"".into()
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        let digits = text(value)?;
+        let are_octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| are_octal && *mode <= 0o777)?;
+        Some(Self(mode))
     }
     fn show(&self) -> String {
         quoted(&self.to_string())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use fanfare_log::memory::MemoryStore;
+use fanfare_server::ListenAddress;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -54,7 +55,7 @@ async fn run(options: &DevOptions, config: &Config, process: &Process) -> anyhow
     let mut admins = JoinSet::new();
     for (number, (listen, admin)) in (1..).zip(options.nodes.iter().zip(&options.admin)) {
         let mut config = config.clone();
-        config.server.listen = *listen;
+        config.server.listen = ListenAddress::Tcp(*listen);
         config.server.cors_origins = origins(page).into_iter().map(CorsOrigin).collect();
         // Two nodes share this machine with a browser.
         config.server.cores = config.server.cores.max(1);

@@ -10,7 +10,7 @@ use fanfare_server::{
     ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 
-use crate::config::{AddressHeader, CloseStyle, Config, ProxyProtocol, RefusalStyle};
+use crate::config::{AddressHeader, CloseStyle, Config, ListenerRule, RefusalStyle};
 
 /// The log's part.
 #[must_use]
@@ -87,10 +87,7 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     let origins: Vec<&str> = config.server.cors_origins.iter().map(|origin| origin.0.as_str()).collect();
     let cors = Cors::parse(&origins)?;
     Ok(Options {
-        listeners: vec![ListenOptions {
-            proxy_protocol: config.server.proxy_protocol == ProxyProtocol::On,
-            ..ListenOptions::from(config.server.listen)
-        }],
+        listeners: listeners(config),
         cores: config.server.cores,
         cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },
         requests: RequestOptions {
@@ -133,6 +130,16 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
             ..DrainOptions::default()
         },
     })
+}
+
+fn listeners(config: &Config) -> Vec<ListenOptions> {
+    let listener = |rule: &ListenerRule| ListenOptions {
+        address: rule.address.clone(),
+        proxy_protocol: config.begins_with_header(rule),
+        trusted: rule.trusted,
+        mode: rule.mode().0,
+    };
+    config.listeners().iter().map(listener).collect()
 }
 
 /// The tickets' part, if there are any.

@@ -37,6 +37,8 @@ pub struct NodeView {
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
     acceptor: Arc<AcceptorStats>,
+    /// Where clients connect.
+    listeners: Vec<String>,
     /// Turns of the threads of the feed and of the store.
     turns: [Arc<Cell>; 2],
     threads: ThreadWatch,
@@ -79,6 +81,7 @@ impl NodeView {
         began: Instant,
         stats: Stats,
     ) -> Self {
+        let listeners: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
         Self {
             began,
             ready_probe_age: config.admin.ready_probe_age.0,
@@ -87,7 +90,8 @@ impl NodeView {
             identity: json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "process": std::process::id(),
-                "listen": server.addresses().first().map(ToString::to_string),
+                "listen": listeners.first(),
+                "listeners": listeners,
                 "cores": stats.cores.len(),
                 "store": store_name,
                 "prefix": config.redis.prefix.0,
@@ -97,6 +101,7 @@ impl NodeView {
             ingest: stats.ingest,
             cores: stats.cores,
             acceptor: Arc::clone(server.acceptor()),
+            listeners,
             turns: stats.turns,
             threads: ThreadWatch::default(),
             probe: stats.probe,
@@ -174,6 +179,9 @@ impl NodeView {
         samples.add(&m::SUBSCRIPTIONS, self.cores(|core| &core.subscriptions));
         for reason in Reason::ALL {
             samples.add_labelled(&m::REFUSALS, reason.as_str(), self.admission.refused(reason));
+        }
+        for (listener, accepted) in self.listeners.iter().zip(&self.acceptor.accepted) {
+            samples.add_labelled(&m::ACCEPTED, listener, accepted.get());
         }
         samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));

@@ -127,11 +127,13 @@ fn the_bodies_of_publishes_share_a_bound_and_one_more_is_told_to_come_again() {
         open(options);
         options.requests.publish_bytes = 150;
     });
-    let mut slow =
-        node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 100\r\n\r\nabc"));
+    let announced = "Content-Length: 100\r\nExpect: 100-continue\r\n";
+    let mut slow = node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}{announced}\r\n"));
+    // Its bytes are held before they are asked for.
+    assert!(slow.until("\r\n\r\n").starts_with("HTTP/1.1 100 "));
+    slow.send("abc");
     let body = "x".repeat(60);
-    // The bytes of the first are held from the moment at which they are announced.
-    support::eventually("no room", || node.send(post(KEY, &body)).response().0.starts_with("HTTP/1.1 503 "));
+    assert!(node.send(post(KEY, &body)).response().0.starts_with("HTTP/1.1 503 "));
     let mut chunked =
         node.send(format!("POST /channels/a/events HTTP/1.1\r\nHost: x\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n"));
     chunked.send(format!("3c\r\n{body}\r\n"));

@@ -351,14 +351,14 @@ fn whoever_may_make_none_is_told_so_before_the_body_is_there() {
 #[test]
 fn orders_of_tickets_take_no_room_from_publishes() {
     let (node, _) = node();
-    let hold = || node.send(announced(TICKET_ORDER_BYTES_MAX, KEY));
-    let mut held: Vec<_> = (0..TICKET_ORDERS_BYTES_MAX / TICKET_ORDER_BYTES_MAX).map(|_| hold()).collect();
-    support::eventually("there is room for no more orders", || {
-        let is_full = answer(&mut node.send(order(r#"{"channels":["a"]}"#, KEY))).0 == "503";
-        // One that came while this order had its room was turned away: another takes its place.
-        held.push(hold());
-        is_full
-    });
+    let hold = || {
+        let mut client = node.send(announced(TICKET_ORDER_BYTES_MAX, &format!("{KEY}Expect: 100-continue\r\n")));
+        // Its bytes are held before they are asked for.
+        assert!(client.until("\r\n\r\n").starts_with("HTTP/1.1 100 "));
+        client
+    };
+    let held: Vec<_> = (0..TICKET_ORDERS_BYTES_MAX / TICKET_ORDER_BYTES_MAX).map(|_| hold()).collect();
+    assert_eq!(answer(&mut node.send(order(r#"{"channels":["a"]}"#, KEY))).0, "503");
     assert!(counted(&node, |stats| stats.busy_tickets.get()) > 0);
     let publish = |node: &Node| {
         let data = "x".repeat(4_000);

@@ -150,7 +150,7 @@ pub fn assert_golden(path: &str, actual: &str) {
 }
 
 /// Polls until the condition holds; fails with what was awaited.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");

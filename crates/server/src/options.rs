@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fanfare_log::{MAX_CORES, TicketStore};
 use fanfare_protocol::limits;
+use fanfare_tls::Identity;
 
 use crate::authorizer::Authorizer;
 use crate::clock::Clock;
@@ -81,7 +82,7 @@ impl Options {
 }
 
 /// One listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ListenOptions {
     /// Where it listens (see [`crate::Server::addresses`] for the port that is picked for port 0).
     pub address: ListenAddress,
@@ -92,11 +93,13 @@ pub struct ListenOptions {
     pub trusted: bool,
     /// The permissions of a Unix socket's file.
     pub mode: u32,
+    /// Clients speak TLS, and are shown this. `None`: they speak HTTP as it is.
+    pub tls: Option<Arc<Identity>>,
 }
 
 impl From<ListenAddress> for ListenOptions {
     fn from(address: ListenAddress) -> Self {
-        Self { address, proxy_protocol: false, trusted: false, mode: limits::SOCKET_MODE_DEFAULT }
+        Self { address, proxy_protocol: false, trusted: false, mode: limits::SOCKET_MODE_DEFAULT, tls: None }
     }
 }
 

@@ -138,6 +138,7 @@ fn listeners(config: &Config) -> Vec<ListenOptions> {
         proxy_protocol: config.begins_with_header(rule),
         trusted: rule.trusted,
         mode: rule.mode().0,
+        tls: None,
     };
     config.listeners().iter().map(listener).collect()
 }

@@ -7,11 +7,14 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
 use rustls::{Error, ServerConfig};
 
+use crate::alert::Alert;
 use crate::failure::Failure;
 use crate::records::Records;
 
 /// The most that a client may send before the handshake is done, in bytes: its largest message (a chain of certificates) and some.
 const HANDSHAKE_BYTES_MAX: usize = 80 << 10;
+/// The kind of a record with an alert.
+const ALERT_RECORD: u8 = 21;
 
 /// What a handshake waits for. Bytes to send go first in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Handshake {
     outgoing: Vec<u8>,
     /// Data of the application that came with the client's last message.
     data: Vec<u8>,
+    /// Whether something was there to send.
+    has_answered: bool,
 }
 
 /// A connection whose handshake is done.
@@ -65,7 +70,7 @@ impl Handshake {
     pub fn new(config: Arc<ServerConfig>) -> Result<Self, Failure> {
         debug_assert!(config.enable_secret_extraction, "the keys are taken out when the handshake is done");
         let connection = UnbufferedServerConnection::new(config).map_err(Failure::Handshake)?;
-        Ok(Self { connection, incoming: Vec::new(), outgoing: Vec::new(), data: Vec::new() })
+        Ok(Self { connection, incoming: Vec::new(), outgoing: Vec::new(), data: Vec::new(), has_answered: false })
     }
 
     /// Adds bytes of the client.
@@ -92,6 +97,7 @@ impl Handshake {
             let step = match state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.outgoing, |room| data.encode(room))?;
+                    self.has_answered = true;
                     None
                 }
                 Ok(ConnectionState::TransmitTlsData(sent)) => {
@@ -125,14 +131,17 @@ impl Handshake {
         }
     }
 
-    /// What rustls has for the client after an error. It is asked with nothing received: it must not be shown a byte more.
+    /// What rustls has for the client after an error. It is asked once: what it would say after its alert is another error, and in the
+    /// middle of a record it does not expect to be asked at all.
     fn gather_alert(&mut self) {
-        while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut data)), .. } =
-            self.connection.process_tls_records(&mut [])
-        {
-            if append(&mut self.outgoing, |room| data.encode(room)).is_err() {
-                return;
-            }
+        let status = self.connection.process_tls_records(&mut self.incoming);
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+            // Without room for it there would be no alert; the room is made.
+            let _ = append(&mut self.outgoing, |room| data.encode(room));
+        } else if !self.has_answered {
+            // rustls says nothing of some messages that it cannot read. Before its first answer alerts are in the clear.
+            let [level, description] = Alert::DecodeError.bytes();
+            self.outgoing.extend_from_slice(&[ALERT_RECORD, 3, 3, 0, 2, level, description]);
         }
     }
 
@@ -163,7 +172,8 @@ fn append(
         Ok(_) | Err(EncodeError::AlreadyEncoded) => return Ok(()),
     };
     outgoing.resize(before + needed, 0);
-    let written = encode(&mut outgoing[before..]).map_err(|error| Failure::Handshake(Error::General(error.to_string())))?;
+    let written =
+        encode(&mut outgoing[before..]).map_err(|error| Failure::Handshake(Error::General(error.to_string())))?;
     outgoing.truncate(before + written);
     Ok(())
 }

@@ -27,10 +27,7 @@ impl Key {
 
     /// Whether TLS 1.2 sends a part of the nonce with each record.
     pub(crate) const fn has_explicit_nonce(&self) -> bool {
-        matches!(
-            self.secrets,
-            ConnectionTrafficSecrets::Aes128Gcm { .. } | ConnectionTrafficSecrets::Aes256Gcm { .. }
-        )
+        matches!(self.secrets, ConnectionTrafficSecrets::Aes128Gcm { .. } | ConnectionTrafficSecrets::Aes256Gcm { .. })
     }
 
     /// The nonce of the next record: the sequence number, added to the vector of the key (RFC 8446, section 5.3).
@@ -59,8 +56,7 @@ impl Key {
         aad: &[u8],
         text: &'t mut [u8],
     ) -> Option<&'t mut [u8]> {
-        let text =
-            self.context()?.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text).ok()?;
+        let text = self.context()?.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), text).ok()?;
         self.advance().then_some(text)
     }
 

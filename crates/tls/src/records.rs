@@ -68,15 +68,15 @@ impl Records {
         }
     }
 
-    /// Appends a record with the first bytes of these slices, at most [`PLAINTEXT_BYTES_MAX`], and returns how many. Before it comes
-    /// what has to be said about keys.
+    /// Appends a record with what comes after the first `skip` bytes of these slices, at most [`PLAINTEXT_BYTES_MAX`], and returns how
+    /// many bytes that were. Before it comes what has to be said about keys.
     ///
     /// # Errors
     ///
     /// [`Failure::Exhausted`] in TLS 1.2; the session over it ends.
-    pub fn seal(&mut self, slices: &[IoSlice<'_>], out: &mut Vec<u8>) -> Result<usize, Failure> {
+    pub fn seal(&mut self, slices: &[IoSlice<'_>], skip: usize, out: &mut Vec<u8>) -> Result<usize, Failure> {
         self.spare_key(out)?;
-        self.seal_as(APPLICATION_DATA, slices, out)
+        self.seal_as(APPLICATION_DATA, slices, skip, out)
     }
 
     /// Appends an alert. What follows [`Alert::CloseNotify`] or a fatal one is not read any more.
@@ -85,7 +85,7 @@ impl Records {
     ///
     /// As [`Records::seal`].
     pub fn alert(&mut self, alert: Alert, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.seal_as(ALERT, &[IoSlice::new(&alert.bytes())], out).map(|_| ())
+        self.seal_as(ALERT, &[IoSlice::new(&alert.bytes())], 0, out).map(|_| ())
     }
 
     /// The length of the next record with its header, as soon as that can be read.
@@ -187,13 +187,14 @@ impl Records {
 
     /// Says that the next record has a new key, and takes that.
     fn update_key(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.seal_as(HANDSHAKE, &[IoSlice::new(&KEY_UPDATED)], out)?;
+        self.seal_as(HANDSHAKE, &[IoSlice::new(&KEY_UPDATED)], 0, out)?;
         self.sending = Key::new(self.kernel.update_tx_secret().map_err(Failure::Handshake)?);
         Ok(())
     }
 
-    fn seal_as(&mut self, kind: u8, slices: &[IoSlice<'_>], out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let bytes = slices.iter().map(|slice| slice.len()).sum::<usize>().min(PLAINTEXT_BYTES_MAX);
+    fn seal_as(&mut self, kind: u8, slices: &[IoSlice<'_>], skip: usize, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let all = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        let bytes = all.saturating_sub(skip).min(PLAINTEXT_BYTES_MAX);
         let nonce = self.sending.nonce().ok_or(Failure::Exhausted)?;
         let explicit = self.explicit_nonce_bytes(&self.sending);
         let inner_kind = usize::from(self.is_tls13);
@@ -205,7 +206,7 @@ impl Records {
         out.extend_from_slice(&header);
         out.extend_from_slice(&nonce[nonce.len() - explicit..]);
         let text_at = out.len();
-        gather(slices, bytes, out);
+        gather(slices, skip, bytes, out);
         if self.is_tls13 {
             out.push(kind);
         }
@@ -260,7 +261,9 @@ impl Records {
 /// A message of the handshake protocol after the handshake.
 #[derive(Debug, Clone, Copy)]
 enum Message {
-    KeyUpdate { wants_one: bool },
+    KeyUpdate {
+        wants_one: bool,
+    },
     /// TLS 1.2: the client wants to negotiate anew.
     HandshakeAgain,
     Malformed,
@@ -292,11 +295,13 @@ fn additional_data_12(sequence: u64, kind: u8, length: usize) -> [u8; 13] {
     data
 }
 
-/// Appends the first `bytes` of the slices.
-fn gather(slices: &[IoSlice<'_>], mut bytes: usize, out: &mut Vec<u8>) {
+/// Appends so many bytes of the slices, after the first `skip`.
+fn gather(slices: &[IoSlice<'_>], mut skip: usize, mut bytes: usize, out: &mut Vec<u8>) {
     for slice in slices {
-        let part = slice.len().min(bytes);
-        out.extend_from_slice(&slice[..part]);
-        bytes -= part;
+        let from = skip.min(slice.len());
+        skip -= from;
+        let to = slice.len().min(from + bytes);
+        out.extend_from_slice(&slice[from..to]);
+        bytes -= to - from;
     }
 }

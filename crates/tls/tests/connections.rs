@@ -10,6 +10,9 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion, Tls13CipherSuite,
 };
 
+/// Data, what is to be answered, and whether the client has closed; or why not, and what the client is told.
+type Outcome = Result<(Vec<u8>, Vec<u8>, bool), (Failure, Vec<u8>)>;
+
 /// Both sides of a connection after the handshake.
 struct Pair {
     client: ClientConnection,
@@ -103,12 +106,12 @@ impl Pair {
     fn say(&mut self, slices: &[&[u8]]) -> (usize, Vec<u8>) {
         let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
         let mut out = Vec::new();
-        let taken = self.records.seal(&slices, &mut out).unwrap();
+        let taken = self.records.seal(&slices, 0, &mut out).unwrap();
         (taken, out)
     }
 
-    /// Opens what has come: the data, what is to be answered, and whether the client has closed.
-    fn receive(&mut self) -> Result<(Vec<u8>, Vec<u8>, bool), (Failure, Vec<u8>)> {
+    /// Opens what has come.
+    fn receive(&mut self) -> Outcome {
         let (mut data, mut out) = (Vec::new(), Vec::new());
         loop {
             match self.records.open(&mut self.received, &mut data, &mut out) {
@@ -166,6 +169,10 @@ fn a_record_holds_16_kib_and_the_rest_is_left() {
         assert_eq!(taken, PLAINTEXT_BYTES_MAX);
         let data = to_client(&mut pair.client, &out).unwrap();
         assert_eq!((data[0], data.len()), (b'x', PLAINTEXT_BYTES_MAX));
+        let mut out = Vec::new();
+        let slices = [IoSlice::new(b"x"), IoSlice::new(&large), IoSlice::new(b"yz")];
+        assert_eq!(pair.records.seal(&slices, large.len(), &mut out).unwrap(), 3);
+        assert_eq!(to_client(&mut pair.client, &out).unwrap(), [7, b'y', b'z']);
         // And such a record of the client, byte by byte.
         pair.client.writer().write_all(&large[..PLAINTEXT_BYTES_MAX]).unwrap();
         let sent = to_server(&mut pair.client);
@@ -324,6 +331,21 @@ fn what_is_no_handshake_is_none() {
     let mut handshake = Handshake::new(Arc::clone(&server)).unwrap();
     handshake.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(matches!(handshake.advance(), Err(Failure::Handshake(_))));
+    // In pieces, and something that begins as a handshake does.
+    for bytes in [&[22, 3, 1, 0, 5, 1, 2, 3, 4, 5][..], &[0; 64], &[22, 3, 1, 0xff, 0xff, 0], &[21, 3, 1, 0, 2, 2, 40]]
+    {
+        for piece in [1, 7, 64] {
+            let mut handshake = Handshake::new(Arc::clone(&server)).unwrap();
+            let mut pieces = bytes.chunks(piece);
+            let ends = pieces.any(|part| {
+                handshake.receive(part);
+                handshake.advance().is_err()
+            });
+            assert!(ends, "{bytes:?} in pieces of {piece}");
+            let out = handshake.take_outgoing();
+            assert!(out.starts_with(&[21, 3]) || bytes[0] == 21, "an alert, unless it had one: {out:?}");
+        }
+    }
     // A message that is longer than any that a client needs.
     let mut handshake = Handshake::new(server).unwrap();
     handshake.receive(&vec![0; 100 << 10]);

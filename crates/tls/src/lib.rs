@@ -13,6 +13,9 @@ mod handshake;
 mod identity;
 mod keys;
 mod records;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 
 pub use alert::Alert;
 pub use failure::Failure;

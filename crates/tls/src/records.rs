@@ -193,36 +193,7 @@ impl Records {
     }
 
     fn seal_as(&mut self, kind: u8, slices: &[IoSlice<'_>], skip: usize, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let all = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        let bytes = all.saturating_sub(skip).min(PLAINTEXT_BYTES_MAX);
-        let nonce = self.sending.nonce().ok_or(Failure::Exhausted)?;
-        let explicit = self.explicit_nonce_bytes(&self.sending);
-        let inner_kind = usize::from(self.is_tls13);
-        let body = explicit + bytes + inner_kind + TAG_BYTES;
-        let header = header(if self.is_tls13 { APPLICATION_DATA } else { kind }, body);
-        let before = out.len();
-        // The exact size: what does not leave at once is kept as it is.
-        out.reserve_exact(HEADER_BYTES + body);
-        out.extend_from_slice(&header);
-        out.extend_from_slice(&nonce[nonce.len() - explicit..]);
-        let text_at = out.len();
-        gather(slices, skip, bytes, out);
-        if self.is_tls13 {
-            out.push(kind);
-        }
-        let text = &mut out[text_at..];
-        let tag = if self.is_tls13 {
-            self.sending.seal(nonce, &header, text)
-        } else {
-            let aad = additional_data_12(self.sending.sequence(), kind, bytes);
-            self.sending.seal(nonce, &aad, text)
-        };
-        let Some(tag) = tag else {
-            out.truncate(before);
-            return Err(Failure::Exhausted);
-        };
-        out.extend_from_slice(tag.as_ref());
-        Ok(bytes)
+        seal(&mut self.sending, self.is_tls13, kind, slices, skip, out).ok_or(Failure::Exhausted)
     }
 
     /// The kind and the text of a record. In TLS 1.3 the kind is the last byte of the text that is not padding.
@@ -239,7 +210,7 @@ impl Records {
 
     fn open_12<'r>(&mut self, record: &'r mut [u8]) -> Result<(u8, &'r mut [u8]), Failure> {
         let (header, body) = record.split_at_mut(HEADER_BYTES);
-        let explicit = self.explicit_nonce_bytes(&self.receiving);
+        let explicit = explicit_nonce_bytes(&self.receiving, self.is_tls13);
         let kind = header[0];
         let Some(length) = body.len().checked_sub(explicit + TAG_BYTES) else {
             return Err(Failure::Protocol(Alert::BadRecordMac));
@@ -252,10 +223,52 @@ impl Records {
         let text = self.receiving.open(nonce, &aad, body).ok_or(Failure::Protocol(Alert::BadRecordMac))?;
         Ok((kind, text))
     }
+}
 
-    fn explicit_nonce_bytes(&self, key: &Key) -> usize {
-        if !self.is_tls13 && key.has_explicit_nonce() { EXPLICIT_NONCE_BYTES } else { 0 }
+/// Appends a record of this kind with what comes after the first `skip` bytes of the slices, at most [`PLAINTEXT_BYTES_MAX`], and returns
+/// how many bytes that were. `None`: the key is used up.
+pub(crate) fn seal(
+    key: &mut Key,
+    is_tls13: bool,
+    kind: u8,
+    slices: &[IoSlice<'_>],
+    skip: usize,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
+    let all = slices.iter().map(|slice| slice.len()).sum::<usize>();
+    let bytes = all.saturating_sub(skip).min(PLAINTEXT_BYTES_MAX);
+    let nonce = key.nonce()?;
+    let explicit = explicit_nonce_bytes(key, is_tls13);
+    let body = explicit + bytes + usize::from(is_tls13) + TAG_BYTES;
+    let header = header(if is_tls13 { APPLICATION_DATA } else { kind }, body);
+    let before = out.len();
+    // The exact size: what does not leave at once is kept as it is.
+    out.reserve_exact(HEADER_BYTES + body);
+    out.extend_from_slice(&header);
+    out.extend_from_slice(&nonce[nonce.len() - explicit..]);
+    let text_at = out.len();
+    gather(slices, skip, bytes, out);
+    if is_tls13 {
+        out.push(kind);
     }
+    let text = &mut out[text_at..];
+    let tag = if is_tls13 {
+        key.seal(nonce, &header, text)
+    } else {
+        let aad = additional_data_12(key.sequence(), kind, bytes);
+        key.seal(nonce, &aad, text)
+    };
+    let Some(tag) = tag else {
+        out.truncate(before);
+        return None;
+    };
+    out.extend_from_slice(tag.as_ref());
+    Some(bytes)
+}
+
+/// Bytes of the nonce that are sent with each record.
+const fn explicit_nonce_bytes(key: &Key, is_tls13: bool) -> usize {
+    if !is_tls13 && key.has_explicit_nonce() { EXPLICIT_NONCE_BYTES } else { 0 }
 }
 
 /// A message of the handshake protocol after the handshake.

@@ -3,6 +3,7 @@
 use std::io::{IoSlice, Read as _, Write as _};
 use std::sync::Arc;
 
+use fanfare_tls::testing::Forger;
 use fanfare_tls::{Alert, Failure, Handshake, PLAINTEXT_BYTES_MAX, Protocol, Received, Records, ServerConfig, Step};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -350,4 +351,68 @@ fn what_is_no_handshake_is_none() {
     let mut handshake = Handshake::new(server).unwrap();
     handshake.receive(&vec![0; 100 << 10]);
     assert!(matches!(handshake.advance(), Err(Failure::TooLong(_))));
+}
+
+/// A server's records, and a client that may say anything under its right key.
+fn forged(version: &'static SupportedProtocolVersion) -> (Records, Forger) {
+    let (mut client, server) = configs(aws_lc_rs::default_provider(), version);
+    client.enable_secret_extraction = true;
+    let pair = shake(client, server, usize::MAX, b"").unwrap();
+    let secrets = pair.client.dangerous_extract_secrets().unwrap();
+    (pair.records, Forger::new(secrets, version.version == rustls::ProtocolVersion::TLSv1_3))
+}
+
+#[test]
+fn what_a_client_may_not_say_under_its_key_ends_the_connection() {
+    let (tls13, tls12) = (&rustls::version::TLS13, &rustls::version::TLS12);
+    let too_long = vec![1; PLAINTEXT_BYTES_MAX];
+    for (version, kind, text) in [
+        // Another handshake, in the version that has none; a key update that cannot be; two in one record; a cut one.
+        (tls13, 22, &[1, 0, 0, 1, 0][..]),
+        (tls13, 22, &[24, 0, 0, 1, 2]),
+        (tls13, 22, &[24, 0, 0, 1, 0, 24, 0, 0, 1, 0]),
+        (tls13, 22, &[24, 0]),
+        (tls12, 22, &[24, 0, 0, 1, 0]),
+        (tls13, 22, &[]),
+        // Change of cipher, heartbeats, kinds that do not exist, none at all.
+        (tls13, 20, &[1]),
+        (tls12, 20, &[1]),
+        (tls12, 24, &[1, 0, 1, 7]),
+        (tls13, 99, &too_long),
+        (tls13, 0, &[0; 40]),
+        // Alerts that are none, and fatal ones.
+        (tls13, 21, &[1]),
+        (tls12, 21, &[1, 0, 0]),
+        (tls13, 21, &[2, 40]),
+        (tls12, 21, &[2, 40]),
+    ] {
+        let (mut records, mut forger) = forged(version);
+        let mut sent = forger.seal(kind, text);
+        let outcome = records.open(&mut sent, &mut Vec::new(), &mut Vec::new());
+        assert!(outcome.is_err(), "{version:?} {kind} {:?}: {outcome:?}", &text[..text.len().min(10)]);
+    }
+}
+
+#[test]
+fn who_wants_to_negotiate_anew_is_told_that_nobody_does_and_goes_on() {
+    let (mut records, mut forger) = forged(&rustls::version::TLS12);
+    let (mut data, mut out) = (Vec::new(), Vec::new());
+    let mut again = forger.seal(22, &[1, 0, 0, 2, 3, 3]);
+    assert!(matches!(records.open(&mut again, &mut data, &mut out), Ok(Received::Record(_))));
+    assert!(out.starts_with(&[21, 3, 3]), "an alert");
+    let mut text = forger.seal(23, b"as before");
+    assert!(records.open(&mut text, &mut data, &mut out).is_ok() && data == b"as before");
+}
+
+#[test]
+fn records_without_data_are_no_end_and_padding_is_nothing() {
+    let (mut records, mut forger) = forged(&rustls::version::TLS13);
+    let (mut data, mut out) = (Vec::new(), Vec::new());
+    for (kind, text) in [(23, &b""[..]), (21, &[1, 90]), (0, b"padded\x17\0\0\0"), (0, b"\x17")] {
+        let mut sent = forger.seal(kind, text);
+        assert!(matches!(records.open(&mut sent, &mut data, &mut out), Ok(Received::Record(_))), "{kind} {text:?}");
+    }
+    assert!(data == b"padded" && out.is_empty());
+    let mut end = forger.seal(21, &[1, 0]);
+    assert!(matches!(records.open(&mut end, &mut data, &mut out), Ok(Received::Closed(_))));
 }

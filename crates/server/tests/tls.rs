@@ -345,3 +345,32 @@ fn a_proxy_names_its_client_before_the_handshake() {
     other.subscribe("channel=a");
     other.until("event: $ready");
 }
+
+// Seen to fail where a handshake under way does not count as silent.
+#[test]
+fn handshakes_that_stop_half_way_have_places_of_silent_sockets_and_others_are_served() {
+    let authority = Authority::new();
+    let node = authority.node(|options| options.admission.max_silent = 50);
+    let mut streaming = authority.connect(&node);
+    streaming.subscribe("channel=a");
+    streaming.until("event: $ready");
+    let half_open: Vec<_> = (0..200)
+        .map(|_| {
+            let mut hello = Vec::new();
+            authority.client(&rustls::version::TLS13).write_tls(&mut hello).unwrap();
+            let mut socket = TcpStream::connect(node.address()).unwrap();
+            socket.write_all(&hello).unwrap();
+            socket
+        })
+        .collect();
+    eventually("the oldest make room", || node.server().admission().refused(Reason::Silent) >= 150);
+    let mut other = authority.connect(&node);
+    other.subscribe("channel=a");
+    other.until("event: $ready");
+    node.publish("a", "for both");
+    streaming.until("data: for both\n");
+    other.until("data: for both\n");
+    assert!(node.server().admission().silent() <= 51);
+    drop(half_open);
+    eventually("their places", || node.server().admission().silent() == 0);
+}

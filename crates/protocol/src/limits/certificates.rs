@@ -15,6 +15,8 @@ pub const CERTIFICATE_CHAIN_MAX: usize = 16;
 pub const CERTIFICATE_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the log says that a certificate in use has expired, or is not valid yet.
 pub const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// The name of a host in a URL, in bytes: more than names of DNS have (RFC 1035, section 2.3.4).
+pub const HOST_BYTES_MAX: usize = 255;
 /// `server.hsts`, in bytes.
 pub const HSTS_BYTES_MAX: usize = 128;
 

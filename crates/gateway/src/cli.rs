@@ -1,6 +1,7 @@
 //! The command line.
 
 mod config_args;
+mod config_check;
 mod key_value;
 mod revoke;
 mod token;
@@ -13,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fanfare_redis::Grade;
 
 use self::config_args::{ConfigArgs, load};
-use crate::config::{self, Config, Layered, Log, Sources};
+use crate::config::{self, Config, Log, Sources};
 use crate::demo::{self, DemoOptions, DevOptions};
 use crate::descriptors::Descriptors;
 use crate::logging::LogControl;
@@ -118,7 +119,7 @@ enum RedisCommand {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
-        Command::Config { command: ConfigCommand::Check(args) } => config_check(&args),
+        Command::Config { command: ConfigCommand::Check(args) } => config_check::run(&args),
         Command::Config { command: ConfigCommand::Print(args) } => config_print(&args),
         Command::Redis { command: RedisCommand::Check(args) } => redis_check(&args),
         Command::Token { command } => token::run(&command),
@@ -164,14 +165,6 @@ fn serve(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     };
     let log = layered.config.log.clone();
     logged(&log, |control| run::serve(layered, &sources, control, node::redis))
-}
-
-fn config_check(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    load(&args.sources()).map_or_else(Ok, |Layered { config, .. }| {
-        let clients = config.listeners().into_iter().map(|rule| format!("clients connect to {}\n", rule.address));
-        let operators = format!("operators connect to {}\n", config.admin.listen);
-        print(format!("the configuration is good\n{}{operators}", clients.collect::<String>()), ExitCode::SUCCESS)
-    })
 }
 
 fn config_print(args: &ConfigArgs) -> anyhow::Result<ExitCode> {

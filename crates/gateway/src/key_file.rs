@@ -58,10 +58,24 @@ pub(crate) fn text(bytes: Vec<u8>, path: &Path) -> anyhow::Result<String> {
 
 /// What there is to complain of about who may read a file with which tokens are signed. Of standard input nothing is known.
 pub(crate) fn complaint(path: &Path) -> Option<String> {
-    let is_open = |about: Metadata| about.is_file() && about.permissions().mode() & 0o004 != 0;
-    let is_open = path != Path::new(STDIN) && path.metadata().is_ok_and(is_open);
+    let is_open = path != Path::new(STDIN) && is_open(path);
     is_open
         .then(|| format!("{}: everybody on this machine can sign tokens with it; expected `chmod 600`", path.display()))
+}
+
+/// The same of a file with the private key of a certificate.
+pub(crate) fn tls_complaint(path: &Path) -> Option<String> {
+    is_open(path).then(|| {
+        format!(
+            "{}: everybody on this machine can read this private key, and pass for this node; expected `chmod 600`",
+            path.display()
+        )
+    })
+}
+
+/// Whether everybody on this machine may read a file.
+fn is_open(path: &Path) -> bool {
+    path.metadata().is_ok_and(|about: Metadata| about.is_file() && about.permissions().mode() & 0o004 != 0)
 }
 
 /// The bytes of a file as a shared secret. The line end that editors add is not part of it.
@@ -90,6 +104,7 @@ mod tests {
         for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
             file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(complaint(file.path()).is_some(), is_open, "{mode:o}");
+            assert_eq!(tls_complaint(file.path()).is_some(), is_open, "{mode:o}");
         }
         assert_eq!(complaint(Path::new(STDIN)), None);
     }

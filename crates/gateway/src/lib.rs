@@ -23,3 +23,4 @@ pub mod revocation_writer;
 pub mod run;
 pub mod signal_thread;
 pub mod signals;
+pub mod tls;

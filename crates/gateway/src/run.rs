@@ -59,7 +59,11 @@ pub fn serve<A: Archive, P: Publisher>(
                 order = signals.next() => order,
             };
             match order {
-                Order::Reload => reload(&mut config, sources, log),
+                Order::Reload => {
+                    // Also where the configuration has a mistake: who renews certificates does not know of it.
+                    node.reread_certificates();
+                    reload(&mut config, sources, log);
+                }
                 Order::End(code) => break Ok(ExitCode::from(code)),
             }
         };

@@ -235,7 +235,11 @@ fn every_variable_that_a_document_sets_is_accepted() {
             // Another variable's value, or a place for one's own.
             if !value.contains(['$', '<', '…']) && !value.is_empty() {
                 seen += 1;
-                env(&[(name, value)]).unwrap_or_else(|error| panic!("{}: {name}={value}: {error}", path.display()));
+                // A key belongs to a certificate.
+                let certificate =
+                    (name == "FANFARE__SERVER__KEY").then_some(("FANFARE__SERVER__CERTIFICATE", "/tls/tls.crt"));
+                let variables: Vec<_> = certificate.into_iter().chain([(name, value)]).collect();
+                env(&variables).unwrap_or_else(|error| panic!("{}: {name}={value}: {error}", path.display()));
             }
         }
     }
@@ -291,6 +295,46 @@ fn several_listeners_stand_in_the_file_and_one_of_the_environment_or_of_a_flag_i
     let of_flag = Sources { file: Some(path), env, flags, ..Sources::default() };
     assert_eq!(listeners(&config::load(&of_flag).unwrap()), ["127.0.0.1:1"]);
     assert_eq!(listeners(&Layered::default()), ["127.0.0.1:8080"]);
+}
+
+// A certificate that counts for nothing would be plain HTTP where TLS was meant.
+#[test]
+fn the_certificate_of_one_listener_stands_in_the_environment_and_goes_with_its_address_only() {
+    let pair = [("FANFARE__SERVER__CERTIFICATE", "/tls/tls.crt"), ("FANFARE__SERVER__KEY", "/tls/tls.key")];
+    let one = |layered: &Layered| {
+        let [rule] = &layered.config.listeners()[..] else { panic!("one listener") };
+        (rule.address.to_string(), rule.certificates.clone())
+    };
+    let files = |certificate: &str, key: Option<&str>| {
+        vec![config::CertificateFiles { certificate: certificate.into(), key: key.map(PathBuf::from) }]
+    };
+    let found = one(&env(&pair).unwrap());
+    assert_eq!(found, ("127.0.0.1:8080".to_owned(), files("/tls/tls.crt", Some("/tls/tls.key"))));
+    let found = one(&env(&pair[..1]).unwrap());
+    assert_eq!(found.1, files("/tls/tls.crt", None));
+
+    let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let beside = Sources { file: Some(directory("good/listeners.toml")), env: pair.clone(), ..Sources::default() };
+    let error = config::load(&beside).unwrap_err().to_string();
+    assert!(
+        error.starts_with("environment FANFARE__SERVER__CERTIFICATE: `server.certificate`: is for the key"),
+        "{error}"
+    );
+    let listen = ("FANFARE__SERVER__LISTEN".to_owned(), "0.0.0.0:8443".to_owned());
+    let env = pair.into_iter().chain([listen]).collect();
+    let over = Sources { file: Some(directory("good/listeners.toml")), env, ..Sources::default() };
+    let found = one(&config::load(&over).unwrap());
+    assert_eq!(found, ("0.0.0.0:8443".to_owned(), files("/tls/tls.crt", Some("/tls/tls.key"))));
+}
+
+#[test]
+fn listeners_with_certificates_are_read_again_as_they_were_printed() {
+    for name in ["good/tls.toml", "good/tls-one.toml"] {
+        let layered = load_file(&directory(name)).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), config::print(&layered)).unwrap();
+        assert_eq!(load_file(file.path()).unwrap().config, layered.config, "{name}");
+    }
 }
 
 #[test]

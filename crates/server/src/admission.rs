@@ -251,7 +251,12 @@ impl Admission {
 
     /// What is known of this address by itself.
     pub(crate) fn source(&self, address: IpAddr) -> Source {
-        Source { address, is_proxy: self.options.proxies.trusts(address), begins_with_header: false }
+        Source { address, is_proxy: self.options.proxies.trusts(address), begins_with_header: false, listener: 0 }
+    }
+
+    /// What is known of a client whom a PROXY header names: it came by the same listener.
+    fn introduced(&self, socket: &SocketPermit, client: IpAddr) -> Source {
+        Source { listener: socket.source().listener, ..self.source(client) }
     }
 
     /// Puts the client that a PROXY header named in the place of the proxy that sent it. `None`: the header names nobody; the
@@ -260,7 +265,7 @@ impl Admission {
     /// # Errors
     /// As [`Self::open`]: drop the socket.
     pub(crate) fn introduce(&self, socket: &mut SocketPermit, client: Option<IpAddr>) -> Result<(), Reason> {
-        let (source, address) = match client.map(|client| self.source(client)) {
+        let (source, address) = match client.map(|client| self.introduced(socket, client)) {
             Some(source) => (source, self.place_for_socket(socket.load(), source)),
             None => (Source { is_proxy: false, ..socket.source() }, Some(AddressPlace::none(socket.load()))),
         };

@@ -16,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) is_proxy: bool,
     /// Its listener wants a PROXY header before the first request.
     pub(crate) begins_with_header: bool,
+    /// The place of its listener among those of the node.
+    pub(crate) listener: u8,
 }
 
 /// Whose a request is.

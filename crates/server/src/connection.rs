@@ -145,6 +145,7 @@ async fn serve_requests<S: Socket>(
     let parts = connection.into_parts();
     let socket = parts.io.into_inner().into_socket();
     let Waiter { permit, framing, .. } = parts.service;
+    let listener = permit.source().listener;
     let decided = handover.take();
     if let (End::Detach, Some(mut subscribe)) = (&end, decided) {
         let place = permit.into_session(&mut subscribe.permit);
@@ -154,7 +155,7 @@ async fn serve_requests<S: Socket>(
     match end {
         End::TimedOut(stage) => {
             handler.stats().timeouts.add(1);
-            time_out(&core, &handover, stage, socket).await;
+            time_out(&handler, listener, &core, &handover, stage, socket).await;
         }
         End::Malformed => {
             handler.stats().malformed.add(1);
@@ -324,11 +325,19 @@ fn end_of(outcome: hyper::Result<()>) -> End {
 }
 
 /// A request that began to arrive is told why it ends; an idle connection just ends.
-async fn time_out(core: &Core, handover: &Handover<Stream>, stage: Stage, mut socket: impl Socket) {
+async fn time_out(
+    handler: &Handler,
+    listener: u8,
+    core: &Core,
+    handover: &Handover<Stream>,
+    stage: Stage,
+    mut socket: impl Socket,
+) {
     if stage == Stage::Partial {
         let problem = Problem::new(Kind::RequestTimeout, "The request did not arrive in time.");
         // A socket that takes no 500 bytes has no reader.
-        let _ = socket.try_write(&Answer::from(problem).dated(core.date()).to_http1(Framing::Chunked));
+        let answer = Answer::from(problem).with(handler.node.strict_transport(listener)).dated(core.date());
+        let _ = socket.try_write(&answer.to_http1(Framing::Chunked));
     }
     if stage == Stage::Responding {
         return;

@@ -29,15 +29,17 @@ pub(crate) struct Bound {
     file: Option<SocketFile>,
     /// Of a Unix socket's connections, in bytes.
     send_buffer: usize,
+    /// Its place among those of the node.
+    number: u8,
 }
 
 impl Bound {
-    /// Binds and listens.
+    /// Binds and listens. `number`: its place among those of the node.
     ///
     /// # Errors
     /// Those of the operating system; `AddrInUse` when anybody else listens there, with or without `SO_REUSEPORT`. See
     /// [`SocketFile::listen`] for a Unix socket.
-    pub(crate) fn new(listen: &ListenOptions, options: &SocketOptions) -> io::Result<Self> {
+    pub(crate) fn new(number: u8, listen: &ListenOptions, options: &SocketOptions) -> io::Result<Self> {
         let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
         let (socket, address, file) = match &listen.address {
             ListenAddress::Tcp(address) => {
@@ -52,7 +54,7 @@ impl Bound {
         socket.set_nonblocking(true)?;
         // Linux doubles it for what buffers cost beside their bytes.
         let send_buffer = options.send_buffer.unwrap_or(options.unsent / 2);
-        Ok(Self { socket, listen: ListenOptions { address, ..listen.clone() }, file, send_buffer })
+        Ok(Self { socket, listen: ListenOptions { address, ..listen.clone() }, file, send_buffer, number })
     }
 
     pub(crate) const fn address(&self) -> &ListenAddress {
@@ -61,12 +63,12 @@ impl Bound {
 
     /// To be called within a runtime.
     pub(crate) fn watched(self) -> io::Result<Listener> {
-        let Self { socket, listen, file, send_buffer } = self;
+        let Self { socket, listen, file, send_buffer, number } = self;
         let socket = match file {
             None => Watched::Tcp(TcpListener::from_std(socket.into())?),
             Some(file) => Watched::Unix { file, listener: UnixListener::from_std(socket.into())?, send_buffer },
         };
-        Ok(Listener { socket, listen })
+        Ok(Listener { socket, listen, number })
     }
 }
 
@@ -97,6 +99,7 @@ pub(crate) type Connection = (Socket, Option<SocketAddr>);
 pub(crate) struct Listener {
     socket: Watched,
     listen: ListenOptions,
+    number: u8,
 }
 
 impl Listener {
@@ -143,12 +146,12 @@ impl Listener {
     /// What is known of whoever connects, before it has said anything. The peer of a Unix socket has no address: it is a process of
     /// this machine, and believed if the listener says so. `None`: a client of TCP without one, which cannot be.
     pub(crate) fn source(&self, peer: Option<SocketAddr>, admission: &Admission) -> Option<Source> {
-        let begins_with_header = self.listen.proxy_protocol;
+        let (begins_with_header, listener) = (self.listen.proxy_protocol, self.number);
         match self.socket {
-            Watched::Tcp(_) => Some(Source { begins_with_header, ..admission.source(peer?.ip()) }),
+            Watched::Tcp(_) => Some(Source { begins_with_header, listener, ..admission.source(peer?.ip()) }),
             Watched::Unix { .. } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                Some(Source { address, is_proxy: self.listen.trusted, begins_with_header })
+                Some(Source { address, is_proxy: self.listen.trusted, begins_with_header, listener })
             }
         }
     }

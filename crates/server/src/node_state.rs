@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
-use crate::cors::CorsVerdict;
+use crate::common_headers::CommonHeaders;
 use crate::history::places::HistoryPlaces;
 use crate::options::Options;
 use crate::payer_turns::PayerTurns;
@@ -69,8 +69,16 @@ impl NodeState {
 
     /// What every answer carries, streams included. Where tokens are asked for, what an answer holds may be for its asker alone: no
     /// page of another origin is to load it as a script or a style sheet (Fetch section 3.6).
-    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    pub(crate) fn headers(&self, common: CommonHeaders) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let nosniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        self.options.cors.headers(verdict).chain(self.options.authorizer.is_some().then_some(nosniff))
+        let nosniff = self.options.authorizer.is_some().then_some(nosniff);
+        self.options.cors.headers(common.verdict).chain(nosniff).chain(self.strict_transport(common.listener))
+    }
+
+    /// What the answers of this listener say of HTTPS. Over a plain connection it would mean nothing (RFC 6797, section 7.2).
+    pub(crate) fn strict_transport(&self, listener: u8) -> Option<(HeaderName, HeaderValue)> {
+        let listener = self.options.listeners.get(usize::from(listener))?;
+        let value = self.options.strict_transport.as_ref().filter(|_| listener.tls.is_some())?;
+        Some((header::STRICT_TRANSPORT_SECURITY, value.value().clone()))
     }
 }

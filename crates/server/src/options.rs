@@ -18,6 +18,8 @@ use crate::forwarded::ForwardedHeader;
 use crate::known_revocations::KnownRevocations;
 use crate::listen_address::ListenAddress;
 use crate::network::Network;
+use crate::redirect::Redirect;
+use crate::strict_transport::StrictTransport;
 
 /// Options of a [`crate::Server`].
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Options {
     pub cores: usize,
     /// `server.cors_origins`.
     pub cors: Cors,
+    /// `server.hsts`: what answers of listeners with TLS say of it. `None`: nothing.
+    pub strict_transport: Option<StrictTransport>,
     /// Bounds on what a request may say.
     pub requests: RequestOptions,
     /// Bounds on the sockets themselves.
@@ -57,6 +61,7 @@ impl Default for Options {
             listeners: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)).into()],
             cores: 0,
             cors: Cors::default(),
+            strict_transport: None,
             requests: RequestOptions::default(),
             sockets: SocketOptions::default(),
             admission: AdmissionOptions::default(),
@@ -95,11 +100,20 @@ pub struct ListenOptions {
     pub mode: u32,
     /// Clients speak TLS, and are shown this. `None`: they speak HTTP as it is.
     pub tls: Option<Arc<Identity>>,
+    /// Clients are sent to HTTPS, and nothing is served.
+    pub redirect: Option<Redirect>,
 }
 
 impl From<ListenAddress> for ListenOptions {
     fn from(address: ListenAddress) -> Self {
-        Self { address, proxy_protocol: false, trusted: false, mode: limits::SOCKET_MODE_DEFAULT, tls: None }
+        Self {
+            address,
+            proxy_protocol: false,
+            trusted: false,
+            mode: limits::SOCKET_MODE_DEFAULT,
+            tls: None,
+            redirect: None,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tracing::debug;
 use crate::admission::{Reason, Refused};
 use crate::answer::Answer;
 use crate::close::Close;
-use crate::cors::CorsVerdict;
+use crate::common_headers::CommonHeaders;
 use crate::denied::Denied;
 use crate::node_state::NodeState;
 use crate::options::RefusalPolicy;
@@ -82,7 +82,7 @@ pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked: &Asked) ->
 #[derive(Debug)]
 pub(crate) struct LateRefusal {
     pub(crate) node: Arc<NodeState>,
-    pub(crate) verdict: CorsVerdict,
+    pub(crate) common: CommonHeaders,
     pub(crate) asked: Asked,
 }
 
@@ -144,12 +144,12 @@ impl LateRefusal {
             // the key is mended.
             session::Refusal::WrongType(channel) if matches!(self.asked.place, Place::None) => {
                 debug!(%channel, "a client asked for a channel whose key is no stream");
-                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(self.verdict));
+                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(self.common));
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
-            session::Refusal::Expired => return self.expired().with(self.node.headers(self.verdict)),
+            session::Refusal::Expired => return self.expired().with(self.node.headers(self.common)),
             session::Refusal::Revoked => {
-                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(self.verdict));
+                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(self.common));
             }
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
@@ -159,7 +159,7 @@ impl LateRefusal {
             }
         };
         let refused = admission.refuse(reason);
-        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(self.verdict))
+        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(self.common))
     }
 }
 

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use crate::admission::{AddressKey, Refused, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::authorizer::{Authorized, Question};
+use crate::common_headers::CommonHeaders;
 use crate::cors::{Cors, CorsVerdict};
 use crate::decision::{Decision, Stream};
 use crate::denied::Denied;
@@ -27,6 +28,7 @@ use crate::node_state::NodeState;
 use crate::path::Path;
 use crate::problem::{Kind, Problem};
 use crate::publish::Access;
+use crate::redirect::Redirect;
 use crate::refusal::{Asked, Brought, LateRefusal};
 use crate::session::Subscribe;
 use crate::soon::Soon;
@@ -63,27 +65,28 @@ impl Handler {
     ) -> Soon<Decision> {
         self.stats().requests.add(1);
         let verdict = self.node.options.cors.check(request.headers().get(header::ORIGIN));
+        let common = CommonHeaders { verdict, listener: socket.source().listener };
         // Where a proxy in front sees the end of such a request elsewhere, what follows would be another client's: hyper does not
         // say whether there was a `Content-Length` as well (RFC 9112, 6.3).
         let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
-        match self.decide(socket, request, verdict, connection) {
-            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, verdict, is_last)),
+        match self.decide(socket, request, common, connection) {
+            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, common, is_last)),
             Ok(Soon::Later(decision)) => {
                 let handler = self.clone();
-                Soon::later(async move { handler.finish(decision.await, verdict, is_last) })
+                Soon::later(async move { handler.finish(decision.await, common, is_last) })
             }
-            Err(problem) => Soon::Now(self.finish(problem.into(), verdict, is_last)),
+            Err(problem) => Soon::Now(self.finish(problem.into(), common, is_last)),
         }
     }
 
     /// What every decision has in common.
-    fn finish(&self, decision: Decision, verdict: CorsVerdict, is_last: bool) -> Decision {
+    fn finish(&self, decision: Decision, common: CommonHeaders, is_last: bool) -> Decision {
         let Decision::Answer(answer) = decision else {
             self.stats().subscriptions.add(1);
             return decision;
         };
         self.stats().answered(answer.status());
-        let answer = answer.with(self.node.headers(verdict));
+        let answer = answer.with(self.node.headers(common));
         Decision::from(if is_last || self.node.admission.is_draining() { answer.closing() } else { answer })
     }
 
@@ -91,7 +94,7 @@ impl Handler {
         &self,
         socket: &SocketPermit,
         request: Request<Incoming>,
-        verdict: CorsVerdict,
+        common: CommonHeaders,
         connection: &Rc<Handover<Stream>>,
     ) -> Result<Soon<Decision>, Problem> {
         host::check(request.version(), request.headers())?;
@@ -100,19 +103,27 @@ impl Handler {
             return Err(Problem::new(Kind::UrlTooLong, format!("A URL has at most {most} bytes.")));
         }
         let uri = request.uri().clone();
+        if let Some(redirect) = self.redirect(common.listener) {
+            return redirect.answer(&uri, request.headers()).map(now);
+        }
         let path = Path::parse(uri.path())?;
         if request.method() == Method::OPTIONS {
-            return Ok(now(preflight(&path, verdict, request.headers().contains_key(header::ORIGIN))));
+            return Ok(now(preflight(&path, common.verdict, request.headers().contains_key(header::ORIGIN))));
         }
         match (path, request.method().clone()) {
-            (Path::Events, Method::GET) => self.subscribe(socket, request, verdict, connection),
-            (Path::Events, Method::HEAD) => self.check(socket, request, verdict, connection),
+            (Path::Events, Method::GET) => self.subscribe(socket, request, common, connection),
+            (Path::Events, Method::HEAD) => self.check(socket, request, common, connection),
             (Path::Publish(channel), Method::POST) => self.publish(socket, &channel, request),
             (Path::Tickets, Method::POST) => self.make_ticket(socket, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
         }
+    }
+
+    /// Where this listener sends everybody, if it serves nothing itself.
+    fn redirect(&self, listener: u8) -> Option<&Redirect> {
+        self.node.options.listeners.get(usize::from(listener))?.redirect.as_ref()
     }
 
     /// Whose a request is: the socket's, unless that is a trusted proxy's.
@@ -179,7 +190,7 @@ impl Handler {
         &self,
         socket: &SocketPermit,
         request: Request<Incoming>,
-        verdict: CorsVerdict,
+        common: CommonHeaders,
         connection: &Rc<Handover<Stream>>,
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
@@ -194,7 +205,7 @@ impl Handler {
                 return Ok(now(refusal::answer(&refused, admission.policy(), &asked)));
             }
         };
-        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        let late = LateRefusal { node: Arc::clone(&self.node), common, asked };
         let admitted = Admitted { client, permit, late };
         if let Some(ticket) = ticket {
             let (whole, handler) = (whole(rest, connection), self.clone());
@@ -254,13 +265,13 @@ impl Handler {
         &self,
         socket: &SocketPermit,
         request: Request<Incoming>,
-        verdict: CorsVerdict,
+        common: CommonHeaders,
         connection: &Rc<Handover<Stream>>,
     ) -> Result<Soon<Decision>, Problem> {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
         let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
-        let late = LateRefusal { node: Arc::clone(&self.node), verdict, asked };
+        let late = LateRefusal { node: Arc::clone(&self.node), common, asked };
         let client = self.client(socket, &head.headers);
         let asking = match ticket {
             Some(ticket) => Err(ticket),
@@ -308,7 +319,7 @@ impl Handler {
     fn stream(&self, subscription: Subscription, admitted: Admitted, grant: Option<Box<Grant>>) -> Decision {
         let Admitted { client, permit, late } = admitted;
         let payer = self.node.admission.payer(client, grant.as_deref());
-        let head = Answer::stream().ending(subscription.close).with(self.node.headers(late.verdict));
+        let head = Answer::stream().ending(subscription.close).with(self.node.headers(late.common));
         let refuse = Box::new(move |why| late.answer(&why));
         Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
     }

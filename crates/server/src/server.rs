@@ -196,11 +196,12 @@ impl Drop for Server {
 
 /// Binds every listener.
 fn bind(options: &Options) -> Result<Vec<Bound>, StartError> {
-    let bind = |listen: &ListenOptions| {
+    let bind = |(number, listen): (u8, &ListenOptions)| {
         let failed = |source| StartError::Listen { address: listen.address.clone(), source };
-        Bound::new(listen, &options.sockets).map_err(failed)
+        Bound::new(number, listen, &options.sockets).map_err(failed)
     };
-    options.listeners.iter().map(bind).collect()
+    // There are as many at most as a node may have (`LISTENERS_MAX`).
+    (0..).zip(&options.listeners).map(bind).collect()
 }
 
 /// The acceptor thread.

@@ -277,3 +277,36 @@ fn who_takes_nothing_at_a_unix_socket_is_ended_and_others_get_everything() {
     node.await_sessions(1);
     drop(stalled);
 }
+
+#[test]
+fn a_listener_that_redirects_serves_nothing_and_leaves_the_others_alone() {
+    let node = Node::start(|options| {
+        options.publish_key = fanfare_server::Secret::new("k");
+        options.listeners = vec![loopback(), loopback(), loopback()];
+        options.listeners[1].redirect = "https://{host}:8443".parse().ok();
+        options.listeners[2].redirect = "https://events.example.com".parse().ok();
+    });
+    let ask = |listener: usize, request: &str| {
+        let address = node.server().addresses()[listener].tcp().unwrap();
+        let mut client = Client::over(TcpStream::connect(address).unwrap());
+        client.send(request);
+        client.until("\r\n\r\n")
+    };
+    let stream = "GET /events?channel=a HTTP/1.1\r\nHost: A.example:8080\r\nAccept: text/event-stream\r\n\r\n";
+    assert!(ask(0, stream).starts_with("HTTP/1.1 200 "));
+    let went = |head: String, location: &str| {
+        assert!(head.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{head}");
+        assert_eq!(support::header(&head, "location"), Some(location), "{head}");
+    };
+    went(ask(1, stream), "https://A.example:8443/events?channel=a");
+    went(ask(2, stream), "https://events.example.com/events?channel=a");
+    for (method, path) in [("HEAD", "/events?channel=a"), ("GET", "/"), ("GET", "/nowhere"), ("OPTIONS", "/events")] {
+        went(ask(1, &format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n")), &format!("https://x:8443{path}"));
+    }
+    let publish =
+        "POST /channels/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 1\r\n\r\nx";
+    went(ask(1, publish), "https://x:8443/channels/a/events");
+    assert!(ask(1, "GET / HTTP/1.1\r\nHost: a!b\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    assert!(ask(1, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    assert_eq!(node.server().stats().iter().map(|stats| stats.subscriptions.get()).sum::<u64>(), 1);
+}

@@ -108,6 +108,7 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
         }
     };
     of_listeners(&layered.config, &mut require);
+    of_tls(&layered.config, &mut require);
     of_tokens(&layered.config, &mut require);
     of_forward_auth(&layered.config, &mut require);
     of_requests(&layered.config, &mut require);
@@ -310,6 +311,27 @@ fn of_listeners(config: &Config, require: &mut Require<'_>) {
     );
 }
 
+/// Of what listeners show their clients.
+fn of_tls(config: &Config, require: &mut Require<'_>) {
+    let Config { server, .. } = config;
+    let listeners = config.listeners();
+    require(
+        server.key.0.is_none() || server.certificate.0.is_some(),
+        ("server.key", "server.certificate"),
+        "needs server.certificate, or nothing would be encrypted",
+    );
+    require(
+        server.certificate.0.is_none() || config.listeners.is_empty(),
+        ("server.certificate", SECTION),
+        "is for the key server.listen, which the tables [[server.listen]] replace: name the certificate in each table that speaks TLS",
+    );
+    require(
+        server.hsts.0.is_none() || listeners.iter().any(|listener| !listener.certificates.is_empty()),
+        ("server.hsts", "server.certificate"),
+        "needs a listener with a certificate: it is never said over a plain connection. Where a proxy speaks TLS, the proxy says it",
+    );
+}
+
 /// Of each listener, where it stands.
 fn of_each_listener(layered: &Layered, problems: &mut Vec<Problem>) {
     let Layered { config, .. } = layered;
@@ -333,6 +355,9 @@ fn of_each_listener(layered: &Layered, problems: &mut Vec<Problem>) {
         if is_table && config.begins_with_header(listener) && !has_proxies {
             let needed = if address.tcp().is_some() { "server.trusted_proxies" } else { "`trusted = true`" };
             say(format!("{address} with the PROXY protocol needs {needed}, or every connection would be closed"));
+        }
+        if index + 1 == listeners.len() && listeners.iter().all(|listener| listener.redirect.is_some()) {
+            say("every listener redirects, and none serves".to_owned());
         }
         if admin.overlaps(address) {
             // The default is not the user's mistake.

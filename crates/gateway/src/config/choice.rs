@@ -93,3 +93,23 @@ choice_value! {
         Verified = "verified",
     }
 }
+
+choice_value! {
+    /// The oldest version of TLS that is spoken with clients.
+    TlsVersion {
+        /// 1.2 and 1.3.
+        Tls12 = "1.2",
+        /// 1.3 alone.
+        Tls13 = "1.3",
+    }
+}
+
+choice_value! {
+    /// Whether clients have to show a certificate.
+    ClientCertificateNeed {
+        /// Who has none is refused.
+        Require = "require",
+        /// Who has none is served like anybody.
+        Request = "request",
+    }
+}

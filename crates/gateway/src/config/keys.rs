@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use config::ValueKind;
 use fanfare_log::MAX_CORES;
 use fanfare_protocol::{Pattern, limits};
-use fanfare_server::{ListenAddress, Network};
+use fanfare_server::{ListenAddress, Network, StrictTransport};
 
-use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
+use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, TlsVersion};
 use super::declare::{Key, read, sections, within};
 use super::names::{ClaimName, CookieName, FileName, HeaderNames, ParameterName, ServiceUrl};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
@@ -35,6 +35,14 @@ sections! {
     Server server {
         /// Where clients connect: an IP address and a port, or `unix:` and the path of a Unix socket. Tables `[[server.listen]]` stand in its place where there are several listeners, or where one has settings of its own.
         listen: ListenAddress = ListenAddress::Tcp(loopback(8080));
+        /// A PEM file with the certificate of the node and its chain (`fullchain.pem`, `tls.crt`): clients of `server.listen` speak TLS then, and nothing else. Tables `[[server.listen]]` have certificates of their own. The file is looked at every few seconds and at SIGHUP: a new certificate is shown to new connections as soon as it and its key are there, and one that is wrong leaves the old one in use. See [tls.md](tls.md).
+        certificate: FileName = FileName(None);
+        /// A PEM file with its private key (`privkey.pem`, `tls.key`), without a passphrase; empty: the key stands in the same file as the certificate.
+        key: FileName = FileName(None);
+        /// The oldest version of TLS that is spoken, `1.2` or `1.3`. A table `[[server.listen]]` may say otherwise for its listener.
+        min_tls_version: TlsVersion = TlsVersion::Tls12;
+        /// What every answer of a listener with TLS says as `Strict-Transport-Security`, such as `max-age=31536000; includeSubDomains`: browsers then come by HTTPS only, for so long and without a way back. Never said on a plain listener.
+        hsts: OffOr<StrictTransport> = OffOr(None);
         /// Worker threads for connections. 0 starts one for each core that the process may use.
         cores: usize = 0, 0 => MAX_CORES;
         /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.

@@ -67,6 +67,14 @@ impl Layered {
         }
     }
 
+    /// Where the listener at this place among all was told of its certificates.
+    pub(crate) fn place_of_listener(&self, index: usize) -> Place {
+        if self.config.listeners.is_empty() {
+            return self.place("server.certificate");
+        }
+        self.place(&table_path(listener_rule::SECTION, index))
+    }
+
     pub(super) fn place(&self, path: &str) -> Place {
         self.places.get(path).cloned().unwrap_or(Place::Default)
     }

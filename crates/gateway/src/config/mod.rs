@@ -7,6 +7,7 @@
 //! Each source is read into a [`layer`], where every value is checked at its place; the `config` crate puts the layers
 //! one over the other.
 
+mod certificate_files;
 mod channel_rule;
 mod channels;
 mod check;
@@ -31,8 +32,11 @@ mod text;
 mod unknown;
 mod value;
 
+pub use certificate_files::CertificateFiles;
 pub use channel_rule::ChannelRule;
-pub use choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle};
+pub use choice::{
+    AddressHeader, ClientCertificateNeed, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, TlsVersion,
+};
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
 pub use issuer_rule::IssuerRule;
@@ -42,7 +46,7 @@ pub use keys::{
 };
 pub use layered::Layered;
 pub use listener_rule::ListenerRule;
-pub use names::{ClaimName, CookieName, ParameterName};
+pub use names::{ClaimName, CookieName, FileName, ParameterName};
 pub use print::print;
 pub use sources::{Sources, load};
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};

@@ -153,7 +153,7 @@ impl Value for HeaderNames {
 }
 
 /// The path of a file, or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileName(pub Option<PathBuf>);
 
 impl Value for FileName {

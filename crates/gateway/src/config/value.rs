@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use config::ValueKind;
 use fanfare_protocol::limits::SOCKET_PATH_BYTES_MAX;
-use fanfare_server::ListenAddress;
+use fanfare_server::{ListenAddress, Redirect, StrictTransport};
 
 /// A type that a configuration key can have.
 pub(crate) trait Value: Sized {
@@ -119,6 +119,36 @@ impl Value for ListenAddress {
             "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\", or a Unix socket, such as \
              \"unix:/run/fanfare/fanfare.sock\", whose path has at most {SOCKET_PATH_BYTES_MAX} bytes"
         )
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        text(value)?.parse().ok()
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Value for Redirect {
+    fn kind() -> String {
+        "origin".into()
+    }
+    fn expected() -> String {
+        Self::EXPECTED.into()
+    }
+    fn from_value(value: &ValueKind) -> Option<Self> {
+        text(value)?.parse().ok()
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+impl Value for StrictTransport {
+    fn kind() -> String {
+        "header value".into()
+    }
+    fn expected() -> String {
+        Self::EXPECTED.into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
         text(value)?.parse().ok()

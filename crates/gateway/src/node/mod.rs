@@ -1,8 +1,8 @@
 //! One node: the composition root. Several run in one process, in `fanfare dev` and in tests.
 //!
 //! Threads of a node: one for the feed, which does nothing but read what is published; one for everything else that speaks
-//! with the store; one for the ingest; one that accepts; one for each core of connections; and one for what services outside are
-//! asked, if any is. What they count is read by [`NodeView`]; nothing here is static.
+//! with the store; one for the ingest; one that accepts; one for each core of connections; one for what services outside are
+//! asked, if any is; and one that looks at files of certificates, if there are some. What they count is read by [`NodeView`]; nothing here is static.
 
 mod archive_probe;
 mod forward_log;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
+use tokio::sync::Notify;
 
 pub use redis::{options as redis_options, redis};
 pub use store::{Store, StoreReport, Task, memory};
@@ -32,6 +33,7 @@ pub use view::NodeView;
 use crate::config::Config;
 use crate::process::Process;
 use crate::revocation_writer::RevocationWriter;
+use crate::tls::Certificates;
 use archive_probe::ArchiveProbe;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
@@ -42,6 +44,8 @@ pub struct Node {
     server: Server,
     view: Arc<NodeView>,
     threads: Threads,
+    /// Asks for a look at the files of certificates.
+    look: Arc<Notify>,
 }
 
 /// The threads that sessions live on. They end in this order: who reads first, then what is read from.
@@ -51,6 +55,8 @@ struct Threads {
     store: NodeThread,
     /// Only where services outside are asked.
     outside: Option<NodeThread>,
+    /// Only where a listener has certificates.
+    certificates: Option<NodeThread>,
 }
 
 impl Node {
@@ -58,7 +64,7 @@ impl Node {
     /// archive knows what is promised of streams; the store need not be reachable.
     ///
     /// # Errors
-    /// The store's options, or those of tokens, cannot work, the address cannot be listened on, a thread cannot be started, or the limit of open
+    /// The store's options, or those of tokens, cannot work, files of certificates cannot be used, the address cannot be listened on, a thread cannot be started, or the limit of open
     /// files leaves nothing for clients. Nothing is left running then.
     pub fn start<A: Archive, P: Publisher>(
         config: &Config,
@@ -66,7 +72,10 @@ impl Node {
         make_store: impl FnOnce(Desired, FeedSink, MinLives) -> anyhow::Result<Store<A, P>>,
     ) -> anyhow::Result<Self> {
         let random = Random::from_entropy();
-        let mut options = options::server(config)?;
+        let certificates = Certificates::load(config, Clock::system().wall_ms() / 1_000)?;
+        let identities =
+            certificates.as_ref().map_or_else(|| vec![None; config.listeners().len()], Certificates::identities);
+        let mut options = options::server(config, identities)?;
         let places = process.descriptors.places(config, options.core_count())?;
         options.admission.max_connections = places.connections;
         options.admission.headroom = places.headroom;
@@ -120,17 +129,19 @@ impl Node {
             answers: guard.outside.answers,
             revocations,
             revocation_writer: writer,
+            tls: certificates.as_ref().map(|certificates| Arc::clone(certificates.status())),
         };
         let view = NodeView::new(config, &server, &store.name, report, log.began, stats);
 
-        let ingest = log.ingest;
+        let (ingest, look) = (log.ingest, Arc::default());
         let threads = Threads {
             store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
             outside: guard.outside.thread,
+            certificates: certificates.map(|certificates| follow(certificates, &look)).transpose()?,
         };
-        Ok(Self { server, view: Arc::new(view), threads })
+        Ok(Self { server, view: Arc::new(view), threads, look })
     }
 
     /// What operators see of the node.
@@ -145,27 +156,47 @@ impl Node {
         &self.server
     }
 
+    /// Reads files of certificates again, soon and on another thread, whether they have changed or not.
+    pub fn reread_certificates(&self) {
+        self.look.notify_one();
+    }
+
     /// Waits until the server has stopped after [`Server::drain`] or [`Server::stop`]. Cancel-safe.
     ///
     /// # Errors
     /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        let Threads { ingest, feed, store, outside } = &mut self.threads;
+        let Threads { ingest, feed, store, outside, certificates } = &mut self.threads;
         let name = tokio::select! {
             () = self.server.stopped() => return Ok(()),
             name = ingest.ended() => name,
             name = feed.ended() => name,
             name = store.ended() => name,
-            name = async { match outside { Some(outside) => outside.ended().await, None => pending().await } } => name,
+            name = ended(outside) => name,
+            name = ended(certificates) => name,
         };
         anyhow::bail!("the thread {name} ended")
     }
 
     /// Ends what is left, in order: first the sessions, then what they read from. Blocks for the moment that it takes.
     pub fn shut_down(self) {
-        let Self { server, view: _, threads } = self;
+        let Self { server, view: _, threads, look: _ } = self;
         server.stop();
         server.join();
         drop(threads);
+    }
+}
+
+/// Starts the thread that looks at files of certificates.
+fn follow(certificates: Certificates, look: &Arc<Notify>) -> anyhow::Result<NodeThread> {
+    let task = certificates.run(Arc::clone(look));
+    NodeThread::start_for("fanfare-tls", ThreadRuntime::new()?, Arc::default(), task)
+}
+
+/// Waits until a thread has ended that need not be there.
+async fn ended(thread: &mut Option<NodeThread>) -> &'static str {
+    match thread {
+        Some(thread) => thread.ended().await,
+        None => pending().await,
     }
 }

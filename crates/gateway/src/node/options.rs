@@ -9,6 +9,7 @@ use fanfare_server::{
     AdmissionOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions,
     ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
+use fanfare_tls::Identity;
 
 use crate::config::{AddressHeader, CloseStyle, Config, ListenerRule, RefusalStyle};
 
@@ -79,16 +80,17 @@ fn admission(config: &Config) -> AdmissionOptions {
     }
 }
 
-/// The server's part.
+/// The server's part. `identities`: what each listener shows, in their order.
 ///
 /// # Errors
 /// Origins that no browser sends; the configuration has refused them before.
-pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
+pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) -> Result<Options, CorsError> {
     let origins: Vec<&str> = config.server.cors_origins.iter().map(|origin| origin.0.as_str()).collect();
     let cors = Cors::parse(&origins)?;
     Ok(Options {
-        listeners: listeners(config),
+        listeners: listeners(config, identities),
         cores: config.server.cores,
+        strict_transport: config.server.hsts.0.clone(),
         cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },
         requests: RequestOptions {
             header_bytes: config.limits.header_bytes.bytes(),
@@ -132,15 +134,16 @@ pub(super) fn server(config: &Config) -> Result<Options, CorsError> {
     })
 }
 
-fn listeners(config: &Config) -> Vec<ListenOptions> {
-    let listener = |rule: &ListenerRule| ListenOptions {
+fn listeners(config: &Config, identities: Vec<Option<Arc<Identity>>>) -> Vec<ListenOptions> {
+    let listener = |(rule, tls): (&ListenerRule, Option<Arc<Identity>>)| ListenOptions {
         address: rule.address.clone(),
         proxy_protocol: config.begins_with_header(rule),
         trusted: rule.trusted,
         mode: rule.mode().0,
-        tls: None,
+        tls,
+        redirect: rule.redirect.clone(),
     };
-    config.listeners().iter().map(listener).collect()
+    config.listeners().iter().zip(identities).map(listener).collect()
 }
 
 /// The tickets' part, if there are any.

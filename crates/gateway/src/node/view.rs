@@ -24,6 +24,7 @@ use crate::metrics::table as m;
 use crate::metrics::{Buckets, Metric, Samples, Source};
 use crate::process::Process;
 use crate::revocation_writer::{RevocationWriter, RevokeStats};
+use crate::tls::TlsStatus;
 
 /// The counters of a node's threads, summed up when somebody asks.
 pub struct NodeView {
@@ -52,6 +53,8 @@ pub struct NodeView {
     answers: Arc<Durations>,
     revocations: Option<Arc<KnownRevocations>>,
     revocation_writer: Option<Arc<RevocationWriter>>,
+    /// Where a listener has certificates.
+    tls: Option<Arc<TlsStatus>>,
     store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
 }
 
@@ -70,6 +73,7 @@ pub(super) struct Stats {
     pub(super) answers: Arc<Durations>,
     pub(super) revocations: Option<Arc<KnownRevocations>>,
     pub(super) revocation_writer: Option<Arc<RevocationWriter>>,
+    pub(super) tls: Option<Arc<TlsStatus>>,
 }
 
 impl NodeView {
@@ -113,6 +117,7 @@ impl NodeView {
             answers: stats.answers,
             revocations: stats.revocations,
             revocation_writer: stats.revocation_writer,
+            tls: stats.tls,
             store,
         }
     }
@@ -369,6 +374,17 @@ impl NodeView {
         }
     }
 
+    /// Of certificates. Where there are none, nothing was replaced and nothing failed.
+    fn collect_tls(&self, samples: &mut Samples) {
+        let none = TlsStatus::default();
+        let status = self.tls.as_deref().unwrap_or(&none);
+        samples.add_labelled(&m::TLS_RELOADS, "replaced", status.replaced.get());
+        samples.add_labelled(&m::TLS_RELOADS, "failed", status.failed.get());
+        for (path, ends) in status.ends() {
+            samples.add_labelled(&m::TLS_EXPIRY, &path, ends);
+        }
+    }
+
     /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.
     fn revocations_unknown(&self) -> Option<RevocationsUnknown> {
         let revocations = self.revocations.as_ref()?;
@@ -431,6 +447,7 @@ impl Source for NodeView {
         self.collect_log(samples);
         self.collect_feed(samples);
         self.collect_revocations(samples);
+        self.collect_tls(samples);
     }
 }
 
@@ -455,6 +472,9 @@ impl Subject for NodeView {
         let mut identity = self.identity.clone();
         if let Value::Object(facts) = &mut identity {
             facts.extend((self.store)().facts);
+            if let Some(tls) = &self.tls {
+                facts.insert("tls".to_owned(), tls.to_json());
+            }
             if self.gate.is_some() {
                 facts.insert("key_sets".to_owned(), self.key_sets().into());
             }

@@ -7,6 +7,7 @@
 
 mod admission;
 mod archive;
+mod certificates;
 mod channels;
 mod delivery;
 mod events;
@@ -26,6 +27,7 @@ mod units;
 
 pub use admission::*;
 pub use archive::*;
+pub use certificates::*;
 pub use channels::*;
 pub use delivery::*;
 pub use events::*;

@@ -17,9 +17,9 @@ pub const END_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Connections of the admin listener at a time: scrapers, probes and a few people.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// Descriptors that a process keeps for itself, whatever its clients do, beside those of its core threads and of its pool:
-/// the admin listener's connections (64); the runtimes of the other threads, five with four each (20); the feed, the control
+/// the admin listener's connections (64); the runtimes of the other threads, six with four each (24); the feed, the control
 /// connection and the publishing one, and as many again while they are replaced (6); name resolution (8); files that the
-/// metrics of the process are read from (8); standard streams and the log (4); listeners, that of the operators and
+/// metrics of the process are read from (8); a file of certificates (1); standard streams and the log (4); listeners, that of the operators and
 /// the spare one (10); and some
 /// for what nobody thought of.
 pub const DESCRIPTORS_RESERVED: usize = 128;
@@ -29,7 +29,7 @@ pub const DESCRIPTORS_PER_CORE: usize = 4;
 pub const DESCRIPTORS_FOR_CLIENTS_MIN: usize = 32;
 
 const _: () = {
-    assert!(ADMIN_CONNECTIONS_MAX + 20 + 6 + 8 + 8 + 4 + (LISTENERS_MAX + 2) <= DESCRIPTORS_RESERVED);
+    assert!(ADMIN_CONNECTIONS_MAX + 24 + 6 + 8 + 8 + 1 + 4 + (LISTENERS_MAX + 2) <= DESCRIPTORS_RESERVED);
 };
 
 /// How often each thread of a node shows that it takes turns, at least. A connection thread does with each of its sweeps.

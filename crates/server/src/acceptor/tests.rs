@@ -11,7 +11,7 @@ fn acceptor(inboxes: &[usize]) -> (Acceptor, Vec<mpsc::Receiver<Accepted>>) {
     let admission = Arc::new(Admission::new(options, inboxes.len(), random, Instant::now()));
     let (cores, inboxes) = inboxes.iter().map(|size| mpsc::channel(*size)).unzip();
     let listen = ListenOptions::from(ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
-    let listeners = (0..2).map(|_| Bound::new(&listen, &SocketOptions::default()).unwrap()).collect();
+    let listeners = (0..2).map(|_| Bound::new(0, &listen, &SocketOptions::default()).unwrap()).collect();
     (Acceptor::new(listeners, cores, admission, Arc::default()).unwrap(), inboxes)
 }
 

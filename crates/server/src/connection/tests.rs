@@ -230,3 +230,59 @@ fn a_socket_that_has_said_nothing_is_a_small_task() {
         drop((client, task));
     });
 }
+
+/// What a listener shows that speaks TLS.
+fn identity() -> Arc<fanfare_tls::Identity> {
+    let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let file = |text: String| fanfare_tls::PemFile { name: String::new(), bytes: text.into_bytes() };
+    let (certificate, key) = (file(issued.cert.pem()), file(issued.signing_key.serialize_pem()));
+    let config = fanfare_tls::server_config(fanfare_tls::ServerOptions {
+        pairs: vec![fanfare_tls::Pair::new(&certificate, &key).unwrap()],
+        clients: None,
+        min_version: fanfare_tls::Version::default(),
+        alpn: Vec::new(),
+        tickets: fanfare_tls::Tickets::new().unwrap(),
+    });
+    Arc::new(fanfare_tls::Identity::new(config.unwrap()))
+}
+
+// The sockets here have left TLS behind, if there was any: what counts is the listener's.
+#[test]
+fn every_answer_of_a_listener_with_tls_says_that_browsers_are_to_come_by_https_and_none_of_a_plain_one() {
+    const HSTS: &str = "\r\nstrict-transport-security: max-age=31536000; includesubdomains\r\n";
+    scene::run(async {
+        for is_encrypted in [true, false] {
+            let node = Node::start(|options| {
+                options.strict_transport = "max-age=31536000; includeSubDomains".parse().ok();
+                options.requests.head_timeout = Duration::from_millis(100);
+                options.requests.decisions = 1;
+                options.listeners[0].tls = is_encrypted.then(identity);
+            })
+            .await;
+            let says = |head: String, what: &str| {
+                assert_eq!(head.to_lowercase().contains(HSTS), is_encrypted, "{what}: {head}");
+            };
+            let mut stream = node.send(SUBSCRIBE).await;
+            node.await_waiting(1).await;
+            says(node.send(SUBSCRIBE).await.rest().await, "a refusal");
+            node.say.send_replace(Some(true));
+            says(stream.until("\r\n\r\n").await, "a stream");
+            says(node.send(INDEX).await.until("\r\n\r\n").await, "the index");
+            says(node.send("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await.until("\r\n\r\n").await, "a problem");
+            says(node.send("GET / HTTP/1.1\r\nHost").await.rest().await, "a request that does not come in time");
+            node.core.drain(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+// Seen to fail when a PROXY header makes the socket another listener's.
+#[test]
+fn a_client_that_a_proxy_header_names_came_by_the_same_listener() {
+    let admission = Admission::new(Options::default().admission, 1, Random::seeded(1), Instant::now());
+    let source = crate::client_address::Source { listener: 3, ..admission.source([192, 0, 2, 1].into()) };
+    let mut permit = admission.open_on(source, |_| true).unwrap();
+    for client in [Some([198, 51, 100, 7].into()), None] {
+        admission.introduce(&mut permit, client).unwrap();
+        assert_eq!(permit.source().listener, 3, "{client:?}");
+    }
+}

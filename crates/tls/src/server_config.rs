@@ -1,0 +1,78 @@
+//! What rustls is told.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::NoServerSessionStorage;
+use rustls::version::{TLS12, TLS13};
+
+use crate::by_name::ByName;
+use crate::certificate_error::CertificateError;
+use crate::client_certificates::ClientCertificates;
+use crate::pair::Pair;
+use crate::tickets::Tickets;
+
+/// The oldest version of TLS that is spoken. Older ones than 1.2 are not (RFC 8996).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    /// TLS 1.2, with forward secrecy and authenticated encryption only, and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// What a listener shows its clients and asks of them.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// At least one. The first is for clients that ask for no name, or for one that none has.
+    pub pairs: Vec<Pair>,
+    /// `None`: clients are not asked for certificates.
+    pub clients: Option<ClientCertificates>,
+    /// The oldest version.
+    pub min_version: Version,
+    /// Protocols that clients may choose from (ALPN, RFC 7301), the best first. Who offers others only is refused; who offers none is not.
+    pub alpn: Vec<Vec<u8>>,
+    /// The keys of tickets. Not in use where clients are asked for certificates: a ticket would let a client in whose certificate has expired, or
+    /// whose authority is believed no more.
+    pub tickets: Tickets,
+}
+
+/// Puts it together.
+///
+/// # Errors
+/// A certificate that is not the first has no name.
+pub fn server_config(options: ServerOptions) -> Result<ServerConfig, CertificateError> {
+    let ServerOptions { pairs, clients, min_version, alpn, tickets } = options;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let versions: &[_] = match min_version {
+        Version::Tls12 => &[&TLS13, &TLS12],
+        Version::Tls13 => &[&TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| CertificateError::Cryptography(error.to_string()))?;
+    let keeps_no_session = clients.is_some();
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier(&provider)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(ByName::new(&pairs)?));
+    config.alpn_protocols = alpn;
+    // Whoever owns the socket takes the keys of the records out of rustls after the handshake.
+    config.enable_secret_extraction = true;
+    // Early data can be played again by anybody who recorded it: a publish would happen twice.
+    config.max_early_data_size = 0;
+    // Tickets hold all; a table of sessions would be memory that strangers fill.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    if keeps_no_session {
+        config.send_tls13_tickets = 0;
+    } else {
+        config.ticketer = tickets.into_inner();
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests;

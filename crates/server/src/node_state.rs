@@ -67,12 +67,16 @@ impl NodeState {
         }
     }
 
-    /// What every answer carries, streams included. Where tokens are asked for, what an answer holds may be for its asker alone: no
-    /// page of another origin is to load it as a script or a style sheet (Fetch section 3.6).
+    /// What every answer carries, streams included. Where tokens are asked for, or the way is private, what an answer holds may be for
+    /// its asker alone: no page of another origin is to load it as a script or a style sheet (Fetch section 3.6).
     pub(crate) fn headers(&self, common: CommonHeaders) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let nosniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let nosniff = self.options.authorizer.is_some().then_some(nosniff);
-        self.options.cors.headers(common.verdict).chain(nosniff).chain(self.strict_transport(common.listener))
+        let is_private = self.options.authorizer.is_some() || self.speaks_tls(common.listener);
+        self.options.cors.headers(common.verdict).chain(is_private.then_some(nosniff)).chain(self.strict_transport(common.listener))
+    }
+
+    fn speaks_tls(&self, listener: u8) -> bool {
+        self.options.listeners.get(usize::from(listener)).is_some_and(|listener| listener.tls.is_some())
     }
 
     /// What the answers of this listener say of HTTPS. Over a plain connection it would mean nothing (RFC 6797, section 7.2).

@@ -135,7 +135,8 @@ fn streams_begin_deliver_and_resume_with_both_versions() {
     let node = authority.node(|_| {});
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
         let mut client = authority.connect_by(&node, version);
-        client.subscribe("channel=a");
+        let head = client.subscribe("channel=a");
+        assert_eq!(support::header(&head, "x-content-type-options"), Some("nosniff"));
         client.until("event: $ready");
         node.publish("a", "one");
         client.until("data: one\n");

@@ -178,7 +178,7 @@ pub(crate) const RESERVED: &[Reserved] = &[
     },
     Reserved {
         name: "rustls",
-        only: &["fanfare", "fanfare-tls", "fanfare-e2e", "fanload"],
+        only: &["fanfare", "fanfare-tls", "fanfare-fuzz", "fanfare-e2e", "fanload"],
         tests: true,
         beneath: &["tokio-rustls"],
         why: "fanfare-tls speaks it with clients, the binary with services outside",

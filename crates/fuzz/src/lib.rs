@@ -26,6 +26,7 @@ mod subscribe;
 mod support;
 mod text;
 mod ticket;
+mod tls;
 mod token;
 
 /// A parser under test.
@@ -52,6 +53,8 @@ pub const TARGETS: &[Target] = table! {
     redis_push: redis_push::run,
     frames: frames::run,
     proxy_header: proxy_header::run,
+    tls_handshake: tls::handshake,
+    tls_records: tls::records,
     forwarded: forwarded::run,
     subscribe: subscribe::run,
     publish: publish::run,

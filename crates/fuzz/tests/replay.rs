@@ -47,6 +47,6 @@ macro_rules! replay {
 }
 
 replay! {
-    names position push fields redis_reply redis_push frames proxy_header forwarded subscribe publish history
-    token forward_auth ticket connection config_file config_env
+    names position push fields redis_reply redis_push frames proxy_header tls_handshake tls_records forwarded subscribe
+    publish history token forward_auth ticket connection config_file config_env
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use fanfare_tls::Identity;
 use nix::libc::{EMFILE, ENFILE};
 use socket2::Socket;
 use tokio::sync::mpsc;
@@ -42,6 +43,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 pub(crate) struct Accepted {
     pub(crate) socket: Connected,
     pub(crate) permit: SocketPermit,
+    /// What its listener shows to clients, if they speak TLS there.
+    pub(crate) identity: Option<Arc<Identity>>,
 }
 
 /// Owns the listeners; accepts and hands over, until dropped.
@@ -153,6 +156,7 @@ impl Acceptor {
         let listener = &self.listeners[listener];
         let Some(source) = listener.source(peer, &self.admission) else { return };
         let socket = listener.connected(socket);
+        let identity = listener.identity().cloned();
         self.wait_for_a_place().await;
         while self.cores.iter().all(|core| !takes(core)) && self.cores.iter().any(|core| !core.is_closed()) {
             // The kernel's queue holds the rest.
@@ -168,7 +172,7 @@ impl Acceptor {
             }
         };
         let Some(core) = self.cores.get(permit.core()) else { return };
-        match core.try_send(Accepted { socket, permit }) {
+        match core.try_send(Accepted { socket, permit, identity }) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => info!("a connection arrived after its core had ended"),
             // Only this thread sends, and there was room.

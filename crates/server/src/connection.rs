@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use fanfare_protocol::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES_MAX, REQUEST_HEAD_TIMEOUT_DRAINING};
+use fanfare_protocol::limits::REQUEST_HEAD_TIMEOUT_DRAINING;
+use fanfare_tls::Identity;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -25,6 +26,7 @@ use crate::core::Core;
 use crate::decision::{Decision, Stream};
 use crate::detach::{Handover, Stage, Transport};
 use crate::framing::Framing;
+use crate::linger::linger;
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
 use crate::problem::{Kind, Problem};
@@ -34,9 +36,7 @@ use crate::session;
 use crate::silent_sockets::SilentPlace;
 use crate::socket::Socket;
 use crate::soon::Soon;
-
-/// Size of the pieces, in bytes, in which the remaining bytes of a client are read.
-const LINGER_BUFFER: usize = 4 << 10;
+use crate::tls_handshake;
 
 /// Serves one socket. The permit goes back when this ends, or on to the session's outlet.
 ///
@@ -47,6 +47,7 @@ pub(crate) async fn serve<S: Socket>(
     phase: PhaseWatch,
     mut socket: S,
     mut permit: SocketPermit,
+    identity: Option<Arc<Identity>>,
 ) {
     let mut place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
     let expects_header = permit.source().begins_with_header;
@@ -74,7 +75,18 @@ pub(crate) async fn serve<S: Socket>(
             }
         }
     }
-    Box::pin(serve_requests(handler, core, phase, socket, early, permit, place)).await;
+    match identity {
+        None => Box::pin(serve_requests(handler, core, phase, socket, early, permit, place)).await,
+        Some(identity) => {
+            // Boxed by itself: of what a handshake needs nothing is left when requests are served.
+            let shaken =
+                Box::pin(tls_handshake::shake(&handler, &core, &phase, (socket, early), &permit, &place, &identity));
+            let Some(socket) = shaken.await else { return };
+            drop(place);
+            let place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
+            Box::pin(serve_requests(handler, core, phase, socket, Vec::new(), permit, place)).await;
+        }
+    }
 }
 
 /// What becomes of a socket that has said nothing yet.
@@ -147,11 +159,11 @@ async fn serve_requests<S: Socket>(
         }
         End::Malformed => {
             handler.stats().malformed.add(1);
-            linger(&handover, socket).await;
+            linger(socket, handover.has_ended()).await;
         }
         // Who was refused on a full node is not waited for: the next one needs the place.
         End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => {}
-        End::Closed | End::Detach => linger(&handover, socket).await,
+        End::Closed | End::Detach => linger(socket, handover.has_ended()).await,
         End::Broken | End::NoPlace => {}
     }
 }
@@ -331,26 +343,7 @@ async fn time_out(
         return;
     }
     let _ = socket.shutdown().await;
-    linger(handover, socket).await;
-}
-
-/// Closes so that the response arrives: first the sending side, then the rest once the client has closed, too. Closing a
-/// socket with unread bytes resets it, and the reset can overtake the response.
-async fn linger(handover: &Handover<Stream>, mut socket: impl Socket) {
-    if handover.has_ended() || socket.shutdown().await.is_err() {
-        return;
-    }
-    let discard = async {
-        let mut buffer = vec![0; LINGER_BUFFER];
-        let mut left = CLOSE_LINGER_BYTES_MAX;
-        while left > 0 {
-            match socket.read(&mut buffer).await {
-                Ok(0) | Err(_) => break,
-                Ok(read) => left = left.saturating_sub(read),
-            }
-        }
-    };
-    let _ = tokio::time::timeout(CLOSE_LINGER, discard).await;
+    linger(socket, handover.has_ended()).await;
 }
 
 /// Whether the client has sent nothing that was not read. Closing the socket is then no reset, and what was written arrives.

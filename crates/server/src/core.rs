@@ -29,6 +29,7 @@ use crate::expiries::{Expiries, Times};
 use crate::grant_holders::GrantHolders;
 use crate::http_date::HttpDate;
 use crate::known_revocations::KnownRevocations;
+use crate::payer_turns::PayerTurns;
 use crate::sessions::{SessionSlot, Sessions};
 use crate::silent_sockets::SilentSockets;
 use crate::sweep::Sweep;
@@ -86,6 +87,8 @@ pub struct Core {
     pub(crate) expiries: Expiries,
     pub(crate) holders: GrantHolders,
     pub(crate) silent: Rc<SilentSockets>,
+    /// Who goes on with a handshake next: one at a time, and all that waits on this thread goes between two.
+    pub(crate) handshakes: PayerTurns,
     pub(crate) options: DeliveryOptions,
     pub(crate) stats: Arc<CoreStats>,
     pub(crate) clock: Clock,
@@ -123,6 +126,7 @@ impl Core {
             expiries: Expiries::default(),
             holders: GrantHolders::new(&random.fork()),
             silent: Rc::default(),
+            handshakes: PayerTurns::new(1),
             options,
             stats,
             clock,

@@ -4,7 +4,6 @@
 //! `next` is where the following page begins, and also a `Last-Event-ID` for `/events`.
 
 pub(crate) mod places;
-pub(crate) mod read_turns;
 
 use std::borrow::Cow;
 use std::sync::Arc;

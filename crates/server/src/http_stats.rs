@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use crate::denied::DeniedCells;
 use crate::ticket_use::TicketUseCells;
+use crate::tls_stats::TlsStats;
 
 /// Totals since start of one connection thread.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub struct HttpStats {
     pub doubtful_clients: Cell,
     /// Connections of trusted proxies that were closed because they did not begin with a PROXY header.
     pub proxy_headers_failed: Cell,
+    /// TLS handshakes, by how they went.
+    pub tls: TlsStats,
 }
 
 impl HttpStats {

@@ -1,6 +1,6 @@
 //! The only crate that speaks HTTP to clients.
 //!
-//! A socket's way: `acceptor` takes it from a `listener`, [`admission`] gives it a place on a core, `connection` lets hyper parse its
+//! A socket's way: `acceptor` takes it from a `listener`, [`admission`] gives it a place on a core, a client of TLS shakes hands (`tls_handshake`), `connection` lets hyper parse its
 //! requests, `routes` decides about each. Whose it is, `client_address` says, when proxies stand between. A subscription leaves hyper (`detach`) and becomes a `session`.
 //! The crate knows the logs of `fanfare-log`; it never names Redis.
 #![forbid(unsafe_code)]
@@ -44,6 +44,7 @@ mod http_date;
 mod http_stats;
 mod known_revocations;
 mod lag;
+mod linger;
 mod listen_address;
 mod listener;
 #[cfg(feature = "testing")]
@@ -53,6 +54,7 @@ mod node_state;
 mod options;
 mod path;
 mod payer_buckets;
+mod payer_turns;
 mod phase;
 mod problem;
 mod progress;
@@ -82,6 +84,9 @@ mod subscription;
 mod sweep;
 mod ticket_use;
 mod tickets;
+mod tls_handshake;
+mod tls_socket;
+mod tls_stats;
 mod turn;
 mod worthless_tokens;
 

@@ -5,8 +5,10 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use fanfare_tls::Identity;
 use nix::libc::{SOCK_CLOEXEC, SOCK_NONBLOCK};
 use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -103,6 +105,11 @@ pub(crate) struct Listener {
 impl Listener {
     pub(crate) const fn address(&self) -> &ListenAddress {
         &self.listen.address
+    }
+
+    /// What it shows to clients, if they speak TLS here.
+    pub(crate) const fn identity(&self) -> Option<&Arc<Identity>> {
+        self.listen.tls.as_ref()
     }
 
     /// Waits for a connection. It is registered with no runtime: the core that gets it registers it with its own.

@@ -58,7 +58,7 @@ impl LocalServer {
         let handler = Handler { node: Arc::clone(&self.node), stats: Arc::clone(&self.stats), core: number };
         let core = Rc::clone(&self.cores[number]);
         while self.tasks.try_join_next().is_some() {}
-        self.tasks.spawn_local(connection::serve(handler, core, self.phase.watch(), socket, permit));
+        self.tasks.spawn_local(connection::serve(handler, core, self.phase.watch(), socket, permit, None));
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
 use crate::common_headers::CommonHeaders;
 use crate::history::places::HistoryPlaces;
-use crate::history::read_turns::ReadTurns;
 use crate::options::Options;
+use crate::payer_turns::PayerTurns;
 use crate::store::StoreHandles;
 use crate::tickets::Tickets;
 use crate::worthless_tokens::WorthlessTokens;
@@ -25,7 +25,7 @@ pub(crate) struct NodeState {
     /// Bounds the history answers that are being made or have not been taken. Never waited for: no place, no answer.
     pub(crate) history_places: Arc<HistoryPlaces>,
     /// Bounds the archive reads that they cause at once.
-    pub(crate) history_reads: ReadTurns,
+    pub(crate) history_reads: PayerTurns,
     /// Bounds the bodies of publishes. The orders of tickets have a bound of their own.
     pub(crate) body_bytes: BodyBytes,
     /// Bounds the decisions about subscriptions that are awaited at once. Never waited for either.
@@ -36,12 +36,14 @@ pub(crate) struct NodeState {
     pub(crate) tickets: Option<Tickets>,
     /// That there are trusted proxies which send no PROXY header was said.
     pub(crate) told_of_proxies: Once,
+    /// That there are clients which speak HTTP where TLS is spoken was said.
+    pub(crate) told_of_plain: Once,
 }
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
         let history_places = Arc::new(HistoryPlaces::new(options.history.answers));
-        let history_reads = ReadTurns::new(options.history.concurrency);
+        let history_reads = PayerTurns::new(options.history.concurrency);
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let start = Instant::now();
         let worthless_tokens = (0..options.core_count()).map(|_| WorthlessTokens::new(start)).collect();
@@ -61,6 +63,7 @@ impl NodeState {
             worthless_tokens,
             tickets,
             told_of_proxies: Once::new(),
+            told_of_plain: Once::new(),
         }
     }
 

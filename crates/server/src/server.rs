@@ -289,13 +289,15 @@ impl CoreThread {
 
     #[expect(clippy::disallowed_methods, reason = "the permit counts it until it ends, at the latest with the runtime")]
     fn take(&self, core: &Rc<Core>, accepted: Accepted) {
-        let Accepted { socket, permit } = accepted;
+        let Accepted { socket, permit, identity } = accepted;
         let (handler, core, phase) = (self.handler.clone(), Rc::clone(core), self.phase.clone());
         let watched = match socket {
-            Connected::Tcp(socket) => TcpStream::from_std(socket)
-                .map(|socket| drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit)))),
-            Connected::Unix(socket) => UnixStream::from_std(socket)
-                .map(|socket| drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit)))),
+            Connected::Tcp(socket) => TcpStream::from_std(socket).map(|socket| {
+                drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit, identity)));
+            }),
+            Connected::Unix(socket) => UnixStream::from_std(socket).map(|socket| {
+                drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit, identity)));
+            }),
         };
         if let Err(error) = watched {
             debug!(%error, "dropped an accepted socket");

@@ -35,8 +35,21 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Writes as much as fits.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Writes as much of these as fits, in one system call.
+    /// Writes as much of these as fits, in one system call. What was taken is on its way, or is held ([`Socket::poll_drain`]).
     fn try_write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Whether it holds bytes that it has taken and that have not left: a part of a record. It takes no others until they have.
+    fn holds(&self) -> bool {
+        false
+    }
+
+    /// Writes what it holds. Ready when that is nothing.
+    fn poll_drain(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// From now on this is the socket of a stream, whose client has said all that it has to say.
+    fn begin_stream(&self) {}
 
     /// From now on the kernel leaves it to others to decide when a peer that acknowledges nothing is dead.
     fn lift_user_timeout(&self);

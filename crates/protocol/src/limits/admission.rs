@@ -81,6 +81,9 @@ const _: () = {
 pub const SILENT_SOCKETS_DEFAULT: usize = 16_384;
 /// `admission.silent_per_address`: the same of one client address. High, because a balancer in front is one address.
 pub const SILENT_SOCKETS_PER_ADDRESS_DEFAULT: usize = 4_096;
+/// Bytes of a record of TLS that is waited for on a stream, whose client has nothing to say there. A part of it stays in memory until
+/// the rest comes. An alert or an update of keys is shorter than 64.
+pub const STREAM_RECORD_BYTES_MAX: usize = KIB;
 /// Bytes that a client may send on its stream after the request. Clients have nothing to say there.
 pub const STREAM_INPUT_BYTES_MAX: usize = 16 * KIB;
 

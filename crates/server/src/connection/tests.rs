@@ -9,6 +9,8 @@ use fanfare_protocol::ChannelName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use tokio::io::AsyncReadExt as _;
+
 use super::*;
 use crate::admission::Admission;
 use crate::authorizer::{Authorized, Authorizer, Question};
@@ -78,7 +80,7 @@ impl Node {
             tokio::join!(TcpStream::connect(self.listener.local_addr().unwrap()), self.listener.accept());
         let (socket, peer) = server.unwrap();
         let permit = self.admission().open(peer.ip()).unwrap();
-        scene::spawn(serve(self.handler.clone(), Rc::clone(&self.core), self.phase.watch(), socket, permit));
+        scene::spawn(serve(self.handler.clone(), Rc::clone(&self.core), self.phase.watch(), socket, permit, None));
         let mut client = Client { socket: client.unwrap(), seen: String::new() };
         client.socket.write_all(request.as_bytes()).await.unwrap();
         client
@@ -222,7 +224,7 @@ fn a_socket_that_has_said_nothing_is_a_small_task() {
             tokio::join!(TcpStream::connect(node.listener.local_addr().unwrap()), node.listener.accept());
         let (socket, peer) = server.unwrap();
         let permit = node.admission().open(peer.ip()).unwrap();
-        let task = serve(node.handler.clone(), Rc::clone(&node.core), node.phase.watch(), socket, permit);
+        let task = serve(node.handler.clone(), Rc::clone(&node.core), node.phase.watch(), socket, permit, None);
         let bytes = size_of_val(&task);
         assert!(bytes <= 768, "{bytes} bytes");
         drop((client, task));

@@ -70,6 +70,7 @@ pub(super) struct Http1<S, P> {
 
 impl<S: Socket, P> Http1<S, P> {
     pub(super) fn new(socket: S, permit: P, framing: Framing, tick: u32) -> Self {
+        socket.begin_stream();
         Self { socket, begun: None, active: tick, input: 0, framing, marks: Marks(0), _permit: permit }
     }
 
@@ -114,7 +115,8 @@ impl<S: Socket, P> Http1<S, P> {
     fn stalls_locally(&self, core: &Core) -> bool {
         // One more, since the first of them may have been almost over.
         let for_so_long = |limit| core.tick().wrapping_sub(self.active) > core.ticks_in(limit);
-        self.marks.has(Marks::FULL) && core.options.stalled.is_some_and(for_so_long)
+        let is_full = self.marks.has(Marks::FULL) || self.socket.holds();
+        is_full && core.options.stalled.is_some_and(for_so_long)
     }
 
     /// So many of the queued bytes have gone out.
@@ -270,6 +272,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     fn poll_flush(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        ready!(self.socket.poll_drain(cx)).map_err(|_| End::Error)?;
         while let Some(Begun::Queued { bytes, written }) = self.begun.as_deref() {
             let result = self.socket.try_write(&bytes[*written..]);
             match self.note_write(core, result) {
@@ -278,7 +281,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
                 Ok(None) | Err(_) => return Poll::Ready(Err(End::Error)),
             }
         }
-        Poll::Ready(Ok(()))
+        self.socket.poll_drain(cx).map_err(|_| End::Error)
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
@@ -294,11 +297,11 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     }
 
     fn is_idle(&self) -> bool {
-        self.begun.is_none()
+        self.begun.is_none() && !self.socket.holds()
     }
 
     fn is_full(&self) -> bool {
-        self.marks.has(Marks::FULL)
+        self.marks.has(Marks::FULL) || self.socket.holds()
     }
 
     fn active_at(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! Which history request reads the archive next.
+//! Who is next where few may work at once: reads of history, handshakes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fanfare_log::Payer;
 use tokio::sync::oneshot;
 
-/// Lets a number of requests read at once. The others wait: payers take turns, and of one payer the request that came first is
-/// next. Those who wait hold a place of [`HistoryPlaces`](super::places::HistoryPlaces), so there are no more than those.
+/// Lets a number work at once. The others wait: payers take turns, and of one payer who came first is next. It has no bound of its own:
+/// those who wait hold places elsewhere, so there are no more than those.
 #[derive(Debug)]
-pub(crate) struct ReadTurns(Arc<Shared>);
+pub(crate) struct PayerTurns(Arc<Shared>);
 
 type Shared = Mutex<State>;
 
@@ -17,11 +17,11 @@ type Shared = Mutex<State>;
 struct State {
     free: usize,
     /// By payer, in the order of their turns. No queue is empty.
-    waiting: VecDeque<(Payer, VecDeque<oneshot::Sender<ReadTurn>>)>,
+    waiting: VecDeque<(Payer, VecDeque<oneshot::Sender<PayerTurn>>)>,
 }
 
 impl State {
-    fn wait(&mut self, payer: Payer) -> oneshot::Receiver<ReadTurn> {
+    fn wait(&mut self, payer: Payer) -> oneshot::Receiver<PayerTurn> {
         let (sender, receiver) = oneshot::channel();
         match self.waiting.iter_mut().find(|(other, _)| *other == payer) {
             Some((_, queue)) => queue.push_back(sender),
@@ -30,7 +30,7 @@ impl State {
         receiver
     }
 
-    fn next(&mut self) -> Option<oneshot::Sender<ReadTurn>> {
+    fn next(&mut self) -> Option<oneshot::Sender<PayerTurn>> {
         let (payer, mut queue) = self.waiting.pop_front()?;
         let next = queue.pop_front();
         if !queue.is_empty() {
@@ -40,19 +40,19 @@ impl State {
     }
 }
 
-impl ReadTurns {
-    /// So many may read at once.
+impl PayerTurns {
+    /// So many may work at once.
     pub(crate) fn new(free: usize) -> Self {
         Self(Arc::new(Mutex::new(State { free, waiting: VecDeque::new() })))
     }
 
-    /// Waits for a turn of this payer. Cancel-safe: a turn that is given to a request which does not wait any more goes on to the next.
-    pub(crate) async fn take(&self, payer: Payer) -> ReadTurn {
+    /// Waits for a turn of this payer. Cancel-safe: a turn that is given to one that does not wait any more goes on to the next.
+    pub(crate) async fn take(&self, payer: Payer) -> PayerTurn {
         let turn = {
             let mut state = lock(&self.0);
             if state.free > 0 {
                 state.free -= 1;
-                return ReadTurn(Some(Arc::clone(&self.0)));
+                return PayerTurn(Some(Arc::clone(&self.0)));
             }
             state.wait(payer)
         };
@@ -64,11 +64,11 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right to read, handed on when it is dropped.
+/// The right to work, handed on when it is dropped.
 #[derive(Debug)]
-pub(crate) struct ReadTurn(Option<Arc<Shared>>);
+pub(crate) struct PayerTurn(Option<Arc<Shared>>);
 
-impl Drop for ReadTurn {
+impl Drop for PayerTurn {
     fn drop(&mut self) {
         let Some(shared) = self.0.take() else { return };
         loop {
@@ -100,7 +100,7 @@ mod tests {
     // Seen to fail when who came first reads first, whoever pays.
     #[tokio::test]
     async fn payers_take_turns_and_one_that_asks_once_is_next_whatever_another_has_asked_for() {
-        let turns = Rc::new(ReadTurns::new(1));
+        let turns = Rc::new(PayerTurns::new(1));
         let reading = turns.take(Payer::of(1)).await;
         let order = Rc::new(RefCell::new(Vec::new()));
         let tasks = LocalSet::new();
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_turn_of_a_request_that_was_given_up_goes_on_to_the_next() {
-        let turns = ReadTurns::new(1);
+        let turns = PayerTurns::new(1);
         let reading = turns.take(Payer::of(1)).await;
         let (mut given_up, mut given_up_late) =
             (Box::pin(turns.take(Payer::of(2))), Box::pin(turns.take(Payer::of(3))));

@@ -1,0 +1,3 @@
+//! See `src/tls.rs`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fanfare_fuzz::run("tls_records", data));

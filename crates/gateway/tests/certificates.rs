@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read as _, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,8 +79,8 @@ impl Files {
     }
 }
 
-/// Whether a client that believes this certificate alone, and asks for this name, is shown it by the first listener.
-fn shows(certificates: &Certificates, issued: &Issued, name: &str) -> bool {
+/// A client that believes this certificate alone.
+fn believer(issued: &Issued) -> Arc<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()).unwrap();
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -87,10 +88,15 @@ fn shows(certificates: &Certificates, issued: &Issued, name: &str) -> bool {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Whether a client that believes this certificate alone, and asks for this name, is shown it by the first listener.
+fn shows(certificates: &Certificates, issued: &Issued, name: &str) -> bool {
     let identity = certificates.identities()[0].clone().unwrap();
     let mut server = ServerConnection::new(identity.current()).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut client = ClientConnection::new(believer(issued), name).unwrap();
     let (mut hello, mut answer) = (Vec::new(), Vec::new());
     client.write_tls(&mut hello).unwrap();
     server.read_tls(&mut &hello[..]).unwrap();
@@ -289,6 +295,18 @@ fn each_listener_has_its_own_files_and_one_that_fails_holds_up_no_other() {
     assert!(failure.contains("ca.pem: it has no certificate; expected those of the authorities"), "{failure}");
 }
 
+/// The head of the answer to a request over TLS.
+fn ask_by_tls(address: SocketAddr, issued: &Issued, name: &str) -> std::io::Result<String> {
+    let mut client = ClientConnection::new(believer(issued), ServerName::try_from(name.to_owned()).unwrap()).unwrap();
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20)))?;
+    let mut stream = rustls::Stream::new(&mut client, &mut socket);
+    write!(stream, "GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split("\r\n\r\n").next().unwrap_or_default().to_lowercase())
+}
+
 fn fanfare(files: &Files, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
     command.env_clear().args(arguments).envs(files.env());
@@ -343,10 +361,14 @@ fn a_node_does_not_start_without_its_certificate() {
 
 #[test]
 fn a_node_looks_by_itself_and_when_it_is_hung_up_and_operators_see_what_it_shows() {
-    let files = Files::new(&issue("old.example"));
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let old = issue("old.example");
+    let files = Files::new(&old);
+    let arguments =
+        ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--set", "server.hsts=max-age=60"];
     let node = Process::start(&mut fanfare(&files, &arguments));
-    let admin = node.address("listening for operators");
+    let (clients, admin) = (node.address("listening for clients"), node.address("listening for operators"));
+    let head = ask_by_tls(clients, &old, "old.example").unwrap();
+    assert!(head.starts_with("http/1.1 200 ") && head.contains("\r\nstrict-transport-security: max-age=60"), "{head}");
     let metric = |name: &str| {
         let (_, metrics) = get(admin, "/metrics");
         metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
@@ -360,6 +382,8 @@ fn a_node_looks_by_itself_and_when_it_is_hung_up_and_operators_see_what_it_shows
     files.write("tls.crt", &new.certificate);
     files.write("tls.key", &new.key);
     eventually("a look", || (metric(&expiry) == Some(1_830_297_600.0)).then_some(()));
+    assert!(ask_by_tls(clients, &new, "new.example").unwrap().starts_with("http/1.1 200 "));
+    assert!(ask_by_tls(clients, &old, "old.example").is_err());
     let (before, lines) = (replaced(), node.log().matches("the listener shows").count());
     node.signal("HUP");
     eventually("another look", || (replaced() > before).then_some(()));

@@ -35,6 +35,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 FENCE = re.compile(r"^(?P<reason><!-- not run: [^\n]+ -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
+# Where a configuration names files of TLS, which a node reads before it starts.
+CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
 PROGRAMS = {"curl", "fanfare", "redis-cli", "printf"}
 # The first bytes of a stream: its head and `retry:`.
@@ -181,6 +183,16 @@ class World:
         self.redis.command("CONFIG", "SET", "min-replicas-to-write", "0")
         self.redis.command("CONFIG", "SET", "notify-keyspace-events", "")
         self.redis.command("FLUSHALL")
+
+    def certificate(self):
+        """A file with a certificate and its key."""
+        path = self.scratch / "certificate.pem"
+        if not path.exists():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=sample",
+                            "-addext", "subjectAltName=DNS:sample.example", "-keyout", path, "-out", self.scratch / "chain.pem"],
+                           check=True, capture_output=True, timeout=COMMAND_SECONDS)
+            path.write_text(path.read_text() + (self.scratch / "chain.pem").read_text())
+        return path
 
     def shim(self, name, text):
         path = self.shims / name
@@ -384,9 +396,9 @@ def check_nginx_with_tokens(world, sample):
 
 
 def check_configuration(world, sample):
-    """A node would start with it, as far as that can be said without the files that it names."""
+    """A node would start with it, as far as that can be said without the files that it names. Certificates are read: here, others than those."""
     file = world.scratch / "sample.toml"
-    file.write_text(sample.text)
+    file.write_text(CERTIFICATE_FILE.sub(lambda found: f'{found[1]} = "{world.certificate()}"', sample.text))
     done = subprocess.run([world.binary, "config", "check", "--config", file], capture_output=True, text=True, timeout=COMMAND_SECONDS)
     assert done.returncode == 0, f"{sample.text}\n{done.stdout}{done.stderr}"
 

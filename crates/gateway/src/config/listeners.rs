@@ -5,6 +5,7 @@ use fanfare_protocol::limits::LISTENERS_MAX;
 use fanfare_server::{ListenAddress, Redirect};
 
 use super::certificate_files::CertificateFiles;
+use super::certificate_tables;
 use super::choice::{ClientCertificateNeed, ProxyProtocol, TlsVersion};
 use super::declare::read;
 use super::keys::Config;
@@ -46,7 +47,7 @@ impl TableParts for ListenerParts {
             "mode" => self.mode = Some(read(value).map_err(named)?),
             "certificate" => self.certificate = read(value).map_err(named)?,
             "key" => self.key = read(value).map_err(named)?,
-            "certificates" => self.certificates = CertificateFiles::tables(value)?,
+            "certificates" => self.certificates = certificate_tables::tables(value)?,
             "min_tls_version" => self.min_tls_version = Some(read(value).map_err(named)?),
             "client_ca" => self.client_ca = read(value).map_err(named)?,
             "client_certificates" => self.client_certificates = Some(read(value).map_err(named)?),

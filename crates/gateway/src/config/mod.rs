@@ -8,6 +8,7 @@
 //! one over the other.
 
 mod certificate_files;
+mod certificate_tables;
 mod channel_rule;
 mod channels;
 mod check;

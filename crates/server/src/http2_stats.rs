@@ -31,14 +31,8 @@ impl Flood {
     }
 }
 
-/// The error codes of `GOAWAY` that are told apart (RFC 9113 section 7), by their numbers there.
-const CODES: [(u32, &str); 5] = [
-    (0, "no_error"),
-    (1, "protocol_error"),
-    (3, "flow_control_error"),
-    (9, "compression_error"),
-    (11, "enhance_your_calm"),
-];
+/// The error codes of `GOAWAY` that are told apart, by their numbers (RFC 9113 section 7).
+const CODES: [u32; Http2Stats::GOAWAYS.len() - 1] = [0, 1, 3, 6, 9, 11];
 
 /// Totals since start of one connection thread.
 #[derive(Debug, Default)]
@@ -51,25 +45,31 @@ pub struct Http2Stats {
     /// `fanfare_protocol::limits::HTTP2_UNSENT_BYTES_MAX`.
     pub unsent: Cell,
     floods: [Cell; Flood::ALL.len()],
-    goaways: [Cell; CODES.len() + 1],
+    /// What clients were told at the end of their connections, in the order of [`Self::GOAWAYS`].
+    pub goaways: [Cell; Self::GOAWAYS.len()],
 }
 
 impl Http2Stats {
+    /// The error codes that are told apart.
+    pub const GOAWAYS: [&str; 7] = [
+        "no_error",
+        "protocol_error",
+        "flow_control_error",
+        "frame_size_error",
+        "compression_error",
+        "enhance_your_calm",
+        "other",
+    ];
+
     /// Connections that ended because their clients sent too much of this.
     #[must_use]
     pub const fn floods(&self, flood: Flood) -> &Cell {
         &self.floods[flood as usize]
     }
 
-    /// What clients were told at the end of their connections, by error code.
-    pub fn goaways(&self) -> impl Iterator<Item = (&'static str, &Cell)> {
-        let names = CODES.iter().map(|(_, name)| *name).chain(["other"]);
-        names.zip(&self.goaways)
-    }
-
     /// Counts a `GOAWAY` with this error code.
     pub(crate) fn goaway(&self, code: u32) {
-        let index = CODES.iter().position(|(known, _)| *known == code).unwrap_or(CODES.len());
+        let index = CODES.iter().position(|known| *known == code).unwrap_or(CODES.len());
         self.goaways[index].add(1);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanfare_server::Phase;
 use h2::Reason;
 
-use crate::peer::{Peer, soon};
+use crate::peer::{self, Peer, soon};
 use crate::raw::{self, GOAWAY, HEADERS, PING, RESET, Raw};
 use crate::support::{Node, eventually};
 
@@ -36,7 +36,7 @@ async fn a_drain_tells_the_connection_ends_each_stream_politely_and_then_the_ser
     assert!(soon("the end of the idle one", &mut idle.connection).await.unwrap().is_ok());
     assert!(goaways(&node, "no_error") >= 2);
     // Seen to fail when a connection that does not answer keeps the server.
-    eventually("the end of the server", || node.server().phase() == Phase::Stopped);
+    peer::eventually("the end of the server", || node.server().phase() == Phase::Stopped).await;
 }
 
 // Seen to fail when requests that were on their way at the begin of a drain are not answered.
@@ -48,19 +48,18 @@ fn what_is_asked_while_the_node_begins_to_drain_is_refused_politely() {
     node.server().drain();
     assert_eq!(raw.wait_for(GOAWAY).number(0), u32::MAX >> 1, "what is on its way is still looked at");
     raw.send(raw::get(3, "/events?channel=a"));
-    let mut text = Vec::new();
-    let code = loop {
-        let Some(frame) = raw.frame() else { break None };
+    let (mut text, mut code) = (Vec::new(), None);
+    while let Some(frame) = raw.frame() {
         match frame.kind {
             raw::DATA if frame.stream == 3 => text.extend(frame.payload),
             // Asks whether everything has come that was on its way.
             PING if frame.flags & raw::ACK == 0 => raw.send(raw::frame(PING, raw::ACK, 0, &frame.payload)),
-            GOAWAY => break Some((frame.number(0), frame.number(4))),
+            GOAWAY => code = Some((frame.number(0), frame.number(4))),
             _ => {}
         }
-    };
+    }
     let text = String::from_utf8(text).unwrap();
-    assert!(code.is_none_or(|code| code == (3, 0)), "{code:?}");
+    assert_eq!(code, Some((3, 0)));
     assert!(text.starts_with("retry: "), "{text:?}");
 }
 

@@ -11,9 +11,26 @@ use http::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use crate::support::Node;
+
 /// Waits for what must come.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// Polls until the condition holds, and lets the clients of this thread do their part meanwhile.
+pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    soon(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+pub async fn sessions(node: &Node, wanted: usize) {
+    let admission = node.server().admission();
+    eventually(&format!("{wanted} sessions"), || admission.sessions() == wanted).await;
 }
 
 pub struct Peer {
@@ -49,9 +66,16 @@ impl Peer {
         self.send(request("GET", path), None).await
     }
 
+    /// Asks for a stream that says nothing but its place at first.
+    pub async fn ask(&mut self, query: &str) -> Response<Body> {
+        let mut request = request("GET", &format!("/events?ready=0&{query}"));
+        request.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
+        self.send(request, None).await
+    }
+
     /// A stream that has begun.
     pub async fn subscribe(&mut self, query: &str) -> Body {
-        let response = self.get(&format!("/events?{query}")).await;
+        let response = self.ask(query).await;
         assert_eq!(response.status(), 200);
         let mut body = response.into_body();
         body.until("\n\n").await;

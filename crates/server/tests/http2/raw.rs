@@ -48,7 +48,8 @@ pub fn head(method: &str, path: &str) -> Vec<u8> {
 
 /// A request without a body.
 pub fn get(stream: u32, path: &str) -> Vec<u8> {
-    frame(HEADERS, END_STREAM | END_HEADERS, stream, &head("GET", path))
+    let head = [head("GET", path), field("accept", "text/event-stream, */*")].concat();
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &head)
 }
 
 #[derive(Debug)]

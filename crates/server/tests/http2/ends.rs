@@ -1,8 +1,10 @@
 //! How streams and connections end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_server::Phase;
+use fanfare_auth::{Grant, UnixSeconds};
+use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Phase, Question, Soon};
 use h2::Reason;
 
 use crate::peer::{self, Peer, soon};
@@ -110,6 +112,54 @@ fn a_client_that_leaves_takes_its_streams_along_and_a_reset_takes_one() {
     drop(raw);
     node.await_sessions(0);
     eventually("no socket", || node.server().admission().sockets() == 0);
+}
+
+/// Allows everything for two seconds, or a little more.
+#[derive(Debug)]
+struct Brief;
+
+impl Authorizer for Brief {
+    fn authorize(&self, _: &Question<'_>) -> Soon<Authorized> {
+        let end = UnixSeconds(Clock::system().wall_ms() / 1_000 + 3);
+        Soon::Now(Ok(Some(Box::new(Grant { expires_at: Some(end), ..Grant::default() }))))
+    }
+}
+
+// Seen to fail when hyper alone polls sessions: it does not while it waits for a window.
+#[test]
+fn a_stream_whose_grant_ends_says_so_or_is_reset_if_its_client_takes_nothing() {
+    let delivery = DeliveryOptions { heartbeat: Duration::from_millis(500), ..DeliveryOptions::default() };
+    let node = Node::with(|options| options.authorizer = Some(Arc::new(Brief)), delivery);
+    let mut reading = Raw::open(node.address(), &[]);
+    // SETTINGS_INITIAL_WINDOW_SIZE.
+    let mut stuck = Raw::open(node.address(), &[(4, 10)]);
+    for raw in [&mut reading, &mut stuck] {
+        assert_eq!(raw.status(1, "/events?channel=a&ready=0"), 0x88);
+    }
+    node.publish("a", &"x".repeat(5_000));
+    let mut text = Vec::new();
+    loop {
+        let frame = reading.wait_for(raw::DATA);
+        text.extend(frame.payload);
+        if frame.flags & raw::END_STREAM != 0 {
+            break;
+        }
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("event: $expired\n") && text.ends_with("\n\n"), "{text}");
+    let reset = stuck.wait_for(RESET);
+    assert_eq!((reset.stream, reset.number(0)), (1, 8), "CANCEL");
+    node.await_sessions(0);
+    // What was on its way is thrown away.
+    stuck.send(raw::frame(raw::WINDOW_UPDATE, 0, 1, &10_000u32.to_be_bytes()));
+    stuck.send(raw::get(3, "/"));
+    loop {
+        let frame = stuck.frame().unwrap();
+        assert!(frame.kind != raw::DATA || frame.stream == 3, "{frame:?}");
+        if frame.stream == 3 {
+            break;
+        }
+    }
 }
 
 #[test]

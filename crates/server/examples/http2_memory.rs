@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // A measurement: a surprise is its end.
 
 #[path = "../tests/http2/raw.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod raw;
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -21,9 +21,6 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{Builder, LocalOptions};
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Clone)]
 struct Local;

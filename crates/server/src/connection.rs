@@ -146,6 +146,8 @@ async fn serve_requests<S: Socket>(
     let (socket, early) = parts.io.into_inner().into_parts();
     let Waiter { permit, framing, .. } = parts.service;
     if matches!(end, End::Http2) {
+        // The connection may last for days, and needs no buffer of HTTP/1.
+        drop(parts.read_buf);
         // Boxed, so that others do not carry the room for it.
         return Box::pin(http2::serve(handler, core, phase, socket, early, permit)).await;
     }

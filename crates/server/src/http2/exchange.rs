@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::shared::Shared;
-use super::slice::Slice;
+use super::slice::{Giver, Slice};
 use crate::admission::SessionPermit;
 use crate::decision::Stream;
 use crate::detach::{Handover, Stage};
@@ -103,15 +103,15 @@ impl Exchange {
     /// Waits for the next slice of the body; `None`: there is none.
     pub(super) fn poll_slice(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<Option<Slice>> {
         let handler = &self.shared.handler;
+        if self.is_unsent.get() {
+            // What is due has been looked for in the poll that gave the slice.
+            return Poll::Pending;
+        }
         let bytes = match &mut *self.work.borrow_mut() {
             Work::Deciding(_) => return Poll::Ready(None),
             // A copy, so that a page is not kept whole for what is left of it.
             Work::Whole(bytes) => Bytes::copy_from_slice(&bytes.split_to(bytes.len().min(Slice::room(handler)))),
             Work::Session(session) => {
-                if self.is_unsent.get() {
-                    // What is due has been looked for in the poll that gave the slice.
-                    return Poll::Pending;
-                }
                 if !session.has_slice() {
                     self.poll_session(session, Slice::room(handler), cx);
                 }
@@ -119,7 +119,6 @@ impl Exchange {
                 if slice.is_empty() && !(self.is_over.get() && session.ending() == Ending::Clean) {
                     return Poll::Pending;
                 }
-                self.is_unsent.set(!slice.is_empty());
                 self.shared.core.stats.bytes.add(slice.len() as u64);
                 Bytes::from(slice)
             }
@@ -127,7 +126,9 @@ impl Exchange {
         if bytes.is_empty() {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(Slice::new(handler, bytes, Rc::downgrade(self), cx.waker())))
+        self.is_unsent.set(true);
+        let giver = Rc::downgrade(self);
+        Poll::Ready(Some(Slice::new(handler, bytes, giver, cx.waker())))
     }
 
     /// Whether the body has been given whole.
@@ -168,19 +169,23 @@ impl Exchange {
             }
     }
 
-    /// The slice that was given last has left. Returns whether anybody waits for that.
-    pub(super) fn slice_has_left(&self) -> bool {
-        self.is_unsent.set(false);
-        match self.work.try_borrow() {
-            Ok(work) => matches!(&*work, Work::Session(session) if session.waits() || self.is_over.get()),
-            Err(_) => true,
-        }
-    }
-
     fn poll_session(&self, session: &mut SlicedSession<SessionPermit>, room: usize, cx: &mut Context<'_>) {
         if !self.is_over.get() {
             self.is_polled.set(true);
             self.is_over.set(session.poll(room, cx).is_ready());
+        }
+    }
+}
+
+impl Giver for Exchange {
+    fn slice_has_left(&self) -> bool {
+        self.is_unsent.set(false);
+        match self.work.try_borrow() {
+            Ok(work) => match &*work {
+                Work::Session(session) => session.waits() || self.is_over.get(),
+                Work::Deciding(_) | Work::Whole(_) => true,
+            },
+            Err(_) => true,
         }
     }
 }

@@ -6,8 +6,13 @@ use std::task::Waker;
 use bytes::{Buf, Bytes};
 use fanfare_protocol::limits::{HTTP2_SLICE_BYTES, HTTP2_SLICE_BYTES_SCARCE, HTTP2_UNSENT_BYTES_MAX};
 
-use super::exchange::Exchange;
 use crate::routes::Handler;
+
+/// What is told when a slice has left.
+pub(super) trait Giver {
+    /// The slice that was given last has left. Returns whether the task is to be woken for that.
+    fn slice_has_left(&self) -> bool;
+}
 
 /// A piece of a body. It is counted until hyper drops it: then it has left, or never will.
 pub(super) struct Slice {
@@ -19,17 +24,16 @@ pub(super) struct Slice {
 struct Unsent {
     handler: Handler,
     bytes: u64,
-    /// Whose they are, if that one waits for them.
-    exchange: Weak<Exchange>,
+    giver: Weak<dyn Giver>,
     waker: Waker,
 }
 
 impl Slice {
-    /// `waker`: wakes the task of the exchange when the bytes have left.
-    pub(super) fn new(handler: &Handler, bytes: Bytes, exchange: Weak<Exchange>, waker: &Waker) -> Self {
+    /// `waker`: that of the giver's task.
+    pub(super) fn new(handler: &Handler, bytes: Bytes, giver: Weak<dyn Giver>, waker: &Waker) -> Self {
         let count = bytes.len() as u64;
         handler.stats().http2.unsent.add(count);
-        let unsent = Unsent { handler: handler.clone(), bytes: count, exchange, waker: waker.clone() };
+        let unsent = Unsent { handler: handler.clone(), bytes: count, giver, waker: waker.clone() };
         Self { bytes, _unsent: Box::new(unsent) }
     }
 
@@ -44,7 +48,7 @@ impl Drop for Unsent {
     fn drop(&mut self) {
         let unsent = &self.handler.stats().http2.unsent;
         unsent.set(unsent.get().saturating_sub(self.bytes));
-        if self.exchange.upgrade().is_some_and(|exchange| exchange.slice_has_left()) {
+        if self.giver.upgrade().is_some_and(|giver| giver.slice_has_left()) {
             self.waker.wake_by_ref();
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Grant, UnixSeconds};
-use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Phase, Question, Soon};
+use fanfare_auth::{Grant, Right, UnixSeconds};
+use fanfare_protocol::ChannelName;
+use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Soon};
 use h2::Reason;
 
 use crate::peer::{self, Peer, soon};
@@ -122,6 +123,10 @@ impl Authorizer for Brief {
     fn authorize(&self, _: &Question<'_>) -> Soon<Authorized> {
         let end = UnixSeconds(Clock::system().wall_ms() / 1_000 + 3);
         Soon::Now(Ok(Some(Box::new(Grant { expires_at: Some(end), ..Grant::default() }))))
+    }
+
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
     }
 }
 

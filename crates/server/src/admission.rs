@@ -298,7 +298,8 @@ impl Admission {
         if self.is_draining() {
             return Err(self.refuse(Reason::Draining));
         }
-        if self.is_full() {
+        // Over HTTP/1 there are never more sessions than sockets.
+        if self.is_full() || self.sessions() >= self.options.max_connections {
             return Err(self.refuse(Reason::Connections));
         }
         let key = AddressKey::of(client);
@@ -381,6 +382,11 @@ impl Admission {
         let (Some(limit), Some(addresses)) = (self.options.per_address, &self.addresses) else {
             return Some(AddressPlace::none(socket.load()));
         };
+        if socket.is_shared() {
+            // Its own place is forgiven: a client has as many streams over one connection as it would have without it.
+            let most = limit.saturating_add(usize::from(socket.counts_address()));
+            return AddressPlace::enter(socket.load(), client, most);
+        }
         if socket.counts_address() {
             return (addresses.count(client) <= limit).then(|| AddressPlace::none(socket.load()));
         }

@@ -145,13 +145,18 @@ impl Answer {
 
     /// For hyper, which adds the length. It knows no open streams: their heads have no body here.
     pub(crate) fn into_reply(self) -> Reply {
-        let mut reply = Response::new(match self.body {
-            Body::Whole(bytes) => Full::new(bytes),
-            Body::Open(_) => Full::default(),
+        self.into_response().map(Full::new)
+    }
+
+    /// The same with a body that somebody else writes.
+    pub(crate) fn into_response(self) -> Response<Bytes> {
+        let mut response = Response::new(match self.body {
+            Body::Whole(bytes) => bytes,
+            Body::Open(_) => Bytes::new(),
         });
-        *reply.status_mut() = self.status;
-        reply.headers_mut().extend(self.headers);
-        reply
+        *response.status_mut() = self.status;
+        response.headers_mut().extend(self.headers);
+        response
     }
 
     /// For a socket that hyper has given back. The connection is this answer's for good, so it says that it will be closed,

@@ -8,7 +8,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use fanfare_protocol::limits::REQUEST_HEAD_TIMEOUT_DRAINING;
 use fanfare_tls::Identity;
@@ -26,6 +25,7 @@ use crate::core::Core;
 use crate::decision::{Decision, Stream};
 use crate::detach::{Handover, Stage, Transport};
 use crate::framing::Framing;
+use crate::http2;
 use crate::linger::linger;
 use crate::options::RequestOptions;
 use crate::phase::PhaseWatch;
@@ -114,7 +114,7 @@ async fn first_byte(handler: &Handler, mut phase: PhaseWatch, socket: &impl Sock
         }
         if !drained && draining.as_mut().poll(cx).is_ready() {
             drained = true;
-            clock.as_mut().reset(Instant::now() + allowance(Stage::Fresh, requests, drained).unwrap_or_default());
+            clock.as_mut().reset(Instant::now() + Stage::Fresh.allowance(requests, drained).unwrap_or_default());
         }
         clock.as_mut().poll(cx).map(|()| FirstByte::Late)
     })
@@ -125,7 +125,7 @@ async fn first_byte(handler: &Handler, mut phase: PhaseWatch, socket: &impl Sock
 async fn serve_requests<S: Socket>(
     handler: Handler,
     core: Rc<Core>,
-    phase: PhaseWatch,
+    mut phase: PhaseWatch,
     socket: S,
     early: Vec<u8>,
     permit: SocketPermit,
@@ -140,11 +140,17 @@ async fn serve_requests<S: Socket>(
     let waiter =
         Waiter { handler: handler.clone(), core: Rc::clone(&core), handover: Rc::clone(&handover), permit, framing };
     let mut connection = builder(&requests).serve_connection(transport, waiter);
-    let end = drive(&mut connection, &handover, &requests, phase, place, enter).await;
+    let end = drive(&mut connection, &handover, &requests, &mut phase, place, enter).await;
     // Whatever hyper has read beyond a subscription's request is dropped with `read_buf`: the connection is the stream's.
     let parts = connection.into_parts();
-    let socket = parts.io.into_inner().into_socket();
+    let (socket, early) = parts.io.into_inner().into_parts();
     let Waiter { permit, framing, .. } = parts.service;
+    if matches!(end, End::Http2) {
+        // The connection may last for days, and needs no buffer of HTTP/1.
+        drop(parts.read_buf);
+        // Boxed, so that others do not carry the room for it.
+        return Box::pin(http2::serve(handler, core, phase, socket, early, permit)).await;
+    }
     let listener = permit.source().listener;
     let decided = handover.take();
     if let (End::Detach, Some(mut subscribe)) = (&end, decided) {
@@ -164,7 +170,7 @@ async fn serve_requests<S: Socket>(
         // Who was refused on a full node is not waited for: the next one needs the place.
         End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => {}
         End::Closed | End::Detach => linger(socket, handover.has_ended()).await,
-        End::Broken | End::NoPlace => {}
+        End::Broken | End::NoPlace | End::Http2 => {}
     }
 }
 
@@ -237,6 +243,8 @@ fn builder(requests: &RequestOptions) -> http1::Builder {
 enum End {
     /// The socket becomes a stream's.
     Detach,
+    /// The client speaks HTTP/2, and has said nothing else yet.
+    Http2,
     /// Everything was said.
     Closed,
     /// hyper has answered what it could not parse.
@@ -255,7 +263,7 @@ async fn drive<S: Socket>(
     connection: &mut Connection<S>,
     handover: &Handover<Stream>,
     requests: &RequestOptions,
-    mut phase: PhaseWatch,
+    phase: &mut PhaseWatch,
     place: SilentPlace,
     enter: impl Fn() -> SilentPlace,
 ) -> End {
@@ -271,6 +279,9 @@ async fn drive<S: Socket>(
         if handover.may_detach() && polled.is_pending() {
             return Poll::Ready(End::Detach);
         }
+        if handover.stage() == Stage::Http2 {
+            return Poll::Ready(End::Http2);
+        }
         if let Poll::Ready(outcome) = polled {
             return Poll::Ready(end_of(outcome));
         }
@@ -284,7 +295,7 @@ async fn drive<S: Socket>(
         }
         let now @ (stage, number) = handover.progress();
         if seen != Some(now) {
-            allowed = allowance(stage, requests, drained);
+            allowed = stage.allowance(requests, drained);
             clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
             // Whoever asked since is not among the oldest silent ones any more.
             let kept = place.take().filter(|_| requests_seen == number);
@@ -301,17 +312,6 @@ async fn drive<S: Socket>(
         }
     })
     .await
-}
-
-/// How long a stage may last. The handlers have deadlines of their own.
-fn allowance(stage: Stage, requests: &RequestOptions, drained: bool) -> Option<Duration> {
-    match stage {
-        Stage::Fresh | Stage::Partial if drained => Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING)),
-        Stage::Fresh | Stage::Partial => Some(requests.head_timeout),
-        Stage::Idle => Some(requests.keep_alive),
-        Stage::Responding => Some(requests.response_timeout),
-        Stage::Busy => None,
-    }
 }
 
 fn end_of(outcome: hyper::Result<()>) -> End {

@@ -1,16 +1,17 @@
-//! The `Host` of a request (RFC 9112 section 3.2).
+//! The `Host` of a request (RFC 9112 section 3.2). Over HTTP/2 it is `:authority` (RFC 9113 section 8.3.1).
 
 use http::Version;
 use http::header::{self, HeaderMap};
 
 use crate::problem::{Kind, Problem};
 
-/// Refuses a request that names several hosts, none in HTTP/1.1, or what cannot be one: a proxy in front might have taken it for
+/// Refuses a request that names several hosts, none in HTTP/1.1 and HTTP/2, or what cannot be one: a proxy in front might have taken it for
 /// another host's.
 pub(crate) fn check(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if version == Version::HTTP_11 => Err(wrong("An HTTP/1.1 request has a `Host` header.")),
+        (None, _) if version == Version::HTTP_2 => Err(wrong("An HTTP/2 request has an `:authority`.")),
         (None, _) => Ok(()),
         (Some(_), Some(_)) => Err(wrong("A request has one `Host` header.")),
         (Some(host), None) if host.as_bytes().iter().copied().all(may_stand_in_a_host) => Ok(()),

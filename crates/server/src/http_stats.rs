@@ -4,6 +4,7 @@ use fanfare_log::stats::Cell;
 use http::StatusCode;
 
 use crate::denied::DeniedCells;
+use crate::http2_stats::Http2Stats;
 use crate::ticket_use::TicketUseCells;
 use crate::tls_stats::TlsStats;
 
@@ -46,6 +47,8 @@ pub struct HttpStats {
     pub proxy_headers_failed: Cell,
     /// TLS handshakes, by how they went.
     pub tls: TlsStats,
+    /// Connections of HTTP/2.
+    pub http2: Http2Stats,
 }
 
 impl HttpStats {

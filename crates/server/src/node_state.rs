@@ -72,7 +72,11 @@ impl NodeState {
     pub(crate) fn headers(&self, common: CommonHeaders) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let nosniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let is_private = self.options.authorizer.is_some() || self.speaks_tls(common.listener);
-        self.options.cors.headers(common.verdict).chain(is_private.then_some(nosniff)).chain(self.strict_transport(common.listener))
+        self.options
+            .cors
+            .headers(common.verdict)
+            .chain(is_private.then_some(nosniff))
+            .chain(self.strict_transport(common.listener))
     }
 
     fn speaks_tls(&self, listener: u8) -> bool {

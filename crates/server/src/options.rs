@@ -152,6 +152,8 @@ pub struct RequestOptions {
     pub keep_alive: Duration,
     /// How long the client may take to read a response that is not a stream.
     pub response_timeout: Duration,
+    /// `limits.streams_per_connection`: requests of one HTTP/2 connection that may be under way at once; more are refused.
+    pub streams: u32,
 }
 
 impl Default for RequestOptions {
@@ -170,6 +172,7 @@ impl Default for RequestOptions {
             decisions: limits::DECISIONS_WAITING_MAX,
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             response_timeout: limits::RESPONSE_TIMEOUT,
+            streams: limits::HTTP2_STREAMS_DEFAULT,
         }
     }
 }

@@ -4,48 +4,27 @@
 mod support;
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_server::{ListenOptions, Network, Options, Reason};
-use fanfare_tls::{Identity, ServerConfig};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use fanfare_server::{Network, Reason};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned, SupportedProtocolVersion};
+use support::authority::{Authority, server_config};
 use support::{Client, Node, eventually};
 
-/// What a node shows, and who believes it.
-struct Authority {
-    identity: Arc<Identity>,
-    certificate: CertificateDer<'static>,
+/// Opens connections of the blocking kind.
+trait Connects {
+    fn client(&self, version: &'static SupportedProtocolVersion) -> ClientConnection;
+    fn connect(&self, node: &Node) -> Tls;
+    fn connect_by(&self, node: &Node, version: &'static SupportedProtocolVersion) -> Tls;
+    fn over(&self, socket: TcpStream, version: &'static SupportedProtocolVersion) -> Tls;
 }
 
-impl Authority {
-    fn new() -> Self {
-        let (config, certificate) = server_config();
-        Self { identity: Arc::new(Identity::new(config)), certificate }
-    }
-
-    fn listen(&self) -> ListenOptions {
-        ListenOptions { tls: Some(Arc::clone(&self.identity)), ..SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into() }
-    }
-
-    fn node(&self, change: impl FnOnce(&mut Options)) -> Node {
-        Node::start(|options| {
-            options.listeners = vec![self.listen()];
-            change(options);
-        })
-    }
-
+impl Connects for Authority {
     fn client(&self, version: &'static SupportedProtocolVersion) -> ClientConnection {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
+        ClientConnection::new(Arc::new(self.config(version)), ServerName::try_from("localhost").unwrap()).unwrap()
     }
 
     fn connect(&self, node: &Node) -> Tls {
@@ -61,19 +40,6 @@ impl Authority {
         socket.set_nodelay(true).unwrap();
         Tls { stream: StreamOwned::new(self.client(version), socket), seen: Vec::new() }
     }
-}
-
-fn server_config() -> (ServerConfig, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    config.enable_secret_extraction = true;
-    (config, made.cert.der().clone())
 }
 
 struct Tls {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::{CipherSuite, ServerConfig};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, ServerConfig};
 
 use crate::by_name::ByName;
 use crate::certificate_error::CertificateError;

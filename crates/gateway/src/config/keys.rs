@@ -161,6 +161,8 @@ sections! {
         head_timeout: Span = Span(limits::REQUEST_HEAD_TIMEOUT), Span::millis(100) => Span::secs(300);
         /// How long a client may take to send a request's body.
         body_timeout: Span = Span(limits::REQUEST_BODY_TIMEOUT_DEFAULT), Span::millis(100) => Span::secs(300);
+        /// Requests of one HTTP/2 connection that may be under way at once, streams included. A browser has one connection for all its tabs, and requests beyond this wait in it; other clients open another connection, or try again.
+        streams_per_connection: usize = limits::HTTP2_STREAMS_DEFAULT as usize, limits::HTTP2_STREAMS_MIN as usize => limits::HTTP2_STREAMS_MAX as usize;
         /// The largest N of `last=N`.
         last_max: usize = limits::LAST_MAX_DEFAULT, 0 => 100_000;
         /// A client whose position is older than this, by the time in its id, starts now with a `$gap` `unknown_position`. A quiet channel's position ages too.

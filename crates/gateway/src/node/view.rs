@@ -8,8 +8,8 @@ use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCe
 use fanfare_log::{BrokenBy, IngestStats, MinLives};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
-    AcceptorStats, Admission, Clock, CoreStats, Denied, End, HttpStats, KnownRevocations, LAG_BOUNDS_MS, Reason,
-    RevocationStats, RevocationsUnknown, Server, TicketUse,
+    AcceptorStats, Admission, Clock, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations,
+    LAG_BOUNDS_MS, Reason, RevocationStats, RevocationsUnknown, Server, TicketUse,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -191,6 +191,7 @@ impl NodeView {
         samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
         samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
+        self.collect_http2(samples);
         for (index, reason) in Denied::REASONS.into_iter().enumerate() {
             let all = Right::ALL.map(|right| self.http(|http| &http.denied.of(right)[index]));
             samples.add_labelled(&m::DENIED, reason, all.iter().sum());
@@ -223,6 +224,18 @@ impl NodeView {
             samples.add_labelled(&m::TICKET_USES, what.as_str(), self.http(|http| http.ticket_uses.of(what)));
         }
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+    }
+
+    fn collect_http2(&self, samples: &mut Samples) {
+        samples.add(&m::HTTP2_CONNECTIONS, self.http(|http| &http.http2.connections));
+        samples.add(&m::HTTP2_STREAMS, self.http(|http| &http.http2.streams));
+        samples.add(&m::HTTP2_UNSENT, self.http(|http| &http.http2.unsent));
+        for (index, code) in Http2Stats::GOAWAYS.into_iter().enumerate() {
+            samples.add_labelled(&m::HTTP2_GOAWAYS, code, self.http(|http| &http.http2.goaways[index]));
+        }
+        for flood in Flood::ALL {
+            samples.add_labelled(&m::HTTP2_FLOODS, flood.as_str(), self.http(|http| http.http2.floods(flood)));
+        }
     }
 
     /// Of issuers that publish their keys.

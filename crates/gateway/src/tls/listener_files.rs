@@ -14,7 +14,7 @@ use crate::config::{CertificateFiles, ClientCertificateNeed, Config, ListenerRul
 use crate::key_file;
 
 /// What clients may choose to speak over TLS, the best first (ALPN).
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// What a listener is told of its certificates.
 #[derive(Debug)]

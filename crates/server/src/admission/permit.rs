@@ -1,5 +1,5 @@
 //! The permits: of a socket, from the accept call to its end, and of a session. An HTTP/1 session has one of each; an
-//! HTTP/2 connection will have one of its socket and as many of sessions as it has streams. Dropping a permit is the only
+//! HTTP/2 connection has one of its socket and as many of sessions as it has streams. Dropping a permit is the only
 //! way to give its places back.
 //!
 //! A permit holds a place among the sockets or sessions of its core, and may hold one in the count of an address. The address
@@ -65,12 +65,25 @@ pub struct SocketPermit {
     socket: SocketPlace,
     address: AddressPlace,
     source: Source,
+    /// It carries many sessions.
+    is_shared: bool,
 }
 
 impl SocketPermit {
     /// Counts a socket on the core of `load`; its address is counted already.
     pub(super) fn new(load: &Arc<Load>, address: AddressPlace, source: Source) -> Self {
-        Self { socket: SocketPlace::new(load), address, source }
+        Self { socket: SocketPlace::new(load), address, source, is_shared: false }
+    }
+
+    /// The socket is a connection of HTTP/2, and carries many sessions. Each of them counts for its client's address from now on, and
+    /// the socket goes on counting as one.
+    pub(crate) const fn share(&mut self) {
+        self.is_shared = true;
+    }
+
+    /// Whether each of its sessions counts for itself.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// The core that serves this socket.

@@ -44,6 +44,24 @@ fn a_place_is_given_back_when_its_permit_is_dropped() {
     assert_eq!(admission.refused(Reason::Connections), 1);
 }
 
+// Seen to fail when only sockets are bounded: over HTTP/2 one of them carries hundreds of sessions.
+#[test]
+fn sessions_over_one_socket_are_bounded_as_sockets_are() {
+    let admission = admission(AdmissionOptions { max_connections: 3, per_address: Some(2), ..options() });
+    let mut socket = admission.open(A).unwrap();
+    socket.share();
+    let admit = |client| admission.admit(&socket, client, Instant::now());
+    let own = [admit(A).unwrap(), admit(A).unwrap()];
+    assert_eq!(reason(admit(A)), Some(Reason::Address), "as many as without sharing");
+    let third = admit(B).unwrap();
+    assert_eq!(reason(admit(B)), Some(Reason::Connections));
+    drop(own);
+    assert_eq!(admission.sessions(), 1);
+    assert!(admit(A).is_ok());
+    drop(third);
+    assert_eq!((admission.sessions(), admission.sockets()), (0, 1));
+}
+
 #[test]
 fn sockets_beyond_the_headroom_are_not_served_at_all() {
     let admission = admission(AdmissionOptions { max_connections: 0, headroom: 10, ..options() });

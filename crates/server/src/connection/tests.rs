@@ -1,11 +1,13 @@
 //! Decisions about subscriptions that wait, on real sockets and through hyper.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_auth::Refusal;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Options as LogOptions, Random};
 use fanfare_protocol::ChannelName;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

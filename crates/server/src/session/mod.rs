@@ -13,6 +13,7 @@ mod channel_set;
 mod channels;
 mod framed;
 mod http1;
+mod http2;
 mod many;
 mod opening;
 mod outlet;
@@ -34,10 +35,12 @@ use crate::pulse::Beat;
 use crate::sessions::Asked;
 use crate::socket::Socket;
 use http1::Http1;
+use http2::Http2;
 use opening::Beginning;
 use outlet::{Outlet, Peer};
 use reader::{Delivered, Doing, Reader};
 
+pub(crate) use http2::{Ending, Head};
 pub use opening::{Refusal, Subscribe};
 
 /// Takes a socket that hyper has given back, and its permit. Everything after this (opening the channels, priming, delivery,
@@ -180,6 +183,47 @@ impl<P, O: Outlet> Session<P, O> {
     }
 }
 
+/// A session whose stream is one of many on a connection of HTTP/2. Whoever hands on its slices polls it; it has no task of its own.
+pub(crate) struct SlicedSession<P>(Session<P, Http2>);
+
+impl<P> SlicedSession<P> {
+    pub(crate) fn new(core: &Rc<Core>, subscribe: Subscribe<P>) -> Self {
+        Self(Session::new(core, Http2::new(core.tick()), subscribe))
+    }
+
+    /// Does what is due, with a slice of at most `room` bytes; 0 as long as the slice before has not left. Ready when the session is
+    /// over. Not to be called after that, nor with a slice that was not taken.
+    pub(crate) fn poll(&mut self, room: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.outlet.set_room(room);
+        Pin::new(&mut self.0).poll(cx)
+    }
+
+    /// What the client is answered, once that is known.
+    pub(crate) fn take_head(&mut self) -> Option<Head> {
+        self.0.outlet.take_head()
+    }
+
+    /// What is to leave now; empty if nothing is.
+    pub(crate) fn take_slice(&mut self) -> Vec<u8> {
+        self.0.outlet.take_slice()
+    }
+
+    /// Whether something is to leave now.
+    pub(crate) fn has_slice(&self) -> bool {
+        self.0.outlet.has_slice()
+    }
+
+    /// Whether there is more, which waits for room.
+    pub(crate) const fn waits(&self) -> bool {
+        self.0.outlet.waits()
+    }
+
+    /// How the stream ends, once the session is over.
+    pub(crate) const fn ending(&self) -> Ending {
+        self.0.outlet.ending()
+    }
+}
+
 /// Shows that the connection is alive, if it has been quiet, and says what was renewed. Returns whether something is to be written.
 fn send_heartbeat(core: &Core, outlet: &mut impl Outlet, reader: &mut Reader, beat: Beat) -> bool {
     if !outlet.is_idle() {
@@ -213,5 +257,7 @@ mod tests {
         assert!(bytes <= 152, "{bytes} bytes with its permits");
         let local = size_of::<Session<SessionPermit, Http1<UnixStream, SocketPlace>>>();
         assert_eq!(local, bytes, "over a Unix socket");
+        let sliced = size_of::<SlicedSession<SessionPermit>>();
+        assert!(sliced <= 120, "{sliced} bytes as a stream of HTTP/2");
     }
 }

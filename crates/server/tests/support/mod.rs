@@ -1,6 +1,8 @@
 //! A whole node over the in-process store, and a client that sends and reads raw bytes.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its part; in a test a surprise is a failure.
 
+pub mod authority;
+
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -1,0 +1,55 @@
+//! What all exchanges of one HTTP/2 connection share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+
+use crate::admission::SocketPermit;
+use crate::core::Core;
+use crate::routes::Handler;
+
+/// The connection, as far as its exchanges know it.
+pub(super) struct Shared {
+    pub(super) handler: Handler,
+    pub(super) core: Rc<Core>,
+    pub(super) permit: SocketPermit,
+    /// Exchanges under way.
+    open: Cell<usize>,
+    /// Exchanges so far, wrapping.
+    begun: Cell<u32>,
+    /// Wakes whoever drives the connection.
+    driver: RefCell<Option<Waker>>,
+}
+
+impl Shared {
+    pub(super) fn new(handler: Handler, core: Rc<Core>, permit: SocketPermit) -> Rc<Self> {
+        let (open, begun, driver) = (Cell::new(0), Cell::new(0), RefCell::new(None));
+        Rc::new(Self { handler, core, permit, open, begun, driver })
+    }
+
+    /// Exchanges under way, and so far.
+    pub(super) fn exchanges(&self) -> (usize, u32) {
+        (self.open.get(), self.begun.get())
+    }
+
+    /// From now on this is woken when no exchange is left.
+    pub(super) fn set_driver(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        self.open.set(self.open.get() + 1);
+        self.begun.set(self.begun.get().wrapping_add(1));
+        self.handler.stats().http2.streams.add(1);
+    }
+
+    pub(super) fn end(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        if let Some(driver) = self.driver.borrow().as_ref().filter(|_| self.open.get() == 0) {
+            driver.wake_by_ref();
+        }
+    }
+}

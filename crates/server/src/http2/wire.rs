@@ -1,0 +1,221 @@
+//! The socket of an HTTP/2 connection: hyper reads and writes it, and whoever drives the connection asks it, and has the last word.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::frame_budget::FrameBudget;
+use super::frames::{self, Frame, Frames};
+use crate::core::Core;
+use crate::end::End;
+use crate::http2_stats::Flood;
+use crate::routes::Handler;
+use crate::socket::Socket;
+
+/// Bytes of the client's preface, which precedes its frames.
+const PREFACE: usize = 24;
+
+/// The error code of a peer that is not at fault (RFC 9113 section 7).
+pub(super) const NO_ERROR: u32 = 0;
+/// That of one that causes too much work.
+pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The socket, and what has been seen on it.
+pub(super) struct Wire<S> {
+    handler: Handler,
+    socket: RefCell<S>,
+    seen: RefCell<Seen>,
+    /// The client sends too much of this. Nothing more is read.
+    flood: Cell<Option<Flood>>,
+    /// The client sends nothing more.
+    ended: Cell<bool>,
+    /// The kernel's own timeout is lifted.
+    lifted: Cell<bool>,
+    /// The error code of the latest `GOAWAY`. An end that leaves time has two of them.
+    told: Cell<Option<u32>>,
+}
+
+/// What the frames were.
+struct Seen {
+    inward: Frames,
+    outward: Frames,
+    budget: FrameBudget,
+    last_stream: u32,
+}
+
+impl<S: Socket> Wire<S> {
+    pub(super) fn new(handler: Handler, socket: S) -> Self {
+        let (inward, outward) = (Frames::after(PREFACE), Frames::after(0));
+        let seen = Seen { inward, outward, budget: FrameBudget::new(Instant::now()), last_stream: 0 };
+        Self {
+            handler,
+            socket: RefCell::new(socket),
+            seen: RefCell::new(seen),
+            flood: Cell::new(None),
+            ended: Cell::new(false),
+            lifted: Cell::new(false),
+            told: Cell::new(None),
+        }
+    }
+
+    /// What the client sends too much of.
+    pub(super) fn flood(&self) -> Option<Flood> {
+        self.flood.get()
+    }
+
+    /// Whether the client sends nothing more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Whether the peer has vanished, or takes nothing of all its streams: the kernel knows, as for a session over HTTP/1.
+    pub(super) fn check_peer(&self, core: &Core) -> Option<End> {
+        let socket = self.socket.borrow();
+        let silence = socket.silence()?;
+        if !self.lifted.replace(true) {
+            socket.lift_user_timeout();
+        }
+        if silence.is_death(core.options.user_timeout) {
+            Some(End::Client)
+        } else {
+            silence.is_stall(core.options.stalled).then_some(End::Stalled)
+        }
+    }
+
+    /// What was written and not received is thrown away.
+    pub(super) fn abandon(&self) {
+        self.socket.borrow().abandon();
+    }
+
+    /// Says why the connection ends, once hyper is gone. Where hyper has left a frame half written nothing can be said.
+    pub(super) fn say_goaway(&self, code: u32) {
+        let seen = self.seen.borrow();
+        let frame = frames::goaway(seen.last_stream, code);
+        // A socket that takes no 17 bytes has no reader.
+        if seen.outward.is_between() && self.socket.borrow().try_write(&frame).is_ok() {
+            self.note_goaway(code);
+        }
+    }
+
+    /// The socket. hyper has to be gone.
+    pub(super) fn into_socket(self: Rc<Self>) -> Option<S> {
+        Rc::into_inner(self).map(|wire| wire.socket.into_inner())
+    }
+
+    fn note_goaway(&self, code: u32) {
+        if self.told.replace(Some(code)) != Some(code) {
+            self.handler.stats().http2.goaway(code);
+        }
+    }
+
+    /// The client has sent these bytes. `false`: more than it may.
+    fn note_read(&self, bytes: &[u8]) -> bool {
+        let Seen { inward, budget, last_stream, .. } = &mut *self.seen.borrow_mut();
+        inward.take(bytes, |frame| {
+            let flood = match frame {
+                Frame::Headers(stream) => {
+                    *last_stream = (*last_stream).max(stream);
+                    return;
+                }
+                // Those of a head without end are counted by hyper.
+                Frame::Data(1..) | Frame::Continuation => return,
+                Frame::Reset => Flood::Reset,
+                Frame::Settings => Flood::Settings,
+                Frame::Ping => Flood::Ping,
+                Frame::Data(0) | Frame::WindowUpdate | Frame::GoAway(_) | Frame::Other => Flood::Other,
+            };
+            if !budget.take() && self.flood.get().is_none() {
+                self.flood.set(Some(flood));
+            }
+        });
+        self.flood.get().is_none()
+    }
+}
+
+/// The socket as hyper sees it.
+pub(super) struct Transport<S> {
+    wire: Rc<Wire<S>>,
+    /// Bytes of the client that were read before hyper came.
+    early: Vec<u8>,
+}
+
+impl<S: Socket> Transport<S> {
+    pub(super) const fn new(wire: Rc<Wire<S>>, early: Vec<u8>) -> Self {
+        Self { wire, early }
+    }
+
+    /// So many of these bytes were written.
+    fn note_written<'a>(&self, written: usize, slices: impl IntoIterator<Item = &'a [u8]>) {
+        let Seen { outward, budget, .. } = &mut *self.wire.seen.borrow_mut();
+        let mut left = written;
+        for slice in slices {
+            let part = left.min(slice.len());
+            left -= part;
+            outward.take(&slice[..part], |frame| match frame {
+                Frame::Headers(_) | Frame::Data(_) => budget.give(),
+                Frame::GoAway(code) => self.wire.note_goaway(code),
+                _ => {}
+            });
+        }
+    }
+}
+
+impl<S: Socket> AsyncRead for Transport<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        if self.wire.flood().is_some() {
+            return Poll::Pending;
+        }
+        if self.early.is_empty() {
+            ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_read(cx, buf))?;
+        } else {
+            let count = self.early.len().min(buf.remaining());
+            buf.put_slice(&self.early[..count]);
+            self.early.drain(..count);
+        }
+        let bytes = &buf.filled()[before..];
+        if bytes.is_empty() {
+            self.wire.ended.set(true);
+        } else if !self.wire.note_read(bytes) {
+            // The driver sees it before anything else happens.
+            buf.set_filled(before);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Socket> AsyncWrite for Transport<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write(cx, buf))?;
+        self.note_written(written, [buf]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write_vectored(cx, bufs))?;
+        self.note_written(written, bufs.iter().map(|slice| &**slice));
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.socket.borrow().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.wire.socket.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.wire.socket.borrow_mut()).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,12 @@
+//! HTTP/2 on real sockets: what clients that behave get, and what others may do.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // In a test a surprise is a failure; tasks end with its runtime.
+
+mod ends;
+mod exchanges;
+mod floods;
+mod peer;
+mod raw;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod tls;

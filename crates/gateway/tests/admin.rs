@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,7 +23,7 @@ use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher};
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
 use support::{ask, assert_golden, eventually, get, read_past, status, subscribe};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// A node with its admin listener on a thread of its own, over an in-process store unless a test brings another.
 struct Rig {
@@ -88,12 +89,29 @@ impl Drop for Rig {
 
 #[test]
 fn a_node_is_ready_once_a_round_trip_is_proven_and_no_longer_when_the_proof_is_old() {
-    // The in-process store proves itself every five seconds: old enough in between.
-    let rig = Rig::start(|config| config.admin.ready_probe_age = Span(Duration::from_millis(500)));
+    let hangs = Arc::new(Notify::new());
+    let is_told = Arc::clone(&hangs);
+    let change = |config: &mut Config| {
+        config.admin.ready_probe_age = Span(Duration::from_millis(500));
+        config.redis.probe_interval = Span(Duration::from_millis(100));
+    };
+    // The feed keeps its connection, and does nothing any more.
+    let rig = Rig::over(change, move |_, desired, sink| {
+        let mut store = memory(&MemoryStore::default(), desired, sink);
+        let mut feed = std::mem::replace(&mut store.feed, Box::pin(pending()));
+        store.feed = Box::pin(async move {
+            tokio::select! {
+                () = &mut feed => {}
+                () = is_told.notified() => {}
+            }
+            pending().await
+        });
+        Ok(store)
+    });
     let ready = eventually("readiness", || Some(rig.json("/readyz")).filter(|(status, _)| *status == 200));
     assert_eq!((&ready.1["ready"], ready.1["reasons"].as_array().unwrap().len()), (&Value::Bool(true), 0));
 
-    // The last read of a stream grows old at about the same time.
+    hangs.notify_one();
     let is_old = |unready: &Value| {
         let reasons = unready["reasons"].as_array().unwrap();
         reasons

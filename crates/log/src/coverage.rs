@@ -9,4 +9,7 @@ pub struct Coverage {
     pub link: Option<u64>,
     /// Since when something has been announced that no read has shown yet.
     pub unread_since: Option<Instant>,
+    /// All that was announced before this time has arrived, and counts in the other fields: when the last probe of the feed that came back was
+    /// sent. `None`: none has.
+    pub proven: Option<Instant>,
 }

@@ -168,7 +168,7 @@ pub struct IngestStats {
     pub refused: Cell,
     /// Channels whose keys hold another type than a stream now.
     pub wrong_type: Cell,
-    /// When a round trip through the feed was last proven: milliseconds since the registry began, plus one. 0: never.
+    /// When the last round trip through the feed that was proven began: milliseconds since the registry began, plus one. 0: none was.
     pub proven_ms: Cell,
 }
 

@@ -255,7 +255,7 @@ fn a_read_of_the_head_shows_that_no_message_was_missed_if_the_feed_was_whole_sin
     ] {
         let (mut log, what) = (evicting(), format!("{meanwhile:?}"));
         log.look_again(Some(meanwhile));
-        log.hear(FeedEvent::Probe);
+        log.hear(FeedEvent::Probe { began: log.now });
         let entry = Entry {
             id: entry_of(at(1_501)),
             prev: Some(EntryId::ZERO),

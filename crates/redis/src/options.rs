@@ -37,7 +37,8 @@ pub struct Options {
     pub publishes: bool,
     /// The node makes tickets and takes them. Only a [`crate::check()`] asks, as well.
     pub tickets: bool,
-    /// The node follows the log of revocations, and writes it for others. Only a [`crate::check()`] asks.
+    /// The node follows the log of revocations, and writes it for others: the path of pushes is proven every
+    /// [`limits::REVOCATIONS_PROBE_INTERVAL`], if [`Options::probe_interval`] is no shorter.
     pub revocations: bool,
     /// Largest data of an event that is delivered, in bytes.
     pub event_bytes: usize,
@@ -158,6 +159,11 @@ impl Options {
             },
             Err(error) => error.to_string(),
         }
+    }
+
+    /// How often the path of pushes is proven. Where revocations are followed a node must not believe for long that it knows all of them.
+    pub(crate) fn feed_probe_interval(&self) -> Duration {
+        if self.revocations { self.probe_interval.min(limits::REVOCATIONS_PROBE_INTERVAL) } else { self.probe_interval }
     }
 
     /// The parsed URL with the socket options that every connection needs.

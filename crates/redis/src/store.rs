@@ -160,7 +160,7 @@ impl RedisStore {
             keys: options.keys(),
             keyspace_notifications: options.keyspace_notifications,
             pushes: options.pushes,
-            probe_interval: options.probe_interval,
+            probe_interval: options.feed_probe_interval(),
             probe_timeout: options.probe_timeout,
             command_timeout: options.command_timeout,
             max_event_bytes: options.event_bytes,

@@ -202,7 +202,7 @@ async fn a_node_works_with_the_documented_rights_and_each_of_them_is_missed() {
     let mut node = Node::start(&options);
     node.desired.insert(&name("a"));
     node.hears("subscribed", |event| matches!(event, FeedEvent::Subscribed(_))).await;
-    node.hears("proven", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("proven", |event| matches!(event, FeedEvent::Probe { .. })).await;
     let status = node.store.status.clone();
     let expected = match server.has_functions().await {
         true => fanfare_redis::Library::Loaded,

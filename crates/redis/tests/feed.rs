@@ -46,8 +46,8 @@ async fn recovers(node: &mut Node, server: &Server) {
     node.events.clear();
     server.run::<u64>(&["PUBLISH", "sse:a", "after"]).await;
     node.hears("a push on the new connection", is_text("after")).await;
-    node.hears("a proof", |event| matches!(event, FeedEvent::Probe)).await;
-    node.hears("another", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("a proof", |event| matches!(event, FeedEvent::Probe { .. })).await;
+    node.hears("another", |event| matches!(event, FeedEvent::Probe { .. })).await;
     let pushes = node.events.iter().filter(|event| matches!(event, FeedEvent::Push { .. })).count();
     assert_eq!(pushes, 1, "{:?}", node.events);
 }
@@ -127,7 +127,7 @@ async fn a_killed_subscription_connection_is_replaced() {
     let minute = Duration::from_secs(60);
     let patient = Options { probe_interval: minute, probe_timeout: minute, ..server.options() };
     let mut node = following(&patient, "a").await;
-    node.hears("the first proof", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("the first proof", |event| matches!(event, FeedEvent::Probe { .. })).await;
     assert!(server.run::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await > 0);
     node.hears("the loss", is_disconnected).await;
 }
@@ -136,7 +136,7 @@ async fn a_killed_subscription_connection_is_replaced() {
 async fn a_frozen_redis_is_noticed_by_the_probe_although_its_socket_is_fine() {
     let server = Server::start().await;
     let mut node = following(&server.options(), "a").await;
-    node.hears("a proof", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("a proof", |event| matches!(event, FeedEvent::Probe { .. })).await;
     server.freeze();
     node.hears("the loss", is_disconnected).await;
     let (_, reason) = node.store.status.report().last_error.unwrap();
@@ -325,7 +325,7 @@ async fn an_acl_without_the_probe_channel_falls_back_to_ping_and_still_notices_a
         let rules = ["ACL", "SETUSER", "node", "reset", "resetchannels", "on", ">secret", "~*", "+@all"];
         server.run::<Value>(&[&rules[..], &rule].concat()).await;
         let mut node = following(&Options { url: server.url_of("node"), ..server.options() }, "a").await;
-        node.hears("a proof of sorts", |event| matches!(event, FeedEvent::Probe)).await;
+        node.hears("a proof of sorts", |event| matches!(event, FeedEvent::Probe { .. })).await;
         server.freeze();
         node.hears("the loss", is_disconnected).await;
         server.thaw();

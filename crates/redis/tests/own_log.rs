@@ -31,7 +31,7 @@ async fn an_entry_is_announced_by_a_doorbell_to_a_node_that_may_not_hear_of_its_
     }
     node.hears("the log", |event| matches!(event, FeedEvent::Subscribed(names) if names.contains(&LogName::revoked())))
         .await;
-    node.hears("the channel", |event| matches!(event, FeedEvent::Probe)).await;
+    node.hears("the channel", |event| matches!(event, FeedEvent::Probe { .. })).await;
     let first = append(&options, request(9)).await.unwrap();
     let is_bell = |event: &FeedEvent| matches!(event, FeedEvent::Push { channel, push: Push::Doorbell } if *channel == LogName::revoked());
     node.hears("the bell", is_bell).await;

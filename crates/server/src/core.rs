@@ -249,12 +249,18 @@ impl Core {
         }
     }
 
-    /// Whether a session gets nothing of its channels for now: it needs a grant, and it is not known what is revoked, or what is known is not
-    /// carried out on this thread.
+    /// Whether a session gets nothing of its channels for now: it needs a grant, and it is not known what is revoked, or not proven that all of
+    /// that has arrived, or what is known is not carried out on this thread.
     pub(crate) fn holds_back(&self, session: SessionSlot) -> bool {
         let Some(revocations) = self.revocations.get() else { return false };
         let link = revocations.link();
-        (link.is_none() || self.carried_out.get() != link) && self.holders.contains(session)
+        let is_known = link.is_some() && self.carried_out.get() == link;
+        if is_known && revocations.is_proven() {
+            return false;
+        }
+        // So that all who wait are woken when it is known again.
+        self.set_carried_out(None);
+        self.holders.contains(session)
     }
 
     /// All that was revoked when this link came up has been carried out here; `None`: that is not known of any. Returns whether that is news.

@@ -117,13 +117,15 @@ impl Gatekeeper {
         }
         if let Some(grant) = forward.kept(&request, self.now()) {
             let verdict = Verdict::Granted(Box::new(grant));
-            return Soon::Now(by_application(verdict, right, &channels, self.revocations.as_deref()));
+            let judge = move |known: Option<&KnownRevocations>| by_application(verdict, right, &channels, known);
+            return self.once_known(right, judge);
         }
         let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
         Soon::later(async move {
             let (asker, now) = (request.asker(), || UnixSeconds(clock.wall_ms() / 1_000));
             match forward.ask(request, now).await {
                 Ok(verdict) => {
+                    settled(right, revocations.as_deref()).await;
                     by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
                         Denied::Unauthenticated | Denied::NotAllowed | Denied::TooManyNamed(_)
                             if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
@@ -139,6 +141,22 @@ impl Gatekeeper {
                     Err(Denied::Unasked)
                 }
             }
+        })
+    }
+
+    /// Judges now, or when it is known what is revoked if this right needs that.
+    fn once_known(
+        &self,
+        right: Right,
+        judge: impl FnOnce(Option<&KnownRevocations>) -> Authorized + 'static,
+    ) -> Soon<Authorized> {
+        let known = self.revocations.clone();
+        if known.as_ref().is_none_or(|known| !known.is_worth_a_wait(right)) {
+            return Soon::Now(judge(known.as_deref()));
+        }
+        Soon::later(async move {
+            settled(right, known.as_deref()).await;
+            judge(known.as_deref())
         })
     }
 
@@ -183,7 +201,8 @@ impl Authorizer for Gatekeeper {
         }
         let wanted = match self.gate.check(&credential, self.now()) {
             Check::Granted(grant) => {
-                return Soon::Now(allow(grant, question.right, question.channels, self.revocations.as_deref()));
+                let (right, channels) = (question.right, question.channels.to_vec());
+                return self.once_known(right, move |known| allow(grant, right, &channels, known));
             }
             Check::Refused(refusal) => return Soon::Now(Err(Denied::By(refusal))),
             Check::KeysWanted(wanted) => wanted,
@@ -199,6 +218,7 @@ impl Authorizer for Gatekeeper {
             let _ = tokio::time::timeout(KEYS_WAIT, gate.look_for_keys(&wanted)).await;
             let now = UnixSeconds(clock.wall_ms() / 1_000);
             let grant = gate.check_again(&credential, now, &wanted).map_err(Denied::By)?;
+            settled(right, revocations.as_deref()).await;
             allow(grant, right, &channels, revocations.as_deref())
         })
     }
@@ -213,6 +233,13 @@ impl Authorizer for Gatekeeper {
         }
         let is_over = grant.has_expired(UnixSeconds(self.now().0.saturating_sub(self.leeway)));
         if is_over { Err(Denied::By(Refusal::Expired)) } else { Ok(()) }
+    }
+}
+
+/// See [`KnownRevocations::settled`].
+async fn settled(right: Right, revocations: Option<&KnownRevocations>) {
+    if let Some(revocations) = revocations {
+        revocations.settled(right).await;
     }
 }
 

@@ -12,8 +12,10 @@ use fanfare_auth::{Grant, Revocation, Revocations, Right, TooManyRevocations, Un
 use fanfare_log::Hub;
 use fanfare_log::stats::{Cell, GapCells};
 use fanfare_protocol::ChannelName;
-use fanfare_protocol::limits::{REVOCATIONS_MAX, REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST};
-use tokio::time::{Instant, sleep};
+use fanfare_protocol::limits::{
+    REVOCATIONS_MAX, REVOCATIONS_STORE_LOOK, REVOCATIONS_STORE_LOOK_FIRST, REVOCATIONS_WAIT_MAX,
+};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::Clock;
 use crate::denied::Denied;
@@ -41,7 +43,8 @@ pub enum RevocationsUnknown {
     TooMany,
     /// The store may evict the log, whatever it holds.
     MayVanish,
-    /// The log has not been read to its end since the feed was away, or since something was announced there. What the store says, if it refuses.
+    /// The log has not been read to its end since the feed was away, or since something was announced there, or it is not proven that the feed
+    /// brings what is announced. What the store says, if it refuses.
     Behind(Option<String>),
 }
 
@@ -105,6 +108,10 @@ pub struct KnownRevocations {
     refused: Mutex<Option<String>>,
     /// Since when the set is not complete, as far as its reader has told or somebody asked.
     incomplete_since: Mutex<Option<Instant>>,
+    /// How long the set may be called complete, in microseconds since `began`: a while after the last proof that the feed has brought
+    /// everything. 0: there was none.
+    good_until: AtomicU64,
+    began: Instant,
     /// What was counted.
     pub stats: RevocationStats,
 }
@@ -124,6 +131,8 @@ impl KnownRevocations {
             in_force: AtomicU64::new(0),
             refused: Mutex::default(),
             incomplete_since: Mutex::default(),
+            good_until: AtomicU64::new(0),
+            began: Instant::now(),
             stats: RevocationStats::default(),
         }
     }
@@ -133,8 +142,37 @@ impl KnownRevocations {
     pub fn unknown(&self) -> Option<RevocationsUnknown> {
         self.unknown_to_streams().or_else(|| {
             let (link, complete_on) = (self.hub.link(), self.progress.get().complete_on);
-            (link.is_none() || complete_on != link).then(|| RevocationsUnknown::Behind(self.refused()))
+            let is_known = link.is_some() && complete_on == link && self.is_proven();
+            (!is_known).then(|| RevocationsUnknown::Behind(self.refused()))
         })
+    }
+
+    /// Waits until it is known what is revoked, if that is needed for this right and may be known soon; [`REVOCATIONS_WAIT_MAX`] at most. A
+    /// moment in which nothing proves that the feed brings everything is no reason to refuse anybody. Cancel-safe.
+    pub(crate) async fn settled(&self, right: Right) {
+        let deadline = Instant::now() + REVOCATIONS_WAIT_MAX;
+        loop {
+            let before = self.progress.get();
+            if !self.is_worth_a_wait(right) || timeout_at(deadline, self.progress.differs(before)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// See [`Self::settled`].
+    pub(crate) fn is_worth_a_wait(&self, right: Right) -> bool {
+        right != Right::Subscribe && matches!(self.unknown(), Some(RevocationsUnknown::Behind(_)))
+    }
+
+    /// Whether it was proven lately that the feed has brought everything. If not, the set is not complete from now on, until its reader says so
+    /// again: whoever waits for that is woken.
+    pub(crate) fn is_proven(&self) -> bool {
+        let good_until = self.began + Duration::from_micros(self.good_until.load(Ordering::Acquire));
+        let is_proven = Instant::now() < good_until;
+        if !is_proven {
+            self.tell_incomplete(good_until);
+        }
+        is_proven
     }
 
     /// The same for a stream that is to begin: while the feed is away, or the log is read again after that, it may begin, and gets nothing
@@ -239,34 +277,40 @@ impl KnownRevocations {
     }
 
     /// Tells the threads of what was added.
-    pub(crate) fn tell_read(&self) {
-        self.tell(|_| {});
+    pub(crate) fn tell_read(&self) -> Progress {
+        self.tell(|_| {})
     }
 
-    /// Tells the threads that the log was read to its end: all that there was when this link of the feed came up.
-    pub(crate) fn tell_complete(&self, link: u64) {
-        self.tell(|progress| {
+    /// Tells the threads that the log was read to its end: all that there was when this link of the feed came up, and all that was announced
+    /// on it before a proof that is good until then.
+    pub(crate) fn tell_complete(&self, link: u64, good_until: Instant) -> Progress {
+        // Somebody may wait who has found that the last one was over.
+        self.is_proven();
+        let micros = good_until.saturating_duration_since(self.began).as_micros();
+        self.good_until.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Release);
+        let told = self.tell(|progress| {
             progress.complete_on = Some(link);
             progress.was_complete = true;
         });
         if self.unknown().is_none() {
             *self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
+        told
     }
 
     /// Tells the threads that it has not been known since then, on any link, what the log holds.
-    pub(crate) fn tell_incomplete(&self, since: Instant) {
+    pub(crate) fn tell_incomplete(&self, since: Instant) -> Progress {
         self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(since);
-        self.tell(|progress| progress.complete_on = None);
+        self.tell(Progress::lapse)
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+    fn tell(&self, change: impl FnOnce(&mut Progress)) -> Progress {
         let latest = self.read().latest();
         self.progress.change(|progress| {
             // Whoever read it earlier may come here later.
             progress.latest = progress.latest.max(latest);
             change(progress);
-        });
+        })
     }
 
     /// There are too many, or not any more.

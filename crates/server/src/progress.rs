@@ -11,6 +11,8 @@ pub(crate) struct Progress {
     pub(crate) latest: u64,
     /// The [link](fanfare_log::Hub::link) on which the set is complete. `None`: what the log holds is still to be read, or cannot be.
     pub(crate) complete_on: Option<u64>,
+    /// How often it was not known any more what the log holds. Who looks late sees so that it was not known meanwhile.
+    pub(crate) lapses: u64,
     /// Since the node started the set was complete once.
     pub(crate) was_complete: bool,
     /// The store may evict the log.
@@ -21,6 +23,11 @@ impl Progress {
     /// The link on which all that is revoked is known. `None`: sessions that need a grant wait.
     pub(crate) fn known_on(self) -> Option<u64> {
         self.complete_on.filter(|_| !self.may_vanish)
+    }
+
+    /// From now on it is not known what the log holds.
+    pub(crate) fn lapse(&mut self) {
+        self.lapses += u64::from(self.complete_on.take().is_some());
     }
 }
 
@@ -38,16 +45,17 @@ impl SharedProgress {
         *self.lock()
     }
 
-    /// Changes it, and wakes who waits for a change if it is one.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
+    /// Changes it, and wakes who waits for a change if it is one. Returns what came of it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) -> Progress {
         let mut now = self.lock();
         let before = *now;
         change(&mut now);
-        let is_other = *now != before;
+        let after = *now;
         drop(now);
-        if is_other {
+        if after != before {
             self.changed.notify_waiters();
         }
+        after
     }
 
     /// Waits until it is not what it was. Cancel-safe.

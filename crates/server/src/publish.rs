@@ -66,7 +66,7 @@ pub(crate) async fn answer(
     node: Arc<NodeState>,
     channel: ChannelName,
     request: Request<Incoming>,
-    still: impl FnOnce() -> Result<(), Problem>,
+    still: impl AsyncFnOnce() -> Result<(), Problem>,
 ) -> Result<Answer, Problem> {
     let (parts, body) = request.into_parts();
     let what = What::parse(&parts)?;
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     let body = request_body::read(body, body_limit, &node.body_bytes, node.options.requests.body_timeout).await;
     let (body, _room) = body.map_err(|error| error.problem(|| too_large(body_limit), busy))?;
     let request = what.into_request(channel, body, limit)?;
-    still()?;
+    still().await?;
     let outcome = tokio::time::timeout(STORE_ANSWER_TIMEOUT, node.store.publish(request)).await;
     let published =
         outcome.unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".to_owned()))).map_err(problem)?;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use fanfare_auth::{Revocation, RevocationEntry, TargetUnreadable, TooManyRevocations, UnixSeconds};
 use fanfare_log::{Coverage, Cursor, Item, Next, Payer, Seam, Start, ViewKey};
-use fanfare_protocol::limits::{REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_PATIENCE, REVOCATIONS_REREAD};
+use fanfare_protocol::limits::{
+    REVOCATIONS_BROKEN_PAUSE, REVOCATIONS_PATIENCE, REVOCATIONS_REREAD, REVOCATIONS_UNPROVEN_PATIENCE,
+};
 use fanfare_protocol::{EntryId, Frame, GapReason, LogName, Position};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -114,37 +116,37 @@ impl Follower<'_> {
                 Ok(Looked::All) => {
                     self.waits_since = None;
                     self.known.note_too_many(false);
-                    let Coverage { link, unread_since } = self.core.log.coverage(self.view);
-                    self.tell(link, unread_since).await;
+                    self.tell(self.core.log.coverage(self.view)).await;
                 }
                 Ok(Looked::Waits) => {
                     let since = *self.waits_since.get_or_insert_with(Instant::now);
-                    self.tell(None, Some(since)).await;
+                    let coverage = self.core.log.coverage(self.view);
+                    self.tell(Coverage { link: None, unread_since: Some(since), ..coverage }).await;
                 }
             }
         }
     }
 
-    /// Tells how far it is, and waits until something has changed. `link`: everything was read that there was when this link came up.
-    /// `unread_since`: since when there is something that was not read. For a moment that is so of every revocation; after that nothing is
-    /// delivered by a grant.
-    async fn tell(&self, link: Option<u64>, unread_since: Option<Instant>) {
-        let is_overdue = unread_since.is_some_and(|since| since.elapsed() >= REVOCATIONS_PATIENCE);
-        match (unread_since.filter(|_| is_overdue), link) {
-            (Some(since), _) => self.known.tell_incomplete(since),
-            (None, Some(link)) => self.known.tell_complete(link),
+    /// Tells how far it is, and waits until something has changed. `link`: everything was read that there was when this link came up. For a
+    /// moment something is unread of every revocation, and none is proven to have arrived; after that nothing is delivered by a grant.
+    async fn tell(&self, Coverage { link, unread_since, proven }: Coverage) {
+        let now = Instant::now();
+        let good_until = proven.map_or(now, |proven| proven + REVOCATIONS_UNPROVEN_PATIENCE);
+        let overdue_at = unread_since.map(|since| since + REVOCATIONS_PATIENCE);
+        let ends = [Some(good_until), overdue_at].into_iter().flatten();
+        let over = ends.clone().filter(|end| *end <= now).min();
+        let told = match (over, link) {
+            (Some(_), _) => self.known.tell_incomplete(unread_since.unwrap_or(good_until)),
+            (None, Some(link)) => self.known.tell_complete(link, good_until),
             (None, None) => self.known.tell_read(),
-        }
-        let overdue = async {
-            match unread_since.filter(|_| !is_overdue) {
-                Some(since) => sleep_until(since + REVOCATIONS_PATIENCE).await,
-                None => pending().await,
-            }
         };
+        let next = ends.filter(|end| *end > now).min();
         tokio::select! {
             biased;
             () = self.core.follower_woken() => {}
-            () = overdue => {}
+            // Somebody has found that a proof was over, just before this was told.
+            () = self.known.progress().differs(told) => {}
+            () = reached(next) => {}
         }
     }
 
@@ -207,6 +209,14 @@ impl Follower<'_> {
         if is_gone && std::mem::replace(&mut self.has_stream, false) {
             note_gap(self.known, self.is_told, GapReason::Reset);
         }
+    }
+}
+
+/// Waits for a time; for ever if there is none.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 
@@ -292,29 +302,18 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use bytes::Bytes;
-    use fanfare_auth::RevocationTarget;
+    use fanfare_auth::{RevocationTarget, Right};
     use fanfare_log::memory::{Bell, MemoryStore};
     use fanfare_protocol::Event;
-    use fanfare_protocol::limits::REVOCATIONS_MAX;
+    use fanfare_protocol::limits::{REVOCATIONS_MAX, REVOCATIONS_PROBE_INTERVAL, REVOCATIONS_WAIT_MAX};
 
     use super::*;
     use crate::clock::Clock;
     use crate::known_revocations::RevocationsUnknown;
-    use crate::scene;
+    use crate::scene::{self, until};
 
     fn of(subject: &str) -> RevocationTarget {
         RevocationTarget::subject(None, subject).unwrap()
-    }
-
-    /// Waits until it is so. Where time is paused it passes meanwhile.
-    async fn until(is_so: impl Fn() -> bool) {
-        for _ in 0..100_000 {
-            if is_so() {
-                return;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        panic!("waited in vain");
     }
 
     // Fails when a set that is not all counts as all, and when the log is not read again once some are out of force.
@@ -348,6 +347,57 @@ mod tests {
             wall.fetch_add(2_400_000, Ordering::Relaxed);
             until(|| known.unknown().is_none()).await;
             assert_eq!((known.in_force(), known.incomplete_for()), (1, Duration::ZERO));
+        });
+    }
+
+    // Fails when a proof counts from its arrival on, and when one is good for ever.
+    #[test]
+    fn what_is_known_is_known_for_as_long_as_the_last_proof_is_good_and_again_with_the_next() {
+        scene::run(async {
+            tokio::time::pause();
+            let store = MemoryStore::default();
+            let known = scene::knowing(&store).await;
+            store.set_unproven(true);
+            let since = Instant::now();
+            until(|| known.unknown().is_some()).await;
+            let (least, most) =
+                (REVOCATIONS_UNPROVEN_PATIENCE - REVOCATIONS_PROBE_INTERVAL, REVOCATIONS_UNPROVEN_PATIENCE);
+            let lasted = since.elapsed();
+            assert!(lasted >= least && lasted <= most + Duration::from_millis(10), "{lasted:?}");
+            store.set_unproven(false);
+            until(|| known.unknown().is_none()).await;
+            assert!(since.elapsed() <= lasted + REVOCATIONS_PROBE_INTERVAL + Duration::from_millis(20));
+        });
+    }
+
+    // Fails when nobody waits, when the wait has no end, and when it goes on although the proof has come.
+    #[test]
+    fn who_has_to_know_now_what_is_revoked_waits_for_a_proof_for_a_bounded_time() {
+        scene::run(async {
+            tokio::time::pause();
+            let store = MemoryStore::default();
+            let known = scene::knowing(&store).await;
+            let waited = async |right| {
+                let since = Instant::now();
+                known.settled(right).await;
+                since.elapsed()
+            };
+            assert_eq!(waited(Right::Publish).await, Duration::ZERO);
+            store.set_unproven(true);
+            until(|| known.is_worth_a_wait(Right::Publish)).await;
+            assert_eq!(waited(Right::Subscribe).await, Duration::ZERO);
+            let most = waited(Right::History).await;
+            assert!(
+                most >= REVOCATIONS_WAIT_MAX && most < REVOCATIONS_WAIT_MAX + Duration::from_millis(10),
+                "{most:?}"
+            );
+            store.set_unproven(false);
+            let short = waited(Right::Tickets).await;
+            assert!(
+                short > Duration::ZERO && short <= REVOCATIONS_PROBE_INTERVAL + Duration::from_millis(10),
+                "{short:?}"
+            );
+            assert_eq!(known.unknown(), None);
         });
     }
 }

@@ -412,10 +412,10 @@ impl Handler {
             Some(asking) => Some(self.wait(asking).await?.ok_or(Denied::By(Refusal::Missing))?),
         };
         let key = AddressKey::of(client);
-        let allow = |channels: &[ChannelName]| match grant.as_deref() {
+        let allow = async |channels: &[ChannelName]| match grant.as_deref() {
             None => Ok(()),
             Some(grant) => {
-                self.still(client, Right::Tickets, Some(grant), channels)?;
+                self.still(client, Right::Tickets, Some(grant), channels).await?;
                 let permitted = grant.permit(Right::Tickets, channels).map_err(Denied::By);
                 permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
             }
@@ -455,8 +455,8 @@ impl Handler {
             let asked = channel.clone();
             // A grant that is over meanwhile, or that cannot be judged, says nothing of how busy the node is.
             let is_over = Cell::new(false);
-            let still = || {
-                let still = handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked));
+            let still = async || {
+                let still = handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked)).await;
                 still.inspect_err(|_| is_over.set(true))
             };
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
@@ -478,15 +478,19 @@ impl Handler {
         }
     }
 
-    /// Whether a grant that was enough when it was asked for is so still.
-    fn still(
+    /// Whether a grant that was enough when it was asked for is so still. Waits for what is revoked to be known, if it may be known soon.
+    async fn still(
         &self,
         client: IpAddr,
         right: Right,
         grant: Option<&Grant>,
         channels: &[ChannelName],
     ) -> Result<(), Problem> {
-        let Some((authorizer, grant)) = self.node.options.authorizer.as_ref().zip(grant) else { return Ok(()) };
+        let options = &self.node.options;
+        let Some((authorizer, grant)) = options.authorizer.as_ref().zip(grant) else { return Ok(()) };
+        if let Some(revocations) = &options.revocations {
+            revocations.settled(right).await;
+        }
         let still = authorizer.still(grant, right, channels);
         still.map_err(|denied| self.note(AddressKey::of(client), right, denied).into())
     }
@@ -517,7 +521,7 @@ impl Handler {
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             // Reading it may have taken seconds, and it holds what was published meanwhile.
-            let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked));
+            let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked)).await;
             let page = still.and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
             page.unwrap_or_else(Answer::from).into()

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::memory::MemoryStore;
@@ -12,6 +13,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::clock::Clock;
 use crate::core::{Core, DeliveryOptions};
 use crate::core_stats::CoreStats;
+use crate::known_revocations::KnownRevocations;
+use crate::revocation_follower;
 
 /// Runs a test on a thread like those of a node.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -44,4 +47,26 @@ pub(crate) fn publish(store: &MemoryStore, channel: &ChannelName, data: String) 
     let event = Event { name: None, data: Bytes::from(data) };
     let request = PublishRequest { channel: channel.clone(), event, dedup: None, max_len: None, ttl: None };
     store.publish_now(&request).unwrap().id
+}
+
+/// What a node knows that knows what is revoked, within [`run`].
+pub(crate) async fn knowing(store: &MemoryStore) -> Arc<KnownRevocations> {
+    let (core, hub) = core_and_hub(store, Options::default());
+    let hour = Duration::from_secs(3_600);
+    let known = Arc::new(KnownRevocations::new(hub, Clock::system(), hour, Duration::ZERO));
+    known.note_may_vanish(false);
+    spawn(revocation_follower::follow(core, Arc::clone(&known)));
+    until(|| known.unknown().is_none()).await;
+    known
+}
+
+/// Waits until it is so. Where time is paused it passes meanwhile.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain");
 }

@@ -143,7 +143,7 @@ impl Tickets {
         grant: Option<&Grant>,
         request: Request<Incoming>,
         stats: &HttpStats,
-        allow: impl FnOnce(&[ChannelName]) -> Result<(), Problem>,
+        allow: impl AsyncFnOnce(&[ChannelName]) -> Result<(), Problem>,
     ) -> Result<Answer, Problem> {
         if !self.rate.take(payer, 1, Instant::now()) {
             stats.refused_tickets.add(1);
@@ -158,7 +158,7 @@ impl Tickets {
         let (body, _room) = body.map_err(|error| error.problem(too_large, busy))?;
         let order = TicketOrder::parse(&body, &self.bounds);
         let order = order.map_err(|error| Problem::new(Kind::TicketRejected, error.to_string()))?;
-        allow(&order.channels)?;
+        allow(&order.channels).await?;
         let ttl = order.ttl;
         let stored = timeout(STORE_ANSWER_TIMEOUT, self.store(order, grant.map(TicketMaker::of))).await;
         let ticket =
@@ -217,6 +217,10 @@ impl Tickets {
         purpose: Purpose,
         begin: impl FnOnce(&Grant, usize) -> Result<(), Refused>,
     ) -> Result<(Redeemed, TicketUse), Unredeemed> {
+        // Whether whose token a ticket was made with is revoked has to be known now.
+        if let Some(revocations) = &self.revocations {
+            revocations.settled(Right::Tickets).await;
+        }
         // Before the store is asked: a wait for it must not lengthen what is left by then.
         let now = self.options.clock.wall_ms();
         let over_at = ticket.over_at().0.saturating_add(TICKET_CLOCK_SLACK.as_secs());

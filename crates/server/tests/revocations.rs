@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanfare_auth::{Grant, RevocationEntry, RevocationTarget, Right, UnixSeconds};
-use fanfare_log::memory::{Bell, MemoryStore};
+use fanfare_log::memory::{Bell, Fate, MemoryStore};
 use fanfare_log::{AppendRequest, Archive, ArchiveError, Hub, NewestRead, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::limits::REVOCATIONS_PATIENCE;
 use fanfare_protocol::{ChannelName, EntryId, Event, GapReason, LogName};
@@ -130,6 +130,12 @@ impl Scene {
         client.until("id: ");
         client.until("\n\n\r\n");
         client
+    }
+
+    /// Deletes the log of revocations, with this last entry. Within a millisecond the next one could have the same id.
+    fn delete_log(&self, last: EntryId) {
+        self.node.store.delete(LogName::revoked());
+        eventually("another millisecond", || Clock::system().wall_ms() > last.ms);
     }
 
     fn answer(&self, subject: &str, channel: &str) -> (String, String) {
@@ -306,6 +312,100 @@ fn what_is_announced_and_cannot_be_read_makes_everybody_wait_who_needs_a_grant()
     assert_eq!(scene.known.incomplete_for(), Duration::ZERO);
 }
 
+/// Nothing that is announced in the log of revocations arrives any more, and no probe of the feed, and nothing else is wrong.
+fn mute(store: &MemoryStore) {
+    store.on_push(|log| if log.is_system() { Fate::Hold } else { Fate::Arrive });
+    store.set_unproven(true);
+}
+
+/// Everything arrives again, with what did not until now.
+fn unmute(store: &MemoryStore) {
+    store.set_unproven(false);
+    store.heal_pushes();
+}
+
+// Fails when only a feed that is away, or an announcement, makes sessions wait; and when who does not need a grant waits as well.
+#[test]
+fn while_nothing_proves_that_the_feed_brings_what_is_announced_who_needs_a_grant_gets_nothing() {
+    let scene = scene();
+    let (mut bob, mut eve, mut stranger) = (scene.stream("bob", "a"), scene.stream("eve", "a"), scene.stream("", "a"));
+    let store = &scene.node.store;
+    mute(store);
+    scene.revoke(&subject("eve"));
+    eventually("that it is not known", || matches!(scene.known.unknown(), Some(RevocationsUnknown::Behind(_))));
+    scene.node.publish("a", "afterwards");
+    stranger.until("data: afterwards");
+    for client in [&mut bob, &mut eve] {
+        let until_heartbeat = client.until("\n\n");
+        assert!(!until_heartbeat.contains("afterwards"), "{until_heartbeat}");
+    }
+    assert!(scene.known.incomplete_for() > Duration::ZERO && scene.known.in_force() == 0);
+    unmute(store);
+    bob.until("data: afterwards");
+    let rest = eve.rest();
+    assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
+    scene.is_complete();
+    assert_eq!(scene.known.incomplete_for(), Duration::ZERO);
+}
+
+// Fails when the first proof is enough although something has arrived before it that is not read.
+#[test]
+fn what_arrives_late_is_read_before_anybody_goes_on_who_needs_a_grant() {
+    let scene = scene();
+    let (mut bob, mut eve) = (scene.stream("bob", "a"), scene.stream("eve", "a"));
+    let store = &scene.node.store;
+    mute(store);
+    let id = scene.revoke(&subject("eve"));
+    store.set_unreadable(LogName::revoked(), id, true);
+    // What arrives when less than a second has passed since the last proof is within the second that is promised.
+    eventually("the second to be over", || scene.known.incomplete_for() >= REVOCATIONS_PATIENCE);
+    scene.node.publish("a", "afterwards");
+    store.heal_pushes();
+    store.set_unproven(false);
+    // The proof comes at once, and patience with what came before it would be over only after a while. The first heartbeat may be older.
+    for client in [&mut bob, &mut eve] {
+        let until_heartbeat = client.until("\n\n") + &client.until("\n\n");
+        assert!(!until_heartbeat.contains("afterwards"), "{until_heartbeat}");
+    }
+    store.set_unreadable(LogName::revoked(), id, false);
+    bob.until("data: afterwards");
+    let rest = eve.rest();
+    assert!(rest.contains("$revoked") && !rest.contains("afterwards"), "{rest}");
+}
+
+// Fails when what is asked for is refused at once, and when it waits for ever.
+#[test]
+fn what_is_done_at_once_waits_a_second_for_a_proof_that_all_that_is_revoked_is_known() {
+    let scene = scene();
+    let store = &scene.node.store;
+    scene.node.publish("a", "hello");
+    let publish = |token: &str| {
+        let head = "POST /channels/b/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n";
+        format!("{head}Authorization: Bearer {token}\r\n\r\nhi")
+    };
+    let is_behind = || matches!(scene.known.unknown(), Some(RevocationsUnknown::Behind(_)));
+    for (request, created) in [(history_of("a", "bob"), "HTTP/1.1 200 "), (publish("bob"), "HTTP/1.1 201 ")] {
+        // On a busy machine the second may be over before the proof comes.
+        let is_served = (0..10).any(|_| {
+            mute(store);
+            eventually("that it is not known", is_behind);
+            let mut client = scene.node.send(request.clone());
+            let waits = client.is_quiet_for(Duration::from_millis(50));
+            unmute(store);
+            let is_served = waits && client.response().0.starts_with(created);
+            scene.is_complete();
+            is_served
+        });
+        assert!(is_served, "{request}");
+    }
+    mute(store);
+    eventually("that it is not known", is_behind);
+    for request in [history_of("a", "bob"), publish("bob")] {
+        let (head, body) = scene.node.send(request).response();
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}{body}");
+    }
+}
+
 fn history_of(channel: &str, subject: &str) -> String {
     let head = format!("GET /channels/{channel}/history HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
     let token = if subject.is_empty() { String::new() } else { format!("Authorization: Bearer {subject}\r\n") };
@@ -392,9 +492,9 @@ fn an_entry_that_is_trimmed_while_it_is_in_force_is_counted_as_such() {
 #[test]
 fn what_a_node_knew_stays_when_the_log_is_deleted() {
     let scene = scene();
-    scene.revoke(&subject("eve"));
+    let last = scene.revoke(&subject("eve"));
     eventually("it to be known", || scene.known.in_force() == 1);
-    scene.node.store.delete(LogName::revoked());
+    scene.delete_log(last);
     scene.revoke(&subject("bob"));
     eventually("the other to be known", || scene.known.in_force() == 2);
     assert_eq!(scene.known.stats.gaps.of(GapReason::Reset).get(), 1);
@@ -417,9 +517,9 @@ fn the_log_keeps_its_place_on_a_full_node_while_it_is_read_again() {
     };
     let mut full: Vec<_> = (0..7).map(|_| one_more()).collect();
     full.iter_mut().for_each(|client| drop(client.until("id: ")));
-    scene.revoke(&subject("eve"));
+    let last = scene.revoke(&subject("eve"));
     eventually("it to be known", || scene.known.in_force() == 1);
-    scene.node.store.delete(LogName::revoked());
+    scene.delete_log(last);
     scene.revoke(&subject("bob"));
     let others = RefCell::new(Vec::new());
     eventually("the other to be known", || {

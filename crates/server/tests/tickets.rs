@@ -609,3 +609,24 @@ fn a_stream_by_ticket_waits_for_the_log_of_revocations_as_others_do() {
     let rest = stream.rest();
     assert!(rest.contains("event: $revoked") && !rest.contains("afterwards"), "{rest}");
 }
+
+// Fails when a ticket whose maker may be revoked is refused at once.
+#[test]
+fn a_ticket_that_a_token_made_waits_for_a_proof_that_all_that_is_revoked_is_known() {
+    let (node, known) = node_with_revocations();
+    let (made, receipt) = answer(&mut node.send(order(r#"{"channels":["room:1"]}"#, TOKEN)));
+    assert_eq!(made, "201", "{receipt}");
+    let url = receipt["url"].as_str().unwrap();
+    // On a busy machine the second may be over before the proof comes.
+    let begins = (0..10).any(|_| {
+        node.store.set_unproven(true);
+        support::eventually("it is not known what is revoked", || known.unknown().is_some());
+        let mut stream = node.send(get(url, STREAM));
+        let waits = stream.is_quiet_for(Duration::from_millis(50));
+        node.store.set_unproven(false);
+        let begins = waits && stream.until("\r\n\r\n").contains("event-stream");
+        support::eventually("what is revoked to be known", || known.unknown().is_none());
+        begins
+    });
+    assert!(begins);
+}

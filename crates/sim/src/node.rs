@@ -60,7 +60,8 @@ impl Node {
         let tasks = Rc::new(LocalSet::new());
         let within = tasks.enter();
         let random = Random::seeded(seed);
-        let setup = self.setup.for_life();
+        let mut setup = self.setup.for_life();
+        setup.redis.revocations = self.access.is_some();
         let store = RedisStore::over(&setup.redis, self.redis.dial_for(self.number), &random.fork());
         let store = store.expect("the options of the simulation are valid");
         let for_cores: Vec<_> = (0..self.setup.cores).map(|_| random.fork()).collect();

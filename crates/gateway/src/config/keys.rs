@@ -85,7 +85,7 @@ sections! {
         keyspace_notifications: bool = false;
         /// What is believed of messages that bring an event. With `trusted` one that follows the last event is delivered as it is, without a read: whoever may `PUBLISH` on a channel can forge one. With `verified` each makes the node read the Stream, and only what stands there is delivered; messages whose event the Stream does not have are counted. See [who may forge what](operations.md#who-may-forge-what) for what it costs.
         pushes: Pushes = Pushes::Trusted;
-        /// How often a message is sent around the Pub/Sub path to prove that it still works.
+        /// How often a message is sent around the Pub/Sub path to prove that it still works. With `auth.enabled` that is every 0.2 s, if no shorter time stands here: nobody is given anything by a token unless it was proven lately that what is revoked arrives.
         probe_interval: Span = Span(limits::REDIS_PROBE_INTERVAL_DEFAULT), Span::millis(50) => Span::secs(60);
         /// A probe that takes longer than this means that the connection is dead: it is closed and opened again.
         probe_timeout: Span = Span(limits::REDIS_PROBE_TIMEOUT_DEFAULT), Span::millis(50) => Span::secs(60);

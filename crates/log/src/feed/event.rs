@@ -1,6 +1,7 @@
 //! What a feed tells the ingest.
 
 use fanfare_protocol::{EntryId, Event, LogName, Push};
+use tokio::time::Instant;
 
 /// What a feed tells the ingest.
 #[derive(Debug, Clone)]
@@ -40,8 +41,11 @@ pub enum FeedEvent {
         /// The channel whose stream grew.
         channel: LogName,
     },
-    /// A round trip through the very path that pushes take has just been proven.
-    Probe,
+    /// A round trip through the very path that pushes take has been proven: all that was published before it began has been told before.
+    Probe {
+        /// When the probe that came back was sent.
+        began: Instant,
+    },
 }
 
 /// What an event costs beside its payload and its names: queue slot, reference counts, allocator overhead.

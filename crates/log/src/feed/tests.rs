@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use fanfare_protocol::{Entry, EntryId, Event, LogName, Push, limits};
 use proptest::prelude::*;
+use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::event::Standing;
@@ -37,7 +38,7 @@ fn said((kind, channel, bytes): (usize, usize, usize)) -> FeedEvent {
         1 => FeedEvent::Disconnected,
         2 => FeedEvent::Subscribed(vec![name(channel)]),
         3 => FeedEvent::Refused { channels: vec![name(channel)], detail: String::new() },
-        4 => FeedEvent::Probe,
+        4 => FeedEvent::Probe { began: Instant::now() },
         5 => doorbell(channel),
         6 => FeedEvent::Push { channel: name(channel), push: Push::Malformed },
         7 => FeedEvent::KeyspaceAdd { channel: name(channel) },
@@ -77,7 +78,11 @@ proptest! {
                 continue;
             }
             match event.standing() {
-                Standing::Kept => prop_assert!(false, "{event:?} was turned away"),
+                // A proof gives way to the next one.
+                Standing::Kept => {
+                    let is_followed = arrived.peek().is_some_and(|next| next.starts_with("Probe"));
+                    prop_assert!(is_followed && matches!(event, FeedEvent::Probe { .. }), "{event:?} was turned away");
+                }
                 Standing::Read(channel) => drop(unread.insert(channel.clone())),
                 Standing::Shed(_) => shed += 1,
             }
@@ -211,7 +216,7 @@ fn a_channel_that_will_be_read_takes_no_more_room() {
 
 #[test]
 fn what_arrives_wakes_the_ingest_whether_it_is_kept_or_turned_away() {
-    for event in [ephemeral(1, 1), entry(1, 1), FeedEvent::Probe] {
+    for event in [ephemeral(1, 1), entry(1, 1), FeedEvent::Probe { began: Instant::now() }] {
         let (sink, mut source) = feed(0);
         let mut recv = task::spawn(source.recv());
         assert_pending!(recv.poll());
@@ -267,4 +272,20 @@ fn a_channel_of_one_payer_is_not_held_up_by_a_thousand_of_another() {
     (0..1000).for_each(|number| desired.insert_for(Payer::of(1), &name(number)));
     desired.insert_for(Payer::of(2), &name(7_777));
     assert!(desired.take(2).wanted.contains(&(Payer::of(2), name(7_777))));
+}
+
+// Fails when each is kept: an ingest that hangs would have them pile up.
+#[test]
+fn of_proofs_that_follow_each_other_the_last_one_is_kept() {
+    let (sink, mut source) = feed(1 << 20);
+    let began: Vec<_> = (0..4).map(|number| Instant::now() + std::time::Duration::from_secs(number)).collect();
+    let proof = |number: usize| FeedEvent::Probe { began: began[number] };
+    [proof(0), proof(1), entry(0, 10), proof(2), proof(3)].into_iter().for_each(|event| sink.send(event));
+    sink.of(FeedId::new(1)).send(proof(0));
+    let told = |(feed, event): (FeedId, FeedEvent)| match event {
+        FeedEvent::Probe { began } => (feed.number(), Some(began)),
+        _ => (feed.number(), None),
+    };
+    let kept: Vec<_> = source.take().events.into_iter().map(told).collect();
+    assert_eq!(kept, [(0, Some(began[1])), (0, None), (0, Some(began[3])), (1, Some(began[0]))]);
 }

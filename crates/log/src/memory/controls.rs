@@ -33,7 +33,7 @@ impl MemoryStore {
         self.lock().faults.decide = Some(Box::new(decide));
     }
 
-    /// Undoes [`MemoryStore::on_push`] and [`MemoryStore::next_push`]. Delayed messages arrive now.
+    /// Undoes [`MemoryStore::on_push`] and [`MemoryStore::next_push`]. Messages that were delayed or held arrive now.
     pub fn heal_pushes(&self) {
         let mut state = self.lock();
         state.faults.decide = None;
@@ -109,6 +109,11 @@ impl MemoryStore {
             state.links.disconnect();
         }
         state.links.poke();
+    }
+
+    /// Whether no probe of any link comes back. Messages are not concerned ([`MemoryStore::on_push`]), and no link breaks.
+    pub fn set_unproven(&self, unproven: bool) {
+        self.lock().faults.unproven = unproven;
     }
 
     /// Whether the store says that it may evict keys.

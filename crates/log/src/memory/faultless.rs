@@ -18,6 +18,10 @@ impl Faults {
         false
     }
 
+    pub(super) fn is_unproven(&self) -> bool {
+        false
+    }
+
     pub(super) fn on_read(&mut self) -> Result<(), ArchiveError> {
         Ok(())
     }

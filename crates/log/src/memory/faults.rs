@@ -21,6 +21,8 @@ pub enum Fate {
     Double,
     /// Arrives after the next message that arrives on the same link (or after [`super::Link::release`]).
     Delay,
+    /// Arrives after [`super::Link::release`].
+    Hold,
 }
 
 type Decide = Box<dyn FnMut(&LogName) -> Fate + Send>;
@@ -30,6 +32,8 @@ pub(super) struct Faults {
     pub(super) offline: bool,
     pub(super) evicts: bool,
     pub(super) failing_reads: usize,
+    /// No probe of a link comes back.
+    pub(super) unproven: bool,
     /// Nothing but tips arrives.
     pub(super) slow: bool,
     /// Entries that do not arrive, however few are asked for.
@@ -49,6 +53,10 @@ impl Faults {
 
     pub(super) fn evicts(&self) -> bool {
         self.evicts
+    }
+
+    pub(super) fn is_unproven(&self) -> bool {
+        self.unproven
     }
 
     pub(super) fn on_read(&mut self) -> Result<(), ArchiveError> {
@@ -95,6 +103,7 @@ impl Faults {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     delayed: Vec<FeedEvent>,
+    held: Vec<FeedEvent>,
 }
 
 impl Lane {
@@ -102,19 +111,21 @@ impl Lane {
         let times = match faults.fate(channel) {
             Fate::Lose => return,
             Fate::Delay => return self.delayed.push(event.clone()),
+            Fate::Hold => return self.held.push(event.clone()),
             Fate::Arrive => 1,
             Fate::Double => 2,
         };
         (0..times).for_each(|_| to.send(event.clone()));
-        self.release(to);
+        to.send_all(self.delayed.drain(..));
     }
 
     pub(super) fn release(&mut self, to: &FeedSink) {
-        self.delayed.drain(..).for_each(|event| to.send(event));
+        to.send_all(self.delayed.drain(..).chain(self.held.drain(..)));
     }
 
     pub(super) fn clear(&mut self) {
         self.delayed.clear();
+        self.held.clear();
     }
 }
 

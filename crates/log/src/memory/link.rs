@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fanfare_protocol::limits;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::faults::Lane;
 use super::links::Wire;
@@ -73,9 +73,10 @@ impl Link {
     /// The feed proves a round trip, if it is connected.
     pub fn probe(&self) {
         let mut state = self.store.lock();
+        let is_proven = !state.faults.is_unproven();
         let wire = &mut state.links.0[self.key];
-        if wire.connected {
-            wire.sink.send(FeedEvent::Probe);
+        if wire.connected && is_proven {
+            wire.sink.send(FeedEvent::Probe { began: Instant::now() });
         }
     }
 }
@@ -116,7 +117,7 @@ impl Attachment {
     /// Feeds the node until it is dropped, which disconnects. Reconnects by itself.
     pub async fn run(self) {
         let link = self.0;
-        let mut probe = tokio::time::interval(limits::REDIS_PROBE_INTERVAL_DEFAULT.max(Duration::from_secs(1)));
+        let mut probe = tokio::time::interval(limits::REVOCATIONS_PROBE_INTERVAL);
         loop {
             if !link.tend() {
                 link.poke.notified().await;

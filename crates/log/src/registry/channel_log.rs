@@ -255,6 +255,11 @@ impl ChannelLog {
         Some(own.cover())
     }
 
+    /// What readers are told of it, if it is a log of the gateway's own.
+    pub(super) fn cover(&self) -> Effects {
+        self.own.iter().map(|own| own.cover()).collect()
+    }
+
     /// The stream grew; the push of the entry should follow. Returns whether it is the first one that is missing.
     pub(super) fn on_keyspace_add(&mut self) -> bool {
         self.missing_pushes += 1;

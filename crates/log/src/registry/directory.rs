@@ -1,7 +1,7 @@
 //! The channels of the node: by key and by name. Whether there is a place for a channel is decided before it comes here
 //! ([`crate::places`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fanfare_protocol::LogName;
@@ -17,13 +17,15 @@ pub(super) struct Directory {
     desired: Vec<Desired>,
     logs: HashMap<usize, ChannelLog>,
     by_name: HashMap<LogName, usize>,
+    /// The keys of the gateway's own logs.
+    own: BTreeSet<usize>,
 }
 
 impl Directory {
     /// `desired` has a set for every feed to which [`feed_of`] sends a channel.
     pub(super) fn new(desired: Vec<Desired>) -> Self {
         debug_assert!(!desired.is_empty(), "a node without a feed would follow nothing and not say so");
-        Self { desired, logs: HashMap::new(), by_name: HashMap::new() }
+        Self { desired, logs: HashMap::new(), by_name: HashMap::new(), own: BTreeSet::new() }
     }
 
     /// The log of a channel, and whether it is new: it is followed from now on.
@@ -36,6 +38,9 @@ impl Directory {
             debug_assert!(before.is_none(), "the hub tells of a channel that is gone before it tells of its successor");
             if let Some(desired) = self.desired.get(feed.number()) {
                 desired.insert_for(channel.payer, &channel.name);
+            }
+            if channel.name.is_system() {
+                self.own.insert(channel.key);
             }
             ChannelLog::new(Arc::clone(channel), feed)
         });
@@ -69,6 +74,11 @@ impl Directory {
         self.logs.values_mut().filter(move |log| log.feed == feed)
     }
 
+    /// The gateway's own logs.
+    pub(super) fn own_logs(&self) -> impl Iterator<Item = &ChannelLog> {
+        self.own.iter().filter_map(|key| self.logs.get(key))
+    }
+
     /// The number of logs.
     pub(super) fn len(&self) -> usize {
         self.logs.len()
@@ -78,6 +88,7 @@ impl Directory {
     pub(super) fn close(&mut self, key: usize) -> Option<ChannelLog> {
         let log = self.logs.remove(&key)?;
         self.by_name.remove(&log.channel.name);
+        self.own.remove(&key);
         if let Some(desired) = self.desired.get(log.feed.number()) {
             desired.remove(&log.channel.name);
         }

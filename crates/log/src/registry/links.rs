@@ -1,12 +1,15 @@
 //! The links of the node's feeds: which are up, and when each was last proven.
 
+use fanfare_protocol::limits::REVOCATIONS_UNPROVEN_PATIENCE;
+use tokio::time::Instant;
+
 use crate::feed::FeedId;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
     is_up: bool,
-    /// Milliseconds since the registry began, plus one. 0: never.
-    proven_ms: u64,
+    /// When the last round trip that was proven began. `None`: none was.
+    proven: Option<Instant>,
     /// Round trips that were proven.
     proofs: u64,
 }
@@ -37,10 +40,10 @@ impl Links {
         if self.are_up() { self.times_up } else { 0 }
     }
 
-    /// A round trip through a feed was just proven.
-    pub(super) fn note_probe(&mut self, feed: FeedId, since_ms: u64) {
+    /// A round trip through a feed was proven that began then.
+    pub(super) fn note_probe(&mut self, feed: FeedId, began: Instant) {
         if let Some(link) = self.all.get_mut(feed.number()) {
-            link.proven_ms = since_ms.saturating_add(1);
+            link.proven = link.proven.max(Some(began));
             link.proofs += 1;
         }
     }
@@ -55,14 +58,23 @@ impl Links {
         self.all.iter().all(|link| link.is_up)
     }
 
-    /// When the feed that has gone unproven for longest was proven: milliseconds since the registry began, plus one. 0: never.
-    pub(super) fn proven_ms(&self) -> u64 {
-        self.all.iter().map(|link| link.proven_ms).min().unwrap_or(0)
+    /// When what arrives now was published, at the latest that counts: it may have been under way since the feed was last proven, and for
+    /// longer than [`REVOCATIONS_UNPROVEN_PATIENCE`] nobody waits.
+    pub(super) fn published_by(&self, now: Instant) -> Instant {
+        self.proven().map_or(now, |proven| now.min(proven + REVOCATIONS_UNPROVEN_PATIENCE))
+    }
+
+    /// All that was published before this time has been told by every feed: that of the feed that has gone unproven for longest. `None`: a
+    /// feed never was proven.
+    pub(super) fn proven(&self) -> Option<Instant> {
+        self.all.iter().map(|link| link.proven).min().flatten()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -70,11 +82,12 @@ mod tests {
         let (first, second) = (FeedId::FIRST, FeedId::new(1));
         let mut links = Links::new(2);
         links.set_up(first, true);
-        links.note_probe(first, 40);
-        assert_eq!((links.are_up(), links.proven_ms()), (false, 0));
+        let earlier = Instant::now();
+        links.note_probe(first, earlier + Duration::from_millis(30));
+        assert_eq!((links.are_up(), links.proven()), (false, None));
         links.set_up(second, true);
-        links.note_probe(second, 10);
-        assert_eq!((links.are_up(), links.proven_ms()), (true, 11));
+        links.note_probe(second, earlier);
+        assert_eq!((links.are_up(), links.proven()), (true, Some(earlier)));
         let before = links.number();
         links.set_up(first, false);
         assert!(!links.are_up() && before > 0 && links.number() == 0);

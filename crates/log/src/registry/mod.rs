@@ -66,7 +66,7 @@ use tokio::time::Instant;
 
 use crate::archive::{ArchiveError, NewestRead, Snapshot, Tip};
 use crate::channel::{Channel, Hub};
-use crate::feed::{Desired, FeedBatch, FeedEvent};
+use crate::feed::{Desired, FeedBatch, FeedEvent, FeedId};
 use crate::options::Options;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -171,14 +171,7 @@ impl Registry {
                 FeedEvent::Push { channel, push } => self.on_push(&channel, push, now),
                 FeedEvent::Announced { channel, id, prev } => self.on_announced(&channel, id, prev, now),
                 FeedEvent::KeyspaceAdd { channel } => self.on_keyspace_add(&channel, now),
-                FeedEvent::Probe => {
-                    let since = now.saturating_duration_since(self.resources.began).as_millis();
-                    self.links.note_probe(feed, u64::try_from(since).unwrap_or(u64::MAX));
-                    stats.proven_ms.set(self.links.proven_ms());
-                    for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
-                        self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
-                    }
-                }
+                FeedEvent::Probe { began } => self.on_probe(feed, began, now),
             }
         }
     }
@@ -306,6 +299,19 @@ impl Registry {
         self.resources.end_turn(&mut self.directory, now)
     }
 
+    /// A round trip through a feed was proven that began then.
+    fn on_probe(&mut self, feed: FeedId, began: Instant, now: Instant) {
+        self.links.note_probe(feed, began);
+        let proven = self.links.proven();
+        self.resources.note_proven(proven);
+        for log in self.directory.own_logs() {
+            self.resources.carry_out(log, log.cover(), now);
+        }
+        for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
+            self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
+        }
+    }
+
     // What the feed says about one channel.
 
     /// A subscription was acknowledged.
@@ -383,7 +389,7 @@ impl Registry {
     fn ring(&mut self, name: &LogName, id: Option<EntryId>, now: Instant) {
         let Some(log) = self.directory.named_mut(name) else { return };
         self.resources.stats.doorbells.add(1);
-        let cover = log.on_doorbell(id, now);
+        let cover = log.on_doorbell(id, self.links.published_by(now));
         self.resources.want_head(log);
         if let Some(cover) = cover {
             self.resources.carry_out(log, vec![cover], now);

@@ -10,13 +10,15 @@ use crate::coverage::Coverage;
 #[derive(Debug)]
 pub(super) struct Notifier {
     hub: Arc<Hub>,
+    /// All that was published before this time has been told by the feed. `None`: that was never proven.
+    proven: Option<Instant>,
     /// Threads to wake at the end of the turn, a bit for each.
     wake: u64,
 }
 
 impl Notifier {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, wake: 0 }
+        Self { hub, proven: None, wake: 0 }
     }
 
     /// The channel has changed: its watchers look at it in their next turn.
@@ -39,9 +41,15 @@ impl Notifier {
         self.hub.set_link(link);
     }
 
+    /// All that was published before this time has been told by the feed, and noted.
+    pub(super) fn set_proven(&mut self, proven: Option<Instant>) {
+        self.proven = proven;
+    }
+
     /// What of its stream a log of the gateway's own holds. If that is news, its watchers look at it in their next turn.
     pub(super) fn cover(&mut self, channel: &Arc<Channel>, is_confirmed: bool, unread_since: Option<Instant>) {
-        let coverage = Coverage { link: self.hub.link().filter(|_| is_confirmed), unread_since };
+        let link = self.hub.link().filter(|_| is_confirmed);
+        let coverage = Coverage { link, unread_since, proven: self.proven };
         let before = channel.lock().coverage.replace(Box::new(coverage));
         if before.as_deref() != Some(&coverage) {
             self.notify(channel);

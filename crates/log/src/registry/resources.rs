@@ -262,6 +262,13 @@ impl Resources {
         self.schedule.want_head(upkeep_payer(log), log.channel.key);
     }
 
+    /// All that was published before this time has been told by the feed, and noted.
+    pub(super) fn note_proven(&mut self, proven: Option<Instant>) {
+        let since = proven.map(|proven| proven.saturating_duration_since(self.began).as_millis());
+        self.stats.proven_ms.set(since.map_or(0, |since| u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)));
+        self.notifier.set_proven(proven);
+    }
+
     /// Tells the readers of a channel why it cannot be followed.
     pub(super) fn refuse(&mut self, log: &ChannelLog, why: Refusal) {
         let (refused, wrong_type) = (&self.stats.refused, &self.stats.wrong_type);

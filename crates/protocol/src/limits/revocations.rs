@@ -22,6 +22,12 @@ pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
 pub const REVOCATIONS_REREAD: Duration = Duration::from_secs(60);
 /// For so long a node may not have read what was announced in the log of revocations. Then nobody gets anything by a grant until it has.
 pub const REVOCATIONS_PATIENCE: Duration = Duration::from_millis(300);
+/// Time between two proofs that the feed brings everything, where revocations are followed.
+pub const REVOCATIONS_PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// For so long it may not be proven that the feed has brought everything. Then nobody gets anything by a grant until it is.
+pub const REVOCATIONS_UNPROVEN_PATIENCE: Duration = Duration::from_millis(700);
+/// Who asks for something that is done at once waits so long for it to be known what is revoked, before it is refused.
+pub const REVOCATIONS_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The pause before a node reads a log again that is not contiguous: some entry of it may not be readable for a while.
 pub const REVOCATIONS_BROKEN_PAUSE: Duration = Duration::from_millis(100);
 /// How often a node asks whether its store could evict the log of revocations.
@@ -36,4 +42,9 @@ const _: () = {
     assert!(
         REVOKED_FAREWELL.as_millis() + REVOCATIONS_PATIENCE.as_millis() + REVOCATIONS_BROKEN_PAUSE.as_millis() < 1_000
     );
+    // Nor is an event delivered later, if the announcement of its revocation was held up on a feed of which nobody noticed anything yet.
+    assert!(REVOCATIONS_UNPROVEN_PATIENCE.as_millis() + REVOCATIONS_PATIENCE.as_millis() <= 1_000);
+    // Two probes may be late. Whoever waits for a proof lives to see the next ones.
+    assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_UNPROVEN_PATIENCE.as_millis());
+    assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_WAIT_MAX.as_millis());
 };

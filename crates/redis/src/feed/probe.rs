@@ -35,8 +35,10 @@ pub(super) async fn run(
     loop {
         ticks.tick().await;
         number += 1;
+        let began = Instant::now();
         let round_trip = async {
             if publishes {
+                receiver.expect_probe(number, began);
                 redis::cmd("PUBLISH")
                     .arg(channel)
                     .arg(receiver.probe_text(number))
@@ -50,7 +52,10 @@ pub(super) async fn run(
         match timeout(options.probe_timeout, round_trip).await {
             Ok(Ok(())) => {
                 observer.probed();
-                sink.send(FeedEvent::Probe);
+                // The receiver has told of a message that came back, in its place among the others. So does an answer come after all of them.
+                if !publishes {
+                    sink.send(FeedEvent::Probe { began });
+                }
             }
             Ok(Err(Error::Denied(_))) if publishes => {
                 publishes = false;

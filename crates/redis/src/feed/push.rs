@@ -1,13 +1,14 @@
 //! What arrives on the connection, understood as it is read and handed straight to the ingest.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use fanfare_log::{FeedEvent, FeedSink};
 use fanfare_protocol::{Entry, EntryId, LogName, Push, limits};
 use redis::{PushInfo, PushKind};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::options::FeedOptions;
 use crate::keys::Keys;
@@ -33,7 +34,10 @@ struct Inner {
     closed_by_peer: AtomicBool,
     /// A message of a log has come.
     carried: AtomicBool,
+    /// The number of the last probe that has come back.
     probe: AtomicU64,
+    /// The probe that is under way, and when it was sent.
+    expected: Mutex<Option<(u64, Instant)>>,
     changed: Notify,
     dropped: Notify,
 }
@@ -53,6 +57,7 @@ impl Receiver {
             closed_by_peer: AtomicBool::new(false),
             carried: AtomicBool::new(false),
             probe: AtomicU64::new(0),
+            expected: Mutex::default(),
             changed: Notify::new(),
             dropped: Notify::new(),
         }))
@@ -90,6 +95,11 @@ impl Receiver {
     /// Whether the connection has brought anything of a log.
     pub(super) fn has_carried(&self) -> bool {
         self.0.carried.load(Ordering::Relaxed)
+    }
+
+    /// The probe with this number is sent now.
+    pub(super) fn expect_probe(&self, number: u64, began: Instant) {
+        *self.0.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, began));
     }
 
     /// Waits until the probe with this number has come back. Cancel-safe.
@@ -155,11 +165,7 @@ impl Inner {
     fn message(&self, channel: &[u8], payload: &[u8]) -> Option<FeedEvent> {
         let channel = std::str::from_utf8(channel).ok()?;
         if channel == self.probe_channel {
-            if let Some(number) = self.probe_number(payload) {
-                self.probe.fetch_max(number, Ordering::AcqRel);
-                self.changed.notify_waiters();
-            }
-            return None;
+            return self.take_probe(self.probe_number(payload)?);
         }
         if let Some(key) = channel.strip_prefix(&self.keyspace_prefix) {
             let channel = (payload == b"xadd").then(|| self.keys.log(key))??;
@@ -168,6 +174,15 @@ impl Inner {
         let channel = self.keys.log(channel)?;
         self.carried.store(true, Ordering::Relaxed);
         Some(self.tell(channel, understand(payload, self.max_event_bytes)))
+    }
+
+    /// A probe has come back: all messages before it have been told of.
+    fn take_probe(&self, number: u64) -> Option<FeedEvent> {
+        self.probe.fetch_max(number, Ordering::AcqRel);
+        self.changed.notify_waiters();
+        let expected =
+            self.expected.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(sent, _)| *sent == number);
+        expected.map(|(_, began)| FeedEvent::Probe { began })
     }
 
     /// What a message of a log tells the ingest. Of an entry that is not believed that is no more than which one it is, so that nothing
@@ -276,6 +291,27 @@ mod tests {
         assert_eq!(handed_over(3), limits::FEED_HANDED_OVER_MAX);
         messages.deliver();
         assert_eq!(source.take().events.len(), 2);
+    }
+
+    // Fails when a probe is told beside the messages, and when it is told when it comes back and not when it was sent.
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_is_told_once_in_its_place_among_the_messages_as_what_it_was_when_it_was_sent() {
+        let (receiver, mut source) = receiver();
+        let began = Instant::now();
+        receiver.expect_probe(7, began);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let mut messages = receiver.messages();
+        messages.take(b"sse:a", b"1");
+        for number in [6, 7, 7] {
+            messages.take(b"sse:$probe:n", receiver.probe_text(number).as_bytes());
+        }
+        messages.take(b"sse:a", b"2");
+        messages.deliver();
+        let events: Vec<_> = source.take().events.into_iter().map(|(_, event)| event).collect();
+        let [FeedEvent::Push { .. }, FeedEvent::Probe { began: told }, FeedEvent::Push { .. }] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!(*told, began);
     }
 
     #[test]

@@ -171,6 +171,33 @@ fn a_bounded_number_of_tokens_waits_for_keys_for_a_bounded_time() {
     });
 }
 
+// Fails when it is refused at once, and when a stream waits, which may begin and gets nothing until then.
+#[test]
+fn what_is_done_at_once_is_judged_when_it_is_known_again_what_is_revoked() {
+    scene::run(async {
+        tokio::time::pause();
+        let store = fanfare_log::memory::MemoryStore::default();
+        let known = scene::knowing(&store).await;
+        let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec()))).with_revocations(Arc::clone(&known));
+        let (headers, channels) = (bearer(&token(&["a"], NOW + 60)), [ChannelName::parse("a").unwrap()]);
+        let (path, query, address) = ("/", None, std::net::IpAddr::from([192, 0, 2, 7]));
+        let ask = |right| {
+            let headers = &headers;
+            let channels = &channels;
+            keeper.authorize(&Question { right, channels, headers, path, query, address, is_doubtful: false })
+        };
+        assert!(now(ask(Right::History)).is_ok());
+        store.set_unproven(true);
+        scene::until(|| known.unknown().is_some()).await;
+        assert!(now(ask(Right::Subscribe)).is_ok());
+        let Soon::Later(waits) = ask(Right::History) else { panic!("at once") };
+        assert_eq!(waits.await, Err(Denied::RevocationsUnknown));
+        let Soon::Later(waits) = ask(Right::History) else { panic!("at once") };
+        store.set_unproven(false);
+        assert!(waits.await.is_ok());
+    });
+}
+
 // Fails without the leeway, which the gate allowed when the grant was given.
 #[test]
 fn a_grant_is_over_for_what_is_done_at_once_when_the_leeway_is() {

@@ -150,7 +150,7 @@ impl Server {
     /// A connection has ended.
     pub(crate) fn close(&mut self, number: u64) {
         if let Some(connection) = self.connections.remove(&number) {
-            self.troubles.note_end(connection.node, number, connection.trouble);
+            self.troubles.note_end(connection.node);
         }
     }
 
@@ -232,17 +232,6 @@ impl Server {
         let of_node = || self.connections.values().filter(|connection| connection.node == node);
         let is_whole = |connection: &Connection| connection.cut.is_none() && connection.trouble.any_until <= since;
         self.troubles.has_lost_none_since(node, since) && self.troubles.of_all_until <= since && of_node().all(is_whole)
-    }
-
-    /// Until when what was said on a connection may not have arrived, if that was there at this time: its node may have noticed nothing.
-    pub(crate) fn may_be_unheard_until_ms(&self, number: u64, at_ms: u64) -> Option<u64> {
-        let trouble = match (self.connections.get(&number), self.troubles.end_of(number)) {
-            (Some(connection), _) => connection.trouble,
-            (None, Some((end, trouble))) if end > self.began + Duration::from_millis(at_ms) => trouble,
-            _ => return None,
-        };
-        let until = trouble.mute_until.max(self.troubles.of_all_until);
-        u64::try_from(until.duration_since(self.began).as_millis()).ok()
     }
 
     /// How often the nodes read one and the same range within one second, at most.

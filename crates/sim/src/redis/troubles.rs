@@ -1,6 +1,4 @@
-//! What has kept nodes from hearing, or from being answered, and until when.
-
-use std::collections::BTreeMap;
+//! What keeps nodes from hearing, or from being answered, and until when.
 
 use tokio::time::Instant;
 
@@ -35,8 +33,6 @@ impl Trouble {
 pub(super) struct Troubles {
     /// Until then nobody heard anything, or could connect.
     pub(super) of_all_until: Instant,
-    /// Connections that have ended: when, and what had gone wrong on them.
-    ended: BTreeMap<u64, (Instant, Trouble)>,
     /// When each node lost a connection last.
     lost: [Instant; NODES],
     /// Whatever is asked is answered at once.
@@ -45,7 +41,7 @@ pub(super) struct Troubles {
 
 impl Troubles {
     pub(super) fn new(now: Instant, is_punctual: bool) -> Self {
-        Self { of_all_until: now, ended: BTreeMap::new(), lost: [now; NODES], is_punctual }
+        Self { of_all_until: now, lost: [now; NODES], is_punctual }
     }
 
     /// Until then nobody hears anything, or can connect.
@@ -54,20 +50,13 @@ impl Troubles {
     }
 
     /// A connection of a node has ended.
-    pub(super) fn note_end(&mut self, node: usize, number: u64, trouble: Trouble) {
-        let now = Instant::now();
-        self.lost[node] = now;
-        self.ended.insert(number, (now, trouble));
+    pub(super) fn note_end(&mut self, node: usize) {
+        self.lost[node] = Instant::now();
     }
 
     /// From now on something that is asked may be refused for a while.
     pub(super) fn note_refusals(&mut self) {
         self.is_punctual = false;
-    }
-
-    /// When a connection has ended, and what had gone wrong on it; `None`: it has not ended.
-    pub(super) fn end_of(&self, number: u64) -> Option<(Instant, Trouble)> {
-        self.ended.get(&number).copied()
     }
 
     /// Whether a node is answered at once, and has not lost a connection since then.

@@ -45,8 +45,6 @@ pub struct AccessCounts {
     pub revoked: usize,
     /// Sessions, and requests with a token that was over, that were told `$expired`.
     pub expired: usize,
-    /// Events that came by a revoked token, and were published later, from a node that had not noticed yet that its feed was away.
-    pub unnoticed: usize,
     /// Requests that were refused with 401.
     pub denied: usize,
 }
@@ -96,6 +94,11 @@ impl Access {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// In seconds since 1970.
+    fn now(&self) -> u64 {
+        (WALL_MS + self.now_ms()) / 1_000
+    }
+
     /// Lets a node ask for tokens, and follow what is revoked.
     pub(crate) fn guard(&self, options: &mut ServerOptions, hub: &Arc<Hub>) -> Arc<KnownRevocations> {
         let everything = Template::parse("*").expect("a valid pattern");
@@ -125,8 +128,7 @@ impl Access {
     pub(crate) fn mint(&self, client: usize, may_be_undated: bool, rng: &mut Rng) -> Token {
         let number = self.minted.get();
         self.minted.set(number + 1);
-        let now_ms = self.now_ms();
-        let now = (WALL_MS + now_ms) / 1_000;
+        let now = self.now();
         let life = LIFE_MIN + rng.number() % (self.longest - LIFE_MIN + 1);
         let is_undated = may_be_undated && rng.chance(100);
         let (subject, id) = (format!("subject {}", client % SUBJECTS), format!("token {number}"));
@@ -169,20 +171,22 @@ impl Access {
         AppendRequest { log, data, keep, max_entries: REVOCATIONS_WRITTEN_MAX }
     }
 
-    /// Whether a revocation at this time, by the clock of Redis, is one of what a token gives for these channels.
+    /// Whether a revocation at this time, by the clock of Redis, is one of what a token gives for these channels. Nodes forget it by their own
+    /// clock: where that of Redis is a life of a token behind, it is out of force when it is written.
     pub(crate) fn hits(&self, target: &RevocationTarget, at: UnixSeconds, token: &Token, channels: &[String]) -> bool {
         let is_of_it = match target {
             RevocationTarget::Subject { subject, .. } => **subject == *token.subject,
             RevocationTarget::Token { token_id, .. } => **token_id == *token.id,
             RevocationTarget::Channel(channel) => channels.iter().any(|name| *name == channel.as_str()),
         };
-        is_of_it && token.issued_at.is_none_or(|issued| issued <= at.0 + self.leeway.as_secs())
+        let is_in_force = at.0 + Revocations::lasts(TOKEN_LIFETIME_MIN, self.leeway).as_secs() > self.now();
+        is_of_it && is_in_force && token.issued_at.is_none_or(|issued| issued <= at.0 + self.leeway.as_secs())
     }
 
     /// How much longer a client may take to have seen everything: until no revocation hits a token that is made then. The clock of Redis
     /// may be ahead.
     pub(crate) fn patience(&self) -> Duration {
-        let now = (WALL_MS + self.now_ms()) / 1_000;
+        let now = self.now();
         let ahead = self.record.latest_at().map_or(0, |at| at.0.saturating_sub(now));
         self.leeway + Duration::from_secs(ahead + 3)
     }

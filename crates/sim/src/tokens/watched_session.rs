@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::token::Token;
-use super::withheld_out_of_reach::Found;
 use super::{after_the_end, cut_within_a_second, withheld_out_of_reach};
 use crate::payload;
 use crate::revoked_record::Revoked;
@@ -81,13 +80,9 @@ impl WatchedSession {
         }
         let redis = world.redis.lock();
         for revoked in access.record.in_force().iter().filter(|revoked| is_hit(revoked)) {
-            if let Some(breach) = cut_within_a_second::breach(delivery, revoked, &redis) {
+            let cut = || cut_within_a_second::breach(delivery, revoked, &redis);
+            if let Some(breach) = withheld_out_of_reach::breach(delivery, revoked).or_else(cut) {
                 return Some(breach);
-            }
-            match withheld_out_of_reach::look(delivery, revoked, &redis) {
-                Found::Nothing => {}
-                Found::Unnoticed => access.counts.borrow_mut().unnoticed += 1,
-                Found::Breach(breach) => return Some(breach),
             }
         }
         None

@@ -90,3 +90,45 @@ fn what_has_rung_is_unread_until_a_read_that_began_afterwards_has_shown_it() {
     scene.rest();
     assert_eq!(unread_since(&scene), None);
 }
+
+// Fails when a proof is told before what came ahead of it, and when it is told with the next change only.
+#[test]
+fn a_proof_of_the_feed_is_told_with_everything_that_arrived_before_it() {
+    let mut scene = Scene::new(narrow(1));
+    let (view, _cursor) = scene.open(&LogName::revoked(), None);
+    scene.rest();
+    let coverage = |scene: &Scene| {
+        scene.turn_core();
+        scene.core.coverage(view)
+    };
+    assert_eq!((coverage(&scene).proven, coverage(&scene).unread_since), (None, None));
+    let first = scene.probe();
+    scene.turn();
+    assert_eq!((coverage(&scene).proven, coverage(&scene).unread_since), (Some(first), None));
+    append(&scene);
+    let second = scene.probe();
+    scene.turn();
+    assert_eq!((coverage(&scene).proven, coverage(&scene).unread_since), (Some(second), Some(scene.now)));
+}
+
+// Fails when what arrives late counts from its arrival: it would have the patience once more.
+#[test]
+fn what_arrives_after_the_feed_was_unproven_for_long_is_unread_since_then() {
+    let mut scene = Scene::new(narrow(1));
+    let (view, _cursor) = scene.open(&LogName::revoked(), None);
+    scene.rest();
+    let proven = scene.probe();
+    scene.turn();
+    for (after_ms, since_ms) in [(600, 600), (5_000, 700)] {
+        scene.now = proven + Duration::from_millis(after_ms);
+        append(&scene);
+        let reads = scene.turn();
+        scene.turn_core();
+        let since = proven + Duration::from_millis(since_ms);
+        assert_eq!(scene.core.coverage(view).unread_since, Some(since), "after {after_ms} ms");
+        for read in reads {
+            scene.answer(read);
+        }
+        scene.rest();
+    }
+}

@@ -190,9 +190,10 @@ fn an_expiry_is_believed_when_the_feed_has_proven_to_be_past_it() {
     scene.present = false;
     scene.pass(INTERVAL * 5 / 4);
     assert_eq!(head(&core), Position::At(EntryId { ms: 1, seq: 0 }), "a message may be on the way");
-    feed(&mut scene, FeedEvent::Probe);
+    let began = scene.now;
+    feed(&mut scene, FeedEvent::Probe { began });
     assert_eq!(scene.turn(), 0, "that probe may have begun before");
-    feed(&mut scene, FeedEvent::Probe);
+    feed(&mut scene, FeedEvent::Probe { began });
     assert_eq!(scene.turn(), 1, "now it is looked at again");
     assert!(head(&core).is_absent());
 

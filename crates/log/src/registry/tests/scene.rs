@@ -88,6 +88,18 @@ impl Scene {
         self.registry.end_turn(self.now)
     }
 
+    /// A probe of the feed comes back in the next turn. Returns when it began.
+    pub(super) fn probe(&mut self) -> Instant {
+        self.link.probe();
+        let batch = self.source.take();
+        let began = batch.events.iter().rev().find_map(|(_, event)| match event {
+            FeedEvent::Probe { began } => Some(*began),
+            _ => None,
+        });
+        self.registry.on_feed(batch, self.now);
+        began.expect("the link is there")
+    }
+
     /// Answers a read. Returns the bytes of data in a page and the channel's key.
     pub(super) fn answer(&mut self, command: Command) -> Option<(usize, usize)> {
         match command {

@@ -105,7 +105,7 @@ idle-memory: ## Measure what an idle connection costs a node, from the slope bet
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000
 
 .PHONY: bench
-bench: ## Every figure of docs/performance.md, against the floor and under attack, and into that document: 25 minutes, with QUICK=1 five
+bench: ## Every figure of docs/performance.md, against the floor and under attack, and into that document: 35 minutes, with QUICK=1 seven
 	@scripts/setup.sh cc redis-server taskset setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload

@@ -5,6 +5,8 @@
 #   SCENARIO=churn loadtest/run.sh      only that one ("ramp churn": these two)
 #   TARGETS=https://a,https://b PUBLISH_KEY=... loadtest/run.sh      against nodes that run; starts nothing
 #   TARGETS=... REDIS_URL=redis://... loadtest/run.sh                the same, published straight to Redis
+#   TLS=1 loadtest/run.sh               two nodes of its own with a new certificate, which k6 then believes
+#   HTTP2=1 loadtest/run.sh             subscribers speak HTTP/2: with TLS by ALPN, else with prior knowledge
 #
 # OUT names the directory of the report, FANFARE_BIN the binary to test (default: the release build), GO the Go tool.
 # docs/load-testing.md lists the settings of the scenarios. The last line says how many passed and failed.
@@ -96,19 +98,40 @@ start_redis() {
   REDIS_URL=redis://127.0.0.1:$port
 }
 
+# A self-signed certificate for the nodes on this machine.
+make_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout "$work/key.pem" -out "$work/certificate.pem" 2>"$work/openssl.log" ||
+    fail "openssl makes no certificate: $(cat "$work/openssl.log")"
+}
+
 start_node() {
-  local admin
+  local admin configuration
   listen=127.0.0.1:$(free_port)
   admin=127.0.0.1:$(free_port)
+  configuration=$work/node-$1.toml
+  {
+    printf '[[server.listen]]\naddress = "%s"\n' "$listen"
+    if [ -n "$TLS" ]; then printf 'certificate = "%s"\nkey = "%s"\n' "$work/certificate.pem" "$work/key.pem"; fi
+  } >"$configuration"
   FANFARE__REDIS__URL=$REDIS_URL FANFARE__REDIS__PREFIX=${REDIS_PREFIX:-sse:} FANFARE__PUBLISH__KEY=$PUBLISH_KEY \
-    FANFARE__SERVER__LISTEN=$listen FANFARE__ADMIN__LISTEN=$admin FANFARE__DRAIN__WINDOW=0s \
-    "$FANFARE_BIN" serve >"$work/node-$1.log" 2>&1 &
+    FANFARE__ADMIN__LISTEN=$admin FANFARE__DRAIN__WINDOW=0s \
+    "$FANFARE_BIN" serve --config "$configuration" >"$work/node-$1.log" 2>&1 &
   pids+=($!)
   await $! "node $1" curl -fs "http://$admin/readyz"
 }
 
+TLS=${TLS:-}
+if [ "$TLS" = 0 ]; then TLS=; fi
 if [ -z "${TARGETS:-}" ]; then
   scripts/setup.sh redis-server redis-cli curl
+  scheme=http
+  if [ -n "$TLS" ]; then
+    scripts/setup.sh openssl
+    make_certificate
+    scheme=https
+    export K6_INSECURE_SKIP_TLS_VERIFY=true
+  fi
   if [ -z "${FANFARE_BIN:-}" ]; then
     scripts/setup.sh cc
     cargo build --locked --release -p fanfare
@@ -118,9 +141,9 @@ if [ -z "${TARGETS:-}" ]; then
   if [ -z "${REDIS_URL:-}" ]; then start_redis; fi
   PUBLISH_KEY=$(head -c 24 /dev/urandom | base64 | tr -dc 'a-zA-Z0-9')$RANDOM
   start_node 1
-  TARGETS=http://$listen
+  TARGETS=$scheme://$listen
   start_node 2
-  TARGETS=$TARGETS,http://$listen
+  TARGETS=$TARGETS,$scheme://$listen
   PUBLISH_URL=$TARGETS
 fi
 export TARGETS PUBLISH_URL PUBLISH_KEY REDIS_URL

@@ -17,6 +17,7 @@ package_of() {
     chromedriver) echo chromium-driver ;;
     firefox) echo firefox-esr ;;
     curl) echo curl ;;
+    openssl) echo openssl ;;
     taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;

@@ -59,6 +59,8 @@ export const place = {
   targets,
   // Sent by subscribers as `Authorization: Bearer TOKEN`, if set.
   token: text('TOKEN', ''),
+  // Whether subscribers speak HTTP/2, and nothing else.
+  http2: oneOf('HTTP2', '0', ['0', '1']) === '1',
   publishVia: oneOf('PUBLISH_VIA', redisUrl && !text('PUBLISH_KEY', '') ? 'redis' : 'http', ['http', 'redis']),
   publishUrls: addresses('PUBLISH_URL', targets.join(',')),
   publishKey: text('PUBLISH_KEY', ''),

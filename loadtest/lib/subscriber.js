@@ -70,7 +70,7 @@ function connect(data, how, seen, attempt, lastEventId, left) {
   const seconds = cut > 0 ? Math.min(cut, left) : left;
   counters.connects.add(1, { part: String(how.partOf(sse.now())) });
   for (const sequence of seen.sequences.values()) sequence.connects();
-  const end = sse.open(`${target}/events?${query}`, { headers: authorization(), lastEventId, seconds }, (client, event) => {
+  const end = sse.open(`${target}/events?${query}`, subscription({ lastEventId, seconds }), (client, event) => {
     if (!seen.placed && client.primedAt > 0) firstPlace(data, seen, client.primedAt);
     if (event.name.startsWith('$')) gateway(data, how, seen, event);
     else take(data, how, seen, client, event);
@@ -163,13 +163,14 @@ function pauseAfter(end, how, attempt, failures) {
 export function tryTargets(run) {
   for (const target of place.targets) {
     const end = sse.open(`${target}/events?channel=${channelName(run, 'try')}&ready=1`,
-      { headers: authorization(), seconds: 10 }, (client) => client.close());
+      subscription({ seconds: 10 }), (client) => client.close());
     if (end.events === 0) throw new Error(`${target} does not let anybody subscribe: ${trouble(end)}`);
   }
 }
 
-function authorization() {
-  return place.token === '' ? {} : { Authorization: `Bearer ${place.token}` };
+function subscription(more) {
+  const headers = place.token === '' ? {} : { Authorization: `Bearer ${place.token}` };
+  return { headers, http2: place.http2, ...more };
 }
 
 function tell(seen, what) {

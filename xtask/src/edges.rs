@@ -156,6 +156,13 @@ pub(crate) const RESERVED: &[Reserved] = &[
         why: "HTTP is spoken by fanfare-server, and by the admin listener of the binary",
     },
     Reserved {
+        name: "h2",
+        only: &["fanload"],
+        tests: true,
+        beneath: &["hyper"],
+        why: "the product speaks HTTP/2 through hyper; the load tool and its floor speak it themselves",
+    },
+    Reserved {
         name: "prometheus",
         only: &["fanfare"],
         tests: false,

@@ -43,5 +43,6 @@ pub mod stage;
 mod statistic;
 pub mod target;
 mod thousands;
+mod transport;
 pub mod wire;
 pub mod worker;

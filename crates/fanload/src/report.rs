@@ -19,6 +19,10 @@ pub fn table(outcome: &Outcome) -> String {
         let per_second = outcome.deliveries as f64 / outcome.elapsed.as_secs_f64().max(1e-9);
         rows.push(("deliveries a second".to_owned(), grouped(per_second)));
     }
+    if let Some(words) = outcome.protocol.words() {
+        let shared = outcome.protocol.http2.map(|share| format!(", {share} clients share a connection"));
+        rows.insert(1, ("protocol".to_owned(), words.to_owned() + &shared.unwrap_or_default()));
+    }
     latency(outcome, &mut rows);
     publisher(outcome, &mut rows);
     cost(outcome, &mut rows);
@@ -152,6 +156,7 @@ mod tests {
     use crate::publish::Breaks;
     use crate::reading::Cpu;
     use crate::scenario::{Parameters, Scenario};
+    use crate::target::{Protocol, Trust};
 
     /// A run of `slow` in which 10 events were delivered, each after `latency` milliseconds.
     fn outcome(latency: u64) -> Outcome {
@@ -160,6 +165,7 @@ mod tests {
         Outcome {
             scenario: Scenario::Slow,
             parameters: Parameters::of(Scenario::Slow),
+            protocol: Protocol::default(),
             cut_short: None,
             published: 1,
             deliveries: 10,
@@ -184,6 +190,14 @@ mod tests {
         let (well, slow) = (both.find("latency, all well").unwrap(), both.find("latency, 50 slow").unwrap());
         assert!(both[well..slow].contains("p50 4.0") && both[slow..].contains("p50 9.0"), "{both}");
         assert!(table(&outcome(9)).contains("  latency                  p50 9.0"));
+    }
+
+    #[test]
+    fn a_protocol_that_is_not_the_usual_one_is_told() {
+        let protocol = Protocol { tls: Some(Trust::Anybody), http2: Some(100) };
+        let text = table(&Outcome { protocol, ..outcome(9) });
+        assert!(text.contains("HTTP/2 over TLS, 100 clients share a connection\n"), "{text}");
+        assert!(!table(&outcome(9)).contains("protocol"));
     }
 
     // Seen to fail when a run that was cut short says "ok" like one that has come to its end.

@@ -4,14 +4,20 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use fanload::contender::{Contender as _, Floor, Place};
+use fanload::contender::{Contender as _, Floor, Place, Wire};
 use fanload::reading::Reading;
 
 // Seen to fail when `Running` is dropped without its processes.
 #[test]
 fn the_floor_serves_while_it_is_held_and_not_longer() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned(), settings: &[] };
+    let place = Place {
+        server_core: None,
+        helper_core: None,
+        directory: directory.path().to_owned(),
+        settings: &[],
+        wire: Wire::default(),
+    };
     let running = Floor::new(env!("CARGO_BIN_EXE_fanload").into()).start(&place).unwrap();
     assert!(Reading::take(&running.server_pids).unwrap().rss > 0);
 

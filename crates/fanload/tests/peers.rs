@@ -7,14 +7,20 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use fanload::contender::peers::{self, DurableStreams, Nchan, NodeLoop};
-use fanload::contender::{Contender, Place, Running};
+use fanload::contender::{Contender, Place, Running, Wire};
 use fanload::publish::{Event, Publisher};
 use fanload::stage::Stage;
 use fanload::target::{Position, Resume, Subscribe};
 
 /// Starts it; `None` with a word when it is not installed.
 fn start(contender: &dyn Contender, directory: &tempfile::TempDir) -> Option<Running> {
-    let place = Place { server_core: None, helper_core: None, directory: directory.path().to_owned(), settings: &[] };
+    let place = Place {
+        server_core: None,
+        helper_core: None,
+        directory: directory.path().to_owned(),
+        settings: &[],
+        wire: Wire::default(),
+    };
     match contender.start(&place) {
         Ok(running) => Some(running),
         Err(error) if error.to_string().contains("is not installed") => {

@@ -2,15 +2,29 @@
 
 #[path = "support/faulty.rs"]
 mod faulty;
+#[path = "support/front.rs"]
+mod front;
 mod support;
 
 use faulty::{Fault, Faulty};
-use support::{Ran, fanload};
+use support::{Ran, fanload, fanload_at};
 
-/// Three clients, one event to warm up, twenty more, one at the end.
+/// Three clients, one event to warm up, twenty more, one at the end. Through TLS, over HTTP/2 and over both the verdict has to be
+/// the same.
 fn run(fault: Fault) -> Ran {
+    const WORDS: &str = "burst --connections 3 --events 20";
     let server = Faulty::start(fault);
-    fanload("burst --connections 3 --events 20", server.target, server.feed)
+    let ran = fanload(WORDS, server.target, server.feed);
+    for wire in front::WIRES {
+        let server = Faulty::start(fault);
+        let target = format!("{}://{}", wire.scheme, front::start(server.target, &wire));
+        let other = fanload_at(&format!("{WORDS} {}", wire.options), &target, server.feed);
+        let verdict =
+            |ran: &Ran| (ran.code, ran.json["integrity"].clone(), ran.json["disturbances"]["refused"].clone());
+        assert_eq!(verdict(&other), verdict(&ran), "{target} {}: {other:?}", wire.options);
+        assert_eq!(other.errors.contains("no!!"), ran.errors.contains("no!!"), "{target}: {other:?}");
+    }
+    ran
 }
 
 #[test]

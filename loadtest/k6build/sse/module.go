@@ -11,8 +11,10 @@ package sse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -64,6 +66,8 @@ type Params struct {
 	Seconds float64 `js:"seconds"`
 	// LastEventID resumes: it is sent as the Last-Event-ID header, as a browser does.
 	LastEventID string `js:"lastEventId"`
+	// HTTP2 asks for HTTP/2 and takes nothing else: by ALPN over TLS, with prior knowledge in cleartext.
+	HTTP2 bool `js:"http2"`
 }
 
 // Client is what the callback uses to end the connection.
@@ -111,11 +115,7 @@ func (m *module) Open(url string, params Params, onEvent sobek.Callable) (*End, 
 		defer expire()
 	}
 
-	transport := &http.Transport{
-		DialContext:       state.Dialer.DialContext,
-		TLSClientConfig:   state.TLSConfig,
-		DisableKeepAlives: true,
-	}
+	transport := newTransport(state.Dialer.DialContext, state.TLSConfig, params.HTTP2)
 	end := &End{LastEventID: params.LastEventID}
 	started := time.Now()
 	response, err := request(ctx, transport, url, params)
@@ -133,6 +133,22 @@ func (m *module) Open(url string, params Params, onEvent sobek.Callable) (*End, 
 		return end, nil
 	}
 	return end, m.read(ctx, response, &Client{cancel: cancel}, params, end, onEvent)
+}
+
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// newTransport makes the transport of one connection: a virtual user shares none with others, also over HTTP/2.
+func newTransport(dial dial, config *tls.Config, http2 bool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2)
+	protocols.SetUnencryptedHTTP2(http2)
+	// The transport writes protocols into it, and virtual users may share it.
+	if config != nil {
+		config = config.Clone()
+		config.NextProtos = nil
+	}
+	return &http.Transport{DialContext: dial, TLSClientConfig: config, DisableKeepAlives: true, Protocols: protocols}
 }
 
 func request(ctx context.Context, transport *http.Transport, url string, params Params) (*http.Response, error) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::cases::Size;
+use crate::contender::Wire;
 
 /// What is compared, how often, and where the tables go.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +17,12 @@ pub struct Arguments {
     /// A case, by name; may be repeated [default: all]
     #[arg(long = "scenario", value_name = "NAME")]
     pub scenarios: Vec<String>,
+    /// The cases over TLS instead: tls-fanout, tls-many and so on
+    #[arg(long)]
+    pub tls: bool,
+    /// The cases over HTTP/2 instead, with --tls over both: h2-fanout, h2-tls-fanout and so on
+    #[arg(long)]
+    pub http2: bool,
     /// How often each contender runs each case [default: 5, or 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: Option<u32>,
@@ -39,6 +46,10 @@ pub struct Arguments {
 impl Arguments {
     pub(super) fn size(&self) -> Size {
         if self.quick { Size::Quick } else { Size::Full }
+    }
+
+    pub(super) fn wire(&self) -> Wire {
+        Wire { tls: self.tls, http2: self.http2 }
     }
 
     pub(super) fn rounds(&self) -> usize {

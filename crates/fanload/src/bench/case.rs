@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::figure::Figure;
+use crate::contender::Wire;
 use crate::scenario::{Parameters, Scenario};
+use crate::target::STREAMS;
 use crate::thousands;
 
 /// A scenario at a size.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     /// Its name on the command line.
-    pub(super) key: &'static str,
+    pub(super) key: String,
     /// The scenario.
     pub(super) scenario: Scenario,
     /// Its size.
@@ -19,13 +21,25 @@ pub(super) struct Case {
     pub(super) fanfare_only: bool,
     /// Settings of the node that are not its defaults; see [`Place`](crate::contender::Place).
     pub(super) settings: &'static [(&'static str, &'static str)],
+    /// What clients and contenders speak.
+    pub(super) wire: Wire,
     /// What is read from its outcome.
-    pub(super) figures: &'static [Figure],
+    pub(super) figures: Vec<Figure>,
 }
 
 impl Case {
     /// What is done, in one line.
     pub(super) fn title(&self) -> String {
+        let done = self.done();
+        match (self.wire.tls, self.wire.http2) {
+            (false, false) => done,
+            (true, false) => format!("{done}, over TLS"),
+            (false, true) => format!("{done}, over HTTP/2 in cleartext: {STREAMS} share a connection"),
+            (true, true) => format!("{done}, over HTTP/2 and TLS: {STREAMS} share a connection"),
+        }
+    }
+
+    fn done(&self) -> String {
         let Parameters { baseline, rate, cuts, slow, .. } = self.parameters;
         let (connections, channels) = (grouped(self.parameters.connections), grouped(self.parameters.channels));
         let events = grouped(self.parameters.events as usize);

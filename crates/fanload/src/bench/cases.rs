@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::case::Case;
 use super::figure::Figure;
 use super::goal::Goal;
+use super::wired;
+use crate::contender::Wire;
 use crate::scenario::{Outcome, Parameters, Scenario};
 
 /// How large the cases are.
@@ -16,15 +18,33 @@ pub(super) enum Size {
     Quick,
 }
 
-/// All cases, in the order of the tables.
+/// All cases, in the order of the tables; those with a wire of their own last.
 pub(super) fn all(size: Size) -> Vec<Case> {
-    let case = |key, scenario, figures| Case {
-        key,
+    let plain = in_cleartext(size);
+    let over = |wire: Wire, keys: &[&str]| {
+        let cases = plain.iter().filter(|case| keys.contains(&case.key.as_str()));
+        cases.map(|case| wired::over(case.clone(), wire)).collect::<Vec<_>>()
+    };
+    let tls = over(Wire { tls: true, http2: false }, &["fanout", "hold"]);
+    let http2 = over(Wire { tls: false, http2: true }, &["fanout", "hold"]);
+    let both = over(Wire { tls: true, http2: true }, &["fanout"]);
+    plain.iter().cloned().chain(tls).chain(http2).chain(both).collect()
+}
+
+/// All cases of HTTP/1.1 in cleartext over another wire.
+pub(super) fn over(size: Size, wire: Wire) -> Vec<Case> {
+    in_cleartext(size).into_iter().map(|case| wired::over(case, wire)).collect()
+}
+
+fn in_cleartext(size: Size) -> Vec<Case> {
+    let case = |key: &str, scenario, figures: &[Figure]| Case {
+        key: key.to_owned(),
         scenario,
         parameters: Parameters::of(scenario),
         fanfare_only: false,
         settings: &[],
-        figures,
+        wire: Wire::default(),
+        figures: figures.to_vec(),
     };
     let only = |case| Case { fanfare_only: true, ..case };
     let mut wide = case("fanout-15k", Scenario::Fanout, &FANOUT);
@@ -135,7 +155,7 @@ mod tests {
     fn every_case_has_a_name_of_its_own_and_something_to_show() {
         for size in [Size::Full, Size::Quick] {
             let cases = all(size);
-            let keys: std::collections::BTreeSet<&str> = cases.iter().map(|case| case.key).collect();
+            let keys: std::collections::BTreeSet<&str> = cases.iter().map(|case| case.key.as_str()).collect();
             assert_eq!(keys.len(), cases.len());
             assert!(cases.iter().all(|case| !case.figures.is_empty()));
         }

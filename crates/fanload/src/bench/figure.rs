@@ -4,7 +4,7 @@ use super::goal::Goal;
 use crate::scenario::Outcome;
 
 /// One number of a case.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Figure {
     /// What it is, with its unit.
     pub(super) label: &'static str,
@@ -23,6 +23,11 @@ impl Figure {
 
     pub(super) const fn with_goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
+        self
+    }
+
+    pub(super) const fn without_goal(mut self) -> Self {
+        self.goal = None;
         self
     }
 }

@@ -14,6 +14,7 @@ mod schedule;
 mod score;
 mod summary;
 mod table;
+mod wired;
 
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 
 pub use arguments::Arguments;
 
-use crate::contender::{Contender, Fanfare, Floor, Place, peers};
+use crate::contender::{Contender, Fanfare, Floor, Place, Unable, Wire, peers};
 use crate::cores::Cores;
 use crate::machine;
 use crate::scenario::{Outcome, run_scenario};
@@ -42,7 +43,9 @@ pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
     let contenders = chosen_contenders(arguments, stage)?;
     let names: Vec<&'static str> = contenders.iter().map(|contender| contender.name()).collect();
     let takes_part = |case: &Case, contender: &dyn Contender| {
-        contender.cannot(case.scenario).is_none() && (!case.fanfare_only || contender.name() == results::FANFARE)
+        contender.cannot(case.scenario).is_none()
+            && contender.cannot_speak(case.wire).is_none()
+            && (!case.fanfare_only || contender.name() == results::FANFARE)
     };
     let mut results: Vec<CaseResults> = chosen_cases(arguments)?
         .into_iter()
@@ -92,7 +95,15 @@ impl Bench<'_> {
             for (round, place) in schedule::turns(result.contenders.len(), result.rounds()) {
                 self.stage.check()?;
                 let name = result.contenders[place];
+                if !result.takes_part(place) {
+                    continue;
+                }
                 let outcome = self.run_once(&result.case, name);
+                if let Some(Unable(why)) = outcome.as_ref().err().and_then(|error| error.downcast_ref()) {
+                    self.say(&format!("  {name} does not take part: {why}"));
+                    result.withdraw(place, why.clone());
+                    continue;
+                }
                 let outcome = outcome.with_context(|| format!("{}, {name}, run {}", result.case.key, round + 1))?;
                 self.done += 1;
                 self.say(&format!("  {:>3}/{total}  {}", self.done, self.one_line(&result.case, name, &outcome)));
@@ -112,6 +123,7 @@ impl Bench<'_> {
             helper_core: Some(self.cores.others),
             directory: directory.path().to_owned(),
             settings: case.settings,
+            wire: case.wire,
         };
         let running = self.contenders[index].start(&place)?;
         self.descriptions[index].clone_from(&running.description);
@@ -165,13 +177,16 @@ fn chosen_contenders(arguments: &Arguments, stage: &Stage) -> Result<Vec<Box<dyn
 }
 
 fn chosen_cases(arguments: &Arguments) -> Result<Vec<Case>> {
-    let mut cases = cases::all(arguments.size());
-    let keys: Vec<&str> = cases.iter().map(|case| case.key).collect();
-    if let Some(unknown) = arguments.scenarios.iter().find(|key| !keys.contains(&key.as_str())) {
+    let (size, wire) = (arguments.size(), arguments.wire());
+    let mut cases = if wire == Wire::default() { cases::all(size) } else { cases::over(size, wire) };
+    // Over a wire `fanout` is `tls-fanout`: either name will do.
+    let is_called = |case: &Case, name: &str| case.key == name || case.key.strip_suffix(name) == Some(wire.prefix());
+    if let Some(unknown) = arguments.scenarios.iter().find(|name| !cases.iter().any(|case| is_called(case, name))) {
+        let keys: Vec<&str> = cases.iter().map(|case| case.key.as_str()).collect();
         bail!("there is no scenario '{unknown}'; there are {}", keys.join(", "));
     }
     if !arguments.scenarios.is_empty() {
-        cases.retain(|case| arguments.scenarios.iter().any(|key| key == case.key));
+        cases.retain(|case| arguments.scenarios.iter().any(|name| is_called(case, name)));
     }
     Ok(cases)
 }

@@ -20,12 +20,15 @@ pub(super) struct CaseResults {
     pub(super) contenders: Vec<&'static str>,
     /// By contender and round; `None` for runs that are still to come.
     outcomes: Vec<Vec<Option<Outcome>>>,
+    /// By contender: why it turned out not to be able to take part.
+    unable: Vec<Option<String>>,
 }
 
 impl CaseResults {
     pub(super) fn new(case: Case, contenders: Vec<&'static str>, rounds: usize) -> Self {
         let outcomes = contenders.iter().map(|_| std::iter::repeat_with(|| None).take(rounds).collect()).collect();
-        Self { case, contenders, outcomes }
+        let unable = vec![None; contenders.len()];
+        Self { case, contenders, outcomes, unable }
     }
 
     /// How often each contender runs.
@@ -35,6 +38,21 @@ impl CaseResults {
 
     pub(super) fn put(&mut self, contender: usize, round: usize, outcome: Outcome) {
         self.outcomes[contender][round] = Some(outcome);
+    }
+
+    /// A contender cannot take part.
+    pub(super) fn withdraw(&mut self, contender: usize, why: String) {
+        self.unable[contender] = Some(why);
+    }
+
+    /// Whether a contender can take part, as far as is known.
+    pub(super) fn takes_part(&self, contender: usize) -> bool {
+        self.unable[contender].is_none()
+    }
+
+    /// Who cannot take part, and why.
+    pub(super) fn unable(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.contenders.iter().zip(&self.unable).filter_map(|(&name, why)| Some((name, why.as_deref()?)))
     }
 
     /// Every run that is over: contender, round, outcome.
@@ -106,12 +124,14 @@ mod tests {
     use crate::publish::Breaks;
     use crate::reading::{Cpu, Reading};
     use crate::scenario::{Parameters, Scenario};
+    use crate::target::Protocol;
 
     /// A run of 1,000 deliveries that cost `microseconds` each and of which `lost` did not come.
     fn outcome(microseconds: f64, lost: u64) -> Outcome {
         Outcome {
             scenario: Scenario::Fanout,
             parameters: Parameters::of(Scenario::Fanout),
+            protocol: Protocol::default(),
             cut_short: None,
             published: 1,
             deliveries: 1_000,
@@ -145,6 +165,18 @@ mod tests {
         let ratio = results.score(figure, 1).ratio.unwrap();
         assert!((ratio.min - 1.25).abs() < 1e-9 && (ratio.max - 1.5).abs() < 1e-9, "{ratio:?}");
         assert_eq!(results.score(figure, 0).ratio, None);
+    }
+
+    // Seen to fail when a contender that cannot take part has a value.
+    #[test]
+    fn who_cannot_take_part_has_no_value_and_says_why() {
+        let mut results = fanout(&[FLOOR, FANFARE]);
+        results.put(0, 0, outcome(4.0, 0));
+        assert!(results.takes_part(1));
+        results.withdraw(1, "it speaks no TLS".to_owned());
+        assert!(!results.takes_part(1) && results.takes_part(0));
+        assert_eq!(results.unable().collect::<Vec<_>>(), [(FANFARE, "it speaks no TLS")]);
+        assert!(results.score(&results.case.figures[0], 1).value.is_none());
     }
 
     // Seen to fail when no contender is held to the guarantee, and when all are.

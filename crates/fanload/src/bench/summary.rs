@@ -59,6 +59,11 @@ impl Summary<'_> {
         for result in self.results {
             text += &format!("- `{}`: {}\n", result.case.key, result.case.title());
         }
+        for (result, (name, why)) in
+            self.results.iter().flat_map(|result| result.unable().map(move |each| (result, each)))
+        {
+            text += &format!("- {name} does not take part in `{}`: {why}\n", result.case.key);
+        }
         text += "\nEvery delivery of every run was checked:\n\n";
         text += &table::integrity(self.results, self.names);
         text
@@ -66,12 +71,14 @@ impl Summary<'_> {
 
     /// The command that repeats it, without paths of this machine.
     fn command(&self) -> String {
-        let Arguments { contenders, peers, scenarios, runs, quick, write, section, .. } = self.arguments;
+        let Arguments { contenders, peers, scenarios, tls, http2, runs, quick, write, section, .. } = self.arguments;
         let section = Some(section).filter(|name| *name != "bench");
         CommandLine::of("fanload bench")
             .options("contender", contenders)
             .options("scenario", scenarios)
             .flag("peers", *peers)
+            .flag("tls", *tls)
+            .flag("http2", *http2)
             .options("runs", runs)
             .flag("quick", *quick)
             .options("write", write.as_ref().map(|path| path.display()))
@@ -96,6 +103,7 @@ impl Summary<'_> {
                 "title": result.case.title(),
                 "figures": figures.collect::<Vec<_>>(),
                 "runs": runs.collect::<Vec<_>>(),
+                "unable": result.unable().collect::<std::collections::BTreeMap<_, _>>(),
             })
         });
         json!({

@@ -23,7 +23,7 @@ pub(super) fn figures(results: &[CaseResults], contenders: &[&'static str]) -> S
     let mut rows = vec![header];
     for result in results {
         for (index, figure) in result.case.figures.iter().enumerate() {
-            let name = if index == 0 { result.case.key } else { "" };
+            let name = if index == 0 { result.case.key.as_str() } else { "" };
             rows.push(row(result, figure, name, contenders, has_targets));
         }
     }

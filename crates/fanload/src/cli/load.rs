@@ -1,10 +1,12 @@
 //! The options of a run, and what they mean.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use super::duration::duration;
 use super::url::Url;
@@ -12,14 +14,28 @@ use crate::admin;
 use crate::report;
 use crate::scenario::{Ended, Parameters, Scenario, run_as_far_as_possible};
 use crate::stage::Stage;
-use crate::target::{Primed, Publish, RedisWay, Resume, Subscribe, Target};
+use crate::target::{Primed, Protocol, Publish, RedisWay, Resume, STREAMS, Subscribe, Target, Trust};
+use crate::transport::tls;
 
 /// Options of all scenarios. Each scenario has its own defaults for what is left out.
 #[derive(Debug, Args)]
 pub(super) struct Load {
-    /// Where clients connect, for example http://127.0.0.1:8080; several are used at random
+    /// Where clients connect, for example http://127.0.0.1:8080; several are used at random. With https:// over TLS
     #[arg(long, required = true, value_name = "URL")]
     target: Vec<String>,
+    /// Certificates of authorities that are believed, PEM; those of this machine are not then
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Believe every certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Speak HTTP/2: over TLS by ALPN, in cleartext with prior knowledge
+    #[arg(long)]
+    http2: bool,
+    /// Clients that share a connection of HTTP/2
+    #[arg(long, value_name = "N", default_value_t = STREAMS, requires = "http2",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
+    streams_per_connection: usize,
     /// Publish through this Redis, for example redis://user:password@127.0.0.1:6379
     #[arg(long, value_name = "URL", conflicts_with_all = ["feed", "post"])]
     redis: Option<String>,
@@ -146,8 +162,9 @@ impl Load {
     }
 
     fn target(&self) -> Result<Target> {
-        let targets = self.target.iter().map(|url| Url::read(url, "http")).collect::<Result<Vec<_>>>()?;
+        let targets = self.target.iter().map(|url| Url::read(url, "http", true)).collect::<Result<Vec<_>>>()?;
         let first = targets.first().context("no --target")?;
+        let protocol = self.protocol(&targets)?;
         let headers = self.header.iter().map(|header| {
             let (name, value) = header.split_once(':').with_context(|| format!("--header {header}: no colon"))?;
             Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -165,8 +182,9 @@ impl Load {
             subscribe.primed = Primed::Head;
             subscribe.resume = Resume::Header;
         }
-        let admin = self.admin.iter().map(|url| Url::read(url, "http")).collect::<Result<Vec<_>>>()?;
+        let admin = self.admin.iter().map(|url| Url::read(url, "http", false)).collect::<Result<Vec<_>>>()?;
         Ok(Target {
+            protocol,
             addresses: targets.into_iter().flat_map(|url| url.addresses).collect(),
             subscribe,
             publish: self.publish(&headers)?,
@@ -174,17 +192,36 @@ impl Load {
         })
     }
 
+    fn protocol(&self, targets: &[Url]) -> Result<Protocol> {
+        let tls = targets.iter().filter(|url| url.tls).count();
+        if tls != 0 && tls != targets.len() {
+            bail!("either all --target are https, or none is");
+        }
+        if tls == 0 && (self.ca.is_some() || self.insecure) {
+            bail!("--ca and --insecure are about TLS: say --target https://…");
+        }
+        let trust = match &self.ca {
+            Some(file) => {
+                tls::check_authorities(file)?;
+                Trust::File(file.clone())
+            }
+            None if self.insecure => Trust::Anybody,
+            None => Trust::Authorities,
+        };
+        Ok(Protocol { tls: (tls > 0).then_some(trust), http2: self.http2.then_some(self.streams_per_connection) })
+    }
+
     fn publish(&self, headers: &[(String, String)]) -> Result<Option<Publish>> {
         if let Some(url) = &self.redis {
-            let redis = Url::read(url, "redis")?;
+            let redis = Url::read(url, "redis", false)?;
             let (prefix, way) = (self.prefix.clone(), self.publish);
             return Ok(Some(Publish::Redis { address: redis.address(url)?, login: redis.login, prefix, way }));
         }
         if let Some(address) = &self.feed {
-            return Ok(Some(Publish::Feed { address: Url::read(address, "feed")?.address(address)? }));
+            return Ok(Some(Publish::Feed { address: Url::read(address, "feed", false)?.address(address)? }));
         }
         let Some(url) = &self.post else { return Ok(None) };
-        let post = Url::read(url, "http")?;
+        let post = Url::read(url, "http", false)?;
         let mut all = vec![("Host".to_owned(), post.host.clone())];
         all.extend(headers.iter().cloned());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::wire::Wire;
+
 /// The cores, the directory and the settings of a contender.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -13,4 +15,6 @@ pub struct Place {
     pub directory: PathBuf,
     /// Settings of a Fanfare node that are not its defaults, for example `("CHANNEL__LINGER", "0s")`. Others ignore them.
     pub settings: &'static [(&'static str, &'static str)],
+    /// What it shall speak. Whoever cannot says so before (see [`cannot`](super::Contender::cannot)).
+    pub wire: Wire,
 }

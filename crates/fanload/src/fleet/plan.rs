@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::target::Subscribe;
+use crate::target::{Protocol, Subscribe};
 
 /// Everything a worker needs to know before it opens its first connection. The first line that it gets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Where to connect; one at random each time.
     pub addresses: Vec<std::net::SocketAddr>,
+    /// What to speak.
+    pub protocol: Protocol,
     /// How to subscribe.
     pub subscribe: Subscribe,
     /// What the names of the channels begin with; the index follows.
@@ -81,6 +83,7 @@ mod tests {
     fn plan(worker: usize, first: usize) -> Plan {
         Plan {
             addresses: Vec::new(),
+            protocol: Protocol::default(),
             subscribe: Subscribe::fanfare("node"),
             prefix: "p-".to_owned(),
             channels: 10,

@@ -1,9 +1,8 @@
 //! A channel of the floor: who listens, and what can be asked for again.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
-use super::frame::{self, Frame};
+use super::frame::{Frame, Framing};
 use super::id::Id;
 
 /// One channel.
@@ -25,10 +24,10 @@ impl Channel {
     }
 
     /// Encodes an event and makes it the head.
-    pub(super) fn append(&mut self, now_ms: u64, data: &[u8]) -> Frame {
+    pub(super) fn append(&mut self, now_ms: u64, data: &[u8], framing: Framing) -> Frame {
         self.head = self.head.following(now_ms);
-        let frame = frame::encode(self.head, data);
-        self.recent.push_back((self.head, Rc::clone(&frame)));
+        let frame = framing.event(self.head, data);
+        self.recent.push_back((self.head, frame.clone()));
         self.recent_bytes += frame.len();
         self.missed = None;
         frame
@@ -56,12 +55,12 @@ impl Channel {
         if let Some((asked, bytes)) = &self.missed
             && *asked == position
         {
-            return Rc::clone(bytes);
+            return bytes.clone();
         }
         let start = self.recent.partition_point(|(id, _)| *id <= position);
         let missed: Vec<u8> = self.recent.range(start..).flat_map(|(_, frame)| frame.iter().copied()).collect();
         let missed = Frame::from(missed);
-        self.missed = Some((position, Rc::clone(&missed)));
+        self.missed = Some((position, missed.clone()));
         missed
     }
 }
@@ -74,7 +73,7 @@ mod tests {
     fn a_frame_is_a_chunk_with_data_and_id() {
         let mut channel = Channel::new(Id::at(1_000));
         assert_eq!(
-            &*channel.append(1_763_700_000_000, b"0 1 2 x"),
+            &*channel.append(1_763_700_000_000, b"0 1 2 x", Framing::Chunk),
             b"23\r\ndata: 0 1 2 x\nid: 1763700000000-0\n\n\r\n"
         );
     }
@@ -84,7 +83,7 @@ mod tests {
         let mut channel = Channel::new(Id::at(1_000));
         let mut ids = Vec::new();
         for now in [1_000, 1_001, 1_001, 900, 1_002] {
-            channel.append(now, b"");
+            channel.append(now, b"", Framing::Chunk);
             ids.push(channel.head.to_string());
         }
         assert_eq!(ids, ["1000-1", "1001-0", "1001-1", "1001-2", "1002-0"]);
@@ -96,11 +95,11 @@ mod tests {
     #[test]
     fn what_was_missed_is_everything_after_a_position() {
         let mut channel = Channel::new(Id::at(1));
-        let frames: Vec<Frame> = (2..5).map(|now| channel.append(now, b"d")).collect();
+        let frames: Vec<Frame> = (2..5).map(|now| channel.append(now, b"d", Framing::Chunk)).collect();
         assert_eq!(*channel.missed_after(Id::at(2)), *[&*frames[1], &*frames[2]].concat());
         assert_eq!(*channel.missed_after(Id::at(1)), *frames.concat());
         assert!(channel.missed_after(Id::at(4)).is_empty());
-        let later = channel.append(5, b"e");
+        let later = channel.append(5, b"e", Framing::Chunk);
         assert_eq!(*channel.missed_after(Id::at(4)), *later);
         assert!(channel.missed_after(Id::at(5)).is_empty());
         assert_eq!(channel.recent_bytes(), frames.concat().len() + later.len());

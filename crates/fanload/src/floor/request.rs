@@ -29,18 +29,21 @@ pub(super) fn parse(head: &[u8]) -> Option<Result<Request, NotASubscription>> {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) | Err(_) => return Some(Err(NotASubscription)),
     }
-    if request.method != Some("GET") {
-        return Some(Err(NotASubscription));
+    let resume = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("last-event-id"));
+    let resume = resume.map(|header| header.value);
+    Some(of(request.method.unwrap_or_default(), request.path.unwrap_or_default(), resume))
+}
+
+/// What a request of any version of HTTP asks for.
+pub(super) fn of(method: &str, path: &str, resume: Option<&[u8]>) -> Result<Request, NotASubscription> {
+    if method != "GET" {
+        return Err(NotASubscription);
     }
-    let names = names(request.path.unwrap_or_default());
+    let names = names(path);
     let channels: Option<Vec<u32>> = names.iter().map(|name| trailing_number(name)).collect();
-    let Some(channels) = channels.filter(|channels| !channels.is_empty()) else { return Some(Err(NotASubscription)) };
-    let resume = request
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("last-event-id") && !header.value.is_empty())
-        .map(|header| String::from_utf8_lossy(header.value).into_owned());
-    Some(Ok(Request { channels, names, resume }))
+    let channels = channels.filter(|channels| !channels.is_empty()).ok_or(NotASubscription)?;
+    let resume = resume.filter(|value| !value.is_empty()).map(|value| String::from_utf8_lossy(value).into_owned());
+    Ok(Request { channels, names, resume })
 }
 
 /// The `channel` parameters.

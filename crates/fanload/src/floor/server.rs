@@ -2,41 +2,54 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::channel::Channel;
+use super::audience::{Audience, CHANNELS_MAX};
 use super::feeds::{self, Feeds};
-use super::frame::{Frame, chunk};
+use super::frame::Framing;
+use super::gone::Gone;
 use super::id::Id;
 use super::listen::listen;
-use super::request::Request;
-use super::subscriber::{Gone, Heard, Membership, Subscriber};
+use super::session::Session;
+use super::socket_outlet::SocketOutlet;
+use super::stream_outlet::StreamOutlet;
+use super::subscriber::Subscriber;
+use crate::transport::bell::Bells;
+use crate::transport::identity::Identity;
+use crate::transport::socket::Socket;
 
 const LISTENER: Token = Token(0);
 const FEED_LISTENER: Token = Token(1);
 const FIRST_FEED: usize = 2;
-const FIRST_SUBSCRIBER: usize = FIRST_FEED + feeds::MOST;
-/// Channels that exist, from index 0.
-const CHANNELS_MAX: u32 = 1_000_000;
-/// Bytes of recent events that are kept for subscribers who come back, over all channels. The newest event of each
-/// channel is kept in any case.
-const RECENT_MAX: usize = 256 * 1024 * 1024;
+/// Tokens from here on are sockets of subscribers: slots of the audience, or of the connections that it shares.
+const FIRST_SOCKET: usize = FIRST_FEED + feeds::MOST;
 /// What one read takes from a socket at most.
 const READ_BYTES: usize = 256 * 1024;
 /// Pause after an `accept` that fails for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Fanfare's own response head, byte for byte.
-pub(super) const HEAD: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n\
-    X-Accel-Buffering: no\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
-const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// What the floor speaks.
+#[derive(Default)]
+pub(super) struct Speech {
+    /// TLS, as whom; `None`: cleartext.
+    pub(super) tls: Option<Identity>,
+    /// HTTP/2 and nothing else; otherwise HTTP/1.1 and nothing else.
+    pub(super) http2: bool,
+}
+
+/// What a future of the HTTP/2 library was woken for.
+#[derive(Clone, Copy)]
+enum Woken {
+    /// A connection has something to write.
+    Session(usize),
+    /// The subscriber in this slot has room in its window.
+    Stream(usize),
+}
 
 /// A bound floor server.
 pub(super) struct Server {
@@ -45,10 +58,11 @@ pub(super) struct Server {
     /// An `accept` failed for a reason that passes: try again later.
     accept_again: bool,
     feeds: Feeds,
-    subscribers: Slab<Subscriber>,
-    channels: Vec<Channel>,
-    recent_bytes: usize,
-    start: Id,
+    speech: Speech,
+    audience: Audience,
+    /// Connections of HTTP/2.
+    sessions: Slab<Session>,
+    bells: Bells<Woken>,
     buffer: Vec<u8>,
 }
 
@@ -57,21 +71,22 @@ impl Server {
     ///
     /// # Errors
     /// Those of the operating system; they name the address.
-    pub(super) fn bind(events: SocketAddr, feed: SocketAddr) -> Result<Self> {
+    pub(super) fn bind(events: SocketAddr, feed: SocketAddr, speech: Speech) -> Result<Self> {
         let poll = Poll::new().context("no epoll")?;
         let mut listener = listen(events).with_context(|| format!("cannot listen on {events}"))?;
         let mut feed_listener = listen(feed).with_context(|| format!("cannot listen on {feed}"))?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut feed_listener, FEED_LISTENER, Interest::READABLE)?;
+        let framing = if speech.http2 { Framing::Bare } else { Framing::Chunk };
         Ok(Self {
             poll,
             listener,
             accept_again: false,
             feeds: Feeds::new(feed_listener),
-            subscribers: Slab::new(),
-            channels: Vec::new(),
-            recent_bytes: 0,
-            start: Id::at(now_ms()),
+            speech,
+            audience: Audience::new(Id::at(now_ms()), framing),
+            sessions: Slab::new(),
+            bells: Bells::new(),
             buffer: vec![0; READ_BYTES],
         })
     }
@@ -105,10 +120,12 @@ impl Server {
                 match event.token() {
                     LISTENER => self.accept(),
                     FEED_LISTENER => self.feeds.accept(FIRST_FEED, self.poll.registry()),
-                    Token(token) if token < FIRST_SUBSCRIBER => self.feeds.is_readable(token - FIRST_FEED),
-                    Token(token) => self.serve(token - FIRST_SUBSCRIBER, event.is_readable(), event.is_writable()),
+                    Token(token) if token < FIRST_SOCKET => self.feeds.is_readable(token - FIRST_FEED),
+                    Token(token) if self.speech.http2 => self.advance(token - FIRST_SOCKET),
+                    Token(token) => self.serve(token - FIRST_SOCKET, event.is_readable(), event.is_writable()),
                 }
             }
+            self.attend();
             (0..feeds::MOST).for_each(|place| self.read_feed(place));
         }
     }
@@ -117,13 +134,8 @@ impl Server {
         self.accept_again = false;
         loop {
             match self.listener.accept() {
-                Ok((socket, _)) => {
-                    let entry = self.subscribers.vacant_entry();
-                    let token = Token(FIRST_SUBSCRIBER + entry.key());
-                    if let Ok(subscriber) = Subscriber::new(socket, token, self.poll.registry()) {
-                        entry.insert(subscriber);
-                    }
-                }
+                // A socket that cannot be watched or protected is closed.
+                Ok((socket, _)) => drop(self.admit(socket)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(_) => {
@@ -134,6 +146,26 @@ impl Server {
         }
     }
 
+    fn admit(&mut self, socket: TcpStream) -> Result<()> {
+        let mut socket = match &self.speech.tls {
+            Some(identity) => identity.secure(socket)?,
+            None => Socket::Plain(socket),
+        };
+        let registry = self.poll.registry();
+        if self.speech.http2 {
+            let entry = self.sessions.vacant_entry();
+            let token = Token(FIRST_SOCKET + entry.key());
+            registry.register(socket.source(), token, Interest::READABLE | Interest::WRITABLE)?;
+            let waker = self.bells.waker(Woken::Session(entry.key()));
+            entry.insert(Session::new(socket, waker));
+        } else {
+            let entry = self.audience.subscribers.vacant_entry();
+            let token = Token(FIRST_SOCKET + entry.key());
+            entry.insert(Subscriber::with_socket(SocketOutlet::new(socket, token, registry)?));
+        }
+        Ok(())
+    }
+
     /// Reads some of what a publisher says and writes it out. A publisher that talks nonsense is disconnected.
     fn read_feed(&mut self, place: usize) {
         let Some(mut feed) = self.feeds.take_unread(place) else { return };
@@ -141,7 +173,9 @@ impl Server {
         let open = feed.read(&mut buffer, |channel, data| {
             let exists = channel < CHANNELS_MAX;
             if exists {
-                self.publish(channel, data);
+                self.audience.publish(channel, data, now_ms(), self.poll.registry());
+                // Each event is written before the next one is looked at.
+                self.attend();
             }
             exists
         });
@@ -151,118 +185,68 @@ impl Server {
         }
     }
 
-    /// One `write` for each listener, and nothing else.
-    fn publish(&mut self, index: u32, data: &[u8]) {
-        let now = now_ms();
-        let frame = self.append(index, now, data);
-        let registry = self.poll.registry();
-        let mut gone = Vec::new();
-        for &slot in &self.channels[index as usize].listeners {
-            if let Some(subscriber) = self.subscribers.get_mut(slot as usize)
-                && subscriber.send(&frame, registry).is_err()
-            {
-                gone.push(slot);
-            }
-        }
-        for slot in gone {
-            self.close(slot as usize);
-        }
-    }
-
-    fn append(&mut self, index: u32, now: u64, data: &[u8]) -> Frame {
-        let channel = self.channel(index);
-        let frame = channel.append(now, data);
-        self.recent_bytes += frame.len();
-        while self.recent_bytes > RECENT_MAX {
-            let channel = &mut self.channels[index as usize];
-            let held = channel.recent_bytes();
-            if !channel.forget_oldest() {
-                break;
-            }
-            self.recent_bytes -= held - channel.recent_bytes();
-        }
-        frame
-    }
-
-    fn channel(&mut self, index: u32) -> &mut Channel {
-        let index = index as usize;
-        while self.channels.len() <= index {
-            self.channels.push(Channel::new(self.start));
-        }
-        &mut self.channels[index]
-    }
-
     fn serve(&mut self, slot: usize, readable: bool, writable: bool) {
-        let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
+        let Some(subscriber) = self.audience.subscribers.get_mut(slot) else { return };
+        let registry = self.poll.registry();
         let mut alive = true;
         if readable {
-            match subscriber.hear(&mut self.buffer) {
-                Ok(Heard::Nothing) => {}
-                Ok(Heard::Subscription(request)) => alive = self.subscribe(slot, &request).is_ok(),
-                Ok(Heard::Nonsense) => {
-                    let _ = subscriber.open(NOT_FOUND, &Rc::from([]), self.poll.registry());
-                    alive = false;
-                }
-                Err(Gone) => alive = false,
-            }
+            alive = match subscriber.hear(&mut self.buffer, registry) {
+                Ok(None) => true,
+                Ok(Some(request)) => self.audience.subscribe(slot, &request, registry).is_ok(),
+                Err(Gone) => false,
+            };
         }
         if alive && writable {
-            alive = self.subscribers.get_mut(slot).is_some_and(|subscriber| subscriber.resume().is_ok());
+            alive = self.audience.subscribers.get_mut(slot).is_some_and(|subscriber| subscriber.resume().is_ok());
         }
         if !alive {
-            self.close(slot);
+            self.audience.close(slot);
         }
     }
 
-    /// Answers with the head, the priming id and what was missed, in one write.
-    fn subscribe(&mut self, slot: usize, request: &Request) -> Result<(), Gone> {
-        if request.channels.iter().any(|&channel| channel >= CHANNELS_MAX) {
-            return Err(Gone);
-        }
-        let mut memberships = Vec::with_capacity(request.channels.len());
-        for &index in &request.channels {
-            let listeners = &mut self.channel(index).listeners;
-            memberships.push(Membership { channel: index, place: listeners.len() as u32 });
-            listeners.push(slot as u32);
-        }
-        // A place is an id of one channel: streams of several start now.
-        let resume = request.resume.as_deref().and_then(Id::parse).filter(|_| request.channels.len() == 1);
-        let channel = self.channel(request.channels[0]);
-        let (place, missed) = match resume {
-            Some(position) => (position, channel.missed_after(position)),
-            None => (channel.head, Rc::from([])),
-        };
-        let mut blocks = format!("retry: 2000\nid: {place}\n\n");
-        if request.resume.is_none() {
-            blocks += &ready(place, &request.names);
-        }
-        let prelude = [HEAD, &chunk(blocks.as_bytes())].concat();
-        let Some(subscriber) = self.subscribers.get_mut(slot) else { return Ok(()) };
-        subscriber.memberships = memberships;
-        subscriber.open(&prelude, &missed, self.poll.registry())
-    }
-
-    /// Forgets a connection. Dropping its socket closes it and ends its registration.
-    fn close(&mut self, slot: usize) {
-        let Some(subscriber) = self.subscribers.try_remove(slot) else { return };
-        for membership in subscriber.memberships {
-            let listeners = &mut self.channels[membership.channel as usize].listeners;
-            listeners.swap_remove(membership.place as usize);
-            let Some(&moved) = listeners.get(membership.place as usize) else { continue };
-            let last = listeners.len() as u32;
-            let memberships = self.subscribers.get_mut(moved as usize).map(|subscriber| &mut subscriber.memberships);
-            let theirs = memberships.into_iter().flatten();
-            for theirs in theirs.filter(|each| each.channel == membership.channel && each.place == last) {
-                theirs.place = membership.place;
+    /// Polls everything of HTTP/2 that was woken, until all of it waits for something else. Nothing, without HTTP/2.
+    fn attend(&mut self) {
+        while self.speech.http2 {
+            let woken = self.bells.take();
+            if woken.is_empty() {
+                return;
+            }
+            for woken in woken {
+                match woken {
+                    Woken::Session(key) => self.advance(key),
+                    Woken::Stream(slot) => self.resume(slot),
+                }
             }
         }
     }
-}
 
-/// What a node says to clients that bring no position. The names of this tool need no escapes.
-fn ready(place: Id, names: &[String]) -> String {
-    let names = names.join("\",\"");
-    format!("event: $ready\ndata: {{\"position\":\"{place}\",\"channels\":[\"{names}\"]}}\nid: {place}\n\n")
+    /// Reads and writes what a connection of HTTP/2 can, and answers its requests.
+    fn advance(&mut self, key: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Ok(requests) = session.advance() else {
+            self.sessions.remove(key);
+            self.audience.close_session(key);
+            return;
+        };
+        for asked in requests {
+            let Ok((request, stream)) = asked.answer() else { continue };
+            let entry = self.audience.subscribers.vacant_entry();
+            let slot = entry.key();
+            let waker = self.bells.waker(Woken::Stream(slot));
+            entry.insert(Subscriber::with_stream(StreamOutlet::new(stream, key, waker)));
+            if self.audience.subscribe(slot, &request, self.poll.registry()).is_err() {
+                self.audience.close(slot);
+            }
+        }
+    }
+
+    fn resume(&mut self, slot: usize) {
+        if let Some(subscriber) = self.audience.subscribers.get_mut(slot)
+            && subscriber.resume().is_err()
+        {
+            self.audience.close(slot);
+        }
+    }
 }
 
 fn now_ms() -> u64 {

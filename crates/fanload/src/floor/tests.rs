@@ -4,16 +4,17 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::frame::chunk;
+use super::frame::Framing;
 use super::id::Id;
-use super::server::{HEAD, Server};
+use super::server::{Server, Speech};
+use super::subscriber::HEAD;
 
 /// A floor on a thread that ends with the tests.
 fn serve() -> (SocketAddr, TcpStream) {
     let (say, hear) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let free = "127.0.0.1:0".parse().unwrap();
-        let mut server = Server::bind(free, free).unwrap();
+        let mut server = Server::bind(free, free, Speech::default()).unwrap();
         say.send(server.addresses().unwrap()).unwrap();
         server.run()
     });
@@ -147,5 +148,5 @@ fn the_line_that_says_where_it_listens_can_be_read_back() {
     let line = "floor: events on 127.0.0.1:81, feed on 127.0.0.1:82\n";
     assert_eq!(super::ready_addresses(line).unwrap().1, "127.0.0.1:82".parse().unwrap());
     assert_eq!(super::ready_addresses(line.trim_end()), None);
-    assert_eq!(&*chunk(b"x"), b"1\r\nx\r\n");
+    assert_eq!(&*Framing::Chunk.block(b"x".to_vec()), b"1\r\nx\r\n");
 }

@@ -47,6 +47,7 @@ impl Audience {
         let publisher = Publisher::connect(publish, &prefix, stage)?;
         let plan = Plan {
             addresses: target.addresses.clone(),
+            protocol: target.protocol.clone(),
             subscribe: target.subscribe.clone(),
             prefix: prefix.clone(),
             channels: shape.channels,

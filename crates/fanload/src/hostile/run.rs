@@ -9,7 +9,7 @@ use super::link::Link;
 use super::observation::Observation;
 use super::scene::Scene;
 use super::size::Size;
-use crate::contender::{Fanfare, Place};
+use crate::contender::{Fanfare, Place, Wire};
 use crate::cores::Cores;
 use crate::disturbances::Disturbances;
 use crate::integrity::Integrity;
@@ -45,6 +45,7 @@ pub(super) fn once(
         helper_core: cores.map(|cores| cores.others),
         directory: directory.path().to_owned(),
         settings: case.settings,
+        wire: Wire::default(),
     };
     let mut link = None;
     let running = fanfare.start_through(&place, |redis| match case.link {

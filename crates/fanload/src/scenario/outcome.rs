@@ -12,6 +12,7 @@ use crate::integrity::Integrity;
 use crate::latency::Latency;
 use crate::publish::Breaks;
 use crate::reading::{Cpu, Reading};
+use crate::target::Protocol;
 
 /// What one run of a scenario yields. "Measured" is what lies between the first published event and the last delivery,
 /// without opening the connections and without the last event that looks for silent ones (except where the scenario is
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub scenario: Scenario,
     /// At which size.
     pub parameters: Parameters,
+    /// What clients spoke.
+    pub protocol: Protocol,
     /// Why the run ended before its time; `None` when it did not. What follows is then what came so far, and the last
     /// event was not waited for.
     pub cut_short: Option<String>,

@@ -69,6 +69,7 @@ impl<'a> Run<'a> {
         let ephemeral = matches!(target.publish, Some(Publish::Redis { way: RedisWay::Ephemeral, .. }));
         let plan = Plan {
             addresses: target.addresses.clone(),
+            protocol: target.protocol.clone(),
             subscribe: target.subscribe.clone(),
             prefix,
             channels: parameters.channels,
@@ -233,6 +234,7 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             scenario: self.scenario,
             parameters: self.parameters.clone(),
+            protocol: self.target.protocol.clone(),
             cut_short,
             published: part.published,
             deliveries: part.deliveries,

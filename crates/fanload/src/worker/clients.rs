@@ -1,17 +1,21 @@
 //! The clients of a worker, and the life of each connection: connect, read, end, come back.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use mio::Registry;
 use mio::event::Event;
-use mio::{Interest, Registry, Token};
 
 use super::block;
 use super::cell::{Cell, Doubt};
 use super::check::Checker;
 use super::connection::{Connection, State};
 use super::digest::{Digest, End};
+use super::links::Links;
+use super::received::Received;
+use super::sessions::{Became, Woken};
 use super::timers::{Timer, Timers};
 use crate::fleet::{Plan, Progress, Report};
 use crate::publish::Span;
@@ -26,6 +30,7 @@ const HOPELESS: [i32; 3] = [23, 24, 99];
 /// All clients of a worker.
 pub(super) struct Clients {
     plan: Plan,
+    links: Links,
     /// When each client comes back or is late; the worker's own turns stand among them.
     pub(super) timers: Timers,
     connections: Vec<Connection>,
@@ -50,8 +55,12 @@ pub(super) struct Clients {
 
 impl Clients {
     /// No client yet.
-    pub(super) fn new(plan: Plan) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the certificates that are to be believed cannot be read.
+    pub(super) fn new(plan: Plan) -> Result<Self> {
+        Ok(Self {
+            links: Links::new(&plan)?,
             timers: Timers::default(),
             connections: Vec::new(),
             cells: Vec::new(),
@@ -66,7 +75,7 @@ impl Clients {
             random: fastrand::Rng::with_seed(plan.seed.wrapping_add(plan.worker as u64)),
             keep: block::keep(&plan.subscribe.dialect),
             plan,
-        }
+        })
     }
 
     /// Has `count` clients in all.
@@ -120,7 +129,8 @@ impl Clients {
             }
             let untold = cells.iter_mut().filter(|cell| cell.doubt == Doubt::GapBeforeEntry);
             untold.for_each(|cell| cell.doubt = Doubt::None);
-            let begun = connection.connect(&self.plan, index, to, self.keep);
+            connection.begin(self.keep);
+            let begun = self.links.open(&self.plan, index, connection, to, registry);
             if let Err(error) = begun {
                 if error.raw_os_error().is_some_and(|code| HOPELESS.contains(&code)) {
                     bail!("connection {index} cannot be opened: {error} (see ulimit -n, or use more --processes)");
@@ -130,9 +140,6 @@ impl Clients {
                 continue;
             }
             let attempt = connection.attempt;
-            if let Some(stream) = &mut connection.stream {
-                registry.register(stream, Token(index), Interest::READABLE | Interest::WRITABLE)?;
-            }
             self.on_their_way += 1;
             let patience = Duration::from_millis(self.plan.patience_ms);
             self.timers.after(patience, Timer::Late { connection: index, attempt });
@@ -140,11 +147,16 @@ impl Clients {
         Ok(())
     }
 
-    /// The socket of a connection has something to say.
-    pub(super) fn ready(&mut self, index: usize, event: &Event) -> Result<()> {
+    /// The socket with this token has something to say.
+    pub(super) fn ready(&mut self, token: usize, event: &Event) -> Result<()> {
+        if self.links.are_shared() {
+            self.links.ready(token);
+            return Ok(());
+        }
+        let index = token;
         let connection = &mut self.connections[index];
         if let State::Asking(_) = connection.state {
-            let broken = connection.stream.as_ref().and_then(|stream| stream.take_error().ok().flatten());
+            let broken = connection.error();
             let written = broken.map_or_else(|| connection.write(), Err);
             match written {
                 Ok(true) => {}
@@ -156,13 +168,64 @@ impl Clients {
                 }
             }
         }
-        if connection.slow && connection.primed && self.slowness {
+        if connection.flush().is_err() {
+            // The next read says why.
+            return self.read_all(index, true);
+        }
+        if self.is_slow_now(index) {
             return Ok(());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.read_all(index, event.is_read_closed() || event.is_error())?;
         }
         Ok(())
+    }
+
+    /// Lets shared connections go on that have something to do, and reads what came for the clients on them, until nothing is
+    /// left. Whether there was anything.
+    pub(super) fn attend(&mut self) -> Result<bool> {
+        let mut any = false;
+        loop {
+            let woken = self.links.woken();
+            if woken.is_empty() {
+                return Ok(any);
+            }
+            any = true;
+            for woken in woken {
+                match woken {
+                    Woken::Client(index) if self.is_slow_now(index) => {}
+                    Woken::Client(index) => self.read_all(index, true)?,
+                    Woken::Session(key) => {
+                        for (client, attempt, became) in self.links.advance(key)? {
+                            self.became(client, attempt, became)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn became(&mut self, index: usize, attempt: u32, became: Became) -> Result<()> {
+        // One that was cut or given up meanwhile does not ask any more: its stream is reset.
+        if self.connections[index].attempt != attempt {
+            return Ok(());
+        }
+        match became {
+            Became::Asked(stream) => {
+                self.connections[index].has_asked(stream);
+                self.read_all(index, true)
+            }
+            Became::Failed(why) => {
+                self.leave(index, false);
+                self.fail(index, why);
+                Ok(())
+            }
+        }
+    }
+
+    fn is_slow_now(&self, index: usize) -> bool {
+        let connection = &self.connections[index];
+        connection.slow && connection.primed && self.slowness
     }
 
     /// Reads a little from each slow connection.
@@ -202,9 +265,11 @@ impl Clients {
             self.connections[index].queued = false;
             self.leave(index, true);
         }
+        self.links.cut_all();
     }
 
-    /// Cuts a random connection, half of them with a reset and half in order; it comes back by itself.
+    /// Cuts a random connection, half of them with a reset and half in order; it comes back by itself. Where clients share
+    /// connections, a stream is cut; and one time in as many as share one, the connection with all of its streams.
     pub(super) fn cut_one(&mut self) {
         if self.connections.is_empty() {
             return;
@@ -213,10 +278,26 @@ impl Clients {
         // One that is away already is a cut that misses.
         if self.connections[index].primed {
             let abruptly = self.random.bool();
-            self.leave(index, abruptly);
-            let away = Duration::from_millis(self.random.u64(..=self.plan.away_ms));
-            let attempt = self.connections[index].attempt;
-            self.timers.after(away, Timer::Back { connection: index, attempt });
+            match self.connections[index].session() {
+                Some(session) if self.random.usize(..self.links.share()) == 0 => self.cut_shared(session, index),
+                _ => self.cut(index, abruptly),
+            }
+        }
+    }
+
+    fn cut(&mut self, index: usize, abruptly: bool) {
+        self.leave(index, abruptly);
+        let away = Duration::from_millis(self.random.u64(..=self.plan.away_ms));
+        let attempt = self.connections[index].attempt;
+        self.timers.after(away, Timer::Back { connection: index, attempt });
+    }
+
+    /// Cuts a shared connection, which this client is on, with everybody on it.
+    fn cut_shared(&mut self, session: usize, index: usize) {
+        for index in self.links.cut(session, index) {
+            if self.connections.get(index).is_some_and(|connection| connection.session() == Some(session)) {
+                self.cut(index, true);
+            }
         }
     }
 
@@ -273,53 +354,67 @@ impl Clients {
     }
 
     /// Reads what is there. A read that does not fill the buffer has emptied the socket (epoll(7), "Questions and
-    /// answers"), so another one is only needed to see the end of the stream.
+    /// answers"), so another one is only needed to see the end of the stream. A stream of HTTP/2 is read to the end: a read of it
+    /// brings one frame.
     fn read_all(&mut self, index: usize, to_the_end: bool) -> Result<()> {
         loop {
             match self.read(index, BUFFER)? {
-                Some(count) if count == BUFFER || (to_the_end && count > 0) => {}
+                Some(count) if count == BUFFER || to_the_end => {}
                 _ => return Ok(()),
             }
         }
     }
 
-    /// Reads once, at most `most` bytes. `None`: nothing is there, or the connection is over.
+    /// Reads once, at most `most` bytes; a head counts as none. `None`: nothing is there, or the connection is over.
     fn read(&mut self, index: usize, most: usize) -> Result<Option<usize>> {
         let connection = &mut self.connections[index];
-        match connection.read(&mut self.buffer[..most]) {
-            Ok(None) => Ok(None),
-            Ok(Some(0)) => {
+        let received = match connection.read(&mut self.buffer[..most]) {
+            Ok(Received::Nothing) => return Ok(None),
+            Ok(Received::End) => {
                 self.over(index, &End::Done)?;
-                Ok(None)
+                return Ok(None);
             }
-            Ok(Some(count)) => {
-                let was_primed = (connection.was_primed, connection.primed);
-                let per_connection = self.plan.channels_per_connection;
-                let cells = &mut self.cells[index * per_connection..][..per_connection];
-                let mut digest = Digest { plan: &self.plan, connection, cells, checker: &mut self.checker, index };
-                let result = digest.take(&self.buffer[..count]);
-                let connection = &self.connections[index];
-                if connection.primed != was_primed.1 {
-                    self.on_their_way -= 1;
-                    self.live += 1;
-                    self.opened += usize::from(connection.was_primed != was_primed.0);
-                }
-                match result {
-                    Ok(()) => Ok(Some(count)),
-                    Err(end) => {
-                        self.over(index, &end)?;
-                        Ok(None)
-                    }
-                }
-            }
+            Ok(received) => received,
             Err(error) => {
-                self.checker.disturbances.reset += 1;
-                self.leave(index, false);
-                self.later(index, None);
-                self.trouble = Some(format!("a connection broke: {error}"));
+                self.broke(index, &error)?;
+                return Ok(None);
+            }
+        };
+        let was_primed = (connection.was_primed, connection.primed);
+        let per_connection = self.plan.channels_per_connection;
+        let cells = &mut self.cells[index * per_connection..][..per_connection];
+        let mut digest = Digest { plan: &self.plan, connection, cells, checker: &mut self.checker, index };
+        let (count, result) = match received {
+            Received::Head(head, words) => (0, digest.answer(&head, &words)),
+            Received::Bytes(count) => (count, digest.take(&self.buffer[..count])),
+            Received::Nothing | Received::End => (0, Ok(())),
+        };
+        let connection = &self.connections[index];
+        if connection.primed != was_primed.1 {
+            self.on_their_way -= 1;
+            self.live += 1;
+            self.opened += usize::from(connection.was_primed != was_primed.0);
+        }
+        match result {
+            Ok(()) => Ok(Some(count)),
+            Err(end) => {
+                self.over(index, &end)?;
                 Ok(None)
             }
         }
+    }
+
+    /// A connection broke.
+    fn broke(&mut self, index: usize, error: &io::Error) -> Result<()> {
+        // What cannot be believed, or is no TLS, will be the same the next time.
+        if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Unsupported) {
+            bail!("a connection broke: {error}");
+        }
+        self.checker.disturbances.reset += 1;
+        self.leave(index, false);
+        self.later(index, None);
+        self.trouble = Some(format!("a connection broke: {error}"));
+        Ok(())
     }
 
     /// The server has ended a connection.
@@ -362,7 +457,7 @@ impl Clients {
         let connection = &mut self.connections[index];
         if connection.primed {
             self.live -= 1;
-        } else if connection.stream.is_some() {
+        } else if !connection.is_away() {
             self.on_their_way -= 1;
         }
         connection.close(abruptly);

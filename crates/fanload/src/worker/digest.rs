@@ -57,6 +57,13 @@ impl Digest<'_> {
         }
     }
 
+    /// Takes a head that came by itself; `words` is the beginning of a refusal's body.
+    pub(crate) fn answer(&mut self, head: &head::Head, words: &[u8]) -> Result<(), End> {
+        self.connection.state = State::Body(judge(head, words)?);
+        self.prime(payload::now());
+        Ok(())
+    }
+
     fn body(&mut self, bytes: &[u8], now: u64) -> Result<(), End> {
         let Connection { state, parser, block, slow, live_since, .. } = &mut *self.connection;
         let State::Body(body) = state else { return Ok(()) };

@@ -9,9 +9,14 @@ mod connection;
 mod digest;
 mod excuses;
 mod holes;
+mod links;
 mod orders;
+mod received;
 mod request;
+mod session;
+mod sessions;
 mod socket;
+mod stream;
 mod timers;
 
 use std::io::{self, Write};
@@ -84,7 +89,7 @@ impl Worker {
         }
         let poll = Poll::new().context("no readiness queue")?;
         let waker = Waker::new(poll.registry(), WAKE).context("no way to wake the loop")?;
-        let mut clients = Clients::new(plan);
+        let mut clients = Clients::new(plan)?;
         clients.timers.after(PROGRESS, Timer::Progress);
         clients.timers.after(SLOW, Timer::Slow);
         Ok(Self { poll, orders: Orders::listen(waker), clients, churn: Churn::default(), opened_told: true })
@@ -114,7 +119,13 @@ impl Worker {
             while let Some(timer) = self.clients.timers.due() {
                 self.ring(timer)?;
             }
-            self.clients.connect_waiting(self.poll.registry())?;
+            // What shared connections bring may let others connect.
+            loop {
+                self.clients.connect_waiting(self.poll.registry())?;
+                if !self.clients.attend()? {
+                    break;
+                }
+            }
             self.tell()?;
         }
     }

@@ -13,8 +13,13 @@ pub(crate) struct Floor {
 
 impl Floor {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// One with options.
+    pub(crate) fn with(options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanload"));
-        let mut child = command.arg("floor").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.arg("floor").args(options).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let (target, feed) = fanload::floor::ready_addresses(&line).expect("the floor says where it listens");

@@ -21,9 +21,13 @@ impl Ran {
 
 /// Runs `fanload` with these words and `--json`, against a server and its feed.
 pub(crate) fn fanload(words: &str, target: SocketAddr, feed: SocketAddr) -> Ran {
-    let target = format!("http://{target}");
+    fanload_at(words, &format!("http://{target}"), feed)
+}
+
+/// The same with the URL of a server.
+pub(crate) fn fanload_at(words: &str, target: &str, feed: SocketAddr) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanload"));
-    command.args(words.split(' ')).args(["--json", "--target", &target, "--feed", &feed.to_string()]);
+    command.args(words.split(' ')).args(["--json", "--target", target, "--feed", &feed.to_string()]);
     ran(&command.output().expect("fanload starts"))
 }
 

@@ -15,7 +15,7 @@ use crate::contender::{address, wait};
 use crate::descriptors;
 use crate::process::Process;
 use crate::scenario::{Parameters, Scenario};
-use crate::target::{Dialect, Payload, Position, Primed, Publish, Resume, Subscribe, Target};
+use crate::target::{Dialect, Payload, Position, Primed, Protocol, Publish, Resume, Subscribe, Target};
 
 const PROGRAM: &str = "durable-streams-server";
 const INSTALL: &str = "cargo install --locked durable-streams (make bench-peers does it)";
@@ -73,6 +73,7 @@ fn target(address: SocketAddr) -> Target {
     let host = address.to_string();
     Target {
         addresses: vec![address],
+        protocol: Protocol::default(),
         subscribe: Subscribe {
             path: "/{channels}?offset=now&live=sse".to_owned(),
             channel: "{channel}".to_owned(),

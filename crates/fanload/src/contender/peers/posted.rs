@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::target::{Dialect, Primed, Publish, Resume, Subscribe, Target};
+use crate::target::{Dialect, Primed, Protocol, Publish, Resume, Subscribe, Target};
 
 /// Requests on their way on the connection that publishes.
 pub(super) const PIPELINE: usize = 32;
@@ -20,6 +20,7 @@ pub(super) fn target(
     headers.extend(content_type.map(|value| ("Content-Type".to_owned(), value.to_owned())));
     Target {
         addresses: vec![address],
+        protocol: Protocol::default(),
         subscribe: Subscribe {
             path: subscribe.to_owned(),
             channel: "{channel}".to_owned(),

@@ -1,0 +1,5 @@
+//! A subscriber that can be forgotten.
+
+/// The connection is over: closed by the peer, failed, or hopelessly behind.
+#[derive(Debug)]
+pub(super) struct Gone;

@@ -1,6 +1,9 @@
 //! A node that speaks TLS, at its sockets.
 #![allow(clippy::unwrap_used)] // In a test a surprise is a failure.
 
+#[path = "http2/raw.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod raw;
 mod support;
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -37,14 +40,19 @@ impl Authority {
         })
     }
 
-    fn client(&self, version: &'static SupportedProtocolVersion) -> ClientConnection {
+    fn client(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        change: impl FnOnce(&mut ClientConfig),
+    ) -> ClientConnection {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        change(&mut config);
         ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap()
     }
 
@@ -59,7 +67,13 @@ impl Authority {
     fn over(&self, socket: TcpStream, version: &'static SupportedProtocolVersion) -> Tls {
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         socket.set_nodelay(true).unwrap();
-        Tls { stream: StreamOwned::new(self.client(version), socket), seen: Vec::new() }
+        Tls { stream: StreamOwned::new(self.client(version, |_| {}), socket), seen: Vec::new() }
+    }
+
+    fn connect_with(&self, node: &Node, change: impl FnOnce(&mut ClientConfig)) -> Tls {
+        let socket = TcpStream::connect(node.address()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Tls { stream: StreamOwned::new(self.client(&rustls::version::TLS13, change), socket), seen: Vec::new() }
     }
 }
 
@@ -243,7 +257,7 @@ fn a_handshake_has_the_time_of_a_request_and_one_byte_after_the_other_is_no_more
     let authority = Authority::new();
     let node = authority.node(|options| options.requests.head_timeout = Duration::from_millis(300));
     let mut hello = Vec::new();
-    authority.client(&rustls::version::TLS13).write_tls(&mut hello).unwrap();
+    authority.client(&rustls::version::TLS13, |_| {}).write_tls(&mut hello).unwrap();
     let mut silent = TcpStream::connect(node.address()).unwrap();
     silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     silent.write_all(&hello).unwrap();
@@ -357,7 +371,7 @@ fn handshakes_that_stop_half_way_have_places_of_silent_sockets_and_others_are_se
     let half_open: Vec<_> = (0..200)
         .map(|_| {
             let mut hello = Vec::new();
-            authority.client(&rustls::version::TLS13).write_tls(&mut hello).unwrap();
+            authority.client(&rustls::version::TLS13, |_| {}).write_tls(&mut hello).unwrap();
             let mut socket = TcpStream::connect(node.address()).unwrap();
             socket.write_all(&hello).unwrap();
             socket
@@ -373,4 +387,36 @@ fn handshakes_that_stop_half_way_have_places_of_silent_sockets_and_others_are_se
     assert!(node.server().admission().silent() <= 51);
     drop(half_open);
     eventually("their places", || node.server().admission().silent() == 0);
+}
+
+// Seen to fail when what both sides agreed on is not looked at.
+#[test]
+fn whoever_agrees_on_http_2_speaks_it_and_the_others_speak_http_1() {
+    let (mut config, certificate) = server_config();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let authority = Authority { identity: Arc::new(Identity::new(config)), certificate };
+    let node = authority.node(|_| {});
+    let mut tls = authority.connect_with(&node, |client| client.alpn_protocols = vec![b"h2".to_vec()]);
+    let ask = raw::get(1, "/events?channel=a&ready=0");
+    tls.stream.write_all(&[raw::PREFACE, &raw::frame(raw::SETTINGS, 0, 0, &[]), &ask].concat()).unwrap();
+    let read = |tls: &mut Tls, wanted: &str| {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains(wanted) {
+            let mut buffer = [0; 16 << 10];
+            let count = tls.stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "closed before {wanted:?}");
+            seen.extend_from_slice(&buffer[..count]);
+        }
+    };
+    read(&mut tls, "retry: ");
+    assert_eq!(tls.stream.conn.alpn_protocol(), Some(&b"h2"[..]));
+    // More than a record.
+    let text = "x".repeat(40_000);
+    node.publish("a", &format!("{text} whole"));
+    read(&mut tls, " whole\n");
+    let mut plain = authority.connect(&node);
+    plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(plain.until("\r\n").starts_with("HTTP/1.1 200"));
+    let connections: u64 = node.server().stats().iter().map(|core| core.http2.connections.get()).sum();
+    assert_eq!(connections, 1);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use fanfare_protocol::limits::REQUEST_HEAD_TIMEOUT_DRAINING;
-use fanfare_tls::Identity;
+use fanfare_tls::{Identity, Protocol};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -81,8 +81,11 @@ pub(crate) async fn serve<S: Socket>(
             // Boxed by itself: of what a handshake needs nothing is left when requests are served.
             let shaken =
                 Box::pin(tls_handshake::shake(&handler, &core, &phase, (socket, early), &permit, &place, &identity));
-            let Some(socket) = shaken.await else { return };
+            let Some((socket, protocol)) = shaken.await else { return };
             drop(place);
+            if protocol == Protocol::Http2 {
+                return Box::pin(http2::serve(handler, core, phase, socket, Vec::new(), permit)).await;
+            }
             let place = SilentPlace::enter(&core.silent, &handler.node.admission, permit.payer());
             Box::pin(serve_requests(handler, core, phase, socket, Vec::new(), permit, place)).await;
         }

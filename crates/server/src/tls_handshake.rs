@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 use fanfare_log::Payer;
 use fanfare_protocol::limits::REQUEST_HEAD_TIMEOUT_DRAINING;
-use fanfare_tls::{Established, Failure, Handshake, Identity, Step};
+use fanfare_tls::{Established, Failure, Handshake, Identity, Protocol, Step};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::yield_now;
 use tracing::{debug, warn};
@@ -59,7 +59,7 @@ pub(crate) async fn shake<S: Socket>(
     permit: &SocketPermit,
     place: &SilentPlace,
     identity: &Identity,
-) -> Option<TlsSocket<S>> {
+) -> Option<(TlsSocket<S>, Protocol)> {
     let timeout = handler.node.options.requests.head_timeout;
     let mut phase = phase.clone();
     let drained = async {
@@ -76,9 +76,9 @@ pub(crate) async fn shake<S: Socket>(
     };
     let stats = &handler.stats().tls;
     match outcome {
-        Ok(Established { records, data, received, .. }) => {
+        Ok(Established { records, data, received, protocol, .. }) => {
             stats.established.add(1);
-            Some(TlsSocket::new(socket, records, data, received))
+            Some((TlsSocket::new(socket, records, data, received), protocol))
         }
         Err(failed) => {
             debug!(peer = %permit.source().address, %failed, "a TLS handshake failed");

@@ -7,7 +7,6 @@ use fanfare_auth::Refusal;
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{Options as LogOptions, Random};
 use fanfare_protocol::ChannelName;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 

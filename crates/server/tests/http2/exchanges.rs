@@ -104,7 +104,6 @@ async fn the_authority_counts_as_host() {
     }
 }
 
-// Seen to fail when a preface is known only if it comes at once.
 #[test]
 fn a_preface_may_come_byte_by_byte_and_what_is_none_is_a_request_of_http_1() {
     let node = node();

@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 
 use crate::support::Node;
 
-/// Waits for what must come.
+/// Waits for what must come, for less than a heartbeat.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    tokio::time::timeout(Duration::from_secs(12), future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Polls until the condition holds, and lets the clients of this thread do their part meanwhile.

@@ -22,6 +22,7 @@ async fn streams_of_one_connection_have_cursors_of_their_own_and_count_one_by_on
     let mut late = peer.subscribe(&format!("channel=a&channel=b&lastEventId={first}")).await;
     assert_eq!((node.server().admission().sessions(), node.server().admission().sockets()), (3, 1));
     let refused = peer.ask("channel=a").await;
+    assert!(refused.headers().contains_key("content-length"), "it has an end");
     let (text, reset) = refused.into_body().rest().await;
     assert!(text.starts_with("retry: ") && reset.is_none(), "{text}");
     let id = node.publish("a", "1");

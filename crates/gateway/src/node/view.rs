@@ -191,6 +191,7 @@ impl NodeView {
         samples.add(&m::ACCEPT_ERRORS, self.acceptor.errors.get());
         samples.add_labelled(&m::PROXY_ERRORS, "header", self.http(|http| &http.doubtful_clients));
         samples.add_labelled(&m::PROXY_ERRORS, "protocol", self.http(|http| &http.proxy_headers_failed));
+        self.collect_handshakes(samples);
         self.collect_http2(samples);
         for (index, reason) in Denied::REASONS.into_iter().enumerate() {
             let all = Right::ALL.map(|right| self.http(|http| &http.denied.of(right)[index]));
@@ -224,6 +225,14 @@ impl NodeView {
             samples.add_labelled(&m::TICKET_USES, what.as_str(), self.http(|http| http.ticket_uses.of(what)));
         }
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+    }
+
+    fn collect_handshakes(&self, samples: &mut Samples) {
+        let mut add = |result, count| samples.add_labelled(&m::TLS_HANDSHAKES, result, count);
+        add("established", self.http(|http| &http.tls.established));
+        add("failed", self.http(|http| &http.tls.failed));
+        add("late", self.http(|http| &http.tls.late));
+        add("plain", self.http(|http| &http.tls.plain));
     }
 
     fn collect_http2(&self, samples: &mut Samples) {

@@ -172,7 +172,7 @@ fn more_requests_at_once_than_may_be_are_refused_and_the_others_go_on() {
     let node = Node::start(|options| options.requests.streams = 100);
     let mut raw = Raw::open(node.address(), &[]);
     let streams = (0..101).map(|n| 2 * n + 1);
-    streams.clone().for_each(|stream| raw.send(raw::get(stream, "/events?channel=a")));
+    streams.for_each(|stream| raw.send(raw::get(stream, "/events?channel=a")));
     let refused = raw.wait_for(RESET);
     assert_eq!((refused.stream, refused.number(0)), (201, 7), "REFUSED_STREAM: it may be tried again");
     node.await_sessions(100);

@@ -26,7 +26,7 @@ impl Scene {
     }
 
     /// The other stream gets what is published, and the flooding connection is gone.
-    fn is_undisturbed(mut self) {
+    fn check_undisturbed(mut self) {
         self.node.publish("other", "undisturbed");
         while !String::from_utf8_lossy(&self.other.wait_for(raw::DATA).payload).contains("undisturbed") {}
         let admission = self.node.server().admission();
@@ -67,7 +67,7 @@ fn streams_that_are_opened_and_reset_100_000_times_end_the_connection() {
     let stats = scene.node.server().stats();
     let streams: u64 = stats.iter().map(|core| core.http2.streams.get()).sum();
     assert!(streams <= 2 * u64::from(HTTP2_FRAMES_AT_ONCE), "{streams} requests were looked at");
-    scene.is_undisturbed();
+    scene.check_undisturbed();
 }
 
 // Seen to fail without a bound for frames that carry no request: all of them are answered, and the connection goes on.
@@ -84,7 +84,7 @@ fn settings_pings_and_window_updates_without_end_end_the_connection() {
         let code = flood(&scene, &frame, 100_000);
         assert!(code.is_none_or(|code| code == ENHANCE_YOUR_CALM), "{kind:?}: {code:?}");
         eventually("a flood that was counted", || scene.floods(kind) == 1);
-        scene.is_undisturbed();
+        scene.check_undisturbed();
     }
 }
 
@@ -113,7 +113,7 @@ fn a_flood_is_told_so() {
         }
     }
     assert_eq!(code, Some(ENHANCE_YOUR_CALM));
-    scene.is_undisturbed();
+    scene.check_undisturbed();
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_head_without_end_ends_the_connection() {
     eventually("an end that was counted", || {
         scene.node.server().stats().iter().any(|core| core.http2.goaways[5].get() == 1)
     });
-    scene.is_undisturbed();
+    scene.check_undisturbed();
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_megabyte_of_headers_is_not_kept() {
     let sent = raw.flood(&raw::frame(CONTINUATION, 0, 1, &large), 64);
     let code = raw.end();
     assert!(code == Some(ENHANCE_YOUR_CALM) || (code.is_none() && sent < 64), "{code:?} after {sent}");
-    scene.is_undisturbed();
+    scene.check_undisturbed();
 }
 
 // Seen to fail when a body gives more than one slice that has not left.
@@ -167,5 +167,5 @@ fn who_grants_no_window_holds_a_slice_for_each_stream_and_no_more() {
     assert!(unsent() <= u64::from(STREAMS) * HTTP2_SLICE_BYTES as u64, "{}", unsent());
     drop(raw);
     eventually("nothing on its way", || unsent() == 0);
-    scene.is_undisturbed();
+    scene.check_undisturbed();
 }

@@ -1,5 +1,6 @@
 //! HTTP/2 on real sockets: what clients that behave get, and what others may do.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // In a test a surprise is a failure; tasks end with its runtime.
+// In a test a surprise is a failure; tasks end with its runtime; `raw` is an example's, too.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
 
 mod ends;
 mod exchanges;

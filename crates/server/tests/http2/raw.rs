@@ -1,7 +1,7 @@
 //! A client that writes whatever frames it likes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -96,10 +96,6 @@ impl Raw {
     /// Sends this again and again until the far end takes no more, `most` times. Returns how often.
     pub fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
         (0..most).position(|_| self.socket.write_all(bytes).is_err()).unwrap_or(most)
-    }
-
-    pub fn half_close(&self) {
-        self.socket.shutdown(Shutdown::Write).unwrap();
     }
 
     /// The next frame; `None`: there is none.

@@ -96,7 +96,8 @@ impl<'a> Attacker<'a> {
     /// Says nothing, and connects again whenever the node has had enough of it. Over TLS half of the sockets do not even say what a handshake
     /// begins with, and the others nothing after it.
     fn silence(&self, node: &WatchedNode, until: Instant) {
-        let transport = |number: usize| if number % 2 == 0 { &Transport::Plain } else { self.run.transport(number) };
+        let transport =
+            |number: usize| if number.is_multiple_of(2) { &Transport::Plain } else { self.run.transport(number) };
         let open = |number| self.open(Attack::Silence, node, transport(number)).ok();
         let mut sockets: Vec<RawConnection> = (0..SILENT).map_while(open).collect();
         while !self.is_over(until) {

@@ -8,6 +8,8 @@ pub enum TransportKind {
     Plain,
     /// HTTP/1.1 over TLS, through a balancer that passes it on. A quarter of the clients speak TLS 1.2, the others 1.3.
     Tls,
+    /// HTTP/2 in the clear, by prior knowledge, one stream on each connection, through a balancer that passes it on.
+    H2,
 }
 
 impl TransportKind {
@@ -15,6 +17,7 @@ impl TransportKind {
         match self {
             Self::Plain => "plain",
             Self::Tls => "tls",
+            Self::H2 => "h2",
         }
     }
 }

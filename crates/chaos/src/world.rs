@@ -69,7 +69,7 @@ impl World {
         let configuration = configuration().expect("a temporary file");
         let argument = format!("--config={}", configuration.path().display());
         let certificates: Vec<Certificate> = match transport {
-            TransportKind::Plain => Vec::new(),
+            TransportKind::Plain | TransportKind::H2 => Vec::new(),
             TransportKind::Tls => vec![Certificate::new(), Certificate::new()],
         };
         let builder = |index: usize| {
@@ -89,7 +89,7 @@ impl World {
         let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
         let haproxy = match transport {
             TransportKind::Plain => Haproxy::start(&servers),
-            TransportKind::Tls => Haproxy::start_passing(&servers),
+            TransportKind::Tls | TransportKind::H2 => Haproxy::start_passing(&servers),
         };
         let clients = Proxy::to(haproxy.address());
         let publishers = Proxy::to(redis.address());
@@ -102,7 +102,10 @@ impl World {
             verifying,
             _configuration: configuration,
             haproxy,
-            transports: transports(&certificates),
+            transports: match transport {
+                TransportKind::H2 => vec![Transport::Http2],
+                TransportKind::Plain | TransportKind::Tls => transports(&certificates),
+            },
             certificates,
             clients,
             fronts,

@@ -1,4 +1,4 @@
-//! One connection to a server as a stream of bytes, be it TCP alone or TLS over it.
+//! One connection to a server as a stream of bytes, be it TCP alone, TLS over it, or HTTP/2 that is translated.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::certificate::NAME;
+use crate::http2_stream::Http2Stream;
 use crate::transport::Transport;
 
 /// How long a connection may take. It ends there.
@@ -25,6 +26,8 @@ pub(crate) struct ByteStream {
     tcp: TcpStream,
     /// Boxed, as it is a kilobyte.
     tls: Option<Box<ClientConnection>>,
+    /// Reads and writes the same socket, for whoever speaks HTTP/1.1.
+    http2: Option<Box<Http2Stream>>,
     /// The server closed TCP without having said within TLS that it would.
     is_unannounced: bool,
 }
@@ -53,10 +56,11 @@ impl ByteStream {
         let tcp = TcpStream::from(socket);
         tcp.set_nodelay(true)?;
         tcp.set_write_timeout(origin.writes_within)?;
-        let mut stream = Self { tcp, tls: None, is_unannounced: false };
+        let mut stream = Self { tcp, tls: None, http2: None, is_unannounced: false };
         match transport {
             Transport::Plain => {}
             Transport::Tls(config) => stream.begin_tls(config)?,
+            Transport::Http2 => stream.http2 = Some(Box::new(Http2Stream::new(stream.tcp.try_clone()?)?)),
         }
         Ok(stream)
     }
@@ -73,6 +77,12 @@ impl ByteStream {
 
     /// Sends bytes; behind the handshake, when that is not done.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(http2) = &mut self.http2
+            && http2.send(bytes)?
+        {
+            return Ok(());
+        }
+        // What follows a request of HTTP/2 is as much nonsense there as it is behind one of HTTP/1.1.
         let Some(tls) = &mut self.tls else { return self.tcp.write_all(bytes) };
         tls.writer().write_all(bytes)?;
         self.flush()
@@ -90,6 +100,9 @@ impl ByteStream {
     /// Reads once, at most `buffer`, and of the socket at most as many bytes at a time: 0 at the end, `None` at the deadline. A part of a
     /// record that has come by then is kept.
     pub(crate) fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
+        if let Some(http2) = &mut self.http2 {
+            return http2.read(buffer, deadline);
+        }
         loop {
             if let Some(tls) = &mut self.tls {
                 match tls.reader().read(buffer) {
@@ -122,10 +135,10 @@ impl ByteStream {
         }
     }
 
-    /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something. Panics over TLS: there it is
-    /// ciphertext, which says nothing.
+    /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something. Panics where it is not
+    /// what HTTP/1.1 has: ciphertext or frames.
     pub(crate) fn peek(&self, within: Duration) -> io::Result<Vec<u8>> {
-        assert!(self.tls.is_none(), "what the kernel holds of a connection over TLS cannot be read");
+        assert!(self.tls.is_none() && self.http2.is_none(), "what the kernel holds cannot be read");
         self.tcp.set_read_timeout(Some(within))?;
         let mut buffer = vec![0; 64 * 1024];
         let count = self.tcp.peek(&mut buffer)?;
@@ -154,6 +167,9 @@ impl ByteStream {
 
     /// Closes as a client does that goes on living: over TLS it says so, if the socket takes that at once.
     pub(crate) fn close(mut self) {
+        if let Some(http2) = self.http2.take() {
+            return http2.close();
+        }
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
@@ -163,9 +179,12 @@ impl ByteStream {
 
     /// Closes so that the peer sees a reset, as when a device vanishes and its address answers for it. TLS says nothing.
     pub(crate) fn abort(self) {
-        let socket = Socket::from(self.tcp);
+        let Self { tcp, tls: _, http2, .. } = self;
+        let socket = Socket::from(tcp);
         // If the option cannot be set, the peer sees an orderly close: still an end.
         let _ = socket.set_linger(Some(Duration::ZERO));
+        // Before the last handle of the socket closes it; it says nothing more by itself.
+        drop(http2);
     }
 }
 

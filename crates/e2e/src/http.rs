@@ -130,7 +130,7 @@ impl RawConnection {
     /// Goes on in TLS, after something else was said.
     pub fn begin_tls(&mut self, transport: &Transport) -> io::Result<()> {
         match transport {
-            Transport::Plain => Ok(()),
+            Transport::Plain | Transport::Http2 => Ok(()),
             Transport::Tls(config) => self.stream.begin_tls(config),
         }
     }

@@ -7,7 +7,7 @@
 //! | [`RedisServer`] | one `redis-server` in a temporary directory on a leased port; can be killed, restarted, frozen |
 //! | [`Node`] | one `fanfare serve`, configured through its environment |
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
-//! | [`Transport`] | how a client's bytes travel, in the clear or by TLS, believing a [`Certificate`] |
+//! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
@@ -26,6 +26,7 @@ mod client;
 mod crowd;
 mod haproxy;
 mod http;
+mod http2_stream;
 mod link;
 mod log_pipe;
 mod node;

@@ -20,6 +20,8 @@ pub enum Transport {
     Plain,
     /// Protected by TLS, over TCP, to the name `localhost`.
     Tls(Arc<ClientConfig>),
+    /// As HTTP/2 in the clear, by prior knowledge; one request on each connection. Tests go on speaking HTTP/1.1, which is translated.
+    Http2,
 }
 
 impl Transport {

@@ -79,9 +79,9 @@ test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their strea
 
 # chaos: a new seed each time unless SEED= names one.
 CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLIENTS),--clients $(CLIENTS)) \
-  $(if $(FSYNC),--fsync $(FSYNC)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
+  $(if $(FSYNC),--fsync $(FSYNC)) $(if $(TRANSPORT),--transport $(TRANSPORT)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
 .PHONY: chaos
-chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7)
+chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7 TRANSPORT=tls)
 	@scripts/setup.sh cc redis-server haproxy setpriv
 	$(CARGO) build $(LOCKED) -p fanfare
 	$(CARGO) build $(LOCKED) -p fanfare-chaos --bins

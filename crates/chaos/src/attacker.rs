@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::{RawConnection, pace};
+use fanfare_e2e::{RawConnection, Transport, pace};
 
 use crate::action::channel;
 use crate::attack::{Attack, Wave};
@@ -77,8 +77,8 @@ impl<'a> Attacker<'a> {
         Instant::now() >= until || self.run.heals.load(Ordering::Acquire)
     }
 
-    fn open(&self, attack: Attack, node: &WatchedNode) -> io::Result<RawConnection> {
-        let opened = RawConnection::open_from(STRANGER, node.address, WRITES_WITHIN);
+    fn open(&self, attack: Attack, node: &WatchedNode, transport: &Transport) -> io::Result<RawConnection> {
+        let opened = RawConnection::open_from(transport, STRANGER, node.address, WRITES_WITHIN);
         match opened {
             Ok(_) => self.run.counters.stranger(attack.words()),
             // A node that is away is not there for anybody.
@@ -88,20 +88,22 @@ impl<'a> Attacker<'a> {
     }
 
     fn ask(&self, attack: Attack, node: &WatchedNode, request: &str) -> io::Result<RawConnection> {
-        let mut stream = self.open(attack, node)?;
+        let mut stream = self.open(attack, node, self.run.transport(0))?;
         stream.send(request.as_bytes())?;
         Ok(stream)
     }
 
-    /// Says nothing, and connects again whenever the node has had enough of it.
+    /// Says nothing, and connects again whenever the node has had enough of it. Over TLS half of the sockets do not even say what a handshake
+    /// begins with, and the others nothing after it.
     fn silence(&self, node: &WatchedNode, until: Instant) {
-        let mut sockets: Vec<RawConnection> =
-            (0..SILENT).map_while(|_| self.open(Attack::Silence, node).ok()).collect();
+        let transport =
+            |number: usize| if number.is_multiple_of(2) { &Transport::Plain } else { self.run.transport(number) };
+        let open = |number| self.open(Attack::Silence, node, transport(number)).ok();
+        let mut sockets: Vec<RawConnection> = (0..SILENT).map_while(open).collect();
         while !self.is_over(until) {
             sockets.retain_mut(|socket| !socket.discard(Duration::from_millis(1)));
             let missing = SILENT.saturating_sub(sockets.len()).min(SILENT_AGAIN);
-            let missing = (0..missing).map_while(|_| self.open(Attack::Silence, node).ok());
-            sockets.extend(missing);
+            sockets.extend((0..missing).map_while(open));
             pace(TICK);
         }
     }

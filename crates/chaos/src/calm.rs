@@ -25,7 +25,7 @@ const STREAMS: usize = 8;
 /// Redis refuses writes: publishers hear so, whoever follows a channel goes on, and whoever comes is served.
 pub(crate) fn full_memory(run: &Run) {
     run.log(&format!("{} Redis is at maxmemory, and nothing else is wrong", now_ms()));
-    let mut followers: Vec<Client> = run.nodes.iter().map(|_| Client::new(Subscribe::to(&channel(0)))).collect();
+    let mut followers: Vec<Client> = run.nodes.iter().map(|_| client(run, &channel(0))).collect();
     for (index, follower) in followers.iter_mut().enumerate() {
         if !comes(follower, run.nodes[index].address, has_place) {
             run.counters.breach(|| format!("node {index} served nobody with everything healed"));
@@ -50,9 +50,9 @@ fn refuse_writes(run: &Run, followers: &mut [Client]) -> io::Result<()> {
             run.counters.breach(|| format!("with Redis at maxmemory the feed of node {index} brings nothing"));
         }
         // Once what a node remembers, once what it has to read, and once what it has to find absent.
-        let newest = Client::new(Subscribe::to(&channel(1)).query("last", "5"));
-        let behind = Client::remembering(Subscribe::to(&channel(2)), "1-0");
-        let absent = Client::new(Subscribe::to(&format!("free:calm{index}")));
+        let newest = Client::new(subscribe(run, &channel(1)).query("last", "5"));
+        let behind = Client::remembering(subscribe(run, &channel(2)), "1-0");
+        let absent = client(run, &format!("free:calm{index}"));
         for (what, mut client) in [("last=5", newest), ("an old place", behind), ("an absent channel", absent)] {
             let enough = |client: &Client| has_place(client) && client.last_event_id() != "1-0";
             if !comes(&mut client, node, enough) {
@@ -63,6 +63,14 @@ fn refuse_writes(run: &Run, followers: &mut [Client]) -> io::Result<()> {
     }
     redis.try_words(&["CONFIG", "SET", "maxmemory", "0"])?;
     Ok(())
+}
+
+fn subscribe(run: &Run, channel: &str) -> Subscribe {
+    Subscribe::to(channel).over(run.transport(0))
+}
+
+fn client(run: &Run, channel: &str) -> Client {
+    Client::new(subscribe(run, channel))
 }
 
 fn has_place(client: &Client) -> bool {
@@ -110,7 +118,7 @@ fn hears(client: &mut Client, node: SocketAddr, redis: &mut Connection) -> io::R
 /// follow it again by themselves.
 pub(crate) fn rights_that_come_back(run: &Run, world: &World) {
     run.log(&format!("{} the nodes may not follow a channel for a while, and nothing else is wrong", now_ms()));
-    let mut followers: Vec<Client> = run.nodes.iter().map(|_| Client::new(Subscribe::to(&channel(0)))).collect();
+    let mut followers: Vec<Client> = run.nodes.iter().map(|_| client(run, &channel(0))).collect();
     for (follower, node) in followers.iter_mut().zip(&run.nodes) {
         comes(follower, node.address, has_place);
     }
@@ -145,7 +153,7 @@ pub(crate) fn farewell(run: &Run, world: &mut World) {
     let mut clients = Vec::new();
     for (node, watched) in world.nodes.iter().zip(&run.nodes) {
         for _ in 0..STREAMS {
-            let mut client = Client::new(Subscribe::to(&channel(0)));
+            let mut client = client(run, &channel(0));
             comes(&mut client, node.address(), has_place);
             clients.push(client);
         }

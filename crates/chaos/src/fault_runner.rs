@@ -30,6 +30,10 @@ enum Condition {
     Dead,
 }
 
+/// How often nodes that speak TLS get another certificate.
+const RENEWAL: Duration = Duration::from_secs(7);
+/// A node that has run for so long has read its files: it would refuse to start with a certificate and the key of another one.
+const HAS_READ_FILES: Duration = Duration::from_secs(10);
 /// How often it looks whether something is to be done.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -41,12 +45,15 @@ pub(crate) struct FaultRunner<'a> {
     redis: RedisFaults<'a>,
     /// What ends faults and could not be done when it was due.
     owed: Vec<Action>,
+    /// How often certificates were replaced.
+    renewals: u32,
 }
 
 impl<'a> FaultRunner<'a> {
     pub(crate) fn new(run: &'a Run, world: &'a mut World, fsync: Fsync) -> Self {
         let nodes = vec![Condition::Runs; world.nodes.len()];
-        Self { run, world, begun: Instant::now(), nodes, redis: RedisFaults::new(run, fsync), owed: Vec::new() }
+        let (redis, owed) = (RedisFaults::new(run, fsync), Vec::new());
+        Self { run, world, begun: Instant::now(), nodes, redis, owed, renewals: 0 }
     }
 
     /// Does everything in the plan, until `duration` has passed or somebody stops the run; then heals everything.
@@ -169,6 +176,7 @@ impl<'a> FaultRunner<'a> {
             }
         }
         self.catch_up();
+        self.renew_certificates();
         self.redis.note_length(self.world);
         if self.run.counters.usage_is_due(self.begun.elapsed()) {
             let nodes = self.nodes.iter().zip(&self.world.nodes);
@@ -180,6 +188,23 @@ impl<'a> FaultRunner<'a> {
                 !self.redis.is_down(),
             ));
         }
+    }
+
+    /// Replaces the certificates of nodes now and then, and tells nobody: they look by themselves.
+    fn renew_certificates(&mut self) {
+        let certificates = &self.world.certificates;
+        if certificates.is_empty() || self.begun.elapsed() < RENEWAL * (self.renewals + 1) {
+            return;
+        }
+        self.renewals += 1;
+        let certificate = &certificates[self.renewals as usize % certificates.len()];
+        for (node, watched) in self.world.nodes.iter().zip(&self.run.nodes) {
+            if watched.life().is_some_and(|life| life.since.elapsed() > HAS_READ_FILES) {
+                node.replace_certificate(certificate);
+                self.run.counters.fault("certificate of a node replaced");
+            }
+        }
+        self.run.log(&format!("{} nodes get certificate {}", now_ms(), self.renewals));
     }
 
     /// A node that is told to end does so within a bound, whatever else happens to it.

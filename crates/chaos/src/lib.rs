@@ -3,7 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | `action`, `plan`, `pressure` | the schedule of faults, made from the seed: what breaks, and what presses on bounds |
-//! | `options`, `run` | what was asked for, and what all threads share |
+//! | `options`, `transport_kind`, `run` | what was asked for, and what all threads share |
 //! | `world`, `fault_runner`, `redis_faults` | the processes and the wires between them; who breaks and heals them |
 //! | `producer`, `publisher_connection`, `expiring_channel` | publishers, by every durable method (`publish_method`) |
 //! | `published_record`, `restore`, `stream_watcher` | what was published, and what became of it |
@@ -47,6 +47,7 @@ mod stream_watcher;
 mod subscriber;
 mod token_holder;
 mod tokens;
+mod transport_kind;
 mod watched_node;
 mod world;
 
@@ -64,13 +65,14 @@ use producer::Producer;
 use run::Run;
 use subscriber::Subscriber;
 use token_holder::{HOLDERS, TokenHolder};
+pub use transport_kind::TransportKind;
 use world::World;
 
 /// Runs and reports. True if the guarantee was kept.
 pub fn run(options: &Options) -> bool {
     let plan = options.plan();
     report::begin(options);
-    let mut world = World::start(options.seed, options.fsync());
+    let mut world = World::start(options.seed, options.fsync(), options.transport);
     report::weak_nodes(&world);
     let run = Run::new(options, &world);
     let begun = Instant::now();

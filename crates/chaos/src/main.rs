@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use fanfare_chaos::{Fsync, Options, run};
+use fanfare_chaos::{Fsync, Options, TransportKind, run};
 
 /// Breaks everything around real Fanfare nodes and judges what every client saw.
 ///
@@ -29,6 +29,9 @@ struct Arguments {
     /// How Redis syncs its append-only file; the seed decides if not given.
     #[arg(long, value_enum)]
     fsync: Option<Fsync>,
+    /// How clients and publishers over HTTP talk to nodes.
+    #[arg(long, value_enum, default_value_t)]
+    transport: TransportKind,
     /// Directory for the logs of a failing run; a new temporary one if not given.
     #[arg(long)]
     logs: Option<PathBuf>,
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         clients: arguments.clients.into(),
         publishers: arguments.publishers.into(),
         fsync: arguments.fsync,
+        transport: arguments.transport,
         logs: arguments.logs,
         verbose: arguments.verbose,
     };

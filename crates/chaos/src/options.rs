@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::fsync::Fsync;
 use crate::plan::Plan;
+use crate::transport_kind::TransportKind;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Options {
     pub publishers: usize,
     /// How Redis syncs; `None` lets the seed decide.
     pub fsync: Option<Fsync>,
+    /// How clients and publishers over HTTP talk to nodes.
+    pub transport: TransportKind,
     /// Where the logs of a failing run go; `None` for a new temporary directory.
     pub logs: Option<PathBuf>,
     /// Print every action as it is done.

@@ -40,7 +40,7 @@ pub(crate) struct Producer<'a> {
 
 impl<'a> Producer<'a> {
     pub(crate) fn new(run: &'a Run, index: usize) -> Self {
-        let connection = PublisherConnection::new(run.publishers, run.balancer);
+        let connection = PublisherConnection::new(run.publishers, run.balancer, run.transport(index));
         Self { run, index, connection, dice: Dice::of(run.seed, "producer", index), number: 0 }
     }
 

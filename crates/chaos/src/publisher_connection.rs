@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fanfare_e2e::{key, request_within, script};
+use fanfare_e2e::{Transport, key, request_over, script};
 use fanfare_oracle::EntryId;
 use fanfare_oracle::resp::{Connection, Reply};
 
@@ -33,6 +33,8 @@ pub(crate) struct PublisherConnection {
     pub(crate) redis: SocketAddr,
     /// The balancer.
     pub(crate) http: SocketAddr,
+    /// How it talks to that.
+    transport: Transport,
     connection: Option<Connection>,
     /// What Redis calls the connection, to end it.
     client_id: Option<i64>,
@@ -40,8 +42,8 @@ pub(crate) struct PublisherConnection {
 }
 
 impl PublisherConnection {
-    pub(crate) fn new(redis: SocketAddr, http: SocketAddr) -> Self {
-        Self { redis, http, connection: None, client_id: None, script: None }
+    pub(crate) fn new(redis: SocketAddr, http: SocketAddr, transport: &Transport) -> Self {
+        Self { redis, http, transport: transport.clone(), connection: None, client_id: None, script: None }
     }
 
     /// What Redis calls the connection that an unanswered attempt used.
@@ -120,7 +122,8 @@ impl PublisherConnection {
         let authorization = format!("Bearer {PUBLISH_KEY}");
         let headers = [("Authorization", authorization.as_str()), ("Idempotency-Key", &event.name)];
         let path = format!("/channels/{}/events", event.channel);
-        let response = request_within(PATIENCE, self.http, "POST", &path, &headers, event.data.as_bytes());
+        let response =
+            request_over(&self.transport, PATIENCE, self.http, "POST", &path, &headers, event.data.as_bytes());
         let Ok(response) = response else { return Outcome::Unanswered };
         match (response.status(), serde_json::from_slice::<serde_json::Value>(&response.body)) {
             (201, Ok(json)) => match json["id"].as_str() {

@@ -17,12 +17,13 @@ use crate::world::World;
 /// What was asked for.
 pub(crate) fn begin(options: &Options) {
     println!(
-        "chaos: seed {}, {} s, {} clients, {} publishers, redis-server with appendfsync {}",
+        "chaos: seed {}, {} s, {} clients, {} publishers, redis-server with appendfsync {}, transport {}",
         options.seed,
         options.duration.as_secs(),
         options.clients,
         options.publishers,
-        options.fsync().word()
+        options.fsync().word(),
+        options.transport.word()
     );
     println!("chaos: the seed repeats the schedule and all choices, not the timing of processes");
 }
@@ -159,11 +160,12 @@ fn failed(options: &Options, run: &Run, world: &World) {
 /// The command that repeats the schedule.
 pub(crate) fn again(options: &Options) -> String {
     format!(
-        "make chaos SEED={} DURATION={}s CLIENTS={} FSYNC={}",
+        "make chaos SEED={} DURATION={}s CLIENTS={} FSYNC={} TRANSPORT={}",
         options.seed,
         options.duration.as_secs(),
         options.clients,
-        options.fsync().word()
+        options.fsync().word(),
+        options.transport.word()
     )
 }
 

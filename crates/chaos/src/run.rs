@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
+use fanfare_e2e::Transport;
+
 use crate::action::Wire;
 use crate::attack::Waves;
 use crate::counters::Counters;
@@ -29,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) balancer: SocketAddr,
     /// The balancer, over a line that fails.
     pub(crate) clients: SocketAddr,
+    /// How clients talk to nodes.
+    transports: Vec<Transport>,
     /// One for each node.
     pub(crate) nodes: Vec<WatchedNode>,
     pub(crate) waves: Waves,
@@ -64,6 +68,7 @@ impl Run {
             publishers: world.wire(Wire::Publishers).address(),
             balancer: world.haproxy.address(),
             clients: world.wire(Wire::Clients).address(),
+            transports: world.transports.clone(),
             nodes: world.nodes.iter().map(WatchedNode::new).collect(),
             waves: Waves::default(),
             interference: Interference::default(),
@@ -75,6 +80,11 @@ impl Run {
             verbose: options.verbose,
             journal: Mutex::default(),
         }
+    }
+
+    /// How the client with this number talks to nodes.
+    pub(crate) fn transport(&self, index: usize) -> &Transport {
+        &self.transports[index % self.transports.len()]
     }
 
     /// Whether going on is of no use.

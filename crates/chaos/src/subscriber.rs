@@ -73,7 +73,7 @@ impl<'a> Subscriber<'a> {
         channels.sort();
         channels.dedup();
         let names: Vec<&str> = channels.iter().map(String::as_str).collect();
-        let subscribe = Subscribe::to_all(&names);
+        let subscribe = Subscribe::to_all(&names).over(run.transport(index));
         let subscribe = if habit == Habit::Slow { subscribe.receive_buffer(4096) } else { subscribe };
         // Some want what there was before they came, which counts until they have a place.
         let newest = dice.once_in(4).then(|| dice.between(1, 60));
@@ -205,6 +205,10 @@ impl<'a> Subscriber<'a> {
             self.trace.breach(&self.run.counters, &format!("the response breaks its protocol: {what}"));
         }
         self.run.counters.ending(match ending {
+            // Harmless, and worth a look: the last chunk told that nothing is missing.
+            ConnectionEnd::Clean if self.client.ended_unannounced() => {
+                "ended by the node without close_notify".to_owned()
+            }
             ConnectionEnd::Clean => "ended by the node".to_owned(),
             ConnectionEnd::Cut { .. } => "cut".to_owned(),
             ConnectionEnd::Reset(_) => "reset".to_owned(),

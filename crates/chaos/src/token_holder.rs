@@ -88,7 +88,7 @@ pub(crate) fn revoke_in_peace(run: &Run) {
             holder.read_for(REVOKED_WITHIN, &mut Vec::new());
         }
         must(holder.is_denied, "a token that had been revoked was not refused");
-        holder.client = Client::new(Subscribe::to(&channel(PRIVATE)));
+        holder.client = Client::new(Subscribe::to(&channel(PRIVATE)).over(run.transport(node)));
         must(holder.comes(), "a token that was made later than the revocation opened no stream");
     }
 }
@@ -99,7 +99,8 @@ impl<'a> TokenHolder<'a> {
         let trace =
             ClientTrace::new(format!("{subject} at node {node}"), std::slice::from_ref(&name), None, MAX_BEHIND_MS);
         let token = Token { text: String::new(), ends_ms: 0 };
-        let (dice, client) = (Dice::of(run.seed, "holder", index), Client::new(Subscribe::to(&name)));
+        let (dice, client) =
+            (Dice::of(run.seed, "holder", index), Client::new(Subscribe::to(&name).over(run.transport(index))));
         Self { run, node, subject, dice, client, trace, token, revoked_s: 0, is_denied: false }
     }
 
@@ -176,7 +177,8 @@ impl<'a> TokenHolder<'a> {
     fn connect(&mut self) -> bool {
         let place = self.client.last_event_id().to_owned();
         let bearer = format!("Bearer {}", self.token.text);
-        self.client.ask(Subscribe::to(&channel(PRIVATE)).header("Authorization", &bearer));
+        let subscribe = Subscribe::to(&channel(PRIVATE)).over(self.run.transport(self.node));
+        self.client.ask(subscribe.header("Authorization", &bearer));
         let asked = now_ms();
         self.is_denied = false;
         if self.client.connect(self.run.nodes[self.node].address).is_ok() {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use fanfare_e2e::{Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server};
+use fanfare_e2e::{Certificate, Haproxy, Node, NodeBuilder, Proxy, RedisServer, Server, Transport};
 use tempfile::NamedTempFile;
 
 use crate::access;
@@ -14,6 +14,7 @@ use crate::fsync::Fsync;
 use crate::payload::EVENT_BYTES;
 use crate::promises;
 use crate::tokens;
+use crate::transport_kind::TransportKind;
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -31,6 +32,10 @@ pub(crate) struct World {
     /// What all nodes read when they start, again and again.
     _configuration: NamedTempFile,
     pub(crate) haproxy: Haproxy,
+    /// How clients talk to nodes: each takes one of these.
+    pub(crate) transports: Vec<Transport>,
+    /// What nodes show them over TLS, in turns. Clients believe each.
+    pub(crate) certificates: Vec<Certificate>,
     /// Between some of the clients and the balancer.
     clients: Proxy,
     /// Between the balancer and each node.
@@ -47,7 +52,7 @@ pub(crate) struct World {
 
 impl World {
     /// Starts everything and waits until it is ready.
-    pub(crate) fn start(seed: u64, fsync: Fsync) -> Self {
+    pub(crate) fn start(seed: u64, fsync: Fsync, transport: TransportKind) -> Self {
         let options = ["--appendonly", "yes", "--appendfsync", fsync.word()];
         // Small nodes of streams, so that `MAXLEN ~` trims closely.
         let streams = ["--notify-keyspace-events", "Kt", "--stream-node-max-entries", "10"];
@@ -63,12 +68,17 @@ impl World {
         let verifying = Dice::of(seed, "verifying", 0).below(NODES as u64) as usize;
         let configuration = configuration().expect("a temporary file");
         let argument = format!("--config={}", configuration.path().display());
+        let certificates: Vec<Certificate> = match transport {
+            TransportKind::Plain | TransportKind::H2 => Vec::new(),
+            TransportKind::Tls => vec![Certificate::new(), Certificate::new()],
+        };
         let builder = |index: usize| {
             let builder = node(seed, index, links[index].address()).argument(&argument);
             let builder = if index == verifying { builder.set("redis.pushes", "verified") } else { builder };
             // Nobody reads it, so it may say as much as it likes.
             let builder = if index == unread { builder.set("log.level", "debug") } else { builder };
-            if index == few { with_few_descriptors(builder) } else { builder }
+            let builder = if index == few { with_few_descriptors(builder) } else { builder };
+            certificates.first().into_iter().fold(builder, NodeBuilder::tls_with)
         };
         let mut nodes: Vec<Node> = (0..NODES).map(builder).map(NodeBuilder::launch).collect();
         nodes.iter().for_each(Node::wait_ready);
@@ -77,7 +87,10 @@ impl World {
         let fronts: Vec<Proxy> = nodes.iter().map(|node| Proxy::to(node.address())).collect();
         let server = |(node, front): (&Node, &Proxy)| Server { address: front.address(), admin: node.admin_address() };
         let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
-        let haproxy = Haproxy::start(&servers);
+        let haproxy = match transport {
+            TransportKind::Plain => Haproxy::start(&servers),
+            TransportKind::Tls | TransportKind::H2 => Haproxy::start_passing(&servers),
+        };
         let clients = Proxy::to(haproxy.address());
         let publishers = Proxy::to(redis.address());
         Self {
@@ -89,6 +102,11 @@ impl World {
             verifying,
             _configuration: configuration,
             haproxy,
+            transports: match transport {
+                TransportKind::H2 => vec![Transport::Http2],
+                TransportKind::Plain | TransportKind::Tls => transports(&certificates),
+            },
+            certificates,
             clients,
             fronts,
             links,
@@ -138,6 +156,16 @@ fn configuration() -> io::Result<NamedTempFile> {
     let file = NamedTempFile::with_suffix(".toml")?;
     std::fs::write(file.path(), promises::tables() + &tokens::tables())?;
     Ok(file)
+}
+
+/// How clients talk to nodes with one of these certificates, or with none.
+fn transports(certificates: &[Certificate]) -> Vec<Transport> {
+    if certificates.is_empty() {
+        return vec![Transport::Plain];
+    }
+    let certificates: Vec<&Certificate> = certificates.iter().collect();
+    let new = Transport::tls(&certificates);
+    vec![new.clone(), new.clone(), new, Transport::tls12(&certificates)]
 }
 
 /// The key that the nodes ask publishers for.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fanfare_oracle::{ConnectionEnd, Dispatch, Gap, Head, Observed, Parsed};
 
+use crate::byte_stream::Origin;
 use crate::link::{Link, Next};
 use crate::subscribe::Subscribe;
 use crate::wait::{PATIENCE, eventually};
@@ -23,12 +24,15 @@ pub struct Client {
     retry: Option<Duration>,
     comments: usize,
     seen: Vec<Observed>,
+    /// The stream that ended last was whole, and its connection was closed without a word of TLS.
+    ended_unannounced: bool,
 }
 
 impl Client {
     /// A client that has not connected yet.
     pub fn new(subscribe: Subscribe) -> Self {
-        Self { subscribe, link: None, last_event_id: String::new(), retry: None, comments: 0, seen: Vec::new() }
+        let (last_event_id, seen) = (String::new(), Vec::new());
+        Self { subscribe, link: None, last_event_id, retry: None, comments: 0, seen, ended_unannounced: false }
     }
 
     /// A client that remembers `last_event_id` from an earlier life.
@@ -60,19 +64,24 @@ impl Client {
         self.subscribe = subscribe;
     }
 
-    /// Connects, or reconnects with its last event ID, and sends the request. Reads nothing.
+    /// Connects, or reconnects with its last event ID, and sends the request. Reads nothing, so that over TLS the handshake is still to come.
     pub fn connect(&mut self, address: SocketAddr) -> io::Result<()> {
         self.disconnect();
         let request = self.subscribe.request(address, &self.last_event_id);
-        let source = self.subscribe.source.map(|ip| SocketAddr::new(ip, 0));
-        self.link = Some(Link::open(address, source, self.subscribe.receive_buffer, request.as_bytes())?);
+        let origin = Origin {
+            source: self.subscribe.source.map(|ip| SocketAddr::new(ip, 0)),
+            receive_buffer: self.subscribe.receive_buffer,
+            writes_within: None,
+        };
+        self.link = Some(Link::open(&self.subscribe.transport, origin, address, request.as_bytes())?);
         self.seen.push(Observed::Connected(self.last_event_id.clone()));
         Ok(())
     }
 
     /// Hangs up, if connected.
     pub fn disconnect(&mut self) {
-        if self.link.take().is_some() {
+        if let Some(link) = self.link.take() {
+            link.close();
             self.seen.push(Observed::Ended(ConnectionEnd::Left));
         }
     }
@@ -132,6 +141,12 @@ impl Client {
         self.link.as_ref()?.head()
     }
 
+    /// Whether the stream that ended last came whole over TLS, and its connection was closed without a `close_notify`. No breach: the last
+    /// chunk has told that nothing is missing.
+    pub fn ended_unannounced(&self) -> bool {
+        self.ended_unannounced
+    }
+
     /// Bytes read on the current connection.
     pub fn bytes(&self) -> u64 {
         self.link.as_ref().map_or(0, |link| link.bytes)
@@ -142,7 +157,7 @@ impl Client {
         self.link.as_mut().expect("connected").read_size = bytes;
     }
 
-    /// Waits until the kernel holds bytes for this client that satisfy `enough`, without reading them.
+    /// Waits until the kernel holds bytes for this client that satisfy `enough`, without reading them. Not over TLS, where they say nothing.
     #[track_caller]
     pub fn wait_unread(&self, what: &str, enough: impl Fn(&[u8]) -> bool) {
         let link = self.link.as_ref().expect("connected");
@@ -197,6 +212,8 @@ impl Client {
                     Observed::try_from(event).expect("a $gap that can be read")
                 }
                 Next::Ended(ending) => {
+                    let is_whole = ending == ConnectionEnd::Clean && self.subscribe.transport.is_tls();
+                    self.ended_unannounced = is_whole && link.ends_unannounced();
                     self.link = None;
                     Observed::Ended(ending)
                 }

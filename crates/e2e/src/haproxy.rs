@@ -30,14 +30,23 @@ pub struct Server {
 }
 
 impl Haproxy {
-    /// Starts in front of these nodes and waits until it accepts.
+    /// Starts in front of these nodes, reads requests, and waits until it accepts.
     pub fn start(servers: &[Server]) -> Self {
+        Self::start_with(|listen| configuration(listen, servers))
+    }
+
+    /// Starts in front of these nodes and passes bytes on as they are, for clients that speak TLS with nodes.
+    pub fn start_passing(servers: &[Server]) -> Self {
+        Self::start_with(|listen| passing_configuration(listen, servers))
+    }
+
+    fn start_with(configuration: impl FnOnce(SocketAddr) -> String) -> Self {
         let directory = tempfile::Builder::new().prefix("fanfare-e2e-haproxy").tempdir().expect("a directory");
         let lease = Lease::take();
         let later = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/haproxy/later.http");
         fs::copy(&later, directory.path().join("later.http")).expect("the answer of deploy/haproxy");
         let file = directory.path().join("haproxy.cfg");
-        fs::write(&file, configuration(lease.address(), servers)).expect("a file");
+        fs::write(&file, configuration(lease.address())).expect("a file");
         let mut command = bound("haproxy");
         command.args(["-db", "-q", "-f"]).arg(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -64,10 +73,8 @@ impl Drop for Haproxy {
     }
 }
 
-/// Small buffers, so that a slow client is soon felt by its node.
-fn configuration(listen: SocketAddr, servers: &[Server]) -> String {
-    let mut text = format!(
-        "global
+/// What both configurations begin with. Small buffers, so that a slow client is soon felt by its node.
+const GLOBAL: &str = "global
     default-path config
     maxconn 4000
     tune.rcvbuf.server 16384
@@ -75,7 +82,6 @@ fn configuration(listen: SocketAddr, servers: &[Server]) -> String {
     hard-stop-after 1s
 
 defaults
-    mode http
     timeout connect 1s
     timeout http-request 5s
     timeout client 20s
@@ -85,6 +91,26 @@ defaults
     option redispatch 1
     option clitcpka
     option srvtcpka
+";
+
+/// What every backend says of its nodes.
+fn nodes(servers: &[Server]) -> String {
+    let servers = servers.iter().enumerate().map(|(index, Server { address, admin })| {
+        let (ip, port) = (admin.ip(), admin.port());
+        format!("    server node{index} {address} check addr {ip} port {port} inter 300ms fall 2 rise 1\n")
+    });
+    let checks = "    balance roundrobin
+    option httpchk
+    http-check send meth GET uri /readyz
+    http-check expect status 200
+";
+    checks.to_owned() + &servers.collect::<String>()
+}
+
+fn configuration(listen: SocketAddr, servers: &[Server]) -> String {
+    let nodes = nodes(servers);
+    format!(
+        "{GLOBAL}    mode http
 
 frontend all
     bind {listen}
@@ -92,30 +118,27 @@ frontend all
     default_backend nodes
 
 backend streams
-    balance roundrobin
     retry-on conn-failure empty-response
     errorfile 502 later.http
     errorfile 503 later.http
     errorfile 504 later.http
-{0}
+{nodes}
 backend nodes
-    balance roundrobin
-{0}",
-        "    option httpchk\n    http-check send meth GET uri /readyz\n    http-check expect status 200\n"
-    );
-    // Both backends end with the same servers.
-    let lines: String = servers
-        .iter()
-        .enumerate()
-        .map(|(index, server)| {
-            let (address, admin) = (server.address, server.admin);
-            format!(
-                "    server node{index} {address} check addr {} port {} inter 300ms fall 2 rise 1\n",
-                admin.ip(),
-                admin.port()
-            )
-        })
-        .collect();
-    text = text.replace("\nbackend nodes", &format!("{lines}\nbackend nodes"));
-    text + &lines
+{nodes}"
+    )
+}
+
+/// What TLS protects cannot be read: a client whose node is away is not told so, but sees its connection end.
+fn passing_configuration(listen: SocketAddr, servers: &[Server]) -> String {
+    let nodes = nodes(servers);
+    format!(
+        "{GLOBAL}    mode tcp
+
+frontend all
+    bind {listen}
+    default_backend nodes
+
+backend nodes
+{nodes}"
+    )
 }

@@ -1,11 +1,13 @@
 //! Just enough HTTP/1.1 to ask questions and to look at raw answers.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use fanfare_oracle::{ChunkDecoder, Head};
-use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::byte_stream::{ByteStream, Origin};
+use crate::transport::Transport;
 
 /// A whole response.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +56,19 @@ pub fn request_within(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
+    request_over(&Transport::Plain, within, address, method, path, headers, body)
+}
+
+/// Like [`request_within`] by this transport.
+pub fn request_over(
+    transport: &Transport,
+    within: Duration,
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -61,7 +76,7 @@ pub fn request_within(
     if !body.is_empty() {
         text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    let mut raw = RawConnection::open(address)?;
+    let mut raw = RawConnection::open_over(transport, address)?;
     raw.send(text.as_bytes())?;
     raw.send(b"\r\n")?;
     raw.send(body)?;
@@ -77,41 +92,72 @@ pub fn request_within(
     Ok(Response { head, body })
 }
 
-/// A socket for tests about bytes: sends anything, keeps everything it received.
+/// A connection for tests about bytes: sends anything, keeps everything it received.
 #[derive(Debug)]
 pub struct RawConnection {
-    stream: TcpStream,
-    /// All bytes received so far.
+    stream: ByteStream,
+    /// All bytes received so far, as HTTP has them.
     pub received: Vec<u8>,
 }
 
 impl RawConnection {
-    /// Connects.
+    /// Connects by TCP.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, received: Vec::new() })
+        Self::open_over(&Transport::Plain, address)
+    }
+
+    /// Connects by this transport. Over TLS the handshake goes on as bytes are read, and what is sent before it is done goes out then.
+    pub fn open_over(transport: &Transport, address: SocketAddr) -> io::Result<Self> {
+        Self::open_with(transport, Origin::default(), address)
     }
 
     /// Connects from this address, with a limit on the time of every later write.
-    pub fn open_from(source: IpAddr, address: SocketAddr, writes_within: Duration) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.bind(&SocketAddr::new(source, 0).into())?;
-        socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(writes_within))?;
-        Ok(Self { stream, received: Vec::new() })
+    pub fn open_from(
+        transport: &Transport,
+        source: IpAddr,
+        address: SocketAddr,
+        writes_within: Duration,
+    ) -> io::Result<Self> {
+        let source = Some(SocketAddr::new(source, 0));
+        let origin = Origin { source, writes_within: Some(writes_within), receive_buffer: None };
+        Self::open_with(transport, origin, address)
+    }
+
+    fn open_with(transport: &Transport, origin: Origin, address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { stream: ByteStream::open(transport, origin, address)?, received: Vec::new() })
+    }
+
+    /// Goes on in TLS, after something else was said.
+    pub fn begin_tls(&mut self, transport: &Transport) -> io::Result<()> {
+        match transport {
+            Transport::Plain | Transport::Http2 => Ok(()),
+            Transport::Tls(config) => self.stream.begin_tls(config),
+        }
     }
 
     /// Sends bytes.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.send(bytes)
     }
 
-    /// Closes the sending half only.
-    pub fn half_close(&self) -> io::Result<()> {
-        self.stream.shutdown(std::net::Shutdown::Write)
+    /// Closes the sending half only, over TLS with a `close_notify`.
+    pub fn half_close(&mut self) -> io::Result<()> {
+        self.stream.half_close()
+    }
+
+    /// Hangs up with a TCP reset.
+    pub fn abort(self) {
+        self.stream.abort();
+    }
+
+    /// The certificate that the server has shown, in DER. `None` before it has.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.stream.certificate()
+    }
+
+    /// Whether the server closed a connection over TLS without a `close_notify`.
+    pub fn ended_unannounced(&self) -> bool {
+        self.stream.is_unannounced()
     }
 
     /// Reads until `enough` of what was received; false when the peer closed or `within` passed first.
@@ -152,19 +198,12 @@ impl RawConnection {
 
     /// One read: the number of bytes (0 at the end), or `None` at the deadline.
     fn read_some(&mut self, deadline: Instant) -> io::Result<Option<usize>> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if Instant::now() >= deadline {
             return Ok(None);
         }
-        self.stream.set_read_timeout(Some(left))?;
         let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(count) => {
-                self.received.extend_from_slice(&buffer[..count]);
-                Ok(Some(count))
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let count = self.stream.read(&mut buffer, deadline)?;
+        self.received.extend_from_slice(&buffer[..count.unwrap_or(0)]);
+        Ok(count)
     }
 }

@@ -7,6 +7,7 @@
 //! | [`RedisServer`] | one `redis-server` in a temporary directory on a leased port; can be killed, restarted, frozen |
 //! | [`Node`] | one `fanfare serve`, configured through its environment |
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
+//! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
@@ -18,11 +19,14 @@
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 
 mod balancer;
+mod byte_stream;
+mod certificate;
 mod check;
 mod client;
 mod crowd;
 mod haproxy;
 mod http;
+mod http2_stream;
 mod link;
 mod log_pipe;
 mod node;
@@ -32,18 +36,20 @@ mod proxy;
 mod publisher;
 mod redis_server;
 mod subscribe;
+mod transport;
 mod two_nodes;
 mod wait;
 mod web_server;
 
 pub use balancer::Balancer;
+pub use certificate::Certificate;
 pub use check::{Expect, Verdict, check, resume_and_check};
 pub use client::{Client, Vanished};
 pub use crowd::{Crowd, Visit};
 pub use fanfare_oracle::resp::{Connection, Reply};
 pub use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Dispatch, Gap, Head, Ledger, Observed, Parsed, Parser};
 pub use haproxy::{Haproxy, Server};
-pub use http::{RawConnection, Response, request, request_within};
+pub use http::{RawConnection, Response, request, request_over, request_within};
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
 pub use process::{Signal, fanfare_binary, fanload_binary, run_fanfare, signal};
@@ -51,6 +57,7 @@ pub use proxy::{Direction, Flow, Proxy};
 pub use publisher::{Publisher, key, library, script};
 pub use redis_server::RedisServer;
 pub use subscribe::Subscribe;
+pub use transport::Transport;
 pub use two_nodes::TwoNodes;
 pub use wait::{PATIENCE, eventually, eventually_within, pace};
 pub use web_server::{Answer, Asked, WebServer};

@@ -1,12 +1,17 @@
 //! One HTTP connection that carries one event stream.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fanfare_oracle::{ConnectionEnd, Head, Parsed, ResponseParser};
-use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::byte_stream::{ByteStream, Origin};
+use crate::transport::Transport;
+
+/// How long the end of a connection is waited for whose response has come whole.
+const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 
 /// What came next on a link.
 #[derive(Debug)]
@@ -18,34 +23,20 @@ pub(crate) enum Next {
 
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: ByteStream,
     response: ResponseParser,
     items: VecDeque<Parsed>,
     /// Upper bound of one read: small for a client that is meant to be slow.
     pub(crate) read_size: usize,
-    /// Bytes read from the socket so far.
+    /// Bytes read so far, as HTTP has them.
     pub(crate) bytes: u64,
 }
 
 impl Link {
-    /// Connects and sends `request`; reads nothing. `receive_buffer` is the kernel's, in bytes.
-    pub(crate) fn open(
-        address: SocketAddr,
-        source: Option<SocketAddr>,
-        receive_buffer: Option<usize>,
-        request: &[u8],
-    ) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        if let Some(bytes) = receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
-        }
-        if let Some(source) = source {
-            socket.bind(&source.into())?;
-        }
-        socket.connect_timeout(&address.into(), Duration::from_secs(5))?;
-        let mut stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
-        stream.write_all(request)?;
+    /// Connects and sends `request`, over TLS behind the handshake; reads nothing.
+    pub(crate) fn open(transport: &Transport, origin: Origin, address: SocketAddr, request: &[u8]) -> io::Result<Self> {
+        let mut stream = ByteStream::open(transport, origin, address)?;
+        stream.send(request)?;
         Ok(Self { stream, response: ResponseParser::default(), items: VecDeque::new(), read_size: 64 * 1024, bytes: 0 })
     }
 
@@ -53,20 +44,28 @@ impl Link {
         self.response.head()
     }
 
-    /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something.
+    /// What waits in the kernel (see [`ByteStream::peek`]).
     pub(crate) fn peek(&self, within: Duration) -> io::Result<Vec<u8>> {
-        self.stream.set_read_timeout(Some(within))?;
-        let mut buffer = vec![0; 64 * 1024];
-        let count = self.stream.peek(&mut buffer)?;
-        buffer.truncate(count);
-        Ok(buffer)
+        self.stream.peek(within)
     }
 
-    /// Closes so that the peer sees a reset, as when a device vanishes and its address answers for it.
+    /// Hangs up in an orderly way.
+    pub(crate) fn close(self) {
+        self.stream.close();
+    }
+
+    /// Hangs up with a TCP reset.
     pub(crate) fn abort(self) {
-        let socket = Socket::from(self.stream);
-        // If the option cannot be set, the peer sees an orderly close: still an end.
-        let _ = socket.set_linger(Some(Duration::ZERO));
+        self.stream.abort();
+    }
+
+    /// Whether the server, whose response has come whole, closes the connection without a word of TLS. Waits until it closes, or for two
+    /// seconds; what keeps its connection open says nothing yet, and has done nothing wrong.
+    pub(crate) fn ends_unannounced(&mut self) -> bool {
+        let deadline = Instant::now() + CLOSES_WITHIN;
+        // Whatever comes behind a response is no part of it.
+        while matches!(self.stream.read(&mut [0; 1024], deadline), Ok(Some(1..))) {}
+        self.stream.is_unannounced()
     }
 
     /// The next item, reading as much as is needed until `deadline`.
@@ -98,17 +97,9 @@ impl Link {
     }
 
     fn read(&mut self, deadline: Instant) -> Result<Option<usize>, Broken> {
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        self.stream.set_read_timeout(Some(left)).map_err(Broken::from)?;
         let mut buffer = [0; 64 * 1024];
         let size = self.read_size.min(buffer.len());
-        let count = match self.stream.read(&mut buffer[..size]) {
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let Some(count) = self.stream.read(&mut buffer[..size], deadline)? else { return Ok(None) };
         self.bytes += count as u64;
         let mut items = Vec::new();
         self.response.feed(&buffer[..count], &mut items).map_err(Broken::Protocol)?;
@@ -124,6 +115,10 @@ enum Broken {
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        Self::Io(error.kind())
+        // Records that cannot be opened, an alert, a certificate that is not believed.
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Protocol(format!("TLS: {error}")),
+            kind => Self::Io(kind),
+        }
     }
 }

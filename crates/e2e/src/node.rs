@@ -2,17 +2,24 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::http::{Response, request};
+use crate::certificate::Certificate;
+use crate::http::{Response, request, request_over};
 use crate::log_pipe::LogPipe;
 use crate::ports::Lease;
 use crate::process::{Signal, bound, fanfare_binary, signal, spawn};
 use crate::redis_server::RedisServer;
+use crate::transport::Transport;
 use crate::wait::{eventually, eventually_within};
+
+/// The files of a certificate and its key, in the directory of a node that speaks TLS.
+const CERTIFICATE_FILE: &str = "certificate.pem";
+const KEY_FILE: &str = "key.pem";
 
 /// How a node is to be started.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub struct NodeBuilder {
     descriptors: Option<usize>,
     /// Whether it logs into a pipe, not into a file.
     log_pipe: bool,
+    /// What it shows clients, who speak TLS then.
+    certificate: Option<Certificate>,
 }
 
 /// A running (or ended) node. Killed on drop; its log is printed if the test is failing then.
@@ -33,6 +42,7 @@ pub struct Node {
     listen: Lease,
     admin: Lease,
     directory: TempDir,
+    transport: Transport,
     log_pipe: Option<LogPipe>,
     child: Option<Child>,
 }
@@ -68,6 +78,17 @@ impl NodeBuilder {
         self
     }
 
+    /// Clients of the node speak TLS, and are shown a certificate of its own.
+    pub fn tls(self) -> Self {
+        self.tls_with(&Certificate::new())
+    }
+
+    /// Clients of the node speak TLS, and are shown this certificate. It and its key are files in the directory of the node.
+    pub fn tls_with(mut self, certificate: &Certificate) -> Self {
+        self.certificate = Some(certificate.clone());
+        self.set("server.certificate", CERTIFICATE_FILE).set("server.key", KEY_FILE)
+    }
+
     /// Starts the node and waits until `/readyz` says 200.
     pub fn start(self) -> Node {
         let node = self.launch();
@@ -86,7 +107,12 @@ impl NodeBuilder {
     pub fn launch(self) -> Node {
         let directory = tempfile::Builder::new().prefix("fanfare-e2e-node").tempdir().expect("a temporary directory");
         let (listen, admin) = (Lease::take(), Lease::take());
-        let mut node = Node { builder: self, listen, admin, directory, log_pipe: None, child: None };
+        let certificate = self.certificate.clone();
+        let transport = certificate.as_ref().map_or(Transport::Plain, |certificate| Transport::tls(&[certificate]));
+        let mut node = Node { builder: self, listen, admin, directory, transport, log_pipe: None, child: None };
+        if let Some(certificate) = certificate {
+            node.replace_certificate(&certificate);
+        }
         if node.builder.log_pipe {
             node.log_pipe = Some(LogPipe::into(&node.log_path()).expect("a pipe"));
         }
@@ -109,7 +135,9 @@ impl Node {
     /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
     pub fn builder_at(redis_url: &str) -> NodeBuilder {
         let (settings, arguments, environment) = (Vec::new(), Vec::new(), Vec::new());
-        NodeBuilder { settings, arguments, environment, descriptors: None, log_pipe: false }.set("redis.url", redis_url)
+        let (descriptors, log_pipe, certificate) = (None, false, None);
+        let builder = NodeBuilder { settings, arguments, environment, descriptors, log_pipe, certificate };
+        builder.set("redis.url", redis_url)
     }
 
     /// Starts the ended process again, with the same settings on the same ports.
@@ -169,6 +197,22 @@ impl Node {
         self.listen.address()
     }
 
+    /// How clients connect; over TLS they believe the certificate with which the node was built.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Where the node, when it speaks TLS, finds its certificate.
+    pub fn certificate_file(&self) -> PathBuf {
+        self.directory.path().join(CERTIFICATE_FILE)
+    }
+
+    /// Writes another certificate and its key in place of those that are there. The node is not told.
+    pub fn replace_certificate(&self, certificate: &Certificate) {
+        let key = self.directory.path().join(KEY_FILE);
+        certificate.write(&self.certificate_file(), &key).expect("files in the node's directory");
+    }
+
     /// Where metrics and health are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.address()
@@ -201,7 +245,8 @@ impl Node {
     /// `GET` on the public listener; panics when nobody answers.
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {
-        request(self.address(), "GET", path, &[], b"").expect("the node answers")
+        let within = Duration::from_secs(5);
+        request_over(&self.transport, within, self.address(), "GET", path, &[], b"").expect("the node answers")
     }
 
     /// Whether `/readyz` says 200 now.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::transport::Transport;
+
 /// What to subscribe to, and how to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribe {
@@ -12,6 +14,7 @@ pub struct Subscribe {
     headers: Vec<(String, String)>,
     pub(crate) receive_buffer: Option<usize>,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) transport: Transport,
 }
 
 impl Subscribe {
@@ -45,6 +48,12 @@ impl Subscribe {
     /// Asks the kernel for a small receive buffer, in bytes.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Connects by this transport.
+    pub fn over(mut self, transport: &Transport) -> Self {
+        self.transport = transport.clone();
         self
     }
 

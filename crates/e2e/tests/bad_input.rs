@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RawConnection, RedisServer, Subscribe, check,
-    request,
+    Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RawConnection, RedisServer, Subscribe, Transport,
+    check, request,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -128,7 +128,8 @@ fn a_stranger_is_nobody_else_whatever_it_says_in_a_header() {
     let stranger = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     let mut open = Vec::new();
     for (number, status) in ["200", "200", "429"].into_iter().enumerate() {
-        let mut raw = RawConnection::open_from(stranger, node.address(), SOON).expect("the node accepts");
+        let mut raw =
+            RawConnection::open_from(&Transport::Plain, stranger, node.address(), SOON).expect("the node accepts");
         raw.send(get(number).as_bytes()).expect("it is sent");
         assert!(raw.read_until(SOON, |read| read.windows(4).any(|four| four == b"\r\n\r\n")).expect("an answer"));
         assert_eq!(String::from_utf8_lossy(&raw.received).split(' ').nth(1), Some(status), "{number}");

@@ -196,10 +196,10 @@ fn other_methods_and_unknown_paths_are_answered_with_problems() {
 fn a_client_that_closes_one_half_or_vanishes_is_noticed_at_once() {
     let (_redis, node, _) = scene();
     let sessions = || node.metric("fanfare_sessions", "").or_else(|| node.metric("fanfare_connections", ""));
-    let connections: Vec<RawConnection> = (0..10).map(|_| raw(&node, SUBSCRIBE)).collect();
+    let mut connections: Vec<RawConnection> = (0..10).map(|_| raw(&node, SUBSCRIBE)).collect();
     let mut vanishing: Vec<Client> = (0..10).map(|_| Client::open(node.address(), Subscribe::to("c"))).collect();
     eventually("twenty sessions", || (sessions()? >= 20.0).then_some(()));
-    for connection in &connections {
+    for connection in &mut connections {
         connection.half_close().expect("a half-close");
     }
     vanishing.iter_mut().for_each(Client::abort);

@@ -170,8 +170,8 @@ async fn serve_requests<S: Socket>(
             handler.stats().malformed.add(1);
             linger(socket, handover.has_ended()).await;
         }
-        // Who was refused on a full node is not waited for: the next one needs the place.
-        End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => {}
+        // Who was refused on a full node is not waited for: the next one needs the place. Over TLS it is told that this is the end.
+        End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => socket.close_sending_side(),
         End::Closed | End::Detach => linger(socket, handover.has_ended()).await,
         End::Broken | End::NoPlace | End::Http2 => {}
     }

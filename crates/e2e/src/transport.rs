@@ -1,0 +1,95 @@
+//! How a client's bytes travel.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::ClientConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{RootCertStore, SupportedProtocolVersion};
+
+use crate::certificate::Certificate;
+
+/// How a client's bytes travel to a server. A clone shares what is remembered of earlier handshakes.
+#[derive(Clone, Debug, Default)]
+pub enum Transport {
+    /// In the clear, over TCP.
+    #[default]
+    Plain,
+    /// Protected by TLS, over TCP, to the name `localhost`.
+    Tls(Arc<ClientConfig>),
+    /// As HTTP/2 in the clear, by prior knowledge; one request on each connection. Tests go on speaking HTTP/1.1, which is translated.
+    Http2,
+}
+
+impl Transport {
+    /// TLS 1.3 of a client that believes these certificates, and remembers sessions, as browsers do.
+    #[must_use]
+    pub fn tls(certificates: &[&Certificate]) -> Self {
+        client(
+            certificates.iter().map(|certificate| certificate.to_der()),
+            &rustls::version::TLS13,
+            Arc::new(DefaultTimeProvider),
+        )
+    }
+
+    /// TLS 1.2 of such a client.
+    #[must_use]
+    pub fn tls12(certificates: &[&Certificate]) -> Self {
+        client(
+            certificates.iter().map(|certificate| certificate.to_der()),
+            &rustls::version::TLS12,
+            Arc::new(DefaultTimeProvider),
+        )
+    }
+
+    /// TLS 1.3 of a client whose clock has stopped in the summer of 2020.
+    #[must_use]
+    pub fn tls_in_2020(certificates: &[&Certificate]) -> Self {
+        client(
+            certificates.iter().map(|certificate| certificate.to_der()),
+            &rustls::version::TLS13,
+            Arc::new(SummerOf2020),
+        )
+    }
+
+    /// TLS 1.3 of a client that believes the authority whose certificate is in this file, in PEM.
+    #[must_use]
+    pub fn tls_of(authority: &Path) -> Self {
+        let authority = CertificateDer::from_pem_file(authority).expect("a file with a certificate");
+        client([authority], &rustls::version::TLS13, Arc::new(DefaultTimeProvider))
+    }
+
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
+fn client(
+    certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    version: &'static SupportedProtocolVersion,
+    clock: Arc<dyn TimeProvider>,
+) -> Transport {
+    let mut believed = RootCertStore::empty();
+    for certificate in certificates {
+        believed.add(certificate).expect("a certificate");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_details(provider, clock).with_protocol_versions(&[version]);
+    let config = config.expect("a version").with_root_certificates(believed).with_no_client_auth();
+    Transport::Tls(Arc::new(config))
+}
+
+/// A clock that stands still, for certificates that have expired since.
+#[derive(Debug)]
+struct SummerOf2020;
+
+impl TimeProvider for SummerOf2020 {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(1_593_561_600)))
+    }
+}

@@ -157,10 +157,10 @@ pub(crate) const RESERVED: &[Reserved] = &[
     },
     Reserved {
         name: "h2",
-        only: &["fanload"],
+        only: &["fanload", "fanfare-e2e"],
         tests: true,
         beneath: &["hyper"],
-        why: "the product speaks HTTP/2 through hyper; the load tool and its floor speak it themselves",
+        why: "the product speaks HTTP/2 through hyper; the load tool and the harness speak it themselves",
     },
     Reserved {
         name: "prometheus",

@@ -104,7 +104,7 @@ fn a_node_is_ready_once_a_round_trip_is_proven_and_no_longer_when_the_proof_is_o
                 () = &mut feed => {}
                 () = is_told.notified() => {}
             }
-            pending().await
+            pending::<()>().await;
         });
         Ok(store)
     });

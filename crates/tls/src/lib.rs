@@ -1,7 +1,7 @@
 //! TLS for the sockets of clients: certificates in, records out.
 //!
 //! An [`Identity`] is what a listener shows its clients. It is made of [`Pair`]s, certificates with their keys, by
-//! [`server_config`]. A [`Handshake`] is rustls', bytes in and bytes out; when it is done,
+//! [`server_config()`]. A [`Handshake`] is rustls', bytes in and bytes out; when it is done,
 //! [`Records`] protect what is sent and open what comes ([decision 44](../../../docs/decisions/0044-after-the-handshake-a-connection-is-two-keys.md)).
 //!
 //! Nothing here opens a socket or a file, or reads a clock but the one that rustls judges certificates by: who owns the socket moves

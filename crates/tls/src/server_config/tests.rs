@@ -168,6 +168,21 @@ fn gullible(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+// Seen to fail where the client's order counts, which is rustls' own.
+#[test]
+fn of_the_ciphers_that_both_have_the_one_that_costs_least_is_taken() {
+    let authority = authority();
+    let server = server(options(&[ecdsa(&authority, &["node.example"])]));
+    for (version, chosen) in [
+        (&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+        (&TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ] {
+        let client = Arc::new(client_config(&authority, &[version]));
+        let (client, _) = connect(&server, &client, "node.example").unwrap();
+        assert_eq!(client.negotiated_cipher_suite().unwrap().suite(), chosen);
+    }
+}
+
 #[test]
 fn a_client_is_shown_the_certificate_of_the_name_it_asks_for_and_otherwise_the_first() {
     let authority = authority();

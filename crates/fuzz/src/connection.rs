@@ -25,9 +25,31 @@ pub(crate) fn run(data: &[u8]) {
         *used += 1;
         node.exchange(data)
     });
+    if data.starts_with(HTTP2_PREFACE) {
+        return frames(&answer);
+    }
     let mut rest = answer.as_slice();
     while !rest.is_empty() {
         rest = response(rest);
+    }
+}
+
+/// Whoever begins with this is answered in HTTP/2 (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Checks that what a client of HTTP/2 is sent is frames that a server may send, its settings first. The last may be cut, as its client has left.
+fn frames(mut bytes: &[u8]) {
+    const SETTINGS: u8 = 4;
+    const PUSH_PROMISE: u8 = 5;
+    const CONTINUATION: u8 = 9;
+    let mut is_first = true;
+    while let [high, middle, low, kind, _flags, _, _, _, _, rest @ ..] = bytes {
+        let length = u32::from_be_bytes([0, *high, *middle, *low]) as usize;
+        assert!(length <= 16 << 10, "a frame of {length} bytes");
+        assert!(*kind <= CONTINUATION && *kind != PUSH_PROMISE, "a frame of kind {kind}");
+        assert!(!is_first || *kind == SETTINGS, "the first frame is of kind {kind}");
+        is_first = false;
+        bytes = &rest[length.min(rest.len())..];
     }
 }
 

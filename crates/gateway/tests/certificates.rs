@@ -391,3 +391,33 @@ fn a_node_looks_by_itself_and_when_it_is_hung_up_and_operators_see_what_it_shows
     let text = get(admin, "/status").1;
     assert!(text.contains("new.example") && !text.contains("old.example"), "{text}");
 }
+
+/// What a node and a client that offers these agree on.
+fn chosen(address: SocketAddr, issued: &Issued, offers: &[&str]) -> Option<String> {
+    let mut config = rustls::ClientConfig::clone(&believer(issued));
+    config.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("a.example").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    while client.is_handshaking() {
+        client.complete_io(&mut socket).ok()?;
+    }
+    Some(client.alpn_protocol().map_or_else(String::new, |name| String::from_utf8_lossy(name).into_owned()))
+}
+
+// Seen to fail when a node offers HTTP/1.1 alone.
+#[test]
+fn clients_are_offered_http_2_unless_it_is_switched_off() {
+    let issued = issue("a.example");
+    let files = Files::new(&issued);
+    for (setting, both) in [("server.http2=true", "h2"), ("server.http2=false", "http/1.1")] {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--set", setting];
+        let node = Process::start(&mut fanfare(&files, &arguments));
+        let clients = node.address("listening for clients");
+        assert_eq!(chosen(clients, &issued, &["h2", "http/1.1"]).as_deref(), Some(both), "{setting}");
+        assert_eq!(chosen(clients, &issued, &["http/1.1"]).as_deref(), Some("http/1.1"));
+        assert_eq!(chosen(clients, &issued, &[]).as_deref(), Some(""));
+        assert_eq!(chosen(clients, &issued, &["spdy/3"]), None);
+    }
+}

@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -334,7 +333,7 @@ async fn time_out(
     core: &Core,
     handover: &Handover<Stream>,
     stage: Stage,
-    mut socket: impl Socket,
+    socket: impl Socket,
 ) {
     if stage == Stage::Partial {
         let problem = Problem::new(Kind::RequestTimeout, "The request did not arrive in time.");
@@ -345,7 +344,6 @@ async fn time_out(
     if stage == Stage::Responding {
         return;
     }
-    let _ = socket.shutdown().await;
     linger(socket, handover.has_ended()).await;
 }
 

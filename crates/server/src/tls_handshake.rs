@@ -29,8 +29,6 @@ use crate::tls_socket::TlsSocket;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 2 << 10;
-/// The first byte of every client that speaks TLS: the kind of its first record (RFC 8446, section 5.1).
-const HANDSHAKE_RECORD: u8 = 22;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +118,7 @@ async fn converse<S: Socket>(
         if received.is_empty() {
             received = receive(socket).await?;
         }
-        if handshake.is_none() && received.first() != Some(&HANDSHAKE_RECORD) && looks_like_http(&received) {
+        if handshake.is_none() && looks_like_http(&received) {
             return Err(Failed::Plain);
         }
         let step = {
@@ -146,7 +144,7 @@ async fn converse<S: Socket>(
                 }
             }
             Err(failure) => {
-                // Why, for who still listens.
+                // The alert that says why.
                 socket.write_all(&answer).await?;
                 return Err(failure.into());
             }
@@ -172,7 +170,8 @@ async fn receive(socket: &impl Socket) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Whether these are the first bytes of a request in the clear: the name of a method.
+/// Whether these are the first bytes of a request in the clear: the name of a method. Who speaks TLS begins with the kind of its first
+/// record, 22 (RFC 8446, section 5.1).
 fn looks_like_http(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(u8::is_ascii_uppercase)
 }

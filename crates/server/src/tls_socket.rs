@@ -9,9 +9,10 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use fanfare_protocol::limits::STREAM_RECORD_BYTES_MAX;
+use fanfare_protocol::limits::{STREAM_RECORD_BYTES_MAX, TLS_RECORDS_PER_TURN};
 use fanfare_tls::{Alert, Failure, Received, Records};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop;
 use tracing::debug;
 
 use crate::silence::Silence;
@@ -40,6 +41,10 @@ struct Connection {
     sealed: Vec<u8>,
     written: usize,
     state: State,
+    /// Records that may still be opened in this turn.
+    turn_left: u32,
+    /// A turn is over, and there may be more to open.
+    is_paused: bool,
     /// Whether the peer was told that nothing more comes.
     has_closed: bool,
     is_stream: bool,
@@ -59,12 +64,34 @@ impl<S: Socket> TlsSocket<S> {
     pub(crate) fn new(socket: S, records: Records, data: Vec<u8>, received: Vec<u8>) -> Self {
         let (state, has_closed, is_stream) = (State::Open, false, false);
         let (read, sealed, written) = (0, Vec::new(), 0);
-        let connection = Connection { records, received, data, read, sealed, written, state, has_closed, is_stream };
+        let (turn_left, is_paused) = (0, false);
+        let connection = Connection {
+            records,
+            received,
+            data,
+            read,
+            sealed,
+            written,
+            state,
+            turn_left,
+            is_paused,
+            has_closed,
+            is_stream,
+        };
         Self(Box::new(Inner { socket, connection: RefCell::new(connection) }))
     }
 }
 
 impl Connection {
+    /// Whether there is something to read without the socket beneath.
+    fn has_news(&self) -> bool {
+        let is_whole = |length| length <= self.received.len();
+        self.is_paused
+            || !self.data.is_empty()
+            || self.state != State::Open
+            || Records::next_length(&self.received).is_some_and(is_whole)
+    }
+
     /// Takes data that has come. `None`: there is none.
     fn take(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let left = &self.data[self.read..];
@@ -80,10 +107,14 @@ impl Connection {
         Some(count)
     }
 
-    /// Opens the records that have come whole.
+    /// Opens the records that have come whole, as many as one turn has.
     fn open(&mut self) -> Result<(), Failure> {
         let mut at = 0;
         let opened = loop {
+            if self.turn_left == 0 {
+                break Ok(());
+            }
+            self.turn_left -= 1;
             match self.records.open(&mut self.received[at..], &mut self.data, &mut self.sealed) {
                 Ok(Received::Incomplete) => break Ok(()),
                 Ok(Received::Record(length)) => at += length,
@@ -96,8 +127,9 @@ impl Connection {
             }
         };
         self.received.drain(..at);
-        if self.received.is_empty() {
-            self.received = Vec::new();
+        if self.is_stream || self.received.is_empty() {
+            // A stream keeps nothing that it does not need.
+            self.received.shrink_to_fit();
         }
         opened
     }
@@ -128,8 +160,10 @@ impl Connection {
         }
     }
 
+    /// `WouldBlock` with `is_paused`: there may be more, after others had their turn.
     fn read(&mut self, socket: &impl Socket, buffer: &mut [u8]) -> io::Result<usize> {
         let mut scratch = [0; READ_BYTES];
+        self.turn_left = TLS_RECORDS_PER_TURN;
         loop {
             if let Some(count) = self.take(buffer) {
                 return Ok(count);
@@ -139,9 +173,16 @@ impl Connection {
                 State::Ended => return Ok(0),
                 State::Failed => return Err(ErrorKind::InvalidData.into()),
             }
-            match socket.try_read(&mut scratch)? {
-                0 => self.state = State::Ended,
-                count => self.received.extend_from_slice(&scratch[..count]),
+            if self.turn_left == 0 {
+                self.is_paused = true;
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            // What has come is opened before more is read.
+            if Records::next_length(&self.received).is_none_or(|length| length > self.received.len()) {
+                match socket.try_read(&mut scratch)? {
+                    0 => self.state = State::Ended,
+                    count => self.received.extend_from_slice(&scratch[..count]),
+                }
             }
             let opened = self.open();
             if opened.is_err() || self.says_too_much() {
@@ -174,16 +215,21 @@ impl Connection {
 
 impl<S: Socket> Socket for TlsSocket<S> {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let has_news = {
-            let connection = self.0.connection.borrow();
-            !connection.data.is_empty() || connection.state != State::Open
-        };
-        if has_news { Poll::Ready(Ok(())) } else { self.0.socket.poll_read_ready(cx) }
+        {
+            let mut connection = self.0.connection.borrow_mut();
+            if std::mem::take(&mut connection.is_paused) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if connection.has_news() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.0.socket.poll_read_ready(cx)
     }
 
     fn may_be_readable(&self) -> bool {
-        let connection = self.0.connection.borrow();
-        !connection.data.is_empty() || connection.state != State::Open || self.0.socket.may_be_readable()
+        self.0.connection.borrow().has_news() || self.0.socket.may_be_readable()
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -252,10 +298,13 @@ impl<S: Socket> Socket for TlsSocket<S> {
 }
 
 impl<S: Socket> AsyncRead for TlsSocket<S> {
+    /// A task that reads for ever has its turns like any other: what has come does not ask tokio for them.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let turn = ready!(coop::poll_proceed(cx));
         loop {
             match self.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
+                    turn.made_progress();
                     buf.advance(count);
                     return Poll::Ready(Ok(()));
                 }
@@ -277,10 +326,14 @@ impl<S: Socket> AsyncWrite for TlsSocket<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let turn = ready!(coop::poll_proceed(cx));
         loop {
             match self.try_write_slices(slices) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => ready!(self.poll_write_ready(cx))?,
-                other => return Poll::Ready(other),
+                other => {
+                    turn.made_progress();
+                    return Poll::Ready(other);
+                }
             }
         }
     }

@@ -13,8 +13,6 @@ pub enum Alert {
     RecordOverflow,
     /// A message that cannot be read.
     DecodeError,
-    /// Something is wrong here.
-    InternalError,
     /// TLS 1.2: the other side asks for another handshake, and there will be none.
     NoRenegotiation,
 }
@@ -30,7 +28,6 @@ impl Alert {
             Self::BadRecordMac => [FATAL, 20],
             Self::RecordOverflow => [FATAL, 22],
             Self::DecodeError => [FATAL, 50],
-            Self::InternalError => [FATAL, 80],
             Self::NoRenegotiation => [WARNING, 100],
         }
     }

@@ -94,7 +94,7 @@ pub enum CertificateError {
         /// The file.
         file: String,
     },
-    /// Nobody could be told from anybody.
+    /// The file of authorities has no certificate, so that no client could be believed.
     #[error(
         "{file}: it has no certificate; expected those of the authorities that issue your clients' certificates, in PEM"
     )]

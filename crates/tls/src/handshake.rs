@@ -7,12 +7,12 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
 use rustls::{Error, ServerConfig};
 
+use fanfare_protocol::limits::TLS_HANDSHAKE_BYTES_MAX;
+
 use crate::alert::Alert;
 use crate::failure::Failure;
 use crate::records::Records;
 
-/// The most that a client may send before the handshake is done, in bytes: its largest message (a chain of certificates) and some.
-const HANDSHAKE_BYTES_MAX: usize = 80 << 10;
 /// The kind of a record with an alert.
 const ALERT_RECORD: u8 = 21;
 
@@ -39,6 +39,8 @@ pub struct Handshake {
     connection: UnbufferedServerConnection,
     /// What the client has sent and rustls has not used.
     incoming: Vec<u8>,
+    /// The end of the last whole record in it that rustls was given.
+    given: usize,
     /// What is to be sent.
     outgoing: Vec<u8>,
     /// Data of the application that came with the client's last message.
@@ -70,7 +72,14 @@ impl Handshake {
     pub fn new(config: Arc<ServerConfig>) -> Result<Self, Failure> {
         debug_assert!(config.enable_secret_extraction, "the keys are taken out when the handshake is done");
         let connection = UnbufferedServerConnection::new(config).map_err(Failure::Handshake)?;
-        Ok(Self { connection, incoming: Vec::new(), outgoing: Vec::new(), data: Vec::new(), has_answered: false })
+        Ok(Self {
+            connection,
+            incoming: Vec::new(),
+            given: 0,
+            outgoing: Vec::new(),
+            data: Vec::new(),
+            has_answered: false,
+        })
     }
 
     /// Adds bytes of the client.
@@ -89,11 +98,13 @@ impl Handshake {
     ///
     /// The handshake is over. What the client is to be told of that is to be sent. Not to be called again.
     pub fn advance(&mut self) -> Result<Step, Failure> {
-        if self.incoming.len() > HANDSHAKE_BYTES_MAX {
-            return Err(Failure::TooLong(HANDSHAKE_BYTES_MAX));
+        if self.incoming.len() > TLS_HANDSHAKE_BYTES_MAX {
+            return Err(Failure::TooLong(TLS_HANDSHAKE_BYTES_MAX));
         }
+        let mut end = self.next_end();
         loop {
-            let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(&mut self.incoming);
+            let UnbufferedStatus { mut discard, state } =
+                self.connection.process_tls_records(&mut self.incoming[..end]);
             let step = match state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.outgoing, |room| data.encode(room))?;
@@ -115,13 +126,15 @@ impl Handshake {
                 }
                 Ok(ConnectionState::BlockedHandshake) => Some(Ok(Step::Receive)),
                 Ok(ConnectionState::WriteTraffic(_)) => Some(Ok(Step::Done)),
-                // Early data is switched off, and there is no other state.
+                // The client has closed within the handshake. Early data is switched off.
                 Ok(_) => Some(Err(Failure::Closed)),
                 Err(error) => Some(Err(Failure::Handshake(error))),
             };
             self.incoming.drain(..discard);
+            (self.given, end) = (self.given.saturating_sub(discard), end.saturating_sub(discard));
             match step {
                 None => {}
+                Some(Ok(Step::Receive)) if self.has_whole_record() => end = self.next_end(),
                 Some(Ok(step)) => return Ok(step),
                 Some(Err(failure)) => {
                     self.gather_alert();
@@ -129,6 +142,28 @@ impl Handshake {
                 }
             }
         }
+    }
+
+    /// How much of what was received rustls is given next: one record more than before, and none once the handshake is over. What follows its last
+    /// record belongs to [`Records`]: rustls would change keys behind our back, or take the end for the end of everything.
+    fn next_end(&mut self) -> usize {
+        if !self.connection.is_handshaking() {
+            return self.given;
+        }
+        if self.has_whole_record() {
+            let length = Records::next_length(&self.incoming[self.given..]).unwrap_or_default();
+            self.given += length;
+            self.given
+        } else {
+            // Of a part it can tell whether it is a record at all.
+            self.incoming.len()
+        }
+    }
+
+    /// Whether a record has come whole that rustls was not given.
+    fn has_whole_record(&self) -> bool {
+        let left = &self.incoming[self.given..];
+        Records::next_length(left).is_some_and(|length| length <= left.len())
     }
 
     /// What rustls has for the client after an error. It is asked once: what it would say after its alert is another error, and in the

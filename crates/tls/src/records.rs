@@ -1,11 +1,12 @@
 //! The records of a connection whose handshake is done: TLS 1.3 (RFC 8446, section 5) and TLS 1.2 with AEAD ciphers (RFC 5246, 5288, 7905).
 //!
-//! Of the messages that come without being data these are understood: alerts, and in TLS 1.3 the update of a key. A client of TLS 1.2
-//! that asks for another handshake hears that there is none. Everything else ends the connection, and so does a run of records without
-//! data, which cost work and say nothing.
+//! Of the messages that come without being data these are understood: alerts, and in TLS 1.3 the update of a key, which is answered before
+//! the next data, however many there were. A client of TLS 1.2 that asks for another handshake hears once that there is none. Everything
+//! else ends the connection, and so do too many records without data, which cost work and say nothing.
 
 use std::io::IoSlice;
 
+use fanfare_protocol::limits::{TLS_DATA_FOR_A_RECORD_WITHOUT, TLS_RECORDS_WITHOUT_DATA_MAX};
 use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{ExtractedSecrets, ProtocolVersion, SupportedCipherSuite};
@@ -23,8 +24,6 @@ const EXPANSION_13: usize = 256;
 const EXPANSION_12: usize = 2_048;
 /// Records before the last one that a key bears, so that what ends its use has room.
 const LIMIT_MARGIN: u64 = 1_024;
-/// Records without data that a client may send one after the other. Between two of a long stream's key updates there may be no data.
-const WITHOUT_DATA_MAX: u32 = 1_024;
 
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -52,8 +51,14 @@ pub struct Records {
     receiving: Key,
     /// Makes the next key of a direction.
     kernel: Box<KernelConnection<ServerConnectionData>>,
-    /// Records without data since the last one that had some.
+    /// Records without data that were not paid for by data.
     without_data: u32,
+    /// Bytes of data that pay for the next one.
+    paid: u32,
+    /// The client has asked that our key changes, too.
+    owes_update: bool,
+    /// TLS 1.2: the client was told that there is no other handshake.
+    told_no_handshake: bool,
     is_tls13: bool,
 }
 
@@ -65,6 +70,9 @@ impl Records {
             is_tls13: kernel.protocol_version() == ProtocolVersion::TLSv1_3,
             kernel: Box::new(kernel),
             without_data: 0,
+            paid: 0,
+            owes_update: false,
+            told_no_handshake: false,
         }
     }
 
@@ -122,12 +130,13 @@ impl Records {
             return Err(Failure::Protocol(Alert::RecordOverflow));
         }
         if kind == APPLICATION_DATA && !text.is_empty() {
-            self.without_data = 0;
             data.extend_from_slice(text);
+            let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            self.pay(bytes);
             return Ok(Received::Record(length));
         }
         self.without_data += 1;
-        if self.without_data > WITHOUT_DATA_MAX {
+        if self.without_data > TLS_RECORDS_WITHOUT_DATA_MAX {
             return Err(Failure::NoData(self.without_data));
         }
         match (kind, &*text) {
@@ -139,6 +148,13 @@ impl Records {
             }
             _ => Err(Failure::Protocol(Alert::UnexpectedMessage)),
         }
+    }
+
+    /// Data pays for records without: otherwise a byte now and then would buy any number of them.
+    fn pay(&mut self, bytes: u32) {
+        let paid = self.paid.saturating_add(bytes);
+        self.without_data = self.without_data.saturating_sub(paid / TLS_DATA_FOR_A_RECORD_WITHOUT);
+        self.paid = paid % TLS_DATA_FOR_A_RECORD_WITHOUT;
     }
 
     /// What an alert of the client means.
@@ -160,19 +176,26 @@ impl Records {
             Message::KeyUpdate { wants_one } => {
                 let updated = self.kernel.update_rx_secret().map_err(Failure::Handshake)?;
                 self.receiving = Key::new(updated);
-                if wants_one { self.update_key(out) } else { Ok(()) }
+                // One answer is enough for many (RFC 8446, section 4.6.3), so that nothing grows for who does not read.
+                self.owes_update |= wants_one;
+                Ok(())
             }
-            Message::HandshakeAgain => self.alert(Alert::NoRenegotiation, out),
+            Message::HandshakeAgain if self.told_no_handshake => Ok(()),
+            Message::HandshakeAgain => {
+                self.told_no_handshake = true;
+                self.alert(Alert::NoRenegotiation, out)
+            }
             Message::Malformed => Err(Failure::Protocol(Alert::DecodeError)),
             Message::Other => Err(Failure::Protocol(Alert::UnexpectedMessage)),
         }
     }
 
-    /// Changes the key that is nearly used up.
+    /// Changes a key that is nearly used up, or that the client wants to be changed.
     fn spare_key(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if self.sending.sequence() < self.limit() {
+        if self.sending.sequence() < self.limit() && !self.owes_update {
             return Ok(());
         }
+        self.owes_update = false;
         if self.is_tls13 { self.update_key(out) } else { Err(Failure::Exhausted) }
     }
 

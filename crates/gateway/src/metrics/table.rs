@@ -84,7 +84,7 @@ metrics! {
     ACCEPTED: Counter "fanfare_accepted_connections_total" ["listener"] = "Client connections accepted, by the address of the listener, those that were dropped unread included.";
     ACCEPT_ERRORS: Counter "fanfare_accept_errors_total" = "Failures to accept that are not about one connection: no descriptor left, no memory.";
     PROXY_ERRORS: Counter "fanfare_proxy_errors_total" ["kind"] = "What trusted proxies said of a client and could not be read: header (the forwarding header of a subscription, which then counts for the proxy that wrote it), protocol (a PROXY header that was missing, wrong or late; the connection was closed).";
-    TLS_HANDSHAKES: Counter "fanfare_tls_handshakes_total" ["result"] = "TLS handshakes of clients: established, failed (no common version or cipher, a certificate that is not believed, or what is no TLS), late (not done in `limits.head_timeout`), plain (the client spoke HTTP, and was answered 400).";
+    TLS_HANDSHAKES: Counter "fanfare_tls_handshakes_total" ["result"] = "TLS handshakes of clients: established, failed (no common version or cipher, a certificate that is not believed, what is no TLS, or a client that hung up), late (not done in `limits.head_timeout`), plain (the client spoke HTTP, and was answered 400).";
     HTTP2_CONNECTIONS: Counter "fanfare_http2_connections_total" = "Client connections that spoke HTTP/2.";
     HTTP2_STREAMS: Counter "fanfare_http2_streams_total" = "Requests over them, those included whose clients took them back.";
     HTTP2_UNSENT: Gauge "fanfare_http2_unsent_bytes" = "Bytes of answers over HTTP/2 that their clients have not let the node send. From 64 MiB on each stream gets 1 KiB at a time instead of 16.";

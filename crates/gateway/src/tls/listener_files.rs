@@ -14,7 +14,10 @@ use crate::config::{CertificateFiles, ClientCertificateNeed, Config, ListenerRul
 use crate::key_file;
 
 /// What clients may choose to speak over TLS, the best first (ALPN).
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+fn protocols(with_http2: bool) -> Vec<Vec<u8>> {
+    let http2 = with_http2.then(|| b"h2".to_vec());
+    http2.into_iter().chain([b"http/1.1".to_vec()]).collect()
+}
 
 /// What a listener is told of its certificates.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(crate) struct ListenerFiles {
     client_ca: Option<PathBuf>,
     client_certificates: ClientCertificateNeed,
     min_version: Version,
+    alpn: Vec<Vec<u8>>,
     tickets: Tickets,
 }
 
@@ -53,6 +57,7 @@ impl ListenerFiles {
                 TlsVersion::Tls12 => Version::Tls12,
                 TlsVersion::Tls13 => Version::Tls13,
             },
+            alpn: protocols(config.server.http2),
             tickets: Tickets::new()?,
         }))
     }
@@ -84,7 +89,7 @@ impl ListenerFiles {
             pairs,
             clients,
             min_version: self.min_version,
-            alpn: PROTOCOLS.map(<[u8]>::to_vec).to_vec(),
+            alpn: self.alpn.clone(),
             tickets: self.tickets.clone(),
         })?;
         Ok(Loaded { config, certificates })

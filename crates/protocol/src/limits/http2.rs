@@ -21,7 +21,9 @@ pub const HTTP2_UNSENT_BYTES_MAX: usize = 64 * MIB;
 pub const HTTP2_STREAM_WINDOW: u32 = 65_535;
 /// The same of all requests of a connection, so that a few which wait for a decision do not hold up the others.
 pub const HTTP2_CONNECTION_WINDOW: u32 = 256 * KIB as u32;
-/// Frames that carry no request (`SETTINGS`, `PING`, `RST_STREAM`, `WINDOW_UPDATE`, `PRIORITY`, empty ones) which a client may send at once.
+/// A frame of a body with fewer bytes counts as one that carries no request.
+pub const HTTP2_SMALL_DATA_BYTES: u32 = 128;
+/// Frames that carry no request (`SETTINGS`, `PING`, `RST_STREAM`, `WINDOW_UPDATE`, `PRIORITY`, small ones) which a client may send at once.
 /// One more ends its connection.
 pub const HTTP2_FRAMES_AT_ONCE: u32 = 1_000;
 /// So many more in each second ...

@@ -23,6 +23,7 @@ mod relations;
 mod requests;
 mod revocations;
 mod tickets;
+mod tls;
 mod tokens;
 mod units;
 
@@ -43,4 +44,5 @@ pub use publishing::*;
 pub use requests::*;
 pub use revocations::*;
 pub use tickets::*;
+pub use tls::*;
 pub use tokens::*;

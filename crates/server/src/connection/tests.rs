@@ -10,7 +10,7 @@ use fanfare_protocol::ChannelName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::admission::Admission;

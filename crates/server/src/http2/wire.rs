@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use fanfare_protocol::limits::HTTP2_SMALL_DATA_BYTES;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -123,11 +124,12 @@ impl<S: Socket> Wire<S> {
                     return;
                 }
                 // Those of a head without end are counted by hyper.
-                Frame::Data(1..) | Frame::Continuation => return,
+                Frame::Data(HTTP2_SMALL_DATA_BYTES..) | Frame::Continuation => return,
                 Frame::Reset => Flood::Reset,
                 Frame::Settings => Flood::Settings,
                 Frame::Ping => Flood::Ping,
-                Frame::Data(0) | Frame::WindowUpdate | Frame::GoAway(_) | Frame::Other => Flood::Other,
+                // Hardly any of a body, or only padding.
+                Frame::Data(_) | Frame::WindowUpdate | Frame::GoAway(_) | Frame::Other => Flood::Other,
             };
             if !budget.take() && self.flood.get().is_none() {
                 self.flood.set(Some(flood));

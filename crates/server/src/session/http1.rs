@@ -241,7 +241,11 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
             self.queue_rest(prelude, written);
             return Offered::Queued(0);
         }
-        self.count(batch, skip + written - prelude.len())
+        match self.count(batch, skip + written - prelude.len()) {
+            // It goes first, and the session has to hear when there is room for it.
+            Offered::Taken(count) if self.socket.holds() => Offered::Queued(count),
+            offered => offered,
+        }
     }
 
     fn say(&mut self, blocks: &[u8]) {

@@ -8,6 +8,7 @@ mod expiry;
 mod local;
 mod positions;
 mod scene;
+mod sealing;
 mod silence;
 mod sips;
 mod stalls;

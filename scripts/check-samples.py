@@ -148,9 +148,10 @@ class Shell:
         def answered():
             seen.seek(0)
             answer = seen.read().decode()
+            version = "HTTP/2" if "--http2" in command else "HTTP/1.1"
             if status:
-                return answer.startswith(f"HTTP/1.1 {status[1]} ")
-            return answer.startswith("HTTP/1.1 200 ") and "\nretry: " in answer and "Content-Length" not in answer
+                return answer.startswith(f"{version} {status[1]} ")
+            return answer.startswith(f"{version} 200 ") and "\nretry: " in answer and "content-length" not in answer.lower()
 
         await_that(f"a {status[1] if status else 'stream'} from: {command}", answered)
 

@@ -276,7 +276,9 @@ mod tests {
         let problems = check(&[krate("fanfare-server", &[("fanfare-log", None), ("fanfare-redis", None)])]);
         assert_eq!(
             problems,
-            ["fanfare-server must not import fanfare-redis: it may import fanfare-auth, fanfare-log, fanfare-protocol"]
+            [
+                "fanfare-server must not import fanfare-redis: it may import fanfare-auth, fanfare-log, fanfare-protocol, fanfare-tls"
+            ]
         );
     }
 

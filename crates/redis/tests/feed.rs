@@ -151,14 +151,20 @@ async fn a_frozen_redis_is_noticed_by_the_probe_although_its_socket_is_fine() {
 async fn a_subscriber_that_redis_cuts_off_for_its_full_output_buffer_comes_back() {
     let server = Server::with(&["--client-output-buffer-limit", "pubsub", "1mb", "0", "0"]).await;
     let mut node = following(&server.options(), "a").await;
-    // All are queued in one turn of Redis, before it can write: over the limit. Valkey 9 looks at the limit after it has written, so
-    // there are more than a socket takes, and than a quick reader takes out of it meanwhile.
+    // All are queued in one turn of Redis, before it can write: over the limit. Valkey 9 looks at the limit only after it has written, and a
+    // quick reader would have taken much of it by then. So this thread, on which the node reads too, waits without giving way until the
+    // server has cut it off.
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let (mut publish, large) = (redis::pipe(), "x".repeat(900_000));
     publish.atomic();
     for _ in 0..34 {
         publish.cmd("PUBLISH").arg("sse:a").arg(&large).ignore();
     }
-    publish.query_async::<()>(&mut server.connection().await).await.unwrap();
+    publish.query::<()>(&mut connection).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !command(&["CLIENT", "LIST", "TYPE", "pubsub"]).query::<String>(&mut connection).unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "a reader that reads nothing was not cut off");
+    }
     node.hears("the loss", is_disconnected).await;
     recovers(&mut node, &server).await;
 }

@@ -11,9 +11,7 @@ const SKIPPED: &[&str] = &["target", "node_modules", ".git", ".run"];
 
 /// Checks every `*.md` file below `root`; one sentence for each link that leads nowhere.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
-    let mut files = Vec::new();
-    collect(root, &mut files)?;
-    files.sort();
+    let files = documents(root)?;
     let mut problems = Vec::new();
     let mut count = 0;
     for file in &files {
@@ -35,6 +33,14 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     }
     println!("links: {count} in {} documents", files.len());
     Ok(problems)
+}
+
+/// Every `*.md` file below `root`, in order.
+pub(crate) fn documents(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect(root, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -72,7 +78,7 @@ fn targets(text: &str) -> Vec<String> {
 
 /// The `code spans` that are paths from the root of the repository.
 fn paths(text: &str) -> Vec<&str> {
-    const ROOTS: &[&str] = &["crates/", "xtask/", "scripts/", "deploy/", "docs/", "loadtest/"];
+    const ROOTS: &[&str] = &["crates/", "xtask/", "scripts/", "deploy/", "docs/", "loadtest/", "examples/", "clients/"];
     let spans = prose_lines(text).flat_map(|line| line.split('`').skip(1).step_by(2));
     spans.filter(|span| ROOTS.iter().any(|root| span.starts_with(root)) && !span.contains([' ', '*', '…'])).collect()
 }

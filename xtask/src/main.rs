@@ -4,11 +4,13 @@
 //! - `edges`: which crate may depend on which. The four inner edges are the architecture.
 //! - `deny`: makes the bans in `deny.toml` from the same table; `check` says when they are stale.
 //! - `shipped`: what is shipped is built without the scaffolding of tests.
+//! - `figures`: what documents quote from the tables of docs/performance.md is what stands there; `check` says when it is stale.
 //! - `links`: every relative link in a Markdown file leads to a file, and its anchor to a heading.
 
 mod circles;
 mod deny;
 mod edges;
+mod figures;
 mod links;
 mod paths;
 mod shipped;
@@ -48,6 +50,7 @@ fn run(job: &str) -> Result<Vec<String>> {
             problems.extend(check_shipped(&root)?);
             problems.extend(circles::check(&root)?);
             problems.extend(links::check(&root)?);
+            problems.extend(figures::check(&root)?);
             Ok(problems)
         }
         "circles" => circles::check(&root),
@@ -55,7 +58,8 @@ fn run(job: &str) -> Result<Vec<String>> {
         "deny" => deny::write(&root, &crates(&root)?).map(|()| Vec::new()),
         "shipped" => check_shipped(&root),
         "links" => links::check(&root),
-        _ => bail!("usage: cargo xtask check | circles | edges | deny | shipped | links"),
+        "figures" => figures::write(&root).map(|()| Vec::new()),
+        _ => bail!("usage: cargo xtask check | circles | edges | deny | shipped | links | figures"),
     }
 }
 

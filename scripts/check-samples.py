@@ -7,9 +7,10 @@ Shell: each command by itself, the node with its defaults on a free port, unless
 what it must print. `make` must know its target, `cargo` its package: what they do is what CI does. JSON is parsed, pages and
 JavaScript run in Chromium, the recipe for nginx runs in nginx, TOML is a configuration file that a node accepts.
 
-What cannot be run has the reason in front: `<!-- not run: … -->`. A sample that is neither is a failure.
+What cannot be run has the reason in front: `<!-- not run: … -->`. What is a file of the repository, where it is run, has its path in
+front, `<!-- from: examples/… -->`, and must be what that file says. A sample that is none of these is a failure.
 
-Usage: check-samples.py FANFARE_BINARY
+Usage: check-samples.py FANFARE_BINARY [docs/tls.md]...
 """
 
 import http.client
@@ -32,7 +33,7 @@ from harness import browser, ports  # noqa: E402
 from harness.servers import PATH, Node, Processes, Redis, await_that  # noqa: E402
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^(?P<reason><!-- not run: [^\n]+ -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- from: (?P<file>\S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 # Where a configuration names files of TLS, which a node reads before it starts.
@@ -46,11 +47,11 @@ STREAM_SECONDS, COMMAND_SECONDS = 10, 30
 class Sample:
     def __init__(self, path, match, text):
         self.where = f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
-        self.language, self.text, self.reason = match["language"], match["text"], match["reason"]
+        self.language, self.text, self.reason, self.file = match["language"], match["text"], match["reason"], match["file"]
 
 
-def samples():
-    for path in DOCUMENTS:
+def samples(documents):
+    for path in documents:
         text = path.read_text()
         generated = [found.span() for found in GENERATED.finditer(text)]
         for match in FENCE.finditer(text):
@@ -112,8 +113,9 @@ class Shell:
             known = {package["name"] for package in json.loads(known)["packages"]}
             assert packages and set(packages) <= known, f"no such package: {packages}"
         elif "serve" in words and words[0].endswith("fanfare"):
-            options = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
-            assert len(words) == 2 + 2 * len(options), f"only --set is understood here: {command}"
+            flags = {"--set": "{}", "--cors-origins": "server.cors_origins={}"}
+            options = [flags[word].format(words[index + 1]) for index, word in enumerate(words) if word in flags]
+            assert len(words) == 2 + 2 * len(options), f"only {' and '.join(flags)} are understood here: {command}"
             if self.node:
                 self.world.processes.end(self.node.process)
             self.node = self.world.node("sample", options)
@@ -225,7 +227,12 @@ class Heard:
         return any(all(part in line for part in parts) for line in list(self.lines))
 
 
-CONSOLE = browser.SAY + "<script>console.log = console.warn = say; window.reload = (gap) => say('reload', gap.channel);</script>"
+# What the page writes to the console and what it shows.
+CONSOLE = browser.SAY + """<script>
+console.log = console.warn = say;
+window.reload = (gap) => say('reload', gap.channel);
+new MutationObserver(() => say(document.body.innerText)).observe(document, { subtree: true, childList: true, characterData: true });
+</script>"""
 
 
 def open_page(world, html, heard):
@@ -233,7 +240,7 @@ def open_page(world, html, heard):
 
 
 def check_page(world, sample):
-    """A page whose stream works tells of events, of a gap and of a lost connection; one that CORS refuses says so."""
+    """A page whose stream works tells, or shows, of events, of a gap and of a lost connection; one that CORS refuses says so."""
     html, heard = sample.text, Heard()
     node = world.node("page", ['server.cors_origins=["*"]'])
     publish = lambda *more: world.redis.command("FCALL", "sse_publish", "1", "sse:orders", *more)  # noqa: E731
@@ -404,6 +411,11 @@ def check_configuration(world, sample):
     assert done.returncode == 0, f"{sample.text}\n{done.stdout}{done.stderr}"
 
 
+def check_file(sample):
+    """It is what the file says that is run elsewhere."""
+    assert sample.text == (ROOT / sample.file).read_text(), f"{sample.file} says otherwise"
+
+
 NEEDS = {"html": "chromium", "js": "chromium", "nginx": "nginx"}
 CHECKS = {
     "sh": lambda world, sample: Shell(world).run(sample),
@@ -419,29 +431,38 @@ CHECKS = {
 }
 
 
-def main(binary):
+def verdict(world, sample):
+    """Whether it was run."""
+    program = NEEDS.get(sample.language)
+    if sample.reason:
+        return False
+    if sample.file:
+        check_file(sample)
+        return True
+    if program and not shutil.which(program, path=PATH):
+        print(f"SKIPPED {sample.where}: {program} is missing")
+        return False
+    assert sample.language in CHECKS, f"nothing here runs {sample.language}; mark it with <!-- not run: why -->"
+    world.reset()
+    CHECKS[sample.language](world, sample)
+    return True
+
+
+def main(binary, names):
+    documents = [ROOT / name for name in names] or DOCUMENTS
     passed, failed, skipped = 0, 0, 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         world = World(binary, scratch)
         try:
-            for sample in samples():
-                program = NEEDS.get(sample.language)
-                if sample.reason:
-                    skipped += 1
-                elif program and not shutil.which(program, path=PATH):
-                    skipped += 1
-                    print(f"SKIPPED {sample.where}: {program} is missing")
-                elif sample.language not in CHECKS:
-                    failed += 1
-                    print(f"FAILED {sample.where}: nothing here runs {sample.language}; mark it with <!-- not run: why -->")
-                else:
-                    try:
-                        world.reset()
-                        CHECKS[sample.language](world, sample)
+            for sample in samples(documents):
+                try:
+                    if verdict(world, sample):
                         passed += 1
-                    except Exception as error:  # noqa: BLE001 - whatever it was is the verdict
-                        failed += 1
-                        print(f"FAILED {sample.where}: {type(error).__name__}: {error}")
+                    else:
+                        skipped += 1
+                except Exception as error:  # noqa: BLE001 - whatever it was is the verdict
+                    failed += 1
+                    print(f"FAILED {sample.where}: {type(error).__name__}: {error}")
         finally:
             world.processes.end_all()
     print(f"samples: {passed} passed, {failed} failed, {skipped} skipped")
@@ -449,6 +470,6 @@ def main(binary):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

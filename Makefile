@@ -16,7 +16,7 @@ help: ## Print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Two nodes, a live publisher and a page on this machine (Ctrl-C leaves nothing behind)
+run: ## Two nodes, a live publisher and a page on this machine; Ctrl-C leaves nothing behind (ORIGIN=http://127.0.0.1:3000 lets your own page read)
 	@scripts/run.sh
 
 .PHONY: setup

@@ -4,6 +4,7 @@
 #   scripts/run.sh                               starts its own redis-server; installs it first if it is missing
 #   REDIS_URL=redis://host:6379 scripts/run.sh   uses that Redis; keys begin with sse: (or REDIS_PREFIX)
 #   FANFARE_BIN=path scripts/run.sh              runs that binary instead of building one
+#   ORIGIN=http://127.0.0.1:3000 scripts/run.sh  also lets pages of that origin read; several with commas
 #
 # Ctrl-C ends everything that was started, waits for it, and removes the temporary directory.
 set -euo pipefail
@@ -121,7 +122,7 @@ for number in 1 2; do
   free_port $((9080 + number))
   admin=$found
   FANFARE__REDIS__URL=$redis_url FANFARE__REDIS__PREFIX=$prefix \
-    FANFARE__SERVER__CORS_ORIGINS="http://127.0.0.1:$page,http://localhost:$page" \
+    FANFARE__SERVER__CORS_ORIGINS="http://127.0.0.1:$page,http://localhost:$page${ORIGIN:+,$ORIGIN}" \
     FANFARE__DRAIN__WINDOW=1s \
     "$fanfare" serve --listen "127.0.0.1:$listen" --admin-listen "127.0.0.1:$admin" >"$work/node-$number.log" 2>&1 &
   pids+=($!)

@@ -69,8 +69,8 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens and tickets in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets)
-	@scripts/setup.sh cc redis-server
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs)
+	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
 	@scripts/setup.sh chromium || echo "setup: without Chromium the browser is left out"

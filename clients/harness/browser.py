@@ -76,13 +76,21 @@ def anew(urls):
     return FOLLOW_ANEW % (documents.script("clients.md", "A browser that gives up"), json.dumps(urls))
 
 
-class Browser:
-    """A browser with a profile of its own, that opens a page."""
+# Those that can be told of an authority on their command line, so that the user's own settings stay as they are.
+TAKE_AUTHORITY = ["chromium"]
 
-    def __init__(self, processes, name, browser, url):
+
+class Browser:
+    """A browser with a profile of its own, that opens a page. With an `authority` it believes the certificate of its node."""
+
+    def __init__(self, processes, name, browser, url, authority=None):
+        assert not authority or browser in TAKE_AUTHORITY
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.processes = processes
-        self.process = processes.start(name, [program(browser), *BROWSERS[browser][1](self.profile.name), url])
+        options = BROWSERS[browser][1](self.profile.name)
+        if authority:
+            options.append(f"--ignore-certificate-errors-spki-list={authority.pin}")
+        self.process = processes.start(name, [program(browser), *options, url])
 
     def close(self):
         # Its own signal handler ends the processes that it has started.
@@ -98,7 +106,7 @@ class Page:
     """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`, and `posts`, by path, answer its other
     requests with a status and a body."""
 
-    def __init__(self, processes, name, html, heard, browser="chromium", posts=None):
+    def __init__(self, processes, name, html, heard, browser="chromium", posts=None, authority=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, body, status=200):
                 self.send_response(status)
@@ -123,7 +131,7 @@ class Page:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/")
+        self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/", authority)
 
     def close(self):
         try:
@@ -132,8 +140,8 @@ class Page:
             self.server.shutdown()
 
 
-def follow(processes, name, urls, tells, client):
+def follow(processes, name, urls, tells, client, authority=None):
     """A page that follows streams with the browser's own EventSource, as it is or as the document advises."""
     browser = client.removesuffix("-anew")
     html = FOLLOW % json.dumps(urls) if client == browser else anew(urls)
-    return Page(processes, name, html, lambda stream, event, data: tells[stream](event, data), browser)
+    return Page(processes, name, html, lambda stream, event, data: tells[stream](event, data), browser, authority=authority)

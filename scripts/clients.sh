@@ -4,6 +4,7 @@
 #
 #   scripts/clients.sh                          all of them, and tokens, tickets and twenty tabs in browsers
 #   scripts/clients.sh npm/undici pypi/httpx-sse    some of them
+#   TRANSPORT=tls scripts/clients.sh [CLIENT…]  over TLS, or with `h2` over HTTP/2; without it some of them are tried over both as well
 #   scripts/clients.sh auth                     tokens in browsers (clients/auth.py)
 #   scripts/clients.sh auth/late                one case of these
 #   scripts/clients.sh tickets                  tickets in browsers (clients/tickets.py)
@@ -31,7 +32,7 @@ try_auth() { python3 clients/auth.py "$target/debug/fanfare" "${cases[@]}"; }
 try_tickets() { python3 clients/tickets.py "$target/debug/fanfare"; }
 try_tabs() { python3 clients/tabs.py "$target/debug/fanfare"; }
 failed=0
-if [ $# -eq 0 ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
+if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
 if [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
 if [ -n "${wants_tickets:-}" ]; then try_tickets || failed=1; fi
 if [ -n "${wants_tabs:-}" ]; then try_tabs || failed=1; fi
@@ -87,5 +88,5 @@ if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then install_once PyPI p
 if present go; then install_once Go go clients/go/go.* clients/go/*/*.go; fi
 if present mvn java javac; then install_once Java java clients/java/*; fi
 # What could not be installed is told at the end, by name.
-python3 clients/run.py "$target/debug/fanfare" "$installed" "${clients[@]}" || failed=1
+python3 clients/run.py "$target/debug/fanfare" "$installed" ${TRANSPORT:+--transport "$TRANSPORT"} "${clients[@]}" || failed=1
 exit $failed

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Opens twenty tabs in real Chromium, each with one EventSource of the same node: who hears an event, over how many connections.
+"""Opens twenty tabs in real browsers, each with one EventSource of the same node: who hears an event, over how many connections.
 
-Over HTTP/2, which takes TLS, all twenty hear it, over one connection. Over HTTP/1.1, with TLS (`server.http2 = false`) and without, a
-browser opens six connections to an origin: six tabs hear it, the seventh gets its stream when one of the six is closed.
+Over HTTP/2, which takes TLS, all twenty hear it, over one connection (Firefox: one or two). Over HTTP/1.1, with TLS
+(`server.http2 = false`) and without, a browser opens six connections to an origin: six tabs hear it, the seventh gets its stream when
+one of the six is closed.
 
 Usage: tabs.py FANFARE_BINARY [--set KEY=VALUE]…    with --set nodes have other settings, to see it fail
 """
@@ -24,11 +25,12 @@ from harness.servers import Node, Processes, Redis, await_that  # noqa: E402
 TABS = 20
 # What browsers open to one origin over HTTP/1.1.
 CONNECTIONS = 6
-# By name: whether the node speaks TLS, its settings, and how many tabs hear something at a time over how many connections.
+# By name: whether the node speaks TLS, its settings, and how many tabs hear something at a time over how many connections. Firefox opens
+# a second one while it does not know yet that the first is enough, and keeps it.
 TRANSPORTS = {
-    "h2": (True, [], TABS, 1),
-    "tls": (True, ["server.http2=false"], CONNECTIONS, CONNECTIONS),
-    "plain": (False, [], CONNECTIONS, CONNECTIONS),
+    "h2": (True, [], TABS, {1, 2}),
+    "tls": (True, ["server.http2=false"], CONNECTIONS, {CONNECTIONS}),
+    "plain": (False, [], CONNECTIONS, {CONNECTIONS}),
 }
 
 # The first page opens the tabs. A tab leaves its stream when it hears that it is to.
@@ -77,11 +79,12 @@ def expect_equal(found, wanted, what):
 
 
 def expect_connections(node, wanted):
-    """A browser may have opened another one before it knew that it needs none."""
+    """One that the browser has found it does not need may be on its way out. Returns how many there are."""
     try:
-        await_that("connections", lambda: node.metric("fanfare_connections") == wanted)
+        await_that("connections", lambda: node.metric("fanfare_connections") in wanted)
     except AssertionError:
-        expect_equal(node.metric("fanfare_connections"), wanted, "connections")
+        assert False, f"connections: {node.metric('fanfare_connections')}, expected {wanted}"
+    return node.metric("fanfare_connections")
 
 
 def follow(tabs, node, publish, hearing, connections):
@@ -90,7 +93,7 @@ def follow(tabs, node, publish, hearing, connections):
     tabs.await_tabs(hearing, "$ready")
     publish("one")
     tabs.await_tabs(hearing, "message", "one")
-    expect_connections(node, connections)
+    count = expect_connections(node, connections)
     if hearing < TABS:
         leaver = tabs.that_said("$ready")[0]
         publish(f"leave {leaver}")
@@ -103,19 +106,20 @@ def follow(tabs, node, publish, hearing, connections):
         assert leaver not in tabs.that_said("message", "two"), "a tab hears something on a stream that it has closed"
     expect_equal(len(tabs.that_said("message", "one")), hearing, "tabs that heard the first event")
     expect_equal(node.metric("fanfare_sessions"), hearing, "streams at the node")
-    return f"{hearing} of {TABS} tabs hear the event, {connections} connection{'s' if connections > 1 else ''}"
+    return f"{hearing} of {TABS} tabs hear the event, {count} connection{'s' if count > 1 else ''}"
 
 
-def run(processes, binary, redis, authority, transport, more):
+def run(processes, binary, redis, authority, name, transport, more):
     tls, options, hearing, connections = TRANSPORTS[transport]
     certificate = authority.options() if tls else []
-    node = Node(processes, binary, f"node-{transport}", redis.port, [*certificate, *options, *more])
-    url = f"{'https' if tls else 'http'}://127.0.0.1:{node.port}/events?channel={transport}"
+    channel = f"{name}-{transport}"
+    node = Node(processes, binary, f"node-{channel}", redis.port, [*certificate, *options, *more])
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{node.port}/events?channel={channel}"
     tabs = Tabs()
     page = PAGE % {"tabs": TABS, "url": url}
-    shown = browser.Page(processes, f"chromium-{transport}", page, tabs.hear, authority=authority)
+    shown = browser.Page(processes, channel, page, tabs.hear, name, authority=authority if tls else None)
     try:
-        return follow(tabs, node, lambda text: redis.publish(transport, text), hearing, connections), None
+        return follow(tabs, node, lambda text: redis.publish(channel, text), hearing, connections), None
     except AssertionError as error:
         return "FAULT", str(error)
     finally:
@@ -127,25 +131,26 @@ def main():
     arguments.add_argument("binary")
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     given = arguments.parse_args()
-    if not browser.program("chromium"):
-        print("SKIPPED twenty tabs: Chromium is missing")
-        return 0
-    began = time.monotonic()
+    present = [name for name in browser.BROWSERS if browser.program(name)]
+    for name in set(browser.BROWSERS) - set(present):
+        print(f"SKIPPED twenty tabs in {name}: it is missing")
+    runs = [(name, way) for name in present for way in TRANSPORTS if way == "plain" or browser.takes_authority(name)]
+    began, found = time.monotonic(), []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         processes = Processes(scratch)
         try:
             redis, authority = Redis(processes), Authority(processes.scratch)
             binary = os.path.abspath(given.binary)
-            with ThreadPoolExecutor(len(TRANSPORTS)) as pool:
-                found = list(pool.map(lambda name: run(processes, binary, redis, authority, name, given.set), TRANSPORTS))
+            with ThreadPoolExecutor(len(runs) or 1) as pool:
+                found = list(pool.map(lambda one: run(processes, binary, redis, authority, *one, given.set), runs))
         finally:
             processes.end_all()
-    for name, (seen, _) in zip(TRANSPORTS, found):
-        print(f"tabs, {name:5}  {seen}")
-    faults = [f"{name}: {fault}" for name, (_, fault) in zip(TRANSPORTS, found) if fault]
+    for (name, way), (seen, _) in zip(runs, found):
+        print(f"{name}, {way}: {seen}")
+    faults = [f"{name}, {way}: {fault}" for (name, way), (_, fault) in zip(runs, found) if fault]
     for fault in faults:
         print(f"FAULT {fault}")
-    print(f"tabs: {len(found)} transports, {len(faults)} faults, {time.monotonic() - began:.0f} s")
+    print(f"tabs: {len(found)} runs, {len(faults)} faults, {time.monotonic() - began:.0f} s")
     return 1 if faults else 0
 
 

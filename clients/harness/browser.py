@@ -4,6 +4,7 @@ import http.server
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import threading
 
@@ -76,20 +77,31 @@ def anew(urls):
     return FOLLOW_ANEW % (documents.script("clients.md", "A browser that gives up"), json.dumps(urls))
 
 
-# Those that can be told of an authority on their command line, so that the user's own settings stay as they are.
-TAKE_AUTHORITY = ["chromium"]
+
+def takes_authority(browser):
+    """Whether that browser can be told of an authority without a change to the user's own settings: Firefox needs certutil of NSS."""
+    return browser == "chromium" or shutil.which("certutil") is not None
+
+
+def believe(browser, profile, authority):
+    """Has a browser with this profile believe the authority; returns what its command line needs for it."""
+    if browser == "chromium":
+        return [f"--ignore-certificate-errors-spki-list={authority.pin}"]
+    store = ["-d", f"sql:{profile}"]
+    for command in (["-N", *store, "--empty-password"], ["-A", *store, "-n", "test", "-t", "C,,", "-i", str(authority.root)]):
+        subprocess.run(["certutil", *command], check=True)
+    return []
 
 
 class Browser:
     """A browser with a profile of its own, that opens a page. With an `authority` it believes the certificate of its node."""
 
     def __init__(self, processes, name, browser, url, authority=None):
-        assert not authority or browser in TAKE_AUTHORITY
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.processes = processes
         options = BROWSERS[browser][1](self.profile.name)
         if authority:
-            options.append(f"--ignore-certificate-errors-spki-list={authority.pin}")
+            options += believe(browser, self.profile.name, authority)
         self.process = processes.start(name, [program(browser), *options, url])
 
     def close(self):

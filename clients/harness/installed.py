@@ -19,7 +19,7 @@ def can_speak(client, transport):
     """Whether a client can be tried over TLS, and over HTTP/2."""
     group, _, name = client.partition("/")
     if group == "browser":
-        return name.removesuffix("-anew") in browser.TAKE_AUTHORITY
+        return browser.takes_authority(name.removesuffix("-anew"))
     if client in UNDICI_7_OVER_HTTP2 and transport == "h2" and not has_node_20():
         return False
     return transport == "tls" or group in ("go", "maven", "curl") or client in HTTP2

@@ -68,14 +68,20 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
+.PHONY: check-tls
+check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute and a half
+	@scripts/setup.sh cc redis-server python3 openssl testssl
+	$(CARGO) build $(LOCKED) -p fanfare
+	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
+
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens and tickets in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets)
-	@scripts/setup.sh cc redis-server
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, TRANSPORT=tls, TRANSPORT=h2)
+	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
 	@scripts/setup.sh chromium || echo "setup: without Chromium the browser is left out"
 	$(CARGO) build $(LOCKED) -p fanfare
-	@scripts/clients.sh $(CLIENTS)
+	@TRANSPORT="$(TRANSPORT)" scripts/clients.sh $(CLIENTS)
 
 # chaos: a new seed each time unless SEED= names one.
 CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLIENTS),--clients $(CLIENTS)) \

@@ -2,11 +2,13 @@
 # Real SSE clients on real nodes, through a proxy that cuts (clients/run.py): installs the pinned npm, PyPI, Go and Maven packages
 # below target/clients, unless they are there already, and runs them.
 #
-#   scripts/clients.sh                          all of them, and tokens and tickets in browsers
+#   scripts/clients.sh                          all of them, and tokens, tickets and twenty tabs in browsers
 #   scripts/clients.sh npm/undici pypi/httpx-sse    some of them
+#   TRANSPORT=tls scripts/clients.sh [CLIENT…]  over TLS, or with `h2` over HTTP/2; without it some of them are tried over both as well
 #   scripts/clients.sh auth                     tokens in browsers (clients/auth.py)
 #   scripts/clients.sh auth/late                one case of these
 #   scripts/clients.sh tickets                  tickets in browsers (clients/tickets.py)
+#   scripts/clients.sh tabs                     twenty tabs of one node in Chromium (clients/tabs.py)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
@@ -20,6 +22,7 @@ for name in "$@"; do
   case "$name" in
     auth) wants_auth=yes ;;
     tickets) wants_tickets=yes ;;
+    tabs) wants_tabs=yes ;;
     auth/*) wants_auth=yes cases+=("${name#auth/}") ;;
     *) clients+=("$name") ;;
   esac
@@ -27,10 +30,12 @@ done
 try_auth() { python3 clients/auth.py "$target/debug/fanfare" "${cases[@]}"; }
 # The page of docs/auth.md that goes on with one ticket after the other.
 try_tickets() { python3 clients/tickets.py "$target/debug/fanfare"; }
+try_tabs() { python3 clients/tabs.py "$target/debug/fanfare"; }
 failed=0
-if [ $# -eq 0 ]; then wants_auth=yes wants_tickets=yes; fi
+if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
 if [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
 if [ -n "${wants_tickets:-}" ]; then try_tickets || failed=1; fi
+if [ -n "${wants_tabs:-}" ]; then try_tabs || failed=1; fi
 if [ $# -gt 0 ] && [ ${#clients[@]} -eq 0 ]; then exit $failed; fi
 
 mkdir -p "$target/clients"
@@ -83,5 +88,5 @@ if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then install_once PyPI p
 if present go; then install_once Go go clients/go/go.* clients/go/*/*.go; fi
 if present mvn java javac; then install_once Java java clients/java/*; fi
 # What could not be installed is told at the end, by name.
-python3 clients/run.py "$target/debug/fanfare" "$installed" "${clients[@]}" || failed=1
+python3 clients/run.py "$target/debug/fanfare" "$installed" ${TRANSPORT:+--transport "$TRANSPORT"} "${clients[@]}" || failed=1
 exit $failed

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs, and only those that are missing.
 #
-#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, Python
+#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, Python, openssl
 #   scripts/setup.sh PROGRAM...  only what these programs need, for example `scripts/setup.sh redis-server`
 #
 # A program that is on the PATH already, from wherever it came, is left alone. Needs root or sudo
@@ -18,6 +18,7 @@ package_of() {
     firefox) echo firefox-esr ;;
     curl) echo curl ;;
     openssl) echo openssl ;;
+    testssl) echo testssl.sh ;;
     taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;
@@ -51,7 +52,7 @@ present() {
 
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
-  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl python3)
+  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl python3 openssl)
 fi
 
 missing=()

@@ -26,7 +26,12 @@ read_response() {
 tell() {
   local data=${3//\\/\\\\}
   data=${data//\"/\\\"}
-  printf '[%s,"%s","%s"]\n' "$1" "$2" "${data//$'\n'/\\n}"
+  # Streams share one pipe, into which only short lines go in one piece.
+  {
+    flock "$lock"
+    printf '[%s,"%s","%s"]\n' "$1" "$2" "${data//$'\n'/\\n}"
+  } {lock}<"${BASH_SOURCE[0]}"
+  exec {lock}<&-
 }
 
 # Calls `follow STREAM URL` of the script for each stream, in a process of its own.

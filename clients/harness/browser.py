@@ -4,6 +4,7 @@ import http.server
 import json
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import threading
 
@@ -76,13 +77,32 @@ def anew(urls):
     return FOLLOW_ANEW % (documents.script("clients.md", "A browser that gives up"), json.dumps(urls))
 
 
-class Browser:
-    """A browser with a profile of its own, that opens a page."""
 
-    def __init__(self, processes, name, browser, url):
+def takes_authority(browser):
+    """Whether that browser can be told of an authority without a change to the user's own settings: Firefox needs certutil of NSS."""
+    return browser == "chromium" or shutil.which("certutil") is not None
+
+
+def believe(browser, profile, authority):
+    """Has a browser with this profile believe the authority; returns what its command line needs for it."""
+    if browser == "chromium":
+        return [f"--ignore-certificate-errors-spki-list={authority.pin}"]
+    store = ["-d", f"sql:{profile}"]
+    for command in (["-N", *store, "--empty-password"], ["-A", *store, "-n", "test", "-t", "C,,", "-i", str(authority.root)]):
+        subprocess.run(["certutil", *command], check=True)
+    return []
+
+
+class Browser:
+    """A browser with a profile of its own, that opens a page. With an `authority` it believes the certificate of its node."""
+
+    def __init__(self, processes, name, browser, url, authority=None):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.processes = processes
-        self.process = processes.start(name, [program(browser), *BROWSERS[browser][1](self.profile.name), url])
+        options = BROWSERS[browser][1](self.profile.name)
+        if authority:
+            options += believe(browser, self.profile.name, authority)
+        self.process = processes.start(name, [program(browser), *options, url])
 
     def close(self):
         # Its own signal handler ends the processes that it has started.
@@ -98,7 +118,7 @@ class Page:
     """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`, and `posts`, by path, answer its other
     requests with a status and a body."""
 
-    def __init__(self, processes, name, html, heard, browser="chromium", posts=None):
+    def __init__(self, processes, name, html, heard, browser="chromium", posts=None, authority=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, body, status=200):
                 self.send_response(status)
@@ -123,7 +143,7 @@ class Page:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/")
+        self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/", authority)
 
     def close(self):
         try:
@@ -132,8 +152,8 @@ class Page:
             self.server.shutdown()
 
 
-def follow(processes, name, urls, tells, client):
+def follow(processes, name, urls, tells, client, authority=None):
     """A page that follows streams with the browser's own EventSource, as it is or as the document advises."""
     browser = client.removesuffix("-anew")
     html = FOLLOW % json.dumps(urls) if client == browser else anew(urls)
-    return Page(processes, name, html, lambda stream, event, data: tells[stream](event, data), browser)
+    return Page(processes, name, html, lambda stream, event, data: tells[stream](event, data), browser, authority=authority)

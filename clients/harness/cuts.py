@@ -42,32 +42,43 @@ NOT_FOR_REFERENCE = {"quiet"}
 class Case(threading.Thread):
     """One cut of one client: a channel and a proxy of its own. `told` is what the client said of it."""
 
+    # What another transport has of its own.
+    unplaced, step, proxy_kind, scheme, behind_third = UNPLACED, Step, Proxy, "http", PLACES["between"]
+
     def __init__(self, name, channel, redis, nodes):
         super().__init__(daemon=True)
         self.name_of_cut, self.channel, self.redis, self.nodes = name, channel, redis, nodes
         self.told, self.changed = [], threading.Condition()
-        self.proxy = Proxy(self.steps())
+        self.proxy = self.proxy_kind(self.steps())
         # Half of the channels have a stream before anybody comes, and half have none.
-        if name.endswith("/clean"):
+        if name.endswith(("/clean", "/reset")):
             redis.publish(channel, "before anybody came")
 
     def steps(self):
-        steady = Step(self.nodes["steady"])
+        step, nodes, between = self.step, self.nodes, self.behind_third
+        steady = step(nodes["steady"])
         special = {
-            "away": [Step(self.nodes["steady"], PLACES["between"], away=AWAY), steady],
-            "drain": [Step(self.nodes["drained"]), steady],
-            "restart": [Step(self.nodes["restarted"])],
-            "refused-at-first": [Step(self.nodes["refusing"]), steady],
-            "refused-on-return": [Step(self.nodes["steady"], PLACES["between"]), Step(self.nodes["refusing"]), steady],
+            "away": [step(nodes["steady"], between, away=AWAY), steady],
+            "drain": [step(nodes["drained"]), steady],
+            "restart": [step(nodes["restarted"])],
+            "refused-at-first": [self.refusing(), steady],
+            "refused-on-return": [step(nodes["steady"], between), self.refusing(), steady],
             "quiet": [steady],
         }
-        if self.name_of_cut in special:
-            return special[self.name_of_cut]
-        place, end = self.name_of_cut.split("/")
-        return [Step(self.nodes["steady"], PLACES[place], end == "clean"), steady]
+        return special.get(self.name_of_cut) or self.placed(*self.name_of_cut.split("/"))
+
+    def refusing(self):
+        return Step(self.nodes["refusing"])
+
+    def placed(self, place, end):
+        """The steps of a cut at a place."""
+        return [Step(self.nodes["steady"], PLACES[place], end == "clean"), Step(self.nodes["steady"])]
 
     def url(self, query):
-        return f"http://127.0.0.1:{self.proxy.port}/events?channel={self.channel}" + (f"&{query}" if query else "")
+        return f"{self.scheme}://127.0.0.1:{self.proxy.port}/events?channel={self.channel}" + (f"&{query}" if query else "")
+
+    def text(self, number):
+        return text_of(number)
 
     def tell(self, event, data):
         with self.changed:
@@ -76,33 +87,45 @@ class Case(threading.Thread):
 
     def publish(self, *numbers):
         for number in numbers:
-            self.redis.publish(self.channel, text_of(number))
+            self.redis.publish(self.channel, self.text(number))
             # Each by itself, so that each is a write of its own.
             time.sleep(0.05)
 
-    def await_primed(self, number):
-        return self.proxy.await_primed(number, RETURN)
+    def await_start(self):
+        """Until its client has a place."""
+        self.proxy.await_primed(0, RETURN)
+
+    def await_first_return(self):
+        """Until a client that had no place yet is back and has one."""
+        self.proxy.await_primed(1, RETURN)
+
+    def await_return(self):
+        """Until a client that has a place is back."""
+        self.proxy.await_primed(2 if self.name_of_cut == "refused-on-return" else 1, RETURN)
+
+    def publish_up_to_cut(self):
+        self.publish(1, 2, 3)
 
     def run(self):
         name, place = self.name_of_cut, self.name_of_cut.split("/")[0]
-        if place in UNPLACED or name == "refused-at-first":
-            self.await_primed(1)
+        if place in self.unplaced or name == "refused-at-first":
+            self.await_first_return()
             self.publish(*range(1, EVENTS + 1))
         elif name == "quiet":
-            self.await_primed(0)
+            self.await_start()
             # Longer than the read timeouts of common HTTP clients, shorter than the heartbeat.
             time.sleep(12)
             self.publish(*range(1, EVENTS + 1))
         else:
-            self.await_primed(0)
+            self.await_start()
             if place != "before-first":
-                self.publish(1, 2, 3)
+                self.publish_up_to_cut()
             self.cut()
             self.publish(4, 5, 6) if place != "before-first" else self.publish(*range(1, 7))
-            self.await_primed(2 if name == "refused-on-return" else 1)
+            self.await_return()
             self.publish(7, 8)
         with self.changed:
-            self.changed.wait_for(lambda: any(data == text_of(EVENTS) for _, data in self.told), 10)
+            self.changed.wait_for(lambda: any(data == self.text(EVENTS) for _, data in self.told), 10)
         # What comes twice comes at once.
         time.sleep(0.2)
 
@@ -119,7 +142,7 @@ class Case(threading.Thread):
         """What went wrong, in words; empty if nothing did."""
         with self.changed:
             told = [(event, data) for event, data in self.told if event not in ("$ready", "$place")]
-        wanted = [text_of(number) for number in range(1, EVENTS + 1)]
+        wanted = [self.text(number) for number in range(1, EVENTS + 1)]
         got = [data for event, data in told if event == "message"]
         if any(event == "$gap" for event, _ in told):
             return "told of a gap"
@@ -134,7 +157,7 @@ class Case(threading.Thread):
         if doubled := [str(number) for number, data in enumerate(wanted, 1) if got.count(data) > 1]:
             faults.append("doubles " + ", ".join(doubled))
         if others := [data for data in got if data not in wanted]:
-            faults.append(f"makes up {others[0]!r}")
+            faults.append(f"makes up {others[0][:40]!r}")
         return "; ".join(faults) or "out of order"
 
     def came_back(self):

@@ -3,10 +3,26 @@
 import pathlib
 import re
 import shutil
+import subprocess
 
 from . import browser
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
+# What speaks HTTP/2 where a node offers it. Of Node.js's clients those do that are told to (`allowH2`), of Python's httpx.
+HTTP2 = {"npm/undici", "npm/undici-7", "npm/eventsource-parser", "npm/eventsource-parser-until-end", "pypi/httpx-sse"}
+# What is built on version 7 of undici, over HTTP/2 or always: Node.js 18 cannot load it.
+UNDICI_7 = {"npm/undici-7"}
+UNDICI_7_OVER_HTTP2 = {"npm/eventsource-parser", "npm/eventsource-parser-until-end"}
+
+
+def can_speak(client, transport):
+    """Whether a client can be tried over TLS, and over HTTP/2."""
+    group, _, name = client.partition("/")
+    if group == "browser":
+        return browser.takes_authority(name.removesuffix("-anew"))
+    if client in UNDICI_7_OVER_HTTP2 and transport == "h2" and not has_node_20():
+        return False
+    return transport == "tls" or group in ("go", "maven", "curl") or client in HTTP2
 
 
 def clients_in(folder):
@@ -23,9 +39,15 @@ def clients_in(folder):
 def npm(folder):
     if not (folder / "javascript" / "node_modules").is_dir():
         return "npm clients: Node.js or npm is missing, or they could not be installed"
-    shared = {"report", "parsed"}
+    shared = {"report", "parsed", "http2"}
     files = sorted((folder / "javascript").glob("*.mjs"))
-    return {f"npm/{file.stem}": ["node", str(file)] for file in files if file.stem not in shared}
+    clients = {f"npm/{file.stem}": ["node", str(file)] for file in files if file.stem not in shared}
+    return {name: command for name, command in clients.items() if name not in UNDICI_7 or has_node_20()}
+
+
+def has_node_20():
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    return tuple(map(int, re.findall(r"\d+", version))) >= (20, 18, 1)
 
 
 def pypi(folder):

@@ -38,6 +38,8 @@ class Connection:
 
 
 class Proxy:
+    connection_kind = Connection
+
     def __init__(self, steps):
         self.steps = steps
         self.changed = threading.Condition()
@@ -86,24 +88,21 @@ class Proxy:
                 return
             with self.changed:
                 step = self.steps[min(len(self.connections), len(self.steps) - 1)]
-                connection = Connection(self.changed)
+                connection = self.connection_kind(self.changed)
                 self.connections.append(connection)
                 self.changed.notify_all()
             threading.Thread(target=self.serve, args=(client, step, connection), daemon=True).start()
 
     def serve(self, client, step, connection):
-        server = None
+        ends = [client]
+
+        def dial(step):
+            ends.append(socket.create_connection(("127.0.0.1", step.node.port), timeout=5))
+            ends[-1].settimeout(None)
+            return ends[-1]
+
         try:
-            request = read_head(client)
-            connection.has_place = PLACE.search(request) is not None
-            server = socket.create_connection(("127.0.0.1", step.node.port), timeout=5)
-            server.settimeout(None)
-            if step.cut is None:
-                server.sendall(request)
-                pass_on(server, client, connection)
-            else:
-                server.sendall(request.replace(b"HTTP/1.1\r\n", b"HTTP/1.0\r\n", 1))
-                pass_until(server, client, step, connection, b"close=abort" in request)
+            self.carry(client, dial, step, connection)
             if step.away:
                 self.leave(step.away)
         except ConnectionResetError:
@@ -112,10 +111,21 @@ class Proxy:
         except OSError:
             pass
         finally:
-            for end in (client, server):
-                if end:
-                    end.close()
+            for end in ends:
+                end.close()
             connection.ended.set()
+
+    def carry(self, client, dial, step, connection):
+        """What becomes of a connection until its end; `dial` connects to the node of a step."""
+        request = read_head(client)
+        connection.has_place = PLACE.search(request) is not None
+        server = dial(step)
+        if step.cut is None:
+            server.sendall(request)
+            pass_on(server, client, connection)
+        else:
+            server.sendall(request.replace(b"HTTP/1.1\r\n", b"HTTP/1.0\r\n", 1))
+            pass_until(server, client, step, connection, b"close=abort" in request)
 
 
 def read_head(stream):

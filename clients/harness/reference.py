@@ -5,6 +5,7 @@ before the block is whole. `dataless` acts on blocks and ignores an `id:` withou
 """
 
 import http.client
+import re
 import threading
 import time
 
@@ -12,11 +13,11 @@ KINDS = ["blocks", "lines", "dataless"]
 
 
 class Reader(threading.Thread):
-    def __init__(self, kind, url, tell):
+    def __init__(self, kind, url, tell, context=None):
+        """`context`: whom it believes over TLS."""
         super().__init__(daemon=True)
-        self.kind, self.tell, self.place, self.over = kind, tell, "", False
-        self.host, _, path = url.removeprefix("http://").partition("/")
-        self.path = "/" + path
+        self.kind, self.tell, self.context, self.place, self.over = kind, tell, context, "", False
+        self.scheme, self.host, self.path = re.fullmatch(r"(https?)://([^/]+)(/.*)", url).groups()
 
     def run(self):
         while not self.over:
@@ -28,7 +29,10 @@ class Reader(threading.Thread):
             time.sleep(0.2)
 
     def connect(self):
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        if self.scheme == "https":
+            connection = http.client.HTTPSConnection(self.host, timeout=30, context=self.context)
+        else:
+            connection = http.client.HTTPConnection(self.host, timeout=30)
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.place} if self.place else {})}
         connection.request("GET", self.path, headers=headers)
         response = connection.getresponse()

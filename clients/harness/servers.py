@@ -131,6 +131,16 @@ class Node:
         finally:
             connection.close()
 
+    def metric(self, name):
+        """The value of a metric without labels."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        return next(int(line.split(" ")[1]) for line in lines if line.startswith(f"{name} "))
+
     def drain(self):
         self.process.send_signal(signal.SIGTERM)
 

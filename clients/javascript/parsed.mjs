@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { fetch } from 'undici6';
+import { fetch } from './http2.mjs';
 import { follow } from './report.mjs';
 
 /** Follows each stream with `fetch` and a parser; `again(clean)` decides whether to open anew after an end. */
@@ -12,7 +12,8 @@ export function followParsed(again) {
     let clean;
     do {
       try {
-        const response = await fetch(url, { headers: { Accept: 'text/event-stream', ...(place && { 'Last-Event-ID': place }) } });
+        const headers = { Accept: 'text/event-stream', ...(place && { 'Last-Event-ID': place }) };
+        const response = await fetch(url, { headers });
         if (!response.ok) throw new Error(`status ${response.status}`);
         const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
         for await (const { id, event, data } of events) {

@@ -1,4 +1,7 @@
-import { EventSource } from 'undici6';
+import * as undici from 'undici6';
+import { dispatcherOf } from './http2.mjs';
 import { followEventSource } from './report.mjs';
 
-followEventSource((url) => new EventSource(url));
+const dispatcher = dispatcherOf(undici);
+
+followEventSource((url) => new undici.EventSource(url, { dispatcher }));

@@ -12,6 +12,7 @@ mod admission;
 mod answer;
 mod authorizer;
 mod body_bytes;
+mod carried_out;
 mod client_address;
 mod clock;
 mod close;

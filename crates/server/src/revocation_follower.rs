@@ -112,7 +112,11 @@ impl Follower<'_> {
         loop {
             match self.look() {
                 Err(stopped) => return stopped,
-                Ok(Looked::More) => tokio::task::yield_now().await,
+                Ok(Looked::More) => {
+                    // Threads carry them out while the rest is read: until they have, sessions wait.
+                    self.known.tell_read();
+                    tokio::task::yield_now().await;
+                }
                 Ok(Looked::All) => {
                     self.waits_since = None;
                     self.known.note_too_many(false);

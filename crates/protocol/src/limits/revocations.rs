@@ -14,8 +14,8 @@ pub const REVOCATIONS_WRITTEN_MAX: usize = 190_000;
 pub const REVOCATION_WRITES_MAX: usize = 16;
 /// Longest entry of the log of revocations that is read, in bytes: names of all lengths fit, however they are escaped.
 pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
-/// Revocations that a connection thread looks its sessions up for in one turn.
-pub const REVOCATIONS_PER_TURN: usize = 64;
+/// What a connection thread does about revocations in one turn: revocations that it looks sessions up for, and sessions that it wakes or ends.
+pub const REVOCATION_WORK_PER_TURN: usize = 64;
 /// A client whose grant was revoked has so long to take its farewell, then it is cut.
 pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
 /// A node that knows as many as it may reads their log again after this time: some may be out of force by then.

@@ -249,6 +249,12 @@ impl KnownRevocations {
         if is_complete { Duration::ZERO } else { since.get_or_insert_with(Instant::now).elapsed() }
     }
 
+    /// How often it was not known any more what is revoked, after it had been.
+    #[must_use]
+    pub fn lapses(&self) -> u64 {
+        self.progress.get().lapses
+    }
+
     /// How long a revocation is in force.
     pub(crate) fn lasts(&self) -> Duration {
         self.lasts

@@ -56,6 +56,7 @@ mod network;
 mod node_state;
 mod options;
 mod path;
+mod pauses;
 mod payer_buckets;
 mod payer_turns;
 mod phase;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::feed::PROBES_UNDER_WAY_MAX;
 use super::units::KIB;
 
 /// Revocations in force that a node knows, about 300 bytes each. If there are more it believes no token: it could not know whether that was
@@ -44,6 +45,11 @@ const _: () = {
     );
     // Nor is an event delivered later, if the announcement of its revocation was held up on a feed of which nobody noticed anything yet.
     assert!(REVOCATIONS_UNPROVEN_PATIENCE.as_millis() + REVOCATIONS_PATIENCE.as_millis() <= 1_000);
+    // However long the way is on which one can still prove something, the next one is not held up by it.
+    assert!(
+        REVOCATIONS_PROBE_INTERVAL.as_millis() * PROBES_UNDER_WAY_MAX as u128
+            >= REVOCATIONS_UNPROVEN_PATIENCE.as_millis()
+    );
     // Two probes may be late. Whoever waits for a proof lives to see the next ones.
     assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_UNPROVEN_PATIENCE.as_millis());
     assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_WAIT_MAX.as_millis());

@@ -1,5 +1,5 @@
 //! A TCP proxy that can misbehave: hold bytes back without closing anything, as a firewall that forgot a connection or a
-//! frozen peer does; let them trickle; or cut. Each direction has a flow of its own.
+//! frozen peer does; let them trickle; or cut. Each direction has a flow of its own. It can be a long way, too.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -84,6 +84,11 @@ impl Wire {
 impl Proxy {
     /// A proxy in front of `target`.
     pub fn to(target: SocketAddr) -> Self {
+        Self::far_from(target, Duration::ZERO)
+    }
+
+    /// The same, and bytes take so long in each direction, however many are under way. They always flow.
+    pub fn far_from(target: SocketAddr, delay: Duration) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket that need not block");
         let address = listener.local_addr().expect("an address");
@@ -93,7 +98,7 @@ impl Proxy {
         let current = Arc::clone(&generation);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(serve(listener, &current, receiver));
+            runtime.block_on(serve(listener, &current, receiver, delay));
         });
         Self { address, generation, rules: Some(sender), thread: Some(thread) }
     }
@@ -143,7 +148,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: watch::Receiver<Rules>) {
+async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: watch::Receiver<Rules>, delay: Duration) {
     let listener = TcpListener::from_std(listener).expect("a listener within the runtime");
     // Ends all connections when it is dropped.
     let mut connections = JoinSet::new();
@@ -157,7 +162,7 @@ async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: wa
                     continue;
                 };
                 let made = generation.load(Ordering::Acquire);
-                connections.spawn(forward(client, made, rules.clone(), wire.clone()));
+                connections.spawn(forward(client, made, rules.clone(), wire.clone(), delay));
             }
             changed = rules.changed() => {
                 if changed.is_err() {
@@ -169,7 +174,7 @@ async fn serve(listener: StdListener, generation: &Arc<AtomicU64>, mut rules: wa
     }
 }
 
-async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>, wire: Wire) {
+async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>, wire: Wire, delay: Duration) {
     let target = rules.borrow().target;
     let Ok(server) = TcpStream::connect(target).await else { return };
     // Without it pushes would wait for acknowledgements, which no network asks for.
@@ -177,6 +182,14 @@ async fn forward(client: TcpStream, made: u64, rules: watch::Receiver<Rules>, wi
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let mut cut = rules.clone();
+    if !delay.is_zero() {
+        tokio::select! {
+            () = carry(from_client, to_server, delay) => {}
+            () = carry(from_server, to_client, delay) => {}
+            _ = cut.wait_for(|rules| made < rules.cut_before) => {}
+        }
+        return;
+    }
     tokio::select! {
         () = pump(from_client, to_server, Direction::ToTarget, made, rules.clone(), wire.clone()) => {}
         () = pump(from_server, to_client, Direction::ToClient, made, rules, wire) => {}
@@ -226,4 +239,29 @@ async fn pump(
             Flow::Pass | Flow::Hold => {}
         }
     }
+}
+
+/// Carries bytes for so long. More than a few megabytes under way wait before it.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(256);
+    let load = async move {
+        loop {
+            let mut buffer = vec![0; PIECE];
+            let count = from.read(&mut buffer).await.unwrap_or(0);
+            buffer.truncate(count);
+            if count == 0 || sender.send((Instant::now() + delay, buffer)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let unload = async move {
+        while let Some((at, bytes)) = receiver.recv().await {
+            tokio::time::sleep_until(at).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
+    // What was under way when one end closed arrives at the other.
+    tokio::join!(load, unload);
 }

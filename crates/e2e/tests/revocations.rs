@@ -339,6 +339,33 @@ fn on_a_redis_that_may_evict_anything_no_token_is_believed_and_readiness_says_wh
     follow(&node, "c", &bob);
 }
 
+// Fails when a proof is as good as if it had begun when it came back: what was revoked in the last second may be behind it.
+#[test]
+fn where_redis_is_too_far_away_for_a_proof_no_token_is_believed_and_what_is_public_goes_on() {
+    let scene = scene_on(RedisServer::start());
+    let proxy = Proxy::far_from(scene.redis.address(), Duration::from_millis(400));
+    let builder = scene.builder_at(&format!("redis://{}", proxy.address())).set("history.enabled", "true");
+    let node = builder.set("auth.public", "c:news").start_unready();
+    eventually("a message to come back", || {
+        node.metric("fanfare_probe_round_trip_seconds", "").filter(|seconds| *seconds >= 0.8)
+    });
+    let bob = scene.token("bob");
+    let mut public = Client::open(node.address(), Subscribe::to("c:news"));
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&scene.redis, &ledger);
+    for number in 0..10 {
+        publisher.fcall("c:news", &format!("news {number}"));
+        public.read_data(&format!("news {number}"));
+        let reply = get(&node, "/events?channel=c", &bob);
+        assert!(reply.status() == 200 && reply.text().starts_with("retry: "), "politely: {}", reply.text());
+        assert_eq!(get(&node, "/channels/c/history", &bob).status(), 503);
+    }
+    assert_eq!(node.admin("/readyz").map(|reply| reply.status()), Some(503));
+    let is_told = |log: String| log.contains("streams that need a token pause again and again");
+    eventually("the log to tell why", || is_told(node.log()).then_some(()));
+    check(&public, &ledger, "c:news", &Expect::everything()).assert_kept();
+}
+
 // Fails when the log is kept for longer than any token lives, and when the command says the wrong thing to a script.
 #[test]
 fn the_command_says_what_it_did_and_what_is_wrong_and_old_entries_leave_the_log() {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use fanfare_auth::{
     FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket,
 };
-use fanfare_log::AppendRequest;
-use fanfare_protocol::ChannelName;
-use fanfare_protocol::LogName;
+use fanfare_log::{AppendRequest, PublishError};
 use fanfare_protocol::limits::REVOCATIONS_WRITTEN_MAX;
+use fanfare_protocol::{ChannelName, EntryId, LogName};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -121,9 +120,34 @@ pub(crate) fn entry(target: &RevocationTarget, keep: Duration) -> AppendRequest 
     AppendRequest { log, data, keep, max_entries: REVOCATIONS_WRITTEN_MAX }
 }
 
+/// What a stored entry is good for, by this machine's time. Redis dates it by its own clock, and nodes believe that date.
+///
+/// # Errors
+/// Redis' clock is so far behind that no grant is that old and still good: nothing was revoked.
+pub(crate) fn effect(id: EntryId, keep: Duration, now_ms: u64) -> Result<EntryId, PublishError> {
+    let behind = Duration::from_millis(now_ms.saturating_sub(id.ms));
+    if behind < keep {
+        return Ok(id);
+    }
+    Err(PublishError::Rejected(format!(
+        "Redis' clock is {} s behind this machine's, so that the entry {id} revokes nothing that is still good: set the clocks, and revoke again",
+        behind.as_secs()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Fails when an answer of Redis is enough.
+    #[test]
+    fn what_redis_dates_before_the_life_of_every_grant_is_no_revocation() {
+        let id = EntryId { ms: 100_000, seq: 0 };
+        let keep = Duration::from_secs(60);
+        assert_eq!(effect(id, keep, 90_000).unwrap(), id);
+        assert_eq!(effect(id, keep, 159_999).unwrap(), id);
+        assert!(effect(id, keep, 160_000).unwrap_err().to_string().contains("60 s behind"));
+    }
 
     fn target(json: &str, issuers: &[Option<&str>]) -> Result<RevocationTarget, String> {
         let issuers: Vec<_> = issuers.iter().map(|issuer| issuer.map(str::to_owned)).collect();

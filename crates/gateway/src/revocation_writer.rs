@@ -9,6 +9,7 @@ use std::time::Duration;
 use fanfare_log::{AppendRequest, PublishError, Publisher};
 use fanfare_protocol::EntryId;
 use fanfare_protocol::limits::REVOCATION_WRITES_MAX;
+use fanfare_server::Clock;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -48,14 +49,14 @@ impl RevocationWriter {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let appending = (self.append)(revocation::entry(&target, self.keep));
         let peer = peer.map(|peer| peer.to_string());
-        let stats = Arc::clone(&self.stats);
+        let (stats, keep) = (Arc::clone(&self.stats), self.keep);
         // Before it is stored: a client that hangs up leaves this line, and nobody knows what came of it.
         info!(kind = target.kind(), issuer = target.issuer(), peer, "a revocation is asked for");
         Ok(Box::pin(async move {
             let busy =
                 |_| PublishError::Unreachable("This node writes as many revocations as it may at once.".to_owned());
             let outcome = match place.map_err(busy) {
-                Ok(_place) => appending.await,
+                Ok(_place) => appending.await.and_then(|id| revocation::effect(id, keep, Clock::system().wall_ms())),
                 Err(busy) => Err(busy),
             };
             stats.count(&outcome);
@@ -105,6 +106,29 @@ mod tests {
     use fanfare_log::{PublishRequest, Published};
 
     use super::*;
+
+    /// A store whose clock stands still.
+    #[derive(Clone)]
+    struct Stopped;
+
+    impl Publisher for Stopped {
+        async fn publish(&self, _: PublishRequest) -> Result<Published, PublishError> {
+            pending().await
+        }
+
+        async fn append(&self, _: AppendRequest) -> Result<EntryId, PublishError> {
+            Ok(EntryId { ms: 1, seq: 0 })
+        }
+    }
+
+    // Fails when what is stored is believed to be revoked whatever its date.
+    #[tokio::test]
+    async fn what_is_stored_with_a_date_of_long_ago_is_not_told_as_revoked() {
+        let writer = RevocationWriter::new(&Config::default(), Stopped);
+        let revoke = writer.revoke(&Revoke { channel: Some("c".into()), ..Revoke::default() }, None).unwrap();
+        assert!(matches!(revoke.await, Err(PublishError::Rejected(_))));
+        assert!(writer.stats().outcomes().eq(RevokeStats::OUTCOMES.map(|name| (name, u64::from(name == "rejected")))));
+    }
 
     /// A store that never answers.
     #[derive(Clone)]

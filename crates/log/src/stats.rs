@@ -170,6 +170,8 @@ pub struct IngestStats {
     pub wrong_type: Cell,
     /// When the last round trip through the feed that was proven began: milliseconds since the registry began, plus one. 0: none was.
     pub proven_ms: Cell,
+    /// How long it took until its end was noted here, in microseconds. 0: none was.
+    pub round_trip_us: Cell,
 }
 
 #[cfg(test)]

@@ -96,6 +96,22 @@ async fn what_weakens_the_guarantee_is_found_with_what_to_run() {
     assert_eq!(report.worst(), best(&server).await, "\n{report}");
 }
 
+// Fails when nobody compares the clocks.
+#[tokio::test]
+async fn a_clock_that_is_not_this_machines_is_found_with_what_follows() {
+    let server = Server::with(&["--appendonly", "yes"]).await;
+    server.load_library().await;
+    let report = check(&server.options()).await;
+    assert_eq!(found(&report, "clock").grade, Grade::Ok, "\n{report}");
+    let now: Vec<String> = server.run(&["TIME"]).await;
+    let hour_ago = (now[0].parse::<u64>().unwrap() - 3_600).to_string();
+    server.run::<Value>(&["RPUSH", "$test:time", &hour_ago, "0"]).await;
+    let url = disguise::disguised(&server, [("TIME", &["LRANGE", "$test:time", "0", "-1"][..])]).await;
+    let report = check(&Options { url, ..server.options() }).await;
+    let line = found(&report, "clock");
+    assert!(line.grade == Grade::Warn && line.finding.contains("behind this machine's"), "{line:?}");
+}
+
 // Seen to fail when INFO is taken for granted: the check was content, and no stream could be read.
 #[tokio::test]
 async fn a_redis_that_hides_info_works_and_the_check_says_what_stays_unknown() {

@@ -10,8 +10,9 @@ use fanfare_protocol::{LogName, Push};
 use fanfare_redis::Options;
 use redis::Value;
 use support::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 fn is_subscribed(channel: &str) -> impl FnMut(&FeedEvent) -> bool {
     let channel = name(channel);
@@ -336,6 +337,63 @@ async fn an_acl_without_the_probe_channel_falls_back_to_ping_and_still_notices_a
         node.hears("the loss", is_disconnected).await;
         server.thaw();
         recovers(&mut node, &server).await;
+    }
+}
+
+/// The URL of a server that is so far away that an answer takes twice this time. The way lives as long as the test.
+async fn far(server: &Server, delay: Duration) -> String {
+    async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration) {
+        let (sender, mut under_way) = tokio::sync::mpsc::channel::<(Instant, Vec<u8>)>(256);
+        let load = async move {
+            let mut bytes = vec![0; 16_384];
+            while let Ok(count @ 1..) = from.read(&mut bytes).await {
+                let _ = sender.send((Instant::now() + delay, bytes[..count].to_vec())).await;
+            }
+        };
+        let unload = async {
+            while let Some((at, bytes)) = under_way.recv().await {
+                sleep_until(at).await;
+                if to.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::join!(load, unload);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, target) = (listener.local_addr().unwrap().port(), server.port);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            tokio::spawn(async move {
+                tokio::join!(carry(from_client, to_server, delay), carry(from_server, to_client, delay));
+            });
+        }
+    });
+    server.options().url.replace(&format!(":{target}"), &format!(":{port}"))
+}
+
+// Seen to fail when a probe waits for the one before it: what is proven is then older by a whole round trip.
+#[tokio::test]
+async fn on_a_long_way_the_next_proof_is_under_way_before_the_last_one_has_come() {
+    let server = Server::start().await;
+    let (rules, delay) = (["ACL", "SETUSER", "default", "-publish"], Duration::from_millis(150));
+    for is_refused in [false, true] {
+        if is_refused {
+            server.run::<Value>(&rules).await;
+        }
+        let url = far(&server, delay).await;
+        let probe_interval = Duration::from_millis(50);
+        let mut node = Node::start(&Options { url, probe_interval, ..server.options() });
+        let (mut arrived, mut overlapping) = (None, 0);
+        for _ in 0..12 {
+            let probe = node.hears("a proof", |event| matches!(event, FeedEvent::Probe { .. })).await;
+            let FeedEvent::Probe { began } = probe else { unreachable!() };
+            overlapping += usize::from(arrived.is_some_and(|arrived| began + delay / 2 < arrived));
+            arrived = Some(Instant::now());
+        }
+        assert!(overlapping >= 6, "{overlapping} of 11");
     }
 }
 

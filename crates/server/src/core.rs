@@ -21,6 +21,7 @@ use http::HeaderValue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use crate::carried_out::CarriedOut;
 use crate::clock::Clock;
 use crate::core_stats::CoreStats;
 use crate::denied::Denied;
@@ -103,8 +104,8 @@ pub struct Core {
     expiring: Local<Option<u64>>,
     /// What is revoked; empty where nothing can be.
     revocations: OnceCell<Arc<KnownRevocations>>,
-    /// The link of the feed on which this thread has carried out all revocations that there are. `None`: on none.
-    carried_out: Local<Option<u64>>,
+    /// How far this thread has carried out what is revoked.
+    carried_out: Local<CarriedOut>,
     /// Something has changed for who follows the log of revocations.
     follower: Notify,
 }
@@ -137,7 +138,7 @@ impl Core {
             next_beat: Local::new(None),
             expiring: Local::new(None),
             revocations: OnceCell::new(),
-            carried_out: Local::new(None),
+            carried_out: Local::default(),
             follower: Notify::new(),
         })
     }
@@ -250,22 +251,15 @@ impl Core {
     }
 
     /// Whether a session gets nothing of its channels for now: it needs a grant, and it is not known what is revoked, or not proven that all of
-    /// that has arrived, or what is known is not carried out on this thread.
+    /// that has arrived, or what is known is not carried out on this thread. It is woken when it is.
     pub(crate) fn holds_back(&self, session: SessionSlot) -> bool {
         let Some(revocations) = self.revocations.get() else { return false };
-        let link = revocations.link();
-        let is_known = link.is_some() && self.carried_out.get() == link;
-        if is_known && revocations.is_proven() {
-            return false;
-        }
-        // So that all who wait are woken when it is known again.
-        self.set_carried_out(None);
-        self.holders.contains(session)
+        !self.carried_out.get().is_all_of(revocations) && self.holders.hold(session)
     }
 
-    /// All that was revoked when this link came up has been carried out here; `None`: that is not known of any. Returns whether that is news.
-    pub(crate) fn set_carried_out(&self, link: Option<u64>) -> bool {
-        self.carried_out.replace(link) != link
+    /// So far this thread has carried out what is revoked.
+    pub(crate) fn set_carried_out(&self, carried_out: CarriedOut) {
+        self.carried_out.set(carried_out);
     }
 
     /// Waits until something has changed in the log of revocations since the last call. Cancel-safe; one waiter.

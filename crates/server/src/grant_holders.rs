@@ -5,7 +5,7 @@
 //! comparisons, and its client comes back, is judged by the names themselves, and goes on.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound::{Excluded, Included};
 
@@ -22,8 +22,9 @@ type Key = u64;
 struct All {
     /// When the grant was given, by what it can be revoked by.
     by_key: BTreeMap<(Key, SessionToken), Option<UnixSeconds>>,
-    /// In order, so that those who wait are woken in an order that a simulation can repeat.
     keys: BTreeMap<SessionSlot, Box<[Key]>>,
+    /// Those that wait until all that is revoked is carried out. In order, so that they are woken in an order that a simulation can repeat.
+    held: BTreeSet<SessionSlot>,
 }
 
 /// The sessions of a thread that need a grant.
@@ -55,16 +56,23 @@ impl GrantHolders {
         for key in all.keys.remove(&token.slot()).into_iter().flatten() {
             all.by_key.remove(&(key, token));
         }
+        all.held.remove(&token.slot());
     }
 
-    /// Whether a session is here: it needs a grant.
-    pub(crate) fn contains(&self, session: SessionSlot) -> bool {
-        self.all.borrow().keys.contains_key(&session)
+    /// Has a session wait for [`Self::take_held`], if it is here: it needs a grant. Returns whether it is.
+    pub(crate) fn hold(&self, session: SessionSlot) -> bool {
+        let all = &mut *self.all.borrow_mut();
+        let is_here = all.keys.contains_key(&session);
+        if is_here {
+            all.held.insert(session);
+        }
+        is_here
     }
 
-    /// The sessions that are here.
-    pub(crate) fn sessions(&self) -> Vec<SessionSlot> {
-        self.all.borrow().keys.keys().copied().collect()
+    /// Sessions that wait, so many at most, for their caller to wake. They do not wait any more.
+    pub(crate) fn take_held(&self, most: usize) -> Vec<SessionSlot> {
+        let held = &mut self.all.borrow_mut().held;
+        std::iter::from_fn(|| held.pop_first()).take(most).collect()
     }
 
     /// The first sessions, in order of their tokens, that something is about, each with when its grant was given: at most so many of those after
@@ -172,11 +180,28 @@ mod tests {
         for number in 0..1_000 {
             let token = sessions.token(sessions.insert()).unwrap();
             holders.insert(token, &grant(&number.to_string(), "t"), &[channel("c")]);
-            assert!(holders.contains(token.slot()) && holders.sessions() == [token.slot()]);
+            assert!(holders.hold(token.slot()));
             holders.remove(token);
+            assert!(!holders.hold(token.slot()));
             sessions.remove(token.slot());
         }
         let all = holders.all.borrow();
-        assert!(all.by_key.is_empty() && all.keys.is_empty());
+        assert!(all.by_key.is_empty() && all.keys.is_empty() && all.held.is_empty());
+    }
+
+    // Fails when who is held twice is woken twice, and when who needs no grant is held.
+    #[test]
+    fn who_is_held_is_handed_out_once_in_parts() {
+        let (sessions, holders) = (Sessions::default(), GrantHolders::new(&Random::seeded(1)));
+        let slots: Vec<_> = (0..5).map(|_| sessions.insert()).collect();
+        for slot in &slots[1..] {
+            holders.insert(sessions.token(*slot).unwrap(), &grant("x", "t"), &[]);
+        }
+        let held = |slot: &SessionSlot| holders.hold(*slot);
+        let are_held: Vec<_> = slots.iter().chain(&slots).map(held).collect();
+        assert_eq!(are_held, [[false, true, true, true, true]; 2].concat());
+        assert_eq!((holders.take_held(3), holders.take_held(3)), (slots[1..4].to_vec(), slots[4..].to_vec()));
+        assert!(holders.take_held(3).is_empty());
+        assert!(holders.hold(slots[1]), "again");
     }
 }

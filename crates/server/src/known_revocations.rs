@@ -99,6 +99,8 @@ pub struct KnownRevocations {
     hub: Arc<Hub>,
     clock: Clock,
     progress: SharedProgress,
+    /// The number of the latest revocation in the set.
+    latest: AtomicU64,
     are_too_many: AtomicBool,
     /// See [`Vanishing`].
     vanishing: AtomicU8,
@@ -109,7 +111,7 @@ pub struct KnownRevocations {
     /// Since when the set is not complete, as far as its reader has told or somebody asked.
     incomplete_since: Mutex<Option<Instant>>,
     /// How long the set may be called complete, in microseconds since `began`: a while after the last proof that the feed has brought
-    /// everything. 0: there was none.
+    /// everything. 0: there was none, or something that arrived is not read in time.
     good_until: AtomicU64,
     began: Instant,
     /// What was counted.
@@ -126,6 +128,7 @@ impl KnownRevocations {
             hub,
             clock,
             progress: SharedProgress::default(),
+            latest: AtomicU64::new(0),
             are_too_many: AtomicBool::new(false),
             vanishing: AtomicU8::new(Vanishing::Unknown as u8),
             in_force: AtomicU64::new(0),
@@ -170,7 +173,7 @@ impl KnownRevocations {
         let good_until = self.began + Duration::from_micros(self.good_until.load(Ordering::Acquire));
         let is_proven = Instant::now() < good_until;
         if !is_proven {
-            self.tell_incomplete(good_until);
+            self.lapse(good_until);
         }
         is_proven
     }
@@ -246,6 +249,12 @@ impl KnownRevocations {
         if is_complete { Duration::ZERO } else { since.get_or_insert_with(Instant::now).elapsed() }
     }
 
+    /// How often it was not known any more what is revoked, after it had been.
+    #[must_use]
+    pub fn lapses(&self) -> u64 {
+        self.progress.get().lapses
+    }
+
     /// How long a revocation is in force.
     pub(crate) fn lasts(&self) -> Duration {
         self.lasts
@@ -265,6 +274,7 @@ impl KnownRevocations {
         let now = self.now();
         let mut set = self.write();
         let added = set.insert(revocation, now);
+        self.latest.store(set.latest(), Ordering::Release);
         self.in_force.store(set.len() as u64, Ordering::Relaxed);
         added
     }
@@ -298,14 +308,20 @@ impl KnownRevocations {
         told
     }
 
-    /// Tells the threads that it has not been known since then, on any link, what the log holds.
+    /// Tells the threads that it has not been known since then, on any link, what the log holds. For its reader only, who says when it is known
+    /// again: no thread has to have heard of it before it holds its sessions back.
     pub(crate) fn tell_incomplete(&self, since: Instant) -> Progress {
+        self.good_until.store(0, Ordering::Release);
+        self.lapse(since)
+    }
+
+    fn lapse(&self, since: Instant) -> Progress {
         self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(since);
         self.tell(Progress::lapse)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) -> Progress {
-        let latest = self.read().latest();
+        let latest = self.latest();
         self.progress.change(|progress| {
             // Whoever read it earlier may come here later.
             progress.latest = progress.latest.max(latest);
@@ -328,6 +344,11 @@ impl KnownRevocations {
 
     fn refused(&self) -> Option<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of the latest revocation in the set. It grows before anybody is told of it.
+    pub(crate) fn latest(&self) -> u64 {
+        self.latest.load(Ordering::Acquire)
     }
 
     /// How far the log has been read, and what a thread waits for.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::core::{Core, FOLLOWER};
 use crate::known_revocations::KnownRevocations;
+use crate::pauses::Pauses;
 
 /// Before the oldest entry that there can be.
 const BEGINNING: Start = Start::Before(EntryId { ms: 0, seq: 1 });
@@ -29,6 +30,7 @@ const NO_PLACE_PAUSE: Duration = Duration::from_secs(1);
 /// Follows the log until it is dropped. For one thread of the node.
 pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
     let is_told = Cell::new(false);
+    let pauses = Pauses::new(Instant::now());
     // The reader before. Without one the log would be a channel whose place the next one takes.
     let mut before = None;
     loop {
@@ -45,6 +47,7 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             has_stream: false,
             waits_since: None,
             is_told: &is_told,
+            pauses: &pauses,
         };
         drop(before.take());
         let pause = match follower.run().await {
@@ -74,6 +77,7 @@ struct Follower<'a> {
     waits_since: Option<Instant>,
     /// Operators were told that the log is not contiguous, and nobody has read it to its end since.
     is_told: &'a Cell<bool>,
+    pauses: &'a Pauses,
 }
 
 /// Why a reader of the log has to begin again, some time later.
@@ -112,7 +116,11 @@ impl Follower<'_> {
         loop {
             match self.look() {
                 Err(stopped) => return stopped,
-                Ok(Looked::More) => tokio::task::yield_now().await,
+                Ok(Looked::More) => {
+                    // Threads carry them out while the rest is read: until they have, sessions wait.
+                    self.known.tell_read();
+                    tokio::task::yield_now().await;
+                }
                 Ok(Looked::All) => {
                     self.waits_since = None;
                     self.known.note_too_many(false);
@@ -136,7 +144,17 @@ impl Follower<'_> {
         let ends = [Some(good_until), overdue_at].into_iter().flatten();
         let over = ends.clone().filter(|end| *end <= now).min();
         let told = match (over, link) {
-            (Some(_), _) => self.known.tell_incomplete(unread_since.unwrap_or(good_until)),
+            (Some(_), _) => {
+                if self.pauses.note(now) {
+                    tracing::warn!(
+                        proof_age_ms = proven.map(|proven| (now - proven).as_millis()),
+                        unread_ms = unread_since.map(|since| (now - since).as_millis()),
+                        "streams that need a token pause again and again: a message takes too long to Redis and back, or what is revoked to be \
+                         read (told once a minute)"
+                    );
+                }
+                self.known.tell_incomplete(unread_since.unwrap_or(good_until))
+            }
             (None, Some(link)) => self.known.tell_complete(link, good_until),
             (None, None) => self.known.tell_read(),
         };
@@ -357,6 +375,7 @@ mod tests {
             tokio::time::pause();
             let store = MemoryStore::default();
             let known = scene::knowing(&store).await;
+            let lapses = known.lapses();
             store.set_unproven(true);
             let since = Instant::now();
             until(|| known.unknown().is_some()).await;
@@ -367,6 +386,7 @@ mod tests {
             store.set_unproven(false);
             until(|| known.unknown().is_none()).await;
             assert!(since.elapsed() <= lasted + REVOCATIONS_PROBE_INTERVAL + Duration::from_millis(20));
+            assert_eq!(known.lapses(), lapses + 1);
         });
     }
 

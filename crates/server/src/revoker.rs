@@ -6,28 +6,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_auth::Revocation;
-use fanfare_protocol::limits::{REVOCATIONS_PER_TURN, REVOKED_FAREWELL};
+use fanfare_protocol::limits::{REVOCATION_WORK_PER_TURN as WORK_PER_TURN, REVOKED_FAREWELL};
 use tokio::time::{Instant, sleep_until};
 
+use crate::carried_out::CarriedOut;
 use crate::core::Core;
 use crate::end::EndReason;
 use crate::known_revocations::KnownRevocations;
 use crate::progress::Progress;
 use crate::sessions::SessionToken;
 
-/// Sessions that are woken or ended before others have their turn.
-const SESSIONS_PER_TURN: usize = 64;
-
 /// Does so until it is dropped. For each thread of the node.
 pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
-    // Each thread begins with nothing to end: what was revoked before a session began it was judged by.
-    let mut revoker = Revoker { core: &core, known: &known, seen: 0, asked: VecDeque::new() };
+    let mut revoker = Revoker::new(&core, &known);
     loop {
         let now = known.progress().get();
         revoker.catch_up(now).await;
         tokio::select! {
             biased;
-            () = revoker.next_cut() => revoker.cut().await,
+            () = revoker.next_cut() => {
+                revoker.cut();
+                revoker.give_way().await;
+            }
             () = known.progress().differs(now) => {}
         }
     }
@@ -40,42 +40,53 @@ struct Revoker<'a> {
     seen: u64,
     /// The sessions that were asked to say farewell, each with when it is cut, in order. Those that are over are here for a moment more.
     asked: VecDeque<(Instant, SessionToken)>,
+    /// What was done in this turn, of [`WORK_PER_TURN`].
+    work: usize,
 }
 
-impl Revoker<'_> {
+impl<'a> Revoker<'a> {
+    /// Each thread begins with nothing to end: what was revoked before a session began it was judged by.
+    fn new(core: &'a Core, known: &'a KnownRevocations) -> Self {
+        Self { core, known, seen: 0, asked: VecDeque::new(), work: 0 }
+    }
+
     /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
     async fn catch_up(&mut self, progress: Progress) {
         if progress.known_on().is_none() {
-            self.core.set_carried_out(None);
+            self.core.set_carried_out(CarriedOut { link: None, latest: self.seen });
         }
         while self.seen < progress.latest {
-            let some = self.known.after(self.seen, REVOCATIONS_PER_TURN);
+            let some = self.known.after(self.seen, WORK_PER_TURN);
             for (number, revocation) in &some {
-                self.seen = *number;
                 self.revoke(revocation).await;
+                self.seen = *number;
             }
-            if some.len() < REVOCATIONS_PER_TURN {
+            if some.len() < WORK_PER_TURN {
                 // The others are out of force.
                 self.seen = self.seen.max(progress.latest);
             }
-            self.give_way().await;
         }
-        if self.core.set_carried_out(progress.known_on()) {
-            for some in self.core.holders.sessions().chunks(SESSIONS_PER_TURN) {
-                some.iter().for_each(|session| self.core.sessions.wake_session(*session));
-                self.give_way().await;
+        let carried_out = CarriedOut { link: progress.known_on(), latest: self.seen };
+        self.core.set_carried_out(carried_out);
+        // Something new makes the rest wait for the next time.
+        while carried_out.is_all_of(self.known) {
+            let some = self.core.holders.take_held(WORK_PER_TURN);
+            if some.is_empty() {
+                return;
             }
+            some.iter().for_each(|session| self.core.sessions.wake_session(*session));
+            self.work += some.len();
+            self.give_way().await;
         }
     }
 
     /// Asks the sessions to say farewell that a revocation hits.
     async fn revoke(&mut self, revocation: &Revocation) {
+        self.work += 1;
         let mut after = None;
         loop {
             // One that begins meanwhile is judged by the set, in which this revocation is.
-            let some = self.core.holders.of(&revocation.target, after, SESSIONS_PER_TURN);
-            let Some((last, _)) = some.last() else { return };
-            after = Some(*last);
+            let some = self.core.holders.of(&revocation.target, after, WORK_PER_TURN);
             for token in self.known.reached(revocation.at, &some) {
                 if self.core.sessions.end(token, EndReason::Revoked) {
                     // It is asked once.
@@ -83,14 +94,22 @@ impl Revoker<'_> {
                     self.asked.push_back((Instant::now() + REVOKED_FAREWELL, token));
                 }
             }
+            self.work += some.len();
             self.give_way().await;
+            match some.last() {
+                Some((last, _)) if some.len() == WORK_PER_TURN => after = Some(*last),
+                _ => return,
+            }
         }
     }
 
-    /// Lets others have their turn. Cuts those whose time has come meanwhile: there may be very much to do.
+    /// Lets others have their turn when enough was done in this one. Cuts those whose time has come meanwhile: there may be very much to do.
     async fn give_way(&mut self) {
-        tokio::task::yield_now().await;
-        self.cut().await;
+        while self.work >= WORK_PER_TURN {
+            tokio::task::yield_now().await;
+            self.work = 0;
+            self.cut();
+        }
     }
 
     /// Waits until a session has had the time for its farewell; for ever if none was asked.
@@ -101,61 +120,17 @@ impl Revoker<'_> {
         }
     }
 
-    /// Cuts those that have had it.
-    async fn cut(&mut self) {
+    /// Cuts those that have had it, as many as there is time for in this turn.
+    fn cut(&mut self) {
         let now = Instant::now();
-        let mut count = 0;
-        while let Some((_, token)) = self.asked.pop_front_if(|(at, _)| *at <= now) {
+        while self.work < WORK_PER_TURN
+            && let Some((_, token)) = self.asked.pop_front_if(|(at, _)| *at <= now)
+        {
             self.core.sessions.end(token, EndReason::Cut);
-            count += 1;
-            if count % SESSIONS_PER_TURN == 0 {
-                tokio::task::yield_now().await;
-            }
+            self.work += 1;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use fanfare_auth::{Grant, RevocationTarget, UnixSeconds};
-    use fanfare_log::Options;
-    use fanfare_log::memory::MemoryStore;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::scene;
-
-    // Seen to fail when those who take no farewell are cut after everything else is done.
-    #[test]
-    fn a_session_is_cut_in_time_while_very_many_others_are_revoked() {
-        scene::run(async {
-            let (core, hub) = scene::core_and_hub(&MemoryStore::default(), Options::default());
-            let hour = Duration::from_secs(3_600);
-            let known = KnownRevocations::new(hub, Clock::system(), hour, Duration::ZERO);
-            let token = || core.sessions.token(core.sessions.insert()).unwrap();
-            let late = token();
-            let issued_at = Some(UnixSeconds(1));
-            let crowd = Grant { subject: Some("crowd".into()), issued_at, ..Grant::default() };
-            (0..10 * SESSIONS_PER_TURN).for_each(|_| core.holders.insert(token(), &crowd, &[]));
-            let now = UnixSeconds(Clock::system().wall_ms() / 1_000);
-            known.add(Revocation { target: RevocationTarget::subject(None, "crowd").unwrap(), at: now }).unwrap();
-            known.tell_read();
-            let asked = VecDeque::from([(Instant::now(), late)]);
-            let mut revoker = Revoker { core: &core, known: &known, seen: 0, asked };
-            let is_cut = async {
-                while core.sessions.asked(late.slot()).end != Some(EndReason::Cut) {
-                    tokio::task::yield_now().await;
-                }
-            };
-            let progress = known.progress().get();
-            tokio::select! {
-                biased;
-                () = revoker.catch_up(progress) => panic!("it was not cut before"),
-                () = is_cut => {}
-            }
-            assert!(core.holders.sessions().len() > SESSIONS_PER_TURN, "others wait for their farewell");
-        });
-    }
-}
+mod tests;

@@ -28,12 +28,17 @@ pub(crate) fn core(store: &MemoryStore, options: Options) -> Rc<Core> {
 
 /// The same, and what it finds its channels by.
 pub(crate) fn core_and_hub(store: &MemoryStore, options: Options) -> (Rc<Core>, Arc<Hub>) {
+    core_with(store, options, DeliveryOptions::default())
+}
+
+/// The same with other ways of delivery.
+pub(crate) fn core_with(store: &MemoryStore, options: Options, delivery: DeliveryOptions) -> (Rc<Core>, Arc<Hub>) {
     let log = assemble(options, 1, Random::seeded(1));
     let hub = Arc::clone(&log.hub);
     spawn(store.attach(log.desired, log.sink).run());
     spawn(log.ingest.run(store.clone(), std::future::pending()));
     let (stats, random) = (Arc::new(CoreStats::default()), Random::seeded(2));
-    let core = Core::new(log.hub, 0, DeliveryOptions::default(), stats, Clock::system(), random);
+    let core = Core::new(log.hub, 0, delivery, stats, Clock::system(), random);
     spawn(Rc::clone(&core).run());
     (core, hub)
 }

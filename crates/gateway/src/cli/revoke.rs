@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use fanfare_server::Clock;
 
 use super::config_args::{ConfigArgs, EXIT_USAGE, load};
 use crate::node;
@@ -58,8 +59,10 @@ pub(super) fn run(args: RevokeArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
-    let entry = revocation::entry(&target, revocation::kept_for(&config));
+    let keep = revocation::kept_for(&config);
+    let entry = revocation::entry(&target, keep);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let id = runtime.block_on(fanfare_redis::append(&node::redis_options(&config), entry))?;
+    let id = revocation::effect(id, keep, Clock::system().wall_ms())?;
     print(format_args!("{id}\n"), ExitCode::SUCCESS)
 }

@@ -376,6 +376,7 @@ impl NodeView {
         samples.add(&m::REVOCATIONS, known.map_or(0, KnownRevocations::in_force));
         let behind = known.map_or(Duration::ZERO, KnownRevocations::incomplete_for);
         samples.add_f64(&m::REVOCATIONS_BEHIND, behind.as_secs_f64());
+        samples.add(&m::REVOCATION_LAPSES, known.map_or(0, KnownRevocations::lapses));
         let none = RevocationStats::default();
         let stats = known.map_or(&none, |known| &known.stats);
         let kinds = [
@@ -420,6 +421,7 @@ impl NodeView {
         samples.add(&m::FEED_CONNECTS, ingest.connects.get());
         let age = self.probe_age().unwrap_or_else(|| self.began.elapsed());
         samples.add_f64(&m::PROBE_AGE, age.as_secs_f64());
+        samples.add_f64(&m::PROBE_ROUND_TRIP, Duration::from_micros(ingest.round_trip_us.get()).as_secs_f64());
         samples.add(&m::SUBSCRIPTIONS_REFUSED, ingest.refused.get());
         for (kind, cell) in [
             ("entry", &ingest.pushes),

@@ -304,6 +304,7 @@ impl Registry {
         self.links.note_probe(feed, began);
         let proven = self.links.proven();
         self.resources.note_proven(proven);
+        self.resources.note_round_trip(now.saturating_duration_since(began));
         for log in self.directory.own_logs() {
             self.resources.carry_out(log, log.cover(), now);
         }

@@ -1,6 +1,7 @@
 //! What the logs of a node share: the budget, the schedule of reads, timers, notifications. What a log decided is carried out here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_protocol::limits::{UNREADABLE_OTHERS_TRIED_MAX, UNREADABLE_TOLD};
 use fanfare_protocol::{EntryId, Event, Frame, GapReason};
@@ -267,6 +268,11 @@ impl Resources {
         let since = proven.map(|proven| proven.saturating_duration_since(self.began).as_millis());
         self.stats.proven_ms.set(since.map_or(0, |since| u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)));
         self.notifier.set_proven(proven);
+    }
+
+    /// A round trip through a feed took so long.
+    pub(super) fn note_round_trip(&self, took: Duration) {
+        self.stats.round_trip_us.set(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Tells the readers of a channel why it cannot be followed.

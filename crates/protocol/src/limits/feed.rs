@@ -12,6 +12,10 @@ pub const REDIS_COMMAND_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 pub const REDIS_PROBE_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 /// `redis.probe_timeout`: deadline of such a proof.
 pub const REDIS_PROBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+/// Such proofs that are under way at the same time: on a slow link the next begins before the last one is over.
+pub const PROBES_UNDER_WAY_MAX: usize = 4;
+/// Redis' clock and that of a machine may be so far apart before `fanfare redis check` warns.
+pub const CLOCKS_APART_MAX: Duration = Duration::from_secs(3);
 /// Age of the last proof at which a node is no longer ready: one proof may fail.
 pub const READY_PROBE_AGE_MAX_DEFAULT: Duration = Duration::from_secs(15);
 /// `redis.reconcile_interval`: time in which every followed channel is compared with the archive.

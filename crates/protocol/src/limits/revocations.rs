@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::feed::PROBES_UNDER_WAY_MAX;
 use super::units::KIB;
 
 /// Revocations in force that a node knows, about 300 bytes each. If there are more it believes no token: it could not know whether that was
@@ -14,8 +15,8 @@ pub const REVOCATIONS_WRITTEN_MAX: usize = 190_000;
 pub const REVOCATION_WRITES_MAX: usize = 16;
 /// Longest entry of the log of revocations that is read, in bytes: names of all lengths fit, however they are escaped.
 pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
-/// Revocations that a connection thread looks its sessions up for in one turn.
-pub const REVOCATIONS_PER_TURN: usize = 64;
+/// What a connection thread does about revocations in one turn: revocations that it looks sessions up for, and sessions that it wakes or ends.
+pub const REVOCATION_WORK_PER_TURN: usize = 64;
 /// A client whose grant was revoked has so long to take its farewell, then it is cut.
 pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
 /// A node that knows as many as it may reads their log again after this time: some may be out of force by then.
@@ -44,6 +45,11 @@ const _: () = {
     );
     // Nor is an event delivered later, if the announcement of its revocation was held up on a feed of which nobody noticed anything yet.
     assert!(REVOCATIONS_UNPROVEN_PATIENCE.as_millis() + REVOCATIONS_PATIENCE.as_millis() <= 1_000);
+    // However long the way is on which one can still prove something, the next one is not held up by it.
+    assert!(
+        REVOCATIONS_PROBE_INTERVAL.as_millis() * PROBES_UNDER_WAY_MAX as u128
+            >= REVOCATIONS_UNPROVEN_PATIENCE.as_millis()
+    );
     // Two probes may be late. Whoever waits for a proof lives to see the next ones.
     assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_UNPROVEN_PATIENCE.as_millis());
     assert!(REVOCATIONS_PROBE_INTERVAL.as_millis() * 3 < REVOCATIONS_WAIT_MAX.as_millis());

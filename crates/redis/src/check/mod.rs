@@ -1,6 +1,7 @@
 //! `fanfare redis check`: whether this Redis and this user can carry the guarantee, and what to run if not.
 
 mod advice;
+mod clock;
 mod lacks;
 mod product;
 mod report;
@@ -10,6 +11,7 @@ mod server;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
+use crate::archive::reply::time_ms;
 use crate::connect::{self, Connector};
 use crate::error::Error;
 use crate::eviction::{self, Eviction};
@@ -69,6 +71,7 @@ impl Asked<'_> {
             Ok(None) => self.report.warn("server", "the reply to INFO is no text", ""),
             Err(error) => self.without_info(&error).await,
         }
+        self.clock().await;
         self.output_buffer().await;
         self.keyspace().await;
         self.library().await;
@@ -196,6 +199,14 @@ impl Asked<'_> {
             }
         }
         false
+    }
+
+    /// A user who may not ask hears so of its rights.
+    async fn clock(&mut self) {
+        let asked_ms = clock::now_ms();
+        if let Ok(server_ms) = self.ask(&["TIME"]).await.and_then(time_ms) {
+            clock::judge(&mut self.report, asked_ms, server_ms, clock::now_ms());
+        }
     }
 
     async fn output_buffer(&mut self) {

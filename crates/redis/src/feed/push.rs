@@ -1,5 +1,6 @@
 //! What arrives on the connection, understood as it is read and handed straight to the ingest.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,8 +37,8 @@ struct Inner {
     carried: AtomicBool,
     /// The number of the last probe that has come back.
     probe: AtomicU64,
-    /// The probe that is under way, and when it was sent.
-    expected: Mutex<Option<(u64, Instant)>>,
+    /// The probes that are under way, each with when it was sent, in order.
+    expected: Mutex<VecDeque<(u64, Instant)>>,
     changed: Notify,
     dropped: Notify,
 }
@@ -97,9 +98,13 @@ impl Receiver {
         self.0.carried.load(Ordering::Relaxed)
     }
 
-    /// The probe with this number is sent now.
+    /// The probe with this number, higher than those before, is sent now. Of at most [`limits::PROBES_UNDER_WAY_MAX`] it is known when that was.
     pub(super) fn expect_probe(&self, number: u64, began: Instant) {
-        *self.0.expected.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, began));
+        let mut expected = self.0.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.push_back((number, began));
+        if expected.len() > limits::PROBES_UNDER_WAY_MAX {
+            expected.pop_front();
+        }
     }
 
     /// Waits until the probe with this number has come back. Cancel-safe.
@@ -180,9 +185,13 @@ impl Inner {
     fn take_probe(&self, number: u64) -> Option<FeedEvent> {
         self.probe.fetch_max(number, Ordering::AcqRel);
         self.changed.notify_waiters();
-        let expected =
-            self.expected.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(sent, _)| *sent == number);
-        expected.map(|(_, began)| FeedEvent::Probe { began })
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((sent, began)) = expected.pop_front_if(|(sent, _)| *sent <= number) {
+            if sent == number {
+                return Some(FeedEvent::Probe { began });
+            }
+        }
+        None
     }
 
     /// What a message of a log tells the ingest. Of an entry that is not believed that is no more than which one it is, so that nothing

@@ -16,6 +16,8 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
 export GOTOOLCHAIN=local
 
 target=${CARGO_TARGET_DIR:-target}
+# The examples in Chromium (clients/examples.py); examples/dashboard is one of them.
+if [[ ${1:-} == examples* ]]; then exec python3 clients/examples.py "$target/debug/fanfare" "$@"; fi
 
 clients=() cases=()
 for name in "$@"; do
@@ -33,6 +35,7 @@ try_tickets() { python3 clients/tickets.py "$target/debug/fanfare"; }
 try_tabs() { python3 clients/tabs.py "$target/debug/fanfare"; }
 failed=0
 if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
+if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then python3 clients/examples.py "$target/debug/fanfare" || failed=1; fi
 if [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
 if [ -n "${wants_tickets:-}" ]; then try_tickets || failed=1; fi
 if [ -n "${wants_tabs:-}" ]; then try_tabs || failed=1; fi

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Runs the examples (examples/) in real Chromium: what each shows, that it comes back from a refusal, loads after a gap, and can be read at
+1,200 and 400 px, light and dark.
+
+Usage: examples.py FANFARE_BINARY [--screenshots FOLDER] [examples | examples/NAME]…
+"""
+
+import argparse
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from harness import browser, devtools, example_cases, looks, ports  # noqa: E402
+from harness.servers import Node, Processes, Redis, await_that  # noqa: E402
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+
+
+class World:
+    """One example, with a Redis and a node that the case can break."""
+
+    def __init__(self, processes, binary, chromium, redis, screenshots):
+        self.processes, self.binary, self.chromium, self.redis, self.screenshots = processes, binary, chromium, redis, screenshots
+        self.node, self.url, self.pages = None, None, []
+
+    def open(self, name):
+        """Starts the example as `make example` does, and opens its page."""
+        settings = EXAMPLES / name / "fanfare.toml"
+        file = settings.read_text() if settings.exists() else None
+        self.node = Node(self.processes, self.binary, f"node-{name}", self.redis.port, ["delivery.retry_ms=300"], file=file)
+        port = ports.take()
+        env = {"REDIS_URL": f"redis://127.0.0.1:{self.redis.port}", "NODE_URL": f"http://127.0.0.1:{self.node.port}",
+               "ADMIN_URL": f"http://127.0.0.1:{self.node.admin}", "PORT": str(port)}
+        self.run = self.processes.start(name, [sys.executable, str(EXAMPLES / "run.py"), name], env=env)
+        self.url = f"http://127.0.0.1:{port}/"
+        await_that(f"the example {name} runs", lambda: self.url in self.run.log.read_text(), self.run)
+        return self.page()
+
+    def page(self):
+        self.pages.append(self.chromium.page(self.url))
+        return self.pages[-1]
+
+    def looks(self, page, name):
+        looks.check(page, name, self.screenshots)
+
+    def close(self):
+        for page in self.pages:
+            page.close()
+        if self.url:
+            # It ends what it has started.
+            self.run.send_signal(signal.SIGTERM)
+            self.run.wait(10)
+
+
+def attempt(case, processes, binary, chromium, redis, screenshots):
+    """What is wrong, in words; `None` if nothing is."""
+    world = World(processes, binary, chromium, redis, screenshots)
+    try:
+        case(world)
+        errors = [error for page in world.pages for error in page.errors]
+        assert not errors, f"errors in the page: {errors}"
+    except Exception as error:  # noqa: BLE001
+        return f"{type(error).__name__}: {error}"
+    finally:
+        world.close()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("binary")
+    arguments.add_argument("cases", nargs="*")
+    arguments.add_argument("--screenshots", metavar="FOLDER")
+    given = arguments.parse_intermixed_args()
+    names = {f"examples/{case.__name__.replace('_', '-')}": case for case in example_cases.CASES}
+    wanted = set(given.cases) - {"examples"}
+    if unknown := wanted.difference(names):
+        arguments.error(f"no case is called {', '.join(unknown)}; there are {', '.join(names)}")
+    if not browser.program("chromium"):
+        print("SKIPPED the examples: Chromium is missing")
+        return 0
+    began, faults = time.monotonic(), 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        processes = Processes(scratch)
+        try:
+            redis, chromium = Redis(processes), devtools.Chromium(processes)
+            for name, case in names.items():
+                if wanted and name not in wanted:
+                    continue
+                started = time.monotonic()
+                fault = attempt(case, processes, os.path.abspath(given.binary), chromium, redis, given.screenshots)
+                faults += bool(fault)
+                print(f"{name}: {f'FAULT {fault}' if fault else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
+            chromium.close()
+        finally:
+            processes.end_all()
+    print(f"examples: {faults} faults, {time.monotonic() - began:.0f} s")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

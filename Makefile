@@ -22,8 +22,8 @@ run: ## Two nodes, a live publisher and a page on this machine; Ctrl-C leaves no
 .PHONY: example
 example: ## A page, what publishes to it, a node and a Redis: one of examples/ (NAME=dashboard; without NAME a list)
 	$(if $(NAME),@scripts/setup.sh cc python3 redis-server redis-cli)
-	$(if $(NAME),$(CARGO) build $(LOCKED) --release -p fanfare)
-	@FANFARE_BIN="$(TARGET_DIR)/release/fanfare" python3 examples/run.py $(NAME)
+	$(if $(NAME),$(if $(FANFARE_BIN),,$(CARGO) build $(LOCKED) --release -p fanfare))
+	@FANFARE_BIN="$(or $(FANFARE_BIN),$(TARGET_DIR)/release/fanfare)" python3 examples/run.py $(NAME)
 
 .PHONY: setup
 setup: ## Install the Debian packages that the tests need, when they are missing

@@ -12,12 +12,18 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import browser, devtools, example_cases, looks, ports  # noqa: E402
 from harness.servers import Node, Processes, Redis, await_that  # noqa: E402
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+
+# They mostly wait.
+AT_ONCE = 4
 
 
 class World:
@@ -27,22 +33,31 @@ class World:
         self.processes, self.binary, self.chromium, self.redis, self.screenshots = processes, binary, chromium, redis, screenshots
         self.node, self.url, self.pages = None, None, []
 
-    def open(self, name):
+    def open(self, name, **env):
         """Starts the example as `make example` does, and opens its page."""
         settings = EXAMPLES / name / "fanfare.toml"
         file = settings.read_text() if settings.exists() else None
         self.node = Node(self.processes, self.binary, f"node-{name}", self.redis.port, ["delivery.retry_ms=300"], file=file)
         port = ports.take()
         env = {"REDIS_URL": f"redis://127.0.0.1:{self.redis.port}", "NODE_URL": f"http://127.0.0.1:{self.node.port}",
-               "ADMIN_URL": f"http://127.0.0.1:{self.node.admin}", "PORT": str(port)}
+               "ADMIN_URL": f"http://127.0.0.1:{self.node.admin}", "PORT": str(port), **env}
         self.run = self.processes.start(name, [sys.executable, str(EXAMPLES / "run.py"), name], env=env)
         self.url = f"http://127.0.0.1:{port}/"
         await_that(f"the example {name} runs", lambda: self.url in self.run.log.read_text(), self.run)
         return self.page()
 
-    def page(self):
-        self.pages.append(self.chromium.page(self.url))
+    def page(self, beside=None):
+        """With cookies of its own, or with those of the page that it is opened beside."""
+        self.pages.append(self.chromium.another_page(beside.context, self.url) if beside else self.chromium.page(self.url))
         return self.pages[-1]
+
+    def status(self, url):
+        """What a request for a stream is answered."""
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": "text/event-stream"}), timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def looks(self, page, name):
         looks.check(page, name, self.screenshots)
@@ -57,16 +72,18 @@ class World:
 
 
 def attempt(case, processes, binary, chromium, redis, screenshots):
-    """What is wrong, in words; `None` if nothing is."""
+    """What is wrong, in words, or `None`; and how many seconds it took."""
+    began, fault = time.monotonic(), None
     world = World(processes, binary, chromium, redis, screenshots)
     try:
         case(world)
         errors = [error for page in world.pages for error in page.errors]
         assert not errors, f"errors in the page: {errors}"
     except Exception as error:  # noqa: BLE001
-        return f"{type(error).__name__}: {error}"
+        fault = f"{type(error).__name__}: {error}"
     finally:
         world.close()
+    return fault, time.monotonic() - began
 
 
 def main():
@@ -87,13 +104,13 @@ def main():
         processes = Processes(scratch)
         try:
             redis, chromium = Redis(processes), devtools.Chromium(processes)
-            for name, case in names.items():
-                if wanted and name not in wanted:
-                    continue
-                started = time.monotonic()
-                fault = attempt(case, processes, os.path.abspath(given.binary), chromium, redis, given.screenshots)
-                faults += bool(fault)
-                print(f"{name}: {f'FAULT {fault}' if fault else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
+            binary = os.path.abspath(given.binary)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                chosen = [name for name in names if not wanted or name in wanted]
+                found = pool.map(lambda name: attempt(names[name], processes, binary, chromium, redis, given.screenshots), chosen)
+                for name, (fault, seconds) in zip(chosen, found):
+                    faults += bool(fault)
+                    print(f"{name}: {f'FAULT {fault}' if fault else 'ok'}, {seconds:.0f} s", flush=True)
             chromium.close()
         finally:
             processes.end_all()

@@ -70,6 +70,8 @@ class Chromium:
         page = self.pages[session] = Page(self, context, target, session)
         page.ask("Page.enable")
         page.ask("Runtime.enable")
+        # The keyboard reaches it, also while others are open.
+        page.ask("Emulation.setFocusEmulationEnabled", {"enabled": True})
         page.size(1200)
         page.ask("Page.navigate", {"url": url})
         page.wait("the page is loaded", "document.readyState === 'complete' && location.href !== 'about:blank'")
@@ -123,7 +125,6 @@ class Page:
 
     def tab_to(self, selector):
         """By the Tab key alone."""
-        self.ask("Page.bringToFront")
         for _ in range(60):
             if self.value(f"document.activeElement?.matches({json.dumps(selector)})"):
                 return

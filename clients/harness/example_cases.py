@@ -1,7 +1,6 @@
 """What each example has to do, tried in Chromium against a real node."""
 
 import json
-import re
 
 from . import looks
 from .servers import await_that
@@ -65,4 +64,57 @@ def dashboard(world):
     world.looks(page, "dashboard")
 
 
-CASES = [dashboard]
+def log_in(page, user):
+    """With the keyboard alone."""
+    page.type("input[name=user]", user)
+    page.type("input[name=password]", "fanfare")
+    page.press("Enter")
+    live(page)
+
+
+def send(page, to, text):
+    page.value(f"document.querySelector('select').value = {json.dumps(to)}")
+    page.type("input[name=text]", text)
+    page.press("Enter")
+
+
+def notifications(world):
+    ada = world.open("notifications", TICKET_SECONDS="10")
+    ada.wait("nobody is logged in", "!document.querySelector('#login').hidden")
+    world.looks(ada, "notifications-login")
+    log_in(ada, "ada")
+    grace = world.page()
+    log_in(grace, "grace")
+    tab = world.page(beside=ada)
+    live(tab)
+    shows = lambda text: f"document.querySelector('#entries').innerText.includes({json.dumps(text)})"  # noqa: E731
+    send(grace, "ada", "first")
+    for page in (ada, tab):
+        page.wait("the message is there", shows("grace: first"))
+    assert not grace.value(shows("grace: first")), "the channel of one user is shown to another"
+
+    before = loads(ada, "/live/ticket")
+    await_that("the next ticket", lambda: loads(ada, "/live/ticket") > before)
+    gives_up_and_comes_back(world, ada, lambda: send(grace, "ada", "second"))
+    ada.wait("the message is there", shows("grace: second"))
+    contiguous(ada.value("[...entries.keys()]"), "notifications")
+    assert loads(ada, "/inbox") == 1, "the page has loaded its inbox again, though nothing was missed"
+    loads_once_for_many_gaps(ada, "/inbox")
+
+    live(tab)
+    ada.tab_to("#read")
+    ada.press("Enter")
+    tab.wait("the other tab knows what was read", "document.querySelector('#unread').textContent === '0 unread'")
+    world.looks(ada, "notifications")
+
+    url = ada.value("source.url")
+    status = lambda: world.status(url)  # noqa: E731
+    assert world.status(url + "&channel=user:grace") == 403
+    ada.tab_to("#logout")
+    ada.press("Enter")
+    for page in (ada, tab):
+        page.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
+    await_that("the ticket is worth nothing", lambda: status() == 401)
+
+
+CASES = [dashboard, notifications]

@@ -54,6 +54,9 @@ def handler(folder, routes):
                     except OSError:
                         # Redis, or the node.
                         return self.answer(503)
+                    except Exception:
+                        traceback.print_exc()
+                        return self.answer(500)
                     return self.answer(200, body=answer, cookie=request.set_cookie)
             return self.answer(404)
 
@@ -74,6 +77,8 @@ def handler(folder, routes):
             try:
                 body = json.loads(self.rfile.read(length))
             except ValueError:
+                body = None
+            if not isinstance(body, dict):
                 return self.answer(400)
             return self.route("POST", body)
 

@@ -6,6 +6,7 @@ Usage: examples.py FANFARE_BINARY [--screenshots FOLDER] [examples | examples/NA
 """
 
 import argparse
+import json
 import os
 import pathlib
 import signal
@@ -33,7 +34,7 @@ class World:
         self.processes, self.binary, self.chromium, self.redis, self.screenshots = processes, binary, chromium, redis, screenshots
         self.node, self.url, self.pages = None, None, []
 
-    def open(self, name, **env):
+    def open(self, name, refused=False, **env):
         """Starts the example as `make example` does, and opens its page."""
         settings = EXAMPLES / name / "fanfare.toml"
         file = settings.read_text() if settings.exists() else None
@@ -44,12 +45,19 @@ class World:
         self.run = self.processes.start(name, [sys.executable, str(EXAMPLES / "run.py"), name], env=env)
         self.url = f"http://127.0.0.1:{port}/"
         await_that(f"the example {name} runs", lambda: self.url in self.run.log.read_text(), self.run)
-        return self.page()
+        return self.page(refused=refused)
 
-    def page(self, beside=None):
-        """With cookies of its own, or with those of the page that it is opened beside."""
-        self.pages.append(self.chromium.another_page(beside.context, self.url) if beside else self.chromium.page(self.url))
+    def page(self, hash="", **options):
+        self.pages.append(self.chromium.page(self.url + hash, **options))
         return self.pages[-1]
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url.rstrip("/") + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def post(self, path, body):
+        headers = {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(self.url.rstrip("/") + path, json.dumps(body).encode(), headers), timeout=10).close()
 
     def status(self, url):
         """What a request for a stream is answered."""

@@ -59,12 +59,9 @@ class Chromium:
         assert "error" not in answer, f"{method}: {answer.get('error')}"
         return answer["result"]
 
-    def page(self, url):
-        """A page with cookies of its own."""
-        context = self.ask("Target.createBrowserContext")["browserContextId"]
-        return self.another_page(context, url)
-
-    def another_page(self, context, url):
+    def page(self, url, beside=None, refused=False):
+        """A page with cookies of its own, or with those of another; `refused`: from the beginning, as `Page.refuse`."""
+        context = beside.context if beside else self.ask("Target.createBrowserContext")["browserContextId"]
         target = self.ask("Target.createTarget", {"url": "about:blank", "browserContextId": context})["targetId"]
         session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         page = self.pages[session] = Page(self, context, target, session)
@@ -73,6 +70,8 @@ class Chromium:
         # The keyboard reaches it, also while others are open.
         page.ask("Emulation.setFocusEmulationEnabled", {"enabled": True})
         page.size(1200)
+        if refused:
+            page.refuse(True)
         page.ask("Page.navigate", {"url": url})
         page.wait("the page is loaded", "document.readyState === 'complete' && location.href !== 'about:blank'")
         return page
@@ -140,6 +139,8 @@ class Page:
         self.ask("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def screenshot(self, path):
+        # Others get no frames.
+        self.ask("Page.bringToFront")
         height = self.value("document.documentElement.scrollHeight")
         clip = {"x": 0, "y": 0, "width": self.value("innerWidth"), "height": min(max(height, 300), 1600), "scale": 1}
         image = self.ask("Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True})

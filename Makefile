@@ -81,7 +81,7 @@ check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute 
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, CLIENTS=examples, TRANSPORT=tls, TRANSPORT=h2)
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, CLIENTS=examples, CLIENTS=publish, TRANSPORT=tls, TRANSPORT=h2)
 	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"

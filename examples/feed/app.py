@@ -61,6 +61,6 @@ def orchestra():
 
 
 for number in range(30):
-    add("Ignaz", f"Tuning, {30 - number} minutes to go.")
+    add("Ignaz", f"Tuning. Minutes to go: {30 - number}.")
 in_background(orchestra)
 serve(pathlib.Path(__file__).parent, {("GET", r"/posts(?:\?before=(\d+))?"): posts, ("POST", "/posts"): new_post})

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import tempfile
@@ -47,6 +48,14 @@ class World:
         await_that(f"the example {name} runs", lambda: self.url in self.run.log.read_text(), self.run)
         return self.page(refused=refused)
 
+    def open_alone(self, name):
+        """As `make example` does where nothing else runs: with a Redis and a node of its own. Returns all ports on which these listen."""
+        self.run = self.processes.start(f"alone-{name}", [sys.executable, str(EXAMPLES / "run.py"), name], env={"FANFARE_BIN": self.binary})
+        await_that(f"the example {name} runs", lambda: "Ctrl-C" in self.run.log.read_text(), self.run)
+        found = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", self.run.log.read_text())]
+        self.url = f"http://127.0.0.1:{found[0]}/"
+        return found
+
     def page(self, hash="", **options):
         self.pages.append(self.chromium.page(self.url + hash, **options))
         return self.pages[-1]
@@ -74,9 +83,12 @@ class World:
         for page in self.pages:
             page.close()
         if self.url:
-            # It ends what it has started.
-            self.run.send_signal(signal.SIGTERM)
-            self.run.wait(10)
+            self.end()
+
+    def end(self):
+        """It ends what it has started."""
+        self.run.send_signal(signal.SIGTERM)
+        self.run.wait(30)
 
 
 def attempt(case, processes, binary, chromium, redis, screenshots):

@@ -1,6 +1,7 @@
 """What each example has to do, tried in Chromium against a real node."""
 
 import json
+import socket
 
 from . import looks
 from .servers import await_that
@@ -246,4 +247,15 @@ def polls(world):
     world.looks(page, "polls")
 
 
-CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls]
+def alone(world):
+    """Nothing is given: the starter brings a Redis and a node, and leaves nothing behind."""
+    listening = world.open_alone("ticker")
+    assert len(listening) == 3, f"the page, Redis and a node: {listening}"
+    live(world.page())
+    world.end()
+    for port in listening:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
+
+
+CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls, alone]

@@ -66,9 +66,10 @@ def crowd():
         time.sleep(random.uniform(0.1, 0.6))
 
 
-def state(_request):
+def state(request):
     with lock:
-        return {"totals": {"version": time.time(), "totals": totals}, "score": match}
+        mine = voters.get(request.cookies.get("voter"))
+        return {"totals": {"version": time.time(), "totals": totals}, "score": match, "mine": mine}
 
 
 for part in (count, play, crowd):

@@ -110,6 +110,9 @@ class Run:
         self.await_port("the page's server", server, page)
 
     def end(self):
+        # A second Ctrl-C would leave some of it behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         for process in reversed(self.running):
             try:
                 # A session of its own each: with whatever it has started.

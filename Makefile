@@ -19,6 +19,12 @@ help: ## Print this list
 run: ## Two nodes, a live publisher and a page on this machine; Ctrl-C leaves nothing behind (ORIGIN=http://127.0.0.1:3000 lets your own page read)
 	@scripts/run.sh
 
+.PHONY: example
+example: ## A page, what publishes to it, a node and a Redis: one of examples/ (NAME=dashboard; without NAME a list)
+	$(if $(NAME),@scripts/setup.sh cc python3 redis-server redis-cli)
+	$(if $(NAME),$(if $(FANFARE_BIN),,$(CARGO) build $(LOCKED) --release -p fanfare))
+	@FANFARE_BIN="$(or $(FANFARE_BIN),$(TARGET_DIR)/release/fanfare)" python3 examples/run.py $(NAME)
+
 .PHONY: setup
 setup: ## Install the Debian packages that the tests need, when they are missing
 	@scripts/setup.sh
@@ -75,7 +81,7 @@ check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute 
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, TRANSPORT=tls, TRANSPORT=h2)
+test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, CLIENTS=examples, CLIENTS=publish, TRANSPORT=tls, TRANSPORT=h2)
 	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"

@@ -9,6 +9,8 @@
 #   scripts/clients.sh auth/late                one case of these
 #   scripts/clients.sh tickets                  tickets in browsers (clients/tickets.py)
 #   scripts/clients.sh tabs                     twenty tabs of one node in Chromium (clients/tabs.py)
+#   scripts/clients.sh examples                 the examples in Chromium (clients/examples.py)
+#   scripts/clients.sh publish                  the publishers of examples/publish (clients/publish.py)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
@@ -16,6 +18,9 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
 export GOTOOLCHAIN=local
 
 target=${CARGO_TARGET_DIR:-target}
+# The examples in Chromium (examples/dashboard is one of them), and publishers (publish/go).
+if [[ ${1:-} == examples* ]]; then exec python3 clients/examples.py "$target/debug/fanfare" "$@"; fi
+if [[ ${1:-} == publish* ]]; then exec python3 clients/publish.py "$target/debug/fanfare" "$target/clients" "$@"; fi
 
 clients=() cases=()
 for name in "$@"; do
@@ -33,6 +38,8 @@ try_tickets() { python3 clients/tickets.py "$target/debug/fanfare"; }
 try_tabs() { python3 clients/tabs.py "$target/debug/fanfare"; }
 failed=0
 if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
+if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then python3 clients/examples.py "$target/debug/fanfare" || failed=1; fi
+if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then python3 clients/publish.py "$target/debug/fanfare" "$target/clients" || failed=1; fi
 if [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
 if [ -n "${wants_tickets:-}" ]; then try_tickets || failed=1; fi
 if [ -n "${wants_tabs:-}" ]; then try_tabs || failed=1; fi

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Runs the publishers of examples/publish, each with its language's Redis client, and looks at what a node delivers.
+
+Each is copied below target/clients/publish and built there, once for the same files; versions and hashes are pinned. A language whose
+toolchain is missing is named and left out.
+
+Usage: publish.py FANFARE_BINARY FOLDER [publish | publish/LANGUAGE]…    FOLDER: where they are built, below `publish`
+"""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from harness.servers import PATH, PATIENCE, Node, Processes, Redis  # noqa: E402
+
+SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples" / "publish"
+BUILD_SECONDS, RUN_SECONDS = 540, 60
+ENV = {**os.environ, "PATH": PATH + ":/usr/local/go/bin", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false",
+       "CARGO_TARGET_DIR": "target", "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1"}
+# Two lines, and characters of more than one byte.
+DATA = '{"text":"héllo ✓"}\nsecond line'
+
+# By language: what has to succeed for it to be here, what builds it, and what runs it.
+LANGUAGES = {
+    "shell": (["redis-cli --version"], [], "sh publish.sh"),
+    "python": (["python3 -c 'import venv, ensurepip'"],
+               ["python3 -m venv venv", "venv/bin/pip install --quiet --require-hashes -r requirements.txt"], "venv/bin/python publish.py"),
+    "node": (["node --version", "npm --version"], ["npm ci --silent --no-audit --no-fund --ignore-scripts"], "node publish.mjs"),
+    "go": (["go version"], ["go build -o publish ."], "./publish"),
+    "ruby": (["ruby -e 'require \"redis\"'"], [], "ruby publish.rb"),
+    "php": (["php -r 'exit(extension_loaded(\"redis\") ? 0 : 1);'"], [], "php publish.php"),
+    "java": (["java -version", "mvn --version"],
+             ["mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib", "cd lib && sha256sum --quiet --strict --check ../jars.sha256"],
+             "java -cp 'lib/*' Publish.java"),
+    "rust": (["cargo --version"], ["cargo build --quiet --locked"], "target/debug/publish"),
+    "csharp": (["dotnet --version"], ["dotnet build --nologo --verbosity quiet --output built"], "dotnet built/publish.dll"),
+}
+
+
+def shell(command, folder, seconds, env=ENV, words=()):
+    """What it says; raises with the last of its words if it fails."""
+    done = subprocess.run(["bash", "-c", f'{command} "$@"' if words else command, "-", *words], cwd=folder, env=env, timeout=seconds,
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"{command}: exit code {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
+    return done.stdout
+
+
+def present(language):
+    try:
+        for command in LANGUAGES[language][0]:
+            shell(command, SOURCES, RUN_SECONDS)
+    except AssertionError:
+        return False
+    return True
+
+
+def build(language, folder):
+    """In a copy, unless the same files were built there before."""
+    built, source = folder / language, SOURCES / language
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    text = repr(LANGUAGES[language]).encode() + b"".join(path.read_bytes() for path in files)
+    mark, wanted = built / ".mark", hashlib.sha256(text).hexdigest()
+    if mark.exists() and mark.read_text() == wanted:
+        return built
+    shutil.rmtree(built, ignore_errors=True)
+    shutil.copytree(source, built)
+    for command in LANGUAGES[language][1]:
+        shell(command, built, BUILD_SECONDS)
+    mark.write_text(wanted)
+    return built
+
+
+def delivered(node, channel):
+    """The first block of a stream that has data which is not the gateway's, as a dictionary of its fields."""
+    url = f"http://127.0.0.1:{node.port}/events?channel={urllib.parse.quote(channel)}&last=10&ready=0"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as stream:
+        fields = {}
+        for line in stream:
+            name, _, value = line.decode().rstrip("\n").partition(":")
+            if name:
+                fields.setdefault(name, []).append(value.removeprefix(" "))
+            elif "data" in fields:
+                return {name: "\n".join(values) for name, values in fields.items()}
+            else:
+                fields = {}
+    raise AssertionError("the stream has ended")
+
+
+def attempt(language, folder, redis, node):
+    """What is wrong, in words; `None` if nothing is."""
+    try:
+        built = build(language, folder)
+        channel = f"publish-{language}"
+        env = {**ENV, "REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
+        said = shell(LANGUAGES[language][2], built, RUN_SECONDS, env, [channel, DATA]).strip()
+        event = delivered(node, channel)
+        wanted = {"event": "created", "data": DATA, "id": said}
+        assert event == wanted, f"it says {said!r}, and the node delivers {event}"
+        # What Redis refuses is no success. A name that begins with `$` is the gateway's.
+        try:
+            said = shell(LANGUAGES[language][2], built, RUN_SECONDS, env, ["$refused", DATA])
+        except AssertionError:
+            return None
+        return f"Redis has refused, and it exits with 0: {said!r}"
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+
+
+def main():
+    binary, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve() / "publish"
+    chosen = [word.removeprefix("publish/") for word in sys.argv[3:] if word != "publish"] or LANGUAGES
+    if unknown := set(chosen).difference(LANGUAGES):
+        sys.exit(f"publish: no language is called {', '.join(unknown)}; there are {', '.join(LANGUAGES)}")
+    here = [language for language in chosen if present(language)]
+    faults = 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        processes = Processes(scratch)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            redis = Redis(processes)
+            node = Node(processes, binary, "node", redis.port)
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                for language, fault in zip(here, pool.map(lambda language: attempt(language, folder, redis, node), here)):
+                    faults += bool(fault)
+                    print(f"publish/{language}: {f'FAULT {fault}' if fault else 'ok'}", flush=True)
+        finally:
+            processes.end_all()
+    for language in chosen:
+        if language not in here:
+            print(f"SKIPPED publish/{language}: its toolchain or client is missing")
+    print(f"publish: {len(here)} languages, {faults} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,6 +13,7 @@ use crate::fault_injector;
 use crate::forger;
 use crate::hardships::Hardships;
 use crate::hostile;
+use crate::mute_feeds;
 use crate::node::Node;
 use crate::outcome::{Outcome, panics};
 use crate::payload;
@@ -40,6 +41,9 @@ const PROMISE_BREAKER: u64 = 0x0B0B_B1E5;
 
 /// The same, for who revokes tokens.
 const REVOKER: u64 = 0x002E_70CE;
+
+/// The same, for who lets feeds fall mute.
+const FEED_MUTER: u64 = 0x003F_EED5;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -99,6 +103,9 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     }
     if world.access.is_some() {
         faults.spawn_local(revoker::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ REVOKER)));
+    }
+    if world.feeds_fall_mute() {
+        faults.spawn_local(mute_feeds::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
     }
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -166,7 +173,11 @@ fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
         last: rng.chance(200).then(|| rng.below(20)),
         absent: [0, 100][rng.below(2)],
         absent_ms: if world.scenario.hardships.short_lives { 150_000 } else { 90_000 },
-        stays_ms: 20_000 * world.scenario.hardships.slowness(),
+        stays_ms: if world.feeds_fall_mute() {
+            mute_feeds::STAYS_MS
+        } else {
+            20_000 * world.scenario.hardships.slowness()
+        },
         reads: if world.scenario.hardships.sizes { 65_536 } else { 512 },
     };
     let absent = if world.scenario.hardships.short_lives { 4 * manners.absent } else { manners.absent };

@@ -79,6 +79,11 @@ impl World {
         self.hushed.get()
     }
 
+    /// Whether the feeds of nodes fall mute, or late, on purpose.
+    pub(crate) fn feeds_fall_mute(&self) -> bool {
+        self.access.as_ref().is_some_and(|access| access.mute_feeds.is_some())
+    }
+
     /// The channels on which only one publisher publishes, who breaks a promise.
     pub(crate) fn left_alone(&self) -> impl Iterator<Item = &ChannelName> {
         self.channels.iter().enumerate().filter(|(index, _)| self.is_left_alone(*index)).map(|(_, channel)| channel)
@@ -161,6 +166,9 @@ impl World {
         let mut setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
         setup.harden(hardships, apart);
         setup.is_permanence_promised = scenario.eviction.is_promised();
+        if let Some(mute_feeds) = access.as_ref().and_then(|access| access.mute_feeds) {
+            setup.redis.probe_timeout = mute_feeds.probe_timeout;
+        }
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
         let records = Records { stored: record.clone(), revoked };
         let redis = FakeRedis::new(nature, scenario.weather, records, [rng.fork(), apart.fork()], trace.clone());

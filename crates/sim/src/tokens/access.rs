@@ -20,6 +20,7 @@ use tokio::time::{Duration, Instant};
 
 use super::token::Token;
 use crate::WALL_MS;
+use crate::mute_feeds::MuteFeeds;
 use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
@@ -55,6 +56,8 @@ pub(crate) struct Access {
     /// When the world began: the clock of the issuer and of all nodes.
     began: Instant,
     leeway: Duration,
+    /// Feeds of this world fall mute; `None`: only as everywhere.
+    pub(crate) mute_feeds: Option<MuteFeeds>,
     /// How long a token lives at most, in seconds.
     longest: u64,
     minted: Cell<u64>,
@@ -76,6 +79,7 @@ impl Access {
             key: SigningKey::secret(SECRET).expect("it is long enough"),
             began: Instant::now(),
             leeway: Duration::from_secs([0, 1, 5][rng.below(3)]),
+            mute_feeds: MuteFeeds::of(seed),
             longest: [LIFE_MIN + 4, 25, TOKEN_LIFETIME_MIN.as_secs()][rng.below(3)],
             minted: Cell::default(),
             present: RefCell::default(),

@@ -12,6 +12,7 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 use crate::net::End;
 use crate::payload;
 use crate::rng::Rng;
+use crate::tokens::ticket_office;
 use crate::tokens::token::Token;
 use crate::tokens::watched_session::{Piece, WatchedSession};
 use crate::world::World;
@@ -92,13 +93,21 @@ impl Client {
         sleep(self.rng.up_to_ms(3_000)).await;
         while !world.is_over() && !self.has_seen_the_end(&world) {
             let node = self.rng.below(world.nodes.len());
-            match world.nodes[node].connect(self.manners.room, ADDRESS) {
-                Some(end) => self.visit(&world, node, end).await,
-                None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
-            }
+            self.call_on(&world, node).await;
             self.stay_away(&world).await;
         }
         self
+    }
+
+    /// Connects to a node, with what it asks for.
+    async fn call_on(&mut self, world: &Rc<World>, node: usize) {
+        if world.access.is_some() && world.nodes[node].is_running() && !self.has_token(world).await {
+            return world.trace.note(|| format!("client {} has no ticket", self.number));
+        }
+        match world.nodes[node].connect(self.manners.room, ADDRESS) {
+            Some(end) => self.visit(world, node, end).await,
+            None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
+        }
     }
 
     fn has_seen_the_end(&self, world: &World) -> bool {
@@ -156,19 +165,45 @@ impl Client {
         }
     }
 
-    /// What is watched of a connection to this node: where it asks for tokens, what comes by the one that the client shows. Mostly that is one
-    /// that has some time left.
-    fn watch(&mut self, world: &World, node: usize) -> Option<WatchedSession> {
-        let access = world.access.as_ref()?;
+    /// Sees to it that it has a token to show, or a ticket. Mostly that is a token that has some time left; a ticket is kept until a node says
+    /// that it is worth nothing. `false`: nobody could make it one.
+    async fn has_token(&mut self, world: &World) -> bool {
+        let Some(access) = &world.access else { return true };
         let (now, calm) = (world.record.now_ms(), world.is_calm());
+        if access.comes_by_ticket(self.number) {
+            if self.token.is_none() {
+                self.token = ticket_office::make(world, access, self.number, &self.channels, &mut self.rng).await;
+            }
+            return self.token.is_some();
+        }
         let is_good = |token: &Token| token.expires_ms > now + SOON_OVER_MS;
         let may_be_over = !calm && self.rng.chance(300);
         let kept = self.token.take().filter(|token| is_good(token) || may_be_over);
-        let token = kept.unwrap_or_else(|| access.mint(self.number, !calm, &mut self.rng));
-        self.token = Some(token.clone());
+        self.token = Some(kept.unwrap_or_else(|| access.mint(self.number, !calm, &mut self.rng)));
+        true
+    }
+
+    /// What is watched of a connection to this node, where it asks for tokens.
+    fn watch(&self, world: &World, node: usize) -> Option<WatchedSession> {
+        let token = self.token.clone().filter(|_| world.access.is_some())?;
         let channels = self.channels.iter().map(ToString::to_string).collect();
+        let now = world.record.now_ms();
         let began = world.nodes[node].began().map_or(now, |began| world.record.ms(began));
-        Some(WatchedSession::new(token, channels, node, began))
+        Some(WatchedSession::new(token, channels, node, [began, now]))
+    }
+
+    /// It was refused with this status. A browser never comes back with the ticket then.
+    fn note_refusal(&mut self, world: &World, status: u16) {
+        let Some(access) = &world.access else { return };
+        let mut counts = access.counts.borrow_mut();
+        counts.denied += usize::from(status == 401);
+        counts.over += usize::from(status == 204);
+        drop(counts);
+        if status == 204 {
+            self.token = None;
+        } else {
+            self.doubt_token(world);
+        }
     }
 
     /// Its token is not good any more, as it was told. Now and then it comes back with it nevertheless.
@@ -178,18 +213,25 @@ impl Client {
         }
     }
 
+    /// What is asked for. A ticket's URL names its channels for some, for others the ticket does.
+    fn target(&self, watched: Option<&WatchedSession>) -> String {
+        let ticket = watched.map(WatchedSession::token).filter(|token| token.ticket.is_some());
+        let named = ticket.is_none() || self.number.is_multiple_of(2);
+        let channels = self.channels.iter().filter(|_| named).map(|name| format!("channel={name}"));
+        let last = self.manners.last.map(|count| format!("last={count}"));
+        let ticket = ticket.map(|token| format!("ticket={}", token.text));
+        format!("/events?{}", channels.chain(last).chain(ticket).collect::<Vec<_>>().join("&"))
+    }
+
     fn request(&self, watched: Option<&WatchedSession>) -> String {
-        let channels = self.channels.iter().map(|name| format!("channel={name}")).collect::<Vec<_>>().join("&");
-        let last = self.manners.last.map(|count| format!("&last={count}")).unwrap_or_default();
         let resume = match self.last_event_id.as_str() {
             "" => String::new(),
             id => format!("Last-Event-ID: {id}\r\n"),
         };
-        let token = watched.map(|watched| format!("Authorization: Bearer {}\r\n", watched.token().text));
-        let token = token.unwrap_or_default();
-        format!(
-            "GET /events?{channels}{last} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n"
-        )
+        let token = watched.map(WatchedSession::token).filter(|token| token.ticket.is_none());
+        let token = token.map(|token| format!("Authorization: Bearer {}\r\n", token.text)).unwrap_or_default();
+        let target = self.target(watched);
+        format!("GET {target} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n")
     }
 
     /// Takes bytes as they come, with when they were sent. `false`: this connection is of no more use.
@@ -203,10 +245,8 @@ impl Client {
         let Some(head) = response.head() else { return true };
         if head.status != 200 {
             world.trace.note(|| format!("client {} is told {}", self.number, head.status));
-            if let Some(access) = &world.access {
-                access.counts.borrow_mut().denied += usize::from(head.status == 401);
-                self.doubt_token(world);
-            }
+            self.breaches.extend(watched.iter().filter_map(|watched| watched.refused(world, head.status)));
+            self.note_refusal(world, head.status);
             return false;
         }
         if let Err(error) = fed {

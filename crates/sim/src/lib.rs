@@ -85,6 +85,7 @@ mod setup;
 mod short_lives;
 mod siege;
 mod stored_record;
+mod ticket_record;
 mod tokens;
 mod trace;
 mod world;

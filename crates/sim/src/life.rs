@@ -73,7 +73,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let trace = Trace::new(readable);
     let scenario = Scenario::of(seed, &mut rng);
     let mut apart = Rng::new(seed ^ APART);
-    let world = Rc::new(World::draw(seed, &mut rng, &mut apart, scenario, trace));
+    let world = Rc::new(World::draw(seed, CLIENTS, [&mut rng, &mut apart], scenario, trace));
     let hardships = scenario.hardships;
     let mut background = JoinSet::new();
     background.spawn_local(world.redis.clone().run());
@@ -219,7 +219,8 @@ async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng, apart:
         }
     }
     world.trace.note(|| "calm".to_owned());
-    let for_tokens = world.access.as_ref().map_or(Duration::ZERO, |access| access.patience());
+    let redis_ms = world.redis.lock().now_ms();
+    let for_tokens = world.access.as_ref().map_or(Duration::ZERO, |access| access.patience(redis_ms));
     world.calm_down(world.scenario.patience() + for_tokens);
     waits
 }

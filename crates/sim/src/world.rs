@@ -17,6 +17,7 @@ use crate::scenario::Scenario;
 use crate::seasons::Seasons;
 use crate::setup::Setup;
 use crate::stored_record::StoredRecord;
+use crate::ticket_record::TicketRecord;
 use crate::tokens::access::Access;
 use crate::trace::Trace;
 
@@ -148,11 +149,17 @@ impl World {
         }
     }
 
-    /// `apart` is for what only some worlds have.
-    pub(crate) fn draw(seed: u64, rng: &mut Rng, apart: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+    /// For so many clients. The second generator is for what only some worlds have.
+    pub(crate) fn draw(
+        seed: u64,
+        clients: usize,
+        [rng, apart]: [&mut Rng; 2],
+        scenario: Scenario,
+        trace: Trace,
+    ) -> Self {
         let hardships = scenario.hardships;
-        let (record, revoked) = (StoredRecord::new(), RevokedRecord::new());
-        let access = Access::of(seed, &scenario, &revoked).map(Rc::new);
+        let (record, revoked, tickets) = (StoredRecord::new(), RevokedRecord::new(), TicketRecord::default());
+        let access = Access::of(seed, &scenario, clients, &revoked, &tickets).map(Rc::new);
         let nature = Nature {
             keyspace: rng.chance(300),
             eviction: scenario.eviction,
@@ -170,7 +177,7 @@ impl World {
             setup.redis.probe_timeout = mute_feeds.probe_timeout;
         }
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
-        let records = Records { stored: record.clone(), revoked };
+        let records = Records { stored: record.clone(), revoked, tickets };
         let redis = FakeRedis::new(nature, scenario.weather, records, [rng.fork(), apart.fork()], trace.clone());
         let node = |number| {
             let setup = setup.believing(scenario.verifying.pushes(number));

@@ -87,6 +87,8 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "{:>8}  worlds with tokens: {revocations} revocations, {revoked} streams ended by one, {expired} by time, {denied} requests refused",
         of_tokens.len()
     );
+    let (by_ticket, over) = (sum(|of| of.by_ticket), sum(|of| of.over));
+    println!("{by_ticket:>8}  streams began by tickets, {over} of which were over when their clients came back");
     for ruling in Ruling::ALL {
         let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();
         println!("{count:>8}  {}", ruling.words());
@@ -94,10 +96,10 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.breaches.is_empty()).collect();
     broken.iter().for_each(|outcome| println!("{}", outcome.summary()));
     broken.iter().min_by_key(|outcome| outcome.seed).inspect(|outcome| outcome.assert_kept());
-    let of_each = [revocations, revoked, expired, denied].map(|count| count / of_tokens.len().max(1));
+    let of_each = [revocations, revoked, expired, denied, by_ticket].map(|count| count / of_tokens.len().max(1));
     assert!(
-        of_each.iter().all(|count| *count > 0),
-        "so little happened to tokens that this proves little: {of_each:?}"
+        of_each.iter().all(|count| *count > 0) && over > 0,
+        "so little happened to tokens that this proves little: {of_each:?}, {over} tickets were over"
     );
     assert!(events > outcomes.len() * 100 && gaps > outcomes.len(), "so little happened that this proves little");
 }

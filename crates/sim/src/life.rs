@@ -8,6 +8,7 @@ use tokio::time::{Duration, sleep};
 
 use crate::PREFIX;
 use crate::broken_promise;
+use crate::browser::Browser;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
 use crate::forger;
@@ -108,8 +109,10 @@ async fn live(seed: u64, readable: bool) -> Outcome {
         faults.spawn_local(mute_feeds::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
     }
     let mut clients = JoinSet::new();
+    let browser = Browser::of(seed, CLIENTS).map(Rc::new);
     for number in 0..CLIENTS {
-        clients.spawn_local(client(&world, number, &mut rng).live(Rc::clone(&world)));
+        let browser = browser.clone().filter(|browser| browser.has(number));
+        clients.spawn_local(client(&world, number, &mut rng, browser).live(Rc::clone(&world)));
     }
     sleep(hardships.lasts(rng.up_to_ms(25_000))).await;
     world.fall_quiet();
@@ -119,6 +122,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     clients.sort_by_key(|client| client.number);
     let mut outcome = verdict(seed, &world, &clients);
     outcome.breaches.extend(waits);
+    outcome.http2_streams = browser.map_or(0, |browser| browser.streams());
     outcome
 }
 
@@ -162,7 +166,7 @@ async fn watch(world: Rc<World>) {
 }
 
 /// Draws a client and its manners.
-fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
+fn client(world: &World, number: usize, rng: &mut Rng, browser: Option<Rc<Browser>>) -> Client {
     let channels = match number % 3 {
         0 => world.channels.clone(),
         _ => vec![world.channels[rng.below(world.channels.len())].clone()],
@@ -181,8 +185,10 @@ fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
         reads: if world.scenario.hardships.sizes { 65_536 } else { 512 },
     };
     let absent = if world.scenario.hardships.short_lives { 4 * manners.absent } else { manners.absent };
-    let manners = Manners { absent, ..manners };
-    Client::new(number, channels, manners, rng.fork())
+    // Of a stream that grants its window at once what is read has just come: so the verdicts about tokens can go by when it was read.
+    let pauses = if world.access.is_some() && browser.is_some() { 0 } else { manners.pauses };
+    let manners = Manners { absent, pauses, ..manners };
+    Client::new(number, channels, manners, rng.fork(), browser)
 }
 
 /// The faults end: everything works again and stays, and each channel gets its last event. Returns who had to wait too long for

@@ -1,6 +1,6 @@
 //! What comes of one request whose token is known, piece by piece: each is asked of every verdict about tokens.
 
-use fanfare_oracle::{Head, Parsed};
+use fanfare_oracle::Parsed;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
@@ -47,10 +47,12 @@ impl WatchedSession {
         &self.token
     }
 
-    /// Takes a piece, of the response with this head. Returns what must not be.
-    pub(crate) fn take(&mut self, world: &World, head: Option<&Head>, piece: Piece<'_>) -> Option<String> {
+    /// Takes a piece. `is_session`: of a stream that has begun. Returns what must not be.
+    pub(crate) fn take(&mut self, world: &World, is_session: bool, piece: Piece<'_>) -> Option<String> {
         let last_ms = world.record.ms(piece.written);
-        let is_session = head.is_some_and(|head| head.header("transfer-encoding") == Some("chunked"));
+        if piece.bytes.is_empty() {
+            return None;
+        }
         let bytes = Delivery {
             what: "a byte",
             is_event: false,

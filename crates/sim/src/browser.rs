@@ -13,7 +13,7 @@ use http::Request;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::client::ADDRESS;
+use crate::CLIENT_ADDRESS;
 use crate::http2_stream::Http2Stream;
 use crate::rng::Rng;
 use crate::torn_socket::TornSocket;
@@ -89,7 +89,7 @@ impl Browser {
     }
 
     async fn connect(&self, world: &World, node: usize) -> Option<SendRequest<Bytes>> {
-        let end = world.nodes[node].connect(self.room, ADDRESS)?;
+        let end = world.nodes[node].connect(self.room, CLIENT_ADDRESS)?;
         let lost_after = self.lost_after(world.is_calm());
         world.trace.note(|| format!("a browser connects to node {node}, for {lost_after} bytes"));
         let handshake = Builder::new()

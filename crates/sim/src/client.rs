@@ -1,7 +1,6 @@
 //! An `EventSource` made of memory: it drops at any byte, reads as slowly as it likes, stays away, and comes back to any
 //! node with what it has read.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use fanfare_oracle::{ByChannel, Observed, Parsed, Published, ResponseParser, Step};
@@ -9,6 +8,7 @@ use fanfare_protocol::ChannelName;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use crate::CLIENT_ADDRESS;
 use crate::browser::Browser;
 use crate::payload;
 use crate::response::{Arrived, Response};
@@ -17,9 +17,6 @@ use crate::tokens::ticket_office;
 use crate::tokens::token::Token;
 use crate::tokens::watched_session::{Piece, WatchedSession};
 use crate::world::World;
-
-/// Where all of them come from.
-pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How long clients stay away once everything works.
 const CALM_PAUSE: Duration = Duration::from_millis(50);
@@ -129,7 +126,7 @@ impl Client {
             self.observe(world, &connected);
             return Some(Response::Http2(asked));
         }
-        let mut end = world.nodes[node].connect(self.manners.room, ADDRESS)?;
+        let mut end = world.nodes[node].connect(self.manners.room, CLIENT_ADDRESS)?;
         world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
         self.observe(world, &connected);
         if watched.is_some() {

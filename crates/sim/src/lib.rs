@@ -68,12 +68,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::net::{IpAddr, Ipv4Addr};
+
 mod bounds;
 mod broken_promise;
 mod browser;
 mod client;
 mod eviction;
 mod fault_injector;
+mod feed_muter;
 mod forger;
 mod hardships;
 mod hostile;
@@ -111,6 +114,9 @@ pub(crate) const PREFIX: &str = "sse:";
 
 /// The key, and the Pub/Sub channel, of the log of revocations.
 pub(crate) const OWN_LOG: &str = "$fanfare:{sse:}:revoked";
+
+/// Where all clients come from but strangers.
+pub(crate) const CLIENT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Nodes of a world.
 pub(crate) const NODES: usize = 2;

@@ -11,6 +11,7 @@ use crate::broken_promise;
 use crate::browser::Browser;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
+use crate::feed_muter;
 use crate::forger;
 use crate::hardships::Hardships;
 use crate::hostile;
@@ -106,7 +107,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
         faults.spawn_local(revoker::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ REVOKER)));
     }
     if world.feeds_fall_mute() {
-        faults.spawn_local(mute_feeds::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
+        faults.spawn_local(feed_muter::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
     }
     let mut clients = JoinSet::new();
     let browser = Browser::of(seed, CLIENTS).map(Rc::new);

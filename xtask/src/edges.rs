@@ -157,7 +157,7 @@ pub(crate) const RESERVED: &[Reserved] = &[
     },
     Reserved {
         name: "h2",
-        only: &["fanload", "fanfare-e2e"],
+        only: &["fanload", "fanfare-e2e", "fanfare-sim"],
         tests: true,
         beneath: &["hyper"],
         why: "the product speaks HTTP/2 through hyper; the load tool and the harness speak it themselves",

@@ -1,23 +1,22 @@
 //! An `EventSource` made of memory: it drops at any byte, reads as slowly as it likes, stays away, and comes back to any
 //! node with what it has read.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use fanfare_oracle::{ByChannel, Observed, Parsed, Published, ResponseParser, Step};
 use fanfare_protocol::ChannelName;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
-use crate::net::End;
+use crate::CLIENT_ADDRESS;
+use crate::browser::Browser;
 use crate::payload;
+use crate::response::{Arrived, Response};
 use crate::rng::Rng;
+use crate::tokens::ticket_office;
 use crate::tokens::token::Token;
 use crate::tokens::watched_session::{Piece, WatchedSession};
 use crate::world::World;
-
-/// Where all of them come from.
-const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How long clients stay away once everything works.
 const CALM_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) channels: Vec<ChannelName>,
     pub(crate) manners: Manners,
     pub(crate) rng: Rng,
+    /// It speaks HTTP/2, as a tab of this browser; `None`: it speaks HTTP/1.
+    browser: Option<Rc<Browser>>,
     /// What it saw: when, of which channel, what.
     pub(crate) steps: Vec<(u64, usize, Step)>,
     by_channel: ByChannel,
@@ -64,20 +65,27 @@ pub(crate) struct Client {
     pub(crate) breaches: Vec<String>,
 }
 
-/// One connection.
+/// One answer that is read.
 struct Visit {
-    response: ResponseParser,
+    response: Response,
     watched: Option<WatchedSession>,
 }
 
 impl Client {
-    pub(crate) fn new(number: usize, channels: Vec<ChannelName>, manners: Manners, rng: Rng) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        channels: Vec<ChannelName>,
+        manners: Manners,
+        rng: Rng,
+        browser: Option<Rc<Browser>>,
+    ) -> Self {
         let names: Vec<String> = channels.iter().map(ToString::to_string).collect();
         Self {
             number,
             channels,
             manners,
             rng,
+            browser,
             steps: Vec::new(),
             by_channel: ByChannel::new(&names),
             last_event_id: String::new(),
@@ -92,13 +100,40 @@ impl Client {
         sleep(self.rng.up_to_ms(3_000)).await;
         while !world.is_over() && !self.has_seen_the_end(&world) {
             let node = self.rng.below(world.nodes.len());
-            match world.nodes[node].connect(self.manners.room, ADDRESS) {
-                Some(end) => self.visit(&world, node, end).await,
-                None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
-            }
+            self.call_on(&world, node).await;
             self.stay_away(&world).await;
         }
         self
+    }
+
+    /// Connects to a node, with what it asks for.
+    async fn call_on(&mut self, world: &Rc<World>, node: usize) {
+        if world.access.is_some() && world.nodes[node].is_running() && !self.has_token(world).await {
+            return world.trace.note(|| format!("client {} has no ticket", self.number));
+        }
+        let watched = self.watch(world, node);
+        match self.ask(world, node, watched.as_ref()).await {
+            Some(response) => self.read(world, node, Visit { response, watched }).await,
+            None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
+        }
+    }
+
+    /// Makes its request. `None`: the node cannot be reached.
+    async fn ask(&mut self, world: &World, node: usize, watched: Option<&WatchedSession>) -> Option<Response> {
+        let connected = Observed::Connected(self.last_event_id.clone());
+        if let Some(browser) = self.browser.clone() {
+            let asked = browser.ask(world, node, self.http2_request(watched)).await?;
+            self.observe(world, &connected);
+            return Some(Response::Http2(asked));
+        }
+        let mut end = world.nodes[node].connect(self.manners.room, CLIENT_ADDRESS)?;
+        world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
+        self.observe(world, &connected);
+        if watched.is_some() {
+            end.keep_dates();
+        }
+        end.write_all(self.request(watched).as_bytes()).await.ok()?;
+        Some(Response::Http1(end, ResponseParser::default()))
     }
 
     fn has_seen_the_end(&self, world: &World) -> bool {
@@ -118,18 +153,8 @@ impl Client {
         }
     }
 
-    /// One connection.
-    async fn visit(&mut self, world: &Rc<World>, node: usize, mut end: End) {
-        world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
-        let connected = Observed::Connected(self.last_event_id.clone());
-        self.observe(world, &connected);
-        let mut visit = Visit { response: ResponseParser::default(), watched: self.watch(world, node) };
-        if visit.watched.is_some() {
-            end.keep_dates();
-        }
-        if end.write_all(self.request(visit.watched.as_ref()).as_bytes()).await.is_err() {
-            return;
-        }
+    /// Reads what comes, until it has enough.
+    async fn read(&mut self, world: &Rc<World>, node: usize, mut visit: Visit) {
         let mut patience = if self.rng.chance(700) { self.rng.below(4_000) } else { usize::MAX };
         let leaves_at = Instant::now() + self.rng.up_to_ms(self.manners.stays_ms);
         let mut buffer = vec![0; self.manners.reads];
@@ -139,15 +164,15 @@ impl Client {
             let until = if calm { world.ends_at() } else { leaves_at };
             let read = tokio::select! {
                 biased;
-                read = timeout_at(until, end.read(&mut buffer[..most])) => read,
+                read = timeout_at(until, visit.response.read(&mut buffer[..most])) => read,
                 () = world.calm(), if !calm => continue,
             };
-            let Ok(Ok(count @ 1..)) = read else { return };
+            let Ok(Some(arrived)) = read else { return };
             if !calm {
-                patience -= count;
+                patience -= arrived.bytes.len();
             }
-            world.trace.bytes(&format!("client {} of node {node}", self.number), &buffer[..count]);
-            if !self.take(world, &mut visit, &buffer[..count], &end.take_dates()) {
+            world.trace.bytes(&format!("client {} of node {node}", self.number), &arrived.bytes);
+            if !self.take(world, &mut visit, &arrived) {
                 return;
             }
             if !calm && self.rng.chance(self.manners.pauses) {
@@ -156,19 +181,45 @@ impl Client {
         }
     }
 
-    /// What is watched of a connection to this node: where it asks for tokens, what comes by the one that the client shows. Mostly that is one
-    /// that has some time left.
-    fn watch(&mut self, world: &World, node: usize) -> Option<WatchedSession> {
-        let access = world.access.as_ref()?;
+    /// Sees to it that it has a token to show, or a ticket. Mostly that is a token that has some time left; a ticket is kept until a node says
+    /// that it is worth nothing. `false`: nobody could make it one.
+    async fn has_token(&mut self, world: &World) -> bool {
+        let Some(access) = &world.access else { return true };
         let (now, calm) = (world.record.now_ms(), world.is_calm());
+        if access.comes_by_ticket(self.number) {
+            if self.token.is_none() {
+                self.token = ticket_office::make(world, access, self.number, &self.channels, &mut self.rng).await;
+            }
+            return self.token.is_some();
+        }
         let is_good = |token: &Token| token.expires_ms > now + SOON_OVER_MS;
         let may_be_over = !calm && self.rng.chance(300);
         let kept = self.token.take().filter(|token| is_good(token) || may_be_over);
-        let token = kept.unwrap_or_else(|| access.mint(self.number, !calm, &mut self.rng));
-        self.token = Some(token.clone());
+        self.token = Some(kept.unwrap_or_else(|| access.mint(self.number, !calm, &mut self.rng)));
+        true
+    }
+
+    /// What is watched of a connection to this node, where it asks for tokens.
+    fn watch(&self, world: &World, node: usize) -> Option<WatchedSession> {
+        let token = self.token.clone().filter(|_| world.access.is_some())?;
         let channels = self.channels.iter().map(ToString::to_string).collect();
+        let now = world.record.now_ms();
         let began = world.nodes[node].began().map_or(now, |began| world.record.ms(began));
-        Some(WatchedSession::new(token, channels, node, began))
+        Some(WatchedSession::new(token, channels, node, [began, now]))
+    }
+
+    /// It was refused with this status. A browser never comes back with the ticket then.
+    fn note_refusal(&mut self, world: &World, status: u16) {
+        let Some(access) = &world.access else { return };
+        let mut counts = access.counts.borrow_mut();
+        counts.denied += usize::from(status == 401);
+        counts.over += usize::from(status == 204);
+        drop(counts);
+        if status == 204 {
+            self.token = None;
+        } else {
+            self.doubt_token(world);
+        }
     }
 
     /// Its token is not good any more, as it was told. Now and then it comes back with it nevertheless.
@@ -178,35 +229,52 @@ impl Client {
         }
     }
 
+    /// What is asked for. A ticket's URL names its channels for some, for others the ticket does.
+    fn target(&self, watched: Option<&WatchedSession>) -> String {
+        let ticket = watched.map(WatchedSession::token).filter(|token| token.ticket.is_some());
+        let named = ticket.is_none() || self.number.is_multiple_of(2);
+        let channels = self.channels.iter().filter(|_| named).map(|name| format!("channel={name}"));
+        let last = self.manners.last.map(|count| format!("last={count}"));
+        let ticket = ticket.map(|token| format!("ticket={}", token.text));
+        format!("/events?{}", channels.chain(last).chain(ticket).collect::<Vec<_>>().join("&"))
+    }
+
     fn request(&self, watched: Option<&WatchedSession>) -> String {
-        let channels = self.channels.iter().map(|name| format!("channel={name}")).collect::<Vec<_>>().join("&");
-        let last = self.manners.last.map(|count| format!("&last={count}")).unwrap_or_default();
         let resume = match self.last_event_id.as_str() {
             "" => String::new(),
             id => format!("Last-Event-ID: {id}\r\n"),
         };
-        let token = watched.map(|watched| format!("Authorization: Bearer {}\r\n", watched.token().text));
-        let token = token.unwrap_or_default();
-        format!(
-            "GET /events?{channels}{last} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n"
-        )
+        let token = watched.map(WatchedSession::token).filter(|token| token.ticket.is_none());
+        let token = token.map(|token| format!("Authorization: Bearer {}\r\n", token.text)).unwrap_or_default();
+        let target = self.target(watched);
+        format!("GET {target} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n")
+    }
+
+    fn http2_request(&self, watched: Option<&WatchedSession>) -> http::Request<()> {
+        let mut request = http::Request::get(format!("http://sim{}", self.target(watched)));
+        request = request.header(http::header::ACCEPT, "text/event-stream");
+        if !self.last_event_id.is_empty() {
+            request = request.header("last-event-id", self.last_event_id.as_str());
+        }
+        if let Some(token) = watched.map(WatchedSession::token).filter(|token| token.ticket.is_none()) {
+            request = request.header(http::header::AUTHORIZATION, format!("Bearer {}", token.text));
+        }
+        request.body(()).expect("a valid request")
     }
 
     /// Takes bytes as they come, with when they were sent. `false`: this connection is of no more use.
-    fn take(&mut self, world: &World, visit: &mut Visit, bytes: &[u8], dates: &[(usize, Instant)]) -> bool {
+    fn take(&mut self, world: &World, visit: &mut Visit, arrived: &Arrived) -> bool {
         let Visit { response, watched } = visit;
         let mut parsed = Vec::new();
         let fed = match watched {
-            None => response.feed(bytes, &mut parsed),
-            Some(watched) => self.take_dated(world, response, watched, (bytes, dates), &mut parsed),
+            None => response.feed(&arrived.bytes, &mut parsed),
+            Some(watched) => self.take_dated(world, response, watched, arrived, &mut parsed),
         };
-        let Some(head) = response.head() else { return true };
-        if head.status != 200 {
-            world.trace.note(|| format!("client {} is told {}", self.number, head.status));
-            if let Some(access) = &world.access {
-                access.counts.borrow_mut().denied += usize::from(head.status == 401);
-                self.doubt_token(world);
-            }
+        let Some(status) = response.status() else { return true };
+        if status != 200 {
+            world.trace.note(|| format!("client {} is told {status}", self.number));
+            self.breaches.extend(watched.iter().filter_map(|watched| watched.refused(world, status)));
+            self.note_refusal(world, status);
             return false;
         }
         if let Err(error) = fed {
@@ -214,25 +282,25 @@ impl Client {
             return false;
         }
         parsed.into_iter().for_each(|item| self.see(world, item));
-        // A body of known length ends with its connection.
-        !response.has_last_chunk()
+        !response.has_ended()
     }
 
     /// The same, in pieces that were sent at one time each.
     fn take_dated(
         &mut self,
         world: &World,
-        response: &mut ResponseParser,
+        response: &mut Response,
         watched: &mut WatchedSession,
-        (mut bytes, dates): (&[u8], &[(usize, Instant)]),
+        arrived: &Arrived,
         parsed: &mut Vec<Parsed>,
     ) -> Result<(), String> {
-        for (count, written) in dates {
+        let mut bytes = &arrived.bytes[..];
+        for (count, written) in &arrived.dates {
             let (piece, rest) = bytes.split_at(*count);
             let before = parsed.len();
             response.feed(piece, parsed)?;
             let piece = Piece { bytes: piece, written: *written, completes: &parsed[before..] };
-            self.breaches.extend(watched.take(world, response.head(), piece));
+            self.breaches.extend(watched.take(world, response.is_session(), piece));
             bytes = rest;
         }
         Ok(())

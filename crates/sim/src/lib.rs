@@ -37,13 +37,21 @@
 //! **In a quarter of the worlds nodes ask for tokens** (`tokens`) that live for 8 to 60 s. A client is told `$expired` and comes back with the
 //! next one and its place; an operator revokes subjects, tokens and channels, through nodes and by commands, while everything goes wrong as
 //! elsewhere; whose token was revoked comes back with the same one, or with one that is good again. Each byte has the time at which a node
-//! wrote it. Beside the guarantee, which holds across all of that, there are three verdicts:
+//! wrote it. In half of these worlds some clients come by tickets (`tokens::ticket_office`), as the application makes them: by a node, with
+//! chance from the seed. They use them soon, or too late, come back with them for as long as they live, to any node, and hear `204` then; a
+//! ticket, its subject, its channel or its maker may be revoked. In half of these worlds feeds also fall mute, or late, for seconds while their connections stand
+//! (`mute_feeds`). Beside the guarantee, which holds across all of that, there are four verdicts:
 //!
 //! | verdict | bound | where |
 //! |---|---|---|
-//! | where a node's feed brings everything no event begins by a revoked token, whatever becomes of reads; where Redis also answers in time no byte comes | 1 s from the acknowledgement, and from when the node was told | `tokens::cut_within_a_second` |
-//! | elsewhere no event by a revoked token that was published after the acknowledgement; from a node that starts later none at all. Not judged: what a node reads from the archive before it has noticed that nothing arrives on its feed (counted), and revocations that Redis has lost | at once | `tokens::withheld_out_of_reach` |
-//! | no byte of a session comes when its token has ended, and no event to whoever comes with one that has | `exp` | `tokens::after_the_end` |
+//! | no event begins by a revoked token, whatever becomes of feeds and reads; where a node's feed brings everything, and Redis answers in time, no byte comes | 1 s from the acknowledgement; for bytes, also from when the node was told | `tokens::cut_within_a_second` |
+//! | no event by a revoked token from a node that was not told, if it was published after the acknowledgement; from a node that starts later none at all. Not judged: revocations that Redis has lost | at once | `tokens::withheld_out_of_reach` |
+//! | no byte of a session comes when its token has ended, and no event to whoever comes with one that has | `exp`; of a ticket its lifetime from its first use | `tokens::after_the_end` |
+//! | a ticket that is good is refused neither with `204` nor, where Redis has lost nothing, with `401`; no stream begins by one whose maker is revoked | 4 s before its end; 1 s from the acknowledgement | `tokens::refusals` |
+//!
+//! **In a third of the worlds some clients are tabs of one browser that speaks HTTP/2** (`browser`): each is a stream of its own on one
+//! connection to each node, and judged as all clients are. The connection is lost after any byte; a tab that leaves resets its stream, one that
+//! pauses grants no window, and one, which is not judged, never grants any. Nodes that drain say `GOAWAY`.
 //!
 //! **A seed repeats**: one thread, paused time, no `select!` by chance, no unseeded number. `tests/repeats.rs` compares a
 //! hash of every byte to clients and every command to Redis, with their times. Nothing that runs in a world may iterate over a
@@ -60,15 +68,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::net::{IpAddr, Ipv4Addr};
+
 mod bounds;
 mod broken_promise;
+mod browser;
 mod client;
 mod eviction;
 mod fault_injector;
+mod feed_muter;
 mod forger;
 mod hardships;
 mod hostile;
+mod http2_stream;
 mod life;
+mod mute_feeds;
 mod names;
 mod net;
 mod node;
@@ -76,6 +90,7 @@ mod outcome;
 mod payload;
 mod publisher;
 mod redis;
+mod response;
 mod revoked_record;
 mod rng;
 mod scenario;
@@ -84,7 +99,9 @@ mod setup;
 mod short_lives;
 mod siege;
 mod stored_record;
+mod ticket_record;
 mod tokens;
+mod torn_socket;
 mod trace;
 mod world;
 
@@ -97,6 +114,9 @@ pub(crate) const PREFIX: &str = "sse:";
 
 /// The key, and the Pub/Sub channel, of the log of revocations.
 pub(crate) const OWN_LOG: &str = "$fanfare:{sse:}:revoked";
+
+/// Where all clients come from but strangers.
+pub(crate) const CLIENT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Nodes of a world.
 pub(crate) const NODES: usize = 2;

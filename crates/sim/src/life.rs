@@ -8,11 +8,14 @@ use tokio::time::{Duration, sleep};
 
 use crate::PREFIX;
 use crate::broken_promise;
+use crate::browser::Browser;
 use crate::client::{Client, Manners};
 use crate::fault_injector;
+use crate::feed_muter;
 use crate::forger;
 use crate::hardships::Hardships;
 use crate::hostile;
+use crate::mute_feeds;
 use crate::node::Node;
 use crate::outcome::{Outcome, panics};
 use crate::payload;
@@ -40,6 +43,9 @@ const PROMISE_BREAKER: u64 = 0x0B0B_B1E5;
 
 /// The same, for who revokes tokens.
 const REVOKER: u64 = 0x002E_70CE;
+
+/// The same, for who lets feeds fall mute.
+const FEED_MUTER: u64 = 0x003F_EED5;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -69,7 +75,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let trace = Trace::new(readable);
     let scenario = Scenario::of(seed, &mut rng);
     let mut apart = Rng::new(seed ^ APART);
-    let world = Rc::new(World::draw(seed, &mut rng, &mut apart, scenario, trace));
+    let world = Rc::new(World::draw(seed, CLIENTS, [&mut rng, &mut apart], scenario, trace));
     let hardships = scenario.hardships;
     let mut background = JoinSet::new();
     background.spawn_local(world.redis.clone().run());
@@ -100,9 +106,14 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     if world.access.is_some() {
         faults.spawn_local(revoker::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ REVOKER)));
     }
+    if world.feeds_fall_mute() {
+        faults.spawn_local(feed_muter::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
+    }
     let mut clients = JoinSet::new();
+    let browser = Browser::of(seed, CLIENTS).map(Rc::new);
     for number in 0..CLIENTS {
-        clients.spawn_local(client(&world, number, &mut rng).live(Rc::clone(&world)));
+        let browser = browser.clone().filter(|browser| browser.has(number));
+        clients.spawn_local(client(&world, number, &mut rng, browser).live(Rc::clone(&world)));
     }
     sleep(hardships.lasts(rng.up_to_ms(25_000))).await;
     world.fall_quiet();
@@ -112,6 +123,7 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     clients.sort_by_key(|client| client.number);
     let mut outcome = verdict(seed, &world, &clients);
     outcome.breaches.extend(waits);
+    outcome.http2_streams = browser.map_or(0, |browser| browser.streams());
     outcome
 }
 
@@ -155,7 +167,7 @@ async fn watch(world: Rc<World>) {
 }
 
 /// Draws a client and its manners.
-fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
+fn client(world: &World, number: usize, rng: &mut Rng, browser: Option<Rc<Browser>>) -> Client {
     let channels = match number % 3 {
         0 => world.channels.clone(),
         _ => vec![world.channels[rng.below(world.channels.len())].clone()],
@@ -166,12 +178,18 @@ fn client(world: &World, number: usize, rng: &mut Rng) -> Client {
         last: rng.chance(200).then(|| rng.below(20)),
         absent: [0, 100][rng.below(2)],
         absent_ms: if world.scenario.hardships.short_lives { 150_000 } else { 90_000 },
-        stays_ms: 20_000 * world.scenario.hardships.slowness(),
+        stays_ms: if world.feeds_fall_mute() {
+            mute_feeds::STAYS_MS
+        } else {
+            20_000 * world.scenario.hardships.slowness()
+        },
         reads: if world.scenario.hardships.sizes { 65_536 } else { 512 },
     };
     let absent = if world.scenario.hardships.short_lives { 4 * manners.absent } else { manners.absent };
-    let manners = Manners { absent, ..manners };
-    Client::new(number, channels, manners, rng.fork())
+    // Of a stream that grants its window at once what is read has just come: so the verdicts about tokens can go by when it was read.
+    let pauses = if world.access.is_some() && browser.is_some() { 0 } else { manners.pauses };
+    let manners = Manners { absent, pauses, ..manners };
+    Client::new(number, channels, manners, rng.fork(), browser)
 }
 
 /// The faults end: everything works again and stays, and each channel gets its last event. Returns who had to wait too long for
@@ -208,7 +226,8 @@ async fn calm_down(world: &World, publishers: JoinSet<()>, rng: &mut Rng, apart:
         }
     }
     world.trace.note(|| "calm".to_owned());
-    let for_tokens = world.access.as_ref().map_or(Duration::ZERO, |access| access.patience());
+    let redis_ms = world.redis.lock().now_ms();
+    let for_tokens = world.access.as_ref().map_or(Duration::ZERO, |access| access.patience(redis_ms));
     world.calm_down(world.scenario.patience() + for_tokens);
     waits
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fanfare_log::{AppendRequest, IngestStats, Permanence, PublishRequest, Publisher as _, Random, assemble};
 use fanfare_protocol::EntryId;
 use fanfare_protocol::limits::PAGES_BUDGET_PART;
-use fanfare_redis::{RedisPublisher, RedisStore};
+use fanfare_redis::{RedisPublisher, RedisStore, RedisTickets};
 use fanfare_server::{Clock, Core, CoreStats, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use crate::tokens::access::Access;
 struct Running {
     server: RefCell<LocalServer>,
     publisher: RedisPublisher,
+    tickets: RedisTickets,
     stats: Arc<IngestStats>,
     began: Instant,
     /// Every task of the node; dropping it ends them all at once.
@@ -80,7 +81,8 @@ impl Node {
             drain: DrainOptions { window: self.setup.drain_window, ..DrainOptions::default() },
             ..ServerOptions::default()
         };
-        let known = self.access.as_ref().map(|access| access.guard(&mut options, &log.hub));
+        let tickets = store.tickets();
+        let known = self.access.as_ref().map(|access| access.guard(&mut options, &log.hub, tickets.clone()));
         let cores = for_cores.into_iter().enumerate().map(core).collect();
         let handles = StoreHandles::new(archive.clone(), publisher.clone());
         let server = LocalServer::start(options, handles, cores, for_server);
@@ -95,7 +97,7 @@ impl Node {
         let driver = tokio::task::spawn_local(async move { driven.run_until(std::future::pending::<()>()).await });
         let driver = driver.abort_handle();
         let server = RefCell::new(server);
-        self.running.replace(Some(Running { server, publisher, stats, began, tasks, driver, promised }));
+        self.running.replace(Some(Running { server, publisher, tickets, stats, began, tasks, driver, promised }));
     }
 
     /// When it began.
@@ -169,6 +171,11 @@ impl Node {
     pub(crate) async fn append(&self, request: AppendRequest) -> Option<EntryId> {
         let publisher = self.running.borrow().as_ref().map(|running| running.publisher.clone())?;
         publisher.append(request).await.ok()
+    }
+
+    /// Its store of tickets.
+    pub(crate) fn tickets(&self) -> Option<RedisTickets> {
+        self.running.borrow().as_ref().map(|running| running.tickets.clone())
     }
 
     /// Publishes through the node. Returns whether it said that the event is stored.

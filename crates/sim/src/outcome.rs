@@ -25,6 +25,8 @@ pub struct Outcome {
     pub broken_promises: u64,
     /// What came of tokens, where nodes ask for some.
     pub access: Option<AccessCounts>,
+    /// Streams that clients have opened over HTTP/2.
+    pub http2_streams: usize,
     /// What was wrong. Empty if the guarantee was kept.
     pub breaches: Vec<String>,
     /// What happened, to read. Empty unless asked for.

@@ -98,6 +98,11 @@ impl RevokedRecord {
         self.lock().all.iter().map(Revoked::at).max()
     }
 
+    /// All that were stored.
+    pub(crate) fn all(&self) -> Vec<Revoked> {
+        self.lock().all.clone()
+    }
+
     /// Those that were acknowledged and are not lost.
     pub(crate) fn in_force(&self) -> Vec<Revoked> {
         let is_in_force = |revoked: &&Revoked| revoked.acknowledged_ms.is_some() && !revoked.lost;

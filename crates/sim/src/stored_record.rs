@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanfare_oracle::{Entry, EntryId, History, IncarnationEnd, Place, RedisClock};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
+
+use crate::WALL_MS;
 
 /// The record. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -50,6 +52,16 @@ impl StoredRecord {
     /// Milliseconds since the world began: the clock of everything that is judged.
     pub(crate) fn now_ms(&self) -> u64 {
         self.lock().now_ms()
+    }
+
+    /// The moment at so many milliseconds since the world began.
+    pub(crate) fn at(&self, ms: u64) -> Instant {
+        self.lock().began + Duration::from_millis(ms)
+    }
+
+    /// What the clock of Redis says at so many milliseconds since the world began, where it is so far ahead of the machine's.
+    pub(crate) fn redis_ms(&self, ms: u64, ahead_ms: i64) -> u64 {
+        (WALL_MS + ms).saturating_add_signed(ahead_ms)
     }
 
     /// The same of another moment.

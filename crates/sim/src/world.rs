@@ -17,6 +17,7 @@ use crate::scenario::Scenario;
 use crate::seasons::Seasons;
 use crate::setup::Setup;
 use crate::stored_record::StoredRecord;
+use crate::ticket_record::TicketRecord;
 use crate::tokens::access::Access;
 use crate::trace::Trace;
 
@@ -77,6 +78,11 @@ impl World {
     /// Whether nothing may break now.
     pub(crate) fn is_hushed(&self) -> bool {
         self.hushed.get()
+    }
+
+    /// Whether the feeds of nodes fall mute, or late, on purpose.
+    pub(crate) fn feeds_fall_mute(&self) -> bool {
+        self.access.as_ref().is_some_and(|access| access.mute_feeds.is_some())
     }
 
     /// The channels on which only one publisher publishes, who breaks a promise.
@@ -143,11 +149,17 @@ impl World {
         }
     }
 
-    /// `apart` is for what only some worlds have.
-    pub(crate) fn draw(seed: u64, rng: &mut Rng, apart: &mut Rng, scenario: Scenario, trace: Trace) -> Self {
+    /// For so many clients. The second generator is for what only some worlds have.
+    pub(crate) fn draw(
+        seed: u64,
+        clients: usize,
+        [rng, apart]: [&mut Rng; 2],
+        scenario: Scenario,
+        trace: Trace,
+    ) -> Self {
         let hardships = scenario.hardships;
-        let (record, revoked) = (StoredRecord::new(), RevokedRecord::new());
-        let access = Access::of(seed, &scenario, &revoked).map(Rc::new);
+        let (record, revoked, tickets) = (StoredRecord::new(), RevokedRecord::new(), TicketRecord::default());
+        let access = Access::of(seed, &scenario, clients, &revoked, &tickets).map(Rc::new);
         let nature = Nature {
             keyspace: rng.chance(300),
             eviction: scenario.eviction,
@@ -161,8 +173,11 @@ impl World {
         let mut setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
         setup.harden(hardships, apart);
         setup.is_permanence_promised = scenario.eviction.is_promised();
+        if let Some(mute_feeds) = access.as_ref().and_then(|access| access.mute_feeds) {
+            setup.redis.probe_timeout = mute_feeds.probe_timeout;
+        }
         trace.note(|| format!("{scenario:?}\n{nature:?}\n{setup:?}"));
-        let records = Records { stored: record.clone(), revoked };
+        let records = Records { stored: record.clone(), revoked, tickets };
         let redis = FakeRedis::new(nature, scenario.weather, records, [rng.fork(), apart.fork()], trace.clone());
         let node = |number| {
             let setup = setup.believing(scenario.verifying.pushes(number));

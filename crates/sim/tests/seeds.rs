@@ -54,7 +54,19 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 // - when no session is ended that a revocation hits (in 265, the first is 2), or when who takes no farewell is not cut (9, the first is 82);
 // - when no session waits until it is known what is revoked (20, the first is 106);
 // - when the feed is probed every 5 s, and a proof is good for 8 s (2 of the first 900, the first is 164);
+// - when what is known counts as complete for 60 s after a proof (35, the first is 20), or when a proof counts from when it comes back
+//   and not from when it was asked for (18, the first is 20);
 // - when nobody looks whose token ends (204, the first is 2), or when who takes no farewell is not cut (2, the first is 384).
+//
+// Those about tickets, among the first 300 seeds,
+// - when one is good for ever once it was used (5, the first is 42);
+// - when nobody asks what is revoked of a ticket that is looked up (8, the first is 77): by its maker. What is revoked of the ticket itself
+//   its stream is asked again, in the thread;
+// - when nobody asks whether its maker is revoked (9, the first is 23).
+//
+// HTTP/2 was seen to fail, among the first 300 seeds,
+// - when the third entry of a batch is not put into the slice (90, the first is 5);
+// - when a stream gives no slice while one of another stream has not left (37, the first is 8).
 //
 // The others were not seen to fail in hundreds of seeds, in the hardest cases 1500: most are about absences, expiries and stores
 // that evict, which are rare here. `crates/log/tests/histories/main.rs` counts them by kind; each that alters a guarantee has a
@@ -79,6 +91,9 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "{:>8}  channels on which a node has seen a promise broken",
         outcomes.iter().map(|of| of.broken_promises).sum::<u64>()
     );
+    let of_http2 = outcomes.iter().filter(|of| of.http2_streams > 0).count();
+    let http2_streams: usize = outcomes.iter().map(|of| of.http2_streams).sum();
+    println!("{of_http2:>8}  worlds with a browser that speaks HTTP/2: {http2_streams} streams");
     let of_tokens: Vec<_> = outcomes.iter().filter_map(|of| of.access).collect();
     let sum = |count: fn(&AccessCounts) -> usize| of_tokens.iter().map(count).sum::<usize>();
     let (revocations, revoked) = (sum(|of| of.revocations), sum(|of| of.revoked));
@@ -87,6 +102,8 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "{:>8}  worlds with tokens: {revocations} revocations, {revoked} streams ended by one, {expired} by time, {denied} requests refused",
         of_tokens.len()
     );
+    let (by_ticket, over) = (sum(|of| of.by_ticket), sum(|of| of.over));
+    println!("{by_ticket:>8}  streams began by tickets, {over} of which were over when their clients came back");
     for ruling in Ruling::ALL {
         let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();
         println!("{count:>8}  {}", ruling.words());
@@ -94,11 +111,12 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     let broken: Vec<_> = outcomes.iter().filter(|outcome| !outcome.breaches.is_empty()).collect();
     broken.iter().for_each(|outcome| println!("{}", outcome.summary()));
     broken.iter().min_by_key(|outcome| outcome.seed).inspect(|outcome| outcome.assert_kept());
-    let of_each = [revocations, revoked, expired, denied].map(|count| count / of_tokens.len().max(1));
+    let of_each = [revocations, revoked, expired, denied, by_ticket].map(|count| count / of_tokens.len().max(1));
     assert!(
-        of_each.iter().all(|count| *count > 0),
-        "so little happened to tokens that this proves little: {of_each:?}"
+        of_each.iter().all(|count| *count > 0) && over > 0,
+        "so little happened to tokens that this proves little: {of_each:?}, {over} tickets were over"
     );
+    assert!(http2_streams > outcomes.len(), "so little was asked for over HTTP/2 that this proves little");
     assert!(events > outcomes.len() * 100 && gaps > outcomes.len(), "so little happened that this proves little");
 }
 

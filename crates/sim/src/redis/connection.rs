@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) deaf_until: Option<Instant>,
     /// Nothing that the server says arrives before.
     pub(super) mute_until: Option<Instant>,
+    /// What the server says from now on until then arrives later by this time, in order.
+    pub(super) delayed: Option<(Instant, Duration)>,
     /// What keeps it from hearing and from being heard, also if that has been mended before its time.
     pub(super) trouble: Trouble,
     /// So many more bytes are sent, then the connection is closed.
@@ -57,6 +59,7 @@ impl Connection {
             watched: None,
             deaf_until: None,
             mute_until: None,
+            delayed: None,
             trouble: Trouble::none(Instant::now()),
             cut: None,
             changed: Arc::default(),
@@ -71,13 +74,29 @@ impl Connection {
 
     /// Something to be sent, after everything before it. Returns when it arrives, if nothing happens.
     pub(super) fn say(&mut self, due: Instant, bytes: Vec<u8>) -> Instant {
-        let begins = (due + self.latency).max(self.outbox.back().map_or(due, |(before, _)| *before));
+        let late = self.delayed.filter(|(until, _)| *until > Instant::now()).map_or(Duration::ZERO, |(_, by)| by);
+        let begins = (due + self.latency + late).max(self.outbox.back().map_or(due, |(before, _)| *before));
         let micros = |rate: u64| bytes.len() as u64 * 1_000_000 / rate.max(1);
         let due = begins + self.bandwidth.map_or(Duration::ZERO, |rate| Duration::from_micros(micros(rate)));
         self.waiting += bytes.len();
         self.outbox.push_back((due, bytes));
         self.changed.notify_one();
         due
+    }
+
+    /// What it keeps from hearing and from being heard is over. What was said late arrives now.
+    pub(super) fn heal(&mut self) {
+        (self.deaf_until, self.mute_until) = (None, None);
+        if self.delayed.take().is_some() {
+            let now = Instant::now();
+            self.outbox.iter_mut().for_each(|(due, _)| *due = now.min(*due));
+        }
+        self.changed.notify_one();
+    }
+
+    /// Whether it carries subscriptions.
+    pub(super) fn is_feed_of(&self, node: usize) -> bool {
+        self.node == node && !self.subscribed.is_empty()
     }
 
     /// Takes what is to be sent next.

@@ -30,6 +30,7 @@ use crate::net::{self, End};
 use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;
 use crate::stored_record::StoredRecord;
+use crate::ticket_record::TicketRecord;
 use crate::trace::Trace;
 use crate::{NODES, OWN_LOG, PREFIX, WALL_MS};
 
@@ -47,6 +48,8 @@ pub(crate) struct Server {
     began: Instant,
     /// How far its clock is ahead of the machine's, in milliseconds.
     skew: i64,
+    /// The same since when, in order.
+    skews: Vec<(Instant, i64)>,
     data: Data,
     /// What a replica has, and up to where in each channel's record that is.
     replica: (Data, BTreeMap<String, Place>),
@@ -76,6 +79,7 @@ pub(crate) struct Server {
     troubles: Troubles,
     record: StoredRecord,
     revoked: RevokedRecord,
+    tickets: TicketRecord,
     rng: Rng,
     /// For what only some worlds have.
     apart: Rng,
@@ -86,7 +90,7 @@ impl Server {
     pub(crate) fn new(
         nature: Nature,
         weather: Weather,
-        Records { stored: record, revoked }: Records,
+        Records { stored: record, revoked, tickets }: Records,
         [rng, apart]: [Rng; 2],
         trace: Trace,
     ) -> Self {
@@ -97,6 +101,7 @@ impl Server {
             weather,
             began: now,
             skew: 0,
+            skews: vec![(now, 0)],
             data: Data::default(),
             replica: Default::default(),
             script: false,
@@ -116,6 +121,7 @@ impl Server {
             troubles: Troubles::new(now, is_punctual),
             record,
             revoked,
+            tickets,
             rng,
             apart,
             trace,
@@ -164,7 +170,20 @@ impl Server {
     fn set_clock(&mut self, ahead_ms: i64) {
         let before = self.now_ms();
         self.skew += ahead_ms;
+        self.skews.push((Instant::now(), self.skew));
         self.record.clock_was_set(before, self.now_ms());
+    }
+
+    /// The least and the most that its clock has been ahead of the machine's since then, in milliseconds.
+    pub(crate) fn skews_since(&self, since: Instant) -> [i64; 2] {
+        let before = self.skews.partition_point(|(at, _)| *at <= since).saturating_sub(1);
+        let of_then = || self.skews[before..].iter().map(|(_, skew)| *skew);
+        [of_then().min().unwrap_or(0), of_then().max().unwrap_or(0)]
+    }
+
+    /// Whether it holds a text with this key.
+    pub(crate) fn holds(&self, key: &str) -> bool {
+        self.data.strings.get(key).is_some_and(|(_, expires)| expires.is_none_or(|at| at > self.now_ms()))
     }
 
     /// What a channel's stream holds now is the stock: of what it gets later nobody has to ask.

@@ -53,7 +53,7 @@ pub(crate) struct Data {
     pub(crate) streams: BTreeMap<String, Stream>,
     /// With the time at which each is gone.
     pub(crate) strings: BTreeMap<String, (Bytes, Option<u64>)>,
-    /// `SET`s so far: what `WATCH` compares.
+    /// `SET`s so far of what is watched, which tickets never are: what `WATCH` compares.
     pub(crate) sets: u64,
     pub(crate) library: bool,
 }

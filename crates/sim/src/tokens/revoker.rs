@@ -24,15 +24,19 @@ pub(crate) async fn run(world: Rc<World>, clients: usize, mut rng: Rng) {
         if world.is_quiet() {
             return;
         }
-        let of_channel = || RevocationTarget::Channel(world.channels[0].clone());
-        let target =
-            if rng.chance(150) { Some(of_channel()) } else { access.something_of(rng.below(clients), &mut rng) };
-        let Some(target) = target else { continue };
-        for _ in 0..TRIES {
-            if revoke(&world, access, &target, &mut rng).await {
-                access.counts.borrow_mut().revocations += 1;
-                break;
-            }
+        revoke_one(&world, access, clients, &mut rng).await;
+    }
+}
+
+/// Revokes something of some client, if Redis can be reached.
+pub(crate) async fn revoke_one(world: &World, access: &Access, clients: usize, rng: &mut Rng) {
+    let of_channel = || RevocationTarget::Channel(world.channels[0].clone());
+    let target = if rng.chance(150) { Some(of_channel()) } else { access.something_of(rng.below(clients), rng) };
+    let Some(target) = target else { return };
+    for _ in 0..TRIES {
+        if revoke(world, access, &target, rng).await {
+            access.counts.borrow_mut().revocations += 1;
+            return;
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What comes of one request whose token is known, piece by piece: each is asked of every verdict about tokens.
 
-use fanfare_oracle::{Head, Parsed};
+use fanfare_oracle::Parsed;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::token::Token;
-use super::{after_the_end, cut_within_a_second, withheld_out_of_reach};
+use super::{after_the_end, cut_within_a_second, refusals, withheld_out_of_reach};
 use crate::payload;
 use crate::revoked_record::Revoked;
 use crate::world::World;
@@ -17,6 +17,10 @@ pub(crate) struct WatchedSession {
     channels: Vec<String>,
     node: usize,
     node_began_ms: u64,
+    /// When it was asked for.
+    asked_ms: u64,
+    /// When its token ends, known since its head has come.
+    ends_ms: Option<u64>,
     /// When a byte of the block was written that is not complete.
     block_began_ms: Option<u64>,
     /// What follows the first breach is its consequence.
@@ -32,8 +36,10 @@ pub(crate) struct Piece<'a> {
 }
 
 impl WatchedSession {
-    pub(crate) fn new(token: Token, channels: Vec<String>, node: usize, node_began_ms: u64) -> Self {
-        Self { token, channels, node, node_began_ms, block_began_ms: None, is_broken: false }
+    /// `times`: when the node began, and when this is asked for.
+    pub(crate) fn new(token: Token, channels: Vec<String>, node: usize, [node_began_ms, asked_ms]: [u64; 2]) -> Self {
+        let (ends_ms, block_began_ms) = (None, None);
+        Self { token, channels, node, node_began_ms, asked_ms, ends_ms, block_began_ms, is_broken: false }
     }
 
     /// What the request shows.
@@ -41,10 +47,12 @@ impl WatchedSession {
         &self.token
     }
 
-    /// Takes a piece, of the response with this head. Returns what must not be.
-    pub(crate) fn take(&mut self, world: &World, head: Option<&Head>, piece: Piece<'_>) -> Option<String> {
+    /// Takes a piece. `is_session`: of a stream that has begun. Returns what must not be.
+    pub(crate) fn take(&mut self, world: &World, is_session: bool, piece: Piece<'_>) -> Option<String> {
         let last_ms = world.record.ms(piece.written);
-        let is_session = head.is_some_and(|head| head.header("transfer-encoding") == Some("chunked"));
+        if piece.bytes.is_empty() {
+            return None;
+        }
         let bytes = Delivery {
             what: "a byte",
             is_event: false,
@@ -54,7 +62,8 @@ impl WatchedSession {
             last_ms,
             published_ms: None,
         };
-        let mut breach = is_session.then(|| self.judge(world, &bytes, is_session)).flatten();
+        let mut breach = is_session.then(|| self.begin(world, last_ms)).flatten();
+        breach = breach.or_else(|| is_session.then(|| self.judge(world, &bytes, is_session)).flatten());
         let mut first_ms = self.block_began_ms.take().unwrap_or(last_ms);
         for item in piece.completes {
             if let Parsed::Event(event) = item
@@ -72,10 +81,42 @@ impl WatchedSession {
         breach.filter(|_| !std::mem::replace(&mut self.is_broken, true))
     }
 
+    /// It was refused with this status. Returns what must not be.
+    pub(crate) fn refused(&self, world: &World, status: u16) -> Option<String> {
+        let access = world.access.as_ref()?;
+        refusals::breach(world, access, &self.token, &self.channels, self.asked_ms, status)
+    }
+
+    /// A stream has begun, the head of which was written then. A ticket's end is known from its first use on, by the clock of Redis.
+    fn begin(&mut self, world: &World, written_ms: u64) -> Option<String> {
+        if self.ends_ms.is_some() {
+            return None;
+        }
+        let Some(ticket) = self.token.ticket else {
+            self.ends_ms = Some(self.token.expires_ms);
+            return None;
+        };
+        let access = world.access.as_ref()?;
+        access.counts.borrow_mut().by_ticket += 1;
+        let Some(end) = access.tickets.end(ticket.name) else {
+            self.ends_ms = Some(written_ms);
+            return Some(format!(
+                "a stream began by ticket {}, and nothing says when it was used first",
+                self.token.id
+            ));
+        };
+        let [behind, _] = world.redis.lock().skews_since(world.record.at(self.asked_ms));
+        let redis_ms = world.record.redis_ms(written_ms, behind);
+        self.ends_ms = Some(written_ms + end.latest_ms.saturating_sub(redis_ms));
+        refusals::breach_of_maker(access, &self.token, self.asked_ms)
+    }
+
     fn judge(&self, world: &World, delivery: &Delivery<'_>, is_session: bool) -> Option<String> {
         let access = world.access.as_ref()?;
         let is_hit = |revoked: &Revoked| access.hits(&revoked.target, revoked.at(), &self.token, &self.channels);
-        if let Some(breach) = after_the_end::breach(delivery, &self.token, is_session) {
+        if let Some(breach) =
+            after_the_end::breach(delivery, &self.token, self.ends_ms.unwrap_or(self.token.expires_ms), is_session)
+        {
             return Some(breach);
         }
         let redis = world.redis.lock();

@@ -7,6 +7,10 @@ use super::{FULL, Server};
 use crate::OWN_LOG;
 use crate::redis::resp::{Command, Reply};
 use crate::redis::store::{Fields, Stream};
+use crate::ticket_record;
+
+/// How long a ticket lives at most, as nodes are told.
+const TICKET_LIVES_MS: u64 = limits::TOKEN_LIFETIME_MIN.as_secs() * 1_000;
 
 pub(super) fn text(argument: &Bytes) -> String {
     String::from_utf8_lossy(argument).into_owned()
@@ -108,9 +112,14 @@ impl Server {
         if options.iter().any(|option| option == "NX") && self.data.strings.contains_key(key) {
             return Reply::Nil;
         }
-        let expires = option(options, "EX").and_then(number).map(|seconds| now + seconds * 1000);
-        self.data.strings.insert(key.to_owned(), (value.clone(), expires));
-        self.data.sets += 1;
+        let of_seconds = option(options, "EX").and_then(number).map(|seconds| seconds * 1000);
+        let lives = of_seconds.or_else(|| option(options, "PX").and_then(number));
+        self.data.strings.insert(key.to_owned(), (value.clone(), lives.map(|lives| now + lives)));
+        if ticket_record::is_key(key) {
+            self.tickets.store(key, value, TICKET_LIVES_MS);
+        } else {
+            self.data.sets += 1;
+        }
         Reply::Ok
     }
 

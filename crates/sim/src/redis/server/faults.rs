@@ -5,6 +5,7 @@ use fanfare_oracle::IncarnationEnd;
 use tokio::time::{Duration, Instant};
 
 use super::Server;
+use crate::redis::connection::Connection;
 use crate::redis::destruction::Destruction;
 use crate::redis::store::{Stream, key_of};
 use crate::redis::weather::Weather;
@@ -42,11 +43,7 @@ impl Server {
         self.down_until = now;
         self.frozen_until = now;
         self.is_full = false;
-        for connection in self.connections.values_mut() {
-            connection.deaf_until = None;
-            connection.mute_until = None;
-            connection.changed.notify_one();
-        }
+        self.connections.values_mut().for_each(Connection::heal);
     }
 
     /// Closes a connection after any number of the bytes that are on their way; `all`: every connection.
@@ -76,6 +73,26 @@ impl Server {
             self.trace.note(|| format!("nothing arrives at {} for {time:?}", connection.name));
         }
         connection.changed.notify_one();
+    }
+
+    /// The feed of a node stands and brings nothing for a while; or what it brings is late by a time, in order. Commands on other connections are
+    /// answered as before.
+    pub(crate) fn hold_up_feed(&mut self, node: usize, time: Duration, late_by: Option<Duration>) {
+        let until = Instant::now() + time;
+        let Some(connection) = self.connections.values_mut().find(|connection| connection.is_feed_of(node)) else {
+            return;
+        };
+        match late_by {
+            Some(by) => {
+                connection.delayed = Some((until, by));
+                connection.trouble.note_mute(until + by);
+            }
+            None => {
+                connection.mute_until = Some(until);
+                connection.trouble.note_mute(until);
+            }
+        }
+        self.trace.note(|| format!("for {time:?} the feed {} is late by {late_by:?} (None: mute)", connection.name));
     }
 
     /// Its memory is full: whatever might take more of it is refused. Or it is no longer full.

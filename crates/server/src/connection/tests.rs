@@ -242,7 +242,7 @@ fn identity() -> Arc<fanfare_tls::Identity> {
         clients: None,
         min_version: fanfare_tls::Version::default(),
         alpn: Vec::new(),
-        tickets: fanfare_tls::Tickets::new().unwrap(),
+        resumption_keys: fanfare_tls::ResumptionKeys::new().unwrap(),
     });
     Arc::new(fanfare_tls::Identity::new(config.unwrap()))
 }

@@ -69,7 +69,7 @@ deny: ## Licences, sources and banned crates (skipped with a word when cargo-den
 
 .PHONY: check-deploy
 check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front of two nodes
-	@scripts/setup.sh cc python3 python3-yaml haproxy nginx promtool redis-server
+	@scripts/setup.sh cc python3 python3-yaml haproxy nginx openssl promtool redis-server
 	$(CARGO) build $(LOCKED) -p fanfare
 	@/usr/bin/python3 scripts/check-deploy.py "$(TARGET_DIR)/debug/fanfare"
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"

@@ -2,7 +2,7 @@
 """Checks the deployment files without a container engine.
 
 Every YAML file parses; the Kubernetes objects and the compose file hang together (names, ports, the drain's deadline
-against the grace period); the configuration that they carry is accepted by `fanfare config check`; HAProxy and nginx
+against the grace period); the configuration that they carry is accepted by `fanfare config check`, with TLS and without; HAProxy and nginx
 accept their files. Says what is wrong, one sentence each, and exits with 1.
 
 Usage: check-deploy.py FANFARE_BINARY
@@ -12,6 +12,7 @@ import ipaddress
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,33 @@ def seconds(text):
 
 def documents(path):
     return [d for d in yaml.safe_load_all(path.read_text()) if d is not None]
+
+
+def merged(base, patch):
+    """What kustomize makes of an object and a patch of it, as far as the patches here go: lists of objects are merged by name or port."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return {key: merged(base[key], patch[key]) if key in base and key in patch else base.get(key, patch.get(key)) for key in base | patch}
+    if isinstance(base, list) and isinstance(patch, list) and all(isinstance(one, dict) for one in base + patch):
+        same = lambda one, other: any(one.get(key) is not None and one.get(key) == other.get(key) for key in ("port", "name"))
+        kept = [merged(one, next((other for other in patch if same(one, other)), {})) for one in base]
+        added = [one for one in patch if not any(same(one, other) for other in base)]
+        return [one for one in kept + added if one.get("$patch") != "delete"]
+    return patch
+
+
+def certificate(scratch):
+    """A file with a certificate and its key, in place of those that are not here."""
+    path = pathlib.Path(scratch) / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=sample", "-addext", "subjectAltName=DNS:sample.example", "-keyout", path, "-out", path.with_suffix(".crt")]
+    subprocess.run(words, check=True, capture_output=True)
+    path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
+    return str(path)
+
+
+def with_certificate(env, scratch):
+    """The same environment with files that are there."""
+    return {**env, **{name: certificate(scratch) for name in ("FANFARE__SERVER__CERTIFICATE", "FANFARE__SERVER__KEY")}}
 
 
 def config_check(binary, what, env=None, toml=None):
@@ -119,6 +147,51 @@ def kubernetes(binary):
         require(secret["name"] == "fanfare", f"{one['name']} comes from another Secret")
 
 
+def kubernetes_tls(binary):
+    """The component with TLS, laid over what it is for."""
+    directory = ROOT / "deploy/kubernetes/tls"
+    component = documents(directory / "kustomization.yaml")[0]
+    require(component["kind"] == "Component", "deploy/kubernetes/tls is no component")
+    listed = set(component["resources"]) | {patch["path"] for patch in component["patches"]}
+    present = {path.name for path in directory.glob("*.yaml")} - {"kustomization.yaml"}
+    require(listed == present, f"deploy/kubernetes/tls lists {sorted(listed)}, the directory holds {sorted(present)}")
+    base = {(o["kind"], o["metadata"]["name"]): o for path in (ROOT / "deploy/kubernetes").glob("*.yaml") for o in documents(path) if "metadata" in o}
+    objects = {}
+    for patch in component["patches"]:
+        for one in documents(directory / patch["path"]):
+            key = (one["kind"], one["metadata"]["name"])
+            require(key in base, f"deploy/kubernetes/tls/{patch['path']} is a patch of nothing: {key}")
+            objects[key] = merged(base[key], one)
+    pod = objects["Deployment", "fanfare"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    require(len(pod["containers"]) == 1, "deploy/kubernetes/tls adds a container")
+    ports = [(port["port"], port["targetPort"]) for port in objects["Service", "fanfare"]["spec"]["ports"]]
+    require(ports == [(443, "http")], f"deploy/kubernetes/tls: the Service has {ports}")
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    secret = {volume["name"]: volume for volume in pod["volumes"]}["tls"]["secret"]
+    wanted = documents(directory / "certificate.yaml")[0]["spec"]["secretName"]
+    require(secret["secretName"] == wanted, f"the pod mounts the Secret {secret['secretName']}, cert-manager writes {wanted}")
+    require(secret["defaultMode"] == 0o440 and pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"], "the node cannot read its key, or everybody can")
+    env = {one["name"]: one.get("value", "redis://redis:6379" if "URL" in one["name"] else "0123456789abcdef0123456789abcdef") for one in container["env"]}
+    for name, file in [("FANFARE__SERVER__CERTIFICATE", "tls.crt"), ("FANFARE__SERVER__KEY", "tls.key")]:
+        require(env[name] == f"{mounts['tls']}/{file}", f"deploy/kubernetes/tls: {name} is {env[name]}")
+    require(env["FANFARE__SERVER__TRUSTED_PROXIES"] == "[]", "deploy/kubernetes/tls trusts proxies where there are none")
+    with tempfile.TemporaryDirectory() as scratch:
+        config_check(binary, "deploy/kubernetes/tls", with_certificate(env, scratch), base["ConfigMap", "fanfare"]["data"]["fanfare.toml"])
+        if shutil.which("kubectl"):
+            shutil.copytree(ROOT / "deploy/kubernetes", pathlib.Path(scratch) / "kubernetes")
+            overlay = pathlib.Path(scratch) / "overlay"
+            overlay.mkdir()
+            (overlay / "kustomization.yaml").write_text("resources: [../kubernetes]\ncomponents: [../kubernetes/tls]\n")
+            done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
+            require(done.returncode == 0, f"kubectl kustomize: {done.stderr.strip()}")
+            for one in yaml.safe_load_all(done.stdout):
+                if one["kind"] == "Deployment":
+                    by_name = lambda container: sorted(container["env"], key=lambda variable: variable["name"])
+                    same = by_name(one["spec"]["template"]["spec"]["containers"][0]) == by_name(container)
+                    require(same, "kubectl kustomize makes another Deployment than this check")
+
+
 def compose(binary):
     file = documents(ROOT / "docker-compose.yml")[0]
     services = file["services"]
@@ -158,6 +231,24 @@ def compose(binary):
     alerts(rules)
 
 
+def compose_tls(binary):
+    """The compose file with TLS, laid over the other."""
+    base, over = (documents(ROOT / name)[0]["services"] for name in ("docker-compose.yml", "deploy/docker-compose.tls.yml"))
+    require(over.keys() <= base.keys(), f"deploy/docker-compose.tls.yml has a service that docker-compose.yml does not know: {sorted(over)}")
+    image_env = dict(re.findall(r"(FANFARE__\w+)=(\S+)", (ROOT / "Dockerfile").read_text().split("\nENV ")[1]))
+    env = {**image_env, **base["gateway"]["environment"], **over["gateway"]["environment"]}
+    mounted = over["gateway"]["volumes"][0].rsplit(":", 2)[1]
+    for name in ("FANFARE__SERVER__CERTIFICATE", "FANFARE__SERVER__KEY"):
+        require(env[name].startswith(f"{mounted}/"), f"deploy/docker-compose.tls.yml: {name} is not in {mounted}")
+    with tempfile.TemporaryDirectory() as scratch:
+        config_check(binary, "deploy/docker-compose.tls.yml", with_certificate(env, scratch))
+    # The nodes and their balancer agree about what a connection begins with.
+    config = (ROOT / "deploy/haproxy" / pathlib.Path(over["balancer"]["command"][-1]).name).read_text()
+    require(env["FANFARE__SERVER__PROXY_PROTOCOL"] == "on" and "send-proxy-v2" in config, "deploy/docker-compose.tls.yml: nodes and balancer differ about the PROXY protocol")
+    for port in over["balancer"]["ports"]:
+        require(f"bind :{port.rsplit(':', 1)[1]}\n" in config, f"deploy/docker-compose.tls.yml: nothing listens at {port}")
+
+
 def alerts(rules):
     """Each alert leads to lines in the runbook and has a test, and promtool runs them."""
     directory = ROOT / "deploy/prometheus"
@@ -186,8 +277,9 @@ def systemd(binary):
 def balancers():
     path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
     env = {**os.environ, "PATH": path, "FANFARE_NODES": "localhost"}
-    done = subprocess.run(["haproxy", "-c", "-f", ROOT / "deploy/haproxy/haproxy.cfg"], env=env, capture_output=True, text=True)
-    require(done.returncode == 0 and "WARNING" not in done.stderr, f"haproxy: {done.stderr.strip()}")
+    for file in sorted((ROOT / "deploy/haproxy").glob("*.cfg")):
+        done = subprocess.run(["haproxy", "-c", "-f", file], env=env, capture_output=True, text=True)
+        require(done.returncode == 0 and "WARNING" not in done.stderr, f"haproxy, {file.name}: {done.stderr.strip()}")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         for file in (ROOT / "deploy/nginx").iterdir():
@@ -203,7 +295,9 @@ def main():
     for path in sorted(ROOT.glob("deploy/**/*.y*ml")) + [ROOT / "docker-compose.yml"]:
         documents(path)
     kubernetes(binary)
+    kubernetes_tls(binary)
     compose(binary)
+    compose_tls(binary)
     systemd(binary)
     balancers()
     for problem in problems:

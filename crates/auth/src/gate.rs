@@ -9,6 +9,8 @@ use fanfare_protocol::limits::{
 use fanfare_protocol::{ChannelName, Pattern};
 use http::HeaderMap;
 
+use crate::certificate_rule::{CertificateRule, CertificateRuleError};
+use crate::certified_client::CertifiedClient;
 use crate::claimed_channels;
 use crate::claims::Claims;
 use crate::credential::Credential;
@@ -22,7 +24,7 @@ use crate::right::Right;
 use crate::token::Token;
 use crate::unix_seconds::UnixSeconds;
 
-/// Judges tokens, by what is configured and by the keys of their issuers. Shared by all threads; none waits for another.
+/// Judges tokens, by what is configured and by the keys of their issuers, and certificates, by what is configured. Shared by all threads; none waits for another.
 #[derive(Debug)]
 pub struct Gate {
     public: Arc<[Pattern]>,
@@ -35,6 +37,7 @@ pub struct Gate {
     /// In seconds.
     max_token_lifetime: u64,
     issuers: Box<[Issuer]>,
+    certificates: Option<CertificateRule>,
     followers: Vec<KeyFollower>,
 }
 
@@ -49,6 +52,9 @@ pub enum GateError {
         /// What is wrong with it.
         error: IssuerError,
     },
+    /// Certificates of clients.
+    #[error("certificates of clients: {0}")]
+    Certificates(#[from] CertificateRuleError),
     /// Two have one name.
     #[error("two issuers have the name {0:?}")]
     Twice(String),
@@ -122,6 +128,7 @@ impl Gate {
             expired_grace: options.expired_grace.as_secs(),
             max_token_lifetime: options.max_token_lifetime.as_secs(),
             issuers: issuers.into(),
+            certificates: options.client_certificates.map(CertificateRule::new).transpose()?,
             followers,
         })
     }
@@ -166,6 +173,15 @@ impl Gate {
             Ok(Judgement::KeysWanted(wanted)) => Check::KeysWanted(wanted),
             Err(refusal) => Check::Refused(refusal),
         }
+    }
+
+    /// What a client may do by its certificate at this time.
+    ///
+    /// # Errors
+    /// Nothing, and why. [`Refusal::Missing`] where certificates give nothing to anybody.
+    pub fn check_certificate(&self, client: &CertifiedClient, now: UnixSeconds) -> Result<Grant, Refusal> {
+        let rule = self.certificates.as_ref().ok_or(Refusal::Missing)?;
+        rule.check(client, &self.public, now)
     }
 
     /// Completes when the keys have been looked for once more, also in vain. It needs a deadline.

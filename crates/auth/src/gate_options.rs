@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use fanfare_protocol::Pattern;
 use fanfare_protocol::limits::{
-    AUTH_LEEWAY_DEFAULT, CLAIM_NAME_DEFAULT, EXPIRED_GRACE_DEFAULT, KEY_SET_AGE_DEFAULT, TOKEN_LIFETIME_DEFAULT,
+    AUTH_LEEWAY_DEFAULT, CLAIM_NAME_DEFAULT, EXPIRED_GRACE_DEFAULT, GRANT_PATTERNS_MAX, KEY_SET_AGE_DEFAULT,
+    TOKEN_LIFETIME_DEFAULT,
 };
 
 use crate::algorithm::Algorithm;
+use crate::right::Right;
 use crate::safe_url::SafeUrl;
 use crate::template::Template;
 
@@ -29,6 +31,8 @@ pub struct GateOptions {
     pub max_token_lifetime: Duration,
     /// Whose tokens are believed.
     pub issuers: Vec<IssuerOptions>,
+    /// What clients may do by their certificates. `None`: nothing.
+    pub client_certificates: Option<CertificateOptions>,
 }
 
 impl Default for GateOptions {
@@ -41,6 +45,7 @@ impl Default for GateOptions {
             expired_grace: EXPIRED_GRACE_DEFAULT,
             max_token_lifetime: TOKEN_LIFETIME_DEFAULT,
             issuers: Vec::new(),
+            client_certificates: None,
         }
     }
 }
@@ -83,6 +88,15 @@ impl Default for IssuerOptions {
     }
 }
 
+/// What certificates of clients give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateOptions {
+    /// What each may do; `{sub}` is the subject that its certificate names.
+    pub templates: Templates,
+    /// Certificates that are valid for longer, from their first second to their last, are refused. Revocations are to be kept for as long.
+    pub max_lifetime: Duration,
+}
+
 /// Whom tokens have to be for (`aud`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
@@ -106,12 +120,27 @@ pub struct Templates {
 }
 
 impl Templates {
+    /// The first right with more patterns than there may be, and their number.
+    pub(crate) fn too_many(&self) -> Option<(Right, usize)> {
+        self.lists()
+            .into_iter()
+            .find(|(_, list)| list.len() > GRANT_PATTERNS_MAX)
+            .map(|(right, list)| (right, list.len()))
+    }
+
+    /// All of them, by right.
+    pub(crate) fn lists(&self) -> [(Right, &[Template]); 4] {
+        [
+            (Right::Subscribe, &self.subscribe),
+            (Right::Publish, &self.publish),
+            (Right::History, self.history.as_deref().unwrap_or_default()),
+            (Right::Tickets, &self.tickets),
+        ]
+    }
+
     /// Whether there is none.
     pub(crate) fn are_none(&self) -> bool {
-        self.subscribe.is_empty()
-            && self.publish.is_empty()
-            && self.history.as_ref().is_none_or(Vec::is_empty)
-            && self.tickets.is_empty()
+        self.lists().into_iter().all(|(_, list)| list.is_empty())
     }
 }
 

@@ -10,6 +10,7 @@ use fanfare_protocol::limits::{
 };
 
 use crate::algorithm::Algorithm;
+use crate::certificate_rule::CERTIFICATE_ISSUER;
 use crate::followed_keys::{FollowedKeys, KeysWanted};
 use crate::forward::FORWARD_ISSUER;
 use crate::gate_options::{Audience, IssuerOptions, KeySource, Templates};
@@ -18,14 +19,13 @@ use crate::key_set::{self, KeySetError, Publicity};
 use crate::pem::{self, PemError};
 use crate::refusal::Refusal;
 use crate::right::Right;
-use crate::template::Template;
 use crate::ticket::TICKET_ISSUER;
 use crate::token::Token;
 use crate::unix_seconds::UnixSeconds;
 use crate::verifying_key::{SecretError, VerifyingKey};
 
 /// The issuers of grants that are no token's: subjects are told apart by these names, and no configured issuer has one of them.
-pub const RESERVED_ISSUERS: [&str; 2] = [FORWARD_ISSUER, TICKET_ISSUER];
+pub const RESERVED_ISSUERS: [&str; 3] = [FORWARD_ISSUER, TICKET_ISSUER, CERTIFICATE_ISSUER];
 
 const UNFIT: Refusal = Refusal::Invalid("its `alg` does not fit its issuer's key");
 
@@ -101,7 +101,9 @@ impl Issuer {
     /// Checks the options. What keeps published keys up comes with it.
     pub(crate) fn new(options: IssuerOptions) -> Result<(Self, Option<KeyFollower>), IssuerError> {
         check(&options)?;
-        check_templates(&options.templates)?;
+        if let Some((right, patterns)) = options.templates.too_many() {
+            return Err(IssuerError::Templates(right, patterns));
+        }
         let (keys, follower) = read_keys(options.keys, options.max_key_age)?;
         check_keys(&keys, follower.is_some(), &options.algorithms)?;
         let issuer = Self {
@@ -237,16 +239,4 @@ fn check_keys(keys: &[VerifyingKey], more_come: bool, algorithms: &[Algorithm]) 
     let may_come = |algorithm: Algorithm| more_come && !algorithm.is_of_secrets();
     let unfit = |algorithm: &&Algorithm| !may_come(**algorithm) && !keys.iter().any(|key| key.is_for(**algorithm));
     algorithms.iter().find(unfit).map_or(Ok(()), |algorithm| Err(IssuerError::Algorithm(*algorithm)))
-}
-
-fn check_templates(templates: &Templates) -> Result<(), IssuerError> {
-    let history: &[Template] = templates.history.as_deref().unwrap_or_default();
-    let all = [
-        (Right::Subscribe, &*templates.subscribe),
-        (Right::Publish, &*templates.publish),
-        (Right::History, history),
-        (Right::Tickets, &*templates.tickets),
-    ];
-    let too_many = all.into_iter().find(|(_, templates)| templates.len() > GRANT_PATTERNS_MAX);
-    too_many.map_or(Ok(()), |(right, templates)| Err(IssuerError::Templates(right, templates.len())))
 }

@@ -1,6 +1,6 @@
 //! Who may do what: a token goes in, a [`Grant`] comes out.
 //!
-//! [`Gate`] judges tokens, and [`Forward`] asks the application about requests without one. What it knows of their issuers is in [`GateOptions`]; keys that are published are kept up by a [`KeyFollower`].
+//! [`Gate`] judges tokens and certificates of clients, and [`Forward`] asks the application about requests without one. What it knows of their issuers is in [`GateOptions`]; keys that are published are kept up by a [`KeyFollower`].
 //!
 //! Nothing here opens a socket or reads a clock: what must be fetched is asked for through an interface ([`Ask`]), and who asks says
 //! what time it is. A grant says which channels may be subscribed to, published to and read as history, until when, and whose
@@ -9,6 +9,8 @@
 
 mod algorithm;
 mod ask;
+mod certificate_rule;
+mod certified_client;
 mod claimed_channels;
 mod claims;
 mod credential;
@@ -41,6 +43,8 @@ mod verifying_key;
 
 pub use algorithm::Algorithm;
 pub use ask::{Answering, Ask, AskAnswer, AskError, AskFailure, AskRequest};
+pub use certificate_rule::{CERTIFICATE_ISSUER, CertificateRuleError};
+pub use certified_client::CertifiedClient;
 pub use credential::{Credential, Place};
 pub use explanation::Explanation;
 pub use followed_keys::KeysWanted;
@@ -49,7 +53,7 @@ pub use forward::{
     ForwardStatus, Verdict, is_forwardable,
 };
 pub use gate::{Check, Gate, GateError, KeyStatus};
-pub use gate_options::{Audience, GateOptions, IssuerOptions, KeySource, Templates};
+pub use gate_options::{Audience, CertificateOptions, GateOptions, IssuerOptions, KeySource, Templates};
 pub use grant::Grant;
 pub use issuer::{IssuerError, RESERVED_ISSUERS};
 pub use key_follower::KeyFollower;

@@ -12,10 +12,12 @@ pub enum Refusal {
     /// Its token is worth nothing: unreadable, foreign, with a wrong signature, not valid yet, or expired long ago. The text says for
     /// the person who made the token what is wrong with it, and holds nothing of it. 401.
     Invalid(&'static str),
+    /// The certificate of its client gives nothing, which the text says for the person who had it issued. 401.
+    Certificate(&'static str),
     /// A genuine token that expired a short while ago (`auth.expired_grace`): its holder is told politely and may come with a fresh
-    /// one.
+    /// one. Or what a client has proven by its certificate is over, and it has to shake hands again.
     Expired,
-    /// The token is genuine and does not allow this. 403.
+    /// The token or certificate is genuine and does not allow this. 403.
     Forbidden {
         /// What was asked for.
         right: Right,
@@ -32,7 +34,7 @@ impl Refusal {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::Certificate(_) => "invalid",
             Self::Expired => "expired",
             Self::Forbidden { .. } => "forbidden",
             Self::Unavailable => "unavailable",

@@ -1,5 +1,6 @@
 //! Patterns of channel names with claims in them: `user:{sub}`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use fanfare_protocol::limits::TEMPLATE_BYTES_MAX;
@@ -85,6 +86,14 @@ impl Template {
         if pieces.windows(2).any(touching) { Err(TemplateError::Touching) } else { Ok(Self(pieces.into())) }
     }
 
+    /// The names of the claims in it.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Claim(name) => Some(&**name),
+            Piece::Written(_) => None,
+        })
+    }
+
     /// The pattern for the holder of these claims, if there is one.
     pub(crate) fn pattern(&self, claims: &Claims) -> Option<Pattern> {
         let texts: Vec<Option<String>> = self.0.iter().map(|piece| piece.value(claims)).collect::<Option<_>>()?;
@@ -120,6 +129,16 @@ impl Piece {
             Self::Written(_) => Some(None),
             Self::Claim(name) => claims.text(name).map(Some),
         }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Written(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}")),
+            Piece::Claim(name) => write!(f, "{{{name}}}"),
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`Node`] | one `fanfare serve`, configured through its environment |
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
 //! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 |
+//! | [`Authority`] | what issues certificates to clients and to servers |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
@@ -18,6 +19,7 @@
 //!
 //! Support code panics with a description of what it waited for; that is what a test wants to print.
 
+mod authority;
 mod balancer;
 mod byte_stream;
 mod certificate;
@@ -41,6 +43,7 @@ mod two_nodes;
 mod wait;
 mod web_server;
 
+pub use authority::{Authority, Issued};
 pub use balancer::Balancer;
 pub use certificate::Certificate;
 pub use check::{Expect, Verdict, check, resume_and_check};

@@ -33,6 +33,8 @@ pub struct NodeBuilder {
     log_pipe: bool,
     /// What it shows clients, who speak TLS then.
     certificate: Option<Certificate>,
+    /// A table `[[server.listen]]` without its address, and what else is in the configuration file.
+    listener: Option<(String, String)>,
 }
 
 /// A running (or ended) node. Killed on drop; its log is printed if the test is failing then.
@@ -89,6 +91,16 @@ impl NodeBuilder {
         self.set("server.certificate", CERTIFICATE_FILE).set("server.key", KEY_FILE)
     }
 
+    /// The node listens as a table `[[server.listen]]` says, which has these keys beside its address and its certificate. `rest` is what else
+    /// stands in the configuration file, behind it.
+    pub fn listener(mut self, keys: &str, rest: &str) -> Self {
+        let certificate = Certificate::new();
+        let files = format!("certificate = {CERTIFICATE_FILE:?}\nkey = {KEY_FILE:?}\n");
+        self.listener = Some((format!("{files}{keys}"), rest.to_owned()));
+        self.certificate = Some(certificate);
+        self
+    }
+
     /// Starts the node and waits until `/readyz` says 200.
     pub fn start(self) -> Node {
         let node = self.launch();
@@ -135,8 +147,8 @@ impl Node {
     /// A node on whatever answers at a URL, for example a [`Proxy`](crate::Proxy) in front of Redis.
     pub fn builder_at(redis_url: &str) -> NodeBuilder {
         let (settings, arguments, environment) = (Vec::new(), Vec::new(), Vec::new());
-        let (descriptors, log_pipe, certificate) = (None, false, None);
-        let builder = NodeBuilder { settings, arguments, environment, descriptors, log_pipe, certificate };
+        let (descriptors, log_pipe, certificate, listener) = (None, false, None, None);
+        let builder = NodeBuilder { settings, arguments, environment, descriptors, log_pipe, certificate, listener };
         builder.set("redis.url", redis_url)
     }
 
@@ -163,7 +175,17 @@ impl Node {
             }
         };
         command.arg("serve").args(&self.builder.arguments);
-        command.env("FANFARE__SERVER__LISTEN", self.address().to_string());
+        match &self.builder.listener {
+            // The variable would stand in place of the table.
+            Some((keys, rest)) => {
+                let text = format!("[[server.listen]]\naddress = \"{}\"\n{keys}\n{rest}", self.address());
+                fs::write(self.config_file(), text).expect("a file in the node's directory");
+                command.arg("--config").arg(self.config_file());
+            }
+            None => {
+                command.env("FANFARE__SERVER__LISTEN", self.address().to_string());
+            }
+        }
         command.env("FANFARE__ADMIN__LISTEN", self.admin_address().to_string());
         for (key, value) in &self.builder.settings {
             command.env(format!("FANFARE__{}", key.replace('.', "__").to_uppercase()), value);
@@ -200,6 +222,16 @@ impl Node {
     /// How clients connect; over TLS they believe the certificate with which the node was built.
     pub fn transport(&self) -> &Transport {
         &self.transport
+    }
+
+    /// The configuration file of a node with [a listener of its own](NodeBuilder::listener).
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("fanfare.toml")
+    }
+
+    /// What it shows clients; panics when they do not speak TLS.
+    pub fn certificate(&self) -> &Certificate {
+        self.builder.certificate.as_ref().expect("the node speaks TLS")
     }
 
     /// Where the node, when it speaks TLS, finds its certificate.

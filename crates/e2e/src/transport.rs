@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::ClientConfig;
+use rustls::client::{ClientConfig, WantsClientCert};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::{RootCertStore, SupportedProtocolVersion};
+use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
+use crate::authority::Issued;
 use crate::certificate::Certificate;
 
 /// How a client's bytes travel to a server. A clone shares what is remembered of earlier handshakes.
@@ -33,6 +34,19 @@ impl Transport {
             &rustls::version::TLS13,
             Arc::new(DefaultTimeProvider),
         )
+    }
+
+    /// The same of a client that shows a certificate.
+    #[must_use]
+    pub fn tls_as(client: &Issued, certificates: &[&Certificate]) -> Self {
+        let builder = builder(
+            certificates.iter().map(|certificate| certificate.to_der()),
+            &rustls::version::TLS13,
+            Arc::new(DefaultTimeProvider),
+        );
+        let shown = vec![client.certificate.clone()];
+        let config = builder.with_client_auth_cert(shown, client.key.clone_key()).expect("a certificate and its key");
+        Self::Tls(Arc::new(config))
     }
 
     /// TLS 1.2 of such a client.
@@ -74,14 +88,22 @@ fn client(
     version: &'static SupportedProtocolVersion,
     clock: Arc<dyn TimeProvider>,
 ) -> Transport {
+    Transport::Tls(Arc::new(builder(certificates, version, clock).with_no_client_auth()))
+}
+
+/// A client that believes these certificates, up to the one that it shows itself.
+fn builder(
+    certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    version: &'static SupportedProtocolVersion,
+    clock: Arc<dyn TimeProvider>,
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut believed = RootCertStore::empty();
     for certificate in certificates {
         believed.add(certificate).expect("a certificate");
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_details(provider, clock).with_protocol_versions(&[version]);
-    let config = config.expect("a version").with_root_certificates(believed).with_no_client_auth();
-    Transport::Tls(Arc::new(config))
+    config.expect("a version").with_root_certificates(believed)
 }
 
 /// A clock that stands still, for certificates that have expired since.

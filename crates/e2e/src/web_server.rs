@@ -1,6 +1,5 @@
 //! A web server of somebody else: one that publishes keys, or an application.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
+use crate::authority::{Authority, Issued};
 use crate::ports::Lease;
 
 /// A request that it got.
@@ -76,19 +74,13 @@ impl WebServer {
     /// One that speaks HTTPS, with a certificate for `localhost` of an authority of its own, running.
     pub fn https(answers: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().expect("a key");
-        let own = authority.self_signed(&authority_key).expect("a certificate");
-        fs::write(directory.path().join("ca.pem"), own.pem()).expect("a file");
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-        let signed = params.signed_by(&key, &Issuer::new(authority, authority_key)).expect("a certificate");
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let authority = Authority::new("the authority of a web server");
+        authority.write(&directory.path().join("ca.pem"));
+        let Issued { certificate, key } = authority.issue_to_host("localhost");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.expect("versions").with_no_client_auth();
-        let config = config.with_single_cert(vec![signed.der().clone()], key).expect("a certificate and its key");
+        let config = config.with_single_cert(vec![certificate], key).expect("a certificate and its key");
         Self::new(Box::new(answers), Some(Arc::new(config)), Some(directory))
     }
 

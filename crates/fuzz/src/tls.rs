@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use fanfare_tls::testing::Forger;
+use fanfare_tls::testing::{Forger, SelfSigned};
 use fanfare_tls::{Failure, Handshake, PLAINTEXT_BYTES_MAX, Received, Records, ServerConfig, Step};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 /// A server, and clients of either version that believe it.
 struct Sides {
@@ -15,29 +14,14 @@ struct Sides {
 }
 
 static SIDES: LazyLock<Sides> = LazyLock::new(|| {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a root");
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("they fit");
-    server.enable_secret_extraction = true;
+    let shown = SelfSigned::new("localhost");
     let client = |version| {
-        let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[version])
-            .expect("a version")
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
+        let mut client = shown.client(version);
         client.enable_secret_extraction = true;
         Arc::new(client)
     };
     let clients = [client(&rustls::version::TLS13), client(&rustls::version::TLS12)];
-    Sides { server: Arc::new(server), clients }
+    Sides { server: Arc::new(shown.server()), clients }
 });
 
 impl Sides {

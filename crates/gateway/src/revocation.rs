@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fanfare_auth::{
-    FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations, TICKET_ISSUER, Ticket,
+    CERTIFICATE_ISSUER, FORWARD_ISSUER, RESERVED_ISSUERS, RevocationEntry, RevocationTarget, Revocations,
+    TICKET_ISSUER, Ticket,
 };
 use fanfare_log::{AppendRequest, PublishError};
 use fanfare_protocol::limits::REVOCATIONS_WRITTEN_MAX;
@@ -73,12 +74,13 @@ impl Revoke {
             // One without a name takes tokens of any name for its own.
             (Some(name), _) if issuers.contains(&None) && !RESERVED_ISSUERS.contains(&name.as_str()) => Ok(None),
             (Some(name), _) if RESERVED_ISSUERS.contains(&name.as_str()) => Err(format!(
-                "nothing is given by {name:?} with this configuration: {TICKET_ISSUER} needs auth.tickets, and {FORWARD_ISSUER} forward_auth.url"
+                "nothing is given by {name:?} with this configuration: {TICKET_ISSUER} needs auth.tickets, {FORWARD_ISSUER} forward_auth.url, and {CERTIFICATE_ISSUER} auth.client_certificates.subject"
             )),
             (Some(name), _) => Err(format!("no [[auth.issuers]] has the name {name:?}")),
             (None, [only]) => Ok(only.as_deref()),
             (None, []) => {
-                Err("there is none of [[auth.issuers]], [forward_auth] and auth.tickets, whose grants could be revoked"
+                Err("there is none of [[auth.issuers]], [forward_auth], auth.tickets and [auth.client_certificates], whose grants could be \
+                     revoked"
                     .to_owned())
             }
             (None, several) => {
@@ -95,17 +97,22 @@ fn expected() -> String {
         .to_owned()
 }
 
-/// The names of those whose grants are believed: issuers of tokens, the application that is asked about requests, and tickets.
+/// The names of those whose grants are believed: issuers of tokens, the application that is asked about requests, tickets, and
+/// certificates of clients.
 pub(crate) fn issuers(config: &Config) -> Vec<Option<String>> {
     let application = config.forward_auth.url.0.as_ref().map(|_| Some(FORWARD_ISSUER.to_owned()));
     let tickets = config.auth.tickets.then(|| Some(TICKET_ISSUER.to_owned()));
-    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(application).chain(tickets).collect()
+    let certificates = config.certificates_count().then(|| Some(CERTIFICATE_ISSUER.to_owned()));
+    let own = application.into_iter().chain(tickets).chain(certificates);
+    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(own).collect()
 }
 
-/// How long a grant lasts at most, by whatever it is given.
+/// How long a grant lasts at most, by whatever it is given. By a certificate it lasts, for revocations, as long as that is valid.
 pub(crate) fn longest_grant(config: &Config) -> Duration {
     let by_application = config.forward_auth.url.0.as_ref().map(|_| config.forward_auth.max_lifetime.0);
-    config.auth.max_token_lifetime.0.max(by_application.unwrap_or_default())
+    let by_certificate = config.certificates_count().then_some(config.client_certificates.max_lifetime.0);
+    let others = by_application.unwrap_or_default().max(by_certificate.unwrap_or_default());
+    config.auth.max_token_lifetime.0.max(others)
 }
 
 /// How long revocations are kept: no grant that they are about lasts longer.
@@ -193,6 +200,21 @@ mod tests {
         let seven = RevocationTarget::subject(Some("forward_auth"), "7").unwrap();
         assert_eq!(target(r#"{"subject":"7"}"#, &[Some("forward_auth")]), Ok(seven.clone()));
         assert_eq!(target(r#"{"subject":"7","issuer":"forward_auth"}"#, &[None, Some("forward_auth")]), Ok(seven));
+    }
+
+    // Fails when a subject of a certificate is one of a token, and when a revocation is forgotten while its certificate lives.
+    #[test]
+    fn subjects_of_certificates_are_those_of_an_issuer_of_its_own_and_count_for_how_long_revocations_are_kept() {
+        let mut config = Config::default();
+        let tokens_only = kept_for(&config);
+        config.client_certificates.subject.0 = Some(crate::config::SubjectName::Uri);
+        assert_eq!(issuers(&config), [Some("client_certificates".to_owned())]);
+        config.client_certificates.max_lifetime.0 = config.auth.max_token_lifetime.0 + Duration::from_secs(60);
+        assert_eq!(kept_for(&config), tokens_only + Duration::from_secs(60));
+        let json = r#"{"subject":"7","issuer":"client_certificates"}"#;
+        let seven = RevocationTarget::subject(Some("client_certificates"), "7").unwrap();
+        assert_eq!(target(json, &[None, Some("client_certificates")]), Ok(seven));
+        assert!(target(json, &[None]).unwrap_err().contains("auth.client_certificates.subject"));
     }
 
     // Fails when a ticket's text gets into the log, which holds its name.

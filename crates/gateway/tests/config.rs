@@ -181,6 +181,34 @@ fn a_client_that_could_open_a_stream_can_come_back_with_its_position() {
 }
 
 /// Seen to be refused, with a message that asks for exactly that.
+// A section that stands within another one.
+#[test]
+fn what_certificates_give_is_set_in_the_environment_and_by_flags_as_well() {
+    let good = std::fs::read_to_string(directory("good/certificates.toml")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), good).unwrap();
+    let (name, flag) = ("FANFARE__AUTH__CLIENT_CERTIFICATES__SUBSCRIBE", "auth.client_certificates.max_lifetime");
+    let sources = Sources {
+        file: Some(file.path().to_owned()),
+        env: vec![(name.to_owned(), "device/{sub},news".to_owned())],
+        flags: vec![("--set".to_owned(), flag.to_owned(), "2d".to_owned())],
+        ..Sources::default()
+    };
+    let layered = config::load(&sources).unwrap();
+    let grants = &layered.config.client_certificates;
+    let subscribe: Vec<String> = grants.subscribe.0.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (subscribe, grants.max_lifetime),
+        (vec!["device/{sub}".to_owned(), "news".to_owned()], Span::secs(172_800))
+    );
+    assert_eq!(layered.config.auth.max_token_lifetime, Span::secs(86_400), "the section around it is left alone");
+    let again = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(again.path(), config::print(&layered)).unwrap();
+    assert_eq!(load_file(again.path()).unwrap().config, layered.config);
+    let error = env(&[("FANFARE__AUTH__CLIENT_CERTIFICATES__SUBJET", "cn")]).unwrap_err().to_string();
+    assert!(error.contains("unknown key `auth.client_certificates.subjet` (did you mean `subject`?)"), "{error}");
+}
+
 #[test]
 fn a_list_is_read_as_people_write_it() {
     for (text, wanted) in [

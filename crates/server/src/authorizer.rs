@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use fanfare_auth::{Grant, Right};
+use fanfare_auth::{CertifiedClient, Grant, Right};
 use fanfare_protocol::ChannelName;
 use http::HeaderMap;
 
@@ -27,6 +27,8 @@ pub struct Question<'a> {
     pub query: Option<&'a str>,
     /// Its client's address.
     pub address: IpAddr,
+    /// What its client has proven by a certificate, in the handshake of the connection.
+    pub certified: Option<&'a CertifiedClient>,
     /// Its client has sent many tokens lately that were worth nothing. What it may do without one it may; a token is not to be
     /// checked ([`Denied::Unchecked`]).
     pub is_doubtful: bool,

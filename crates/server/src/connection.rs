@@ -35,7 +35,7 @@ use crate::session;
 use crate::silent_sockets::SilentPlace;
 use crate::socket::Socket;
 use crate::soon::Soon;
-use crate::tls_handshake;
+use crate::tls_handshake::{self, Shaken};
 
 /// Serves one socket. The permit goes back when this ends, or on to the session's outlet.
 ///
@@ -80,7 +80,8 @@ pub(crate) async fn serve<S: Socket>(
             // Boxed by itself: of what a handshake needs nothing is left when requests are served.
             let shaken =
                 Box::pin(tls_handshake::shake(&handler, &core, &phase, (socket, early), &permit, &place, &identity));
-            let Some((socket, protocol)) = shaken.await else { return };
+            let Some(Shaken { socket, protocol, certified }) = shaken.await else { return };
+            permit.certify(certified);
             drop(place);
             if protocol == Protocol::Http2 {
                 return Box::pin(http2::serve(handler, core, phase, socket, Vec::new(), permit)).await;

@@ -15,9 +15,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Why a request may not do what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
-    /// By what its token says, or because it has none.
+    /// By what its token or certificate says, or because it has none.
     By(Refusal),
-    /// Its token is a cookie, and the page that makes the request is another site's.
+    /// Its token is a cookie, or it has none but the certificate of its connection, and the page that makes the request is another site's.
     CrossSite,
     /// The application does not know whose it is.
     Unauthenticated,
@@ -75,7 +75,10 @@ impl Denied {
     fn index(&self) -> usize {
         match self {
             Self::By(Refusal::Missing) => 0,
-            Self::By(Refusal::Invalid(_)) | Self::Unauthenticated | Self::UnknownTicket | Self::Unnamed => 1,
+            Self::By(Refusal::Invalid(_) | Refusal::Certificate(_))
+            | Self::Unauthenticated
+            | Self::UnknownTicket
+            | Self::Unnamed => 1,
             Self::By(Refusal::Expired) | Self::TicketOver => 2,
             Self::By(Refusal::Forbidden { .. })
             | Self::NotAllowed
@@ -119,13 +122,16 @@ impl Denied {
         match self {
             Self::By(Refusal::Missing) => "Send a token, as `Authorization: Bearer TOKEN`.".into(),
             Self::By(Refusal::Invalid(why)) => format!("The token is not accepted: {why}.").into(),
-            Self::By(Refusal::Expired) => "The token has expired.".into(),
+            Self::By(Refusal::Certificate(why)) => {
+                format!("The certificate of the client is not accepted: {why}.").into()
+            }
+            Self::By(Refusal::Expired) => "The token, or what the certificate of the client proved, has expired.".into(),
             Self::By(Refusal::Forbidden { right, channel }) => {
-                format!("The token does not give the right `{}` for channel `{channel}`.", right.as_str()).into()
+                format!("The token or certificate does not give the right `{}` for channel `{channel}`.", right.as_str()).into()
             }
             Self::By(Refusal::Unavailable) => "The keys that tokens are signed with are not to be had now.".into(),
             Self::CrossSite => {
-                "A token in a cookie counts only for pages of this origin, and of those in server.cors_origins.".into()
+                "A cookie, or the certificate of a browser, counts only for pages of this origin, and of those in server.cors_origins.".into()
             }
             Self::Unauthenticated => "The application behind this node does not know who asks.".into(),
             Self::NotAllowed => "The application behind this node does not allow this.".into(),
@@ -147,7 +153,7 @@ impl Denied {
                 format!("The ticket names more channels than a stream has here, which is {most}: name some in the URL.")
                     .into()
             }
-            Self::NoTickets => "The token does not give the right `tickets` for any channel.".into(),
+            Self::NoTickets => "The token or certificate does not give the right `tickets` for any channel.".into(),
             Self::TicketsOff => "Tickets are off on this node; another one may take it.".into(),
             Self::UncheckedTicket => {
                 "Many tickets from this address brought no stream lately; this one was not looked up.".into()
@@ -157,8 +163,8 @@ impl Denied {
             Self::Unchecked => {
                 "Many tokens from this address were not accepted lately; this one was not looked at.".into()
             }
-            Self::Revoked => "The token or ticket was revoked, or a channel was that it is used for.".into(),
-            Self::RevocationsUnknown => "It is not known now whether the token or ticket was revoked.".into(),
+            Self::Revoked => "The token, ticket or certificate was revoked, or a channel was that it is used for.".into(),
+            Self::RevocationsUnknown => "It is not known now whether the token, ticket or certificate was revoked.".into(),
         }
     }
 }
@@ -169,6 +175,7 @@ impl From<Denied> for Problem {
             Denied::Young(denied) => return Self::from(*denied),
             Denied::By(Refusal::Missing) => Kind::TokenMissing,
             Denied::By(Refusal::Invalid(_)) => Kind::TokenInvalid,
+            Denied::By(Refusal::Certificate(_)) => Kind::CertificateInvalid,
             Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
             Denied::NotAllowed => Kind::NotAllowed,

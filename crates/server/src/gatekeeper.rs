@@ -1,11 +1,12 @@
-//! The authorizer that looks at tokens, and asks the application about requests without one.
+//! The authorizer that looks at tokens, and at the certificates of clients, and asks the application about requests without one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{
-    Check, Credential, Forward, ForwardError, ForwardQuestion, Gate, Grant, Place, Refusal, Right, UnixSeconds, Verdict,
+    CertifiedClient, Check, Credential, Forward, ForwardError, ForwardQuestion, Gate, Grant, Place, Refusal, Right,
+    UnixSeconds, Verdict,
 };
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{KEYS_WAIT, KEYS_WAITING_MAX};
@@ -25,7 +26,7 @@ use crate::query;
 use crate::soon::Soon;
 use crate::tickets;
 
-/// Asks a gate what the token of a request is worth, and whether that is enough.
+/// Asks a gate what the token of a request is worth, or the certificate of its connection, and whether that is enough.
 #[derive(Debug)]
 pub struct Gatekeeper {
     gate: Arc<Gate>,
@@ -144,6 +145,35 @@ impl Gatekeeper {
         })
     }
 
+    /// A request without a token is the application's to judge, if it brings what the application is asked about, or its connection
+    /// proves nothing. Otherwise its client's certificate counts.
+    fn without_token(&self, forward: Option<&Arc<Forward>>, question: &Question<'_>) -> Soon<Authorized> {
+        match (forward, question.certified) {
+            (Some(forward), None) => self.ask(forward, question),
+            (Some(forward), Some(_)) if forward.takes_one_of(question.headers) => self.ask(forward, question),
+            (_, Some(client)) => self.by_certificate(client, question),
+            (None, None) => Soon::Now(Err(Denied::By(Refusal::Missing))),
+        }
+    }
+
+    fn by_certificate(&self, client: &CertifiedClient, question: &Question<'_>) -> Soon<Authorized> {
+        // A browser shows its certificate whatever page makes a request, as it sends cookies.
+        if is_cross_site(question.headers, &self.cors) {
+            return Soon::Now(Err(Denied::CrossSite));
+        }
+        // No certificate names channels.
+        if question.right == Right::Subscribe && question.channels.is_empty() {
+            return Soon::Now(Err(Denied::Unnamed));
+        }
+        match self.gate.check_certificate(client, self.now()) {
+            Ok(grant) => {
+                let (right, channels) = (question.right, question.channels.to_vec());
+                self.once_known(right, move |known| allow(grant, right, &channels, known))
+            }
+            Err(refusal) => Soon::Now(Err(Denied::By(refusal))),
+        }
+    }
+
     /// Judges now, or when it is known what is revoked if this right needs that.
     fn once_known(
         &self,
@@ -184,13 +214,13 @@ impl Authorizer for Gatekeeper {
         // Who makes tickets says whose they are, so that no user's session is enough.
         let forward = self.forward.as_ref().filter(|_| question.right != Right::Tickets);
         // Where nobody's tokens are believed, what looks like one is the application's affair.
-        if let Some(forward) = forward.filter(|_| !self.gate.has_issuers()) {
-            return self.ask(forward, question);
+        if forward.is_some() && !self.gate.has_issuers() {
+            return self.without_token(forward, question);
         }
-        let credential = match (self.credential(question), forward) {
-            (Ok(credential), _) => credential,
-            (Err(Denied::By(Refusal::Missing)), Some(forward)) => return self.ask(forward, question),
-            (Err(denied), _) => return Soon::Now(Err(denied)),
+        let credential = match self.credential(question) {
+            Ok(credential) => credential,
+            Err(Denied::By(Refusal::Missing)) => return self.without_token(forward, question),
+            Err(denied) => return Soon::Now(Err(denied)),
         };
         // No token names channels.
         if question.right == Right::Subscribe && question.channels.is_empty() {

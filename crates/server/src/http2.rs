@@ -135,7 +135,7 @@ async fn drive<S: Socket>(
     let mut looks = interval_at(Instant::now() + heartbeat, heartbeat);
     let mut draining = pin!(phase.left_running());
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
-    let (mut place, mut seen, mut drained, mut leaving) = (None, None, false, false);
+    let (mut place, mut seen, mut drained, mut leaving, mut must_renew) = (None, None, false, false, false);
     poll_fn(|cx| {
         shared.set_driver(cx.waker());
         loop {
@@ -156,6 +156,13 @@ async fn drive<S: Socket>(
                 if wire.check_peer(&shared.core).is_some() {
                     return Poll::Ready(End::Gone);
                 }
+                must_renew = shared.handler.is_ending(&shared.permit);
+            }
+            // Streams end by themselves, and come back over a connection whose handshake is new.
+            if must_renew && !leaving {
+                leaving = true;
+                connection.as_mut().graceful_shutdown();
+                continue;
             }
             let (open, begun) = shared.exchanges();
             let standing = match (open, begun, leaving) {

@@ -119,8 +119,8 @@ pub use listen_address::{ListenAddress, ListenAddressError};
 pub use local::LocalServer;
 pub use network::{Network, NetworkError};
 pub use options::{
-    AdmissionOptions, DrainOptions, HistoryOptions, ListenOptions, Options, ProxyOptions, RefusalPolicy,
-    RequestOptions, Secret, SocketOptions, TicketOptions,
+    AdmissionOptions, ClientCertificateOptions, DrainOptions, HistoryOptions, ListenOptions, Options, ProxyOptions,
+    RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
 pub use redirect::Redirect;
@@ -133,3 +133,5 @@ pub use store::StoreHandles;
 pub use strict_transport::StrictTransport;
 pub use subscription::Subscription;
 pub use ticket_use::{TicketUse, TicketUseCells};
+
+pub use fanfare_tls::SubjectFrom;

@@ -6,9 +6,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_auth::{CertifiedClient, UnixSeconds};
 use fanfare_log::{MAX_CORES, TicketStore};
 use fanfare_protocol::limits;
-use fanfare_tls::Identity;
+use fanfare_tls::{ClientFacts, Identity, SubjectFrom};
 
 use crate::authorizer::Authorizer;
 use crate::clock::Clock;
@@ -48,6 +49,8 @@ pub struct Options {
     pub authorizer: Option<Arc<dyn Authorizer>>,
     /// `auth.tickets`. `None`: none are made and none counts.
     pub tickets: Option<TicketOptions>,
+    /// `auth.client_certificates`: what the authorizer is told of clients that have shown a certificate. `None`: nothing.
+    pub client_certificates: Option<ClientCertificateOptions>,
     /// What is revoked of what the authorizer allows; the server follows their log and ends the sessions that it is about. `None`: nothing
     /// ever is.
     pub revocations: Option<Arc<KnownRevocations>>,
@@ -70,6 +73,7 @@ impl Default for Options {
             history: HistoryOptions::default(),
             authorizer: None,
             tickets: None,
+            client_certificates: None,
             revocations: None,
             drain: DrainOptions::default(),
         }
@@ -326,6 +330,42 @@ pub struct TicketOptions {
     pub max_life: Duration,
     /// The clock by which sessions end.
     pub clock: Clock,
+}
+
+/// What is read of the certificates of clients.
+#[derive(Debug, Clone)]
+pub struct ClientCertificateOptions {
+    /// What in them names their subject.
+    pub subject: SubjectFrom,
+    /// How long a handshake proves whose the client is, at most: `auth.max_token_lifetime`.
+    pub proof_lifetime: Duration,
+    /// The clock by which sessions end.
+    pub clock: Clock,
+}
+
+impl ClientCertificateOptions {
+    /// What a client has proven now that has shown this certificate (DER). `None`: it cannot be read.
+    pub(crate) fn read(&self, certificate: &[u8]) -> Option<CertifiedClient> {
+        let ClientFacts { subject, begins, ends } = ClientFacts::of(certificate, self.subject)?;
+        let proven_at = self.now();
+        let at_most = proven_at.0.saturating_add(self.proof_lifetime.as_secs());
+        Some(CertifiedClient {
+            subject: subject.map(String::into_boxed_str),
+            begins_at: UnixSeconds(begins),
+            ends_at: UnixSeconds(ends),
+            proven_at,
+            proven_until: UnixSeconds(ends.min(at_most)),
+        })
+    }
+
+    /// Whether a client has to prove it again soon, by another connection.
+    pub(crate) fn is_ending(&self, client: &CertifiedClient) -> bool {
+        client.is_ending(self.now())
+    }
+
+    fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.clock.wall_ms() / 1_000)
+    }
 }
 
 /// `drain.*`.

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Unauthorized,
     TokenMissing,
     TokenInvalid,
+    CertificateInvalid,
     TokenExpired,
     TokenRevoked,
     Unauthenticated,
@@ -53,7 +54,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -70,6 +71,7 @@ impl Kind {
         Self::Unauthorized,
         Self::TokenMissing,
         Self::TokenInvalid,
+        Self::CertificateInvalid,
         Self::TokenExpired,
         Self::TokenRevoked,
         Self::Unauthenticated,
@@ -115,6 +117,9 @@ impl Kind {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A valid publish key is needed"),
             Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token-missing", "A token is needed"),
             Self::TokenInvalid => (StatusCode::UNAUTHORIZED, "token-invalid", "The token is not accepted"),
+            Self::CertificateInvalid => {
+                (StatusCode::UNAUTHORIZED, "certificate-invalid", "The certificate of the client is not accepted")
+            }
             Self::TokenExpired => (StatusCode::UNAUTHORIZED, "token-expired", "The token has expired"),
             Self::TokenRevoked => (StatusCode::UNAUTHORIZED, "token-revoked", "The token was revoked"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "It is not known who asks"),
@@ -208,7 +213,11 @@ impl From<Problem> for Answer {
 /// What a token would have to be (RFC 6750 section 3). Who has sent none is told of no error.
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let error = match problem.kind {
-        Kind::Unauthorized | Kind::TokenMissing | Kind::Unauthenticated | Kind::TicketUnknown => {
+        Kind::Unauthorized
+        | Kind::TokenMissing
+        | Kind::CertificateInvalid
+        | Kind::Unauthenticated
+        | Kind::TicketUnknown => {
             return Some(HeaderValue::from_static("Bearer realm=\"fanfare\""));
         }
         Kind::TokenInvalid | Kind::TokenExpired | Kind::TokenRevoked => "invalid_token",

@@ -68,7 +68,7 @@ impl Handler {
         let common = CommonHeaders { verdict, listener: socket.source().listener };
         // Where a proxy in front sees the end of such a request elsewhere, what follows would be another client's: hyper does not
         // say whether there was a `Content-Length` as well (RFC 9112, 6.3).
-        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || self.is_ending(socket);
         match self.decide(socket, request, common, connection) {
             Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, common, is_last)),
             Ok(Soon::Later(decision)) => {
@@ -133,21 +133,41 @@ impl Handler {
         client.address
     }
 
+    /// Whether what the client of a connection has proven by its certificate is over soon, so that it has to come by another one.
+    pub(crate) fn is_ending(&self, socket: &SocketPermit) -> bool {
+        let certificates = self.node.options.client_certificates.as_ref();
+        certificates.zip(socket.certified()).is_some_and(|(options, client)| options.is_ending(client))
+    }
+
     /// Who has sent worthless tokens to this thread.
     fn worthless_tokens(&self) -> &WorthlessTokens {
         &self.node.worthless_tokens[self.core]
     }
 
     /// Asks whether this client may do this with these channels.
-    fn ask(&self, address: IpAddr, right: Right, channels: &[ChannelName], head: (&Uri, &HeaderMap)) -> Asking {
+    fn ask(
+        &self,
+        socket: &SocketPermit,
+        address: IpAddr,
+        (right, channels): (Right, &[ChannelName]),
+        head: (&Uri, &HeaderMap),
+    ) -> Asking {
         let client = AddressKey::of(address);
         let (uri, headers) = head;
         let authorized = match &self.node.options.authorizer {
             None => Soon::Now(Ok(None)),
             Some(authorizer) => {
                 let is_doubtful = self.worthless_tokens().are_too_many(client, Instant::now());
-                let (path, query) = (uri.path(), uri.query());
-                authorizer.authorize(&Question { right, channels, headers, path, query, address, is_doubtful })
+                authorizer.authorize(&Question {
+                    right,
+                    channels,
+                    headers,
+                    path: uri.path(),
+                    query: uri.query(),
+                    address,
+                    certified: socket.certified(),
+                    is_doubtful,
+                })
             }
         };
         Asking { client, right, authorized }
@@ -216,7 +236,7 @@ impl Handler {
                 handler.subscribe_by_ticket(admitted, ticket, subscription).await
             }));
         }
-        let asking = self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers));
+        let asking = self.ask(socket, client, (Right::Subscribe, &subscription.channels), (&head.uri, &head.headers));
         Ok(match (asking, rest) {
             (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
                 Soon::Now(self.accept(subscription, admitted, grant))
@@ -275,7 +295,9 @@ impl Handler {
         let client = self.client(socket, &head.headers);
         let asking = match ticket {
             Some(ticket) => Err(ticket),
-            None => Ok(self.ask(client, Right::Subscribe, &subscription.channels, (&head.uri, &head.headers))),
+            None => {
+                Ok(self.ask(socket, client, (Right::Subscribe, &subscription.channels), (&head.uri, &head.headers)))
+            }
         };
         let whole = whole(rest, connection);
         let handler = self.clone();
@@ -389,7 +411,9 @@ impl Handler {
         let client = self.client(socket, request.headers());
         let asking = match access {
             Access::ByKey => None,
-            Access::ByToken => Some(self.ask(client, Right::Tickets, &[], (request.uri(), request.headers()))),
+            Access::ByToken => {
+                Some(self.ask(socket, client, (Right::Tickets, &[]), (request.uri(), request.headers())))
+            }
         };
         let handler = self.clone();
         Ok(Soon::later(async move {
@@ -440,7 +464,7 @@ impl Handler {
             Access::ByKey => None,
             Access::ByToken => {
                 let head = (request.uri(), request.headers());
-                Some(self.ask(client, Right::Publish, std::slice::from_ref(&channel), head))
+                Some(self.ask(socket, client, (Right::Publish, std::slice::from_ref(&channel)), head))
             }
         };
         let handler = self.clone();
@@ -508,7 +532,7 @@ impl Handler {
         let channel = subscription::channel(channel)?;
         let client = self.client(socket, request.headers());
         let head = (request.uri(), request.headers());
-        let asking = self.ask(client, Right::History, std::slice::from_ref(&channel), head);
+        let asking = self.ask(socket, client, (Right::History, std::slice::from_ref(&channel)), head);
         let asked = channel.clone();
         let wanted = history::parse(channel, request.uri().query(), options.max_limit)?;
         let handler = self.clone();

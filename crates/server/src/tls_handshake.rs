@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 
+use fanfare_auth::CertifiedClient;
 use fanfare_log::Payer;
 use fanfare_protocol::limits::REQUEST_HEAD_TIMEOUT_DRAINING;
 use fanfare_tls::{Established, Failure, Handshake, Identity, Protocol, Step};
@@ -47,6 +48,14 @@ enum Failed {
     Socket(#[from] io::Error),
 }
 
+/// What comes of a handshake.
+pub(crate) struct Shaken<S> {
+    pub(crate) socket: TlsSocket<S>,
+    pub(crate) protocol: Protocol,
+    /// What the client has proven by a certificate, where that counts for anything.
+    pub(crate) certified: Option<Box<CertifiedClient>>,
+}
+
 /// Shakes hands with a client, of whose bytes some may be read already. `None`: there is no connection, and the client was told why, as
 /// far as TLS has words for it.
 pub(crate) async fn shake<S: Socket>(
@@ -57,7 +66,7 @@ pub(crate) async fn shake<S: Socket>(
     permit: &SocketPermit,
     place: &SilentPlace,
     identity: &Identity,
-) -> Option<(TlsSocket<S>, Protocol)> {
+) -> Option<Shaken<S>> {
     let timeout = handler.node.options.requests.head_timeout;
     let mut phase = phase.clone();
     let drained = async {
@@ -74,9 +83,10 @@ pub(crate) async fn shake<S: Socket>(
     };
     let stats = &handler.stats().tls;
     match outcome {
-        Ok(Established { records, data, received, protocol, .. }) => {
+        Ok(Established { records, data, received, protocol, client_certificate }) => {
             stats.established.add(1);
-            Some((TlsSocket::new(socket, records, data, received), protocol))
+            let certified = client_certificate.and_then(|certificate| certified(handler, permit, &certificate));
+            Some(Shaken { socket: TlsSocket::new(socket, records, data, received), protocol, certified })
         }
         Err(failed) => {
             debug!(peer = %permit.source().address, %failed, "a TLS handshake failed");
@@ -101,6 +111,13 @@ pub(crate) async fn shake<S: Socket>(
             None
         }
     }
+}
+
+/// What a client has proven by this certificate, if anybody asks. Of the certificate nothing but its subject is kept or logged.
+fn certified(handler: &Handler, permit: &SocketPermit, certificate: &[u8]) -> Option<Box<CertifiedClient>> {
+    let client = handler.node.options.client_certificates.as_ref()?.read(certificate)?;
+    debug!(peer = %permit.source().address, subject = client.subject.as_deref(), "a client has shown a certificate");
+    Some(Box::new(client))
 }
 
 /// The whole conversation.

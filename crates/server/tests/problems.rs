@@ -231,6 +231,7 @@ fn every_problem_keeps_its_type_status_and_title() {
     for denied in [
         Denied::By(Refusal::Missing),
         Denied::By(Refusal::Invalid("it is none")),
+        Denied::By(Refusal::Certificate("it names nobody")),
         Denied::By(Refusal::Expired),
         Denied::By(Refusal::Forbidden { right: Right::Subscribe, channel: ChannelName::parse("a").unwrap() }),
         Denied::Unauthenticated,

@@ -6,12 +6,14 @@ mod support;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare_server::{Network, Reason};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned, SupportedProtocolVersion};
-use support::authority::{Authority, server_config};
+use support::authority::Authority;
+use support::by_certificate::{PROOF, by_certificate};
 use support::{Client, Node, eventually};
 
 /// Opens connections of the blocking kind.
@@ -268,6 +270,22 @@ fn a_client_may_change_keys_in_the_middle_of_its_stream_and_may_not_go_on_talkin
     node.await_sessions(0);
 }
 
+// Seen to fail when such a connection is kept for another request.
+#[test]
+fn a_connection_ends_with_an_answer_when_what_its_certificate_proved_is_over_soon() {
+    let authority = Authority::asking(&[]);
+    let mut ahead = None;
+    let node = authority.node(|options| ahead = Some(by_certificate(options)));
+    let mut client = authority.connect(&node);
+    let head = "HEAD /events?channel=device-7 HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.send(head);
+    assert!(!client.until("\r\n\r\n").to_lowercase().contains("connection: close"));
+    ahead.unwrap().store(PROOF.as_secs() - 30, Ordering::Relaxed);
+    client.send(head);
+    let last = client.rest();
+    assert!(last.starts_with("HTTP/1.1 200 ") && last.to_lowercase().contains("connection: close"), "{last}");
+}
+
 #[test]
 fn a_new_certificate_is_shown_to_who_connects_and_streams_go_on() {
     let authority = Authority::new();
@@ -275,9 +293,7 @@ fn a_new_certificate_is_shown_to_who_connects_and_streams_go_on() {
     let mut old = authority.connect(&node);
     old.subscribe("channel=a");
     old.until("event: $ready");
-    let (config, certificate) = server_config();
-    authority.identity.replace(config);
-    let successor = Authority { identity: Arc::clone(&authority.identity), certificate };
+    let successor = authority.succeed();
     let mut new = successor.connect(&node);
     new.subscribe("channel=a");
     new.until("event: $ready");

@@ -3,10 +3,10 @@
 //! `cargo run --release -p fanfare-tls --example memory`
 use std::sync::Arc;
 
+use fanfare_tls::testing::SelfSigned;
 use fanfare_tls::{Established, Handshake, ServerConfig, Step};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").expect("Linux");
@@ -40,22 +40,9 @@ fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, finish: boo
 }
 
 fn main() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a root");
+    let shown = SelfSigned::new("localhost");
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[version])
-            .expect("versions");
-        let client = Arc::new(client.with_root_certificates(roots.clone()).with_no_client_auth());
-        let server =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-        let mut server =
-            server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key.clone_key()).expect("key");
-        server.enable_secret_extraction = true;
-        let server = Arc::new(server);
+        let (client, server) = (Arc::new(shown.client(version)), Arc::new(shown.server()));
         const COUNT: usize = 20_000;
         let mut done: Vec<Established> =
             (0..500).map(|_| handshake(&client, &server, true).0.finish().expect("done")).collect();

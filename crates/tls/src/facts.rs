@@ -1,6 +1,7 @@
 //! What a certificate says of itself (RFC 5280).
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 /// What a server's certificate says: for which names it is and when it is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,6 @@ impl Facts {
         let certificate = parse(der)?;
         let names = certificate.subject_alternative_name().map_err(|error| error.to_string())?;
         let names = names.iter().flat_map(|names| &names.value.general_names);
-        let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
         Ok(Self {
             names: names
                 .filter_map(|name| match name {
@@ -38,8 +38,8 @@ impl Facts {
                     _ => None,
                 })
                 .collect(),
-            begins: seconds(certificate.validity().not_before),
-            ends: seconds(certificate.validity().not_after),
+            begins: unix_seconds(certificate.validity().not_before),
+            ends: unix_seconds(certificate.validity().not_after),
         })
     }
 
@@ -63,4 +63,9 @@ pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
         Ok(_) => Err("something stands behind it".to_owned()),
         Err(_) => Err("it is no X.509 certificate".to_owned()),
     }
+}
+
+/// Before 1970 is as good as then.
+pub(crate) fn unix_seconds(time: ASN1Time) -> u64 {
+    u64::try_from(time.timestamp()).unwrap_or(0)
 }

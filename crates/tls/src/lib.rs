@@ -12,7 +12,7 @@ mod alert;
 mod by_name;
 mod certificate_error;
 mod client_certificates;
-mod client_subject;
+mod client_facts;
 mod facts;
 mod failure;
 mod handshake;
@@ -21,16 +21,16 @@ mod keys;
 mod pair;
 mod pem_file;
 mod records;
+mod resumption_keys;
 mod server_config;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
-mod tickets;
 
 pub use alert::Alert;
 pub use certificate_error::CertificateError;
 pub use client_certificates::ClientCertificates;
-pub use client_subject::{SubjectFrom, client_subject};
+pub use client_facts::{ClientFacts, SubjectFrom};
 pub use facts::{Facts, Validity};
 pub use failure::Failure;
 pub use handshake::{Established, Handshake, Protocol, Step};
@@ -38,6 +38,6 @@ pub use identity::Identity;
 pub use pair::Pair;
 pub use pem_file::PemFile;
 pub use records::{PLAINTEXT_BYTES_MAX, Received, Records};
+pub use resumption_keys::ResumptionKeys;
 pub use rustls::ServerConfig;
 pub use server_config::{ServerOptions, Version, server_config};
-pub use tickets::Tickets;

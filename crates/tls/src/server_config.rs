@@ -11,7 +11,7 @@ use crate::by_name::ByName;
 use crate::certificate_error::CertificateError;
 use crate::client_certificates::ClientCertificates;
 use crate::pair::Pair;
-use crate::tickets::Tickets;
+use crate::resumption_keys::ResumptionKeys;
 
 /// The oldest version of TLS that is spoken. Older ones than 1.2 are not (RFC 8996).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,9 +34,9 @@ pub struct ServerOptions {
     pub min_version: Version,
     /// Protocols that clients may choose from (ALPN, RFC 7301), the best first. Who offers others only is refused; who offers none is not.
     pub alpn: Vec<Vec<u8>>,
-    /// The keys of tickets. Not in use where clients are asked for certificates: a ticket would let a client in whose certificate has expired, or
+    /// The keys of session tickets. Not in use where clients are asked for certificates: a ticket would let a client in whose certificate has expired, or
     /// whose authority is believed no more.
-    pub tickets: Tickets,
+    pub resumption_keys: ResumptionKeys,
 }
 
 /// Puts it together.
@@ -44,7 +44,7 @@ pub struct ServerOptions {
 /// # Errors
 /// A certificate that is not the first has no name.
 pub fn server_config(options: ServerOptions) -> Result<ServerConfig, CertificateError> {
-    let ServerOptions { pairs, clients, min_version, alpn, tickets } = options;
+    let ServerOptions { pairs, clients, min_version, alpn, resumption_keys } = options;
     let provider = Arc::new(provider());
     let versions: &[_] = match min_version {
         Version::Tls12 => &[&TLS13, &TLS12],
@@ -66,12 +66,12 @@ pub fn server_config(options: ServerOptions) -> Result<ServerConfig, Certificate
     config.enable_secret_extraction = true;
     // Early data can be played again by anybody who recorded it: a publish would happen twice.
     config.max_early_data_size = 0;
-    // Tickets hold all; a table of sessions would be memory that strangers fill.
+    // Session tickets hold all; a table of sessions would be memory that strangers fill.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if keeps_no_session {
         config.send_tls13_tickets = 0;
     } else {
-        config.ticketer = tickets.into_inner();
+        config.ticketer = resumption_keys.into_inner();
     }
     Ok(config)
 }

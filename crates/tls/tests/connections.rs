@@ -3,13 +3,11 @@
 use std::io::{IoSlice, Read as _, Write as _};
 use std::sync::Arc;
 
-use fanfare_tls::testing::Forger;
+use fanfare_tls::testing::{Forger, SelfSigned};
 use fanfare_tls::{Alert, Failure, Handshake, PLAINTEXT_BYTES_MAX, Protocol, Received, Records, ServerConfig, Step};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion, Tls13CipherSuite,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, SupportedCipherSuite, SupportedProtocolVersion, Tls13CipherSuite};
 
 /// Data, what is to be answered, and whether the client has closed; or why not, and what the client is told.
 type Outcome = Result<(Vec<u8>, Vec<u8>, bool), (Failure, Vec<u8>)>;
@@ -26,22 +24,8 @@ struct Pair {
 }
 
 fn configs(provider: CryptoProvider, version: &'static SupportedProtocolVersion) -> (ClientConfig, ServerConfig) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let client = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut server = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    server.enable_secret_extraction = true;
+    let shown = SelfSigned::new("localhost");
+    let (client, server) = (shown.client(version), shown.server_of(provider, &[version]));
     (client, server)
 }
 

@@ -78,7 +78,7 @@ fn judge(gate: &Gate, text: &str, now: UnixSeconds) -> Verdict {
 /// Why, for people.
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Invalid(why) => why,
+        Refusal::Invalid(why) | Refusal::Certificate(why) => why,
         Refusal::Expired => "it expired a short while ago (`exp`): a stream would be told politely",
         Refusal::Missing | Refusal::Unavailable | Refusal::Forbidden { .. } => refusal.as_str(),
     }

@@ -110,6 +110,7 @@ pub(super) fn relations(layered: &Layered, problems: &mut Vec<Problem>) {
     of_listeners(&layered.config, &mut require);
     of_tls(&layered.config, &mut require);
     of_tokens(&layered.config, &mut require);
+    of_client_certificates(&layered.config, &mut require);
     of_forward_auth(&layered.config, &mut require);
     of_requests(&layered.config, &mut require);
     of_delivery(layered, &mut require);
@@ -221,9 +222,11 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
             || !config.issuers.is_empty()
             || !auth.public.is_empty()
             || forward_auth.url.0.is_some()
-            || auth.tickets,
+            || auth.tickets
+            || config.certificates_count(),
         ("auth.enabled", "auth.enabled"),
-        "needs a table [[auth.issuers]], forward_auth.url, auth.tickets, or channels in auth.public: nobody could do anything",
+        "needs a table [[auth.issuers]], forward_auth.url, auth.tickets, auth.client_certificates, or channels in auth.public: nobody could \
+         do anything",
     );
     require(
         auth.enabled || !auth.tickets,
@@ -268,6 +271,46 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
     );
 }
 
+fn of_client_certificates(config: &Config, require: &mut Require<'_>) {
+    let Config { auth, client_certificates: grants, server, .. } = config;
+    let is_on = config.certificates_count();
+    require(
+        auth.enabled || !is_on,
+        ("auth.client_certificates.subject", "auth.enabled"),
+        "needs auth.enabled = true, or every channel would be open to who has no certificate, too",
+    );
+    require(
+        !is_on || config.listeners().iter().any(|listener| listener.client_ca.0.is_some()),
+        ("auth.client_certificates.subject", SECTION),
+        "needs a table [[server.listen]] with client_ca, or nobody would be asked for a certificate",
+    );
+    let history = grants.history.0.as_ref().is_some_and(|history| !history.0.is_empty());
+    let gives = !grants.subscribe.0.is_empty() || !grants.publish.0.is_empty() || history;
+    require(
+        gives || !is_on,
+        ("auth.client_certificates.subject", "auth.client_certificates.subject"),
+        "needs auth.client_certificates.subscribe, publish or history, or no certificate would give anything",
+    );
+    for (key, is_set) in [
+        ("auth.client_certificates.subscribe", !grants.subscribe.0.is_empty()),
+        ("auth.client_certificates.publish", !grants.publish.0.is_empty()),
+        ("auth.client_certificates.history", grants.history.0.is_some()),
+    ] {
+        require(
+            is_on || !is_set,
+            (key, "auth.client_certificates.subject"),
+            "needs auth.client_certificates.subject (cn, san_dns, san_uri or san_email), or no certificate would be read",
+        );
+    }
+    let anybodys = |origin: &str| server.cors_origins.iter().any(|listed| listed.0 == origin);
+    require(
+        !is_on || !(anybodys("*") || anybodys("null")),
+        ("server.cors_origins", "auth.client_certificates.subject"),
+        "must name each origin while auth.client_certificates gives grants: \"*\" and \"null\" are the pages of anybody, who could read \
+         what the certificate in your user's browser allows",
+    );
+}
+
 fn of_forward_auth(config: &Config, require: &mut Require<'_>) {
     let Config { auth, forward_auth, server, .. } = config;
     require(
@@ -290,6 +333,16 @@ fn of_forward_auth(config: &Config, require: &mut Require<'_>) {
 }
 
 impl Config {
+    /// Whether certificates of clients give them grants.
+    pub(crate) fn certificates_count(&self) -> bool {
+        self.client_certificates.subject.0.is_some()
+    }
+
+    /// Whether browsers bring by themselves what counts here, whatever page makes a request: cookies, or a certificate.
+    pub(crate) fn believes_browsers(&self) -> bool {
+        self.auth.cookie.0.is_some() || self.forwards_cookies() || self.certificates_count()
+    }
+
     /// Whether the cookies of clients count for the application.
     pub(crate) fn forwards_cookies(&self) -> bool {
         self.forward_auth.url.0.is_some() && self.forward_auth.headers.0.contains(&http::header::COOKIE)

@@ -113,3 +113,17 @@ choice_value! {
         Request = "request",
     }
 }
+
+choice_value! {
+    /// What in a client's certificate names its subject.
+    SubjectName {
+        /// The common name.
+        CommonName = "cn",
+        /// The first DNS name of its `subjectAltName`.
+        DnsName = "san_dns",
+        /// The only URI there.
+        Uri = "san_uri",
+        /// The first e-mail address there.
+        Email = "san_email",
+    }
+}

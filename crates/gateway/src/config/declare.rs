@@ -33,7 +33,7 @@ impl Key {
     /// The environment variable that sets it: `FANFARE__SERVER__LISTEN`.
     #[must_use]
     pub fn env(&self) -> String {
-        format!("FANFARE__{}__{}", self.section.to_ascii_uppercase(), self.name.to_ascii_uppercase())
+        format!("FANFARE__{}__{}", self.section.replace('.', "__").to_ascii_uppercase(), self.name.to_ascii_uppercase())
     }
 }
 
@@ -67,6 +67,17 @@ pub(super) fn within<T: Value + PartialOrd>(value: T, low: &T, high: &T) -> Resu
         Err(format!("{} is out of bounds; expected {} to {}", value.show(), low.show(), high.show()))
     }
 }
+
+/// The name of a section: its field's, unless it stands within another one.
+macro_rules! section_name {
+    (client_certificates) => {
+        "auth.client_certificates"
+    };
+    ($section:ident) => {
+        stringify!($section)
+    };
+}
+pub(super) use section_name;
 
 macro_rules! sections {
     ($(
@@ -109,7 +120,7 @@ macro_rules! sections {
             pub(super) fn assign(&mut self, section: &str, key: &str, value: &ValueKind) -> Result<bool, String> {
                 match (section, key) {
                     $($(
-                        (stringify!($section), stringify!($key)) => {
+                        (section_name!($section), stringify!($key)) => {
                             let value: $ty = read(value)?;
                             $( let value = within(value, &$low, &$high)?; )?
                             self.$section.$key = value;
@@ -123,7 +134,7 @@ macro_rules! sections {
             /// Whether a key has another value in `other`; compares secrets by value, not as they are shown.
             pub(crate) fn differs(&self, other: &Self, section: &str, key: &str) -> bool {
                 match (section, key) {
-                    $($( (stringify!($section), stringify!($key)) => self.$section.$key != other.$section.$key, )+)+
+                    $($( (section_name!($section), stringify!($key)) => self.$section.$key != other.$section.$key, )+)+
                     _ => false,
                 }
             }
@@ -131,7 +142,7 @@ macro_rules! sections {
             /// The value of a key as a TOML literal, secrets redacted. `None` for an unknown key.
             pub(super) fn show(&self, section: &str, key: &str) -> Option<String> {
                 match (section, key) {
-                    $($( (stringify!($section), stringify!($key)) => Some(self.$section.$key.show()), )+)+
+                    $($( (section_name!($section), stringify!($key)) => Some(self.$section.$key.show()), )+)+
                     _ => None,
                 }
             }
@@ -143,7 +154,7 @@ macro_rules! sections {
             let defaults = Config::default();
             vec![$($(
                 Key {
-                    section: stringify!($section),
+                    section: section_name!($section),
                     section_doc: $section_doc.trim_ascii(),
                     name: stringify!($key),
                     doc: concat!($($doc, "\n"),+),

@@ -12,7 +12,7 @@ use super::channels::RuleParts;
 use super::error::{Place, Problem};
 use super::file_tables::Tables;
 use super::issuers::IssuerParts;
-use super::keys::all_keys;
+use super::keys::{all_keys, is_section};
 use super::layer::Layer;
 use super::listeners::ListenerParts;
 use super::tables::{TableParts, too_many};
@@ -75,9 +75,13 @@ impl Reader<'_> {
 
     fn section(&mut self, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
         let section = name.get_ref().as_ref();
-        if !all_keys().iter().any(|key| key.section == section) {
+        if !is_section(section) {
             return self.problem(name.span(), unknown(section, None));
         }
+        self.keys(section, value);
+    }
+
+    fn keys(&mut self, section: &str, value: &Spanned<DeValue<'_>>) {
         let DeValue::Table(table) = value.get_ref() else {
             return self
                 .problem(value.span(), format!("`{section}` is a section; expected [{section}] and its keys below"));
@@ -89,6 +93,11 @@ impl Reader<'_> {
             }
             if section == "auth" && key.get_ref() == "issuers" {
                 self.tables.issuers = self.several::<IssuerParts>(value);
+                continue;
+            }
+            let nested = format!("{section}.{}", key.get_ref());
+            if is_section(&nested) {
+                self.keys(&nested, value);
                 continue;
             }
             let known = all_keys().iter().any(|known| known.section == section && known.name == key.get_ref());

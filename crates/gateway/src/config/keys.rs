@@ -8,9 +8,12 @@ use fanfare_log::MAX_CORES;
 use fanfare_protocol::{Pattern, limits};
 use fanfare_server::{ListenAddress, Network, StrictTransport};
 
-use super::choice::{AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, TlsVersion};
-use super::declare::{Key, read, sections, within};
+use super::choice::{
+    AddressHeader, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, SubjectName, TlsVersion,
+};
+use super::declare::{Key, read, section_name, sections, within};
 use super::names::{ClaimName, CookieName, FileName, HeaderNames, ParameterName, ServiceUrl};
+use super::template_list::{HistoryTemplates, TemplateList};
 use super::text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 use super::value::{BytesPerSecond, OffOr, Size, Span, Value};
 
@@ -185,7 +188,7 @@ sections! {
         silent_per_address: OffOr<NonZeroU32> = OffOr(positive(limits::SILENT_SOCKETS_PER_ADDRESS_DEFAULT));
         /// New subscriptions in a second, for this node.
         connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::CONNECTS_PER_SECOND_DEFAULT));
-        /// Event streams of one subject on this node, from wherever it comes: whom a token, a ticket or the application of `forward_auth` names (`sub`), told apart by who names it. Raise it where many share one `sub`, as guests or services may.
+        /// Event streams of one subject on this node, from wherever it comes: whom a token, a ticket, a client's certificate or the application of `forward_auth` names (`sub`), told apart by who names it. Raise it where many share one `sub`, as guests or services may.
         per_subject: OffOr<NonZeroU32> = OffOr(positive(limits::STREAMS_PER_SUBJECT_DEFAULT));
         /// New subscriptions in a second from one address (IPv6: from one /64); behind a proxy of `server.trusted_proxies`, from one client.
         address_connects_per_second: OffOr<NonZeroU32> = OffOr(positive(limits::ADDRESS_CONNECTS_PER_SECOND_DEFAULT));
@@ -225,6 +228,20 @@ sections! {
         private_http: bool = false;
     }
 
+    /// What clients may do by their certificates, where a request brings no token, no ticket and nothing that `forward_auth` is asked about. Needs `auth.enabled`, and a listener with `client_ca`; see [auth.md](auth.md#certificates-of-clients).
+    CertificateGrants client_certificates {
+        /// What in a certificate names its subject: the common name, or the first DNS name, the only URI (a SPIFFE ID) or the first e-mail address of its `subjectAltName`. `off`: certificates decide who may connect, and give nothing.
+        subject: OffOr<SubjectName> = OffOr(None);
+        /// Channels that a subject may follow: patterns in which `{sub}` stands for it.
+        subscribe: TemplateList = TemplateList(Vec::new());
+        /// The same for publishing by HTTP, with `publish.tokens`.
+        publish: TemplateList = TemplateList(Vec::new());
+        /// The same for history; `["*"]` is every channel, and `[]` none.
+        history: HistoryTemplates = HistoryTemplates(None);
+        /// Certificates that are valid for longer, from their first second to their last, give nothing: a revocation has to be remembered for as long as any certificate that it is about. Revocations, those of tokens too, are kept for so long then.
+        max_lifetime: Span = Span(limits::CERTIFICATE_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
+    }
+
     /// An application that is asked whether a request may do what it wants, unless a token says so; it may name the channels of a stream too. Needs `auth.enabled`; see [auth.md](auth.md#your-application-decides).
     ForwardAuth forward_auth {
         /// Where it answers: `https`, or `http` on this machine, with `auth.private_http` also within private networks; empty: nobody is asked. No log shows its query.
@@ -249,7 +266,7 @@ sections! {
     Publish publish {
         /// The key that publishers send as `Authorization: Bearer …`. At least 16 characters of visible ASCII; empty: the endpoint is off. Prefer the environment.
         key: Secret = Secret::UNSET;
-        /// Let those publish, too, whose tokens have the right, or to whom the application of `forward_auth` gives it by name. Needs `auth.enabled`.
+        /// Let those publish, too, whose tokens or certificates have the right, or to whom the application of `forward_auth` gives it by name. Needs `auth.enabled`.
         tokens: bool = false;
     }
 
@@ -276,4 +293,9 @@ sections! {
         /// The least important level that is written.
         level: LogLevel = LogLevel("info".into());
     }
+}
+
+/// Whether there is a section of this name.
+pub(super) fn is_section(name: &str) -> bool {
+    all_keys().iter().any(|key| key.section == name)
 }

@@ -29,6 +29,7 @@ mod names;
 mod print;
 mod sources;
 mod tables;
+mod template_list;
 mod text;
 mod unknown;
 mod value;
@@ -36,19 +37,21 @@ mod value;
 pub use certificate_files::CertificateFiles;
 pub use channel_rule::ChannelRule;
 pub use choice::{
-    AddressHeader, ClientCertificateNeed, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, TlsVersion,
+    AddressHeader, ClientCertificateNeed, CloseStyle, LogFormat, ProxyProtocol, Pushes, RefusalStyle, SubjectName,
+    TlsVersion,
 };
 pub use declare::Key;
 pub use error::{ConfigError, Place, Problem};
 pub use issuer_rule::IssuerRule;
 pub use keys::{
-    Admin, Admission, Archive, Auth, Channel, Config, Delivery, Drain, History, Limits, Log, Publish, Redis, Server,
-    Tail, all_keys,
+    Admin, Admission, Archive, Auth, CertificateGrants, Channel, Config, Delivery, Drain, History, Limits, Log,
+    Publish, Redis, Server, Tail, all_keys,
 };
 pub use layered::Layered;
 pub use listener_rule::ListenerRule;
 pub use names::{ClaimName, CookieName, FileName, ParameterName};
 pub use print::print;
 pub use sources::{Sources, load};
+pub use template_list::{HistoryTemplates, TemplateList};
 pub use text::{CorsOrigin, LogLevel, Prefix, Secret, SecretUrl};
 pub use value::{BytesPerSecond, FileMode, OffOr, Size, Span};

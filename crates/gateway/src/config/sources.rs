@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::{ConfigError, Place, Problem};
-use super::keys::all_keys;
+use super::keys::{all_keys, is_section};
 use super::layer::Layer;
 use super::layered::Layered;
 use super::{check, file};
@@ -75,10 +75,10 @@ fn env(variables: &[(String, String)], problems: &mut Vec<Problem>) -> Layer {
     let mut variables: Vec<_> = variables.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
     variables.sort();
     for (name, value) in variables {
-        let levels: Vec<String> = name[ENV_PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
+        let path = name[ENV_PREFIX.len()..].replace("__", ".").to_ascii_lowercase();
         let place = Place::Env(name.clone());
-        let outcome = match levels.as_slice() {
-            [section, key] => layer.set(section, key, value.as_str().into(), place),
+        let outcome = match section_and_key(&path) {
+            Some((section, key)) if !key.contains('.') => layer.set(section, key, value.as_str().into(), place),
             _ => {
                 Err(Problem { place, message: "expected FANFARE__SECTION__KEY, two underscores between levels".into() })
             }
@@ -92,13 +92,19 @@ fn flags(flags: &[(String, String, String)], problems: &mut Vec<Problem>) -> Lay
     let mut layer = Layer::default();
     for (flag, path, value) in flags {
         let place = Place::Flag(flag.clone());
-        let outcome = match path.split_once('.') {
+        let outcome = match section_and_key(path) {
             Some((section, key)) => layer.set(section, key, value.as_str().into(), place),
             None => Err(Problem { place, message: format!("`{path}` is not a key; expected SECTION.KEY") }),
         };
         problems.extend(outcome.err());
     }
     layer
+}
+
+/// The section of a dotted key and its name there. A section may stand within another one.
+fn section_and_key(path: &str) -> Option<(&str, &str)> {
+    let nested = path.rsplit_once('.').filter(|(section, _)| is_section(section));
+    nested.or_else(|| path.split_once('.'))
 }
 
 /// Lets `config` put one layer over the other, and reads what came out on top into the typed configuration.

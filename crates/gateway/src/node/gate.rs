@@ -4,13 +4,13 @@ use std::future::pending;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fanfare_auth::{Audience, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
+use fanfare_auth::{Audience, CertificateOptions, Gate, GateOptions, IssuerOptions, KeySource, Template, Templates};
 use fanfare_log::Hub;
 use fanfare_server::{Clock, Gatekeeper, KnownRevocations, Options};
 
 use super::outside::Outside;
 use super::store::StoreReport;
-use crate::config::{Config, IssuerRule};
+use crate::config::{CertificateGrants, Config, IssuerRule};
 use crate::key_file;
 use crate::revocation::longest_grant;
 
@@ -67,8 +67,17 @@ fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
         expired_grace: auth.expired_grace.0,
         max_token_lifetime: auth.max_token_lifetime.0,
         issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
+        client_certificates: config.certificates_count().then(|| certificates(config)),
     };
     Ok(Some(Gate::new(options).context("[auth] cannot work")?))
+}
+
+/// What certificates of clients give.
+fn certificates(config: &Config) -> CertificateOptions {
+    let CertificateGrants { subscribe, publish, history, max_lifetime, .. } = config.client_certificates.clone();
+    let history = history.0.map(|history| history.0);
+    let templates = Templates { subscribe: subscribe.0, publish: publish.0, history, ..Templates::default() };
+    CertificateOptions { templates, max_lifetime: max_lifetime.0 }
 }
 
 fn issuer(rule: &IssuerRule) -> anyhow::Result<IssuerOptions> {

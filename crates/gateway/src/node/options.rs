@@ -6,12 +6,13 @@ use std::sync::Arc;
 use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_server::{
-    AdmissionOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions, ForwardedHeader, HistoryOptions,
-    ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
+    AdmissionOptions, ClientCertificateOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions,
+    ForwardedHeader, HistoryOptions, ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
+    SocketOptions, TicketOptions,
 };
-use fanfare_tls::Identity;
+use fanfare_tls::{Identity, SubjectFrom};
 
-use crate::config::{AddressHeader, CloseStyle, Config, ListenerRule, RefusalStyle};
+use crate::config::{AddressHeader, CloseStyle, Config, ListenerRule, RefusalStyle, SubjectName};
 
 /// The log's part.
 #[must_use]
@@ -91,7 +92,7 @@ pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) ->
         listeners: listeners(config, identities),
         cores: config.server.cores,
         strict_transport: config.server.hsts.0.clone(),
-        cors: if config.auth.cookie.0.is_some() || config.forwards_cookies() { cors.with_credentials() } else { cors },
+        cors: if config.believes_browsers() { cors.with_credentials() } else { cors },
         requests: RequestOptions {
             header_bytes: config.limits.header_bytes.bytes(),
             url_bytes: config.limits.url_bytes.bytes(),
@@ -119,6 +120,7 @@ pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) ->
         publish_tokens: config.publish.tokens,
         authorizer: None,
         tickets: None,
+        client_certificates: client_certificates(config),
         revocations: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
@@ -133,6 +135,18 @@ pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) ->
             ..DrainOptions::default()
         },
     })
+}
+
+/// What is read of the certificates of clients, if that gives them anything.
+fn client_certificates(config: &Config) -> Option<ClientCertificateOptions> {
+    let subject = match config.client_certificates.subject.0? {
+        SubjectName::CommonName => SubjectFrom::CommonName,
+        SubjectName::DnsName => SubjectFrom::DnsName,
+        SubjectName::Uri => SubjectFrom::Uri,
+        SubjectName::Email => SubjectFrom::Email,
+    };
+    let proof_lifetime = config.auth.max_token_lifetime.0;
+    Some(ClientCertificateOptions { subject, proof_lifetime, clock: Clock::system() })
 }
 
 fn listeners(config: &Config, identities: Vec<Option<Arc<Identity>>>) -> Vec<ListenOptions> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use fanfare_protocol::limits::{AUTHORITIES_BYTES_MAX, CERTIFICATE_FILE_BYTES_MAX};
 use fanfare_tls::{
-    ClientCertificates, Facts, Pair, PemFile, ServerConfig, ServerOptions, Tickets, Version, server_config,
+    ClientCertificates, Facts, Pair, PemFile, ResumptionKeys, ServerConfig, ServerOptions, Version, server_config,
 };
 
 use super::file_state::FileState;
@@ -29,7 +29,7 @@ pub(crate) struct ListenerFiles {
     client_certificates: ClientCertificateNeed,
     min_version: Version,
     alpn: Vec<Vec<u8>>,
-    tickets: Tickets,
+    resumption_keys: ResumptionKeys,
 }
 
 /// What stands in the files.
@@ -58,7 +58,7 @@ impl ListenerFiles {
                 TlsVersion::Tls13 => Version::Tls13,
             },
             alpn: protocols(config.server.http2),
-            tickets: Tickets::new()?,
+            resumption_keys: ResumptionKeys::new()?,
         }))
     }
 
@@ -90,7 +90,7 @@ impl ListenerFiles {
             clients,
             min_version: self.min_version,
             alpn: self.alpn.clone(),
-            tickets: self.tickets.clone(),
+            resumption_keys: self.resumption_keys.clone(),
         })?;
         Ok(Loaded { config, certificates })
     }

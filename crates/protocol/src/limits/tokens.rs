@@ -39,8 +39,15 @@ pub const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
 pub const TOKEN_LIFETIME_MIN: Duration = Duration::from_secs(60);
 /// The most.
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// `auth.client_certificates.max_lifetime`: the longest validity of a client's certificate, where such certificates give grants. Revocations are
+/// kept for as long. Its bounds are those of tokens.
+pub const CERTIFICATE_LIFETIME_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 
 const _: () = {
+    assert!(
+        less(TOKEN_LIFETIME_MIN, CERTIFICATE_LIFETIME_DEFAULT)
+            && less(CERTIFICATE_LIFETIME_DEFAULT, TOKEN_LIFETIME_MAX)
+    );
     assert!(less(AUTH_LEEWAY_DEFAULT, AUTH_LEEWAY_MAX) && less(AUTH_LEEWAY_DEFAULT, EXPIRED_GRACE_DEFAULT));
     assert!(less(EXPIRED_GRACE_DEFAULT, EXPIRED_GRACE_MAX));
     assert!(less(TOKEN_LIFETIME_MIN, TOKEN_LIFETIME_DEFAULT) && less(TOKEN_LIFETIME_DEFAULT, TOKEN_LIFETIME_MAX));

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use fanfare_auth::CertifiedClient;
+
 use super::address::AddressKey;
 use super::counts::Counts;
 use super::load::Load;
@@ -67,12 +69,14 @@ pub struct SocketPermit {
     source: Source,
     /// It carries many sessions.
     is_shared: bool,
+    /// What the far end has proven by a certificate, where that counts.
+    certified: Option<Box<CertifiedClient>>,
 }
 
 impl SocketPermit {
     /// Counts a socket on the core of `load`; its address is counted already.
     pub(super) fn new(load: &Arc<Load>, address: AddressPlace, source: Source) -> Self {
-        Self { socket: SocketPlace::new(load), address, source, is_shared: false }
+        Self { socket: SocketPlace::new(load), address, source, is_shared: false, certified: None }
     }
 
     /// The socket is a connection of HTTP/2, and carries many sessions. Each of them counts for its client's address from now on, and
@@ -84,6 +88,17 @@ impl SocketPermit {
     /// Whether each of its sessions counts for itself.
     pub(super) const fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// The far end has proven this in its handshake.
+    pub(crate) fn certify(&mut self, certified: Option<Box<CertifiedClient>>) {
+        self.certified = certified;
+    }
+
+    /// What the client of a request has proven by a certificate. A trusted proxy may have one, too: it says nothing of whose request it
+    /// brings.
+    pub(crate) fn certified(&self) -> Option<&CertifiedClient> {
+        self.certified.as_deref().filter(|_| !self.source.is_proxy)
     }
 
     /// The core that serves this socket.

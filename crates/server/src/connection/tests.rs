@@ -234,17 +234,8 @@ fn a_socket_that_has_said_nothing_is_a_small_task() {
 
 /// What a listener shows that speaks TLS.
 fn identity() -> Arc<fanfare_tls::Identity> {
-    let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
-    let file = |text: String| fanfare_tls::PemFile { name: String::new(), bytes: text.into_bytes() };
-    let (certificate, key) = (file(issued.cert.pem()), file(issued.signing_key.serialize_pem()));
-    let config = fanfare_tls::server_config(fanfare_tls::ServerOptions {
-        pairs: vec![fanfare_tls::Pair::new(&certificate, &key).unwrap()],
-        clients: None,
-        min_version: fanfare_tls::Version::default(),
-        alpn: Vec::new(),
-        tickets: fanfare_tls::Tickets::new().unwrap(),
-    });
-    Arc::new(fanfare_tls::Identity::new(config.unwrap()))
+    let shown = fanfare_tls::testing::SelfSigned::new("a.example");
+    Arc::new(fanfare_tls::Identity::new(shown.server()))
 }
 
 // The sockets here have left TLS behind, if there was any: what counts is the listener's.

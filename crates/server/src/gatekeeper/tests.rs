@@ -1,8 +1,8 @@
 //! A gatekeeper and a real gate.
 
 use fanfare_auth::{
-    Algorithm, Answering, Ask, AskAnswer, AskError, AskRequest, Audience, ForwardOptions, GateOptions, IssuerOptions,
-    KeySource, SafeUrl, SigningKey,
+    Algorithm, Answering, Ask, AskAnswer, AskError, AskRequest, Audience, CertificateOptions, ForwardOptions,
+    GateOptions, IssuerOptions, KeySource, SafeUrl, SigningKey, Template, Templates,
 };
 use fanfare_protocol::Pattern;
 use http::{HeaderMap, HeaderValue, header};
@@ -51,7 +51,16 @@ fn asked_by(
     let channels: Vec<_> = channels.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
     let (right, path, query) = (Right::Subscribe, "/events", Some(query));
     let address = std::net::IpAddr::from([192, 0, 2, 7]);
-    keeper.authorize(&Question { right, channels: &channels, headers, path, query, address, is_doubtful })
+    keeper.authorize(&Question {
+        right,
+        channels: &channels,
+        headers,
+        path,
+        query,
+        address,
+        certified: None,
+        is_doubtful,
+    })
 }
 
 fn now(soon: Soon<Authorized>) -> Authorized {
@@ -184,7 +193,16 @@ fn what_is_done_at_once_is_judged_when_it_is_known_again_what_is_revoked() {
         let ask = |right| {
             let headers = &headers;
             let channels = &channels;
-            keeper.authorize(&Question { right, channels, headers, path, query, address, is_doubtful: false })
+            keeper.authorize(&Question {
+                right,
+                channels,
+                headers,
+                path,
+                query,
+                address,
+                certified: None,
+                is_doubtful: false,
+            })
         };
         assert!(now(ask(Right::History)).is_ok());
         store.set_unproven(true);
@@ -345,7 +363,16 @@ fn tickets_are_made_with_a_token_only_and_their_channels_are_asked_of_its_grant_
         let make = |keeper: &Gatekeeper, headers: &HeaderMap| {
             let (right, channels, query, path) = (Right::Tickets, &[][..], None, "/tickets");
             let address = std::net::IpAddr::from([192, 0, 2, 7]);
-            now(keeper.authorize(&Question { right, channels, headers, path, query, address, is_doubtful: false }))
+            now(keeper.authorize(&Question {
+                right,
+                channels,
+                headers,
+                path,
+                query,
+                address,
+                certified: None,
+                is_doubtful: false,
+            }))
         };
         let session = HeaderMap::from_iter([cookie("sid=1")]);
         assert_eq!(make(&keeper, &session), Err(Denied::By(Refusal::Missing)));
@@ -388,6 +415,50 @@ fn of_a_page_of_another_site_only_what_it_must_know_is_sent_along() {
     });
 }
 
+// Seen to fail when the certificate of a user's browser keeps the application from being asked about the user's session.
+#[test]
+fn a_certificate_counts_where_nothing_is_brought_that_the_application_is_asked_about() {
+    scene::run(async {
+        let templates = Templates { subscribe: vec![Template::parse("user:{sub}").unwrap()], ..Templates::default() };
+        let rule = CertificateOptions { templates, max_lifetime: Duration::from_secs(3_600) };
+        let client_certificates = Some(rule);
+        let gate = Gate::new(GateOptions { client_certificates, ..GateOptions::default() }).unwrap();
+        let (keeper, application) = with_application(gate);
+        let (begins_at, end) = (UnixSeconds(NOW - 60), UnixSeconds(NOW + 60));
+        let seven = CertifiedClient {
+            subject: Some("7".into()),
+            begins_at,
+            ends_at: end,
+            proven_at: begins_at,
+            proven_until: end,
+        };
+        let ask = |channel: &str, headers: &HeaderMap| {
+            let channels = [ChannelName::parse(channel).unwrap()];
+            let address = std::net::IpAddr::from([192, 0, 2, 7]);
+            keeper.authorize(&Question {
+                right: Right::Subscribe,
+                channels: &channels,
+                headers,
+                path: "/events",
+                query: None,
+                address,
+                certified: Some(&seven),
+                is_doubtful: true,
+            })
+        };
+        let nothing = HeaderMap::new();
+        let grant = now(ask("user:7", &nothing)).unwrap().unwrap();
+        assert_eq!((grant.subject.as_deref(), grant.expires_at), (Some("7"), Some(end)));
+        assert!(matches!(now(ask("user:8", &nothing)), Err(Denied::By(Refusal::Forbidden { .. }))));
+        let foreign = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static("https://evil.example"))]);
+        assert_eq!(now(ask("user:7", &foreign)), Err(Denied::CrossSite));
+        assert!(application.0.lock().unwrap().is_empty());
+        let grant = later(ask("user:8", &HeaderMap::from_iter([cookie("sid=1")]))).await.unwrap().unwrap();
+        assert_ne!(grant.issuer.as_deref(), Some(fanfare_auth::CERTIFICATE_ISSUER));
+        assert_eq!(application.0.lock().unwrap().len(), 1);
+    });
+}
+
 // Fails when an application that is not there lets a request in, or ends a stream for good.
 #[test]
 fn an_application_that_is_not_there_lets_nobody_in_and_sends_nobody_away_for_good() {
@@ -418,8 +489,16 @@ fn a_young_denial_is_one_of_streams_only_and_is_final_after_the_grace() {
         let channels = [ChannelName::parse("a").unwrap()];
         let (right, path, query) = (Right::History, "/channels/a/history", None);
         let address = std::net::IpAddr::from([192, 0, 2, 7]);
-        let history =
-            Question { right, channels: &channels, headers: &session, path, query, address, is_doubtful: false };
+        let history = Question {
+            right,
+            channels: &channels,
+            headers: &session,
+            path,
+            query,
+            address,
+            certified: None,
+            is_doubtful: false,
+        };
         assert_eq!(later(keeper.authorize(&history)).await, Err(Denied::Unauthenticated));
         time.store(NOW + 60, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(later(ask(&keeper, &["a"], &session, "")).await, Err(Denied::Unauthenticated));

@@ -1,8 +1,10 @@
 //! HTTP/2 over TLS: what the client chose by ALPN, on one connection that both layers share.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use fanfare_server::{Network, Options};
+use fanfare_server::{DeliveryOptions, Network, Options};
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -11,15 +13,12 @@ use tokio_rustls::client::TlsStream;
 
 use crate::peer::{Peer, sessions};
 use crate::support::Node;
-use crate::support::authority::{Authority, server_config};
+use crate::support::authority::Authority;
+use crate::support::by_certificate::{PROOF, by_certificate};
 
 /// A node that offers both protocols.
 fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
-    let authority = Authority::new();
-    let (mut config, certificate) = server_config();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    authority.identity.replace(config);
-    let authority = Authority { certificate, ..authority };
+    let authority = Authority::offering(&[b"h2", b"http/1.1"]);
     let node = authority.node(change);
     (authority, node)
 }
@@ -80,4 +79,28 @@ async fn a_drain_ends_streams_and_connection_in_order_behind_a_proxy_as_well() {
     let (_, reset) = body.rest().await;
     assert!(reset.is_none());
     assert!(crate::peer::soon("the end of the connection", peer.connection).await.unwrap().is_ok());
+}
+
+// Seen to fail when the connection goes on, over which nobody could prove anything new.
+#[tokio::test]
+async fn a_certificate_gives_each_stream_a_grant_and_the_connection_goes_away_before_its_proof_is_over() {
+    let authority = Authority::asking(&[b"h2"]);
+    let delivery = DeliveryOptions { heartbeat: Duration::from_millis(200), ..DeliveryOptions::default() };
+    let mut ahead = None;
+    let change = |options: &mut Options| {
+        options.listeners = vec![authority.listen()];
+        ahead = Some(by_certificate(options));
+    };
+    let node = Node::with(change, delivery);
+    let mut peer = Peer::over(dial(&authority, &node, b"").await, |_| {}).await;
+    let mut body = peer.subscribe("channel=device-7").await;
+    assert_eq!(peer.ask("channel=device-8").await.status(), 403);
+    ahead.unwrap().store(PROOF.as_secs() - 30, Ordering::Relaxed);
+    // A stream goes on to its own end.
+    node.publish("device-7", "still here");
+    body.until("data: still here\n").await;
+    drop(body);
+    assert!(crate::peer::soon("the end of the connection", &mut peer.connection).await.unwrap().is_ok());
+    let mut again = Peer::over(dial(&authority, &node, b"").await, |_| {}).await;
+    again.subscribe("channel=device-7").await;
 }

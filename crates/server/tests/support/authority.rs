@@ -4,22 +4,46 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use fanfare_server::{ListenOptions, Options};
-use fanfare_tls::{Identity, ServerConfig};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use fanfare_tls::Identity;
+use fanfare_tls::testing::SelfSigned;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::Node;
 
 /// What a node shows, and who believes it.
 pub struct Authority {
     pub identity: Arc<Identity>,
-    pub certificate: CertificateDer<'static>,
+    shown: SelfSigned,
+    /// What its clients show, if they are asked.
+    client: Option<SelfSigned>,
 }
 
 impl Authority {
     pub fn new() -> Self {
-        let (config, certificate) = server_config();
-        Self { identity: Arc::new(Identity::new(config)), certificate }
+        Self::offering(&[])
+    }
+
+    /// One whose clients have to show a certificate for `device-7`, and do.
+    pub fn asking(protocols: &[&[u8]]) -> Self {
+        let (shown, client) = (SelfSigned::new("localhost"), SelfSigned::new("device-7"));
+        let mut config = shown.server_asking_for(&client);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self { identity: Arc::new(Identity::new(config)), shown, client: Some(client) }
+    }
+
+    /// One whose listener offers these protocols (ALPN).
+    pub fn offering(protocols: &[&[u8]]) -> Self {
+        let shown = SelfSigned::new("localhost");
+        let mut config = shown.server();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self { identity: Arc::new(Identity::new(config)), shown, client: None }
+    }
+
+    /// The same listener shows another certificate from now on.
+    pub fn succeed(&self) -> Self {
+        let shown = SelfSigned::new("localhost");
+        self.identity.replace(shown.server());
+        Self { identity: Arc::clone(&self.identity), shown, client: None }
     }
 
     pub fn listen(&self) -> ListenOptions {
@@ -35,25 +59,9 @@ impl Authority {
 
     /// A client that believes it, and speaks this version.
     pub fn config(&self, version: &'static SupportedProtocolVersion) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth()
+        match &self.client {
+            Some(client) => self.shown.client_showing(version, client),
+            None => self.shown.client(version),
+        }
     }
-}
-
-pub fn server_config() -> (ServerConfig, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    config.enable_secret_extraction = true;
-    (config, made.cert.der().clone())
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its part; in a test a surprise is a failure.
 
 pub mod authority;
+pub mod by_certificate;
 
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;

@@ -58,7 +58,7 @@ fn options(pairs: &[(String, String)]) -> ServerOptions {
         clients: None,
         min_version: Version::Tls12,
         alpn: vec![b"http/1.1".to_vec()],
-        tickets: Tickets::new().unwrap(),
+        resumption_keys: ResumptionKeys::new().unwrap(),
     }
 }
 
@@ -273,16 +273,16 @@ fn kinds(server: &[Arc<ServerConfig>; 2], client: &Arc<ClientConfig>) -> [Option
 fn who_comes_back_leaves_out_half_of_the_handshake_also_where_the_certificate_was_replaced() {
     let authority = authority();
     for versions in [&[&TLS13][..], &[&TLS12]] {
-        let tickets = Tickets::new().unwrap();
-        let own = |tickets: &Tickets| {
+        let keys = ResumptionKeys::new().unwrap();
+        let own = |keys: &ResumptionKeys| {
             let options = options(&[ecdsa(&authority, &["a.example"])]);
-            server(ServerOptions { tickets: tickets.clone(), ..options })
+            server(ServerOptions { resumption_keys: keys.clone(), ..options })
         };
         let client = || Arc::new(client_config(&authority, versions));
-        let came_back = kinds(&[own(&tickets), own(&tickets)], &client());
+        let came_back = kinds(&[own(&keys), own(&keys)], &client());
         assert!(matches!(came_back, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]), "{came_back:?}");
         // Another node has other keys: its clients lose nothing but time.
-        let elsewhere = kinds(&[own(&tickets), own(&Tickets::new().unwrap())], &client());
+        let elsewhere = kinds(&[own(&keys), own(&ResumptionKeys::new().unwrap())], &client());
         assert!(matches!(elsewhere, [Some(HandshakeKind::Full), Some(HandshakeKind::Full)]), "{elsewhere:?}");
     }
 }
@@ -319,7 +319,7 @@ fn a_client_without_a_certificate_of_the_authority_is_refused_where_one_is_requi
         let server = asks(are_required);
         let (_, ours) = connect(&server, &good, "a.example").unwrap();
         let shown = ours.peer_certificates().unwrap()[0].clone();
-        let subject = crate::client_subject(&shown, crate::SubjectFrom::DnsName);
+        let subject = crate::ClientFacts::of(&shown, crate::SubjectFrom::DnsName).unwrap().subject;
         assert_eq!(subject.as_deref(), Some("client-7"));
         assert_eq!(connect(&server, &client(&authority), "a.example").is_ok(), nobodys);
         assert!(connect(&server, &foreign, "a.example").is_err());

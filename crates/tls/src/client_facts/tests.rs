@@ -14,6 +14,10 @@ fn certificate(common_name: Option<&str>, names: Vec<SanType>) -> Vec<u8> {
     params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }
 
+fn client_subject(certificate: &[u8], from: SubjectFrom) -> Option<String> {
+    ClientFacts::of(certificate, from)?.subject
+}
+
 fn ia5(text: &str) -> Ia5String {
     text.try_into().unwrap()
 }
@@ -28,7 +32,6 @@ fn the_subject_is_read_from_where_the_rule_says() {
             SanType::DnsName(ia5("Device-7.example.com")),
             SanType::URI(ia5("spiffe://example.com/device/7")),
             SanType::DnsName(ia5("second.example.com")),
-            SanType::URI(ia5("spiffe://example.com/second")),
         ],
     );
     for (from, expected) in [
@@ -72,4 +75,21 @@ fn of_two_common_names_neither_counts() {
         two[at + 2] = 0x03;
     }
     assert_eq!(client_subject(&two, SubjectFrom::CommonName), None);
+}
+
+// Fails when the first of several counts.
+#[test]
+fn of_two_uris_neither_counts() {
+    let uris = ["spiffe://example.com/admin", "spiffe://example.com/device/7"];
+    let two = certificate(None, uris.iter().map(|uri| SanType::URI(ia5(uri))).collect());
+    assert_eq!(client_subject(&two, SubjectFrom::Uri), None);
+}
+
+#[test]
+fn it_says_when_it_is_valid() {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2024, 1, 1), rcgen::date_time_ymd(2025, 1, 1));
+    let signed = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let facts = ClientFacts::of(signed.der(), SubjectFrom::Uri).unwrap();
+    assert_eq!((facts.begins, facts.ends, facts.subject), (1_704_067_200, 1_735_689_600, None));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanfare_server::{Network, Options};
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -14,7 +14,7 @@ use crate::support::Node;
 use crate::support::authority::{Authority, server_config};
 
 /// A node that offers both protocols.
-fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
+pub fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
     let authority = Authority::new();
     let (mut config, certificate) = server_config();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -24,12 +24,17 @@ fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
     (authority, node)
 }
 
-async fn dial(authority: &Authority, node: &Node, before: &[u8]) -> TlsStream<TcpStream> {
-    let mut config = authority.config(&rustls::version::TLS13);
-    config.alpn_protocols = vec![b"h2".to_vec()];
+pub async fn dial(authority: &Authority, node: &Node, before: &[u8]) -> TlsStream<TcpStream> {
     let mut socket = TcpStream::connect(node.address()).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket.write_all(before).await.unwrap();
+    shake(authority, socket).await
+}
+
+/// HTTP/2 over TLS, on whatever carries bytes.
+pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(authority: &Authority, socket: S) -> TlsStream<S> {
+    let mut config = authority.config(&rustls::version::TLS13);
+    config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));

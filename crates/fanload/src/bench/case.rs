@@ -36,7 +36,7 @@ impl Case {
             (true, false) => format!("{done}, over TLS"),
             (false, true) => format!("{done}, over HTTP/2 in cleartext: {STREAMS} share a connection"),
             (true, true) if self.scenario == Scenario::Requests => {
-                format!("{done}, over HTTP/2 and TLS: ten connections with ten requests at a time")
+                format!("{done}, over HTTP/2 and TLS: four connections with four requests at a time")
             }
             (true, true) => format!("{done}, over HTTP/2 and TLS: {STREAMS} share a connection"),
         }

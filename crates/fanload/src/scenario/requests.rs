@@ -10,9 +10,9 @@ use super::run::Run;
 use crate::stage::Stage;
 
 const PROGRAM: &str = "h2load";
-/// Its connections, and the requests that each has under way.
-const CONNECTIONS: u32 = 10;
-const STREAMS: u32 = 10;
+/// Its connections, and the requests that each has under way: fewer than a node answers at a time, which is 64.
+const CONNECTIONS: u32 = 4;
+const STREAMS: u32 = 4;
 /// Events that the channel has, and that each answer has.
 const PAGE: usize = 10;
 /// Between two looks whether it has ended.

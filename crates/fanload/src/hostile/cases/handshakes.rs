@@ -67,7 +67,7 @@ fn open(ground: &Ground, total: usize) -> Result<Vec<TcpStream>> {
         let from = Ipv4Addr::new(127, 0, 8, 1 + (number % ADDRESSES) as u8);
         let mut socket = socket::connect(ground.node, from, PATIENCE)?;
         // In turns for each address.
-        let said = if number / ADDRESSES % 2 == 0 { &hello[..hello.len() / 2] } else { &hello[..] };
+        let said = if (number / ADDRESSES).is_multiple_of(2) { &hello[..hello.len() / 2] } else { &hello[..] };
         socket.write_all(said).context("the node takes no handshake")?;
         sockets.push(socket);
         ground.stage.check()?;

@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that opens streams and lets the node send nothing on them.
+//! A client of HTTP/2 that opens streams and never grants window.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ use crate::admin;
 
 pub(super) const CASE: Case = Case {
     name: "no-window",
-    title: "a client of HTTP/2 that never grants window on 100 streams, for which 500 (quick: 200) events of 10 KB come",
+    title: "a client of HTTP/2 that takes 1,000 bytes on each of 100 streams and grants no window then, while 500 (quick: 200) \
+            events of 10 KB come for each",
     settings: &[],
     link: None,
     tls: false,
@@ -24,6 +25,8 @@ pub(super) const CASE: Case = Case {
 const STREAMS: u32 = 100;
 const CHANNEL: &str = "fanload-no-window";
 const BYTES: usize = 10_000;
+/// What each stream may be sent: its beginning, so that what waits is more than that.
+const WINDOW: u32 = 1_000;
 /// Between two looks at the node.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between two events.
@@ -41,7 +44,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let calm = scene.undisturbed()?;
     let (attacked, unsent) = scene.attacked(|| {
         let before = gauge("fanfare_sessions")?;
-        let mut connection = Http2::connect(ground.node, Ipv4Addr::LOCALHOST, &[(INITIAL_WINDOW, 0)])?;
+        let mut connection = Http2::connect(ground.node, Ipv4Addr::LOCALHOST, &[(INITIAL_WINDOW, WINDOW)])?;
         let path = format!("/events?channel={CHANNEL}");
         let asked: Vec<u8> = (0..STREAMS).flat_map(|number| get(2 * number + 1, &path)).collect();
         if !connection.send(&asked) {

@@ -13,8 +13,8 @@ use crate::admin;
 
 pub(super) const CASE: Case = Case {
     name: "rapid-reset",
-    title: "100,000 (quick: 20,000) streams of HTTP/2 that are opened and reset at once, over a new connection whenever \
-            the node has ended one",
+    title: "streams of HTTP/2 that are opened and reset at once, 100,000 (quick: 20,000) and then as many as four clients can \
+            send, each over a new connection whenever the node has ended one",
     settings: &[],
     link: None,
     tls: false,
@@ -26,8 +26,17 @@ const THREADS: u32 = 4;
 const BATCH: u32 = 50;
 /// The error code of a stream that is not wanted any more: CANCEL.
 const CANCEL: u32 = 8;
-/// How long all of it may take.
+/// How long the first ones may take.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// When attackers end.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// Not before.
+    until: Instant,
+    /// Not later, even if there were too few streams.
+    longest: Instant,
+}
 
 /// What the attackers did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,9 +55,10 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let (seen_before, told_before) = (seen()?, told()?);
     let (attacked, (done, seconds)) = scene.attacked(|| {
         let begun = Instant::now();
+        let span = Span { until: begun + ground.size.span(), longest: begun + LONGEST };
         let done = std::thread::scope(|scope| {
             let threads: Vec<_> =
-                (0..THREADS).map(|_| scope.spawn(|| attack(&ground, total / THREADS, begun + LONGEST))).collect();
+                (0..THREADS).map(|_| scope.spawn(|| attack(&ground, total / THREADS, span))).collect();
             threads.into_iter().try_fold(Done::default(), |all, thread| {
                 let done = thread.join().map_err(|_| anyhow!("an attacker panicked"))?;
                 Ok::<_, anyhow::Error>(Done {
@@ -74,13 +84,17 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
 }
 
 /// Opens and resets streams, over one connection after the other.
-fn attack(ground: &Ground, streams: u32, deadline: Instant) -> Done {
+fn attack(ground: &Ground, streams: u32, span: Span) -> Done {
     let mut done = Done::default();
-    while done.streams < streams && Instant::now() < deadline && ground.stage.check().is_ok() {
+    let goes_on = |done: &Done| {
+        let now = Instant::now();
+        now < span.until || (done.streams < streams && now < span.longest)
+    };
+    while goes_on(&done) && ground.stage.check().is_ok() {
         let Ok(mut connection) = Http2::connect(ground.node, Ipv4Addr::LOCALHOST, &[]) else { continue };
         done.connections += 1;
         let mut next = 1;
-        while done.streams < streams {
+        while goes_on(&done) {
             let batch: Vec<u8> = (0..BATCH).flat_map(|number| pair(next + 2 * number)).collect();
             if !connection.send(&batch) {
                 break;

@@ -43,7 +43,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let gauge = |name| admin::sum(&node, name).map(Option::unwrap_or_default);
     let calm = scene.undisturbed()?;
     let (attacked, unsent) = scene.attacked(|| {
-        let before = gauge("fanfare_sessions")?;
+        let before = gauge("fanfare_http2_streams_total")?;
         let mut connection = Http2::connect(ground.node, Ipv4Addr::LOCALHOST, &[(INITIAL_WINDOW, WINDOW)])?;
         let path = format!("/events?channel={CHANNEL}");
         let asked: Vec<u8> = (0..STREAMS).flat_map(|number| get(2 * number + 1, &path)).collect();
@@ -51,7 +51,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
             bail!("the node takes no streams");
         }
         let asked = Instant::now();
-        while gauge("fanfare_sessions")? < before + f64::from(STREAMS) {
+        while gauge("fanfare_http2_streams_total")? < before + f64::from(STREAMS) {
             ensure!(asked.elapsed() < PATIENCE, "the node does not open the streams");
             ground.stage.rest(LOOK)?;
         }

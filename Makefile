@@ -119,6 +119,7 @@ idle-memory: ## Measure what an idle connection costs a node, from the slope bet
 .PHONY: bench
 bench: ## Every figure of docs/performance.md, against the floor and under attack, and into that document: 35 minutes, with QUICK=1 seven
 	@scripts/setup.sh cc redis-server taskset setpriv
+	-@scripts/setup.sh h2load # its case says so when it is missing
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload
 	@"$(TARGET_DIR)/release/fanload" bench $(if $(QUICK),--quick,--write docs/performance.md) $(BENCH)
@@ -126,7 +127,7 @@ bench: ## Every figure of docs/performance.md, against the floor and under attac
 	$(if $(BENCH),,@"$(TARGET_DIR)/release/fanload" hostile $(if $(QUICK),--quick,--write docs/performance.md))
 
 .PHONY: hostile
-hostile: ## The second half of bench alone: what ten attacks do to the other clients of a node, its memory and Redis: four minutes, with QUICK=1 one
+hostile: ## The second half of bench alone: what fourteen attacks do to the other clients of a node, its memory and Redis: five minutes, with QUICK=1 one
 	@scripts/setup.sh cc redis-server taskset setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload

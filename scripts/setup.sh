@@ -26,6 +26,7 @@ package_of() {
     nchan) echo nginx libnginx-mod-nchan ;;
     node) echo nodejs ;;
     npm) echo npm ;;
+    h2load) echo nghttp2-client ;;
     python3-venv) echo python3-venv ;;
     python3) echo python3 ;;
     python3-yaml) echo python3-yaml ;;

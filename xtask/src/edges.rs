@@ -192,7 +192,7 @@ pub(crate) const RESERVED: &[Reserved] = &[
     },
     Reserved {
         name: "tokio-rustls",
-        only: &["fanfare", "fanload"],
+        only: &["fanfare", "fanfare-e2e", "fanload"],
         tests: true,
         beneath: &[],
         why: "only the binary asks services outside",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::pace;
+use fanfare_e2e::{Transport, pace};
 
 use crate::bounds::{ADMIN_WITHIN, DRAIN_WITHIN, NODE_MEMORY_MAX, SERVED_WITHIN};
 use crate::options::Options;
@@ -82,6 +82,15 @@ fn gaps(run: &Run) -> (u64, u64) {
     (sum(true), sum(false))
 }
 
+/// Of clients over HTTP/2, how often one was given a connection that it may share, and how many of those there were.
+fn shared_connections(world: &World) -> Vec<(String, u64)> {
+    let Some(Transport::Http2(clients)) = world.transports.first() else { return Vec::new() };
+    let (streams, connections) = clients.shared();
+    [("streams on shared connections", streams), ("of those connections", connections)]
+        .map(|(what, count)| (what.to_owned(), count as u64))
+        .to_vec()
+}
+
 /// The tables and the verdict. True if the guarantee was kept.
 pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -> bool {
     let counters = &run.counters;
@@ -98,7 +107,8 @@ pub(crate) fn end(options: &Options, run: &Run, world: &World, took: Duration) -
         ("opened".to_owned(), counters.connects.get()),
         ("of those: without a place, with last=N".to_owned(), counters.newest.get()),
     ];
-    table("connections of clients", counters.endings_by_kind().into_iter().chain(opened));
+    let shared = shared_connections(world);
+    table("connections of clients", counters.endings_by_kind().into_iter().chain(opened).chain(shared));
     table("connections of hostile clients", rows(counters.strangers_by_kind()));
     table("holders of tokens", rows(counters.tokens_by_kind()));
     let gaps = counters.gaps_by_ruling().into_iter();

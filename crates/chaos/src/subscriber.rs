@@ -24,7 +24,7 @@ enum Habit {
     Steady,
     /// Hangs up or resets, and comes back soon.
     Restless,
-    /// Reads a few bytes at a time for some seconds, then everything.
+    /// Reads a few bytes at a time for some seconds, or over HTTP/2 nothing, then everything.
     Slow,
     /// Loses its connection without anybody being told.
     Vanishing,
@@ -45,6 +45,8 @@ pub(crate) struct Subscriber<'a> {
     who: String,
     channels: Vec<String>,
     subscribe: Subscribe,
+    /// Others may be on its connection.
+    is_http2: bool,
     /// How many of the newest entries it asks for, when it has no place.
     newest: Option<u64>,
     client: Client,
@@ -73,8 +75,11 @@ impl<'a> Subscriber<'a> {
         channels.sort();
         channels.dedup();
         let names: Vec<&str> = channels.iter().map(String::as_str).collect();
-        let subscribe = Subscribe::to_all(&names).over(run.transport(index));
-        let subscribe = if habit == Habit::Slow { subscribe.receive_buffer(4096) } else { subscribe };
+        let transport = run.transport(index);
+        let subscribe = Subscribe::to_all(&names).over(transport);
+        // Over HTTP/2 half of the slow ones share connections with others.
+        let has_own_socket = habit == Habit::Slow && (!transport.is_http2() || dice.once_in(2));
+        let subscribe = if has_own_socket { subscribe.receive_buffer(4096) } else { subscribe };
         // Some want what there was before they came, which counts until they have a place.
         let newest = dice.once_in(4).then(|| dice.between(1, 60));
         let subscribe = newest.iter().fold(subscribe, |subscribe, count| subscribe.query("last", &count.to_string()));
@@ -92,6 +97,7 @@ impl<'a> Subscriber<'a> {
             who,
             channels,
             subscribe,
+            is_http2: transport.is_http2(),
             newest,
             client,
             route,
@@ -138,8 +144,12 @@ impl<'a> Subscriber<'a> {
             return;
         }
         if self.habit == Habit::Slow {
-            let time = self.dice.between(2_000, 8_000);
-            self.sip(Duration::from_millis(time));
+            let time = Duration::from_millis(self.dice.between(2_000, 8_000));
+            if self.is_http2 && self.dice.once_in(2) {
+                self.stall(time);
+            } else {
+                self.sip(time);
+            }
         }
         let time = self.dice.between(500, 6_000);
         self.read_for(Duration::from_millis(time));
@@ -179,6 +189,15 @@ impl<'a> Subscriber<'a> {
         }
         if self.client.connected() {
             self.client.limit_reads(64 * 1024);
+        }
+    }
+
+    /// Reads nothing, so that its stream gives no window, while streams beside it go on.
+    fn stall(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.must_stop() {
+            self.judge();
+            pace(LOOK.min(until.saturating_duration_since(Instant::now())));
         }
     }
 
@@ -268,7 +287,8 @@ impl<'a> Subscriber<'a> {
         };
         match self.habit {
             Habit::Vanishing => self.vanished = self.client.vanish(),
-            _ if self.dice.once_in(2) => self.client.abort(),
+            // A connection of several streams is reset as a whole, which happens more rarely than that one of them is.
+            _ if self.dice.once_in(if self.is_http2 { 6 } else { 2 }) => self.client.abort(),
             _ => self.client.disconnect(),
         }
         self.client.forget();

@@ -68,10 +68,7 @@ impl World {
         let verifying = Dice::of(seed, "verifying", 0).below(NODES as u64) as usize;
         let configuration = configuration().expect("a temporary file");
         let argument = format!("--config={}", configuration.path().display());
-        let certificates: Vec<Certificate> = match transport {
-            TransportKind::Plain | TransportKind::H2 => Vec::new(),
-            TransportKind::Tls => vec![Certificate::new(), Certificate::new()],
-        };
+        let certificates = transport.certificates();
         let builder = |index: usize| {
             let builder = node(seed, index, links[index].address()).argument(&argument);
             let builder = if index == verifying { builder.set("redis.pushes", "verified") } else { builder };
@@ -89,7 +86,7 @@ impl World {
         let servers: Vec<Server> = nodes.iter().zip(&fronts).map(server).collect();
         let haproxy = match transport {
             TransportKind::Plain => Haproxy::start(&servers),
-            TransportKind::Tls | TransportKind::H2 => Haproxy::start_passing(&servers),
+            TransportKind::Tls | TransportKind::H2 | TransportKind::H2Tls => Haproxy::start_passing(&servers),
         };
         let clients = Proxy::to(haproxy.address());
         let publishers = Proxy::to(redis.address());
@@ -102,10 +99,7 @@ impl World {
             verifying,
             _configuration: configuration,
             haproxy,
-            transports: match transport {
-                TransportKind::H2 => vec![Transport::Http2],
-                TransportKind::Plain | TransportKind::Tls => transports(&certificates),
-            },
+            transports: transport.transports(&certificates),
             certificates,
             clients,
             fronts,
@@ -156,16 +150,6 @@ fn configuration() -> io::Result<NamedTempFile> {
     let file = NamedTempFile::with_suffix(".toml")?;
     std::fs::write(file.path(), promises::tables() + &tokens::tables())?;
     Ok(file)
-}
-
-/// How clients talk to nodes with one of these certificates, or with none.
-fn transports(certificates: &[Certificate]) -> Vec<Transport> {
-    if certificates.is_empty() {
-        return vec![Transport::Plain];
-    }
-    let certificates: Vec<&Certificate> = certificates.iter().collect();
-    let new = Transport::tls(&certificates);
-    vec![new.clone(), new.clone(), new, Transport::tls12(&certificates)]
 }
 
 /// The key that the nodes ask publishers for.

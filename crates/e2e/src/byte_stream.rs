@@ -23,13 +23,45 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// before it is done goes out then. So a connection over TLS, too, is there before the server has said anything.
 #[derive(Debug)]
 pub(crate) struct ByteStream {
-    tcp: TcpStream,
-    /// Boxed, as it is a kilobyte.
-    tls: Option<Box<ClientConnection>>,
-    /// Reads and writes the same socket, for whoever speaks HTTP/1.1.
-    http2: Option<Box<Http2Stream>>,
+    carrier: Carrier,
     /// The server closed TCP without having said within TLS that it would.
     is_unannounced: bool,
+}
+
+/// What carries the bytes.
+#[derive(Debug)]
+enum Carrier {
+    Tcp(TcpStream),
+    Tls(Tls),
+    /// For whoever speaks HTTP/1.1.
+    Http2(Box<Http2Stream>),
+}
+
+#[derive(Debug)]
+struct Tls {
+    tcp: TcpStream,
+    /// Boxed, as it is a kilobyte.
+    session: Box<ClientConnection>,
+}
+
+impl Tls {
+    fn begin(config: &Arc<ClientConfig>, tcp: TcpStream) -> io::Result<Self> {
+        let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+        let mut session = Box::new(ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?);
+        // What is sent waits for the handshake, and whoever sends knows how much it is.
+        session.set_buffer_limit(None);
+        let mut tls = Self { tcp, session };
+        tls.flush()?;
+        Ok(tls)
+    }
+
+    /// Sends what there is to send.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            self.session.write_tls(&mut self.tcp)?;
+        }
+        Ok(())
+    }
 }
 
 /// Where a connection comes from, and what the kernel is asked for.
@@ -40,108 +72,93 @@ pub(crate) struct Origin {
     pub(crate) receive_buffer: Option<usize>,
     /// The longest that one write may wait.
     pub(crate) writes_within: Option<Duration>,
+    /// Over HTTP/2 it may have a connection that others have too.
+    pub(crate) may_share: bool,
 }
 
-impl ByteStream {
-    /// Connects.
-    pub(crate) fn open(transport: &Transport, origin: Origin, address: SocketAddr) -> io::Result<Self> {
+impl Origin {
+    fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if let Some(bytes) = origin.receive_buffer {
+        if let Some(bytes) = self.receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
-        if let Some(source) = origin.source {
+        if let Some(source) = self.source {
             socket.bind(&source.into())?;
         }
         socket.connect_timeout(&address.into(), CONNECTS_WITHIN)?;
         let tcp = TcpStream::from(socket);
         tcp.set_nodelay(true)?;
-        tcp.set_write_timeout(origin.writes_within)?;
-        let mut stream = Self { tcp, tls: None, http2: None, is_unannounced: false };
-        match transport {
-            Transport::Plain => {}
-            Transport::Tls(config) => stream.begin_tls(config)?,
-            Transport::Http2 => stream.http2 = Some(Box::new(Http2Stream::new(stream.tcp.try_clone()?)?)),
-        }
-        Ok(stream)
+        tcp.set_write_timeout(self.writes_within)?;
+        Ok(tcp)
+    }
+}
+
+impl ByteStream {
+    /// Connects, or takes a place on a connection that is there.
+    pub(crate) fn open(transport: &Transport, origin: Origin, address: SocketAddr) -> io::Result<Self> {
+        let connect = || origin.connect(address);
+        let carrier = match transport {
+            Transport::Plain => Carrier::Tcp(connect()?),
+            Transport::Tls(config) => Carrier::Tls(Tls::begin(config, connect()?)?),
+            Transport::Http2(clients) => {
+                let place = if origin.may_share { clients.share(address, connect) } else { clients.alone(connect()?) };
+                Carrier::Http2(Box::new(Http2Stream::new(place?)))
+            }
+        };
+        Ok(Self { carrier, is_unannounced: false })
     }
 
-    /// From now on TLS is spoken.
-    pub(crate) fn begin_tls(&mut self, config: &Arc<ClientConfig>) -> io::Result<()> {
-        let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-        let mut tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-        // What is sent waits for the handshake, and whoever sends knows how much it is.
-        tls.set_buffer_limit(None);
-        self.tls = Some(Box::new(tls));
-        self.flush()
+    /// From now on TLS is spoken. Panics where something else is already.
+    pub(crate) fn begin_tls(self, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let Carrier::Tcp(tcp) = self.carrier else { panic!("TLS begins in the clear") };
+        Ok(Self { carrier: Carrier::Tls(Tls::begin(config, tcp)?), is_unannounced: false })
     }
 
     /// Sends bytes; behind the handshake, when that is not done.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(http2) = &mut self.http2
-            && http2.send(bytes)?
-        {
-            return Ok(());
+        match &mut self.carrier {
+            Carrier::Tcp(tcp) => tcp.write_all(bytes),
+            Carrier::Tls(tls) => {
+                tls.session.writer().write_all(bytes)?;
+                tls.flush()
+            }
+            // What follows a request of HTTP/2 is as much nonsense there as it is behind one of HTTP/1.1.
+            Carrier::Http2(stream) => {
+                if stream.send(bytes)? {
+                    Ok(())
+                } else {
+                    stream.send_raw(bytes)
+                }
+            }
         }
-        // What follows a request of HTTP/2 is as much nonsense there as it is behind one of HTTP/1.1.
-        let Some(tls) = &mut self.tls else { return self.tcp.write_all(bytes) };
-        tls.writer().write_all(bytes)?;
-        self.flush()
-    }
-
-    /// Sends what TLS has to send.
-    fn flush(&mut self) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else { return Ok(()) };
-        while tls.wants_write() {
-            tls.write_tls(&mut self.tcp)?;
-        }
-        Ok(())
     }
 
     /// Reads once, at most `buffer`, and of the socket at most as many bytes at a time: 0 at the end, `None` at the deadline. A part of a
     /// record that has come by then is kept.
     pub(crate) fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
-        if let Some(http2) = &mut self.http2 {
-            return http2.read(buffer, deadline);
-        }
-        loop {
-            if let Some(tls) = &mut self.tls {
-                match tls.reader().read(buffer) {
-                    Ok(count) => return Ok(Some(count)),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                        self.is_unannounced = true;
-                        return Ok(Some(0));
-                    }
-                    Err(error) => return Err(error),
-                }
+        match &mut self.carrier {
+            Carrier::Tcp(tcp) => {
+                tcp.set_read_timeout(Some(left(deadline)))?;
+                or_wait(tcp.read(buffer))
             }
-            let left = deadline.saturating_duration_since(Instant::now()).max(SHORTEST_WAIT);
-            self.tcp.set_read_timeout(Some(left))?;
-            let read = match &mut self.tls {
-                None => self.tcp.read(buffer),
-                Some(tls) => tls.read_tls(&mut (&self.tcp).take(buffer.len() as u64)),
-            };
-            let count = match read {
-                Ok(count) => count,
-                Err(error) if waits(&error) => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            let Some(tls) = &mut self.tls else { return Ok(Some(count)) };
-            let processed = tls.process_new_packets();
-            // The next message of the handshake, and what waited for it; or an alert. A server that does not read is no reason not to.
-            let flushed = self.flush().or_else(|error| if waits(&error) { Ok(()) } else { Err(error) });
-            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-            flushed?;
+            Carrier::Tls(tls) => match read_tls(tls, buffer, deadline) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    self.is_unannounced = true;
+                    Ok(Some(0))
+                }
+                read => read,
+            },
+            Carrier::Http2(stream) => stream.read(buffer, deadline),
         }
     }
 
     /// What waits in the kernel, at most 64 KiB, without taking it. Blocks until there is something. Panics where it is not
     /// what HTTP/1.1 has: ciphertext or frames.
     pub(crate) fn peek(&self, within: Duration) -> io::Result<Vec<u8>> {
-        assert!(self.tls.is_none() && self.http2.is_none(), "what the kernel holds cannot be read");
-        self.tcp.set_read_timeout(Some(within))?;
+        let Carrier::Tcp(tcp) = &self.carrier else { panic!("what the kernel holds cannot be read") };
+        tcp.set_read_timeout(Some(within))?;
         let mut buffer = vec![0; 64 * 1024];
-        let count = self.tcp.peek(&mut buffer)?;
+        let count = tcp.peek(&mut buffer)?;
         buffer.truncate(count);
         Ok(buffer)
     }
@@ -153,38 +170,80 @@ impl ByteStream {
 
     /// The certificate that the server has shown, in DER, once the handshake has come that far.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
-        Some(self.tls.as_ref()?.peer_certificates()?.first()?)
+        let Carrier::Tls(tls) = &self.carrier else { return None };
+        Some(tls.session.peer_certificates()?.first()?)
     }
 
     /// Closes the sending half only.
     pub(crate) fn half_close(&mut self) -> io::Result<()> {
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
+        match &mut self.carrier {
+            Carrier::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
+            Carrier::Tls(tls) => {
+                tls.session.send_close_notify();
+                tls.flush()?;
+                tls.tcp.shutdown(Shutdown::Write)
+            }
+            Carrier::Http2(stream) => stream.half_close(),
         }
-        self.flush()?;
-        self.tcp.shutdown(Shutdown::Write)
     }
 
-    /// Closes as a client does that goes on living: over TLS it says so, if the socket takes that at once.
-    pub(crate) fn close(mut self) {
-        if let Some(http2) = self.http2.take() {
-            return http2.close();
+    /// Closes as a client does that goes on living: over TLS it says so, and over HTTP/2 it ends its stream, if the socket takes that at
+    /// once.
+    pub(crate) fn close(self) {
+        match self.carrier {
+            Carrier::Tcp(_) => {}
+            Carrier::Tls(mut tls) => {
+                tls.session.send_close_notify();
+                // Who does not read does not hear it.
+                let _ = tls.tcp.set_nonblocking(true).and_then(|()| tls.flush());
+            }
+            Carrier::Http2(stream) => stream.close(),
         }
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
-        }
-        // Who does not read does not hear it.
-        let _ = self.tcp.set_nonblocking(true).and_then(|()| self.flush());
     }
 
-    /// Closes so that the peer sees a reset, as when a device vanishes and its address answers for it. TLS says nothing.
+    /// Closes so that the peer sees a reset, as when a device vanishes and its address answers for it. TLS says nothing, and streams of
+    /// HTTP/2 that share the connection end with it.
     pub(crate) fn abort(self) {
-        let Self { tcp, tls: _, http2, .. } = self;
-        let socket = Socket::from(tcp);
+        let tcp = match self.carrier {
+            Carrier::Tcp(tcp) => tcp,
+            Carrier::Tls(tls) => tls.tcp,
+            Carrier::Http2(stream) => return stream.abort(),
+        };
         // If the option cannot be set, the peer sees an orderly close: still an end.
-        let _ = socket.set_linger(Some(Duration::ZERO));
-        // Before the last handle of the socket closes it; it says nothing more by itself.
-        drop(http2);
+        let _ = Socket::from(tcp).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// Reads once what was protected.
+fn read_tls(tls: &mut Tls, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
+    loop {
+        match tls.session.reader().read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return read.map(Some),
+        }
+        tls.tcp.set_read_timeout(Some(left(deadline)))?;
+        let records = tls.session.read_tls(&mut (&tls.tcp).take(buffer.len() as u64));
+        if or_wait(records)?.is_none() {
+            return Ok(None);
+        }
+        let processed = tls.session.process_new_packets();
+        // The next message of the handshake, and what waited for it; or an alert. A server that does not read is no reason not to.
+        let flushed = tls.flush().or_else(|error| if waits(&error) { Ok(()) } else { Err(error) });
+        processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        flushed?;
+    }
+}
+
+/// How long a read may wait.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(SHORTEST_WAIT)
+}
+
+/// What was read; `None`: nothing in time.
+fn or_wait(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Err(error) if waits(&error) => Ok(None),
+        read => read.map(Some),
     }
 }
 

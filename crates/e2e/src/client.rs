@@ -72,13 +72,15 @@ impl Client {
             source: self.subscribe.source.map(|ip| SocketAddr::new(ip, 0)),
             receive_buffer: self.subscribe.receive_buffer,
             writes_within: None,
+            // Whoever asks for a socket of its own kind has it for itself.
+            may_share: self.subscribe.source.is_none() && self.subscribe.receive_buffer.is_none(),
         };
         self.link = Some(Link::open(&self.subscribe.transport, origin, address, request.as_bytes())?);
         self.seen.push(Observed::Connected(self.last_event_id.clone()));
         Ok(())
     }
 
-    /// Hangs up, if connected.
+    /// Hangs up, if connected: over HTTP/2 it resets its stream.
     pub fn disconnect(&mut self) {
         if let Some(link) = self.link.take() {
             link.close();
@@ -86,7 +88,7 @@ impl Client {
         }
     }
 
-    /// Hangs up with a TCP reset.
+    /// Hangs up with a TCP reset. Streams of HTTP/2 that share the connection end with it.
     pub fn abort(&mut self) {
         if let Some(link) = self.link.take() {
             link.abort();
@@ -129,7 +131,8 @@ impl Client {
         self.seen.clear();
     }
 
-    /// Loses its connection without the server being told: the socket stays open, unread, until the result is dropped.
+    /// Loses its connection without the server being told: the socket stays open, unread, until the result is dropped. A shared connection
+    /// of HTTP/2 goes on, and this stream gives no window.
     pub fn vanish(&mut self) -> Option<Vanished> {
         let link = self.link.take()?;
         self.seen.push(Observed::Ended(ConnectionEnd::Left));
@@ -212,7 +215,9 @@ impl Client {
                     Observed::try_from(event).expect("a $gap that can be read")
                 }
                 Next::Ended(ending) => {
-                    let is_whole = ending == ConnectionEnd::Clean && self.subscribe.transport.is_tls();
+                    let transport = &self.subscribe.transport;
+                    // The end of a stream of HTTP/2 is not that of its connection.
+                    let is_whole = ending == ConnectionEnd::Clean && transport.is_tls() && !transport.is_http2();
                     self.ended_unannounced = is_whole && link.ends_unannounced();
                     self.link = None;
                     Observed::Ended(ending)

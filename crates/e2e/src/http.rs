@@ -119,7 +119,7 @@ impl RawConnection {
         writes_within: Duration,
     ) -> io::Result<Self> {
         let source = Some(SocketAddr::new(source, 0));
-        let origin = Origin { source, writes_within: Some(writes_within), receive_buffer: None };
+        let origin = Origin { source, writes_within: Some(writes_within), ..Origin::default() };
         Self::open_with(transport, origin, address)
     }
 
@@ -128,11 +128,9 @@ impl RawConnection {
     }
 
     /// Goes on in TLS, after something else was said.
-    pub fn begin_tls(&mut self, transport: &Transport) -> io::Result<()> {
-        match transport {
-            Transport::Plain | Transport::Http2 => Ok(()),
-            Transport::Tls(config) => self.stream.begin_tls(config),
-        }
+    pub fn begin_tls(self, transport: &Transport) -> io::Result<Self> {
+        let Transport::Tls(config) = transport else { return Ok(self) };
+        Ok(Self { stream: self.stream.begin_tls(config)?, received: self.received })
     }
 
     /// Sends bytes.

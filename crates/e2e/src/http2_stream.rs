@@ -1,17 +1,18 @@
-//! One HTTP/2 connection with one request, as the bytes that HTTP/1.1 has for it.
+//! One request over HTTP/2, as the bytes that HTTP/1.1 has for it.
 //!
 //! Everything above reads HTTP/1.1. So the request is taken apart and the response put together again: what comes in one DATA frame becomes a
 //! chunk, and the end of the stream the last chunk. A stream or a connection that is reset or goes away before is a reset of the connection.
-//! The connection goes on only while somebody reads: who does not read gives the server no more room to write.
+//! A client that does not read gives its stream no window.
 
-use std::io::{self, Cursor, ErrorKind};
-use std::net::TcpStream;
+use std::io::{self, Cursor};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use h2::RecvStream;
-use h2::client::{Builder, ResponseFuture, SendRequest};
-use http::{HeaderMap, Request, StatusCode, header};
-use tokio::runtime::Runtime;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+
+use crate::http2_connection::{Http2Connection, Place, failed};
 
 /// How long the connection goes on by itself after something was given to it, so that it leaves.
 const SENDS_WITHIN: Duration = Duration::from_millis(1);
@@ -20,56 +21,61 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct Http2Stream {
-    runtime: Runtime,
-    requests: SendRequest<Cursor<Vec<u8>>>,
     stage: Stage,
     /// What was read and not yet handed out.
     response: Cursor<Vec<u8>>,
+    place: Place,
 }
 
-#[derive(Debug)]
 enum Stage {
     /// So much of the request is there.
     Request(Vec<u8>),
-    Head(ResponseFuture),
+    /// It is sent, or waits for the connection.
+    Head(Pin<Box<dyn Future<Output = io::Result<Response<RecvStream>>> + Send>>),
     Body {
         body: RecvStream,
         is_chunked: bool,
+        /// Bytes of the frame that is being handed out. Its window is given back when it is.
+        unread: usize,
     },
     Ended,
 }
 
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Request(_) => "Request",
+            Self::Head(_) => "Head",
+            Self::Body { .. } => "Body",
+            Self::Ended => "Ended",
+        })
+    }
+}
+
 impl Http2Stream {
-    /// A connection of HTTP/2 without TLS, by prior knowledge (RFC 9113, section 3.3).
-    pub(crate) fn new(tcp: TcpStream) -> io::Result<Self> {
-        tcp.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let requests = runtime.block_on(async {
-            let socket = tokio::net::TcpStream::from_std(tcp)?;
-            let (requests, connection) = Builder::new().enable_push(false).handshake(socket).await.map_err(failed)?;
-            // It ends with the runtime, and how is seen by whoever waits for a response.
-            drop(tokio::spawn(connection));
-            io::Result::Ok(requests)
-        })?;
-        Ok(Self { runtime, requests, stage: Stage::Request(Vec::new()), response: Cursor::default() })
+    /// A stream in this place, which has no request yet.
+    pub(crate) fn new(place: Place) -> Self {
+        Self { stage: Stage::Request(Vec::new()), response: Cursor::default(), place }
     }
 
-    /// Takes bytes of a request of HTTP/1.1, which is sent when it is whole. `false`: it is, and these are none of it.
+    /// Takes bytes of a request of HTTP/1.1, which is sent when it is whole and the connection is there. `false`: it is whole, and these
+    /// are none of it.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let Stage::Request(text) = &mut self.stage else { return Ok(bytes.is_empty()) };
         text.extend_from_slice(bytes);
         let Some((request, body)) = parse(text)? else { return Ok(true) };
-        let requests = &mut self.requests;
-        let response = self.runtime.block_on(async {
-            let (response, mut sender) = requests.send_request(request, body.is_empty()).map_err(failed)?;
-            if !body.is_empty() {
-                sender.send_data(Cursor::new(body), true).map_err(failed)?;
-            }
-            tokio::time::sleep(SENDS_WITHIN).await;
-            io::Result::Ok(response)
-        })?;
-        self.stage = Stage::Head(response);
+        let connection = self.place.connection();
+        let mut response = Box::pin(ask(Arc::clone(connection), request, body));
+        self.stage = match connection.block_on(SENDS_WITHIN, response.as_mut()) {
+            None => Stage::Head(response),
+            Some(answered) => Stage::Head(Box::pin(std::future::ready(answered))),
+        };
         Ok(true)
+    }
+
+    /// Sends bytes that are nothing of HTTP/2.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> io::Result<()> {
+        self.place.connection().send_raw(bytes)
     }
 
     /// Reads once: 0 at the end of the response, `None` at the deadline, which loses nothing.
@@ -80,19 +86,45 @@ impl Http2Stream {
                 return Ok(Some(count));
             }
             let left = deadline.saturating_duration_since(Instant::now()).max(SHORTEST_WAIT);
-            let stage = &mut self.stage;
-            let step = self.runtime.block_on(async { tokio::time::timeout(left, stage.advance()).await });
-            let Ok(step) = step else { return Ok(None) };
+            let Some(step) = self.place.connection().block_on(left, self.stage.advance()) else { return Ok(None) };
             self.response = Cursor::new(step?);
         }
     }
 
-    /// Says that nothing more is wanted, if the socket takes that at once.
-    pub(crate) fn close(self) {
-        let Self { runtime, requests, stage, .. } = self;
-        drop((requests, stage));
-        runtime.block_on(async { tokio::time::sleep(SENDS_WITHIN).await });
+    /// Closes the sending half of its connection.
+    pub(crate) fn half_close(&self) -> io::Result<()> {
+        self.place.connection().half_close()
     }
+
+    /// Says that nothing more is wanted on this stream, if the socket takes that at once. Streams beside it go on.
+    pub(crate) fn close(self) {
+        let Self { stage, place, .. } = self;
+        drop(stage);
+        place.connection().block_on(SENDS_WITHIN, std::future::pending::<()>());
+    }
+
+    /// Resets the connection, and so the streams beside it.
+    pub(crate) fn abort(self) {
+        self.place.connection().abort();
+    }
+}
+
+/// Sends the request and waits for the head of the response.
+async fn ask(
+    connection: Arc<Http2Connection>,
+    request: Request<()>,
+    body: Vec<u8>,
+) -> io::Result<Response<RecvStream>> {
+    let asked = async {
+        let mut requests = Arc::clone(&connection).ready().await?.ready().await.map_err(failed)?;
+        let (response, mut sender) = requests.send_request(request, body.is_empty()).map_err(failed)?;
+        if !body.is_empty() {
+            sender.send_data(Cursor::new(body), true).map_err(failed)?;
+        }
+        drop((requests, sender));
+        response.await.map_err(failed)
+    };
+    asked.await.inspect_err(|_| connection.retire())
 }
 
 impl Stage {
@@ -102,19 +134,20 @@ impl Stage {
             Self::Request(_) => std::future::pending().await,
             Self::Ended => Ok(Vec::new()),
             Self::Head(response) => {
-                let (head, body) = response.await.map_err(failed)?.into_parts();
+                let (head, body) = response.await?.into_parts();
                 let is_chunked = !head.headers.contains_key(header::CONTENT_LENGTH);
-                *self = Self::Body { body, is_chunked };
+                *self = Self::Body { body, is_chunked, unread: 0 };
                 Ok(write_head(head.status, &head.headers, is_chunked))
             }
-            Self::Body { body, is_chunked } => {
+            Self::Body { body, is_chunked, unread } => {
                 let is_chunked = *is_chunked;
+                body.flow_control().release_capacity(std::mem::take(unread)).map_err(failed)?;
                 let Some(data) = body.data().await else {
                     *self = Self::Ended;
                     return Ok(if is_chunked { b"0\r\n\r\n".to_vec() } else { Vec::new() });
                 };
                 let data = data.map_err(failed)?;
-                body.flow_control().release_capacity(data.len()).map_err(failed)?;
+                *unread = data.len();
                 Ok(match data.len() {
                     // An empty frame is no last chunk.
                     0 => Vec::new(),
@@ -161,13 +194,4 @@ fn write_head(status: StatusCode, headers: &HeaderMap, is_chunked: bool) -> Vec<
     }
     head.extend_from_slice(if is_chunked { b"transfer-encoding: chunked\r\n\r\n" } else { b"\r\n" });
     head
-}
-
-/// What an error of HTTP/2 is to who speaks HTTP/1.1: broken connections and streams are resets, and the rest breaks the protocol.
-fn failed(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error.into_io().unwrap_or_else(|| ErrorKind::ConnectionReset.into());
-    }
-    let kind = if error.is_remote() { ErrorKind::ConnectionReset } else { ErrorKind::InvalidData };
-    io::Error::new(kind, error)
 }

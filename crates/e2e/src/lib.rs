@@ -7,7 +7,7 @@
 //! | [`RedisServer`] | one `redis-server` in a temporary directory on a leased port; can be killed, restarted, frozen |
 //! | [`Node`] | one `fanfare serve`, configured through its environment |
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
-//! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 |
+//! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 (see [`Http2Clients`]) |
 //! | [`Authority`] | what issues certificates to clients and to servers |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
@@ -28,6 +28,8 @@ mod client;
 mod crowd;
 mod haproxy;
 mod http;
+mod http2_clients;
+mod http2_connection;
 mod http2_stream;
 mod link;
 mod log_pipe;
@@ -53,6 +55,7 @@ pub use fanfare_oracle::resp::{Connection, Reply};
 pub use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Dispatch, Gap, Head, Ledger, Observed, Parsed, Parser};
 pub use haproxy::{Haproxy, Server};
 pub use http::{RawConnection, Response, request, request_over, request_within};
+pub use http2_clients::Http2Clients;
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
 pub use process::{Signal, fanfare_binary, fanload_binary, run_fanfare, signal};

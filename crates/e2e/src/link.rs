@@ -115,9 +115,9 @@ enum Broken {
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        // Records that cannot be opened, an alert, a certificate that is not believed.
+        // Records that cannot be opened, an alert, a certificate that is not believed, frames that make no sense.
         match error.kind() {
-            io::ErrorKind::InvalidData => Self::Protocol(format!("TLS: {error}")),
+            io::ErrorKind::InvalidData => Self::Protocol(format!("TLS or HTTP/2: {error}")),
             kind => Self::Io(kind),
         }
     }

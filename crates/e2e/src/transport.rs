@@ -12,6 +12,8 @@ use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
 use crate::authority::Issued;
 use crate::certificate::Certificate;
+use crate::http2_clients::Http2Clients;
+use crate::http2_connection::ALPN;
 
 /// How a client's bytes travel to a server. A clone shares what is remembered of earlier handshakes.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +23,8 @@ pub enum Transport {
     Plain,
     /// Protected by TLS, over TCP, to the name `localhost`.
     Tls(Arc<ClientConfig>),
-    /// As HTTP/2 in the clear, by prior knowledge; one request on each connection. Tests go on speaking HTTP/1.1, which is translated.
-    Http2,
+    /// As HTTP/2, in the clear by prior knowledge or over TLS. Tests go on speaking HTTP/1.1, which is translated; clients share connections.
+    Http2(Arc<Http2Clients>),
 }
 
 impl Transport {
@@ -76,10 +78,35 @@ impl Transport {
         client([authority], &rustls::version::TLS13, Arc::new(DefaultTimeProvider))
     }
 
+    /// HTTP/2 in the clear, by prior knowledge (RFC 9113, section 3.3).
+    #[must_use]
+    pub fn http2() -> Self {
+        Self::Http2(Arc::new(Http2Clients::new(None)))
+    }
+
+    /// HTTP/2 over TLS 1.3, asked for with ALPN, of clients that believe these certificates.
+    #[must_use]
+    pub fn http2_over_tls(certificates: &[&Certificate]) -> Self {
+        let Self::Tls(config) = Self::tls(certificates) else { unreachable!("TLS is spoken") };
+        let mut config = Arc::unwrap_or_clone(config);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Self::Http2(Arc::new(Http2Clients::new(Some(Arc::new(config)))))
+    }
+
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Plain => false,
+            Self::Tls(_) => true,
+            Self::Http2(clients) => clients.is_tls(),
+        }
+    }
+
+    /// Whether HTTP/2 is spoken.
+    #[must_use]
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
     }
 }
 

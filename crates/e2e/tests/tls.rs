@@ -208,7 +208,7 @@ fn a_header_of_the_proxy_protocol_stands_before_tls() {
     let is_primed = |bytes: &[u8]| bytes.windows(5).any(|window| window == b"\nid: ");
     let mut raw = RawConnection::open(node.address()).expect("the node accepts");
     raw.send(header).expect("a header");
-    raw.begin_tls(node.transport()).expect("a handshake begins");
+    let mut raw = raw.begin_tls(node.transport()).expect("a handshake begins");
     raw.send(REQUEST).expect("a request");
     assert!(raw.read_until(PATIENCE, is_primed).expect("a stream"), "{:?}", String::from_utf8_lossy(&raw.received));
     let mut raw = RawConnection::open_over(node.transport(), node.address()).expect("the node accepts");

@@ -352,3 +352,6 @@ impl<S: Socket> AsyncWrite for TlsSocket<S> {
         Pin::new(&mut self.0.socket).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

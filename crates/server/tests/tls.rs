@@ -357,3 +357,37 @@ fn handshakes_that_stop_half_way_have_places_of_silent_sockets_and_others_are_se
     drop(half_open);
     eventually("their places", || node.server().admission().silent() == 0);
 }
+
+// Seen to fail where what a reader has no room for is lost of a record.
+#[test]
+fn a_record_of_16_kib_that_comes_byte_by_byte_is_read_whole_and_holds_up_nobody() {
+    const REQUEST: &str = "GET /nowhere HTTP/1.1\r\nHost: x\r\nX: ";
+    let authority = Authority::new();
+    let node = authority.node(|_| {});
+    let mut other = authority.connect(&node);
+    other.subscribe("channel=a");
+    other.until("event: $ready");
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let mut client = authority.connect_by(&node, version);
+        client.send(&format!("{REQUEST}\r\n\r\n"));
+        assert!(client.response().starts_with("HTTP/1.1 404 "));
+        // As much as one record has room for: sixteen requests of 1 KiB.
+        let request = format!("{REQUEST}{}\r\n\r\n", "x".repeat(1_024 - REQUEST.len() - 4));
+        client.stream.conn.writer().write_all(request.repeat(16).as_bytes()).unwrap();
+        let mut record = Vec::new();
+        while client.stream.conn.wants_write() {
+            client.stream.conn.write_tls(&mut record).unwrap();
+        }
+        assert!((16 << 10..(16 << 10) + 64).contains(&record.len()), "one record: {}", record.len());
+        for (number, byte) in record.iter().enumerate() {
+            client.stream.sock.write_all(&[*byte]).unwrap();
+            if number % 4_096 == 0 {
+                node.publish("a", &format!("meanwhile {number}"));
+                other.until(&format!("data: meanwhile {number}\n"));
+            }
+        }
+        for _ in 0..16 {
+            assert!(client.response().starts_with("HTTP/1.1 404 "));
+        }
+    }
+}

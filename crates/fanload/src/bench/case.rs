@@ -35,6 +35,9 @@ impl Case {
             (false, false) => done,
             (true, false) => format!("{done}, over TLS"),
             (false, true) => format!("{done}, over HTTP/2 in cleartext: {STREAMS} share a connection"),
+            (true, true) if self.scenario == Scenario::Requests => {
+                format!("{done}, over HTTP/2 and TLS: four connections with four requests at a time")
+            }
             (true, true) => format!("{done}, over HTTP/2 and TLS: {STREAMS} share a connection"),
         }
     }
@@ -66,6 +69,7 @@ impl Case {
             Scenario::Large => {
                 format!("{} KiB to {connections} connections in one event", self.parameters.bytes / 1_024)
             }
+            Scenario::Requests => format!("{events} requests by h2load, each for ten events of history"),
             Scenario::Channels => format!("{channels} channels over {connections} connections; Redis closes the feed"),
         }
     }
@@ -76,6 +80,7 @@ impl Case {
         parameters.duration = parameters.duration.min(Duration::from_secs(3));
         match self.scenario {
             Scenario::Fanout => parameters.events /= 2,
+            Scenario::Requests => parameters.events /= 4,
             Scenario::Many => parameters.events /= 4,
             Scenario::Storm => parameters.connections /= 3,
             Scenario::Hold => parameters.connections /= 2,

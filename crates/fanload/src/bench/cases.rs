@@ -28,12 +28,29 @@ pub(super) fn all(size: Size) -> Vec<Case> {
     let tls = over(Wire { tls: true, http2: false }, &["fanout", "hold"]);
     let http2 = over(Wire { tls: false, http2: true }, &["fanout", "hold"]);
     let both = over(Wire { tls: true, http2: true }, &["fanout"]);
-    plain.iter().cloned().chain(tls).chain(http2).chain(both).collect()
+    plain.iter().cloned().chain(tls).chain(http2).chain(both).chain([requests(size)]).collect()
 }
 
 /// All cases of HTTP/1.1 in cleartext over another wire.
 pub(super) fn over(size: Size, wire: Wire) -> Vec<Case> {
     in_cleartext(size).into_iter().map(|case| wired::over(case, wire)).collect()
+}
+
+/// Short requests by a client that knows nothing of event streams.
+fn requests(size: Size) -> Case {
+    let mut case = Case {
+        key: "h2-tls-requests".to_owned(),
+        scenario: Scenario::Requests,
+        parameters: Parameters::of(Scenario::Requests),
+        fanfare_only: true,
+        settings: &[("HISTORY__ENABLED", "true")],
+        wire: Wire { tls: true, http2: true },
+        figures: REQUESTS.to_vec(),
+    };
+    if size == Size::Quick {
+        case.shrink();
+    }
+    case
 }
 
 fn in_cleartext(size: Size) -> Vec<Case> {
@@ -112,6 +129,11 @@ static STORM: [Figure; 3] = [
     Figure::new("seconds until all caught up", |outcome| number(outcome, "caught_up_seconds"), 2),
     CPU,
     Figure::new("reads of Redis Streams", |outcome| number(outcome, "archive_reads"), 0).with_goal(Goal::Most(48.0)),
+];
+
+static REQUESTS: [Figure; 2] = [
+    Figure::new("requests per second", |outcome| number(outcome, "requests_per_second"), 0),
+    Figure::new("CPU µs per request", |outcome| number(outcome, "cpu_us_per_request"), 2),
 ];
 
 static HOLD: [Figure; 3] = [

@@ -25,7 +25,7 @@ pub use arguments::Arguments;
 use crate::contender::{Contender, Fanfare, Floor, Place, Unable, Wire, peers};
 use crate::cores::Cores;
 use crate::machine;
-use crate::scenario::{Outcome, run_scenario};
+use crate::scenario::{Outcome, Scenario, can_ask, run_scenario};
 use crate::stage::Stage;
 use case::Case;
 use results::CaseResults;
@@ -115,6 +115,9 @@ impl Bench<'_> {
 
     /// One run against freshly started processes.
     fn run_once(&mut self, case: &Case, name: &str) -> Result<Outcome> {
+        if case.scenario == Scenario::Requests && !can_ask() {
+            bail!(Unable("h2load is not installed: scripts/setup.sh h2load (Debian: nghttp2-client)".to_owned()));
+        }
         let index =
             self.contenders.iter().position(|contender| contender.name() == name).context("no such contender")?;
         let directory = tempfile::Builder::new().prefix("fanload-").tempdir().context("no temporary directory")?;

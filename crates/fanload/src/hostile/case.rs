@@ -16,6 +16,8 @@ pub(super) struct Case {
     pub(super) settings: &'static [(&'static str, &'static str)],
     /// Bytes a second of a link between the node and Redis; `None`: there is none between.
     pub(super) link: Option<f64>,
+    /// The node and all clients speak TLS.
+    pub(super) tls: bool,
     /// Attacks the node and says the numbers that the case is about: the same ones in each run.
     pub(super) run: fn(&mut Scene) -> Result<Vec<Figure>>,
 }

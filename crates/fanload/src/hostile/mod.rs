@@ -11,6 +11,7 @@ mod case;
 mod cases;
 mod console;
 mod figure;
+mod http2;
 mod link;
 mod meters;
 mod observation;
@@ -20,6 +21,7 @@ mod results;
 mod run;
 mod scene;
 mod size;
+mod socket;
 mod stream;
 mod summary;
 mod voice;
@@ -96,7 +98,7 @@ mod tests {
             super::chosen(&chosen).map(|cases| cases.iter().map(|case| case.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&["flood", "crowd"]).unwrap(), ["flood", "crowd"]);
-        assert_eq!(names(&[]).unwrap().len(), 10);
+        assert_eq!(names(&[]).unwrap().len(), 14);
         assert!(names(&["storm"]).unwrap_err().to_string().contains("far-behind"));
     }
 }

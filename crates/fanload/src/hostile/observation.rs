@@ -35,6 +35,11 @@ impl Observation {
         self.rss_most.saturating_sub(self.rss_before) as f64 / 1e6
     }
 
+    /// Percent of a core that the node used.
+    pub(super) fn node_cpu_percent(&self) -> f64 {
+        100.0 * self.node_cpu / self.seconds
+    }
+
     /// MB a second that Redis sent.
     pub(super) fn redis_mb_per_second(&self) -> f64 {
         self.redis_sent as f64 / 1e6 / self.seconds

@@ -1,6 +1,7 @@
 //! How long the other clients take to open a new stream.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::stream::{Asked, Stream};
 use crate::latency::Latency;
+use crate::transport::tls::Connector;
 
 /// Between two openings.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -70,9 +72,20 @@ impl Opened {
 ///
 /// # Errors
 /// None: a stream that cannot be opened counts.
-pub(super) fn keep_opening(node: std::net::SocketAddr, prefix: &str, done: &AtomicBool) -> Result<Openings> {
+pub(super) fn keep_opening(
+    node: SocketAddr,
+    tls: Option<&Arc<Connector>>,
+    prefix: &str,
+    done: &AtomicBool,
+) -> Result<Openings> {
     let mut openings = Openings::default();
-    let ask = |channel: String| Asked { node, query: format!("channel={channel}"), position: None, from: OTHERS };
+    let ask = |channel: String| Asked {
+        node,
+        query: format!("channel={channel}"),
+        position: None,
+        from: OTHERS,
+        tls: tls.cloned(),
+    };
     while !done.load(Ordering::Relaxed) {
         openings.known.try_once(&ask(format!("{prefix}0")));
         openings.new.try_once(&ask(format!("{prefix}new-{:016x}", fastrand::u64(..))));

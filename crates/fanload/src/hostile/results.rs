@@ -26,7 +26,7 @@ pub(super) struct Results {
 /// A number of an observation: its name, digits behind the point, and how it is read.
 type Row = (&'static str, usize, fn(&Observation) -> f64);
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     ("p50 of others, ms", 2, |seen| seen.latency_ms(0.5)),
     ("p99 of others, ms", 2, |seen| seen.latency_ms(0.99)),
     ("others: head of a stream (p95), ms", 2, |seen| seen.openings.known.head_ms()),
@@ -34,6 +34,7 @@ const ROWS: [Row; 9] = [
     ("others: primed, new channel (p95), ms", 2, |seen| seen.openings.new.primed_ms()),
     ("others: streams that did not open", 0, |seen| (seen.openings.known.failed + seen.openings.new.failed) as f64),
     ("growth of the node's memory, MB", 1, Observation::growth_mb),
+    ("CPU of the node, % of a core", 1, Observation::node_cpu_percent),
     ("sent by Redis, MB/s", 1, Observation::redis_mb_per_second),
     ("cuts of the feed", 0, |seen| seen.feed_cuts),
 ];

@@ -45,7 +45,7 @@ pub(super) fn once(
         helper_core: cores.map(|cores| cores.others),
         directory: directory.path().to_owned(),
         settings: case.settings,
-        wire: Wire::default(),
+        wire: Wire { tls: case.tls, http2: false },
     };
     let mut link = None;
     let running = fanfare.start_through(&place, |redis| match case.link {

@@ -1,6 +1,7 @@
 //! A fresh node with clients that behave, before and during an attack.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
@@ -16,7 +17,8 @@ use super::size::Size;
 use crate::contender::Running;
 use crate::fleet::Total;
 use crate::stage::Stage;
-use crate::target::{Publish, Target};
+use crate::target::{Publish, Target, Trust};
+use crate::transport::tls::Connector;
 
 /// The other clients: two on each of ten channels.
 const OTHERS: Shape = Shape { connections: 20, channels: 10, channels_per_connection: 1, bytes: 200 };
@@ -30,6 +32,8 @@ pub(super) struct Ground {
     pub(super) redis: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) pid: u32,
+    /// How clients connect, in cases with TLS.
+    pub(super) tls: Option<Arc<Connector>>,
     pub(super) size: Size,
     pub(super) stage: Stage,
 }
@@ -61,6 +65,7 @@ impl Scene {
             redis,
             admin: *target.admin.first().context("no admin listener")?,
             pid: *running.server_pids.first().context("no process")?,
+            tls: target.protocol.tls.as_ref().map(|trust| connector(trust, &target)).transpose()?,
             size,
             stage: stage.clone(),
         };
@@ -97,14 +102,14 @@ impl Scene {
     }
 
     fn observe<T>(&mut self, attack: impl FnOnce() -> Result<T>) -> Result<(Observation, T)> {
-        let Ground { node, redis, admin, pid, size, stage } = &self.ground;
+        let Ground { node, redis, admin, pid, tls, size, stage } = &self.ground;
         let Audience { fleet, voice, prefix, .. } = &mut self.others;
         fleet.measure(PATIENCE)?;
         let before = Meters::read(*pid, *admin, *redis)?;
         let (begun, done) = (Instant::now(), AtomicBool::new(false));
         let (value, most, openings) = std::thread::scope(|scope| {
             let voice = scope.spawn(|| voice.keep_on(RATE, &done));
-            let openings = scope.spawn(|| openings::keep_opening(*node, prefix, &done));
+            let openings = scope.spawn(|| openings::keep_opening(*node, tls.as_ref(), prefix, &done));
             let memory = scope.spawn(|| meters::most_memory(*pid, &done));
             let value = attack().and_then(|value| {
                 stage.rest(size.span().saturating_sub(begun.elapsed()))?;
@@ -131,6 +136,10 @@ impl Scene {
         };
         Ok((observation, value))
     }
+}
+
+fn connector(trust: &Trust, target: &Target) -> Result<Arc<Connector>> {
+    Ok(Arc::new(Connector::new(trust, &target.subscribe.host, false)?))
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

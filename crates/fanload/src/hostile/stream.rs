@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::block::{Block, Blocks};
+use super::socket::Socket;
+use crate::transport::tls::Connector;
 use crate::wire::chunk::ChunkDecoder;
 use crate::wire::head;
 use crate::wire::stream::Parser;
@@ -29,12 +31,14 @@ pub(super) struct Asked {
     pub(super) position: Option<String>,
     /// The loopback address from which it is asked.
     pub(super) from: Ipv4Addr,
+    /// How TLS is spoken, where it is.
+    pub(super) tls: Option<Arc<Connector>>,
 }
 
 /// An open stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     chunked: bool,
     decoder: ChunkDecoder,
     parser: Parser,
@@ -48,13 +52,8 @@ pub(super) struct Stream {
 ///
 /// # Errors
 /// When no connection comes about within `patience`.
-pub(super) fn request(asked: &Asked, patience: Duration) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("no socket")?;
-    socket.bind(&SocketAddr::from((asked.from, 0)).into()).context("no port")?;
-    socket.connect_timeout(&asked.node.into(), patience).context("the node takes no connection")?;
-    let mut socket = TcpStream::from(socket);
-    socket.set_nodelay(true)?;
-    socket.set_write_timeout(Some(patience))?;
+pub(super) fn request(asked: &Asked, patience: Duration) -> Result<Socket> {
+    let mut socket = Socket::connect(asked.node, asked.from, asked.tls.as_deref(), patience)?;
     let position = asked.position.as_ref().map_or(String::new(), |position| format!("Last-Event-ID: {position}\r\n"));
     let (query, node) = (&asked.query, asked.node);
     let text = format!("GET /events?{query} HTTP/1.1\r\nHost: {node}\r\nAccept: text/event-stream\r\n{position}\r\n");
@@ -152,7 +151,7 @@ impl Stream {
 ///
 /// # Errors
 /// When the connection broke.
-pub(super) fn read_until(socket: &mut TcpStream, piece: &mut [u8], deadline: Instant) -> Result<Option<usize>> {
+pub(super) fn read_until(socket: &mut Socket, piece: &mut [u8], deadline: Instant) -> Result<Option<usize>> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Ok(None);

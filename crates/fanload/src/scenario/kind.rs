@@ -30,6 +30,8 @@ pub enum Scenario {
     Channels,
     /// Few large events to many connections: memory.
     Large,
+    /// Requests for a page of history by `h2load`, in `fanload bench` only.
+    Requests,
 }
 
 impl Scenario {

@@ -10,6 +10,7 @@ mod measured;
 mod outcome;
 mod parameters;
 mod rate;
+mod requests;
 mod run;
 mod storm;
 
@@ -18,6 +19,7 @@ use anyhow::{Error, Result, bail};
 pub use kind::Scenario;
 pub use outcome::Outcome;
 pub use parameters::Parameters;
+pub use requests::can_ask;
 
 use crate::stage::Stage;
 use crate::target::Target;
@@ -94,5 +96,6 @@ fn perform(scenario: Scenario, run: &mut run::Run<'_>) -> Result<()> {
         Scenario::Storm => storm::storm(run),
         Scenario::Channels => channels::channels(run),
         Scenario::Large => large::large(run),
+        Scenario::Requests => requests::requests(run),
     }
 }

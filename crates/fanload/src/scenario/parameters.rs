@@ -86,6 +86,8 @@ impl Parameters {
             Scenario::Full => Self { connections: 15_000, rate: 100.0, ..common },
             Scenario::Channels => Self { connections: 2_500, channels: 100_000, channels_per_connection: 40, ..common },
             Scenario::Large => Self { connections: 5_000, events: 1, bytes: 1 << 20, ..common },
+            // As many requests as events.
+            Scenario::Requests => Self { connections: 1, events: 20_000, ..common },
         }
     }
 
@@ -109,7 +111,7 @@ impl Parameters {
             Scenario::Rate | Scenario::Full | Scenario::Churn | Scenario::Slow | Scenario::Soak => {
                 self.check_rate(scenario)
             }
-            Scenario::Channels => Ok(()),
+            Scenario::Channels | Scenario::Requests => Ok(()),
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) events: Events<'a>,
     /// What only this scenario measures.
     pub(super) numbers: BTreeMap<String, f64>,
+    /// What the names of its channels begin with; the index follows.
+    prefix: String,
     scenario: Scenario,
     server_pids: &'a [u32],
     pub(super) stage: &'a Stage,
@@ -71,7 +73,7 @@ impl<'a> Run<'a> {
             addresses: target.addresses.clone(),
             protocol: target.protocol.clone(),
             subscribe: target.subscribe.clone(),
-            prefix,
+            prefix: prefix.clone(),
             channels: parameters.channels,
             channels_per_connection: parameters.channels_per_connection,
             worker: 0,
@@ -92,6 +94,7 @@ impl<'a> Run<'a> {
             fleet,
             events: Events::new(publisher, parameters, stage),
             numbers: BTreeMap::new(),
+            prefix,
             scenario,
             server_pids,
             stage,
@@ -101,6 +104,11 @@ impl<'a> Run<'a> {
             compared: None,
             last_was_awaited: false,
         })
+    }
+
+    /// The name of a channel.
+    pub(super) fn channel(&self, index: usize) -> String {
+        format!("{}{index}", self.prefix)
     }
 
     /// Opens all connections.

@@ -18,6 +18,7 @@ use super::socket::Socket;
 use crate::target::Trust;
 
 /// How all clients of a worker connect.
+#[derive(Debug)]
 pub(crate) struct Connector {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
@@ -49,9 +50,14 @@ impl Connector {
         Ok(Self { config: Arc::new(config), name })
     }
 
+    /// The client's end of a connection that has not begun.
+    pub(crate) fn session(&self) -> Result<ClientConnection, Error> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+
     /// TLS on a socket that may still be connecting.
     pub(crate) fn secure(&self, socket: TcpStream) -> Result<Socket, Error> {
-        let session = ClientConnection::new(Arc::clone(&self.config), self.name.clone())?;
+        let session = self.session()?;
         Ok(Socket::Tls(Box::new(Secured::client(socket, session))))
     }
 }

@@ -45,6 +45,13 @@ impl Frames {
         self.have == 0 && self.left == 0
     }
 
+    /// Whether these bytes would end within a frame whose beginning is known: more of it follows.
+    pub(super) fn would_end_within(&self, bytes: &[u8]) -> bool {
+        let mut after = Self { head: self.head, have: self.have, left: self.left };
+        after.take(bytes, |_| {});
+        after.left > 0
+    }
+
     /// Takes the next bytes, and tells of each frame that begins in them.
     pub(super) fn take(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Frame)) {
         while !bytes.is_empty() {

@@ -1,7 +1,7 @@
 //! The socket of an HTTP/2 connection: hyper reads and writes it, and whoever drives the connection asks it, and has the last word.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -144,25 +144,43 @@ pub(super) struct Transport<S> {
     wire: Rc<Wire<S>>,
     /// Bytes of the client that were read before hyper came.
     early: Vec<u8>,
+    /// Bytes of hyper that wait for the payload of the frame that they end in: no more than h2 gathers, 16 KiB and a frame's head.
+    held: Vec<u8>,
 }
 
 impl<S: Socket> Transport<S> {
     pub(super) const fn new(wire: Rc<Wire<S>>, early: Vec<u8>) -> Self {
-        Self { wire, early }
+        Self { wire, early, held: Vec::new() }
     }
 
-    /// So many of these bytes were written.
-    fn note_written<'a>(&self, written: usize, slices: impl IntoIterator<Item = &'a [u8]>) {
+    /// These bytes were written.
+    fn note_written(&self, bytes: &[u8]) {
         let Seen { outward, budget, .. } = &mut *self.wire.seen.borrow_mut();
-        let mut left = written;
-        for slice in slices {
-            let part = left.min(slice.len());
-            left -= part;
-            outward.take(&slice[..part], |frame| match frame {
-                Frame::Headers(_) | Frame::Data(_) => budget.give(),
-                Frame::GoAway(code) => self.wire.note_goaway(code),
-                _ => {}
-            });
+        outward.take(bytes, |frame| match frame {
+            Frame::Headers(_) | Frame::Data(_) => budget.give(),
+            Frame::GoAway(code) => self.wire.note_goaway(code),
+            _ => {}
+        });
+    }
+}
+
+impl<S: Socket> Transport<S> {
+    /// Writes what is held, and as much as the socket takes with it of what follows; how much of that.
+    fn poll_write_held(&mut self, cx: &mut Context<'_>, next: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut socket = self.wire.socket.borrow_mut();
+            let slices = [IoSlice::new(&self.held), IoSlice::new(next)];
+            let written = ready!(Pin::new(&mut *socket).poll_write_vectored(cx, &slices))?;
+            if written == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+            let of_held = written.min(self.held.len());
+            self.held.drain(..of_held);
+            if self.held.is_empty() {
+                // An idle connection has no buffer.
+                self.held = Vec::new();
+                return Poll::Ready(Ok(written - of_held));
+            }
         }
     }
 }
@@ -192,32 +210,40 @@ impl<S: Socket> AsyncRead for Transport<S> {
     }
 }
 
+/// h2 writes a frame of up to 1 KiB together with those before and behind it only where it believes that writes are of one piece; elsewhere
+/// each frame of more than 256 bytes is a write of its own, and over TLS a record. So it is told that they are. The beginning of a
+/// longer frame then waits here for its payload, which h2 writes next.
 impl<S: Socket> AsyncWrite for Transport<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write(cx, buf))?;
-        self.note_written(written, [buf]);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write_vectored(cx, bufs))?;
-        self.note_written(written, bufs.iter().map(|slice| &**slice));
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = if !self.held.is_empty() {
+            match ready!(self.poll_write_held(cx, buf))? {
+                // All that was held has left, and nothing else yet.
+                0 => ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write(cx, buf))?,
+                written => written,
+            }
+        } else if self.wire.seen.borrow().outward.would_end_within(buf) {
+            self.held = buf.to_vec();
+            buf.len()
+        } else {
+            ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_write(cx, buf))?
+        };
+        self.note_written(&buf[..written]);
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.wire.socket.borrow().is_write_vectored()
+        false
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            ready!(self.poll_write_held(cx, &[]))?;
+        }
         Pin::new(&mut *self.wire.socket.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
         Pin::new(&mut *self.wire.socket.borrow_mut()).poll_shutdown(cx)
     }
 }

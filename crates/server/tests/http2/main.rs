@@ -7,6 +7,8 @@ mod exchanges;
 mod floods;
 mod peer;
 mod raw;
+mod records;
+mod slices;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

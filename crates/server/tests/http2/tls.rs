@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fanfare_server::{DeliveryOptions, Network, Options};
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -17,18 +17,23 @@ use crate::support::authority::Authority;
 use crate::support::by_certificate::{PROOF, by_certificate};
 
 /// A node that offers both protocols.
-fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
+pub fn node(change: impl FnOnce(&mut Options)) -> (Authority, Node) {
     let authority = Authority::offering(&[b"h2", b"http/1.1"]);
     let node = authority.node(change);
     (authority, node)
 }
 
-async fn dial(authority: &Authority, node: &Node, before: &[u8]) -> TlsStream<TcpStream> {
-    let mut config = authority.config(&rustls::version::TLS13);
-    config.alpn_protocols = vec![b"h2".to_vec()];
+pub async fn dial(authority: &Authority, node: &Node, before: &[u8]) -> TlsStream<TcpStream> {
     let mut socket = TcpStream::connect(node.address()).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket.write_all(before).await.unwrap();
+    shake(authority, socket).await
+}
+
+/// HTTP/2 over TLS, on whatever carries bytes.
+pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(authority: &Authority, socket: S) -> TlsStream<S> {
+    let mut config = authority.config(&rustls::version::TLS13);
+    config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));

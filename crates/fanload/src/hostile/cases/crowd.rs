@@ -18,6 +18,7 @@ pub(super) const CASE: Case = Case {
     title: "one event to 8,000 (quick: 2,000) readers, and 5 ms later one to a single reader on the same core",
     settings: &[("SERVER__CORES", "1")],
     link: None,
+    tls: false,
     run,
 };
 
@@ -35,8 +36,13 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let shape =
         Shape { connections: ground.size.pick(8_000, 2_000), channels: 1, channels_per_connection: 1, bytes: 200 };
     let mut crowd = Audience::gather(&ground.stage, "crowd", &scene.target, shape)?;
-    let asked =
-        Asked { node: ground.node, query: format!("channel={CHANNEL}"), position: None, from: Ipv4Addr::LOCALHOST };
+    let asked = Asked {
+        node: ground.node,
+        query: format!("channel={CHANNEL}"),
+        position: None,
+        from: Ipv4Addr::LOCALHOST,
+        tls: None,
+    };
     let mut single = Stream::open(&asked, PATIENCE)?;
     single.find(Instant::now() + PATIENCE, |block| block.id.is_some())?.context("the single reader was not primed")?;
     let mut console = Console::connect(ground.redis)?;

@@ -19,6 +19,7 @@ pub(super) const CASE: Case = Case {
     title: "one reader is 2,000 events of 200 B and 900 (quick: 300) of 1 MB behind and reads fast; tail.budget is 16 MiB",
     settings: &[("TAIL__BUDGET", "16MiB")],
     link: None,
+    tls: false,
     run,
 };
 
@@ -44,6 +45,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
         query: format!("channel={CHANNEL}"),
         position: Some(position),
         from: Ipv4Addr::LOCALHOST,
+        tls: None,
     };
     let all = SMALL.0 + events;
     let (attacked, (read, seconds)) = scene.attacked(|| {

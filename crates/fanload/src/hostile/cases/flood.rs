@@ -18,6 +18,7 @@ pub(super) const CASE: Case = Case {
     title: "480,000 ephemeral events a second on one channel, or as many as four connections can publish",
     settings: &[],
     link: None,
+    tls: false,
     run: |scene| flood(scene, RATE),
 };
 
@@ -26,6 +27,7 @@ pub(super) const FASTEST: Case = Case {
     title: "ephemeral events on one channel as fast as four connections can publish them",
     settings: &[],
     link: None,
+    tls: false,
     run: |scene| flood(scene, f64::INFINITY),
 };
 
@@ -46,8 +48,13 @@ const FEED_EVENTS: &str = "fanfare_feed_events_total";
 
 fn flood(scene: &mut Scene, rate: f64) -> Result<Vec<Figure>> {
     let ground = scene.ground.clone();
-    let asked =
-        Asked { node: ground.node, query: format!("channel={CHANNEL}"), position: None, from: Ipv4Addr::LOCALHOST };
+    let asked = Asked {
+        node: ground.node,
+        query: format!("channel={CHANNEL}"),
+        position: None,
+        from: Ipv4Addr::LOCALHOST,
+        tls: None,
+    };
     let mut stream = Stream::open(&asked, PATIENCE)?;
     stream.find(Instant::now() + PATIENCE, |block| block.id.is_some())?.context("the reader was not primed")?;
     let calm = scene.undisturbed()?;

@@ -16,6 +16,7 @@ pub(super) const CASE: Case = Case {
     title: "ten requests a second of the newest 1,000 events of 64 channels, other channels each time",
     settings: &[],
     link: None,
+    tls: false,
     run,
 };
 
@@ -85,7 +86,7 @@ fn attack(ground: &Ground, requests: usize) -> Result<Vec<usize>> {
             ground.stage.rest((EVERY * number as u32).saturating_sub(begun.elapsed()))?;
             let names = (0..CHANNELS).map(|channel| format!("channel={}", name(number, channel)));
             let query = format!("{}&last={EVENTS}", names.collect::<Vec<_>>().join("&"));
-            let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST };
+            let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST, tls: None };
             threads.push(scope.spawn(move || read(&asked, end)));
         }
         threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("an attacker panicked"))).collect()

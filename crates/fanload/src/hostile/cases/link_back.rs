@@ -19,6 +19,7 @@ pub(super) const CASE: Case = Case {
     title: "after 3,000 events of 200 B the link to Redis (40 MB/s) is lost for 9 s (quick: 3 s), and 400 (quick: 100) of 1 MB are stored",
     settings: &[],
     link: Some(LINK),
+    tls: false,
     run,
 };
 
@@ -91,7 +92,13 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
 fn read_small_ones(ground: &Ground, console: &mut Console) -> Result<Stream> {
     let position = Some(console.publish(CHANNEL, b"the client has this one")?);
     console.publish_many(CHANNEL, &[b's'; SMALL.1], SMALL.0, 100)?;
-    let asked = Asked { node: ground.node, query: format!("channel={CHANNEL}"), position, from: Ipv4Addr::LOCALHOST };
+    let asked = Asked {
+        node: ground.node,
+        query: format!("channel={CHANNEL}"),
+        position,
+        from: Ipv4Addr::LOCALHOST,
+        tls: None,
+    };
     let mut stream = Stream::open(&asked, BEFORE)?;
     let deadline = Instant::now() + BEFORE;
     for number in 0..SMALL.0 {

@@ -14,6 +14,7 @@ pub(super) const CASE: Case = Case {
     title: "the same deliveries on connections with 64 channels and with 1 channel",
     settings: &[],
     link: None,
+    tls: false,
     run,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -10,6 +10,7 @@ use anyhow::{Result, anyhow};
 use super::super::case::Case;
 use super::super::figure::{Bound, Figure};
 use super::super::scene::{Ground, Scene};
+use super::super::socket::Socket;
 use super::super::stream::{self, Asked};
 
 pub(super) const CASE: Case = Case {
@@ -17,6 +18,7 @@ pub(super) const CASE: Case = Case {
     title: "6,000 (quick: 1,000) requests of 64 random channels each from one address; the node may follow 1,000",
     settings: &[("LIMITS__CHANNELS_PER_NODE", "1000")],
     link: None,
+    tls: false,
     run,
 };
 
@@ -63,7 +65,7 @@ fn ask(ground: &Ground, requests: usize, deadline: Instant) -> usize {
     while sent < requests && Instant::now() < deadline && ground.stage.check().is_ok() {
         let names = (0..NAMES).map(|_| format!("channel=r{:016x}", fastrand::u64(..)));
         let query = names.collect::<Vec<_>>().join("&");
-        let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST };
+        let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST, tls: None };
         // A node that takes no more connections is a defence.
         if let Ok(socket) = stream::request(&asked, PATIENCE) {
             open.push_back(socket);
@@ -80,7 +82,7 @@ fn ask(ground: &Ground, requests: usize, deadline: Instant) -> usize {
 }
 
 /// Waits for the first byte, so that the node has done its work before the connection closes.
-fn wait_for_answer(mut socket: TcpStream) {
+fn wait_for_answer(mut socket: Socket) {
     if socket.set_read_timeout(Some(PATIENCE)).is_ok() {
         let _ = socket.read(&mut [0]);
     }

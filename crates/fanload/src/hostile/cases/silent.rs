@@ -17,6 +17,7 @@ pub(super) const CASE: Case = Case {
     title: "9,000 (quick: 4,000) sockets that send nothing, against 1,000",
     settings: &[("LIMITS__HEAD_TIMEOUT", "5m")],
     link: None,
+    tls: false,
     run,
 };
 

@@ -16,6 +16,7 @@ pub(super) const CASE: Case = Case {
     title: "tails of 20 (quick: 5) channels with 4,000 small events each, read on 16 cores",
     settings: &[("SERVER__CORES", "16")],
     link: None,
+    tls: false,
     run,
 };
 

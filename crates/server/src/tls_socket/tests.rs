@@ -1,0 +1,158 @@
+//! What a connection holds for a peer that takes little, over a socket made of memory.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use fanfare_tls::{Handshake, PLAINTEXT_BYTES_MAX, ServerConfig, Step};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use super::*;
+
+/// A socket whose peer takes as many bytes as the test says.
+#[derive(Default)]
+struct Narrow {
+    room: Cell<usize>,
+    taken: RefCell<Vec<u8>>,
+}
+
+impl Socket for Narrow {
+    fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn try_read(&self, _: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.room.get());
+        if count == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.room.set(self.room.get() - count);
+        self.taken.borrow_mut().extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn try_write_slices(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        panic!("a record is one piece")
+    }
+
+    fn lift_user_timeout(&self) {}
+
+    fn silence(&self) -> Option<Silence> {
+        None
+    }
+
+    fn abandon(&self) {}
+
+    fn close_sending_side(&self) {}
+}
+
+impl AsyncRead for Narrow {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Narrow {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.try_write(bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn configs() -> (ClientConfig, ServerConfig) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    server.enable_secret_extraction = true;
+    (client, server)
+}
+
+/// The client, and the node's end over a socket that takes nothing yet.
+fn connect() -> (ClientConnection, TlsSocket<Narrow>) {
+    let (client, server) = configs();
+    let mut client = ClientConnection::new(Arc::new(client), ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut handshake = Handshake::new(Arc::new(server)).unwrap();
+    loop {
+        let mut sent = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut sent).unwrap();
+        }
+        handshake.receive(&sent);
+        let step = handshake.advance().unwrap();
+        let answer = handshake.take_outgoing();
+        let mut answer = &answer[..];
+        while !answer.is_empty() {
+            client.read_tls(&mut answer).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        if step == Step::Done {
+            break;
+        }
+    }
+    let done = handshake.finish().unwrap();
+    (client, TlsSocket::new(Narrow::default(), done.records, done.data, done.received))
+}
+
+/// Data that the client has read of what its socket took.
+fn read(client: &mut ClientConnection, socket: &TlsSocket<Narrow>) -> Vec<u8> {
+    let taken = std::mem::take(&mut *socket.0.socket.taken.borrow_mut());
+    let (mut bytes, mut data) = (&taken[..], Vec::new());
+    while !bytes.is_empty() {
+        client.read_tls(&mut bytes).unwrap();
+        let state = client.process_new_packets().unwrap();
+        let mut part = vec![0; state.plaintext_bytes_to_read()];
+        std::io::Read::read_exact(&mut client.reader(), &mut part).unwrap();
+        data.extend(part);
+    }
+    data
+}
+
+// Seen to fail where records are sealed until all bytes are taken, and where the rest of one is dropped.
+#[test]
+fn a_slow_reader_holds_one_record_at_most_and_gets_every_byte() {
+    let (mut client, socket) = connect();
+    let data: Vec<u8> = (0..1_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let (mut taken, mut got) = (0, Vec::new());
+    while got.len() < data.len() {
+        socket.0.socket.room.set(10_000);
+        match socket.try_write(&data[taken..]) {
+            Ok(count) => taken += count,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        let held = socket.0.connection.borrow().sealed.len();
+        // The head, the tag and the kind of a record come on top (RFC 8446, section 5.2).
+        assert!(held <= PLAINTEXT_BYTES_MAX + 32, "{held} bytes are held");
+        got.extend(read(&mut client, &socket));
+        assert!(taken - got.len() <= PLAINTEXT_BYTES_MAX, "{taken} bytes count as written, {} have come", got.len());
+    }
+    assert!(got == data);
+    assert!(!socket.holds(), "a connection without anything under way holds no buffer");
+}

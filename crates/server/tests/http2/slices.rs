@@ -1,0 +1,45 @@
+//! How much of a body hyper is given at a time, and so how long a DATA frame is.
+
+use fanfare_protocol::limits::{HTTP2_SLICE_BYTES, HTTP2_SLICE_BYTES_SCARCE, HTTP2_UNSENT_BYTES_MAX};
+
+use crate::raw::{self, DATA, Raw, WINDOW_UPDATE};
+use crate::support::{Node, eventually};
+
+/// What the client allows: streams of 16 MiB, frames of 1 MiB.
+const SETTINGS: [(u16, u32); 2] = [(4, 16 << 20), (5, 1 << 20)];
+
+/// The lengths of the DATA frames in which an event of this size comes to a client that would take it in one.
+fn lengths(node: &Node, bytes: usize) -> Vec<usize> {
+    let mut raw = Raw::open(node.address(), &SETTINGS);
+    raw.send(raw::frame(WINDOW_UPDATE, 0, 0, &(16u32 << 20).to_be_bytes()));
+    assert_eq!(raw.status(1, "/events?channel=a"), 0x88);
+    node.await_sessions(1);
+    node.publish("a", &format!("{}the end", "x".repeat(bytes)));
+    let (mut lengths, mut text) = (Vec::new(), String::new());
+    while !text.contains("the end") {
+        let payload = raw.wait_for(DATA).payload;
+        lengths.push(payload.len());
+        text.push_str(std::str::from_utf8(&payload).unwrap());
+    }
+    lengths
+}
+
+// Seen to fail when the body gives what there is.
+#[test]
+fn a_slice_has_16_kib_whatever_frames_and_windows_the_client_allows() {
+    let node = Node::start(|_| {});
+    let lengths = lengths(&node, 300_000);
+    assert_eq!(lengths.iter().max(), Some(&HTTP2_SLICE_BYTES), "{lengths:?}");
+    let unsent = || node.server().stats().iter().map(|core| core.http2.unsent.get()).sum::<u64>();
+    eventually("nothing on its way", || unsent() == 0);
+}
+
+// Seen to fail when slices are not charged to what the node may hold for all streams.
+#[test]
+fn a_slice_has_1_kib_where_the_node_holds_64_mib_that_have_not_left() {
+    let node = Node::start(|_| {});
+    // No thread counts yet.
+    node.server().stats()[0].http2.unsent.add(HTTP2_UNSENT_BYTES_MAX as u64);
+    let lengths = lengths(&node, 30_000);
+    assert_eq!(lengths.iter().max(), Some(&HTTP2_SLICE_BYTES_SCARCE), "{lengths:?}");
+}

@@ -52,7 +52,7 @@ impl Node {
 
     fn open(&mut self, channel: &str, count: u32) {
         for session in 0..count {
-            self.readers.push(self.log.open(&name(channel), None, session, Payer::of(1)).unwrap());
+            self.readers.push(self.log.open(name(channel), None, session, Payer::of(1)).unwrap());
         }
     }
 

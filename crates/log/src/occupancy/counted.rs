@@ -18,7 +18,7 @@ pub struct Occupancy(Arc<Inner>);
 struct Inner {
     /// Whether channels that match are counted; the first that matches counts.
     rules: Box<[(Pattern, bool)]>,
-    tallies: Mutex<Tallies>,
+    tallies: Arc<Mutex<Tallies>>,
     /// Rounds of the reporter after which there may be something to tell.
     rounds: watch::Sender<u64>,
     stats: OccupancyStats,
@@ -66,8 +66,7 @@ impl Occupancy {
     /// Watches a counted channel.
     #[must_use]
     pub fn watch(&self, tally: Arc<Tally>) -> Watch {
-        self.lock().watch(&tally);
-        Watch::new(self.clone(), tally)
+        Watch::new(Arc::clone(&self.0.tallies), tally)
     }
 
     /// Changes after each round of the reporter that may have brought something new.
@@ -99,10 +98,6 @@ impl Occupancy {
         if tally.mark() {
             self.lock().push_changed(Arc::clone(tally));
         }
-    }
-
-    pub(super) fn unwatch(&self, tally: &Tally) {
-        self.lock().unwatch(tally);
     }
 
     pub(super) fn tell(&self) {

@@ -4,9 +4,9 @@
 pub(crate) const USER: &str = "node";
 pub(crate) const PASSWORD: &str = "chaos-reads-here";
 
-/// The rights that docs/redis.md asks for: those of a node, and those of a publisher, since the nodes publish for clients.
+/// The rights that docs/redis.md asks for: those of a node, and those of a publisher, since the nodes publish for clients and count readers.
 /// Of the channels they have only those that clients are to be served, and that of the probe.
-const RULES: [&str; 38] = [
+const RULES: [&str; 42] = [
     "on",
     ">chaos-reads-here",
     "resetkeys",
@@ -45,6 +45,10 @@ const RULES: [&str; 38] = [
     "+pttl",
     "+expire",
     "+persist",
+    "+hset",
+    "+hdel",
+    "+hgetall",
+    "+pexpire",
 ];
 
 /// A part of these rights.

@@ -19,6 +19,9 @@ pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(21);
 pub(crate) const RECOVERY: Duration = Duration::from_secs(40);
 /// How long the last events of all channels may take to every client, with everything healed.
 pub(crate) const SERVED_WITHIN: Duration = Duration::from_secs(60);
+/// How long after readers have come or gone all nodes say the right number of them: the three seconds that are promised, and as much again for
+/// a machine with other work to do.
+pub(crate) const COUNTED_WITHIN: Duration = Duration::from_secs(6);
 /// How long a stream may go on whose client has sent 64 KiB after its request.
 pub(crate) const GARBAGE_WITHIN: Duration = Duration::from_secs(20);
 /// How long what a node promises with Redis at its `maxmemory` may take.

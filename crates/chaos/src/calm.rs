@@ -5,13 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use fanfare_e2e::{Client, Node, Signal, Subscribe, key, pace};
+use fanfare_e2e::{Client, Node, Signal, Subscribe, key, pace, request_over};
 use fanfare_oracle::Observed;
 use fanfare_oracle::resp::{Connection, Reply};
 
 use crate::access::{self, Access};
 use crate::action::channel;
-use crate::bounds::{DRAIN_WITHIN, FULL_MEMORY_WITHIN, RIGHTS_WITHIN};
+use crate::bounds::{COUNTED_WITHIN, DRAIN_WITHIN, FULL_MEMORY_WITHIN, RIGHTS_WITHIN};
 use crate::payload;
 use crate::published_record::now_ms;
 use crate::run::Run;
@@ -112,6 +112,40 @@ fn hears(client: &mut Client, node: SocketAddr, redis: &mut Connection) -> io::R
         }
     }
     Ok(false)
+}
+
+/// Every node says how many read a channel, whatever happened before.
+pub(crate) fn readers_are_counted(run: &Run) {
+    run.log(&format!("{} all nodes are asked how many read a channel", now_ms()));
+    let name = "free:counted";
+    let mut readers: Vec<Client> = run.nodes.iter().flat_map(|_| [client(run, name), client(run, name)]).collect();
+    for (index, reader) in readers.iter_mut().enumerate() {
+        comes(reader, run.nodes[index / 2].address, has_place);
+    }
+    all_say(run, name, readers.len() as u64);
+    drop(readers);
+    all_say(run, name, 0);
+}
+
+fn all_say(run: &Run, channel: &str, readers: u64) {
+    let deadline = Instant::now() + COUNTED_WITHIN;
+    for (index, node) in run.nodes.iter().enumerate() {
+        let mut said = None;
+        while said != Some(readers) {
+            let path = format!("/channels/{channel}");
+            let answer = request_over(run.transport(0), LOOK * 10, node.address, "GET", &path, &[], b"").ok();
+            said = answer
+                .and_then(|answer| serde_json::from_slice::<serde_json::Value>(&answer.body).ok()?["readers"].as_u64());
+            if Instant::now() > deadline {
+                break;
+            }
+            pace(LOOK / 10);
+        }
+        if said != Some(readers) {
+            run.counters
+                .breach(|| format!("node {index} counts {said:?} readers of {channel}, and there are {readers}"));
+        }
+    }
 }
 
 /// A channel that somebody follows is taken away from the nodes' user and given back, and nobody connects anew: the nodes

@@ -105,6 +105,7 @@ pub fn run(options: &Options) -> bool {
         join("client", run, clients);
         join("holder of a token", run, holders);
         token_holder::revoke_in_peace(run);
+        calm::readers_are_counted(run);
         calm::full_memory(run);
         calm::rights_that_come_back(run, &world);
         calm::farewell(run, &mut world);

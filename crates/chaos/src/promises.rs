@@ -20,7 +20,8 @@ pub(crate) fn may_end(index: usize) -> usize {
 /// What the nodes' configuration says of it.
 pub(crate) fn tables() -> String {
     let table = |name: String| format!("[[channels]]\nmatch = \"{name}\"\nmin_life = \"{MIN_LIFE_MINUTES}m\"\n");
-    promised().map(table).collect()
+    // Besides, the readers of all channels are counted: whatever goes wrong with that goes on all the time.
+    promised().map(table).chain(["[[channels]]\nmatch = \"*\"\noccupancy = true\n".to_owned()]).collect()
 }
 
 /// Says so to the judge.

@@ -156,13 +156,13 @@ fn a_thread_that_is_stuck_is_named_and_is_a_reason_to_start_the_node_again() {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let followed = MemoryStore::default();
     let rig = Rig::over(change, move |_, desired, sink| {
-        let Store { feed, upkeep, archive, history, publisher, name, report, tickets } =
+        let Store { feed, upkeep, archive, history, publisher, name, report, tickets, occupancy } =
             memory(&followed, desired, sink);
         let hangs = Box::pin(async move {
             drop(tokio::time::timeout(Duration::from_secs(1), feed).await);
             let _ = released.recv();
         });
-        Ok(Store { feed: hangs, upkeep, archive, history, publisher, name, report, tickets })
+        Ok(Store { feed: hangs, upkeep, archive, history, publisher, name, report, tickets, occupancy })
     });
     eventually("readiness", || (get(rig.admin, "/readyz").0 == 200).then_some(()));
     let (_, body) = eventually("the stuck thread", || Some(rig.json("/livez")).filter(|(status, _)| *status == 503));

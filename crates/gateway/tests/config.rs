@@ -289,7 +289,8 @@ fn an_unknown_variable_is_refused_by_its_name() {
 fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
     let config = load_file(&directory("good/production.toml")).unwrap().config;
     let rules: Vec<_> = config.channels.iter().map(|rule| (rule.pattern.as_str(), rule.min_life)).collect();
-    assert_eq!(rules, [("user:*:once", Span::secs(120)), ("user:*", Span::secs(7 * 86_400))]);
+    let [once, week] = [Span::secs(120), Span::secs(7 * 86_400)].map(Some);
+    assert_eq!(rules, [("user:*:once", once), ("user:*", week), ("chat:*", None)]);
     let error = env(&[("FANFARE__CHANNELS__MIN_LIFE", "7d")]).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -299,6 +300,25 @@ fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
     std::fs::write(file.path(), "[[channels]]\nmatch = \"a*\"\nmin_life = \"7d\"\n".repeat(65)).unwrap();
     let error = load_file(file.path()).unwrap_err().to_string();
     assert!(error.contains(":193:1: expected at most 64 tables [[channels]]"), "{error}");
+}
+
+// Seen to fail when the first table that matches counts, whatever it says.
+#[test]
+fn of_each_key_the_first_table_counts_that_matches_a_channel_and_has_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let tables = [
+        "match = \"chat:quiet\"\noccupancy = false",
+        "match = \"chat:*\"\noccupancy = true",
+        "match = \"*\"\nmin_life = \"7d\"",
+    ];
+    std::fs::write(file.path(), tables.map(|table| format!("[[channels]]\n{table}\n")).concat()).unwrap();
+    let config = load_file(file.path()).unwrap().config;
+    let name = |name: &str| fanfare_protocol::ChannelName::parse(name).unwrap();
+    let (occupancy, min_lives) = (config.occupancy(), config.min_lives());
+    for (channel, is_counted) in [("chat:1", true), ("chat:quiet", false), ("news", false)] {
+        assert_eq!(occupancy.counts(&name(channel)), is_counted, "{channel}");
+        assert!(min_lives.covers(&fanfare_protocol::LogName::from(&name(channel))), "{channel}");
+    }
 }
 
 fn listeners(layered: &Layered) -> Vec<String> {

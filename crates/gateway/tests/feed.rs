@@ -102,8 +102,8 @@ fn a_reply_that_takes_long_to_parse_holds_up_no_event() {
     let archive = Large { store: store.clone(), at_work: Arc::clone(&at_work) };
     let followed = store.clone();
     let node = Running::start(Config::default(), |_, desired, sink| {
-        let Store { publisher, name, report, feed, upkeep, tickets, .. } = memory(&followed, desired, sink);
-        Ok(Store { history: archive.clone(), archive, publisher, name, report, feed, upkeep, tickets })
+        let Store { publisher, name, report, feed, upkeep, tickets, occupancy, .. } = memory(&followed, desired, sink);
+        Ok(Store { history: archive.clone(), archive, publisher, name, report, feed, upkeep, tickets, occupancy })
     });
     publish(&store, "large", "x");
     // The first event of a stream is read from the archive, the second is taken from its push.

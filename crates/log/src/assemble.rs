@@ -32,7 +32,7 @@ pub struct Assembly {
 /// Wires the log of a node with `cores` connection threads (1 to [`crate::MAX_CORES`]). Nothing runs yet. `random` is for jitter.
 #[must_use]
 pub fn assemble(options: Options, cores: usize, random: Random) -> Assembly {
-    let hub = Arc::new(Hub::with_places(cores, options.max_channels));
+    let hub = Arc::new(Hub::with_places(cores, options.max_channels).counting(options.occupancy.clone()));
     let (desired, stats) = (Desired::new(), Arc::<IngestStats>::default());
     let (sink, source) = feed(options.feed_bytes);
     let began = Instant::now();

@@ -12,6 +12,7 @@ use fanfare_protocol::{LogName, limits};
 
 use crate::coverage::Coverage;
 use crate::newest_answers::NewestAnswers;
+use crate::occupancy::Occupancy;
 use crate::pages::Pages;
 use crate::payer::Payer;
 use crate::places::{NoPlace, Places};
@@ -153,6 +154,7 @@ pub struct Hub {
     refused: AtomicU64,
     /// See [`Hub::link`]; 0 while there is none.
     link: AtomicU64,
+    occupancy: Occupancy,
 }
 
 impl Hub {
@@ -173,7 +175,20 @@ impl Hub {
             cores: (0..cores).map(|_| Mailbox::default()).collect(),
             refused: AtomicU64::new(0),
             link: AtomicU64::new(0),
+            occupancy: Occupancy::default(),
         }
+    }
+
+    /// The same, with these channels counted.
+    #[must_use]
+    pub fn counting(self, occupancy: Occupancy) -> Self {
+        Self { occupancy, ..self }
+    }
+
+    /// The channels whose readers are counted.
+    #[must_use]
+    pub fn occupancy(&self) -> &Occupancy {
+        &self.occupancy
     }
 
     /// The number of the feed's connection, from 1 on; `None` while it has none. It changes before anything that is published to a channel

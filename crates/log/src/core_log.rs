@@ -12,6 +12,7 @@ use slab::Slab;
 use crate::channel::{Channel, Hub};
 use crate::coverage::Coverage;
 use crate::cursor::{Cursor, ReaderId, Start};
+use crate::occupancy::{Occupancy, Tally};
 use crate::payer::Payer;
 use crate::places::NoPlace;
 use crate::refusal::Refusal;
@@ -64,7 +65,7 @@ impl CoreLog {
             Some(key) => *key,
             None => {
                 let channel = self.hub.watch(&name, self.core, payer)?;
-                let view = View::new(Arc::clone(&channel));
+                let view = View::new(Arc::clone(&channel), self.hub.occupancy().tally(&name));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
                 views.by_key.insert(channel.key, key);
@@ -73,6 +74,9 @@ impl CoreLog {
         };
         let view = &mut views.slab[key];
         let slot = view.readers.insert(reader.into());
+        if let Some(tally) = &view.tally {
+            self.hub.occupancy().enter(tally);
+        }
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
         let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot, payer);
         Ok((u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor))
@@ -84,6 +88,9 @@ impl CoreLog {
         let key = key as usize;
         let view = &mut views.slab[key];
         view.readers.remove(cursor.slot);
+        if let Some(tally) = &view.tally {
+            self.hub.occupancy().leave(tally);
+        }
         let left = view.is_behind(cursor).then(|| Arc::clone(&view.channel));
         if view.readers.is_empty() {
             let view = views.slab.remove(key);
@@ -227,6 +234,18 @@ impl CoreLog {
     #[must_use]
     pub fn name(&self, key: ViewKey) -> LogName {
         self.views.borrow().slab[key as usize].channel.name.clone()
+    }
+
+    /// Where the readers of a channel are counted, if they are.
+    #[must_use]
+    pub fn tally(&self, key: ViewKey) -> Option<Arc<Tally>> {
+        self.views.borrow().slab[key as usize].tally.clone()
+    }
+
+    /// The channels whose readers are counted.
+    #[must_use]
+    pub fn occupancy(&self) -> &Occupancy {
+        self.hub.occupancy()
     }
 
     /// Number of channels with readers on this thread.

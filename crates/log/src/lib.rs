@@ -25,6 +25,7 @@ pub mod memory;
 mod min_life;
 mod min_lives;
 mod newest_answers;
+pub mod occupancy;
 mod options;
 pub mod pages;
 mod payer;
@@ -53,6 +54,7 @@ pub use feed::{Changes, Desired, FeedBatch, FeedEvent, FeedId, FeedSink, FeedSou
 pub use ingest::Ingest;
 pub use min_life::MinLife;
 pub use min_lives::{BrokenBy, Ending, MinLives};
+pub use occupancy::{NodeLife, Occupancy, OccupancyAnswer, OccupancyError, OccupancyStore, Tally};
 pub use options::Options;
 pub use payer::Payer;
 pub use permanence::Permanence;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fanfare_protocol::limits;
 
 use crate::min_lives::MinLives;
+use crate::occupancy::Occupancy;
 
 /// Bounds and intervals of the ingest.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct Options {
     pub feed_lags: bool,
     /// What is promised about the life of streams. Shared with the archive, which sees how long they have to live.
     pub min_lives: MinLives,
+    /// The channels whose readers are counted.
+    pub occupancy: Occupancy,
 }
 
 impl Default for Options {
@@ -62,6 +65,7 @@ impl Default for Options {
             max_channels: limits::CHANNELS_PER_NODE_DEFAULT,
             feed_lags: false,
             min_lives: MinLives::default(),
+            occupancy: Occupancy::default(),
         }
     }
 }

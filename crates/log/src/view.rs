@@ -10,6 +10,7 @@ use crate::channel::{Channel, Hub};
 use crate::coverage::Coverage;
 use crate::cursor::{Cursor, Start};
 use crate::cursor_set::CursorSet;
+use crate::occupancy::Tally;
 use crate::pages::Served;
 use crate::proof;
 use crate::refusal::Refusal;
@@ -44,6 +45,8 @@ pub(crate) struct View {
     /// As the channel has it.
     pub(crate) coverage: Option<Box<Coverage>>,
     pub(crate) readers: CursorSet,
+    /// Where the readers are counted, if they are.
+    pub(crate) tally: Option<Arc<Tally>>,
 }
 
 /// Where a cursor stands.
@@ -59,8 +62,9 @@ enum Standing<'a> {
 }
 
 impl View {
-    pub(crate) fn new(channel: Arc<Channel>) -> Self {
-        let mut view = Self { channel, copy: None, refusal: None, coverage: None, readers: CursorSet::default() };
+    pub(crate) fn new(channel: Arc<Channel>, tally: Option<Arc<Tally>>) -> Self {
+        let readers = CursorSet::default();
+        let mut view = Self { channel, copy: None, refusal: None, coverage: None, readers, tally };
         view.sync(|_| {});
         view
     }

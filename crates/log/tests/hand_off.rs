@@ -41,6 +41,12 @@ mod refusal;
 #[path = "../src/wants.rs"]
 mod wants;
 
+/// The hub hands it on and does nothing with it.
+mod occupancy {
+    #[derive(Debug, Default)]
+    pub struct Occupancy(());
+}
+
 /// What `src/sync.rs` is in the product.
 mod sync {
     use std::future::poll_fn;

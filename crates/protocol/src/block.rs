@@ -13,6 +13,8 @@ use serde::Serialize;
 pub const READY_EVENT: &str = "$ready";
 /// The name of the event that renews the position of a stream on which no event has come yet.
 pub const PLACE_EVENT: &str = "$place";
+/// The name of the event that tells how many read a channel.
+pub const OCCUPANCY_EVENT: &str = "$occupancy";
 /// The name of the event that tells that the grant has expired.
 pub const EXPIRED_EVENT: &str = "$expired";
 /// The name of the event that tells that the grant was revoked.
@@ -62,6 +64,31 @@ pub fn ready(out: &mut Vec<u8>, position: &str, channels: &[ChannelName]) {
 pub fn place(out: &mut Vec<u8>, position: &str) {
     // The characters of a position need no escape.
     event(out, PLACE_EVENT, &format!(r#"{{"position":"{position}"}}"#), Some(position));
+}
+
+/// An `$occupancy` event: how many read the channel, on all nodes. It is ephemeral: it carries no position and moves none.
+pub fn occupancy(out: &mut Vec<u8>, channel: &ChannelName, readers: u64) {
+    event(out, OCCUPANCY_EVENT, &Occupancy { channel: channel.as_str(), readers }.to_json(), None);
+}
+
+/// The data of an `$occupancy` event, and what is answered to whoever asks for the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Occupancy<'a> {
+    /// The channel.
+    pub channel: &'a str,
+    /// Sessions that follow it, on all nodes.
+    pub readers: u64,
+}
+
+impl Occupancy<'_> {
+    /// As JSON.
+    ///
+    /// # Panics
+    /// Never: a struct of a text and a number always has a JSON form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a struct of a text and a number always has a JSON form")
+    }
 }
 
 /// An `$expired` event: access has ended, and when to come back with another grant. Without a position it is for a client that has

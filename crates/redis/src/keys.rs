@@ -50,6 +50,16 @@ impl Keys {
     pub(crate) fn used_ticket(&self, ticket: TicketName) -> String {
         format!("{}ticket:{ticket}:used", self.system)
     }
+
+    /// The hash of the readers of a counted channel, by the lives of nodes.
+    pub(crate) fn readers(&self, channel: &ChannelName) -> String {
+        format!("{}readers:{channel}", self.system)
+    }
+
+    /// The key that is there as long as a life of a node lasts.
+    pub(crate) fn life(&self, life: &str) -> String {
+        format!("{}node:{life}", self.system)
+    }
 }
 
 /// What the names begin with that the gateway keeps for itself: system logs and the library's lock, and beside streams what makes
@@ -154,6 +164,9 @@ mod tests {
         let ticket = TicketName::of_digest([0xab; 32]);
         assert_eq!(keys.ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}", "ab".repeat(32)));
         assert_eq!(keys.used_ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}:used", "ab".repeat(32)));
+        let channel = ChannelName::parse("chat:1").unwrap();
+        assert_eq!(keys.readers(&channel), "$fanfare:{sse:}:readers:chat:1");
+        assert_eq!(keys.life("1f"), "$fanfare:{sse:}:node:1f");
         assert_eq!(keys.stream(&LogName::probe()), "sse:$probe", "within what a node's ACL has to allow anyway");
     }
 

@@ -19,6 +19,7 @@ mod functions;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
+mod occupancy;
 mod options;
 mod own_log;
 mod pool;
@@ -39,6 +40,7 @@ pub use archive::RedisArchive;
 pub use check::{Grade, Line, Report, check};
 pub use dial::{Dial, Dialling, RedisSocket};
 pub use functions::{LIBRARY, LOAD_BY_HAND, Library, SCRIPT, VERSION};
+pub use occupancy::RedisOccupancy;
 pub use options::{Options, OptionsError};
 pub use own_log::append;
 pub use publisher::RedisPublisher;

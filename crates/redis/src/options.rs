@@ -37,6 +37,8 @@ pub struct Options {
     pub publishes: bool,
     /// The node makes tickets and takes them. Only a [`crate::check()`] asks, as well.
     pub tickets: bool,
+    /// The node counts readers. Only a [`crate::check()`] asks, as well.
+    pub occupancy: bool,
     /// The node follows the log of revocations, and writes it for others: the path of pushes is proven every
     /// [`limits::REVOCATIONS_PROBE_INTERVAL`], if [`Options::probe_interval`] is no shorter.
     pub revocations: bool,
@@ -61,6 +63,7 @@ impl Default for Options {
             load_functions: true,
             publishes: false,
             tickets: false,
+            occupancy: false,
             revocations: false,
             event_bytes: limits::EVENT_BYTES_DEFAULT,
             min_lives: MinLives::default(),
@@ -82,6 +85,7 @@ impl fmt::Debug for Options {
             .field("load_functions", &self.load_functions)
             .field("publishes", &self.publishes)
             .field("tickets", &self.tickets)
+            .field("occupancy", &self.occupancy)
             .field("revocations", &self.revocations)
             .field("event_bytes", &self.event_bytes)
             .field("min_lives", &self.min_lives)

@@ -14,6 +14,7 @@ use crate::dial::Dial;
 use crate::eviction::EvictionWarning;
 use crate::feed::{self, FeedOptions};
 use crate::functions::Presence;
+use crate::occupancy::RedisOccupancy;
 use crate::options::{Options, OptionsError};
 use crate::pool::Pool;
 use crate::primary::Primary;
@@ -34,6 +35,7 @@ pub struct RedisStore {
     history: RedisArchive,
     publisher: RedisPublisher,
     tickets: RedisTickets,
+    occupancy: RedisOccupancy,
     status: Status,
     pools: [Pool; 2],
     control: Control,
@@ -82,6 +84,7 @@ impl RedisStore {
         let (publish_connection, connections) = watch::channel(None);
         let shared = SharedConnection::new(connections);
         let tickets = RedisTickets::new(shared.clone(), keys.clone(), options.command_timeout);
+        let occupancy = RedisOccupancy::new(shared.clone(), keys.clone(), options.command_timeout);
         let publisher = RedisPublisher::new(shared, keys, Arc::clone(&presence), options.command_timeout, permanence);
         let control = Control {
             topology: Topology::Standalone(Box::new(connection)),
@@ -97,7 +100,7 @@ impl RedisStore {
             presence,
             publish_connection,
         };
-        Ok(Self { options: options.clone(), archive, history, publisher, tickets, status, pools, control })
+        Ok(Self { options: options.clone(), archive, history, publisher, tickets, occupancy, status, pools, control })
     }
 
     /// Reads of the archive. Works, or fails with a reason, whether or not [`RedisStore::run`] runs.
@@ -125,6 +128,12 @@ impl RedisStore {
         self.tickets.clone()
     }
 
+    /// The readers of counted channels on all nodes, while [`RedisStore::run`] runs.
+    #[must_use]
+    pub fn occupancy(&self) -> RedisOccupancy {
+        self.occupancy.clone()
+    }
+
     /// What this node knows about its Redis, always up to date.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -149,7 +158,7 @@ impl RedisStore {
         desired: Desired,
         sink: FeedSink,
     ) -> (impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
-        let Self { options, archive, history: _, publisher: _, tickets: _, status, pools, control } = self;
+        let Self { options, archive, status, pools, control, .. } = self;
         let witness = Arc::new(Witness::default());
         let feed_options = FeedOptions {
             topology: control.topology.clone(),
@@ -182,10 +191,10 @@ impl RedisStore {
     pub fn start(options: &Options, desired: Desired, sink: FeedSink) -> Result<RedisHandle, OptionsError> {
         let store = Self::new(options)?;
         let (archive, status) = (store.archive(), store.status());
-        let (publisher, tickets) = (store.publisher(), store.tickets());
+        let (publisher, tickets, occupancy) = (store.publisher(), store.tickets(), store.occupancy());
         let mut tasks = JoinSet::new();
         tasks.spawn(store.run(desired, sink));
-        Ok(RedisHandle { archive, publisher, tickets, status, tasks })
+        Ok(RedisHandle { archive, publisher, tickets, occupancy, status, tasks })
     }
 }
 
@@ -198,6 +207,8 @@ pub struct RedisHandle {
     pub publisher: RedisPublisher,
     /// The tickets of all nodes.
     pub tickets: RedisTickets,
+    /// The readers of counted channels on all nodes.
+    pub occupancy: RedisOccupancy,
     /// What this node knows about its Redis, always up to date.
     pub status: Status,
     tasks: JoinSet<()>,

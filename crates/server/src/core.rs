@@ -35,6 +35,7 @@ use crate::sessions::{SessionSlot, Sessions};
 use crate::silent_sockets::SilentSockets;
 use crate::sweep::Sweep;
 use crate::turn::TurnSize;
+use crate::watchers::Watchers;
 
 /// Sweeps in a heartbeat interval.
 pub(crate) const SWEEPS: u32 = 16;
@@ -87,6 +88,8 @@ pub struct Core {
     pub(crate) sessions: Sessions,
     pub(crate) expiries: Expiries,
     pub(crate) holders: GrantHolders,
+    /// The sessions that asked how many read their channels.
+    pub(crate) watchers: Watchers,
     pub(crate) silent: Rc<SilentSockets>,
     /// Who goes on with a handshake next: one at a time, and all that waits on this thread goes between two.
     pub(crate) handshakes: PayerTurns,
@@ -126,6 +129,7 @@ impl Core {
             sessions: Sessions::default(),
             expiries: Expiries::default(),
             holders: GrantHolders::new(&random.fork()),
+            watchers: Watchers::default(),
             silent: Rc::default(),
             handshakes: PayerTurns::new(1),
             options,

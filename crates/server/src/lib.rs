@@ -54,6 +54,8 @@ mod listener;
 mod local;
 mod network;
 mod node_state;
+mod occupancy;
+mod occupancy_teller;
 mod options;
 mod path;
 mod pauses;
@@ -92,6 +94,7 @@ mod tls_handshake;
 mod tls_socket;
 mod tls_stats;
 mod turn;
+mod watchers;
 mod worthless_tokens;
 
 pub use self::core::{Core, DeliveryOptions};
@@ -119,8 +122,8 @@ pub use listen_address::{ListenAddress, ListenAddressError};
 pub use local::LocalServer;
 pub use network::{Network, NetworkError};
 pub use options::{
-    AdmissionOptions, ClientCertificateOptions, DrainOptions, HistoryOptions, ListenOptions, Options, ProxyOptions,
-    RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
+    AdmissionOptions, ClientCertificateOptions, DrainOptions, HistoryOptions, ListenOptions, OccupancyOptions, Options,
+    ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
 pub use redirect::Redirect;

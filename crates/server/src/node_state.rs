@@ -10,6 +10,7 @@ use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
 use crate::common_headers::CommonHeaders;
 use crate::history::places::HistoryPlaces;
+use crate::occupancy::Counts;
 use crate::options::Options;
 use crate::payer_turns::PayerTurns;
 use crate::store::StoreHandles;
@@ -34,6 +35,8 @@ pub(crate) struct NodeState {
     pub(crate) worthless_tokens: Box<[WorthlessTokens]>,
     /// `None`: none are made and none counts.
     pub(crate) tickets: Option<Tickets>,
+    /// `None`: no readers are counted.
+    pub(crate) counts: Option<Counts>,
     /// That there are trusted proxies which send no PROXY header was said.
     pub(crate) told_of_proxies: Once,
     /// That there are clients which speak HTTP where TLS is spoken was said.
@@ -51,6 +54,7 @@ impl NodeState {
             .tickets
             .clone()
             .map(|tickets| Tickets::new(tickets, options.revocations.clone(), &options.requests, start));
+        let counts = options.occupancy.clone().map(Counts::new);
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
             options,
@@ -62,6 +66,7 @@ impl NodeState {
             decision_slots,
             worthless_tokens,
             tickets,
+            counts,
             told_of_proxies: Once::new(),
             told_of_plain: Once::new(),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_auth::{CertifiedClient, UnixSeconds};
-use fanfare_log::{MAX_CORES, TicketStore};
+use fanfare_log::{MAX_CORES, Occupancy, OccupancyStore, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_tls::{ClientFacts, Identity, SubjectFrom};
 
@@ -51,6 +51,8 @@ pub struct Options {
     pub tickets: Option<TicketOptions>,
     /// `auth.client_certificates`: what the authorizer is told of clients that have shown a certificate. `None`: nothing.
     pub client_certificates: Option<ClientCertificateOptions>,
+    /// Where readers are counted. `None`: of no channel.
+    pub occupancy: Option<OccupancyOptions>,
     /// What is revoked of what the authorizer allows; the server follows their log and ends the sessions that it is about. `None`: nothing
     /// ever is.
     pub revocations: Option<Arc<KnownRevocations>>,
@@ -74,6 +76,7 @@ impl Default for Options {
             authorizer: None,
             tickets: None,
             client_certificates: None,
+            occupancy: None,
             revocations: None,
             drain: DrainOptions::default(),
         }
@@ -366,6 +369,15 @@ impl ClientCertificateOptions {
     fn now(&self) -> UnixSeconds {
         UnixSeconds(self.clock.wall_ms() / 1_000)
     }
+}
+
+/// How many read a channel, on all nodes.
+#[derive(Debug, Clone)]
+pub struct OccupancyOptions {
+    /// The channels whose readers are counted: the same that the node's hub counts.
+    pub occupancy: Occupancy,
+    /// Where all nodes write how many they have.
+    pub store: Arc<dyn OccupancyStore>,
 }
 
 /// `drain.*`.

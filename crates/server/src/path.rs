@@ -10,6 +10,8 @@ use crate::query;
 pub(crate) enum Path<'a> {
     Index,
     Events,
+    /// `/channels/{channel}`
+    Channel(Cow<'a, str>),
     /// `/channels/{channel}/events`
     Publish(Cow<'a, str>),
     /// `/channels/{channel}/history`
@@ -20,7 +22,8 @@ pub(crate) enum Path<'a> {
 impl<'a> Path<'a> {
     pub(crate) fn parse(path: &'a str) -> Result<Self, Problem> {
         let unknown = || {
-            let detail = "There are /events, /tickets, /channels/{channel}/events and /channels/{channel}/history.";
+            let detail = "There are /events, /tickets, /channels/{channel}, /channels/{channel}/events and \
+                          /channels/{channel}/history.";
             Problem::new(Kind::UnknownPath, detail)
         };
         let decoded =
@@ -30,6 +33,7 @@ impl<'a> Path<'a> {
             (Some(""), None, ..) => Self::Index,
             (Some("events"), None, ..) => Self::Events,
             (Some("tickets"), None, ..) => Self::Tickets,
+            (Some("channels"), Some(channel), None, None) => Self::Channel(decoded(channel)?),
             (Some("channels"), Some(channel), Some("events"), None) => Self::Publish(decoded(channel)?),
             (Some("channels"), Some(channel), Some("history"), None) => Self::History(decoded(channel)?),
             _ => return Err(unknown()),
@@ -40,7 +44,7 @@ impl<'a> Path<'a> {
     /// The methods that it answers.
     pub(crate) const fn methods(&self) -> &'static str {
         match self {
-            Self::Index | Self::Events | Self::History(_) => "GET, HEAD, OPTIONS",
+            Self::Index | Self::Events | Self::Channel(_) | Self::History(_) => "GET, HEAD, OPTIONS",
             Self::Publish(_) | Self::Tickets => "POST, OPTIONS",
         }
     }
@@ -57,6 +61,7 @@ mod tests {
         assert_eq!(parse("/events"), Some(Path::Events));
         assert_eq!(parse("/tickets"), Some(Path::Tickets));
         assert_eq!(parse("/channels/a%2Fb/events"), Some(Path::Publish(Cow::Borrowed("a/b"))));
+        assert_eq!(parse("/channels/a%2Fb"), Some(Path::Channel(Cow::Borrowed("a/b"))));
         assert_eq!(parse("/channels/a+b/history"), Some(Path::History(Cow::Borrowed("a+b"))));
         for unknown in [
             "",
@@ -65,7 +70,7 @@ mod tests {
             "/Events",
             "/tickets/",
             "/channels",
-            "/channels/a",
+            "/channels/a/",
             "/channels/a/b/events",
             "//events",
         ] {

@@ -48,13 +48,14 @@ pub(crate) enum Kind {
     EventTooLarge,
     UnsupportedCoding,
     HistoryOff,
+    NotCounted,
     StoreUnavailable,
     WrongType,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -90,6 +91,7 @@ impl Kind {
         Self::EventTooLarge,
         Self::UnsupportedCoding,
         Self::HistoryOff,
+        Self::NotCounted,
         Self::StoreUnavailable,
         Self::WrongType,
     ];
@@ -143,6 +145,7 @@ impl Kind {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-coding", "Unsupported content coding")
             }
             Self::HistoryOff => (StatusCode::FORBIDDEN, "history-off", "History over HTTP is off"),
+            Self::NotCounted => (StatusCode::NOT_FOUND, "not-counted", "Readers are not counted"),
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable")
             }

@@ -35,7 +35,7 @@ use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
 use crate::tickets::{self, Purpose, Redeemed, Unredeemed};
 use crate::worthless_tokens::WorthlessTokens;
-use crate::{empty_body, history, host, publish, refusal};
+use crate::{empty_body, history, host, occupancy, publish, refusal};
 
 /// When one more event of a subject may be published that has published too many: about then.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -116,6 +116,7 @@ impl Handler {
             (Path::Publish(channel), Method::POST) => self.publish(socket, &channel, request),
             (Path::Tickets, Method::POST) => self.make_ticket(socket, request),
             (Path::History(channel), Method::GET | Method::HEAD) => self.history(socket, &channel, &request),
+            (Path::Channel(channel), Method::GET | Method::HEAD) => self.occupancy(socket, &channel, &request),
             (Path::Index, Method::GET | Method::HEAD) => Ok(now(Answer::text(INDEX))),
             (path, _) => Err(Problem::method_not_allowed(path.methods())),
         }
@@ -339,6 +340,10 @@ impl Handler {
 
     /// A stream for a client that may begin it now.
     fn stream(&self, subscription: Subscription, admitted: Admitted, grant: Option<Box<Grant>>) -> Decision {
+        // Its ticket or the application may have named its channels.
+        if let Err(problem) = self.check_counted(&subscription) {
+            return problem.into();
+        }
         let Admitted { client, permit, late } = admitted;
         let payer = self.node.admission.payer(client, grant.as_deref());
         let head = Answer::stream().ending(subscription.close).with(self.node.headers(late.common));
@@ -366,8 +371,19 @@ impl Handler {
                 (parse(may_be_named)?, None, Brought::Nothing)
             }
         };
+        self.check_counted(&subscription)?;
         let asked = Asked::of(&subscription, subscription::asks_for_stream(headers), brought);
         Ok((subscription, ticket, asked))
+    }
+
+    /// Whether all channels of a subscription are counted that wants to hear how many read them.
+    fn check_counted(&self, subscription: &Subscription) -> Result<(), Problem> {
+        let uncounted = subscription.channels.iter().find(|channel| subscription.occupancy && !self.counts(channel));
+        uncounted.map_or(Ok(()), |channel| Err(occupancy::not_counted(Kind::InvalidRequest, channel)))
+    }
+
+    fn counts(&self, channel: &ChannelName) -> bool {
+        self.node.counts.as_ref().is_some_and(|counts| counts.covers(channel))
     }
 
     /// What a ticket is worth, before it begins a stream.
@@ -550,6 +566,38 @@ impl Handler {
             handler.stats().histories.add(u64::from(page.is_ok()));
             page.unwrap_or_else(Answer::from).into()
         }))
+    }
+
+    /// How many read a channel. Whoever may follow it may know: it could ask for `$occupancy`.
+    fn occupancy(
+        &self,
+        socket: &SocketPermit,
+        channel: &str,
+        request: &Request<Incoming>,
+    ) -> Result<Soon<Decision>, Problem> {
+        let channel = subscription::channel(channel)?;
+        if !self.counts(&channel) {
+            return Err(occupancy::not_counted(Kind::NotCounted, &channel));
+        }
+        let client = self.client(socket, request.headers());
+        let head = (request.uri(), request.headers());
+        let asking = self.ask(socket, client, (Right::Subscribe, std::slice::from_ref(&channel)), head);
+        let handler = self.clone();
+        Ok(Soon::later(async move {
+            let counted = handler.count(client, asking, channel).await;
+            counted.unwrap_or_else(Answer::from).into()
+        }))
+    }
+
+    async fn count(&self, client: IpAddr, asking: Asking, channel: ChannelName) -> Result<Answer, Problem> {
+        let grant = self.wait(asking).await?;
+        let channels = std::slice::from_ref(&channel);
+        self.still(client, Right::Subscribe, grant.as_deref(), channels).await?;
+        let payer = self.node.admission.payer(client, grant.as_deref());
+        match &self.node.counts {
+            Some(counts) => counts.answer(payer, channel).await,
+            None => Err(occupancy::not_counted(Kind::NotCounted, &channel)),
+        }
     }
 }
 

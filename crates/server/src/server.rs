@@ -31,7 +31,7 @@ use crate::options::{ListenOptions, Options};
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
 use crate::routes::Handler;
 use crate::store::StoreHandles;
-use crate::{revocation_follower, revoker};
+use crate::{occupancy_teller, revocation_follower, revoker};
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -243,6 +243,9 @@ pub(crate) fn spawn_tasks(
 ) {
     tasks.spawn_local(Rc::clone(core).run());
     tasks.spawn_local(drain_when_asked(Rc::clone(core), options.drain.window, phase.clone()));
+    if options.occupancy.is_some() {
+        tasks.spawn_local(occupancy_teller::run(Rc::clone(core)));
+    }
     let Some(revocations) = &options.revocations else { return };
     core.set_revocations(Arc::clone(revocations));
     tasks.spawn_local(revoker::run(Rc::clone(core), Arc::clone(revocations)));

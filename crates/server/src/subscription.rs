@@ -38,6 +38,8 @@ pub struct Subscription {
     pub close: Close,
     /// In place of the node's.
     pub heartbeat: Option<Heartbeat>,
+    /// `occupancy=1`: tell the client by `$occupancy` how many read its channels.
+    pub occupancy: bool,
 }
 
 impl Subscription {
@@ -79,7 +81,7 @@ pub(crate) fn parse(
     let resume = resume(headers, asked.last_event_id.as_deref());
     let (ready, place) = (asked.ready.unwrap_or(resume.is_none()), asked.ready.unwrap_or(true));
     let close = asked.close.unwrap_or(options.close);
-    let Asked { channels, last, heartbeat, .. } = asked;
+    let Asked { channels, last, heartbeat, occupancy, .. } = asked;
     if channels.is_empty() && !may_be_unnamed {
         return Err(Denied::Unnamed.into());
     }
@@ -87,7 +89,7 @@ pub(crate) fn parse(
         return Err(Problem::new(Kind::NotAcceptable, "This path answers with text/event-stream only."));
     }
     let (names_channels, from) = (false, None);
-    Ok(Subscription { channels, resume, names_channels, from, last, ready, place, close, heartbeat })
+    Ok(Subscription { channels, resume, names_channels, from, last, ready, place, close, heartbeat, occupancy })
 }
 
 #[derive(Default)]
@@ -99,6 +101,7 @@ struct Asked<'a> {
     ready: Option<bool>,
     close: Option<Close>,
     heartbeat: Option<Heartbeat>,
+    occupancy: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -113,13 +116,8 @@ impl<'a> Asked<'a> {
                 let wrong = || format!("`last` is a number from 0 to {}, not `{value}`.", options.last_max);
                 self.last = Some(number.ok_or_else(|| Problem::new(Kind::InvalidRequest, wrong()))?);
             }
-            "ready" => {
-                self.ready = match &*value {
-                    "1" | "true" => Some(true),
-                    "0" | "false" | "" => Some(false),
-                    _ => return Err(Problem::new(Kind::InvalidRequest, format!("`ready` is 1 or 0, not `{value}`."))),
-                };
-            }
+            "ready" => self.ready = Some(switch(name, &value)?),
+            "occupancy" => self.occupancy = switch(name, &value)?,
             "close" => {
                 self.close = match &*value {
                     "clean" => Some(Close::Clean),
@@ -152,6 +150,15 @@ impl<'a> Asked<'a> {
         self.seen.insert(channel.clone());
         self.channels.push(channel);
         Ok(())
+    }
+}
+
+/// What is on or off.
+fn switch(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "1" | "true" => Ok(true),
+        "0" | "false" | "" => Ok(false),
+        _ => Err(Problem::new(Kind::InvalidRequest, format!("`{name}` is 1 or 0, not `{value}`."))),
     }
 }
 

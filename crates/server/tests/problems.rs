@@ -190,6 +190,7 @@ fn every_problem_keeps_its_type_status_and_title() {
     let closed = Node::start(|_| {});
     problems.insert(said(closed.send(post(KEY, "x"))));
     problems.insert(said(closed.send(get("/channels/a/history"))));
+    problems.insert(said(closed.send(get("/channels/a"))));
 
     problems.insert(said(closed.send(order(KEY, "x"))));
 

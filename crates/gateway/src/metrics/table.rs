@@ -151,6 +151,12 @@ metrics! {
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";
     SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
 
+    OCCUPANCY_CHANNELS: Gauge "fanfare_occupancy_channels" ["state"] = "Channels whose readers are counted: counted (they have readers on this node), watched (somebody on this node is told by $occupancy how many read them).";
+    OCCUPANCY_ROUNDS: Counter "fanfare_occupancy_rounds_total" ["result"] = "Rounds that told the store how many readers this node has, or asked how many there are: done, failed (the store did not answer, or refused). A round a second at most.";
+    OCCUPANCY_SECONDS: Histogram "fanfare_occupancy_round_seconds" = "How long rounds took that came to their end. One of more than 250 ms puts the next one off, so that rounds take at most a quarter of the time.";
+    OCCUPANCY_NUMBERS: Counter "fanfare_occupancy_numbers_total" ["kind"] = "Numbers of readers of a channel: written (of this node's) and asked for (of all nodes), in rounds.";
+    OCCUPANCY_LIVES: Counter "fanfare_occupancy_lives_total" = "Names under which this node has counted readers. It takes another one, and writes all numbers again, when it is not sure that the store counts it: after it stood still for 1.8 s, after an error, when the store lost its data.";
+    OCCUPANCY_LAG: Gauge "fanfare_occupancy_lag_seconds" = "Seconds since the last round began that came to its end: how old the numbers are that this node gives and is told. 0 where no readers are counted.";
     MIN_LIFE_BROKEN: Counter "fanfare_min_life_broken_total" ["seen"] = "Streams that were seen to live shorter than min_life promises: expiry (PTTL says that one will expire too early) or end (one that was followed is gone). Their channels fall back to 60 s for the time before.";
     STREAMS_EXPIRE_BROKEN: Counter "fanfare_streams_expire_broken_total" = "Channels whose stream was seen to expire (PTTL), or was gone when a message of it was looked for, though redis.streams_expire is false. On a Redis that evicts keys that expire an absence of theirs proves nothing until the node restarts.";
     ARCHIVE_READS: Counter "fanfare_archive_reads_total" ["purpose"] = "Reads of Redis Streams: head (repair or extend a tail) or page (clients that are behind).";

@@ -22,6 +22,7 @@ mod view;
 use std::future::pending;
 use std::sync::Arc;
 
+use fanfare_log::occupancy::Reporter;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
 use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
 use tokio::sync::Notify;
@@ -80,7 +81,9 @@ impl Node {
         options.admission.max_connections = places.connections;
         options.admission.headroom = places.headroom;
         let min_lives = config.min_lives();
-        let log = assemble(options::log(config, min_lives.clone()), options.core_count(), random.fork());
+        let occupancy = config.occupancy();
+        let log_options = options::log(config, min_lives.clone(), occupancy.clone());
+        let log = assemble(log_options, options.core_count(), random.fork());
         let guard = gate::install(config, &mut options, &log.hub)?;
         let revocations = options.revocations.clone();
         let cores: Arc<[Arc<CoreStats>]> = (0..log.hub.cores()).map(|_| Arc::default()).collect();
@@ -101,6 +104,8 @@ impl Node {
         let publisher = OnThread::new(store.publisher, for_store.handle());
         let publisher = TimedPublisher::new(publisher, Arc::clone(&publishes));
         options.tickets = options::tickets(config, OnThread::new(store.tickets, for_store.handle()));
+        let reporter = Reporter::new(occupancy.clone(), Arc::clone(&store.occupancy), random.fork());
+        options.occupancy = options::occupancy(&occupancy, OnThread::new(store.occupancy, for_store.handle()));
         let writer = revocations.as_ref().filter(|_| config.admin.revocations);
         let writer = writer.map(|_| Arc::new(RevocationWriter::new(config, publisher.clone())));
 
@@ -124,6 +129,7 @@ impl Node {
             publishes,
             process: process.clone(),
             min_lives,
+            occupancy,
             gate: guard.gate,
             forward: guard.outside.forward,
             answers: guard.outside.answers,
@@ -135,7 +141,9 @@ impl Node {
 
         let (ingest, look) = (log.ingest, Arc::default());
         let threads = Threads {
-            store: NodeThread::start_for("fanfare-store", for_store, store_turns, upkeep)?,
+            store: NodeThread::start_with_farewell("fanfare-store", for_store, store_turns, upkeep, |stop| {
+                reporter.run(stop)
+            })?,
             feed: NodeThread::start_for("fanfare-feed", for_feed, feed_turns, store.feed)?,
             ingest: NodeThread::start("fanfare-ingest", for_ingest, |stop| ingest.run(archive, stop))?,
             outside: guard.outside.thread,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanfare_auth::{Answering, Ask, AskError, AskRequest};
 use fanfare_log::{
-    AppendRequest, Archive, ArchiveError, HeldTicket, NewestRead, PublishError, PublishRequest, Published, Publisher,
-    ReadRequest, Snapshot, TicketAnswer, TicketError, TicketStore, Tip,
+    AppendRequest, Archive, ArchiveError, HeldTicket, NewestRead, NodeLife, OccupancyAnswer, OccupancyError,
+    OccupancyStore, PublishError, PublishRequest, Published, Publisher, ReadRequest, Snapshot, TicketAnswer,
+    TicketError, TicketStore, Tip,
 };
-use fanfare_protocol::{EntryId, LogName, TicketName};
+use fanfare_protocol::{ChannelName, EntryId, LogName, TicketName};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -114,6 +115,45 @@ impl TicketStore for OnThread<Arc<dyn TicketStore>> {
 
     fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
         self.ask_for(move |tickets| tickets.use_first(ticket, record, keep))
+    }
+}
+
+impl OnThread<Arc<dyn OccupancyStore>> {
+    fn count<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(Arc<dyn OccupancyStore>) -> OccupancyAnswer<T> + Send + 'static,
+    ) -> OccupancyAnswer<T> {
+        let this = self.clone();
+        Box::pin(async move {
+            let answer = this.call(ask).await;
+            answer.unwrap_or_else(|| Err(OccupancyError::Unavailable(STOPPING.into())))
+        })
+    }
+}
+
+impl OccupancyStore for OnThread<Arc<dyn OccupancyStore>> {
+    fn begin(&self, life: NodeLife, former: Option<NodeLife>) -> OccupancyAnswer<()> {
+        self.count(move |store| store.begin(life, former))
+    }
+
+    fn renew(&self, life: NodeLife) -> OccupancyAnswer<bool> {
+        self.count(move |store| store.renew(life))
+    }
+
+    fn write(&self, life: NodeLife, readers: Vec<(ChannelName, u32)>) -> OccupancyAnswer<()> {
+        self.count(move |store| store.write(life, readers))
+    }
+
+    fn keep(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<bool>> {
+        self.count(move |store| store.keep(channels))
+    }
+
+    fn read(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<u64>> {
+        self.count(move |store| store.read(channels))
+    }
+
+    fn end(&self, life: NodeLife, channels: Vec<ChannelName>) -> OccupancyAnswer<()> {
+        self.count(move |store| store.end(life, channels))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use fanfare_log::{MinLives, Options as LogOptions, TicketStore};
+use fanfare_log::{MinLives, Occupancy, OccupancyStore, Options as LogOptions, TicketStore};
 use fanfare_protocol::limits;
 use fanfare_server::{
     AdmissionOptions, ClientCertificateOptions, Clock, Close, Cors, CorsError, DeliveryOptions, DrainOptions,
-    ForwardedHeader, HistoryOptions, ListenOptions, Options, ProxyOptions, RefusalPolicy, RequestOptions, Secret,
-    SocketOptions, TicketOptions,
+    ForwardedHeader, HistoryOptions, ListenOptions, OccupancyOptions, Options, ProxyOptions, RefusalPolicy,
+    RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 use fanfare_tls::{Identity, SubjectFrom};
 
@@ -16,7 +16,7 @@ use crate::config::{AddressHeader, CloseStyle, Config, ListenerRule, RefusalStyl
 
 /// The log's part.
 #[must_use]
-pub(super) fn log(config: &Config, min_lives: MinLives) -> LogOptions {
+pub(super) fn log(config: &Config, min_lives: MinLives, occupancy: Occupancy) -> LogOptions {
     LogOptions {
         linger: config.channel.linger.0,
         reconcile_interval: config.redis.reconcile_interval.0,
@@ -31,6 +31,7 @@ pub(super) fn log(config: &Config, min_lives: MinLives) -> LogOptions {
         max_channels: config.limits.channels_per_node,
         feed_lags: true,
         min_lives,
+        occupancy,
         ..LogOptions::default()
     }
 }
@@ -121,6 +122,7 @@ pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) ->
         authorizer: None,
         tickets: None,
         client_certificates: client_certificates(config),
+        occupancy: None,
         revocations: None,
         history: HistoryOptions {
             enabled: config.history.enabled,
@@ -169,4 +171,10 @@ pub(super) fn tickets(config: &Config, store: impl TicketStore + 'static) -> Opt
         max_life: config.auth.max_token_lifetime.0,
         clock: Clock::system(),
     })
+}
+
+/// The part of who counts readers, if any are counted.
+#[must_use]
+pub(super) fn occupancy(occupancy: &Occupancy, store: impl OccupancyStore + 'static) -> Option<OccupancyOptions> {
+    (!occupancy.is_off()).then(|| OccupancyOptions { occupancy: occupancy.clone(), store: Arc::new(store) })
 }

@@ -28,6 +28,7 @@ pub fn options(config: &Config) -> Options {
         load_functions: config.redis.load_functions,
         publishes: config.publish.key.expose().is_some(),
         tickets: config.auth.tickets,
+        occupancy: !config.occupancy().is_off(),
         revocations: config.auth.enabled,
         event_bytes: config.limits.event_bytes.bytes(),
         min_lives: config.min_lives(),
@@ -46,13 +47,15 @@ pub fn redis(
 ) -> anyhow::Result<Store<RedisArchive, RedisPublisher>> {
     let store = RedisStore::new(&Options { min_lives, ..options(config) }).context("redis")?;
     let (archive, history) = (store.archive(), store.history());
-    let (publisher, tickets, status) = (store.publisher(), Arc::new(store.tickets()), store.status());
+    let (publisher, status) = (store.publisher(), store.status());
+    let (tickets, occupancy) = (Arc::new(store.tickets()), Arc::new(store.occupancy()));
     let (feed, upkeep) = store.split(desired, sink);
     Ok(Store {
         archive,
         history,
         publisher,
         tickets,
+        occupancy,
         name: config.redis.url.redacted(),
         report: Box::new(move || {
             let timings = status.timings();

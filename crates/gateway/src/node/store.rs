@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::stats::DurationCounts;
-use fanfare_log::{Desired, FeedSink, TicketStore};
+use fanfare_log::{Desired, FeedSink, OccupancyStore, TicketStore};
 use serde_json::{Map, Value};
 
 /// What a thread of the node does until it is dropped, which ends it and closes its connections.
@@ -22,6 +22,8 @@ pub struct Store<A, P> {
     pub publisher: P,
     /// Where tickets are kept.
     pub tickets: Arc<dyn TicketStore>,
+    /// Where all nodes write how many readers they have.
+    pub occupancy: Arc<dyn OccupancyStore>,
     /// What the store is called on the status page: its address, without a password.
     pub name: String,
     /// What it has to say about itself now.
@@ -65,6 +67,7 @@ pub fn memory(store: &MemoryStore, desired: Desired, sink: FeedSink) -> Store<Me
         history: store.clone(),
         publisher: store.clone(),
         tickets: Arc::new(store.clone()),
+        occupancy: Arc::new(store.clone()),
         name: "in this process".into(),
         report: Box::new(|| StoreReport { evicts_any: Some(false), ..StoreReport::default() }),
         feed: Box::pin(store.attach(desired, sink).run()),

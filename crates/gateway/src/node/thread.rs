@@ -89,9 +89,24 @@ impl NodeThread {
         turns: Arc<Cell>,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<Self> {
+        Self::start_with_farewell(name, runtime, turns, task, |stop| stop)
+    }
+
+    /// The same where something is to be done before the task is dropped: the thread ends when that is done. `farewell` makes it of the
+    /// [`Stop`], beside which the task goes on.
+    pub(super) fn start_with_farewell<F>(
+        name: &'static str,
+        runtime: ThreadRuntime,
+        turns: Arc<Cell>,
+        task: impl Future<Output = ()> + Send + 'static,
+        farewell: impl FnOnce(Stop) -> F + Send + 'static,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = ()>,
+    {
         Self::start(name, runtime, |stop| async move {
             tokio::select! {
-                () = stop => {}
+                () = farewell(stop) => {}
                 () = task => {}
                 () = count_turns(&turns) => {}
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Forward, ForwardFailure, Gate, KeyStatus, Right, UnixSeconds};
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
-use fanfare_log::{BrokenBy, IngestStats, MinLives};
+use fanfare_log::{BrokenBy, IngestStats, MinLives, Occupancy};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
     AcceptorStats, Admission, Clock, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations,
@@ -47,6 +47,7 @@ pub struct NodeView {
     publishes: Arc<PublishStats>,
     process: Process,
     min_lives: MinLives,
+    occupancy: Occupancy,
     gate: Option<Arc<Gate>>,
     forward: Option<Arc<Forward>>,
     /// How long answers of the application take.
@@ -68,6 +69,7 @@ pub(super) struct Stats {
     pub(super) publishes: Arc<PublishStats>,
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
+    pub(super) occupancy: Occupancy,
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) forward: Option<Arc<Forward>>,
     pub(super) answers: Arc<Durations>,
@@ -112,6 +114,7 @@ impl NodeView {
             publishes: stats.publishes,
             process: stats.process,
             min_lives: stats.min_lives,
+            occupancy: stats.occupancy,
             gate: stats.gate,
             forward: stats.forward,
             answers: stats.answers,
@@ -415,6 +418,32 @@ impl NodeView {
         revocations.unknown().filter(|unknown| is_long || !matches!(unknown, RevocationsUnknown::Behind(_)))
     }
 
+    /// Of counted channels.
+    fn collect_occupancy(&self, samples: &mut Samples) {
+        let (channels, watched) = self.occupancy.channels();
+        let stats = self.occupancy.stats();
+        samples.add_labelled(&m::OCCUPANCY_CHANNELS, "counted", channels as u64);
+        samples.add_labelled(&m::OCCUPANCY_CHANNELS, "watched", watched as u64);
+        samples.add_labelled(&m::OCCUPANCY_ROUNDS, "done", stats.rounds.get());
+        samples.add_labelled(&m::OCCUPANCY_ROUNDS, "failed", stats.failed.get());
+        samples.add_buckets(&m::OCCUPANCY_SECONDS, buckets([stats.lengths.snapshot()]));
+        samples.add_labelled(&m::OCCUPANCY_NUMBERS, "written", stats.written.get());
+        samples.add_labelled(&m::OCCUPANCY_NUMBERS, "asked", stats.asked.get());
+        samples.add(&m::OCCUPANCY_LIVES, stats.lives.get());
+        samples.add_f64(&m::OCCUPANCY_LAG, stats.lag().as_secs_f64());
+    }
+
+    /// The same for people.
+    fn counting(&self) -> Value {
+        let ((channels, watched), stats) = (self.occupancy.channels(), self.occupancy.stats());
+        json!({
+            "channels": channels,
+            "watched_channels": watched,
+            "lag_seconds": stats.lag().as_secs(),
+            "last_error": stats.error(),
+        })
+    }
+
     fn collect_feed(&self, samples: &mut Samples) {
         let ingest = &self.ingest;
         samples.add(&m::FEED_CONNECTED, ingest.connected.get());
@@ -472,6 +501,7 @@ impl Source for NodeView {
         self.collect_feed(samples);
         self.collect_revocations(samples);
         self.collect_tls(samples);
+        self.collect_occupancy(samples);
     }
 }
 
@@ -501,6 +531,9 @@ impl Subject for NodeView {
             }
             if self.gate.is_some() {
                 facts.insert("key_sets".to_owned(), self.key_sets().into());
+            }
+            if !self.occupancy.is_off() {
+                facts.insert("occupancy".to_owned(), self.counting());
             }
             if let Some(forward) = &self.forward {
                 facts.insert("forward_auth_last_error".to_owned(), json!(forward.status().last_error));

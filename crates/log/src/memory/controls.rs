@@ -3,6 +3,7 @@
 use fanfare_protocol::{EntryId, Event, LogName, Push};
 
 use super::faults::Fate;
+use super::kept_readers::KeptReaders;
 use super::memory_store::{MemoryStore, epoch};
 use super::store::Store;
 use crate::feed::FeedEvent;
@@ -82,6 +83,7 @@ impl MemoryStore {
         let mut state = self.lock();
         state.faults.flushes += 1;
         state.store = Store::new(epoch(self.now_ms(), state.faults.flushes));
+        state.readers = KeptReaders::default();
     }
 
     /// A copy of the data as it is now.

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fanfare_protocol::{Entry, EntryId, Epoch, Event, LogName, Push, TicketName, encode_push, limits};
+use fanfare_protocol::{ChannelName, Entry, EntryId, Epoch, Event, LogName, Push, TicketName, encode_push, limits};
 use tokio::time::Instant;
 
 use super::faults::Faults;
+use super::kept_readers::KeptReaders;
 use super::kept_tickets::KeptTickets;
 use super::links::Links;
 use super::store::Store;
@@ -16,6 +17,7 @@ use super::stream;
 use crate::archive::{Archive, ArchiveError, NewestRead, ReadRequest, Snapshot, Tip};
 use crate::feed::FeedEvent;
 use crate::min_lives::MinLives;
+use crate::occupancy::{NodeLife, OccupancyAnswer, OccupancyError, OccupancyStore};
 use crate::publish::{AppendRequest, PublishError, PublishRequest, Published, Publisher};
 use crate::tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 
@@ -69,6 +71,7 @@ pub(super) struct State {
     pub(super) links: Links,
     pub(super) faults: Faults,
     tickets: KeptTickets,
+    pub(super) readers: KeptReaders,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl MemoryStore {
             links: Links::default(),
             faults: Faults::default(),
             tickets: KeptTickets::default(),
+            readers: KeptReaders::default(),
         };
         Self(Arc::new(Shared { options, state: Mutex::new(state) }))
     }
@@ -151,6 +155,18 @@ impl MemoryStore {
             Err(TicketError::Unavailable("the store is offline".into()))
         } else {
             Ok(change(&mut state.tickets, now))
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+
+    /// Does something with the numbers of readers, if the store is there.
+    fn with_readers<T: Send + 'static>(&self, change: impl FnOnce(&mut KeptReaders, u64) -> T) -> OccupancyAnswer<T> {
+        let now = self.now_ms();
+        let mut state = self.lock();
+        let outcome = if state.faults.is_offline() {
+            Err(OccupancyError::Unavailable("the store is offline".into()))
+        } else {
+            Ok(change(&mut state.readers, now))
         };
         Box::pin(std::future::ready(outcome))
     }
@@ -294,5 +310,31 @@ impl TicketStore for MemoryStore {
 
     fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
         self.with_tickets(|tickets, now| tickets.use_first(ticket, record, keep, now))
+    }
+}
+
+impl OccupancyStore for MemoryStore {
+    fn begin(&self, life: NodeLife, former: Option<NodeLife>) -> OccupancyAnswer<()> {
+        self.with_readers(|readers, now| readers.begin(life, former, now))
+    }
+
+    fn renew(&self, life: NodeLife) -> OccupancyAnswer<bool> {
+        self.with_readers(|readers, now| readers.renew(life, now))
+    }
+
+    fn write(&self, life: NodeLife, counts: Vec<(ChannelName, u32)>) -> OccupancyAnswer<()> {
+        self.with_readers(|readers, _| readers.write(life, counts))
+    }
+
+    fn keep(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<bool>> {
+        self.with_readers(|readers, _| channels.iter().map(|channel| readers.has(channel)).collect())
+    }
+
+    fn read(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<u64>> {
+        self.with_readers(|readers, now| channels.iter().map(|channel| readers.read(channel, now)).collect())
+    }
+
+    fn end(&self, life: NodeLife, channels: Vec<ChannelName>) -> OccupancyAnswer<()> {
+        self.with_readers(|readers, _| readers.end(life, &channels))
     }
 }

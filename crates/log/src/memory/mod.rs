@@ -12,6 +12,7 @@ mod controls;
 mod faults;
 #[cfg(feature = "testing")]
 mod faults;
+mod kept_readers;
 mod kept_tickets;
 mod link;
 mod links;

@@ -105,9 +105,28 @@ impl Asked<'_> {
         rights.push(right("+publish &$fanfare:*", revokes, &["PUBLISH", &log, ""]));
     }
 
+    /// What counts readers over all nodes. The hash of a name that no channel has, and a life that no node has.
+    fn wanted_for_occupancy(&self, rights: &mut Vec<Right>) {
+        let need = Need::For("readers are not counted: GET /channels/{channel} and $occupancy tell nothing");
+        let (hash, life) = (format!("{}$check", self.own("readers:")), self.own("node:check"));
+        let right =
+            |rule, words: &[&str]| Right { rule, need, words: words.iter().map(|word| (*word).into()).collect() };
+        rights.push(right("+get ~$fanfare:*", &["GET", &life]));
+        rights.push(right("+set ~$fanfare:*", &["SET", &life, "x", "NX", "XX"]));
+        rights.push(right("+hgetall ~$fanfare:*", &["HGETALL", &hash]));
+        rights.push(right("+hset ~$fanfare:*", &["HSET", &hash, "x", "x", "x"]));
+        rights.push(right("+hdel ~$fanfare:*", &["HDEL", &hash, "x"]));
+        rights.push(right("+pexpire ~$fanfare:*", &["PEXPIRE", &hash, "1"]));
+    }
+
+    /// What a key of the gateway's own begins with.
+    fn own(&self, kind: &str) -> String {
+        format!("$fanfare:{{{}}}:{kind}", self.options.prefix)
+    }
+
     /// A log of the gateway's own that is never written.
     fn own_log(&self) -> String {
-        format!("$fanfare:{{{}}}:check", self.options.prefix)
+        self.own("check")
     }
 
     /// Commands of a node and what they are for.
@@ -155,6 +174,9 @@ impl Asked<'_> {
             let (need, ticket) = (Need::For("nobody gets a ticket, and nobody gets in with one"), self.ticket());
             rights.push(right("+get ~$fanfare:*", need, &["GET", &ticket]));
             rights.push(right("+set ~$fanfare:*", need, &["SET", &ticket, "x", "NX", "XX"]));
+        }
+        if self.options.occupancy {
+            self.wanted_for_occupancy(&mut rights);
         }
         if self.options.load_functions && self.has_functions {
             rights.push(right("+function|load", loads, &["FUNCTION", "LOAD", ""]));

@@ -157,6 +157,8 @@ impl<P, O: Outlet> Session<P, O> {
                         && outlet.release() => {}
                 // What is looked up for a full outlet has to be looked up again, and may cost a read of the archive each time.
                 (Doing::Streaming, _) if outlet.poll_room(cx).is_pending() => return Poll::Pending,
+                // Here there is room: who takes little gets the latest number when it takes something.
+                (Doing::Streaming, None) if reader.say_occupancy(core, outlet) => {}
                 (Doing::Streaming, _) => {
                     match reader.deliver(core, outlet, end.is_some() || core.holds_back(reader.session)) {
                         Delivered::Queued => {}

@@ -116,6 +116,10 @@ impl Opening {
                 }
             }
         }
+        if subscription.occupancy {
+            let tallies = subscribed.iter().filter_map(|(_, each)| core.log.tally(each.view)).collect();
+            core.watchers.insert(session, tallies, core.log.occupancy());
+        }
         let channels = match subscribed.len() {
             1 if !names_channels => Channels::One(subscribed.swap_remove(0).1),
             _ => Channels::Many(Many::new(subscribed)),

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use fanfare_log::pages::Served;
 use fanfare_log::{Cursor, Next};
 use fanfare_protocol::{Gap, GapReason, Position, block};
+use tokio::time::Instant;
 
 use super::batch::{Batch, Step, Unit};
 use super::channel_set::ChannelSet;
@@ -64,18 +65,20 @@ pub(super) struct Reader {
     phase: Option<Box<Phase>>,
     pub(super) session: SessionSlot,
     /// The channel whose turn it is; while an entry is half out, the channel that it belongs to.
-    current: u16,
+    current: u8,
     telling: Telling,
     close: Close,
+    /// It asked how many read its channels.
+    watches: bool,
 }
 
 impl Reader {
     /// Opens the channels.
     pub(super) fn new<P>(core: &Rc<Core>, session: SessionSlot, subscribe: Subscribe<P>) -> (Self, P) {
-        let close = subscribe.subscription.close;
+        let (close, watches) = (subscribe.subscription.close, subscribe.subscription.occupancy);
         let (opening, channels, permit) = Opening::begin(core, session, subscribe);
         let phase = Some(Box::new(Phase::Opening(opening)));
-        (Self { channels, phase, session, current: 0, telling: Telling::Id, close }, permit)
+        (Self { channels, phase, session, current: 0, telling: Telling::Id, close, watches }, permit)
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -98,6 +101,9 @@ impl Reader {
 
     /// Leaves the channels.
     pub(super) fn close(&self, core: &Core) {
+        if self.watches {
+            core.watchers.remove(self.session);
+        }
         self.channels.close(&core.log);
     }
 
@@ -146,6 +152,19 @@ impl Reader {
         true
     }
 
+    /// Says how many read the channels, if the client asked and that is news to it. Only between units. It comes after `$ready`, and
+    /// neither carries a place nor moves one. Returns whether something is said.
+    pub(super) fn say_occupancy(&mut self, core: &Core, outlet: &mut impl Outlet) -> bool {
+        if !self.watches || self.telling == Telling::ReadyDue || !outlet.is_idle() {
+            return false;
+        }
+        let blocks = core.watchers.news(self.session, Instant::now());
+        if !blocks.is_empty() {
+            outlet.say(&blocks);
+        }
+        !blocks.is_empty()
+    }
+
     /// Asks the channels in turn: those that may have something, and each that had something once more.
     fn deliver_due(&mut self, core: &Core, outlet: &mut impl Outlet, due: Due, is_to_end: bool) -> Delivered {
         let most = if is_to_end { 1 } else { usize::MAX };
@@ -156,7 +175,7 @@ impl Reader {
         }
         for _ in 0..ROUNDS * open.len() {
             let Some(index) = open.next(self.current as usize) else { break };
-            self.current = u16::try_from(index).unwrap_or(0);
+            self.current = u8::try_from(index).unwrap_or(0);
             match self.deliver_channel(core, outlet, index, most) {
                 Delivered::Everything => open.remove(index),
                 Delivered::Some if is_to_end && outlet.is_idle() => return Delivered::Queued,

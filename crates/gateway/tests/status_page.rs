@@ -6,10 +6,13 @@
 mod support;
 mod webdriver;
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use support::dev::Dev;
-use support::subscribe;
+use support::{Process, get, subscribe};
 use webdriver::Browser;
 
 const WIDTHS: [u32; 2] = [1200, 400];
@@ -76,18 +79,54 @@ fn the_page_shows_six_figures_as_they_change_and_says_when_the_node_is_gone() {
             assert_eq!(browser.run(TOO_WIDE), serde_json::json!([]), "{width} pixels");
         }
     }
-    keep_pictures(&browser);
+    keep_pictures(&browser, "ready");
     drop(dev);
     browser.until("the end of the node", |browser| browser.text("word") == "The node does not answer");
 }
 
-fn keep_pictures(browser: &Browser) {
+/// Asks for a stream and reads nothing.
+fn ask(address: std::net::SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /events?channel=a HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n").unwrap();
+    stream
+}
+
+#[test]
+fn the_page_says_what_is_wrong_and_who_was_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.env_clear().env("FANFARE__REDIS__URL", "unix:///nowhere/redis.sock");
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--set", "admission.per_address=1"]);
+    let node = Process::start(&mut command);
+    let (clients, admin) = (node.address("listening for clients"), node.address("listening for operators"));
+    let _streams = [ask(clients), ask(clients)];
+    support::eventually("a refusal", || {
+        get(admin, "/metrics").1.contains("fanfare_refusals_total{reason=\"address\"} 1").then_some(())
+    });
+    let browser = Browser::start(1200, 1400);
+    browser.open(&format!("http://{admin}/status"));
+    browser.until("two failures", |browser| browser.text("store") == "Both fail");
+    let (word, note) = (browser.text("word"), browser.text("store-note"));
+    for reason in ["no round trip through Redis Pub/Sub yet", "no read of a stream yet", "No such file"] {
+        assert!(note.contains(reason), "{note}");
+    }
+    assert_eq!(word, "Not ready: the feed fails; the archive fails");
+    let refused = "One address: as many streams as it may have";
+    browser.until("the refusal", |browser| browser.text("refusals").starts_with(refused));
+    for width in WIDTHS {
+        browser.resize(width, 1400);
+        assert_eq!(browser.run(TOO_WIDE), serde_json::json!([]), "{width} pixels");
+    }
+    keep_pictures(&browser, "unready");
+}
+
+fn keep_pictures(browser: &Browser, name: &str) {
     let Some(directory) = std::env::var_os("FANFARE_STATUS_SCREENSHOTS") else { return };
     browser.run("document.getElementById('all').open = false");
     for (scheme, width) in ["light", "dark"].into_iter().flat_map(|scheme| WIDTHS.map(|width| (scheme, width))) {
         browser.colours(scheme);
         browser.resize(width, 1400);
-        let path = Path::new(&directory).join(format!("status-{scheme}-{width}.png"));
+        let path = Path::new(&directory).join(format!("status-{name}-{scheme}-{width}.png"));
         std::fs::write(path, browser.screenshot()).unwrap();
     }
 }

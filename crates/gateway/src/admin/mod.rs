@@ -4,39 +4,28 @@ mod ready;
 mod resident_memory;
 mod revocations;
 mod status;
+mod status_json;
 mod status_stream;
+mod subject;
 
 use std::sync::Arc;
 
-use fanfare_log::ChannelReaders;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus::Registry;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use ready::{Facts, Health, Proof, Unready, Way};
+pub use subject::Subject;
 
 use crate::http::{Answering, Handler, Reply, at_once, json as json_reply, not_allowed, reply, text};
 use crate::metrics::{self, Source};
-use crate::revocation_writer::RevocationWriter;
 use status::Status;
 
 /// Where to revoke.
 const REVOCATIONS: &str = "/revocations";
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// What the listener shows.
-pub trait Subject: Source {
-    /// Whether the node should get connections, and if not, why.
-    fn health(&self) -> Health;
-    /// Who it is: version, addresses, the store without its password.
-    fn identity(&self) -> Value;
-    /// The channels with the most readers, those with the most first; within a second, whatever its threads do.
-    fn top_channels(&self) -> impl Future<Output = Vec<ChannelReaders>> + Send;
-    /// What revokes, where tokens are asked for.
-    fn revocation_writer(&self) -> Option<Arc<RevocationWriter>>;
-}
 
 /// Answers operators' requests about one node.
 pub struct Admin<S> {

@@ -6,13 +6,12 @@ use fanfare_protocol::limits::{STATUS_PAUSE, STATUS_STREAMS_MAX};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::status_json;
 use super::status_stream::StatusStream;
-use super::{Subject, resident_memory};
+use super::subject::Subject;
 use crate::http::{Answering, Ending, Reply, at_once, json as json_reply, reply, reply_with, text};
-use crate::metrics::Samples;
 
 const PAGE: &str = include_str!("status.html");
 /// The page asks nobody but the node.
@@ -40,7 +39,7 @@ impl<S: Subject> Status<S> {
             return at_once(page());
         }
         let subject = Arc::clone(&self.subject);
-        Box::pin(async move { json_reply(StatusCode::OK, &to_json(subject.as_ref()).await) })
+        Box::pin(async move { json_reply(StatusCode::OK, &status_json::collect(subject.as_ref()).await) })
     }
 
     fn stream(&self, request: &Request<Incoming>) -> Reply {
@@ -55,26 +54,6 @@ impl<S: Subject> Status<S> {
         let stream = StatusStream::new(Arc::clone(&self.subject), ending.clone(), place);
         reply_with(StatusCode::OK, "text/event-stream", stream.boxed_unsync())
     }
-}
-
-/// All that is known of the node.
-pub(super) async fn to_json(subject: &impl Subject) -> Value {
-    let channels = subject.top_channels().await;
-    let channels = channels.iter().map(|one| json!({ "channel": one.channel.as_str(), "readers": one.readers }));
-    let channels: Vec<_> = channels.collect();
-    let mut samples = Samples::default();
-    subject.collect(&mut samples);
-    let mut metrics = samples.to_json();
-    // The process's own figures are collected for scrapes; counting its descriptors every second would cost too much.
-    if let (Value::Object(metrics), Some(resident)) = (&mut metrics, resident_memory::bytes()) {
-        metrics.insert("process_resident_memory_bytes".to_owned(), resident.into());
-    }
-    json!({
-        "node": subject.identity(),
-        "health": subject.health().to_json(),
-        "channels": channels,
-        "metrics": metrics,
-    })
 }
 
 fn page() -> Reply {

@@ -15,7 +15,8 @@ use hyper::body::{Body, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Subject, status};
+use super::status_json;
+use super::subject::Subject;
 use crate::http::Ending;
 
 /// What `retry:` says: how long a page waits until it comes back, in milliseconds.
@@ -57,7 +58,7 @@ impl<S: Subject> Body for StatusStream<S> {
 fn value<S: Subject>(subject: Arc<S>, at: Instant, mut out: Vec<u8>) -> Pin<Box<dyn Future<Output = Bytes> + Send>> {
     Box::pin(async move {
         sleep_until(at).await;
-        let json = status::to_json(subject.as_ref()).await;
+        let json = status_json::collect(subject.as_ref()).await;
         block::message(&mut out, &json.to_string());
         out.into()
     })

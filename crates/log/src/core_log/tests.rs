@@ -123,8 +123,9 @@ fn each_thread_offers_its_channels_in_parts_with_the_readers_of_all_threads() {
         open(0, &format!("c{number}"));
         left.push(open(0, "left"));
     }
-    (0..3).for_each(|_| drop(open(0, "c4")));
-    (0..5).for_each(|_| drop(open(1, "c4")));
+    for core in [0, 0, 0, 1, 1, 1, 1, 1] {
+        open(core, "c4");
+    }
     left.push(open(0, "c4"));
     left.iter().for_each(|(key, cursor)| logs[0].close(*key, cursor));
 

@@ -44,7 +44,7 @@ fn figures(browser: &Browser) -> [String; 6] {
     ["sessions", "deliveries", "lag", "store", "memory", "gaps"].map(|id| browser.text(id))
 }
 
-// Seen to fail when the page asks once only, with a faint colour, and with a long name that is not broken.
+// Seen to fail with a faint colour, and with a long name that is not broken.
 #[test]
 fn the_page_shows_six_figures_as_they_change_and_says_when_the_node_is_gone() {
     let dev = Dev::start();

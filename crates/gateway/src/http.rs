@@ -1,4 +1,4 @@
-//! The small HTTP server behind the admin listener and the demonstration page: short answers, no streams.
+//! The small HTTP server behind the admin listener and the demonstration page: short answers, and few streams.
 //!
 //! Clients of the gateway proper never meet it; they speak to the `server` crate.
 
@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_protocol::limits::ADMIN_CONNECTIONS_MAX;
+use fanfare_protocol::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_END_TIMEOUT, ADMIN_USER_TIMEOUT};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// How long a client may take to send a request, and how long a kept-alive connection may be silent.
@@ -32,16 +33,31 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
+/// Tells that the listener ends: among a request's extensions, for answers that would go on for ever.
+#[derive(Debug, Clone)]
+pub struct Ending(watch::Receiver<()>);
+
+impl Ending {
+    /// Resolves when the listener ends; an answer then ends, too. Cancel-safe.
+    pub async fn begun(mut self) {
+        // Nothing is ever sent: the sender goes when the listener ends.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// The body of an answer.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
 /// An answer.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Body>;
 
 /// An answer that is being made.
 pub type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// The answer to a request whose method is GET or HEAD. Never waits.
-    fn answer(&self, request: &Request<Incoming>) -> Reply;
+    /// The answer to a request whose method is GET or HEAD, within a time of its own.
+    fn answer(&self, request: &Request<Incoming>) -> Answering;
 
     /// Answers a POST, within a time of its own; `None`: nobody posts to this path.
     fn post(&self, _request: Request<Incoming>) -> Option<Answering> {
@@ -49,11 +65,12 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
-/// Serves until `stop` resolves; then open connections end after the answer that they are in, at the latest when the
-/// returned future is dropped.
+/// Serves until `stop` resolves; then open connections end after the answer that they are in, at the latest after
+/// [`ADMIN_END_TIMEOUT`] or when the returned future is dropped.
 pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
+    let (end, ending) = watch::channel(());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -67,33 +84,59 @@ pub async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, stop: impl 
         };
         // Over the bound: closing at once is the clearest answer that costs nothing.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let handler = Arc::clone(&handler);
+        let (handler, ending) = (Arc::clone(&handler), Ending(ending.clone()));
         connections.spawn(async move {
-            let service = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(Peer(peer));
-                let reply = route(handler.as_ref(), request);
-                async move { Ok::<_, Infallible>(reply.await) }
-            });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
-            if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-                tracing::debug!(%error, "a connection to a small listener ended badly");
-            }
+            connection(stream, peer, handler, ending).await;
             drop(place);
         });
     }
+    drop(end);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // Those that take longer are cut.
+    let _ = tokio::time::timeout(ADMIN_END_TIMEOUT, all).await;
     connections.shutdown().await;
 }
 
-fn route(handler: &dyn Handler, request: Request<Incoming>) -> Answering {
-    let reply = match *request.method() {
-        Method::GET | Method::HEAD => handler.answer(&request),
-        Method::POST => match handler.post(request) {
-            Some(answering) => return answering,
-            None => reads_only(),
-        },
-        _ => reads_only(),
+/// Serves one connection to its end.
+async fn connection(stream: TcpStream, peer: SocketAddr, handler: Arc<dyn Handler>, ending: Ending) {
+    // A peer that takes nothing more, or is not there any more, must not keep its place.
+    let timeout = u32::try_from(ADMIN_USER_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, timeout) {
+        tracing::debug!(%error, "a connection to a small listener has no timeout");
+    }
+    let for_requests = ending.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(for_requests.clone());
+        let reply = route(handler.as_ref(), request);
+        async move { Ok::<_, Infallible>(reply.await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = ending.begun() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection to a small listener ended badly");
+    }
+}
+
+fn route(handler: &dyn Handler, request: Request<Incoming>) -> Answering {
+    match *request.method() {
+        Method::GET | Method::HEAD => handler.answer(&request),
+        Method::POST => handler.post(request).unwrap_or_else(|| at_once(reads_only())),
+        _ => at_once(reads_only()),
+    }
+}
+
+/// An answer that is there already.
+#[must_use]
+pub fn at_once(reply: Reply) -> Answering {
     Box::pin(ready(reply))
 }
 
@@ -124,7 +167,13 @@ pub fn json(status: StatusCode, body: &serde_json::Value) -> Reply {
 /// An answer of any type. Nothing that is served here may be cached.
 #[must_use]
 pub fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    reply_with(status, content_type, Full::new(body.into()).boxed_unsync())
+}
+
+/// The same with a body that is still being made.
+#[must_use]
+pub fn reply_with(status: StatusCode, content_type: &'static str, body: Body) -> Reply {
+    let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

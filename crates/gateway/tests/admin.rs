@@ -5,7 +5,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ struct Rig {
     store: MemoryStore,
     node: Option<Node>,
     admin: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 impl Rig {
@@ -62,7 +63,7 @@ impl Rig {
                 http::serve(listener, handler, async { drop(stopped.await) }).await;
             });
         });
-        Self { store: MemoryStore::default(), node: Some(node), admin: told.recv().unwrap(), _stop: stop }
+        Self { store: MemoryStore::default(), node: Some(node), admin: told.recv().unwrap(), stop: Some(stop) }
     }
 
     fn node(&self) -> &Node {
@@ -229,6 +230,97 @@ fn status_is_json_for_programs_and_a_page_for_browsers() {
     let (head, page) = ask(rig.admin, "GET /status", "Accept: text/html,*/*;q=0.8\r\n").unwrap();
     assert!(status(&head) == 200 && page.starts_with("<!doctype html>"), "{head}");
     assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page needs nothing from elsewhere");
+    let policy = "content-security-policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; ";
+    assert!(head.to_ascii_lowercase().contains(policy), "{head}");
+}
+
+#[test]
+fn status_names_the_channels_with_the_most_readers() {
+    let rig = Rig::start(|config| config.server.cores = 2);
+    let clients = rig.node().server().tcp_address().unwrap();
+    let channels = || rig.json("/status").1["channels"].clone();
+    assert_eq!(channels(), serde_json::json!([]));
+    let mut readers: Vec<_> = ["few", "many", "many", "many", "few", "one"].map(|name| subscribe(clients, name)).into();
+    let expected = [("many", 3), ("few", 2), ("one", 1)];
+    let expected = expected.map(|(channel, readers)| serde_json::json!({ "channel": channel, "readers": readers }));
+    eventually("the channels by their readers", || (channels() == Value::from(expected.to_vec())).then_some(()));
+    // Whoever leaves is no reader any more.
+    readers.drain(1..4);
+    eventually("the others", || (channels() == Value::from(expected[1..].to_vec())).then_some(()));
+}
+
+/// A stream of the status, and the head of its answer.
+fn status_stream(admin: SocketAddr) -> (BufReader<TcpStream>, String) {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET /status HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n").unwrap();
+    let (mut reader, mut head) = (BufReader::new(stream), String::new());
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "no answer");
+    }
+    (reader, head)
+}
+
+/// The next value of a stream.
+fn next_status(stream: &mut impl BufRead) -> Value {
+    let mut line = String::new();
+    while !line.starts_with("data: ") {
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended");
+    }
+    serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap()
+}
+
+// Seen to fail when it does not wait between two values.
+#[test]
+fn the_status_is_a_stream_for_those_who_ask_for_one() {
+    let rig = Rig::start(|_| ());
+    let mut reader = subscribe(rig.node().server().tcp_address().unwrap(), "news");
+    let (mut stream, head) = status_stream(rig.admin);
+    let head = head.to_ascii_lowercase();
+    assert!(status(&head) == 200 && head.contains("content-type: text/event-stream\r\n"), "{head}");
+    let first = next_status(&mut stream);
+    assert_eq!(first["metrics"]["fanfare_deliveries_total"], 0);
+    assert!(first["metrics"]["process_resident_memory_bytes"].as_u64().unwrap() > 0);
+    rig.store.publish_ephemeral(ChannelName::parse("news").unwrap(), Bytes::from_static(b"hello"));
+    read_past(&mut reader, "data: hello");
+    let uptime = |status: &Value| status["metrics"]["fanfare_uptime_seconds"].as_f64().unwrap();
+    let second = next_status(&mut stream);
+    assert!(uptime(&second) - uptime(&first) > 0.9, "{} and {}", uptime(&first), uptime(&second));
+    eventually("a delivery", || (next_status(&mut stream)["metrics"]["fanfare_deliveries_total"] == 1).then_some(()));
+}
+
+// Seen to fail without a bound.
+#[test]
+fn eight_streams_of_the_status_are_open_at_most_and_the_ninth_is_told_so() {
+    let rig = Rig::start(|_| ());
+    let mut streams: Vec<_> = (0..8).map(|_| status_stream(rig.admin)).collect();
+    assert!(streams.iter().all(|(_, head)| status(head) == 200));
+    let (mut refused, head) = status_stream(rig.admin);
+    assert_eq!(status(&head), 503);
+    let mut said = String::new();
+    refused.read_line(&mut said).unwrap();
+    assert_eq!(said, "8 streams of this status are open, and no more at a time; ask for JSON\n");
+    assert_eq!(rig.json("/status").0, 200);
+    streams.pop();
+    eventually("the place of one that left", || (status(&status_stream(rig.admin).1) == 200).then_some(()));
+}
+
+// Seen to fail when streams are not told of the end.
+#[test]
+fn a_stream_of_the_status_goes_on_while_the_node_drains_and_ends_with_its_listener() {
+    let mut rig = Rig::start(|config| config.drain.window = Span(Duration::from_secs(60)));
+    let _session = subscribe(rig.node().server().tcp_address().unwrap(), "a");
+    let (mut stream, _) = status_stream(rig.admin);
+    rig.node().server().drain();
+    eventually("a draining node", || {
+        let reasons = next_status(&mut stream)["health"]["reasons"].clone();
+        reasons.as_array().unwrap().contains(&Value::from("draining")).then_some(())
+    });
+    drop(rig.stop.take());
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "no last chunk: {rest:?}");
 }
 
 #[test]
@@ -349,6 +441,7 @@ fn the_status_of_a_node_that_delivers_from_redis_keeps_its_shape() {
     });
     read_past(&mut reader, "data: hello");
     eventually("its delay", || (rig.metric("fanfare_publish_to_write_seconds_count") == 1.0).then_some(()));
+    eventually("its channel", || (!rig.json("/status").1["channels"].as_array().unwrap().is_empty()).then_some(()));
     let status = eventually("what a node asks of Redis", knows(&["redis_version", "redis_may_evict", "redis_library"]));
 
     let mut lines = BTreeSet::new();

@@ -11,37 +11,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use support::dev::Dev;
 use support::{eventually, signal};
 use webdriver::Browser;
-
-/// `fanfare dev` on free ports. Killed when it is dropped.
-struct Dev {
-    process: Child,
-    page: String,
-}
-
-impl Dev {
-    fn start() -> Self {
-        let free = "127.0.0.1:0,127.0.0.1:0";
-        let mut process = Command::new(env!("CARGO_BIN_EXE_fanfare"))
-            .args(["dev", "--listen", "127.0.0.1:0", "--nodes", free, "--admin", free])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let page = lines.next().unwrap().strip_prefix("page").unwrap().trim().to_owned();
-        // The last line says that everything listens.
-        assert!(lines.any(|line| line.starts_with("try")), "fanfare dev did not start");
-        Self { process, page }
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A script that cleans up behind itself when it is interrupted, also when the test fails.
 struct Script(Child);
@@ -122,7 +94,7 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     browser.colours(if std::env::var_os("FANFARE_SCREENSHOT_DARK").is_some() { "dark" } else { "light" });
     resumes_on_the_other_node_and_back(&browser, &url("The live page"));
     if let Some(path) = std::env::var_os("FANFARE_SCREENSHOT") {
-        std::fs::write(root.join(path), base64(&browser.screenshot())).unwrap();
+        std::fs::write(root.join(path), browser.screenshot()).unwrap();
     }
 
     let nodes = [url("Node 1"), url("Node 2"), url("The live page")];
@@ -143,21 +115,4 @@ fn a_page_that_loses_its_place_says_so() {
     // A page that forged its position must show the gap: the counter is no decoration.
     browser.run("position = 'v' + 'AAA0000000'; cut();");
     browser.until("a gap", |browser| browser.number("gaps") > 0);
-}
-
-/// Decodes base64 (RFC 4648); the test needs it once.
-fn base64(text: &str) -> Vec<u8> {
-    let value = |byte: u8| match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != b'=').map(value).collect();
-    let group = |group: &[u8]| {
-        let bits = (0..4).fold(0_u32, |bits, i| bits << 6 | u32::from(group.get(i).copied().unwrap_or(0)));
-        bits.to_be_bytes()[1..group.len()].to_vec()
-    };
-    bytes.chunks(4).flat_map(group).collect()
 }

@@ -17,7 +17,7 @@ use crate::pages::Pages;
 use crate::payer::Payer;
 use crate::places::{NoPlace, Places};
 use crate::refusal::Refusal;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Notify, Ordering, PoisonError};
 use crate::tail::Tail;
 use crate::wants::Wants;
 
@@ -70,6 +70,8 @@ pub struct Channel {
     shared: Mutex<Shared>,
     watchers: AtomicU64,
     queued: AtomicU64,
+    /// Readers on all connection threads: for those who look, nothing is decided by it.
+    readers: AtomicU32,
     touched: AtomicBool,
     forgotten: AtomicBool,
     /// It gave up its place to another one and is not closed yet.
@@ -85,6 +87,7 @@ impl Channel {
             shared: Mutex::default(),
             watchers: AtomicU64::new(0),
             queued: AtomicU64::new(0),
+            readers: AtomicU32::new(0),
             touched: AtomicBool::new(false),
             forgotten: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
@@ -101,6 +104,22 @@ impl Channel {
     #[must_use]
     pub fn is_forgotten(&self) -> bool {
         self.forgotten.load(Ordering::Acquire)
+    }
+
+    /// Number of readers on all connection threads, as of a moment ago.
+    #[must_use]
+    pub fn readers(&self) -> u32 {
+        self.readers.load(Ordering::Relaxed)
+    }
+
+    /// A connection thread has one reader more.
+    pub(crate) fn add_reader(&self) {
+        self.readers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection thread has one reader less.
+    pub(crate) fn remove_reader(&self) {
+        self.readers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether any connection thread has a reader.

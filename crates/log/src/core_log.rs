@@ -17,6 +17,7 @@ use crate::payer::Payer;
 use crate::places::NoPlace;
 use crate::refusal::Refusal;
 use crate::tail::{Item, Tail};
+use crate::top_channels::TopChannels;
 use crate::view::{Next, View};
 
 /// Names a view on its thread.
@@ -77,6 +78,7 @@ impl CoreLog {
         if let Some(tally) = &view.tally {
             self.hub.occupancy().enter(tally);
         }
+        view.channel.add_reader();
         // Without a start the reader starts now; `resolve_start` fills it in once the log is open.
         let cursor = Cursor::new(start.unwrap_or(Start::Newest(0)), slot, payer);
         Ok((u32::try_from(key).expect("fewer than 2^32 channels on a thread"), cursor))
@@ -91,6 +93,7 @@ impl CoreLog {
         if let Some(tally) = &view.tally {
             self.hub.occupancy().leave(tally);
         }
+        view.channel.remove_reader();
         let left = view.is_behind(cursor).then(|| Arc::clone(&view.channel));
         if view.readers.is_empty() {
             let view = views.slab.remove(key);
@@ -246,6 +249,20 @@ impl CoreLog {
     #[must_use]
     pub fn occupancy(&self) -> &Occupancy {
         self.hub.occupancy()
+    }
+
+    /// Offers the channels of this thread, by their readers on the whole node, in parts: `most` views at most from number `from` on.
+    /// Begins at 0; returns where the next part begins, or `None` after the last. A channel that is opened or closed between two parts may be
+    /// missing. The gateway's own logs are left out.
+    pub fn offer(&self, from: usize, most: usize, top: &mut TopChannels) -> Option<usize> {
+        let views = self.views.borrow();
+        let end = from.saturating_add(most);
+        for view in (from..end.min(views.slab.capacity())).filter_map(|key| views.slab.get(key)) {
+            if let LogName::Channel(name) = &view.channel.name {
+                top.offer(name, view.channel.readers());
+            }
+        }
+        (end < views.slab.capacity()).then_some(end)
     }
 
     /// Number of channels with readers on this thread.

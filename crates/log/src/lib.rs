@@ -40,6 +40,7 @@ pub mod stats;
 mod sync;
 mod tail;
 mod tickets;
+mod top_channels;
 mod view;
 mod wants;
 
@@ -66,5 +67,6 @@ pub use registry::Registry;
 pub use stats::IngestStats;
 pub use tail::{Item, Located, Seam, Tail};
 pub use tickets::{HeldTicket, TicketAnswer, TicketError, TicketStore};
+pub use top_channels::{ChannelReaders, TopChannels};
 pub use view::Next;
 pub use wants::Wants;

@@ -122,6 +122,12 @@ pub fn event(out: &mut Vec<u8>, name: &str, data: &str, id: Option<&str>) {
     out.push(b'\n');
 }
 
+/// An event without a name: what `onmessage` gets.
+pub fn message(out: &mut Vec<u8>, data: &str) {
+    lines::write_data(data, |piece| out.extend_from_slice(piece));
+    out.push(b'\n');
+}
+
 fn id_line(out: &mut Vec<u8>, position: &str) {
     debug_assert!(is_one_line(position), "a position with a line break forges fields");
     debug_assert!(!position.is_empty(), "an empty id makes the client forget its place");

@@ -68,6 +68,7 @@ mod proxy_protocol;
 mod publish;
 mod pulse;
 mod query;
+mod ranking;
 mod redirect;
 mod refusal;
 mod request_body;
@@ -126,6 +127,7 @@ pub use options::{
     ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
 pub use phase::Phase;
+pub use ranking::Ranking;
 pub use redirect::Redirect;
 pub use server::{Server, StartError};
 pub use session::{Refusal, Subscribe, start};

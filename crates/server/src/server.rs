@@ -29,6 +29,7 @@ use crate::listener::{Bound, Connected};
 use crate::node_state::NodeState;
 use crate::options::{ListenOptions, Options};
 use crate::phase::{self, Phase, PhaseSwitch, PhaseWatch};
+use crate::ranking::{self, Ranking};
 use crate::routes::Handler;
 use crate::store::StoreHandles;
 use crate::{occupancy_teller, revocation_follower, revoker};
@@ -56,6 +57,7 @@ pub struct Server {
     admission: Arc<Admission>,
     acceptor: Arc<AcceptorStats>,
     stats: Arc<Vec<HttpStats>>,
+    ranking: Arc<Ranking>,
     /// Every thread watches it: `Draining` begins the end, `Stopped` is the end.
     phase: Arc<PhaseSwitch>,
     /// Ended by [`Phase::Stopped`]; the acceptor, the first one, moves to it by itself after a drain.
@@ -85,7 +87,8 @@ impl Server {
         // Owned from here on: an early return drops it, which stops the threads that have been started.
         let acceptor = Arc::new(AcceptorStats::new(addresses.len()));
         let threads = Vec::with_capacity(cores + 1);
-        let mut server = Self { addresses, admission, acceptor, stats, phase, threads };
+        let ranking = Arc::new(Ranking::new(cores));
+        let mut server = Self { addresses, admission, acceptor, stats, ranking, phase, threads };
         let mut inboxes = Vec::with_capacity(cores);
         for core in 0..cores {
             // When every queue is full the acceptor waits, and the kernel's backlog holds the rest.
@@ -93,7 +96,8 @@ impl Server {
             inboxes.push(sender);
             let handler = Handler { node: Arc::clone(&node), stats: Arc::clone(&server.stats), core };
             let make_core = Arc::clone(&make_core);
-            let thread = CoreThread { handler, inbox, phase: watch.clone() };
+            let ranking = Arc::clone(&server.ranking);
+            let thread = CoreThread { handler, inbox, ranking, phase: watch.clone() };
             server.spawn(format!("fanfare-core-{core}"), move || thread.run(&*make_core))?;
         }
         let (admission, acceptor) = (Arc::clone(&server.admission), Arc::clone(&server.acceptor));
@@ -136,6 +140,12 @@ impl Server {
     #[must_use]
     pub const fn stats(&self) -> &Arc<Vec<HttpStats>> {
         &self.stats
+    }
+
+    /// The channels with the most readers.
+    #[must_use]
+    pub const fn ranking(&self) -> &Arc<Ranking> {
+        &self.ranking
     }
 
     /// What the acceptor counts.
@@ -258,6 +268,7 @@ pub(crate) fn spawn_tasks(
 struct CoreThread {
     handler: Handler,
     inbox: mpsc::Receiver<Accepted>,
+    ranking: Arc<Ranking>,
     phase: PhaseWatch,
 }
 
@@ -279,6 +290,8 @@ impl CoreThread {
         // They end with the thread's, when it stops.
         let mut tasks = JoinSet::new();
         spawn_tasks(&mut tasks, &core, &self.handler.node.options, self.handler.core, &self.phase);
+        let (asked, ranking, number) = (Rc::clone(&core), Arc::clone(&self.ranking), self.handler.core);
+        tasks.spawn_local(async move { ranking::answer(asked, &ranking, number).await });
         let mut phase = self.phase.clone();
         loop {
             tokio::select! {

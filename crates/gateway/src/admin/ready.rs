@@ -171,6 +171,12 @@ impl Health {
         !self.reasons.iter().any(|reason| matches!(reason, Unready::Stuck { .. }))
     }
 
+    /// What is wrong with a way through the store; `None`: it is proven.
+    fn reason_of(&self, asked: Way) -> Option<String> {
+        let is_about = |reason: &&Unready| matches!(reason, Unready::NeverProven { way, .. } | Unready::Stale { way, .. } if *way == asked);
+        self.reasons.iter().find(is_about).map(ToString::to_string)
+    }
+
     /// As `/readyz` shows it.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -178,6 +184,8 @@ impl Health {
             "ready": self.ready(),
             "accepts": self.accepts(),
             "reasons": self.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "feed_reason": self.reason_of(Way::Feed),
+            "archive_reason": self.reason_of(Way::Archive),
             "probe_age_seconds": self.probe_age.map(|age| age.as_secs_f64()),
             "read_age_seconds": self.read_age.map(|age| age.as_secs_f64()),
         })
@@ -227,6 +235,7 @@ mod tests {
         assert!(!health.ready() && health.accepts() && health.alive());
         let reason = health.to_json()["reasons"][0].to_string();
         assert!(reason.contains("the last read of a stream was 30.0 s ago") && reason.contains("NOPERM"), "{reason}");
+        assert_eq!((health.reason_of(Way::Feed), health.reason_of(Way::Archive).is_some()), (None, true));
     }
 
     #[test]

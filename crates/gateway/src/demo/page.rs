@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::publisher::CHANNELS;
-use crate::http::{Handler, Reply, reply, text};
+use crate::http::{Answering, Handler, at_once, reply, text};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -38,8 +38,8 @@ impl Page {
 }
 
 impl Handler for Page {
-    fn answer(&self, request: &Request<Incoming>) -> Reply {
-        match request.uri().path() {
+    fn answer(&self, request: &Request<Incoming>) -> Answering {
+        at_once(match request.uri().path() {
             "/" => {
                 let mut reply = reply(StatusCode::OK, "text/html; charset=utf-8", PAGE);
                 reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
@@ -47,6 +47,6 @@ impl Handler for Page {
             }
             "/nodes" => reply(StatusCode::OK, "application/json", self.nodes.clone()),
             _ => text(StatusCode::NOT_FOUND, "the page is at /, its list of nodes at /nodes\n"),
-        }
+        })
     }
 }

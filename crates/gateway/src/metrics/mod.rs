@@ -64,7 +64,8 @@ impl Samples {
         self.0.push((metric, None, Figure::Buckets(buckets)));
     }
 
-    /// As JSON: numbers by name, labelled ones in an object by label; histograms as their count, sum and median bucket.
+    /// As JSON: numbers by name, labelled ones in an object by label; histograms as their count, sum, two quantiles, and the upper bound
+    /// and the count of each bucket.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut all = Map::new();
@@ -109,6 +110,7 @@ impl Buckets {
             "sum": self.sum,
             "p50_at_most": quantile(0.5),
             "p99_at_most": quantile(0.99),
+            "buckets": self.bounds.iter().zip(&self.counts).collect::<Vec<_>>(),
         })
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use fanfare_auth::{Forward, ForwardFailure, Gate, KeyStatus, Right, UnixSeconds};
 use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
-use fanfare_log::{BrokenBy, IngestStats, MinLives, Occupancy};
+use fanfare_log::{BrokenBy, ChannelReaders, IngestStats, MinLives, Occupancy};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
     AcceptorStats, Admission, Clock, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations,
-    LAG_BOUNDS_MS, Reason, RevocationStats, RevocationsUnknown, Server, TicketUse,
+    LAG_BOUNDS_MS, Ranking, Reason, RevocationStats, RevocationsUnknown, Server, TicketUse,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -38,6 +38,7 @@ pub struct NodeView {
     ingest: Arc<IngestStats>,
     cores: Arc<[Arc<CoreStats>]>,
     acceptor: Arc<AcceptorStats>,
+    ranking: Arc<Ranking>,
     /// Where clients connect.
     listeners: Vec<String>,
     /// Turns of the threads of the feed and of the store.
@@ -107,6 +108,7 @@ impl NodeView {
             ingest: stats.ingest,
             cores: stats.cores,
             acceptor: Arc::clone(server.acceptor()),
+            ranking: Arc::clone(server.ranking()),
             listeners,
             turns: stats.turns,
             threads: ThreadWatch::default(),
@@ -516,6 +518,10 @@ impl Subject for NodeView {
             revocations: self.revocations_unknown(),
             limit: self.ready_probe_age,
         })
+    }
+
+    fn top_channels(&self) -> impl Future<Output = Vec<ChannelReaders>> + Send {
+        self.ranking.top()
     }
 
     fn revocation_writer(&self) -> Option<Arc<RevocationWriter>> {

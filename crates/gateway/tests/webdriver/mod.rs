@@ -1,4 +1,5 @@
 //! A small WebDriver client (W3C Recommendation "WebDriver", sections 5 to 17) for headless Chromium.
+#![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "a browser can only be asked again and again, against the clock")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -92,6 +93,12 @@ impl Browser {
         self.post(&format!("/element/{element}/click"), &json!({}));
     }
 
+    /// Presses a key where the focus is (for the names of keys see WebDriver, section 17.4.2).
+    pub(crate) fn press(&self, key: &str) {
+        let strokes = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] }));
+    }
+
     /// Waits for something to become true.
     pub(crate) fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let start = Instant::now();
@@ -111,9 +118,15 @@ impl Browser {
         self.post("/goog/cdp/execute", &json!({ "cmd": "Emulation.setEmulatedMedia", "params": feature }));
     }
 
-    /// What the window shows, as a PNG in base64.
-    pub(crate) fn screenshot(&self) -> String {
-        self.call("GET", &format!("{}/screenshot", self.session), &Value::Null).as_str().unwrap().to_owned()
+    /// Gives the page this many pixels, be it less than a window can have.
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.post("/goog/cdp/execute", &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size }));
+    }
+
+    /// What the window shows, as a PNG.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        base64(self.call("GET", &format!("{}/screenshot", self.session), &Value::Null).as_str().unwrap())
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
@@ -167,4 +180,21 @@ impl Drop for Browser {
         }
         let _ = self.driver.wait();
     }
+}
+
+/// Decodes base64 (RFC 4648); the test needs it once.
+fn base64(text: &str) -> Vec<u8> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != b'=').map(value).collect();
+    let group = |group: &[u8]| {
+        let bits = (0..4).fold(0_u32, |bits, i| bits << 6 | u32::from(group.get(i).copied().unwrap_or(0)));
+        bits.to_be_bytes()[1..group.len()].to_vec()
+    };
+    bytes.chunks(4).flat_map(group).collect()
 }

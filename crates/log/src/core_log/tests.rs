@@ -108,3 +108,39 @@ fn frame() -> fanfare_protocol::Frame {
     let data = bytes::Bytes::from_static(b"x");
     fanfare_protocol::Frame::ephemeral(&fanfare_protocol::Event { name: None, data })
 }
+
+// Seen to fail when only the thread's own readers are counted, when readers that left still count, when the second part is the last, and
+// when the gateway's own logs are offered.
+#[test]
+fn each_thread_offers_its_channels_in_parts_with_the_readers_of_all_threads() {
+    let hub = Arc::new(Hub::new(2));
+    let logs = [0, 1].map(|core| CoreLog::new(Arc::clone(&hub), core));
+    let channel = |name: &str| ChannelName::parse(name).unwrap();
+    let open = |core: usize, name: &str| logs[core].open(channel(name), None, 0, Payer::NODE).unwrap();
+    logs[0].open(LogName::revoked(), None, 0, Payer::NODE).unwrap();
+    let mut left = Vec::new();
+    for number in 0..10 {
+        open(0, &format!("c{number}"));
+        left.push(open(0, "left"));
+    }
+    for core in [0, 0, 0, 1, 1, 1, 1, 1] {
+        open(core, "c4");
+    }
+    left.push(open(0, "c4"));
+    left.iter().for_each(|(key, cursor)| logs[0].close(*key, cursor));
+
+    let offered = |core: usize, most: usize| {
+        let (mut top, mut from, mut parts) = (TopChannels::default(), Some(0), 0);
+        while let Some(start) = from {
+            from = logs[core].offer(start, most, &mut top);
+            parts += 1;
+        }
+        let channels = top.into_channels().into_iter().map(|one| (one.channel.to_string(), one.readers));
+        (channels.collect::<Vec<_>>(), parts)
+    };
+    let (all, parts) = offered(0, 3);
+    assert!(parts >= 4, "{parts} parts");
+    assert_eq!((all.len(), &all[..2]), (10, &[("c4".to_owned(), 9), ("c0".to_owned(), 1)][..]));
+    assert_eq!(offered(1, 3).0, [("c4".to_owned(), 9)]);
+    assert_eq!(offered(0, usize::MAX), (all, 1));
+}

@@ -32,6 +32,15 @@ pub const NEWEST_ANSWERS_MAX: usize = 16;
 /// Tips in a request that are the node's own comparisons, if it wants so many: who opens channels does not hold them up.
 pub const TIPS_OF_NODE: usize = TIPS_PER_REQUEST_MAX / 2;
 
+/// Channels with the most readers that a node names.
+pub const TOP_CHANNELS_MAX: usize = 20;
+/// Channels that a connection thread looks at for that before others have their turn.
+pub const TOP_CHANNELS_PER_TURN: usize = 512;
+/// The least time between two looks at all channels.
+pub const TOP_CHANNELS_PAUSE: Duration = Duration::from_secs(1);
+/// How long whoever asks waits for threads that are busy. They count with what they offered last.
+pub const TOP_CHANNELS_TIMEOUT: Duration = Duration::from_millis(500);
+
 const _: () = {
     assert!(NEWEST_ANSWERS_MAX > 0, "who asked has to find the answer");
 };

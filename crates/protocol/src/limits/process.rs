@@ -16,6 +16,14 @@ pub const END_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Connections of the admin listener at a time: scrapers, probes and a few people.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Of these, streams of `/status`: pages that people have open.
+pub const STATUS_STREAMS_MAX: usize = 8;
+/// The pause between two values of such a stream.
+pub const STATUS_PAUSE: Duration = Duration::from_secs(1);
+/// A peer of the admin listener that takes or acknowledges nothing for so long is gone.
+pub const ADMIN_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long connections of the admin listener may take to end politely.
+pub const ADMIN_END_TIMEOUT: Duration = Duration::from_millis(500);
 /// Descriptors that a process keeps for itself, whatever its clients do, beside those of its core threads and of its pool:
 /// the admin listener's connections (64); the runtimes of the other threads, six with four each (24); the feed, the control
 /// connection and the publishing one, and as many again while they are replaced (6); name resolution (8); files that the
@@ -30,6 +38,9 @@ pub const DESCRIPTORS_FOR_CLIENTS_MIN: usize = 32;
 
 const _: () = {
     assert!(ADMIN_CONNECTIONS_MAX + 24 + 6 + 8 + 8 + 1 + 4 + (LISTENERS_MAX + 2) <= DESCRIPTORS_RESERVED);
+    // Scrapers and probes have places whoever looks.
+    assert!(STATUS_STREAMS_MAX * 2 <= ADMIN_CONNECTIONS_MAX);
+    assert!(ADMIN_END_TIMEOUT.as_millis() < END_TIMEOUT.as_millis());
 };
 
 /// How often each thread of a node shows that it takes turns, at least. A connection thread does with each of its sweeps.

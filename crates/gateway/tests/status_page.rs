@@ -1,0 +1,132 @@
+//! The status page of a node in real headless Chromium, over `fanfare dev`.
+//!
+//! `FANFARE_STATUS_SCREENSHOTS=/tmp` keeps pictures of it: wide and narrow, light and dark.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+mod webdriver;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use support::dev::Dev;
+use support::{Process, get, subscribe};
+use webdriver::Browser;
+
+const WIDTHS: [u32; 2] = [1200, 400];
+
+/// Texts of the page with a contrast below 4.5 (WCAG 2.2, 1.4.3), each with its own.
+const FAINT_TEXTS: &str = r"
+const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+const light = (colour) => {
+  const [r, g, b] = parse(colour).map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (element) => {
+  const colour = getComputedStyle(element).backgroundColor, [, , , opacity = 1] = parse(colour);
+  return opacity === 0 ? ground(element.parentElement) : colour;
+};
+const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== '');
+return [...document.querySelectorAll('main *')].filter(hasText).filter((element) => element.checkVisibility()).map((element) => {
+  const [one, other] = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a);
+  return [element.textContent, (one + 0.05) / (other + 0.05)];
+}).filter(([, contrast]) => contrast < 4.5);
+";
+
+/// Elements that need more room than they have.
+const TOO_WIDE: &str = "return [...document.querySelectorAll('html, .card, .figure, td, th')]
+  .filter((element) => element.scrollWidth > element.clientWidth + 1).map((element) => element.textContent);";
+
+/// The six figures.
+fn figures(browser: &Browser) -> [String; 6] {
+    ["sessions", "deliveries", "lag", "store", "memory", "gaps"].map(|id| browser.text(id))
+}
+
+// Seen to fail with a faint colour, and with a long name that is not broken.
+#[test]
+fn the_page_shows_six_figures_as_they_change_and_says_when_the_node_is_gone() {
+    let dev = Dev::start();
+    let long = format!("orders.{}", "x".repeat(90));
+    let mut readers: Vec<_> = ["host.cpu", "host.cpu", "host.memory"].map(|name| subscribe(dev.node, name)).into();
+    let browser = Browser::start(1200, 1400);
+    browser.open(&dev.status);
+    browser.until("six figures", |browser| {
+        let [sessions, deliveries, lag, store, memory, gaps] = figures(browser);
+        let is_number = |text: &str| text.parse().is_ok_and(|number: u32| number > 0);
+        let is_good = (sessions.as_str(), store.as_str(), gaps.as_str()) == ("3", "Both well", "0");
+        is_good && is_number(&deliveries) && lag.starts_with("≤ ") && memory.ends_with(" MiB")
+    });
+    assert_eq!(browser.text("word"), "Ready");
+    assert!(browser.text("refusals").contains("none"), "{}", browser.text("refusals"));
+    // It changes without being asked.
+    readers.push(subscribe(dev.node, &long));
+    browser.until("another session", |browser| browser.text("sessions") == "4");
+    browser.until("its channel", |browser| browser.text("channels").contains(&long));
+    let first = browser.run("return [...document.querySelector('#channels tr').cells].map((cell) => cell.textContent)");
+    assert_eq!(first, serde_json::json!(["host.cpu", "2"]));
+
+    assert_eq!(browser.run("return document.querySelectorAll('#metrics tr').length"), 0, "folded");
+    browser.run("document.querySelector('summary').focus()");
+    browser.press("\u{e007}");
+    browser.until("all metrics", |browser| browser.text("metrics").contains("sessions_opened_total"));
+    for scheme in ["light", "dark"] {
+        browser.colours(scheme);
+        for width in WIDTHS {
+            browser.resize(width, 1400);
+            assert_eq!(browser.run(FAINT_TEXTS), serde_json::json!([]), "{scheme}");
+            assert_eq!(browser.run(TOO_WIDE), serde_json::json!([]), "{width} pixels");
+        }
+    }
+    keep_pictures(&browser, "ready");
+    drop(dev);
+    browser.until("the end of the node", |browser| browser.text("word") == "The node does not answer");
+}
+
+/// Asks for a stream and reads nothing.
+fn ask(address: std::net::SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /events?channel=a HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n").unwrap();
+    stream
+}
+
+#[test]
+fn the_page_says_what_is_wrong_and_who_was_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    command.env_clear().env("FANFARE__REDIS__URL", "unix:///nowhere/redis.sock");
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--set", "admission.per_address=1"]);
+    let node = Process::start(&mut command);
+    let (clients, admin) = (node.address("listening for clients"), node.address("listening for operators"));
+    let _streams = [ask(clients), ask(clients)];
+    support::eventually("a refusal", || {
+        get(admin, "/metrics").1.contains("fanfare_refusals_total{reason=\"address\"} 1").then_some(())
+    });
+    let browser = Browser::start(1200, 1400);
+    browser.open(&format!("http://{admin}/status"));
+    browser.until("two failures", |browser| browser.text("store") == "Both fail");
+    let (word, note) = (browser.text("word"), browser.text("store-note"));
+    for reason in ["no round trip through Redis Pub/Sub yet", "no read of a stream yet", "No such file"] {
+        assert!(note.contains(reason), "{note}");
+    }
+    assert_eq!(word, "Not ready: the feed fails; the archive fails");
+    let refused = "One address: as many streams as it may have";
+    browser.until("the refusal", |browser| browser.text("refusals").starts_with(refused));
+    for width in WIDTHS {
+        browser.resize(width, 1400);
+        assert_eq!(browser.run(TOO_WIDE), serde_json::json!([]), "{width} pixels");
+    }
+    keep_pictures(&browser, "unready");
+}
+
+fn keep_pictures(browser: &Browser, name: &str) {
+    let Some(directory) = std::env::var_os("FANFARE_STATUS_SCREENSHOTS") else { return };
+    browser.run("document.getElementById('all').open = false");
+    for (scheme, width) in ["light", "dark"].into_iter().flat_map(|scheme| WIDTHS.map(|width| (scheme, width))) {
+        browser.colours(scheme);
+        browser.resize(width, 1400);
+        let path = Path::new(&directory).join(format!("status-{name}-{scheme}-{width}.png"));
+        std::fs::write(path, browser.screenshot()).unwrap();
+    }
+}

@@ -89,11 +89,19 @@ def notifications(world):
     log_in(grace, "grace")
     tab = world.page(beside=ada)
     live(tab)
+    offered = "[...document.querySelector('select').options].map((option) => option.value).join()"
+    for page, other in ((ada, "grace"), (grace, "ada")):
+        page.wait("the other users are offered", f"{offered} === '{other}'")
     shows = lambda text: f"document.querySelector('#entries').innerText.includes({json.dumps(text)})"  # noqa: E731
     send(grace, "ada", "first")
     for page in (ada, tab):
         page.wait("the message is there", shows("grace: first"))
     assert not grace.value(shows("grace: first")), "the channel of one user is shown to another"
+
+    grace.value("document.querySelector('select').add(new Option('nobody'))")
+    send(grace, "nobody", "to nobody")
+    grace.wait("the page says that it was not sent", "document.querySelector('#failed').textContent.includes('400')")
+    grace.value("document.querySelector('input[name=text]').value = ''")
 
     # The page does not wait until the browser is refused with the old one.
     ada.value("window.said = [], new MutationObserver(() => said.push($('status').textContent)).observe($('status'), { childList: true })")
@@ -254,6 +262,33 @@ def polls(world):
     world.looks(page, "polls")
 
 
+def viewers(world):
+    page = world.open("viewers")
+    live(page)
+    counts = lambda page, readers: page.wait(  # noqa: E731
+        f"the page shows {readers}", f"document.querySelector('#readers').textContent === '{readers}'")
+    counts(page, 1)
+    other = world.page()
+    for each in (page, other):
+        counts(each, 2)
+    # One is closed, and the other hears of it.
+    world.pages.remove(other)
+    other.close()
+    counts(page, 1)
+    for readers in (2, 1):
+        page.tab_to("#further")
+        page.press("Enter")
+        counts(page, readers)
+    page.refuse(True)
+    world.node.restart()
+    page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
+    counts(page, "–")
+    page.refuse(False)
+    live(page)
+    counts(page, 1)
+    world.looks(page, "viewers")
+
+
 def alone(world):
     """Nothing is given: the starter brings a Redis and a node, and leaves nothing behind."""
     listening = world.open_alone("ticker")
@@ -265,4 +300,4 @@ def alone(world):
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls, alone]
+CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls, viewers, alone]

@@ -1,6 +1,8 @@
 """What each example has to do, tried in Chromium against a real node."""
 
 import json
+import pathlib
+import re
 import socket
 
 from . import looks
@@ -128,6 +130,19 @@ def notifications(world):
     for page in (ada, tab):
         page.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
     await_that("the ticket is worth nothing", lambda: status() == 401)
+
+
+def wrong_key(world):
+    """What the node refuses is in the log of the page's server."""
+    page = world.open("notifications", FANFARE_KEY="not-the-node's")
+    page.type("input[name=user]", "ada")
+    page.type("input[name=password]", "fanfare")
+    page.press("Enter")
+    page.wait("the page tries again", "document.querySelector('#status').textContent.includes('trying again')")
+    folder = lambda: re.search(r"logs (\S+)\. Ctrl-C", world.run.log.read_text())  # noqa: E731
+    await_that("the example says where its logs are", folder)
+    log = pathlib.Path(folder().group(1)) / "app.log"
+    await_that("the log says why", lambda: "HTTP Error 401" in log.read_text())
 
 
 def ticker(world):
@@ -300,4 +315,4 @@ def alone(world):
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls, viewers, alone]
+CASES = [dashboard, notifications, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]

@@ -106,7 +106,8 @@ class Run:
             server = self.start("app", sys.executable, str(application))
         else:
             server = self.start("page", sys.executable, "-m", "support.web", str(self.folder))
-            self.start("publisher", "bash", str(publisher))
+            if publisher.exists():
+                self.start("publisher", "bash", str(publisher))
         self.await_port("the page's server", server, page)
 
     def end(self):

@@ -1,6 +1,8 @@
 """What each example has to do, tried in Chromium against a real node."""
 
 import json
+import pathlib
+import re
 import socket
 
 from . import looks
@@ -89,11 +91,19 @@ def notifications(world):
     log_in(grace, "grace")
     tab = world.page(beside=ada)
     live(tab)
+    offered = "[...document.querySelector('select').options].map((option) => option.value).join()"
+    for page, other in ((ada, "grace"), (grace, "ada")):
+        page.wait("the other users are offered", f"{offered} === '{other}'")
     shows = lambda text: f"document.querySelector('#entries').innerText.includes({json.dumps(text)})"  # noqa: E731
     send(grace, "ada", "first")
     for page in (ada, tab):
         page.wait("the message is there", shows("grace: first"))
     assert not grace.value(shows("grace: first")), "the channel of one user is shown to another"
+
+    grace.value("document.querySelector('select').add(new Option('nobody'))")
+    send(grace, "nobody", "to nobody")
+    grace.wait("the page says that it was not sent", "document.querySelector('#failed').textContent.includes('400')")
+    grace.value("document.querySelector('input[name=text]').value = ''")
 
     # The page does not wait until the browser is refused with the old one.
     ada.value("window.said = [], new MutationObserver(() => said.push($('status').textContent)).observe($('status'), { childList: true })")
@@ -120,6 +130,19 @@ def notifications(world):
     for page in (ada, tab):
         page.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
     await_that("the ticket is worth nothing", lambda: status() == 401)
+
+
+def wrong_key(world):
+    """What the node refuses is in the log of the page's server."""
+    page = world.open("notifications", FANFARE_KEY="not-the-node's")
+    page.type("input[name=user]", "ada")
+    page.type("input[name=password]", "fanfare")
+    page.press("Enter")
+    page.wait("the page tries again", "document.querySelector('#status').textContent.includes('trying again')")
+    folder = lambda: re.search(r"logs (\S+)\. Ctrl-C", world.run.log.read_text())  # noqa: E731
+    await_that("the example says where its logs are", folder)
+    log = pathlib.Path(folder().group(1)) / "app.log"
+    await_that("the log says why", lambda: "HTTP Error 401" in log.read_text())
 
 
 def ticker(world):
@@ -254,6 +277,33 @@ def polls(world):
     world.looks(page, "polls")
 
 
+def viewers(world):
+    page = world.open("viewers")
+    live(page)
+    counts = lambda page, readers: page.wait(  # noqa: E731
+        f"the page shows {readers}", f"document.querySelector('#readers').textContent === '{readers}'")
+    counts(page, 1)
+    other = world.page()
+    for each in (page, other):
+        counts(each, 2)
+    # One is closed, and the other hears of it.
+    world.pages.remove(other)
+    other.close()
+    counts(page, 1)
+    for readers in (2, 1):
+        page.tab_to("#further")
+        page.press("Enter")
+        counts(page, readers)
+    page.refuse(True)
+    world.node.restart()
+    page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
+    counts(page, "–")
+    page.refuse(False)
+    live(page)
+    counts(page, 1)
+    world.looks(page, "viewers")
+
+
 def alone(world):
     """Nothing is given: the starter brings a Redis and a node, and leaves nothing behind."""
     listening = world.open_alone("ticker")
@@ -265,4 +315,4 @@ def alone(world):
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, ticker, feed, progress, log_tail, polls, alone]
+CASES = [dashboard, notifications, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]

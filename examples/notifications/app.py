@@ -8,13 +8,15 @@ import random
 import secrets
 import threading
 import time
+import tomllib
 import urllib.request
 
 from support.redis import Redis
 from support.web import Refused, in_background, serve
 
 NODE, ADMIN = os.environ["NODE_URL"], os.environ.get("ADMIN_URL", "http://127.0.0.1:9090")
-KEY = os.environ.get("FANFARE_KEY", "a-key-for-this-example-only")
+# The node reads the same file.
+KEY = os.environ.get("FANFARE_KEY", tomllib.loads((pathlib.Path(__file__).parent / "fanfare.toml").read_text())["publish"]["key"])
 # A minute shows how one ticket follows the other; an hour suits an application.
 TICKET_SECONDS = int(os.environ.get("TICKET_SECONDS", "60"))
 # As many as a page shows are kept in Redis for those who come back.
@@ -108,7 +110,7 @@ def read(request):
 def inbox(request):
     user = session_of(request).user
     with lock:
-        return {"user": user, **inboxes[user]}
+        return {"user": user, "users": list(PASSWORDS), **inboxes[user]}
 
 
 def shop():

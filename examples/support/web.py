@@ -52,7 +52,8 @@ def handler(folder, routes):
                     except Refused as refused:
                         return self.answer(refused.status)
                     except OSError:
-                        # Redis, or the node.
+                        # Redis or the node is away, or the node refuses: an HTTPError is an OSError.
+                        traceback.print_exc()
                         return self.answer(503)
                     except Exception:
                         traceback.print_exc()

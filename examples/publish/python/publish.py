@@ -1,4 +1,4 @@
-# pip install redis
+# sudo apt-get install python3-redis, or pip install redis in a venv
 # python3 publish.py CHANNEL DATA
 import os
 import sys

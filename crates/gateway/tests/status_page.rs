@@ -99,9 +99,15 @@ fn the_page_says_what_is_wrong_and_who_was_refused() {
     command.args(["--set", "admission.per_address=1"]);
     let node = Process::start(&mut command);
     let (clients, admin) = (node.address("listening for clients"), node.address("listening for operators"));
-    let _streams = [ask(clients), ask(clients)];
+    // A stream that waits for its channel is given up in time, so that there are always new ones.
+    let refusals = || {
+        let status: serde_json::Value = serde_json::from_str(&get(admin, "/status").1).unwrap();
+        status["metrics"]["fanfare_refusals_total"]["address"].as_u64().unwrap()
+    };
     support::eventually("a refusal", || {
-        get(admin, "/metrics").1.contains("fanfare_refusals_total{reason=\"address\"} 1").then_some(())
+        let _streams = [ask(clients), ask(clients)];
+        let refused = || Some(()).filter(|()| refusals() > 0);
+        (0..20).find_map(|_| refused())
     });
     let browser = Browser::start(1200, 1400);
     browser.open(&format!("http://{admin}/status"));
@@ -112,7 +118,7 @@ fn the_page_says_what_is_wrong_and_who_was_refused() {
     }
     assert_eq!(word, "Not ready: the feed fails; the archive fails");
     let refused = "One address: as many streams as it may have";
-    browser.until("the refusal", |browser| browser.text("refusals").starts_with(refused));
+    browser.until("the refusal", |browser| browser.text("refusals").contains(refused));
     for width in WIDTHS {
         browser.resize(width, 1400);
         assert_eq!(browser.run(TOO_WIDE), serde_json::json!([]), "{width} pixels");

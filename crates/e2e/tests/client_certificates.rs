@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Authority, Client, ConnectionEnd, Expect, Issued, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher,
-    RedisServer, Response, Subscribe, Transport, check, eventually, request_over, run_fanfare,
+    Authority, Client, ConnectionEnd, Expect, Head, Issued, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher,
+    RawConnection, RedisServer, Response, Subscribe, Transport, check, eventually, request_over, run_fanfare,
 };
 use tempfile::TempDir;
 
@@ -41,6 +41,22 @@ impl Scene {
         let node = Node::builder(&self.redis).listener(&keys, &format!("{GRANTS}{rest}"));
         let node = node.set("history.enabled", "true").set("publish.tokens", "true").set("log.level", "debug");
         node.set("delivery.heartbeat", "1s").set("delivery.retry_ms", "100")
+    }
+
+    /// The same behind a proxy that introduces its clients by PROXY headers, and a second listener whose certificates count in any case:
+    /// without one the node would not start.
+    fn proxied(&self, keys: &str) -> NodeBuilder {
+        let authorities = format!("client_ca = {:?}", self.path("clients.pem"));
+        let socket = format!("unix:{}", self.path("socket"));
+        let other = format!(
+            "[[server.listen]]\naddress = {socket:?}\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n{authorities}\n"
+        );
+        let node = Node::builder(&self.redis)
+            .listener(&format!("{authorities}\nproxy_protocol = \"on\"\n{keys}"), &format!("{GRANTS}{other}"));
+        node.set("server.trusted_proxies", "127.0.0.1")
+            .set("log.level", "debug")
+            .set("history.enabled", "true")
+            .set("publish.tokens", "true")
     }
 
     /// The same, and tokens are believed.
@@ -252,6 +268,32 @@ fn the_certificate_of_a_trusted_proxy_says_nothing_of_its_clients() {
     let proxy = shown(&node, &scene.authority.issue_to(BILLING, USUAL));
     assert_eq!(status(&node, &proxy, "/events?channel=orders:7", &[("X-Forwarded-For", "203.0.113.9")]), 401);
     assert_eq!(status(&node, &proxy, "/events?channel=orders:7", &[]), 401);
+}
+
+// Seen to fail when the client that a PROXY header names gets what the certificate behind it gives.
+#[test]
+fn a_certificate_behind_a_proxy_header_counts_only_where_tls_passes_through() {
+    let scene = scene();
+    let header = |client: &str| format!("PROXY {client}\r\n");
+    let [named, unnamed] = ["TCP4 203.0.113.9 127.0.0.1 40000 443", "UNKNOWN"].map(header);
+    let status = |node: &Node, header: &str| {
+        let transport = shown(node, &scene.authority.issue_to(BILLING, USUAL));
+        let mut raw = RawConnection::open(node.address()).expect("the node accepts");
+        raw.send(header.as_bytes()).expect("a header");
+        let mut raw = raw.begin_tls(&transport).expect("a handshake begins");
+        let request = "HEAD /events?channel=orders:7 HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n";
+        raw.send(request.as_bytes()).expect("a request");
+        let answer = raw.read_to_end(PATIENCE).expect("an answer");
+        Head::parse(&answer).expect("a head").0.status
+    };
+    // Another listener has certificates that count, or the node would not start.
+    let safe = scene.proxied("").start();
+    assert_eq!((status(&safe, &named), status(&safe, &unnamed)), (401, 401));
+    assert!(!safe.log().contains("a client has shown a certificate"), "{}", safe.log());
+    // Its place is the next one's.
+    drop(safe);
+    let passing = scene.proxied("tls_passthrough = true").start();
+    assert_eq!((status(&passing, &named), status(&passing, &unnamed)), (200, 200));
 }
 
 // Fails when a subject of a certificate is nobody to admission.

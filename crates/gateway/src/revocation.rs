@@ -11,7 +11,7 @@ use fanfare_protocol::limits::REVOCATIONS_WRITTEN_MAX;
 use fanfare_protocol::{ChannelName, EntryId, LogName};
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, SubjectName};
 
 /// One thing that is to be revoked, as somebody names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,10 +45,16 @@ impl Revoke {
     }
 
     /// What is meant, where these are the issuers. The error says what was expected.
-    pub(crate) fn target(&self, issuers: &[Option<String>]) -> Result<RevocationTarget, String> {
+    pub(crate) fn target(&self, issuers: &Issuers) -> Result<RevocationTarget, String> {
         let target = match (&self.subject, &self.token_id, &self.ticket, &self.channel) {
-            (Some(subject), None, None, None) => RevocationTarget::subject(self.issuer(issuers)?, subject),
-            (None, Some(id), None, None) => RevocationTarget::token(self.issuer(issuers)?, id),
+            (Some(subject), None, None, None) => {
+                let issuer = self.issuer(&issuers.names)?;
+                // As it stands in grants: names of hosts are read from certificates in lower case.
+                let is_host = issuers.certificates_name_hosts && issuer == Some(CERTIFICATE_ISSUER);
+                let lower = is_host.then(|| subject.to_ascii_lowercase());
+                RevocationTarget::subject(issuer, lower.as_ref().unwrap_or(subject))
+            }
+            (None, Some(id), None, None) => RevocationTarget::token(self.issuer(&issuers.names)?, id),
             (None, None, Some(ticket), None) if self.issuer.is_none() => {
                 let ticket = Ticket::parse(ticket)
                     .ok_or("the ticket is none: expected what stands in its URL behind `ticket=`")?;
@@ -97,14 +103,25 @@ fn expected() -> String {
         .to_owned()
 }
 
-/// The names of those whose grants are believed: issuers of tokens, the application that is asked about requests, tickets, and
-/// certificates of clients.
-pub(crate) fn issuers(config: &Config) -> Vec<Option<String>> {
+/// Those whose grants are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issuers {
+    /// Issuers of tokens, the application that is asked about requests, tickets, and certificates of clients.
+    names: Vec<Option<String>>,
+    /// Subjects of certificates are names of hosts (`san_dns`).
+    certificates_name_hosts: bool,
+}
+
+/// Those whose grants are believed with this configuration.
+pub(crate) fn issuers(config: &Config) -> Issuers {
     let application = config.forward_auth.url.0.as_ref().map(|_| Some(FORWARD_ISSUER.to_owned()));
     let tickets = config.auth.tickets.then(|| Some(TICKET_ISSUER.to_owned()));
     let certificates = config.certificates_count().then(|| Some(CERTIFICATE_ISSUER.to_owned()));
     let own = application.into_iter().chain(tickets).chain(certificates);
-    config.issuers.iter().map(|rule| rule.issuer.clone()).chain(own).collect()
+    Issuers {
+        names: config.issuers.iter().map(|rule| rule.issuer.clone()).chain(own).collect(),
+        certificates_name_hosts: config.client_certificates.subject.0 == Some(SubjectName::DnsName),
+    }
 }
 
 /// How long a grant lasts at most, by whatever it is given. By a certificate it lasts, for revocations, as long as that is valid.
@@ -157,7 +174,8 @@ mod tests {
     }
 
     fn target(json: &str, issuers: &[Option<&str>]) -> Result<RevocationTarget, String> {
-        let issuers: Vec<_> = issuers.iter().map(|issuer| issuer.map(str::to_owned)).collect();
+        let names = issuers.iter().map(|issuer| issuer.map(str::to_owned)).collect();
+        let issuers = Issuers { names, certificates_name_hosts: false };
         Revoke::parse(json.as_bytes())?.target(&issuers)
     }
 
@@ -190,12 +208,12 @@ mod tests {
     #[test]
     fn the_application_that_is_asked_is_an_issuer_and_its_grants_count_for_how_long_revocations_are_kept() {
         let mut config = Config::default();
-        assert!(issuers(&config).is_empty());
+        assert!(issuers(&config).names.is_empty());
         config.auth.max_token_lifetime.0 = Duration::from_secs(60);
         let tokens_only = kept_for(&config);
         config.forward_auth.url.0 = Some(fanfare_auth::SafeUrl::parse("https://app.example/a").unwrap());
         config.forward_auth.max_lifetime.0 = Duration::from_secs(600);
-        assert_eq!(issuers(&config), [Some("forward_auth".to_owned())]);
+        assert_eq!(issuers(&config).names, [Some("forward_auth".to_owned())]);
         assert_eq!(kept_for(&config), tokens_only + Duration::from_secs(540));
         let seven = RevocationTarget::subject(Some("forward_auth"), "7").unwrap();
         assert_eq!(target(r#"{"subject":"7"}"#, &[Some("forward_auth")]), Ok(seven.clone()));
@@ -207,8 +225,8 @@ mod tests {
     fn subjects_of_certificates_are_those_of_an_issuer_of_its_own_and_count_for_how_long_revocations_are_kept() {
         let mut config = Config::default();
         let tokens_only = kept_for(&config);
-        config.client_certificates.subject.0 = Some(crate::config::SubjectName::Uri);
-        assert_eq!(issuers(&config), [Some("client_certificates".to_owned())]);
+        config.client_certificates.subject.0 = Some(SubjectName::Uri);
+        assert_eq!(issuers(&config).names, [Some("client_certificates".to_owned())]);
         config.client_certificates.max_lifetime.0 = config.auth.max_token_lifetime.0 + Duration::from_secs(60);
         assert_eq!(kept_for(&config), tokens_only + Duration::from_secs(60));
         let json = r#"{"subject":"7","issuer":"client_certificates"}"#;
@@ -217,12 +235,31 @@ mod tests {
         assert!(target(json, &[None]).unwrap_err().contains("auth.client_certificates.subject"));
     }
 
+    // Seen to fail when the name stays as it was typed: then nobody was revoked, and that looked like success.
+    #[test]
+    fn a_host_that_certificates_name_is_revoked_however_its_name_is_written() {
+        let mut config = Config::default();
+        let revoked = |config: &Config, issuer: &str| {
+            let json = format!(r#"{{"subject":"Node1.Example.com","issuer":{issuer:?}}}"#);
+            Revoke::parse(json.as_bytes()).unwrap().target(&issuers(config)).unwrap()
+        };
+        let subject = |issuer, name| RevocationTarget::subject(Some(issuer), name).unwrap();
+        config.client_certificates.subject.0 = Some(SubjectName::DnsName);
+        config.auth.tickets = true;
+        let (ours, tickets) = ("client_certificates", "tickets");
+        assert_eq!(revoked(&config, ours), subject(ours, "node1.example.com"));
+        // Other names may differ in nothing else.
+        assert_eq!(revoked(&config, tickets), subject(tickets, "Node1.Example.com"));
+        config.client_certificates.subject.0 = Some(SubjectName::CommonName);
+        assert_eq!(revoked(&config, ours), subject(ours, "Node1.Example.com"));
+    }
+
     // Fails when a ticket's text gets into the log, which holds its name.
     #[test]
     fn a_ticket_is_revoked_by_its_text_and_its_holder_by_the_issuer_of_tickets() {
         let mut config = Config::default();
         config.auth.tickets = true;
-        assert_eq!(issuers(&config), [Some("tickets".to_owned())]);
+        assert_eq!(issuers(&config).names, [Some("tickets".to_owned())]);
         let text = "A".repeat(27);
         let revoked = target(&format!(r#"{{"ticket":"{text}"}}"#), &[]).unwrap();
         let name = Ticket::parse(&text).unwrap().name().to_string();

@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::revocation::{self, Revoke};
+use crate::revocation::{self, Issuers, Revoke};
 
 type Appending = Pin<Box<dyn Future<Output = Result<EntryId, PublishError>> + Send>>;
 
 /// Writes to the log of revocations, which all nodes follow.
 pub struct RevocationWriter {
-    issuers: Vec<Option<String>>,
+    issuers: Issuers,
     keep: Duration,
     /// Bounds what is written at the same time. Never waited for.
     places: Arc<Semaphore>,

@@ -251,12 +251,14 @@ impl Admission {
 
     /// What is known of this address by itself.
     pub(crate) fn source(&self, address: IpAddr) -> Source {
-        Source { address, is_proxy: self.options.proxies.trusts(address), begins_with_header: false, listener: 0 }
+        let is_proxy = self.options.proxies.trusts(address);
+        Source { address, is_proxy, begins_with_header: false, tls_is_its_own: true, listener: 0 }
     }
 
     /// What is known of a client whom a PROXY header names: it came by the same listener.
     fn introduced(&self, socket: &SocketPermit, client: IpAddr) -> Source {
-        Source { listener: socket.source().listener, ..self.source(client) }
+        let Source { tls_is_its_own, listener, .. } = socket.source();
+        Source { tls_is_its_own, listener, ..self.source(client) }
     }
 
     /// Puts the client that a PROXY header named in the place of the proxy that sent it. `None`: the header names nobody; the

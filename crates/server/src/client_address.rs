@@ -16,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) is_proxy: bool,
     /// Its listener wants a PROXY header before the first request.
     pub(crate) begins_with_header: bool,
+    /// TLS is its own, if it is spoken: no proxy that introduces it by a PROXY header may have ended it, and speak for itself.
+    pub(crate) tls_is_its_own: bool,
     /// The place of its listener among those of the node.
     pub(crate) listener: u8,
 }
@@ -29,6 +31,12 @@ pub(crate) struct Client {
 }
 
 impl Source {
+    /// Whether a certificate that it shows says who the client of its requests is. A trusted proxy may have one, too: that says nothing of
+    /// whose requests it brings, nor of the client that its PROXY header has named.
+    pub(crate) const fn is_certified_by_its_own(self) -> bool {
+        self.tls_is_its_own && !self.is_proxy
+    }
+
     /// The client of a request with these headers: the right-most address that is not a trusted proxy's. Where the list does not
     /// go on, or not in a way that can be read, it is the last proxy that was named, in the end the source itself.
     ///

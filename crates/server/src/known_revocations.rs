@@ -5,7 +5,7 @@
 //! first, then the threads hear of it, and a session that begins is entered in its thread before the set is asked. So none slips through.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use fanfare_auth::{Grant, Revocation, Revocations, Right, TooManyRevocations, UnixSeconds};
@@ -144,8 +144,7 @@ impl KnownRevocations {
     #[must_use]
     pub fn unknown(&self) -> Option<RevocationsUnknown> {
         self.unknown_to_streams().or_else(|| {
-            let (link, complete_on) = (self.hub.link(), self.progress.get().complete_on);
-            let is_known = link.is_some() && complete_on == link && self.is_proven();
+            let is_known = self.is_read() && self.is_proven();
             (!is_known).then(|| RevocationsUnknown::Behind(self.refused()))
         })
     }
@@ -170,12 +169,24 @@ impl KnownRevocations {
     /// Whether it was proven lately that the feed has brought everything. If not, the set is not complete from now on, until its reader says so
     /// again: whoever waits for that is woken.
     pub(crate) fn is_proven(&self) -> bool {
-        let good_until = self.began + Duration::from_micros(self.good_until.load(Ordering::Acquire));
-        let is_proven = Instant::now() < good_until;
-        if !is_proven {
-            self.lapse(good_until);
-        }
-        is_proven
+        let Err(since) = self.proof() else { return true };
+        self.note_incomplete(since);
+        self.tell(Progress::lapse);
+        false
+    }
+
+    /// Whether what was proven is good now; otherwise since when it is not.
+    fn proof(&self) -> Result<(), Instant> {
+        let (now, micros) = (Instant::now(), self.good_until.load(Ordering::Acquire));
+        // That there is none says nothing of when the last one was over.
+        let good_until = if micros == 0 { now } else { self.began + Duration::from_micros(micros) };
+        if now < good_until { Ok(()) } else { Err(good_until) }
+    }
+
+    /// Whether the log was read to its end since the feed came up.
+    fn is_read(&self) -> bool {
+        let link = self.hub.link();
+        link.is_some() && self.progress.get().complete_on == link
     }
 
     /// The same for a stream that is to begin: while the feed is away, or the log is read again after that, it may begin, and gets nothing
@@ -241,8 +252,10 @@ impl KnownRevocations {
     /// since somebody asked.
     #[must_use]
     pub fn incomplete_for(&self) -> Duration {
-        let is_complete = self.unknown().is_none();
-        let mut since = self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_complete = self.unknown().is_none();
+        let mut since = self.incomplete_since();
+        // Its reader may have told something else before the lock was had: its time is not to be lost.
+        let is_complete = was_complete && self.is_read() && self.proof().is_ok();
         if is_complete {
             *since = None;
         }
@@ -303,7 +316,7 @@ impl KnownRevocations {
             progress.was_complete = true;
         });
         if self.unknown().is_none() {
-            *self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.incomplete_since() = None;
         }
         told
     }
@@ -311,13 +324,21 @@ impl KnownRevocations {
     /// Tells the threads that it has not been known since then, on any link, what the log holds. For its reader only, who says when it is known
     /// again: no thread has to have heard of it before it holds its sessions back.
     pub(crate) fn tell_incomplete(&self, since: Instant) -> Progress {
-        self.good_until.store(0, Ordering::Release);
-        self.lapse(since)
+        {
+            let mut noted = self.incomplete_since();
+            noted.get_or_insert(since);
+            // Under the lock: whoever finds no proof finds the time, and does not note its own.
+            self.good_until.store(0, Ordering::Release);
+        }
+        self.tell(Progress::lapse)
     }
 
-    fn lapse(&self, since: Instant) -> Progress {
-        self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(since);
-        self.tell(Progress::lapse)
+    fn note_incomplete(&self, since: Instant) {
+        self.incomplete_since().get_or_insert(since);
+    }
+
+    fn incomplete_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.incomplete_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, change: impl FnOnce(&mut Progress)) -> Progress {
@@ -387,3 +408,6 @@ impl KnownRevocations {
         self.set.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

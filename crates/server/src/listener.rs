@@ -147,11 +147,14 @@ impl Listener {
     /// this machine, and believed if the listener says so. `None`: a client of TCP without one, which cannot be.
     pub(crate) fn source(&self, peer: Option<SocketAddr>, admission: &Admission) -> Option<Source> {
         let (begins_with_header, listener) = (self.listen.proxy_protocol, self.number);
+        let tls_is_its_own = !begins_with_header || self.listen.tls_passthrough;
         match self.socket {
-            Watched::Tcp(_) => Some(Source { begins_with_header, listener, ..admission.source(peer?.ip()) }),
+            Watched::Tcp(_) => {
+                Some(Source { begins_with_header, tls_is_its_own, listener, ..admission.source(peer?.ip()) })
+            }
             Watched::Unix { .. } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                Some(Source { address, is_proxy: self.listen.trusted, begins_with_header, listener })
+                Some(Source { address, is_proxy: self.listen.trusted, begins_with_header, tls_is_its_own, listener })
             }
         }
     }

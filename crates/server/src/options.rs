@@ -101,6 +101,9 @@ pub struct ListenOptions {
     /// `server.proxy_protocol`: every connection begins with a PROXY header; those that do not come from a trusted proxy are
     /// closed.
     pub proxy_protocol: bool,
+    /// Of a listener with `proxy_protocol`: its proxies pass TLS through, so that a certificate is the client's. Otherwise it is nobody's: it
+    /// may be a proxy's own, and says nothing of whom its header names.
+    pub tls_passthrough: bool,
     /// Whoever connects is a trusted proxy. For a Unix socket only, whose peers have no address.
     pub trusted: bool,
     /// The permissions of a Unix socket's file.
@@ -116,6 +119,7 @@ impl From<ListenAddress> for ListenOptions {
         Self {
             address,
             proxy_protocol: false,
+            tls_passthrough: false,
             trusted: false,
             mode: limits::SOCKET_MODE_DEFAULT,
             tls: None,

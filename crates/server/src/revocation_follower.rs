@@ -272,8 +272,8 @@ fn note_keep(known: &KnownRevocations, keep: Duration) {
         tracing::warn!(
             theirs = keep.as_secs(),
             ours = lasts.as_secs(),
-            "revocations are kept for another time, in seconds, by who writes them: auth.max_token_lifetime, auth.leeway and \
-             forward_auth.max_lifetime have to be the same on all nodes, and for `fanfare revoke` (told once; the others are counted)"
+            "revocations are kept for another time, in seconds, by who writes them: auth.max_token_lifetime, auth.leeway, \
+             forward_auth.max_lifetime and auth.client_certificates.max_lifetime have to be the same on all nodes, and for `fanfare revoke` (told once; the others are counted)"
         );
     }
     known.stats.kept_otherwise.add(1);

@@ -113,8 +113,12 @@ pub(crate) async fn shake<S: Socket>(
     }
 }
 
-/// What a client has proven by this certificate, if anybody asks. Of the certificate nothing but its subject is kept or logged.
+/// What a client has proven by this certificate, if anybody asks and it is the client's. Of the certificate nothing but its subject is kept
+/// or logged.
 fn certified(handler: &Handler, permit: &SocketPermit, certificate: &[u8]) -> Option<Box<CertifiedClient>> {
+    if !permit.source().is_certified_by_its_own() {
+        return None;
+    }
     let client = handler.node.options.client_certificates.as_ref()?.read(certificate)?;
     debug!(peer = %permit.source().address, subject = client.subject.as_deref(), "a client has shown a certificate");
     Some(Box::new(client))

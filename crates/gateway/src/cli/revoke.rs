@@ -14,7 +14,7 @@ use crate::revocation::{self, Revoke};
 pub(super) struct RevokeArgs {
     #[command(flatten)]
     what: What,
-    /// Whose subject or token it is (`iss`, `forward_auth` or `tickets`); needed where there are several.
+    /// Whose subject or token it is (`iss`, `forward_auth`, `tickets` or `client_certificates`); needed where there are several.
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     #[command(flatten)]
@@ -33,7 +33,8 @@ struct What {
     /// One ticket: what stands in its URL behind `ticket=`.
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
-    /// The use of this channel by all tokens that were made until now.
+    /// The use of this channel by all tokens that were made until now, and by all certificates that began to be valid until now: their
+    /// holders are shut out of it until they have later ones.
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
 }

@@ -284,6 +284,20 @@ fn of_client_certificates(config: &Config, require: &mut Require<'_>) {
         ("auth.client_certificates.subject", SECTION),
         "needs a table [[server.listen]] with client_ca, or nobody would be asked for a certificate",
     );
+    let listeners = config.listeners();
+    let mut with_authorities = listeners.iter().filter(|listener| listener.client_ca.0.is_some()).peekable();
+    let are_asked = with_authorities.peek().is_some();
+    require(
+        !is_on || !are_asked || with_authorities.any(|listener| config.certificates_reach(listener)),
+        ("auth.client_certificates.subject", SECTION),
+        "needs a table [[server.listen]] with client_ca and without proxy_protocol, or with tls_passthrough = true where its proxy passes \
+         TLS on as it comes: a certificate behind a PROXY header may be the proxy's own, and gives nothing",
+    );
+    require(
+        !listeners.iter().any(|listener| listener.tls_passthrough && !config.begins_with_header(listener)),
+        (SECTION, "server.proxy_protocol"),
+        "must not have tls_passthrough without proxy_protocol, which says of a proxy that introduces its clients that it passes their TLS on",
+    );
     let history = grants.history.0.as_ref().is_some_and(|history| !history.0.is_empty());
     let gives = !grants.subscribe.0.is_empty() || !grants.publish.0.is_empty() || history;
     require(

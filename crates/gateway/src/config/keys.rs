@@ -238,7 +238,7 @@ sections! {
         publish: TemplateList = TemplateList(Vec::new());
         /// The same for history; `["*"]` is every channel, and `[]` none.
         history: HistoryTemplates = HistoryTemplates(None);
-        /// Certificates that are valid for longer, from their first second to their last, give nothing: a revocation has to be remembered for as long as any certificate that it is about. Revocations, those of tokens too, are kept for so long then.
+        /// Certificates that are valid for longer, from their first second to their last, give nothing: a revocation has to be remembered for as long as any certificate that it is about. Longer than `auth.max_token_lifetime`, it lengthens how long all revocations are in force and kept, those of tokens too. Who has a certificate is shut out by a revocation, of a channel as well, until a later one is issued: for so long at most.
         max_lifetime: Span = Span(limits::CERTIFICATE_LIFETIME_DEFAULT), Span(limits::TOKEN_LIFETIME_MIN) => Span(limits::TOKEN_LIFETIME_MAX);
     }
 

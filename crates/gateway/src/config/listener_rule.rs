@@ -15,7 +15,7 @@ use super::value::{FileMode, Value};
 pub(super) const SECTION: &str = "server.listen";
 
 /// Their keys.
-pub(super) const KEYS: [TableKey; 11] = [
+pub(super) const KEYS: [TableKey; 12] = [
     TableKey {
         name: "address",
         kind: "address",
@@ -28,6 +28,13 @@ pub(super) const KEYS: [TableKey; 11] = [
         kind: "`on` or `off`",
         default: "`server.proxy_protocol`",
         doc: "Whether connections of this listener begin with a header of the PROXY protocol. Then only trusted proxies are served here.",
+    },
+    TableKey {
+        name: "tls_passthrough",
+        kind: "boolean",
+        default: "`false`",
+        doc: "Of a listener with `proxy_protocol` and `client_ca`: its proxy passes TLS through as it comes, so that a certificate is the client's, and counts for `auth.client_certificates`. \
+              Otherwise it gives nothing here: it may be the proxy's own, for whoever is behind it.",
     },
     TableKey {
         name: "trusted",
@@ -95,6 +102,8 @@ pub struct ListenerRule {
     pub address: ListenAddress,
     /// Whether connections begin with a PROXY header. `None`: as `server.proxy_protocol` says.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whether the proxy whose PROXY header is read passes on the TLS of its clients.
+    pub tls_passthrough: bool,
     /// Whether whoever connects is a trusted proxy.
     pub trusted: bool,
     /// The permissions of a Unix socket's file. `None`: the default.
@@ -117,6 +126,7 @@ impl ListenerRule {
         Self {
             address,
             proxy_protocol: None,
+            tls_passthrough: false,
             trusted: false,
             mode: None,
             certificates: Vec::new(),
@@ -145,6 +155,7 @@ impl fmt::Display for ListenerRule {
         for (name, value) in [
             ("address", Some(self.address.show())),
             ("proxy_protocol", self.proxy_protocol.as_ref().map(Value::show)),
+            ("tls_passthrough", self.tls_passthrough.then(|| "true".to_owned())),
             ("trusted", self.trusted.then(|| "true".to_owned())),
             ("mode", self.mode.as_ref().map(Value::show)),
             ("min_tls_version", self.min_tls_version.as_ref().map(Value::show)),

@@ -19,6 +19,7 @@ use super::value::FileMode;
 pub(super) struct ListenerParts {
     address: Option<ListenAddress>,
     proxy_protocol: Option<ProxyProtocol>,
+    tls_passthrough: bool,
     trusted: bool,
     mode: Option<FileMode>,
     certificate: FileName,
@@ -43,6 +44,7 @@ impl TableParts for ListenerParts {
         match key {
             "address" => self.address = Some(read(value).map_err(named)?),
             "proxy_protocol" => self.proxy_protocol = Some(read(value).map_err(named)?),
+            "tls_passthrough" => self.tls_passthrough = read(value).map_err(named)?,
             "trusted" => self.trusted = read(value).map_err(named)?,
             "mode" => self.mode = Some(read(value).map_err(named)?),
             "certificate" => self.certificate = read(value).map_err(named)?,
@@ -64,6 +66,7 @@ impl TableParts for ListenerParts {
         Ok(ListenerRule {
             address,
             proxy_protocol: self.proxy_protocol,
+            tls_passthrough: self.tls_passthrough,
             trusted: self.trusted,
             mode: self.mode,
             certificates: one.map_or(self.certificates, |one| vec![one]),
@@ -104,6 +107,9 @@ impl ListenerParts {
         if self.client_certificates.is_some() && self.client_ca.0.is_none() {
             return Err("has `client_certificates` without `client_ca`: nobody's certificate would be believed");
         }
+        if self.tls_passthrough && self.client_ca.0.is_none() {
+            return Err("has `tls_passthrough` without `client_ca`: nobody's certificate would be believed");
+        }
         Ok(())
     }
 }
@@ -128,5 +134,10 @@ impl Config {
     /// Whether connections of this listener begin with a PROXY header.
     pub(crate) fn begins_with_header(&self, listener: &ListenerRule) -> bool {
         listener.proxy_protocol.unwrap_or(self.server.proxy_protocol) == ProxyProtocol::On
+    }
+
+    /// Whether a client's certificate counts here: it is asked for one, and no proxy that introduces it may show its own instead.
+    pub(crate) fn certificates_reach(&self, listener: &ListenerRule) -> bool {
+        listener.client_ca.0.is_some() && (listener.tls_passthrough || !self.begins_with_header(listener))
     }
 }

@@ -155,6 +155,7 @@ fn listeners(config: &Config, identities: Vec<Option<Arc<Identity>>>) -> Vec<Lis
     let listener = |(rule, tls): (&ListenerRule, Option<Arc<Identity>>)| ListenOptions {
         address: rule.address.clone(),
         proxy_protocol: config.begins_with_header(rule),
+        tls_passthrough: rule.tls_passthrough,
         trusted: rule.trusted,
         mode: rule.mode().0,
         tls,

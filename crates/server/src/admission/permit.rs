@@ -90,15 +90,15 @@ impl SocketPermit {
         self.is_shared
     }
 
-    /// The far end has proven this in its handshake.
+    /// The client of its requests has proven this in its handshake. Whose certificate counts the handshake has asked
+    /// ([`Source::is_certified_by_its_own`]).
     pub(crate) fn certify(&mut self, certified: Option<Box<CertifiedClient>>) {
         self.certified = certified;
     }
 
-    /// What the client of a request has proven by a certificate. A trusted proxy may have one, too: it says nothing of whose request it
-    /// brings.
+    /// What the client of its requests has proven by a certificate.
     pub(crate) fn certified(&self) -> Option<&CertifiedClient> {
-        self.certified.as_deref().filter(|_| !self.source.is_proxy)
+        self.certified.as_deref()
     }
 
     /// The core that serves this socket.

@@ -20,8 +20,14 @@ fn client_of(peer: &str, header: ForwardedHeader, lines: &[(&'static str, &str)]
         headers.append(*name, HeaderValue::from_str(line).unwrap());
     }
     let address = peer.parse().unwrap();
-    let client = Source { address, is_proxy: proxies.trusts(address), begins_with_header: false, listener: 0 }
-        .client(&headers, &proxies);
+    let client = Source {
+        address,
+        is_proxy: proxies.trusts(address),
+        begins_with_header: false,
+        tls_is_its_own: true,
+        listener: 0,
+    }
+    .client(&headers, &proxies);
     (client.address.to_string(), client.is_doubtful)
 }
 

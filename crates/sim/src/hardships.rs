@@ -18,6 +18,8 @@ pub(crate) struct Hardships {
     pub(crate) bandwidth: Option<u64>,
     /// Messages arrive up to so many milliseconds later than answers that Redis gave after them.
     pub(crate) feed_lag_ms: u64,
+    /// The time between two probes of the feed; `None`: the product's. A shorter one than the feed lags has several under way at once.
+    pub(crate) probe_interval: Option<Duration>,
     /// Events have 10 B to 20 MB.
     pub(crate) sizes: bool,
     /// Redis reaches its `maxmemory` now and then.
@@ -38,7 +40,9 @@ impl Hardships {
             0..50 => Self::default(),
             50..62 => {
                 let feed_lag_ms = [0, 1_000, 2_500, 2_500][rng.below(4)];
-                Self { short_lives: true, feed_lag_ms, ..Self::default() }
+                let probe_interval =
+                    [None, Some(Duration::from_millis(200)), Some(Duration::from_millis(500))][rng.below(3)];
+                Self { short_lives: true, feed_lag_ms, probe_interval, ..Self::default() }
             }
             62..79 => Self::default(),
             79..86 => Self {

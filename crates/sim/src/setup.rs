@@ -68,6 +68,9 @@ impl Setup {
         if hardships.short_lives {
             self.log.reconcile_interval = Duration::from_secs([1, 1, 1, 5, 30][apart.below(5)]);
         }
+        if let Some(probe_interval) = hardships.probe_interval {
+            self.redis.probe_interval = probe_interval;
+        }
         if hardships.hostiles > 0 {
             self.log.max_channels = [48, self.log.max_channels][apart.below(2)];
             self.log.page_bytes = self.log.page_bytes.min(4_000);

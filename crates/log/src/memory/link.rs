@@ -72,11 +72,15 @@ impl Link {
 
     /// The feed proves a round trip, if it is connected.
     pub fn probe(&self) {
+        self.prove(Instant::now());
+    }
+
+    fn prove(&self, began: Instant) {
         let mut state = self.store.lock();
         let is_proven = !state.faults.is_unproven();
         let wire = &mut state.links.0[self.key];
         if wire.connected && is_proven {
-            wire.sink.send(FeedEvent::Probe { began: Instant::now() });
+            wire.sink.send(FeedEvent::Probe { began });
         }
     }
 }
@@ -84,6 +88,11 @@ impl Link {
 /// What tests do to one link.
 #[cfg(feature = "testing")]
 impl Link {
+    /// The feed proves a round trip that began then, by the clock of the test, if it is connected.
+    pub fn probe_begun(&self, began: Instant) {
+        self.prove(began);
+    }
+
     /// Lets delayed messages arrive.
     pub fn release(&self) {
         let mut state = self.store.lock();

@@ -25,7 +25,7 @@ use fanfare_protocol::{Entry, EntryId, GapReason, Position};
 use tokio::time::Instant;
 
 use super::announced::Announced;
-use super::continuity::Continuity;
+use super::continuity::{Continuity, FeedLag};
 use super::effect::{Broken, Effect, Effects, Extension, PageAnswer, Pushed};
 use super::failures::Failures;
 use super::head_page::HeadPage;
@@ -351,8 +351,8 @@ impl ChannelLog {
     // What the archive answers about the tip.
 
     /// Where the stream ends: opens the log, or compares it.
-    /// `proofs`: see [`Continuity::doubts_expiry`].
-    pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, proofs: Option<u64>) -> Effects {
+    /// `lag`: see [`Continuity::doubts_expiry`].
+    pub(super) fn on_tip(&mut self, answer: Result<Tip, ArchiveError>, lag: Option<FeedLag>) -> Effects {
         let fresh = self.tip_reads.answered();
         match &answer {
             Ok(_) => {
@@ -375,7 +375,7 @@ impl ChannelLog {
             // The tip of a stream that is not followed yet proves nothing about what is published next.
             (Ok(_), None) if self.following != Following::Acknowledged => Effects::new(),
             (Ok(tip), None) => self.open(tip),
-            (Ok(tip), Some(head)) => self.compare(head, tip, proofs),
+            (Ok(tip), Some(head)) => self.compare(head, tip, lag),
         }
     }
 
@@ -389,10 +389,10 @@ impl ChannelLog {
         effects
     }
 
-    fn compare(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Effects {
-        if let Some(await_proofs) = self.continuity.doubts_expiry(head, tip, proofs) {
-            let await_proofs = await_proofs.map(Effect::AwaitProofs);
-            return [Effect::Compared { differ: false }].into_iter().chain(await_proofs).collect();
+    fn compare(&mut self, head: Position, tip: Tip, lag: Option<FeedLag>) -> Effects {
+        if let Some(await_proof) = self.continuity.doubts_expiry(head, tip, lag) {
+            let await_proof = await_proof.map(Effect::AwaitProof);
+            return [Effect::Compared { differ: false }].into_iter().chain(await_proof).collect();
         }
         if head.is_absent() && self.continuity.is_absence_in_doubt(tip) {
             return [Effect::Compared { differ: false }].into_iter().chain(self.read_head_if_idle()).collect();
@@ -470,12 +470,12 @@ impl ChannelLog {
     // What the archive answers about the head: proven before anything is appended.
 
     /// A page from the head.
-    /// `proofs`: see [`Continuity::doubts_expiry`].
+    /// `lag`: see [`Continuity::doubts_expiry`].
     /// `evidence`: what is known of other reads, should this one have failed.
     pub(super) fn on_head(
         &mut self,
         answer: Result<Snapshot, ArchiveError>,
-        proofs: Option<u64>,
+        lag: Option<FeedLag>,
         evidence: Evidence,
     ) -> Effects {
         let Some((from, is_quiet)) = self.head_read.answered() else { return Effects::new() };
@@ -485,7 +485,7 @@ impl ChannelLog {
                 self.failures.note_done(ReadKind::Head, from);
                 let page = HeadPage { snapshot: &snapshot, is_quiet, is_announced: self.announced.was_asked() };
                 let unfounded = self.announced.compare(from, &snapshot);
-                unfounded.into_iter().chain(self.on_head_page(from, page, proofs)).collect()
+                unfounded.into_iter().chain(self.on_head_page(from, page, lag)).collect()
             }
             Err(error) => {
                 self.head_read.want();
@@ -499,14 +499,14 @@ impl ChannelLog {
             }
         };
         // While an expiry is not believed yet the archive would answer them the same.
-        if !self.is_backing_off(ReadKind::Head) && !self.continuity.awaits_proofs() {
+        if !self.is_backing_off(ReadKind::Head) && !self.continuity.awaits_proof() {
             effects.extend(self.release_waiting_for_head());
         }
         effects.extend(self.head_read.is_wanted().then_some(Effect::ReadHead));
         effects
     }
 
-    fn on_head_page(&mut self, from: Position, page: HeadPage<'_>, proofs: Option<u64>) -> Effects {
+    fn on_head_page(&mut self, from: Position, page: HeadPage<'_>, lag: Option<FeedLag>) -> Effects {
         let Some(head) = self.head() else { return Effects::new() };
         let snapshot = page.snapshot;
         let verdict = self.continuity.verdict(from, snapshot);
@@ -514,8 +514,8 @@ impl ChannelLog {
             return self.on_older_page(head, verdict, page);
         }
         // Nothing was published that is not here, so nothing rang for this read: another read caused it.
-        if let Some(await_proofs) = self.continuity.doubts_expiry(from, snapshot.tip, proofs) {
-            return await_proofs.into_iter().map(Effect::AwaitProofs).collect();
+        if let Some(await_proof) = self.continuity.doubts_expiry(from, snapshot.tip, lag) {
+            return await_proof.into_iter().map(Effect::AwaitProof).collect();
         }
         match (verdict, from, snapshot.tip.position) {
             // It rang since the read began, which may show what was before.

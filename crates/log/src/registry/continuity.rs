@@ -2,6 +2,7 @@
 //! continues the head.
 
 use fanfare_protocol::{EntryId, Position};
+use tokio::time::Instant;
 
 use super::heard::Heard;
 use crate::absence;
@@ -10,6 +11,15 @@ use crate::min_lives::{BrokenBy, Ending};
 use crate::proof::{self, Verdict};
 use crate::tail::Tail;
 
+/// How far a feed that lags the archive has proven itself when an answer of the archive is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FeedLag {
+    /// When the answer is looked at: the archive made it before.
+    pub(super) looked_at: Instant,
+    /// When the latest round trip through the feed that was proven began. `None`: none was.
+    pub(super) proven: Option<Instant>,
+}
+
 /// What is known beside the tail itself.
 #[derive(Debug, Default)]
 pub(super) struct Continuity {
@@ -17,8 +27,8 @@ pub(super) struct Continuity {
     no_message_missed: bool,
     /// When the head was last proven to be the stream's end.
     proven: Option<Tip>,
-    /// An expiry that was seen is believed when the feed has proven so many round trips.
-    expiry_due: Option<u64>,
+    /// When an expiry was first seen. It is believed when the feed has proven a round trip that began later.
+    expiry_due: Option<Instant>,
     /// What messages have told that no read of the head has shown yet.
     heard: Heard,
 }
@@ -126,32 +136,35 @@ impl Continuity {
     }
 
     /// Whether the stream seems to have expired and that is not believed yet: the tip is read again when the feed has proven itself.
-    /// Returns how many round trips must be proven until then, the first time. `proofs`: see [`believes_expiry`](Self::believes_expiry).
-    pub(super) fn doubts_expiry(&mut self, head: Position, tip: Tip, proofs: Option<u64>) -> Option<Option<u64>> {
+    /// Returns the time after which a round trip must have begun that proves it, the first time. `lag`: see
+    /// [`believes_expiry`](Self::believes_expiry).
+    pub(super) fn doubts_expiry(&mut self, head: Position, tip: Tip, lag: Option<FeedLag>) -> Option<Option<Instant>> {
         let (Position::At(id), Position::Absent { .. }) = (head, tip.position) else { return None };
-        let proofs = proofs.filter(|_| self.has_expired(id, tip) && !self.believes_expiry(proofs))?;
-        Some(self.note_expiry(proofs))
+        let lag = lag.filter(|_| self.has_expired(id, tip) && !self.believes_expiry(lag))?;
+        Some(self.note_expiry(lag.looked_at))
     }
 
-    /// Whether an expiry that was seen may be believed. `proofs`: how many round trips the feed has proven; `None` where nothing
-    /// can be on the way to the registry that is older than what it looks at.
+    /// Whether an expiry that was seen may be believed. `lag`: how far the feed has proven itself; `None` where nothing can be on
+    /// the way to the registry that is older than what it looks at.
     ///
     /// A message that was published before the stream expired may still be on the way when the archive's answer is looked at. A
-    /// round trip that begins after that answer ends behind the message. The next proof may be of one that began before, so it
-    /// takes two.
-    fn believes_expiry(&self, proofs: Option<u64>) -> bool {
-        proofs.is_none_or(|proofs| self.expiry_due.is_some_and(|due| proofs >= due))
+    /// round trip that begins after that ends behind the message: all that Redis announced on this connection before the probe was sent
+    /// has arrived by then, so one is enough. How many come back says nothing. Several may be under way at once
+    /// (`PROBES_UNDER_WAY_MAX`), and all of those began before.
+    fn believes_expiry(&self, lag: Option<FeedLag>) -> bool {
+        lag.is_none_or(|lag| self.expiry_due.zip(lag.proven).is_some_and(|(due, began)| began > due))
     }
 
-    /// Notes that an expiry was seen. Returns how many round trips must be proven until it is believed, the first time.
-    fn note_expiry(&mut self, proofs: u64) -> Option<u64> {
+    /// Notes that an expiry was seen. Returns the time after which a round trip must have begun that proves it, the first time. A later
+    /// answer that shows no stream either does not put it off: whatever was added to the stream was announced before the first one.
+    fn note_expiry(&mut self, seen_at: Instant) -> Option<Instant> {
         let is_news = self.expiry_due.is_none();
-        let due = *self.expiry_due.get_or_insert(proofs + 2);
+        let due = *self.expiry_due.get_or_insert(seen_at);
         is_news.then_some(due)
     }
 
     /// Whether an expiry was seen that is not believed yet, so that the tip is read again.
-    pub(super) fn awaits_proofs(&self) -> bool {
+    pub(super) fn awaits_proof(&self) -> bool {
         self.expiry_due.is_some()
     }
 

@@ -47,8 +47,8 @@ pub(super) enum Effect {
     ReadPage,
     /// The stream was proven absent: that is to be renewed.
     RenewAbsence,
-    /// The stream seems to have expired: the tip is to be read again when the feed has proven so many round trips.
-    AwaitProofs(u64),
+    /// The stream seems to have expired: the tip is to be read again when the feed has proven a round trip that began after that time.
+    AwaitProof(Instant),
     /// The head was compared with its stream.
     Compared {
         /// They differ, and the log did not know.

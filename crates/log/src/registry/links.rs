@@ -8,10 +8,8 @@ use crate::feed::FeedId;
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
     is_up: bool,
-    /// When the last round trip that was proven began. `None`: none was.
+    /// When the latest round trip that was proven began. `None`: none was.
     proven: Option<Instant>,
-    /// Round trips that were proven.
-    proofs: u64,
 }
 
 /// One link for each feed.
@@ -44,13 +42,12 @@ impl Links {
     pub(super) fn note_probe(&mut self, feed: FeedId, began: Instant) {
         if let Some(link) = self.all.get_mut(feed.number()) {
             link.proven = link.proven.max(Some(began));
-            link.proofs += 1;
         }
     }
 
-    /// The number of round trips through a feed that were proven since the registry began.
-    pub(super) fn proofs(&self, feed: FeedId) -> u64 {
-        self.all.get(feed.number()).map_or(0, |link| link.proofs)
+    /// When the latest round trip through a feed that was proven began. `None`: none was.
+    pub(super) fn proven_of(&self, feed: FeedId) -> Option<Instant> {
+        self.all.get(feed.number()).and_then(|link| link.proven)
     }
 
     /// Whether every feed is connected.

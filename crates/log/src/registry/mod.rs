@@ -72,6 +72,7 @@ use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::stats::IngestStats;
 use channel_log::ChannelLog;
+use continuity::FeedLag;
 use directory::Directory;
 use effect::{Effects, Pushed};
 use links::Links;
@@ -186,13 +187,13 @@ impl Registry {
         self.resources.schedule.tips_answered(keys);
         let tips = answer.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
         for (&key, tip) in keys.iter().zip(tips) {
-            let proofs = self.proofs(key);
+            let lag = self.feed_lag(key, now);
             let began = self.resources.successes.end(key, ReadKind::Tip);
             self.decide(key, now, |log| {
                 if let (Ok(tip), Some((began, _))) = (&tip, began) {
                     log.note_tip(tip.position, began);
                 }
-                log.on_tip(tip, proofs)
+                log.on_tip(tip, lag)
             });
         }
     }
@@ -200,15 +201,15 @@ impl Registry {
     /// A page from the head.
     pub fn on_head(&mut self, key: usize, answer: Result<Snapshot, ArchiveError>, now: Instant) {
         self.resources.schedule.head_answered();
-        let proofs = self.proofs(key);
+        let lag = self.feed_lag(key, now);
         let evidence = self.evidence(key, ReadKind::Head, answer.is_ok(), now);
-        self.decide(key, now, |log| log.on_head(answer, proofs, evidence));
+        self.decide(key, now, |log| log.on_head(answer, lag, evidence));
     }
 
-    /// How often the feed of a channel has proven itself; `None` if that need not be known.
-    fn proofs(&self, key: usize) -> Option<u64> {
+    /// How far the feed of a channel has proven itself when an answer is looked at now; `None` if that need not be known.
+    fn feed_lag(&self, key: usize, now: Instant) -> Option<FeedLag> {
         let log = self.directory.get(key).filter(|_| self.resources.options.feed_lags)?;
-        Some(self.links.proofs(log.feed))
+        Some(FeedLag { looked_at: now, proven: self.links.proven_of(log.feed) })
     }
 
     /// A read of a channel's entries has ended: what is known of it and of others.
@@ -308,7 +309,7 @@ impl Registry {
         for log in self.directory.own_logs() {
             self.resources.carry_out(log, log.cover(), now);
         }
-        for key in self.resources.expiries.take_due(feed, self.links.proofs(feed)) {
+        for key in self.resources.expiries.take_due(feed, began) {
             self.directory.get(key).into_iter().for_each(|log| self.resources.want_tip(log, now));
         }
     }

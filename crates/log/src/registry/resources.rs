@@ -131,7 +131,7 @@ impl Resources {
                 }
                 Effect::EndedEarly(ending) => self.options.min_lives.note(&log.channel.name, ending),
                 Effect::Vanished => self.options.min_lives.permanence().note_vanished(&log.channel.name),
-                Effect::AwaitProofs(due) => self.expiries.add(log.feed, due, key),
+                Effect::AwaitProof(due) => self.expiries.add(log.feed, due, key),
                 Effect::RenewAbsence => self.reconcile.note_absence(key),
                 Effect::Compared { differ } => {
                     self.stats.reconciles.add(1);

@@ -270,7 +270,7 @@ fn the_certificate_of_a_trusted_proxy_says_nothing_of_its_clients() {
     assert_eq!(status(&node, &proxy, "/events?channel=orders:7", &[]), 401);
 }
 
-// Seen to fail when the client that a PROXY header names gets what the certificate behind it gives.
+// Fails when the client that a PROXY header names gets what the certificate behind it gives.
 #[test]
 fn a_certificate_behind_a_proxy_header_counts_only_where_tls_passes_through() {
     let scene = scene();

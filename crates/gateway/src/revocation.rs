@@ -235,7 +235,7 @@ mod tests {
         assert!(target(json, &[None]).unwrap_err().contains("auth.client_certificates.subject"));
     }
 
-    // Seen to fail when the name stays as it was typed: then nobody was revoked, and that looked like success.
+    // Fails when the name stays as it was typed: then nobody was revoked, and that looked like success.
     #[test]
     fn a_host_that_certificates_name_is_revoked_however_its_name_is_written() {
         let mut config = Config::default();

@@ -6,8 +6,9 @@ use super::token::Token;
 use crate::ticket_record;
 use crate::world::World;
 
-/// A ticket ends early by so much, in milliseconds: grants end at whole seconds, and no stream begins that would end within three sweeps.
-const ENDS_EARLY_MS: u64 = 4_000;
+/// A ticket ends early by so much, in milliseconds: grants end at whole seconds, and no stream begins whose farewell would be due, which is
+/// three sweeps (of a heartbeat of 15 s) and up to a tenth of what is left before that.
+const ENDS_EARLY_MS: u64 = 5_000;
 
 /// A ticket was refused with this status, to a request that was made then: milliseconds since the world began.
 pub(super) fn breach(

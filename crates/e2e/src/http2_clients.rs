@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::client::ClientConfig;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::http2_connection::{Driver, Http2Connection, Place};
 
@@ -20,8 +21,10 @@ pub struct Http2Clients {
     turn: AtomicUsize,
     /// Streams that were given a shared connection, and those connections.
     shared: (AtomicUsize, AtomicUsize),
-    /// Drives what is shared.
-    runtime: Runtime,
+    /// Of the thread that drives what is shared.
+    driver: Handle,
+    /// That thread ends when this goes.
+    _driven: oneshot::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -33,8 +36,15 @@ struct Shared {
 impl Http2Clients {
     /// Clients over TLS, with a configuration that offers HTTP/2, or in the clear.
     pub(crate) fn new(tls: Option<Arc<ClientConfig>>) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread");
-        Self { tls, open: Mutex::default(), turn: AtomicUsize::new(0), shared: Default::default(), runtime }
+        let (driver, driven) = start_driver();
+        Self {
+            tls,
+            open: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            shared: Default::default(),
+            driver,
+            _driven: driven,
+        }
     }
 
     /// Streams on shared connections so far, and those connections.
@@ -64,7 +74,7 @@ impl Http2Clients {
         if let Some(place) = self.find(address) {
             return Ok(place);
         }
-        let driver = Driver::Shared(self.runtime.handle().clone());
+        let driver = Driver::Shared(self.driver.clone());
         let connection = Http2Connection::new(driver, connect()?, self.tls.clone())?;
         let place = enter(&connection)?;
         self.shared.1.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +94,18 @@ impl Http2Clients {
     fn open(&self) -> std::sync::MutexGuard<'_, Vec<Shared>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A thread that drives what is spawned on this handle, until the sender is dropped. Not tokio's runtime of many threads: with its feature,
+/// which the whole workspace would get, each socket of a node takes 8 bytes more.
+fn start_driver() -> (Handle, oneshot::Sender<()>) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (handle, (sender, dropped)) = (runtime.handle().clone(), oneshot::channel());
+    std::thread::Builder::new()
+        .name("http2-clients".into())
+        .spawn(move || runtime.block_on(dropped))
+        .expect("a thread");
+    (handle, sender)
 }
 
 fn enter(connection: &Arc<Http2Connection>) -> io::Result<Place> {

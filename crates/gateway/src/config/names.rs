@@ -15,7 +15,7 @@ use super::text::{REDACTED, elements};
 use super::value::{Value, quoted, text};
 
 /// Parameters that requests have anyway.
-const PARAMETERS: [&str; 12] = [
+const PARAMETERS: [&str; 13] = [
     "channel",
     "ticket",
     "last",
@@ -26,6 +26,7 @@ const PARAMETERS: [&str; 12] = [
     "heartbeat",
     "event",
     "dedup",
+    "occupancy",
     "after",
     "limit",
 ];
@@ -199,6 +200,22 @@ mod tests {
 
     fn url(text: &str) -> Option<ServiceUrl> {
         ServiceUrl::from_value(&ValueKind::String(text.to_owned()))
+    }
+
+    // Seen to fail while `occupancy` was missing here: with a token of that name every stream was refused, since it is no switch.
+    #[test]
+    fn no_parameter_that_requests_have_anyway_holds_a_token() {
+        let protocol = include_str!("../../../../docs/protocol.md");
+        let of_streams =
+            protocol.split("\n### The request\n").nth(1).and_then(|rest| rest.split("\n### ").next()).unwrap();
+        let cells = of_streams.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let names: Vec<_> = cells.flat_map(|cell| cell.split('`').step_by(2)).filter(|name| *name != ", ").collect();
+        let names = names.iter().map(|name| name.split('=').next().unwrap_or_default()).filter(|name| !name.is_empty());
+        let names: std::collections::BTreeSet<_> = names.chain(PARAMETERS).collect();
+        assert!(names.contains("last_event_id") && names.contains("occupancy"), "{names:?}");
+        for name in names {
+            assert_eq!(ParameterName::from_value(&ValueKind::String(name.to_owned())), None, "{name}");
+        }
     }
 
     // Fails when the query is printed.

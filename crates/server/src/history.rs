@@ -3,8 +3,6 @@
 //! A page carries the same promise as a stream: its entries follow `after` without a hole, or `gap` says what is missing.
 //! `next` is where the following page begins, and also a `Last-Event-ID` for `/events`.
 
-pub(crate) mod places;
-
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

@@ -60,6 +60,7 @@ mod options;
 mod path;
 mod pauses;
 mod payer_buckets;
+mod payer_places;
 mod payer_turns;
 mod phase;
 mod problem;

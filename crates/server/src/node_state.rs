@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use crate::admission::Admission;
 use crate::body_bytes::BodyBytes;
 use crate::common_headers::CommonHeaders;
-use crate::history::places::HistoryPlaces;
 use crate::occupancy::Counts;
 use crate::options::Options;
+use crate::payer_places::PayerPlaces;
 use crate::payer_turns::PayerTurns;
 use crate::store::StoreHandles;
 use crate::tickets::Tickets;
@@ -24,7 +24,7 @@ pub(crate) struct NodeState {
     pub(crate) admission: Arc<Admission>,
     pub(crate) store: StoreHandles,
     /// Bounds the history answers that are being made or have not been taken. Never waited for: no place, no answer.
-    pub(crate) history_places: Arc<HistoryPlaces>,
+    pub(crate) history_places: Arc<PayerPlaces>,
     /// Bounds the archive reads that they cause at once.
     pub(crate) history_reads: PayerTurns,
     /// Bounds the bodies of publishes. The orders of tickets have a bound of their own.
@@ -45,7 +45,7 @@ pub(crate) struct NodeState {
 
 impl NodeState {
     pub(crate) fn new(options: Options, admission: Arc<Admission>, store: StoreHandles) -> Self {
-        let history_places = Arc::new(HistoryPlaces::new(options.history.answers));
+        let history_places = Arc::new(PayerPlaces::new(options.history.answers));
         let history_reads = PayerTurns::new(options.history.concurrency);
         let body_bytes = BodyBytes::new(options.requests.publish_bytes);
         let start = Instant::now();

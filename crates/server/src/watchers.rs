@@ -4,7 +4,7 @@
 //! when it can take it, so that a slow client gets the latest number and none before it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use fanfare_log::occupancy::Watch;
@@ -27,7 +27,7 @@ struct State {
     /// Sessions to be woken, each once.
     waking: VecDeque<SessionSlot>,
     /// Those that were told something a moment ago, or could not be told all: they are woken again after the next round.
-    again: Vec<SessionSlot>,
+    again: BTreeSet<SessionSlot>,
 }
 
 /// A session that asked.
@@ -68,6 +68,7 @@ impl Watchers {
     pub(crate) fn remove(&self, session: SessionSlot) {
         let state = &mut *self.0.borrow_mut();
         let Some(watcher) = state.sessions.remove(&session) else { return };
+        state.again.remove(&session);
         for (channel, _) in watcher.told {
             if let Some(watched) = state.channels.get_mut(&channel) {
                 watched.sessions.remove(&session);
@@ -87,7 +88,7 @@ impl Watchers {
                 waking.push_back(session);
             }
         };
-        again.drain(..).for_each(&mut wake);
+        std::mem::take(again).into_iter().for_each(&mut wake);
         for watched in channels.values_mut() {
             let total = watched.watch.tally().total();
             if total.is_some() && watched.seen != total {
@@ -112,7 +113,7 @@ impl Watchers {
         let Some(watcher) = sessions.get_mut(&session).filter(|watcher| watcher.is_due) else { return blocks };
         watcher.is_due = false;
         if watcher.told_at.is_some_and(|told_at| now - told_at < OCCUPANCY_TOLD_INTERVAL) {
-            again.push(session);
+            again.insert(session);
             return blocks;
         }
         let mut is_known = true;
@@ -126,7 +127,7 @@ impl Watchers {
             }
         }
         if !is_known {
-            again.push(session);
+            again.insert(session);
         }
         if !blocks.is_empty() {
             watcher.told_at = Some(now);

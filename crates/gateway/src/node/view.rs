@@ -442,7 +442,7 @@ impl NodeView {
             "channels": channels,
             "watched_channels": watched,
             "lag_seconds": stats.lag().as_secs(),
-            "last_error": stats.error(),
+            "last_error": stats.error().map(|error| error.to_string()),
         })
     }
 

@@ -88,7 +88,7 @@ impl Reporter {
                 self.round_at = began + OCCUPANCY_ROUND.max(took * OCCUPANCY_ROUND_PART);
             }
             Err(error) => {
-                stats.was_broken_off(error.to_string(), now);
+                stats.was_broken_off(error, now);
                 self.forget_totals();
                 self.round_at = now + OCCUPANCY_ROUND;
             }
@@ -117,6 +117,7 @@ impl Reporter {
                 self.give_life_up();
                 self.round_at = Instant::now();
             }
+            // Why is told by the round, which has everything to write again.
             Err(_) => self.give_life_up(),
         }
     }
@@ -149,18 +150,22 @@ impl Reporter {
     /// Writes what has changed, and forgets channels without readers.
     async fn write_changes(&mut self) -> Result<(), OccupancyError> {
         let changed = self.occupancy.lock().take_changed();
-        let mut batches = changed.chunks(OCCUPANCY_BATCH_MAX);
-        while let Some(batch) = batches.next() {
-            if let Err(error) = self.write(batch).await {
+        // Before they are looked at, so that no later change is missed; and not under the lock, for which threads wait.
+        changed.iter().for_each(|tally| tally.unmark());
+        let mut written = Ok(());
+        for batch in changed.chunks(OCCUPANCY_BATCH_MAX) {
+            written = self.write(batch).await;
+            if written.is_err() {
                 self.give_life_up();
-                batch.iter().chain(batches.flatten()).for_each(|tally| self.occupancy.note(tally));
-                return Err(error);
+                // Now the store counts none of them. Those with readers are told in another life.
+                let with_readers = changed.iter().filter(|tally| tally.readers() > 0);
+                with_readers.for_each(|tally| self.occupancy.note(tally));
+                break;
             }
             self.renew().await;
         }
-        drop(batches);
         self.forget(changed);
-        Ok(())
+        written
     }
 
     async fn write(&mut self, batch: &[Arc<Tally>]) -> Result<(), OccupancyError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::store::OccupancyError;
 use crate::stats::{Cell, Durations};
 
 /// What the reporter has done. It alone writes.
@@ -27,13 +28,13 @@ pub struct OccupancyStats {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the last round began that came to its end.
+    /// When the last round began that came to its end; until one has, when a round was first broken off.
     good_since: Option<Instant>,
-    last_error: Option<String>,
+    last_error: Option<OccupancyError>,
 }
 
 impl OccupancyStats {
-    /// How old what is told of counted channels may be: the time since the last round began that came to its end. Zero before the first.
+    /// How old what is told of counted channels may be: the time since the last round began that came to its end. Zero before any was tried.
     #[must_use]
     pub fn lag(&self) -> Duration {
         self.with(|state| state.good_since).map_or(Duration::ZERO, |since| since.elapsed())
@@ -41,7 +42,7 @@ impl OccupancyStats {
 
     /// Why the last round was broken off, if none has come to its end since.
     #[must_use]
-    pub fn error(&self) -> Option<String> {
+    pub fn error(&self) -> Option<OccupancyError> {
         self.with(|state| state.last_error.clone())
     }
 
@@ -49,7 +50,7 @@ impl OccupancyStats {
         self.with(|state| *state = State { good_since: Some(began), last_error: None });
     }
 
-    pub(super) fn was_broken_off(&self, error: String, now: Instant) {
+    pub(super) fn was_broken_off(&self, error: OccupancyError, now: Instant) {
         self.failed.add(1);
         self.with(|state| {
             state.good_since.get_or_insert(now);

@@ -43,11 +43,9 @@ impl Tallies {
         self.changed.push(tally);
     }
 
-    /// All that have changed since the last call. Their marks are cleared before they are looked at, so no later change is missed.
+    /// All that have changed since the last call. They are marked.
     pub(super) fn take_changed(&mut self) -> Vec<Arc<Tally>> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.iter().for_each(|tally| tally.unmark());
-        changed
+        std::mem::take(&mut self.changed)
     }
 
     /// Drops a tally without readers, unless a thread still holds it. Threads find tallies here and nowhere else, so none comes to hold it
@@ -85,6 +83,8 @@ impl Tallies {
             watched.1 -= 1;
             if watched.1 == 0 {
                 self.watched.remove(&tally.slot());
+                // It is asked no more.
+                tally.set_total(None);
             }
         }
     }

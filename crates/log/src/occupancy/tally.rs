@@ -84,7 +84,8 @@ impl Tally {
 
     /// The reporter looks at it. A later change marks it again.
     pub(super) fn unmark(&self) {
-        self.is_changed.store(false, Ordering::Release);
+        // Read and written in one: what is looked at next is no older than a mark that is missed here.
+        self.is_changed.swap(false, Ordering::AcqRel);
     }
 
     pub(super) fn is_marked(&self) -> bool {

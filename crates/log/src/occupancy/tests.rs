@@ -180,11 +180,27 @@ async fn while_the_store_is_away_nothing_is_known_and_afterwards_all_is_right() 
     sleep(10 * SECOND).await;
     assert_eq!(watch.tally().total(), None);
     assert!(one.occupancy.stats().lag() > 8 * SECOND, "{:?}", one.occupancy.stats().lag());
-    assert!(one.occupancy.stats().error().is_some_and(|error| error.contains("offline")));
+    assert!(one.occupancy.stats().error().is_some_and(|error| error.to_string().contains("offline")));
     store.set_offline(false);
     sleep(3 * SECOND).await;
     assert_eq!(watch.tally().total(), Some(1));
     assert_eq!(one.occupancy.stats().error(), None);
+}
+
+// Seen to fail when a round that is broken off forgets nothing of what it had looked at: the 300 stayed, whatever came later.
+#[tokio::test(start_paused = true)]
+async fn channels_without_readers_are_forgotten_while_the_store_is_away() {
+    let store = MemoryStore::default();
+    let mut one = Node::start(&store, 1);
+    store.set_offline(true);
+    (0..300).for_each(|number| one.open(&format!("chat:{number}"), 1));
+    one.close(300);
+    one.open("chat:live", 1);
+    sleep(10 * SECOND).await;
+    assert_eq!(one.occupancy.channels().0, 1);
+    store.set_offline(false);
+    sleep(3 * SECOND).await;
+    assert_eq!((one.occupancy.channels().0, one.total("chat:live").await), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,12 +10,7 @@ pub const HISTORY_ANSWERS_MAX: usize = 64;
 /// requests read at a time.
 pub const POOL_CONNECTIONS_PER_HISTORY_CONNECTION: usize = 4;
 
-/// Beside [`HISTORY_ANSWERS_MAX`] there is one place for so many, for clients that hold fewer than [`HISTORY_ANSWERS_FEW`].
-pub const HISTORY_RESERVE_PART: usize = 4;
-/// A client that holds fewer history answers may have one of the reserve. It pages with one, and may ask for another channel.
-pub const HISTORY_ANSWERS_FEW: usize = 2;
-
 const _: () = {
     // Several clients fit into the reserve.
-    assert!(HISTORY_ANSWERS_MAX / HISTORY_RESERVE_PART >= 4 * HISTORY_ANSWERS_FEW);
+    assert!(HISTORY_ANSWERS_MAX / super::requests::PLACES_RESERVE_PART >= 4 * super::requests::PLACES_FEW);
 };

@@ -24,7 +24,7 @@ pub const OCCUPANCY_KEEP_SECONDS: u64 = 40;
 pub const OCCUPANCY_FAREWELL: Duration = Duration::from_millis(500);
 /// Calls of a node to the store about this at a time; others wait, within their deadline.
 pub const OCCUPANCY_CALLS_MAX: usize = 32;
-/// Requests of a node that wait for a count. One more is answered 503.
+/// Requests of a node that wait for a count; beside them is a [reserve](super::requests::PLACES_RESERVE_PART) for clients with few. One more is answered 503.
 pub const OCCUPANCY_WAITING_MAX: usize = 256;
 /// Of them those that may ask the store at once; the others take turns by client.
 pub const OCCUPANCY_ASKING_MAX: usize = 16;

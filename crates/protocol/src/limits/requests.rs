@@ -26,6 +26,10 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REQUEST_HEAD_TIMEOUT_DRAINING: Duration = Duration::from_secs(2);
 /// `limits.body_timeout`: how long a client may take to send a request's body.
 pub const REQUEST_BODY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Beside the places for answers of a kind there is one for so many of those, for clients that hold fewer than [`PLACES_FEW`].
+pub const PLACES_RESERVE_PART: usize = 4;
+/// A client that holds fewer answers of a kind may have a place of the reserve. It pages with one, and may ask for another channel.
+pub const PLACES_FEW: usize = 2;
 /// How long a client may take to read a response that is not a stream.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// `server.keep_alive`: how long an idle connection is kept for another request.

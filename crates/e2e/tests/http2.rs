@@ -16,7 +16,7 @@ fn nodes(redis: &RedisServer) -> [(Node, Transport); 2] {
     [(node(redis).start(), Transport::http2()), (secured, Transport::http2_over_tls(&[&certificate]))]
 }
 
-// Seen to fail when each stream has a connection of its own, and when the end of a stream ends its connection.
+// Fails when each stream has a connection of its own, and when the end of a stream ends its connection.
 #[test]
 fn streams_share_a_connection_and_end_alone_or_together() {
     let (redis, ledger) = (RedisServer::start(), Ledger::default());
@@ -48,7 +48,7 @@ fn streams_share_a_connection_and_end_alone_or_together() {
     }
 }
 
-// Seen to fail when a frame that was not read gives window, and when the window of the connection is that of one stream.
+// Fails when a frame that was not read gives window, and when the window of the connection is that of one stream.
 #[test]
 fn a_client_that_does_not_read_holds_up_its_own_stream_only() {
     let (redis, ledger) = (RedisServer::start(), Ledger::default());

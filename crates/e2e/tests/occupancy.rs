@@ -163,7 +163,7 @@ fn a_channel_that_is_not_counted_costs_nothing_and_is_refused_clearly() {
     assert_eq!(everything_off.get("/channels/chat:1").status(), 404);
 }
 
-// Seen to fail when each change is told.
+// Fails when each change is told.
 #[test]
 fn occupancy_is_told_once_a_second_at_most_and_moves_no_place() {
     let scene = Scene::new();

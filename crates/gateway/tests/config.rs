@@ -302,7 +302,7 @@ fn tables_of_channels_keep_their_order_and_stand_in_the_file_only() {
     assert!(error.contains(":193:1: expected at most 64 tables [[channels]]"), "{error}");
 }
 
-// Seen to fail when the first table that matches counts, whatever it says.
+// Fails when the first table that matches counts, whatever it says.
 #[test]
 fn of_each_key_the_first_table_counts_that_matches_a_channel_and_has_it() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -273,22 +273,20 @@ fn of_tokens(config: &Config, require: &mut Require<'_>) {
 
 fn of_client_certificates(config: &Config, require: &mut Require<'_>) {
     let Config { auth, client_certificates: grants, server, .. } = config;
-    let is_on = config.certificates_count();
+    let (is_on, listeners) = (config.certificates_count(), config.listeners());
+    let are_asked = listeners.iter().any(|listener| listener.client_ca.0.is_some());
     require(
         auth.enabled || !is_on,
         ("auth.client_certificates.subject", "auth.enabled"),
         "needs auth.enabled = true, or every channel would be open to who has no certificate, too",
     );
     require(
-        !is_on || config.listeners().iter().any(|listener| listener.client_ca.0.is_some()),
+        !is_on || are_asked,
         ("auth.client_certificates.subject", SECTION),
         "needs a table [[server.listen]] with client_ca, or nobody would be asked for a certificate",
     );
-    let listeners = config.listeners();
-    let mut with_authorities = listeners.iter().filter(|listener| listener.client_ca.0.is_some()).peekable();
-    let are_asked = with_authorities.peek().is_some();
     require(
-        !is_on || !are_asked || with_authorities.any(|listener| config.certificates_reach(listener)),
+        !is_on || !are_asked || listeners.iter().any(|listener| config.certificates_reach(listener)),
         ("auth.client_certificates.subject", SECTION),
         "needs a table [[server.listen]] with client_ca and without proxy_protocol, or with tls_passthrough = true where its proxy passes \
          TLS on as it comes: a certificate behind a PROXY header may be the proxy's own, and gives nothing",

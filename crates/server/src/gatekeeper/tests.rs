@@ -49,18 +49,13 @@ fn asked_by(
     is_doubtful: bool,
 ) -> Soon<Authorized> {
     let channels: Vec<_> = channels.iter().map(|name| ChannelName::parse(name).unwrap()).collect();
-    let (right, path, query) = (Right::Subscribe, "/events", Some(query));
+    let (path, query) = ("/events", Some(query));
+    keeper.authorize(&Question { path, query, is_doubtful, ..question(Right::Subscribe, &channels, headers) })
+}
+
+fn question<'a>(right: Right, channels: &'a [ChannelName], headers: &'a HeaderMap) -> Question<'a> {
     let address = std::net::IpAddr::from([192, 0, 2, 7]);
-    keeper.authorize(&Question {
-        right,
-        channels: &channels,
-        headers,
-        path,
-        query,
-        address,
-        certified: None,
-        is_doubtful,
-    })
+    Question { right, channels, headers, path: "/", query: None, address, certified: None, is_doubtful: false }
 }
 
 fn now(soon: Soon<Authorized>) -> Authorized {
@@ -189,21 +184,7 @@ fn what_is_done_at_once_is_judged_when_it_is_known_again_what_is_revoked() {
         let known = scene::knowing(&store).await;
         let keeper = gatekeeper(gate(KeySource::Secret(SECRET.to_vec()))).with_revocations(Arc::clone(&known));
         let (headers, channels) = (bearer(&token(&["a"], NOW + 60)), [ChannelName::parse("a").unwrap()]);
-        let (path, query, address) = ("/", None, std::net::IpAddr::from([192, 0, 2, 7]));
-        let ask = |right| {
-            let headers = &headers;
-            let channels = &channels;
-            keeper.authorize(&Question {
-                right,
-                channels,
-                headers,
-                path,
-                query,
-                address,
-                certified: None,
-                is_doubtful: false,
-            })
-        };
+        let ask = |right| keeper.authorize(&question(right, &channels, &headers));
         assert!(now(ask(Right::History)).is_ok());
         store.set_unproven(true);
         scene::until(|| known.unknown().is_some()).await;
@@ -361,18 +342,7 @@ fn tickets_are_made_with_a_token_only_and_their_channels_are_asked_of_its_grant_
         let key = || KeySource::Secret(SECRET.to_vec());
         let (keeper, application) = with_application(gate(key()));
         let make = |keeper: &Gatekeeper, headers: &HeaderMap| {
-            let (right, channels, query, path) = (Right::Tickets, &[][..], None, "/tickets");
-            let address = std::net::IpAddr::from([192, 0, 2, 7]);
-            now(keeper.authorize(&Question {
-                right,
-                channels,
-                headers,
-                path,
-                query,
-                address,
-                certified: None,
-                is_doubtful: false,
-            }))
+            now(keeper.authorize(&Question { path: "/tickets", ..question(Right::Tickets, &[], headers) }))
         };
         let session = HeaderMap::from_iter([cookie("sid=1")]);
         assert_eq!(make(&keeper, &session), Err(Denied::By(Refusal::Missing)));
@@ -434,17 +404,8 @@ fn a_certificate_counts_where_nothing_is_brought_that_the_application_is_asked_a
         };
         let ask = |channel: &str, headers: &HeaderMap| {
             let channels = [ChannelName::parse(channel).unwrap()];
-            let address = std::net::IpAddr::from([192, 0, 2, 7]);
-            keeper.authorize(&Question {
-                right: Right::Subscribe,
-                channels: &channels,
-                headers,
-                path: "/events",
-                query: None,
-                address,
-                certified: Some(&seven),
-                is_doubtful: true,
-            })
+            let asked = question(Right::Subscribe, &channels, headers);
+            keeper.authorize(&Question { path: "/events", certified: Some(&seven), is_doubtful: true, ..asked })
         };
         let nothing = HeaderMap::new();
         let grant = now(ask("user:7", &nothing)).unwrap().unwrap();
@@ -487,18 +448,7 @@ fn a_young_denial_is_one_of_streams_only_and_is_final_after_the_grace() {
         let young = Denied::Young(Box::new(Denied::Unauthenticated));
         assert_eq!(later(ask(&keeper, &["a"], &session, "")).await, Err(young));
         let channels = [ChannelName::parse("a").unwrap()];
-        let (right, path, query) = (Right::History, "/channels/a/history", None);
-        let address = std::net::IpAddr::from([192, 0, 2, 7]);
-        let history = Question {
-            right,
-            channels: &channels,
-            headers: &session,
-            path,
-            query,
-            address,
-            certified: None,
-            is_doubtful: false,
-        };
+        let history = Question { path: "/channels/a/history", ..question(Right::History, &channels, &session) };
         assert_eq!(later(keeper.authorize(&history)).await, Err(Denied::Unauthenticated));
         time.store(NOW + 60, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(later(ask(&keeper, &["a"], &session, "")).await, Err(Denied::Unauthenticated));

@@ -153,7 +153,7 @@ impl<S: Socket> Transport<S> {
         Self { wire, early, held: Vec::new() }
     }
 
-    /// These bytes were written.
+    /// hyper counts these bytes as written: they have left, or are held.
     fn note_written(&self, bytes: &[u8]) {
         let Seen { outward, budget, .. } = &mut *self.wire.seen.borrow_mut();
         outward.take(bytes, |frame| match frame {
@@ -162,9 +162,7 @@ impl<S: Socket> Transport<S> {
             _ => {}
         });
     }
-}
 
-impl<S: Socket> Transport<S> {
     /// Writes what is held, and as much as the socket takes with it of what follows; how much of that.
     fn poll_write_held(&mut self, cx: &mut Context<'_>, next: &[u8]) -> Poll<io::Result<usize>> {
         loop {

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use fanfare_tls::{Handshake, PLAINTEXT_BYTES_MAX, ServerConfig, Step};
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use fanfare_tls::testing::SelfSigned;
+use fanfare_tls::{Handshake, PLAINTEXT_BYTES_MAX, Step};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 
 use super::*;
 
@@ -74,32 +75,12 @@ impl AsyncWrite for Narrow {
     }
 }
 
-fn configs() -> (ClientConfig, ServerConfig) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    server.enable_secret_extraction = true;
-    (client, server)
-}
-
 /// The client, and the node's end over a socket that takes nothing yet.
 fn connect() -> (ClientConnection, TlsSocket<Narrow>) {
-    let (client, server) = configs();
-    let mut client = ClientConnection::new(Arc::new(client), ServerName::try_from("localhost").unwrap()).unwrap();
-    let mut handshake = Handshake::new(Arc::new(server)).unwrap();
+    let shown = SelfSigned::new("localhost");
+    let client = Arc::new(shown.client(&rustls::version::TLS13));
+    let mut client = ClientConnection::new(client, ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut handshake = Handshake::new(Arc::new(shown.server())).unwrap();
     loop {
         let mut sent = Vec::new();
         while client.wants_write() {

@@ -100,6 +100,18 @@ chaos: ## A minute of every fault around three nodes, and a verdict (DURATION=1h
 	@ulimit -n 20000 2>/dev/null || ulimit -n "$$(ulimit -Hn)"; export PATH="$$PATH:/usr/local/sbin:/usr/sbin:/sbin"; \
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
 
+.PHONY: check-h2
+check-h2: ## Let h2spec look at a node: every case, the strict ones too; ten seconds (needs Go)
+	@scripts/setup.sh cc redis-server python3 openssl
+	@scripts/setup.sh go || true
+	$(CARGO) build $(LOCKED) -p fanfare
+	@mkdir -p "$(TARGET_DIR)/h2spec"; bin=$$(realpath "$(TARGET_DIR)/h2spec")/h2spec; export PATH="$$PATH:/usr/local/go/bin"; \
+	  if (cd scripts/h2spec && go build -o "$$bin" github.com/summerwind/h2spec/cmd/h2spec); then \
+	    python3 scripts/check-h2.py "$(TARGET_DIR)/debug/fanfare" "$$bin"; \
+	  else \
+	    echo "check-h2: SKIPPED: h2spec cannot be built here, see above"; \
+	  fi
+
 .PHONY: loadtest
 loadtest: ## k6 scenarios against two nodes: lost, doubled, latency; a report (SCENARIO=churn runs one)
 	@loadtest/run.sh

@@ -13,7 +13,7 @@ LOCKED ?= --locked
 .PHONY: help
 help: ## Print this list
 	@echo "Fanfare: make <target>"
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Two nodes, a publisher and a page; Ctrl-C ends all (ORIGIN=http://127.0.0.1:3000 for a page of yours)
@@ -101,7 +101,7 @@ chaos: ## A minute of every fault around three nodes, and a verdict (DURATION=1h
 	  "$(TARGET_DIR)/debug/chaos" $(CHAOS)
 
 .PHONY: check-h2
-check-h2: ## Let h2spec look at a node: every case, the strict ones too; ten seconds (needs Go)
+check-h2: ## Let h2spec look at a node: every case, the strict ones too; a minute (needs Go)
 	@scripts/setup.sh cc redis-server python3 openssl
 	@scripts/setup.sh go || true
 	$(CARGO) build $(LOCKED) -p fanfare

@@ -128,7 +128,7 @@ class Shell:
     def make(self, words):
         # Settings and redirections are no targets.
         targets = [word for word in words[1:] if not re.search(r"[=>]", word)] or ["help"]
-        known = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+        known = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert set(targets) <= known, f"the Makefile has no target {targets}"
 
     def environment(self):

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::core::{Core, FOLLOWER};
 use crate::known_revocations::KnownRevocations;
-use crate::pauses::Pauses;
+use crate::lapse_log::LapseLog;
 
 /// Before the oldest entry that there can be.
 const BEGINNING: Start = Start::Before(EntryId { ms: 0, seq: 1 });
@@ -30,7 +30,7 @@ const NO_PLACE_PAUSE: Duration = Duration::from_secs(1);
 /// Follows the log until it is dropped. For one thread of the node.
 pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
     let is_told = Cell::new(false);
-    let pauses = Pauses::new(Instant::now());
+    let lapses = LapseLog::new(Instant::now());
     // The reader before. Without one the log would be a channel whose place the next one takes.
     let mut before = None;
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             has_stream: false,
             waits_since: None,
             is_told: &is_told,
-            pauses: &pauses,
+            lapses: &lapses,
         };
         drop(before.take());
         let pause = match follower.run().await {
@@ -77,7 +77,7 @@ struct Follower<'a> {
     waits_since: Option<Instant>,
     /// Operators were told that the log is not contiguous, and nobody has read it to its end since.
     is_told: &'a Cell<bool>,
-    pauses: &'a Pauses,
+    lapses: &'a LapseLog,
 }
 
 /// Why a reader of the log has to begin again, some time later.
@@ -145,7 +145,8 @@ impl Follower<'_> {
         let over = ends.clone().filter(|end| *end <= now).min();
         let told = match (over, link) {
             (Some(_), _) => {
-                if self.pauses.note(now) {
+                let told = self.known.tell_incomplete(unread_since.unwrap_or(good_until));
+                if self.lapses.note(now, told.lapses) {
                     tracing::warn!(
                         proof_age_ms = proven.map(|proven| (now - proven).as_millis()),
                         unread_ms = unread_since.map(|since| (now - since).as_millis()),
@@ -153,7 +154,7 @@ impl Follower<'_> {
                          read (told once a minute)"
                     );
                 }
-                self.known.tell_incomplete(unread_since.unwrap_or(good_until))
+                told
             }
             (None, Some(link)) => self.known.tell_complete(link, good_until),
             (None, None) => self.known.tell_read(),

@@ -1,11 +1,11 @@
 //! What strangers send, on the real binary: each has a clear answer and a metric, and a stream that is open beside it notices nothing.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fanfare_e2e::{
     Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RawConnection, RedisServer, Subscribe, Transport,
-    check, request,
+    check, request, run_fanfare,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -100,16 +100,69 @@ fn a_token_that_is_too_long_is_refused_unread_wherever_it_stands() {
     witness.goes_on();
 }
 
+// Each is refused by a rule of its own: what it is signed with, by whom, for whom, and from when on it is good.
+#[test]
+fn a_token_of_somebody_else_or_without_a_signature_opens_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("a path").to_owned();
+    let (secret, other, file) = (path("secret"), path("other"), path("fanfare.toml"));
+    std::fs::write(&secret, "a secret of at least thirty-two bytes").expect("a file");
+    std::fs::write(&other, "another one, of thirty-two and more").expect("a file");
+    let issuer = format!("[[auth.issuers]]\nissuer = \"a\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
+    std::fs::write(&file, format!("{issuer}subscribe = [\"c\"]\n")).expect("a file");
+    let (_redis, node, mut witness) = start(|node| {
+        node.argument("--config").argument(&file).set("auth.enabled", "true").set("auth.public", "witness")
+    });
+    let mint = |secret: &str, issuer: &str, audience: &str, more: &[&str]| {
+        let usual = ["token", "mint", "--secret-file", secret, "--issuer", issuer, "--audience", audience];
+        let output = run_fanfare(&[&usual, more].concat(), &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let status = |token: &str| {
+        let headers = [STREAM, ("Authorization", &format!("Bearer {token}"))];
+        request(node.address(), "HEAD", "/events?channel=c", &headers, b"").expect("an answer").status()
+    };
+    let good = mint(&secret, "a", "live", &[]);
+    assert_eq!(status(&good), 200);
+    let claims = good.split('.').nth(1).expect("three parts");
+    let tomorrow = format!("nbf={}", UNIX_EPOCH.elapsed().expect("a clock").as_secs() + 86_400);
+    let bad = [
+        mint(&other, "a", "live", &[]),
+        mint(&secret, "somebody", "live", &[]),
+        mint(&secret, "a", "others", &[]),
+        mint(&secret, "a", "live", &["--with", &tomorrow]),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{claims}."),
+        // {"alg":"HS256","crit":["exp"]}
+        format!("eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiZXhwIl19.{claims}.{}", good.rsplit('.').next().expect("three parts")),
+        format!("{}.{claims}.", good.split('.').next().expect("three parts")),
+        "a.b.c".to_owned(),
+    ];
+    for token in &bad {
+        assert_eq!(status(token), 401, "{token}");
+    }
+    let denied = f64::from(u32::try_from(bad.len()).expect("a few"));
+    assert_eq!(node.metric("fanfare_denied_total", "reason=\"invalid\""), Some(denied));
+    witness.goes_on();
+}
+
 #[test]
 fn a_head_that_a_proxy_may_read_in_another_way_ends_its_connection() {
     let (_redis, node, mut witness) = start(|node| node);
-    let bad = ["Content-Length: 4\r\nContent-Length: 5", "A: b\rTransfer-Encoding: chunked", "Transfer-Encoding: gzip"];
+    // A line feed alone ends a line (RFC 9112, section 2.2, allows it): nothing hides behind it as part of a value.
+    let bad = [
+        "Content-Length: 4\r\nContent-Length: 5",
+        "A: b\rTransfer-Encoding: chunked",
+        "A: b\nTransfer-Encoding: gzip",
+        "Transfer-Encoding: gzip",
+    ];
     for head in bad {
         let post = format!("POST / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\nabcdGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
         let answers = answer(&node, post.as_bytes());
         assert!(answers.starts_with("HTTP/1.1 400 ") && answers.matches("HTTP/1.1 ").count() == 1, "{head}: {answers}");
     }
-    assert_eq!(node.metric("fanfare_request_errors_total", "kind=\"malformed\""), Some(3.0));
+    assert_eq!(node.metric("fanfare_request_errors_total", "kind=\"malformed\""), Some(4.0));
     let both = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
                 GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
     let answers = answer(&node, both.as_bytes());

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Answer, Client, Node, NodeBuilder, RedisServer, Subscribe, WebServer, eventually, eventually_within, request,
-    run_fanfare,
+    Answer, Client, Ledger, Node, NodeBuilder, Publisher, RedisServer, Subscribe, WebServer, eventually,
+    eventually_within, request, run_fanfare,
 };
 use tempfile::TempDir;
 
@@ -157,12 +157,18 @@ fn redirections_garbage_and_endless_answers_are_no_keys() {
         (Answer::json("200 OK", "<html>"), "the answer: "),
         (Answer::Send(huge.into_bytes()), "more than 262144 bytes"),
         (Answer::Send(b"hello".to_vec()), "no whole answer"),
+        (Answer::Hang, "no answer within"),
     ] {
         let scene = scene();
         *scene.published.lock().expect("no panic") = answer;
-        let node = scene.node().set("auth.ca_file", &scene.authority()).start();
+        let node = scene.node().set("auth.ca_file", &scene.authority()).set("auth.public", "witness").start();
+        let mut witness = Client::open(node.address(), Subscribe::to("witness"));
         eventually(why, || node.log().contains(why).then_some(()));
         assert_eq!(status(&node, &scene.token(0)), 503, "{why}");
+        assert!(node.metric("fanfare_key_set_failures_total", "issuer=\"id\"") >= Some(1.0), "{why}");
+        // Who needs no token notices nothing.
+        Publisher::new(&scene.redis, &Ledger::default()).fcall("witness", "hello");
+        witness.read_data("hello");
     }
     assert_eq!(elsewhere.asked().len(), 0);
 }

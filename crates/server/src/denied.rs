@@ -21,8 +21,8 @@ pub enum Denied {
     CrossSite,
     /// The application does not know whose it is.
     Unauthenticated,
-    /// The application does not allow it.
-    NotAllowed,
+    /// The application does not allow it, or not this channel of those that were named.
+    NotAllowed(Option<ChannelName>),
     /// The application denies it, and did not deny the same a while ago: who comes back to a stream may come again.
     Young(Box<Denied>),
     /// The application gives no clear answer.
@@ -81,7 +81,7 @@ impl Denied {
             | Self::Unnamed => 1,
             Self::By(Refusal::Expired) | Self::TicketOver => 2,
             Self::By(Refusal::Forbidden { .. })
-            | Self::NotAllowed
+            | Self::NotAllowed(_)
             | Self::NotOfTicket(_)
             | Self::TooManyOfTicket(_)
             | Self::TooManyNamed(_)
@@ -134,7 +134,10 @@ impl Denied {
                 "A cookie, or the certificate of a browser, counts only for pages of this origin, and of those in server.cors_origins.".into()
             }
             Self::Unauthenticated => "The application behind this node does not know who asks.".into(),
-            Self::NotAllowed => "The application behind this node does not allow this.".into(),
+            Self::NotAllowed(None) => "The application behind this node does not allow this.".into(),
+            Self::NotAllowed(Some(channel)) => {
+                format!("The application behind this node does not allow this for channel `{channel}`.").into()
+            }
             Self::Unasked => {
                 "The application behind this node, which decides about this, gives no clear answer now.".into()
             }
@@ -178,7 +181,7 @@ impl From<Denied> for Problem {
             Denied::By(Refusal::Certificate(_)) => Kind::CertificateInvalid,
             Denied::By(Refusal::Expired) | Denied::TicketOver => Kind::TokenExpired,
             Denied::Unauthenticated => Kind::Unauthenticated,
-            Denied::NotAllowed => Kind::NotAllowed,
+            Denied::NotAllowed(_) => Kind::NotAllowed,
             Denied::Unnamed => Kind::InvalidChannel,
             Denied::TooManyNamed(_) => Kind::TooManyChannels,
             Denied::By(Refusal::Forbidden { .. }) | Denied::NotOfTicket(_) | Denied::NoTickets => Kind::Forbidden,

@@ -128,7 +128,7 @@ impl Gatekeeper {
                 Ok(verdict) => {
                     settled(right, revocations.as_deref()).await;
                     by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {
-                        Denied::Unauthenticated | Denied::NotAllowed | Denied::TooManyNamed(_)
+                        Denied::Unauthenticated | Denied::NotAllowed(_) | Denied::TooManyNamed(_)
                             if right == Right::Subscribe && forward.is_young_denial(&asker, now()) =>
                         {
                             Denied::Young(Box::new(denied))
@@ -237,13 +237,12 @@ impl Authorizer for Gatekeeper {
             Check::Refused(refusal) => return Soon::Now(Err(Denied::By(refusal))),
             Check::KeysWanted(wanted) => wanted,
         };
-        let Ok(place) = Arc::clone(&self.keys_waiting).try_acquire_owned() else {
-            return Soon::Now(Err(Denied::By(Refusal::Unavailable)));
-        };
         let (gate, clock, revocations) = (Arc::clone(&self.gate), self.clock.clone(), self.revocations.clone());
         let (right, channels) = (question.right, question.channels.to_vec());
+        let places = Arc::clone(&self.keys_waiting);
         Soon::later(async move {
-            let _place = place;
+            // Taken when the wait begins: a request that does not end, and is not judged before, holds none.
+            let Ok(_place) = places.try_acquire_owned() else { return Err(Denied::By(Refusal::Unavailable)) };
             // Late or in time: what is known now decides.
             let _ = tokio::time::timeout(KEYS_WAIT, gate.look_for_keys(&wanted)).await;
             let now = UnixSeconds(clock.wall_ms() / 1_000);
@@ -285,12 +284,13 @@ fn by_application(
             let named = if channels.is_empty() { grant.named_channels().to_vec() } else { Vec::new() };
             let channels = if channels.is_empty() { &named } else { channels };
             allow(*grant, right, channels, revocations).map_err(|denied| match denied {
-                Denied::By(_) => Denied::NotAllowed,
+                Denied::By(Refusal::Forbidden { channel, .. }) => Denied::NotAllowed(Some(channel)),
+                Denied::By(_) => Denied::NotAllowed(None),
                 denied => denied,
             })
         }
         Verdict::Unauthenticated => Err(Denied::Unauthenticated),
-        Verdict::Forbidden => Err(Denied::NotAllowed),
+        Verdict::Forbidden => Err(Denied::NotAllowed(None)),
         Verdict::TooMany(most) => Err(Denied::TooManyNamed(most)),
     }
 }

@@ -101,7 +101,7 @@ impl LateRefusal {
             Denied::By(fanfare_auth::Refusal::Expired) => return self.expired(),
             Denied::TicketOver => return Answer::over(),
             // Who comes for the first time hears at once what it is.
-            Denied::Young(_) if !matches!(self.asked.place, Place::None) => return self.come_again(denied),
+            Denied::Young(_) if !matches!(self.asked.place, Place::None) => return self.young(),
             _ if !denied.is_transient() => return Problem::from(denied).into(),
             _ => {}
         }
@@ -124,17 +124,20 @@ impl LateRefusal {
         if self.asked.ticket == Brought::Ticket {
             return Answer::over();
         }
-        self.come_again(Denied::By(fanfare_auth::Refusal::Expired))
+        self.come_again().unwrap_or_else(|| Problem::from(Denied::By(fanfare_auth::Refusal::Expired)).into())
     }
 
-    /// The same, told to a client that was denied for a reason that may pass.
-    fn come_again(&self, denied: Denied) -> Answer {
+    /// Told to a client that was denied for a reason that may pass: with a status, too, it is none that is final.
+    fn young(&self) -> Answer {
+        let undecided = || Problem::from(Denied::Unasked).retry_after(self.node.admission.retry());
+        self.come_again().unwrap_or_else(|| Answer::from(undecided()).closing())
+    }
+
+    /// `$expired`, to a client that is told politely.
+    fn come_again(&self) -> Option<Answer> {
         let admission = &self.node.admission;
-        if self.asked.is_told_politely(admission.policy()) {
-            Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing()
-        } else {
-            Problem::from(denied).into()
-        }
+        let is_polite = self.asked.is_told_politely(admission.policy());
+        is_polite.then(|| Answer::ended_stream(expired(admission.retry(), &self.asked.place)).closing())
     }
 
     pub(crate) fn answer(&self, why: &session::Refusal) -> Answer {

@@ -592,7 +592,8 @@ impl Handler {
     async fn count(&self, client: IpAddr, asking: Asking, channel: ChannelName) -> Result<Answer, Problem> {
         let grant = self.wait(asking).await?;
         let channels = std::slice::from_ref(&channel);
-        self.still(client, Right::Subscribe, grant.as_deref(), channels).await?;
+        // A number is said at once, as a page of history is, and not kept back like the events of a stream that may begin.
+        self.still(client, Right::History, grant.as_deref(), channels).await?;
         let payer = self.node.admission.payer(client, grant.as_deref());
         match &self.node.counts {
             Some(counts) => counts.answer(payer, channel).await,

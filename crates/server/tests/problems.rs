@@ -236,7 +236,7 @@ fn every_problem_keeps_its_type_status_and_title() {
         Denied::By(Refusal::Expired),
         Denied::By(Refusal::Forbidden { right: Right::Subscribe, channel: ChannelName::parse("a").unwrap() }),
         Denied::Unauthenticated,
-        Denied::NotAllowed,
+        Denied::NotAllowed(None),
         Denied::CrossSite,
         Denied::By(Refusal::Unavailable),
         Denied::Unasked,

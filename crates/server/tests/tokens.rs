@@ -351,7 +351,7 @@ fn a_client_that_sends_worthless_tokens_is_soon_refused_unchecked_and_nobody_els
 #[test]
 fn who_comes_back_is_told_politely_of_a_young_denial_and_keeps_its_place() {
     for is_slow in [false, true] {
-        let fake = Fake::new(is_slow, |_| Err(Denied::Young(Box::new(Denied::NotAllowed))));
+        let fake = Fake::new(is_slow, |_| Err(Denied::Young(Box::new(Denied::NotAllowed(None)))));
         let node = node(&fake, |_| {});
         let accept = "Accept: text/event-stream\r\n";
         let all = node.send(request("GET /events?channel=a", &format!("{accept}Last-Event-ID: 7-0\r\n"))).rest();
@@ -359,6 +359,13 @@ fn who_comes_back_is_told_politely_of_a_young_denial_and_keeps_its_place() {
             all.starts_with("HTTP/1.1 200 ") && all.contains("event: $expired") && all.contains("id: 7-0"),
             "{all}"
         );
+        for told_by_a_status in [
+            request("GET /events?channel=a&close=abort", &format!("{accept}Last-Event-ID: 7-0\r\n")),
+            request("GET /events?channel=a", "Last-Event-ID: 7-0\r\n"),
+        ] {
+            let (head, _) = node.send(told_by_a_status).response();
+            assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: "), "it may pass: {head}");
+        }
         for first in [request("GET /events?channel=a", accept), request("GET /channels/a/history", ""), post("")] {
             let (head, body) = node.send(first).response();
             assert!(

@@ -25,7 +25,7 @@ impl LogControl {
     /// # Errors
     /// A level that is no level (the configuration has refused it before).
     pub fn set_level(&self, level: &LogLevel) -> anyhow::Result<()> {
-        self.filter.reload(EnvFilter::try_new(&level.0)?)?;
+        self.filter.reload(filter(level)?)?;
         Ok(())
     }
 
@@ -43,7 +43,7 @@ impl LogControl {
 /// When there is a subscriber already, the level is no level, or the writer's thread cannot be started.
 pub fn install(log: &Log) -> anyhow::Result<LogControl> {
     let pipe = LogPipe::to_standard_error()?;
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&log.level.0)?);
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(pipe.clone()).log_internal_errors(false);
     match log.format {
@@ -52,6 +52,12 @@ pub fn install(log: &Log) -> anyhow::Result<LogControl> {
     }
     report_panics(pipe.clone());
     Ok(LogControl { filter: handle, pipe })
+}
+
+/// What is written at a level: everything of it, but for what a library says of requests that it cannot read. `h2` repeats their path, with the
+/// token or the ticket in it.
+fn filter(level: &LogLevel) -> anyhow::Result<EnvFilter> {
+    Ok(EnvFilter::try_new(&level.0)?.add_directive("h2::server=off".parse()?))
 }
 
 /// The standard hook would wait for whoever reads standard error, and the process would not end.

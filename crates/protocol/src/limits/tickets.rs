@@ -21,8 +21,8 @@ pub const TICKET_TTL_MAX: Duration = Duration::from_secs(3_600);
 pub const TICKET_LIFETIME_DEFAULT: Duration = Duration::from_secs(3_600);
 /// The least that an order may say: a stream ends some sweeps before its ticket does, and has to begin before that.
 pub const TICKET_LIFETIME_MIN: Duration = Duration::from_secs(10);
-/// How long the store remembers that a ticket is over.
-pub const TICKET_REMEMBERED: Duration = Duration::from_secs(3_600);
+/// How long the store remembers that a ticket is over: until the ticket itself says it, however soon it was first used.
+pub const TICKET_REMEMBERED: Duration = Duration::from_secs(4_000);
 /// How long after the end that stands in a ticket it is over without a question to the store, whose clock is another one than the
 /// node's.
 pub const TICKET_CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
@@ -51,8 +51,9 @@ const _: () = {
     assert!(TICKET_SECRET_BYTES * 8 >= 128);
     assert!(less(TICKET_TTL_MIN, TICKET_TTL_DEFAULT) && less(TICKET_TTL_DEFAULT, TICKET_TTL_MAX));
     assert!(less(TICKET_LIFETIME_MIN, TICKET_LIFETIME_DEFAULT));
-    // Who comes with a ticket that is over is told so by the store, until the ticket itself says it.
-    assert!(less(TICKET_CLOCK_SLACK, TICKET_REMEMBERED));
+    // Who comes with a ticket that is over is told so by the store, until the ticket itself says it: the end that stands in it counts from the
+    // last moment of its `ttl`, and it may have been used at the first.
+    assert!(TICKET_TTL_MAX.as_secs() + TICKET_CLOCK_SLACK.as_secs() < TICKET_REMEMBERED.as_secs());
     assert!(TICKET_ORDER_BYTES_MAX * 8 <= TICKET_ORDERS_BYTES_MAX);
     // Permits are asked for in 32 bits.
     assert!(TICKET_ORDERS_BYTES_MAX < u32::MAX as usize);

@@ -5,7 +5,7 @@ use fanfare_auth::Template;
 use fanfare_protocol::limits::GRANT_PATTERNS_MAX;
 
 use super::text::elements;
-use super::value::{Value, quoted, text};
+use super::value::{Value, list, quoted, text};
 
 /// The only name that may stand in such a pattern: a certificate has no claims.
 const SUBJECT: &str = "sub";
@@ -38,8 +38,7 @@ impl Value for TemplateList {
         (all.len() <= GRANT_PATTERNS_MAX).then_some(Self(all))
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.0.iter().map(|template| quoted(&template.to_string())).collect();
-        format!("[{}]", items.join(", "))
+        list(&self.0)
     }
 }
 

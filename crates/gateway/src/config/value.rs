@@ -28,6 +28,12 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// A list as a TOML literal.
+pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| quoted(&item.to_string())).collect();
+    format!("[{}]", items.join(", "))
+}
+
 pub(super) fn text(value: &ValueKind) -> Option<&str> {
     match value {
         ValueKind::String(text) => Some(text),

@@ -139,7 +139,7 @@ bench: ## Every figure of docs/performance.md, into that document: 35 minutes, w
 	$(if $(BENCH),,@"$(TARGET_DIR)/release/fanload" hostile $(if $(QUICK),--quick,--write docs/performance.md))
 
 .PHONY: hostile
-hostile: ## The second half of bench: what fourteen attacks do to others: five minutes, with QUICK=1 one
+hostile: ## The second half of bench: what fourteen attacks do to others: five minutes, with QUICK=1 one (HOSTILE="--case flood")
 	@scripts/setup.sh cc redis-server taskset setpriv
 	$(CARGO) build $(LOCKED) --release -p fanfare
 	$(CARGO) build $(LOCKED) --release -p fanload

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::certified_client::CertifiedClient;
 use crate::claimed_channels;
-use crate::claims::Claims;
+use crate::claims::{Claims, SUBJECT_CLAIM};
 use crate::gate_options::{CertificateOptions, Templates};
 use crate::grant::Grant;
 use crate::refusal::Refusal;
@@ -19,9 +19,6 @@ use crate::unix_seconds::UnixSeconds;
 
 /// The issuer of grants by certificate, for revocation and for whatever is kept by subject.
 pub const CERTIFICATE_ISSUER: &str = "client_certificates";
-
-/// The only name in its templates.
-const SUBJECT: &str = "sub";
 
 /// What is wrong with the options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +56,7 @@ impl CertificateRule {
             .into_iter()
             .flat_map(|(_, list)| list)
             .flat_map(Template::claims)
-            .find(|name| *name != SUBJECT)
+            .find(|name| *name != SUBJECT_CLAIM)
             .map(ToOwned::to_owned);
         if let Some(other) = foreign {
             return Err(CertificateRuleError::Claim(other));
@@ -91,7 +88,7 @@ impl CertificateRule {
         if client.is_over(now) {
             return Err(Refusal::Expired);
         }
-        let claims = Claims::of(Map::from_iter([(SUBJECT.to_owned(), Value::from(subject))]));
+        let claims = Claims::of(Map::from_iter([(SUBJECT_CLAIM.to_owned(), Value::from(subject))]));
         Ok(Grant {
             issuer: Some(Arc::clone(&self.issuer)),
             subject: Some(subject.into()),

@@ -6,6 +6,10 @@ use crate::name_text::is_name;
 use crate::refusal::Refusal;
 use crate::unix_seconds::UnixSeconds;
 
+/// The claim that names whom a token is for (section 4.1.2). Of what client certificates prove it is the only one, and the only name that
+/// may stand in their templates.
+pub const SUBJECT_CLAIM: &str = "sub";
+
 /// The claims of a token. They are believed once its signature was checked. They cannot be printed: what an issuer says of its users is not
 /// for logs.
 pub(crate) struct Claims(Map<String, Value>);
@@ -55,7 +59,10 @@ impl Claims {
 
     /// Whose it is. Some issuers write a number.
     pub(crate) fn subject(&self) -> Claim<Box<str>> {
-        self.name("sub", "its `sub` is no text of 1 to 255 bytes without control characters, and no whole number")
+        self.name(
+            SUBJECT_CLAIM,
+            "its `sub` is no text of 1 to 255 bytes without control characters, and no whole number",
+        )
     }
 
     pub(crate) fn token_id(&self) -> Claim<Box<str>> {

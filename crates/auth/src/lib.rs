@@ -45,6 +45,7 @@ pub use algorithm::Algorithm;
 pub use ask::{Answering, Ask, AskAnswer, AskError, AskFailure, AskRequest};
 pub use certificate_rule::{CERTIFICATE_ISSUER, CertificateRuleError};
 pub use certified_client::CertifiedClient;
+pub use claims::SUBJECT_CLAIM;
 pub use credential::{Credential, Place};
 pub use explanation::Explanation;
 pub use followed_keys::KeysWanted;

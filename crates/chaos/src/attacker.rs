@@ -11,9 +11,9 @@ use crate::action::channel;
 use crate::attack::{Attack, Wave};
 use crate::bounds::GARBAGE_WITHIN;
 use crate::dice::Dice;
+use crate::node_under_test::NodeUnderTest;
 use crate::run::Run;
 use crate::tokens;
-use crate::watched_node::WatchedNode;
 
 /// How many waves there are at a time.
 pub(crate) const ATTACKERS: usize = 3;
@@ -77,7 +77,7 @@ impl<'a> Attacker<'a> {
         Instant::now() >= until || self.run.heals.load(Ordering::Acquire)
     }
 
-    fn open(&self, attack: Attack, node: &WatchedNode, transport: &Transport) -> io::Result<RawConnection> {
+    fn open(&self, attack: Attack, node: &NodeUnderTest, transport: &Transport) -> io::Result<RawConnection> {
         let opened = RawConnection::open_from(transport, STRANGER, node.address, WRITES_WITHIN);
         match opened {
             Ok(_) => self.run.counters.stranger(attack.words()),
@@ -87,7 +87,7 @@ impl<'a> Attacker<'a> {
         opened
     }
 
-    fn ask(&self, attack: Attack, node: &WatchedNode, request: &str) -> io::Result<RawConnection> {
+    fn ask(&self, attack: Attack, node: &NodeUnderTest, request: &str) -> io::Result<RawConnection> {
         let mut stream = self.open(attack, node, self.run.transport(0))?;
         stream.send(request.as_bytes())?;
         Ok(stream)
@@ -95,7 +95,7 @@ impl<'a> Attacker<'a> {
 
     /// Says nothing, and connects again whenever the node has had enough of it. Over TLS half of the sockets do not even say what a handshake
     /// begins with, and the others nothing after it.
-    fn silence(&self, node: &WatchedNode, until: Instant) {
+    fn silence(&self, node: &NodeUnderTest, until: Instant) {
         let transport =
             |number: usize| if number.is_multiple_of(2) { &Transport::Plain } else { self.run.transport(number) };
         let open = |number| self.open(Attack::Silence, node, transport(number)).ok();
@@ -140,7 +140,7 @@ impl<'a> Attacker<'a> {
     }
 
     /// Sends more than a node takes, and expects that it ends the stream.
-    fn garbage(&self, node: &WatchedNode) {
+    fn garbage(&self, node: &NodeUnderTest) {
         let life = node.life();
         let request = request(&[channel(0)], "", "");
         let ask = |_| self.ask(Attack::Garbage, node, &request).ok();

@@ -185,13 +185,13 @@ pub(crate) fn rights_that_come_back(run: &Run, world: &World) {
 pub(crate) fn farewell(run: &Run, world: &mut World) {
     run.log(&format!("{} all nodes are told to end", now_ms()));
     let mut clients = Vec::new();
-    for (node, watched) in world.nodes.iter().zip(&run.nodes) {
+    for (node, under_test) in world.nodes.iter().zip(&run.nodes) {
         for _ in 0..STREAMS {
             let mut client = client(run, &channel(0));
             comes(&mut client, node.address(), has_place);
             clients.push(client);
         }
-        watched.ends();
+        under_test.ends();
     }
     let begun = Instant::now();
     world.nodes.iter().for_each(|node| node.signal(Signal::Term));

@@ -198,8 +198,8 @@ impl<'a> FaultRunner<'a> {
         }
         self.renewals += 1;
         let certificate = &certificates[self.renewals as usize % certificates.len()];
-        for (node, watched) in self.world.nodes.iter().zip(&self.run.nodes) {
-            if watched.life().is_some_and(|life| life.since.elapsed() > HAS_READ_FILES) {
+        for (node, under_test) in self.world.nodes.iter().zip(&self.run.nodes) {
+            if under_test.life().is_some_and(|life| life.since.elapsed() > HAS_READ_FILES) {
                 node.replace_certificate(certificate);
                 self.run.counters.fault("certificate of a node replaced");
             }

@@ -11,7 +11,7 @@
 //! | `subscriber`, `client_trace` | clients, and what each saw, for the judge of `fanfare-oracle` |
 //! | `tokens`, `token_holder`, `interference` | the channel that is not public, its clients, and what keeps nodes from hearing what was revoked |
 //! | `attack`, `attacker`, `access` | hostile clients, and what the nodes may do in Redis |
-//! | `bounds`, `watched_node`, `node_watcher`, `calm` | what must hold besides the guarantee, and who looks whether it does |
+//! | `bounds`, `node_under_test`, `node_watcher`, `calm` | what must hold besides the guarantee, and who looks whether it does |
 //! | `counters`, `resource_usage`, `report` | what is counted, measured and printed |
 
 mod access;
@@ -27,6 +27,7 @@ mod expiring_channel;
 mod fault_runner;
 mod fsync;
 mod interference;
+mod node_under_test;
 mod node_watcher;
 mod options;
 mod outgoing_event;
@@ -48,7 +49,6 @@ mod subscriber;
 mod token_holder;
 mod tokens;
 mod transport_kind;
-mod watched_node;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use fanfare_e2e::{pace, request_within};
 
 use crate::bounds::{ADMIN_WITHIN, NODE_MEMORY_MAX, START_WITHIN};
+use crate::node_under_test::Life;
 use crate::resource_usage::resident;
 use crate::run::Run;
-use crate::watched_node::Life;
 
 /// Pause between two looks at a node.
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -11,11 +11,11 @@ use crate::action::Wire;
 use crate::attack::Waves;
 use crate::counters::Counters;
 use crate::interference::Interference;
+use crate::node_under_test::NodeUnderTest;
 use crate::options::Options;
 use crate::promises;
 use crate::published_record::PublishedRecord;
 use crate::tokens::Signer;
-use crate::watched_node::WatchedNode;
 use crate::world::World;
 
 /// What all threads of a run share.
@@ -34,7 +34,7 @@ pub(crate) struct Run {
     /// How clients talk to nodes.
     transports: Vec<Transport>,
     /// One for each node.
-    pub(crate) nodes: Vec<WatchedNode>,
+    pub(crate) nodes: Vec<NodeUnderTest>,
     pub(crate) waves: Waves,
     pub(crate) interference: Interference,
     pub(crate) signer: Signer,
@@ -69,7 +69,7 @@ impl Run {
             balancer: world.haproxy.address(),
             clients: world.wire(Wire::Clients).address(),
             transports: world.transports.clone(),
-            nodes: world.nodes.iter().map(WatchedNode::new).collect(),
+            nodes: world.nodes.iter().map(NodeUnderTest::new).collect(),
             waves: Waves::default(),
             interference: Interference::default(),
             signer: Signer::new().expect("a temporary file"),

@@ -13,11 +13,11 @@ use crate::action::{NODES, channel};
 use crate::bounds::{EXPIRED_WITHIN, HEARS_AFTER, NOTHING_LATER_WITHIN, REVOKED_WITHIN, RIGHTS_WITHIN, SERVED_WITHIN};
 use crate::client_trace::ClientTrace;
 use crate::dice::Dice;
+use crate::node_under_test::Life;
 use crate::payload;
 use crate::published_record::now_ms;
 use crate::run::Run;
 use crate::tokens::PRIVATE;
-use crate::watched_node::Life;
 use crate::world::MAX_BEHIND_MS;
 
 /// How many there are.

@@ -1,7 +1,7 @@
 //! What the ingest and the connection threads share: one [`Channel`] per followed channel, and the [`Hub`] that finds
 //! them and carries "look at this channel again" both ways.
 //!
-//! Nothing is queued here. The ingest changes a channel under its lock and marks it dirty for the threads that watch it;
+//! Nothing is queued here. The ingest changes a channel under its lock and marks it dirty for the threads that view it;
 //! a thread wants a page and marks the channel touched for the ingest. A mark is a bit, so each list holds a channel at
 //! most once, and the thread that takes the list reads the channel's present state.
 
@@ -21,7 +21,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Noti
 use crate::tail::Tail;
 use crate::wants::Wants;
 
-/// Maximum number of connection threads: a watcher is one bit.
+/// Maximum number of connection threads: a viewer is one bit.
 pub const MAX_CORES: usize = 64;
 
 /// A channel's state, behind its lock. Held for the time of a copy, never across I/O.
@@ -47,9 +47,9 @@ impl Shared {
     /// A reader that is behind has left, perhaps with a want. Whether another reader wants the same is not known, so no single
     /// want is taken back. When as many may be left as are wanted, or nobody is there any more, all are forgotten: then those who
     /// still wait have to be woken, and want again what they need. Returns whether that is so.
-    pub(crate) fn leave_want(&mut self, is_watched: bool) -> bool {
+    pub(crate) fn leave_want(&mut self, has_viewers: bool) -> bool {
         self.left_wants += 1;
-        let forgets = !is_watched || self.left_wants > LEFT_WANTS_MIN.max(self.wants.len() / 2);
+        let forgets = !has_viewers || self.left_wants > LEFT_WANTS_MIN.max(self.wants.len() / 2);
         if forgets {
             self.left_wants = 0;
             self.wants.clear();
@@ -68,7 +68,8 @@ pub struct Channel {
     /// Who asked for it first.
     pub payer: Payer,
     shared: Mutex<Shared>,
-    watchers: AtomicU64,
+    /// The connection threads that have a view of it, a bit each.
+    viewers: AtomicU64,
     queued: AtomicU64,
     /// Readers on all connection threads: for those who look, nothing is decided by it.
     readers: AtomicU32,
@@ -85,7 +86,7 @@ impl Channel {
             key,
             payer,
             shared: Mutex::default(),
-            watchers: AtomicU64::new(0),
+            viewers: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             readers: AtomicU32::new(0),
             touched: AtomicBool::new(false),
@@ -124,8 +125,8 @@ impl Channel {
 
     /// Whether any connection thread has a reader.
     #[must_use]
-    pub fn is_watched(&self) -> bool {
-        self.watchers.load(Ordering::Acquire) != 0
+    pub fn has_viewers(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) != 0
     }
 }
 
@@ -237,9 +238,9 @@ impl Hub {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds or makes a channel and registers the thread as a watcher. The place is asked for before the channel is made: what
+    /// Finds or makes a channel and registers the thread as a viewer. The place is asked for before the channel is made: what
     /// has none leaves no trace.
-    pub(crate) fn watch(&self, name: &LogName, core: usize, payer: Payer) -> Result<Arc<Channel>, NoPlace> {
+    pub(crate) fn add_viewer(&self, name: &LogName, core: usize, payer: Payer) -> Result<Arc<Channel>, NoPlace> {
         let mut directory = self.lock();
         let Directory { by_name, places, next_key } = &mut *directory;
         let channel = match by_name.get_mut(name) {
@@ -262,7 +263,7 @@ impl Hub {
                 channel
             }
         };
-        channel.watchers.fetch_or(1 << core, Ordering::AcqRel);
+        channel.viewers.fetch_or(1 << core, Ordering::AcqRel);
         drop(directory);
         self.notify_ingest(&channel);
         Ok(channel)
@@ -276,12 +277,12 @@ impl Hub {
         self.notify_ingest(channel);
     }
 
-    /// Takes the thread off the channel's watchers.
-    pub(crate) fn unwatch(&self, channel: &Arc<Channel>, core: usize) {
+    /// Takes the thread off the channel's viewers.
+    pub(crate) fn remove_viewer(&self, channel: &Arc<Channel>, core: usize) {
         let mut directory = self.lock();
         let Directory { by_name, places, .. } = &mut *directory;
-        channel.watchers.fetch_and(!(1 << core), Ordering::AcqRel);
-        if !channel.is_watched()
+        channel.viewers.fetch_and(!(1 << core), Ordering::AcqRel);
+        if !channel.has_viewers()
             && let Some(held) = by_name.get_mut(&channel.name).filter(|held| held.channel.key == channel.key)
             && held.idle.is_none()
         {
@@ -291,10 +292,10 @@ impl Hub {
         self.notify_ingest(channel);
     }
 
-    /// Drops a channel unless a connection thread watches it. Atomic with respect to [`Hub::watch`].
+    /// Drops a channel unless a connection thread views it. Atomic with respect to [`Hub::add_viewer`].
     pub(crate) fn forget(&self, channel: &Channel) -> bool {
         let mut directory = self.lock();
-        if channel.is_watched() {
+        if channel.has_viewers() {
             return false;
         }
         if let Some(held) = directory.by_name.get(&channel.name).filter(|held| held.channel.key == channel.key) {
@@ -337,10 +338,10 @@ impl Hub {
         }
     }
 
-    /// Marks a channel dirty for its watchers and adds them to the set of threads to wake.
+    /// Marks a channel dirty for its viewers and adds them to the set of threads to wake.
     pub(crate) fn notify_cores(&self, channel: &Arc<Channel>, wake: &mut u64) {
-        let watchers = channel.watchers.load(Ordering::Acquire);
-        let fresh = watchers & !channel.queued.fetch_or(watchers, Ordering::AcqRel);
+        let viewers = channel.viewers.load(Ordering::Acquire);
+        let fresh = viewers & !channel.queued.fetch_or(viewers, Ordering::AcqRel);
         *wake |= fresh;
         for (core, mailbox) in self.cores.iter().enumerate() {
             if fresh & (1 << core) != 0 {
@@ -358,7 +359,7 @@ impl Hub {
         }
     }
 
-    /// Waits until some channel that the thread watches is dirty. Cancel-safe.
+    /// Waits until some channel that the thread views is dirty. Cancel-safe.
     pub(crate) async fn dirty(&self, core: usize) {
         self.cores[core].notify.notified().await;
     }

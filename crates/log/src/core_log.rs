@@ -1,4 +1,4 @@
-//! What one connection thread sees of the logs: a copy of each watched tail (the frames themselves are shared) and the
+//! What one connection thread sees of the logs: a copy of each tail that its readers follow (the frames themselves are shared) and the
 //! readers of each channel.
 
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ impl CoreLog {
         let key = match views.by_name.get(&name) {
             Some(key) => *key,
             None => {
-                let channel = self.hub.watch(&name, self.core, payer)?;
+                let channel = self.hub.add_viewer(&name, self.core, payer)?;
                 let view = View::new(Arc::clone(&channel), self.hub.occupancy().tally(&name));
                 let key = views.slab.insert(view);
                 views.by_name.insert(name.clone(), key);
@@ -102,11 +102,11 @@ impl CoreLog {
             if view.readers.is_waking() {
                 views.waking.retain(|waking| *waking != key);
             }
-            self.hub.unwatch(&view.channel, self.core);
+            self.hub.remove_viewer(&view.channel, self.core);
         }
         drop(views);
         if let Some(channel) = left
-            && channel.lock().leave_want(channel.is_watched())
+            && channel.lock().leave_want(channel.has_viewers())
         {
             let mut wake = 0;
             self.hub.notify_cores(&channel, &mut wake);
@@ -114,7 +114,7 @@ impl CoreLog {
         }
     }
 
-    /// Waits until some watched channel has changed. Cancel-safe; one waiter per thread.
+    /// Waits until some channel with a view has changed. Cancel-safe; one waiter per thread.
     pub async fn changed(&self) {
         self.hub.dirty(self.core).await;
     }

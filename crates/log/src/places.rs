@@ -34,7 +34,7 @@ pub struct NoPlace;
 #[derive(Debug)]
 struct Account<T> {
     /// Number of its channels with readers.
-    watched: usize,
+    with_readers: usize,
     /// Its channels without readers, by the number of their idleness: the longest idle one is first.
     idle: BTreeMap<u64, T>,
 }
@@ -44,7 +44,7 @@ struct Account<T> {
 pub(crate) struct Places<T> {
     limit: usize,
     /// Channels with readers.
-    watched: usize,
+    with_readers: usize,
     /// Channels without.
     idle: usize,
     /// Channels that gave up their place and are not closed yet.
@@ -63,7 +63,7 @@ impl<T> Places<T> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            watched: 0,
+            with_readers: 0,
             idle: 0,
             leaving: 0,
             payers: 0,
@@ -79,8 +79,8 @@ impl<T> Places<T> {
         if !self.has_place_for(payer) {
             return Err(NoPlace);
         }
-        let evicted = if self.watched + self.idle >= self.limit { self.evict() } else { None };
-        self.add_watched(payer);
+        let evicted = if self.with_readers + self.idle >= self.limit { self.evict() } else { None };
+        self.add_with_readers(payer);
         Ok(evicted)
     }
 
@@ -89,13 +89,13 @@ impl<T> Places<T> {
         if self.leaving >= CHANNELS_LEAVING_MAX {
             return false;
         }
-        if self.watched < self.limit - self.limit / SCARCE_PART {
+        if self.with_readers < self.limit - self.limit / SCARCE_PART {
             return true;
         }
-        let own = self.accounts.get(&payer).map_or(0, |account| account.watched);
+        let own = self.accounts.get(&payer).map_or(0, |account| account.with_readers);
         let payers = self.payers + usize::from(own == 0);
         let most = self.limit.saturating_add(self.limit / RESERVE_PART);
-        self.watched < most && own < self.limit / payers.max(1)
+        self.with_readers < most && own < self.limit / payers.max(1)
     }
 
     /// A channel has lost its last reader. Returns the number of its idleness.
@@ -103,11 +103,11 @@ impl<T> Places<T> {
         self.next += 1;
         let number = self.next;
         let Some(account) = self.accounts.get_mut(&payer) else { return number };
-        account.watched -= 1;
-        self.payers -= usize::from(account.watched == 0);
+        account.with_readers -= 1;
+        self.payers -= usize::from(account.with_readers == 0);
         account.idle.insert(number, channel);
         let count = account.idle.len();
-        self.watched -= 1;
+        self.with_readers -= 1;
         self.idle += 1;
         self.by_idle.remove(&(count - 1, payer));
         self.by_idle.insert((count, payer));
@@ -117,7 +117,7 @@ impl<T> Places<T> {
     /// A channel that was idle has a reader again, who pays from now on.
     pub(crate) fn wake(&mut self, payer: Payer, number: u64, reader: Payer) {
         self.leave(payer, number);
-        self.add_watched(reader);
+        self.add_with_readers(reader);
     }
 
     /// An idle channel gives its place back.
@@ -140,7 +140,7 @@ impl<T> Places<T> {
     fn take_idle(&mut self, payer: Payer, take: impl FnOnce(&mut BTreeMap<u64, T>) -> Option<T>) -> Option<T> {
         let account = self.accounts.get_mut(&payer)?;
         let taken = take(&mut account.idle)?;
-        let (left, is_over) = (account.idle.len(), account.idle.is_empty() && account.watched == 0);
+        let (left, is_over) = (account.idle.len(), account.idle.is_empty() && account.with_readers == 0);
         self.idle -= 1;
         self.by_idle.remove(&(left + 1, payer));
         if left > 0 {
@@ -152,11 +152,11 @@ impl<T> Places<T> {
         Some(taken)
     }
 
-    fn add_watched(&mut self, payer: Payer) {
-        let account = self.accounts.entry(payer).or_insert_with(|| Account { watched: 0, idle: BTreeMap::new() });
-        self.payers += usize::from(account.watched == 0);
-        account.watched += 1;
-        self.watched += 1;
+    fn add_with_readers(&mut self, payer: Payer) {
+        let account = self.accounts.entry(payer).or_insert_with(|| Account { with_readers: 0, idle: BTreeMap::new() });
+        self.payers += usize::from(account.with_readers == 0);
+        account.with_readers += 1;
+        self.with_readers += 1;
     }
 }
 

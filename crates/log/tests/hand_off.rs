@@ -3,8 +3,8 @@
 //!
 //! A mark that is lost is a thread that waits for ever, which loom reports as a deadlock. Seen for each of these, one at a
 //! time: a bit cleared after looking, in either direction; a notification before the push; a mark before the change; a
-//! wake before the mark; a touch before the want; a view that looks before it watches; a watcher registered after the
-//! directory was unlocked; a `forget` that looks for watchers before it locks; a channel that gave up its place and is handed to the
+//! wake before the mark; a touch before the want; a view that looks before it is registered; a viewer registered after the
+//! directory was unlocked; a `forget` that looks for viewers before it locks; a channel that gave up its place and is handed to the
 //! ingest after the directory was unlocked; all orderings `Relaxed`.
 //!
 //! What the model does not cover: the registry and the views, for which a number behind the channel's lock stands here;
@@ -111,8 +111,8 @@ fn name() -> LogName {
     LogName::from(ChannelName::parse("orders").unwrap())
 }
 
-fn watch(hub: &Hub, name: &LogName, core: usize) -> Arc<Channel> {
-    hub.watch(name, core, payer::Payer::NODE).expect("there is a place")
+fn view(hub: &Hub, name: &LogName, core: usize) -> Arc<Channel> {
+    hub.add_viewer(name, core, payer::Payer::NODE).expect("there is a place")
 }
 
 /// What a view takes over.
@@ -133,13 +133,13 @@ fn change(hub: &Hub, channel: &Arc<Channel>) {
 
 /// A connection thread: registers first, then looks, as `View::new` does; then looks whenever it is told to.
 fn read_until(hub: &Hub, core: usize, wanted: usize) -> Arc<Channel> {
-    let channel = watch(hub, &name(), core);
+    let channel = view(hub, &name(), core);
     let mut seen = look(&channel);
     let mut dirty = Vec::new();
     while seen < wanted {
         block_on(hub.dirty(core));
         hub.take_dirty(core, &mut dirty);
-        // A mark of a channel that was watched before may still be there.
+        // A mark of a channel that was viewed before may still be there.
         if dirty.drain(..).any(|dirty| dirty.key == channel.key) {
             seen = look(&channel);
         }
@@ -195,7 +195,7 @@ fn no_want_is_missed_by_the_ingest() {
         let reader = thread::spawn({
             let hub = Arc::clone(&hub);
             move || {
-                let channel = watch(&hub, &name(), 0);
+                let channel = view(&hub, &name(), 0);
                 for want in [Want::Newest(1), Want::Newest(2)] {
                     channel.lock().wants.insert(payer::Payer::NODE, want);
                     hub.notify_ingest(&channel);
@@ -219,19 +219,19 @@ fn no_reader_is_left_with_a_channel_that_is_forgotten() {
         let reader = thread::spawn({
             let (hub, stop) = (Arc::clone(&hub), Arc::clone(&stop));
             move || {
-                let first = watch(&hub, &name(), 0);
-                hub.unwatch(&first, 0);
+                let first = view(&hub, &name(), 0);
+                hub.remove_viewer(&first, 0);
                 let second = read_until(&hub, 0, 1);
                 assert!(!second.is_forgotten());
                 stop.store(true, Ordering::Release);
-                hub.unwatch(&second, 0);
+                hub.remove_viewer(&second, 0);
             }
         });
         // As `Registry::on_touched`, with a linger that ends at once.
         while !stop.load(Ordering::Acquire) {
             for channel in touched(&hub) {
                 if channel.is_forgotten() {
-                } else if channel.is_watched() {
+                } else if channel.has_viewers() {
                     change(&hub, &channel);
                 } else {
                     hub.forget(&channel);
@@ -248,13 +248,13 @@ fn the_ingest_hears_that_a_channel_gave_up_its_place_before_it_hears_of_one_of_t
         let [orders, prices, stocks] =
             ["orders", "prices", "stocks"].map(|text| ChannelName::parse(text).unwrap().into());
         // Both linger, and whatever comes takes the place of one of them.
-        let old = [&orders, &prices].map(|name| watch(&hub, name, 0));
-        old.iter().for_each(|channel| hub.unwatch(channel, 0));
+        let old = [&orders, &prices].map(|name| view(&hub, name, 0));
+        old.iter().for_each(|channel| hub.remove_viewer(channel, 0));
         let mut open: HashMap<LogName, usize> = HashMap::new();
         open.extend(touched(&hub).iter().map(|channel| (channel.name.clone(), channel.key)));
         let readers = [(0, stocks), (1, orders)].map(|(core, name)| {
             let hub = Arc::clone(&hub);
-            thread::spawn(move || drop(watch(&hub, &name, core)))
+            thread::spawn(move || drop(view(&hub, &name, core)))
         });
         readers.into_iter().for_each(|reader| reader.join().unwrap());
         // As `Registry::on_touched`.

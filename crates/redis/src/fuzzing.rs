@@ -1,9 +1,7 @@
 //! The parsers of what Redis says, for the fuzz targets in `crates/fuzz`. No part of the crate's interface.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare_log::FeedEvent;
@@ -11,13 +9,8 @@ use fanfare_protocol::EntryId;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::archive::reply;
-use crate::connect::Connector;
 use crate::eviction;
 use crate::feed::{FeedOptions, Receiver, Sieve};
-use crate::keys::Keys;
-use crate::options::Options;
-use crate::primary::Primary;
-use crate::topology::Topology;
 
 /// An entry: its id, and its fields as names and values.
 pub type Entry = (EntryId, Vec<(Bytes, Bytes)>);
@@ -38,23 +31,7 @@ pub fn reply(resp: &[u8]) -> Option<Vec<Entry>> {
 #[must_use]
 pub fn pushes(resp: &[&[u8]]) -> Vec<FeedEvent> {
     let (sink, mut source) = fanfare_log::feed(1 << 20);
-    let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection();
-    let options = FeedOptions {
-        topology: Topology::Standalone(Box::new(connection.expect("the URL is one"))),
-        connector: Connector::Network,
-        primary: Primary::new(),
-        witness: Arc::default(),
-        random: fanfare_log::Random::seeded(1),
-        keys: Keys::new("sse:"),
-        keyspace_notifications: true,
-        pushes: crate::pushes::Pushes::Trusted,
-        probe_interval: Duration::from_secs(1),
-        probe_timeout: Duration::from_secs(1),
-        command_timeout: Duration::from_secs(1),
-        max_event_bytes: 1024,
-        node: Arc::from("n"),
-    };
-    let receiver = Receiver::new(&options, sink);
+    let receiver = Receiver::new(&FeedOptions::offline(1024), sink);
     for push in resp {
         let mut sieve = Sieve::new(*push, receiver.messages());
         // Everything is there, so it waits only to let others have their turn.

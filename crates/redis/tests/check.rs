@@ -118,13 +118,7 @@ async fn a_redis_that_hides_info_works_and_the_check_says_what_stays_unknown() {
     let server = Server::with(&["--rename-command", "INFO", "", "--appendonly", "yes"]).await;
     server.run::<Value>(&["CONFIG", "SET", "maxmemory", "1gb"]).await;
     let node = Node::start(&server.options());
-    let request = PublishRequest {
-        channel: name("a").name().clone(),
-        event: event(None, "d"),
-        dedup: None,
-        max_len: None,
-        ttl: None,
-    };
+    let request = publish_request("a", "d");
     eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
     let tip = node.store.archive.tips(vec![name("a")]).await.unwrap()[0].clone().unwrap();
     assert!(!tip.evicts, "the configuration says that nothing is evicted");

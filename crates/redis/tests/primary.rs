@@ -6,8 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use fanfare_log::{Archive, FeedEvent, PublishRequest, Publisher};
-use fanfare_protocol::ChannelName;
+use fanfare_log::{Archive, FeedEvent, Publisher};
 use fanfare_redis::Options;
 use redis::Value;
 use support::*;
@@ -62,13 +61,7 @@ async fn another_server_than_the_feeds_is_not_read_and_not_published_to() {
         reads().await.is_err_and(|error| error.to_string().contains("another server"))
     })
     .await;
-    let request = PublishRequest {
-        channel: ChannelName::parse("a").unwrap(),
-        event: event(None, "x"),
-        dedup: None,
-        max_len: None,
-        ttl: None,
-    };
+    let request = publish_request("a", "x");
     assert!(node.store.publisher.publish(request).await.is_err());
     assert_eq!(second.run::<u64>(&["EXISTS", "sse:a"]).await, 0);
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fanfare_log::{Archive, PublishRequest, Publisher};
+use fanfare_log::{Archive, Publisher};
 use fanfare_protocol::{EntryId, Position};
 use fanfare_redis::{Grade, Line, Options, Report, check};
 use support::disguise::{disguised, that_says};
@@ -122,13 +122,7 @@ async fn a_node_works_with_a_service_that_has_its_own_words_for_commands_that_it
     let server = Server::start().await;
     let without = ["INFO", "CONFIG", "FUNCTION", "FCALL", "FCALL_RO"].map(|command| (command, refusal));
     let node = Node::start(&at(&server, disguised(&server, without).await));
-    let request = PublishRequest {
-        channel: name("a").name().clone(),
-        event: event(None, "d"),
-        dedup: None,
-        max_len: None,
-        ttl: None,
-    };
+    let request = publish_request("a", "d");
     eventually("the node publishes", async || node.store.publisher.publish(request.clone()).await.is_ok()).await;
     let request = support::streams::request("a", Position::At(EntryId::ZERO));
     let read = node.store.archive.read(request).await;

@@ -12,16 +12,6 @@ use redis::Value;
 use support::streams::calls;
 use support::*;
 
-fn request(channel: &str, data: &str) -> PublishRequest {
-    PublishRequest {
-        channel: name(channel).name().clone(),
-        event: event(None, data),
-        dedup: None,
-        max_len: None,
-        ttl: None,
-    }
-}
-
 /// Publishes until the node has connected.
 async fn first_publish(publisher: &RedisPublisher, request: PublishRequest) -> fanfare_log::Published {
     let mut published = None;
@@ -46,7 +36,7 @@ async fn a_node_publishes_with_every_option() {
         dedup: Some("order-1".into()),
         max_len: Some(77),
         ttl: Some(Duration::from_millis(90_500).into()),
-        ..request("a", "")
+        ..publish_request("a", "")
     };
     let first = first_publish(&node.store.publisher, full.clone()).await;
     assert!(!first.duplicate);
@@ -61,11 +51,11 @@ async fn a_node_publishes_with_every_option() {
 async fn a_wrong_request_is_rejected_a_wrong_key_denied() {
     let server = Server::start().await;
     let node = Node::start(&server.options());
-    first_publish(&node.store.publisher, request("a", "d")).await;
-    let bad = PublishRequest { dedup: Some(String::new()), ..request("a", "d") };
+    first_publish(&node.store.publisher, publish_request("a", "d")).await;
+    let bad = PublishRequest { dedup: Some(String::new()), ..publish_request("a", "d") };
     assert_eq!(node.store.publisher.publish(bad).await, Err(PublishError::Rejected("DEDUP is empty".into())));
     server.run::<Value>(&["SET", "sse:text", "t"]).await;
-    let denied = node.store.publisher.publish(request("text", "d")).await;
+    let denied = node.store.publisher.publish(publish_request("text", "d")).await;
     assert!(matches!(&denied, Err(PublishError::Denied(reason)) if reason.contains("holds a string")), "{denied:?}");
 }
 
@@ -76,16 +66,16 @@ async fn without_functions_the_node_publishes_by_the_script_and_goes_back_when_t
         return;
     }
     let node = Node::start(&Options { load_functions: false, ..server.options() });
-    first_publish(&node.store.publisher, request("a", "script")).await;
+    first_publish(&node.store.publisher, publish_request("a", "script")).await;
     assert!(!functions_are_there(&server).await);
     let calls = async |command: &str| calls(&server, command).await;
-    node.store.publisher.publish(request("a", "again")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "again")).await.unwrap();
     assert_eq!((calls("eval").await, calls("evalsha").await), (1, 2), "the second time Redis knows it");
     server.load_library().await;
     server.run::<Value>(&["SCRIPT", "FLUSH"]).await;
-    node.store.publisher.publish(request("a", "script again")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "script again")).await.unwrap();
     let fcalls = calls("fcall").await;
-    node.store.publisher.publish(request("a", "function")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "function")).await.unwrap();
     assert_eq!(calls("fcall").await, fcalls + 1);
     assert_eq!(server.run::<u64>(&["XLEN", "sse:a"]).await, 4, "no way published twice");
 }
@@ -97,10 +87,10 @@ async fn functions_that_vanish_while_the_node_runs_are_replaced_by_the_script() 
         return;
     }
     let node = Node::start(&server.options());
-    first_publish(&node.store.publisher, request("a", "1")).await;
+    first_publish(&node.store.publisher, publish_request("a", "1")).await;
     eventually("functions", async || functions_are_there(&server).await).await;
     server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
-    node.store.publisher.publish(request("a", "2")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "2")).await.unwrap();
 }
 
 // Seen to fail when nobody but a publisher notices: it used the script from then on, and other publishers heard an error.
@@ -111,13 +101,13 @@ async fn functions_that_somebody_flushed_are_loaded_again_as_soon_as_a_publish_m
         return;
     }
     let node = Node::start(&Options { probe_interval: PATIENCE * 3, ..server.options() });
-    first_publish(&node.store.publisher, request("a", "1")).await;
+    first_publish(&node.store.publisher, publish_request("a", "1")).await;
     server.run::<Value>(&["FUNCTION", "FLUSH"]).await;
-    node.store.publisher.publish(request("a", "2")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "2")).await.unwrap();
     eventually("the functions are back", async || functions_are_there(&server).await).await;
     let scripts = calls(&server, "evalsha").await;
     eventually("the node calls them", async || {
-        node.store.publisher.publish(request("a", "3")).await.unwrap();
+        node.store.publisher.publish(publish_request("a", "3")).await.unwrap();
         calls(&server, "evalsha").await == scripts
     })
     .await;
@@ -128,17 +118,17 @@ async fn functions_that_somebody_flushed_are_loaded_again_as_soon_as_a_publish_m
 async fn a_publish_after_a_dropped_link_waits_for_the_next_one() {
     let server = Server::start().await;
     let node = Node::start(&Options { probe_interval: PATIENCE * 3, ..server.options() });
-    first_publish(&node.store.publisher, request("a", "1")).await;
+    first_publish(&node.store.publisher, publish_request("a", "1")).await;
     server.run::<u64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
     // The first one may meet the dead connection before its end is seen; what became of it nobody knows.
-    let first = node.store.publisher.publish(request("a", "2")).await;
+    let first = node.store.publisher.publish(publish_request("a", "2")).await;
     assert!(matches!(first, Ok(_) | Err(PublishError::Unavailable(_))), "{first:?}");
-    node.store.publisher.publish(request("a", "3")).await.unwrap();
+    node.store.publisher.publish(publish_request("a", "3")).await.unwrap();
 }
 
 /// Publishes in vain. Returns the store's word, and whether it is for now only.
 async fn refusal(node: &Node, channel: &str) -> (String, bool) {
-    match node.store.publisher.publish(request(channel, "d")).await {
+    match node.store.publisher.publish(publish_request(channel, "d")).await {
         Err(PublishError::Refused(reason)) => (reason, true),
         Err(PublishError::Denied(reason)) => (reason, false),
         other => panic!("{other:?}"),
@@ -154,7 +144,7 @@ async fn what_redis_refuses_is_told_in_its_own_word_and_was_not_published() {
     let without = Node::start(&Options { load_functions: false, ..options.clone() });
     let with_functions = Node::start(&options);
     for node in [&with_functions, &without] {
-        first_publish(&node.store.publisher, request("a", "d")).await;
+        first_publish(&node.store.publisher, publish_request("a", "d")).await;
     }
     let stored: u64 = server.run(&["XLEN", "sse:a"]).await;
     let cases: [(&[&str], &[&str], &str); 3] = [
@@ -188,20 +178,20 @@ async fn what_redis_refuses_is_told_in_its_own_word_and_was_not_published() {
 async fn without_a_server_a_publish_says_so_and_works_when_there_is_one() {
     let mut server = Server::absent(&[]);
     let node = Node::start(&server.options());
-    let failed = node.store.publisher.publish(request("a", "d")).await;
+    let failed = node.store.publisher.publish(publish_request("a", "d")).await;
     assert_eq!(failed, Err(PublishError::Unreachable("not connected to Redis".into())), "nothing was sent");
     server.up().await;
-    first_publish(&node.store.publisher, request("a", "d")).await;
+    first_publish(&node.store.publisher, publish_request("a", "d")).await;
     server.freeze();
-    let failed = node.store.publisher.publish(request("a", "lost?")).await;
+    let failed = node.store.publisher.publish(publish_request("a", "lost?")).await;
     assert!(matches!(failed, Err(PublishError::Unavailable(_))), "{failed:?}");
     eventually("the connection counts as dead", async || {
-        let failed = node.store.publisher.publish(request("a", "lost?")).await;
+        let failed = node.store.publisher.publish(publish_request("a", "lost?")).await;
         matches!(failed, Err(PublishError::Unreachable(_)))
     })
     .await;
     server.thaw();
-    first_publish(&node.store.publisher, request("a", "d")).await;
+    first_publish(&node.store.publisher, publish_request("a", "d")).await;
 }
 
 // Seen to fail when publishes wait for the connection without taking turns.
@@ -215,7 +205,7 @@ async fn publishes_that_wait_for_the_connection_go_out_in_the_order_in_which_the
         // One thread polls tasks in the order in which they were spawned.
         let publish = |number: usize| {
             let publisher = node.store.publisher.clone();
-            tokio::spawn(async move { publisher.publish(request("a", &number.to_string())).await.is_ok() })
+            tokio::spawn(async move { publisher.publish(publish_request("a", &number.to_string())).await.is_ok() })
         };
         let publishes: Vec<_> = (0..COUNT).map(publish).collect();
         let mut stored = 0;

@@ -134,13 +134,7 @@ async fn nobody_asks_how_long_a_stream_has_to_live_where_nothing_is_promised() {
 async fn a_node_that_promises_it_publishes_nothing_that_expires() {
     let server = evicts_what_expires().await;
     let node = Node::start(&promise(&server));
-    let request = |ttl: Option<Duration>| PublishRequest {
-        channel: name("a").name().clone(),
-        event: event(None, "d"),
-        dedup: None,
-        max_len: None,
-        ttl: ttl.map(Into::into),
-    };
+    let request = |ttl: Option<Duration>| PublishRequest { ttl: ttl.map(Into::into), ..publish_request("a", "d") };
     eventually("the node publishes", async || node.store.publisher.publish(request(None)).await.is_ok()).await;
     let refused = node.store.publisher.publish(request(Some(Duration::from_secs(100)))).await;
     let Err(PublishError::Rejected(reason)) = refused else { panic!("{refused:?}") };

@@ -69,7 +69,7 @@ impl Acceptor {
         admission: Arc<Admission>,
         stats: Arc<AcceptorStats>,
     ) -> io::Result<Self> {
-        let listeners = listeners.into_iter().map(Bound::watched).collect::<io::Result<_>>()?;
+        let listeners = listeners.into_iter().map(Bound::registered).collect::<io::Result<_>>()?;
         let (told, impatient_until) = (None, None);
         Ok(Self { listeners, next: 0, cores, admission, stats, told, impatient_until, spare: Spare::new() })
     }

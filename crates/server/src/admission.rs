@@ -251,8 +251,7 @@ impl Admission {
 
     /// What is known of this address by itself.
     pub(crate) fn source(&self, address: IpAddr) -> Source {
-        let is_proxy = self.options.proxies.trusts(address);
-        Source { address, is_proxy, begins_with_header: false, tls_is_its_own: true, listener: 0 }
+        Source::of(address, &self.options.proxies)
     }
 
     /// What is known of a client whom a PROXY header names: it came by the same listener.

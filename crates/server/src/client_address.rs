@@ -31,6 +31,12 @@ pub(crate) struct Client {
 }
 
 impl Source {
+    /// What is known of an address by itself: nothing of a listener that has rules of its own.
+    pub(crate) fn of(address: IpAddr, proxies: &ProxyOptions) -> Self {
+        let is_proxy = proxies.trusts(address);
+        Self { address, is_proxy, begins_with_header: false, tls_is_its_own: true, listener: 0 }
+    }
+
     /// Whether a certificate that it shows says who the client of its requests is. A trusted proxy may have one, too: that says nothing of
     /// whose requests it brings, nor of the client that its PROXY header has named.
     pub(crate) const fn is_certified_by_its_own(self) -> bool {

@@ -52,14 +52,7 @@ pub fn proxy_header(bytes: &[u8]) -> Result<Option<(Option<IpAddr>, usize)>, Str
 /// Whose a request of this peer is, and whether that is doubtful.
 #[must_use]
 pub fn client(peer: IpAddr, headers: &HeaderMap, proxies: &ProxyOptions) -> (IpAddr, bool) {
-    let source = Source {
-        address: peer,
-        is_proxy: proxies.trusts(peer),
-        begins_with_header: false,
-        tls_is_its_own: true,
-        listener: 0,
-    };
-    let client = source.client(headers, proxies);
+    let client = Source::of(peer, proxies).client(headers, proxies);
     (client.address, client.is_doubtful)
 }
 

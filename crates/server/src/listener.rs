@@ -19,7 +19,7 @@ use crate::listen_address::ListenAddress;
 use crate::options::{ListenOptions, SocketOptions};
 use crate::socket_file::SocketFile;
 
-/// Bound and listening, before a runtime watches it.
+/// Bound and listening, before it is registered with a runtime.
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: Socket,
@@ -62,19 +62,19 @@ impl Bound {
     }
 
     /// To be called within a runtime.
-    pub(crate) fn watched(self) -> io::Result<Listener> {
+    pub(crate) fn registered(self) -> io::Result<Listener> {
         let Self { socket, listen, file, send_buffer, number } = self;
         let socket = match file {
-            None => Watched::Tcp(TcpListener::from_std(socket.into())?),
-            Some(file) => Watched::Unix { file, listener: UnixListener::from_std(socket.into())?, send_buffer },
+            None => Registered::Tcp(TcpListener::from_std(socket.into())?),
+            Some(file) => Registered::Unix { file, listener: UnixListener::from_std(socket.into())?, send_buffer },
         };
         Ok(Listener { socket, listen, number })
     }
 }
 
-/// The socket, as the runtime watches it.
+/// The socket, registered with a runtime.
 #[derive(Debug)]
-enum Watched {
+enum Registered {
     Tcp(TcpListener),
     Unix {
         /// Dropped before the socket.
@@ -84,7 +84,7 @@ enum Watched {
     },
 }
 
-/// A connection that no runtime watches yet.
+/// A connection that is registered with no runtime yet.
 #[derive(Debug)]
 pub(crate) enum Connected {
     Tcp(std::net::TcpStream),
@@ -97,7 +97,7 @@ pub(crate) type Connection = (Socket, Option<SocketAddr>);
 /// Whoever owns it accepts from it; dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: Watched,
+    socket: Registered,
     listen: ListenOptions,
     number: u8,
 }
@@ -115,11 +115,11 @@ impl Listener {
     /// Waits for a connection. It is registered with no runtime: the core that gets it registers it with its own.
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Connection>> {
         match &self.socket {
-            Watched::Tcp(listener) => {
+            Registered::Tcp(listener) => {
                 let (socket, peer) = ready!(listener.poll_accept(cx))?;
                 Poll::Ready(socket.into_std().map(|socket| (socket.into(), Some(peer))))
             }
-            Watched::Unix { listener, .. } => {
+            Registered::Unix { listener, .. } => {
                 let (socket, _) = ready!(listener.poll_accept(cx))?;
                 Poll::Ready(socket.into_std().map(|socket| (socket.into(), None)))
             }
@@ -138,8 +138,8 @@ impl Listener {
 
     fn as_socket(&self) -> SockRef<'_> {
         match &self.socket {
-            Watched::Tcp(listener) => SockRef::from(listener),
-            Watched::Unix { listener, .. } => SockRef::from(listener),
+            Registered::Tcp(listener) => SockRef::from(listener),
+            Registered::Unix { listener, .. } => SockRef::from(listener),
         }
     }
 
@@ -149,10 +149,10 @@ impl Listener {
         let (begins_with_header, listener) = (self.listen.proxy_protocol, self.number);
         let tls_is_its_own = !begins_with_header || self.listen.tls_passthrough;
         match self.socket {
-            Watched::Tcp(_) => {
+            Registered::Tcp(_) => {
                 Some(Source { begins_with_header, tls_is_its_own, listener, ..admission.source(peer?.ip()) })
             }
-            Watched::Unix { .. } => {
+            Registered::Unix { .. } => {
                 let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
                 Some(Source { address, is_proxy: self.listen.trusted, begins_with_header, tls_is_its_own, listener })
             }
@@ -162,8 +162,8 @@ impl Listener {
     /// A connection that was accepted here, as the thread that serves it takes it.
     pub(crate) fn connected(&self, socket: Socket) -> Connected {
         match self.socket {
-            Watched::Tcp(_) => Connected::Tcp(socket.into()),
-            Watched::Unix { send_buffer, .. } => {
+            Registered::Tcp(_) => Connected::Tcp(socket.into()),
+            Registered::Unix { send_buffer, .. } => {
                 // Not inherited. Without it the kernel has its own size, which is a bound, too.
                 let _ = socket.set_send_buffer_size(send_buffer);
                 Connected::Unix(socket.into())
@@ -177,8 +177,8 @@ impl Listener {
     /// It closes without a last call then.
     pub(crate) fn turn_newcomers_away(&self) -> io::Result<()> {
         match &self.socket {
-            Watched::Tcp(_) => ignore_handshakes(&self.as_socket()),
-            Watched::Unix { file, .. } => file.remove(),
+            Registered::Tcp(_) => ignore_handshakes(&self.as_socket()),
+            Registered::Unix { file, .. } => file.remove(),
         }
     }
 }

@@ -307,7 +307,7 @@ impl CoreThread {
     fn take(&self, core: &Rc<Core>, accepted: Accepted) {
         let Accepted { socket, permit, identity } = accepted;
         let (handler, core, phase) = (self.handler.clone(), Rc::clone(core), self.phase.clone());
-        let watched = match socket {
+        let registered = match socket {
             Connected::Tcp(socket) => TcpStream::from_std(socket).map(|socket| {
                 drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit, identity)));
             }),
@@ -315,7 +315,7 @@ impl CoreThread {
                 drop(tokio::task::spawn_local(connection::serve(handler, core, phase, socket, permit, identity)));
             }),
         };
-        if let Err(error) = watched {
+        if let Err(error) = registered {
             debug!(%error, "dropped an accepted socket");
         }
     }

@@ -15,7 +15,7 @@ use crate::response::{Arrived, Response};
 use crate::rng::Rng;
 use crate::tokens::ticket_office;
 use crate::tokens::token::Token;
-use crate::tokens::watched_session::{Piece, WatchedSession};
+use crate::tokens::token_response::{Piece, TokenResponse};
 use crate::world::World;
 
 /// How long clients stay away once everything works.
@@ -68,7 +68,7 @@ pub(crate) struct Client {
 /// One answer that is read.
 struct Visit {
     response: Response,
-    watched: Option<WatchedSession>,
+    by_token: Option<TokenResponse>,
 }
 
 impl Client {
@@ -111,28 +111,28 @@ impl Client {
         if world.access.is_some() && world.nodes[node].is_running() && !self.has_token(world).await {
             return world.trace.note(|| format!("client {} has no ticket", self.number));
         }
-        let watched = self.watch(world, node);
-        match self.ask(world, node, watched.as_ref()).await {
-            Some(response) => self.read(world, node, Visit { response, watched }).await,
+        let by_token = self.by_token(world, node);
+        match self.ask(world, node, by_token.as_ref()).await {
+            Some(response) => self.read(world, node, Visit { response, by_token }).await,
             None => world.trace.note(|| format!("client {} finds node {node} down", self.number)),
         }
     }
 
     /// Makes its request. `None`: the node cannot be reached.
-    async fn ask(&mut self, world: &World, node: usize, watched: Option<&WatchedSession>) -> Option<Response> {
+    async fn ask(&mut self, world: &World, node: usize, by_token: Option<&TokenResponse>) -> Option<Response> {
         let connected = Observed::Connected(self.last_event_id.clone());
         if let Some(browser) = self.browser.clone() {
-            let asked = browser.ask(world, node, self.http2_request(watched)).await?;
+            let asked = browser.ask(world, node, self.http2_request(by_token)).await?;
             self.observe(world, &connected);
             return Some(Response::Http2(asked));
         }
         let mut end = world.nodes[node].connect(self.manners.room, CLIENT_ADDRESS)?;
         world.trace.note(|| format!("client {} connects to node {node} with {:?}", self.number, self.last_event_id));
         self.observe(world, &connected);
-        if watched.is_some() {
+        if by_token.is_some() {
             end.keep_dates();
         }
-        end.write_all(self.request(watched).as_bytes()).await.ok()?;
+        end.write_all(self.request(by_token).as_bytes()).await.ok()?;
         Some(Response::Http1(end, ResponseParser::default()))
     }
 
@@ -199,13 +199,13 @@ impl Client {
         true
     }
 
-    /// What is watched of a connection to this node, where it asks for tokens.
-    fn watch(&self, world: &World, node: usize) -> Option<WatchedSession> {
+    /// What is judged of a connection to this node, where it asks for tokens.
+    fn by_token(&self, world: &World, node: usize) -> Option<TokenResponse> {
         let token = self.token.clone().filter(|_| world.access.is_some())?;
         let channels = self.channels.iter().map(ToString::to_string).collect();
         let now = world.record.now_ms();
         let began = world.nodes[node].began().map_or(now, |began| world.record.ms(began));
-        Some(WatchedSession::new(token, channels, node, [began, now]))
+        Some(TokenResponse::new(token, channels, node, [began, now]))
     }
 
     /// It was refused with this status. A browser never comes back with the ticket then.
@@ -230,8 +230,8 @@ impl Client {
     }
 
     /// What is asked for. A ticket's URL names its channels for some, for others the ticket does.
-    fn target(&self, watched: Option<&WatchedSession>) -> String {
-        let ticket = watched.map(WatchedSession::token).filter(|token| token.ticket.is_some());
+    fn target(&self, by_token: Option<&TokenResponse>) -> String {
+        let ticket = by_token.map(TokenResponse::token).filter(|token| token.ticket.is_some());
         let named = ticket.is_none() || self.number.is_multiple_of(2);
         let channels = self.channels.iter().filter(|_| named).map(|name| format!("channel={name}"));
         let last = self.manners.last.map(|count| format!("last={count}"));
@@ -239,24 +239,24 @@ impl Client {
         format!("/events?{}", channels.chain(last).chain(ticket).collect::<Vec<_>>().join("&"))
     }
 
-    fn request(&self, watched: Option<&WatchedSession>) -> String {
+    fn request(&self, by_token: Option<&TokenResponse>) -> String {
         let resume = match self.last_event_id.as_str() {
             "" => String::new(),
             id => format!("Last-Event-ID: {id}\r\n"),
         };
-        let token = watched.map(WatchedSession::token).filter(|token| token.ticket.is_none());
+        let token = by_token.map(TokenResponse::token).filter(|token| token.ticket.is_none());
         let token = token.map(|token| format!("Authorization: Bearer {}\r\n", token.text)).unwrap_or_default();
-        let target = self.target(watched);
+        let target = self.target(by_token);
         format!("GET {target} HTTP/1.1\r\nHost: sim\r\nAccept: text/event-stream\r\n{resume}{token}\r\n")
     }
 
-    fn http2_request(&self, watched: Option<&WatchedSession>) -> http::Request<()> {
-        let mut request = http::Request::get(format!("http://sim{}", self.target(watched)));
+    fn http2_request(&self, by_token: Option<&TokenResponse>) -> http::Request<()> {
+        let mut request = http::Request::get(format!("http://sim{}", self.target(by_token)));
         request = request.header(http::header::ACCEPT, "text/event-stream");
         if !self.last_event_id.is_empty() {
             request = request.header("last-event-id", self.last_event_id.as_str());
         }
-        if let Some(token) = watched.map(WatchedSession::token).filter(|token| token.ticket.is_none()) {
+        if let Some(token) = by_token.map(TokenResponse::token).filter(|token| token.ticket.is_none()) {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {}", token.text));
         }
         request.body(()).expect("a valid request")
@@ -264,16 +264,16 @@ impl Client {
 
     /// Takes bytes as they come, with when they were sent. `false`: this connection is of no more use.
     fn take(&mut self, world: &World, visit: &mut Visit, arrived: &Arrived) -> bool {
-        let Visit { response, watched } = visit;
+        let Visit { response, by_token } = visit;
         let mut parsed = Vec::new();
-        let fed = match watched {
+        let fed = match by_token {
             None => response.feed(&arrived.bytes, &mut parsed),
-            Some(watched) => self.take_dated(world, response, watched, arrived, &mut parsed),
+            Some(by_token) => self.take_dated(world, response, by_token, arrived, &mut parsed),
         };
         let Some(status) = response.status() else { return true };
         if status != 200 {
             world.trace.note(|| format!("client {} is told {status}", self.number));
-            self.breaches.extend(watched.iter().filter_map(|watched| watched.refused(world, status)));
+            self.breaches.extend(by_token.iter().filter_map(|by_token| by_token.refused(world, status)));
             self.note_refusal(world, status);
             return false;
         }
@@ -290,7 +290,7 @@ impl Client {
         &mut self,
         world: &World,
         response: &mut Response,
-        watched: &mut WatchedSession,
+        by_token: &mut TokenResponse,
         arrived: &Arrived,
         parsed: &mut Vec<Parsed>,
     ) -> Result<(), String> {
@@ -300,7 +300,7 @@ impl Client {
             let before = parsed.len();
             response.feed(piece, parsed)?;
             let piece = Piece { bytes: piece, written: *written, completes: &parsed[before..] };
-            self.breaches.extend(watched.take(world, response.is_session(), piece));
+            self.breaches.extend(by_token.take(world, response.is_session(), piece));
             bytes = rest;
         }
         Ok(())

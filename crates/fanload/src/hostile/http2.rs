@@ -1,6 +1,6 @@
 //! A client of HTTP/2 that sends what it likes (RFC 9113).
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -58,17 +58,7 @@ impl Http2 {
 
     /// Reads and forgets what has come. `false`: the node has ended the connection.
     pub(super) fn take_what_came(&mut self) -> bool {
-        if self.socket.set_nonblocking(true).is_err() {
-            return false;
-        }
-        let goes_on = loop {
-            match self.socket.read(&mut self.piece) {
-                Ok(0) => break false,
-                Ok(_) => {}
-                Err(error) => break error.kind() == ErrorKind::WouldBlock,
-            }
-        };
-        goes_on && self.socket.set_nonblocking(false).is_ok()
+        socket::goes_on(&self.socket, &mut self.piece) && self.socket.set_nonblocking(false).is_ok()
     }
 }
 

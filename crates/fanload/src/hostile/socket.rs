@@ -57,6 +57,26 @@ pub(super) fn connect(node: SocketAddr, from: Ipv4Addr, patience: Duration) -> R
     Ok(socket)
 }
 
+/// Reads and forgets what has come, and does not wait; the socket does not block any more. `false`: the other end has ended the connection.
+pub(super) fn goes_on(mut socket: &TcpStream, piece: &mut [u8]) -> bool {
+    if socket.set_nonblocking(true).is_err() {
+        return false;
+    }
+    loop {
+        match socket.read(piece) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// How many of these sockets the other end has not closed. What it has said by then is thrown away.
+pub(super) fn count_open(sockets: &[TcpStream]) -> usize {
+    let mut piece = [0; 4_096];
+    sockets.iter().filter(|socket| goes_on(socket, &mut piece)).count()
+}
+
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {

@@ -35,6 +35,13 @@ pub(super) struct Asked {
     pub(super) tls: Option<Arc<Connector>>,
 }
 
+impl Asked {
+    /// Asked in clear text from the one address that attackers have, without a position.
+    pub(super) fn plain(node: SocketAddr, query: String) -> Self {
+        Self { node, query, position: None, from: Ipv4Addr::LOCALHOST, tls: None }
+    }
+}
+
 /// An open stream.
 #[derive(Debug)]
 pub(super) struct Stream {

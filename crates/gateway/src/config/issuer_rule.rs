@@ -9,7 +9,7 @@ use fanfare_protocol::Pattern;
 use super::names::ServiceUrl;
 use super::tables::TableKey;
 use super::text::Secret;
-use super::value::{Span, Value, quoted};
+use super::value::{Span, Value, list, quoted};
 
 /// The name of the tables.
 pub(super) const SECTION: &str = "auth.issuers";
@@ -139,8 +139,6 @@ pub struct IssuerRule {
 /// As the file would say it, without the secret.
 impl fmt::Display for IssuerRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list =
-            |items: &[String]| format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "));
         let path = |path: &PathBuf| quoted(&path.display().to_string());
         let some = |items: &Vec<String>| (!items.is_empty()).then(|| list(items));
         let algorithms: Vec<String> = self.algorithms.iter().map(|one| one.as_str().to_owned()).collect();

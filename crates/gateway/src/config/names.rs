@@ -12,7 +12,7 @@ use fanfare_protocol::limits::{
 use http::HeaderName;
 
 use super::text::{REDACTED, elements};
-use super::value::{Value, quoted, text};
+use super::value::{Value, list, quoted, text};
 
 /// Parameters that requests have anyway.
 const PARAMETERS: [&str; 13] = [
@@ -148,8 +148,7 @@ impl Value for HeaderNames {
         (names.len() <= FORWARD_HEADERS_MAX).then_some(Self(names))
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.0.iter().map(|name| quoted(name.as_str())).collect();
-        format!("[{}]", items.join(", "))
+        list(&self.0)
     }
 }
 
@@ -189,8 +188,7 @@ impl Value for Vec<Pattern> {
         (patterns.len() <= PUBLIC_PATTERNS_MAX).then_some(patterns)
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.iter().map(|pattern| quoted(pattern.as_str())).collect();
-        format!("[{}]", items.join(", "))
+        list(self.iter().map(Pattern::as_str))
     }
 }
 

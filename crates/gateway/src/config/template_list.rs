@@ -1,14 +1,11 @@
 //! Lists of patterns in which a client's subject may stand.
 
 use config::ValueKind;
-use fanfare_auth::Template;
+use fanfare_auth::{SUBJECT_CLAIM, Template};
 use fanfare_protocol::limits::GRANT_PATTERNS_MAX;
 
 use super::text::elements;
-use super::value::{Value, quoted, text};
-
-/// The only name that may stand in such a pattern: a certificate has no claims.
-const SUBJECT: &str = "sub";
+use super::value::{Value, list, quoted, text};
 
 /// How a list says that it is that of another right.
 const AS_SUBSCRIBE: &str = "as subscribe";
@@ -32,14 +29,13 @@ impl Value for TemplateList {
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
-        let is_good = |template: &Template| template.claims().all(|name| name == SUBJECT);
+        let is_good = |template: &Template| template.claims().all(|name| name == SUBJECT_CLAIM);
         let template = |text: &str| Template::parse(text).ok().filter(is_good);
         let all: Vec<_> = elements(value)?.into_iter().map(template).collect::<Option<_>>()?;
         (all.len() <= GRANT_PATTERNS_MAX).then_some(Self(all))
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.0.iter().map(|template| quoted(&template.to_string())).collect();
-        format!("[{}]", items.join(", "))
+        list(&self.0)
     }
 }
 

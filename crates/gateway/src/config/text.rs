@@ -7,7 +7,7 @@ use fanfare_protocol::limits::TRUSTED_PROXIES_MAX;
 use fanfare_redis::Options;
 use fanfare_server::{Cors, Network};
 
-use super::value::{Value, quoted, text};
+use super::value::{Value, list, quoted, text};
 
 pub(super) const REDACTED: &str = "********";
 
@@ -209,8 +209,7 @@ impl Value for Vec<CorsOrigin> {
         elements(value)?.into_iter().map(CorsOrigin::parse).collect()
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.iter().map(|origin| quoted(&origin.0)).collect();
-        format!("[{}]", items.join(", "))
+        list(self.iter().map(|origin| &origin.0))
     }
 }
 
@@ -229,8 +228,7 @@ impl Value for Vec<Network> {
         (networks.len() <= TRUSTED_PROXIES_MAX).then_some(networks)
     }
     fn show(&self) -> String {
-        let items: Vec<String> = self.iter().map(|network| quoted(&network.to_string())).collect();
-        format!("[{}]", items.join(", "))
+        list(self)
     }
 }
 

@@ -28,6 +28,12 @@ pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// A list as a TOML literal.
+pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| quoted(&item.to_string())).collect();
+    format!("[{}]", items.join(", "))
+}
+
 pub(super) fn text(value: &ValueKind) -> Option<&str> {
     match value {
         ValueKind::String(text) => Some(text),
@@ -95,67 +101,33 @@ impl Value for bool {
     }
 }
 
-impl Value for SocketAddr {
-    fn kind() -> String {
-        "address".into()
-    }
-    fn expected() -> String {
-        "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"".into()
-    }
-    fn from_value(value: &ValueKind) -> Option<Self> {
-        text(value)?.parse().ok()
-    }
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
+/// Types that read and write themselves as text.
+macro_rules! text_value {
+    ($($ty:ty: $kind:literal, $expected:expr;)*) => {$(
+        impl Value for $ty {
+            fn kind() -> String {
+                $kind.into()
+            }
+            fn expected() -> String {
+                $expected.into()
+            }
+            fn from_value(value: &ValueKind) -> Option<Self> {
+                text(value)?.parse().ok()
+            }
+            fn show(&self) -> String {
+                quoted(&self.to_string())
+            }
+        }
+    )*};
 }
-
-impl Value for ListenAddress {
-    fn kind() -> String {
-        "address".into()
-    }
-    fn expected() -> String {
-        format!(
-            "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\", or a Unix socket, such as \
-             \"unix:/run/fanfare/fanfare.sock\", whose path has at most {SOCKET_PATH_BYTES_MAX} bytes"
-        )
-    }
-    fn from_value(value: &ValueKind) -> Option<Self> {
-        text(value)?.parse().ok()
-    }
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
-impl Value for Redirect {
-    fn kind() -> String {
-        "origin".into()
-    }
-    fn expected() -> String {
-        Self::EXPECTED.into()
-    }
-    fn from_value(value: &ValueKind) -> Option<Self> {
-        text(value)?.parse().ok()
-    }
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
-}
-
-impl Value for StrictTransport {
-    fn kind() -> String {
-        "header value".into()
-    }
-    fn expected() -> String {
-        Self::EXPECTED.into()
-    }
-    fn from_value(value: &ValueKind) -> Option<Self> {
-        text(value)?.parse().ok()
-    }
-    fn show(&self) -> String {
-        quoted(&self.to_string())
-    }
+text_value! {
+    SocketAddr: "address", "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    ListenAddress: "address", format!(
+        "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\", or a Unix socket, such as \
+         \"unix:/run/fanfare/fanfare.sock\", whose path has at most {SOCKET_PATH_BYTES_MAX} bytes"
+    );
+    Redirect: "origin", Self::EXPECTED;
+    StrictTransport: "header value", Self::EXPECTED;
 }
 
 /// Permissions of a file. Written in octal digits, `"0660"`.

@@ -7,7 +7,9 @@
 mod archive_probe;
 mod forward_log;
 mod gate;
+mod histograms;
 mod key_log;
+mod key_sets;
 mod on_thread;
 mod options;
 mod outside;
@@ -36,6 +38,7 @@ use crate::process::Process;
 use crate::revocation_writer::RevocationWriter;
 use crate::tls::Certificates;
 use archive_probe::ArchiveProbe;
+use key_sets::KeySets;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
 use timed_publisher::{PublishStats, TimedPublisher};
@@ -130,7 +133,7 @@ impl Node {
             process: process.clone(),
             min_lives,
             occupancy,
-            gate: guard.gate,
+            key_sets: KeySets::new(guard.gate, log.began),
             forward: guard.outside.forward,
             answers: guard.outside.answers,
             revocations,

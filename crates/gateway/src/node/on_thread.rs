@@ -1,5 +1,6 @@
 //! Calls that are carried out on another thread: of the store, and of services outside.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,30 @@ impl<T: Clone> OnThread<T> {
             Err(_) => None,
         }
     }
+
+    /// As [`Self::call`]; that the thread has ended is one of the call's errors.
+    async fn answer<F, R, E: ThreadEnded>(&self, call: impl FnOnce(T) -> F) -> Result<R, E>
+    where
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.call(call).await.unwrap_or_else(|| Err(E::thread_ended()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> OnThread<T> {
+    /// As [`Self::answer`], for interfaces whose futures are boxed.
+    fn boxed_answer<F, R, E: ThreadEnded>(
+        &self,
+        call: impl FnOnce(T) -> F + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = Result<R, E>> + Send>>
+    where
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let this = self.clone();
+        Box::pin(async move { this.answer(call).await })
+    }
 }
 
 /// A call on its way: nobody wants its answer when this is dropped.
@@ -54,116 +79,112 @@ impl<R> Drop for Call<R> {
     }
 }
 
-fn no_archive<T>() -> Result<T, ArchiveError> {
-    Err(ArchiveError::Unavailable(STOPPING.into()))
+/// An error with which a call can end because the thread has.
+trait ThreadEnded: Send + 'static {
+    fn thread_ended() -> Self;
+}
+
+impl ThreadEnded for ArchiveError {
+    fn thread_ended() -> Self {
+        Self::Unavailable(STOPPING.into())
+    }
+}
+
+impl ThreadEnded for PublishError {
+    fn thread_ended() -> Self {
+        Self::Unavailable(STOPPING.into())
+    }
+}
+
+impl ThreadEnded for TicketError {
+    fn thread_ended() -> Self {
+        Self::Unavailable(STOPPING.into())
+    }
+}
+
+impl ThreadEnded for OccupancyError {
+    fn thread_ended() -> Self {
+        Self::Unavailable(STOPPING.into())
+    }
+}
+
+impl ThreadEnded for AskError {
+    fn thread_ended() -> Self {
+        Self::Failed(STOPPING.into())
+    }
 }
 
 impl<A: Archive> Archive for OnThread<A> {
     async fn tips(&self, logs: Vec<LogName>) -> Result<Vec<Result<Tip, ArchiveError>>, ArchiveError> {
-        let answer = self.call(|archive| async move { archive.tips(logs).await }).await;
-        answer.unwrap_or_else(no_archive)
+        self.answer(|archive| async move { archive.tips(logs).await }).await
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
-        let answer = self.call(|archive| async move { archive.read(request).await }).await;
-        answer.unwrap_or_else(no_archive)
+        self.answer(|archive| async move { archive.read(request).await }).await
     }
 
     async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {
-        let answer = self.call(|archive| async move { archive.newest(log, count).await }).await;
-        answer.unwrap_or_else(no_archive)
+        self.answer(|archive| async move { archive.newest(log, count).await }).await
     }
 }
 
 impl<P: Publisher> Publisher for OnThread<P> {
     async fn publish(&self, request: PublishRequest) -> Result<Published, PublishError> {
-        let answer = self.call(|publisher| async move { publisher.publish(request).await }).await;
-        answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
+        self.answer(|publisher| async move { publisher.publish(request).await }).await
     }
 
     async fn append(&self, request: AppendRequest) -> Result<EntryId, PublishError> {
-        let answer = self.call(|publisher| async move { publisher.append(request).await }).await;
-        answer.unwrap_or_else(|| Err(PublishError::Unavailable(STOPPING.into())))
-    }
-}
-
-impl OnThread<Arc<dyn TicketStore>> {
-    fn ask_for<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(Arc<dyn TicketStore>) -> TicketAnswer<T> + Send + 'static,
-    ) -> TicketAnswer<T> {
-        let this = self.clone();
-        Box::pin(async move {
-            let answer = this.call(ask).await;
-            answer.unwrap_or_else(|| Err(TicketError::Unavailable(STOPPING.into())))
-        })
+        self.answer(|publisher| async move { publisher.append(request).await }).await
     }
 }
 
 impl TicketStore for OnThread<Arc<dyn TicketStore>> {
     fn now_ms(&self) -> TicketAnswer<u64> {
-        self.ask_for(|tickets| tickets.now_ms())
+        self.boxed_answer(|tickets| tickets.now_ms())
     }
 
     fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
-        self.ask_for(move |tickets| tickets.make(ticket, record, ttl))
+        self.boxed_answer(move |tickets| tickets.make(ticket, record, ttl))
     }
 
     fn find(&self, ticket: TicketName) -> TicketAnswer<HeldTicket> {
-        self.ask_for(move |tickets| tickets.find(ticket))
+        self.boxed_answer(move |tickets| tickets.find(ticket))
     }
 
     fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
-        self.ask_for(move |tickets| tickets.use_first(ticket, record, keep))
-    }
-}
-
-impl OnThread<Arc<dyn OccupancyStore>> {
-    fn count<T: Send + 'static>(
-        &self,
-        ask: impl FnOnce(Arc<dyn OccupancyStore>) -> OccupancyAnswer<T> + Send + 'static,
-    ) -> OccupancyAnswer<T> {
-        let this = self.clone();
-        Box::pin(async move {
-            let answer = this.call(ask).await;
-            answer.unwrap_or_else(|| Err(OccupancyError::Unavailable(STOPPING.into())))
-        })
+        self.boxed_answer(move |tickets| tickets.use_first(ticket, record, keep))
     }
 }
 
 impl OccupancyStore for OnThread<Arc<dyn OccupancyStore>> {
     fn begin(&self, life: NodeLife, former: Option<NodeLife>) -> OccupancyAnswer<()> {
-        self.count(move |store| store.begin(life, former))
+        self.boxed_answer(move |store| store.begin(life, former))
     }
 
     fn renew(&self, life: NodeLife) -> OccupancyAnswer<bool> {
-        self.count(move |store| store.renew(life))
+        self.boxed_answer(move |store| store.renew(life))
     }
 
     fn write(&self, life: NodeLife, readers: Vec<(ChannelName, u32)>) -> OccupancyAnswer<()> {
-        self.count(move |store| store.write(life, readers))
+        self.boxed_answer(move |store| store.write(life, readers))
     }
 
     fn keep(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<bool>> {
-        self.count(move |store| store.keep(channels))
+        self.boxed_answer(move |store| store.keep(channels))
     }
 
     fn read(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<u64>> {
-        self.count(move |store| store.read(channels))
+        self.boxed_answer(move |store| store.read(channels))
     }
 
     fn end(&self, life: NodeLife, channels: Vec<ChannelName>) -> OccupancyAnswer<()> {
-        self.count(move |store| store.end(life, channels))
+        self.boxed_answer(move |store| store.end(life, channels))
     }
 }
 
 impl<A: Ask + Clone + 'static> Ask for OnThread<A> {
     fn ask(&self, request: AskRequest) -> Answering {
-        let this = self.clone();
-        Box::pin(async move {
-            let answer = this.call(|asks| async move { asks.ask(request).await }).await;
-            answer.unwrap_or_else(|| Err(AskError::Failed(STOPPING.into())))
-        })
+        self.boxed_answer(|asks| async move { asks.ask(request).await })
     }
 }
 

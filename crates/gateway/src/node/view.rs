@@ -3,25 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_auth::{Forward, ForwardFailure, Gate, KeyStatus, Right, UnixSeconds};
-use fanfare_log::stats::{Cell, DURATION_BOUNDS, DurationCounts, Durations, GapCells, Waiting};
+use fanfare_auth::{Forward, ForwardFailure, Right};
+use fanfare_log::stats::{Cell, Durations, GapCells, Waiting};
 use fanfare_log::{BrokenBy, ChannelReaders, IngestStats, MinLives, Occupancy};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
-    AcceptorStats, Admission, Clock, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations,
-    LAG_BOUNDS_MS, Ranking, Reason, RevocationStats, RevocationsUnknown, Server, TicketUse,
+    AcceptorStats, Admission, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations, Ranking, Reason,
+    RevocationStats, RevocationsUnknown, Server, TicketUse,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::archive_probe::ArchiveProbe;
+use super::histograms;
+use super::key_sets::KeySets;
 use super::store::StoreReport;
 use super::thread_watch::ThreadWatch;
 use super::timed_publisher::PublishStats;
 use crate::admin::{Facts, Health, Proof, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
-use crate::metrics::{Buckets, Metric, Samples, Source};
+use crate::metrics::{Metric, Samples, Source};
 use crate::process::Process;
 use crate::revocation_writer::{RevocationWriter, RevokeStats};
 use crate::tls::TlsStatus;
@@ -35,29 +37,13 @@ pub struct NodeView {
     identity: Value,
     admission: Arc<Admission>,
     http: Arc<Vec<HttpStats>>,
-    ingest: Arc<IngestStats>,
-    cores: Arc<[Arc<CoreStats>]>,
     acceptor: Arc<AcceptorStats>,
     ranking: Arc<Ranking>,
     /// Where clients connect.
     listeners: Vec<String>,
-    /// Turns of the threads of the feed and of the store.
-    turns: [Arc<Cell>; 2],
     threads: ThreadWatch,
-    probe: Arc<ArchiveProbe>,
-    publishes: Arc<PublishStats>,
-    process: Process,
-    min_lives: MinLives,
-    occupancy: Occupancy,
-    gate: Option<Arc<Gate>>,
-    forward: Option<Arc<Forward>>,
-    /// How long answers of the application take.
-    answers: Arc<Durations>,
-    revocations: Option<Arc<KnownRevocations>>,
-    revocation_writer: Option<Arc<RevocationWriter>>,
-    /// Where a listener has certificates.
-    tls: Option<Arc<TlsStatus>>,
     store: Arc<dyn Fn() -> StoreReport + Send + Sync>,
+    stats: Stats,
 }
 
 /// Counters that the node's own threads write, and the process that they are in.
@@ -71,11 +57,13 @@ pub(super) struct Stats {
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
     pub(super) occupancy: Occupancy,
-    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) key_sets: KeySets,
     pub(super) forward: Option<Arc<Forward>>,
+    /// How long answers of the application take.
     pub(super) answers: Arc<Durations>,
     pub(super) revocations: Option<Arc<KnownRevocations>>,
     pub(super) revocation_writer: Option<Arc<RevocationWriter>>,
+    /// Where a listener has certificates.
     pub(super) tls: Option<Arc<TlsStatus>>,
 }
 
@@ -105,39 +93,26 @@ impl NodeView {
             }),
             admission: Arc::clone(server.admission()),
             http: Arc::clone(server.stats()),
-            ingest: stats.ingest,
-            cores: stats.cores,
             acceptor: Arc::clone(server.acceptor()),
             ranking: Arc::clone(server.ranking()),
             listeners,
-            turns: stats.turns,
             threads: ThreadWatch::default(),
-            probe: stats.probe,
-            publishes: stats.publishes,
-            process: stats.process,
-            min_lives: stats.min_lives,
-            occupancy: stats.occupancy,
-            gate: stats.gate,
-            forward: stats.forward,
-            answers: stats.answers,
-            revocations: stats.revocations,
-            revocation_writer: stats.revocation_writer,
-            tls: stats.tls,
             store,
+            stats,
         }
     }
 
     /// Age of the last proven round trip through the feed.
     fn probe_age(&self) -> Option<Duration> {
-        let proven = self.ingest.proven_ms.get().checked_sub(1)?;
+        let proven = self.stats.ingest.proven_ms.get().checked_sub(1)?;
         Some(self.began.elapsed().saturating_sub(Duration::from_millis(proven)))
     }
 
     /// For how long nothing was seen of each kind of thread; of the connection threads the worst counts.
     fn silences(&self) -> [(&'static str, Duration); 5] {
-        let [feed, store] = &self.turns;
-        let fixed = [&self.acceptor.turns, feed, &self.ingest.turns, store];
-        let cores = self.cores.iter().map(|core| &core.sweeps);
+        let [feed, store] = &self.stats.turns;
+        let fixed = [&self.acceptor.turns, feed, &self.stats.ingest.turns, store];
+        let cores = self.stats.cores.iter().map(|core| &core.sweeps);
         let turns = fixed.into_iter().chain(cores).map(Cell::get);
         let silences = self.threads.look(turns, Instant::now());
         let (fixed, cores) = silences.split_at(fixed.len().min(silences.len()));
@@ -147,7 +122,7 @@ impl NodeView {
     }
 
     fn cores(&self, cell: impl Fn(&CoreStats) -> &Cell) -> u64 {
-        self.cores.iter().map(|core| cell(core).get()).sum()
+        self.stats.cores.iter().map(|core| cell(core).get()).sum()
     }
 
     fn http(&self, cell: impl Fn(&HttpStats) -> &Cell) -> u64 {
@@ -170,18 +145,19 @@ impl NodeView {
             samples.add_labelled_f64(&m::THREAD_SILENCE, thread, silence.as_secs_f64());
         }
         samples.add(&m::DRAINING, u64::from(self.admission.is_draining()));
-        samples.add(&m::LOG_DROPPED, self.process.log.dropped());
+        samples.add(&m::LOG_DROPPED, self.stats.process.log.dropped());
     }
 
     fn collect_connections(&self, samples: &mut Samples) {
         samples.add(&m::CONNECTIONS, self.admission.sockets() as u64);
         samples.add(&m::CONNECTIONS_LIMIT, self.admission.max_connections() as u64);
         samples.add(&m::SILENT, self.admission.silent() as u64);
-        samples.add(&m::DESCRIPTORS_LIMIT, self.process.descriptors.limit.unwrap_or(0) as u64);
+        samples.add(&m::DESCRIPTORS_LIMIT, self.stats.process.descriptors.limit.unwrap_or(0) as u64);
         samples.add(&m::SESSIONS, self.admission.sessions() as u64);
         samples.add_labelled(&m::SESSIONS_LAGGING, "blocked", self.cores(|core| &core.lagging.blocked));
         samples.add_labelled(&m::SESSIONS_LAGGING, "behind", self.cores(|core| &core.lagging.behind));
-        samples.add_buckets(&m::PRIME_SECONDS, buckets(self.cores.iter().map(|core| core.primes.snapshot())));
+        let primes = self.stats.cores.iter().map(|core| core.primes.snapshot());
+        samples.add_buckets(&m::PRIME_SECONDS, histograms::durations(primes));
         samples.add(&m::SESSIONS_OPENED, self.cores(|core| &core.opened));
         for end in End::ALL {
             samples.add_labelled(&m::SESSIONS_ENDED, end.as_str(), self.cores(|core| core.ends.of(end)));
@@ -217,8 +193,8 @@ impl NodeView {
             samples.add_labelled(&m::REQUEST_ERRORS, kind, count);
         }
         samples.add(&m::HTTP_PUBLISHED, self.http(|http| &http.published));
-        samples.add_buckets(&m::PUBLISH_SECONDS, buckets([self.publishes.lengths.snapshot()]));
-        for (kind, count) in self.publishes.errors() {
+        samples.add_buckets(&m::PUBLISH_SECONDS, histograms::durations([self.stats.publishes.lengths.snapshot()]));
+        for (kind, count) in self.stats.publishes.errors() {
             samples.add_labelled(&m::PUBLISH_ERRORS, kind, count);
         }
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
@@ -252,20 +228,9 @@ impl NodeView {
         }
     }
 
-    /// Of issuers that publish their keys.
-    fn collect_keys(&self, samples: &mut Samples) {
-        for status in self.key_status() {
-            let issuer = status.issuer.as_deref().unwrap_or_default();
-            samples.add_labelled(&m::KEY_SET_KEYS, issuer, status.keys as u64);
-            samples.add_labelled_f64(&m::KEY_SET_AGE, issuer, self.key_age(&status).as_secs_f64());
-            samples.add_labelled(&m::KEY_SET_LOOKS, issuer, status.looks);
-            samples.add_labelled(&m::KEY_SET_FAILURES, issuer, status.failures);
-        }
-    }
-
     /// Of the application that is asked about requests.
     fn collect_forward(&self, samples: &mut Samples) {
-        let status = self.forward.as_ref().map(|forward| forward.status()).unwrap_or_default();
+        let status = self.stats.forward.as_ref().map(|forward| forward.status()).unwrap_or_default();
         for (result, count) in [
             ("allowed", status.allowed),
             ("denied", status.denied),
@@ -279,32 +244,7 @@ impl NodeView {
             samples.add_labelled(&m::FORWARD_FAILURES, failure.as_str(), count);
         }
         samples.add(&m::FORWARD_ASKING, status.asking as u64);
-        samples.add_buckets(&m::FORWARD_SECONDS, buckets([self.answers.snapshot()]));
-    }
-
-    fn key_status(&self) -> Vec<KeyStatus> {
-        self.gate.as_ref().map(|gate| gate.key_status()).unwrap_or_default()
-    }
-
-    /// How long ago they were read; as old as the node, if they never were.
-    fn key_age(&self, status: &KeyStatus) -> Duration {
-        let now = UnixSeconds(Clock::system().wall_ms() / 1_000);
-        status.read_at.map_or_else(|| self.began.elapsed(), |read_at| now.since(read_at))
-    }
-
-    /// The same for people.
-    fn key_sets(&self) -> Vec<Value> {
-        let shown = |status: &KeyStatus| {
-            json!({
-                "issuer": status.issuer,
-                "keys": status.keys,
-                "age_seconds": status.read_at.map(|_| self.key_age(status).as_secs()),
-                "looks": status.looks,
-                "failures": status.failures,
-                "last_error": status.last_error,
-            })
-        };
-        self.key_status().iter().map(shown).collect()
+        samples.add_buckets(&m::FORWARD_SECONDS, histograms::durations([self.stats.answers.snapshot()]));
     }
 
     fn collect_delivery(&self, samples: &mut Samples) {
@@ -314,27 +254,12 @@ impl NodeView {
         samples.add(&m::BLOCKED, self.cores(|core| &core.blocked));
         samples.add(&m::HEARTBEATS, self.cores(|core| &core.heartbeats));
         let gap = |gaps: &GapCells, reason| gaps.of(reason).get();
-        self.gaps(samples, &m::GAPS, |reason| self.cores.iter().map(|core| gap(&core.gaps, reason)).sum());
-        samples.add_buckets(&m::LAG, self.lag());
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-    fn lag(&self) -> Buckets {
-        let mut counts = vec![0; LAG_BOUNDS_MS.len() + 1];
-        let mut sum_ms = 0;
-        for core in self.cores.iter() {
-            let (buckets, sum) = core.lag.snapshot();
-            counts.iter_mut().zip(buckets).for_each(|(count, more)| *count += more);
-            sum_ms += sum;
-        }
-        let total = counts.iter().sum();
-        counts.truncate(LAG_BOUNDS_MS.len());
-        let bounds = LAG_BOUNDS_MS.iter().map(|ms| *ms as f64 / 1000.0).collect();
-        Buckets { bounds, counts, total, sum: sum_ms as f64 / 1000.0 }
+        self.gaps(samples, &m::GAPS, |reason| self.stats.cores.iter().map(|core| gap(&core.gaps, reason)).sum());
+        samples.add_buckets(&m::LAG, histograms::lag(&self.stats.cores));
     }
 
     fn collect_log(&self, samples: &mut Samples) {
-        let ingest = &self.ingest;
+        let ingest = &self.stats.ingest;
         samples.add(&m::CHANNELS, ingest.channels.get());
         samples.add(&m::CHANNELS_OPENED, ingest.channels_opened.get());
         samples.add(&m::CHANNELS_REFUSED, ingest.channels_refused.get());
@@ -344,7 +269,7 @@ impl NodeView {
             samples.add_labelled(&m::CHANNELS_WAITING, state, waiting.channels.get());
             samples.add_labelled_f64(&m::CHANNELS_WAITING_SECONDS, state, self.longest(waiting).as_secs_f64());
         }
-        samples.add_buckets(&m::INGEST_TURNS, buckets([ingest.turn_lengths.snapshot()]));
+        samples.add_buckets(&m::INGEST_TURNS, histograms::durations([ingest.turn_lengths.snapshot()]));
         samples.add_f64(&m::INGEST_LONGEST, seconds(ingest.longest_turn_us.get(), 1_000_000));
         samples.add(&m::TAIL_BYTES, ingest.tail_bytes.get());
         samples.add(&m::TAIL_BUDGET, self.tail_budget);
@@ -359,12 +284,12 @@ impl NodeView {
         samples.add_labelled(&m::ARCHIVE_READS, "page", ingest.page_reads.get());
         samples.add(&m::ARCHIVE_SHARED, ingest.shared_reads.get());
         samples.add(&m::ARCHIVE_FAILED, ingest.failed_reads.get());
-        let age = self.probe.age().unwrap_or_else(|| self.began.elapsed());
+        let age = self.stats.probe.age().unwrap_or_else(|| self.began.elapsed());
         samples.add_f64(&m::ARCHIVE_PROBE_AGE, age.as_secs_f64());
         let store = (self.store)();
         samples.add_f64(&m::ARCHIVE_THROTTLED, seconds(ingest.throttled_ms.get(), 1_000));
-        samples.add_buckets(&m::ARCHIVE_COMMANDS, buckets([store.archive_commands]));
-        samples.add_buckets(&m::ARCHIVE_WAITS, buckets([store.archive_waits]));
+        samples.add_buckets(&m::ARCHIVE_COMMANDS, histograms::durations([store.archive_commands]));
+        samples.add_buckets(&m::ARCHIVE_WAITS, histograms::durations([store.archive_waits]));
         samples.add(&m::ARCHIVE_BYTES, store.archive_bytes);
         samples.add_labelled(&m::FOREIGN, "event_name", store.foreign_event_names);
         samples.add_labelled(&m::FOREIGN, "no_data", store.foreign_without_data);
@@ -377,7 +302,7 @@ impl NodeView {
     }
 
     fn collect_revocations(&self, samples: &mut Samples) {
-        let known = self.revocations.as_deref();
+        let known = self.stats.revocations.as_deref();
         samples.add(&m::REVOCATIONS, known.map_or(0, KnownRevocations::in_force));
         let behind = known.map_or(Duration::ZERO, KnownRevocations::incomplete_for);
         samples.add_f64(&m::REVOCATIONS_BEHIND, behind.as_secs_f64());
@@ -396,7 +321,7 @@ impl NodeView {
         self.gaps(samples, &m::REVOCATION_GAPS, |reason| stats.gaps.of(reason).get());
         samples.add_labelled(&m::REVOCATION_GAPS, "trimmed_early", stats.trimmed_early.get());
         let none_asked = RevokeStats::default();
-        let asked = self.revocation_writer.as_deref().map_or(&none_asked, RevocationWriter::stats);
+        let asked = self.stats.revocation_writer.as_deref().map_or(&none_asked, RevocationWriter::stats);
         for (outcome, count) in asked.outcomes() {
             samples.add_labelled(&m::REVOKE_REQUESTS, outcome, count);
         }
@@ -405,7 +330,7 @@ impl NodeView {
     /// Of certificates. Where there are none, nothing was replaced and nothing failed.
     fn collect_tls(&self, samples: &mut Samples) {
         let none = TlsStatus::default();
-        let status = self.tls.as_deref().unwrap_or(&none);
+        let status = self.stats.tls.as_deref().unwrap_or(&none);
         samples.add_labelled(&m::TLS_RELOADS, "replaced", status.replaced.get());
         samples.add_labelled(&m::TLS_RELOADS, "failed", status.failed.get());
         for (path, ends) in status.ends() {
@@ -415,20 +340,20 @@ impl NodeView {
 
     /// Why nobody gets anything by a token. The moment in which the log is read again after the feed was away is not told.
     fn revocations_unknown(&self) -> Option<RevocationsUnknown> {
-        let revocations = self.revocations.as_ref()?;
+        let revocations = self.stats.revocations.as_ref()?;
         let is_long = revocations.incomplete_for() > self.ready_probe_age;
         revocations.unknown().filter(|unknown| is_long || !matches!(unknown, RevocationsUnknown::Behind(_)))
     }
 
     /// Of counted channels.
     fn collect_occupancy(&self, samples: &mut Samples) {
-        let (channels, watched) = self.occupancy.channels();
-        let stats = self.occupancy.stats();
+        let (channels, watched) = self.stats.occupancy.channels();
+        let stats = self.stats.occupancy.stats();
         samples.add_labelled(&m::OCCUPANCY_CHANNELS, "counted", channels as u64);
         samples.add_labelled(&m::OCCUPANCY_CHANNELS, "watched", watched as u64);
         samples.add_labelled(&m::OCCUPANCY_ROUNDS, "done", stats.rounds.get());
         samples.add_labelled(&m::OCCUPANCY_ROUNDS, "failed", stats.failed.get());
-        samples.add_buckets(&m::OCCUPANCY_SECONDS, buckets([stats.lengths.snapshot()]));
+        samples.add_buckets(&m::OCCUPANCY_SECONDS, histograms::durations([stats.lengths.snapshot()]));
         samples.add_labelled(&m::OCCUPANCY_NUMBERS, "written", stats.written.get());
         samples.add_labelled(&m::OCCUPANCY_NUMBERS, "asked", stats.asked.get());
         samples.add(&m::OCCUPANCY_LIVES, stats.lives.get());
@@ -437,7 +362,7 @@ impl NodeView {
 
     /// The same for people.
     fn counting(&self) -> Value {
-        let ((channels, watched), stats) = (self.occupancy.channels(), self.occupancy.stats());
+        let ((channels, watched), stats) = (self.stats.occupancy.channels(), self.stats.occupancy.stats());
         json!({
             "channels": channels,
             "watched_channels": watched,
@@ -447,7 +372,7 @@ impl NodeView {
     }
 
     fn collect_feed(&self, samples: &mut Samples) {
-        let ingest = &self.ingest;
+        let ingest = &self.stats.ingest;
         samples.add(&m::FEED_CONNECTED, ingest.connected.get());
         samples.add(&m::FEED_CONNECTS, ingest.connects.get());
         let age = self.probe_age().unwrap_or_else(|| self.began.elapsed());
@@ -466,10 +391,10 @@ impl NodeView {
             samples.add_labelled(&m::FEED_EVENTS, kind, cell.get());
         }
         let store = (self.store)();
-        samples.add(&m::FEED_UNFOUNDED, store.unfounded_pushes + self.ingest.unfounded.get());
+        samples.add(&m::FEED_UNFOUNDED, store.unfounded_pushes + self.stats.ingest.unfounded.get());
         samples.add(&m::STREAMS_EXPIRE_BROKEN, store.expiring_channels);
         for (seen, by) in [("expiry", BrokenBy::Expiry), ("end", BrokenBy::End)] {
-            samples.add_labelled(&m::MIN_LIFE_BROKEN, seen, self.min_lives.broken(by));
+            samples.add_labelled(&m::MIN_LIFE_BROKEN, seen, self.stats.min_lives.broken(by));
         }
     }
 }
@@ -479,24 +404,11 @@ fn seconds(units: u64, per_second: u64) -> f64 {
     units as f64 / per_second as f64
 }
 
-/// One histogram of several counts.
-fn buckets(of: impl IntoIterator<Item = DurationCounts>) -> Buckets {
-    let (mut counts, mut all) = (vec![0; DURATION_BOUNDS.len() + 1], Duration::ZERO);
-    for (each, sum) in of {
-        counts.iter_mut().zip(each).for_each(|(count, more)| *count += more);
-        all += sum;
-    }
-    let total = counts.iter().sum();
-    counts.truncate(DURATION_BOUNDS.len());
-    let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).collect();
-    Buckets { bounds, counts, total, sum: all.as_secs_f64() }
-}
-
 impl Source for NodeView {
     fn collect(&self, samples: &mut Samples) {
         self.collect_node(samples);
         self.collect_connections(samples);
-        self.collect_keys(samples);
+        self.stats.key_sets.collect(samples);
         self.collect_forward(samples);
         self.collect_delivery(samples);
         self.collect_log(samples);
@@ -514,7 +426,7 @@ impl Subject for NodeView {
             draining: self.admission.is_draining(),
             stuck: stuck.collect(),
             feed: Proof { age: self.probe_age(), error: (self.store)().error },
-            archive: Proof { age: self.probe.age(), error: self.probe.error() },
+            archive: Proof { age: self.stats.probe.age(), error: self.stats.probe.error() },
             revocations: self.revocations_unknown(),
             limit: self.ready_probe_age,
         })
@@ -525,23 +437,23 @@ impl Subject for NodeView {
     }
 
     fn revocation_writer(&self) -> Option<Arc<RevocationWriter>> {
-        self.revocation_writer.clone()
+        self.stats.revocation_writer.clone()
     }
 
     fn identity(&self) -> Value {
         let mut identity = self.identity.clone();
         if let Value::Object(facts) = &mut identity {
             facts.extend((self.store)().facts);
-            if let Some(tls) = &self.tls {
+            if let Some(tls) = &self.stats.tls {
                 facts.insert("tls".to_owned(), tls.to_json());
             }
-            if self.gate.is_some() {
-                facts.insert("key_sets".to_owned(), self.key_sets().into());
+            if let Some(key_sets) = self.stats.key_sets.to_json() {
+                facts.insert("key_sets".to_owned(), key_sets);
             }
-            if !self.occupancy.is_off() {
+            if !self.stats.occupancy.is_off() {
                 facts.insert("occupancy".to_owned(), self.counting());
             }
-            if let Some(forward) = &self.forward {
+            if let Some(forward) = &self.stats.forward {
                 facts.insert("forward_auth_last_error".to_owned(), json!(forward.status().last_error));
             }
         }

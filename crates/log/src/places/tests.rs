@@ -89,28 +89,28 @@ proptest! {
         steps in proptest::collection::vec((0u8..6, 0u64..3, any::<prop::sample::Index>()), 0..300),
     ) {
         let mut places: Places<u64> = Places::new(limit);
-        let (mut next, mut watched, mut idle) = (0u64, Vec::new(), Vec::new());
+        let (mut next, mut with_readers, mut idle) = (0u64, Vec::new(), Vec::new());
         for (what, payer, index) in steps {
             let payer = Payer::of(payer + 1);
             match what {
                 0..=2 => {
                     if let Ok(evicted) = places.take(payer) {
                         next += 1;
-                        watched.push((payer, next));
+                        with_readers.push((payer, next));
                         if let Some(evicted) = evicted {
                             idle.retain(|(_, channel, _)| *channel != evicted);
                             places.note_closed();
                         }
                     }
                 }
-                3 if !watched.is_empty() => {
-                    let (payer, channel) = watched.swap_remove(index.index(watched.len()));
+                3 if !with_readers.is_empty() => {
+                    let (payer, channel) = with_readers.swap_remove(index.index(with_readers.len()));
                     idle.push((payer, channel, places.fall_idle(payer, channel)));
                 }
                 4 if !idle.is_empty() => {
                     let (before, channel, number) = idle.swap_remove(index.index(idle.len()));
                     places.wake(before, number, payer);
-                    watched.push((payer, channel));
+                    with_readers.push((payer, channel));
                 }
                 5 if !idle.is_empty() => {
                     let (payer, _, number) = idle.swap_remove(index.index(idle.len()));
@@ -118,9 +118,9 @@ proptest! {
                 }
                 _ => {}
             }
-            prop_assert!(watched.len() + idle.len() <= limit + limit / RESERVE_PART);
-            prop_assert_eq!((places.watched, places.idle, places.leaving), (watched.len(), idle.len(), 0));
-            let payers: HashSet<_> = watched.iter().map(|(payer, _)| *payer).collect();
+            prop_assert!(with_readers.len() + idle.len() <= limit + limit / RESERVE_PART);
+            prop_assert_eq!((places.with_readers, places.idle, places.leaving), (with_readers.len(), idle.len(), 0));
+            let payers: HashSet<_> = with_readers.iter().map(|(payer, _)| *payer).collect();
             prop_assert_eq!(places.payers, payers.len());
             let holders: HashSet<_> = idle.iter().map(|(payer, ..)| *payer).chain(payers).collect();
             prop_assert_eq!(places.accounts.keys().copied().collect::<HashSet<_>>(), holders);

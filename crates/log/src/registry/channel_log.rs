@@ -128,12 +128,12 @@ impl ChannelLog {
     // Readers that come and go.
 
     /// The channel has readers. Returns since when it had none.
-    pub(super) fn on_watched(&mut self) -> Option<Instant> {
+    pub(super) fn on_readers_came(&mut self) -> Option<Instant> {
         self.idle_since.take()
     }
 
     /// The channel has no reader. Returns whether it had one until now.
-    pub(super) fn on_unwatched(&mut self, now: Instant) -> bool {
+    pub(super) fn on_readers_gone(&mut self, now: Instant) -> bool {
         let is_news = self.idle_since.is_none();
         self.idle_since.get_or_insert(now);
         is_news

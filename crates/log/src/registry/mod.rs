@@ -122,11 +122,11 @@ impl Registry {
             let key = channel.key;
             let (log, is_new) = self.directory.open(channel);
             let askers = log.take_askers();
-            if channel.is_watched() {
-                if let Some(since) = log.on_watched() {
+            if channel.has_viewers() {
+                if let Some(since) = log.on_readers_came() {
                     self.resources.lingering.remove(since, key);
                 }
-            } else if log.on_unwatched(now) {
+            } else if log.on_readers_gone(now) {
                 self.resources.lingering.add(now, key);
             }
             if is_new {
@@ -407,7 +407,7 @@ impl Registry {
             self.close(key);
         } else {
             // It has a reader again, of which the registry has not heard yet.
-            log.on_watched();
+            log.on_readers_came();
         }
     }
 

@@ -21,7 +21,7 @@ impl Notifier {
         Self { hub, proven: None, wake: 0 }
     }
 
-    /// The channel has changed: its watchers look at it in their next turn.
+    /// The channel has changed: its viewers look at it in their next turn.
     pub(super) fn notify(&mut self, channel: &Arc<Channel>) {
         self.hub.notify_cores(channel, &mut self.wake);
     }
@@ -46,7 +46,7 @@ impl Notifier {
         self.proven = proven;
     }
 
-    /// What of its stream a log of the gateway's own holds. If that is news, its watchers look at it in their next turn.
+    /// What of its stream a log of the gateway's own holds. If that is news, its viewers look at it in their next turn.
     pub(super) fn cover(&mut self, channel: &Arc<Channel>, is_confirmed: bool, unread_since: Option<Instant>) {
         let link = self.hub.link().filter(|_| is_confirmed);
         let coverage = Coverage { link, unread_since, proven: self.proven };

@@ -1,9 +1,11 @@
 //! The archive: Redis Streams, read from the same primary as the feed.
 
 mod denied_keys;
+mod epoch_key;
 mod epoch_name;
 mod functions;
 mod lives;
+mod now;
 pub(crate) mod reply;
 mod sizes;
 mod streams;

@@ -1,25 +1,23 @@
 //! The streams of Redis, observed atomically: everything that one proof needs is read in one `MULTI`, or by one function.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use fanfare_log::{FirstEntry, MinLives, Random, Tip};
-use fanfare_protocol::limits::EPOCH_RENAMED_INTERVAL;
-use fanfare_protocol::{EntryId, Epoch, LogName, Position};
+use fanfare_protocol::{EntryId, LogName, Position};
 use redis::{Pipeline, Value};
-use tokio::time::Instant;
 
 use super::denied_keys::DeniedKeys;
-use super::epoch_name;
+use super::epoch_key::EpochKey;
 use super::functions::Functions;
 use super::lives::{Life, Lives};
+use super::now::Now;
 use super::reply::{self, RawEntry, StreamInfo};
 use crate::error::{Error, Failure};
-use crate::eviction::{self, Eviction};
 use crate::functions::Presence;
 use crate::keys::Keys;
 use crate::pool::Pool;
 use crate::status::Status;
-use crate::value::{array, bytes, number};
+use crate::value::{array, number};
 
 /// The attempts of a read to find the name of this life of the data: the first may set it and the second rename it.
 const EPOCH_ATTEMPTS: usize = 3;
@@ -69,13 +67,8 @@ pub(crate) struct Streams {
     pool: Pool,
     keys: Keys,
     functions: Functions,
-    /// Where it is kept whether Redis may evict.
-    status: Status,
-    /// For the name of a new life of the data.
-    random: Random,
-    lives: Lives,
-    /// Until then no life of the data is renamed.
-    renaming_rests_until: Mutex<Instant>,
+    epoch: EpochKey,
+    lives: Arc<Lives>,
 }
 
 impl Streams {
@@ -88,8 +81,9 @@ impl Streams {
         min_lives: MinLives,
     ) -> Self {
         let functions = Functions::new(pool.clone(), presence);
-        let renaming_rests_until = Mutex::new(Instant::now());
-        Self { functions, pool, keys, status, random, lives: Lives::new(min_lives), renaming_rests_until }
+        let lives = Arc::new(Lives::new(min_lives));
+        let epoch = EpochKey::new(pool.clone(), keys.epoch(), (status, random), Arc::clone(&lives));
+        Self { pool, keys, functions, epoch, lives }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised
@@ -265,13 +259,13 @@ impl Streams {
         (asked, lives): (&[&LogName], Vec<Value>),
     ) -> Vec<Result<End, Error>> {
         let mut lives = asked.iter().zip(lives).peekable();
-        let end = |(info, channel): (Result<Option<StreamInfo>, Error>, &LogName)| {
+        let learned = |(info, channel): (Result<Option<StreamInfo>, Error>, &LogName)| {
             let pttl = lives.next_if(|(asked, _)| **asked == channel).map(|(_, pttl)| pttl);
             let info = info?;
             let life = self.lives.learn(channel, info.as_ref(), now.ms, pttl.as_ref());
-            Ok(now.end(info.as_ref(), life))
+            Ok(end(now, info.as_ref(), life))
         };
-        infos.zip(channels).map(end).collect()
+        infos.zip(channels).map(learned).collect()
     }
 
     /// `PTTL` of streams of which something is promised, after they were read by a function, which does not tell it. If a publish has come in
@@ -348,18 +342,18 @@ impl Streams {
 
     /// The same; the failure says which of the commands were refused.
     async fn try_transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Failure> {
-        commands.atomic().cmd("TIME").cmd("GET").arg(self.keys.epoch()).ignore_errors();
+        commands.atomic().cmd("TIME").cmd("GET").arg(self.epoch.name()).ignore_errors();
         for _ in 0..EPOCH_ATTEMPTS {
-            let eviction = self.eviction().await?;
+            let eviction = self.epoch.eviction().await?;
             let replies = self.pool.ask(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
-            if let Some(now) = self.now(time, epoch, eviction).await? {
+            if let Some(now) = self.epoch.now(time, epoch, eviction).await? {
                 return Ok((replies, now));
             }
         }
-        Err(self.no_epoch().into())
+        Err(self.epoch.vanishes().into())
     }
 
     /// Runs a function, which tells `TIME` and the epoch key as well. What else it tells comes back. `None`: it cannot be run.
@@ -369,146 +363,28 @@ impl Streams {
         mut keys: Vec<String>,
         arguments: &[String],
     ) -> Result<Option<(impl Iterator<Item = Value> + use<>, Now)>, Error> {
-        keys.push(self.keys.epoch());
+        keys.push(self.epoch.name().to_owned());
         for _ in 0..EPOCH_ATTEMPTS {
-            let eviction = self.eviction().await?;
+            let eviction = self.epoch.eviction().await?;
             let Some(reply) = self.functions.call(name, &keys, arguments).await? else { return Ok(None) };
             let mut parts = array(reply).ok_or(Error::Shape("a function"))?.into_iter();
             let (Some(time), Some(epoch)) = (parts.next(), parts.next()) else {
                 return Err(Error::Shape("a function"));
             };
-            if let Some(now) = self.now(time, epoch, eviction).await? {
+            if let Some(now) = self.epoch.now(time, epoch, eviction).await? {
                 return Ok(Some((parts, now)));
             }
         }
-        Err(self.no_epoch())
-    }
-
-    /// What is true of the whole server; `None` after this life of the data was given its name.
-    async fn now(&self, time: Value, epoch: Value, eviction: Eviction) -> Result<Option<Now>, Error> {
-        match epoch {
-            Value::Nil => self.set_epoch(eviction).await.map(|()| None),
-            Value::ServerError(error) => Err(Error::from(&error)),
-            value => {
-                let name = bytes(value).ok_or(Error::Shape("GET"))?;
-                if self.is_of_another_policy(&name, eviction) && self.rename(&name).await? {
-                    return Ok(None);
-                }
-                // Until the life is renamed, what was absent in it may have been evicted.
-                let is_named = !self.lives.are_promised() || epoch_name::eviction(&name) == eviction;
-                let eviction = if is_named { eviction } else { Eviction::Anything };
-                Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), eviction }))
-            }
-        }
-    }
-
-    /// Gives this life of the data its name, unless another node was faster.
-    async fn set_epoch(&self, eviction: Eviction) -> Result<(), Error> {
-        let random = [self.random.number(), self.random.number()];
-        let name = epoch_name::new(random, if self.lives.are_promised() { eviction } else { Eviction::Nothing });
-        let mut command = redis::pipe();
-        command.cmd("SET").arg(self.keys.epoch()).arg(name).arg("NX");
-        self.pool.query(&command).await.map(|_| ())
-    }
-
-    /// Whether the eviction policy was another one when this life of the data was named, so that what is absent now may have been evicted in
-    /// between. It matters where absences are to prove something for long. At most once in an interval, should nodes disagree.
-    fn is_of_another_policy(&self, name: &[u8], eviction: Eviction) -> bool {
-        if !self.lives.are_promised() || epoch_name::eviction(name) == eviction {
-            return false;
-        }
-        let now = Instant::now();
-        let mut rests_until = self.renaming_rests_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let is_due = now >= *rests_until;
-        if is_due {
-            *rests_until = now + EPOCH_RENAMED_INTERVAL;
-        }
-        is_due
-    }
-
-    /// Renames this life of the data if Redis tells that its policy is another one indeed. Returns whether it did.
-    async fn rename(&self, name: &[u8]) -> Result<bool, Error> {
-        let Some(told) = self.ask_eviction().await? else { return Ok(false) };
-        self.status.set_eviction(Some(told));
-        let eviction = told.of_streams(self.lives.do_expire());
-        if epoch_name::eviction(name) == eviction {
-            return Ok(false);
-        }
-        let mut command = redis::pipe();
-        command.cmd("SET").arg(self.keys.epoch()).arg(epoch_name::next(name, eviction));
-        self.pool.query(&command).await?;
-        tracing::warn!(
-            evicts = ?told,
-            "what Redis evicts, or what is promised about it, has changed: what was absent before proves nothing from now on"
-        );
-        Ok(true)
-    }
-
-    fn no_epoch(&self) -> Error {
-        Error::Reply(format!("the key {} vanishes as soon as it is set", self.keys.epoch()))
-    }
-
-    /// What Redis may evict, as it concerns streams by what is promised about them.
-    async fn eviction(&self) -> Result<Eviction, Error> {
-        let told = match self.status.eviction() {
-            Some(told) => told,
-            None => {
-                let told = self.ask_eviction().await?.unwrap_or(Eviction::Anything);
-                self.status.set_eviction(Some(told));
-                told
-            }
-        };
-        Ok(told.of_streams(self.lives.do_expire()))
-    }
-
-    /// `None`: Redis does not tell.
-    async fn ask_eviction(&self) -> Result<Option<Eviction>, Error> {
-        Ok(match self.fact(&["INFO", "memory"]).await? {
-            Some(info) => eviction::by_info(info),
-            None => eviction::by_config(self.fact(&eviction::CONFIG).await?),
-        })
-    }
-
-    /// The reply to a command that this Redis, or this user, may not have: `None` then.
-    async fn fact(&self, words: &[&str]) -> Result<Option<Value>, Error> {
-        let mut command = redis::pipe();
-        command.cmd(words[0]).arg(&words[1..]);
-        match self.pool.query(&command).await {
-            Ok(reply) => Ok(array(reply).and_then(|replies| replies.into_iter().next())),
-            Err(error) if error.is_missing_command() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Err(self.epoch.vanishes())
     }
 }
 
-/// What is true of the whole server at the moment of a read.
-#[derive(Debug, Clone, Copy)]
-struct Now {
-    ms: u64,
-    epoch: Epoch,
-    eviction: Eviction,
-}
-
-impl Now {
-    fn tip(self, info: Option<&StreamInfo>, life: Life) -> Tip {
-        let position = match info {
-            Some(info) if info.last_generated != EntryId::ZERO => Position::At(info.last_generated),
-            // A stream that never had an entry (`XGROUP CREATE … MKSTREAM`) proves as much as none, and 0-0 proves nothing.
-            _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
-        };
-        let evicts = self.eviction.takes(life.expires);
-        let is_by_promise = self.eviction == Eviction::Expiring && !evicts;
-        let min_life = if is_by_promise { life.min_life.if_permanent() } else { life.min_life };
-        Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life }
-    }
-
-    fn end(self, info: Option<&StreamInfo>, life: Life) -> End {
-        End {
-            tip: self.tip(info, life),
-            first: info.and_then(|info| info.first),
-            length: info.map_or(Some(0), |info| info.length),
-            sizes: sizes(info),
-        }
+fn end(now: Now, info: Option<&StreamInfo>, life: Life) -> End {
+    End {
+        tip: now.tip(info, life),
+        first: info.and_then(|info| info.first),
+        length: info.map_or(Some(0), |info| info.length),
+        sizes: sizes(info),
     }
 }
 

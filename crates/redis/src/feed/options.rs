@@ -47,4 +47,26 @@ impl FeedOptions {
     pub(super) fn database(&self) -> i64 {
         self.topology.database()
     }
+
+    /// Of a feed that connects to nothing: of a node with the prefix `sse:`, on database 3.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn offline(max_event_bytes: usize) -> Self {
+        let options =
+            crate::options::Options { url: "redis://localhost/3".into(), ..crate::options::Options::default() };
+        Self {
+            topology: Topology::Standalone(Box::new(options.connection().expect("the URL is one"))),
+            connector: Connector::Network,
+            primary: Primary::new(),
+            witness: Arc::default(),
+            random: Random::seeded(1),
+            keys: Keys::new("sse:"),
+            keyspace_notifications: true,
+            pushes: Pushes::Trusted,
+            probe_interval: Duration::from_secs(1),
+            probe_timeout: Duration::from_secs(1),
+            command_timeout: Duration::from_secs(1),
+            max_event_bytes,
+            node: Arc::from("n"),
+        }
+    }
 }

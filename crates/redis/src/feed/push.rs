@@ -238,10 +238,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::connect::Connector;
-    use crate::options::Options;
-    use crate::primary::Primary;
-    use crate::topology::Topology;
 
     fn receiver() -> (Receiver, fanfare_log::FeedSource) {
         receiver_where(Pushes::Trusted)
@@ -249,26 +245,7 @@ mod tests {
 
     fn receiver_where(pushes: Pushes) -> (Receiver, fanfare_log::FeedSource) {
         let (sink, source) = fanfare_log::feed(1 << 20);
-        (Receiver::new(&FeedOptions { pushes, ..options() }, sink), source)
-    }
-
-    fn options() -> FeedOptions {
-        let connection = Options { url: "redis://localhost/3".into(), ..Options::default() }.connection().unwrap();
-        FeedOptions {
-            topology: Topology::Standalone(Box::new(connection)),
-            connector: Connector::Network,
-            primary: Primary::new(),
-            witness: Arc::default(),
-            random: fanfare_log::Random::seeded(1),
-            keys: Keys::new("sse:"),
-            keyspace_notifications: true,
-            pushes: Pushes::Trusted,
-            probe_interval: Duration::from_secs(1),
-            probe_timeout: Duration::from_secs(1),
-            command_timeout: Duration::from_secs(1),
-            max_event_bytes: 10,
-            node: Arc::from("n"),
-        }
+        (Receiver::new(&FeedOptions { pushes, ..FeedOptions::offline(10) }, sink), source)
     }
 
     fn send(receiver: &Receiver, channel: &str, payload: &str) {
@@ -406,7 +383,7 @@ mod tests {
     // Seen to fail when probes are only numbered: the second connection takes the first one's for its own.
     #[tokio::test]
     async fn a_probe_of_an_earlier_connection_proves_nothing() {
-        let options = options();
+        let options = FeedOptions::offline(10);
         let (sink, _source) = fanfare_log::feed(1 << 20);
         let (earlier, later) = (Receiver::new(&options, sink.clone()), Receiver::new(&options, sink));
         for text in [earlier.probe_text(1), "1".into(), String::new(), "-1".into()] {

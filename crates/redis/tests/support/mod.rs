@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_log::{Desired, FeedBatch, FeedEvent, FeedSource};
+use fanfare_log::{Desired, FeedBatch, FeedEvent, FeedSource, PublishRequest};
 use fanfare_protocol::{ChannelName, Event, EventName, LogName};
 use fanfare_redis::{Options, RedisHandle, RedisStore};
 use redis::aio::MultiplexedConnection;
@@ -198,6 +198,17 @@ pub fn name(name: &str) -> LogName {
 
 pub fn event(name: Option<&str>, data: &str) -> Event {
     Event { name: name.map(|name| EventName::parse(name).unwrap()), data: Bytes::from(data.to_owned()) }
+}
+
+/// One event without a name, for one channel, with nothing else said.
+pub fn publish_request(channel: &str, data: &str) -> PublishRequest {
+    PublishRequest {
+        channel: name(channel).name().clone(),
+        event: event(None, data),
+        dedup: None,
+        max_len: None,
+        ttl: None,
+    }
 }
 
 /// The text of a reply, whatever kind of string it is.

@@ -19,15 +19,7 @@ fn client_of(peer: &str, header: ForwardedHeader, lines: &[(&'static str, &str)]
     for (name, line) in lines {
         headers.append(*name, HeaderValue::from_str(line).unwrap());
     }
-    let address = peer.parse().unwrap();
-    let client = Source {
-        address,
-        is_proxy: proxies.trusts(address),
-        begins_with_header: false,
-        tls_is_its_own: true,
-        listener: 0,
-    }
-    .client(&headers, &proxies);
+    let client = Source::of(peer.parse().unwrap(), &proxies).client(&headers, &proxies);
     (client.address.to_string(), client.is_doubtful)
 }
 

@@ -40,7 +40,7 @@ impl Marks {
     /// The kernel's own timeout is lifted (see [`Outlet::check_peer`]).
     const LIFTED: Self = Self(2);
     /// The session's waker is registered for what arrives.
-    const WATCHED: Self = Self(4);
+    const REGISTERED: Self = Self(4);
     /// The stream is to break off, and its framing knows no other way than a reset.
     const RESET: Self = Self(8);
 
@@ -316,7 +316,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
     /// what one sends costs others their turns.
     fn peer(&mut self, cx: &mut Context<'_>) -> Peer {
         // Most often a session is woken to write. Its waker then still waits for what the client sends.
-        if self.marks.has(Marks::WATCHED) && !self.socket.may_be_readable() {
+        if self.marks.has(Marks::REGISTERED) && !self.socket.may_be_readable() {
             return Peer::Here;
         }
         let mut scratch = [0; 256];
@@ -338,7 +338,7 @@ impl<S: Socket, P: 'static> Outlet for Http1<S, P> {
             }
         }
         // A task that has used up its budget is told to wait without being registered; it is woken at once.
-        self.marks.set(Marks::WATCHED, coop::has_budget_remaining());
+        self.marks.set(Marks::REGISTERED, coop::has_budget_remaining());
         Peer::Here
     }
 

@@ -8,5 +8,5 @@ mod refusals;
 pub(crate) mod revoker;
 pub(crate) mod ticket_office;
 pub(crate) mod token;
-pub(crate) mod watched_session;
+pub(crate) mod token_response;
 mod withheld_out_of_reach;

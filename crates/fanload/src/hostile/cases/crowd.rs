@@ -1,6 +1,5 @@
 //! One event to a crowd, and a moment later one to a single reader on the same core.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -36,13 +35,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     let shape =
         Shape { connections: ground.size.pick(8_000, 2_000), channels: 1, channels_per_connection: 1, bytes: 200 };
     let mut crowd = Audience::gather(&ground.stage, "crowd", &scene.target, shape)?;
-    let asked = Asked {
-        node: ground.node,
-        query: format!("channel={CHANNEL}"),
-        position: None,
-        from: Ipv4Addr::LOCALHOST,
-        tls: None,
-    };
+    let asked = Asked::plain(ground.node, format!("channel={CHANNEL}"));
     let mut single = Stream::open(&asked, PATIENCE)?;
     single.find(Instant::now() + PATIENCE, |block| block.id.is_some())?.context("the single reader was not primed")?;
     let mut console = Console::connect(ground.redis)?;

@@ -3,7 +3,6 @@
 //! Small events come first, from which a node may conclude that many fit into a page. The budget of tails is small: a node
 //! may fill it with pages, and growth beyond it is what the case is about.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -40,13 +39,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
     console.publish_many(CHANNEL, &vec![b'x'; BYTES], events, 8)?;
 
     let calm = scene.undisturbed()?;
-    let asked = Asked {
-        node: ground.node,
-        query: format!("channel={CHANNEL}"),
-        position: Some(position),
-        from: Ipv4Addr::LOCALHOST,
-        tls: None,
-    };
+    let asked = Asked { position: Some(position), ..Asked::plain(ground.node, format!("channel={CHANNEL}")) };
     let all = SMALL.0 + events;
     let (attacked, (read, seconds)) = scene.attacked(|| {
         let begun = Instant::now();

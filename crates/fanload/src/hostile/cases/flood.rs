@@ -1,6 +1,6 @@
 //! Ephemeral events on one channel: at the rate of the target, and as fast as connections in a pipeline take them.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,13 +48,7 @@ const FEED_EVENTS: &str = "fanfare_feed_events_total";
 
 fn flood(scene: &mut Scene, rate: f64) -> Result<Vec<Figure>> {
     let ground = scene.ground.clone();
-    let asked = Asked {
-        node: ground.node,
-        query: format!("channel={CHANNEL}"),
-        position: None,
-        from: Ipv4Addr::LOCALHOST,
-        tls: None,
-    };
+    let asked = Asked::plain(ground.node, format!("channel={CHANNEL}"));
     let mut stream = Stream::open(&asked, PATIENCE)?;
     stream.find(Instant::now() + PATIENCE, |block| block.id.is_some())?.context("the reader was not primed")?;
     let calm = scene.undisturbed()?;

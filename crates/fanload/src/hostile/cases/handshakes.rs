@@ -1,6 +1,6 @@
 //! Handshakes of TLS that begin and do not go on.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
         let before = Reading::take(&[ground.pid])?.rss;
         let sockets = open(&ground, total)?;
         ground.stage.rest(SETTLE)?;
-        let held = sockets.iter().filter(|socket| is_open(socket)).count();
+        let held = socket::count_open(&sockets);
         let grown = Reading::take(&[ground.pid])?.rss.saturating_sub(before);
         Ok((grown as f64 / held.max(1) as f64, held))
     })?;
@@ -73,19 +73,4 @@ fn open(ground: &Ground, total: usize) -> Result<Vec<TcpStream>> {
         ground.stage.check()?;
     }
     Ok(sockets)
-}
-
-/// Whether the node has not closed it. What it has said by then is thrown away.
-fn is_open(mut socket: &TcpStream) -> bool {
-    let mut piece = [0; 4_096];
-    if socket.set_nonblocking(true).is_err() {
-        return false;
-    }
-    loop {
-        match std::io::Read::read(&mut socket, &mut piece) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == ErrorKind::WouldBlock,
-        }
-    }
 }

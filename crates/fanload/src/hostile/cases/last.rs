@@ -1,6 +1,5 @@
 //! Requests of the newest events of many channels that the node does not hold.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -86,7 +85,7 @@ fn attack(ground: &Ground, requests: usize) -> Result<Vec<usize>> {
             ground.stage.rest((EVERY * number as u32).saturating_sub(begun.elapsed()))?;
             let names = (0..CHANNELS).map(|channel| format!("channel={}", name(number, channel)));
             let query = format!("{}&last={EVENTS}", names.collect::<Vec<_>>().join("&"));
-            let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST, tls: None };
+            let asked = Asked::plain(ground.node, query);
             threads.push(scope.spawn(move || read(&asked, end)));
         }
         threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("an attacker panicked"))).collect()

@@ -2,7 +2,6 @@
 //!
 //! Small events were read from the Stream before, from which a node may conclude that many fit into a page.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -92,13 +91,7 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
 fn read_small_ones(ground: &Ground, console: &mut Console) -> Result<Stream> {
     let position = Some(console.publish(CHANNEL, b"the client has this one")?);
     console.publish_many(CHANNEL, &[b's'; SMALL.1], SMALL.0, 100)?;
-    let asked = Asked {
-        node: ground.node,
-        query: format!("channel={CHANNEL}"),
-        position,
-        from: Ipv4Addr::LOCALHOST,
-        tls: None,
-    };
+    let asked = Asked { position, ..Asked::plain(ground.node, format!("channel={CHANNEL}")) };
     let mut stream = Stream::open(&asked, BEFORE)?;
     let deadline = Instant::now() + BEFORE;
     for number in 0..SMALL.0 {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::Read as _;
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -65,7 +64,7 @@ fn ask(ground: &Ground, requests: usize, deadline: Instant) -> usize {
     while sent < requests && Instant::now() < deadline && ground.stage.check().is_ok() {
         let names = (0..NAMES).map(|_| format!("channel=r{:016x}", fastrand::u64(..)));
         let query = names.collect::<Vec<_>>().join("&");
-        let asked = Asked { node: ground.node, query, position: None, from: Ipv4Addr::LOCALHOST, tls: None };
+        let asked = Asked::plain(ground.node, query);
         // A node that takes no more connections is a defence.
         if let Ok(socket) = stream::request(&asked, PATIENCE) {
             open.push_back(socket);

@@ -1,15 +1,14 @@
 //! Sockets that send nothing.
 
-use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use socket2::{Domain, Protocol, Socket, Type};
+use anyhow::Result;
 
 use super::super::case::Case;
 use super::super::figure::{Bound, Figure};
 use super::super::scene::Scene;
+use super::super::socket;
 use crate::reading::Reading;
 
 pub(super) const CASE: Case = Case {
@@ -36,10 +35,10 @@ fn run(scene: &mut Scene) -> Result<Vec<Figure>> {
         let mut sockets = Vec::with_capacity(total);
         open(ground.node, BASELINE, &mut sockets)?;
         ground.stage.rest(SETTLE)?;
-        let (first, held) = (Reading::take(&[ground.pid])?.rss, open_still(&sockets));
+        let (first, held) = (Reading::take(&[ground.pid])?.rss, socket::count_open(&sockets));
         open(ground.node, total - BASELINE, &mut sockets)?;
         ground.stage.rest(SETTLE)?;
-        let (second, held_then) = (Reading::take(&[ground.pid])?.rss, open_still(&sockets));
+        let (second, held_then) = (Reading::take(&[ground.pid])?.rss, socket::count_open(&sockets));
         Ok((slope((held, first), (held_then, second)), held_then))
     })?;
     Ok(vec![
@@ -57,22 +56,10 @@ fn slope(first: (usize, u64), second: (usize, u64)) -> f64 {
 
 fn open(node: SocketAddr, count: usize, sockets: &mut Vec<TcpStream>) -> Result<()> {
     for _ in 0..count {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("no socket")?;
         // As in every case: the attacker has one address.
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).context("no port")?;
-        socket.connect_timeout(&node.into(), PATIENCE).context("the node takes no connection")?;
-        sockets.push(socket.into());
+        sockets.push(socket::connect(node, Ipv4Addr::LOCALHOST, PATIENCE)?);
     }
     Ok(())
-}
-
-/// How many the node has not closed.
-fn open_still(sockets: &[TcpStream]) -> usize {
-    let is_open = |socket: &&TcpStream| {
-        let waits = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
-        socket.set_nonblocking(true).is_ok() && socket.peek(&mut [0]).is_err_and(waits)
-    };
-    sockets.iter().filter(is_open).count()
 }
 
 #[cfg(test)]

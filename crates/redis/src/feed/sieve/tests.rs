@@ -1,36 +1,14 @@
-use std::sync::Arc;
-use std::time::Duration;
-
 use fanfare_log::{FeedEvent, FeedSource, Random};
 use fanfare_protocol::Push;
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::connect::Connector;
 use crate::feed::push::Receiver;
 use crate::feed::{FeedOptions, frame::Frame};
-use crate::keys::Keys;
-use crate::options::Options;
-use crate::primary::Primary;
-use crate::topology::Topology;
 
 fn receiver() -> (Receiver, FeedSource) {
     let (sink, source) = fanfare_log::feed(1 << 24);
-    let options = FeedOptions {
-        topology: Topology::Standalone(Box::new(Options::default().connection().unwrap())),
-        connector: Connector::Network,
-        primary: Primary::new(),
-        witness: Arc::default(),
-        random: Random::seeded(1),
-        keys: Keys::new("sse:"),
-        keyspace_notifications: false,
-        pushes: crate::pushes::Pushes::Trusted,
-        probe_interval: Duration::from_secs(1),
-        probe_timeout: Duration::from_secs(1),
-        command_timeout: Duration::from_secs(1),
-        max_event_bytes: 1 << 20,
-        node: Arc::from("n"),
-    };
+    let options = FeedOptions { keyspace_notifications: false, ..FeedOptions::offline(1 << 20) };
     (Receiver::new(&options, sink), source)
 }
 

@@ -10,32 +10,13 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::connect;
-use crate::connect::Connector;
-use crate::keys::Keys;
-use crate::primary::Primary;
-use crate::topology::Topology;
 
 fn info() -> ConnectionInfo {
     connect::resp3("redis://localhost/".into_connection_info().unwrap())
 }
 
 fn options() -> FeedOptions {
-    let connection = crate::options::Options::default().connection().unwrap();
-    FeedOptions {
-        topology: Topology::Standalone(Box::new(connection)),
-        connector: Connector::Network,
-        primary: Primary::new(),
-        witness: Arc::default(),
-        random: fanfare_log::Random::seeded(1),
-        keys: Keys::new("sse:"),
-        keyspace_notifications: false,
-        pushes: crate::pushes::Pushes::Trusted,
-        probe_interval: Duration::from_secs(1),
-        probe_timeout: Duration::from_secs(1),
-        command_timeout: Duration::from_secs(1),
-        max_event_bytes: 10,
-        node: Arc::from("n"),
-    }
+    FeedOptions { keyspace_notifications: false, ..FeedOptions::offline(10) }
 }
 
 fn name(text: &str) -> LogName {

@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// One response to a client with a token.
 #[derive(Debug)]
-pub(crate) struct WatchedSession {
+pub(crate) struct TokenResponse {
     token: Token,
     channels: Vec<String>,
     node: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Piece<'a> {
     pub(crate) completes: &'a [Parsed],
 }
 
-impl WatchedSession {
+impl TokenResponse {
     /// `times`: when the node began, and when this is asked for.
     pub(crate) fn new(token: Token, channels: Vec<String>, node: usize, [node_began_ms, asked_ms]: [u64; 2]) -> Self {
         let (ends_ms, block_began_ms) = (None, None);

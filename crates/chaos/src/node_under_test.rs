@@ -8,7 +8,7 @@ use fanfare_e2e::Node;
 
 /// Where a node is, and whether it can be expected to answer.
 #[derive(Debug)]
-pub(crate) struct WatchedNode {
+pub(crate) struct NodeUnderTest {
     /// Where it serves clients.
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -29,12 +29,12 @@ pub(crate) struct Life {
     pub(crate) number: u64,
 }
 
-impl WatchedNode {
+impl NodeUnderTest {
     /// A node that runs.
     pub(crate) fn new(node: &Node) -> Self {
-        let watched = Self { address: node.address(), admin: node.admin_address(), state: Mutex::default() };
-        watched.begins(node.pid());
-        watched
+        let this = Self { address: node.address(), admin: node.admin_address(), state: Mutex::default() };
+        this.begins(node.pid());
+        this
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -144,12 +144,12 @@ impl LateRefusal {
             // the key is mended.
             session::Refusal::WrongType(channel) if matches!(self.asked.place, Place::None) => {
                 debug!(%channel, "a client asked for a channel whose key is no stream");
-                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(self.common));
+                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(&self.common));
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
-            session::Refusal::Expired => return self.expired().with(self.node.headers(self.common)),
+            session::Refusal::Expired => return self.expired().with(self.node.headers(&self.common)),
             session::Refusal::Revoked => {
-                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(self.common));
+                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(&self.common));
             }
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
@@ -159,7 +159,7 @@ impl LateRefusal {
             }
         };
         let refused = admission.refuse(reason);
-        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(self.common))
+        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(&self.common))
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Brought {
     Nothing,
     /// When that is over, there is nothing to come back for.
     Ticket,
+    /// When the grant that was made of it is over, the ticket may be good yet: the store took its time to say what it is worth.
+    SlowTicket,
     /// Tickets are off on this node: what it may have without one it may, and another node may give it the rest.
     Unasked,
 }
@@ -119,12 +121,19 @@ impl LateRefusal {
     }
 
     /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays
-    /// what it is, however often it is asked for.
+    /// what it is, however often it is asked for; but only a prompt answer of the store is reason enough to end that for good.
     fn expired(&self) -> Answer {
-        if self.asked.ticket == Brought::Ticket {
-            return Answer::over();
+        match self.asked.ticket {
+            Brought::Ticket => Answer::over(),
+            Brought::SlowTicket => self.denied(Denied::Unstored),
+            Brought::Nothing | Brought::Unasked => self.come_again(Denied::By(fanfare_auth::Refusal::Expired)),
         }
-        self.come_again(Denied::By(fanfare_auth::Refusal::Expired))
+    }
+
+    /// The same, for a stream by a ticket that may be good for longer than its grant says.
+    pub(crate) fn of_slow_ticket(mut self) -> Self {
+        self.asked.ticket = Brought::SlowTicket;
+        self
     }
 
     /// The same, told to a client that was denied for a reason that may pass.

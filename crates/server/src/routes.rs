@@ -273,6 +273,7 @@ impl Handler {
         };
         match self.redeem(client, ticket, &subscription.channels, Purpose::Stream, begin).await {
             Ok(redeemed) => {
+                let late = if redeemed.ends_early() { late.of_slow_ticket() } else { late };
                 let (subscription, grant) = redeemed.begin(subscription);
                 self.stream(subscription, Admitted { client, permit, late }, Some(grant))
             }

@@ -26,6 +26,9 @@ pub const TICKET_REMEMBERED: Duration = Duration::from_secs(3_600);
 /// How long after the end that stands in a ticket it is over without a question to the store, whose clock is another one than the
 /// node's.
 pub const TICKET_CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
+/// How much earlier than a ticket the grant of its stream may end without a word: the end of a grant is rounded down to a second. Where the
+/// store took longer to answer, the client is not told that its ticket is over because its grant is.
+pub const TICKET_END_PRECISION: Duration = Duration::from_secs(1);
 /// Largest order of a ticket, in bytes.
 pub const TICKET_ORDER_BYTES_MAX: usize = 128 * KIB;
 /// Bytes of orders of tickets in a node, from when a body is announced until the store has answered. One more is answered 503.
@@ -51,6 +54,8 @@ const _: () = {
     assert!(TICKET_SECRET_BYTES * 8 >= 128);
     assert!(less(TICKET_TTL_MIN, TICKET_TTL_DEFAULT) && less(TICKET_TTL_DEFAULT, TICKET_TTL_MAX));
     assert!(less(TICKET_LIFETIME_MIN, TICKET_LIFETIME_DEFAULT));
+    // A stream of the shortest ticket begins, however the store takes its time within this.
+    assert!(less(TICKET_END_PRECISION, TICKET_LIFETIME_MIN));
     // Who comes with a ticket that is over is told so by the store, until the ticket itself says it.
     assert!(less(TICKET_CLOCK_SLACK, TICKET_REMEMBERED));
     assert!(TICKET_ORDER_BYTES_MAX * 8 <= TICKET_ORDERS_BYTES_MAX);

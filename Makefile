@@ -59,12 +59,18 @@ lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 edges: ## Who may import whom, circles of files, what is shipped, links and figures of the documents
 	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
 
+# Advisories are the one check that needs the internet: where their database cannot be fetched, that is said and is no failure.
 .PHONY: deny
-deny: ## Licences, sources and banned crates (skipped with a word when cargo-deny is not installed)
-	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-	  $(CARGO) deny check licenses bans sources; \
+deny: ## Licences, sources, banned crates and known advisories (skipped with a word where cargo-deny is not installed)
+	@if ! $(CARGO) deny --version >/dev/null 2>&1; then \
+	  echo "deny: SKIPPED: cargo-deny is not installed (cargo install --locked cargo-deny)"; \
+	  exit 0; \
+	fi; \
+	$(CARGO) deny check licenses bans sources; \
+	if timeout 120 $(CARGO) deny fetch db >/dev/null 2>&1; then \
+	  $(CARGO) deny check advisories; \
 	else \
-	  echo "deny: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)"; \
+	  echo "deny: advisories SKIPPED: https://github.com/RustSec/advisory-db cannot be fetched from here"; \
 	fi
 
 .PHONY: check-deploy

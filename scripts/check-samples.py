@@ -2,7 +2,8 @@
 """Runs every sample of README.md, CONTRIBUTING.md and docs/*.md against the real binary, so that no document tells of a
 command that fails or a page that is refused.
 
-Shell: each command by itself, the node with its defaults on a free port, unless the block starts one with `fanfare serve`. A
+Shell: each command by itself, the node with its defaults on a free port, unless the block starts one with `fanfare serve`, with the
+document's last sample of a configuration where that says `--config fanfare.toml`. A
 `curl -N` must begin a stream (or get the status that the comment behind it names, `# 429`), and `# {…}` below a command is
 what it must print. `make` must know its target, `cargo` its package: what they do is what CI does. JSON is parsed, pages and
 JavaScript run in Chromium, the recipe for nginx runs in nginx, TOML is a configuration file that a node accepts.
@@ -39,14 +40,14 @@ GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 # Where a configuration names files of TLS, which a node reads before it starts.
 CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
-PROGRAMS = {"curl", "fanfare", "redis-cli", "printf"}
+PROGRAMS = {"curl", "fanfare", "openssl", "redis-cli", "printf"}
 # The first bytes of a stream: its head and `retry:`.
 STREAM_SECONDS, COMMAND_SECONDS = 10, 30
 
 
 class Sample:
     def __init__(self, path, match, text):
-        self.where = f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
+        self.path, self.where = path, f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
         self.language, self.text, self.reason, self.file = match["language"], match["text"], match["reason"], match["file"]
 
 
@@ -86,7 +87,7 @@ class Shell:
             for command, _, _ in commands:
                 if command.startswith("export "):
                     name, _, value = shlex.split(command)[1].partition("=")
-                    self.env[name] = value
+                    self.env[name] = self.world.path(value) if name == "PATH" else value
             if not any("fanfare serve" in command for command, _, _ in commands):
                 self.node = self.world.node("sample", env=self.env)
             for command, comment, printed in commands:
@@ -115,10 +116,12 @@ class Shell:
         elif "serve" in words and words[0].endswith("fanfare"):
             flags = {"--set": "{}", "--cors-origins": "server.cors_origins={}"}
             options = [flags[word].format(words[index + 1]) for index, word in enumerate(words) if word in flags]
-            assert len(words) == 2 + 2 * len(options), f"only {' and '.join(flags)} are understood here: {command}"
+            file = self.world.configuration if " --config fanfare.toml" in command else None
+            understood = 2 + 2 * len(options) + (2 if file else 0)
+            assert len(words) == understood, f"only {', '.join(flags)} and --config fanfare.toml are understood here: {command}"
             if self.node:
                 self.world.processes.end(self.node.process)
-            self.node = self.world.node("sample", options)
+            self.node = self.world.node("sample", options, file=file)
         elif words[:2] == ["curl", "-N"]:
             self.stream(command, comment)
         else:
@@ -132,7 +135,7 @@ class Shell:
         assert set(targets) <= known, f"the Makefile has no target {targets}"
 
     def environment(self):
-        given = {"PATH": f"{self.world.shims}:{PATH}", "SAMPLE_REDIS": str(self.world.redis.port), **self.env}
+        given = {"PATH": self.world.path("$PWD/target/release:$PATH"), "SAMPLE_REDIS": str(self.world.redis.port), **self.env}
         if self.node:
             given["FANFARE__SERVER__LISTEN"] = f"127.0.0.1:{self.node.port}"
             given["FANFARE__ADMIN__LISTEN"] = f"127.0.0.1:{self.node.admin}"
@@ -178,8 +181,16 @@ class World:
         self.shims = self.scratch / "bin"
         self.shims.mkdir()
         self.shim("redis-cli", f'exec {shutil.which("redis-cli", path=PATH)} -e -p "$SAMPLE_REDIS" "$@"')
-        self.shim("fanfare", f'exec {self.binary} "$@"')
+        # A clone in which the binary was built.
+        self.clone = self.scratch / "clone"
+        (self.clone / "target/release").mkdir(parents=True)
+        (self.clone / "target/release/fanfare").symlink_to(self.binary)
         (self.scratch / "fanfare.toml").write_text("[server]\nkeep_alive = \"30s\"\n")
+        self.configuration = None
+
+    def path(self, text):
+        """A PATH as somebody writes it who stands in the clone."""
+        return text.replace("$PWD", str(self.clone)).replace("$PATH", f"{self.shims}:{PATH}")
 
     def reset(self):
         """What a sample leaves in Redis is nobody else's."""
@@ -211,6 +222,7 @@ class World:
         if node:
             command = command.replace("127.0.0.1:8080", f"127.0.0.1:{node.port}")
             command = re.sub(r"(127\.0\.0\.1|localhost):9090", f"127.0.0.1:{node.admin}", command)
+        command = re.sub(r"(> |--secret-file |chmod 600 )secret\b", rf"\g<1>{self.scratch}/secret", command)
         return command.replace("fanfare.toml", str(self.scratch / "fanfare.toml"))
 
 
@@ -409,6 +421,7 @@ def check_configuration(world, sample):
     file.write_text(CERTIFICATE_FILE.sub(lambda found: f'{found[1]} = "{world.certificate()}"', sample.text))
     done = subprocess.run([world.binary, "config", "check", "--config", file], capture_output=True, text=True, timeout=COMMAND_SECONDS)
     assert done.returncode == 0, f"{sample.text}\n{done.stdout}{done.stderr}"
+    world.configuration = sample.text.replace('"secret"', f'"{world.scratch}/secret"')
 
 
 def check_file(sample):
@@ -450,11 +463,14 @@ def verdict(world, sample):
 
 def main(binary, names):
     documents = [ROOT / name for name in names] or DOCUMENTS
-    passed, failed, skipped = 0, 0, 0
+    passed, failed, skipped, read = 0, 0, 0, None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         world = World(binary, scratch)
         try:
             for sample in samples(documents):
+                if sample.path != read:
+                    # What another document configures is its own.
+                    read, world.configuration = sample.path, None
                 try:
                     if verdict(world, sample):
                         passed += 1

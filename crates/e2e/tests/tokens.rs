@@ -239,6 +239,55 @@ fn a_cookie_counts_for_the_pages_of_the_nodes_own_and_of_listed_origins_only() {
     client.read_data("by cookie");
 }
 
+// Fails when a pattern is compared as an exact origin, when any suffix matches it, and when the pattern itself is echoed.
+#[test]
+fn a_cookie_counts_for_pages_whose_origin_matches_a_pattern_and_for_none_that_looks_like_it() {
+    let scene = scene();
+    let node = scene.with_secret_file().set("auth.cookie", "session");
+    let node = node.set("server.cors_origins", "https://shop.example,https://*.app.example").start();
+    let cookie = format!("session={}", scene.token(&["--subscribe", "c"]));
+    let ask = |method: &str, target: &str, origin: &str| {
+        let headers = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), ("Cookie", cookie.as_str()), STREAM];
+        request(node.address(), method, target, &headers, b"").expect("an answer")
+    };
+    let answers = [("OPTIONS", "/events?channel=c"), ("HEAD", "/events?channel=c"), ("GET", "/channels/c/history")];
+    for origin in ["https://shop.example", "https://a.app.example", "https://b.a.app.example"] {
+        for (method, target) in answers {
+            let reply = ask(method, target, origin);
+            assert!([200, 204].contains(&reply.status()), "{method} of {origin}: {}", reply.status());
+            assert_eq!(header(&reply, "access-control-allow-origin"), Some(origin), "{method}");
+            assert_eq!(header(&reply, "access-control-allow-credentials"), Some("true"), "{method} of {origin}");
+            assert_eq!(header(&reply, "vary"), Some("Origin"), "{method} of {origin}");
+        }
+    }
+    for origin in [
+        "https://app.example",
+        "https://evilapp.example",
+        "https://a.shop.example",
+        "https://a.app.example:8443",
+        "http://a.app.example",
+        "https://a.app.example.evil.example",
+        "https://*.app.example",
+        "null",
+    ] {
+        for (method, target) in answers {
+            let reply = ask(method, target, origin);
+            assert_eq!(reply.status(), if method == "OPTIONS" { 204 } else { 403 }, "{method} of {origin}");
+            assert_eq!(header(&reply, "access-control-allow-origin"), None, "{method} of {origin}");
+            assert_eq!(header(&reply, "access-control-allow-credentials"), None, "{method} of {origin}");
+            assert_eq!(header(&reply, "vary"), Some("Origin"), "{method} of {origin}");
+        }
+    }
+    let page = Subscribe::to("c").header("Cookie", &cookie).header("Origin", "https://b.a.app.example");
+    let mut client = Client::open(node.address(), page.header("Sec-Fetch-Site", "cross-site"));
+    assert_eq!(
+        client.head().and_then(|head| head.header("access-control-allow-origin")),
+        Some("https://b.a.app.example")
+    );
+    Publisher::new(&scene.redis, &Ledger::default()).fcall("c", "by cookie");
+    client.read_data("by cookie");
+}
+
 // Fails when an expired token is refused for good. The first half is what a page gets whose cookie ends with its token: an EventSource
 // that hears 401 never comes back.
 #[test]

@@ -347,6 +347,39 @@ fn config_check_judges_the_files_of_certificates() {
     assert!(stderr.contains("can read this private key") && stderr.contains("has expired on"), "{stderr}");
 }
 
+// Fails when nothing is said, and when it is said of a listener whose certificates count, or where none gives anything.
+#[test]
+fn config_check_names_a_listener_behind_a_proxy_whose_clients_certificates_give_nothing() {
+    let files = Files::new(&issue("a.example"));
+    let (certificate, key) = (files.named("tls.crt"), files.named("tls.key"));
+    let listener = |port: u16, more: &str| {
+        format!(
+            "[[server.listen]]\naddress = \"127.0.0.1:{port}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nclient_ca = \"{certificate}\"\n{more}\n"
+        )
+    };
+    let check = |behind: &str, grants: &str| {
+        let server = "[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+        let file = format!("{server}{}{}{grants}", listener(8443, ""), listener(9443, behind));
+        files.write("fanfare.toml", &file);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        let (code, stdout, stderr) =
+            output(command.env_clear().args(["config", "check", "--config", &files.named("fanfare.toml")]));
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.starts_with("the configuration is good\n"), "{stdout}");
+        stderr
+    };
+    let grants = "[auth]\nenabled = true\n[auth.client_certificates]\nsubject = \"san_dns\"\nsubscribe = [\"{sub}\"]\n";
+    let said = check("proxy_protocol = \"on\"", grants);
+    let place = format!("{}:9:1: ", files.named("fanfare.toml"));
+    assert!(said.starts_with(&place) && said.lines().count() == 1, "{said}");
+    for part in ["`server.listen.tls_passthrough`", "127.0.0.1:9443", "give no grants"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(check("proxy_protocol = \"on\"\ntls_passthrough = true", grants), "");
+    assert_eq!(check("", grants), "");
+    assert_eq!(check("proxy_protocol = \"on\"", ""), "", "certificates only decide who may connect");
+}
+
 #[test]
 fn a_node_does_not_start_without_its_certificate() {
     let files = Files::new(&issue("a.example"));

@@ -239,6 +239,36 @@ fn a_list_is_read_as_people_write_it() {
     }
 }
 
+// Fails when the reason is left out, and when more than the names below one domain can be a pattern.
+#[test]
+fn a_pattern_of_origins_that_would_match_too_much_or_nothing_is_refused_with_the_reason() {
+    let place = "`*` stands once, for whole labels, right behind the scheme";
+    let domain = "behind `*.` stands a domain of two labels or more";
+    for (text, reason) in [
+        ("*.example.com", "a pattern begins with `https://` or `http://`"),
+        ("https://*", place),
+        ("https://*example.com", place),
+        ("https://a.*.com", place),
+        ("https://*.example.com:*", place),
+        ("https://*.com", domain),
+        ("https://*.0.0.1", domain),
+        ("https://*.example.com/", domain),
+        ("https://*.example.com/app", domain),
+        ("https://*.Example.com", domain),
+        ("https://*.example.com:443", "is left out where it is the scheme's own"),
+        ("https://app.example.com/", "is not an origin: expected scheme://host[:port]"),
+        ("https://*.example.com, *", "*"),
+    ] {
+        let error = env(&[("FANFARE__SERVER__CORS_ORIGINS", text)]).expect_err(text).to_string();
+        assert!(error.contains("`server.cors_origins`") && error.contains(reason), "{text}: {error}");
+    }
+    let good = "https://*.example.com:8443, http://*.localhost:3000, https://app.example.com";
+    let (auth, cookie) = (("FANFARE__AUTH__ENABLED", "true"), ("FANFARE__AUTH__COOKIE", "session"));
+    let (origins, public) = (("FANFARE__SERVER__CORS_ORIGINS", good), ("FANFARE__AUTH__PUBLIC", "news"));
+    let layered = env(&[origins, auth, public, cookie]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(layered.config.server.cors_origins.len(), 3);
+}
+
 /// Seen to be left out in silence, and the default used.
 #[test]
 fn a_variable_that_is_not_utf8_is_refused_by_its_name() {

@@ -3,7 +3,7 @@
 use crate::cors::CorsVerdict;
 
 /// Small, so that it goes along where the request does not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct CommonHeaders {
     /// The outcome of the origin check.
     pub(crate) verdict: CorsVerdict,

@@ -1,6 +1,10 @@
 //! Cross-origin rules: which origins may read, and the answer to a preflight (Fetch, "CORS protocol").
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderName, HeaderValue};
+
+use crate::origin_pattern::{OriginPattern, OriginPatternError};
 
 /// Request headers that a browser may send across origins. `Last-Event-ID` needs a preflight only when it is longer
 /// than 128 bytes or holds unusual bytes, but a fetch-based client may send it with others.
@@ -20,10 +24,12 @@ pub enum Cors {
     SameOrigin,
     /// `*`: every origin, without credentials.
     Any,
-    /// Exactly these origins (`https://app.example.com`), compared byte by byte as browsers send them.
+    /// These origins.
     List {
-        /// At least one.
-        origins: Box<[Box<str>]>,
+        /// Exactly these (`https://app.example.com`), compared byte by byte as browsers send them.
+        origins: Box<[Arc<str>]>,
+        /// All that match one of these.
+        patterns: Box<[OriginPattern]>,
         /// Whether their pages may send cookies.
         credentials: bool,
     },
@@ -38,10 +44,13 @@ pub enum CorsError {
     /// Not of the form that browsers send.
     #[error("`{0}` is not an origin: expected scheme://host[:port], lower case, without a path or a trailing slash")]
     NotAnOrigin(String),
+    /// It has a `*`, and cannot be a pattern.
+    #[error("`{0}` is not a pattern of origins: {1}")]
+    NotAPattern(String, OriginPatternError),
 }
 
 impl Cors {
-    /// From configuration: nothing, `["*"]`, or a list of exact origins.
+    /// From configuration: nothing, `["*"]`, or a list of exact origins and of patterns.
     ///
     /// # Errors
     /// See [`CorsError`]: a value that no browser would ever send is refused instead of never matching.
@@ -52,23 +61,30 @@ impl Cors {
         if origins.iter().any(|origin| origin.as_ref() == "*") {
             return if origins.len() == 1 { Ok(Self::Any) } else { Err(CorsError::WildcardNotAlone) };
         }
-        let checked = origins.iter().map(|origin| {
-            let origin = origin.as_ref();
-            if is_origin(origin) { Ok(Box::from(origin)) } else { Err(CorsError::NotAnOrigin(origin.to_owned())) }
-        });
-        checked.collect::<Result<_, _>>().map(|origins| Self::List { origins, credentials: false })
+        let (mut exact, mut patterns) = (Vec::new(), Vec::new());
+        for origin in origins.iter().map(AsRef::as_ref) {
+            if origin.contains('*') {
+                let pattern = OriginPattern::parse(origin);
+                patterns.push(pattern.map_err(|error| CorsError::NotAPattern(origin.to_owned(), error))?);
+            } else if is_origin(origin) {
+                exact.push(Arc::from(origin));
+            } else {
+                return Err(CorsError::NotAnOrigin(origin.to_owned()));
+            }
+        }
+        Ok(Self::List { origins: exact.into(), patterns: patterns.into(), credentials: false })
     }
 
     /// The same, and pages of listed origins may send cookies. A wildcard lists none, and `null` is the origin of anybody's page.
     #[must_use]
     pub fn with_credentials(self) -> Self {
         match self {
-            Self::List { origins, .. } => Self::List { origins, credentials: true },
+            Self::List { origins, patterns, .. } => Self::List { origins, patterns, credentials: true },
             other => other,
         }
     }
 
-    /// Whether an origin is listed by its name.
+    /// Whether an origin is listed by its name, or by a pattern that matches it.
     pub(crate) fn lists(&self, origin: &HeaderValue) -> bool {
         origin != NULL && matches!(self.check(Some(origin)), CorsVerdict::Origin(_))
     }
@@ -78,23 +94,21 @@ impl Cors {
         match self {
             Self::SameOrigin => CorsVerdict::Silent,
             Self::Any => CorsVerdict::Any,
-            Self::List { origins, .. } => {
-                let found =
-                    origin.and_then(|origin| origins.iter().position(|one| one.as_bytes() == origin.as_bytes()));
+            Self::List { origins, patterns, .. } => {
+                let found = origin.and_then(|origin| find(origins, patterns, origin));
                 found.map_or(CorsVerdict::Denied, CorsVerdict::Origin)
             }
         }
     }
 
     /// What every answer to a request with this verdict carries, streams included.
-    pub(crate) fn headers(&self, verdict: CorsVerdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let allowed = match (verdict, self) {
-            (CorsVerdict::Any, _) => Some(HeaderValue::from_static("*")),
-            // Configured origins passed `is_origin`, which admits visible ASCII only.
-            (CorsVerdict::Origin(index), Self::List { origins, .. }) => {
-                origins.get(index).and_then(|origin| HeaderValue::from_str(origin).ok())
-            }
-            _ => None,
+    pub(crate) fn headers(&self, verdict: &CorsVerdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let allowed = match verdict {
+            CorsVerdict::Any => Some(HeaderValue::from_static("*")),
+            // What is configured passed `is_origin`, and what matches a pattern is as plain: visible ASCII only. With credentials a browser
+            // accepts nothing but its own origin's name (Fetch, "CORS check").
+            CorsVerdict::Origin(origin) => HeaderValue::from_str(origin).ok(),
+            CorsVerdict::Silent | CorsVerdict::Denied => None,
         };
         // Caches must know that the answer depends on the origin, also when it was not allowed.
         let varies = matches!(verdict, CorsVerdict::Origin(_) | CorsVerdict::Denied);
@@ -111,7 +125,7 @@ impl Cors {
 
     /// What only the answer to a preflight carries. `methods` are those of the path.
     pub(crate) fn preflight(
-        verdict: CorsVerdict,
+        verdict: &CorsVerdict,
         methods: &'static str,
     ) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let headers = [
@@ -125,23 +139,32 @@ impl Cors {
 }
 
 /// The outcome of the origin check. Small and owned, so that nothing of the request is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum CorsVerdict {
     /// No CORS is configured.
     #[default]
     Silent,
     /// Any origin may read.
     Any,
-    /// The origin at this place of the list may read.
-    Origin(usize),
+    /// This origin may read.
+    Origin(Arc<str>),
     /// A list is configured and this origin, or its absence, is not on it.
     Denied,
 }
 
 impl CorsVerdict {
-    const fn is_allowed(self) -> bool {
+    const fn is_allowed(&self) -> bool {
         matches!(self, Self::Any | Self::Origin(_))
     }
+}
+
+/// The name of an origin that is listed, or matches a pattern.
+fn find(origins: &[Arc<str>], patterns: &[OriginPattern], origin: &HeaderValue) -> Option<Arc<str>> {
+    let listed = origins.iter().find(|one| one.as_bytes() == origin.as_bytes());
+    listed.cloned().or_else(|| {
+        let text = origin.to_str().ok()?;
+        patterns.iter().any(|pattern| pattern.matches(origin)).then(|| Arc::from(text))
+    })
 }
 
 fn is_origin(text: &str) -> bool {
@@ -160,7 +183,7 @@ mod tests {
 
     fn headers(cors: &Cors, origin: Option<&'static str>) -> Vec<(HeaderName, HeaderValue)> {
         let origin = origin.map(HeaderValue::from_static);
-        cors.headers(cors.check(origin.as_ref())).collect()
+        cors.headers(&cors.check(origin.as_ref())).collect()
     }
 
     fn allowed(origin: &'static str) -> [(HeaderName, HeaderValue); 2] {
@@ -185,6 +208,25 @@ mod tests {
         );
         assert_eq!(headers(&cors, Some("http://localhost:3001")), std::slice::from_ref(&vary));
         assert_eq!(headers(&cors, None), [vary]);
+    }
+
+    // Fails when the pattern is sent in place of the origin: a browser believes nothing but its own page's origin.
+    #[test]
+    fn an_origin_that_matches_a_pattern_is_named_by_itself_and_has_credentials() {
+        let cors = Cors::parse(&["https://*.a.example", "https://b.example"]).unwrap().with_credentials();
+        let vary = (header::VARY, HeaderValue::from_static("Origin"));
+        let credentials = (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        for origin in ["https://x.a.example", "https://y.x.a.example", "https://b.example"] {
+            let [name, exposed] = allowed(origin);
+            assert_eq!(headers(&cors, Some(origin)), [name, credentials.clone(), exposed, vary.clone()]);
+            assert!(cors.lists(&HeaderValue::from_static(origin)));
+        }
+        for origin in
+            ["https://a.example", "https://x.b.example", "https://xa.example", "https://x.a.example:8443", "null"]
+        {
+            assert_eq!(headers(&cors, Some(origin)), std::slice::from_ref(&vary), "{origin}");
+            assert!(!cors.lists(&HeaderValue::from_static(origin)), "{origin}");
+        }
     }
 
     // Seen to fail when `null` has credentials.
@@ -215,6 +257,10 @@ mod tests {
         for wrong in ["https://a.example/", "a.example", "HTTPS://a.example", "https://a b", "https://", ""] {
             assert_eq!(Cors::parse(&[wrong]), Err(CorsError::NotAnOrigin(wrong.to_owned())), "{wrong}");
         }
-        assert_eq!(Cors::parse(&["*", "https://a.example"]), Err(CorsError::WildcardNotAlone));
+        for alone in ["https://a.example", "https://*.a.example"] {
+            assert_eq!(Cors::parse(&["*", alone]), Err(CorsError::WildcardNotAlone));
+        }
+        let error = Cors::parse(&["https://a.example", "https://*.com"]).unwrap_err();
+        assert_eq!(error, CorsError::NotAPattern("https://*.com".to_owned(), OriginPatternError::Domain));
     }
 }

@@ -58,6 +58,7 @@ mod node_state;
 mod occupancy;
 mod occupancy_teller;
 mod options;
+mod origin_pattern;
 mod path;
 mod payer_buckets;
 mod payer_places;
@@ -127,6 +128,7 @@ pub use options::{
     AdmissionOptions, ClientCertificateOptions, DrainOptions, HistoryOptions, ListenOptions, OccupancyOptions, Options,
     ProxyOptions, RefusalPolicy, RequestOptions, Secret, SocketOptions, TicketOptions,
 };
+pub use origin_pattern::{OriginPattern, OriginPatternError};
 pub use phase::Phase;
 pub use ranking::Ranking;
 pub use redirect::Redirect;

@@ -74,12 +74,12 @@ impl NodeState {
 
     /// What every answer carries, streams included. Where tokens are asked for, or the way is private, what an answer holds may be for
     /// its asker alone: no page of another origin is to load it as a script or a style sheet (Fetch section 3.6).
-    pub(crate) fn headers(&self, common: CommonHeaders) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    pub(crate) fn headers(&self, common: &CommonHeaders) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let nosniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let is_private = self.options.authorizer.is_some() || self.speaks_tls(common.listener);
         self.options
             .cors
-            .headers(common.verdict)
+            .headers(&common.verdict)
             .chain(is_private.then_some(nosniff))
             .chain(self.strict_transport(common.listener))
     }

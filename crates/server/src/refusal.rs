@@ -38,6 +38,8 @@ pub(crate) enum Brought {
     Nothing,
     /// When that is over, there is nothing to come back for.
     Ticket,
+    /// When the grant that was made of it is over, the ticket may be good yet: the store took its time to say what it is worth.
+    SlowTicket,
     /// Tickets are off on this node: what it may have without one it may, and another node may give it the rest.
     Unasked,
 }
@@ -119,12 +121,21 @@ impl LateRefusal {
     }
 
     /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays
-    /// what it is, however often it is asked for.
+    /// what it is, however often it is asked for; but only a prompt answer of the store is reason enough to end that for good.
     fn expired(&self) -> Answer {
-        if self.asked.ticket == Brought::Ticket {
-            return Answer::over();
+        match self.asked.ticket {
+            Brought::Ticket => Answer::over(),
+            Brought::SlowTicket => self.denied(Denied::Unstored),
+            Brought::Nothing | Brought::Unasked => {
+                self.come_again().unwrap_or_else(|| Problem::from(Denied::By(fanfare_auth::Refusal::Expired)).into())
+            }
         }
-        self.come_again().unwrap_or_else(|| Problem::from(Denied::By(fanfare_auth::Refusal::Expired)).into())
+    }
+
+    /// The same, for a stream by a ticket that may be good for longer than its grant says.
+    pub(crate) fn of_slow_ticket(mut self) -> Self {
+        self.asked.ticket = Brought::SlowTicket;
+        self
     }
 
     /// Told to a client that was denied for a reason that may pass: with a status, too, it is none that is final.
@@ -147,12 +158,12 @@ impl LateRefusal {
             // the key is mended.
             session::Refusal::WrongType(channel) if matches!(self.asked.place, Place::None) => {
                 debug!(%channel, "a client asked for a channel whose key is no stream");
-                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(self.common));
+                return Answer::from(not_a_stream(channel)).closing().with(self.node.headers(&self.common));
             }
             session::Refusal::WrongType(_) => Reason::Unavailable,
-            session::Refusal::Expired => return self.expired().with(self.node.headers(self.common)),
+            session::Refusal::Expired => return self.expired().with(self.node.headers(&self.common)),
             session::Refusal::Revoked => {
-                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(self.common));
+                return Answer::from(Problem::from(Denied::Revoked)).closing().with(self.node.headers(&self.common));
             }
             session::Refusal::Draining => Reason::Draining,
             session::Refusal::Timeout => Reason::Unavailable,
@@ -162,7 +173,7 @@ impl LateRefusal {
             }
         };
         let refused = admission.refuse(reason);
-        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(self.common))
+        answer(&refused, admission.policy(), &self.asked).with(self.node.headers(&self.common))
     }
 }
 

@@ -69,18 +69,18 @@ impl Handler {
         // Where a proxy in front sees the end of such a request elsewhere, what follows would be another client's: hyper does not
         // say whether there was a `Content-Length` as well (RFC 9112, 6.3).
         let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || self.is_ending(socket);
-        match self.decide(socket, request, common, connection) {
-            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, common, is_last)),
+        match self.decide(socket, request, common.clone(), connection) {
+            Ok(Soon::Now(decision)) => Soon::Now(self.finish(decision, &common, is_last)),
             Ok(Soon::Later(decision)) => {
                 let handler = self.clone();
-                Soon::later(async move { handler.finish(decision.await, common, is_last) })
+                Soon::later(async move { handler.finish(decision.await, &common, is_last) })
             }
-            Err(problem) => Soon::Now(self.finish(problem.into(), common, is_last)),
+            Err(problem) => Soon::Now(self.finish(problem.into(), &common, is_last)),
         }
     }
 
     /// What every decision has in common.
-    fn finish(&self, decision: Decision, common: CommonHeaders, is_last: bool) -> Decision {
+    fn finish(&self, decision: Decision, common: &CommonHeaders, is_last: bool) -> Decision {
         let Decision::Answer(answer) = decision else {
             self.stats().subscriptions.add(1);
             return decision;
@@ -108,7 +108,7 @@ impl Handler {
         }
         let path = Path::parse(uri.path())?;
         if request.method() == Method::OPTIONS {
-            return Ok(now(preflight(&path, common.verdict, request.headers().contains_key(header::ORIGIN))));
+            return Ok(now(preflight(&path, &common.verdict, request.headers().contains_key(header::ORIGIN))));
         }
         match (path, request.method().clone()) {
             (Path::Events, Method::GET) => self.subscribe(socket, request, common, connection),
@@ -273,6 +273,7 @@ impl Handler {
         };
         match self.redeem(client, ticket, &subscription.channels, Purpose::Stream, begin).await {
             Ok(redeemed) => {
+                let late = if redeemed.ends_early() { late.of_slow_ticket() } else { late };
                 let (subscription, grant) = redeemed.begin(subscription);
                 self.stream(subscription, Admitted { client, permit, late }, Some(grant))
             }
@@ -346,7 +347,7 @@ impl Handler {
         }
         let Admitted { client, permit, late } = admitted;
         let payer = self.node.admission.payer(client, grant.as_deref());
-        let head = Answer::stream().ending(subscription.close).with(self.node.headers(late.common));
+        let head = Answer::stream().ending(subscription.close).with(self.node.headers(&late.common));
         let refuse = Box::new(move |why| late.answer(&why));
         Decision::Stream(Box::new(Subscribe { subscription, payer, head, refuse, grant, permit }))
     }
@@ -645,7 +646,7 @@ fn whole(
     }
 }
 
-fn preflight(path: &Path<'_>, verdict: CorsVerdict, cross_origin: bool) -> Answer {
+fn preflight(path: &Path<'_>, verdict: &CorsVerdict, cross_origin: bool) -> Answer {
     let allow = [(header::ALLOW, HeaderValue::from_static(path.methods()))];
     let answer = Answer::empty(StatusCode::NO_CONTENT).with(allow);
     if cross_origin { answer.with(Cors::preflight(verdict, path.methods())) } else { answer }

@@ -9,9 +9,9 @@ use fanfare_auth::{
 };
 use fanfare_log::TicketError;
 use fanfare_protocol::limits::{
-    STORE_ANSWER_TIMEOUT, TICKET_CLOCK_SLACK, TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX, TICKET_PAUSE,
-    TICKET_PAYERS_MAX, TICKETS_AT_ONCE_MAX, TICKETS_WAITING_MAX, VAIN_TICKET_PAUSE, VAIN_TICKET_SENDERS_MAX,
-    VAIN_TICKETS_AT_ONCE_MAX,
+    STORE_ANSWER_TIMEOUT, TICKET_CLOCK_SLACK, TICKET_END_PRECISION, TICKET_ORDER_BYTES_MAX, TICKET_ORDERS_BYTES_MAX,
+    TICKET_PAUSE, TICKET_PAYERS_MAX, TICKETS_AT_ONCE_MAX, TICKETS_WAITING_MAX, VAIN_TICKET_PAUSE,
+    VAIN_TICKET_SENDERS_MAX, VAIN_TICKETS_AT_ONCE_MAX,
 };
 use fanfare_protocol::{ChannelName, LastEventId, TicketName};
 use http::{Request, StatusCode};
@@ -90,13 +90,20 @@ pub(crate) struct Redeemed {
     grant: Box<Grant>,
     channels: Vec<ChannelName>,
     from: Option<LastEventId>,
+    ends_early: bool,
 }
 
 impl Redeemed {
+    /// Whether the ticket may be good for longer than its grant says, by more than the second to which that is rounded: a stream must not
+    /// outlive its ticket, so the grant is counted from before the store was asked, and the store took its time.
+    pub(crate) const fn ends_early(&self) -> bool {
+        self.ends_early
+    }
+
     /// What is asked for with it, and by what it is allowed. Channels that the URL names are those of the stream; if it names none, the
     /// ticket does, and positions say of which channel they are.
     pub(crate) fn begin(self, asked: Subscription) -> (Subscription, Box<Grant>) {
-        let Self { grant, channels, from } = self;
+        let Self { grant, channels, from, .. } = self;
         let named = if asked.channels.is_empty() {
             asked.with_channels(channels, from)
         } else {
@@ -275,10 +282,13 @@ impl Tickets {
             }
             _ => (used, which),
         };
+        // By the store's own clock, which it read together with the ticket: that a ticket is over is never said by another one.
         let left = used.left(held.now_ms, *max_life).ok_or(Denied::TicketOver)?;
         let grant = Box::new(used.grant(name, now, left));
+        let took = Duration::from_millis(self.options.clock.wall_ms().saturating_sub(now));
+        let ends_early = took > TICKET_END_PRECISION;
         let UsedTicket { record, .. } = used;
-        Ok((Redeemed { grant, channels: record.channels, from: record.from }, which))
+        Ok((Redeemed { grant, channels: record.channels, from: record.from, ends_early }, which))
     }
 
     /// Whether a stream may have what its URL names, or all channels of its ticket: a node that made it may have another bound.

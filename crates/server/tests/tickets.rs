@@ -411,6 +411,58 @@ fn a_node_with_a_lower_bound_on_channels_serves_those_that_the_url_names() {
     assert_eq!(status(&here, get(&url, STREAM)), "200");
 }
 
+/// A store for whose answer a node waits as long as its clock is behind the system's: the look puts it right.
+#[derive(Debug)]
+struct Slow {
+    store: MemoryStore,
+    /// In seconds.
+    behind: Arc<AtomicU64>,
+}
+
+impl TicketStore for Slow {
+    fn now_ms(&self) -> TicketAnswer<u64> {
+        self.store.now_ms()
+    }
+
+    fn make(&self, ticket: TicketName, record: Bytes, ttl: Duration) -> TicketAnswer<()> {
+        self.store.make(ticket, record, ttl)
+    }
+
+    fn find(&self, ticket: TicketName) -> TicketAnswer<HeldTicket> {
+        self.behind.store(0, Ordering::Relaxed);
+        self.store.find(ticket)
+    }
+
+    fn use_first(&self, ticket: TicketName, record: Bytes, keep: Duration) -> TicketAnswer<Bytes> {
+        self.store.use_first(ticket, record, keep)
+    }
+}
+
+// Fails when the client is told 204: its EventSource would have given up for ever on a ticket that is good for a minute.
+#[test]
+fn a_ticket_of_which_the_store_tells_late_is_not_called_over_because_its_grant_is() {
+    let store = MemoryStore::default();
+    let behind = Arc::new(AtomicU64::new(0));
+    let clock = {
+        let (system, behind) = (Clock::system(), Arc::clone(&behind));
+        Clock::from_fn(move || system.wall_ms() - behind.load(Ordering::Relaxed) * 1_000)
+    };
+    let node = Node::start(|options| {
+        open(&store, options);
+        let store = Arc::new(Slow { store: store.clone(), behind: Arc::clone(&behind) });
+        options.tickets = options.tickets.take().map(|tickets| TicketOptions { store, clock, ..tickets });
+    });
+    let url = ticket(&node, r#"{"channels":["a"],"lifetime":60}"#);
+    behind.store(59, Ordering::Relaxed);
+    let all = node.send(get(&url, &format!("{STREAM}Last-Event-ID: 7-0\r\n"))).rest();
+    assert!(all.starts_with("HTTP/1.1 200 "), "{all}");
+    assert_eq!(without_digits(all.split_once("\r\n\r\n").unwrap().1), "retry: #\nid: #-#\n\n");
+    behind.store(59, Ordering::Relaxed);
+    assert_eq!(status(&node, get(&format!("{url}&close=abort"), STREAM)), "503");
+    // The next look is prompt.
+    node.send(get(&url, STREAM)).until("event: $ready\n");
+}
+
 /// Keeps tickets and never says anything of them.
 #[derive(Debug)]
 struct Hung(MemoryStore);

@@ -191,6 +191,27 @@ fn who_speaks_http_to_a_port_of_tls_is_told_so_and_harms_nobody() {
     other.until("data: still there\n");
 }
 
+// Fails when the node waits for the end of a head that never comes. The hello is a real client's.
+#[test]
+fn who_speaks_tls_to_a_port_in_the_clear_is_told_so_in_the_clear_and_harms_nobody() {
+    let node = Node::start(|_| {});
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut client = Authority::new().client(version);
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        let mut socket = TcpStream::connect(node.address()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.write_all(&hello).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&answer));
+        client.read_tls(&mut answer.as_slice()).unwrap();
+        assert!(client.process_new_packets().is_err(), "a client takes it for TLS");
+    }
+    let mut other = node.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(other.until("\r\n\r\n").starts_with("HTTP/1.1 200 "));
+}
+
 #[test]
 fn what_is_neither_is_sent_away_with_an_alert() {
     let authority = Authority::new();

@@ -18,6 +18,9 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let Layered { config, .. } = &layered;
     let (mut clients, mut is_good) = (String::new(), true);
     for (index, rule) in config.listeners().iter().enumerate() {
+        if let Some(message) = config.idle_certificates(rule) {
+            complain(Problem { place: layered.place_of_listener(index), message });
+        }
         match listener(config, rule) {
             Ok(line) => clients.push_str(&line),
             Err(error) => {

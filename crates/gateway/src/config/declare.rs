@@ -43,7 +43,8 @@ pub(super) fn read<T: Value>(value: &ValueKind) -> Result<T, String> {
         if T::SECRET {
             format!("not accepted; expected {}", T::expected())
         } else {
-            format!("{} is not accepted; expected {}", describe(value), T::expected())
+            let complaint = T::complaint(value).map(|complaint| format!(": {complaint}")).unwrap_or_default();
+            format!("{} is not accepted{complaint}; expected {}", describe(value), T::expected())
         }
     })
 }

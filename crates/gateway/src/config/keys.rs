@@ -50,7 +50,7 @@ sections! {
         hsts: OffOr<StrictTransport> = OffOr(None);
         /// Worker threads for connections. 0 starts one for each core that the process may use.
         cores: usize = 0, 0 => MAX_CORES;
-        /// Origins whose pages may read events (CORS). Pages of the node's own origin need no entry; `["*"]` admits every page.
+        /// Origins whose pages may read events (CORS): `https://app.example.com`, or a pattern such as `https://*.example.com`, where `*` stands for one label or several, and scheme and port are those of the pattern. Pages of the node's own origin need no entry; `["*"]` admits every page. See [auth.md](auth.md#origins).
         cors_origins: Vec<CorsOrigin> = Vec::new();
         /// A connection without a request for this long is closed. Event streams are not meant: they live by heartbeats.
         keep_alive: Span = Span(limits::KEEP_ALIVE_DEFAULT), Span::secs(1) => Span::secs(3600);

@@ -140,4 +140,17 @@ impl Config {
     pub(crate) fn certificates_reach(&self, listener: &ListenerRule) -> bool {
         listener.client_ca.0.is_some() && (listener.tls_passthrough || !self.begins_with_header(listener))
     }
+
+    /// What to say of a listener whose clients show certificates that give them nothing, though certificates give grants elsewhere. It may be
+    /// meant: `client_ca` still decides who may connect.
+    pub(crate) fn idle_certificates(&self, listener: &ListenerRule) -> Option<String> {
+        let is_idle = listener.client_ca.0.is_some() && !self.certificates_reach(listener);
+        (self.certificates_count() && is_idle).then(|| {
+            format!(
+                "`{SECTION}.tls_passthrough` is not set for {}: behind a PROXY header certificates of `client_ca` give no grants \
+                 (auth.client_certificates), since they may be the proxy's own; set it where the proxy passes TLS on as it comes",
+                listener.address
+            )
+        })
+    }
 }

@@ -164,7 +164,7 @@ impl Value for Prefix {
     }
 }
 
-/// An origin (RFC 6454) whose pages may read the events, or `*` for every origin.
+/// An origin (RFC 6454) whose pages may read the events, a pattern of such origins, or `*` for every origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsOrigin(pub String);
 
@@ -201,12 +201,16 @@ impl Value for Vec<CorsOrigin> {
         "list of origins".into()
     }
     fn expected() -> String {
-        "origins such as [\"https://app.example.com\"] (lower case, without a path), or [\"*\"]; \
+        "origins such as [\"https://app.example.com\", \"https://*.example.com\"] (lower case, without a path), or [\"*\"]; \
          in the environment also separated by commas"
             .into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
         elements(value)?.into_iter().map(CorsOrigin::parse).collect()
+    }
+    fn complaint(value: &ValueKind) -> Option<String> {
+        let error = elements(value)?.into_iter().find_map(|text| Cors::parse(&[text]).err())?;
+        Some(error.to_string())
     }
     fn show(&self) -> String {
         list(self.iter().map(|origin| &origin.0))

@@ -18,6 +18,10 @@ pub(crate) trait Value: Sized {
     fn expected() -> String;
     /// Reads a value. Environment variables and flags are text, whatever the type; so is a string in TOML.
     fn from_value(value: &ValueKind) -> Option<Self>;
+    /// What is wrong with a value that was refused, where that says more than what was expected.
+    fn complaint(_value: &ValueKind) -> Option<String> {
+        None
+    }
     /// The value as a TOML literal; secrets are redacted.
     fn show(&self) -> String;
     /// Whether the offending text must not be repeated in an error.

@@ -59,6 +59,9 @@ fn gate(config: &Config) -> anyhow::Result<Option<Gate>> {
     if !auth.enabled {
         return Ok(None);
     }
+    for warning in config.listeners().iter().filter_map(|listener| config.idle_certificates(listener)) {
+        tracing::warn!("{warning}");
+    }
     let options = GateOptions {
         public: auth.public.clone(),
         cookie: auth.cookie.0.clone(),

@@ -26,6 +26,9 @@ pub const TICKET_REMEMBERED: Duration = Duration::from_secs(4_000);
 /// How long after the end that stands in a ticket it is over without a question to the store, whose clock is another one than the
 /// node's.
 pub const TICKET_CLOCK_SLACK: Duration = Duration::from_secs(5 * 60);
+/// How much earlier than a ticket the grant of its stream may end without a word: the end of a grant is rounded down to a second. Where the
+/// store took longer to answer, the client is not told that its ticket is over because its grant is.
+pub const TICKET_END_PRECISION: Duration = Duration::from_secs(1);
 /// Largest order of a ticket, in bytes.
 pub const TICKET_ORDER_BYTES_MAX: usize = 128 * KIB;
 /// Bytes of orders of tickets in a node, from when a body is announced until the store has answered. One more is answered 503.
@@ -54,6 +57,8 @@ const _: () = {
     // Who comes with a ticket that is over is told so by the store, until the ticket itself says it: the end that stands in it counts from the
     // last moment of its `ttl`, and it may have been used at the first.
     assert!(TICKET_TTL_MAX.as_secs() + TICKET_CLOCK_SLACK.as_secs() < TICKET_REMEMBERED.as_secs());
+    // A stream of the shortest ticket begins, however the store takes its time within this.
+    assert!(less(TICKET_END_PRECISION, TICKET_LIFETIME_MIN));
     assert!(TICKET_ORDER_BYTES_MAX * 8 <= TICKET_ORDERS_BYTES_MAX);
     // Permits are asked for in 32 bits.
     assert!(TICKET_ORDERS_BYTES_MAX < u32::MAX as usize);

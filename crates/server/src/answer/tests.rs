@@ -76,7 +76,8 @@ fn every_kind() -> Vec<Answer> {
     all.extend([Answer::stream(), Answer::text("for people"), Answer::empty(StatusCode::NO_CONTENT)]);
     all.push(Answer::json(StatusCode::CREATED, &serde_json::json!({"id": "1-0"})));
     let cors = Cors::parse(&["https://a.example"]).unwrap();
-    let (headers, preflight) = (cors.headers(CorsVerdict::Origin(0)), Cors::preflight(CorsVerdict::Origin(0), "GET"));
+    let verdict = CorsVerdict::Origin("https://a.example".into());
+    let (headers, preflight) = (cors.headers(&verdict), Cors::preflight(&verdict, "GET"));
     let cross_origin = Answer::stream().with(headers).closing();
     all.extend([cross_origin, Answer::empty(StatusCode::NO_CONTENT).with(preflight)]);
     all
@@ -95,7 +96,7 @@ fn both_renderers_say_the_same_for_every_kind_of_answer() {
 
 #[test]
 fn the_head_of_a_stream_is_exactly_this() {
-    let head = Answer::stream().with(Cors::Any.headers(CorsVerdict::Any));
+    let head = Answer::stream().with(Cors::Any.headers(&CorsVerdict::Any));
     assert_eq!(
         String::from_utf8(head.to_http1(Framing::Chunked)).unwrap(),
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n\

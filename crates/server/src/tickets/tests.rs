@@ -280,12 +280,24 @@ async fn of_two_nodes_that_meet_a_ticket_together_both_go_by_the_first_use_that_
     assert_eq!(scene.used(), [0, 1, 0, 0, 0]);
 }
 
-// Fails when the clock is read after the wait: the stream would go on after the ticket's end.
+// Fails when the clock is read after the wait: the stream would go on after the ticket's end. And when it is not said that the ticket may
+// be good for longer than that.
 #[tokio::test]
-async fn the_time_in_which_the_store_answers_lengthens_no_ticket() {
+async fn the_time_in_which_the_store_answers_lengthens_no_ticket_and_ends_none() {
     let scene = altered(Manner::Slow);
     let ticket = scene.ticket(r#"{"channels":["a"],"lifetime":3600}"#).await;
-    assert_eq!(end(&scene.stream(&ticket).await.unwrap()), WALL + 3_600);
+    let slow = scene.stream(&ticket).await.unwrap();
+    assert_eq!((end(&slow), slow.ends_early()), (WALL + 3_600, true));
+    scene.pass(3_599);
+    assert!(
+        scene.stream(&ticket).await.unwrap().ends_early(),
+        "the store's clock says that it is good for a second yet"
+    );
+    scene.pass(1);
+    assert_eq!(scene.stream(&ticket).await.unwrap_err(), Denied::TicketOver);
+    let prompt = self::scene();
+    let ticket = prompt.ticket(r#"{"channels":["a"]}"#).await;
+    assert!(!prompt.stream(&ticket).await.unwrap().ends_early());
 }
 
 // Fails when a ticket is waited for without an end, or without a bound on those who wait.

@@ -4,6 +4,9 @@
 //! hyper asks a body for its next slice whatever the peer's window is, keeps that slice, and then asks nothing more. So a body
 //! gives one slice, and no other until that one has left. And a session has to be polled meanwhile, since it may be asked to end, or its
 //! client may take nothing for too long: the task does that when hyper has not.
+//!
+//! The same is true of the last slice: the body is over only when that has left, and then says so with an empty frame. hyper counts an
+//! answer as given once h2 has its last frame; a client that never lets that frame out would have no deadline and count for nothing.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -64,12 +67,12 @@ impl Exchange {
         }
     }
 
-    /// Where it stands, and how long it may stay there. Sessions and handlers have deadlines of their own.
+    /// Where it stands, and how long it may stay there. Sessions, while they last, and handlers have deadlines of their own.
     pub(super) fn stage(&self) -> (Stage, Option<Duration>) {
         let stage = match &*self.work.borrow() {
             Work::Deciding(handover) => handover.stage(),
-            Work::Whole(_) => Stage::Responding,
-            Work::Session(_) => Stage::Busy,
+            Work::Session(_) if !self.is_over.get() => Stage::Busy,
+            Work::Session(_) | Work::Whole(_) => Stage::Responding,
         };
         (stage, stage.allowance(&self.shared.handler.node.options.requests, false))
     }
@@ -131,13 +134,16 @@ impl Exchange {
         Poll::Ready(Some(Slice::new(handler, bytes, giver, cx.waker())))
     }
 
-    /// Whether the body has been given whole.
+    /// Whether the body has left whole.
     pub(super) fn is_done(&self) -> bool {
-        match &*self.work.borrow() {
-            Work::Deciding(_) => false,
-            Work::Whole(bytes) => bytes.is_empty(),
-            Work::Session(session) => self.is_over.get() && session.ending() == Ending::Clean && !session.has_slice(),
-        }
+        !self.is_unsent.get()
+            && match &*self.work.borrow() {
+                Work::Deciding(_) => false,
+                Work::Whole(bytes) => bytes.is_empty(),
+                Work::Session(session) => {
+                    self.is_over.get() && session.ending() == Ending::Clean && !session.has_slice()
+                }
+            }
     }
 
     /// How many bytes are left of a body whose length is known.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Grant, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
+use fanfare_protocol::limits::CLOSE_LINGER;
 use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Soon};
 use h2::Reason;
 
@@ -64,6 +65,39 @@ fn what_is_asked_while_the_node_begins_to_drain_is_refused_politely() {
     let text = String::from_utf8(text).unwrap();
     assert_eq!(code, Some((3, 0)));
     assert!(text.starts_with("retry: "), "{text:?}");
+}
+
+// Seen to fail when a connection that drains waits for its requests, and not for what their clients have not let out.
+#[test]
+fn a_slow_reader_gets_its_last_words_although_the_connection_is_told_to_end() {
+    let node = Node::start(|_| {});
+    // SETTINGS_INITIAL_WINDOW_SIZE: less than what a stream begins with, which is one slice.
+    let mut raw = Raw::open(node.address(), &[(4, 10)]);
+    assert_eq!(raw.status(1, "/events?channel=a&ready=0"), 0x88);
+    let begin = raw.wait_for(raw::DATA);
+    assert_eq!(begin.payload.len(), 10);
+    let unsent = || node.server().stats().iter().map(|core| core.http2.unsent.get()).sum::<u64>();
+    let (rest, all) = (raw::frame(raw::WINDOW_UPDATE, 0, 1, &1_000u32.to_be_bytes()), unsent());
+    node.server().drain();
+    raw.wait_for(GOAWAY);
+    // The beginning leaves, and a few bytes of the last words.
+    let few = u32::try_from(all).unwrap();
+    raw.send(raw::frame(raw::WINDOW_UPDATE, 0, 1, &few.to_be_bytes()));
+    let mut text = begin.payload;
+    while text.len() < 10 + few as usize {
+        text.extend(raw.wait_for(raw::DATA).payload);
+    }
+    // Longer than a connection lingers that has nothing to say.
+    std::thread::sleep(CLOSE_LINGER + Duration::from_millis(500));
+    raw.send(rest);
+    let mut is_over = false;
+    while !is_over {
+        let frame = raw.wait_for(raw::DATA);
+        is_over = frame.flags & raw::END_STREAM != 0;
+        text.extend(frame.payload);
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.ends_with("\n\n") && text.matches("retry: ").count() == 2, "{text:?}");
 }
 
 #[test]

@@ -116,10 +116,25 @@ type Connection<S> = http2::Connection<TokioIo<Transport<S>>, Requests, Requests
 enum Standing {
     /// Without a request, the first or another one.
     Silent(Stage),
+    /// With some, and of each a part is missing. Each has a deadline of its own.
+    Unfinished,
     /// With some.
     Busy,
     /// It has been told to end, and has no request.
     Leaving,
+}
+
+impl Standing {
+    fn of(shared: &Shared, is_leaving: bool) -> Self {
+        let (open, begun) = shared.exchanges();
+        match (open, begun) {
+            (1.., _) if open > shared.unfinished() => Self::Busy,
+            (1.., _) => Self::Unfinished,
+            (0, _) if is_leaving => Self::Leaving,
+            (0, 0) => Self::Silent(Stage::Fresh),
+            (0, _) => Self::Silent(Stage::Idle),
+        }
+    }
 }
 
 /// Polls hyper until the connection is over.
@@ -164,30 +179,31 @@ async fn drive<S: Socket>(
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
-            let (open, begun) = shared.exchanges();
-            let standing = match (open, begun, leaving) {
-                (1.., _, _) => Standing::Busy,
-                (0, _, true) => Standing::Leaving,
-                (0, 0, false) => Standing::Silent(Stage::Fresh),
-                (0, _, false) => Standing::Silent(Stage::Idle),
-            };
+            let begun = shared.exchanges().1;
+            let standing = Standing::of(shared, leaving);
             let allowed = match standing {
-                Standing::Silent(stage) => stage.allowance(requests, drained).unwrap_or_default(),
-                Standing::Leaving => CLOSE_LINGER,
+                Standing::Silent(stage) => stage.allowance(requests, drained),
+                Standing::Unfinished => None,
+                Standing::Leaving => Some(CLOSE_LINGER),
                 Standing::Busy => {
                     (place, seen) = (None, None);
                     return Poll::Pending;
                 }
             };
             // hyper may take a request and answer it within one poll; only the number shows that.
-            if seen.replace((standing, begun)) != Some((standing, begun)) {
-                clock.as_mut().reset(Instant::now() + allowed);
+            let before = seen.replace((standing, begun));
+            if before != Some((standing, begun)) {
+                clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
+            }
+            // Whoever asked since is not among the oldest silent ones any more.
+            if before.is_none_or(|(_, number)| number != begun) {
+                drop(place.take());
                 place = Some(enter());
             }
             if place.as_ref().is_some_and(|place: &SilentPlace| place.poll_closed(cx).is_ready()) {
                 return Poll::Ready(End::NoPlace);
             }
-            if clock.as_mut().poll(cx).is_pending() {
+            if allowed.is_none() || clock.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if standing == Standing::Leaving {

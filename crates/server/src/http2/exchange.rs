@@ -42,6 +42,8 @@ pub(super) struct Exchange {
     is_unsent: Cell<bool>,
     /// The session was polled in this poll of the task.
     is_polled: Cell<bool>,
+    /// A part of the request is missing.
+    is_unfinished: Cell<bool>,
     /// The rest of the request has not come in time.
     is_late: Cell<bool>,
 }
@@ -55,6 +57,7 @@ impl Exchange {
             is_over: Cell::new(false),
             is_unsent: Cell::new(false),
             is_polled: Cell::new(false),
+            is_unfinished: Cell::new(false),
             is_late: Cell::new(false),
         })
     }
@@ -75,6 +78,13 @@ impl Exchange {
             Work::Session(_) | Work::Whole(_) => Stage::Responding,
         };
         (stage, stage.allowance(&self.shared.handler.node.options.requests, false))
+    }
+
+    /// Whether a part of the request is missing: as long as that is so, the exchange keeps its connection for nothing.
+    pub(super) fn set_unfinished(&self, is_unfinished: bool) {
+        if self.is_unfinished.replace(is_unfinished) != is_unfinished {
+            self.shared.count_unfinished(is_unfinished);
+        }
     }
 
     /// The rest of the request has not come in time.
@@ -202,6 +212,7 @@ impl Drop for Exchange {
         if matches!(self.work.get_mut(), Work::Session(_)) && !self.is_over.get() {
             self.shared.core.stats.ends.of(End::Client).add(1);
         }
+        self.set_unfinished(false);
         self.shared.end();
     }
 }

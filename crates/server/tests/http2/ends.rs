@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare_auth::{Grant, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::CLOSE_LINGER;
-use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Soon};
+use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Reason as Refused, Soon};
 use h2::Reason;
 
 use crate::peer::{self, Peer, soon};
@@ -121,6 +121,37 @@ fn a_connection_without_a_request_ends_in_time_and_says_so() {
     let mut slow = Raw::connect(node.address());
     slow.send(&raw::PREFACE[..20]);
     assert!(std::io::read_to_string(&mut slow.socket).unwrap().starts_with("HTTP/1.1 408"));
+}
+
+// Seen to fail when a request that does not end counts as one: whoever begins another whenever the last was given up has as many
+// connections as it likes.
+#[test]
+fn a_connection_whose_requests_are_not_complete_is_a_silent_one() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.silent_per_address = Some(1);
+    });
+    let begin = || {
+        let mut raw = Raw::open(node.address(), &[]);
+        raw.send(raw::frame(HEADERS, raw::END_HEADERS, 1, &raw::head("HEAD", "/events?channel=a")));
+        raw.send(raw::frame(PING, 0, 0, &[7; 8]));
+        while raw.wait_for(PING).flags & raw::ACK == 0 {}
+        eventually("one that is silent", || node.server().admission().silent() == 1);
+        raw
+    };
+    let mut older = begin();
+    let mut newer = begin();
+    assert_eq!(older.end(), Some(0));
+    assert_eq!(node.server().admission().refused(Refused::Silent), 1);
+    // What is missing comes, and the answer.
+    newer.send(raw::frame(raw::DATA, raw::END_STREAM, 1, &[]));
+    assert_eq!(newer.wait_for(HEADERS).payload[0], 0x88);
+    // A stream is complete, and its connection is not silent whatever else is asked for.
+    assert_eq!(newer.status(3, "/events?channel=a"), 0x88);
+    newer.send(raw::frame(HEADERS, raw::END_HEADERS, 5, &raw::head("HEAD", "/events?channel=a")));
+    newer.send(raw::frame(PING, 0, 0, &[8; 8]));
+    while newer.wait_for(PING).payload != [8; 8] {}
+    eventually("none that is silent", || node.server().admission().silent() == 0);
 }
 
 // Seen to fail when the end of what a client sends ends its streams, as over HTTP/1.

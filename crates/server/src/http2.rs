@@ -153,6 +153,7 @@ async fn drive<S: Socket>(
     let (mut place, mut seen, mut drained, mut leaving, mut must_renew) = (None, None, false, false, false);
     poll_fn(|cx| {
         shared.set_driver(cx.waker());
+        wire.begin_turn();
         loop {
             let polled = connection.as_mut().poll(cx);
             if let Some(flood) = wire.flood() {

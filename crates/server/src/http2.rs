@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use fanfare_protocol::limits::{
     CLOSE_LINGER, HTTP2_CONNECTION_WINDOW, HTTP2_SLICE_BYTES, HTTP2_STREAM_WINDOW, HTTP2_WRONG_STREAMS_MAX,
+    REQUEST_HEAD_TIMEOUT_DRAINING,
 };
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
@@ -116,7 +117,7 @@ type Connection<S> = http2::Connection<TokioIo<Transport<S>>, Requests, Requests
 enum Standing {
     /// Without a request, the first or another one.
     Silent(Stage),
-    /// With some, and of each a part is missing. Each has a deadline of its own.
+    /// With some, and of each a part is missing. Each has a deadline of its own, which a drain makes shorter for those that begin in it.
     Unfinished,
     /// With some.
     Busy,
@@ -133,6 +134,19 @@ impl Standing {
             (0, _) if is_leaving => Self::Leaving,
             (0, 0) => Self::Silent(Stage::Fresh),
             (0, _) => Self::Silent(Stage::Idle),
+        }
+    }
+
+    /// How long that may last, where the requests have no times of their own.
+    fn allowance(self, requests: &RequestOptions, is_draining: bool) -> Option<Duration> {
+        match self {
+            Self::Silent(stage) => stage.allowance(requests, is_draining),
+            // A request that began before the drain is not waited for as long as it might have been.
+            Self::Unfinished if is_draining => {
+                Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING) + CLOSE_LINGER)
+            }
+            Self::Unfinished | Self::Busy => None,
+            Self::Leaving => Some(CLOSE_LINGER),
         }
     }
 }
@@ -163,8 +177,7 @@ async fn drive<S: Socket>(
                 return Poll::Ready(end_of(outcome, shared));
             }
             if !drained && draining.as_mut().poll(cx).is_ready() {
-                drained = true;
-                leaving = true;
+                (drained, leaving, seen) = (true, true, None);
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
@@ -182,15 +195,11 @@ async fn drive<S: Socket>(
             }
             let begun = shared.exchanges().1;
             let standing = Standing::of(shared, leaving);
-            let allowed = match standing {
-                Standing::Silent(stage) => stage.allowance(requests, drained),
-                Standing::Unfinished => None,
-                Standing::Leaving => Some(CLOSE_LINGER),
-                Standing::Busy => {
-                    (place, seen) = (None, None);
-                    return Poll::Pending;
-                }
-            };
+            if standing == Standing::Busy {
+                (place, seen) = (None, None);
+                return Poll::Pending;
+            }
+            let allowed = standing.allowance(requests, drained);
             // hyper may take a request and answer it within one poll; only the number shows that.
             let before = seen.replace((standing, begun));
             if before != Some((standing, begun)) {
@@ -207,8 +216,8 @@ async fn drive<S: Socket>(
             if allowed.is_none() || clock.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if standing == Standing::Leaving {
-                // It was told, and does not answer.
+            if matches!(standing, Standing::Leaving | Standing::Unfinished) {
+                // It was told, and does not answer, or does not end what it asks.
                 return Poll::Ready(End::Closed);
             }
             shared.handler.stats().timeouts.add(1);

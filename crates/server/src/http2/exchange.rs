@@ -77,7 +77,8 @@ impl Exchange {
             Work::Session(_) if !self.is_over.get() => Stage::Busy,
             Work::Session(_) | Work::Whole(_) => Stage::Responding,
         };
-        (stage, stage.allowance(&self.shared.handler.node.options.requests, false))
+        let node = &self.shared.handler.node;
+        (stage, stage.allowance(&node.options.requests, node.admission.is_draining()))
     }
 
     /// Whether a part of the request is missing: as long as that is so, the exchange keeps its connection for nothing.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use fanfare_auth::{Grant, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::CLOSE_LINGER;
-use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Reason as Refused, Soon};
+use fanfare_server::{
+    Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Reason as Refused, Soon,
+};
 use h2::Reason;
 
 use crate::peer::{self, Peer, soon};
@@ -152,6 +154,19 @@ fn a_connection_whose_requests_are_not_complete_is_a_silent_one() {
     newer.send(raw::frame(PING, 0, 0, &[8; 8]));
     while newer.wait_for(PING).payload != [8; 8] {}
     eventually("none that is silent", || node.server().admission().silent() == 0);
+}
+
+// Seen to fail when a request that does not end has all of its time also while the node drains.
+#[test]
+fn a_drain_does_not_wait_for_requests_that_do_not_end() {
+    let node = Node::start(|options| options.requests.head_timeout = Duration::from_secs(600));
+    let mut raw = Raw::open(node.address(), &[]);
+    raw.send(raw::frame(HEADERS, raw::END_HEADERS, 1, &raw::head("HEAD", "/events?channel=a")));
+    raw.send(raw::frame(PING, 0, 0, &[7; 8]));
+    while raw.wait_for(PING).flags & raw::ACK == 0 {}
+    node.server().drain();
+    assert_eq!(raw.end(), Some(0));
+    eventually("the end of the server", || node.server().phase() == Phase::Stopped);
 }
 
 // Seen to fail when the end of what a client sends ends its streams, as over HTTP/1.

@@ -69,6 +69,33 @@ fn what_is_asked_while_the_node_begins_to_drain_is_refused_politely() {
     assert!(text.starts_with("retry: "), "{text:?}");
 }
 
+// Seen to fail when all of them are ended at once.
+#[test]
+fn a_drain_ends_the_streams_of_one_connection_one_after_the_other() {
+    const STREAMS: u32 = 20;
+    // So long that some are left when the others have heard of what is published then.
+    let node = Node::start(|options| options.drain.window = Duration::from_secs(10));
+    let mut raw = Raw::open(node.address(), &[]);
+    for number in 0..STREAMS {
+        assert_eq!(raw.status(2 * number + 1, "/events?channel=a"), 0x88);
+    }
+    node.await_sessions(STREAMS as usize);
+    node.server().drain();
+    let (mut ended, mut after) = (Vec::new(), None);
+    while after.is_none() {
+        let frame = raw.wait_for(raw::DATA);
+        if frame.flags & raw::END_STREAM != 0 {
+            ended.push(frame.stream);
+            if ended.len() == 1 {
+                node.publish("a", "after the first");
+            }
+        } else if String::from_utf8_lossy(&frame.payload).contains("after the first") {
+            after = Some(frame.stream);
+        }
+    }
+    assert!(after.is_some_and(|stream| !ended.contains(&stream)), "{after:?} of {ended:?}");
+}
+
 // Seen to fail when a connection that drains waits for its requests, and not for what their clients have not let out.
 #[test]
 fn a_slow_reader_gets_its_last_words_although_the_connection_is_told_to_end() {

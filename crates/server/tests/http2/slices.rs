@@ -57,11 +57,28 @@ fn a_slice_has_1_kib_where_the_node_holds_64_mib_that_have_not_left() {
 // Seen to fail when the beginning of a stream goes into its first slice whatever that may have.
 #[test]
 fn what_a_stream_of_many_channels_begins_with_has_no_larger_slices() {
-    let node = Node::start(|_| {});
+    const CHANNELS: usize = 150;
+    let node = Node::start(|options| options.requests.channels = CHANNELS);
+    let others: String = (1..CHANNELS).map(|number| format!("&channel=c{number}")).collect();
+    // A place in each of them.
+    let mut raw = subscribe(&node, &others);
+    let mut text = String::new();
+    let place = loop {
+        text.push_str(std::str::from_utf8(&raw.wait_for(DATA).payload).unwrap());
+        if let Some((_, rest)) = text.split_once("id: ")
+            && let Some((place, _)) = rest.split_once('\n')
+        {
+            break place.to_owned();
+        }
+    };
+    assert!(place.len() > 2 * HTTP2_SLICE_BYTES_SCARCE, "{place}");
+    // As long as somebody reads it, an event is in memory, and due when the stream begins.
     node.publish("a", "the end");
+    lengths_to_the_end(&mut raw);
     node.server().stats()[0].http2.unsent.add(HTTP2_UNSENT_BYTES_MAX as u64);
-    let others: String = (0..50).map(|number| format!("&channel=a-channel-with-a-long-name-{number}")).collect();
-    let lengths = lengths_to_the_end(&mut subscribe(&node, &format!("{others}&last=1")));
+    // What comes first says the place again, and the event could leave with it.
+    let query = format!("{others}&lastEventId={place}");
+    let lengths = lengths_to_the_end(&mut subscribe(&node, &query));
     assert!(lengths.iter().sum::<usize>() > 2 * HTTP2_SLICE_BYTES_SCARCE, "{lengths:?}");
     assert!(lengths.iter().all(|length| *length <= HTTP2_SLICE_BYTES_SCARCE), "{lengths:?}");
 }

@@ -148,13 +148,13 @@ async fn serve_requests<S: Socket>(
     let parts = connection.into_parts();
     let (socket, early) = parts.io.into_inner().into_parts();
     let Waiter { permit, framing, .. } = parts.service;
-    if matches!(end, End::Http2) {
+    let listener = permit.source().listener;
+    if matches!(end, End::Http2) && handler.takes_preface(listener) {
         // The connection may last for days, and needs no buffer of HTTP/1.
         drop(parts.read_buf);
         // Boxed, so that others do not carry the room for it.
         return Box::pin(http2::serve(handler, core, phase, socket, early, permit)).await;
     }
-    let listener = permit.source().listener;
     let decided = handover.take();
     if let (End::Detach, Some(mut subscribe)) = (&end, decided) {
         let place = permit.into_session(&mut subscribe.permit);
@@ -171,9 +171,17 @@ async fn serve_requests<S: Socket>(
             linger(socket, handover.has_ended()).await;
         }
         // Who was refused on a full node is not waited for: the next one needs the place. Over TLS it is told that this is the end.
+        End::Http2 => {
+            handler.stats().malformed.add(1);
+            let problem = Problem::new(Kind::InvalidRequest, "HTTP/2 is not spoken on this connection.");
+            let answer = Answer::from(problem).dated(core.date()).closing();
+            // A socket that takes no 500 bytes has no reader.
+            let _ = socket.try_write(&answer.to_http1(Framing::Plain));
+            linger(socket, false).await;
+        }
         End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => socket.close_sending_side(),
         End::Closed | End::Detach => linger(socket, handover.has_ended()).await,
-        End::Broken | End::NoPlace | End::Http2 => {}
+        End::Broken | End::NoPlace => {}
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use fanfare_protocol::limits::{
     CLOSE_LINGER, HTTP2_CONNECTION_WINDOW, HTTP2_SLICE_BYTES, HTTP2_STREAM_WINDOW, HTTP2_WRONG_STREAMS_MAX,
+    REQUEST_HEAD_TIMEOUT_DRAINING,
 };
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
@@ -116,10 +117,38 @@ type Connection<S> = http2::Connection<TokioIo<Transport<S>>, Requests, Requests
 enum Standing {
     /// Without a request, the first or another one.
     Silent(Stage),
+    /// With some, and of each a part is missing. Each has a deadline of its own, which a drain makes shorter for those that begin in it.
+    Unfinished,
     /// With some.
     Busy,
     /// It has been told to end, and has no request.
     Leaving,
+}
+
+impl Standing {
+    fn of(shared: &Shared, is_leaving: bool) -> Self {
+        let (open, begun) = shared.exchanges();
+        match (open, begun) {
+            (1.., _) if open > shared.unfinished() => Self::Busy,
+            (1.., _) => Self::Unfinished,
+            (0, _) if is_leaving => Self::Leaving,
+            (0, 0) => Self::Silent(Stage::Fresh),
+            (0, _) => Self::Silent(Stage::Idle),
+        }
+    }
+
+    /// How long that may last, where the requests have no times of their own.
+    fn allowance(self, requests: &RequestOptions, is_draining: bool) -> Option<Duration> {
+        match self {
+            Self::Silent(stage) => stage.allowance(requests, is_draining),
+            // A request that began before the drain is not waited for as long as it might have been.
+            Self::Unfinished if is_draining => {
+                Some(requests.head_timeout.min(REQUEST_HEAD_TIMEOUT_DRAINING) + CLOSE_LINGER)
+            }
+            Self::Unfinished | Self::Busy => None,
+            Self::Leaving => Some(CLOSE_LINGER),
+        }
+    }
 }
 
 /// Polls hyper until the connection is over.
@@ -138,6 +167,7 @@ async fn drive<S: Socket>(
     let (mut place, mut seen, mut drained, mut leaving, mut must_renew) = (None, None, false, false, false);
     poll_fn(|cx| {
         shared.set_driver(cx.waker());
+        wire.begin_turn();
         loop {
             let polled = connection.as_mut().poll(cx);
             if let Some(flood) = wire.flood() {
@@ -147,8 +177,7 @@ async fn drive<S: Socket>(
                 return Poll::Ready(end_of(outcome, shared));
             }
             if !drained && draining.as_mut().poll(cx).is_ready() {
-                drained = true;
-                leaving = true;
+                (drained, leaving, seen) = (true, true, None);
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
@@ -164,34 +193,31 @@ async fn drive<S: Socket>(
                 connection.as_mut().graceful_shutdown();
                 continue;
             }
-            let (open, begun) = shared.exchanges();
-            let standing = match (open, begun, leaving) {
-                (1.., _, _) => Standing::Busy,
-                (0, _, true) => Standing::Leaving,
-                (0, 0, false) => Standing::Silent(Stage::Fresh),
-                (0, _, false) => Standing::Silent(Stage::Idle),
-            };
-            let allowed = match standing {
-                Standing::Silent(stage) => stage.allowance(requests, drained).unwrap_or_default(),
-                Standing::Leaving => CLOSE_LINGER,
-                Standing::Busy => {
-                    (place, seen) = (None, None);
-                    return Poll::Pending;
-                }
-            };
+            let begun = shared.exchanges().1;
+            let standing = Standing::of(shared, leaving);
+            if standing == Standing::Busy {
+                (place, seen) = (None, None);
+                return Poll::Pending;
+            }
+            let allowed = standing.allowance(requests, drained);
             // hyper may take a request and answer it within one poll; only the number shows that.
-            if seen.replace((standing, begun)) != Some((standing, begun)) {
-                clock.as_mut().reset(Instant::now() + allowed);
+            let before = seen.replace((standing, begun));
+            if before != Some((standing, begun)) {
+                clock.as_mut().reset(Instant::now() + allowed.unwrap_or_default());
+            }
+            // Whoever asked since is not among the oldest silent ones any more.
+            if before.is_none_or(|(_, number)| number != begun) {
+                drop(place.take());
                 place = Some(enter());
             }
             if place.as_ref().is_some_and(|place: &SilentPlace| place.poll_closed(cx).is_ready()) {
                 return Poll::Ready(End::NoPlace);
             }
-            if clock.as_mut().poll(cx).is_pending() {
+            if allowed.is_none() || clock.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if standing == Standing::Leaving {
-                // It was told, and does not answer.
+            if matches!(standing, Standing::Leaving | Standing::Unfinished) {
+                // It was told, and does not answer, or does not end what it asks.
                 return Poll::Ready(End::Closed);
             }
             shared.handler.stats().timeouts.add(1);

@@ -163,6 +163,9 @@ pub struct RequestOptions {
     pub keep_alive: Duration,
     /// How long the client may take to read a response that is not a stream.
     pub response_timeout: Duration,
+    /// `server.http2`: whether HTTP/2 is spoken on plain listeners, to whoever begins with its preface. Over TLS an [`Identity`] says what
+    /// clients are offered, and the preface counts for who has chosen it.
+    pub http2: bool,
     /// `limits.streams_per_connection`: requests of one HTTP/2 connection that may be under way at once; more are refused.
     pub streams: u32,
 }
@@ -183,6 +186,7 @@ impl Default for RequestOptions {
             decisions: limits::DECISIONS_WAITING_MAX,
             keep_alive: limits::KEEP_ALIVE_DEFAULT,
             response_timeout: limits::RESPONSE_TIMEOUT,
+            http2: true,
             streams: limits::HTTP2_STREAMS_DEFAULT,
         }
     }

@@ -7,7 +7,8 @@ use fanfare_log::Payer;
 use tokio::sync::oneshot;
 
 /// Lets a number work at once. The others wait: payers take turns, and of one payer who came first is next. It has no bound of its own:
-/// those who wait hold places elsewhere, so there are no more than those.
+/// those who wait hold places elsewhere, so there are no more than those. Who has given up leaves an entry, until its turn or until the
+/// queue of its payer would grow: a queue has room for twice as many as wait at most, or for a few.
 #[derive(Debug)]
 pub(crate) struct PayerTurns(Arc<Shared>);
 
@@ -24,7 +25,12 @@ impl State {
     fn wait(&mut self, payer: Payer) -> oneshot::Receiver<PayerTurn> {
         let (sender, receiver) = oneshot::channel();
         match self.waiting.iter_mut().find(|(other, _)| *other == payer) {
-            Some((_, queue)) => queue.push_back(sender),
+            Some((_, queue)) => {
+                if queue.len() == queue.capacity() {
+                    queue.retain(|waiting| !waiting.is_closed());
+                }
+                queue.push_back(sender);
+            }
             None => self.waiting.push_back((payer, VecDeque::from([sender]))),
         }
         receiver
@@ -132,6 +138,21 @@ mod tests {
         drop(given_up_late);
         drop(patient.await);
         assert_eq!(lock(&turns.0).free, 1);
+    }
+
+    // Seen to fail when an entry stays until its turn.
+    #[tokio::test]
+    async fn who_comes_and_gives_up_again_and_again_leaves_little_behind() {
+        let turns = PayerTurns::new(1);
+        let _reading = turns.take(Payer::of(1)).await;
+        let mut patient = Box::pin(turns.take(Payer::of(2)));
+        assert!(futures_pending(&mut patient));
+        for _ in 0..10_000 {
+            assert!(futures_pending(&mut Box::pin(turns.take(Payer::of(2)))));
+        }
+        let entries = lock(&turns.0).waiting.iter().map(|(_, queue)| queue.len()).sum::<usize>();
+        assert!(entries <= 8, "{entries} entries");
+        assert!(futures_pending(&mut patient));
     }
 
     fn futures_pending<F: Future + Unpin>(future: &mut F) -> bool {

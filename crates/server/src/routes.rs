@@ -127,6 +127,14 @@ impl Handler {
         self.node.options.listeners.get(usize::from(listener))?.redirect.as_ref()
     }
 
+    /// Whether a connection of this listener that has begun in the clear, or by TLS with HTTP/1.1, may go on with HTTP/2. Over TLS the
+    /// handshake says what is spoken (RFC 9113 section 3.3).
+    pub(crate) fn takes_preface(&self, listener: u8) -> bool {
+        let options = &self.node.options;
+        let is_plain = options.listeners.get(usize::from(listener)).is_none_or(|listen| listen.tls.is_none());
+        is_plain && options.requests.http2
+    }
+
     /// Whose a request is: the socket's, unless that is a trusted proxy's.
     fn client(&self, socket: &SocketPermit, headers: &HeaderMap) -> IpAddr {
         let client = socket.source().client(headers, &self.node.options.admission.proxies);

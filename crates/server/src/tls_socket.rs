@@ -2,7 +2,8 @@
 //!
 //! It is a [`Socket`] like any other: to hyper, and then to the session that takes it over. What is written is *sealed*, in records of at most
 //! 16 KiB, and a record cannot be taken back. So bytes count as written when they are sealed. What the socket beneath did not take of
-//! the last record is held and goes first; nothing more is sealed until then. A slow reader costs one record, and an idle one no buffer.
+//! the last record is held and goes first; nothing more is sealed until then. A slow reader costs one record, and an idle one no buffer. Nor
+//! does a slow writer cost more than the one that it has begun.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
@@ -178,10 +179,16 @@ impl Connection {
                 return Err(ErrorKind::WouldBlock.into());
             }
             // What has come is opened before more is read.
-            if Records::next_length(&self.received).is_none_or(|length| length > self.received.len()) {
-                match socket.try_read(&mut scratch)? {
+            let missing = Records::next_length(&self.received).map(|length| length.saturating_sub(self.received.len()));
+            if missing != Some(0) {
+                // Of a record that has begun nothing but its rest is read, into room of its size: it may take its client hours.
+                let most = missing.map_or(READ_BYTES, |missing| missing.min(READ_BYTES));
+                match socket.try_read(&mut scratch[..most])? {
                     0 => self.state = State::Ended,
-                    count => self.received.extend_from_slice(&scratch[..count]),
+                    count => {
+                        self.received.reserve_exact(missing.unwrap_or(count).max(count));
+                        self.received.extend_from_slice(&scratch[..count]);
+                    }
                 }
             }
             let opened = self.open();

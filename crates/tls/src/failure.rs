@@ -21,8 +21,8 @@ pub enum Failure {
     /// The peer ended the connection with this alert's number.
     #[error("the client ended the connection with alert {0}")]
     Refused(u8),
-    /// The peer sent more than it may of what is not data.
-    #[error("the client sent {0} records without data one after the other")]
+    /// The peer sent so many more records without data than its data pays for (`fanfare_protocol::limits::TLS_RECORDS_WITHOUT_DATA_MAX`).
+    #[error("the client sent {0} records without data beyond what its data pays for")]
     NoData(u32),
     /// As many records were sent under one key as its cipher bears, and TLS 1.2 has no way to change it.
     #[error("the key of the connection is used up")]

@@ -15,6 +15,8 @@ use crate::records::Records;
 
 /// The kind of a record with an alert.
 const ALERT_RECORD: u8 = 21;
+/// The head of a record that is longer than records may be.
+const RECORD_TOO_LONG: [u8; 5] = [22, 3, 3, 0xff, 0xff];
 
 /// What a handshake waits for. Bytes to send go first in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,7 @@ impl Handshake {
     /// The handshake is over. What the client is to be told of that is to be sent. Not to be called again.
     pub fn advance(&mut self) -> Result<Step, Failure> {
         if self.incoming.len() > TLS_HANDSHAKE_BYTES_MAX {
+            self.break_off();
             return Err(Failure::TooLong(TLS_HANDSHAKE_BYTES_MAX));
         }
         let mut end = self.next_end();
@@ -164,6 +167,16 @@ impl Handshake {
     fn has_whole_record(&self) -> bool {
         let left = &self.incoming[self.given..];
         Records::next_length(left).is_some_and(|length| length <= left.len())
+    }
+
+    /// Has rustls tell the client that its message is longer than any: only rustls has the keys of an alert. It says that of a record
+    /// which is, so in the place of the next record it gets the head of one.
+    fn break_off(&mut self) {
+        self.incoming.truncate(self.given);
+        self.incoming.extend_from_slice(&RECORD_TOO_LONG);
+        let discard = self.connection.process_tls_records(&mut self.incoming).discard;
+        self.incoming.drain(..discard);
+        self.gather_alert();
     }
 
     /// What rustls has for the client after an error. It is asked once: what it would say after its alert is another error, and in the

@@ -342,6 +342,36 @@ fn what_is_no_handshake_is_none() {
     let mut handshake = Handshake::new(server).unwrap();
     handshake.receive(&vec![0; 100 << 10]);
     assert!(matches!(handshake.advance(), Err(Failure::TooLong(_))));
+    assert!(handshake.take_outgoing().starts_with(&[21, 3]), "an alert");
+}
+
+// Seen to fail where a handshake that is too long ends without a word.
+#[test]
+fn a_client_whose_certificates_are_too_long_hears_so() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        for piece in [1 << 10, usize::MAX] {
+            let (shown, known) = (SelfSigned::new("localhost"), SelfSigned::new("device-7"));
+            let mut client = ClientConnection::new(
+                Arc::new(shown.client_showing(version, &known.repeated(60))),
+                ServerName::try_from("localhost").unwrap(),
+            )
+            .unwrap();
+            let mut handshake = Handshake::new(Arc::new(shown.server_asking_for(&known))).unwrap();
+            let failure = 'ends: loop {
+                for part in to_server(&mut client).chunks(piece) {
+                    handshake.receive(part);
+                    if let Err(failure) = handshake.advance() {
+                        break 'ends failure;
+                    }
+                    let out = handshake.take_outgoing();
+                    to_client(&mut client, &out).unwrap();
+                }
+            };
+            assert!(matches!(failure, Failure::TooLong(_)), "{failure}");
+            let told = to_client(&mut client, &handshake.take_outgoing()).unwrap_err();
+            assert_eq!(told, rustls::Error::AlertReceived(rustls::AlertDescription::DecodeError), "{version:?}");
+        }
+    }
 }
 
 /// A server's records, and a client that may say anything under its right key.

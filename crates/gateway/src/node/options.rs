@@ -107,6 +107,7 @@ pub(super) fn server(config: &Config, identities: Vec<Option<Arc<Identity>>>) ->
             head_timeout: config.limits.head_timeout.0,
             body_timeout: config.limits.body_timeout.0,
             keep_alive: config.server.keep_alive.0,
+            http2: config.server.http2,
             streams: u32::try_from(config.limits.streams_per_connection).unwrap_or(u32::MAX),
             ..RequestOptions::default()
         },

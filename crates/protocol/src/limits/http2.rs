@@ -21,6 +21,9 @@ pub const HTTP2_UNSENT_BYTES_MAX: usize = 64 * MIB;
 pub const HTTP2_STREAM_WINDOW: u32 = 65_535;
 /// The same of all requests of a connection, so that a few which wait for a decision do not hold up the others.
 pub const HTTP2_CONNECTION_WINDOW: u32 = 256 * KIB as u32;
+/// Bytes of a client that are read at a time, beside the rest of a frame that has begun. One byte on the wire may be a field of 70 bytes in
+/// memory (HPACK, RFC 7541), so this bounds what the heads of requests take that nobody has looked at: about 140 KiB for a connection.
+pub const HTTP2_READ_BYTES: usize = 2 * KIB;
 /// A frame of a body with fewer bytes counts as one that carries no request.
 pub const HTTP2_SMALL_DATA_BYTES: u32 = 128;
 /// Frames that carry no request (`SETTINGS`, `PING`, `RST_STREAM`, `WINDOW_UPDATE`, `PRIORITY`, small ones) which a client may send at once.

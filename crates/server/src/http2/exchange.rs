@@ -4,6 +4,9 @@
 //! hyper asks a body for its next slice whatever the peer's window is, keeps that slice, and then asks nothing more. So a body
 //! gives one slice, and no other until that one has left. And a session has to be polled meanwhile, since it may be asked to end, or its
 //! client may take nothing for too long: the task does that when hyper has not.
+//!
+//! The same is true of the last slice: the body is over only when that has left, and then says so with an empty frame. hyper counts an
+//! answer as given once h2 has its last frame; a client that never lets that frame out would have no deadline and count for nothing.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -39,6 +42,8 @@ pub(super) struct Exchange {
     is_unsent: Cell<bool>,
     /// The session was polled in this poll of the task.
     is_polled: Cell<bool>,
+    /// A part of the request is missing.
+    is_unfinished: Cell<bool>,
     /// The rest of the request has not come in time.
     is_late: Cell<bool>,
 }
@@ -52,6 +57,7 @@ impl Exchange {
             is_over: Cell::new(false),
             is_unsent: Cell::new(false),
             is_polled: Cell::new(false),
+            is_unfinished: Cell::new(false),
             is_late: Cell::new(false),
         })
     }
@@ -64,14 +70,22 @@ impl Exchange {
         }
     }
 
-    /// Where it stands, and how long it may stay there. Sessions and handlers have deadlines of their own.
+    /// Where it stands, and how long it may stay there. Sessions, while they last, and handlers have deadlines of their own.
     pub(super) fn stage(&self) -> (Stage, Option<Duration>) {
         let stage = match &*self.work.borrow() {
             Work::Deciding(handover) => handover.stage(),
-            Work::Whole(_) => Stage::Responding,
-            Work::Session(_) => Stage::Busy,
+            Work::Session(_) if !self.is_over.get() => Stage::Busy,
+            Work::Session(_) | Work::Whole(_) => Stage::Responding,
         };
-        (stage, stage.allowance(&self.shared.handler.node.options.requests, false))
+        let node = &self.shared.handler.node;
+        (stage, stage.allowance(&node.options.requests, node.admission.is_draining()))
+    }
+
+    /// Whether a part of the request is missing: as long as that is so, the exchange keeps its connection for nothing.
+    pub(super) fn set_unfinished(&self, is_unfinished: bool) {
+        if self.is_unfinished.replace(is_unfinished) != is_unfinished {
+            self.shared.count_unfinished(is_unfinished);
+        }
     }
 
     /// The rest of the request has not come in time.
@@ -131,13 +145,16 @@ impl Exchange {
         Poll::Ready(Some(Slice::new(handler, bytes, giver, cx.waker())))
     }
 
-    /// Whether the body has been given whole.
+    /// Whether the body has left whole.
     pub(super) fn is_done(&self) -> bool {
-        match &*self.work.borrow() {
-            Work::Deciding(_) => false,
-            Work::Whole(bytes) => bytes.is_empty(),
-            Work::Session(session) => self.is_over.get() && session.ending() == Ending::Clean && !session.has_slice(),
-        }
+        !self.is_unsent.get()
+            && match &*self.work.borrow() {
+                Work::Deciding(_) => false,
+                Work::Whole(bytes) => bytes.is_empty(),
+                Work::Session(session) => {
+                    self.is_over.get() && session.ending() == Ending::Clean && !session.has_slice()
+                }
+            }
     }
 
     /// How many bytes are left of a body whose length is known.
@@ -196,6 +213,7 @@ impl Drop for Exchange {
         if matches!(self.work.get_mut(), Work::Session(_)) && !self.is_over.get() {
             self.shared.core.stats.ends.of(End::Client).add(1);
         }
+        self.set_unfinished(false);
         self.shared.end();
     }
 }

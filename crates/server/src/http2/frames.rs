@@ -45,6 +45,11 @@ impl Frames {
         self.have == 0 && self.left == 0
     }
 
+    /// Bytes that are missing of the frame that has begun, once its beginning is known.
+    pub(super) const fn missing(&self) -> usize {
+        self.left
+    }
+
     /// Whether these bytes would end within a frame whose beginning is known: more of it follows.
     pub(super) fn would_end_within(&self, bytes: &[u8]) -> bool {
         let mut after = Self { head: self.head, have: self.have, left: self.left };

@@ -87,6 +87,7 @@ impl<F: Future<Output = ()> + Unpin> Future for Task<F> {
             let (stage, allowed) = this.exchange.stage();
             if mem::replace(&mut this.stage, stage) != stage {
                 this.clock = allowed.map(|allowed| Box::pin(sleep(allowed)));
+                this.exchange.set_unfinished(stage == Stage::Partial);
             }
             let Some(clock) = &mut this.clock else { return Poll::Pending };
             ready!(clock.as_mut().poll(cx));

@@ -15,6 +15,8 @@ pub(super) struct Shared {
     pub(super) permit: SocketPermit,
     /// Exchanges under way.
     open: Cell<usize>,
+    /// Those of them whose requests are not complete.
+    unfinished: Cell<usize>,
     /// Exchanges so far, wrapping.
     begun: Cell<u32>,
     /// Wakes whoever drives the connection.
@@ -23,8 +25,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(handler: Handler, core: Rc<Core>, permit: SocketPermit) -> Rc<Self> {
-        let (open, begun, driver) = (Cell::new(0), Cell::new(0), RefCell::new(None));
-        Rc::new(Self { handler, core, permit, open, begun, driver })
+        let (open, unfinished, begun, driver) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::new(None));
+        Rc::new(Self { handler, core, permit, open, unfinished, begun, driver })
     }
 
     /// Exchanges under way, and so far.
@@ -32,7 +34,12 @@ impl Shared {
         (self.open.get(), self.begun.get())
     }
 
-    /// From now on this is woken when no exchange is left.
+    /// Exchanges under way whose requests are not complete.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished.get()
+    }
+
+    /// From now on this is woken when no exchange is left, and when the number of those changes that are not complete.
     pub(super) fn set_driver(&self, waker: &Waker) {
         let mut driver = self.driver.borrow_mut();
         if !driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
@@ -48,7 +55,20 @@ impl Shared {
 
     pub(super) fn end(&self) {
         self.open.set(self.open.get().saturating_sub(1));
-        if let Some(driver) = self.driver.borrow().as_ref().filter(|_| self.open.get() == 0) {
+        if self.open.get() == 0 {
+            self.wake_driver();
+        }
+    }
+
+    /// Of one more exchange a part of the request is missing, or of one less.
+    pub(super) fn count_unfinished(&self, is_one_more: bool) {
+        let count = self.unfinished.get();
+        self.unfinished.set(if is_one_more { count + 1 } else { count.saturating_sub(1) });
+        self.wake_driver();
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &*self.driver.borrow() {
             driver.wake_by_ref();
         }
     }

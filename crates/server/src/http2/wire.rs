@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use fanfare_protocol::limits::HTTP2_SMALL_DATA_BYTES;
+use fanfare_protocol::limits::{HTTP2_READ_BYTES, HTTP2_SMALL_DATA_BYTES};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -33,6 +33,8 @@ pub(super) struct Wire<S> {
     seen: RefCell<Seen>,
     /// The client sends too much of this. Nothing more is read.
     flood: Cell<Option<Flood>>,
+    /// The head of a request has been read in this turn, or a part of it. Nothing more is, before somebody has looked at it.
+    has_head: Cell<bool>,
     /// The client sends nothing more.
     ended: Cell<bool>,
     /// The kernel's own timeout is lifted.
@@ -58,10 +60,16 @@ impl<S: Socket> Wire<S> {
             socket: RefCell::new(socket),
             seen: RefCell::new(seen),
             flood: Cell::new(None),
+            has_head: Cell::new(false),
             ended: Cell::new(false),
             lifted: Cell::new(false),
             told: Cell::new(None),
         }
+    }
+
+    /// hyper has its next turn, and all requests that it was given in the one before have been looked at: their tasks come first.
+    pub(super) fn begin_turn(&self) {
+        self.has_head.set(false);
     }
 
     /// What the client sends too much of.
@@ -121,10 +129,15 @@ impl<S: Socket> Wire<S> {
             let flood = match frame {
                 Frame::Headers(stream) => {
                     *last_stream = (*last_stream).max(stream);
+                    self.has_head.set(true);
                     return;
                 }
                 // Those of a head without end are counted by hyper.
-                Frame::Data(HTTP2_SMALL_DATA_BYTES..) | Frame::Continuation => return,
+                Frame::Continuation => {
+                    self.has_head.set(true);
+                    return;
+                }
+                Frame::Data(HTTP2_SMALL_DATA_BYTES..) => return,
                 Frame::Reset => Flood::Reset,
                 Frame::Settings => Flood::Settings,
                 Frame::Ping => Flood::Ping,
@@ -183,14 +196,34 @@ impl<S: Socket> Transport<S> {
     }
 }
 
+impl<S: Socket> Transport<S> {
+    /// Reads from the socket no more than may come at a time.
+    fn poll_read_little(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = self.wire.seen.borrow().inward.missing() + HTTP2_READ_BYTES;
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most.min(buf.remaining())));
+        ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_read(cx, &mut part))?;
+        let count = part.filled().len();
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// h2 decodes all that it can read before hyper sees the first request of it, and hyper makes a task of each before the first one is
+/// polled. A field of a head that is known from before is one byte on the wire: 130 KB would be 256 heads and 9 MB. So hyper gets
+/// [`HTTP2_READ_BYTES`], and no more in this turn if there is a head among them.
 impl<S: Socket> AsyncRead for Transport<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if self.wire.flood().is_some() {
             return Poll::Pending;
         }
+        if self.wire.has_head.get() {
+            // The next turn comes after the tasks of these requests: they stand in the queue by then.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.early.is_empty() {
-            ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_read(cx, buf))?;
+            ready!(self.poll_read_little(cx, buf))?;
         } else {
             let count = self.early.len().min(buf.remaining());
             buf.put_slice(&self.early[..count]);

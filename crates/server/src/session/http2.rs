@@ -168,6 +168,11 @@ impl Outlet for Http2 {
             return Offered::Full;
         }
         let begun = self.begun();
+        if begun.prelude.len() > left {
+            // It has slices of its own.
+            self.release();
+            return Offered::Queued(0);
+        }
         // A page that was kept before is kept until it is known whether it is still needed.
         let mut before = begun.partial.take();
         let mut taken = 0;

@@ -1,6 +1,7 @@
 //! What a connection holds for a peer that takes little, over a socket made of memory.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fanfare_tls::testing::SelfSigned;
@@ -10,9 +11,10 @@ use rustls::pki_types::ServerName;
 
 use super::*;
 
-/// A socket whose peer takes as many bytes as the test says.
+/// A socket whose peer takes as many bytes as the test says, and has sent those that are given.
 #[derive(Default)]
 struct Narrow {
+    given: RefCell<VecDeque<u8>>,
     room: Cell<usize>,
     taken: RefCell<Vec<u8>>,
 }
@@ -22,8 +24,11 @@ impl Socket for Narrow {
         Poll::Pending
     }
 
-    fn try_read(&self, _: &mut [u8]) -> io::Result<usize> {
-        Err(ErrorKind::WouldBlock.into())
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut *self.given.borrow_mut(), buffer)? {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
     }
 
     fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -136,4 +141,29 @@ fn a_slow_reader_holds_one_record_at_most_and_gets_every_byte() {
     }
     assert!(got == data);
     assert!(!socket.holds(), "a connection without anything under way holds no buffer");
+}
+
+// Seen to fail where what has come grows by doubling: up to 32 KiB.
+#[test]
+fn a_record_that_does_not_end_holds_its_own_length_and_no_more() {
+    let (mut client, socket) = connect();
+    // Before it another one, with which it is read.
+    for data in [&b"begin"[..], &[7; PLAINTEXT_BYTES_MAX]] {
+        io::Write::write_all(&mut client.writer(), data).unwrap();
+    }
+    let mut sent = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut sent).unwrap();
+    }
+    let last = sent.pop().unwrap();
+    socket.0.socket.given.borrow_mut().extend(sent);
+    let mut buffer = vec![0; PLAINTEXT_BYTES_MAX];
+    assert_eq!(socket.try_read(&mut buffer).unwrap(), 5);
+    assert_eq!(socket.try_read(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let held = socket.0.connection.borrow().received.capacity();
+    assert!(held <= PLAINTEXT_BYTES_MAX + 32, "{held} bytes are held");
+    socket.0.socket.given.borrow_mut().push_back(last);
+    assert_eq!(socket.try_read(&mut buffer).unwrap(), PLAINTEXT_BYTES_MAX);
+    assert!(buffer.iter().all(|byte| *byte == 7));
+    assert_eq!(socket.0.connection.borrow().received.capacity(), 0, "nothing is held between records");
 }

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use fanfare_auth::{Grant, Right, UnixSeconds};
 use fanfare_protocol::ChannelName;
-use fanfare_server::{Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Soon};
+use fanfare_protocol::limits::CLOSE_LINGER;
+use fanfare_server::{
+    Authorized, Authorizer, Clock, DeliveryOptions, Denied, Phase, Question, Reason as Refused, Soon,
+};
 use h2::Reason;
+use tokio::time::Instant;
 
 use crate::peer::{self, Peer, soon};
 use crate::raw::{self, GOAWAY, HEADERS, PING, RESET, Raw};
@@ -66,6 +70,61 @@ fn what_is_asked_while_the_node_begins_to_drain_is_refused_politely() {
     assert!(text.starts_with("retry: "), "{text:?}");
 }
 
+// Seen to fail when all of them are ended at once.
+#[test]
+fn a_drain_ends_the_streams_of_one_connection_one_after_the_other() {
+    const STREAMS: usize = 20;
+    const WINDOW: Duration = Duration::from_secs(3);
+    let node = Node::start(|options| options.drain.window = WINDOW);
+    let mut raw = Raw::open(node.address(), &[]);
+    for stream in (1..).step_by(2).take(STREAMS) {
+        assert_eq!(raw.status(stream, "/events?channel=a"), 0x88);
+    }
+    node.await_sessions(STREAMS);
+    node.server().drain();
+    let mut ended = Vec::new();
+    while ended.len() < STREAMS {
+        if raw.wait_for(raw::DATA).flags & raw::END_STREAM != 0 {
+            ended.push(Instant::now());
+        }
+    }
+    let over = ended[STREAMS - 1] - ended[0];
+    assert!(over > WINDOW / 3, "all within {over:?}");
+}
+
+// Seen to fail when a connection that drains waits for its requests, and not for what their clients have not let out.
+#[test]
+fn a_slow_reader_gets_its_last_words_although_the_connection_is_told_to_end() {
+    let node = Node::start(|_| {});
+    // SETTINGS_INITIAL_WINDOW_SIZE: less than what a stream begins with, which is one slice.
+    let mut raw = Raw::open(node.address(), &[(4, 10)]);
+    assert_eq!(raw.status(1, "/events?channel=a&ready=0"), 0x88);
+    let begin = raw.wait_for(raw::DATA);
+    assert_eq!(begin.payload.len(), 10);
+    let unsent = || node.server().stats().iter().map(|core| core.http2.unsent.get()).sum::<u64>();
+    let (rest, all) = (raw::frame(raw::WINDOW_UPDATE, 0, 1, &1_000u32.to_be_bytes()), unsent());
+    node.server().drain();
+    raw.wait_for(GOAWAY);
+    // The beginning leaves, and a few bytes of the last words.
+    let few = u32::try_from(all).unwrap();
+    raw.send(raw::frame(raw::WINDOW_UPDATE, 0, 1, &few.to_be_bytes()));
+    let mut text = begin.payload;
+    while text.len() < 10 + few as usize {
+        text.extend(raw.wait_for(raw::DATA).payload);
+    }
+    // Longer than a connection lingers that has nothing to say.
+    std::thread::sleep(CLOSE_LINGER + Duration::from_millis(500));
+    raw.send(rest);
+    let mut is_over = false;
+    while !is_over {
+        let frame = raw.wait_for(raw::DATA);
+        is_over = frame.flags & raw::END_STREAM != 0;
+        text.extend(frame.payload);
+    }
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.ends_with("\n\n") && text.matches("retry: ").count() == 2, "{text:?}");
+}
+
 #[test]
 fn a_connection_without_a_request_ends_in_time_and_says_so() {
     let node = Node::start(|options| {
@@ -87,6 +146,53 @@ fn a_connection_without_a_request_ends_in_time_and_says_so() {
     let mut slow = Raw::connect(node.address());
     slow.send(&raw::PREFACE[..20]);
     assert!(std::io::read_to_string(&mut slow.socket).unwrap().starts_with("HTTP/1.1 408"));
+}
+
+// Seen to fail when a request that does not end counts as one: whoever begins another whenever the last was given up has as many
+// connections as it likes.
+#[test]
+fn a_connection_whose_requests_are_not_complete_is_a_silent_one() {
+    let node = Node::start(|options| {
+        options.cores = 1;
+        options.admission.silent_per_address = Some(1);
+    });
+    let begin = || {
+        let mut raw = Raw::open(node.address(), &[]);
+        raw.send(raw::frame(HEADERS, raw::END_HEADERS, 1, &raw::head("HEAD", "/events?channel=a")));
+        raw.send(raw::frame(PING, 0, 0, &[7; 8]));
+        while raw.wait_for(PING).flags & raw::ACK == 0 {}
+        eventually("one that is silent", || node.server().admission().silent() == 1);
+        raw
+    };
+    let mut older = begin();
+    let mut newer = begin();
+    assert_eq!(older.end(), Some(0));
+    assert_eq!(node.server().admission().refused(Refused::Silent), 1);
+    // What is missing comes, and the answer.
+    newer.send(raw::frame(raw::DATA, raw::END_STREAM, 1, &[]));
+    assert_eq!(newer.wait_for(HEADERS).payload[0], 0x88);
+    // A stream is complete, and its connection is not silent whatever else is asked for.
+    assert_eq!(newer.status(3, "/events?channel=a"), 0x88);
+    newer.send(raw::frame(HEADERS, raw::END_HEADERS, 5, &raw::head("HEAD", "/events?channel=a")));
+    newer.send(raw::frame(PING, 0, 0, &[8; 8]));
+    while newer.wait_for(PING).payload != [8; 8] {}
+    eventually("none that is silent", || node.server().admission().silent() == 0);
+}
+
+// Seen to fail when a request that does not end has all of its time also while the node drains.
+#[test]
+fn a_drain_does_not_wait_for_requests_that_do_not_end() {
+    let node = Node::start(|options| {
+        options.requests.head_timeout = Duration::from_secs(600);
+        options.drain.deadline = Duration::from_secs(600);
+    });
+    let mut raw = Raw::open(node.address(), &[]);
+    raw.send(raw::frame(HEADERS, raw::END_HEADERS, 1, &raw::head("HEAD", "/events?channel=a")));
+    raw.send(raw::frame(PING, 0, 0, &[7; 8]));
+    while raw.wait_for(PING).flags & raw::ACK == 0 {}
+    node.server().drain();
+    assert_eq!(raw.end(), Some(0));
+    eventually("the end of the server", || node.server().phase() == Phase::Stopped);
 }
 
 // Seen to fail when the end of what a client sends ends its streams, as over HTTP/1.

@@ -1,6 +1,10 @@
 //! Requests and their answers: what is served over HTTP/1 is served here, in the same words.
 
-use fanfare_server::{Cors, Secret};
+use std::sync::{Arc, Mutex};
+
+use fanfare_auth::{Grant, Right};
+use fanfare_protocol::ChannelName;
+use fanfare_server::{Authorized, Authorizer, Cors, Denied, Question, Secret, Soon};
 
 use crate::peer::{Peer, eventually, request, soon};
 use crate::raw::{self, Raw};
@@ -128,4 +132,35 @@ async fn a_head_that_is_too_long_is_answered_431_and_the_connection_goes_on() {
     long.headers_mut().insert("x-long", "x".repeat(20 << 10).parse().unwrap());
     assert_eq!(peer.send(long, None).await.status(), 431);
     assert_eq!(soon("the next answer", peer.get("/")).await.status(), 200);
+}
+
+/// Allows everything, and keeps the cookies that it is shown.
+#[derive(Debug, Default)]
+struct Cookies(Mutex<Vec<Vec<String>>>);
+
+impl Authorizer for Cookies {
+    fn authorize(&self, question: &Question<'_>) -> Soon<Authorized> {
+        let shown = question.headers.get_all("cookie").iter().map(|value| value.to_str().unwrap().to_owned());
+        self.0.lock().unwrap().push(shown.collect());
+        Soon::Now(Ok(None))
+    }
+
+    fn still(&self, _: &Grant, _: Right, _: &[ChannelName]) -> Result<(), Denied> {
+        Ok(())
+    }
+}
+
+// Seen to fail when they stay apart: an application is asked with the first alone.
+#[test]
+fn who_decides_sees_the_crumbs_of_a_cookie_as_one_header() {
+    let cookies = Arc::new(Cookies::default());
+    let node = Node::start(|options| options.authorizer = Some(Arc::<Cookies>::clone(&cookies)));
+    let mut raw = Raw::open(node.address(), &[]);
+    for (stream, crumbs) in [(1, &["theme=dark", "sid=seven"][..]), (3, &["sid=seven"]), (5, &[])] {
+        let crumbs = crumbs.iter().map(|crumb| raw::field("cookie", crumb));
+        let head = [vec![raw::head("GET", "/events?channel=a")], crumbs.collect()].concat().concat();
+        raw.send(raw::frame(raw::HEADERS, raw::END_STREAM | raw::END_HEADERS, stream, &head));
+        while raw.wait_for(raw::HEADERS).stream != stream {}
+    }
+    assert_eq!(*cookies.0.lock().unwrap(), [vec!["theme=dark; sid=seven"], vec!["sid=seven"], vec![]]);
 }

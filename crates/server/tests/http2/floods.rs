@@ -1,5 +1,7 @@
 //! What a client may do to a node, and what it is told. Each of these is an advisory of some HTTP/2 server.
 
+use std::time::Duration;
+
 use fanfare_protocol::limits::{HTTP2_FRAMES_AT_ONCE, HTTP2_SLICE_BYTES};
 use fanfare_server::Flood;
 use tokio::time::Instant;
@@ -168,4 +170,39 @@ fn who_grants_no_window_holds_a_slice_for_each_stream_and_no_more() {
     drop(raw);
     eventually("nothing on its way", || unsent() == 0);
     scene.check_undisturbed();
+}
+
+// Seen to fail when an answer counts as given once h2 has its last slice: the connection then asks on and on, and holds it for ever.
+#[test]
+fn who_does_not_let_the_end_of_an_answer_out_is_reset_in_time_whatever_else_it_asks() {
+    let node = Node::start(|options| {
+        options.requests.response_timeout = Duration::from_millis(500);
+        options.requests.keep_alive = Duration::from_millis(300);
+    });
+    // SETTINGS_INITIAL_WINDOW_SIZE: 1.
+    let mut raw = Raw::open(node.address(), &[(4, 1)]);
+    assert_eq!(raw.status(1, "/"), 0x88);
+    assert_eq!(raw.wait_for(raw::DATA).payload.len(), 1);
+    let mut reset = None;
+    // The bound is there for a node that never resets it.
+    for stream in (3..).step_by(2).take(100) {
+        let head = raw::head("HEAD", "/");
+        raw.send(raw::frame(HEADERS, raw::END_STREAM | raw::END_HEADERS, stream, &head));
+        loop {
+            let frame = raw.frame().unwrap();
+            match frame.kind {
+                RESET => reset = Some((frame.stream, frame.number(0))),
+                HEADERS if frame.stream == stream => break,
+                _ => {}
+            }
+        }
+        if reset.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(reset, Some((1, 8)), "CANCEL");
+    let stats = node.server().stats();
+    eventually("nothing on its way", || stats.iter().all(|core| core.http2.unsent.get() == 0));
+    assert_eq!(stats.iter().map(|core| core.timeouts.get()).sum::<u64>(), 1);
 }

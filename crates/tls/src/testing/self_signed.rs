@@ -13,6 +13,8 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, Supported
 #[derive(Debug)]
 pub struct SelfSigned {
     certificate: CertificateDer<'static>,
+    /// How often a client shows it.
+    times: usize,
     key: PrivateKeyDer<'static>,
 }
 
@@ -25,7 +27,13 @@ impl SelfSigned {
     pub fn new(name: &str) -> Self {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-        Self { certificate: made.cert.der().clone(), key }
+        Self { certificate: made.cert.der().clone(), times: 1, key }
+    }
+
+    /// The same, of which a client shows a chain of so many.
+    #[must_use]
+    pub fn repeated(&self, times: usize) -> Self {
+        Self { certificate: self.certificate.clone(), times, key: self.key.clone_key() }
     }
 
     /// The certificate.
@@ -84,7 +92,8 @@ impl SelfSigned {
     /// Never.
     #[must_use]
     pub fn client_showing(&self, version: &'static SupportedProtocolVersion, own: &Self) -> ClientConfig {
-        let shown = self.builder(version).with_client_auth_cert(vec![own.certificate.clone()], own.key.clone_key());
+        let chain = vec![own.certificate.clone(); own.times];
+        let shown = self.builder(version).with_client_auth_cert(chain, own.key.clone_key());
         shown.expect("a certificate and its key")
     }
 

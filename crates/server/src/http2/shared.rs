@@ -17,14 +17,16 @@ pub(super) struct Shared {
     open: Cell<usize>,
     /// Exchanges so far, wrapping.
     begun: Cell<u32>,
+    /// Further requests are to come by another connection.
+    is_leaving: Cell<bool>,
     /// Wakes whoever drives the connection.
     driver: RefCell<Option<Waker>>,
 }
 
 impl Shared {
     pub(super) fn new(handler: Handler, core: Rc<Core>, permit: SocketPermit) -> Rc<Self> {
-        let (open, begun, driver) = (Cell::new(0), Cell::new(0), RefCell::new(None));
-        Rc::new(Self { handler, core, permit, open, begun, driver })
+        let (open, begun, is_leaving, driver) = (Cell::new(0), Cell::new(0), Cell::new(false), RefCell::new(None));
+        Rc::new(Self { handler, core, permit, open, begun, is_leaving, driver })
     }
 
     /// Exchanges under way, and so far.
@@ -32,7 +34,20 @@ impl Shared {
         (self.open.get(), self.begun.get())
     }
 
-    /// From now on this is woken when no exchange is left.
+    /// Another node may have a better answer to what was asked here. A trusted proxy chooses a node for each request and keeps connections to
+    /// all of them: one that ended for each refusal would be opened again at once, to the same node.
+    pub(super) fn send_elsewhere(&self) {
+        if !self.permit.source().is_proxy && !self.is_leaving.replace(true) {
+            self.wake_driver();
+        }
+    }
+
+    /// Whether further requests are to come by another connection.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    /// From now on this is woken when no exchange is left, and when further requests are to come by another connection.
     pub(super) fn set_driver(&self, waker: &Waker) {
         let mut driver = self.driver.borrow_mut();
         if !driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
@@ -48,7 +63,13 @@ impl Shared {
 
     pub(super) fn end(&self) {
         self.open.set(self.open.get().saturating_sub(1));
-        if let Some(driver) = self.driver.borrow().as_ref().filter(|_| self.open.get() == 0) {
+        if self.open.get() == 0 {
+            self.wake_driver();
+        }
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &*self.driver.borrow() {
             driver.wake_by_ref();
         }
     }

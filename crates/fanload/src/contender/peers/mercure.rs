@@ -37,6 +37,7 @@ impl Contender for Mercure {
     fn start(&self, place: &Place) -> Result<Running> {
         let program = program::find(PROGRAM, go::INSTALL)?;
         let version = version::told_by(&program, "version", go::INSTALL)?;
+        let version = without_checksum(&version);
         let address = address::free()?;
         let file = place.directory.join("Caddyfile");
         let directory = place.directory.display().to_string();
@@ -61,6 +62,11 @@ impl Contender for Mercure {
             processes: vec![process],
         })
     }
+}
+
+/// `Mercure 0.24.2 in Caddy v2.11.3` of the same with the checksum of Caddy's module behind it.
+fn without_checksum(version: &str) -> &str {
+    version.split(" h1:").next().unwrap_or(version)
 }
 
 fn configuration(address: SocketAddr, directory: &str) -> String {
@@ -102,6 +108,13 @@ fn target(address: SocketAddr) -> Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_has_no_checksum() {
+        let told = "Mercure 0.24.2 in Caddy v2.11.3 h1:/vFbdjcs2DtzcWTIxHybf5R5TspYFFThlZffChyBFHg=";
+        assert_eq!(without_checksum(told), "Mercure 0.24.2 in Caddy v2.11.3");
+        assert_eq!(without_checksum("Mercure"), "Mercure");
+    }
 
     #[test]
     fn the_configuration_has_every_place_filled() {

@@ -123,7 +123,7 @@ loadtest: ## k6 scenarios against two nodes: lost, doubled, latency; a report (S
 	@loadtest/run.sh
 
 .PHONY: bench-peers
-bench-peers: ## As bench, with nchan, durable-streams and a loop on node:http (QUICK=1: a few minutes)
+bench-peers: ## As bench, with nchan, Mercure, Centrifugo, durable-streams and a loop on node:http (QUICK=1: about 20 minutes)
 	@scripts/bench-peers.sh $(BENCH)
 
 .PHONY: idle-memory

@@ -6,11 +6,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use fanload::contender::peers::{self, DurableStreams, Nchan, NodeLoop};
+use fanload::contender::peers::{self, Centrifugo, DurableStreams, Mercure, Nchan, NodeLoop};
 use fanload::contender::{Contender, Place, Running, Wire};
 use fanload::publish::{Event, Publisher};
 use fanload::stage::Stage;
-use fanload::target::{Position, Resume, Subscribe};
+use fanload::target::{Payload, Position, Resume, Subscribe};
 
 /// Starts it; `None` with a word when it is not installed.
 fn start(contender: &dyn Contender, directory: &tempfile::TempDir) -> Option<Running> {
@@ -123,6 +123,51 @@ fn durable_streams_serves_and_resumes() {
 #[test]
 fn the_node_loop_serves_and_resumes() {
     serves_and_resumes(&NodeLoop);
+}
+
+#[test]
+fn mercure_serves_and_resumes() {
+    serves_and_resumes(&Mercure);
+}
+
+// Seen to fail when the marker before a text is another one.
+fn serves_and_forgets(contender: &dyn Contender) {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(running) = start(contender, &directory) else { return };
+    println!("{}", running.description);
+    assert_eq!(running.target.subscribe.resume, Resume::Nothing);
+    let Payload::After(marker) = &running.target.subscribe.dialect.payload else { panic!("texts are wrapped") };
+    let stage = Stage::new(false).unwrap();
+    let mut publisher = Publisher::connect(running.target.publish.as_ref().unwrap(), "news", &stage).unwrap();
+    let mut publish = |number: u64, text: &str| {
+        publisher.publish(Event { channel: 0, number }, text.as_bytes()).unwrap();
+        publisher.flush().unwrap();
+    };
+
+    let mut stream = subscribe(&running, None);
+    let head = read_until(&mut stream, "data: ");
+    assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("id:"), "{head}");
+    publish(1, "first event");
+    let text = read_until(&mut stream, "first event");
+    assert!(text.contains(&format!("{marker}first event")), "{text}");
+    drop(stream);
+
+    publish(2, "missed event");
+    let mut stream = subscribe(&running, None);
+    let head = read_until(&mut stream, "data: ");
+    publish(3, "last event");
+    let text = head + &read_until(&mut stream, "last event");
+    assert!(!text.contains("missed event"), "it resumes, and could take part in storm: {text}");
+}
+
+#[test]
+fn centrifugo_serves_and_forgets() {
+    serves_and_forgets(&Centrifugo::MEMORY);
+}
+
+#[test]
+fn centrifugo_with_redis_serves_and_forgets() {
+    serves_and_forgets(&Centrifugo::REDIS);
 }
 
 #[test]

@@ -42,18 +42,9 @@ const SPARE_DESCRIPTORS: usize = 200;
 pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
     let contenders = chosen_contenders(arguments, stage)?;
     let names: Vec<&'static str> = contenders.iter().map(|contender| contender.name()).collect();
-    let takes_part = |case: &Case, contender: &dyn Contender| {
-        contender.cannot(case.scenario).is_none()
-            && contender.cannot_speak(case.wire).is_none()
-            && (!case.fanfare_only || contender.name() == results::FANFARE)
-    };
     let mut results: Vec<CaseResults> = chosen_cases(arguments)?
         .into_iter()
-        .map(|case| {
-            let taking_part = contenders.iter().filter(|contender| takes_part(&case, contender.as_ref()));
-            let names = taking_part.map(|contender| contender.name()).collect();
-            CaseResults::new(case, names, arguments.rounds())
-        })
+        .map(|case| enter(case, &contenders, arguments.rounds()))
         .filter(|result| !result.contenders.is_empty())
         .collect();
     check_descriptors(&results)?;
@@ -75,6 +66,20 @@ pub fn run(arguments: &Arguments, stage: &Stage) -> Result<bool> {
         return Err(error);
     }
     summary.publish()
+}
+
+/// A case with those who take part, and with the reasons of those who cannot.
+fn enter(case: Case, contenders: &[Box<dyn Contender>], rounds: usize) -> CaseResults {
+    let (mut names, mut excluded) = (Vec::new(), Vec::new());
+    for contender in contenders {
+        let obstacle = contender.cannot(case.scenario).or_else(|| contender.cannot_speak(case.wire));
+        match obstacle {
+            _ if case.fanfare_only && contender.name() != results::FANFARE => {}
+            Some(why) => excluded.push((contender.name(), why)),
+            None => names.push(contender.name()),
+        }
+    }
+    CaseResults::new(case, names, rounds).without(excluded)
 }
 
 struct Bench<'a> {
@@ -192,4 +197,49 @@ fn chosen_cases(arguments: &Arguments) -> Result<Vec<Case>> {
         cases.retain(|case| arguments.scenarios.iter().any(|name| is_called(case, name)));
     }
     Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A summary of these cases for all contenders, of which nothing has run.
+    fn summary(scenarios: &[&str]) -> String {
+        let arguments = Arguments {
+            contenders: Vec::new(),
+            peers: true,
+            scenarios: scenarios.iter().map(|&name| name.to_owned()).collect(),
+            tls: false,
+            http2: false,
+            runs: Some(1),
+            quick: true,
+            fanfare: None,
+            json: false,
+            write: None,
+            section: "peers".to_owned(),
+        };
+        let contenders = chosen_contenders(&arguments, &Stage::new(false).unwrap()).unwrap();
+        let names: Vec<_> = contenders.iter().map(|contender| contender.name()).collect();
+        let descriptions = vec![String::new(); names.len()];
+        let cases = chosen_cases(&arguments).unwrap().into_iter();
+        let results: Vec<_> = cases.map(|case| enter(case, &contenders, 1)).collect();
+        let cores = Cores { server: 1, others: 0 };
+        Summary { cores, names: &names, descriptions: &descriptions, results: &results, arguments: &arguments }.text()
+    }
+
+    // Seen to fail when those who cannot take part are left out without a word.
+    #[test]
+    fn who_cannot_take_part_is_named_with_the_reason_once() {
+        let text = summary(&["fanout", "storm", "storm-cold"]);
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("- centrifugo does not")).collect();
+        let why = "uni_sse sends no id, so a plain EventSource gets nothing of what it missed";
+        assert_eq!(lines, [format!("- centrifugo does not take part in `storm`, `storm-cold`: {why}")], "{text}");
+        assert!(!text.contains("mercure does not take part"), "{text}");
+    }
+
+    #[test]
+    fn a_case_that_is_about_fanfare_needs_no_excuse() {
+        let text = summary(&["full"]);
+        assert!(!text.contains("does not take part"), "{text}");
+    }
 }

@@ -59,14 +59,46 @@ impl Summary<'_> {
         for result in self.results {
             text += &format!("- `{}`: {}\n", result.case.key, result.case.title());
         }
-        for (result, (name, why)) in
-            self.results.iter().flat_map(|result| result.unable().map(move |each| (result, each)))
-        {
-            text += &format!("- {name} does not take part in `{}`: {why}\n", result.case.key);
-        }
+        text += &self.absences();
         text += "\nEvery delivery of every run was checked:\n\n";
         text += &table::integrity(self.results, self.names);
+        let faults = self.faults();
+        if !faults.is_empty() {
+            text += &format!("\nWhat was not right, over all runs of a case:\n\n{faults}");
+        }
         text
+    }
+
+    /// Who does not take part in which cases, and why.
+    fn absences(&self) -> String {
+        let mut reasons: Vec<((&str, &str), Vec<String>)> = Vec::new();
+        for result in self.results {
+            let case = format!("`{}`", result.case.key);
+            for reason in result.unable() {
+                match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                    Some((_, cases)) => cases.push(case.clone()),
+                    None => reasons.push((reason, vec![case.clone()])),
+                }
+            }
+        }
+        let line = |((name, why), cases): ((&str, &str), Vec<String>)| {
+            format!("- {name} does not take part in {}: {why}\n", cases.join(", "))
+        };
+        reasons.into_iter().map(line).collect()
+    }
+
+    /// Who broke what in which case. What a peer loses is no failure of the run, but stands here.
+    fn faults(&self) -> String {
+        let mut lines = String::new();
+        for result in self.results {
+            for (place, name) in result.contenders.iter().enumerate() {
+                let seen = result.integrity(place);
+                if !seen.holds() {
+                    lines += &format!("- {name} in `{}`: {}\n", result.case.key, seen.faults());
+                }
+            }
+        }
+        lines
     }
 
     /// The command that repeats it, without paths of this machine.

@@ -90,7 +90,8 @@ fn goal_text(goal: Goal) -> String {
 
 /// What the checker found: one line for each contender, summed over everything.
 pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) -> String {
-    let header = ["", "deliveries checked", "lost", "doubled", "out of order", "silent", "announced by a gap"];
+    let header =
+        ["", "deliveries checked", "lost", "doubled", "out of order", "damaged", "silent", "announced by a gap"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for &name in contenders {
         let mut sum = Integrity::default();
@@ -99,7 +100,7 @@ pub(super) fn integrity(results: &[CaseResults], contenders: &[&'static str]) ->
                 sum.add(&result.integrity(place));
             }
         }
-        let numbers = [sum.delivered, sum.lost, sum.doubled, sum.out_of_order, sum.silent, sum.announced];
+        let numbers = [sum.delivered, sum.lost, sum.doubled, sum.out_of_order, sum.damaged, sum.silent, sum.announced];
         rows.push(std::iter::once(name.to_owned()).chain(numbers.map(|number| grouped(number as f64, 0))).collect());
     }
     aligned(&rows)

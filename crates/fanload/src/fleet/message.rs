@@ -25,6 +25,8 @@ pub enum Order {
     CutAll,
     /// Let all that are away come back now.
     Return,
+    /// Say when all connections are primed at the same time. Answer: [`Answer::Gathered`].
+    Gather,
     /// From now on cut this many random connections a second; each comes back by itself. 0 ends it.
     Churn(f64),
     /// Whether slow connections are slow from now on, or read as fast as the others. They are at first.
@@ -44,6 +46,8 @@ pub enum Answer {
     Reached(u64),
     /// All connections are cut.
     Cut,
+    /// All connections are primed.
+    Gathered,
     /// What comes from now on is measured.
     Measuring,
     /// What shall not count as lost does not.

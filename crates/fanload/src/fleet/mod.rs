@@ -149,6 +149,15 @@ impl Fleet {
         if cut { Ok(()) } else { bail!("a worker does not cut its connections") }
     }
 
+    /// Whether all connections are there at the same time within `patience`.
+    ///
+    /// # Errors
+    /// When a worker has ended or cannot go on.
+    pub fn gather(&mut self, patience: Duration) -> Result<bool> {
+        self.order(&Order::Gather)?;
+        self.all_say(patience, |answer| matches!(answer, Answer::Gathered))
+    }
+
     /// Tells all workers not to count these events as lost, and waits until they have noted it.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub(super) fn fixed_rate(run: &mut Run<'_>) -> Result<()> {
 fn publish(run: &mut Run<'_>) -> Result<()> {
     run.publish_at_rate()?;
     run.fleet.order(&Order::Churn(0.0))?;
-    let last = run.level()?;
+    let last = run.level_for_all()?;
     run.all_have(last)?;
     Ok(())
 }

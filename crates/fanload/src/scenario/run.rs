@@ -46,6 +46,8 @@ pub(super) struct Run<'a> {
     measuring: Option<Measuring>,
     part: Option<Part>,
     compared: Option<Latency>,
+    /// Whether a client that comes back starts from now on, so that it gets nothing that was published while it was away.
+    starts_over: bool,
     /// Whether the last event was waited for, so that a client without it is silent.
     last_was_awaited: bool,
 }
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
         if let Some(publisher) = &mut publisher {
             publisher.prepare(parameters.channels)?;
         }
+        let resume = &target.subscribe.resume;
         let ephemeral = matches!(target.publish, Some(Publish::Redis { way: RedisWay::Ephemeral, .. }));
         let plan = Plan {
             addresses: target.addresses.clone(),
@@ -81,7 +84,7 @@ impl<'a> Run<'a> {
             bytes: parameters.bytes,
             slow: parameters.slow,
             slow_bytes: SLOW_BYTES,
-            resumes: target.subscribe.resume != Resume::Never && !ephemeral,
+            resumes: *resume != Resume::Never && !ephemeral,
             at_once: parameters.at_once,
             patience_ms: parameters.patience.as_millis() as u64,
             away_ms: AWAY.as_millis() as u64,
@@ -102,6 +105,7 @@ impl<'a> Run<'a> {
             measuring: None,
             part: None,
             compared: None,
+            starts_over: matches!(resume, Resume::Never | Resume::Nothing) || ephemeral,
             last_was_awaited: false,
         })
     }
@@ -146,6 +150,22 @@ impl<'a> Run<'a> {
     /// Brings all channels to the same number; see [`Events::level`].
     pub(super) fn level(&mut self) -> Result<u64> {
         self.events.level(&mut self.fleet)
+    }
+
+    /// Brings all channels to the same number, of which all clients can be expected to get the event: where one that comes
+    /// back starts from now on, it is published when all are there. Nobody is cut any more.
+    pub(super) fn level_for_all(&mut self) -> Result<u64> {
+        let last = self.level()?;
+        if !self.starts_over {
+            return Ok(last);
+        }
+        self.gather()?;
+        self.publish_round()
+    }
+
+    /// Waits until all clients are there, for as long as there is patience. One that does not come then misses what follows.
+    fn gather(&mut self) -> Result<()> {
+        self.fleet.gather(self.parameters.patience).map(drop)
     }
 
     /// Begins the measured part: what is published from now on counts.
@@ -202,6 +222,9 @@ impl<'a> Run<'a> {
         self.fleet.order(&Order::Return)?;
         if self.events.can_be_published() {
             self.level()?;
+            if self.starts_over {
+                self.gather()?;
+            }
             let last = self.publish_round()?;
             self.fleet.watch(last, true)?;
             self.fleet.reached(last, self.parameters.patience)?;

@@ -33,7 +33,7 @@ pub enum Publish {
         path: String,
         /// Further headers of every request, `Host` and `Content-Type` included, `Content-Length` not.
         headers: Vec<(String, String)>,
-        /// The body; `{channel}` becomes the channel's name, `{data}` the text.
+        /// The body; `{channel}` becomes the channel's name, `{data}` the text, `{form}` the text as the value of a form.
         body: String,
         /// Over how many connections the channels are spread.
         connections: usize,

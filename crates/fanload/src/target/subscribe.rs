@@ -48,8 +48,10 @@ pub enum Resume {
     Header,
     /// Another path and query instead of [`Subscribe::path`]; `{position}` becomes the last position, as received.
     Path(String),
-    /// It does not: a client that comes back starts from now on, and the events in between are not counted as lost.
+    /// It does not, on purpose: a client that comes back starts from now on, and the events in between are not counted as lost.
     Never,
+    /// It cannot: nothing that an `EventSource` remembers tells the server where it was. The events in between are lost.
+    Nothing,
 }
 
 /// From when on a subscription misses nothing.
@@ -78,7 +80,7 @@ pub enum Payload {
     /// Each `data:` line is one published text. (An event of several lines is then several texts.)
     #[default]
     Line,
-    /// Each occurrence of this marker within a `data:` line is followed by one published text, for example
+    /// Each occurrence of this marker within a `data:` line is followed by one published text, which ends with `"`, for example
     /// `"data":"` for a server that wraps it in JSON.
     After(String),
 }

@@ -92,6 +92,11 @@ impl Clients {
         self.opened == self.connections.len()
     }
 
+    /// Whether every client is primed now.
+    pub(super) fn are_live(&self) -> bool {
+        self.live == self.connections.len()
+    }
+
     /// Lets all connections that are away come back now.
     pub(super) fn come_back(&mut self) {
         (0..self.connections.len()).for_each(|index| self.want(index));

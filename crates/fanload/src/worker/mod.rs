@@ -79,6 +79,8 @@ struct Worker {
     churn: Churn,
     /// Whether the conductor knows that all clients are open.
     opened_told: bool,
+    /// Whether the conductor waits to hear that all clients are there.
+    gathers: bool,
 }
 
 impl Worker {
@@ -92,7 +94,14 @@ impl Worker {
         let mut clients = Clients::new(plan)?;
         clients.timers.after(PROGRESS, Timer::Progress);
         clients.timers.after(SLOW, Timer::Slow);
-        Ok(Self { poll, orders: Orders::listen(waker), clients, churn: Churn::default(), opened_told: true })
+        Ok(Self {
+            poll,
+            orders: Orders::listen(waker),
+            clients,
+            churn: Churn::default(),
+            opened_told: true,
+            gathers: false,
+        })
     }
 
     fn work(mut self) -> Result<()> {
@@ -136,6 +145,10 @@ impl Worker {
             self.opened_told = true;
             say(&Answer::Opened)?;
         }
+        if self.gathers && self.clients.are_live() {
+            self.gathers = false;
+            say(&Answer::Gathered)?;
+        }
         match self.clients.reached() {
             Some(sequence) => say(&Answer::Reached(sequence)),
             None => Ok(()),
@@ -158,6 +171,7 @@ impl Worker {
                 say(&Answer::Cut)?;
             }
             Order::Return => self.clients.come_back(),
+            Order::Gather => self.gathers = true,
             Order::Churn(per_second) => {
                 if self.churn.set(per_second) {
                     self.clients.timers.after(churn::TURN, Timer::Churn);

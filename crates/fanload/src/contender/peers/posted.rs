@@ -1,4 +1,4 @@
-//! What most peers have in common: a URL for each channel, to which events are posted, and a standard event stream.
+//! What most peers have in common: events are posted to them over HTTP, and they answer with a standard event stream.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,32 @@ use crate::target::{Dialect, Primed, Protocol, Publish, Resume, Subscribe, Targe
 
 /// Requests on their way on the connection that publishes.
 pub(super) const PIPELINE: usize = 32;
+
+/// What a peer wants to be posted.
+pub(super) struct Post<'a> {
+    /// Path and query, with `{channel}` in it where each channel has its own.
+    pub(super) path: &'a str,
+    /// Headers besides `Host` and `Content-Length`.
+    pub(super) headers: &'a [(&'a str, &'a str)],
+    /// The body; see [`Publish::Http`].
+    pub(super) body: &'a str,
+}
+
+/// Each event is a request of its own, on one kept connection.
+pub(super) fn publish(address: SocketAddr, post: &Post<'_>) -> Publish {
+    let host = [("Host", address.to_string())].into_iter();
+    let headers = host.chain(post.headers.iter().map(|&(name, value)| (name, value.to_owned())));
+    Publish::Http {
+        address,
+        method: "POST".to_owned(),
+        path: post.path.to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
+        body: post.body.to_owned(),
+        connections: 1,
+        pipeline: PIPELINE,
+        create: None,
+    }
+}
 
 /// A server that is asked for the channels `{channels}` with `subscribe`, takes events at `publish` with `{channel}` in it,
 /// and heeds `Last-Event-ID`. `content_type` is that of the events, where it asks for one.
@@ -16,8 +42,7 @@ pub(super) fn target(
     publish: &str,
     content_type: Option<&str>,
 ) -> Target {
-    let mut headers = vec![("Host".to_owned(), address.to_string())];
-    headers.extend(content_type.map(|value| ("Content-Type".to_owned(), value.to_owned())));
+    let headers: Vec<_> = content_type.map(|value| ("Content-Type", value)).into_iter().collect();
     Target {
         addresses: vec![address],
         protocol: Protocol::default(),
@@ -31,16 +56,7 @@ pub(super) fn target(
             primed,
             dialect: Dialect::default(),
         },
-        publish: Some(Publish::Http {
-            address,
-            method: "POST".to_owned(),
-            path: publish.to_owned(),
-            headers,
-            body: "{data}".to_owned(),
-            connections: 1,
-            pipeline: PIPELINE,
-            create: None,
-        }),
+        publish: Some(self::publish(address, &Post { path: publish, headers: &headers, body: "{data}" })),
         admin: Vec::new(),
     }
 }

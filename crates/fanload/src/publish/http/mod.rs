@@ -1,5 +1,6 @@
 //! One HTTP/1.1 request per event over kept-alive connections.
 
+mod form;
 mod line;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,9 @@ use super::mended::Mended;
 use super::span::Span;
 use crate::stage::Stage;
 use crate::target::Publish;
+
+/// The place of the text in a form.
+const FORM: &str = "{form}";
 
 /// Connections to an HTTP endpoint. A channel's events all go over the same one.
 #[derive(Debug)]
@@ -48,7 +52,10 @@ impl Http {
 
     pub(super) fn publish(&mut self, event: Event, name: &str, data: &[u8]) -> Result<()> {
         let data = std::str::from_utf8(data).context("an event is not UTF-8")?;
-        let body = self.body.replace("{channel}", name).replace("{data}", data);
+        let mut body = self.body.replace("{channel}", name).replace("{data}", data);
+        if body.contains(FORM) {
+            body = body.replace(FORM, &form::value(data));
+        }
         let count = self.lines.len();
         let line = &mut self.lines[event.channel as usize % count];
         let request = self.request.replace("{channel}", name);

@@ -60,3 +60,35 @@ fn a_connection_that_is_closed_behind_an_answer_is_no_break() {
     publish(&mut http, 1).unwrap();
     publish(&mut http, 2).unwrap();
 }
+
+// Seen to fail when the text goes into the form as it is.
+#[test]
+fn a_form_gets_the_text_encoded_and_its_length() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, mut request) = (listener.accept().unwrap().0, String::new());
+        while !request.ends_with("a%3Bb") {
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "{request}");
+            request.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+        }
+        stream.write_all(YES.as_bytes()).unwrap();
+        request
+    });
+    let publish = Publish::Http {
+        address,
+        method: "POST".to_owned(),
+        path: "/hub".to_owned(),
+        headers: Vec::new(),
+        body: "topic={channel}&data={form}".to_owned(),
+        connections: 1,
+        pipeline: 1,
+        create: None,
+    };
+    let mut http = Http::connect(&publish, &Stage::new(false).unwrap()).unwrap();
+    http.publish(Event { channel: 0, number: 1 }, "news0", b"a;b").unwrap();
+    let request = server.join().unwrap();
+    assert!(request.ends_with("Content-Length: 22\r\n\r\ntopic=news0&data=a%3Bb"), "{request}");
+}

@@ -12,6 +12,10 @@ from .servers import await_that
 GAPS = """for (let n = 0; n < 10; n++) source.dispatchEvent(new MessageEvent('$gap', {
   data: JSON.stringify({ channel: 'x', reason: 'reset', after: null, next: null }) }))"""
 
+# From here on, what the page says of its connection.
+SAID = """window.said = [], new MutationObserver(() => said.push(document.querySelector('#status').textContent))
+  .observe(document.querySelector('#status'), { childList: true })"""
+
 
 def live(page):
     page.wait("the page is connected", "document.querySelector('#status').textContent === 'live'")
@@ -23,13 +27,24 @@ def loads(page, path):
 
 
 def gives_up_and_comes_back(world, page, meanwhile=lambda: None):
-    """The node dies, and what the browser asks then is refused for good; the page opens a new stream itself."""
+    """The node dies, and what the browser asks then is refused for good; the page opens a new stream itself, which is at first told to come
+    back: it is open then, and not live."""
     page.refuse(True)
     world.node.restart()
     page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
     meanwhile()
+    is_not_live_when_open(page)
     page.refuse(False)
     live(page)
+
+
+def is_not_live_when_open(page):
+    page.value(SAID)
+    page.refuse(True, polite=True)
+    # The second is asked for when the first was open, and at its end.
+    await_that("the stream is open twice", lambda: page.refusals >= 2)
+    said = page.value("said")
+    assert said and "live" not in said, f"of streams that end as soon as they are open the page says {said}"
 
 
 def loads_once_for_many_gaps(page, path):
@@ -106,7 +121,7 @@ def notifications(world):
     grace.value("document.querySelector('input[name=text]').value = ''")
 
     # The page does not wait until the browser is refused with the old one.
-    ada.value("window.said = [], new MutationObserver(() => said.push($('status').textContent)).observe($('status'), { childList: true })")
+    ada.value(SAID)
     before = loads(ada, "/live/ticket")
     await_that("the next ticket", lambda: loads(ada, "/live/ticket") > before)
     assert set(ada.value("said")) <= {"live"}, f"at the end of a ticket the page says {ada.value('said')}"
@@ -298,6 +313,8 @@ def viewers(world):
     page.refuse(True)
     world.node.restart()
     page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
+    counts(page, "–")
+    is_not_live_when_open(page)
     counts(page, "–")
     page.refuse(False)
     live(page)

@@ -137,6 +137,12 @@ def notifications(world):
     tab.wait("the other tab knows what was read", "document.querySelector('#unread').textContent === '0 unread'")
     world.looks(ada, "notifications")
 
+    # Redis removes whole blocks of 100 entries.
+    grace.value("(async () => { for (let number = 0; number < 200; number++) await post('/send', { to: 'ada', text: `number ${number}` }); })()")
+    ada.wait("the last message is there", shows("grace: number 199"))
+    kept = int(world.redis.command("XLEN", "sse:user:ada"))
+    assert 50 <= kept <= 150, f"of more than 200 notifications Redis keeps {kept}"
+
     url = ada.value("source.url")
     status = lambda: world.status(url)  # noqa: E731
     assert world.status(url + "&channel=user:grace") == 403

@@ -5,7 +5,7 @@ import pathlib
 import re
 import socket
 
-from . import looks
+from . import looks, ports
 from .servers import await_that
 
 # Ten gap events in a row, as a page with many channels hears them.
@@ -151,6 +151,29 @@ def notifications(world):
     for page in (ada, tab):
         page.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
     await_that("the ticket is worth nothing", lambda: status() == 401)
+
+
+def failed_logout(world):
+    """Where tickets cannot be taken back, nobody is told that they were; and the session ends all the same."""
+    admin = ports.take()
+    page = world.open("notifications", ADMIN_URL=f"http://127.0.0.1:{admin}", TICKET_SECONDS="600")
+    log_in(page, "ada")
+    tab = world.page(beside=page)
+    live(tab)
+    url = page.value("source.url")
+    page.tab_to("#logout")
+    page.press("Enter")
+    page.wait("the page says that it failed", "document.querySelector('#failed').textContent.includes('Not logged out')")
+    assert not page.value("document.querySelector('#inbox').hidden"), "the page says at the same time that it is logged out"
+    assert page.value("fetch('/inbox').then((answer) => answer.status)") == 401, "the cookie still opens the inbox"
+    assert world.status(url) == 200, "the ticket was taken back, though the node was not reached"
+    # The node can be told again: the page's button does what it says.
+    world.node.admin = admin
+    world.node.restart()
+    page.press("Enter")
+    for each in (page, tab):
+        each.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
+    await_that("the ticket is worth nothing", lambda: world.status(url) == 401)
 
 
 def wrong_key(world):
@@ -339,4 +362,4 @@ def alone(world):
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]
+CASES = [dashboard, notifications, failed_logout, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]

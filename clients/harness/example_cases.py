@@ -8,6 +8,8 @@ import socket
 from . import looks, ports
 from .servers import await_that
 
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
+
 # Ten gap events in a row, as a page with many channels hears them.
 GAPS = """for (let n = 0; n < 10; n++) source.dispatchEvent(new MessageEvent('$gap', {
   data: JSON.stringify({ channel: 'x', reason: 'reset', after: null, next: null }) }))"""
@@ -351,15 +353,29 @@ def viewers(world):
     world.looks(page, "viewers")
 
 
-def alone(world):
-    """Nothing is given: the starter brings a Redis and a node, and leaves nothing behind."""
-    listening = world.open_alone("ticker")
-    assert len(listening) == 3, f"the page, Redis and a node: {listening}"
-    live(world.page())
+def as_written(world):
+    """The commands of the documents, with nothing given: they bring a Redis and a node, and leave nothing behind. One after the other,
+    because each looks for free ports."""
+    listening = world.open_as_written("make example NAME=ticker")
+    page = world.page()
+    live(page)
+    world.pages.remove(page)
+    page.close()
     world.end()
+    free_again(listening)
+
+    readme = (EXAMPLES / "notifications" / "README.md").read_text()
+    listening = world.open_as_written(re.search(r"^cp -r .* && make example NAME=\S+$", readme, re.MULTILINE)[0])
+    log_in(world.page(), "ada")
+    world.end()
+    free_again(listening)
+
+
+def free_again(listening):
+    assert len(listening) == 3, f"the page, Redis and a node: {listening}"
     for port in listening:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, failed_logout, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]
+CASES = [dashboard, notifications, failed_logout, wrong_key, ticker, feed, progress, log_tail, polls, viewers, as_written]

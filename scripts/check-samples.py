@@ -37,6 +37,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- from: (?P<file>\S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
+# Where a document has its reader serve its page, and how the node is told of that origin.
+PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):8000$", re.MULTILINE)
 # Where a configuration names files of TLS, which a node reads before it starts.
 CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
@@ -49,6 +51,10 @@ class Sample:
     def __init__(self, path, match, text):
         self.path, self.where = path, f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
         self.language, self.text, self.reason, self.file = match["language"], match["text"], match["reason"], match["file"]
+        origin = PAGE_ORIGIN.search(text)
+        # Without the port, at which this run serves nothing.
+        self.origin = origin and origin[1]
+        self.is_served = "-m http.server 8000" in text
 
 
 def samples(documents):
@@ -247,18 +253,23 @@ new MutationObserver(() => say(document.body.innerText)).observe(document, { sub
 </script>"""
 
 
-def open_page(world, html, heard):
-    return browser.Page(world.processes, "chromium", CONSOLE + html, heard)
+def open_page(world, html, heard, port=0):
+    return browser.Page(world.processes, "chromium", CONSOLE + html, heard, port=port)
 
 
 def check_page(world, sample):
-    """A page whose stream works tells, or shows, of events, of a gap and of a lost connection; one that CORS refuses says so."""
-    html, heard = sample.text, Heard()
-    node = world.node("page", ['server.cors_origins=["*"]'])
+    """A page whose stream works tells, or shows, that it is connected, of events, of a gap and of a lost connection; one that CORS refuses
+    says so. Where the document has its reader serve the page, the node admits what the document says and no other origin, and the page
+    is connected again as soon as the node is back."""
+    html, heard, port = sample.text, Heard(), ports.take()
+    assert sample.origin or not sample.is_served, "its document has no node that admits its origin"
+    node = world.node("page", [f"server.cors_origins={sample.origin}:{port}" if sample.origin else 'server.cors_origins=["*"]'])
     publish = lambda *more: world.redis.command("FCALL", "sse_publish", "1", "sse:orders", *more)  # noqa: E731
     here = lambda node: html.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{node.port}")  # noqa: E731
-    page = open_page(world, here(node), heard)
+    page = open_page(world, here(node), heard, port)
     try:
+        await_that("the page says that it is connected", lambda: heard.has("connected"))
+
         def told():
             publish("DATA", '{"n":1}')
             publish("DATA", '{"n":2}', "EVENT", "created")
@@ -271,6 +282,10 @@ def check_page(world, sample):
         await_that("the page hears of a gap", lambda: heard.has("are missing"))
         world.processes.end(node.process)
         await_that("the page hears that the connection is lost", lambda: heard.has("comes back by itself"))
+        if sample.origin:
+            heard.lines.clear()
+            node.start()
+            await_that("the page says that it is connected again", lambda: heard.has("connected"))
     finally:
         page.close()
         world.processes.end(node.process)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every sample of README.md, CONTRIBUTING.md and docs/*.md against the real binary, so that no document tells of a
-command that fails or a page that is refused.
+"""Runs every sample of README.md, CONTRIBUTING.md, docs/*.md and the READMEs below examples/ and deploy/ against the real binary, so
+that no document tells of a command that fails or a page that is refused.
 
 Shell: each command by itself, the node with its defaults on a free port, unless the block starts one with `fanfare serve`, with the
 document's last sample of a configuration where that says `--config fanfare.toml`. A
@@ -33,7 +33,8 @@ sys.path.insert(0, str(ROOT / "clients"))
 from harness import browser, ports  # noqa: E402
 from harness.servers import PATH, Node, Processes, Redis, await_that  # noqa: E402
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("**/README.md")),
+             ROOT / "deploy" / "README.md"]
 FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- from: (?P<file>\S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
@@ -131,7 +132,8 @@ class Shell:
         elif words[:2] == ["curl", "-N"]:
             self.stream(command, comment)
         else:
-            assert words[0] in PROGRAMS, f"nothing here runs `{words[0]}`; mark the block with <!-- not run: why -->"
+            is_ours = words[0] == "sh" and (ROOT / words[1]).is_file()
+            assert words[0] in PROGRAMS or is_ours, f"nothing here runs `{words[0]}`; mark the block with <!-- not run: why -->"
             self.command(command, printed)
 
     def make(self, words):
@@ -229,6 +231,8 @@ class World:
             command = command.replace("127.0.0.1:8080", f"127.0.0.1:{node.port}")
             command = re.sub(r"(127\.0\.0\.1|localhost):9090", f"127.0.0.1:{node.admin}", command)
         command = re.sub(r"(> |--secret-file |chmod 600 )secret\b", rf"\g<1>{self.scratch}/secret", command)
+        # Where `make run` and `make example` have their Redis.
+        command = command.replace("127.0.0.1:16379", f"127.0.0.1:{self.redis.port}")
         return command.replace("fanfare.toml", str(self.scratch / "fanfare.toml"))
 
 

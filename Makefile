@@ -92,6 +92,8 @@ test-clients: ## Real clients and browsers, cut anywhere; examples (CLIENTS="npm
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
 	@scripts/setup.sh chromium || echo "setup: without Chromium the browser is left out"
+	@scripts/setup.sh ruby-redis || echo "setup: without Ruby and its redis the publisher in Ruby is left out"
+	@scripts/setup.sh php-redis || echo "setup: without PHP and its redis the publisher in PHP is left out"
 	$(CARGO) build $(LOCKED) -p fanfare
 	@TRANSPORT="$(TRANSPORT)" scripts/clients.sh $(CLIENTS)
 

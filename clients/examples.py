@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,7 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import browser, devtools, example_cases, looks, ports  # noqa: E402
 from harness.servers import Node, Processes, Redis, await_that  # noqa: E402
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
 
 # They mostly wait.
 AT_ONCE = 4
@@ -33,7 +35,8 @@ class World:
 
     def __init__(self, processes, binary, chromium, redis, screenshots):
         self.processes, self.binary, self.chromium, self.redis, self.screenshots = processes, binary, chromium, redis, screenshots
-        self.node, self.url, self.pages = None, None, []
+        self.node, self.run, self.url, self.pages = None, None, None, []
+        self.interrupt = lambda: self.run.send_signal(signal.SIGTERM)
 
     def open(self, name, refused=False, **env):
         """Starts the example as `make example` does, and opens its page."""
@@ -48,10 +51,17 @@ class World:
         await_that(f"the example {name} runs", lambda: self.url in self.run.log.read_text(), self.run)
         return self.page(refused=refused)
 
-    def open_alone(self, name):
-        """As `make example` does where nothing else runs: with a Redis and a node of its own. Returns all ports on which these listen."""
-        self.run = self.processes.start(f"alone-{name}", [sys.executable, str(EXAMPLES / "run.py"), name], env={"FANFARE_BIN": self.binary})
-        await_that(f"the example {name} runs", lambda: "Ctrl-C" in self.run.log.read_text(), self.run)
+    def open_as_written(self, command):
+        """A command of the documents, in a copy of what it needs, with a Redis and a node of its own. Returns all ports on which these listen."""
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.processes.scratch))
+        for name in ("Makefile", "scripts", "examples"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        # As in a terminal: Ctrl-C is heard, and this is no part of another `make`.
+        shell = ["env", "--default-signal=INT", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "bash", "-c", command]
+        self.run = self.processes.start(folder.name, shell, cwd=folder, env={"FANFARE_BIN": self.binary})
+        self.interrupt = lambda: os.killpg(self.run.pid, signal.SIGINT)
+        await_that(f"`{command}` runs", lambda: "Ctrl-C" in self.run.log.read_text(), self.run)
         found = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", self.run.log.read_text())]
         self.url = f"http://127.0.0.1:{found[0]}/"
         return found
@@ -82,12 +92,13 @@ class World:
     def close(self):
         for page in self.pages:
             page.close()
-        if self.url:
+        if self.run:
             self.end()
 
     def end(self):
         """It ends what it has started."""
-        self.run.send_signal(signal.SIGTERM)
+        if self.run.poll() is None:
+            self.interrupt()
         self.run.wait(30)
 
 

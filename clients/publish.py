@@ -2,7 +2,7 @@
 """Runs the publishers of examples/publish, each with its language's Redis client, and looks at what a node delivers.
 
 Each is copied below target/clients/publish and built there, once for the same files; versions and hashes are pinned. A language whose
-toolchain is missing is named and left out.
+toolchain is missing is named and left out; where all are, that is a failure.
 
 Usage: publish.py FANFARE_BINARY FOLDER [publish | publish/LANGUAGE]…    FOLDER: where they are built, below `publish`
 """
@@ -142,7 +142,8 @@ def main():
         if language not in here:
             print(f"SKIPPED publish/{language}: its toolchain or client is missing")
     print(f"publish: {len(here)} languages, {faults} faults")
-    return 1 if faults else 0
+    # A run that has tried nothing has found nothing.
+    return 1 if faults or not here else 0
 
 
 if __name__ == "__main__":

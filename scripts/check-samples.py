@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every sample of README.md, CONTRIBUTING.md and docs/*.md against the real binary, so that no document tells of a
-command that fails or a page that is refused.
+"""Runs every sample of README.md, CONTRIBUTING.md, docs/*.md and the READMEs below examples/ and deploy/ against the real binary, so
+that no document tells of a command that fails or a page that is refused.
 
 Shell: each command by itself, the node with its defaults on a free port, unless the block starts one with `fanfare serve`, with the
 document's last sample of a configuration where that says `--config fanfare.toml`. A
@@ -33,10 +33,13 @@ sys.path.insert(0, str(ROOT / "clients"))
 from harness import browser, ports  # noqa: E402
 from harness.servers import PATH, Node, Processes, Redis, await_that  # noqa: E402
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("**/README.md")),
+             ROOT / "deploy" / "README.md"]
 FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- from: (?P<file>\S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
+# Where a document has its reader serve its page, and how the node is told of that origin.
+PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):8000$", re.MULTILINE)
 # Where a configuration names files of TLS, which a node reads before it starts.
 CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
@@ -49,6 +52,10 @@ class Sample:
     def __init__(self, path, match, text):
         self.path, self.where = path, f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
         self.language, self.text, self.reason, self.file = match["language"], match["text"], match["reason"], match["file"]
+        origin = PAGE_ORIGIN.search(text)
+        # Without the port, at which this run serves nothing.
+        self.origin = origin and origin[1]
+        self.is_served = "-m http.server 8000" in text
 
 
 def samples(documents):
@@ -125,7 +132,8 @@ class Shell:
         elif words[:2] == ["curl", "-N"]:
             self.stream(command, comment)
         else:
-            assert words[0] in PROGRAMS, f"nothing here runs `{words[0]}`; mark the block with <!-- not run: why -->"
+            is_ours = words[0] == "sh" and (ROOT / words[1]).is_file()
+            assert words[0] in PROGRAMS or is_ours, f"nothing here runs `{words[0]}`; mark the block with <!-- not run: why -->"
             self.command(command, printed)
 
     def make(self, words):
@@ -223,6 +231,8 @@ class World:
             command = command.replace("127.0.0.1:8080", f"127.0.0.1:{node.port}")
             command = re.sub(r"(127\.0\.0\.1|localhost):9090", f"127.0.0.1:{node.admin}", command)
         command = re.sub(r"(> |--secret-file |chmod 600 )secret\b", rf"\g<1>{self.scratch}/secret", command)
+        # Where `make run` and `make example` have their Redis.
+        command = command.replace("127.0.0.1:16379", f"127.0.0.1:{self.redis.port}")
         return command.replace("fanfare.toml", str(self.scratch / "fanfare.toml"))
 
 
@@ -247,18 +257,23 @@ new MutationObserver(() => say(document.body.innerText)).observe(document, { sub
 </script>"""
 
 
-def open_page(world, html, heard):
-    return browser.Page(world.processes, "chromium", CONSOLE + html, heard)
+def open_page(world, html, heard, port=0):
+    return browser.Page(world.processes, "chromium", CONSOLE + html, heard, port=port)
 
 
 def check_page(world, sample):
-    """A page whose stream works tells, or shows, of events, of a gap and of a lost connection; one that CORS refuses says so."""
-    html, heard = sample.text, Heard()
-    node = world.node("page", ['server.cors_origins=["*"]'])
+    """A page whose stream works tells, or shows, that it is connected, of events, of a gap and of a lost connection; one that CORS refuses
+    says so. Where the document has its reader serve the page, the node admits what the document says and no other origin, and the page
+    is connected again as soon as the node is back."""
+    html, heard, port = sample.text, Heard(), ports.take()
+    assert sample.origin or not sample.is_served, "its document has no node that admits its origin"
+    node = world.node("page", [f"server.cors_origins={sample.origin}:{port}" if sample.origin else 'server.cors_origins=["*"]'])
     publish = lambda *more: world.redis.command("FCALL", "sse_publish", "1", "sse:orders", *more)  # noqa: E731
     here = lambda node: html.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{node.port}")  # noqa: E731
-    page = open_page(world, here(node), heard)
+    page = open_page(world, here(node), heard, port)
     try:
+        await_that("the page says that it is connected", lambda: heard.has("connected"))
+
         def told():
             publish("DATA", '{"n":1}')
             publish("DATA", '{"n":2}', "EVENT", "created")
@@ -271,6 +286,10 @@ def check_page(world, sample):
         await_that("the page hears of a gap", lambda: heard.has("are missing"))
         world.processes.end(node.process)
         await_that("the page hears that the connection is lost", lambda: heard.has("comes back by itself"))
+        if sample.origin:
+            heard.lines.clear()
+            node.start()
+            await_that("the page says that it is connected again", lambda: heard.has("connected"))
     finally:
         page.close()
         world.processes.end(node.process)

@@ -33,6 +33,9 @@ package_of() {
     cc) echo gcc libc6-dev ;;
     c++) echo g++ ;;
     go) echo golang-go ;;
+    # Their clients for Redis, and the languages with them.
+    ruby-redis) echo ruby-redis ;;
+    php-redis) echo php-cli php-redis ;;
     *) echo "setup: no Debian package is known for '$1'" >&2; exit 2 ;;
   esac
 }
@@ -47,6 +50,8 @@ present() {
     firefox) command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1 ;;
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
     go) [ -x /usr/local/go/bin/go ] || command -v go >/dev/null 2>&1 ;;
+    ruby-redis) ruby -e 'require "redis"' >/dev/null 2>&1 ;;
+    php-redis) php -r 'exit(extension_loaded("redis") ? 0 : 1);' >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac
 }

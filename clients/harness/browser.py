@@ -116,9 +116,9 @@ class Browser:
 
 class Page:
     """A page in a browser of its own; `heard(*words)` is called with whatever it passes to `say`, and `posts`, by path, answer its other
-    requests with a status and a body."""
+    requests with a status and a body. `port`: where it is served, if that is not all the same."""
 
-    def __init__(self, processes, name, html, heard, browser="chromium", posts=None, authority=None):
+    def __init__(self, processes, name, html, heard, browser="chromium", posts=None, authority=None, port=0):
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self, body, status=200):
                 self.send_response(status)
@@ -141,7 +141,7 @@ class Page:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/", authority)
 

@@ -13,6 +13,9 @@ from .servers import PATIENCE, await_that
 
 # What a keyboard sends.
 KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), " ": (32, " ")}
+# What a stream is answered that has no place now: come back. An `EventSource` opens, and is at its end.
+POLITE = {"responseCode": 200, "body": base64.b64encode(b"retry: 100\n\n").decode(), "responseHeaders": [
+    {"name": "Content-Type", "value": "text/event-stream"}, {"name": "Access-Control-Allow-Origin", "value": "*"}]}
 
 
 class Chromium:
@@ -84,7 +87,7 @@ class Chromium:
 class Page:
     def __init__(self, chromium, context, target, session):
         self.chromium, self.context, self.target, self.session = chromium, context, target, session
-        self.refused, self.errors = False, []
+        self.refused, self.polite, self.refusals, self.errors = False, False, 0, []
 
     def ask(self, method, params=None):
         return self.chromium.ask(method, params, self.session)
@@ -95,7 +98,9 @@ class Page:
         if method == "Fetch.requestPaused":
             request = {"requestId": params["requestId"]}
             if self.refused:
-                self.chromium.send("Fetch.fulfillRequest", {**request, "responseCode": 503}, self.session)
+                self.refusals += 1
+                answer = POLITE if self.polite else {"responseCode": 503}
+                self.chromium.send("Fetch.fulfillRequest", {**request, **answer}, self.session)
             else:
                 self.chromium.send("Fetch.continueRequest", request, self.session)
 
@@ -111,10 +116,10 @@ class Page:
         except AssertionError as error:
             raise AssertionError(f"{error}; the page says: {self.value('document.body.innerText')[:600]!r}, errors {self.errors}") from None
 
-    def refuse(self, refused):
-        """Whether new streams are answered 503, which an `EventSource` takes as final."""
+    def refuse(self, refused, polite=False):
+        """Whether new streams are answered 503, which an `EventSource` takes as final, or told politely to come back."""
         self.ask("Fetch.enable", {"patterns": [{"urlPattern": "*/events?*"}]})
-        self.refused = refused
+        self.refused, self.polite, self.refusals = refused, polite, 0
 
     def press(self, key):
         code, text = KEYS[key]

@@ -5,12 +5,18 @@ import pathlib
 import re
 import socket
 
-from . import looks
+from . import looks, ports
 from .servers import await_that
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
 
 # Ten gap events in a row, as a page with many channels hears them.
 GAPS = """for (let n = 0; n < 10; n++) source.dispatchEvent(new MessageEvent('$gap', {
   data: JSON.stringify({ channel: 'x', reason: 'reset', after: null, next: null }) }))"""
+
+# From here on, what the page says of its connection.
+SAID = """window.said = [], new MutationObserver(() => said.push(document.querySelector('#status').textContent))
+  .observe(document.querySelector('#status'), { childList: true })"""
 
 
 def live(page):
@@ -23,13 +29,24 @@ def loads(page, path):
 
 
 def gives_up_and_comes_back(world, page, meanwhile=lambda: None):
-    """The node dies, and what the browser asks then is refused for good; the page opens a new stream itself."""
+    """The node dies, and what the browser asks then is refused for good; the page opens a new stream itself, which is at first told to come
+    back: it is open then, and not live."""
     page.refuse(True)
     world.node.restart()
     page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
     meanwhile()
+    is_not_live_when_open(page)
     page.refuse(False)
     live(page)
+
+
+def is_not_live_when_open(page):
+    page.value(SAID)
+    page.refuse(True, polite=True)
+    # The second is asked for when the first was open, and at its end.
+    await_that("the stream is open twice", lambda: page.refusals >= 2)
+    said = page.value("said")
+    assert said and "live" not in said, f"of streams that end as soon as they are open the page says {said}"
 
 
 def loads_once_for_many_gaps(page, path):
@@ -106,7 +123,7 @@ def notifications(world):
     grace.value("document.querySelector('input[name=text]').value = ''")
 
     # The page does not wait until the browser is refused with the old one.
-    ada.value("window.said = [], new MutationObserver(() => said.push($('status').textContent)).observe($('status'), { childList: true })")
+    ada.value(SAID)
     before = loads(ada, "/live/ticket")
     await_that("the next ticket", lambda: loads(ada, "/live/ticket") > before)
     assert set(ada.value("said")) <= {"live"}, f"at the end of a ticket the page says {ada.value('said')}"
@@ -122,6 +139,12 @@ def notifications(world):
     tab.wait("the other tab knows what was read", "document.querySelector('#unread').textContent === '0 unread'")
     world.looks(ada, "notifications")
 
+    # Redis removes whole blocks of 100 entries.
+    grace.value("(async () => { for (let number = 0; number < 200; number++) await post('/send', { to: 'ada', text: `number ${number}` }); })()")
+    ada.wait("the last message is there", shows("grace: number 199"))
+    kept = int(world.redis.command("XLEN", "sse:user:ada"))
+    assert 50 <= kept <= 150, f"of more than 200 notifications Redis keeps {kept}"
+
     url = ada.value("source.url")
     status = lambda: world.status(url)  # noqa: E731
     assert world.status(url + "&channel=user:grace") == 403
@@ -130,6 +153,29 @@ def notifications(world):
     for page in (ada, tab):
         page.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
     await_that("the ticket is worth nothing", lambda: status() == 401)
+
+
+def failed_logout(world):
+    """Where tickets cannot be taken back, nobody is told that they were; and the session ends all the same."""
+    admin = ports.take()
+    page = world.open("notifications", ADMIN_URL=f"http://127.0.0.1:{admin}", TICKET_SECONDS="600")
+    log_in(page, "ada")
+    tab = world.page(beside=page)
+    live(tab)
+    url = page.value("source.url")
+    page.tab_to("#logout")
+    page.press("Enter")
+    page.wait("the page says that it failed", "document.querySelector('#failed').textContent.includes('Not logged out')")
+    assert not page.value("document.querySelector('#inbox').hidden"), "the page says at the same time that it is logged out"
+    assert page.value("fetch('/inbox').then((answer) => answer.status)") == 401, "the cookie still opens the inbox"
+    assert world.status(url) == 200, "the ticket was taken back, though the node was not reached"
+    # The node can be told again: the page's button does what it says.
+    world.node.admin = admin
+    world.node.restart()
+    page.press("Enter")
+    for each in (page, tab):
+        each.wait("the page is logged out", "!document.querySelector('#login').hidden && document.querySelector('#inbox').hidden")
+    await_that("the ticket is worth nothing", lambda: world.status(url) == 401)
 
 
 def wrong_key(world):
@@ -299,21 +345,37 @@ def viewers(world):
     world.node.restart()
     page.wait("the page says that it was refused", "document.querySelector('#status').textContent.startsWith('refused')")
     counts(page, "–")
+    is_not_live_when_open(page)
+    counts(page, "–")
     page.refuse(False)
     live(page)
     counts(page, 1)
     world.looks(page, "viewers")
 
 
-def alone(world):
-    """Nothing is given: the starter brings a Redis and a node, and leaves nothing behind."""
-    listening = world.open_alone("ticker")
-    assert len(listening) == 3, f"the page, Redis and a node: {listening}"
-    live(world.page())
+def as_written(world):
+    """The commands of the documents, with nothing given: they bring a Redis and a node, and leave nothing behind. One after the other,
+    because each looks for free ports."""
+    listening = world.open_as_written("make example NAME=ticker")
+    page = world.page()
+    live(page)
+    world.pages.remove(page)
+    page.close()
     world.end()
+    free_again(listening)
+
+    readme = (EXAMPLES / "notifications" / "README.md").read_text()
+    listening = world.open_as_written(re.search(r"^cp -r .* && make example NAME=\S+$", readme, re.MULTILINE)[0])
+    log_in(world.page(), "ada")
+    world.end()
+    free_again(listening)
+
+
+def free_again(listening):
+    assert len(listening) == 3, f"the page, Redis and a node: {listening}"
     for port in listening:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)), f"something still listens on {port}"
 
 
-CASES = [dashboard, notifications, wrong_key, ticker, feed, progress, log_tail, polls, viewers, alone]
+CASES = [dashboard, notifications, failed_logout, wrong_key, ticker, feed, progress, log_tail, polls, viewers, as_written]

@@ -6,14 +6,19 @@
 mod support;
 mod webdriver;
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::dev::Dev;
 use support::{eventually, signal};
 use webdriver::Browser;
+
+const ENTER: &str = "\u{e007}";
+
+/// Pages of one's own, as `make run ORIGIN=…` is told of them.
+const ORIGINS: [&str; 2] = ["http://127.0.0.1:3000", "https://shop.example"];
 
 /// A script that cleans up behind itself when it is interrupted, also when the test fails.
 struct Script(Child);
@@ -69,6 +74,35 @@ fn a_page_that_is_cut_off_resumes_on_the_other_node_without_a_missing_point() {
     resumes_on_the_other_node_and_back(&browser, &dev.page);
 }
 
+/// The longest texts that the figures have in a day.
+const LONG_FIGURES: &str = "for (const figure of document.querySelectorAll('.figures b')) figure.textContent = '0';
+  document.getElementById('events').textContent = '1,234,567';
+  document.getElementById('delay').textContent = '999 ms';";
+
+#[test]
+fn the_page_can_be_read_at_any_width_and_is_used_by_the_keyboard() {
+    let dev = Dev::start();
+    let browser = Browser::start(1200, 1120);
+    browser.open(&dev.page);
+    let charts = "return [...document.querySelectorAll('canvas')].every((canvas) => canvas.ariaLabel)";
+    browser.until("a text for each of the charts", |browser| browser.run(charts) == serde_json::json!(true));
+    assert_eq!(browser.run("return document.querySelectorAll('canvas').length"), 4);
+    browser.can_be_read(LONG_FIGURES);
+    browser.tab_to("#cut");
+    browser.press(ENTER);
+    browser.until("the cut", |browser| browser.text("node") == "cut off");
+}
+
+/// The head of the answer to a page of that origin which follows a channel.
+fn head_for(address: SocketAddr, origin: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = "GET /events?channel=a HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream";
+    write!(stream, "{request}\r\nOrigin: {origin}\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    lines.fold(String::new(), |head, line| head + &line.to_ascii_lowercase() + "\n")
+}
+
 #[test]
 fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -77,6 +111,7 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     let mut script = Command::new("env");
     script.arg("--default-signal=INT").arg(root.join("scripts/run.sh"));
     script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare")).env("TMPDIR", work.path()).env_remove("REDIS_URL");
+    script.env("ORIGIN", ORIGINS.join(","));
     let mut script = Script(script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
     let lines: Vec<String> = BufReader::new(script.0.stdout.take().unwrap())
         .lines()
@@ -98,11 +133,21 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     }
 
     let nodes = [url("Node 1"), url("Node 2"), url("The live page")];
+    let address = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    for node in &nodes[..2] {
+        let admits = |origin| {
+            let head = head_for(address(node).parse().unwrap(), origin);
+            assert!(head.starts_with("http/1.1 200 "), "{head}");
+            head.contains(&format!("\naccess-control-allow-origin: {origin}\n"))
+        };
+        assert!(ORIGINS.into_iter().all(admits), "a page of ORIGIN is refused by {node}");
+        assert!(!admits("http://stranger.example"), "{node} admits any page");
+    }
     assert_eq!(script.interrupted(), Some(130));
     assert_eq!(std::fs::read_dir(work.path()).unwrap().count(), 0, "the temporary directory is still there");
     for node in nodes {
-        let address = node.trim_start_matches("http://").trim_end_matches('/');
-        assert!(TcpStream::connect(address).is_err(), "somebody still listens on {address}");
+        let address = address(&node);
+        assert!(TcpStream::connect(&address).is_err(), "somebody still listens on {address}");
     }
 }
 

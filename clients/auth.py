@@ -4,7 +4,8 @@
 Each case (harness/auth_cases.py) is tried with each way in that can do it (harness/ways.py), in a site of its own (harness/front.py),
 all of them at once in each browser. What docs/auth.md advises a page to do is tried as it stands there.
 
-Usage: auth.py FANFARE_BINARY [--set KEY=VALUE]… [CASE…]    with --set nodes have other settings, to see a case fail
+Usage: auth.py FANFARE_BINARY [--set KEY=VALUE]… [CASE…]    with --set nodes have other settings, to see a case fail;
+       a CASE is `late` or `auth/late`
 """
 
 import argparse
@@ -82,10 +83,10 @@ def main():
     arguments.add_argument("cases", nargs="*")
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     given = arguments.parse_intermixed_args()
-    names = [case.name for case in auth_cases.CASES]
-    if unknown := set(given.cases).difference(names):
+    names, wanted = [case.name for case in auth_cases.CASES], {case.removeprefix("auth/") for case in given.cases}
+    if unknown := wanted.difference(names):
         arguments.error(f"no case is called {', '.join(unknown)}; there are {', '.join(names)}")
-    chosen = [case for case in auth_cases.CASES if case.name in given.cases or not given.cases]
+    chosen = [case for case in auth_cases.CASES if case.name in wanted or not wanted]
     present = [name for name in browser.BROWSERS if browser.program(name)]
     skipped = [name for name in browser.BROWSERS if name not in present]
     began, found = time.monotonic(), {}

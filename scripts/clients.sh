@@ -2,15 +2,17 @@
 # Real SSE clients on real nodes, through a proxy that cuts (clients/run.py): installs the pinned npm, PyPI, Go and Maven packages
 # below target/clients, unless they are there already, and runs them.
 #
-#   scripts/clients.sh                          all of them, and tokens, tickets and twenty tabs in browsers
-#   scripts/clients.sh npm/undici pypi/httpx-sse    some of them
-#   TRANSPORT=tls scripts/clients.sh [CLIENT…]  over TLS, or with `h2` over HTTP/2; without it some of them are tried over both as well
-#   scripts/clients.sh auth                     tokens in browsers (clients/auth.py)
-#   scripts/clients.sh auth/late                one case of these
-#   scripts/clients.sh tickets                  tickets in browsers (clients/tickets.py)
-#   scripts/clients.sh tabs                     twenty tabs of one node in Chromium (clients/tabs.py)
-#   scripts/clients.sh examples                 the examples in Chromium (clients/examples.py)
-#   scripts/clients.sh publish                  the publishers of examples/publish (clients/publish.py)
+#   scripts/clients.sh                          all of them, and everything below
+#   scripts/clients.sh npm/undici tabs auth/late    some of them: clients, groups and cases of these, in any order
+#   TRANSPORT=tls scripts/clients.sh [CLIENT…]  clients over TLS, or with `h2` over HTTP/2; without it some of them are tried over both as well
+#
+#   auth          tokens in browsers (clients/auth.py); auth/late is one case of it
+#   tickets       tickets in browsers (clients/tickets.py)
+#   tabs          twenty tabs of one node in Chromium (clients/tabs.py)
+#   examples      the examples in Chromium (clients/examples.py); examples/feed
+#   publish       the publishers of examples/publish (clients/publish.py); publish/go
+#
+# A name that nothing has is an error before anything is tried.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
@@ -18,32 +20,30 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin"
 export GOTOOLCHAIN=local
 
 target=${CARGO_TARGET_DIR:-target}
-# The examples in Chromium (examples/dashboard is one of them), and publishers (publish/go).
-if [[ ${1:-} == examples* ]]; then exec python3 clients/examples.py "$target/debug/fanfare" "$@"; fi
-if [[ ${1:-} == publish* ]]; then exec python3 clients/publish.py "$target/debug/fanfare" "$target/clients" "$@"; fi
-
-clients=() cases=()
-for name in "$@"; do
-  case "$name" in
-    auth) wants_auth=yes ;;
-    tickets) wants_tickets=yes ;;
-    tabs) wants_tabs=yes ;;
-    auth/*) wants_auth=yes cases+=("${name#auth/}") ;;
-    *) clients+=("$name") ;;
-  esac
-done
-try_auth() { python3 clients/auth.py "$target/debug/fanfare" "${cases[@]}"; }
-# The page of docs/auth.md that goes on with one ticket after the other.
-try_tickets() { python3 clients/tickets.py "$target/debug/fanfare"; }
-try_tabs() { python3 clients/tabs.py "$target/debug/fanfare"; }
+# A transport alone is a wish for clients.
+if [ $# -eq 0 ] && [ -n "${TRANSPORT:-}" ]; then set -- clients; fi
+# A line for each name, the group that tries it first.
+plan=$(python3 -B clients/choose.py "$@")
 failed=0
-if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then wants_auth=yes wants_tickets=yes wants_tabs=yes; fi
-if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then python3 clients/examples.py "$target/debug/fanfare" || failed=1; fi
-if [ $# -eq 0 ] && [ -z "${TRANSPORT:-}" ]; then python3 clients/publish.py "$target/debug/fanfare" "$target/clients" || failed=1; fi
-if [ -n "${wants_auth:-}" ]; then try_auth || failed=1; fi
-if [ -n "${wants_tickets:-}" ]; then try_tickets || failed=1; fi
-if [ -n "${wants_tabs:-}" ]; then try_tabs || failed=1; fi
-if [ $# -gt 0 ] && [ ${#clients[@]} -eq 0 ]; then exit $failed; fi
+
+# `try GROUP COMMAND…` runs it with what was chosen of that group, or without a name for all of it, if any of it was chosen.
+try() {
+  local group=$1 names=()
+  shift
+  mapfile -t names < <(sed -n "s/^$group //p" <<<"$plan")
+  if [ ${#names[@]} -eq 0 ]; then return; fi
+  if [[ " ${names[*]} " == *" $group "* ]]; then names=(); fi
+  "$@" "${names[@]}" || failed=1
+}
+
+fanfare=$target/debug/fanfare
+try examples python3 clients/examples.py "$fanfare"
+try publish python3 clients/publish.py "$fanfare" "$target/clients"
+try auth python3 clients/auth.py "$fanfare"
+# The page of docs/auth.md that goes on with one ticket after the other.
+try tickets python3 clients/tickets.py "$fanfare"
+try tabs python3 clients/tabs.py "$fanfare"
+if ! grep -q '^clients ' <<<"$plan"; then exit $failed; fi
 
 mkdir -p "$target/clients"
 installed=$(realpath "$target/clients")
@@ -95,5 +95,5 @@ if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then install_once PyPI p
 if present go; then install_once Go go clients/go/go.* clients/go/*/*.go; fi
 if present mvn java javac; then install_once Java java clients/java/*; fi
 # What could not be installed is told at the end, by name.
-python3 clients/run.py "$target/debug/fanfare" "$installed" ${TRANSPORT:+--transport "$TRANSPORT"} "${clients[@]}" || failed=1
+try clients python3 clients/run.py "$fanfare" "$installed" ${TRANSPORT:+--transport "$TRANSPORT"}
 exit $failed

@@ -73,7 +73,8 @@ impl Browser {
                 self.resize(width, HEIGHT);
                 self.until("the end of all transitions", |browser| browser.run(CHANGES) == json!(false));
                 let found = self.run(&format!("{before}\n{FAULTS}"));
-                faults.extend(found.as_array().unwrap().iter().map(|fault| format!("{scheme}, {width} pixels: {fault}")));
+                faults
+                    .extend(found.as_array().unwrap().iter().map(|fault| format!("{scheme}, {width} pixels: {fault}")));
             }
         }
         assert!(faults.is_empty(), "{}", faults.join("\n"));

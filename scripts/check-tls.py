@@ -30,6 +30,7 @@ ACCEPTED = {
 }
 # One finding of each part of the look: without any of them it broke off.
 PARTS = ["TLS1_3", "cipherlist_STRONG", "PFS", "ALPN_HTTP2", "cert_chain_of_trust", "HSTS_time", "heartbleed", "LUCKY13", "RC4"]
+# The longest that testssl.sh may take. .ci/run gives `make check-tls` as much, and time to build the node.
 SECONDS = 600
 
 
@@ -40,7 +41,10 @@ def look(program, authority, port, scratch):
                "--jsonfile", str(found), f"https://localhost:{port}/events"]
     log = scratch / "testssl.log"
     with open(log, "w") as out:
-        subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=scratch, timeout=SECONDS)
+        try:
+            subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=scratch, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"testssl.sh was not done after {SECONDS} seconds\n{log.read_text(errors='replace')[-2000:]}") from None
     try:
         return json.loads(found.read_text())
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ use std::io::{self, Cursor, ErrorKind, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use h2::client::{Builder, SendRequest};
@@ -74,14 +75,22 @@ impl Http2Connection {
         Ok(Arc::new(Self { driver, driven, tcp, ready, streams, is_over }))
     }
 
-    /// A place for one more stream, if there is one.
+    /// A place for one more stream, if there is one and the server takes one.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
-        if self.is_over.load(Ordering::Acquire) || self.driven.is_finished() {
+        if self.is_over.load(Ordering::Acquire) || self.driven.is_finished() || self.has_been_told_to_end() {
             return None;
         }
         let more = |streams: usize| (streams < STREAMS_MAX).then_some(streams + 1);
         self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Place(Arc::clone(self)))
+    }
+
+    /// Whether the server has said that it takes no further requests (RFC 9113, section 6.8).
+    fn has_been_told_to_end(&self) -> bool {
+        let ready = self.ready.borrow();
+        let Some(Ok(requests)) = &*ready else { return false };
+        let polled = requests.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(polled, Poll::Ready(Err(_)))
     }
 
     /// Waits until requests can be sent.

@@ -58,7 +58,7 @@ pub use http::{RawConnection, Response, request, request_over, request_within};
 pub use http2_clients::Http2Clients;
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
-pub use process::{Signal, fanfare_binary, fanload_binary, run_fanfare, signal};
+pub use process::{Signal, fanfare_binary, fanload_binary, raise_descriptors, run_fanfare, signal};
 pub use proxy::{Direction, Flow, Proxy};
 pub use publisher::{Publisher, key, library, script};
 pub use redis_server::RedisServer;

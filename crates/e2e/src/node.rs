@@ -328,6 +328,15 @@ impl Node {
         });
     }
 
+    /// Its resident memory, in bytes (`VmRSS`).
+    #[track_caller]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the node runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+        kib * 1024
+    }
+
     /// Sends a signal.
     pub fn signal(&self, which: Signal) {
         signal(self.pid(), which);

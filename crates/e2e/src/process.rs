@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::wait::pace;
 
 /// A command for `program`, to be started with [`spawn`]. The kernel kills the process when the thread that started it
@@ -36,6 +38,14 @@ pub(crate) fn spawn(command: Command) -> io::Result<Child> {
     let (reply, child) = sync_channel(1);
     spawner.send((command, reply)).expect("the spawning thread never ends");
     child.recv().expect("the spawning thread answers every order")
+}
+
+/// Lets this process open as many files as its hard limit says (`ulimit -Hn`), and says how many those are.
+pub fn raise_descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    raised.expect("a process may have what its hard limit says");
+    limit.maximum.unwrap_or(u64::MAX)
 }
 
 /// The signals that tests send.

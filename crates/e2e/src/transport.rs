@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustls::client::{ClientConfig, WantsClientCert};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConnection, ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
 use crate::authority::Issued;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, NAME};
 use crate::http2_clients::Http2Clients;
 use crate::http2_connection::ALPN;
 
@@ -91,6 +91,17 @@ impl Transport {
         let mut config = Arc::unwrap_or_clone(config);
         config.alpn_protocols = vec![ALPN.to_vec()];
         Self::Http2(Arc::new(Http2Clients::new(Some(Arc::new(config)))))
+    }
+
+    /// The first message of a handshake of TLS, as its bytes. Panics where HTTP/1.1 is not spoken over TLS.
+    #[must_use]
+    pub fn client_hello(&self) -> Vec<u8> {
+        let Self::Tls(config) = self else { panic!("a handshake of TLS") };
+        let name = ServerName::try_from(NAME).expect("a name");
+        let mut session = ClientConnection::new(Arc::clone(config), name).expect("a handshake");
+        let mut hello = Vec::new();
+        session.write_tls(&mut hello).expect("memory");
+        hello
     }
 
     /// Whether TLS is spoken.

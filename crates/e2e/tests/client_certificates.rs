@@ -147,6 +147,29 @@ fn a_certificate_gives_its_subject_what_the_patterns_say_and_none_gives_nothing(
     assert_eq!(status(&node, &billing, "/events?channel=orders:7", &[("Sec-Fetch-Site", "cross-site")]), 403);
 }
 
+// Seen to fail when a count is told to whoever asks.
+#[test]
+fn a_certificate_tells_how_many_read_the_channels_that_it_lets_follow() {
+    let scene = scene();
+    let counted = ["orders:*", "other:*"].map(|names| format!("[[channels]]\nmatch = {names:?}\noccupancy = true\n"));
+    let node = scene.builder("request", &counted.concat()).start();
+    let billing = shown(&node, &scene.authority.issue_to(BILLING, USUAL));
+    let _reader = Client::open(node.address(), Subscribe::to("orders:7").over(&billing));
+    let count =
+        |transport: &Transport, channel: &str| ask(&node, transport, "GET", &format!("/channels/{channel}"), &[]);
+    eventually("the reader to be counted", || {
+        let answer = count(&billing, "orders:7");
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        (answer.json()["readers"] == 1).then_some(())
+    });
+    let others = count(&billing, "other:7");
+    assert_eq!((others.status(), others.json()["type"].as_str()), (403, Some("urn:fanfare:problem:not-allowed")));
+    assert_eq!(count(node.transport(), "orders:7").status(), 401);
+    // A page of another site, in a browser that has the certificate.
+    let foreign = [("Origin", "https://evil.example")];
+    assert_eq!(ask(&node, &billing, "GET", "/channels/orders:7", &foreign).status(), 403);
+}
+
 // Seen to fail when the length of its life is not looked at.
 #[test]
 fn a_certificate_that_outlives_revocations_or_names_nobody_gives_nothing_and_is_told_why() {

@@ -1,8 +1,8 @@
 //! Clients that share connections of HTTP/2, in the clear and over TLS: what ends one stream, and what ends all of them.
 
 use fanfare_e2e::{
-    Certificate, Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, PATIENCE, Publisher, RedisServer, Subscribe,
-    Transport, check,
+    Certificate, Client, ConnectionEnd, Direction, Expect, Flow, Ledger, Node, NodeBuilder, Observed, PATIENCE, Proxy,
+    Publisher, RedisServer, Subscribe, Transport, check, eventually,
 };
 
 fn node(redis: &RedisServer) -> NodeBuilder {
@@ -71,4 +71,83 @@ fn a_client_that_does_not_read_holds_up_its_own_stream_only() {
             check(client, &ledger, &channel, &Expect::everything()).assert_kept();
         }
     }
+}
+
+/// Comes back until it has a stream, as a client does that was refused politely.
+#[track_caller]
+fn await_served(client: &mut Client, balancer: &Proxy) {
+    eventually("a stream behind the balancer", || {
+        client.connect(balancer.address()).expect("the balancer accepts");
+        loop {
+            match client.next(PATIENCE).expect("a stream, or the end of a refusal") {
+                Observed::Ended(_) => return None,
+                Observed::Place(_) => return Some(()),
+                _ => {}
+            }
+        }
+    });
+}
+
+// Seen to fail when a refusal leaves the connection as it is: the client asks the full node again for ever.
+#[test]
+fn who_is_refused_by_a_full_node_comes_to_another_by_a_new_connection_and_its_other_streams_go_on() {
+    let (redis, ledger, certificate) = (RedisServer::start(), Ledger::default(), Certificate::new());
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let plain = |places: &str| node(&redis).set("admission.max_connections", places);
+    let secured = |places: &str| plain(places).tls_with(&certificate);
+    for (channel, full, other, transport) in [
+        ("plain", plain("3").start(), plain("100").start(), Transport::http2()),
+        ("tls", secured("3").start(), secured("100").start(), Transport::http2_over_tls(&[&certificate])),
+    ] {
+        // It passes bytes on, and knows nothing of what they are.
+        let balancer = Proxy::to(full.address());
+        let subscribe = Subscribe::to(channel).over(&transport);
+        let mut clients: Vec<Client> = (0..3).map(|_| Client::open(balancer.address(), subscribe.clone())).collect();
+        balancer.retarget(other.address());
+        let mut refused = Client::new(subscribe.clone());
+        refused.connect(balancer.address()).expect("the connection is there");
+        assert_eq!(refused.read_ending(PATIENCE), ConnectionEnd::Clean);
+        assert!(refused.retry().is_some());
+        assert_eq!(full.metric("fanfare_refusals_total", "reason=\"connections\""), Some(1.0));
+        await_served(&mut refused, &balancer);
+        other.await_metric("fanfare_http2_connections_total", "", 1.0);
+        assert_eq!(full.metric("fanfare_http2_connections_total", ""), Some(1.0));
+        assert_eq!(full.metric("fanfare_http2_goaways_total", "code=\"no_error\""), Some(1.0));
+        clients.push(refused);
+        publisher.fcall_many(channel, 0..50, &[]);
+        for client in &mut clients {
+            client.read_data(&format!("{channel} 49"));
+            check(client, &ledger, channel, &Expect::everything()).assert_kept();
+        }
+        // Not one of the streams that were open has ended.
+        let ended = |client: &&Client| client.seen().iter().any(|seen| matches!(seen, Observed::Ended(_)));
+        assert_eq!(clients[..3].iter().filter(ended).count(), 0);
+    }
+}
+
+// Seen to fail when only a full node sends its clients elsewhere.
+#[test]
+fn who_is_refused_by_a_node_that_has_lost_its_store_comes_to_another() {
+    let (redis, ledger) = (RedisServer::start(), Ledger::default());
+    let (way, transport) = (Proxy::to(redis.address()), Transport::http2());
+    let lost = Node::builder_at(&format!("redis://{}", way.address())).set("delivery.subscribe_timeout", "1s").start();
+    let other = node(&redis).start();
+    let balancer = Proxy::to(lost.address());
+    let mut open = Client::open(balancer.address(), Subscribe::to("a").over(&transport));
+    way.set(Direction::ToTarget, Flow::Hold);
+    balancer.retarget(other.address());
+    let mut refused = Client::new(Subscribe::to("b").over(&transport));
+    refused.connect(balancer.address()).expect("the connection is there");
+    assert_eq!(refused.read_ending(PATIENCE), ConnectionEnd::Clean);
+    assert_eq!(lost.metric("fanfare_refusals_total", "reason=\"unavailable\""), Some(1.0));
+    await_served(&mut refused, &balancer);
+    other.await_metric("fanfare_http2_connections_total", "", 1.0);
+    way.set(Direction::ToTarget, Flow::Pass);
+    let mut publisher = Publisher::new(&redis, &ledger);
+    for (channel, client) in [("a", &mut open), ("b", &mut refused)] {
+        publisher.fcall(channel, "the end");
+        client.read_data("the end");
+        check(client, &ledger, channel, &Expect::everything()).assert_kept();
+    }
+    assert_eq!(lost.metric("fanfare_http2_connections_total", ""), Some(1.0));
 }

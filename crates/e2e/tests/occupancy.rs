@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Signal, Subscribe, check, eventually,
-    pace, request, run_fanfare,
+    Certificate, Client, Expect, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer, Signal,
+    Subscribe, Transport, check, eventually, pace, request, request_over, run_fanfare,
 };
 use tempfile::{NamedTempFile, TempDir};
 
@@ -192,6 +192,44 @@ fn occupancy_is_told_once_a_second_at_most_and_moves_no_place() {
     watching.connect(node.address()).expect("the node accepts");
     watching.read_data("chat:1 79");
     check(&watching, &ledger, "chat:1", &Expect::everything()).assert_kept();
+}
+
+// Seen to fail when a stream of HTTP/2 is told nothing, and when a connection counts as one reader.
+#[test]
+fn streams_that_share_a_connection_are_counted_and_told_each_for_itself() {
+    let (scene, ledger, certificate) = (Scene::new(), Ledger::default(), Certificate::new());
+    let mut publisher = Publisher::new(&scene.redis, &ledger);
+    let secured = scene.node().tls_with(&certificate).start();
+    for (channel, node, transport) in [
+        ("chat:plain", scene.node().start(), Transport::http2()),
+        ("chat:tls", secured, Transport::http2_over_tls(&[&certificate])),
+    ] {
+        let subscribe = Subscribe::to(channel).over(&transport);
+        let watching = || Client::open(node.address(), subscribe.clone().query("occupancy", "1"));
+        let (mut first, mut second) = (watching(), watching());
+        let mut silent = Client::open(node.address(), subscribe.clone());
+        for client in [&mut first, &mut second] {
+            read_told(client, 3);
+        }
+        let mut other = Client::open(node.address(), subscribe.clone());
+        read_told(&mut first, 4);
+        let answer =
+            request_over(&transport, PATIENCE, node.address(), "GET", &format!("/channels/{channel}"), &[], b"");
+        assert_eq!(answer.expect("an answer").json()["readers"], 4);
+        // It resets its stream, and the connection goes on.
+        other.disconnect();
+        for client in [&mut first, &mut second] {
+            read_told(client, 3);
+        }
+        publisher.fcall(channel, "the end");
+        for client in [&mut first, &mut second, &mut silent] {
+            client.read_data("the end");
+            check(client, &ledger, channel, &Expect::everything()).assert_kept();
+        }
+        assert!(told(&silent).is_empty(), "nobody is told who did not ask");
+        // All streams had one, and the request another.
+        assert_eq!(node.metric("fanfare_http2_connections_total", ""), Some(2.0));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare_e2e::{
     Answer, Certificate, Client, ConnectionEnd, Direction, Expect, Flow, Ledger, Node, NodeBuilder, PATIENCE, Proxy,
     Publisher, RawConnection, RedisServer, Signal, Subscribe, Transport, WebServer, check, eventually, request,
-    resume_and_check,
+    request_over, resume_and_check,
 };
 
 /// A request for a stream, as bytes.
@@ -249,4 +249,44 @@ fn a_whole_stream_whose_connection_ends_without_a_word_of_tls_is_told_apart() {
     client.connect(server.address()).expect("the server accepts");
     assert_eq!(client.read_ending(PATIENCE), ConnectionEnd::Clean);
     assert!(client.ended_unannounced());
+}
+
+// Seen to fail when what all answers have has such a header, and when streams have.
+#[test]
+fn no_answer_names_another_protocol_for_the_same_node() {
+    let (redis, certificate) = (RedisServer::start(), Certificate::new());
+    let build = |places: &str| node(&redis).set("history.enabled", "true").set("admission.max_connections", places);
+    let (plain, secured) = (build("100").start(), build("100").tls_with(&certificate).start());
+    let full = build("1").tls_with(&certificate).start();
+    let (tls, h2) = (Transport::tls(&[&certificate]), Transport::http2_over_tls(&[&certificate]));
+    let _first = Client::open(full.address(), Subscribe::to("c").over(&h2));
+    for (node, transport) in
+        [(&plain, &Transport::Plain), (&plain, &Transport::http2()), (&secured, &tls), (&secured, &h2)]
+    {
+        let client = Client::open(node.address(), Subscribe::to("c").over(transport));
+        assert_eq!(client.head().expect("a head").header("alt-svc"), None, "{transport:?}");
+        for (method, path, status) in [
+            ("GET", "/", 200),
+            ("HEAD", "/events?channel=c", 200),
+            ("OPTIONS", "/events", 204),
+            ("GET", "/events?channel=", 400),
+            ("POST", "/channels/c/events", 403),
+            ("GET", "/channels/c/history", 200),
+            ("GET", "/nowhere", 404),
+        ] {
+            assert_no_other(node, transport, (method, path, status));
+        }
+    }
+    for transport in [&tls, &h2] {
+        assert_no_other(&full, transport, ("GET", "/events?channel=c", 503));
+    }
+    // In the clear where TLS is spoken.
+    assert_no_other(&secured, &Transport::Plain, ("GET", "/", 400));
+}
+
+#[track_caller]
+fn assert_no_other(node: &Node, transport: &Transport, (method, path, status): (&str, &str, u16)) {
+    let answer = request_over(transport, PATIENCE, node.address(), method, path, &[], b"").expect("an answer");
+    assert_eq!(answer.status(), status, "{method} {path}: {}", answer.text());
+    assert_eq!(answer.head.header("alt-svc"), None, "{method} {path} {transport:?}");
 }

@@ -30,6 +30,8 @@ pub struct Answer {
     /// In the order in which they are written, no name twice.
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Body,
+    /// Another node may have a better answer.
+    is_for_elsewhere: bool,
 }
 
 /// What follows the head.
@@ -42,9 +44,13 @@ enum Body {
 }
 
 impl Answer {
+    const fn new(status: StatusCode, headers: Vec<(HeaderName, HeaderValue)>, body: Body) -> Self {
+        Self { status, headers, body, is_for_elsewhere: false }
+    }
+
     /// An answer without a body.
     pub(crate) const fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Whole(Bytes::new()) }
+        Self::new(status, Vec::new(), Body::Whole(Bytes::new()))
     }
 
     /// There is nothing more to come: an EventSource stops for good (WHATWG HTML, section 9.2.3).
@@ -56,7 +62,7 @@ impl Answer {
     #[must_use]
     pub fn text(text: &'static str) -> Self {
         let body = Body::Whole(Bytes::from_static(text.as_bytes()));
-        Self { status: StatusCode::OK, headers: vec![(header::CONTENT_TYPE, TEXT)], body }
+        Self::new(StatusCode::OK, vec![(header::CONTENT_TYPE, TEXT)], body)
     }
 
     /// A value as JSON. The values of this crate have text keys only, so that serialising cannot fail.
@@ -73,7 +79,7 @@ impl Answer {
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         let headers = vec![(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, NO_STORE)];
-        Self { status, headers, body: Body::Whole(Bytes::from(body)) }
+        Self::new(status, headers, Body::Whole(Bytes::from(body)))
     }
 
     /// The head of a stream that a session writes; all of the answer to `HEAD`.
@@ -104,7 +110,7 @@ impl Answer {
             // nginx buffers responses unless told otherwise, by this header of its own.
             (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         ]);
-        Self { status: StatusCode::OK, headers, body }
+        Self::new(StatusCode::OK, headers, body)
     }
 
     /// Adds a header, in place of one of the same name.
@@ -126,9 +132,20 @@ impl Answer {
         self.with([(header::DATE, date)])
     }
 
-    /// The connection ends with this answer. As bytes of HTTP/1 every answer does that.
+    /// A connection of HTTP/1 ends with this answer. As bytes of HTTP/1 every answer does that.
     pub(crate) fn closing(self) -> Self {
         self.with([(header::CONNECTION, HeaderValue::from_static("close"))])
+    }
+
+    /// Another node may have a better answer, so the client is to come back by a new connection, which a balancer that only passes bytes on
+    /// may lead there. A connection of HTTP/1 ends with this answer; one of HTTP/2 takes no further requests, and its streams go on.
+    pub(crate) fn for_elsewhere(self) -> Self {
+        Self { is_for_elsewhere: true, ..self.closing() }
+    }
+
+    /// Whether another node may have a better answer.
+    pub(crate) const fn is_for_elsewhere(&self) -> bool {
+        self.is_for_elsewhere
     }
 
     /// Keeps something until the body has been written, or is dropped.

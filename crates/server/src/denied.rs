@@ -117,6 +117,11 @@ impl Denied {
         )
     }
 
+    /// Whether it is, though transient, what the client did itself: it would do the same to another node.
+    pub(crate) const fn is_about_the_client(&self) -> bool {
+        matches!(self, Self::Unchecked | Self::UncheckedTicket)
+    }
+
     /// A sentence for the person who made the request, or the token. It holds nothing of the token.
     pub(crate) fn detail(&self) -> Cow<'static, str> {
         match self {

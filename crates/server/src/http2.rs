@@ -187,8 +187,8 @@ async fn drive<S: Socket>(
                 }
                 must_renew = shared.handler.is_ending(&shared.permit);
             }
-            // Streams end by themselves, and come back over a connection whose handshake is new.
-            if must_renew && !leaving {
+            // Streams go on, end by themselves, and come back over a connection whose handshake is new, or which leads to another node.
+            if (must_renew || shared.is_leaving()) && !leaving {
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
                 continue;

@@ -71,13 +71,15 @@ impl Asked {
     }
 }
 
-/// The answer to a refusal, which ends the connection: its place is needed by another client.
+/// The answer to a refusal. It ends a connection of HTTP/1, whose place is needed by another client; whether it sends the client of one of
+/// HTTP/2 elsewhere depends on whose doing it is.
 pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked: &Asked) -> Answer {
-    if asked.is_told_politely(policy) {
-        Answer::ended_stream(retry(refused.retry, &asked.place)).closing()
+    let answer = if asked.is_told_politely(policy) {
+        Answer::ended_stream(retry(refused.retry, &asked.place))
     } else {
-        Answer::from(problem(refused)).closing()
-    }
+        Answer::from(problem(refused))
+    };
+    if refused.reason.is_about_the_client() { answer.closing() } else { answer.for_elsewhere() }
 }
 
 /// Makes the answer to a subscription that was admitted and then cannot begin after all.
@@ -113,11 +115,13 @@ impl LateRefusal {
             Denied::Undecided => admission.refuse(Reason::Unavailable).retry,
             _ => admission.retry(),
         };
-        if self.asked.is_told_politely(admission.policy()) {
-            Answer::ended_stream(retry(after, &self.asked.place)).closing()
+        let is_about_the_client = denied.is_about_the_client();
+        let answer = if self.asked.is_told_politely(admission.policy()) {
+            Answer::ended_stream(retry(after, &self.asked.place))
         } else {
-            Answer::from(Problem::from(denied).retry_after(after)).closing()
-        }
+            Answer::from(Problem::from(denied).retry_after(after))
+        };
+        if is_about_the_client { answer.closing() } else { answer.for_elsewhere() }
     }
 
     /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays

@@ -42,7 +42,7 @@ fn main() {
             open_batch(&node, &options, target, &mut connections);
         }
         let rate = opened as f64 / begun.elapsed().as_secs_f64();
-        let rss = settled_rss_kib(node.pid(), options.deadline);
+        let rss = settled_rss_kib(&node, options.deadline);
         println!("{target:>7} connections: {rss:>8} KiB resident ({opened} opened at {rate:.0}/s)");
         samples.push((target, rss));
     }
@@ -112,21 +112,16 @@ fn wait_primed(stream: &mut TcpStream) {
     }
 }
 
-/// `VmRSS` in KiB once it has moved by less than 0.2 % in a second.
-fn settled_rss_kib(pid: u32, deadline: Instant) -> u64 {
-    let mut before = rss_kib(pid);
+/// Its resident memory in KiB once that has moved by less than 0.2 % in a second.
+fn settled_rss_kib(node: &Node, deadline: Instant) -> u64 {
+    let look = || node.resident_bytes() / 1024;
+    let mut before = look();
     loop {
         pace(Duration::from_secs(1));
-        let now = rss_kib(pid);
+        let now = look();
         if now.abs_diff(before) * 500 <= now || Instant::now() >= deadline {
             return now;
         }
         before = now;
     }
-}
-
-fn rss_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the node runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
-    line.trim().trim_end_matches(" kB").trim().parse().expect("a number of KiB")
 }

@@ -19,14 +19,24 @@ pub(super) struct Shared {
     unfinished: Cell<usize>,
     /// Exchanges so far, wrapping.
     begun: Cell<u32>,
+    /// Further requests are to come by another connection.
+    is_leaving: Cell<bool>,
     /// Wakes whoever drives the connection.
     driver: RefCell<Option<Waker>>,
 }
 
 impl Shared {
     pub(super) fn new(handler: Handler, core: Rc<Core>, permit: SocketPermit) -> Rc<Self> {
-        let (open, unfinished, begun, driver) = (Cell::new(0), Cell::new(0), Cell::new(0), RefCell::new(None));
-        Rc::new(Self { handler, core, permit, open, unfinished, begun, driver })
+        Rc::new(Self {
+            handler,
+            core,
+            permit,
+            open: Cell::new(0),
+            unfinished: Cell::new(0),
+            begun: Cell::new(0),
+            is_leaving: Cell::new(false),
+            driver: RefCell::new(None),
+        })
     }
 
     /// Exchanges under way, and so far.
@@ -39,7 +49,21 @@ impl Shared {
         self.unfinished.get()
     }
 
-    /// From now on this is woken when no exchange is left, and when the number of those changes that are not complete.
+    /// Another node may have a better answer to what was asked here. A trusted proxy chooses a node for each request and keeps connections to
+    /// all of them: one that ended for each refusal would be opened again at once, to the same node.
+    pub(super) fn send_elsewhere(&self) {
+        if !self.permit.source().is_proxy && !self.is_leaving.replace(true) {
+            self.wake_driver();
+        }
+    }
+
+    /// Whether further requests are to come by another connection.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    /// From now on this is woken when no exchange is left, when the number of those changes that are not complete, and when further requests
+    /// are to come by another connection.
     pub(super) fn set_driver(&self, waker: &Waker) {
         let mut driver = self.driver.borrow_mut();
         if !driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {

@@ -16,7 +16,7 @@ use crate::peer::{self, Peer, soon};
 use crate::raw::{self, GOAWAY, HEADERS, PING, RESET, Raw};
 use crate::support::{Node, eventually};
 
-fn goaways(node: &Node, code: &str) -> u64 {
+pub fn goaways(node: &Node, code: &str) -> u64 {
     let index = fanfare_server::Http2Stats::GOAWAYS.iter().position(|name| *name == code).unwrap();
     node.server().stats().iter().map(|core| core.http2.goaways[index].get()).sum()
 }

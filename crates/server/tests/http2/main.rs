@@ -2,6 +2,7 @@
 // In a test a surprise is a failure; tasks end with its runtime; `raw` is an example's, too.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, unreachable_pub)]
 
+mod elsewhere;
 mod ends;
 mod exchanges;
 mod floods;

@@ -27,9 +27,16 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(handler: Handler, core: Rc<Core>, permit: SocketPermit) -> Rc<Self> {
-        let (open, unfinished, begun) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        let (is_leaving, driver) = (Cell::new(false), RefCell::new(None));
-        Rc::new(Self { handler, core, permit, open, unfinished, begun, is_leaving, driver })
+        Rc::new(Self {
+            handler,
+            core,
+            permit,
+            open: Cell::new(0),
+            unfinished: Cell::new(0),
+            begun: Cell::new(0),
+            is_leaving: Cell::new(false),
+            driver: RefCell::new(None),
+        })
     }
 
     /// Exchanges under way, and so far.

@@ -28,6 +28,8 @@ pub const OCCUPANCY_CALLS_MAX: usize = 32;
 pub const OCCUPANCY_WAITING_MAX: usize = 256;
 /// Of them those that may ask the store at once; the others take turns by client.
 pub const OCCUPANCY_ASKING_MAX: usize = 16;
+/// Counted channels of a thread at which is looked for a new number, and streams that are found by one, before others get their turn.
+pub const OCCUPANCY_LOOKS: usize = 256;
 /// Streams of a thread that are told before others get their turn.
 pub const OCCUPANCY_WAKES: usize = 64;
 
@@ -38,6 +40,7 @@ const _: () = {
     assert!(less(OCCUPANCY_RENEW_INTERVAL, OCCUPANCY_ROUND) && less(OCCUPANCY_TOLD_INTERVAL, OCCUPANCY_ROUND));
     // A renewal may be missed, or come a round late.
     assert!(OCCUPANCY_KEEP_SECONDS * 2 < OCCUPANCY_KEPT.as_secs());
+    assert!(OCCUPANCY_LOOKS > 0);
     // A request does not take the calls that rounds need.
     assert!(OCCUPANCY_ASKING_MAX < OCCUPANCY_CALLS_MAX && OCCUPANCY_ASKING_MAX < OCCUPANCY_WAITING_MAX);
 };

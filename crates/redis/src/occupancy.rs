@@ -5,8 +5,9 @@
 //! (<https://redis.io/docs/latest/commands/set/>). Plain commands do, in pipelines of a bounded length over the control connection: neither
 //! the feed nor reads of the archive wait for them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub struct RedisOccupancy(Arc<Inner>);
 struct Inner {
     calls: Calls,
     keys: Keys,
+    /// The number of the connection on which the latest life began.
+    began_on: AtomicU64,
 }
 
 /// What Redis holds of a channel: readers by life.
@@ -40,7 +43,11 @@ impl RedisOccupancy {
         let refusals = RefusalLog::of(
             "Redis refuses what this node does to count readers; see the rights of a node in docs/redis.md",
         );
-        Self(Arc::new(Inner { calls: Calls::new(connection, OCCUPANCY_CALLS_MAX, deadline, refusals), keys }))
+        Self(Arc::new(Inner {
+            calls: Calls::new(connection, OCCUPANCY_CALLS_MAX, deadline, refusals),
+            keys,
+            began_on: AtomicU64::new(0),
+        }))
     }
 
     fn answer<T, F>(&self, carry_out: impl FnOnce(Arc<Inner>) -> F) -> OccupancyAnswer<T>
@@ -67,8 +74,12 @@ impl OccupancyStore for RedisOccupancy {
                 .arg("NX")
                 .arg("PX")
                 .arg(ms(OCCUPANCY_LIFE));
-            match this.calls.ask(&commands).await?.pop() {
-                Some(Value::Okay) => Ok(()),
+            let (connection, mut replies) = this.calls.ask_on(&commands).await?;
+            match replies.pop() {
+                Some(Value::Okay) => {
+                    this.began_on.store(connection, Ordering::Relaxed);
+                    Ok(())
+                }
                 _ => Err(Error::Shape("SET")),
             }
         })
@@ -84,8 +95,10 @@ impl OccupancyStore for RedisOccupancy {
                 .arg("XX")
                 .arg("PX")
                 .arg(ms(OCCUPANCY_LIFE));
-            match this.calls.ask(&commands).await?.pop() {
-                Some(Value::Okay) => Ok(true),
+            let (connection, mut replies) = this.calls.ask_on(&commands).await?;
+            match replies.pop() {
+                // Another server may answer, a replica that has not heard of all that was written.
+                Some(Value::Okay) => Ok(connection == this.began_on.load(Ordering::Relaxed)),
                 Some(Value::Nil) => Ok(false),
                 _ => Err(Error::Shape("SET")),
             }
@@ -164,11 +177,11 @@ impl Inner {
         Ok(counted.iter().map(sum).collect())
     }
 
-    /// Which lives last, of all that have said something.
-    async fn lives(&self, counted: &[Counted]) -> Result<HashMap<Bytes, bool>, Error> {
-        let lives: HashSet<&Bytes> = counted.iter().flatten().map(|(life, _)| life).collect();
+    /// Which lives last, of all that have said something. In order, so that a simulation can repeat what is asked.
+    async fn lives(&self, counted: &[Counted]) -> Result<BTreeMap<Bytes, bool>, Error> {
+        let lives: BTreeSet<&Bytes> = counted.iter().flatten().map(|(life, _)| life).collect();
         if lives.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(BTreeMap::new());
         }
         let mut commands = redis::pipe();
         for life in &lives {

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use crate::CLIENT_ADDRESS;
 use crate::browser::Browser;
-use crate::occupancy::Told;
+use crate::occupancy::told::Told;
 use crate::payload;
 use crate::response::{Arrived, Response};
 use crate::rng::Rng;

@@ -118,7 +118,7 @@ mod trace;
 mod world;
 
 pub use life::run;
-pub use occupancy::OccupancyCounts;
+pub use occupancy::census::OccupancyCounts;
 pub use outcome::Outcome;
 pub use tokens::access::AccessCounts;
 

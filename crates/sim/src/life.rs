@@ -17,7 +17,7 @@ use crate::hardships::Hardships;
 use crate::hostile;
 use crate::mute_feeds;
 use crate::node::Node;
-use crate::occupancy::Census;
+use crate::occupancy::census::Census;
 use crate::outcome::{Outcome, panics};
 use crate::payload;
 use crate::publisher::{self, PublishMethod};

@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use fanfare_oracle::{Finding, History, Judge, Ruling, Step, Whereabouts};
 
-use crate::occupancy::OccupancyCounts;
+use crate::occupancy::census::OccupancyCounts;
 use crate::tokens::access::AccessCounts;
 
 /// The result of a run.

@@ -8,7 +8,7 @@ use fanfare_server::DeliveryOptions;
 
 use crate::PREFIX;
 use crate::hardships::Hardships;
-use crate::occupancy::Counting;
+use crate::occupancy::counting::Counting;
 use crate::rng::Rng;
 
 /// How nodes of one world are configured.

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::NODES;
 use crate::node::Node;
-use crate::occupancy::Counting;
+use crate::occupancy::counting::Counting;
 use crate::redis::{FakeRedis, Nature, Records};
 use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;

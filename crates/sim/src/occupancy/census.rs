@@ -107,11 +107,9 @@ impl Census {
         self.expect(world, &format!("since a reader came to node {node}, which is back"), WITHIN).await;
         for channel in &world.channels {
             for node in 0..world.nodes.len() {
-                match ask(world, node, channel.as_str(), ADDRESS).await {
-                    Ok(Count::Readers(0)) => {}
-                    other => {
-                        self.blame(format!("node {node} says {other:?} of {channel}, which nobody reads any more"))
-                    }
+                let said = ask(world, node, channel.as_str(), ADDRESS).await;
+                if said != Ok(Count::Readers(0)) {
+                    self.blame(format!("node {node} says {said:?} of {channel}, which nobody reads any more"));
                 }
             }
         }

@@ -2,13 +2,8 @@
 //!
 //! Readers of one channel that nobody else reads come and go on all nodes while everything breaks (`census`). Afterwards it is compared.
 
-mod census;
+pub(crate) mod census;
 mod count_request;
-mod counting;
+pub(crate) mod counting;
 mod member;
-mod told;
-
-pub(crate) use census::Census;
-pub use census::OccupancyCounts;
-pub(crate) use counting::Counting;
-pub(crate) use told::Told;
+pub(crate) mod told;

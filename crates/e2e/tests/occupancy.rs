@@ -1,10 +1,11 @@
 //! How many read a channel, on the real binary: counted over all nodes, by nobody twice, and by nobody who is dead.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Certificate, Client, Expect, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer, Signal,
-    Subscribe, Transport, check, eventually, pace, request, request_over, run_fanfare,
+    Certificate, Client, Expect, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer, Response,
+    Signal, Subscribe, Transport, check, eventually, pace, request, request_over, run_fanfare,
 };
 use tempfile::{NamedTempFile, TempDir};
 
@@ -232,31 +233,78 @@ fn streams_that_share_a_connection_are_counted_and_told_each_for_itself() {
     }
 }
 
-#[test]
-fn only_who_may_follow_a_channel_may_know_how_many_do() {
-    const SECRET: &str = "a secret of at least thirty-two bytes";
-    let directory = TempDir::new().expect("a directory");
-    let secret = directory.path().join("secret");
-    std::fs::write(&secret, format!("{SECRET}\n")).expect("a file");
-    let issuer =
-        format!("[[auth.issuers]]\nissuer = \"https://id.example\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
-    let scene = Scene::with(&format!("{COUNTED}{issuer}"));
-    let node = scene.node().set("auth.enabled", "true").start();
-    let token = |arguments: &[&str]| {
+/// An issuer of tokens.
+struct Issuer(TempDir);
+
+impl Issuer {
+    fn new() -> Self {
+        let this = Self(TempDir::new().expect("a directory"));
+        std::fs::write(this.secret(), "a secret of at least thirty-two bytes\n").expect("a file");
+        this
+    }
+
+    fn secret(&self) -> PathBuf {
+        self.0.path().join("secret")
+    }
+
+    /// What lets nodes believe it.
+    fn configuration(&self) -> String {
+        let secret = self.secret();
+        format!("[[auth.issuers]]\nissuer = \"https://id.example\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n")
+    }
+
+    /// A token, as a header says it.
+    fn token(&self, arguments: &[&str]) -> String {
+        let secret = self.secret();
         let secret = secret.to_str().expect("a path");
         let usual = ["token", "mint", "--secret-file", secret, "--issuer", "https://id.example", "--audience", "live"];
         let output = run_fanfare(&[&usual, arguments].concat(), &[]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         format!("Bearer {}", String::from_utf8_lossy(&output.stdout).trim())
-    };
-    let ask =
-        |headers: &[(&str, &str)]| request(node.address(), "GET", "/channels/chat:1", headers, b"").expect("an answer");
-    assert_eq!(ask(&[]).status(), 401);
-    let other = token(&["--subscribe", "chat:2"]);
-    assert_eq!(ask(&[("Authorization", &other)]).status(), 403);
-    let own = token(&["--subscribe", "chat:1"]);
-    let answer = ask(&[("Authorization", &own)]);
+    }
+}
+
+fn ask_with(node: &Node, token: &str, channel: &str) -> Response {
+    let path = format!("/channels/{channel}");
+    request(node.address(), "GET", &path, &[("Authorization", token)], b"").expect("an answer")
+}
+
+#[test]
+fn only_who_may_follow_a_channel_may_know_how_many_do() {
+    let issuer = Issuer::new();
+    let scene = Scene::with(&format!("{COUNTED}{}", issuer.configuration()));
+    let node = scene.node().set("auth.enabled", "true").start();
+    assert_eq!(node.get("/channels/chat:1").status(), 401);
+    let other = issuer.token(&["--subscribe", "chat:2"]);
+    assert_eq!(ask_with(&node, &other, "chat:1").status(), 403);
+    let own = issuer.token(&["--subscribe", "chat:1"]);
+    let answer = ask_with(&node, &own, "chat:1");
     assert_eq!((answer.status(), answer.json()["readers"].as_u64()), (200, Some(0)), "{}", answer.text());
+}
+
+// Fails without the rate, and when it is everybody's.
+#[test]
+fn who_has_redis_asked_without_end_is_refused_and_others_are_answered() {
+    let issuer = Issuer::new();
+    let scene = Scene::with(&format!("{COUNTED}{}", issuer.configuration()));
+    let node = scene.node().set("auth.enabled", "true").start();
+    let token = |subject: &str| issuer.token(&["--subject", subject, "--subscribe", "chat:*"]);
+    let (greedy, modest) = (token("greedy"), token("modest"));
+    // Other channels each time: nobody could say that it is the same question.
+    let mut answers = (0..20_000).map(|number| ask_with(&node, &greedy, &format!("chat:{number}")));
+    let refused = answers.find(|answer| answer.status() != 200).expect("a refusal");
+    assert_eq!(refused.status(), 429, "{}", refused.text());
+    assert_eq!(refused.json()["type"], "urn:fanfare:problem:too-many-counts");
+    assert_eq!(refused.head.header("retry-after"), Some("1"));
+    assert!(node.metric("fanfare_counts_refused_total", "") >= Some(1.0));
+    assert_eq!(ask_with(&node, &modest, "chat:1").status(), 200);
+    // What the node knows itself it tells whoever may know it.
+    let subscribe = Subscribe::to("chat:1").query("occupancy", "1").header("Authorization", &modest);
+    let mut watching = Client::open(node.address(), subscribe);
+    read_told(&mut watching, 1);
+    for _ in 0..300 {
+        assert_eq!(ask_with(&node, &greedy, "chat:1").status(), 200);
+    }
 }
 
 #[test]

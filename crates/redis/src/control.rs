@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::eviction::{self, Eviction, EvictionWarning};
 use crate::functions::{self, LOAD_BY_HAND, Library, Presence};
 use crate::primary::{Primary, identify};
+use crate::shared_connection::NumberedConnection;
 use crate::status::Status;
 use crate::topology::Topology;
 use crate::value::{info_field, text};
@@ -44,7 +45,7 @@ pub(crate) struct Control {
     /// Where those who call functions say that there are none.
     pub(crate) presence: Arc<Presence>,
     /// The connection while it is good.
-    pub(crate) publish_connection: watch::Sender<Option<MultiplexedConnection>>,
+    pub(crate) publish_connection: watch::Sender<Option<NumberedConnection>>,
 }
 
 impl Control {
@@ -52,9 +53,9 @@ impl Control {
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new(self.random.fork());
         let mut said = Library::Off;
-        let mut failures = 0;
+        let (mut failures, mut connections) = (0, 0);
         loop {
-            let outcome = self.session(&mut backoff, &mut said).await;
+            let outcome = self.session(&mut backoff, &mut said, &mut connections).await;
             self.publish_connection.send_replace(None);
             // Another server may answer next: readers of the archive ask it for themselves.
             self.status.set_eviction(None);
@@ -71,7 +72,7 @@ impl Control {
         }
     }
 
-    async fn session(&self, backoff: &mut Backoff, said: &mut Library) -> Result<(), Error> {
+    async fn session(&self, backoff: &mut Backoff, said: &mut Library, connections: &mut u64) -> Result<(), Error> {
         let info = self.topology.primary().await?;
         let config = connect::config(self.command_timeout);
         let (mut connection, mut end) =
@@ -83,7 +84,9 @@ impl Control {
         announce(&library, said);
         let mut library = Loaded::new(&library);
         self.presence.try_again();
-        self.publish_connection.send_replace(Some(connection.clone()));
+        *connections += 1;
+        let numbered = NumberedConnection { number: *connections, connection: connection.clone() };
+        self.publish_connection.send_replace(Some(numbered));
         let mut pings = interval_at(Instant::now() + self.ping_interval, self.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut facts_asked_at = Instant::now() + FACTS_INTERVAL;

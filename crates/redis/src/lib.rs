@@ -7,6 +7,7 @@
 
 mod archive;
 mod backoff;
+mod calls;
 mod check;
 mod connect;
 mod control;

@@ -5,8 +5,9 @@
 //! (<https://redis.io/docs/latest/commands/set/>). Plain commands do, in pipelines of a bounded length over the control connection: neither
 //! the feed nor reads of the archive wait for them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,14 +15,13 @@ use fanfare_log::{NodeLife, OccupancyAnswer, OccupancyError, OccupancyStore};
 use fanfare_protocol::ChannelName;
 use fanfare_protocol::limits::{OCCUPANCY_CALLS_MAX, OCCUPANCY_KEPT, OCCUPANCY_LIFE};
 use redis::{Pipeline, Value};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
 
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::refusal_log::RefusalLog;
 use crate::shared_connection::SharedConnection;
-use crate::value::{array, bytes, number, pairs};
+use crate::value::{bytes, number, pairs};
 
 /// Keeps numbers of readers. Cloning shares the connection.
 #[derive(Debug, Clone)]
@@ -29,11 +29,10 @@ pub struct RedisOccupancy(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    connection: SharedConnection,
-    permits: Semaphore,
+    calls: Calls,
     keys: Keys,
-    deadline: Duration,
-    refusals: RefusalLog,
+    /// The number of the connection on which the latest life began.
+    began_on: AtomicU64,
 }
 
 /// What Redis holds of a channel: readers by life.
@@ -41,14 +40,13 @@ type Counted = Vec<(Bytes, u64)>;
 
 impl RedisOccupancy {
     pub(crate) fn new(connection: SharedConnection, keys: Keys, deadline: Duration) -> Self {
+        let refusals = RefusalLog::of(
+            "Redis refuses what this node does to count readers; see the rights of a node in docs/redis.md",
+        );
         Self(Arc::new(Inner {
-            connection,
-            permits: Semaphore::new(OCCUPANCY_CALLS_MAX),
+            calls: Calls::new(connection, OCCUPANCY_CALLS_MAX, deadline, refusals),
             keys,
-            deadline,
-            refusals: RefusalLog::of(
-                "Redis refuses what this node does to count readers; see the rights of a node in docs/redis.md",
-            ),
+            began_on: AtomicU64::new(0),
         }))
     }
 
@@ -76,8 +74,12 @@ impl OccupancyStore for RedisOccupancy {
                 .arg("NX")
                 .arg("PX")
                 .arg(ms(OCCUPANCY_LIFE));
-            match this.ask(&commands).await?.pop() {
-                Some(Value::Okay) => Ok(()),
+            let (connection, mut replies) = this.calls.ask_on(&commands).await?;
+            match replies.pop() {
+                Some(Value::Okay) => {
+                    this.began_on.store(connection, Ordering::Relaxed);
+                    Ok(())
+                }
                 _ => Err(Error::Shape("SET")),
             }
         })
@@ -93,8 +95,10 @@ impl OccupancyStore for RedisOccupancy {
                 .arg("XX")
                 .arg("PX")
                 .arg(ms(OCCUPANCY_LIFE));
-            match this.ask(&commands).await?.pop() {
-                Some(Value::Okay) => Ok(true),
+            let (connection, mut replies) = this.calls.ask_on(&commands).await?;
+            match replies.pop() {
+                // Another server may answer, a replica that has not heard of all that was written.
+                Some(Value::Okay) => Ok(connection == this.began_on.load(Ordering::Relaxed)),
                 Some(Value::Nil) => Ok(false),
                 _ => Err(Error::Shape("SET")),
             }
@@ -113,7 +117,7 @@ impl OccupancyStore for RedisOccupancy {
                     commands.cmd("PEXPIRE").arg(&key).arg(ms(OCCUPANCY_KEPT));
                 }
             }
-            this.ask(&commands).await.map(drop)
+            this.calls.ask(&commands).await.map(drop)
         })
     }
 
@@ -123,7 +127,7 @@ impl OccupancyStore for RedisOccupancy {
             for channel in &channels {
                 commands.cmd("PEXPIRE").arg(this.keys.readers(channel)).arg(ms(OCCUPANCY_KEPT));
             }
-            let replies = this.ask(&commands).await?;
+            let replies = this.calls.ask(&commands).await?;
             Ok(replies.into_iter().map(|reply| number(reply) == Some(1)).collect())
         })
     }
@@ -139,7 +143,7 @@ impl OccupancyStore for RedisOccupancy {
             for channel in &channels {
                 commands.cmd("HDEL").arg(this.keys.readers(channel)).arg(&life);
             }
-            this.ask(&commands).await.map(drop)
+            this.calls.ask(&commands).await.map(drop)
         })
     }
 }
@@ -152,7 +156,7 @@ impl Inner {
         for channel in channels {
             commands.cmd("HGETALL").arg(self.keys.readers(channel));
         }
-        let replies = self.ask(&commands).await?;
+        let replies = self.calls.ask(&commands).await?;
         let counted: Vec<Counted> =
             replies.into_iter().map(|reply| counted(reply).ok_or(Error::Shape("HGETALL"))).collect::<Result<_, _>>()?;
         let lives = self.lives(&counted).await?;
@@ -164,48 +168,31 @@ impl Inner {
             }
         }
         if dead.cmd_iter().next().is_some()
-            && let Err(error) = self.ask(&dead).await
+            && let Err(error) = self.calls.ask(&dead).await
         {
             // The numbers are right all the same.
-            self.note(&error);
+            self.calls.note(&error);
         }
         let sum = |counted: &Counted| counted.iter().filter(|(life, _)| lasts(life)).map(|(_, readers)| readers).sum();
         Ok(counted.iter().map(sum).collect())
     }
 
-    /// Which lives last, of all that have said something.
-    async fn lives(&self, counted: &[Counted]) -> Result<HashMap<Bytes, bool>, Error> {
-        let lives: HashSet<&Bytes> = counted.iter().flatten().map(|(life, _)| life).collect();
+    /// Which lives last, of all that have said something. In order, so that a simulation can repeat what is asked.
+    async fn lives(&self, counted: &[Counted]) -> Result<BTreeMap<Bytes, bool>, Error> {
+        let lives: BTreeSet<&Bytes> = counted.iter().flatten().map(|(life, _)| life).collect();
         if lives.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(BTreeMap::new());
         }
         let mut commands = redis::pipe();
         for life in &lives {
             commands.cmd("GET").arg(self.keys.life(&String::from_utf8_lossy(life)));
         }
-        let replies = self.ask(&commands).await?;
+        let replies = self.calls.ask(&commands).await?;
         Ok(lives.into_iter().cloned().zip(replies.into_iter().map(|reply| reply != Value::Nil)).collect())
     }
 
-    /// Sends commands in one round trip. The first that is refused is the answer.
-    async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, Error> {
-        let deadline = Instant::now() + self.deadline;
-        let late = || Error::Timeout(self.deadline);
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.permits.acquire()).await else { return Err(late()) };
-        let connection = self.connection.get(deadline).await;
-        let mut connection = connection.ok_or_else(|| Error::Link("not connected to Redis".to_owned()))?;
-        let replies = timeout_at(deadline, commands.query_async::<Value>(&mut connection)).await.map_err(|_| late())?;
-        array(replies?).ok_or(Error::Shape("a pipeline"))
-    }
-
-    fn note(&self, error: &Error) {
-        if let Error::Denied(text) | Error::Reply(text) | Error::NotYet(text) | Error::WrongType(text) = error {
-            self.refusals.note(text);
-        }
-    }
-
     fn failed(&self, error: Error) -> OccupancyError {
-        self.note(&error);
+        self.calls.note(&error);
         match error {
             Error::Denied(text) | Error::WrongType(text) => OccupancyError::Denied(text),
             error => OccupancyError::Unavailable(error.to_string()),

@@ -12,15 +12,14 @@ use fanfare_log::{HeldTicket, TicketAnswer, TicketError, TicketStore};
 use fanfare_protocol::TicketName;
 use fanfare_protocol::limits::TICKET_CALLS_MAX;
 use redis::{Pipeline, Value};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
 
 use crate::archive::reply::time_ms;
+use crate::calls::Calls;
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::refusal_log::RefusalLog;
 use crate::shared_connection::SharedConnection;
-use crate::value::{array, bytes};
+use crate::value::bytes;
 
 /// Keeps tickets. Cloning shares the connection.
 #[derive(Debug, Clone)]
@@ -28,24 +27,16 @@ pub struct RedisTickets(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    connection: SharedConnection,
-    permits: Semaphore,
+    calls: Calls,
     keys: Keys,
-    deadline: Duration,
-    refusals: RefusalLog,
 }
 
 impl RedisTickets {
     pub(crate) fn new(connection: SharedConnection, keys: Keys, deadline: Duration) -> Self {
-        Self(Arc::new(Inner {
-            connection,
-            permits: Semaphore::new(TICKET_CALLS_MAX),
-            keys,
-            deadline,
-            refusals: RefusalLog::of(
-                "Redis refuses what this node asks about tickets; see the rights of a node in docs/redis.md",
-            ),
-        }))
+        let refusals = RefusalLog::of(
+            "Redis refuses what this node asks about tickets; see the rights of a node in docs/redis.md",
+        );
+        Self(Arc::new(Inner { calls: Calls::new(connection, TICKET_CALLS_MAX, deadline, refusals), keys }))
     }
 
     fn answer<T: Send + 'static>(
@@ -56,7 +47,7 @@ impl RedisTickets {
         let (this, mut pipeline) = (Arc::clone(&self.0), redis::pipe());
         commands(&this.keys, &mut pipeline);
         Box::pin(async move {
-            let answer = this.ask(&pipeline).await.and_then(read);
+            let answer = this.calls.ask(&pipeline).await.and_then(read);
             answer.map_err(|error| this.failed(error))
         })
     }
@@ -102,21 +93,8 @@ impl TicketStore for RedisTickets {
 }
 
 impl Inner {
-    /// Sends commands in one round trip. The first that is refused is the answer.
-    async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, Error> {
-        let deadline = Instant::now() + self.deadline;
-        let late = || Error::Timeout(self.deadline);
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.permits.acquire()).await else { return Err(late()) };
-        let connection = self.connection.get(deadline).await;
-        let mut connection = connection.ok_or_else(|| Error::Link("not connected to Redis".to_owned()))?;
-        let replies = timeout_at(deadline, commands.query_async::<Value>(&mut connection)).await.map_err(|_| late())?;
-        array(replies?).ok_or(Error::Shape("a pipeline"))
-    }
-
     fn failed(&self, error: Error) -> TicketError {
-        if let Error::Denied(text) | Error::Reply(text) | Error::NotYet(text) | Error::WrongType(text) = &error {
-            self.refusals.note(text);
-        }
+        self.calls.note(&error);
         match error {
             Error::Denied(text) | Error::WrongType(text) => TicketError::Denied(text),
             error => TicketError::Unavailable(error.to_string()),

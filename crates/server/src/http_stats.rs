@@ -23,6 +23,12 @@ pub struct HttpStats {
     pub busy_publishes: Cell,
     /// History requests answered 503 because as many answers are under way as may be.
     pub busy_histories: Cell,
+    /// Requests for the readers of a channel that were answered.
+    pub counts: Cell,
+    /// Those that were answered 503 because as many wait for the store as may.
+    pub busy_counts: Cell,
+    /// Those that were answered 429 because the store was asked as often for their payer lately as it may be.
+    pub refused_counts: Cell,
     /// Tickets made.
     pub tickets: Cell,
     /// Requests for a ticket answered 503 because as many bytes of orders are under way as may be.

@@ -82,6 +82,7 @@ mod scene;
 mod server;
 mod session;
 mod sessions;
+mod shared_asks;
 mod silence;
 mod silent_sockets;
 mod socket;

@@ -54,7 +54,7 @@ impl NodeState {
             .tickets
             .clone()
             .map(|tickets| Tickets::new(tickets, options.revocations.clone(), &options.requests, start));
-        let counts = options.occupancy.clone().map(Counts::new);
+        let counts = options.occupancy.clone().map(|occupancy| Counts::new(occupancy, start));
         let decision_slots = Semaphore::new(options.requests.decisions);
         Self {
             options,

@@ -1,37 +1,58 @@
 //! `GET /channels/{channel}`: how many read a counted channel, on all nodes.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_log::{Occupancy, OccupancyError, OccupancyStore, Payer};
-use fanfare_protocol::limits::{OCCUPANCY_ASKING_MAX, OCCUPANCY_WAITING_MAX, STORE_ANSWER_TIMEOUT};
+use fanfare_protocol::limits::{
+    OCCUPANCY_ASK_PAUSE, OCCUPANCY_ASKING_MAX, OCCUPANCY_ASKS_AT_ONCE_MAX, OCCUPANCY_PAYERS_MAX, OCCUPANCY_WAITING_MAX,
+    STORE_ANSWER_TIMEOUT,
+};
 use fanfare_protocol::{ChannelName, block};
 use http::StatusCode;
+use tokio::time::{Instant, timeout};
 
 use crate::answer::Answer;
+use crate::http_stats::HttpStats;
 use crate::options::OccupancyOptions;
+use crate::payer_buckets::{Bucket, PayerBuckets};
 use crate::payer_places::PayerPlaces;
 use crate::payer_turns::PayerTurns;
 use crate::problem::{Kind, Problem};
+use crate::shared_asks::{SharedAsks, Told};
 
 /// When to come back after a transient failure.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Answers requests for counts.
+///
+/// A request is answered with what the node knows of the channel, else with an answer that is under way; only one for which there is neither
+/// has the store asked, at the expense of its payer: by a rate, and in turns.
 #[derive(Debug)]
 pub(crate) struct Counts {
     occupancy: Occupancy,
     store: Arc<dyn OccupancyStore>,
-    /// Of requests that wait for an answer. Never waited for: no place, no answer.
+    asks: SharedAsks,
+    /// Bounds how often each payer has the store asked.
+    rate: PayerBuckets,
+    /// Of requests that wait for their turn to ask. Never waited for: no place, no answer.
     places: Arc<PayerPlaces>,
     turns: PayerTurns,
 }
 
 impl Counts {
-    pub(crate) fn new(options: OccupancyOptions) -> Self {
+    pub(crate) fn new(options: OccupancyOptions, start: Instant) -> Self {
         let OccupancyOptions { occupancy, store } = options;
-        let places = Arc::new(PayerPlaces::new(OCCUPANCY_WAITING_MAX));
-        Self { occupancy, store, places, turns: PayerTurns::new(OCCUPANCY_ASKING_MAX) }
+        let asks = Bucket { pause: OCCUPANCY_ASK_PAUSE, most: OCCUPANCY_ASKS_AT_ONCE_MAX };
+        Self {
+            occupancy,
+            store,
+            asks: SharedAsks::default(),
+            rate: PayerBuckets::new(asks, OCCUPANCY_PAYERS_MAX, start),
+            places: Arc::new(PayerPlaces::new(OCCUPANCY_WAITING_MAX)),
+            turns: PayerTurns::new(OCCUPANCY_ASKING_MAX),
+        }
     }
 
     /// Whether readers of this channel are counted.
@@ -40,32 +61,63 @@ impl Counts {
     }
 
     /// How many read a channel, at the expense of this payer. Where sessions of this node watch the channel, the store need not be asked.
-    pub(crate) async fn answer(&self, payer: Payer, channel: ChannelName) -> Result<Answer, Problem> {
+    pub(crate) async fn answer(
+        &self,
+        payer: NonZeroU64,
+        channel: ChannelName,
+        stats: &HttpStats,
+    ) -> Result<Answer, Problem> {
         // While this node's own readers are not in it, the store's number is nobody's truth.
         if let Some(error) = self.occupancy.stats().error() {
             return Err(problem(&error));
         }
         let readers = match self.occupancy.known(&channel) {
             Some(readers) => readers,
-            None => self.ask(payer, channel.clone()).await?,
+            None => {
+                let asked = timeout(STORE_ANSWER_TIMEOUT, self.ask(payer, &channel, stats)).await;
+                asked.unwrap_or_else(|_| Err(problem(&OccupancyError::Unavailable("no answer in time".to_owned()))))?
+            }
         };
         Ok(Answer::json(StatusCode::OK, &block::Occupancy { channel: channel.as_str(), readers }))
     }
 
-    async fn ask(&self, payer: Payer, channel: ChannelName) -> Result<u64, Problem> {
-        let Some(_place) = self.places.take(payer) else {
-            return Err(
-                Problem::new(Kind::Unavailable, "Too many requests for counts at once.").retry_after(RETRY_AFTER)
-            );
-        };
-        let asked = async {
-            let _turn = self.turns.take(payer).await;
-            self.store.read(vec![channel]).await
-        };
-        let answer = tokio::time::timeout(STORE_ANSWER_TIMEOUT, asked).await;
-        let answer = answer.unwrap_or_else(|_| Err(OccupancyError::Unavailable("no answer in time".to_owned())));
-        Ok(answer.map_err(|error| problem(&error))?.first().copied().unwrap_or_default())
+    /// Waits for an answer that is under way, or has the store asked. Cancel-safe: of those who wait for the answer another one asks.
+    async fn ask(&self, payer: NonZeroU64, channel: &ChannelName, stats: &HttpStats) -> Result<u64, Problem> {
+        let mut place = None;
+        loop {
+            if let Some(under_way) = self.asks.join(channel) {
+                if let Ok(told) = under_way.await {
+                    return told.map_err(|error| problem(&error));
+                }
+                // Who asked has gone.
+                continue;
+            }
+            // It pays once, however often others are faster.
+            if place.is_none() {
+                if !self.rate.take(payer, 1, Instant::now()) {
+                    stats.refused_counts.add(1);
+                    return Err(too_often());
+                }
+                place = Some(self.places.take(Payer::of(payer.get())).ok_or_else(too_many)?);
+            }
+            let _turn = self.turns.take(Payer::of(payer.get())).await;
+            if let Some(ask) = self.asks.begin(channel) {
+                let told: Told =
+                    self.store.read(vec![channel.clone()]).await.map(|told| told.first().copied().unwrap_or_default());
+                ask.tell(&told);
+                return told.map_err(|error| problem(&error));
+            }
+        }
     }
+}
+
+fn too_often() -> Problem {
+    let detail = "The store was asked for you as often as it may be for one. Streams with `occupancy=1` are told without asking.";
+    Problem::new(Kind::TooManyCounts, detail).retry_after(Duration::from_secs(1))
+}
+
+fn too_many() -> Problem {
+    Problem::new(Kind::Unavailable, "Too many requests for counts at once.").retry_after(RETRY_AFTER)
 }
 
 /// Where no reader of this channel is counted. To whoever asks for the number it does not exist; a subscription that wants to hear of it is
@@ -86,67 +138,4 @@ fn problem(error: &OccupancyError) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::pending;
-
-    use fanfare_log::memory::MemoryStore;
-    use fanfare_log::occupancy::{NodeLife, OccupancyAnswer, Reporter};
-    use fanfare_log::{Options, Random};
-    use fanfare_protocol::Pattern;
-
-    use super::*;
-    use crate::scene;
-
-    /// Answers whoever asks, and takes nothing: Redis at its `maxmemory`.
-    #[derive(Debug)]
-    struct Full(MemoryStore);
-
-    fn refused<T: Send + 'static>() -> OccupancyAnswer<T> {
-        Box::pin(async { Err(OccupancyError::Denied("OOM".into())) })
-    }
-
-    impl OccupancyStore for Full {
-        fn begin(&self, _: NodeLife, _: Option<NodeLife>) -> OccupancyAnswer<()> {
-            refused()
-        }
-
-        fn renew(&self, _: NodeLife) -> OccupancyAnswer<bool> {
-            refused()
-        }
-
-        fn write(&self, _: NodeLife, _: Vec<(ChannelName, u32)>) -> OccupancyAnswer<()> {
-            refused()
-        }
-
-        fn keep(&self, _: Vec<ChannelName>) -> OccupancyAnswer<Vec<bool>> {
-            refused()
-        }
-
-        fn read(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<u64>> {
-            self.0.read(channels)
-        }
-
-        fn end(&self, _: NodeLife, _: Vec<ChannelName>) -> OccupancyAnswer<()> {
-            refused()
-        }
-    }
-
-    // Seen to fail when the store is asked all the same: 0 for a channel that this node's own sessions read.
-    #[test]
-    fn what_the_store_does_not_take_is_not_answered_for_it() {
-        scene::run(async {
-            tokio::time::pause();
-            let store = MemoryStore::default();
-            let full: Arc<dyn OccupancyStore> = Arc::new(Full(store.clone()));
-            let occupancy = Occupancy::new([(Pattern::parse("chat:*").unwrap(), true)]);
-            scene::spawn(Reporter::new(occupancy.clone(), Arc::clone(&full), Random::seeded(1)).run(pending()));
-            let core = scene::core(&store, Options { occupancy: occupancy.clone(), ..Options::default() });
-            let counts = Counts::new(OccupancyOptions { occupancy, store: full });
-            let name = ChannelName::parse("chat:a").unwrap();
-            assert!(counts.answer(Payer::of(1), name.clone()).await.is_ok(), "nobody reads it here");
-            let _open = core.log.open(&name, None, core.sessions.insert(), Payer::of(1)).unwrap();
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            assert!(counts.answer(Payer::of(1), name).await.is_err());
-        });
-    }
-}
+mod tests;

@@ -49,13 +49,14 @@ pub(crate) enum Kind {
     UnsupportedCoding,
     HistoryOff,
     NotCounted,
+    TooManyCounts,
     StoreUnavailable,
     WrongType,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotAllowed,
@@ -92,6 +93,7 @@ impl Kind {
         Self::UnsupportedCoding,
         Self::HistoryOff,
         Self::NotCounted,
+        Self::TooManyCounts,
         Self::StoreUnavailable,
         Self::WrongType,
     ];
@@ -146,6 +148,9 @@ impl Kind {
             }
             Self::HistoryOff => (StatusCode::FORBIDDEN, "history-off", "History over HTTP is off"),
             Self::NotCounted => (StatusCode::NOT_FOUND, "not-counted", "Readers are not counted"),
+            Self::TooManyCounts => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-counts", "Readers were asked for too often")
+            }
             Self::StoreUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable")
             }

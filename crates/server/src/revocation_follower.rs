@@ -146,11 +146,11 @@ impl Follower<'_> {
         let told = match (over, link) {
             (Some(_), _) => {
                 let told = self.known.tell_incomplete(unread_since.unwrap_or(good_until));
-                if self.lapses.note(now, told.lapses) {
+                if self.lapses.note(now, told.lapses, self.known.incomplete_for()) {
                     tracing::warn!(
                         proof_age_ms = proven.map(|proven| (now - proven).as_millis()),
                         unread_ms = unread_since.map(|since| (now - since).as_millis()),
-                        "streams that need a token pause again and again: a message takes too long to Redis and back, or what is revoked to be \
+                        "streams that need a token pause again and again, or for long: a message takes too long to Redis and back, or what is revoked to be \
                          read (told once a minute)"
                     );
                 }

@@ -603,11 +603,14 @@ impl Handler {
         let channels = std::slice::from_ref(&channel);
         // A number is said at once, as a page of history is, and not kept back like the events of a stream that may begin.
         self.still(client, Right::History, grant.as_deref(), channels).await?;
-        let payer = self.node.admission.payer(client, grant.as_deref());
-        match &self.node.counts {
-            Some(counts) => counts.answer(payer, channel).await,
+        let payer = self.node.admission.payer_key(client, grant.as_deref());
+        let counted = match &self.node.counts {
+            Some(counts) => counts.answer(payer, channel, self.stats()).await,
             None => Err(occupancy::not_counted(Kind::NotCounted, &channel)),
-        }
+        };
+        self.stats().counts.add(u64::from(counted.is_ok()));
+        self.stats().busy_counts.add(u64::from(is_busy(&counted)));
+        counted
     }
 }
 

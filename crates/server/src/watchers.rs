@@ -4,7 +4,8 @@
 //! when it can take it, so that a slow client gets the latest number and none before it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use fanfare_log::occupancy::Watch;
@@ -19,11 +20,14 @@ use crate::sessions::{SessionSlot, Sessions};
 #[derive(Debug, Default)]
 pub(crate) struct Watchers(RefCell<State>);
 
+/// All in order, so that a round is gone through in parts, and that a simulation can repeat in which order sessions are woken.
 #[derive(Debug, Default)]
 struct State {
-    sessions: HashMap<SessionSlot, Watcher>,
+    sessions: BTreeMap<SessionSlot, Watcher>,
     /// By the slots of their tallies.
-    channels: HashMap<usize, Watched>,
+    channels: BTreeMap<usize, Watched>,
+    /// The round of which is being found whom it concerns.
+    round: Round,
     /// Sessions to be woken, each once.
     waking: VecDeque<SessionSlot>,
     /// Those that were told something a moment ago, or could not be told all: they are woken again after the next round.
@@ -46,7 +50,39 @@ struct Watched {
     watch: Watch,
     /// What they were last woken for.
     seen: Option<u64>,
-    sessions: HashSet<SessionSlot>,
+    sessions: BTreeSet<SessionSlot>,
+}
+
+impl Watched {
+    /// Whether a new number is known since the last look.
+    fn look(&mut self) -> bool {
+        let total = self.watch.tally().total();
+        let is_new = total.is_some() && self.seen != total;
+        if is_new {
+            self.seen = total;
+        }
+        is_new
+    }
+}
+
+/// How far a round has been gone through.
+#[derive(Debug, Default)]
+struct Round {
+    /// Those that were to be woken again after it.
+    again: BTreeSet<SessionSlot>,
+    next: Next,
+}
+
+/// At what is looked next.
+#[derive(Debug, Clone, Copy, Default)]
+enum Next {
+    /// The first channel from this slot on.
+    Channel(usize),
+    /// The first session of a channel with a new number, after this one.
+    Session { of: usize, after: Option<SessionSlot> },
+    /// There is no more.
+    #[default]
+    Nothing,
 }
 
 impl Watchers {
@@ -57,7 +93,7 @@ impl Watchers {
         for tally in tallies {
             let watched = state.channels.entry(tally.slot()).or_insert_with(|| {
                 let watch = occupancy.watch(tally);
-                Watched { seen: watch.tally().total(), watch, sessions: HashSet::new() }
+                Watched { seen: watch.tally().total(), watch, sessions: BTreeSet::new() }
             });
             watched.sessions.insert(session);
         }
@@ -69,6 +105,7 @@ impl Watchers {
         let state = &mut *self.0.borrow_mut();
         let Some(watcher) = state.sessions.remove(&session) else { return };
         state.again.remove(&session);
+        state.round.again.remove(&session);
         for (channel, _) in watcher.told {
             if let Some(watched) = state.channels.get_mut(&channel) {
                 watched.sessions.remove(&session);
@@ -79,23 +116,50 @@ impl Watchers {
         }
     }
 
-    /// A round of the reporter is over: finds whom it concerns.
-    pub(crate) fn take_over(&self) {
-        let State { sessions, channels, waking, again } = &mut *self.0.borrow_mut();
+    /// A round of the reporter is over: whom it concerns is to be found ([`Self::find`]).
+    pub(crate) fn begin_round(&self) {
+        let State { again, round, .. } = &mut *self.0.borrow_mut();
+        // Who is to be woken again after this one is not among them: it would be woken without an end.
+        *round = Round { again: std::mem::take(again), next: Next::Channel(0) };
+    }
+
+    /// Finds sessions that the round concerns, by a look at so many channels and sessions. Returns whether there are more.
+    pub(crate) fn find(&self, most: usize) -> bool {
+        let State { sessions, channels, waking, round, .. } = &mut *self.0.borrow_mut();
         let mut wake = |session: SessionSlot| {
             if let Some(watcher) = sessions.get_mut(&session).filter(|watcher| !watcher.is_due) {
                 watcher.is_due = true;
                 waking.push_back(session);
             }
         };
-        std::mem::take(again).into_iter().for_each(&mut wake);
-        for watched in channels.values_mut() {
-            let total = watched.watch.tally().total();
-            if total.is_some() && watched.seen != total {
-                watched.seen = total;
-                watched.sessions.iter().copied().for_each(&mut wake);
+        for _ in 0..most {
+            if let Some(session) = round.again.pop_first() {
+                wake(session);
+                continue;
             }
+            round.next = match round.next {
+                Next::Channel(from) => match channels.range_mut(from..).next() {
+                    Some((channel, watched)) => match watched.look() {
+                        true => Next::Session { of: *channel, after: None },
+                        false => Next::Channel(channel + 1),
+                    },
+                    None => Next::Nothing,
+                },
+                Next::Session { of, after } => {
+                    let sessions = channels.get(&of).map(|watched| &watched.sessions);
+                    let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+                    match sessions.and_then(|sessions| sessions.range(behind).next()) {
+                        Some(session) => {
+                            wake(*session);
+                            Next::Session { of, after: Some(*session) }
+                        }
+                        None => Next::Channel(of + 1),
+                    }
+                }
+                Next::Nothing => return false,
+            };
         }
+        true
     }
 
     /// Wakes some of those that are to be told something. Returns whether there are more.

@@ -12,14 +12,14 @@ use std::time::Duration;
 use fanfare_auth::{Grant, Refusal, Right};
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::{
-    AppendRequest, Archive, ArchiveError, Hub, NewestRead, PublishError, PublishRequest, Published, Publisher, Random,
-    ReadRequest, Snapshot, Tip,
+    AppendRequest, Archive, ArchiveError, Hub, NewestRead, Occupancy, PublishError, PublishRequest, Published,
+    Publisher, Random, ReadRequest, Snapshot, Tip,
 };
 use fanfare_protocol::limits::TICKET_ORDER_BYTES_MAX;
-use fanfare_protocol::{ChannelName, EntryId, LogName};
+use fanfare_protocol::{ChannelName, EntryId, LogName, Pattern};
 use fanfare_server::{
-    Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, Options, Question, RefusalPolicy, Secret,
-    Server, Soon, StoreHandles, TicketOptions,
+    Authorized, Authorizer, Clock, Core, CoreStats, DeliveryOptions, Denied, OccupancyOptions, Options, Question,
+    RefusalPolicy, Secret, Server, Soon, StoreHandles, TicketOptions,
 };
 use serde_json::Value;
 use support::{Client, Node, assert_golden};
@@ -51,6 +51,23 @@ fn one_ticket_too_many(node: &Node) -> (String, String) {
     let mut client = node.connect();
     loop {
         client.send(order(KEY, r#"{"channels":["a"]}"#).repeat(100));
+        let mut answers: Vec<_> = (0..100).map(|_| client.response()).collect();
+        answers.retain(|(head, _)| head.starts_with("HTTP/1.1 429 "));
+        if let Some(refused) = answers.pop() {
+            return refused;
+        }
+    }
+}
+
+/// The answer to the first request for a count that is one too many.
+fn one_count_too_many() -> (String, String) {
+    let node = Node::start(|options| {
+        let occupancy = Occupancy::new([(Pattern::parse("*").unwrap(), true)]);
+        options.occupancy = Some(OccupancyOptions { occupancy, store: Arc::new(MemoryStore::default()) });
+    });
+    let mut client = node.connect();
+    loop {
+        client.send(get("/channels/a").repeat(100));
         let mut answers: Vec<_> = (0..100).map(|_| client.response()).collect();
         answers.retain(|(head, _)| head.starts_with("HTTP/1.1 429 "));
         if let Some(refused) = answers.pop() {
@@ -206,6 +223,7 @@ fn every_problem_keeps_its_type_status_and_title() {
     problems.insert(said(ticketed.send(order(KEY, "x"))));
     problems.insert(said(ticketed.send(order(KEY, &"x".repeat(TICKET_ORDER_BYTES_MAX + 1)))));
     problems.insert(line(one_ticket_too_many(&ticketed)));
+    problems.insert(line(one_count_too_many()));
 
     let full = Node::start(|options| options.admission.max_connections = 0);
     problems.insert(said(full.send(get("/events?channel=a"))));

@@ -10,6 +10,7 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use crate::CLIENT_ADDRESS;
 use crate::browser::Browser;
+use crate::occupancy::told::Told;
 use crate::payload;
 use crate::response::{Arrived, Response};
 use crate::rng::Rng;
@@ -61,6 +62,8 @@ pub(crate) struct Client {
     token: Option<Token>,
     /// Data of the events seen.
     pub(crate) data: Vec<String>,
+    /// What the present connection was told of readers.
+    told: Told,
     /// What no client must ever see.
     pub(crate) breaches: Vec<String>,
 }
@@ -91,6 +94,7 @@ impl Client {
             last_event_id: String::new(),
             token: None,
             data: Vec::new(),
+            told: Told::default(),
             breaches: Vec::new(),
         }
     }
@@ -103,6 +107,8 @@ impl Client {
             self.call_on(&world, node).await;
             self.stay_away(&world).await;
         }
+        // The last tab closes the browser.
+        self.browser = None;
         self
     }
 
@@ -121,6 +127,8 @@ impl Client {
     /// Makes its request. `None`: the node cannot be reached.
     async fn ask(&mut self, world: &World, node: usize, by_token: Option<&TokenResponse>) -> Option<Response> {
         let connected = Observed::Connected(self.last_event_id.clone());
+        let asks = world.counting.as_ref().is_some_and(|counting| counting.asks(self.number));
+        self.told = Told::new(asks, self.channels.iter().map(ToString::to_string).collect());
         if let Some(browser) = self.browser.clone() {
             let asked = browser.ask(world, node, self.http2_request(by_token)).await?;
             self.observe(world, &connected);
@@ -236,7 +244,8 @@ impl Client {
         let channels = self.channels.iter().filter(|_| named).map(|name| format!("channel={name}"));
         let last = self.manners.last.map(|count| format!("last={count}"));
         let ticket = ticket.map(|token| format!("ticket={}", token.text));
-        format!("/events?{}", channels.chain(last).chain(ticket).collect::<Vec<_>>().join("&"))
+        let occupancy = self.told.asked.then(|| "occupancy=1".to_owned());
+        format!("/events?{}", channels.chain(last).chain(ticket).chain(occupancy).collect::<Vec<_>>().join("&"))
     }
 
     fn request(&self, by_token: Option<&TokenResponse>) -> String {
@@ -311,6 +320,8 @@ impl Client {
             Parsed::Place(id) => (Ok(Observed::Place(id.clone())), id),
             Parsed::Event(event) => {
                 self.heed(world, &event.event);
+                // When it was said is not known: this one may read late.
+                self.breaches.extend(self.told.take(&event, false));
                 let id = event.last_event_id.clone();
                 (Observed::try_from(event), id)
             }

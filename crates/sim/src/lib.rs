@@ -49,6 +49,17 @@
 //! | no byte of a session comes when its token has ended, and no event to whoever comes with one that has | `exp`; of a ticket its lifetime from its first use | `tokens::after_the_end` |
 //! | a ticket that is good is refused neither with `204` nor, where Redis has lost nothing, with `401`; no stream begins by one whose maker is revoked | 4 s before its end; 1 s from the acknowledgement | `tokens::refusals` |
 //!
+//! **In a third of the worlds nodes count readers** (`occupancy`), of all channels, and some clients ask to be told. Readers of a channel that
+//! nobody else reads come and go on both nodes while everything breaks, and others ask how many there are. Afterwards it is known how many
+//! there are, and there are four verdicts:
+//!
+//! | verdict | bound | where |
+//! |---|---|---|
+//! | every node says how many there are, and every reader that asked has been told, whoever came, left, or was killed together with a node | 3 s; from the end of the faults 20 s, or 60 s where the clock of Redis may have been set back, which lengthens the lives of the dead | `occupancy::census` |
+//! | a channel that nobody reads any more has no readers, on every node | when all of that is over | `occupancy::census` |
+//! | nobody is told the same number twice, or twice within a second (900 ms: rounds are not told to all at one moment) | of streams that read at once | `occupancy::told` |
+//! | nobody is told anything who did not ask | at once, in all worlds | `occupancy::told` |
+//!
 //! **In a third of the worlds some clients are tabs of one browser that speaks HTTP/2** (`browser`): each is a stream of its own on one
 //! connection to each node, and judged as all clients are. The connection is lost after any byte; a tab that leaves resets its stream, one that
 //! pauses grants no window, and one, which is not judged, never grants any. Nodes that drain say `GOAWAY`.
@@ -86,6 +97,7 @@ mod mute_feeds;
 mod names;
 mod net;
 mod node;
+mod occupancy;
 mod outcome;
 mod payload;
 mod publisher;
@@ -106,6 +118,7 @@ mod trace;
 mod world;
 
 pub use life::run;
+pub use occupancy::census::OccupancyCounts;
 pub use outcome::Outcome;
 pub use tokens::access::AccessCounts;
 

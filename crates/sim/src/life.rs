@@ -17,6 +17,7 @@ use crate::hardships::Hardships;
 use crate::hostile;
 use crate::mute_feeds;
 use crate::node::Node;
+use crate::occupancy::census::Census;
 use crate::outcome::{Outcome, panics};
 use crate::payload;
 use crate::publisher::{self, PublishMethod};
@@ -46,6 +47,9 @@ const REVOKER: u64 = 0x002E_70CE;
 
 /// The same, for who lets feeds fall mute.
 const FEED_MUTER: u64 = 0x003F_EED5;
+
+/// The same, for who reads a counted channel.
+const CENSUS: u64 = 0x0CE4_5005;
 
 /// What strangers find to read: so many entries of so many bytes.
 const STOCK_ENTRIES: usize = 200;
@@ -97,17 +101,10 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     let mut faults = JoinSet::new();
     faults.spawn_local(fault_injector::run(Rc::clone(&world), rng.fork()));
     make_it_hard(&world, &mut faults, &mut background, &mut apart);
-    if scenario.eviction.is_broken() {
-        faults.spawn_local(broken_promise::run(Rc::clone(&world), Rng::new(seed ^ PROMISE_BREAKER)));
-    }
-    if scenario.verifying == Verifying::All {
-        faults.spawn_local(forger::run(Rc::clone(&world), Rng::new(seed ^ FORGER)));
-    }
-    if world.access.is_some() {
-        faults.spawn_local(revoker::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ REVOKER)));
-    }
-    if world.feeds_fall_mute() {
-        faults.spawn_local(feed_muter::run(Rc::clone(&world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
+    begin_what_only_some_have(&world, seed, &mut faults);
+    let census = world.counting.as_ref().map(|_| Rc::new(Census::default()));
+    if let Some(census) = &census {
+        faults.spawn_local(Rc::clone(census).come_and_go(Rc::clone(&world), Rng::new(seed ^ CENSUS)));
     }
     let mut clients = JoinSet::new();
     let browser = Browser::of(seed, CLIENTS).map(Rc::new);
@@ -119,12 +116,42 @@ async fn live(seed: u64, readable: bool) -> Outcome {
     world.fall_quiet();
     faults.shutdown().await;
     let waits = calm_down(&world, publishers, &mut rng, &mut apart).await;
-    let mut clients = clients.join_all().await;
+    let settled = async {
+        if let Some(census) = &census {
+            census.settle(&world).await;
+        }
+    };
+    let (mut clients, ()) = tokio::join!(clients.join_all(), settled);
     clients.sort_by_key(|client| client.number);
+    let http2_streams = browser.map_or(0, |browser| browser.streams());
+    if let Some(census) = &census {
+        census.judge(&world, &mut Rng::new(seed ^ CENSUS)).await;
+    }
     let mut outcome = verdict(seed, &world, &clients);
     outcome.breaches.extend(waits);
-    outcome.http2_streams = browser.map_or(0, |browser| browser.streams());
+    outcome.http2_streams = http2_streams;
+    if let Some(census) = census {
+        let (counts, wrong) = census.verdict();
+        outcome.occupancy = Some(counts);
+        outcome.breaches.extend(wrong);
+    }
     outcome
+}
+
+/// Starts what goes wrong in some worlds, from streams of random numbers of their own.
+fn begin_what_only_some_have(world: &Rc<World>, seed: u64, faults: &mut JoinSet<()>) {
+    if world.scenario.eviction.is_broken() {
+        faults.spawn_local(broken_promise::run(Rc::clone(world), Rng::new(seed ^ PROMISE_BREAKER)));
+    }
+    if world.scenario.verifying == Verifying::All {
+        faults.spawn_local(forger::run(Rc::clone(world), Rng::new(seed ^ FORGER)));
+    }
+    if world.access.is_some() {
+        faults.spawn_local(revoker::run(Rc::clone(world), CLIENTS, Rng::new(seed ^ REVOKER)));
+    }
+    if world.feeds_fall_mute() {
+        faults.spawn_local(feed_muter::run(Rc::clone(world), CLIENTS, Rng::new(seed ^ FEED_MUTER)));
+    }
 }
 
 /// A long stream for strangers.

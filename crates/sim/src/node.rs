@@ -5,11 +5,16 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fanfare_log::{AppendRequest, IngestStats, Permanence, PublishRequest, Publisher as _, Random, assemble};
+use fanfare_log::occupancy::Reporter;
+use fanfare_log::{
+    AppendRequest, IngestStats, Occupancy, Permanence, PublishRequest, Publisher as _, Random, assemble,
+};
 use fanfare_protocol::EntryId;
 use fanfare_protocol::limits::PAGES_BUDGET_PART;
 use fanfare_redis::{RedisPublisher, RedisStore, RedisTickets};
-use fanfare_server::{Clock, Core, CoreStats, DrainOptions, LocalServer, Options as ServerOptions, StoreHandles};
+use fanfare_server::{
+    Clock, Core, CoreStats, DrainOptions, LocalServer, OccupancyOptions, Options as ServerOptions, StoreHandles,
+};
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
 
@@ -67,6 +72,7 @@ impl Node {
         let store = store.expect("the options of the simulation are valid");
         let for_cores: Vec<_> = (0..self.setup.cores).map(|_| random.fork()).collect();
         let (for_server, for_log) = (random.fork(), random.fork());
+        let occupancy = setup.log.occupancy.clone();
         let log = assemble(setup.log, setup.cores, for_log);
         let (archive, publisher) = (store.archive(), store.publisher());
         let promised = setup.redis.min_lives.permanence().clone();
@@ -83,12 +89,16 @@ impl Node {
         };
         let tickets = store.tickets();
         let known = self.access.as_ref().map(|access| access.guard(&mut options, &log.hub, tickets.clone()));
+        let reporter = count_readers(&mut options, occupancy, &store, &random);
         let cores = for_cores.into_iter().enumerate().map(core).collect();
         let handles = StoreHandles::new(archive.clone(), publisher.clone());
         let server = LocalServer::start(options, handles, cores, for_server);
         if let Some(known) = known {
             let status = store.status();
             tasks.spawn_local(async move { known.watch_store(|| status.report().evicts_any).await });
+        }
+        if let Some(reporter) = reporter {
+            tasks.spawn_local(reporter.run(std::future::pending()));
         }
         tasks.spawn_local(store.run(log.desired, log.sink));
         tasks.spawn_local(log.ingest.run(archive, std::future::pending()));
@@ -186,6 +196,20 @@ impl Node {
             None => false,
         }
     }
+}
+
+/// Lets a node count readers, if it is to. What reports them is to be run.
+fn count_readers(
+    options: &mut ServerOptions,
+    occupancy: Occupancy,
+    store: &RedisStore,
+    random: &Random,
+) -> Option<Reporter> {
+    if occupancy.is_off() {
+        return None;
+    }
+    options.occupancy = Some(OccupancyOptions { occupancy: occupancy.clone(), store: Arc::new(store.occupancy()) });
+    Some(Reporter::new(occupancy, Arc::new(store.occupancy()), random.fork()))
 }
 
 /// The machine's clock.

@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use fanfare_oracle::{Finding, History, Judge, Ruling, Step, Whereabouts};
 
+use crate::occupancy::census::OccupancyCounts;
 use crate::tokens::access::AccessCounts;
 
 /// The result of a run.
@@ -25,6 +26,8 @@ pub struct Outcome {
     pub broken_promises: u64,
     /// What came of tokens, where nodes ask for some.
     pub access: Option<AccessCounts>,
+    /// What came of counting readers, where nodes do.
+    pub occupancy: Option<OccupancyCounts>,
     /// Streams that clients have opened over HTTP/2.
     pub http2_streams: usize,
     /// What was wrong. Empty if the guarantee was kept.

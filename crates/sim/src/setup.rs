@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use fanfare_log::{MinLives, Options as LogOptions};
+use fanfare_log::{MinLives, Occupancy, Options as LogOptions};
 use fanfare_redis::{Options as RedisOptions, Pushes};
 use fanfare_server::DeliveryOptions;
 
 use crate::PREFIX;
 use crate::hardships::Hardships;
+use crate::occupancy::counting::Counting;
 use crate::rng::Rng;
 
 /// How nodes of one world are configured.
@@ -20,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) drain_window: Duration,
     /// The operator promises that no stream expires.
     pub(crate) is_permanence_promised: bool,
+    /// Readers of all channels are counted.
+    pub(crate) counts_readers: bool,
 }
 
 impl Setup {
@@ -58,6 +61,7 @@ impl Setup {
             cores,
             drain_window: Duration::from_secs(2),
             is_permanence_promised: false,
+            counts_readers: false,
         }
     }
 }
@@ -84,11 +88,12 @@ impl Setup {
         Self { redis: RedisOptions { pushes, ..self.redis.clone() }, ..self.clone() }
     }
 
-    /// The same for one life of a node, which knows of no broken promise yet.
+    /// The same for one life of a node, which knows of no broken promise and of no reader yet.
     pub(crate) fn for_life(&self) -> Self {
         let min_lives = if self.is_permanence_promised { MinLives::default().permanent() } else { MinLives::default() };
+        let occupancy = if self.counts_readers { Counting::occupancy() } else { Occupancy::default() };
         Self {
-            log: LogOptions { min_lives: min_lives.clone(), ..self.log.clone() },
+            log: LogOptions { min_lives: min_lives.clone(), occupancy, ..self.log.clone() },
             redis: RedisOptions { min_lives, ..self.redis.clone() },
             ..self.clone()
         }

@@ -10,6 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::NODES;
 use crate::node::Node;
+use crate::occupancy::counting::Counting;
 use crate::redis::{FakeRedis, Nature, Records};
 use crate::revoked_record::RevokedRecord;
 use crate::rng::Rng;
@@ -41,6 +42,8 @@ pub(crate) struct World {
     pub(crate) channels: Vec<ChannelName>,
     /// What nodes ask of clients; `None`: nothing.
     pub(crate) access: Option<Rc<Access>>,
+    /// That nodes count readers; `None`: they do not.
+    pub(crate) counting: Option<Counting>,
     /// Where sizes of events come from, and how many bytes of large ones there may still be.
     sizes: RefCell<(Rng, usize)>,
     pub(crate) seasons: Seasons,
@@ -173,6 +176,8 @@ impl World {
         let mut setup = Setup::draw(rng, nature.event_bytes, nature.keyspace);
         setup.harden(hardships, apart);
         setup.is_permanence_promised = scenario.eviction.is_promised();
+        let counting = Counting::of(seed, clients, access.is_some());
+        setup.counts_readers = counting.is_some();
         if let Some(mute_feeds) = access.as_ref().and_then(|access| access.mute_feeds) {
             setup.redis.probe_timeout = mute_feeds.probe_timeout;
         }
@@ -194,6 +199,7 @@ impl World {
             nodes,
             channels,
             access,
+            counting,
             sizes: RefCell::new((apart.fork(), LARGE_BYTES_MAX)),
             seasons,
             quiet: Cell::new(false),

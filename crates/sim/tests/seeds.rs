@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare_oracle::Ruling;
-use fanfare_sim::{AccessCounts, Outcome, run};
+use fanfare_sim::{AccessCounts, OccupancyCounts, Outcome, run};
 
 /// Worlds in an unoptimised build, for everybody who runs all tests. `make sim` tries thousands.
 const SEEDS: u64 = 100;
@@ -104,6 +104,14 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
     );
     let (by_ticket, over) = (sum(|of| of.by_ticket), sum(|of| of.over));
     println!("{by_ticket:>8}  streams began by tickets, {over} of which were over when their clients came back");
+    let of_counting: Vec<_> = outcomes.iter().filter_map(|of| of.occupancy).collect();
+    let sum = |count: fn(&OccupancyCounts) -> usize| of_counting.iter().map(count).sum::<usize>();
+    let (readers, changes, unknown) = (sum(|of| of.readers), sum(|of| of.changes), sum(|of| of.unknown));
+    let longest = of_counting.iter().map(|of| of.longest_ms).max().unwrap_or(0);
+    println!(
+        "{:>8}  worlds that count readers: {readers} of them, {changes} changes, {longest} ms at most until all knew one, {unknown} questions unanswered",
+        of_counting.len()
+    );
     for ruling in Ruling::ALL {
         let count: usize = outcomes.iter().filter_map(|of| of.rulings.get(&ruling)).sum();
         println!("{count:>8}  {}", ruling.words());
@@ -116,6 +124,7 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         of_each.iter().all(|count| *count > 0) && over > 0,
         "so little happened to tokens that this proves little: {of_each:?}, {over} tickets were over"
     );
+    assert!(readers > 10 * of_counting.len() && unknown > 0, "so few readers were counted that this proves little");
     assert!(http2_streams > outcomes.len(), "so little was asked for over HTTP/2 that this proves little");
     assert!(events > outcomes.len() * 100 && gaps > outcomes.len(), "so little happened that this proves little");
 }

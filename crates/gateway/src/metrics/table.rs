@@ -113,11 +113,13 @@ metrics! {
     HTTP_PUBLISHED: Counter "fanfare_http_published_total" = "Events accepted by POST.";
     PUBLISH_SECONDS: Histogram "fanfare_http_publish_seconds" = "From asking the store to publish what came by POST to its answer, or to the error in place of one.";
     PUBLISH_ERRORS: Counter "fanfare_http_publish_errors_total" ["kind"] = "Publishes by POST that failed: rejected (the request itself is wrong), denied (the store refuses until somebody changes something), refused (it refuses at present: full, read-only, loading), unreachable (nothing was sent to it), unknown (no answer: the event may have been published). But for the last, nothing was published.";
-    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers), ticket (bytes of orders).";
+    HTTP_BUSY: Counter "fanfare_http_busy_total" ["kind"] = "Requests answered 503 because as much of their kind is under way as may be: publish (bytes of bodies), history (answers), ticket (bytes of orders), count (requests that wait for the number of readers of a channel).";
     TICKETS: Counter "fanfare_tickets_made_total" = "Tickets made by POST /tickets.";
     TICKETS_REFUSED: Counter "fanfare_tickets_refused_total" = "Requests for a ticket answered 429: as many were made for their payer lately as may be.";
     TICKET_USES: Counter "fanfare_ticket_uses_total" ["result"] = "Tickets that came with a request for a stream: first (it was used for the first time), again (by a client that comes back), over (204), unknown (not used in time, or none: 401), unasked (the store gave no answer: refused politely).";
     HISTORY_PAGES: Counter "fanfare_history_pages_total" = "Pages of history served.";
+    COUNTS: Counter "fanfare_counts_total" = "Requests for the number of readers of a channel (GET /channels/{channel}) that were answered.";
+    COUNTS_REFUSED: Counter "fanfare_counts_refused_total" = "Those that were answered 429: the store was asked as often for their payer lately as it may be.";
 
     DELIVERIES: Counter "fanfare_deliveries_total" = "Events handed to sockets, durable and ephemeral.";
     BYTES: Counter "fanfare_sent_bytes_total" = "Bytes handed to the sockets of event streams.";
@@ -154,7 +156,7 @@ metrics! {
     OCCUPANCY_CHANNELS: Gauge "fanfare_occupancy_channels" ["state"] = "Channels whose readers are counted: counted (they have readers on this node), watched (somebody on this node is told by $occupancy how many read them).";
     OCCUPANCY_ROUNDS: Counter "fanfare_occupancy_rounds_total" ["result"] = "Rounds that told the store how many readers this node has, or asked how many there are: done, failed (the store did not answer, or refused). A round a second at most.";
     OCCUPANCY_SECONDS: Histogram "fanfare_occupancy_round_seconds" = "How long rounds took that came to their end. One of more than 250 ms puts the next one off, so that rounds take at most a quarter of the time.";
-    OCCUPANCY_NUMBERS: Counter "fanfare_occupancy_numbers_total" ["kind"] = "Numbers of readers of a channel: written (of this node's) and asked for (of all nodes), in rounds.";
+    OCCUPANCY_NUMBERS: Counter "fanfare_occupancy_numbers_total" ["kind"] = "Numbers of readers of a channel in rounds: written (of this node, when it has changed) and asked (of all nodes, in each round, of each channel of which a stream of this node wants to know it). What GET /channels/{channel} asks is not among them.";
     OCCUPANCY_LIVES: Counter "fanfare_occupancy_lives_total" = "Names under which this node has counted readers. It takes another one, and writes all numbers again, when it is not sure that the store counts it: after it stood still for 1.8 s, after an error, when the store lost its data.";
     OCCUPANCY_LAG: Gauge "fanfare_occupancy_lag_seconds" = "Seconds since the last round began that came to its end: how old the numbers are that this node gives and is told. 0 where no readers are counted.";
     MIN_LIFE_BROKEN: Counter "fanfare_min_life_broken_total" ["seen"] = "Streams that were seen to live shorter than min_life promises: expiry (PTTL says that one will expire too early) or end (one that was followed is gone). Their channels fall back to 60 s for the time before.";

@@ -199,6 +199,7 @@ impl NodeView {
         }
         samples.add_labelled(&m::HTTP_BUSY, "publish", self.http(|http| &http.busy_publishes));
         samples.add_labelled(&m::HTTP_BUSY, "history", self.http(|http| &http.busy_histories));
+        samples.add_labelled(&m::HTTP_BUSY, "count", self.http(|http| &http.busy_counts));
         samples.add_labelled(&m::HTTP_BUSY, "ticket", self.http(|http| &http.busy_tickets));
         samples.add(&m::TICKETS, self.http(|http| &http.tickets));
         samples.add(&m::TICKETS_REFUSED, self.http(|http| &http.refused_tickets));
@@ -206,6 +207,8 @@ impl NodeView {
             samples.add_labelled(&m::TICKET_USES, what.as_str(), self.http(|http| http.ticket_uses.of(what)));
         }
         samples.add(&m::HISTORY_PAGES, self.http(|http| &http.histories));
+        samples.add(&m::COUNTS, self.http(|http| &http.counts));
+        samples.add(&m::COUNTS_REFUSED, self.http(|http| &http.refused_counts));
     }
 
     fn collect_handshakes(&self, samples: &mut Samples) {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanfare_protocol::{ChannelName, LogName, Pattern};
-use tokio::sync::watch;
 
+use super::rounds::Rounds;
 use super::stats::OccupancyStats;
 use super::tallies::Tallies;
 use super::tally::Tally;
@@ -19,8 +19,7 @@ struct Inner {
     /// Whether channels that match are counted; the first that matches counts.
     rules: Box<[(Pattern, bool)]>,
     tallies: Arc<Mutex<Tallies>>,
-    /// Rounds of the reporter after which there may be something to tell.
-    rounds: watch::Sender<u64>,
+    rounds: Rounds,
     stats: OccupancyStats,
 }
 
@@ -69,10 +68,10 @@ impl Occupancy {
         Watch::new(Arc::clone(&self.0.tallies), tally)
     }
 
-    /// Changes after each round of the reporter that may have brought something new.
+    /// The rounds of the reporter.
     #[must_use]
-    pub fn rounds(&self) -> watch::Receiver<u64> {
-        self.0.rounds.subscribe()
+    pub fn rounds(&self) -> &Rounds {
+        &self.0.rounds
     }
 
     /// The tally of a channel, if it is counted.
@@ -98,10 +97,6 @@ impl Occupancy {
         if tally.mark() {
             self.lock().push_changed(Arc::clone(tally));
         }
-    }
-
-    pub(super) fn tell(&self) {
-        self.0.rounds.send_modify(|round| *round = round.wrapping_add(1));
     }
 
     /// Held for the time of a look-up, or of a copy of [`OCCUPANCY_BATCH_MAX`](fanfare_protocol::limits::OCCUPANCY_BATCH_MAX) pointers.

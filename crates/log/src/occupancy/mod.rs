@@ -6,6 +6,7 @@
 
 mod counted;
 mod reporter;
+mod rounds;
 mod stats;
 mod store;
 mod tallies;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use counted::Occupancy;
 pub use reporter::Reporter;
+pub use rounds::Rounds;
 pub use stats::OccupancyStats;
 pub use store::{NodeLife, OccupancyAnswer, OccupancyError, OccupancyStore};
 pub use tally::Tally;

@@ -8,6 +8,7 @@ use fanfare_protocol::limits::{
     OCCUPANCY_BATCH_MAX, OCCUPANCY_FAREWELL, OCCUPANCY_KEEP_SECONDS, OCCUPANCY_RENEW_INTERVAL, OCCUPANCY_ROUND,
     OCCUPANCY_ROUND_PART,
 };
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::counted::Occupancy;
@@ -89,7 +90,7 @@ impl Reporter {
             }
             Err(error) => {
                 stats.was_broken_off(error, now);
-                self.forget_totals();
+                self.forget_totals().await;
                 self.round_at = now + OCCUPANCY_ROUND;
             }
         }
@@ -114,16 +115,16 @@ impl Reporter {
         match self.store.renew(life).await {
             Ok(true) => {}
             Ok(false) => {
-                self.give_life_up();
+                self.give_life_up().await;
                 self.round_at = Instant::now();
             }
             // Why is told by the round, which has everything to write again.
-            Err(_) => self.give_life_up(),
+            Err(_) => self.give_life_up().await,
         }
     }
 
     /// What was written in this life counts no more: all is to be written again, in another one.
-    fn give_life_up(&mut self) {
+    async fn give_life_up(&mut self) {
         let Some(life) = self.life.take() else { return };
         self.former = Some(life);
         self.for_all(|occupancy, tally| {
@@ -131,7 +132,8 @@ impl Reporter {
             if tally.readers() > 0 {
                 occupancy.note(tally);
             }
-        });
+        })
+        .await;
     }
 
     /// The life in which is written now.
@@ -156,7 +158,7 @@ impl Reporter {
         for batch in changed.chunks(OCCUPANCY_BATCH_MAX) {
             written = self.write(batch).await;
             if written.is_err() {
-                self.give_life_up();
+                self.give_life_up().await;
                 // Now the store counts none of them. Those with readers are told in another life.
                 let with_readers = changed.iter().filter(|tally| tally.readers() > 0);
                 with_readers.for_each(|tally| self.occupancy.note(tally));
@@ -252,23 +254,25 @@ impl Reporter {
             self.renew().await;
         }
         if has_asked {
-            self.occupancy.tell();
+            self.occupancy.rounds().end();
         }
         Ok(())
     }
 
     /// Nothing is known any more of how many there are.
-    fn forget_totals(&self) {
-        self.for_all(|_, tally| tally.set_total(None));
+    async fn forget_totals(&self) {
+        self.for_all(|_, tally| tally.set_total(None)).await;
     }
 
-    /// Does something with each tally, without keeping threads from theirs for long.
-    fn for_all(&self, act: impl Fn(&Occupancy, &Arc<Tally>)) {
+    /// Does something with each tally, a part of them at a time: neither are threads kept from theirs for long, nor others on this one from
+    /// their turn.
+    async fn for_all(&self, act: impl Fn(&Occupancy, &Arc<Tally>)) {
         let mut from = Some(0);
         while let Some(slot) = from {
             let (some, next) = self.occupancy.lock().some(slot, 1, OCCUPANCY_BATCH_MAX);
             some.iter().for_each(|tally| act(&self.occupancy, tally));
             from = next;
+            yield_now().await;
         }
     }
 

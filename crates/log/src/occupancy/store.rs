@@ -49,7 +49,7 @@ pub trait OccupancyStore: fmt::Debug + Send + Sync {
     /// Begins a life, and ends the one before it if that has not ended.
     fn begin(&self, life: NodeLife, former: Option<NodeLife>) -> OccupancyAnswer<()>;
 
-    /// Renews a life. `false`: it has ended, and cannot be renewed.
+    /// Renews a life. `false`: it has ended, and cannot be renewed; or it is not sure that what was written in it is there.
     fn renew(&self, life: NodeLife) -> OccupancyAnswer<bool>;
 
     /// Sets how many readers the node of a life has on these channels; 0 removes what was said.

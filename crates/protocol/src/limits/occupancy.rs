@@ -24,10 +24,18 @@ pub const OCCUPANCY_KEEP_SECONDS: u64 = 40;
 pub const OCCUPANCY_FAREWELL: Duration = Duration::from_millis(500);
 /// Calls of a node to the store about this at a time; others wait, within their deadline.
 pub const OCCUPANCY_CALLS_MAX: usize = 32;
+/// Counts for which one payer may have the store asked at once, beside those that are known or being asked. One more is answered 429.
+pub const OCCUPANCY_ASKS_AT_ONCE_MAX: u32 = 200;
+/// How long one of them takes to come back: 20 a second. Each is two or three round trips.
+pub const OCCUPANCY_ASK_PAUSE: Duration = Duration::from_millis(50);
+/// Payers that are told apart for it. Two that share a place forget each other.
+pub const OCCUPANCY_PAYERS_MAX: usize = 1_024;
 /// Requests of a node that wait for a count; beside them is a [reserve](super::requests::PLACES_RESERVE_PART) for clients with few. One more is answered 503.
 pub const OCCUPANCY_WAITING_MAX: usize = 256;
 /// Of them those that may ask the store at once; the others take turns by client.
 pub const OCCUPANCY_ASKING_MAX: usize = 16;
+/// Counted channels of a thread at which is looked for a new number, and streams that are found by one, before others get their turn.
+pub const OCCUPANCY_LOOKS: usize = 256;
 /// Streams of a thread that are told before others get their turn.
 pub const OCCUPANCY_WAKES: usize = 64;
 
@@ -38,6 +46,7 @@ const _: () = {
     assert!(less(OCCUPANCY_RENEW_INTERVAL, OCCUPANCY_ROUND) && less(OCCUPANCY_TOLD_INTERVAL, OCCUPANCY_ROUND));
     // A renewal may be missed, or come a round late.
     assert!(OCCUPANCY_KEEP_SECONDS * 2 < OCCUPANCY_KEPT.as_secs());
+    assert!(OCCUPANCY_ASKS_AT_ONCE_MAX > 0 && OCCUPANCY_PAYERS_MAX.is_power_of_two() && OCCUPANCY_LOOKS > 0);
     // A request does not take the calls that rounds need.
     assert!(OCCUPANCY_ASKING_MAX < OCCUPANCY_CALLS_MAX && OCCUPANCY_ASKING_MAX < OCCUPANCY_WAITING_MAX);
 };

@@ -1,8 +1,11 @@
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use fanfare_log::memory::MemoryStore;
 use fanfare_log::occupancy::Reporter;
 use fanfare_log::{Options, Payer, Random};
+use fanfare_protocol::limits::OCCUPANCY_LOOKS;
 use fanfare_protocol::{ChannelName, Pattern};
 use tokio::time::sleep;
 
@@ -20,12 +23,17 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        let scene = Self::without_teller();
+        scene::spawn(crate::occupancy_teller::run(std::rc::Rc::clone(&scene.core)));
+        scene
+    }
+
+    fn without_teller() -> Self {
         let store = MemoryStore::default();
         let occupancy = Occupancy::new([(Pattern::parse("chat:*").unwrap(), true)]);
         let reporter = Reporter::new(occupancy.clone(), Arc::new(store.clone()), Random::seeded(1));
         scene::spawn(reporter.run(std::future::pending()));
         let core = scene::core(&store, Options { occupancy, ..Options::default() });
-        scene::spawn(crate::occupancy_teller::run(std::rc::Rc::clone(&core)));
         Self { core, store }
     }
 
@@ -158,5 +166,58 @@ fn nothing_is_kept_of_a_session_that_came_and_went_while_the_store_was_away() {
             scene.core.watchers.remove(session);
         }
         assert!(scene.core.watchers.0.borrow().again.is_empty());
+    });
+}
+
+/// Lets a future have one turn.
+fn turn(future: Pin<&mut impl Future>) {
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+// Fails when a round is gone through at once.
+#[test]
+fn the_many_channels_of_a_thread_are_looked_at_in_turns() {
+    run(async {
+        let scene = Scene::without_teller();
+        let names: Vec<_> = (0..3 * OCCUPANCY_LOOKS).map(|number| format!("chat:{number}")).collect();
+        let sessions: Vec<_> = names.iter().map(|name| scene.open(&[name.as_str()], true)).collect();
+        sleep(2 * SECOND).await;
+        sessions.iter().for_each(|session| assert!(!scene.news(*session).is_empty()));
+        let mut teller = pin!(crate::occupancy_teller::run(std::rc::Rc::clone(&scene.core)));
+        turn(teller.as_mut());
+        for name in &names {
+            scene.open(&[name.as_str()], false);
+        }
+        sleep(3 * SECOND).await;
+        let due = || sessions.iter().filter(|session| scene.is_due(**session)).count();
+        let (mut before, mut turns) = (due(), 0);
+        assert_eq!(before, 0, "nobody has looked yet");
+        while before < sessions.len() {
+            turn(teller.as_mut());
+            assert!((before + 1..=before + OCCUPANCY_LOOKS).contains(&due()), "{before}, then {}", due());
+            (before, turns) = (due(), turns + 1);
+        }
+        assert!(turns > 3, "{turns}");
+    });
+}
+
+// Fails when the rest of a channel's sessions is left out after a turn, and when one is found twice.
+#[test]
+fn the_many_sessions_of_a_channel_are_found_in_parts_and_each_once() {
+    run(async {
+        let scene = Scene::without_teller();
+        let sessions: Vec<_> = (0..20).map(|_| scene.open(&["chat:a", "chat:b"], true)).collect();
+        sleep(2 * SECOND).await;
+        sessions.iter().for_each(|session| assert!(!scene.news(*session).is_empty()));
+        scene.open(&["chat:a", "chat:b"], false);
+        sleep(3 * SECOND).await;
+        let watchers = &scene.core.watchers;
+        watchers.begin_round();
+        let mut turns = 0;
+        while watchers.find(3) {
+            turns += 1;
+        }
+        assert!(turns >= 2 * sessions.len() / 3, "{turns}");
+        assert_eq!(Vec::from(watchers.0.borrow().waking.clone()), sessions);
     });
 }

@@ -6,6 +6,7 @@
 
 mod connection;
 mod destruction;
+mod hashes;
 mod nature;
 mod outgoing;
 mod reads;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fanfare_oracle::{Entry, IncarnationEnd};
 use fanfare_protocol::EntryId;
 
+use super::hashes::Hashes;
 use crate::PREFIX;
 use crate::payload;
 use crate::stored_record::StoredRecord;
@@ -53,7 +54,8 @@ pub(crate) struct Data {
     pub(crate) streams: BTreeMap<String, Stream>,
     /// With the time at which each is gone.
     pub(crate) strings: BTreeMap<String, (Bytes, Option<u64>)>,
-    /// `SET`s so far of what is watched, which tickets never are: what `WATCH` compares.
+    pub(crate) hashes: Hashes,
+    /// `SET`s so far of what is watched, which neither tickets nor lives of nodes ever are: what `WATCH` compares.
     pub(crate) sets: u64,
     pub(crate) library: bool,
 }
@@ -122,5 +124,6 @@ impl Data {
             self.streams.iter().filter(|(_, stream)| over(&stream.expires)).map(|(key, _)| key.clone()).collect();
         keys.iter().for_each(|key| self.remove(key, IncarnationEnd::Expired, record));
         self.strings.retain(|_, (_, expires)| !over(expires));
+        self.hashes.expire(now);
     }
 }

@@ -12,6 +12,9 @@ use crate::ticket_record;
 /// How long a ticket lives at most, as nodes are told.
 const TICKET_LIVES_MS: u64 = limits::TOKEN_LIFETIME_MIN.as_secs() * 1_000;
 
+/// What the keys of the lives of nodes begin with.
+const LIFE: &str = "$fanfare:{sse:}:node:";
+
 pub(super) fn text(argument: &Bytes) -> String {
     String::from_utf8_lossy(argument).into_owned()
 }
@@ -39,7 +42,7 @@ pub(super) fn entry((id, fields): &(EntryId, Fields)) -> Reply {
 fn takes_memory(name: &str, arguments: &[Bytes]) -> bool {
     let only_reads = || arguments.iter().any(|argument| argument.starts_with(b"sse_") && argument != "sse_publish");
     match name {
-        "XADD" | "SET" => true,
+        "XADD" | "SET" | "HSET" => true,
         "EVAL" | "EVALSHA" | "FCALL" => !only_reads(),
         _ => false,
     }
@@ -63,6 +66,10 @@ impl Server {
                 self.data.strings.get(&text(key)).map_or(Reply::Nil, |(value, _)| Reply::Bulk(value.clone()))
             }
             ("SET", [key, value, options @ ..]) => self.set(&text(key), value, options, now),
+            ("HSET", [key, field, value]) => self.data.hashes.set(&text(key), field, value),
+            ("HDEL", [key, field]) => self.data.hashes.delete(&text(key), field),
+            ("HGETALL", [key]) => self.data.hashes.all(&text(key)),
+            ("PEXPIRE", [key, time]) => self.expire_in(&text(key), number(time).expect("a time"), now),
             ("INFO", [section]) => Reply::text(self.info(&text(section))),
             ("CONFIG", [_, parameter]) => Reply::Map(vec![(
                 Reply::Bulk(parameter.clone()),
@@ -112,15 +119,26 @@ impl Server {
         if options.iter().any(|option| option == "NX") && self.data.strings.contains_key(key) {
             return Reply::Nil;
         }
+        if options.iter().any(|option| option == "XX") && !self.data.strings.contains_key(key) {
+            return Reply::Nil;
+        }
         let of_seconds = option(options, "EX").and_then(number).map(|seconds| seconds * 1000);
         let lives = of_seconds.or_else(|| option(options, "PX").and_then(number));
         self.data.strings.insert(key.to_owned(), (value.clone(), lives.map(|lives| now + lives)));
         if ticket_record::is_key(key) {
             self.tickets.store(key, value, TICKET_LIVES_MS);
-        } else {
+        } else if !key.starts_with(LIFE) {
             self.data.sets += 1;
         }
         Reply::Ok
+    }
+
+    /// `PEXPIRE` of a text or a hash. No time at all removes it.
+    fn expire_in(&mut self, key: &str, time_ms: u64, now: u64) -> Reply {
+        let text = self.data.strings.get_mut(key).map(|(_, expires)| *expires = Some(now + time_ms));
+        let is_there = text.is_some() || self.data.hashes.expire_at(key, now + time_ms);
+        self.data.expire(now, &self.record);
+        Reply::Number(i64::from(is_there))
     }
 
     /// `PTTL` of a stream.

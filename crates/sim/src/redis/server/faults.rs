@@ -187,6 +187,7 @@ impl Server {
                 let keys: Vec<_> = self.data.streams.keys().cloned().collect();
                 keys.iter().for_each(|key| self.data.remove(key, IncarnationEnd::Flushed, &self.record));
                 self.data.strings.clear();
+                self.data.hashes.clear();
                 self.data.sets += 1;
                 self.look_at_own_log();
             }

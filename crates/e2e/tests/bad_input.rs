@@ -208,7 +208,7 @@ fn a_proxy_header_of_a_stranger_closes_its_connection_unread() {
     assert!(node.is_ready() && node.metric("fanfare_channels", "") == Some(0.0));
 }
 
-// Seen to fail where a handshake keeps what it was read into, and where one that ends so is not counted.
+// Seen to fail where a handshake keeps 32 KiB of what it was read into.
 #[test]
 fn ten_thousand_handshakes_that_stop_half_way_cost_little_and_hold_up_nobody() {
     const HANDSHAKES: usize = 10_000;

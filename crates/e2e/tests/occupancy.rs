@@ -195,7 +195,7 @@ fn occupancy_is_told_once_a_second_at_most_and_moves_no_place() {
     check(&watching, &ledger, "chat:1", &Expect::everything()).assert_kept();
 }
 
-// Seen to fail when a stream of HTTP/2 is told nothing, and when a connection counts as one reader.
+// Seen to fail when a stream of HTTP/2 is told nothing.
 #[test]
 fn streams_that_share_a_connection_are_counted_and_told_each_for_itself() {
     let (scene, ledger, certificate) = (Scene::new(), Ledger::default(), Certificate::new());

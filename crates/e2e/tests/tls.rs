@@ -251,7 +251,7 @@ fn a_whole_stream_whose_connection_ends_without_a_word_of_tls_is_told_apart() {
     assert!(client.ended_unannounced());
 }
 
-// Seen to fail when what all answers have has such a header, and when streams have.
+// Seen to fail when what all answers have has such a header.
 #[test]
 fn no_answer_names_another_protocol_for_the_same_node() {
     let (redis, certificate) = (RedisServer::start(), Certificate::new());

@@ -46,6 +46,8 @@ pub(super) struct Exchange {
     is_unfinished: Cell<bool>,
     /// The rest of the request has not come in time.
     is_late: Cell<bool>,
+    /// Another node may have a better answer.
+    is_for_elsewhere: Cell<bool>,
 }
 
 impl Exchange {
@@ -59,6 +61,7 @@ impl Exchange {
             is_polled: Cell::new(false),
             is_unfinished: Cell::new(false),
             is_late: Cell::new(false),
+            is_for_elsewhere: Cell::new(false),
         })
     }
 
@@ -95,6 +98,12 @@ impl Exchange {
 
     pub(super) fn is_late(&self) -> bool {
         self.is_late.get()
+    }
+
+    /// Another node may have a better answer than the one that is given: further requests are to come by another connection, once it has
+    /// left.
+    pub(super) fn leads_elsewhere(&self) {
+        self.is_for_elsewhere.set(true);
     }
 
     /// The answer's body is these bytes.
@@ -214,6 +223,10 @@ impl Drop for Exchange {
             self.shared.core.stats.ends.of(End::Client).add(1);
         }
         self.set_unfinished(false);
+        if self.is_for_elsewhere.get() {
+            // What ends the stream is with hyper by now, and leaves before the driver looks at this.
+            self.shared.send_elsewhere();
+        }
         self.shared.end();
     }
 }

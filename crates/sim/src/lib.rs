@@ -55,7 +55,7 @@
 //!
 //! | verdict | bound | where |
 //! |---|---|---|
-//! | every node says how many there are, and every reader that asked has been told, whoever came, left, or was killed together with a node | 3 s; from the end of the faults 20 s, or 60 s where the clock of Redis may have been set back, which lengthens the lives of the dead | `occupancy::census` |
+//! | every node says how many there are, and every reader that asked has been told, whoever came, left, or was killed together with a node | 3 s; from the end of the faults 40 s, since a round that was held up puts the next one off, and the time by which the clock of Redis is behind, which lengthens the lives of the dead | `occupancy::census` |
 //! | a channel that nobody reads any more has no readers, on every node | when all of that is over | `occupancy::census` |
 //! | nobody is told the same number twice, or twice within a second (900 ms: rounds are not told to all at one moment) | of streams that read at once | `occupancy::told` |
 //! | nobody is told anything who did not ask | at once, in all worlds | `occupancy::told` |

@@ -48,7 +48,8 @@ pub(crate) async fn ask(world: &World, node: usize, channel: &str, from: IpAddr)
             let readers = said["readers"].as_u64().filter(|_| said["channel"] == channel);
             readers.map(Count::Readers).ok_or_else(|| format!("node {node} answers about {channel}: {body:?}"))
         }
-        Some("503") => Ok(Count::Unknown),
+        // 502: its memory is full.
+        Some("502" | "503") => Ok(Count::Unknown),
         _ => Err(format!("node {node} answers about {channel}: {answer:?}")),
     }
 }

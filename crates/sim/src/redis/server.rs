@@ -181,6 +181,12 @@ impl Server {
         [of_then().min().unwrap_or(0), of_then().max().unwrap_or(0)]
     }
 
+    /// How far its clock is behind the latest time that it has shown, at most.
+    pub(crate) fn clock_is_behind(&self) -> Duration {
+        let most = self.skews.iter().map(|(_, skew)| *skew).max().unwrap_or(0);
+        Duration::from_millis(u64::try_from(most - self.skew).unwrap_or(0))
+    }
+
     /// Whether it holds a text with this key.
     pub(crate) fn holds(&self, key: &str) -> bool {
         self.data.strings.get(key).is_some_and(|(_, expires)| expires.is_none_or(|at| at > self.now_ms()))

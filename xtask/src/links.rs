@@ -1,4 +1,5 @@
-//! Every relative link in a Markdown file leads somewhere, and every path of the repository that it names exists.
+//! Every relative link and image in a Markdown file leads somewhere, every path of the repository that it names exists, and every image has a
+//! text for those who do not see it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,20 +17,20 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     let mut count = 0;
     for file in &files {
         let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let name = file.strip_prefix(root).unwrap_or(file).display();
         for target in targets(&text) {
             count += 1;
             if let Some(why) = broken(file, &text, &target) {
-                let name = file.strip_prefix(root).unwrap_or(file).display();
                 problems.push(format!("{name}: the link {target} leads nowhere: {why}"));
             }
         }
         for path in paths(&text) {
             count += 1;
             if !root.join(path).exists() {
-                let name = file.strip_prefix(root).unwrap_or(file).display();
                 problems.push(format!("{name}: names {path}, which does not exist"));
             }
         }
+        problems.extend(silent_images(&text).iter().map(|image| format!("{name}: {image} has no alternative text")));
     }
     println!("links: {count} in {} documents", files.len());
     Ok(problems)
@@ -61,19 +62,29 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 /// The link targets of a document that stay inside the repository, code left out.
 fn targets(text: &str) -> Vec<String> {
     let prose = without_code(text);
-    let mut found = Vec::new();
-    let mut rest = prose.as_str();
-    while let Some(start) = rest.find("](") {
-        rest = &rest[start + 2..];
-        let Some(end) = rest.find([')', ' ', '\n']) else {
-            break;
-        };
-        let target = &rest[..end];
-        if !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:") {
-            found.push(target.to_owned());
-        }
-    }
-    found
+    let markdown = prose.split("](").skip(1).filter_map(|rest| rest.split_once([')', ' ', '\n']));
+    let is_ours = |target: &&str| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
+    markdown
+        .map(|(target, _)| target)
+        .chain(values(&prose, "src"))
+        .chain(values(&prose, "srcset"))
+        .filter(is_ours)
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The values that an attribute has in the HTML of a text.
+fn values<'a>(text: &'a str, attribute: &str) -> Vec<&'a str> {
+    text.split(&format!(" {attribute}=\"")).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
+}
+
+/// The images, of Markdown or of HTML, that nothing describes.
+fn silent_images(text: &str) -> Vec<String> {
+    let prose = without_code(text);
+    let markdown = prose.split("![](").skip(1).filter_map(|rest| Some(format!("![]({})", rest.split_once(')')?.0)));
+    let html = prose.split("<img").skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
+    let is_silent = |tag: &&str| values(tag, "alt").iter().all(|alt| alt.trim().is_empty());
+    markdown.chain(html.filter(is_silent).map(|tag| format!("<img{tag}>"))).collect()
 }
 
 /// The `code spans` that are paths from the root of the repository.
@@ -158,6 +169,15 @@ mod tests {
     fn links_in_code_are_not_links() {
         let text = "[a](b.md) `[c](d.md)`\n```\n[e](f.md)\n```\n[g](https://example.org) [h](#there)";
         assert_eq!(targets(text), ["b.md", "#there"]);
+    }
+
+    #[test]
+    fn images_of_html_are_links_and_need_a_text() {
+        let text = "<source srcset=\"dark.webp\">\n<img alt=\"A page\" src=\"light.webp\">\n`<img src=\"code.webp\">`";
+        assert_eq!(targets(text), ["light.webp", "dark.webp"]);
+        assert_eq!(silent_images(text), Vec::<String>::new());
+        let silent = silent_images("![](a.webp) ![b](b.webp) <img alt=\" \" src=\"c.webp\"> <img src=\"d.webp\">");
+        assert_eq!(silent, ["![](a.webp)", "<img alt=\" \" src=\"c.webp\">", "<img src=\"d.webp\">"]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute 
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real clients and browsers, cut anywhere; examples (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)
+test-clients: ## Real clients and browsers, cut anywhere; examples, screenshots (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)
 	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
@@ -96,6 +96,12 @@ test-clients: ## Real clients and browsers, cut anywhere; examples (CLIENTS="npm
 	@scripts/setup.sh php-redis || echo "setup: without PHP and its redis the publisher in PHP is left out"
 	$(CARGO) build $(LOCKED) -p fanfare
 	@TRANSPORT="$(TRANSPORT)" scripts/clients.sh $(CLIENTS)
+
+.PHONY: screenshots
+screenshots: ## Make the pictures of the documents anew, in Chromium (PICTURES="screenshots/feed screenshots/run")
+	@scripts/setup.sh cc redis-server python3 chromium cwebp
+	$(CARGO) build $(LOCKED) -p fanfare
+	@SCREENSHOTS=write scripts/clients.sh $(or $(PICTURES),screenshots)
 
 # chaos: a new seed each time unless SEED= names one.
 CHAOS := --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLIENTS),--clients $(CLIENTS)) \

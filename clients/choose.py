@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import publish  # noqa: E402
+import screenshots  # noqa: E402
 from harness import auth_cases, example_cases, report  # noqa: E402
 
 DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "clients.md"
@@ -22,6 +23,7 @@ def groups():
     """By group: the names of its cases."""
     return {
         "examples": [f"examples/{case.__name__.replace('_', '-')}" for case in example_cases.CASES],
+        "screenshots": [f"screenshots/{name}" for name in screenshots.names()],
         "publish": [f"publish/{language}" for language in publish.LANGUAGES],
         "auth": [f"auth/{case.name}" for case in auth_cases.CASES],
         "tickets": [],

@@ -10,6 +10,7 @@
 #   tickets       tickets in browsers (clients/tickets.py)
 #   tabs          twenty tabs of one node in Chromium (clients/tabs.py)
 #   examples      the examples in Chromium (clients/examples.py); examples/feed
+#   screenshots   whether the pictures of the documents are current (clients/screenshots.py); screenshots/feed. SCREENSHOTS=write makes them
 #   publish       the publishers of examples/publish (clients/publish.py); publish/go
 #
 # A name that nothing has is an error before anything is tried.
@@ -38,6 +39,7 @@ try() {
 
 fanfare=$target/debug/fanfare
 try examples python3 clients/examples.py "$fanfare"
+try screenshots python3 clients/screenshots.py "$fanfare" ${SCREENSHOTS:+--"$SCREENSHOTS"}
 try publish python3 clients/publish.py "$fanfare" "$target/clients"
 try auth python3 clients/auth.py "$fanfare"
 # The page of docs/auth.md that goes on with one ticket after the other.

@@ -17,6 +17,7 @@ package_of() {
     chromedriver) echo chromium-driver ;;
     firefox) echo firefox-esr ;;
     curl) echo curl ;;
+    cwebp) echo webp ;;
     openssl) echo openssl ;;
     testssl) echo testssl.sh ;;
     taskset | setpriv) echo util-linux ;;

@@ -19,12 +19,14 @@ POLITE = {"responseCode": 200, "body": base64.b64encode(b"retry: 100\n\n").decod
 
 
 class Chromium:
-    def __init__(self, processes):
+    """`options`: more of its command line."""
+
+    def __init__(self, processes, options=()):
         self.processes = processes
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         read, from_browser = os.pipe()
         to_browser, write = os.pipe()
-        options = [*browser.chromium(self.profile.name), "--remote-debugging-pipe", "--hide-scrollbars", "about:blank"]
+        options = [*browser.chromium(self.profile.name), "--remote-debugging-pipe", "--hide-scrollbars", *options, "about:blank"]
         # It reads at 3 and writes at 4.
         self.process = processes.start("chromium", ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "-",
                                                     browser.program("chromium"), *options], pass_fds=(to_browser, from_browser))
@@ -62,8 +64,9 @@ class Chromium:
         assert "error" not in answer, f"{method}: {answer.get('error')}"
         return answer["result"]
 
-    def page(self, url, beside=None, refused=False):
-        """A page with cookies of its own, or with those of another; `refused`: from the beginning, as `Page.refuse`."""
+    def page(self, url, beside=None, refused=False, before=lambda page: None):
+        """A page with cookies of its own, or with those of another; `refused`: from the beginning, as `Page.refuse`; `before(page)` is called
+        before it is loaded."""
         context = beside.context if beside else self.ask("Target.createBrowserContext")["browserContextId"]
         target = self.ask("Target.createTarget", {"url": "about:blank", "browserContextId": context})["targetId"]
         session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
@@ -75,6 +78,7 @@ class Chromium:
         page.size(1200)
         if refused:
             page.refuse(True)
+        before(page)
         page.ask("Page.navigate", {"url": url})
         page.wait("the page is loaded", "document.readyState === 'complete' && location.href !== 'about:blank'")
         return page
@@ -144,12 +148,17 @@ class Page:
         self.ask("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def screenshot(self, path):
+        """A PNG of the page, and of what is below it in the window."""
+        height = self.value("document.documentElement.scrollHeight")
+        pathlib.Path(path).write_bytes(self.image(min(max(height, 300), 1600)))
+
+    def image(self, height):
+        """Its uppermost pixels, as PNG."""
         # Others get no frames.
         self.ask("Page.bringToFront")
-        height = self.value("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": self.value("innerWidth"), "height": min(max(height, 300), 1600), "scale": 1}
+        clip = {"x": 0, "y": 0, "width": self.value("innerWidth"), "height": height, "scale": 1}
         image = self.ask("Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True})
-        pathlib.Path(path).write_bytes(base64.b64decode(image["data"]))
+        return base64.b64decode(image["data"])
 
     def close(self):
         self.chromium.ask("Target.closeTarget", {"targetId": self.target})

@@ -30,6 +30,16 @@ def await_that(what, holds, process=None):
     raise AssertionError(f"waited {PATIENCE} s in vain: {what}" + (f":\n{last_words(process)}" if process else ""))
 
 
+def status_of(port, path):
+    """What a server of this machine answers to a GET."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def last_words(process):
     return process.log.read_text(errors="replace")[-2000:]
 
@@ -124,12 +134,7 @@ class Node:
         await_that(f"node {self.name} is up", lambda: self.status(self.wanted) == 200, self.process)
 
     def status(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=5)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status
-        finally:
-            connection.close()
+        return status_of(self.admin, path)
 
     def metric(self, name):
         """The value of a metric without labels."""

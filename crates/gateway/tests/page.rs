@@ -1,6 +1,6 @@
 //! The demonstration's page in real headless Chromium: over `fanfare dev`, and over what `make run` starts.
 //!
-//! `FANFARE_SCREENSHOT=docs/images/demo.png` (from the root of the repository) keeps a picture of the latter.
+//! `FANFARE_SCREENSHOT=/tmp/run.png` keeps a picture of the latter. Those of the documents are made by `make screenshots`.
 #![allow(clippy::unwrap_used)]
 
 mod support;

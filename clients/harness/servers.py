@@ -125,7 +125,8 @@ class Node:
                     f"redis.url=redis://127.0.0.1:{self.redis_port}", *self.options]
         command = [self.binary, "serve"]
         if self.file is not None:
-            path = self.processes.scratch / f"{self.name}.toml"
+            # Of nodes of one name that start side by side, none reads what another is about to write.
+            path = self.processes.scratch / f"{self.name}-{self.port}.toml"
             path.write_text(self.file)
             command += ["--config", str(path)]
         for setting in settings:

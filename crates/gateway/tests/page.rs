@@ -1,6 +1,4 @@
 //! The demonstration's page in real headless Chromium: over `fanfare dev`, and over what `make run` starts.
-//!
-//! `FANFARE_SCREENSHOT=/tmp/run.png` keeps a picture of the latter. Those of the documents are made by `make screenshots`.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -126,11 +124,8 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     assert!(said.contains("curl -N") && said.contains("PUBLISH sse:") && said.contains("FCALL sse_publish"), "{said}");
 
     let browser = Browser::start(1280, 1050);
-    browser.colours(if std::env::var_os("FANFARE_SCREENSHOT_DARK").is_some() { "dark" } else { "light" });
+    browser.colours("light");
     resumes_on_the_other_node_and_back(&browser, &url("The live page"));
-    if let Some(path) = std::env::var_os("FANFARE_SCREENSHOT") {
-        std::fs::write(root.join(path), browser.screenshot()).unwrap();
-    }
 
     let nodes = [url("Node 1"), url("Node 2"), url("The live page")];
     let address = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();

@@ -170,7 +170,6 @@ async fn serve_requests<S: Socket>(
             handler.stats().malformed.add(1);
             linger(socket, handover.has_ended()).await;
         }
-        // Who was refused on a full node is not waited for: the next one needs the place. Over TLS it is told that this is the end.
         End::Http2 => {
             handler.stats().malformed.add(1);
             let problem = Problem::new(Kind::InvalidRequest, "HTTP/2 is not spoken on this connection.");
@@ -179,6 +178,7 @@ async fn serve_requests<S: Socket>(
             let _ = socket.try_write(&answer.to_http1(Framing::Plain));
             linger(socket, false).await;
         }
+        // Who was refused on a full node is not waited for: the next one needs the place. Over TLS it is told that this is the end.
         End::Closed | End::Detach if admission.is_full() && has_nothing_unread(&socket) => socket.close_sending_side(),
         End::Closed | End::Detach => linger(socket, handover.has_ended()).await,
         End::Broken | End::NoPlace => {}

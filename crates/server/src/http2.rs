@@ -164,7 +164,7 @@ async fn drive<S: Socket>(
     let mut looks = interval_at(Instant::now() + heartbeat, heartbeat);
     let mut draining = pin!(phase.left_running());
     let mut clock = pin!(tokio::time::sleep(requests.head_timeout));
-    let (mut place, mut seen, mut drained, mut leaving, mut must_renew) = (None, None, false, false, false);
+    let (mut place, mut seen, mut drained, mut leaving) = (None, None, false, false);
     poll_fn(|cx| {
         shared.set_driver(cx.waker());
         wire.begin_turn();
@@ -185,10 +185,12 @@ async fn drive<S: Socket>(
                 if wire.check_peer(&shared.core).is_some() {
                     return Poll::Ready(End::Gone);
                 }
-                must_renew = shared.handler.is_ending(&shared.permit);
+                if shared.handler.is_ending(&shared.permit) {
+                    shared.leave();
+                }
             }
             // Streams go on, end by themselves, and come back over a connection whose handshake is new, or which leads to another node.
-            if (must_renew || shared.is_leaving()) && !leaving {
+            if shared.is_leaving() && !leaving {
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
                 continue;

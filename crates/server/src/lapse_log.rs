@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(told(Duration::from_secs(1), |_| 1), 0);
     }
 
-    // Fails when only their number counts: where Redis is too far away for any proof there is one, and it does not end.
+    // Seen to fail when only their number counts: where Redis is too far away for any proof there is one, and it does not end.
     #[test]
     fn a_lapse_that_lasts_is_told_once_in_a_minute() {
         let began = Instant::now();

@@ -69,17 +69,29 @@ impl Asked {
     fn is_told_politely(&self, policy: RefusalPolicy) -> bool {
         policy == RefusalPolicy::Polite && self.for_stream && self.close == Close::Clean
     }
+
+    /// A refusal that may pass: a stream that is over at once, or this problem.
+    fn passing(
+        &self,
+        policy: RefusalPolicy,
+        after: Duration,
+        is_about_the_client: bool,
+        problem: impl FnOnce() -> Problem,
+    ) -> Answer {
+        let answer = if self.is_told_politely(policy) {
+            Answer::ended_stream(retry(after, &self.place))
+        } else {
+            problem().into()
+        };
+        if is_about_the_client { answer.closing() } else { answer.for_elsewhere() }
+    }
 }
 
 /// The answer to a refusal. It ends a connection of HTTP/1, whose place is needed by another client; whether it sends the client of one of
 /// HTTP/2 elsewhere depends on whose doing it is.
 pub(crate) fn answer(refused: &Refused, policy: RefusalPolicy, asked: &Asked) -> Answer {
-    let answer = if asked.is_told_politely(policy) {
-        Answer::ended_stream(retry(refused.retry, &asked.place))
-    } else {
-        Answer::from(problem(refused))
-    };
-    if refused.reason.is_about_the_client() { answer.closing() } else { answer.for_elsewhere() }
+    let is_about_the_client = refused.reason.is_about_the_client();
+    asked.passing(policy, refused.retry, is_about_the_client, || problem(refused))
 }
 
 /// Makes the answer to a subscription that was admitted and then cannot begin after all.
@@ -116,12 +128,8 @@ impl LateRefusal {
             _ => admission.retry(),
         };
         let is_about_the_client = denied.is_about_the_client();
-        let answer = if self.asked.is_told_politely(admission.policy()) {
-            Answer::ended_stream(retry(after, &self.asked.place))
-        } else {
-            Answer::from(Problem::from(denied).retry_after(after))
-        };
-        if is_about_the_client { answer.closing() } else { answer.for_elsewhere() }
+        let problem = || Problem::from(denied).retry_after(after);
+        self.asked.passing(admission.policy(), after, is_about_the_client, problem)
     }
 
     /// Told to a client whose token was good until lately: it may come with a fresh one, and keeps its place. A URL with a ticket stays

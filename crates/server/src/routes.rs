@@ -464,7 +464,7 @@ impl Handler {
         let allow = async |channels: &[ChannelName]| match grant.as_deref() {
             None => Ok(()),
             Some(grant) => {
-                self.still(client, Right::Tickets, Some(grant), channels).await?;
+                self.still(client, Right::Tickets.into(), Some(grant), channels).await?;
                 let permitted = grant.permit(Right::Tickets, channels).map_err(Denied::By);
                 permitted.map_err(|denied| self.note(key, Right::Tickets, denied).into())
             }
@@ -505,7 +505,8 @@ impl Handler {
             // A grant that is over meanwhile, or that cannot be judged, says nothing of how busy the node is.
             let is_over = Cell::new(false);
             let still = async || {
-                let still = handler.still(client, Right::Publish, grant.as_deref(), std::slice::from_ref(&asked)).await;
+                let still =
+                    handler.still(client, Right::Publish.into(), grant.as_deref(), std::slice::from_ref(&asked)).await;
                 still.inspect_err(|_| is_over.set(true))
             };
             let published = publish::answer(Arc::clone(&handler.node), channel, request, still).await;
@@ -527,21 +528,22 @@ impl Handler {
         }
     }
 
-    /// Whether a grant that was enough when it was asked for is so still. Waits for what is revoked to be known, if it may be known soon.
+    /// Whether a grant that was enough when it was asked for is so still. Waits for what is revoked to be known, if it may be known soon and
+    /// what is asked for is done at once.
     async fn still(
         &self,
         client: IpAddr,
-        right: Right,
+        Judged { asked, as_if }: Judged,
         grant: Option<&Grant>,
         channels: &[ChannelName],
     ) -> Result<(), Problem> {
         let options = &self.node.options;
         let Some((authorizer, grant)) = options.authorizer.as_ref().zip(grant) else { return Ok(()) };
         if let Some(revocations) = &options.revocations {
-            revocations.settled(right).await;
+            revocations.settled(as_if).await;
         }
-        let still = authorizer.still(grant, right, channels);
-        still.map_err(|denied| self.note(AddressKey::of(client), right, denied).into())
+        let still = authorizer.still(grant, as_if, channels);
+        still.map_err(|denied| self.note(AddressKey::of(client), asked, denied).into())
     }
 
     fn history(
@@ -570,7 +572,8 @@ impl Handler {
             let page = history::answer(Arc::clone(&handler.node), payer, wanted).await;
             handler.stats().busy_histories.add(u64::from(is_busy(&page)));
             // Reading it may have taken seconds, and it holds what was published meanwhile.
-            let still = handler.still(client, Right::History, grant.as_deref(), std::slice::from_ref(&asked)).await;
+            let still =
+                handler.still(client, Right::History.into(), grant.as_deref(), std::slice::from_ref(&asked)).await;
             let page = still.and(page);
             handler.stats().histories.add(u64::from(page.is_ok()));
             page.unwrap_or_else(Answer::from).into()
@@ -602,7 +605,8 @@ impl Handler {
         let grant = self.wait(asking).await?;
         let channels = std::slice::from_ref(&channel);
         // A number is said at once, as a page of history is, and not kept back like the events of a stream that may begin.
-        self.still(client, Right::History, grant.as_deref(), channels).await?;
+        self.still(client, Judged { asked: Right::Subscribe, as_if: Right::History }, grant.as_deref(), channels)
+            .await?;
         let payer = self.node.admission.payer_key(client, grant.as_deref());
         let counted = match &self.node.counts {
             Some(counts) => counts.answer(payer, channel, self.stats()).await,
@@ -622,6 +626,18 @@ struct Admitted {
     client: IpAddr,
     permit: SessionPermit,
     late: LateRefusal,
+}
+
+/// The right that is asked for, and the one as which it is judged while it is not known what is revoked.
+struct Judged {
+    asked: Right,
+    as_if: Right,
+}
+
+impl From<Right> for Judged {
+    fn from(right: Right) -> Self {
+        Self { asked: right, as_if: right }
+    }
 }
 
 /// What was asked about a request.

@@ -44,7 +44,7 @@ sections! {
         key: FileName = FileName(None);
         /// The oldest version of TLS that is spoken, `1.2` or `1.3`. A table `[[server.listen]]` may say otherwise for its listener.
         min_tls_version: TlsVersion = TlsVersion::Tls12;
-        /// Whether HTTP/2 is spoken: offered to clients of listeners with TLS, and taken from whoever begins with it on a plain one. Browsers then take it: all their tabs share one connection, which costs a node about 20 KiB; over HTTP/1.1 a connection costs about 2, and a browser opens at most six.
+        /// Whether HTTP/2 is spoken: taken from whoever begins with it on a plain listener, and offered to clients of listeners with TLS. Browsers take it there: all their tabs share one connection, which costs a node about 20 KiB; over HTTP/1.1 a connection costs about 2, and a browser opens at most six.
         http2: bool = true;
         /// What every answer of a listener with TLS says as `Strict-Transport-Security`, such as `max-age=31536000; includeSubDomains`: browsers then come by HTTPS only, for so long and without a way back. Never said on a plain listener.
         hsts: OffOr<StrictTransport> = OffOr(None);

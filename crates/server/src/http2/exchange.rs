@@ -102,7 +102,7 @@ impl Exchange {
 
     /// Another node may have a better answer than the one that is given: further requests are to come by another connection, once it has
     /// left.
-    pub(super) fn leads_elsewhere(&self) {
+    pub(super) fn set_for_elsewhere(&self) {
         self.is_for_elsewhere.set(true);
     }
 

@@ -135,7 +135,7 @@ impl Answering {
     /// The answer as hyper is given it.
     fn reply(&self, answer: Answer) -> Response<SlicedBody> {
         if answer.is_for_elsewhere() {
-            self.exchange.leads_elsewhere();
+            self.exchange.set_for_elsewhere();
         }
         let response = answer.dated(self.exchange.shared.core.date()).into_response();
         let (mut head, mut body) = response.into_parts();

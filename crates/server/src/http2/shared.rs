@@ -57,6 +57,11 @@ impl Shared {
         }
     }
 
+    /// The driver has found that further requests are to come by another connection.
+    pub(super) fn leave(&self) {
+        self.is_leaving.set(true);
+    }
+
     /// Whether further requests are to come by another connection.
     pub(super) fn is_leaving(&self) -> bool {
         self.is_leaving.get()

@@ -194,9 +194,7 @@ impl<S: Socket> Transport<S> {
             }
         }
     }
-}
 
-impl<S: Socket> Transport<S> {
     /// Reads from the socket no more than may come at a time.
     fn poll_read_little(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let most = self.wire.seen.borrow().inward.missing() + HTTP2_READ_BYTES;

@@ -7,6 +7,10 @@
 //!
 //! The same is true of the last slice: the body is over only when that has left, and then says so with an empty frame. hyper counts an
 //! answer as given once h2 has its last frame; a client that never lets that frame out would have no deadline and count for nothing.
+//!
+//! A slice has left when the windows of its stream and of the connection have let it out: it is in the socket, or among the 16 KiB that h2
+//! gathers before it writes. A socket that takes nothing is the connection's affair, for all its streams together
+//! ([`Wire::check_peer`](super::wire::Wire::check_peer)).
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -224,7 +228,8 @@ impl Drop for Exchange {
         }
         self.set_unfinished(false);
         if self.is_for_elsewhere.get() {
-            // What ends the stream is with hyper by now, and leaves before the driver looks at this.
+            // What ends the stream is with h2 by now, before the driver looks at this. Where the socket takes nothing the `GOAWAY` may come
+            // first, which is one that leaves streams their time.
             self.shared.send_elsewhere();
         }
         self.shared.end();

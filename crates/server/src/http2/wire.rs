@@ -195,10 +195,14 @@ impl<S: Socket> Transport<S> {
         }
     }
 
+    /// So many bytes may come at a time.
+    fn most(&self) -> usize {
+        self.wire.seen.borrow().inward.missing() + HTTP2_READ_BYTES
+    }
+
     /// Reads from the socket no more than may come at a time.
     fn poll_read_little(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let most = self.wire.seen.borrow().inward.missing() + HTTP2_READ_BYTES;
-        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most.min(buf.remaining())));
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(self.most().min(buf.remaining())));
         ready!(Pin::new(&mut *self.wire.socket.borrow_mut()).poll_read(cx, &mut part))?;
         let count = part.filled().len();
         buf.advance(count);
@@ -223,9 +227,12 @@ impl<S: Socket> AsyncRead for Transport<S> {
         if self.early.is_empty() {
             ready!(self.poll_read_little(cx, buf))?;
         } else {
-            let count = self.early.len().min(buf.remaining());
+            let count = self.early.len().min(buf.remaining()).min(self.most());
             buf.put_slice(&self.early[..count]);
             self.early.drain(..count);
+            if self.early.is_empty() {
+                self.early = Vec::new();
+            }
         }
         let bytes = &buf.filled()[before..];
         if bytes.is_empty() {

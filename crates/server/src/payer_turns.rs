@@ -7,8 +7,8 @@ use fanfare_log::Payer;
 use tokio::sync::oneshot;
 
 /// Lets a number work at once. The others wait: payers take turns, and of one payer who came first is next. It has no bound of its own:
-/// those who wait hold places elsewhere, so there are no more than those. Who has given up leaves an entry, until its turn or until the
-/// queue of its payer would grow: a queue has room for twice as many as wait at most, or for a few.
+/// those who wait hold places elsewhere, so there are no more than those. Who has given up leaves an entry, until its turn or until what it
+/// stands in would grow: there is room for twice as many as wait at most, or for a few.
 #[derive(Debug)]
 pub(crate) struct PayerTurns(Arc<Shared>);
 
@@ -31,7 +31,12 @@ impl State {
                 }
                 queue.push_back(sender);
             }
-            None => self.waiting.push_back((payer, VecDeque::from([sender]))),
+            None => {
+                if self.waiting.len() == self.waiting.capacity() {
+                    self.waiting.retain(|(_, queue)| queue.iter().any(|waiting| !waiting.is_closed()));
+                }
+                self.waiting.push_back((payer, VecDeque::from([sender])));
+            }
         }
         receiver
     }
@@ -147,11 +152,15 @@ mod tests {
         let _reading = turns.take(Payer::of(1)).await;
         let mut patient = Box::pin(turns.take(Payer::of(2)));
         assert!(futures_pending(&mut patient));
+        let entries = || lock(&turns.0).waiting.iter().map(|(_, queue)| queue.len()).sum::<usize>();
         for _ in 0..10_000 {
             assert!(futures_pending(&mut Box::pin(turns.take(Payer::of(2)))));
         }
-        let entries = lock(&turns.0).waiting.iter().map(|(_, queue)| queue.len()).sum::<usize>();
-        assert!(entries <= 8, "{entries} entries");
+        assert!(entries() <= 8, "{} entries", entries());
+        for payer in 3..10_000 {
+            assert!(futures_pending(&mut Box::pin(turns.take(Payer::of(payer)))));
+        }
+        assert!(entries() <= 16, "{} entries", entries());
         assert!(futures_pending(&mut patient));
     }
 

@@ -596,22 +596,23 @@ impl Handler {
         let asking = self.ask(socket, client, (Right::Subscribe, std::slice::from_ref(&channel)), head);
         let handler = self.clone();
         Ok(Soon::later(async move {
-            let counted = handler.count(client, asking, channel).await;
+            let counted = handler.count(client, asking, &channel).await;
             counted.unwrap_or_else(Answer::from).into()
         }))
     }
 
-    async fn count(&self, client: IpAddr, asking: Asking, channel: ChannelName) -> Result<Answer, Problem> {
+    async fn count(&self, client: IpAddr, asking: Asking, channel: &ChannelName) -> Result<Answer, Problem> {
         let grant = self.wait(asking).await?;
-        let channels = std::slice::from_ref(&channel);
-        // A number is said at once, as a page of history is, and not kept back like the events of a stream that may begin.
-        self.still(client, Judged { asked: Right::Subscribe, as_if: Right::History }, grant.as_deref(), channels)
-            .await?;
         let payer = self.node.admission.payer_key(client, grant.as_deref());
         let counted = match &self.node.counts {
-            Some(counts) => counts.answer(payer, channel, self.stats()).await,
-            None => Err(occupancy::not_counted(Kind::NotCounted, &channel)),
+            Some(counts) => counts.answer(payer, channel.clone(), self.stats()).await,
+            None => Err(occupancy::not_counted(Kind::NotCounted, channel)),
         };
+        // A number is said at once, as a page of history is, and not kept back like the events of a stream that may begin. Asking for it may
+        // have taken seconds.
+        let judged = Judged { asked: Right::Subscribe, as_if: Right::History };
+        let still = self.still(client, judged, grant.as_deref(), std::slice::from_ref(channel)).await;
+        let counted = still.and(counted);
         self.stats().counts.add(u64::from(counted.is_ok()));
         self.stats().busy_counts.add(u64::from(is_busy(&counted)));
         counted

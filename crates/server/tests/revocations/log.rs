@@ -1,6 +1,7 @@
 //! The log of revocations: what stands in it, and what may happen to it.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use fanfare_log::memory::{Bell, MemoryStore};
 use fanfare_protocol::{Event, GapReason, LogName};
@@ -68,7 +69,8 @@ fn what_a_node_knew_stays_when_the_log_is_deleted() {
 fn the_log_keeps_its_place_on_a_full_node_while_it_is_read_again() {
     let store = MemoryStore::default();
     let bounds = fanfare_log::Options { max_channels: 8, ..fanfare_log::Options::default() };
-    let scene = scene_within(bounds, (store.clone(), store), |known| known.note_may_vanish(false));
+    let scene =
+        scene_within(bounds, (store.clone(), store.clone(), Arc::new(store)), |known| known.note_may_vanish(false));
     scene.is_complete();
     // Each address has its share, and together they have all places but that of the log.
     let opened = Cell::new(0);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use fanfare_auth::{Grant, RevocationEntry, RevocationTarget, Right, UnixSeconds};
 use fanfare_log::memory::{Bell, MemoryStore};
-use fanfare_log::occupancy::Occupancy;
-use fanfare_log::{AppendRequest, Archive, ArchiveError, Hub, NewestRead, ReadRequest, Snapshot, Tip};
+use fanfare_log::occupancy::{NodeLife, Occupancy, OccupancyAnswer};
+use fanfare_log::{AppendRequest, Archive, ArchiveError, Hub, NewestRead, OccupancyStore, ReadRequest, Snapshot, Tip};
 use fanfare_protocol::{ChannelName, EntryId, Event, LogName, Pattern};
 use fanfare_server::{
     Authorized, Authorizer, Clock, DeliveryOptions, Denied, KnownRevocations, OccupancyOptions, Options, Question, Soon,
@@ -61,24 +61,24 @@ pub(crate) fn scene_with(
     history: impl Archive,
     asked_store: impl FnOnce(&KnownRevocations),
 ) -> Scene {
-    scene_within(fanfare_log::Options::default(), (store, history), asked_store)
+    let counted = Arc::new(store.clone());
+    scene_within(fanfare_log::Options::default(), (store, history, counted), asked_store)
 }
 
 pub(crate) fn scene_within(
     bounds: fanfare_log::Options,
-    stores: (MemoryStore, impl Archive),
+    (store, history, counted): (MemoryStore, impl Archive, Arc<dyn OccupancyStore>),
     asked_store: impl FnOnce(&KnownRevocations),
 ) -> Scene {
     let known = Known::default();
     let (asked, wired) = (Arc::clone(&known), Arc::clone(&known));
-    let counted = stores.0.clone();
     let change = move |options: &mut Options| {
         options.authorizer = Some(Arc::new(Generous(asked)));
         options.history.enabled = true;
         options.admission.proxies.trusted = vec!["127.0.0.1".parse().unwrap()];
         options.publish_tokens = true;
         let occupancy = Occupancy::new([(Pattern::parse("*").unwrap(), true)]);
-        options.occupancy = Some(OccupancyOptions { occupancy, store: Arc::new(counted) });
+        options.occupancy = Some(OccupancyOptions { occupancy, store: counted });
     };
     let wire = move |options: &mut Options, hub: &Arc<Hub>| {
         let revocations = Arc::new(KnownRevocations::new(Arc::clone(hub), Clock::system(), LIFETIME, LEEWAY));
@@ -87,7 +87,7 @@ pub(crate) fn scene_within(
         options.revocations = Some(revocations);
     };
     let delivery = DeliveryOptions { heartbeat: Duration::from_secs(1), ..DeliveryOptions::default() };
-    let node = Node::with_log(bounds, stores, change, delivery, wire);
+    let node = Node::with_log(bounds, (store, history), change, delivery, wire);
     Scene { node, known: Arc::clone(known.get().unwrap()) }
 }
 
@@ -102,11 +102,45 @@ impl Archive for SlowArchive {
 
     async fn read(&self, request: ReadRequest) -> Result<Snapshot, ArchiveError> {
         self.1.acquire().await.unwrap().forget();
-        self.0.read(request).await
+        Archive::read(&self.0, request).await
     }
 
     async fn newest(&self, log: LogName, count: usize) -> Result<NewestRead, ArchiveError> {
         self.0.newest(log, count).await
+    }
+}
+
+/// A store of counts that tells them when it may, one by one.
+#[derive(Debug)]
+pub(crate) struct SlowCounts(pub(crate) MemoryStore, pub(crate) Arc<Semaphore>);
+
+impl OccupancyStore for SlowCounts {
+    fn begin(&self, life: NodeLife, former: Option<NodeLife>) -> OccupancyAnswer<()> {
+        self.0.begin(life, former)
+    }
+
+    fn renew(&self, life: NodeLife) -> OccupancyAnswer<bool> {
+        self.0.renew(life)
+    }
+
+    fn write(&self, life: NodeLife, counts: Vec<(ChannelName, u32)>) -> OccupancyAnswer<()> {
+        self.0.write(life, counts)
+    }
+
+    fn keep(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<bool>> {
+        self.0.keep(channels)
+    }
+
+    fn read(&self, channels: Vec<ChannelName>) -> OccupancyAnswer<Vec<u64>> {
+        let (answer, turns) = (OccupancyStore::read(&self.0, channels), Arc::clone(&self.1));
+        Box::pin(async move {
+            turns.acquire().await.unwrap().forget();
+            answer.await
+        })
+    }
+
+    fn end(&self, life: NodeLife, channels: Vec<ChannelName>) -> OccupancyAnswer<()> {
+        self.0.end(life, channels)
     }
 }
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fanfare_log::OccupancyStore;
 use fanfare_log::memory::{Bell, Fate, MemoryStore};
 use fanfare_protocol::limits::REVOCATIONS_PATIENCE;
 use fanfare_protocol::{ChannelName, Event, LogName};
 use fanfare_server::{Denied, RevocationsUnknown};
 use tokio::sync::Semaphore;
 
-use super::scene::{KEEP, Scene, SlowArchive, history_of, json_of, scene, scene_with, subject};
+use super::scene::{
+    KEEP, Scene, SlowArchive, SlowCounts, history_of, json_of, scene, scene_with, scene_within, subject,
+};
 use super::support::eventually;
 
 // Seen to fail when a stream goes on as soon as its channel is there again.
@@ -206,6 +209,28 @@ fn a_page_of_history_is_handed_out_only_if_its_grant_is_good_when_it_was_read() 
     pages.add_permits(1);
     let (head, body) = late.response();
     assert!(head.starts_with("HTTP/1.1 503 ") && !body.contains("hello"), "{head}{body}");
+}
+
+// Seen to fail when a grant is judged before the store is asked, and not after.
+#[test]
+fn a_number_is_told_only_if_the_grant_is_good_when_the_store_has_said_it() {
+    let (store, turns) = (MemoryStore::default(), Arc::new(Semaphore::new(0)));
+    let counted = Arc::new(SlowCounts(store.clone(), Arc::clone(&turns)));
+    let stores: (_, _, Arc<dyn OccupancyStore>) = (store.clone(), store, counted);
+    let scene = scene_within(fanfare_log::Options::default(), stores, |known| known.note_may_vanish(false));
+    scene.is_complete();
+    // Of two channels, so that the store is asked twice.
+    let ask = |subject: &str| {
+        let head = format!("GET /channels/{subject} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        scene.node.send(format!("{head}Authorization: Bearer {subject}\r\n\r\n"))
+    };
+    let [mut bob, mut eve] = ["bob", "eve"].map(ask);
+    assert!(bob.is_quiet_for(Duration::from_millis(200)) && eve.is_quiet_for(Duration::from_millis(1)));
+    scene.revoke(&subject("eve"));
+    eventually("the revocation to be known", || scene.known.in_force() == 1);
+    turns.add_permits(2);
+    let ((bob, _), (eve, body)) = (bob.response(), eve.response());
+    assert!(bob.starts_with("HTTP/1.1 200 ") && eve.starts_with("HTTP/1.1 401 "), "{bob}{eve}{body}");
 }
 
 // Fails when only what is known to be revoked counts for a body that took its time.

@@ -29,7 +29,7 @@ use tracing::warn;
 
 #[cfg(test)]
 pub(crate) use permit::SocketPlace;
-pub(crate) use permit::{SessionPermit, SocketPermit};
+pub(crate) use permit::{Carrier, SessionPermit, SocketPermit};
 pub(crate) use silent::Excess;
 
 pub(crate) use address::AddressKey;
@@ -295,7 +295,7 @@ impl Admission {
     ///
     /// # Errors
     /// The refusal, counted.
-    pub fn admit(&self, socket: &SocketPermit, client: IpAddr, now: Instant) -> Result<SessionPermit, Refused> {
+    pub(crate) fn admit(&self, socket: &Carrier, client: IpAddr, now: Instant) -> Result<SessionPermit, Refused> {
         if self.is_draining() {
             return Err(self.refuse(Reason::Draining));
         }
@@ -379,19 +379,19 @@ impl Admission {
     }
 
     /// A place for a session in the count of its client's address. `None`: there is no room.
-    fn place_for_session(&self, socket: &SocketPermit, client: AddressKey) -> Option<AddressPlace> {
+    fn place_for_session(&self, socket: &Carrier, client: AddressKey) -> Option<AddressPlace> {
         let (Some(limit), Some(addresses)) = (self.options.per_address, &self.addresses) else {
-            return Some(AddressPlace::none(socket.load()));
+            return Some(AddressPlace::none(&socket.load));
         };
-        if socket.is_shared() {
+        if socket.is_shared {
             // Its own place is forgiven: a client has as many streams over one connection as it would have without it.
-            let most = limit.saturating_add(usize::from(socket.counts_address()));
-            return AddressPlace::enter(socket.load(), client, most);
+            let most = limit.saturating_add(usize::from(socket.counts_address));
+            return AddressPlace::enter(&socket.load, client, most);
         }
-        if socket.counts_address() {
-            return (addresses.count(client) <= limit).then(|| AddressPlace::none(socket.load()));
+        if socket.counts_address {
+            return (addresses.count(client) <= limit).then(|| AddressPlace::none(&socket.load));
         }
-        AddressPlace::enter(socket.load(), client, limit)
+        AddressPlace::enter(&socket.load, client, limit)
     }
 
     /// Counts a refusal that is not the doing of the refused address, and says for how long. Sessions decide such refusals, too.

@@ -15,7 +15,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 
-use crate::admission::{AddressKey, Refused, SessionPermit, SocketPermit};
+use crate::admission::{AddressKey, Carrier, Refused, SessionPermit, SocketPermit};
 use crate::answer::Answer;
 use crate::authorizer::{Authorized, Question};
 use crate::common_headers::CommonHeaders;
@@ -35,7 +35,7 @@ use crate::soon::Soon;
 use crate::subscription::{self, Subscription};
 use crate::tickets::{self, Purpose, Redeemed, Unredeemed};
 use crate::worthless_tokens::WorthlessTokens;
-use crate::{empty_body, history, host, occupancy, publish, refusal};
+use crate::{empty_body, history, host, occupancy, publish};
 
 /// When one more event of a subject may be published that has published too many: about then.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -225,48 +225,66 @@ impl Handler {
         let (head, body) = request.into_parts();
         let rest = empty_body::rest(body)?;
         let (subscription, ticket, asked) = self.subscription(&head.uri, &head.headers)?;
-        let admission = &self.node.admission;
-        let client = self.client(socket, &head.headers);
-        let permit = match admission.admit(socket, client, Instant::now()) {
-            Ok(permit) => permit,
-            Err(refused) => {
-                debug!(%client, reason = refused.reason.as_str(), "refused a subscription");
-                return Ok(now(refusal::answer(&refused, admission.policy(), &asked)));
+        let (client, carrier) = (self.client(socket, &head.headers), socket.carrier());
+        let late = LateRefusal { node: Arc::clone(&self.node), common, asked };
+        let by = |ticket| match ticket {
+            Some(ticket) => By::Ticket(ticket),
+            None => {
+                let wanted = (Right::Subscribe, &subscription.channels[..]);
+                By::Grant(self.ask(socket, client, wanted, (&head.uri, &head.headers)))
             }
         };
-        let late = LateRefusal { node: Arc::clone(&self.node), common, asked };
-        let admitted = Admitted { client, permit, late };
-        if let Some(ticket) = ticket {
-            let (whole, handler) = (whole(rest, connection), self.clone());
-            return Ok(Soon::later(async move {
-                if let Err(problem) = whole.await {
-                    return problem.into();
+        let handler = self.clone();
+        let Some(rest) = rest else {
+            let admitted = match self.admit(&carrier, client, late) {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(now(refusal)),
+            };
+            return Ok(match by(ticket) {
+                By::Grant(Asking { authorized: Soon::Now(Ok(grant)), .. }) => {
+                    Soon::Now(self.accept(subscription, admitted, grant))
                 }
-                handler.subscribe_by_ticket(admitted, ticket, subscription).await
-            }));
+                by => Soon::later(async move { handler.begin(admitted, by, subscription).await }),
+            });
+        };
+        let by = match by(ticket) {
+            By::Grant(Asking { client, right, authorized: Soon::Now(Err(denied)) }) => {
+                return Ok(now(late.denied(self.note(client, right, denied))));
+            }
+            by => by,
+        };
+        let whole = whole(Some(rest), connection);
+        // Admitted when it is complete: a request that does not end takes no place that others come by.
+        Ok(Soon::later(async move {
+            if let Err(problem) = whole.await {
+                return problem.into();
+            }
+            match handler.admit(&carrier, client, late) {
+                Ok(admitted) => handler.begin(admitted, by, subscription).await,
+                Err(refusal) => refusal.into(),
+            }
+        }))
+    }
+
+    fn admit(&self, carrier: &Carrier, client: IpAddr, late: LateRefusal) -> Result<Admitted, Answer> {
+        match self.node.admission.admit(carrier, client, Instant::now()) {
+            Ok(permit) => Ok(Admitted { client, permit, late }),
+            Err(refused) => {
+                debug!(%client, reason = refused.reason.as_str(), "refused a subscription");
+                Err(late.refused(&refused))
+            }
         }
-        let asking = self.ask(socket, client, (Right::Subscribe, &subscription.channels), (&head.uri, &head.headers));
-        Ok(match (asking, rest) {
-            (Asking { authorized: Soon::Now(Ok(grant)), .. }, None) => {
-                Soon::Now(self.accept(subscription, admitted, grant))
-            }
-            (Asking { client, right, authorized: Soon::Now(Err(denied)) }, _) => {
-                now(admitted.late.denied(self.note(client, right, denied)))
-            }
-            (asking, rest) => {
-                let whole = whole(rest, connection);
-                let handler = self.clone();
-                Soon::later(async move {
-                    if let Err(problem) = whole.await {
-                        return problem.into();
-                    }
-                    match handler.wait(asking).await {
-                        Ok(grant) => handler.accept(subscription, admitted, grant),
-                        Err(denied) => admitted.late.denied(denied).into(),
-                    }
-                })
-            }
-        })
+    }
+
+    /// Begins a stream for a client that has its place, once it is known what it may have.
+    async fn begin(&self, admitted: Admitted, by: By, subscription: Subscription) -> Decision {
+        match by {
+            By::Ticket(ticket) => self.subscribe_by_ticket(admitted, ticket, subscription).await,
+            By::Grant(asking) => match self.wait(asking).await {
+                Ok(grant) => self.accept(subscription, admitted, grant),
+                Err(denied) => admitted.late.denied(denied).into(),
+            },
+        }
     }
 
     async fn subscribe_by_ticket(
@@ -639,6 +657,12 @@ impl From<Right> for Judged {
     fn from(right: Right) -> Self {
         Self { asked: right, as_if: right }
     }
+}
+
+/// What a subscription is allowed by.
+enum By {
+    Ticket(Result<Ticket, Denied>),
+    Grant(Asking),
 }
 
 /// What was asked about a request.

@@ -73,6 +73,24 @@ pub struct SocketPermit {
     certified: Option<Box<CertifiedClient>>,
 }
 
+/// What of a socket counts when a session over it is admitted: for a request whose end is awaited before that.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    pub(super) load: Arc<Load>,
+    /// It carries many sessions, each of which counts for itself.
+    pub(super) is_shared: bool,
+    /// The socket has a place in the count of its address.
+    pub(super) counts_address: bool,
+}
+
+impl Carrier {
+    /// Counts a session over this socket, which was admitted.
+    pub(super) fn session(&self, address: AddressPlace) -> SessionPermit {
+        self.load.add_session();
+        SessionPermit(Places::Address(address))
+    }
+}
+
 impl SocketPermit {
     /// Counts a socket on the core of `load`; its address is counted already.
     pub(super) fn new(load: &Arc<Load>, address: AddressPlace, source: Source) -> Self {
@@ -85,9 +103,9 @@ impl SocketPermit {
         self.is_shared = true;
     }
 
-    /// Whether each of its sessions counts for itself.
-    pub(super) const fn is_shared(&self) -> bool {
-        self.is_shared
+    /// What counts when a session over this socket is admitted.
+    pub(crate) fn carrier(&self) -> Carrier {
+        Carrier { load: Arc::clone(self.load()), is_shared: self.is_shared, counts_address: self.address.key.is_some() }
     }
 
     /// The client of its requests has proven this in its handshake. Whose certificate counts the handshake has asked
@@ -122,19 +140,8 @@ impl SocketPermit {
         (self.source, self.address) = (source, address);
     }
 
-    /// Whether the socket has a place in the count of its address.
-    pub(super) const fn counts_address(&self) -> bool {
-        self.address.key.is_some()
-    }
-
     pub(super) const fn load(&self) -> &Arc<Load> {
         &self.socket.0
-    }
-
-    /// Counts a session over this socket, which was admitted.
-    pub(super) fn session(&self, address: AddressPlace) -> SessionPermit {
-        self.load().add_session();
-        SessionPermit(Places::Address(address))
     }
 
     /// What a session holds that goes on with the whole socket. The session counts the socket's address from now on, unless it

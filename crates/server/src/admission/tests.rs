@@ -36,9 +36,9 @@ fn a_place_is_given_back_when_its_permit_is_dropped() {
     let admission = admission(AdmissionOptions { max_connections: 1, ..options() });
     let first = admission.open(A).unwrap();
     let second = admission.open(A).unwrap();
-    assert_eq!(reason(admission.admit(&second, A, Instant::now())), Some(Reason::Connections));
+    assert_eq!(reason(admission.admit(&second.carrier(), A, Instant::now())), Some(Reason::Connections));
     drop(first);
-    assert_eq!(reason(admission.admit(&second, A, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&second.carrier(), A, Instant::now())), None);
     drop(second);
     assert_eq!(admission.sockets(), 0);
     assert_eq!(admission.refused(Reason::Connections), 1);
@@ -50,7 +50,7 @@ fn sessions_over_one_socket_are_bounded_as_sockets_are() {
     let admission = admission(AdmissionOptions { max_connections: 3, per_address: Some(2), ..options() });
     let mut socket = admission.open(A).unwrap();
     socket.share();
-    let admit = |client| admission.admit(&socket, client, Instant::now());
+    let admit = |client| admission.admit(&socket.carrier(), client, Instant::now());
     let own = [admit(A).unwrap(), admit(A).unwrap()];
     assert_eq!(reason(admit(A)), Some(Reason::Address), "as many as without sharing");
     let third = admit(B).unwrap();
@@ -84,9 +84,9 @@ fn a_socket_goes_to_the_emptiest_core_of_those_that_take_any() {
 fn one_address_cannot_take_the_places_of_another() {
     let admission = admission(AdmissionOptions { per_address: Some(2), ..options() });
     let held: Vec<_> = (0..3).map(|_| admission.open(A).unwrap()).collect();
-    assert_eq!(reason(admission.admit(&held[2], A, Instant::now())), Some(Reason::Address));
+    assert_eq!(reason(admission.admit(&held[2].carrier(), A, Instant::now())), Some(Reason::Address));
     let other = admission.open(B).unwrap();
-    assert_eq!(reason(admission.admit(&other, B, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&other.carrier(), B, Instant::now())), None);
     drop((held, other));
     assert_eq!(admission.addresses.as_ref().unwrap().len(), 0, "no memory of addresses without a socket");
 }
@@ -96,11 +96,11 @@ fn subscriptions_above_the_rate_are_refused() {
     let rate = NonZeroU32::new(1);
     let admission = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let (one, now) = (admission.open(A).unwrap(), Instant::now());
-    let mut first = admission.admit(&one, A, now).unwrap();
-    let mut second = admission.admit(&one, A, now).expect("none has begun");
+    let mut first = admission.admit(&one.carrier(), A, now).unwrap();
+    let mut second = admission.admit(&one.carrier(), A, now).expect("none has begun");
     assert_eq!(reason(admission.begin(&mut first, A, None, 1, now)), None);
     assert_eq!(reason(admission.begin(&mut second, A, None, 1, now)), Some(Reason::Rate));
-    assert_eq!(reason(admission.admit(&one, A, now)), Some(Reason::Rate));
+    assert_eq!(reason(admission.admit(&one.carrier(), A, now)), Some(Reason::Rate));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_draining_node_refuses_everybody_for_at_least_five_seconds() {
     let one = admission.open(A).unwrap();
     admission.begin_drain();
     for _ in 0..50 {
-        let refusal = admission.admit(&one, A, Instant::now()).unwrap_err();
+        let refusal = admission.admit(&one.carrier(), A, Instant::now()).unwrap_err();
         assert_eq!(refusal.reason, Reason::Draining);
         assert!((5..=15).contains(&refusal.retry.as_secs()), "{refusal:?}");
     }
@@ -133,14 +133,14 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
     let bound = Duration::from_secs(15);
     let full = admission(AdmissionOptions { max_connections: 0, ..options() });
     let one = full.open(A).unwrap();
-    assert!(longest_retry(|now| full.admit(&one, A, now).unwrap_err()) <= bound);
+    assert!(longest_retry(|now| full.admit(&one.carrier(), A, now).unwrap_err()) <= bound);
     let rate = NonZeroU32::new(1);
     let busy = admission(AdmissionOptions { connects_per_second: rate, ..options() });
     let one = busy.open(A).unwrap();
     let asked = |now| {
-        let mut session = busy.admit(&one, A, now).unwrap();
+        let mut session = busy.admit(&one.carrier(), A, now).unwrap();
         busy.begin(&mut session, A, None, 1, now).unwrap();
-        busy.admit(&one, A, now).unwrap_err()
+        busy.admit(&one.carrier(), A, now).unwrap_err()
     };
     assert!(longest_retry(asked) <= bound);
     let without_a_store = admission(options());
@@ -151,8 +151,8 @@ fn an_outage_or_a_full_node_lengthens_nobodys_retry_time() {
 fn an_address_that_has_too_much_open_stays_away_for_longer_each_time_and_nobody_else_does() {
     let admission = admission(AdmissionOptions { per_address: Some(0), ..options() });
     let [one, other] = [A, B].map(|address| admission.open(address).unwrap());
-    assert!(longest_retry(|now| admission.admit(&one, A, now).unwrap_err()) > Duration::from_secs(20));
-    assert!(admission.admit(&other, B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
+    assert!(longest_retry(|now| admission.admit(&one.carrier(), A, now).unwrap_err()) > Duration::from_secs(20));
+    assert!(admission.admit(&other.carrier(), B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn sockets_are_spread_over_the_cores_by_load() {
 fn a_socket_may_have_several_sessions_and_each_is_counted_until_its_permit_is_dropped() {
     let admission = admission(options());
     let socket = admission.open(A).unwrap();
-    let [first, second] = [(), ()].map(|()| admission.admit(&socket, A, Instant::now()).unwrap());
+    let [first, second] = [(), ()].map(|()| admission.admit(&socket.carrier(), A, Instant::now()).unwrap());
     assert_eq!((admission.sockets(), admission.sessions()), (1, 2));
     drop(first);
     assert_eq!((admission.sockets(), admission.sessions()), (1, 1));
@@ -182,14 +182,18 @@ fn a_socket_may_have_several_sessions_and_each_is_counted_until_its_permit_is_dr
 fn a_session_that_goes_on_with_its_socket_is_counted_once_by_address_until_it_ends() {
     let admission = admission(AdmissionOptions { per_address: Some(1), ..options() });
     let socket = admission.open(A).unwrap();
-    let mut session = admission.admit(&socket, A, Instant::now()).unwrap();
+    let mut session = admission.admit(&socket.carrier(), A, Instant::now()).unwrap();
     let place = socket.into_session(&mut session);
     let next = admission.open(A).unwrap();
-    assert_eq!(reason(admission.admit(&next, A, Instant::now())), Some(Reason::Address));
+    assert_eq!(reason(admission.admit(&next.carrier(), A, Instant::now())), Some(Reason::Address));
     drop(place);
-    assert_eq!(reason(admission.admit(&next, A, Instant::now())), Some(Reason::Address), "the session is still there");
+    assert_eq!(
+        reason(admission.admit(&next.carrier(), A, Instant::now())),
+        Some(Reason::Address),
+        "the session is still there"
+    );
     drop(session);
-    assert_eq!(reason(admission.admit(&next, A, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&next.carrier(), A, Instant::now())), None);
 }
 
 // Seen to fail when the sockets of a proxy are counted for its own address.
@@ -198,12 +202,13 @@ fn a_proxy_does_not_meet_the_limit_of_an_address_and_each_client_behind_it_does(
     let admission = behind_a_proxy(2);
     let now = Instant::now();
     let sockets: Vec<_> = (0..50).map(|_| admission.open(PROXY).unwrap()).collect();
-    let mut sessions: Vec<_> = sockets[..2].iter().map(|socket| admission.admit(socket, A, now).unwrap()).collect();
-    assert_eq!(reason(admission.admit(&sockets[2], A, now)), Some(Reason::Address));
-    sessions.push(admission.admit(&sockets[2], B, now).unwrap());
+    let mut sessions: Vec<_> =
+        sockets[..2].iter().map(|socket| admission.admit(&socket.carrier(), A, now).unwrap()).collect();
+    assert_eq!(reason(admission.admit(&sockets[2].carrier(), A, now)), Some(Reason::Address));
+    sessions.push(admission.admit(&sockets[2].carrier(), B, now).unwrap());
     sessions.remove(0);
-    sessions.push(admission.admit(&sockets[3], A, now).unwrap());
-    let refusal = admission.admit(&sockets[4], A, now).unwrap_err();
+    sessions.push(admission.admit(&sockets[3].carrier(), A, now).unwrap());
+    let refusal = admission.admit(&sockets[4].carrier(), A, now).unwrap_err();
     assert_eq!(refusal.reason, Reason::Address);
     drop((sockets, sessions));
     assert_eq!((admission.sockets(), admission.sessions()), (0, 0));
@@ -214,9 +219,9 @@ fn a_proxy_does_not_meet_the_limit_of_an_address_and_each_client_behind_it_does(
 fn one_connection_of_a_proxy_may_carry_sessions_of_many_clients() {
     let admission = behind_a_proxy(1);
     let (socket, now) = (admission.open(PROXY).unwrap(), Instant::now());
-    let mut first = admission.admit(&socket, A, now).unwrap();
-    let second = admission.admit(&socket, B, now).unwrap();
-    assert_eq!(reason(admission.admit(&socket, A, now)), Some(Reason::Address));
+    let mut first = admission.admit(&socket.carrier(), A, now).unwrap();
+    let second = admission.admit(&socket.carrier(), B, now).unwrap();
+    assert_eq!(reason(admission.admit(&socket.carrier(), A, now)), Some(Reason::Address));
     // The session goes on with the socket, and is still its client's.
     let place = socket.into_session(&mut first);
     drop((first, place));
@@ -229,17 +234,17 @@ fn one_connection_of_a_proxy_may_carry_sessions_of_many_clients() {
 fn a_client_behind_a_proxy_and_without_one_is_the_same_client() {
     let admission = behind_a_proxy(1);
     let (direct, proxied) = (admission.open(A).unwrap(), admission.open(PROXY).unwrap());
-    assert_eq!(reason(admission.admit(&proxied, A, Instant::now())), Some(Reason::Address));
+    assert_eq!(reason(admission.admit(&proxied.carrier(), A, Instant::now())), Some(Reason::Address));
     drop(direct);
-    assert_eq!(reason(admission.admit(&proxied, A, Instant::now())), None);
+    assert_eq!(reason(admission.admit(&proxied.carrier(), A, Instant::now())), None);
 }
 
 #[test]
 fn the_refusals_of_one_client_behind_a_proxy_keep_no_other_away() {
     let admission = behind_a_proxy(0);
     let socket = admission.open(PROXY).unwrap();
-    assert!(longest_retry(|now| admission.admit(&socket, A, now).unwrap_err()) > Duration::from_secs(20));
-    assert!(admission.admit(&socket, B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
+    assert!(longest_retry(|now| admission.admit(&socket.carrier(), A, now).unwrap_err()) > Duration::from_secs(20));
+    assert!(admission.admit(&socket.carrier(), B, Instant::now()).unwrap_err().retry <= Duration::from_secs(10));
 }
 
 #[test]
@@ -256,7 +261,7 @@ fn of_subject(subject: &str) -> Grant {
 /// Begins a session with one channel.
 fn begin(admission: &Admission, client: IpAddr, grant: Option<&Grant>, now: Instant) -> Result<SessionPermit, Refused> {
     let socket = admission.open(PROXY).unwrap();
-    let mut session = admission.admit(&socket, client, now)?;
+    let mut session = admission.admit(&socket.carrier(), client, now)?;
     admission.begin(&mut session, client, grant, 1, now)?;
     Ok(session)
 }
@@ -291,16 +296,16 @@ fn a_subject_counts_beside_its_address_and_goes_on_with_the_socket_of_its_sessio
     let admission = admission(AdmissionOptions { per_address: Some(1), per_subject: Some(1), ..options() });
     let now = Instant::now();
     let socket = admission.open(A).unwrap();
-    let mut session = admission.admit(&socket, A, now).unwrap();
+    let mut session = admission.admit(&socket.carrier(), A, now).unwrap();
     admission.begin(&mut session, A, Some(&of_subject("1")), 1, now).unwrap();
     let place = socket.into_session(&mut session);
     let [next, there] = [A, B].map(|address| admission.open(address).unwrap());
-    assert_eq!(reason(admission.admit(&next, A, now)), Some(Reason::Address));
-    let mut elsewhere = admission.admit(&there, B, now).unwrap();
+    assert_eq!(reason(admission.admit(&next.carrier(), A, now)), Some(Reason::Address));
+    let mut elsewhere = admission.admit(&there.carrier(), B, now).unwrap();
     let refused = admission.begin(&mut elsewhere, B, Some(&of_subject("1")), 1, now);
     assert_eq!(reason(refused), Some(Reason::Subject));
     drop((session, place));
-    assert_eq!(reason(admission.admit(&next, A, now)), None);
+    assert_eq!(reason(admission.admit(&next.carrier(), A, now)), None);
     assert_eq!(reason(admission.begin(&mut elsewhere, B, Some(&of_subject("1")), 1, now)), None);
 }
 
@@ -338,7 +343,7 @@ fn channels_of_subscriptions_have_rates_by_subject_and_by_address() {
     let (now, one) = (Instant::now(), of_subject("1"));
     let outcome = |client, grant, channels| {
         let socket = admission.open(PROXY).unwrap();
-        let mut session = admission.admit(&socket, client, now).unwrap();
+        let mut session = admission.admit(&socket.carrier(), client, now).unwrap();
         reason(admission.begin(&mut session, client, grant, channels, now))
     };
     assert_eq!(outcome(A, Some(&one), 400), None);

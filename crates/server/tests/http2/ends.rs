@@ -179,6 +179,28 @@ fn a_connection_whose_requests_are_not_complete_is_a_silent_one() {
     eventually("none that is silent", || node.server().admission().silent() == 0);
 }
 
+// Seen to fail when a place is taken once the head has come: two requests over one connection had both.
+#[test]
+fn requests_that_do_not_end_take_no_places_of_streams() {
+    let node = Node::start(|options| options.admission.max_connections = 2);
+    let mut raw = Raw::open(node.address(), &[]);
+    for stream in [1, 3] {
+        raw.send(raw::frame(HEADERS, raw::END_HEADERS, stream, &raw::head("GET", "/events?channel=a")));
+    }
+    raw.send(raw::frame(PING, 0, 0, &[7; 8]));
+    while raw.wait_for(PING).flags & raw::ACK == 0 {}
+    // A refusal of a stream is polite, and has the same status.
+    let refused = || node.server().admission().refused(Refused::Connections);
+    let mut other = Raw::open(node.address(), &[]);
+    assert_eq!((other.status(1, "/events?channel=a"), refused()), (0x88, 0));
+    // What is complete takes its place, as long as there is one.
+    for stream in [1, 3] {
+        raw.send(raw::frame(raw::DATA, raw::END_STREAM, stream, &[]));
+        assert_eq!(raw.wait_for(HEADERS).stream, stream);
+    }
+    assert_eq!(refused(), 1);
+}
+
 // Seen to fail when a request that does not end has all of its time also while the node drains.
 #[test]
 fn a_drain_does_not_wait_for_requests_that_do_not_end() {

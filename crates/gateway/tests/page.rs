@@ -5,9 +5,11 @@ mod support;
 mod webdriver;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use support::dev::Dev;
 use support::{eventually, signal};
@@ -155,4 +157,49 @@ fn a_page_that_loses_its_place_says_so() {
     // A page that forged its position must show the gap: the counter is no decoration.
     browser.run("position = 'v' + 'AAA0000000'; cut();");
     browser.until("a gap", |browser| browser.number("gaps") > 0);
+}
+
+/// What a node answers that has no room: a stream that ends at once, from which `EventSource` knows when to come back.
+const POLITE_REFUSAL: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nAccess-Control-Allow-Origin: *\r\n\
+    Connection: close\r\n\r\nretry: 100\n\n";
+
+/// Refuses every request politely, until the process ends. Returns where, and a count of requests.
+fn full_node() -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, refused) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
+    let count = refused.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let count = count.clone();
+            // A browser may open a connection without asking for anything.
+            std::thread::spawn(move || refuse(stream, &count));
+        }
+    });
+    (address, refused)
+}
+
+fn refuse(mut stream: TcpStream, count: &AtomicU32) {
+    let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).count();
+    if head > 0 && stream.write_all(POLITE_REFUSAL.as_bytes()).is_ok() {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// `EventSource` opens for a polite refusal, too.
+#[test]
+fn a_page_that_is_refused_politely_says_nowhere_that_it_is_connected() {
+    let (node, refused) = full_node();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    demo.args(["demo", "--listen", "127.0.0.1:0", "--nodes", &format!("http://{node}")]);
+    demo.args(["--redis", &format!("redis://{nobody}")]).stderr(Stdio::null());
+    let mut demo = Script(demo.stdout(Stdio::piped()).spawn().unwrap());
+    let line = BufReader::new(demo.0.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let browser = Browser::start(1280, 1120);
+    browser.open(line.trim_start_matches("page").trim());
+    browser.until("three refusals", |browser| {
+        assert!(!browser.text("node").starts_with("on "), "refused, and {}", browser.text("node"));
+        refused.load(Ordering::Relaxed) >= 3
+    });
+    assert_eq!(browser.text("diary"), "");
 }

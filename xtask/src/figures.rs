@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::links;
+use crate::documents::documents;
 
 /// Where the tables are, made by `fanload bench --write`.
 const TABLES: &str = "docs/performance.md";
@@ -40,7 +40,7 @@ pub(crate) fn write(root: &Path) -> Result<()> {
 }
 
 fn each(root: &Path, mut visit: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
-    for file in links::documents(root)? {
+    for file in documents(root)? {
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         if text.contains(MARK) {

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Directories that hold no documents of ours.
-const SKIPPED: &[&str] = &["target", "node_modules", ".git", ".run"];
+use crate::documents::{documents, prose_lines, spans};
 
 /// Checks every `*.md` file below `root`; one sentence for each link that leads nowhere.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
@@ -34,29 +33,6 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     }
     println!("links: {count} in {} documents", files.len());
     Ok(problems)
-}
-
-/// Every `*.md` file below `root`, in order.
-pub(crate) fn documents(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    collect(root, &mut files)?;
-    files.sort();
-    Ok(files)
-}
-
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(directory).with_context(|| directory.display().to_string())? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            if !SKIPPED.contains(&name.as_ref()) {
-                collect(&path, files)?;
-            }
-        } else if name.ends_with(".md") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// The link targets of a document that stay inside the repository, code left out.
@@ -87,21 +63,11 @@ fn silent_images(text: &str) -> Vec<String> {
     markdown.chain(html.filter(is_silent).map(|tag| format!("<img{tag}>"))).collect()
 }
 
-/// The `code spans` that are paths from the root of the repository.
+/// The paths from the root of the repository that stand in `code spans`: the span itself, or a word of a command. What is copied makes its target.
 fn paths(text: &str) -> Vec<&str> {
     const ROOTS: &[&str] = &["crates/", "xtask/", "scripts/", "deploy/", "docs/", "loadtest/", "examples/", "clients/"];
-    let spans = prose_lines(text).flat_map(|line| line.split('`').skip(1).step_by(2));
-    spans.filter(|span| ROOTS.iter().any(|root| span.starts_with(root)) && !span.contains([' ', '*', '…'])).collect()
-}
-
-/// The lines outside fenced blocks.
-fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut fenced = false;
-    text.lines().filter(move |line| {
-        let fence = line.trim_start().starts_with("```");
-        fenced ^= fence;
-        !fence && !fenced
-    })
+    let words = spans(text).filter(|span| !span.starts_with("cp ")).flat_map(|span| span.split(' '));
+    words.filter(|word| ROOTS.iter().any(|root| word.starts_with(root)) && !word.contains(['*', '…'])).collect()
 }
 
 /// The document with fenced blocks and `code spans` blanked out.
@@ -181,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn paths_in_prose_are_checked_and_commands_are_not() {
-        let text = "see `crates/log/src` and `docs/x.md --flag`\n```\n`crates/none`\n```\n`docs/*.md` `other/x`";
-        assert_eq!(paths(text), ["crates/log/src"]);
+    fn paths_in_prose_are_checked_also_those_of_commands() {
+        let text = "see `crates/log/src` and `sh docs/x.sh --flag`\n```\n`crates/none`\n```\n`docs/*.md` `other/x`";
+        assert_eq!(paths(text), ["crates/log/src", "docs/x.sh"]);
     }
 
     #[test]

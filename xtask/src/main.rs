@@ -6,12 +6,17 @@
 //! - `shipped`: what is shipped is built without the scaffolding of tests.
 //! - `figures`: what documents quote from the tables of docs/performance.md is what stands there; `check` says when it is stale.
 //! - `links`: every relative link in a Markdown file leads to a file, and its anchor to a heading.
+//! - `commands`: targets of make, packages of cargo and jobs of this program that documents name are there.
+//! - `names`: so are metrics and configuration keys.
 
 mod circles;
+mod commands;
 mod deny;
+mod documents;
 mod edges;
 mod figures;
 mod links;
+mod names;
 mod paths;
 mod shipped;
 mod tokens;
@@ -20,6 +25,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
+
+/// What this program can be asked for.
+const JOBS: &[&str] = &["check", "circles", "edges", "deny", "shipped", "links", "commands", "names", "figures"];
 
 fn main() -> ExitCode {
     let job = std::env::args().nth(1).unwrap_or_default();
@@ -50,6 +58,8 @@ fn run(job: &str) -> Result<Vec<String>> {
             problems.extend(check_shipped(&root)?);
             problems.extend(circles::check(&root)?);
             problems.extend(links::check(&root)?);
+            problems.extend(commands::check(&root, JOBS)?);
+            problems.extend(names::check(&root)?);
             problems.extend(figures::check(&root)?);
             Ok(problems)
         }
@@ -58,8 +68,10 @@ fn run(job: &str) -> Result<Vec<String>> {
         "deny" => deny::write(&root, &crates(&root)?).map(|()| Vec::new()),
         "shipped" => check_shipped(&root),
         "links" => links::check(&root),
+        "commands" => commands::check(&root, JOBS),
+        "names" => names::check(&root),
         "figures" => figures::write(&root).map(|()| Vec::new()),
-        _ => bail!("usage: cargo xtask check | circles | edges | deny | shipped | links | figures"),
+        _ => bail!("usage: cargo xtask {}", JOBS.join(" | ")),
     }
 }
 

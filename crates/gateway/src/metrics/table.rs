@@ -151,7 +151,7 @@ metrics! {
     REPAIRED: Counter "fanfare_repaired_entries_total" = "Entries that no push brought and the archive had.";
     VERIFIED: Counter "fanfare_verified_entries_total" = "Entries that were read because messages had named entries of their channel, where messages are not believed: with redis.pushes = verified, and in the gateway's own logs. They are no repairs.";
     RECONCILES: Counter "fanfare_reconciles_total" ["outcome"] = "Comparisons of a channel with its Stream: same, or differs (and was repaired).";
-    SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches.";
+    SEAMS: Counter "fanfare_log_gaps_total" ["reason"] = "Discontinuities found in followed channels, each counted once however many clients it reaches: trimmed, reset, unknown_position, too_large, lagging, unavailable.";
 
     OCCUPANCY_CHANNELS: Gauge "fanfare_occupancy_channels" ["state"] = "Channels whose readers are counted: counted (they have readers on this node), watched (somebody on this node is told by $occupancy how many read them).";
     OCCUPANCY_ROUNDS: Counter "fanfare_occupancy_rounds_total" ["result"] = "Rounds that told the store how many readers this node has, or asked how many there are: done, failed (the store did not answer, or refused). A round a second at most.";

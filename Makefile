@@ -16,8 +16,9 @@ help: ## Print this list
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Two nodes, a publisher and a page; Ctrl-C ends all (ORIGIN=http://127.0.0.1:3000 for a page of yours)
-	@scripts/run.sh
+run: ## Two nodes, a publisher and a page; Ctrl-C ends all (a page of yours on port 3000 may read; ORIGIN=http://127.0.0.1:5173: another)
+	@# Ctrl-C is how it ends: no error.
+	@scripts/run.sh || [ $$? -eq 130 ]
 
 .PHONY: example
 example: ## One of examples/ with a node and a Redis (NAME=dashboard; without NAME a list)
@@ -56,7 +57,7 @@ lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 	@$(MAKE) edges deny docs
 
 .PHONY: edges
-edges: ## Who may import whom, circles of files, what is shipped, links and figures of the documents
+edges: ## Who may import whom, circles of files, what is shipped, links, names and figures of the documents
 	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
 
 # Advisories are the one check that needs the internet: where their database cannot be fetched, that is said and is no failure.

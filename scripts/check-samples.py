@@ -39,7 +39,7 @@ FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- from: (?P<
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 # Where a document has its reader serve its page, and how the node is told of that origin.
-PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):8000$", re.MULTILINE)
+PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):3000$", re.MULTILINE)
 # Where a configuration names files of TLS, which a node reads before it starts.
 CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
@@ -55,7 +55,7 @@ class Sample:
         origin = PAGE_ORIGIN.search(text)
         # Without the port, at which this run serves nothing.
         self.origin = origin and origin[1]
-        self.is_served = "-m http.server 8000" in text
+        self.is_served = "-m http.server 3000" in text
 
 
 def samples(documents):
@@ -232,7 +232,7 @@ class World:
             command = re.sub(r"(127\.0\.0\.1|localhost):9090", f"127.0.0.1:{node.admin}", command)
         command = re.sub(r"(> |--secret-file |chmod 600 )secret\b", rf"\g<1>{self.scratch}/secret", command)
         # Where `make run` and `make example` have their Redis.
-        command = command.replace("127.0.0.1:16379", f"127.0.0.1:{self.redis.port}")
+        command = re.sub(r"(127\.0\.0\.1:|-p )16379\b", rf"\g<1>{self.redis.port}", command)
         return command.replace("fanfare.toml", str(self.scratch / "fanfare.toml"))
 
 
@@ -269,7 +269,8 @@ def check_page(world, sample):
     assert sample.origin or not sample.is_served, "its document has no node that admits its origin"
     node = world.node("page", [f"server.cors_origins={sample.origin}:{port}" if sample.origin else 'server.cors_origins=["*"]'])
     publish = lambda *more: world.redis.command("FCALL", "sse_publish", "1", "sse:orders", *more)  # noqa: E731
-    here = lambda node: html.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{node.port}")  # noqa: E731
+    # A node by itself is on 8080, the first one of `make run` on 8081.
+    here = lambda node: re.sub(r"http://127\.0\.0\.1:808[01]", f"http://127.0.0.1:{node.port}", html)  # noqa: E731
     page = open_page(world, here(node), heard, port)
     try:
         await_that("the page says that it is connected", lambda: heard.has("connected"))

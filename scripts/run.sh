@@ -4,7 +4,7 @@
 #   scripts/run.sh                               starts its own redis-server; installs it first if it is missing
 #   REDIS_URL=redis://host:6379 scripts/run.sh   uses that Redis; keys begin with sse: (or REDIS_PREFIX)
 #   FANFARE_BIN=path scripts/run.sh              runs that binary instead of building one
-#   ORIGIN=http://127.0.0.1:3000 scripts/run.sh  also lets pages of that origin read; several with commas
+#   ORIGIN=http://127.0.0.1:5173 scripts/run.sh  lets pages of that origin read, as those on port 3000 may; several with commas
 #
 # Ctrl-C ends everything that was started, waits for it, and removes the temporary directory.
 set -euo pipefail
@@ -115,6 +115,8 @@ fi
 # --- Two nodes and the page ----------------------------------------------------------------------
 free_port 8000
 page=$found
+# The demonstration's page, and one of the user's own, as docs/getting-started.md serves it.
+origins="http://127.0.0.1:$page,http://localhost:$page,http://127.0.0.1:3000,http://localhost:3000${ORIGIN:+,$ORIGIN}"
 nodes=()
 for number in 1 2; do
   free_port $((8080 + number))
@@ -122,7 +124,7 @@ for number in 1 2; do
   free_port $((9080 + number))
   admin=$found
   FANFARE__REDIS__URL=$redis_url FANFARE__REDIS__PREFIX=$prefix \
-    FANFARE__SERVER__CORS_ORIGINS="http://127.0.0.1:$page,http://localhost:$page${ORIGIN:+,$ORIGIN}" \
+    FANFARE__SERVER__CORS_ORIGINS="$origins" \
     FANFARE__DRAIN__WINDOW=1s \
     "$fanfare" serve --listen "127.0.0.1:$listen" --admin-listen "127.0.0.1:$admin" >"$work/node-$number.log" 2>&1 &
   pids+=($!)
@@ -147,6 +149,8 @@ cat <<TEXT
     curl -N '${nodes[0]}/events?channel=host.cpu&channel=hello&last=3'
     $cli PUBLISH ${prefix}hello 'to whoever is connected now'
     $cli FCALL sse_publish 1 ${prefix}hello DATA 'stored, and replayed to whoever comes back' EVENT greeting
+
+  Your own event in your own page, while this runs: docs/getting-started.md
 
   Ctrl-C ends everything and leaves nothing behind. Logs until then: $work
 

@@ -17,8 +17,9 @@ use webdriver::Browser;
 
 const ENTER: &str = "\u{e007}";
 
-/// Pages of one's own, as `make run ORIGIN=…` is told of them.
-const ORIGINS: [&str; 2] = ["http://127.0.0.1:3000", "https://shop.example"];
+/// Pages of one's own: as docs/getting-started.md serves them, and as `make run ORIGIN=…` is told of them.
+const OWN_PAGES: [&str; 2] = ["http://127.0.0.1:3000", "http://localhost:3000"];
+const ORIGINS: [&str; 2] = ["http://127.0.0.1:5173", "https://shop.example"];
 
 /// A script that cleans up behind itself when it is interrupted, also when the test fails.
 struct Script(Child);
@@ -137,7 +138,7 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
             assert!(head.starts_with("http/1.1 200 "), "{head}");
             head.contains(&format!("\naccess-control-allow-origin: {origin}\n"))
         };
-        assert!(ORIGINS.into_iter().all(admits), "a page of ORIGIN is refused by {node}");
+        assert!(OWN_PAGES.into_iter().chain(ORIGINS).all(admits), "a page of one's own is refused by {node}");
         assert!(!admits("http://stranger.example"), "{node} admits any page");
     }
     assert_eq!(script.interrupted(), Some(130));

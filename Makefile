@@ -21,7 +21,7 @@ run: ## Two nodes, a publisher and a page; Ctrl-C ends all (a page of yours on p
 	@scripts/run.sh || [ $$? -eq 130 ]
 
 .PHONY: example
-example: ## One of examples/ with a node and a Redis (NAME=dashboard; without NAME a list)
+example: ## One of examples/ with a node and a Redis (NAME=dashboard, or ../mine, a folder of yours; without NAME a list)
 	$(if $(NAME),@scripts/setup.sh cc python3 redis-server redis-cli)
 	$(if $(NAME),$(if $(FANFARE_BIN),,$(CARGO) build $(LOCKED) --release -p fanfare))
 	@FANFARE_BIN="$(or $(FANFARE_BIN),$(TARGET_DIR)/release/fanfare)" python3 examples/run.py $(NAME)

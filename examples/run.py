@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs an example: a Redis and a node, unless they are given, and the example's server or publisher. Ctrl-C ends all of it.
 
-Usage: run.py [NAME]                     without a name it lists them
+Usage: run.py [NAME]                     without a name it lists them; ../mine is a folder of yours
        FANFARE_BIN=target/debug/fanfare  the node's program
        REDIS_URL=redis://…               a Redis that runs elsewhere: the examples publish below `sse:`
        NODE_URL=https://…                nodes that run elsewhere on that Redis, and admit the page's origin
@@ -30,6 +30,19 @@ def names():
     return {path.parent.name: path.read_text().splitlines()[0].lstrip("# ") for path in readmes if (path.parent / "index.html").exists()}
 
 
+def chosen(name):
+    """The folder of an example, or one of your own, and its title."""
+    known = names()
+    if "/" not in name:
+        if name not in known:
+            sys.exit(f"example: there is no {name!r}; there are {', '.join(known)}, and folders of yours: ../{name}")
+        return HERE / name, known[name]
+    folder = pathlib.Path(name).expanduser().resolve()
+    if not (folder / "index.html").exists():
+        sys.exit(f"example: {folder} has no index.html")
+    return folder, folder.name
+
+
 def free_port(port):
     """The first from this one on that nobody listens on."""
     while True:
@@ -45,8 +58,8 @@ def free_port(port):
 class Run:
     """What was started, and ends together."""
 
-    def __init__(self, name):
-        self.folder = HERE / name
+    def __init__(self, folder):
+        self.folder = folder
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="fanfare-example."))
         self.env = {**os.environ, "PATH": PATH, "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
         self.running = []
@@ -125,25 +138,23 @@ class Run:
 
 
 def main():
-    known = names()
     if len(sys.argv) < 2:
+        known = names()
         width = max(map(len, known))
         print("make example NAME=…\n\n" + "\n".join(f"  {name:{width}}  {title}" for name, title in known.items()))
         return 0
-    name = sys.argv[1]
-    if name not in known:
-        sys.exit(f"example: there is no {name!r}; there are {', '.join(known)}")
+    folder, title = chosen(sys.argv[1])
     if "NODE_URL" in os.environ and "REDIS_URL" not in os.environ:
         sys.exit("example: NODE_URL needs REDIS_URL, the Redis of those nodes")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    run = Run(name)
+    run = Run(folder)
     try:
         page = int(os.environ["PORT"]) if "PORT" in os.environ else free_port(8000)
         run.redis()
         run.node(page)
         run.example(page)
-        print(f"\n  {known[name]}: http://127.0.0.1:{page}/\n", flush=True)
+        print(f"\n  {title}: http://127.0.0.1:{page}/\n", flush=True)
         print(f"  Redis {run.env['REDIS_URL'].rpartition('@')[2]}, node {run.env['NODE_URL']}, logs {run.scratch}. Ctrl-C ends everything.", flush=True)
         while all(process.poll() is None for process in run.running):
             time.sleep(0.5)

@@ -1,5 +1,6 @@
 """Signs people in, gets tickets for their streams, notifies them, and takes the tickets back when they log out."""
 
+import hashlib
 import hmac
 import json
 import os
@@ -21,7 +22,15 @@ KEY = os.environ.get("FANFARE_KEY", tomllib.loads((pathlib.Path(__file__).parent
 TICKET_SECONDS = int(os.environ.get("TICKET_SECONDS", "60"))
 # As many as a page shows are kept in Redis for those who come back.
 KEPT = 50
-PASSWORDS = {"ada": "fanfare", "grace": "fanfare"}
+
+
+def hashed(password, salt=None):
+    salt = salt or secrets.token_bytes(16)
+    return salt, hashlib.scrypt(password.encode(), salt=salt, n=16_384, r=8, p=1)
+
+
+# An application keeps the hashes alone.
+PASSWORDS = {user: hashed("fanfare") for user in ("ada", "grace")}
 
 redis = Redis()
 lock = threading.Lock()
@@ -49,7 +58,10 @@ def session_of(request):
 
 def login(request):
     user, password = str(request.body.get("user")), str(request.body.get("password"))
-    if user not in PASSWORDS or not hmac.compare_digest(PASSWORDS[user].encode(), password.encode()):
+    if user not in PASSWORDS:
+        raise Refused(401)
+    salt, expected = PASSWORDS[user]
+    if not hmac.compare_digest(hashed(password, salt)[1], expected):
         raise Refused(401)
     name = secrets.token_urlsafe()
     sessions[name] = Session(user)

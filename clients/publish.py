@@ -8,10 +8,8 @@ Usage: publish.py FANFARE_BINARY FOLDER [publish | publish/LANGUAGE]…    FOLDE
 """
 
 import concurrent.futures
-import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,12 +17,10 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness.servers import PATH, PATIENCE, Node, Processes, Redis  # noqa: E402
+from harness import building  # noqa: E402
+from harness.servers import PATIENCE, Node, Processes, Redis  # noqa: E402
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples" / "publish"
-BUILD_SECONDS, RUN_SECONDS = 540, 60
-ENV = {**os.environ, "PATH": PATH + ":/usr/local/go/bin", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false",
-       "CARGO_TARGET_DIR": "target", "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_NOLOGO": "1"}
 # Two lines, and characters of more than one byte.
 DATA = '{"text":"héllo ✓"}\nsecond line'
 
@@ -43,40 +39,6 @@ LANGUAGES = {
     "rust": (["cargo --version"], ["cargo build --quiet --locked"], "target/debug/publish"),
     "csharp": (["dotnet --version"], ["dotnet build --nologo --verbosity quiet --output built"], "dotnet built/publish.dll"),
 }
-
-
-def shell(command, folder, seconds, env=ENV, words=()):
-    """What it says; raises with the last of its words if it fails."""
-    done = subprocess.run(["bash", "-c", f'{command} "$@"' if words else command, "-", *words], cwd=folder, env=env, timeout=seconds,
-                          capture_output=True, text=True)
-    if done.returncode:
-        raise AssertionError(f"{command}: exit code {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
-    return done.stdout
-
-
-def present(language):
-    try:
-        for command in LANGUAGES[language][0]:
-            shell(command, SOURCES, RUN_SECONDS)
-    except AssertionError:
-        return False
-    return True
-
-
-def build(language, folder):
-    """In a copy, unless the same files were built there before."""
-    built, source = folder / language, SOURCES / language
-    files = sorted(path for path in source.rglob("*") if path.is_file())
-    text = repr(LANGUAGES[language]).encode() + b"".join(path.read_bytes() for path in files)
-    mark, wanted = built / ".mark", hashlib.sha256(text).hexdigest()
-    if mark.exists() and mark.read_text() == wanted:
-        return built
-    shutil.rmtree(built, ignore_errors=True)
-    shutil.copytree(source, built)
-    for command in LANGUAGES[language][1]:
-        shell(command, built, BUILD_SECONDS)
-    mark.write_text(wanted)
-    return built
 
 
 def delivered(node, channel):
@@ -98,20 +60,17 @@ def delivered(node, channel):
 def attempt(language, folder, redis, node):
     """What is wrong, in words; `None` if nothing is."""
     try:
-        try:
-            built = build(language, folder)
-        except (AssertionError, subprocess.TimeoutExpired):
-            # A registry that did not answer may do so the second time.
-            built = build(language, folder)
+        built, (_, builds, run) = folder / language, LANGUAGES[language]
+        building.build(SOURCES / language, built, builds)
         channel = f"publish-{language}"
-        env = {**ENV, "REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
-        said = shell(LANGUAGES[language][2], built, RUN_SECONDS, env, [channel, DATA]).strip()
+        env = {**building.ENV, "REDIS_URL": f"redis://127.0.0.1:{redis.port}"}
+        said = building.shell(run, built, env=env, words=[channel, DATA]).strip()
         event = delivered(node, channel)
         wanted = {"event": "created", "data": DATA, "id": said}
         assert event == wanted, f"it says {said!r}, and the node delivers {event}"
         # What Redis refuses is no success. A name that begins with `$` is the gateway's.
         try:
-            said = shell(LANGUAGES[language][2], built, RUN_SECONDS, env, ["$refused", DATA])
+            said = building.shell(run, built, env=env, words=["$refused", DATA])
         except AssertionError:
             return None
         return f"Redis has refused, and it exits with 0: {said!r}"
@@ -124,7 +83,7 @@ def main():
     chosen = [word.removeprefix("publish/") for word in sys.argv[3:] if word != "publish"] or LANGUAGES
     if unknown := set(chosen).difference(LANGUAGES):
         sys.exit(f"publish: no language is called {', '.join(unknown)}; there are {', '.join(LANGUAGES)}")
-    here = [language for language in chosen if present(language)]
+    here = [language for language in chosen if building.are_here(LANGUAGES[language][0], SOURCES)]
     faults = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         processes = Processes(scratch)

@@ -88,13 +88,15 @@ check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute 
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: test-clients
-test-clients: ## Real clients and browsers, cut anywhere; examples, screenshots (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)
+test-clients: ## Real clients and browsers, cut anywhere; examples, recipes, screenshots (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)
 	@scripts/setup.sh cc redis-server openssl
 	@scripts/setup.sh node npm || echo "setup: without Node.js and npm the npm clients are left out"
 	@scripts/setup.sh python3 python3-venv || echo "setup: without Python's venv the PyPI clients are left out"
 	@scripts/setup.sh chromium || echo "setup: without Chromium the browser is left out"
 	@scripts/setup.sh ruby-redis || echo "setup: without Ruby and its redis the publisher in Ruby is left out"
 	@scripts/setup.sh php-redis || echo "setup: without PHP and its redis the publisher in PHP is left out"
+	@scripts/setup.sh rails || echo "setup: without Rails its recipe is left out"
+	@scripts/setup.sh symfony || echo "setup: without Symfony its recipe is left out"
 	$(CARGO) build $(LOCKED) -p fanfare
 	@TRANSPORT="$(TRANSPORT)" scripts/clients.sh $(CLIENTS)
 

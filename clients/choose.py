@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import publish  # noqa: E402
+import recipes  # noqa: E402
 import screenshots  # noqa: E402
 from harness import auth_cases, example_cases, report  # noqa: E402
 
@@ -25,6 +26,7 @@ def groups():
         "examples": [f"examples/{case.__name__.replace('_', '-')}" for case in example_cases.CASES],
         "screenshots": [f"screenshots/{name}" for name in screenshots.names()],
         "publish": [f"publish/{language}" for language in publish.LANGUAGES],
+        "recipes": [f"recipes/{name}" for name in recipes.RECIPES],
         "auth": [f"auth/{case.name}" for case in auth_cases.CASES],
         "tickets": [],
         "tabs": [],

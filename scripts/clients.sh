@@ -12,6 +12,7 @@
 #   examples      the examples in Chromium (clients/examples.py); examples/feed
 #   screenshots   whether the pictures of the documents are current (clients/screenshots.py); screenshots/feed. SCREENSHOTS=write makes them
 #   publish       the publishers of examples/publish (clients/publish.py); publish/go
+#   recipes       the recipes of docs/auth.md in their frameworks (clients/recipes.py); recipes/rails
 #
 # A name that nothing has is an error before anything is tried.
 set -euo pipefail
@@ -41,6 +42,7 @@ fanfare=$target/debug/fanfare
 try examples python3 clients/examples.py "$fanfare"
 try screenshots python3 clients/screenshots.py "$fanfare" ${SCREENSHOTS:+--"$SCREENSHOTS"}
 try publish python3 clients/publish.py "$fanfare" "$target/clients"
+try recipes python3 clients/recipes.py "$fanfare" "$target/clients"
 try auth python3 clients/auth.py "$fanfare"
 # The page of docs/auth.md that goes on with one ticket after the other.
 try tickets python3 clients/tickets.py "$fanfare"

@@ -37,6 +37,9 @@ package_of() {
     # Their clients for Redis, and the languages with them.
     ruby-redis) echo ruby-redis ;;
     php-redis) echo php-cli php-redis ;;
+    # What the recipes of docs/auth.md need of them.
+    rails) echo ruby-railties ruby-activemodel ruby-devise ruby-webrick ;;
+    symfony) echo php-cli php-symfony-framework-bundle php-symfony-http-client php-symfony-security-bundle php-symfony-yaml ;;
     *) echo "setup: no Debian package is known for '$1'" >&2; exit 2 ;;
   esac
 }
@@ -52,6 +55,8 @@ present() {
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
     go) [ -x /usr/local/go/bin/go ] || command -v go >/dev/null 2>&1 ;;
     ruby-redis) ruby -e 'require "redis"' >/dev/null 2>&1 ;;
+    rails) ruby -e 'require "rails"; require "active_model"; require "devise"; require "webrick"' >/dev/null 2>&1 ;;
+    symfony) php -r 'foreach (["Bundle/SecurityBundle", "Component/HttpClient", "Component/Yaml"] as $name) require "Symfony/$name/autoload.php";' >/dev/null 2>&1 ;;
     php-redis) php -r 'exit(extension_loaded("redis") ? 0 : 1);' >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
   esac

@@ -30,14 +30,20 @@ def await_that(what, holds, process=None):
     raise AssertionError(f"waited {PATIENCE} s in vain: {what}" + (f":\n{last_words(process)}" if process else ""))
 
 
-def status_of(port, path):
-    """What a server of this machine answers to a GET."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def get(port, path, headers=()):
+    """What a server of this machine answers to a GET: the status, the headers and the body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
     finally:
         connection.close()
+
+
+def status_of(port, path):
+    """Only the status."""
+    return get(port, path)[0]
 
 
 def last_words(process):

@@ -1,9 +1,10 @@
 """The page `/status` of a node with readers of several channels, two kinds of which were refused something."""
 
-import http.client
 import http.server
 import json
 import threading
+
+from harness.servers import get
 
 from . import BOTH, files
 
@@ -71,21 +72,11 @@ def status(real, second):
             "metrics": with_values(said, metrics)}
 
 
-def ask(node, accept):
-    """What a node answers: its headers and its body."""
-    connection = http.client.HTTPConnection("127.0.0.1", node.admin, timeout=10)
-    try:
-        connection.request("GET", "/status", headers={"Accept": accept})
-        answer = connection.getresponse()
-        return answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
 def show(stage):
     node = stage.nodes[0]
-    real = json.loads(ask(node, "application/json")[1])
-    headers, html = ask(node, "text/html")
+    ask = lambda accept: get(node.admin, "/status", {"Accept": accept})[1:]  # noqa: E731
+    real = json.loads(ask("application/json")[1])
+    headers, html = ask("text/html")
     values = b"".join(f"data: {json.dumps(status(real, second))}\n\n".encode() for second in range(SECONDS))
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -347,7 +347,7 @@ fn config_check_judges_the_files_of_certificates() {
     assert!(stderr.contains("can read this private key") && stderr.contains("has expired on"), "{stderr}");
 }
 
-// Fails when nothing is said, and when it is said of a listener whose certificates count, or where none gives anything.
+// Seen to fail when nothing is said, and when it is said of a listener whose certificates count, or where none gives anything.
 #[test]
 fn config_check_names_a_listener_behind_a_proxy_whose_clients_certificates_give_nothing() {
     let files = Files::new(&issue("a.example"));
@@ -423,74 +423,4 @@ fn a_node_looks_by_itself_and_when_it_is_hung_up_and_operators_see_what_it_shows
     eventually("its line", || (node.log().matches("the listener shows").count() > lines).then_some(()));
     let text = get(admin, "/status").1;
     assert!(text.contains("new.example") && !text.contains("old.example"), "{text}");
-}
-
-/// A client that offers these, and its socket.
-fn offering(address: SocketAddr, issued: &Issued, offers: &[&str]) -> (ClientConnection, TcpStream) {
-    let mut config = rustls::ClientConfig::clone(&believer(issued));
-    config.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let name = ServerName::try_from("a.example").unwrap();
-    let socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    (ClientConnection::new(Arc::new(config), name).unwrap(), socket)
-}
-
-/// What a node and a client that offers these agree on.
-fn chosen(address: SocketAddr, issued: &Issued, offers: &[&str]) -> Option<String> {
-    let (mut client, mut socket) = offering(address, issued, offers);
-    while client.is_handshaking() {
-        client.complete_io(&mut socket).ok()?;
-    }
-    Some(client.alpn_protocol().map_or_else(String::new, |name| String::from_utf8_lossy(name).into_owned()))
-}
-
-// Seen to fail when a node offers HTTP/1.1 alone.
-#[test]
-fn clients_are_offered_http_2_unless_it_is_switched_off() {
-    let issued = issue("a.example");
-    let files = Files::new(&issued);
-    for (setting, both) in [("server.http2=true", "h2"), ("server.http2=false", "http/1.1")] {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--set", setting];
-        let node = Process::start(&mut fanfare(&files, &arguments));
-        let clients = node.address("listening for clients");
-        assert_eq!(chosen(clients, &issued, &["h2", "http/1.1"]).as_deref(), Some(both), "{setting}");
-        assert_eq!(chosen(clients, &issued, &["http/1.1"]).as_deref(), Some("http/1.1"));
-        assert_eq!(chosen(clients, &issued, &[]).as_deref(), Some(""));
-        assert_eq!(chosen(clients, &issued, &["spdy/3"]), None);
-    }
-}
-
-/// What a client is answered that begins as those of HTTP/2 do.
-fn answer_to_preface(stream: &mut (impl std::io::Read + Write)) -> &'static str {
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).unwrap();
-    match &answer {
-        b"HTTP/1.1 400" => "400",
-        // The kind of a frame is its fourth byte, and of SETTINGS that is 4.
-        [_, _, _, 4, ..] => "HTTP/2",
-        other => panic!("{other:?}"),
-    }
-}
-
-// Seen to fail when the preface counts wherever a connection begins with it.
-#[test]
-fn nobody_speaks_http_2_where_it_is_switched_off_nor_over_tls_where_it_was_not_chosen() {
-    let issued = issue("a.example");
-    let files = Files::new(&issued);
-    let arguments = |setting| ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--set", setting];
-    for (setting, chosen, plain) in [("server.http2=true", "HTTP/2", "HTTP/2"), ("server.http2=false", "400", "400")] {
-        let by_tls = Process::start(&mut fanfare(&files, &arguments(setting)));
-        let clients = by_tls.address("listening for clients");
-        for (offers, expected) in [(&["h2", "http/1.1"][..], chosen), (&["http/1.1"], "400"), (&[], "400")] {
-            let (mut client, mut socket) = offering(clients, &issued, offers);
-            let mut stream = rustls::Stream::new(&mut client, &mut socket);
-            assert_eq!(answer_to_preface(&mut stream), expected, "{setting}, and the client offers {offers:?}");
-        }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
-        let in_the_clear = Process::start(command.env_clear().args(arguments(setting)));
-        let mut socket = TcpStream::connect(in_the_clear.address("listening for clients")).unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-        assert_eq!(answer_to_preface(&mut socket), plain, "{setting}, in the clear");
-    }
 }

@@ -42,6 +42,11 @@ fn issue(directory: &Path, name: &str) -> (CertificateDer<'static>, String) {
 
 impl Listeners {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With settings of the command line beside those of the listeners.
+    fn start_with(settings: &[&str]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let [one, two] = NAMES.map(|name| issue(files.path(), name));
         let mut text = String::new();
@@ -56,6 +61,7 @@ impl Listeners {
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
         command.env_clear().args(["serve", "--admin-listen", "127.0.0.1:0", "--config"]).arg(&file);
+        settings.iter().for_each(|setting| _ = command.args(["--set", setting]));
         let node = Process::start(&mut command);
         node.logged("listening for operators");
         let [any, newest, redirecting, plain] = eventually("four listeners", || {
@@ -69,11 +75,22 @@ impl Listeners {
 
     /// A client that asks for a name, believes both certificates and speaks these versions.
     fn client(&self, name: &str, versions: &[&'static SupportedProtocolVersion]) -> ClientConnection {
+        self.client_that_offers(&[], name, versions)
+    }
+
+    /// The same, and it offers these protocols (ALPN).
+    fn client_that_offers(
+        &self,
+        protocols: &[&str],
+        name: &str,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConnection {
         let mut roots = RootCertStore::empty();
         self.certificates.iter().for_each(|certificate| roots.add(certificate.clone()).unwrap());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let mut config = config.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         ClientConnection::new(Arc::new(config), ServerName::try_from(name.to_owned()).unwrap()).unwrap()
     }
 
@@ -150,5 +167,63 @@ fn who_speaks_tls_at_a_plain_port_or_http_at_one_of_tls_is_answered_400_and_coun
         socket.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"HTTP/1.1 400");
         eventually(counter, || (count(counter) == before + 1).then_some(()));
+    }
+}
+
+// Seen to fail when a node offers HTTP/1.1 alone.
+#[test]
+fn clients_are_offered_http_2_unless_it_is_switched_off() {
+    for (setting, preferred) in [("server.http2=true", "h2"), ("server.http2=false", "http/1.1")] {
+        let listeners = Listeners::start_with(&[setting]);
+        // What the node and a client that offers these agree on; empty if that is nothing, `None` if the node hangs up.
+        let agreed = |protocols: &[&str]| {
+            let mut client = listeners.client_that_offers(protocols, NAMES[0], &[&TLS13]);
+            let mut socket = connect(listeners.any);
+            while client.is_handshaking() {
+                client.complete_io(&mut socket).ok()?;
+            }
+            Some(client.alpn_protocol().map_or_else(String::new, |name| String::from_utf8_lossy(name).into_owned()))
+        };
+        assert_eq!(agreed(&["h2", "http/1.1"]).as_deref(), Some(preferred), "{setting}");
+        assert_eq!(agreed(&["http/1.1"]).as_deref(), Some("http/1.1"));
+        assert_eq!(agreed(&[]).as_deref(), Some(""));
+        assert_eq!(agreed(&["spdy/3"]), None);
+    }
+}
+
+/// How a node answers a client that begins as those of HTTP/2 do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PrefaceAnswer {
+    Settings,
+    BadRequest,
+}
+
+fn answer_to_preface(stream: &mut (impl std::io::Read + std::io::Write)) -> PrefaceAnswer {
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    match &answer {
+        b"HTTP/1.1 400" => PrefaceAnswer::BadRequest,
+        // The kind of a frame is its fourth byte, and of SETTINGS that is 4.
+        [_, _, _, 4, ..] => PrefaceAnswer::Settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+// Seen to fail when the preface counts wherever a connection begins with it.
+#[test]
+fn nobody_speaks_http_2_where_it_is_switched_off_nor_over_tls_where_it_was_not_chosen() {
+    use PrefaceAnswer::{BadRequest, Settings};
+    for (setting, where_allowed) in [("server.http2=true", Settings), ("server.http2=false", BadRequest)] {
+        let listeners = Listeners::start_with(&[setting]);
+        for (offered, expected) in
+            [(&["h2", "http/1.1"][..], where_allowed), (&["http/1.1"], BadRequest), (&[], BadRequest)]
+        {
+            let mut client = listeners.client_that_offers(offered, NAMES[0], &[&TLS13]);
+            let mut socket = connect(listeners.any);
+            let mut stream = rustls::Stream::new(&mut client, &mut socket);
+            assert_eq!(answer_to_preface(&mut stream), expected, "{setting}, and the client offers {offered:?}");
+        }
+        assert_eq!(answer_to_preface(&mut connect(listeners.plain)), where_allowed, "{setting}, in the clear");
     }
 }

@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(headers(&cors, None), [vary]);
     }
 
-    // Fails when the pattern is sent in place of the origin: a browser believes nothing but its own page's origin.
+    // Seen to fail when the pattern is sent in place of the origin: a browser believes nothing but its own page's origin.
     #[test]
     fn an_origin_that_matches_a_pattern_is_named_by_itself_and_has_credentials() {
         let cors = Cors::parse(&["https://*.a.example", "https://b.example"]).unwrap().with_credentials();

@@ -174,7 +174,7 @@ fn turn(future: Pin<&mut impl Future>) {
     assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
-// Fails when a round is gone through at once.
+// Seen to fail when a round is gone through at once.
 #[test]
 fn the_many_channels_of_a_thread_are_looked_at_in_turns() {
     run(async {
@@ -201,7 +201,7 @@ fn the_many_channels_of_a_thread_are_looked_at_in_turns() {
     });
 }
 
-// Fails when the rest of a channel's sessions is left out after a turn, and when one is found twice.
+// Seen to fail when the rest of a channel's sessions is left out after a turn, and when one is found twice.
 #[test]
 fn the_many_sessions_of_a_channel_are_found_in_parts_and_each_once() {
     run(async {

@@ -48,27 +48,45 @@ if [ -n "${MERGE:-}" ]; then
   CARGO_TARGET_DIR=$BASE/edges cargo fuzz build "${build[@]}" --no-trace-compares "${only[@]}"
 fi
 
+# Each has a core of its own, and four at most run at a time: one may take 2 GB.
+at_once=$(nproc)
+if [ "$at_once" -gt 4 ]; then at_once=4; fi
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; exit 130' INT TERM
+
+# Prints the path of a target's program.
+program() {
+  find "$BASE" -path "$BASE/edges" -prune -o -path "*/release/$1" -type f -print | head -n 1
+}
+
+# Starts a target. What it says is in its log.
+start() {
+  local target=$1 new=$WORK/$1 crashes=$WORK/crashes/$1/ dictionary=() binary
+  mkdir -p "$new" "$crashes"
+  if [ -f "crates/fuzz/dictionaries/$target.dict" ]; then dictionary=("-dict=crates/fuzz/dictionaries/$target.dict"); fi
+  binary=$(program "$target")
+  "$binary" "$new" "crates/fuzz/corpus/$target" "${dictionary[@]}" "-artifact_prefix=$crashes" \
+    "-max_total_time=$SECONDS_EACH" -max_len=2048 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$WORK/$target.log" 2>&1 &
+  pids+=($!)
+}
+
 failed=()
 total=0
-for target in "${targets[@]}"; do
-  new=$WORK/$target
-  crashes=$WORK/crashes/$target/
-  mkdir -p "$new" "$crashes"
-  dictionary=()
-  if [ -f "crates/fuzz/dictionaries/$target.dict" ]; then dictionary=("-dict=crates/fuzz/dictionaries/$target.dict"); fi
-  binary=$(find "$BASE" -path "$BASE/edges" -prune -o -path "*/release/$target" -type f -print | head -n 1)
+for at in "${!targets[@]}"; do
+  target=${targets[$at]}
+  while [ ${#pids[@]} -lt ${#targets[@]} ] && [ ${#pids[@]} -lt $((at + at_once)) ]; do start "${targets[${#pids[@]}]}"; done
   log=$WORK/$target.log
-  if "$binary" "$new" "crates/fuzz/corpus/$target" "${dictionary[@]}" "-artifact_prefix=$crashes" \
-    "-max_total_time=$SECONDS_EACH" -max_len=2048 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 >"$log" 2>&1; then
+  # In the order in which they are named, whichever ends first.
+  if wait "${pids[$at]}"; then
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     total=$((total + runs))
     echo "fuzz: $target: $runs inputs, no property broken"
-    if [ -n "${MERGE:-}" ]; then merge "$target" "$new"; fi
+    if [ -n "${MERGE:-}" ]; then merge "$target" "$WORK/$target"; fi
   else
     failed+=("$target")
     tail -n 40 "$log" >&2
-    echo "fuzz: $target: a property is broken; the inputs are in $crashes" >&2
-    echo "fuzz: to see it again: $binary FILE" >&2
+    echo "fuzz: $target: a property is broken; the inputs are in $WORK/crashes/$target/" >&2
+    echo "fuzz: to see it again: $(program "$target") FILE" >&2
   fi
 done
 [ ${#failed[@]} -eq 0 ] || { echo "fuzz: failed: ${failed[*]}" >&2; exit 1; }

@@ -151,17 +151,37 @@ failures() {
   awk '/^error/ { print; next } /^successes:$/ { failed = 0 } /^failures:$/ { failed = 1 } failed { print } /^test result: / { failed = 0 }' "$1"
 }
 
-# Runs the tests of both crates on one server. Prints one line at its end.
+# Builds the tests, with the features that all crates have together: these are the programs that `make test` runs, built once for both. Tests
+# of other crates that have one of these names are built as well, and not run. Prints crate and path of each program.
+build_tests() {
+  local names
+  read -ra names <<<"${redis_tests[*]/#/--test=} ${e2e_tests[*]/#/--test=}"
+  cargo test --locked --quiet --workspace --no-run --message-format=json-render-diagnostics "${names[@]}" | python -c '
+import json, os, sys
+
+wanted = {("redis", name) for name in sys.argv[1].split()} | {("e2e", name) for name in sys.argv[2].split()}
+for line in sys.stdin:
+    built = json.loads(line)
+    if built["reason"] == "compiler-artifact" and built["target"]["kind"] == ["test"]:
+        crate = os.path.basename(os.path.dirname(built["manifest_path"]))
+        if (crate, built["target"]["name"]) in wanted:
+            wanted.remove((crate, built["target"]["name"]))
+            print(crate, built["executable"])
+if wanted:
+    sys.exit(f"test-servers: not built: {sorted(wanted)}")
+' "${redis_tests[*]}" "${e2e_tests[*]}"
+}
+
+# Runs the tests of both crates on one server, from the crate's directory as cargo does. Prints one line at its end.
 run_on() {
-  local name=$1 server=$2 log=$cache/$1.log began=$SECONDS status=0
-  {
-    FANFARE_TEST_REDIS_SERVER=$server cargo test --locked --quiet -p fanfare-redis "${redis_tests[@]/#/--test=}" --no-fail-fast -- \
-      --show-output
-  } >"$log" 2>&1 || status=$?
-  {
-    FANFARE_TEST_REDIS_SERVER=$server cargo test --locked --quiet -p fanfare-e2e "${e2e_tests[@]/#/--test=}" --no-fail-fast -- \
-      --show-output
-  } >>"$log" 2>&1 || status=$?
+  local name=$1 server=$2 log=$cache/$1.log began=$SECONDS status=0 crate program
+  : >"$log"
+  while read -r crate program; do
+    (cd "crates/$crate" && FANFARE_TEST_REDIS_SERVER=$server "$program" --quiet --show-output) </dev/null >>"$log" 2>&1 || {
+      status=$?
+      echo "error: tests of crates/$crate failed: $program" >>"$log"
+    }
+  done <<<"$programs"
   local passed failed left_out
   passed=$(results "$log" passed) failed=$(results "$log" failed)
   left_out=$(grep -c '^skipped: ' "$log" || true)
@@ -206,10 +226,9 @@ if [ ${#names[@]} -eq 0 ]; then
   exit $status
 fi
 
-# Built once, before anything is measured by the clock.
+# Built once, before anything is measured by the clock; the node last, since the tests of other crates have one with their own features.
+programs=$(build_tests)
 cargo build --locked --quiet -p fanfare
-cargo test --locked --quiet --no-run -p fanfare-redis "${redis_tests[@]/#/--test=}"
-cargo test --locked --quiet --no-run -p fanfare-e2e "${e2e_tests[@]/#/--test=}"
 export FANFARE_BIN=${FANFARE_BIN:-$target/debug/fanfare}
 
 for at in "${!names[@]}"; do

@@ -144,22 +144,21 @@ impl Follower<'_> {
         let ends = [Some(good_until), overdue_at].into_iter().flatten();
         let over = ends.clone().filter(|end| *end <= now).min();
         let told = match (over, link) {
-            (Some(_), _) => {
-                let told = self.known.tell_incomplete(unread_since.unwrap_or(good_until));
-                if self.lapses.note(now, told.lapses, self.known.incomplete_for()) {
-                    tracing::warn!(
-                        proof_age_ms = proven.map(|proven| (now - proven).as_millis()),
-                        unread_ms = unread_since.map(|since| (now - since).as_millis()),
-                        "streams that need a token pause again and again, or for long: a message takes too long to Redis and back, or what is revoked to be \
-                         read (told once a minute)"
-                    );
-                }
-                told
-            }
+            (Some(_), _) => self.known.tell_incomplete(unread_since.unwrap_or(good_until)),
             (None, Some(link)) => self.known.tell_complete(link, good_until),
             (None, None) => self.known.tell_read(),
         };
-        let next = ends.filter(|end| *end > now).min();
+        if over.is_none() && link.is_some() {
+            self.lapses.end();
+        } else if self.lapses.note(now, self.core.log.link(), told.lapses) {
+            tracing::warn!(
+                proof_age_ms = proven.map(|proven| (now - proven).as_millis()),
+                unread_ms = unread_since.map(|since| (now - since).as_millis()),
+                "streams that need a token pause again and again, or for long: a message takes too long to Redis and back, or what is revoked to be \
+                 read (told once a minute)"
+            );
+        }
+        let next = ends.chain(self.lapses.due()).filter(|end| *end > now).min();
         tokio::select! {
             biased;
             () = self.core.follower_woken() => {}
@@ -317,108 +316,4 @@ fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use bytes::Bytes;
-    use fanfare_auth::{RevocationTarget, Right};
-    use fanfare_log::memory::{Bell, MemoryStore};
-    use fanfare_protocol::Event;
-    use fanfare_protocol::limits::{REVOCATIONS_MAX, REVOCATIONS_PROBE_INTERVAL, REVOCATIONS_WAIT_MAX};
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::known_revocations::RevocationsUnknown;
-    use crate::scene::{self, until};
-
-    fn of(subject: &str) -> RevocationTarget {
-        RevocationTarget::subject(None, subject).unwrap()
-    }
-
-    // Fails when a set that is not all counts as all, and when the log is not read again once some are out of force.
-    #[test]
-    fn with_more_revocations_than_a_node_holds_nothing_is_known_until_enough_are_out_of_force() {
-        scene::run(async {
-            tokio::time::pause();
-            let store = MemoryStore::default();
-            let (core, hub) = scene::core_and_hub(&store, fanfare_log::Options::default());
-            let start = Clock::system().wall_ms();
-            let wall = Arc::new(AtomicU64::new(start));
-            let clock = Arc::clone(&wall);
-            let hour = Duration::from_secs(3_600);
-            let clock = Clock::from_fn(move || clock.load(Ordering::Relaxed));
-            let known = Arc::new(KnownRevocations::new(hub, clock, hour, Duration::ZERO));
-            known.note_may_vanish(false);
-            for number in 0..REVOCATIONS_MAX {
-                let target = of(&number.to_string());
-                known.add(Revocation { target, at: UnixSeconds(start / 1_000 - 1_800) }).unwrap();
-            }
-            let data = Bytes::from(RevocationEntry { target: of("one more"), keep: None }.to_json());
-            store.xadd(LogName::revoked(), Event { name: None, data }, Bell::Silent);
-            scene::spawn(follow(Rc::clone(&core), Arc::clone(&known)));
-            until(|| known.unknown() == Some(RevocationsUnknown::TooMany)).await;
-            assert_eq!(known.unknown_to_streams(), Some(RevocationsUnknown::TooMany));
-            assert!(known.in_force() == REVOCATIONS_MAX as u64 && known.incomplete_for() > Duration::ZERO);
-            assert!(known.unknown().unwrap().to_string().contains("more than 200000 revocations"));
-            // It stays so as long as they are in force.
-            sleep(3 * REVOCATIONS_REREAD).await;
-            assert_eq!(known.unknown(), Some(RevocationsUnknown::TooMany));
-            wall.fetch_add(2_400_000, Ordering::Relaxed);
-            until(|| known.unknown().is_none()).await;
-            assert_eq!((known.in_force(), known.incomplete_for()), (1, Duration::ZERO));
-        });
-    }
-
-    // Fails when a proof counts from its arrival on, and when one is good for ever.
-    #[test]
-    fn what_is_known_is_known_for_as_long_as_the_last_proof_is_good_and_again_with_the_next() {
-        scene::run(async {
-            tokio::time::pause();
-            let store = MemoryStore::default();
-            let known = scene::knowing(&store).await;
-            let lapses = known.lapses();
-            store.set_unproven(true);
-            let since = Instant::now();
-            until(|| known.unknown().is_some()).await;
-            let (least, most) =
-                (REVOCATIONS_UNPROVEN_PATIENCE - REVOCATIONS_PROBE_INTERVAL, REVOCATIONS_UNPROVEN_PATIENCE);
-            let lasted = since.elapsed();
-            assert!(lasted >= least && lasted <= most + Duration::from_millis(10), "{lasted:?}");
-            store.set_unproven(false);
-            until(|| known.unknown().is_none()).await;
-            assert!(since.elapsed() <= lasted + REVOCATIONS_PROBE_INTERVAL + Duration::from_millis(20));
-            assert_eq!(known.lapses(), lapses + 1);
-        });
-    }
-
-    // Fails when nobody waits, when the wait has no end, and when it goes on although the proof has come.
-    #[test]
-    fn who_has_to_know_now_what_is_revoked_waits_for_a_proof_for_a_bounded_time() {
-        scene::run(async {
-            tokio::time::pause();
-            let store = MemoryStore::default();
-            let known = scene::knowing(&store).await;
-            let waited = async |right| {
-                let since = Instant::now();
-                known.settled(right).await;
-                since.elapsed()
-            };
-            assert_eq!(waited(Right::Publish).await, Duration::ZERO);
-            store.set_unproven(true);
-            until(|| known.is_worth_a_wait(Right::Publish)).await;
-            assert_eq!(waited(Right::Subscribe).await, Duration::ZERO);
-            let most = waited(Right::History).await;
-            assert!(
-                most >= REVOCATIONS_WAIT_MAX && most < REVOCATIONS_WAIT_MAX + Duration::from_millis(10),
-                "{most:?}"
-            );
-            store.set_unproven(false);
-            let short = waited(Right::Tickets).await;
-            assert!(
-                short > Duration::ZERO && short <= REVOCATIONS_PROBE_INTERVAL + Duration::from_millis(10),
-                "{short:?}"
-            );
-            assert_eq!(known.unknown(), None);
-        });
-    }
-}
+mod tests;

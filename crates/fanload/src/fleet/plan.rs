@@ -74,24 +74,21 @@ impl Plan {
     fn first_channel(&self, connection: usize) -> usize {
         (self.first + connection) * self.channels_per_connection % self.channels
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(worker: usize, first: usize) -> Plan {
-        Plan {
+    /// For tests, which change what they are about: the only worker, each of whose connections reads the one channel of a node.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
             addresses: Vec::new(),
             protocol: Protocol::default(),
             subscribe: Subscribe::fanfare("node"),
             prefix: "p-".to_owned(),
-            channels: 10,
-            channels_per_connection: 4,
-            worker,
-            first,
-            bytes: 200,
-            slow: 0.3,
+            channels: 1,
+            channels_per_connection: 1,
+            worker: 0,
+            first: 0,
+            bytes: 80,
+            slow: 0.0,
             slow_bytes: 1,
             resumes: true,
             at_once: 1,
@@ -99,6 +96,15 @@ mod tests {
             away_ms: 1,
             seed: 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(worker: usize, first: usize) -> Plan {
+        Plan { channels: 10, channels_per_connection: 4, worker, first, slow: 0.3, ..Plan::sample() }
     }
 
     // Seen to fail when the first connection of a worker is not counted in.

@@ -156,16 +156,16 @@ impl<'a> Run<'a> {
     /// back starts from now on, it is published when all are there. Nobody is cut any more.
     pub(super) fn level_for_all(&mut self) -> Result<u64> {
         let last = self.level()?;
-        if !self.starts_over {
-            return Ok(last);
-        }
-        self.gather()?;
-        self.publish_round()
+        if self.gather()? { self.publish_round() } else { Ok(last) }
     }
 
-    /// Waits until all clients are there, for as long as there is patience. One that does not come then misses what follows.
-    fn gather(&mut self) -> Result<()> {
-        self.fleet.gather(self.parameters.patience).map(drop)
+    /// Where a client that comes back starts from now on, waits until all are there, for as long as there is patience: one that does not come
+    /// then misses what follows. Returns whether that is so.
+    fn gather(&mut self) -> Result<bool> {
+        if self.starts_over {
+            self.fleet.gather(self.parameters.patience)?;
+        }
+        Ok(self.starts_over)
     }
 
     /// Begins the measured part: what is published from now on counts.
@@ -222,9 +222,7 @@ impl<'a> Run<'a> {
         self.fleet.order(&Order::Return)?;
         if self.events.can_be_published() {
             self.level()?;
-            if self.starts_over {
-                self.gather()?;
-            }
+            self.gather()?;
             let last = self.publish_round()?;
             self.fleet.watch(last, true)?;
             self.fleet.reached(last, self.parameters.patience)?;

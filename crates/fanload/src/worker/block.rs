@@ -234,30 +234,13 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::integrity::Integrity;
-    use crate::target::{Payload as Begins, Position, Protocol, Subscribe};
+    use crate::target::{Payload as Begins, Position, Subscribe};
     use crate::wire::stream::Parser;
 
     /// What a client makes of a stream in which texts of 80 bytes stand behind `"data":"`, and of which it keeps so much of a line.
     fn read(stream: &str, keep: usize) -> Integrity {
         let dialect = target::Dialect { payload: Begins::After("\"data\":\"".to_owned()), position: Position::Id };
-        let plan = Plan {
-            addresses: Vec::new(),
-            protocol: Protocol::default(),
-            subscribe: Subscribe { dialect, ..Subscribe::fanfare("peer") },
-            prefix: "p-".to_owned(),
-            channels: 1,
-            channels_per_connection: 1,
-            worker: 0,
-            first: 0,
-            bytes: 80,
-            slow: 0.0,
-            slow_bytes: 1,
-            resumes: true,
-            at_once: 1,
-            patience_ms: 1,
-            away_ms: 1,
-            seed: 1,
-        };
+        let plan = Plan { subscribe: Subscribe { dialect, ..Subscribe::fanfare("peer") }, ..Plan::sample() };
         let (mut block, mut cells, mut checker) = (Block::default(), [Cell::NEW], Checker::new());
         let (cells, checker) = (&mut cells[..], &mut checker);
         let mut reader = Reader {

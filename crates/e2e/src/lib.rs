@@ -9,6 +9,7 @@
 //! | [`Client`] | one `EventSource`, as the WHATWG standard describes it, on a raw socket |
 //! | [`Transport`] | how a client's bytes travel, in the clear, by TLS, believing a [`Certificate`], or by HTTP/2 (see [`Http2Clients`]) |
 //! | [`Authority`] | what issues certificates to clients and to servers |
+//! | [`Issuer`] | what issues tokens |
 //! | [`Crowd`] | many such clients on threads, reconnecting by themselves behind a [`Balancer`] |
 //! | [`Publisher`] | every way in which an event can get into Redis |
 //! | [`Proxy`] | a TCP connection that can be cut, held or slowed, each direction by itself |
@@ -31,6 +32,7 @@ mod http;
 mod http2_clients;
 mod http2_connection;
 mod http2_stream;
+mod issuer;
 mod link;
 mod log_pipe;
 mod node;
@@ -56,6 +58,7 @@ pub use fanfare_oracle::{ChunkDecoder, ConnectionEnd, Dispatch, Gap, Head, Ledge
 pub use haproxy::{Haproxy, Server};
 pub use http::{RawConnection, Response, request, request_over, request_within};
 pub use http2_clients::Http2Clients;
+pub use issuer::{Issuer, mint};
 pub use node::{Node, NodeBuilder};
 pub use ports::Lease;
 pub use process::{Signal, fanfare_binary, fanload_binary, raise_descriptors, run_fanfare, signal};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fanfare_e2e::{
     Client, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RawConnection, RedisServer, Subscribe, Transport,
-    check, eventually_within, raise_descriptors, request, run_fanfare,
+    check, eventually_within, mint, raise_descriptors, request,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -115,25 +115,22 @@ fn a_token_of_somebody_else_or_without_a_signature_opens_nothing() {
     let (_redis, node, mut witness) = start(|node| {
         node.argument("--config").argument(&file).set("auth.enabled", "true").set("auth.public", "witness")
     });
-    let mint = |secret: &str, issuer: &str, audience: &str, more: &[&str]| {
-        let usual = ["token", "mint", "--secret-file", secret, "--issuer", issuer, "--audience", audience];
-        let output = run_fanfare(&[&usual, more].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let token = |secret: &str, issuer: &str, audience: &str, more: &[&str]| {
+        mint(&[&["--secret-file", secret, "--issuer", issuer, "--audience", audience], more].concat())
     };
     let status = |token: &str| {
         let headers = [STREAM, ("Authorization", &format!("Bearer {token}"))];
         request(node.address(), "HEAD", "/events?channel=c", &headers, b"").expect("an answer").status()
     };
-    let good = mint(&secret, "a", "live", &[]);
+    let good = token(&secret, "a", "live", &[]);
     assert_eq!(status(&good), 200);
     let claims = good.split('.').nth(1).expect("three parts");
     let tomorrow = format!("nbf={}", UNIX_EPOCH.elapsed().expect("a clock").as_secs() + 86_400);
     let bad = [
-        mint(&other, "a", "live", &[]),
-        mint(&secret, "somebody", "live", &[]),
-        mint(&secret, "a", "others", &[]),
-        mint(&secret, "a", "live", &["--with", &tomorrow]),
+        token(&other, "a", "live", &[]),
+        token(&secret, "somebody", "live", &[]),
+        token(&secret, "a", "others", &[]),
+        token(&secret, "a", "live", &["--with", &tomorrow]),
         // {"alg":"none"}
         format!("eyJhbGciOiJub25lIn0.{claims}."),
         // {"alg":"HS256","crit":["exp"]}

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Authority, Client, ConnectionEnd, Expect, Head, Issued, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher,
-    RawConnection, RedisServer, Response, Subscribe, Transport, check, eventually, request_over, run_fanfare,
+    Authority, Client, ConnectionEnd, Expect, Head, Issued, Issuer, Ledger, Node, NodeBuilder, Observed, PATIENCE,
+    Publisher, RawConnection, RedisServer, Response, Subscribe, Transport, check, eventually, request_over,
+    run_fanfare,
 };
-use tempfile::TempDir;
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
 const STREAM: (&str, &str) = ("Accept", "text/event-stream");
 const BILLING: &str = "spiffe://example/billing";
 /// From an hour ago until tomorrow.
@@ -20,24 +19,19 @@ const GRANTS: &str = "[auth]\nenabled = true\nleeway = \"0s\"\n[auth.client_cert
 struct Scene {
     redis: RedisServer,
     authority: Authority,
-    directory: TempDir,
+    issuer: Issuer,
 }
 
 fn scene() -> Scene {
-    let (authority, directory) = (Authority::new("clients"), tempfile::tempdir().expect("a temporary directory"));
-    authority.write(&directory.path().join("clients.pem"));
-    std::fs::write(directory.path().join("secret"), SECRET).expect("a file");
-    Scene { redis: RedisServer::start(), authority, directory }
+    let (authority, issuer) = (Authority::new("clients"), Issuer::new());
+    authority.write(issuer.path("clients.pem").as_ref());
+    Scene { redis: RedisServer::start(), authority, issuer }
 }
 
 impl Scene {
-    fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().expect("a path").to_owned()
-    }
-
     /// A node whose clients `require` or `request` a certificate.
     fn builder(&self, need: &str, rest: &str) -> NodeBuilder {
-        let keys = format!("client_ca = {:?}\nclient_certificates = {need:?}", self.path("clients.pem"));
+        let keys = format!("client_ca = {:?}\nclient_certificates = {need:?}", self.issuer.path("clients.pem"));
         let node = Node::builder(&self.redis).listener(&keys, &format!("{GRANTS}{rest}"));
         let node = node.set("history.enabled", "true").set("publish.tokens", "true").set("log.level", "debug");
         node.set("delivery.heartbeat", "1s").set("delivery.retry_ms", "100")
@@ -46,8 +40,8 @@ impl Scene {
     /// The same behind a proxy that introduces its clients by PROXY headers, and a second listener whose certificates count in any case:
     /// without one the node would not start.
     fn proxied(&self, keys: &str) -> NodeBuilder {
-        let authorities = format!("client_ca = {:?}", self.path("clients.pem"));
-        let socket = format!("unix:{}", self.path("socket"));
+        let authorities = format!("client_ca = {:?}", self.issuer.path("clients.pem"));
+        let socket = format!("unix:{}", self.issuer.path("socket"));
         let other = format!(
             "[[server.listen]]\naddress = {socket:?}\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n{authorities}\n"
         );
@@ -61,17 +55,7 @@ impl Scene {
 
     /// The same, and tokens are believed.
     fn with_tokens(&self) -> NodeBuilder {
-        let secret = self.path("secret");
-        let issuer = format!("[[auth.issuers]]\nissuer = \"id\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
-        self.builder("request", &issuer)
-    }
-
-    fn token(&self, arguments: &[&str]) -> String {
-        let secret = self.path("secret");
-        let usual = ["token", "mint", "--secret-file", &secret, "--issuer", "id", "--audience", "live"];
-        let output = run_fanfare(&[&usual, arguments].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        format!("Bearer {}", String::from_utf8_lossy(&output.stdout).trim())
+        self.builder("request", &self.issuer.table(&self.issuer.secret_file()))
     }
 
     /// Waits until a certificate that is issued now began later than what was revoked before.
@@ -231,7 +215,7 @@ fn a_revoked_subject_is_ended_and_stays_out_until_its_certificate_is_a_later_one
     let certificate = scene.authority.issue_to(BILLING, USUAL);
     let (billing, other) =
         (shown(&node, &certificate), shown(&node, &scene.authority.issue_to("spiffe://example/other", USUAL)));
-    let token = scene.token(&["--subject", BILLING, "--subscribe", "orders:*"]);
+    let token = scene.issuer.bearer(&["--subject", BILLING, "--subscribe", "orders:*"]);
     let mut client = Client::open(node.address(), Subscribe::to("orders:7").over(&billing));
     let mut neighbour = Client::open(node.address(), Subscribe::to("orders:7").over(&other));
     let with_token = Subscribe::to("orders:7").over(node.transport()).header("Authorization", &token);
@@ -271,7 +255,7 @@ fn a_token_counts_before_the_certificate_of_its_connection() {
     let scene = scene();
     let node = scene.with_tokens().set("auth.cookie", "token").start();
     let billing = shown(&node, &scene.authority.issue_to(BILLING, USUAL));
-    let token = scene.token(&["--subject", "7", "--subscribe", "user:7"]);
+    let token = scene.issuer.bearer(&["--subject", "7", "--subscribe", "user:7"]);
     let status = |headers: &[(&str, &str)], channel: &str| {
         status(&node, &billing, &format!("/events?channel={channel}"), headers)
     };

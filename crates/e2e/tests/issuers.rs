@@ -4,10 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Answer, Client, Ledger, Node, NodeBuilder, Publisher, RedisServer, Subscribe, WebServer, eventually,
-    eventually_within, request, run_fanfare,
+    Answer, Client, Issuer, Ledger, Node, NodeBuilder, Publisher, RedisServer, Subscribe, WebServer, eventually,
+    eventually_within, request,
 };
-use tempfile::TempDir;
 
 /// Two keys of Ed25519, made for these tests, as PEM and as `x` of a JWK.
 const KEYS: [(&str, &str); 2] = [
@@ -26,21 +25,21 @@ fn key_set(numbers: &[usize]) -> String {
 /// An issuer that publishes its keys, and a Redis.
 struct Scene {
     redis: RedisServer,
-    directory: TempDir,
+    issuer: Issuer,
     published: Arc<Mutex<Answer>>,
     server: WebServer,
 }
 
 fn scene() -> Scene {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let issuer = Issuer::new();
     for (number, (pem, _)) in KEYS.iter().enumerate() {
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
-        std::fs::write(directory.path().join(number.to_string()), pem).expect("a file");
+        std::fs::write(issuer.path(&number.to_string()), pem).expect("a file");
     }
     let published = Arc::new(Mutex::new(Answer::json("200 OK", &key_set(&[0]))));
     let now = Arc::clone(&published);
     let server = WebServer::https(move |_| now.lock().expect("no panic").clone());
-    Scene { redis: RedisServer::start(), directory, published, server }
+    Scene { redis: RedisServer::start(), issuer, published, server }
 }
 
 impl Scene {
@@ -50,11 +49,11 @@ impl Scene {
 
     /// A node that believes the issuer, whose address holds a secret.
     fn node(&self) -> NodeBuilder {
-        let file = self.directory.path().join("fanfare.toml");
+        let file = self.issuer.path("fanfare.toml");
         let url = self.server.url("/keys?code=hunter2");
-        let issuer = format!("[[auth.issuers]]\nissuer = \"id\"\naudience = [\"live\"]\njwks_url = {url:?}\n");
-        std::fs::write(&file, format!("{issuer}subscribe = [\"*\"]\n")).expect("a file");
-        let node = Node::builder(&self.redis).argument("--config").argument(file.to_str().expect("a path"));
+        let table = self.issuer.table(&format!("jwks_url = {url:?}\nsubscribe = [\"*\"]"));
+        std::fs::write(&file, table).expect("a file");
+        let node = Node::builder(&self.redis).argument("--config").argument(&file);
         node.set("auth.enabled", "true").set("history.enabled", "true").set("log.level", "trace")
     }
 
@@ -63,12 +62,8 @@ impl Scene {
     }
 
     fn token(&self, number: usize) -> String {
-        let key = self.directory.path().join(number.to_string());
-        let arguments = ["token", "mint", "--private-key-file", key.to_str().expect("a path"), "--key-id"];
-        let rest = ["--issuer", "id", "--audience", "live", "--subject", "7"];
-        let output = run_fanfare(&[&arguments[..], &[&number.to_string()], &rest].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        format!("Bearer {}", String::from_utf8_lossy(&output.stdout).trim())
+        let name = number.to_string();
+        format!("Bearer {}", self.issuer.token_by(&name, &["--key-id", &name, "--subject", "7"]))
     }
 }
 

@@ -1,13 +1,12 @@
 //! How many read a channel, on the real binary: counted over all nodes, by nobody twice, and by nobody who is dead.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Certificate, Client, Expect, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer, Response,
-    Signal, Subscribe, Transport, check, eventually, pace, request, request_over, run_fanfare,
+    Certificate, Client, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer,
+    Response, Signal, Subscribe, Transport, check, eventually, pace, request, request_over,
 };
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 const COUNTED: &str = "[[channels]]\nmatch = \"chat:*\"\noccupancy = true\n";
 
@@ -233,37 +232,6 @@ fn streams_that_share_a_connection_are_counted_and_told_each_for_itself() {
     }
 }
 
-/// An issuer of tokens.
-struct Issuer(TempDir);
-
-impl Issuer {
-    fn new() -> Self {
-        let this = Self(TempDir::new().expect("a directory"));
-        std::fs::write(this.secret(), "a secret of at least thirty-two bytes\n").expect("a file");
-        this
-    }
-
-    fn secret(&self) -> PathBuf {
-        self.0.path().join("secret")
-    }
-
-    /// What lets nodes believe it.
-    fn configuration(&self) -> String {
-        let secret = self.secret();
-        format!("[[auth.issuers]]\nissuer = \"https://id.example\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n")
-    }
-
-    /// A token, as a header says it.
-    fn token(&self, arguments: &[&str]) -> String {
-        let secret = self.secret();
-        let secret = secret.to_str().expect("a path");
-        let usual = ["token", "mint", "--secret-file", secret, "--issuer", "https://id.example", "--audience", "live"];
-        let output = run_fanfare(&[&usual, arguments].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        format!("Bearer {}", String::from_utf8_lossy(&output.stdout).trim())
-    }
-}
-
 fn ask_with(node: &Node, token: &str, channel: &str) -> Response {
     let path = format!("/channels/{channel}");
     request(node.address(), "GET", &path, &[("Authorization", token)], b"").expect("an answer")
@@ -272,12 +240,12 @@ fn ask_with(node: &Node, token: &str, channel: &str) -> Response {
 #[test]
 fn only_who_may_follow_a_channel_may_know_how_many_do() {
     let issuer = Issuer::new();
-    let scene = Scene::with(&format!("{COUNTED}{}", issuer.configuration()));
+    let scene = Scene::with(&format!("{COUNTED}{}", issuer.table(&issuer.secret_file())));
     let node = scene.node().set("auth.enabled", "true").start();
     assert_eq!(node.get("/channels/chat:1").status(), 401);
-    let other = issuer.token(&["--subscribe", "chat:2"]);
+    let other = issuer.bearer(&["--subscribe", "chat:2"]);
     assert_eq!(ask_with(&node, &other, "chat:1").status(), 403);
-    let own = issuer.token(&["--subscribe", "chat:1"]);
+    let own = issuer.bearer(&["--subscribe", "chat:1"]);
     let answer = ask_with(&node, &own, "chat:1");
     assert_eq!((answer.status(), answer.json()["readers"].as_u64()), (200, Some(0)), "{}", answer.text());
 }
@@ -286,9 +254,9 @@ fn only_who_may_follow_a_channel_may_know_how_many_do() {
 #[test]
 fn who_has_redis_asked_without_end_is_refused_and_others_are_answered() {
     let issuer = Issuer::new();
-    let scene = Scene::with(&format!("{COUNTED}{}", issuer.configuration()));
+    let scene = Scene::with(&format!("{COUNTED}{}", issuer.table(&issuer.secret_file())));
     let node = scene.node().set("auth.enabled", "true").start();
-    let token = |subject: &str| issuer.token(&["--subject", subject, "--subscribe", "chat:*"]);
+    let token = |subject: &str| issuer.bearer(&["--subject", subject, "--subscribe", "chat:*"]);
     let (greedy, modest) = (token("greedy"), token("modest"));
     // Other channels each time: nobody could say that it is the same question.
     let mut answers = (0..20_000).map(|number| ask_with(&node, &greedy, &format!("chat:{number}")));

@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, Observed, Proxy, Publisher, RedisServer, Response,
-    Subscribe, check, eventually, request, run_fanfare,
+    Client, ConnectionEnd, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, Proxy, Publisher, RedisServer,
+    Response, Subscribe, check, eventually, request, run_fanfare,
 };
-use tempfile::TempDir;
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
 const STREAM: (&str, &str) = ("Accept", "text/event-stream");
 const LOG: &str = "$fanfare:{sse:}:revoked";
 /// All that is promised.
@@ -16,25 +14,18 @@ const PROMISED: Duration = Duration::from_secs(1);
 
 struct Scene {
     redis: RedisServer,
-    directory: TempDir,
+    issuer: Issuer,
 }
 
 fn scene_on(redis: RedisServer) -> Scene {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    std::fs::write(directory.path().join("secret"), SECRET).expect("a file");
-    let secret = directory.path().join("secret");
-    let config = format!("[[auth.issuers]]\nissuer = \"id\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
-    std::fs::write(directory.path().join("fanfare.toml"), config).expect("a file");
-    Scene { redis, directory }
+    let issuer = Issuer::new();
+    std::fs::write(issuer.path("fanfare.toml"), issuer.table(&issuer.secret_file())).expect("a file");
+    Scene { redis, issuer }
 }
 
 impl Scene {
-    fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).to_str().expect("a path").to_owned()
-    }
-
     fn builder_at(&self, url: &str) -> NodeBuilder {
-        let node = Node::builder_at(url).argument("--config").argument(&self.path("fanfare.toml"));
+        let node = Node::builder_at(url).argument("--config").argument(&self.issuer.path("fanfare.toml"));
         // Without a leeway, so that a token of the next second is a later one.
         node.set("auth.enabled", "true").set("auth.leeway", "0s").set("delivery.heartbeat", "1s")
     }
@@ -48,31 +39,13 @@ impl Scene {
     }
 
     fn token_with(&self, subject: &str, arguments: &[&str]) -> String {
-        let secret = self.path("secret");
-        let usual = [
-            "token",
-            "mint",
-            "--secret-file",
-            &secret,
-            "--issuer",
-            "id",
-            "--audience",
-            "live",
-            "--subject",
-            subject,
-            "--subscribe",
-            "c*",
-            "--publish",
-            "c*",
-        ];
-        let output = run_fanfare(&[&usual, arguments].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        format!("Bearer {}", String::from_utf8_lossy(&output.stdout).trim())
+        let usual = ["--subject", subject, "--subscribe", "c*", "--publish", "c*"];
+        self.issuer.bearer(&[&usual, arguments].concat())
     }
 
     /// Runs `fanfare revoke`: its exit code, and what it printed.
     fn revoke(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let config = self.path("fanfare.toml");
+        let config = self.issuer.path("fanfare.toml");
         let url = self.redis.url();
         let environment = [
             ("FANFARE__REDIS__URL", url.as_str()),

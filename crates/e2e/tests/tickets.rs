@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Reply, Response,
-    Subscribe, check, pace, request, run_fanfare,
+    Client, ConnectionEnd, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Reply,
+    Response, Subscribe, check, pace, request, run_fanfare,
 };
-use tempfile::TempDir;
 
 const KEY: &str = "a-publish-key-of-some-length";
-const SECRET: &str = "a secret of at least thirty-two bytes";
 const STREAM: (&str, &str) = ("Accept", "text/event-stream");
 
 /// A node that makes and takes tickets.
@@ -143,21 +141,12 @@ fn a_stream_begins_where_its_ticket_says() {
 #[test]
 fn a_token_with_the_right_makes_tickets_and_another_one_does_not() {
     let redis = RedisServer::start();
-    let directory: TempDir = tempfile::tempdir().expect("a temporary directory");
-    let path = |name: &str| directory.path().join(name).to_str().expect("a path").to_owned();
-    std::fs::write(path("secret"), SECRET).expect("a file");
-    let issuer =
-        format!("[[auth.issuers]]\nissuer = \"id\"\naudience = [\"live\"]\nsecret_file = {:?}\n", path("secret"));
-    std::fs::write(path("fanfare.toml"), issuer).expect("a file");
-    let node = Node::builder(&redis).argument("--config").argument(&path("fanfare.toml"));
+    let issuer = Issuer::new();
+    let file = issuer.path("fanfare.toml");
+    std::fs::write(&file, issuer.table(&issuer.secret_file())).expect("a file");
+    let node = Node::builder(&redis).argument("--config").argument(&file);
     let node = node.set("auth.enabled", "true").set("auth.tickets", "true").start();
-    let token = |list: &str| {
-        let usual = ["token", "mint", "--secret-file", &path("secret"), "--issuer", "id", "--audience", "live"];
-        let output = run_fanfare(&[&usual[..], &[list, "room:*"]].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let (maker, reader) = (token("--tickets"), token("--subscribe"));
+    let (maker, reader) = (issuer.token(&["--tickets", "room:*"]), issuer.token(&["--subscribe", "room:*"]));
     assert_eq!(post(&node, &maker, r#"{"channels":["room:1"]}"#).status(), 201);
     let refused = post(&node, &maker, r#"{"channels":["user:1"]}"#);
     assert!(refused.status() == 403 && refused.text().contains("`tickets`"), "{}", refused.text());

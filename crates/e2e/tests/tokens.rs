@@ -1,63 +1,41 @@
 //! Tokens on the real binary: who may do what, and how streams end and go on when a token does.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, ConnectionEnd, Expect, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Response, Subscribe,
-    check, pace, request, run_fanfare,
+    Client, ConnectionEnd, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, Publisher, RedisServer, Response,
+    Subscribe, check, pace, request, run_fanfare,
 };
-use tempfile::TempDir;
 
-const SECRET: &str = "a secret of at least thirty-two bytes";
-/// The same as a key set.
+/// The secret of the issuer as a key set.
 const KEY_SET: &str =
     r#"{"keys":[{"kty":"oct","kid":"one","alg":"HS256","k":"YSBzZWNyZXQgb2YgYXQgbGVhc3QgdGhpcnR5LXR3byBieXRlcw"}]}"#;
 const STREAM: (&str, &str) = ("Accept", "text/event-stream");
 
-/// Files of an issuer, and a Redis.
+/// An issuer, and a Redis.
 struct Scene {
     redis: RedisServer,
-    directory: TempDir,
+    issuer: Issuer,
 }
 
 fn scene() -> Scene {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    std::fs::write(directory.path().join("secret"), format!("{SECRET}\n")).expect("a file");
-    std::fs::write(directory.path().join("keys.json"), KEY_SET).expect("a file");
-    Scene { redis: RedisServer::start(), directory }
+    let issuer = Issuer::new();
+    std::fs::write(issuer.path("keys.json"), KEY_SET).expect("a file");
+    Scene { redis: RedisServer::start(), issuer }
 }
 
 impl Scene {
-    fn path(&self, name: &str) -> String {
-        let path: PathBuf = self.directory.path().join(name);
-        path.to_str().expect("a path").to_owned()
-    }
-
     /// A node that believes in tokens by this line of its issuer.
     fn node(&self, key: &str) -> NodeBuilder {
-        let file = self.path("fanfare.toml");
-        let issuer = format!("[[auth.issuers]]\nissuer = \"https://id.example\"\naudience = [\"live\"]\n{key}\n");
-        std::fs::write(&file, issuer).expect("a file");
+        let file = self.issuer.path("fanfare.toml");
+        std::fs::write(&file, self.issuer.table(key)).expect("a file");
         let node = Node::builder(&self.redis).argument("--config").argument(&file).set("auth.enabled", "true");
         node.set("delivery.heartbeat", "1s").set("delivery.retry_ms", "100").set("history.enabled", "true")
     }
 
     fn with_secret_file(&self) -> NodeBuilder {
-        self.node(&format!("secret_file = {:?}", self.path("secret")))
+        self.node(&self.issuer.secret_file())
     }
-
-    fn token(&self, arguments: &[&str]) -> String {
-        let secret = self.path("secret");
-        let usual = ["token", "mint", "--secret-file", &secret, "--issuer", "https://id.example", "--audience", "live"];
-        let output = run_fanfare(&[&usual, arguments].concat(), &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-}
-
-fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
 }
 
 fn get(node: &Node, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -79,7 +57,7 @@ fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
     let node = scene.with_secret_file().start();
     let ledger = Ledger::default();
     let mut publisher = Publisher::new(&scene.redis, &ledger);
-    let short = bearer(&scene.token(&["--subscribe", "c*", "--lifetime", "4s"]));
+    let short = scene.issuer.bearer(&["--subscribe", "c*", "--lifetime", "4s"]);
     let mut client = Client::open(node.address(), Subscribe::to("c").header("Authorization", &short));
     let publishing = std::thread::spawn(move || {
         for number in 0..600 {
@@ -103,7 +81,7 @@ fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
     publishing.join().expect("the publisher finishes");
     assert_eq!((client.last_event_id(), client.events().count()), (place.as_str(), events), "{}", client.recent());
 
-    let fresh = bearer(&scene.token(&["--subscribe", "c*"]));
+    let fresh = scene.issuer.bearer(&["--subscribe", "c*"]);
     client.ask(Subscribe::to("c").header("Authorization", &fresh));
     client.connect(node.address()).expect("the node accepts");
     client.read_data("c 599");
@@ -114,11 +92,13 @@ fn a_stream_ends_before_its_token_does_and_a_fresh_one_goes_on_without_loss() {
 #[test]
 fn a_token_gives_what_it_says_and_nothing_is_open_without_one() {
     let scene = scene();
-    let key_set =
-        format!("jwks_file = {:?}\nsubscribe = [\"user:{{sub}}\"]\nclaim = \"fanfare\"", scene.path("keys.json"));
+    let key_set = format!(
+        "jwks_file = {:?}\nsubscribe = [\"user:{{sub}}\"]\nclaim = \"fanfare\"",
+        scene.issuer.path("keys.json")
+    );
     let node = scene.node(&key_set).set("auth.public", "news:*").set("publish.tokens", "true").start();
-    let user = bearer(&scene.token(&["--subject", "7", "--key-id", "one"]));
-    let author = bearer(&scene.token(&["--publish", "user:7", "--key-id", "one"]));
+    let user = scene.issuer.bearer(&["--subject", "7", "--key-id", "one"]);
+    let author = scene.issuer.bearer(&["--publish", "user:7", "--key-id", "one"]);
 
     for path in ["/events?channel=user:7", "/channels/user:7/history"] {
         let reply = get(&node, path, &[STREAM]);
@@ -160,7 +140,7 @@ fn a_subject_has_bounds_of_its_own_from_wherever_it_comes() {
     let node = scene.with_secret_file().set("publish.tokens", "true").set("server.trusted_proxies", "127.0.0.1");
     let node = node.set("admission.per_subject", "2").set("admission.subject_publishes_per_second", "1").start();
     let [one, other] =
-        ["7", "8"].map(|subject| bearer(&scene.token(&["--subject", subject, "--subscribe", "c", "--publish", "c"])));
+        ["7", "8"].map(|subject| scene.issuer.bearer(&["--subject", subject, "--subscribe", "c", "--publish", "c"]));
     let stream =
         |token: &str, from: &str| Subscribe::to("c").header("Authorization", token).header("X-Forwarded-For", from);
     let mut first = Client::open(node.address(), stream(&one, "192.0.2.1"));
@@ -194,8 +174,8 @@ fn a_subject_has_bounds_of_its_own_from_wherever_it_comes() {
 #[test]
 fn a_token_gives_no_more_than_its_issuer_may() {
     let scene = scene();
-    let all = bearer(&scene.token(&["--subject", "7", "--subscribe", "*"]));
-    let secret = format!("secret_file = {:?}", scene.path("secret"));
+    let all = scene.issuer.bearer(&["--subject", "7", "--subscribe", "*"]);
+    let secret = scene.issuer.secret_file();
     let status = |node: &Node, channel: &str| {
         get(node, &format!("/channels/{channel}/history"), &[("Authorization", &all)]).status()
     };
@@ -211,7 +191,7 @@ fn a_cookie_counts_for_the_pages_of_the_nodes_own_and_of_listed_origins_only() {
     let scene = scene();
     let node = scene.with_secret_file().set("auth.cookie", "session");
     let node = node.set("server.cors_origins", "https://app.example").start();
-    let cookie = format!("a=b; session={}", scene.token(&["--subscribe", "c"]));
+    let cookie = format!("a=b; session={}", scene.issuer.token(&["--subscribe", "c"]));
     let own = format!("http://{}", node.address());
     let ask =
         |more: &[(&str, &str)]| get(&node, "/channels/c/history", &[&[("Cookie", cookie.as_str())], more].concat());
@@ -245,7 +225,7 @@ fn a_cookie_counts_for_pages_whose_origin_matches_a_pattern_and_for_none_that_lo
     let scene = scene();
     let node = scene.with_secret_file().set("auth.cookie", "session");
     let node = node.set("server.cors_origins", "https://shop.example,https://*.app.example").start();
-    let cookie = format!("session={}", scene.token(&["--subscribe", "c"]));
+    let cookie = format!("session={}", scene.issuer.token(&["--subscribe", "c"]));
     let ask = |method: &str, target: &str, origin: &str| {
         let headers = [("Origin", origin), ("Sec-Fetch-Site", "cross-site"), ("Cookie", cookie.as_str()), STREAM];
         request(node.address(), method, target, &headers, b"").expect("an answer")
@@ -294,7 +274,7 @@ fn a_cookie_counts_for_pages_whose_origin_matches_a_pattern_and_for_none_that_lo
 fn a_cookie_that_outlives_its_token_keeps_a_stream_alive_and_one_that_does_not_ends_it_for_good() {
     let scene = scene();
     let node = scene.with_secret_file().set("auth.cookie", "session").set("auth.leeway", "0s").start();
-    let cookie = format!("session={}", scene.token(&["--subscribe", "c", "--lifetime", "1s"]));
+    let cookie = format!("session={}", scene.issuer.token(&["--subscribe", "c", "--lifetime", "1s"]));
     // The token is over by then.
     pace(Duration::from_millis(2_100));
     assert_eq!(get(&node, "/events?channel=c", &[STREAM]).status(), 401);
@@ -310,7 +290,7 @@ fn a_token_is_in_no_log_wherever_it_stands() {
     let scene = scene();
     let node = scene.with_secret_file().set("auth.cookie", "session").set("auth.query_parameter", "token");
     let node = node.set("log.level", "trace").start();
-    let token = scene.token(&["--subscribe", "c", "--lifetime", "1m"]);
+    let token = scene.issuer.token(&["--subscribe", "c", "--lifetime", "1m"]);
     let (claims, signature) = token.split_once('.').and_then(|(_, rest)| rest.split_once('.')).expect("three parts");
     Client::open(node.address(), Subscribe::to("c").query("token", &token));
     for path in [
@@ -340,13 +320,16 @@ fn a_token_is_in_no_log_wherever_it_stands() {
     assert!(raw.read_until(Duration::from_secs(5), is_reset).expect("an answer"), "no reset of the stream");
     let log = node.log();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "the test proves nothing: {log}");
-    assert!(!log.contains(signature) && !log.contains(claims) && !log.contains(SECRET), "{log}");
+    assert!(!log.contains(signature) && !log.contains(claims) && !log.contains(Issuer::SECRET), "{log}");
     let print = run_fanfare(
-        &["config", "print", "--config", &scene.path("fanfare.toml")],
+        &["config", "print", "--config", &scene.issuer.path("fanfare.toml")],
         &[("FANFARE__AUTH__ENABLED", "true")],
     );
     let printed = String::from_utf8_lossy(&print.stdout).into_owned();
-    assert!(print.status.success() && printed.contains("[[auth.issuers]]") && !printed.contains(SECRET), "{printed}");
+    assert!(
+        print.status.success() && printed.contains("[[auth.issuers]]") && !printed.contains(Issuer::SECRET),
+        "{printed}"
+    );
 }
 
 /// A connection of HTTP/2 in the clear, and a request for a path of more than 126 bytes, whatever is in it (RFC 9113 section 4.1, RFC 7541).
@@ -376,12 +359,12 @@ fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, u8)> {
 #[test]
 fn a_node_whose_keys_cannot_be_read_does_not_start() {
     let scene = scene();
-    std::fs::write(scene.path("short"), "too short").expect("a file");
+    std::fs::write(scene.issuer.path("short"), "too short").expect("a file");
     for (key, said) in [
-        (format!("secret_file = {:?}", scene.path("nowhere")), "nowhere"),
-        (format!("secret_file = {:?}", scene.path("short")), "its secret has 9 bytes"),
+        (format!("secret_file = {:?}", scene.issuer.path("nowhere")), "nowhere"),
+        (format!("secret_file = {:?}", scene.issuer.path("short")), "its secret has 9 bytes"),
         ("secret_file = \"-\"".to_owned(), "standard input"),
-        (format!("jwks_file = {:?}", scene.path("secret")), "its key set"),
+        (format!("jwks_file = {:?}", scene.issuer.path("secret")), "its key set"),
     ] {
         let mut node = scene.node(&key).launch();
         assert!(!node.wait_exit(Duration::from_secs(10)).success());

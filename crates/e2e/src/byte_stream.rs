@@ -174,6 +174,13 @@ impl ByteStream {
         Some(tls.session.peer_certificates()?.first()?)
     }
 
+    /// Sends with another key from now on, and asks the server to do so, too (RFC 8446, section 4.6.3). Panics where TLS is not spoken.
+    pub(crate) fn update_keys(&mut self) -> io::Result<()> {
+        let Carrier::Tls(tls) = &mut self.carrier else { panic!("there are no keys to change") };
+        tls.session.refresh_traffic_keys().map_err(io::Error::other)?;
+        tls.flush()
+    }
+
     /// Closes the sending half only.
     pub(crate) fn half_close(&mut self) -> io::Result<()> {
         match &mut self.carrier {

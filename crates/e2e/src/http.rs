@@ -138,6 +138,11 @@ impl RawConnection {
         self.stream.send(bytes)
     }
 
+    /// Sends with another key from now on, and asks the server to do so, too: TLS 1.3, once the handshake is done.
+    pub fn update_keys(&mut self) -> io::Result<()> {
+        self.stream.update_keys()
+    }
+
     /// Closes the sending half only, over TLS with a `close_notify`.
     pub fn half_close(&mut self) -> io::Result<()> {
         self.stream.half_close()

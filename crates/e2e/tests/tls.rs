@@ -1,6 +1,9 @@
 //! Nodes that speak TLS themselves: the guarantee as in the clear, and certificates that change.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fanfare_e2e::{
@@ -8,6 +11,7 @@ use fanfare_e2e::{
     Publisher, RawConnection, RedisServer, Signal, Subscribe, Transport, WebServer, check, eventually, request,
     request_over, resume_and_check,
 };
+use tempfile::NamedTempFile;
 
 /// A request for a stream, as bytes.
 const REQUEST: &[u8] = b"GET /events?channel=c HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
@@ -289,4 +293,95 @@ fn assert_no_other(node: &Node, transport: &Transport, (method, path, status): (
     let answer = request_over(transport, PATIENCE, node.address(), method, path, &[], b"").expect("an answer");
     assert_eq!(answer.status(), status, "{method} {path}: {}", answer.text());
     assert_eq!(answer.head.header("alt-svc"), None, "{method} {path} {transport:?}");
+}
+
+/// A client of TLS 1.2 that does what no library of the harness does: `openssl s_client`, told line by line. Killed on drop.
+struct OpenSsl {
+    child: Child,
+    /// What it prints.
+    output: NamedTempFile,
+}
+
+impl OpenSsl {
+    fn connect(address: SocketAddr) -> Self {
+        let output = NamedTempFile::new().expect("a file");
+        let end = || output.reopen().expect("a second handle");
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-tls1_2", "-connect", &address.to_string()]);
+        command.stdin(Stdio::piped()).stdout(end()).stderr(end());
+        let child = command.spawn().expect("openssl is installed, as by scripts/setup.sh");
+        Self { child, output }
+    }
+
+    fn tell(&mut self, bytes: &[u8]) {
+        self.child.stdin.as_mut().expect("a pipe").write_all(bytes).expect("s_client runs");
+    }
+
+    #[track_caller]
+    fn await_printed(&self, text: &str) {
+        let printed = || String::from_utf8_lossy(&fs::read(self.output.path()).expect("a file")).into_owned();
+        eventually(&format!("s_client to print {text:?}"), || printed().contains(text).then_some(()));
+    }
+}
+
+impl Drop for OpenSsl {
+    fn drop(&mut self) {
+        // It may have ended by itself; both calls are then harmless.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// Seen to fail when it is not answered, and when the answer is that to any message that must not come.
+#[test]
+fn who_asks_for_another_handshake_is_told_that_there_is_none_and_others_notice_nothing() {
+    let redis = RedisServer::start();
+    let ledger = Ledger::default();
+    let node = node(&redis).tls().start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut witness = Client::open(node.address(), Subscribe::to("c").over(node.transport()));
+    let mut stranger = OpenSsl::connect(node.address());
+    stranger.await_printed("Secure Renegotiation IS supported");
+    stranger.tell(REQUEST);
+    publisher.fcall("c", "before");
+    stranger.await_printed("data: before");
+    // A line that begins with this letter asks for it.
+    stranger.tell(b"R\n");
+    stranger.await_printed("RENEGOTIATING");
+    stranger.await_printed("no renegotiation");
+    // To OpenSSL that is the end of the connection.
+    node.await_metric("fanfare_sessions_ended_total", "cause=\"client\"", 1.0);
+    publisher.fcall("c", "after");
+    witness.read_data("after");
+    check(&witness, &ledger, "c", &Expect::everything()).assert_kept();
+    let handshakes = |result: &str| node.metric("fanfare_tls_handshakes_total", result);
+    assert_eq!((handshakes("established"), handshakes("failed")), (Some(2.0), Some(0.0)));
+}
+
+// Seen to fail when it may do so for ever, and when the node does not take the next key.
+#[test]
+fn who_changes_keys_without_end_is_sent_away_and_others_notice_nothing() {
+    let redis = RedisServer::start();
+    let ledger = Ledger::default();
+    let node = node(&redis).tls().start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let subscribe = Subscribe::to("c").over(node.transport());
+    let mut witness = Client::open(node.address(), subscribe);
+    let mut stranger = RawConnection::open_over(node.transport(), node.address()).expect("the node accepts");
+    stranger.send(REQUEST).expect("a request");
+    let has = |bytes: &[u8], text: &str| String::from_utf8_lossy(bytes).contains(text);
+    assert!(stranger.read_until(PATIENCE, |bytes| has(bytes, "event: $ready")).expect("a stream"));
+    // So many do no harm, and what comes then has a new key.
+    for _ in 0..200 {
+        stranger.update_keys().expect("the node reads");
+    }
+    publisher.fcall("c", "between");
+    assert!(stranger.read_until(PATIENCE, |bytes| has(bytes, "data: between")).expect("a stream"));
+    assert_eq!(node.metric("fanfare_sessions", ""), Some(2.0));
+    // Until the node has closed the connection, or reset it.
+    eventually("the node to have enough", || stranger.update_keys().is_err().then_some(()));
+    node.await_metric("fanfare_sessions_ended_total", "cause=\"client\"", 1.0);
+    publisher.fcall("c", "after");
+    witness.read_data("after");
+    check(&witness, &ledger, "c", &Expect::everything()).assert_kept();
 }

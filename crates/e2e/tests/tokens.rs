@@ -219,7 +219,7 @@ fn a_cookie_counts_for_the_pages_of_the_nodes_own_and_of_listed_origins_only() {
     client.read_data("by cookie");
 }
 
-// Fails when a pattern is compared as an exact origin, when any suffix matches it, and when the pattern itself is echoed.
+// Seen to fail when a pattern is compared as an exact origin, when any suffix matches it, and when the pattern itself is echoed.
 #[test]
 fn a_cookie_counts_for_pages_whose_origin_matches_a_pattern_and_for_none_that_looks_like_it() {
     let scene = scene();

@@ -438,7 +438,7 @@ impl TicketStore for Slow {
     }
 }
 
-// Fails when the client is told 204: its EventSource would have given up for ever on a ticket that is good for a minute.
+// Seen to fail when the client is told 204: its EventSource would have given up for ever on a ticket that is good for a minute.
 #[test]
 fn a_ticket_of_which_the_store_tells_late_is_not_called_over_because_its_grant_is() {
     let store = MemoryStore::default();

@@ -191,7 +191,7 @@ fn who_speaks_http_to_a_port_of_tls_is_told_so_and_harms_nobody() {
     other.until("data: still there\n");
 }
 
-// Fails when the node waits for the end of a head that never comes. The hello is a real client's.
+// Seen to fail when the node waits for the end of a head that never comes. The hello is a real client's.
 #[test]
 fn who_speaks_tls_to_a_port_in_the_clear_is_told_so_in_the_clear_and_harms_nobody() {
     let node = Node::start(|_| {});

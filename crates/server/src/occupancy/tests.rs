@@ -105,6 +105,7 @@ fn what_the_store_does_not_take_is_not_answered_for_it() {
     });
 }
 
+// Seen to fail when each has the store asked.
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_the_same_at_the_same_time_is_answered_by_one_ask_and_only_that_one_pays() {
     let scene = Scene::new(200);
@@ -125,6 +126,7 @@ async fn who_asks_for_the_same_at_the_same_time_is_answered_by_one_ask_and_only_
     assert_eq!((scene.store.asked() - asked, scene.stats.refused_counts.get()), (1, 1));
 }
 
+// Seen to fail when those who wait are refused.
 #[tokio::test(start_paused = true)]
 async fn when_who_asked_has_gone_another_one_asks() {
     let scene = Scene::new(0);
@@ -138,6 +140,7 @@ async fn when_who_asked_has_gone_another_one_asks() {
     assert_eq!(scene.store.asked(), 2);
 }
 
+// Seen to fail without the rate, and when it is everybody's.
 #[tokio::test(start_paused = true)]
 async fn a_payer_has_the_store_asked_as_often_as_comes_back_and_others_are_not_refused_for_it() {
     let scene = Scene::new(100_000);

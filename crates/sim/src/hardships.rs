@@ -11,6 +11,9 @@ use crate::rng::Rng;
 /// Makes another seed of a seed. The number is one with which the seeds that tests keep for what they have met have no hardships.
 const APART: u64 = 0x107E;
 
+/// The same, for whether expiries have an event on its way, which none of those seeds has.
+const LATE_EXPIRIES: u64 = 0x00E4_D1E5;
+
 /// What makes one world hard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Hardships {
@@ -28,10 +31,24 @@ pub(crate) struct Hardships {
     pub(crate) hostiles: usize,
     /// Most streams live for a minute, and the world lasts for some.
     pub(crate) short_lives: bool,
+    /// Expiries of those have an event on its way ([`crate::late_expiries`]).
+    pub(crate) late_expiries: bool,
 }
 
 impl Hardships {
     pub(crate) fn of(seed: u64) -> Self {
+        let drawn = Self::drawn(seed);
+        let mut rng = Rng::new(seed ^ LATE_EXPIRIES);
+        if drawn.short_lives && rng.chance(250) { drawn.with_late_expiries(&mut rng) } else { drawn }
+    }
+
+    /// The same where the feed is late as a whole, and only around expiries. It is probed so often that several probes are under way then.
+    fn with_late_expiries(self, rng: &mut Rng) -> Self {
+        let probe_interval = Some(Duration::from_millis([200, 500][rng.below(2)]));
+        Self { feed_lag_ms: 0, probe_interval, late_expiries: true, ..self }
+    }
+
+    fn drawn(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ APART);
         let kind = rng.below(100);
         let lag = |rng: &mut Rng, permille| if rng.chance(permille) { [300, 1_000, 2_500][rng.below(3)] } else { 0 };

@@ -92,6 +92,7 @@ mod forger;
 mod hardships;
 mod hostile;
 mod http2_stream;
+mod late_expiries;
 mod life;
 mod mute_feeds;
 mod names;

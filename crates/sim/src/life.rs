@@ -15,6 +15,7 @@ use crate::feed_muter;
 use crate::forger;
 use crate::hardships::Hardships;
 use crate::hostile;
+use crate::late_expiries;
 use crate::mute_feeds;
 use crate::node::Node;
 use crate::occupancy::census::Census;
@@ -173,7 +174,9 @@ fn make_it_hard(world: &Rc<World>, faults: &mut JoinSet<()>, background: &mut Jo
     if hardships.fills_up {
         faults.spawn_local(fault_injector::fill_up(Rc::clone(world), apart.fork()));
     }
-    if hardships.short_lives {
+    if hardships.late_expiries {
+        faults.spawn_local(late_expiries::run(Rc::clone(world), apart.fork()));
+    } else if hardships.short_lives {
         faults.spawn_local(short_lives::add_at_the_last_moment(Rc::clone(world), apart.fork()));
         faults.spawn_local(short_lives::destroy(Rc::clone(world), apart.fork()));
         if !world.scenario.evicts() {
@@ -291,6 +294,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
         outcome.breaches.extend(node.excesses().iter().map(|what| format!("node {number}: {what}")));
         outcome.count_broken(number, node.broken(), world.broken(), world.scenario.may_break_a_promise());
     }
+    outcome.late_expiries = world.late_expiries();
     outcome.access = world.access.as_ref().map(|access| *access.counts.borrow());
     outcome.hash = world.trace.hash();
     outcome.trace = world.trace.lines();

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub reads: usize,
     /// On how many channels a node has seen the promise broken that no stream expires, at most.
     pub broken_promises: u64,
+    /// Streams to which somebody added right before they expired, while feeds were late.
+    pub late_expiries: usize,
     /// What came of tokens, where nodes ask for some.
     pub access: Option<AccessCounts>,
     /// What came of counting readers, where nodes do.

@@ -174,11 +174,12 @@ impl Scenario {
 
     /// The same where streams come and go.
     fn with_short_lives(self, apart: &mut Rng) -> Self {
+        let late_expiries = self.hardships.late_expiries;
         Self {
             trims: false,
-            failovers: apart.chance(150),
+            failovers: apart.chance(150) && !late_expiries,
             removals: true,
-            eviction: evicting(apart.chance(250)),
+            eviction: evicting(apart.chance(250) && !late_expiries),
             absent_at_first: apart.chance(500),
             turns_back: false,
             gaps_have_reasons: true,

@@ -52,6 +52,8 @@ pub(crate) struct World {
     hushed: Cell<bool>,
     /// Channels of which every node knows that a promise was broken.
     broken: RefCell<BTreeSet<ChannelName>>,
+    /// Streams to which somebody added right before they expired, while feeds were late.
+    late_expiries: Cell<usize>,
     /// Since the faults are over: when everybody must have seen everything.
     ends: Cell<Option<Instant>>,
     calmed: Notify,
@@ -107,6 +109,16 @@ impl World {
     /// On how many channels the promise was broken so that every node knows.
     pub(crate) fn broken(&self) -> u64 {
         self.broken.borrow().len() as u64
+    }
+
+    /// Somebody adds to a stream right before it expires, while feeds are late.
+    pub(crate) fn note_late_expiry(&self) {
+        self.late_expiries.set(self.late_expiries.get() + 1);
+    }
+
+    /// How often somebody did.
+    pub(crate) fn late_expiries(&self) -> usize {
+        self.late_expiries.get()
     }
 
     /// The faults are over: everybody must have seen everything after so much time.
@@ -205,6 +217,7 @@ impl World {
             quiet: Cell::new(false),
             hushed: Cell::new(false),
             broken: RefCell::default(),
+            late_expiries: Cell::new(0),
             ends: Cell::new(None),
             calmed: Notify::new(),
         }

@@ -14,10 +14,21 @@ fn a_node_rests_while_all_its_reads_are_in_flight() {
 /// A plain producer adds to a stream right before it expires, and the feed brings its doorbell after the comparison that finds no
 /// stream.
 ///
-/// Seen to fail when the registry believes an expiry at once, and not after two more probes of the feed.
+/// Seen to fail when the registry believes an expiry at once, and not by a probe that began after it was seen.
 #[test]
 fn an_expiry_is_not_believed_before_the_feed_is_past_it() {
     run(95, false).assert_kept();
+}
+
+/// The same where the whole feed is late: probes come back, after the comparison, that were sent before the event was announced.
+///
+/// Seen to fail, both, when an expiry is believed at once, when the next comparison finds no stream either, and by a probe that comes back
+/// after it was seen and began before.
+#[test]
+fn an_expiry_is_believed_by_a_probe_that_began_after_it_was_seen() {
+    for seed in [32, 119] {
+        run(seed, false).assert_kept();
+    }
 }
 
 /// A crowd of strangers, and a request for tips whose connection has answered nothing for a second.

@@ -36,7 +36,9 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 //   before; a young stream that is gone counts as expired.
 //
 // Where streams come and go it was seen to fail
-// - when an expiry is believed at once (seed 95) or although messages were missed (485);
+// - when an expiry is believed at once (28 of the first 1,600 seeds, the first is 32), when the next comparison finds no stream either
+//   (25, the first is 32), or by a probe that comes back later, whenever it began (26, the first is 32);
+// - when it is believed although messages were missed (485);
 // - when absences prove something for 600 s, in `absence::still` (66) or in `absence::is_first_after` (66);
 // - when `may_miss` says never (8), and when `follows` does not ask whether messages were missed (8).
 // Not in 700 seeds when `has_expired` does not ask when the head was proven: a test of its own does (`continuity`).
@@ -96,6 +98,8 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "{:>8}  channels on which a node has seen a promise broken",
         outcomes.iter().map(|of| of.broken_promises).sum::<u64>()
     );
+    let late_expiries: usize = outcomes.iter().map(|of| of.late_expiries).sum();
+    println!("{late_expiries:>8}  streams expired with an event on its way");
     let of_http2 = outcomes.iter().filter(|of| of.http2_streams > 0).count();
     let http2_streams: usize = outcomes.iter().map(|of| of.http2_streams).sum();
     println!("{of_http2:>8}  worlds with a browser that speaks HTTP/2: {http2_streams} streams");
@@ -130,6 +134,7 @@ fn whatever_happens_clients_see_contiguous_runs_or_are_told_of_gaps() {
         "so little happened to tokens that this proves little: {of_each:?}, {over} tickets were over"
     );
     assert!(readers > 10 * of_counting.len() && unknown > 0, "so few readers were counted that this proves little");
+    assert!(late_expiries > outcomes.len() / 400, "so few events were on their way that this proves little");
     assert!(http2_streams > outcomes.len(), "so little was asked for over HTTP/2 that this proves little");
     assert!(events > outcomes.len() * 100 && gaps > outcomes.len(), "so little happened that this proves little");
 }

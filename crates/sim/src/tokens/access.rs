@@ -22,7 +22,7 @@ use tokio::time::{Duration, Instant};
 use super::token::Token;
 use crate::WALL_MS;
 use crate::mute_feeds::MuteFeeds;
-use crate::revoked_record::RevokedRecord;
+use crate::revoked_record::{Revoked, RevokedRecord};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::ticket_record::TicketRecord;
@@ -231,13 +231,7 @@ impl Access {
     /// Whether a revocation at this time, by the clock of Redis, is one of what a token gives for these channels. Nodes forget it by their own
     /// clock: where that of Redis is a life of a token behind, it is out of force when it is written.
     pub(crate) fn hits(&self, target: &RevocationTarget, at: UnixSeconds, token: &Token, channels: &[String]) -> bool {
-        let is_of_issuer = |issuer: &Option<Arc<str>>| issuer.as_deref() == Some(token.issuer);
-        let is_of_it = match target {
-            RevocationTarget::Subject { issuer, subject } => is_of_issuer(issuer) && **subject == *token.subject,
-            RevocationTarget::Token { issuer, token_id } => is_of_issuer(issuer) && **token_id == *token.id,
-            RevocationTarget::Channel(channel) => channels.iter().any(|name| *name == channel.as_str()),
-        };
-        is_of_it && self.reaches(at, token.issued_at)
+        is_about(target, token, channels) && self.reaches(at, token.issued_at)
     }
 
     /// The same of whose token a ticket was made with: it begins no stream then.
@@ -249,10 +243,19 @@ impl Access {
         is_of_it && self.reaches(at, Some(issued_at))
     }
 
+    /// Whether a revocation is one of what a token gives for these channels, in force or not.
+    pub(super) fn may_hit(&self, revoked: &Revoked, token: &Token, channels: &[String]) -> bool {
+        is_about(&revoked.target, token, channels) && self.is_issued_by(revoked.at(), token.issued_at)
+    }
+
     /// Whether a revocation at this time is in force, and reaches what was issued then.
     fn reaches(&self, at: UnixSeconds, issued_at: Option<u64>) -> bool {
         let is_in_force = at.0 + Revocations::lasts(TOKEN_LIFETIME_MIN, self.leeway).as_secs() > self.now();
-        is_in_force && issued_at.is_none_or(|issued| issued <= at.0 + self.leeway.as_secs())
+        is_in_force && self.is_issued_by(at, issued_at)
+    }
+
+    fn is_issued_by(&self, at: UnixSeconds, issued_at: Option<u64>) -> bool {
+        issued_at.is_none_or(|issued| issued <= at.0 + self.leeway.as_secs())
     }
 
     /// How much longer a client may take to have seen everything: until no revocation hits a token that is made then. The clock of Redis
@@ -261,5 +264,15 @@ impl Access {
         let now = self.now().min(if self.by_ticket.is_empty() { u64::MAX } else { redis_ms / 1_000 });
         let ahead = self.record.latest_at().map_or(0, |at| at.0.saturating_sub(now));
         self.leeway + Duration::from_secs(ahead + 3)
+    }
+}
+
+/// Whether a revocation of this is about what a token gives for these channels.
+fn is_about(target: &RevocationTarget, token: &Token, channels: &[String]) -> bool {
+    let is_of_issuer = |issuer: &Option<Arc<str>>| issuer.as_deref() == Some(token.issuer);
+    match target {
+        RevocationTarget::Subject { issuer, subject } => is_of_issuer(issuer) && **subject == *token.subject,
+        RevocationTarget::Token { issuer, token_id } => is_of_issuer(issuer) && **token_id == *token.id,
+        RevocationTarget::Channel(channel) => channels.iter().any(|name| *name == channel.as_str()),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod access;
 mod after_the_end;
 mod cut_within_a_second;
 mod delivery;
+mod farewells;
 mod refusals;
 pub(crate) mod revoker;
 pub(crate) mod ticket_office;

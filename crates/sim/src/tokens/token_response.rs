@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::delivery::Delivery;
 use super::token::Token;
-use super::{after_the_end, cut_within_a_second, refusals, withheld_out_of_reach};
+use super::{after_the_end, cut_within_a_second, farewells, refusals, withheld_out_of_reach};
 use crate::payload;
 use crate::revoked_record::Revoked;
 use crate::world::World;
@@ -67,8 +67,11 @@ impl TokenResponse {
         let mut first_ms = self.block_began_ms.take().unwrap_or(last_ms);
         for item in piece.completes {
             if let Parsed::Event(event) = item
-                && !event.event.starts_with('$')
+                && event.event.starts_with('$')
             {
+                let said = || self.said(world, &event.event, last_ms);
+                breach = breach.or_else(|| is_session.then(said).flatten());
+            } else if let Parsed::Event(event) = item {
                 let name = payload::name_of(&event.data).unwrap_or_default();
                 let published_ms = world.record.published_ms(name);
                 let event = Delivery { what: name, is_event: true, first_ms, published_ms, ..bytes };
@@ -109,6 +112,11 @@ impl TokenResponse {
         let redis_ms = world.record.redis_ms(written_ms, behind);
         self.ends_ms = Some(written_ms + end.latest_ms.saturating_sub(redis_ms));
         refusals::breach_of_maker(access, &self.token, self.asked_ms)
+    }
+
+    fn said(&self, world: &World, event: &str, written_ms: u64) -> Option<String> {
+        let access = world.access.as_ref()?;
+        farewells::breach(access, &self.token, &self.channels, event, [self.asked_ms, written_ms])
     }
 
     fn judge(&self, world: &World, delivery: &Delivery<'_>, is_session: bool) -> Option<String> {

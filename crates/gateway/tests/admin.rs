@@ -13,80 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_gateway::admin::Admin;
 use fanfare_gateway::config::{self, Config, Sources, Span};
-use fanfare_gateway::metrics::table;
-use fanfare_gateway::node::{Node, Store, memory, redis as redis_store};
-use fanfare_gateway::process::Process;
-use fanfare_gateway::{http, metrics::Kind};
+use fanfare_gateway::metrics::{Kind, table};
+use fanfare_gateway::node::{Store, memory, redis as redis_store};
+use fanfare_log::MinLives;
 use fanfare_log::memory::MemoryStore;
-use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher};
 use fanfare_protocol::ChannelName;
 use serde_json::Value;
+use support::rig::Rig;
 use support::{ask, assert_golden, eventually, get, read_past, status, subscribe};
-use tokio::sync::{Notify, oneshot};
-
-/// A node with its admin listener on a thread of its own, over an in-process store unless a test brings another.
-struct Rig {
-    store: MemoryStore,
-    node: Option<Node>,
-    admin: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-}
-
-impl Rig {
-    fn start(change: impl FnOnce(&mut Config)) -> Self {
-        let store = MemoryStore::default();
-        let followed = store.clone();
-        let mut rig = Self::over(change, move |_, desired, sink| Ok(memory(&followed, desired, sink)));
-        rig.store = store;
-        rig
-    }
-
-    fn over<A: Archive, P: Publisher>(
-        change: impl FnOnce(&mut Config),
-        store: impl FnOnce(&Config, Desired, FeedSink) -> anyhow::Result<Store<A, P>>,
-    ) -> Self {
-        let mut config = Config::default();
-        config.server.listen = "127.0.0.1:0".parse().unwrap();
-        config.server.cores = 1;
-        change(&mut config);
-        let node = Node::start(&config, &Process::default(), |desired, sink, _| store(&config, desired, sink)).unwrap();
-        let handler = Arc::new(Admin::new(Arc::clone(node.view())).unwrap());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = http::bind("127.0.0.1:0".parse().unwrap(), "test").unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
-                http::serve(listener, handler, async { drop(stopped.await) }).await;
-            });
-        });
-        Self { store: MemoryStore::default(), node: Some(node), admin: told.recv().unwrap(), stop: Some(stop) }
-    }
-
-    fn node(&self) -> &Node {
-        self.node.as_ref().unwrap()
-    }
-
-    fn json(&self, path: &str) -> (u16, Value) {
-        let (status, body) = get(self.admin, path);
-        (status, serde_json::from_str(&body).unwrap())
-    }
-
-    fn metric(&self, name: &str) -> f64 {
-        let (_, body) = get(self.admin, "/metrics");
-        let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        self.node.take().unwrap().shut_down();
-    }
-}
+use tokio::sync::Notify;
 
 #[test]
 fn a_node_is_ready_once_a_round_trip_is_proven_and_no_longer_when_the_proof_is_old() {

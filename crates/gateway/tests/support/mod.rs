@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "what is outside this process can only be polled, against the clock")]
 
 pub(crate) mod dev;
+pub(crate) mod rig;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

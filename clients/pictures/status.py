@@ -13,16 +13,18 @@ SOURCES = files("crates/gateway/src/admin/status.html")
 
 SECONDS = 61
 UP_SECONDS = 93_784.0
-CHANNELS = [("prices.eur", 6_120), ("prices.usd", 4_480), ("match:1904", 2_960), ("orders", 1_730), ("news", 1_204), ("feed", 655),
-            ("poll:1904", 518), ("match:1905", 342), ("chat:lobby", 187), ("weather.vienna", 96), ("build:main", 61), ("alerts", 27), ("tram:2", 19),
-            ("user:1188", 4), ("user:2077", 3), ("user:3310", 2), ("job:5e1f", 1), ("job:77ab", 1), ("user:4096", 1), ("user:5150", 1)]
+# Readers on this node, and on all three; those of single users and jobs are not counted.
+CHANNELS = [("prices.eur", 6_120, 18_344), ("prices.usd", 4_480, 13_391), ("match:1904", 2_960, 8_912), ("orders", 1_730, 5_166), ("news", 1_204, 3_650),
+            ("feed", 655, 1_980), ("poll:1904", 518, 1_544), ("match:1905", 342, 1_031), ("chat:lobby", 187, 566), ("weather.vienna", 96, 274),
+            ("build:main", 61, 180), ("alerts", 27, 83), ("tram:2", 19, 60), ("user:1188", 4, None), ("user:2077", 3, None), ("user:3310", 2, None),
+            ("job:5e1f", 1, None), ("job:77ab", 1, None), ("user:4096", 1, None), ("user:5150", 1, None)]
 SESSIONS = 17_218
 DELIVERIES, SENT_BYTES = 48_312, 11_630_000
 # What differs from run to run or from machine to machine. Anything else is what the node itself says.
 NODE = {"version": "0.1.0", "store": "redis://127.0.0.1:6379", "process": 4711,
         "listen": "127.0.0.1:8080", "listeners": ["127.0.0.1:8080"], "cores": 4,
         "redis_version": "8.2.1", "redis_connected_seconds": int(UP_SECONDS) - 1, "redis_library": "loaded by this node", "redis_may_evict": False,
-        "redis_subscriptions": 1_242, "redis_last_error": None, "occupancy": {"channels": 38, "watched_channels": 5, "lag_seconds": 0, "last_error": None}}
+        "redis_subscriptions": 1_242, "redis_last_error": None, "occupancy": {"channels": 13, "watched_channels": 5, "lag_seconds": 0, "last_error": None}}
 HEALTH = {"accepts": True, "ready": True, "reasons": [], "feed_reason": None, "archive_reason": None, "probe_age_seconds": 0.4, "read_age_seconds": 1.2}
 
 
@@ -67,7 +69,7 @@ def status(real, second):
         "fanfare_channels_refused_total": 0,
         "fanfare_refusals_total": {**zeros(said["fanfare_refusals_total"]), "address_rate": 1_906 + 2 * second, "subject": 37},
     }
-    channels = [{"channel": channel, "readers": readers} for channel, readers in CHANNELS]
+    channels = [{"channel": channel, "readers": here, **({} if everywhere is None else {"occupancy": everywhere})} for channel, here, everywhere in CHANNELS]
     return {**real, "node": with_values(real["node"], NODE), "health": with_values(real["health"], HEALTH), "channels": channels,
             "metrics": with_values(said, metrics)}
 

@@ -1,5 +1,6 @@
 //! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/status`, and `POST /revocations`.
 
+mod listed_channel;
 mod ready;
 mod resident_memory;
 mod revocations;
@@ -15,6 +16,7 @@ use hyper::body::Incoming;
 use prometheus::Registry;
 use serde_json::json;
 
+pub use listed_channel::{ChannelOccupancy, ListedChannel};
 pub use ready::{Facts, Health, Proof, Unready, Way};
 pub use subject::Subject;
 

@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::listed_channel::ListedChannel;
 use super::resident_memory;
 use super::subject::Subject;
 use crate::metrics::Samples;
 
 /// All that is known of the node.
 pub(super) async fn collect(subject: &impl Subject) -> Value {
-    let channels = subject.top_channels().await;
-    let channels = channels.iter().map(|one| json!({ "channel": one.channel.as_str(), "readers": one.readers }));
-    let channels: Vec<_> = channels.collect();
+    let channels: Vec<_> = subject.top_channels().await.iter().map(ListedChannel::to_json).collect();
     let mut samples = Samples::default();
     subject.collect(&mut samples);
     let mut metrics = samples.to_json();

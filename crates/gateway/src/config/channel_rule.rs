@@ -31,8 +31,8 @@ pub(super) const KEYS: [TableKey; 3] = [
         name: "occupancy",
         kind: "true or false",
         default: "`false`",
-        doc: "Count how many read these channels, on all nodes: `GET /channels/{channel}` says it, and `$occupancy` tells streams that ask for \
-              it. `false` excepts channels from a table further down. See [how many read a channel](protocol.md#how-many-read-a-channel), and \
+        doc: "Count how many read these channels, on all nodes: `GET /channels/{channel}` says it, `/status` too, and `$occupancy` tells \
+              streams that ask for it. `false` excepts channels from a table further down. See [how many read a channel](protocol.md#how-many-read-a-channel), and \
               [what it costs](operations.md#counting-readers).",
     },
 ];

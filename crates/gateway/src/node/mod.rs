@@ -10,6 +10,7 @@ mod gate;
 mod histograms;
 mod key_log;
 mod key_sets;
+mod listed_occupancy;
 mod on_thread;
 mod options;
 mod outside;
@@ -39,6 +40,7 @@ use crate::revocation_writer::RevocationWriter;
 use crate::tls::Certificates;
 use archive_probe::ArchiveProbe;
 use key_sets::KeySets;
+use listed_occupancy::ListedOccupancy;
 use on_thread::OnThread;
 use thread::{NodeThread, ThreadRuntime};
 use timed_publisher::{PublishStats, TimedPublisher};
@@ -94,11 +96,14 @@ impl Node {
         let [for_ingest, for_feed, for_store] = [ThreadRuntime::new()?, ThreadRuntime::new()?, ThreadRuntime::new()?];
         let store = make_store(log.desired, log.sink, min_lives.clone())?;
         let (probe, report) = (Arc::new(ArchiveProbe::default()), Arc::from(store.report));
+        let listed_occupancy = Arc::new(ListedOccupancy::new(occupancy.clone()));
         let upkeep = {
             let (probe, archive, pace) = (Arc::clone(&probe), store.archive.clone(), config.redis.probe_interval.0);
             let looking = gate::watch_store(revocations.clone(), Arc::clone(&report));
+            let (listed, readers) = (Arc::clone(&listed_occupancy), Arc::clone(&store.occupancy));
             async move {
-                tokio::join!(Box::pin(store.upkeep), Box::pin(probe.run(archive, pace)), Box::pin(looking));
+                let listing = Box::pin(listed.run(readers));
+                tokio::join!(Box::pin(store.upkeep), Box::pin(probe.run(archive, pace)), Box::pin(looking), listing);
             }
         };
         let archive = OnThread::new(store.archive, for_store.handle());
@@ -133,6 +138,7 @@ impl Node {
             process: process.clone(),
             min_lives,
             occupancy,
+            listed_occupancy,
             key_sets: KeySets::new(guard.gate, log.began),
             forward: guard.outside.forward,
             answers: guard.outside.answers,

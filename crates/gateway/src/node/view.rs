@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fanfare_auth::{Forward, ForwardFailure, Right};
 use fanfare_log::stats::{Cell, Durations, GapCells, Waiting};
-use fanfare_log::{BrokenBy, ChannelReaders, IngestStats, MinLives, Occupancy};
+use fanfare_log::{BrokenBy, IngestStats, MinLives, Occupancy};
 use fanfare_protocol::GapReason;
 use fanfare_server::{
     AcceptorStats, Admission, CoreStats, Denied, End, Flood, Http2Stats, HttpStats, KnownRevocations, Ranking, Reason,
@@ -17,10 +17,11 @@ use tokio::time::Instant;
 use super::archive_probe::ArchiveProbe;
 use super::histograms;
 use super::key_sets::KeySets;
+use super::listed_occupancy::ListedOccupancy;
 use super::store::StoreReport;
 use super::thread_watch::ThreadWatch;
 use super::timed_publisher::PublishStats;
-use crate::admin::{Facts, Health, Proof, Subject};
+use crate::admin::{Facts, Health, ListedChannel, Proof, Subject};
 use crate::config::Config;
 use crate::metrics::table as m;
 use crate::metrics::{Metric, Samples, Source};
@@ -57,6 +58,7 @@ pub(super) struct Stats {
     pub(super) process: Process,
     pub(super) min_lives: MinLives,
     pub(super) occupancy: Occupancy,
+    pub(super) listed_occupancy: Arc<ListedOccupancy>,
     pub(super) key_sets: KeySets,
     pub(super) forward: Option<Arc<Forward>>,
     /// How long answers of the application take.
@@ -435,8 +437,8 @@ impl Subject for NodeView {
         })
     }
 
-    fn top_channels(&self) -> impl Future<Output = Vec<ChannelReaders>> + Send {
-        self.ranking.top()
+    async fn top_channels(&self) -> Vec<ListedChannel> {
+        self.stats.listed_occupancy.list(self.ranking.top().await).await
     }
 
     fn revocation_writer(&self) -> Option<Arc<RevocationWriter>> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "what is outside this process can only be polled, against the clock")]
 
+pub(crate) mod counting;
 pub(crate) mod dev;
 pub(crate) mod rig;
 

@@ -38,6 +38,14 @@ pub const OCCUPANCY_ASKING_MAX: usize = 16;
 pub const OCCUPANCY_LOOKS: usize = 256;
 /// Streams of a thread that are told before others get their turn.
 pub const OCCUPANCY_WAKES: usize = 64;
+/// The least between two times that the store is asked for the channels that `/status` lists, however many look at it.
+pub const OCCUPANCY_LISTED_PAUSE: Duration = Duration::from_secs(2);
+/// How long the store has for the answer.
+pub const OCCUPANCY_LISTED_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long `/status` waits for it; then it goes without.
+pub const OCCUPANCY_LISTED_WAIT: Duration = Duration::from_millis(250);
+/// The oldest answer that `/status` shows.
+pub const OCCUPANCY_LISTED_AGE_MAX: Duration = Duration::from_secs(5);
 
 const _: () = {
     // Who is told a second after the end of the dead node's life hears the right number within three seconds of its death.
@@ -47,6 +55,6 @@ const _: () = {
     // A renewal may be missed, or come a round late.
     assert!(OCCUPANCY_KEEP_SECONDS * 2 < OCCUPANCY_KEPT.as_secs());
     assert!(OCCUPANCY_ASKS_AT_ONCE_MAX > 0 && OCCUPANCY_PAYERS_MAX.is_power_of_two() && OCCUPANCY_LOOKS > 0);
-    // A request does not take the calls that rounds need.
-    assert!(OCCUPANCY_ASKING_MAX < OCCUPANCY_CALLS_MAX && OCCUPANCY_ASKING_MAX < OCCUPANCY_WAITING_MAX);
+    // Requests do not take the calls that rounds and `/status` need.
+    assert!(OCCUPANCY_ASKING_MAX + 2 <= OCCUPANCY_CALLS_MAX && OCCUPANCY_ASKING_MAX < OCCUPANCY_WAITING_MAX);
 };

@@ -219,6 +219,17 @@ impl Node {
         self.listen.address()
     }
 
+    /// Where each of its listeners listens, in the order of the configuration. Panics where one has no IP address.
+    #[track_caller]
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        let status = self.admin("/status").expect("an answer").json();
+        let listeners = status["node"]["listeners"].as_array().expect("a list");
+        listeners
+            .iter()
+            .map(|address| address.as_str().and_then(|text| text.parse().ok()).expect("an address"))
+            .collect()
+    }
+
     /// How clients connect; over TLS they believe the certificate with which the node was built.
     pub fn transport(&self) -> &Transport {
         &self.transport

@@ -113,7 +113,8 @@ fn a_token_of_somebody_else_or_without_a_signature_opens_nothing() {
     let issuer = format!("[[auth.issuers]]\nissuer = \"a\"\naudience = [\"live\"]\nsecret_file = {secret:?}\n");
     std::fs::write(&file, format!("{issuer}subscribe = [\"c\"]\n")).expect("a file");
     let (_redis, node, mut witness) = start(|node| {
-        node.argument("--config").argument(&file).set("auth.enabled", "true").set("auth.public", "witness")
+        let node = node.argument("--config").argument(&file).set("auth.enabled", "true").set("auth.public", "witness");
+        node.set("auth.leeway", "0s").set("auth.expired_grace", "2s")
     });
     let token = |secret: &str, issuer: &str, audience: &str, more: &[&str]| {
         mint(&[&["--secret-file", secret, "--issuer", issuer, "--audience", audience], more].concat())
@@ -141,8 +142,21 @@ fn a_token_of_somebody_else_or_without_a_signature_opens_nothing() {
     for token in &bad {
         assert_eq!(status(token), 401, "{token}");
     }
-    let denied = f64::from(u32::try_from(bad.len()).expect("a few"));
-    assert_eq!(node.metric("fanfare_denied_total", "reason=\"invalid\""), Some(denied));
+    let denied = |reason: &str| node.metric("fanfare_denied_total", &format!("reason=\"{reason}\""));
+    let refused = f64::from(u32::try_from(bad.len()).expect("a few"));
+    assert_eq!((denied("invalid"), denied("expired")), (Some(refused), Some(0.0)));
+    // A token that is over is told apart for as long as `auth.expired_grace`, and is worth no more than the others then. Seen to fail when
+    // that has no end.
+    let over = token(&secret, "a", "live", &["--lifetime", "1s"]);
+    for (reason, answer) in [("expired", 200), ("invalid", 401)] {
+        let before = denied(reason);
+        let last = eventually_within(LONG, reason, || {
+            let status = status(&over);
+            (denied(reason) > before).then_some(status)
+        });
+        assert_eq!(last, answer, "{reason}");
+    }
+    assert_eq!(status(&over), 401);
     witness.goes_on();
 }
 
@@ -193,16 +207,93 @@ fn a_stranger_is_nobody_else_whatever_it_says_in_a_header() {
 
 #[test]
 fn a_proxy_header_of_a_stranger_closes_its_connection_unread() {
-    // The clients here are no trusted proxy: none of them is served.
-    let redis = RedisServer::start();
-    let node = Node::builder(&redis).set("server.proxy_protocol", "on").set("server.trusted_proxies", "192.0.2.1");
-    let node = node.start();
-    let mut raw = RawConnection::open(node.address()).expect("the node accepts");
+    // The clients here are no trusted proxy: none of them is served where there is to be one.
+    let behind_a_proxy = "[[server.listen]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = \"on\"\n";
+    let (_redis, node, mut witness) =
+        start(|node| node.listener("", behind_a_proxy).set("server.trusted_proxies", "192.0.2.1"));
+    let mut raw = RawConnection::open(node.listeners()[1]).expect("the node accepts");
     // It may be closed before it is sent.
     drop(raw.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /events?channel=c HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert!(raw.read_to_end(SOON).unwrap_or_default().is_empty(), "somebody who is no proxy was answered");
     node.await_metric("fanfare_refusals_total", "reason=\"untrusted\"", 1.0);
-    assert!(node.is_ready() && node.metric("fanfare_channels", "") == Some(0.0));
+    assert!(node.is_ready() && node.metric("fanfare_channels", "") == Some(1.0));
+    witness.goes_on();
+}
+
+// Seen to fail when its end is not counted.
+#[test]
+fn a_handshake_that_stops_half_way_is_over_at_its_deadline() {
+    let (_redis, node, mut witness) = start(|node| node.tls().set("limits.head_timeout", "2s"));
+    let hello = node.transport().client_hello();
+    let mut half_open: Vec<RawConnection> = [&hello[..1], &hello[..hello.len() / 2], &hello]
+        .into_iter()
+        .map(|part| {
+            let mut raw = RawConnection::open(node.address()).expect("the node accepts");
+            raw.send(part).expect("it is sent");
+            raw
+        })
+        .collect();
+    assert_eq!(node.metric("fanfare_tls_handshakes_total", "result=\"late\""), Some(0.0));
+    assert!(half_open.iter_mut().all(|raw| raw.discard(LONG)), "one of them goes on");
+    node.await_metric("fanfare_tls_handshakes_total", "result=\"late\"", 3.0);
+    assert_eq!(node.metric("fanfare_tls_handshakes_total", "result=\"established\""), Some(1.0));
+    witness.goes_on();
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short one").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The head of a request for a stream: `GET`, `http` and two names by their numbers, the rest in letters (RFC 7541).
+const HEAD: &[u8] = b"\x82\x86\x04\x11/events?channel=c\x01\x01x";
+/// SETTINGS_MAX_CONCURRENT_STREAMS: 100.
+const SETTINGS: &[u8] = &[0, 3, 0, 0, 0, 100];
+
+/// The frame that it is counted by, if there is one, and the bytes of each turn.
+type Flood = (&'static str, fn(u32) -> Vec<u8>);
+
+/// Fifty streams that are opened and reset (CVE-2023-44487).
+fn resets(turn: u32) -> Vec<u8> {
+    let pair = |stream| [frame(1, 5, stream, HEAD), frame(3, 0, stream, &8_u32.to_be_bytes())].concat();
+    (0..50).flat_map(|number| pair(100 * turn + 2 * number + 1)).collect()
+}
+
+/// A head that has no end: its first part, and then fields of 16,000 bytes, or none (CVE-2024-27316).
+fn endless_head(turn: u32, part: &[u8]) -> Vec<u8> {
+    if turn == 0 { frame(1, 1, 1, HEAD) } else { frame(9, 0, 1, part) }
+}
+
+// Seen to fail when frames without a request have no bound.
+#[test]
+fn floods_of_http2_end_their_connections_and_nothing_else() {
+    let (_redis, node, mut witness) = start(|node| node);
+    let total = |name: &str, labels: &str| node.metric(name, labels).unwrap_or_default();
+    let floods: [Flood; 6] = [
+        ("", resets),
+        ("ping", |_| frame(6, 0, 0, &[7; 8]).repeat(100)),
+        ("settings", |_| frame(4, 0, 0, SETTINGS).repeat(100)),
+        ("other", |_| frame(8, 0, 0, &[0, 0, 0, 1]).repeat(100)),
+        ("", |turn| endless_head(turn, &[])),
+        ("", |turn| endless_head(turn, &[b"\0\x07x-large\x7f\x81\x7c", &[b'x'; 16_000][..]].concat())),
+    ];
+    for (number, (kind, bytes)) in floods.into_iter().enumerate() {
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut raw =
+            RawConnection::open_from(&Transport::Plain, from, node.address(), LONG).expect("the node accepts");
+        raw.send(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, 0, &[])[..]].concat()).expect("it is sent");
+        let counted = total("fanfare_http2_floods_total", kind);
+        // As much as the node takes, and no more than a megabyte of a head.
+        let _ = (0..if number == 5 { 66 } else { 2_000 }).try_for_each(|turn| raw.send(&bytes(turn)));
+        assert!(raw.discard(LONG), "flood {number} goes on");
+        node.await_metric("fanfare_http2_goaways_total", "code=\"enhance_your_calm\"", (number + 1) as f64);
+        if !kind.is_empty() {
+            assert_eq!(total("fanfare_http2_floods_total", kind), counted + 1.0, "{kind}");
+        }
+        witness.goes_on();
+    }
+    node.await_metric("fanfare_sessions", "", 1.0);
 }
 
 // Seen to fail where a handshake keeps 32 KiB of what it was read into.

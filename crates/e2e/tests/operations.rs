@@ -1,9 +1,11 @@
 //! What operators see: configuration, health, metrics, reload.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use fanfare_e2e::{
-    Client, ConnectionEnd, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request, run_fanfare,
+    Client, ConnectionEnd, Expect, Ledger, Node, Publisher, RedisServer, Signal, Subscribe, eventually, request,
+    resume_and_check, run_fanfare,
 };
 
 // Seen to fail when unknown keys are accepted.
@@ -234,6 +236,27 @@ fn history_is_off_by_default_and_pages_through_what_is_retained() {
     let text = reply.text();
     assert!(text.contains(&ids[2]) && text.contains(&ids[3]), "{text}");
     assert!(!text.contains(&ids[4]) && text.contains("c 2"), "{text}");
+}
+
+#[test]
+fn a_stream_over_ipv6_resumes_over_ipv4() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        println!("not tried: this machine has no IPv6");
+        return;
+    }
+    let (redis, ledger) = (RedisServer::start(), Ledger::default());
+    let node = Node::builder(&redis).listener("", "[[server.listen]]\naddress = \"[::1]:0\"\n").start();
+    let address = node.listeners()[1];
+    assert!(address.is_ipv6(), "{address}");
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let mut client = Client::open(address, Subscribe::to("c"));
+    publisher.fcall("c", "over IPv6");
+    client.read_data("over IPv6");
+    node.await_metric("fanfare_accepted_connections_total", &format!("listener=\"{address}\""), 1.0);
+    client.disconnect();
+    publisher.fcall("c", "over IPv4");
+    client.ask(Subscribe::to("c").over(node.transport()));
+    resume_and_check(&mut client, node.address(), &ledger, "c", &Expect::everything());
 }
 
 // Seen to fail when JSON is not used.

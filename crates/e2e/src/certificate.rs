@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::CertificateDer;
@@ -23,20 +24,28 @@ impl Certificate {
     /// One that is valid for as long as anybody tests.
     #[must_use]
     pub fn new() -> Self {
-        Self::between(2020, 2120)
+        Self::with(|params| params.not_after = date_time_ymd(2120, 1, 1))
     }
 
     /// One that has been valid for the year 2020 only.
     #[must_use]
     pub fn expired() -> Self {
-        Self::between(2020, 2021)
+        Self::with(|params| params.not_after = date_time_ymd(2021, 1, 1))
     }
 
-    /// One that is valid from the first day of a year to that of another.
-    fn between(first: i32, last: i32) -> Self {
+    /// One that has been valid since 2020 and expires when so much time has passed, in whole seconds.
+    #[must_use]
+    pub fn expiring_in(left: Duration) -> Self {
+        let end = UNIX_EPOCH.elapsed().expect("a clock").as_secs() + left.as_secs();
+        Self::with(|params| params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end))
+    }
+
+    /// One that is valid from the first day of 2020 on.
+    fn with(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("a name");
-        (params.not_before, params.not_after) = (date_time_ymd(first, 1, 1), date_time_ymd(last, 1, 1));
+        params.not_before = date_time_ymd(2020, 1, 1);
+        change(&mut params);
         let signed = params.self_signed(&key).expect("a certificate");
         Self { der: signed.der().clone(), pem: signed.pem(), key_pem: key.serialize_pem() }
     }

@@ -148,15 +148,21 @@ fn files_that_cannot_be_used_leave_the_certificate_that_was_there_and_are_compla
     let redis = RedisServer::start();
     let [first, second] = [(); 2].map(|()| Certificate::new());
     let node = node(&redis).tls_with(&first).start();
-    fs::write(node.certificate_file(), "-----BEGIN CERTIFICATE-----\nnonsense\n").expect("a file");
-    node.signal(Signal::Hup);
-    eventually("a failed reload to be counted", || (reloads(&node, "failed") >= 1.0).then_some(()));
-    assert_eq!(shown(&node, &[&first]), first.der());
-    let log = node.log();
-    assert!(log.contains("the listener goes on showing what it showed"), "{log}");
-    assert!(log.contains("certificate.pem"), "the log names the file: {log}");
-    let status = node.admin("/status").expect("an answer").text();
-    assert!(status.contains("certificate.pem"), "{status}");
+    for (text, complaint) in [
+        ("-----BEGIN CERTIFICATE-----\nnonsense\n", "certificate.pem: "),
+        ("", "certificate.pem: it has no certificate"),
+        ("# a chain of nobody\n", "certificate.pem: it has no certificate"),
+    ] {
+        let (failed, logged) = (reloads(&node, "failed"), node.log().len());
+        fs::write(node.certificate_file(), text).expect("a file");
+        node.signal(Signal::Hup);
+        eventually("a failed reload to be counted", || (reloads(&node, "failed") > failed).then_some(()));
+        assert_eq!(shown(&node, &[&first]), first.der());
+        let said = |log: &str| log.contains("the listener goes on showing what it showed") && log.contains(complaint);
+        eventually("the log to say so and to name the file", || said(&node.log()[logged..]).then_some(()));
+        let status = || node.admin("/status").expect("an answer").text();
+        eventually("the status to say so", || status().contains(complaint).then_some(()));
+    }
     // A certificate whose key is another one is no better.
     node.replace_certificate(&second);
     let with_its_key = fs::read_to_string(node.certificate_file()).expect("a file");
@@ -183,6 +189,31 @@ fn an_expired_certificate_is_shown_and_warned_of() {
     assert!(what.to_lowercase().contains("expired"), "{what}");
     // A client whose clock is wrong, or who does not mind.
     Client::open(node.address(), Subscribe::to("c").over(&Transport::tls_in_2020(&[&certificate])));
+}
+
+// Seen to fail when a look at the files does not mind the time.
+#[test]
+fn a_certificate_that_expires_while_it_is_shown_is_warned_of_and_streams_go_on() {
+    let (redis, ledger) = (RedisServer::start(), Ledger::default());
+    let certificate = Certificate::expiring_in(Duration::from_secs(4));
+    let node = node(&redis).tls_with(&certificate).start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    // To these clients it is good, however long this machine takes.
+    let subscribe = Subscribe::to("c").over(&Transport::tls_in_2020(&[&certificate]));
+    let mut open = Client::open(node.address(), subscribe.clone());
+    eventually("a warning", || node.log().contains("the certificate has expired on").then_some(()));
+    let mut refuses = Client::new(Subscribe::to("c").over(&Transport::tls(&[&certificate])));
+    refuses.connect(node.address()).expect("the node accepts");
+    let ending = refuses.read_ending(PATIENCE);
+    assert!(matches!(&ending, ConnectionEnd::Violation(what) if what.to_lowercase().contains("expired")), "{ending:?}");
+    node.await_metric("fanfare_tls_handshakes_total", "result=\"failed\"", 1.0);
+    // Who does not mind is served.
+    let mut new = Client::open(node.address(), subscribe);
+    publisher.fcall("c", "after");
+    for client in [&mut open, &mut new] {
+        client.read_data("after");
+        check(client, &ledger, "c", &Expect::everything()).assert_kept();
+    }
 }
 
 // Seen to fail when such a client is closed without a word.

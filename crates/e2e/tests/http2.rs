@@ -1,8 +1,11 @@
 //! Clients that share connections of HTTP/2, in the clear and over TLS: what ends one stream, and what ends all of them.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use fanfare_e2e::{
     Certificate, Client, ConnectionEnd, Direction, Expect, Flow, Ledger, Node, NodeBuilder, Observed, PATIENCE, Proxy,
-    Publisher, RedisServer, Subscribe, Transport, check, eventually,
+    Publisher, RedisServer, Signal, Subscribe, Transport, check, eventually,
 };
 
 fn node(redis: &RedisServer) -> NodeBuilder {
@@ -150,4 +153,44 @@ fn who_is_refused_by_a_node_that_has_lost_its_store_comes_to_another() {
         check(client, &ledger, channel, &Expect::everything()).assert_kept();
     }
     assert_eq!(lost.metric("fanfare_http2_connections_total", ""), Some(1.0));
+}
+
+// Seen to fail when all streams end at once, and when connections are told nothing before their streams have ended.
+#[test]
+fn a_drain_says_so_to_each_connection_and_its_streams_end_one_by_one_and_go_on_elsewhere() {
+    let (redis, ledger, certificate) = (RedisServer::start(), Ledger::default(), Certificate::new());
+    let transport = Transport::http2_over_tls(&[&certificate]);
+    let mut near = node(&redis).tls_with(&certificate).set("drain.window", "2s").start();
+    let far = node(&redis).tls_with(&certificate).start();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    let open = || Client::open(near.address(), Subscribe::to("c").over(&transport));
+    let mut clients: Vec<Client> = (0..12).map(|_| open()).collect();
+    near.await_metric("fanfare_http2_connections_total", "", 2.0);
+    near.signal(Signal::Term);
+    let told = || near.metric("fanfare_http2_goaways_total", "code=\"no_error\"");
+    eventually("both connections to be told", || told().filter(|told| *told >= 2.0));
+    let mut places = Vec::new();
+    for number in 0.. {
+        publisher.fcall("c", &format!("c {number}"));
+        for client in &mut clients {
+            while let Some(seen) = client.next(Duration::from_millis(2)) {
+                if let Observed::Ended(ending) = seen {
+                    assert_eq!(ending, ConnectionEnd::Clean);
+                    places.push(client.last_event_id().to_owned());
+                    client.connect(far.address()).expect("the other node accepts");
+                }
+            }
+        }
+        if places.len() == clients.len() {
+            break;
+        }
+    }
+    assert!(HashSet::<&String>::from_iter(&places).len() >= 3, "they ended at these places: {places:?}");
+    assert!(near.wait_exit(PATIENCE).success());
+    publisher.fcall("c", "the end");
+    for client in &mut clients {
+        client.read_data("the end");
+        check(client, &ledger, "c", &Expect::everything()).assert_kept();
+    }
+    far.await_metric("fanfare_sessions", "", 12.0);
 }

@@ -33,6 +33,7 @@ fn script(name: &str) -> Command {
     for setting in ["SCENARIO", "TARGETS", "REDIS_URL", "PUBLISH_KEY", "PUBLISH_URL", "PUBLISH_VIA", "ROLE", "RUN"] {
         command.env_remove(setting);
     }
+    command.env_remove("TLS").env_remove("HTTP2");
     command
 }
 
@@ -57,6 +58,18 @@ fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// A small run against two nodes that the script starts.
+fn two_nodes(report: &Path) -> Command {
+    let mut command = script("run.sh");
+    command.env("FANFARE_BIN", fanfare_binary()).env("OUT", report);
+    // The figures of a shared machine say nothing: only what is lost counts here.
+    command.env("LATENCY_P95_MS", "20000").env("LATENCY_P99_MS", "20000");
+    for (name, value) in [("SUBSCRIBERS", "16"), ("RATE", "10"), ("DURATION", "2"), ("LEAD", "1"), ("AWAY", "0.3")] {
+        command.env(name, value);
+    }
+    command
+}
+
 // Seen to fail when the subscriber came back without its Last-Event-ID, when resume.js never cut anybody, when the
 // publishes of auth.js that must be refused carried the right key, and when a scenario was left out of the report.
 #[test]
@@ -65,14 +78,7 @@ fn every_k6_scenario_passes_against_two_nodes() {
         return;
     }
     let report = TempDir::new().expect("a temporary directory");
-    let mut command = script("run.sh");
-    command.env("FANFARE_BIN", fanfare_binary()).env("OUT", report.path());
-    // The figures of a shared machine say nothing: only what is lost counts here.
-    command.env("LATENCY_P95_MS", "20000").env("LATENCY_P99_MS", "20000");
-    for (name, value) in [("SUBSCRIBERS", "16"), ("RATE", "10"), ("DURATION", "2"), ("LEAD", "1"), ("AWAY", "0.3")] {
-        command.env(name, value);
-    }
-    let output = command.output().expect("loadtest/run.sh starts");
+    let output = two_nodes(report.path()).output().expect("loadtest/run.sh starts");
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("\n5 passed, 0 failed\n"), "{}", said(&output));
 
@@ -83,6 +89,28 @@ fn every_k6_scenario_passes_against_two_nodes() {
         assert!(text.contains(&format!("PASSED  {scenario}:")), "{scenario} has not passed in report.txt");
     }
     assert!(!page.contains("src=") && !page.contains("@import"), "report.html needs something from elsewhere");
+}
+
+// Seen to fail when subscribers ignored HTTP2, and when nodes of the script's own had no certificate.
+#[test]
+fn k6_follows_by_http2_over_tls_and_by_nothing_else_when_told_to() {
+    if !k6_is_built() {
+        return;
+    }
+    let report = TempDir::new().expect("a temporary directory");
+    let run = |speaks_http2: &str| {
+        let mut command = two_nodes(report.path());
+        command.env("SCENARIO", "steady").env("DURATION", "1").env("TLS", "1").env("HTTP2", "1");
+        // What the nodes of the script inherit.
+        command.env("FANFARE__SERVER__HTTP2", speaks_http2);
+        command.output().expect("loadtest/run.sh starts")
+    };
+    let output = run("true");
+    assert!(output.status.success() && said(&output).contains("\n1 passed, 0 failed\n"), "{}", said(&output));
+    assert!(said(&output).contains("steady against https://"), "{}", said(&output));
+    let output = run("false");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("does not let anybody subscribe"), "{}", said(&output));
 }
 
 /// k6 as two mere subscribers of the run `x`, of which the first follows channel 0, the second channels 1 and 0: the test

@@ -79,7 +79,19 @@ fn read_told(client: &mut Client, readers: u64) {
     client.read_until(&format!("$occupancy of {readers}"), |client| told(client).last() == Some(&readers));
 }
 
-// Seen to fail when numbers of dead lives are added up, and when a node tells its own readers only.
+/// What is promised, three seconds, and half of one for the way here.
+const SOON_AFTER: Duration = Duration::from_millis(3_500);
+
+/// Kills a node, and says after what time who watches is told that one reader is left.
+#[track_caller]
+fn kill_and_read_told(node: &mut Node, watching: &mut Client) -> Duration {
+    let killed = Instant::now();
+    node.kill();
+    read_told(watching, 1);
+    killed.elapsed()
+}
+
+// Seen to fail when the life of a node lasts for 7 s, when numbers of dead lives are added up, and when a node tells its own readers only.
 #[test]
 fn two_nodes_count_together_and_a_killed_one_is_gone_soon() {
     let scene = Scene::new();
@@ -93,13 +105,20 @@ fn two_nodes_count_together_and_a_killed_one_is_gone_soon() {
     let head = here.get("/channels/chat%3A1").head;
     assert_eq!(head.header("cache-control"), Some("no-store"));
 
-    there.kill();
-    let killed = Instant::now();
-    read_told(&mut watching, 1);
-    println!("told of a killed node after {:?}", killed.elapsed());
+    let mut told_after = kill_and_read_told(&mut there, &mut watching);
     await_count(&here, "chat:1", 1);
-    println!("GET knows of it after {:?} at the latest", killed.elapsed());
     await_count(&here, "chat:2", 0);
+    // Three seconds are promised. A machine that is busy with something else may have two more tries.
+    for _ in 0..2 {
+        if told_after <= SOON_AFTER {
+            break;
+        }
+        there.restart();
+        let _reader = open(&there, "chat:1");
+        read_told(&mut watching, 2);
+        told_after = kill_and_read_told(&mut there, &mut watching);
+    }
+    assert!(told_after <= SOON_AFTER, "told of a killed node after {told_after:?}");
     assert_eq!(here.metric("fanfare_occupancy_channels", "counted"), Some(1.0));
 }
 

@@ -6,12 +6,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::authority::{Authority, Issued};
 use crate::ports::Lease;
+use crate::wait::pace;
+
+/// Between two bytes of an answer that trickles.
+const TRICKLE: Duration = Duration::from_millis(100);
 
 /// A request that it got.
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ pub enum Answer {
     Send(Vec<u8>),
     /// Sends nothing, until the client has gone.
     Hang,
+    /// Sends a head, and then one byte after the other, until the client has gone.
+    Trickle,
 }
 
 impl Answer {
@@ -170,6 +177,14 @@ impl Shared {
                 socket.flush()
             }
             Answer::Hang => socket.read(&mut [0; 1]).map(drop),
+            Answer::Trickle => {
+                socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+                loop {
+                    socket.write_all(b" ")?;
+                    socket.flush()?;
+                    pace(TRICKLE);
+                }
+            }
         }
     }
 }

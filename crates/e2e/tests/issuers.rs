@@ -158,6 +158,7 @@ fn redirections_garbage_and_endless_answers_are_no_keys() {
         (Answer::Send(huge.into_bytes()), "more than 262144 bytes"),
         (Answer::Send(b"hello".to_vec()), "no whole answer"),
         (Answer::Hang, "no answer within"),
+        (Answer::Trickle, "no answer within"),
     ] {
         let scene = scene();
         *scene.published.lock().expect("no panic") = answer;

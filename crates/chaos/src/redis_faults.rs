@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{key, pace};
-use fanfare_oracle::IncarnationEnd;
 use fanfare_oracle::resp::{Connection, Reply};
+use fanfare_oracle::{History, IncarnationEnd};
 
 use crate::access;
 use crate::action::{Action, CHANNELS, RedisStop, channel};
@@ -18,6 +18,8 @@ use crate::world::World;
 
 /// A power failure takes what was written in this time.
 const POWER_LOSS: Duration = Duration::from_millis(900);
+/// The replica that takes over has not heard of what was done in this time, or longer ago if it was slow.
+const BEHIND_MS: u64 = 5_000;
 /// Redis may use as much memory as there is.
 const NO_MEMORY_LIMIT: [&str; 4] = ["CONFIG", "SET", "maxmemory", "0"];
 /// How long Redis may take to answer.
@@ -225,6 +227,11 @@ impl<'a> RedisFaults<'a> {
         pace(APART);
         world.promote();
         self.replica_is_down = true;
+        for index in 0..CHANNELS {
+            let heard_ms = since.saturating_sub(BEHIND_MS);
+            let undo = |history: &mut History| history.undo_flushes(history.incarnation_at(heard_ms));
+            self.run.record.ledger.with(&channel(index), undo);
+        }
         self.compare_all(since);
         Some(())
     }

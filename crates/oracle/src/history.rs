@@ -167,6 +167,18 @@ impl History {
         }
     }
 
+    /// A replica has taken over that had come no further than that incarnation. A `FLUSHALL` of which it had not heard has never been, and
+    /// the epoch by which nodes notice one is the former again: what was flushed counts as lost by the failover.
+    pub fn undo_flushes(&mut self, number: usize) {
+        let index = number.saturating_sub(self.first);
+        let flushed = |old: &&mut Incarnation| old.end == Some(IncarnationEnd::Flushed);
+        self.incarnations
+            .iter_mut()
+            .skip(index)
+            .filter(flushed)
+            .for_each(|old| old.end = Some(IncarnationEnd::Replaced));
+    }
+
     /// Somebody has let the present stream expire, however young it was. Where the clock of Redis was never set.
     pub fn expire_by_hand(&mut self, at_ms: u64) {
         let entries = &self.present_incarnation().entries;
@@ -321,11 +333,11 @@ impl History {
 
     /// The incarnation in which the present Redis gave this id. Where the clock of Redis was never set.
     pub fn incarnation_of(&self, id: EntryId) -> usize {
-        self.present_at(id.ms)
+        self.incarnation_at(id.ms)
     }
 
     /// The incarnation that was the present one at that time.
-    fn present_at(&self, time_ms: u64) -> usize {
+    pub fn incarnation_at(&self, time_ms: u64) -> usize {
         let begun = self.incarnations.iter().take_while(|incarnation| incarnation.began_ms <= time_ms).count();
         self.first + begun.max(1) - 1
     }
@@ -333,7 +345,7 @@ impl History {
     /// The incarnations that a node may have been reading at `time_ms`: the present one of that time and those before, because a
     /// node that was frozen or cut off learns of several at once.
     pub fn around(&self, time_ms: u64) -> Vec<usize> {
-        (self.first..=self.present_at(time_ms)).collect()
+        (self.first..=self.incarnation_at(time_ms)).collect()
     }
 
     /// The incarnations and their newest entries, for the reader of a report.

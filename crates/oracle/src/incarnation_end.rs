@@ -18,7 +18,7 @@ pub enum IncarnationEnd {
     Replaced,
     /// `DEL`.
     Deleted,
-    /// `FLUSHALL`, which nodes notice by the epoch.
+    /// `FLUSHALL`, which nodes notice by the epoch. Where a failover undid it the stream was `Replaced`.
     Flushed,
     /// Its time was over (`EXPIRE`), or it was evicted: what it held was kept for as long as its publishers had said.
     Expired,

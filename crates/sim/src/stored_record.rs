@@ -143,8 +143,9 @@ impl StoredRecord {
         let of = |end: Place| {
             Some(history.incarnation(end.incarnation)?.entries.iter().filter(move |entry| entry.id <= end.id))
         };
-        let kept: Vec<Entry> = kept.and_then(of).into_iter().flatten().cloned().collect();
-        history.replace(kept, now);
+        let entries: Vec<Entry> = kept.and_then(of).into_iter().flatten().cloned().collect();
+        history.undo_flushes(kept.map_or(0, |end| end.incarnation));
+        history.replace(entries, now);
     }
 
     /// Everything that is known of a channel.

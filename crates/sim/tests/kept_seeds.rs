@@ -31,6 +31,15 @@ fn an_expiry_is_believed_by_a_probe_that_began_after_it_was_seen() {
     }
 }
 
+/// Everything is deleted, and a replica takes over that had not heard of it: the epoch is the former again, and a stream that began and
+/// was deleted in between has been lost by the failover.
+///
+/// Seen to fail when the judge takes it for deleted all the same: nobody could tell a client of it.
+#[test]
+fn a_failover_that_undoes_a_flush_loses_what_was_flushed() {
+    run(3_879, false).assert_kept();
+}
+
 /// A crowd of strangers, and a request for tips whose connection has answered nothing for a second.
 ///
 /// Seen to fail, when all nodes believed messages, if the pool hands out the connection that has rested longest: it has to be tried first,

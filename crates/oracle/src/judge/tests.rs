@@ -391,6 +391,21 @@ fn how_a_stream_ends_decides_who_goes_on_without_a_word() {
     }
 }
 
+// Seen to fail when a flush that a failover undid is one: nodes cannot know of it, whose epoch is the former again.
+#[test]
+fn a_flush_that_a_failover_undid_was_a_loss_by_that_failover() {
+    let history = &mut stored(3);
+    history.end(IncarnationEnd::Flushed, 10);
+    let mut undone = history.clone();
+    undone.undo_flushes(0);
+    for (history, breaches) in [(history, 1), (&mut undone, 0)] {
+        history.replace([], 12);
+        history.insert(2, Entry::new(id(14), "e14"));
+        let steps = [(4, Step::Place(absent(0))), (20, event(14, "e14"))];
+        assert_eq!(breaches_at(history, &steps).len(), breaches);
+    }
+}
+
 // Seen to fail when looks at other times count.
 #[test]
 fn a_stream_that_is_looked_at_around_each_change_is_known_completely() {

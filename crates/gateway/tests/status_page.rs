@@ -90,6 +90,10 @@ fn the_page_says_how_many_read_a_channel_on_all_nodes_and_why_it_does_not() {
     browser.can_be_read("");
     keep_pictures(&browser, "counting");
 
+    // Seen to fail when only the refusals of streams are told.
+    (0..300).for_each(|number| drop(get(clients, &format!("/channels/chat:{number}"))));
+    browser.until("who asks too often", |browser| browser.text("refusals").contains("asked for too many counts"));
+
     store.faults().hangs.store(true, Ordering::Relaxed);
     let unknown = json!([["chat:1", "2", "–"], [long, "1", "–"], ["news", "1", "not counted"]]);
     let reason = "the store is unavailable: no answer in 2 s";

@@ -151,7 +151,11 @@ fn a_subscription_whose_body_does_not_end_counts_as_silent() {
         options.cores = 1;
         options.admission.max_silent = 1;
     });
-    let mut slow = node.send("GET /events?channel=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head =
+        "GET /events?channel=a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    let mut slow = node.send(head);
+    // Its body is waited for.
+    slow.until("HTTP/1.1 100 Continue\r\n\r\n");
     let _silent = node.connect();
     assert!(slow.is_closed());
     node.await_sessions(0);

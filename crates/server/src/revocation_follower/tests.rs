@@ -132,17 +132,24 @@ impl Subscriber for Told {
     fn exit(&self, _: &Id) {}
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-
-// Seen to fail when a lapse has lasted since the feed was lost: it was told of with the first look after an outage, as a matter of distance.
-#[test]
-fn an_outage_of_the_store_is_no_lapse_that_lasts_unless_reading_on_after_it_does() {
+/// Runs this in paused time, with a store whose revocations are known.
+fn watch_lapses(test: impl AsyncFnOnce(MemoryStore, Arc<KnownRevocations>, Told)) {
     let told = Told::default();
     let _guard = subscriber::set_default(told.clone());
     scene::run(async {
         tokio::time::pause();
         let store = MemoryStore::default();
         let known = scene::knowing(&store).await;
+        test(store, known, told).await;
+    });
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// Seen to fail when a lapse has lasted since the feed was lost: it was told of with the first look after an outage, as a matter of distance.
+#[test]
+fn an_outage_of_the_store_is_no_lapse_that_lasts_unless_reading_on_after_it_does() {
+    watch_lapses(async |store, known, told| {
         store.set_offline(true);
         sleep(30 * SECOND).await;
         store.set_offline(false);
@@ -164,12 +171,7 @@ fn an_outage_of_the_store_is_no_lapse_that_lasts_unless_reading_on_after_it_does
 // Seen to fail when only news of the log are a reason to look: where no proof arrives there are none, and nothing was told.
 #[test]
 fn a_lapse_that_lasts_is_told_although_nothing_happens() {
-    let told = Told::default();
-    let _guard = subscriber::set_default(told.clone());
-    scene::run(async {
-        tokio::time::pause();
-        let store = MemoryStore::default();
-        let known = scene::knowing(&store).await;
+    watch_lapses(async |store, known, told| {
         store.set_unproven(true);
         until(|| known.unknown().is_some()).await;
         sleep(9 * SECOND).await;

@@ -1,12 +1,14 @@
 //! How many read a channel, on the real binary: counted over all nodes, by nobody twice, and by nobody who is dead.
 
+mod failover;
+mod status;
+
 use std::time::{Duration, Instant};
 
 use fanfare_e2e::{
-    Certificate, Client, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, PATIENCE, Proxy, Publisher, RedisServer,
+    Certificate, Client, Expect, Issuer, Ledger, Node, NodeBuilder, Observed, PATIENCE, Publisher, RedisServer,
     Response, Signal, Subscribe, Transport, check, eventually, pace, request, request_over,
 };
-use serde_json::json;
 use tempfile::NamedTempFile;
 
 const COUNTED: &str = "[[channels]]\nmatch = \"chat:*\"\noccupancy = true\n";
@@ -156,63 +158,6 @@ fn a_flushed_redis_is_told_again_and_a_drained_node_takes_its_readers_along() {
     // It has said so itself: its life would last longer.
     assert_eq!(count(&here, "chat:1"), Some(1));
     drop((there_client, here));
-}
-
-// Seen to fail when a life that could not be renewed is not given up.
-#[test]
-fn a_redis_that_comes_back_empty_is_told_again_and_no_node_says_less_than_it_has_itself() {
-    let mut scene = Scene::new();
-    let (here, there) = (scene.node().start(), scene.node().start());
-    let mut watching = watch(&here, "chat:1");
-    let _readers = [&here, &there, &there].map(|node| open(node, "chat:1"));
-    read_told(&mut watching, 4);
-    await_count(&there, "chat:1", 4);
-    scene.redis.kill();
-    for node in [&here, &there] {
-        let failed = || node.metric("fanfare_occupancy_rounds_total", "failed");
-        eventually("the node to know that it is not counted", || failed().filter(|rounds| *rounds >= 1.0));
-        assert_eq!(count(node, "chat:1"), None);
-    }
-    scene.redis.wipe();
-    scene.redis.launch();
-    let back = Instant::now();
-    for readers in [&here, &there].map(|node| eventually("an answer", || count(node, "chat:1"))) {
-        assert!((2..=4).contains(&readers), "{readers} are said to be there, of 4, of which the node itself has 2");
-    }
-    for node in [&here, &there] {
-        await_count(node, "chat:1", 4);
-    }
-    println!("all are counted {:?} after Redis came back at the latest", back.elapsed());
-}
-
-// Seen to fail when a life is renewed over another connection than it began on, and when the one before is not ended.
-#[test]
-fn a_replica_that_takes_over_with_older_numbers_is_told_the_latest_and_counts_nobody_twice() {
-    let mut scene = Scene::new();
-    let (replica, proxy) = (RedisServer::start(), Proxy::to(scene.redis.address()));
-    let builder = || scene.node().set("redis.url", &format!("redis://{}", proxy.address()));
-    let (here, there) = (builder().start(), builder().start());
-    let _early = [&here, &there].map(|node| open(node, "chat:1"));
-    await_count(&here, "chat:1", 2);
-    let lives = || keys(&scene.redis).into_iter().filter(|key| key.contains("}:node:"));
-    replica.follow(scene.redis.address());
-    eventually("the replica to have all", || replica.is_in_step().then_some(()));
-    replica.lead();
-    // Renewed a moment before it took over, however long the test takes.
-    lives().for_each(|life| _ = replica.connection().command(["SET", &life, "1"]));
-    let _late = [&here, &there].map(|node| open(node, "chat:1"));
-    await_count(&there, "chat:1", 4);
-    proxy.retarget(replica.address());
-    scene.redis.kill();
-    for node in [&here, &there] {
-        eventually("the latest number", || {
-            let readers = count(node, "chat:1")?;
-            assert!(readers <= 4, "{readers} are said, of 4");
-            (readers == 4).then_some(())
-        });
-    }
-    let left = keys(&replica);
-    assert!(left.len() <= 3, "more than a hash and two lives: {left:?}");
 }
 
 #[test]
@@ -387,71 +332,6 @@ fn a_node_without_the_rights_says_so_once_and_delivers() {
     assert!(node.metric("fanfare_occupancy_rounds_total", "failed") >= Some(1.0));
     redis.command(["ACL", "SETUSER", "default", "+@all"]);
     read_told(&mut watching, 1);
-}
-
-/// What `/status` of a node says of a channel that it lists.
-fn listed(node: &Node, channel: &str) -> Option<serde_json::Value> {
-    let status = node.admin("/status")?.json();
-    status["channels"].as_array()?.iter().find(|listed| listed["channel"] == channel).cloned()
-}
-
-#[track_caller]
-fn await_listed(node: &Node, channel: &str, expected: &serde_json::Value) {
-    eventually(&format!("{expected} in /status"), || (listed(node, channel).as_ref() == Some(expected)).then_some(()));
-}
-
-// Seen to fail with the readers of this node alone.
-#[test]
-fn the_status_of_a_node_says_how_many_read_a_channel_on_all_nodes() {
-    let mut scene = Scene::new();
-    let (here, mut there) = (scene.node().start(), scene.node().start());
-    let _here = [open(&here, "chat:1"), open(&here, "news")];
-    let _there = [open(&there, "chat:1"), open(&there, "chat:1")];
-    let counted = |here: u64, all: u64| json!({ "channel": "chat:1", "readers": here, "occupancy": all });
-    await_listed(&here, "chat:1", &counted(1, 3));
-    await_listed(&there, "chat:1", &counted(2, 3));
-    assert_eq!(listed(&here, "news"), Some(json!({ "channel": "news", "readers": 1 })), "it is not counted");
-    there.kill();
-    await_listed(&here, "chat:1", &counted(1, 1));
-
-    scene.redis.kill();
-    let unknown = eventually("a number that is not known", || {
-        let channel = listed(&here, "chat:1")?;
-        assert!(channel["occupancy"] == 1 || channel["occupancy"].is_null(), "{channel}");
-        channel["occupancy"].is_null().then_some(channel)
-    });
-    let reason = unknown["occupancy_unknown"].as_str().unwrap_or_default();
-    assert!(reason.starts_with("the store is unavailable: "), "{unknown}");
-    assert_eq!(unknown["readers"], 1, "what the node knows itself stays");
-    scene.redis.launch();
-    await_listed(&here, "chat:1", &counted(1, 1));
-}
-
-// Seen to fail when each look at the status asks, and when the node asks for a list at which nobody looks.
-#[test]
-fn redis_is_asked_for_the_status_once_in_two_seconds_and_only_while_somebody_looks() {
-    let scene = Scene::new();
-    let node = scene.node().start();
-    let _clients = [open(&node, "chat:1"), open(&node, "chat:2")];
-    await_listed(&node, "chat:1", &json!({ "channel": "chat:1", "readers": 1, "occupancy": 1 }));
-    let asked = || {
-        let text = scene.redis.connection().command(["INFO", "commandstats"]).text();
-        let line = text.lines().find_map(|line| line.strip_prefix("cmdstat_hgetall:calls="));
-        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    // The node itself asks for each counted channel once in 40 s, to remove what dead nodes have left.
-    const OWN: u64 = 2;
-    let before = asked();
-    pace(Duration::from_secs(6));
-    let unlooked = asked() - before;
-    assert!(unlooked <= OWN, "asked {unlooked} times for nobody");
-    let (before, began) = (asked(), Instant::now());
-    for _ in 0..60 {
-        assert!(listed(&node, "chat:1").is_some());
-        pace(Duration::from_millis(100));
-    }
-    let (looked, most) = (asked() - before, 2 * (began.elapsed().as_secs() / 2 + 1) + OWN);
-    assert!((4..=most).contains(&looked), "asked {looked} times for two channels, and {most} are the most");
 }
 
 /// Counts, watches and measures: `cargo test -p fanfare-e2e --test occupancy -- --ignored --nocapture`.

@@ -42,6 +42,8 @@ GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):3000$", re.MULTILINE)
 # Where a configuration names files of TLS, which a node reads before it starts.
 CERTIFICATE_FILE = re.compile(r'^(certificate|key|client_ca) = "/[^"]*"', re.MULTILINE)
+# Where a command names them.
+CERTIFICATE_WORD = re.compile(r"=/etc/fanfare/tls/tls\.(?:crt|key)\b")
 # What is run as it is written. Nothing else is: a sample may name machines that are somebody's.
 PROGRAMS = {"curl", "fanfare", "openssl", "redis-cli", "printf"}
 # The first bytes of a stream: its head and `retry:`.
@@ -121,6 +123,8 @@ class Shell:
             known = {package["name"] for package in json.loads(known)["packages"]}
             assert packages and set(packages) <= known, f"no such package: {packages}"
         elif "serve" in words and words[0].endswith("fanfare"):
+            # It has a place of its own here.
+            words = shlex.split(re.sub(r" --set server\.listen=\S+", "", self.world.local(command, None)))
             flags = {"--set": "{}", "--cors-origins": "server.cors_origins={}"}
             options = [flags[word].format(words[index + 1]) for index, word in enumerate(words) if word in flags]
             file = self.world.configuration if " --config fanfare.toml" in command else None
@@ -230,6 +234,7 @@ class World:
         if node:
             command = command.replace("127.0.0.1:8080", f"127.0.0.1:{node.port}")
             command = re.sub(r"(127\.0\.0\.1|localhost):9090", f"127.0.0.1:{node.admin}", command)
+        command = CERTIFICATE_WORD.sub(lambda _: f"={self.certificate()}", command)
         command = re.sub(r"(> |--secret-file |chmod 600 )secret\b", rf"\g<1>{self.scratch}/secret", command)
         # Where `make run` and `make example` have their Redis.
         command = re.sub(r"(127\.0\.0\.1:|-p )16379\b", rf"\g<1>{self.redis.port}", command)

@@ -20,6 +20,10 @@ impl MinLife {
     /// What the publishing function gives to every stream.
     pub const LEAST: Self = Self { ms: ABSENCE_PROOF.as_millis() as u64, broken_ms: 0, is_of_permanent: false };
 
+    /// That of the gateway's own logs: nodes give them no life, and publishers have no right to. One that is gone was deleted, or was lost with
+    /// the store's data.
+    pub const UNENDING: Self = Self { ms: u64::MAX, ..Self::LEAST };
+
     /// What a promise is worth of which nobody has seen that it was not kept. The store's clock may be set back by as much as
     /// [`MIN_LIFE_CLOCK_SLACK`], or be that of a replica, so that much is not counted on.
     #[must_use]

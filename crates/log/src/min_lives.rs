@@ -87,7 +87,7 @@ impl MinLives {
         self.promises.is_empty()
     }
 
-    /// Whether something is promised about a log. Nothing is about the gateway's own.
+    /// Whether an operator promises something about a log. Of the gateway's own none need to.
     #[must_use]
     pub fn covers(&self, log: &LogName) -> bool {
         self.promise(log).is_some()
@@ -96,6 +96,9 @@ impl MinLives {
     /// How long the streams of a log live at least, by all that is known now.
     #[must_use]
     pub fn of(&self, log: &LogName) -> MinLife {
+        if log.is_system() {
+            return MinLife::UNENDING;
+        }
         self.promise(log).map_or(MinLife::LEAST, |promise| promise.min_life(self.broken.last(log)))
     }
 

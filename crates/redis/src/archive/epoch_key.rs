@@ -43,22 +43,20 @@ impl EpochKey {
         &self.name
     }
 
-    /// What Redis may evict, as it concerns streams by what is promised about them.
+    /// What Redis may evict.
     pub(super) async fn eviction(&self) -> Result<Eviction, Error> {
-        let told = match self.status.eviction() {
-            Some(told) => told,
-            None => {
-                let told = self.ask_eviction().await?.unwrap_or(Eviction::Anything);
-                self.status.set_eviction(Some(told));
-                told
-            }
-        };
-        Ok(told.of_streams(self.lives.do_expire()))
+        if let Some(told) = self.status.eviction() {
+            return Ok(told);
+        }
+        let told = self.ask_eviction().await?.unwrap_or(Eviction::Anything);
+        self.status.set_eviction(Some(told));
+        Ok(told)
     }
 
     /// What is true of the whole server, by the replies to `TIME` and to `GET` of the key. `None` after this life of the data was given
     /// its name.
-    pub(super) async fn now(&self, time: Value, epoch: Value, eviction: Eviction) -> Result<Option<Now>, Error> {
+    pub(super) async fn now(&self, time: Value, epoch: Value, told: Eviction) -> Result<Option<Now>, Error> {
+        let eviction = told.of_streams(self.lives.do_expire());
         match epoch {
             Value::Nil => self.give_name(eviction).await.map(|()| None),
             Value::ServerError(error) => Err(Error::from(&error)),
@@ -69,7 +67,7 @@ impl EpochKey {
                 }
                 // Until the life is renamed, what was absent in it may have been evicted.
                 let is_named = !self.lives.are_promised() || epoch_name::eviction(&name) == eviction;
-                let eviction = if is_named { eviction } else { Eviction::Anything };
+                let eviction = if is_named { told } else { Eviction::Anything };
                 Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), eviction }))
             }
         }

@@ -23,7 +23,7 @@ pub(super) struct Lives {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
     pub(super) min_life: MinLife,
-    /// They expire, or nobody promises that they do not.
+    /// They expire, or nobody promises that they do not. The gateway's own logs do not.
     pub(super) expires: bool,
 }
 
@@ -60,7 +60,8 @@ impl Lives {
 
     /// What is known of a log.
     pub(super) fn of(&self, log: &LogName) -> Life {
-        Life { min_life: self.min_lives.of(log), expires: !self.min_lives.permanence().holds(log) }
+        let expires = !log.is_system() && !self.min_lives.permanence().holds(log);
+        Life { min_life: self.min_lives.of(log), expires }
     }
 
     /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>): -1 for a stream that lives for ever, and -2 if there

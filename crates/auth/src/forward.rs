@@ -110,10 +110,10 @@ impl Forward {
         self.options.headers.iter().any(|name| headers.contains_key(name))
     }
 
-    /// What was allowed a moment ago to exactly this.
+    /// What was allowed a moment ago to exactly this. `after`: answers to what was asked by then do not count.
     #[must_use]
-    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds) -> Option<Grant> {
-        let grant = self.kept.get(&request.key, now)?;
+    pub fn kept(&self, request: &ForwardRequest, now: UnixSeconds, after: Option<UnixSeconds>) -> Option<Grant> {
+        let grant = self.kept.get(&request.key, now, after)?;
         self.counts.kept.fetch_add(1, Ordering::Relaxed);
         Some(grant)
     }

@@ -293,25 +293,6 @@ fn a_node_that_starts_reads_all_pages_of_the_log() {
     assert_eq!(get(&node, "/channels/c/history", &scene.token("bob")).status(), 200);
 }
 
-// Fails when a node trusts a Redis that may forget.
-#[test]
-fn on_a_redis_that_may_evict_anything_no_token_is_believed_and_readiness_says_why() {
-    let scene = scene_on(RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]));
-    let node = scene.builder().set("auth.public", "c:news").start_unready();
-    let bob = scene.token("bob");
-    let reason = eventually("the reason", || {
-        Some(node.admin("/readyz")?.text()).filter(|text| text.contains("maxmemory-policy allkeys-*"))
-    });
-    assert!(reason.contains("\"accepts\":true"), "{reason}");
-    assert_eq!(get(&node, "/channels/c/history", &bob).status(), 503);
-    Client::open(node.address(), Subscribe::to("c:news"));
-    scene.redis.connection().command(["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
-    // The policy is asked for once a minute, and when a connection is made.
-    scene.redis.connection().command(["CLIENT", "KILL", "TYPE", "normal"]);
-    node.wait_ready();
-    follow(&node, "c", &bob);
-}
-
 // Fails when a proof is as good as if it had begun when it came back: what was revoked in the last second may be behind it.
 #[test]
 fn where_redis_is_too_far_away_for_a_proof_no_token_is_believed_and_what_is_public_goes_on() {

@@ -227,6 +227,13 @@ impl Core {
         is_in_time
     }
 
+    /// Ends a session that needs a grant within this time, if it does not end sooner: its client comes back, and is judged again.
+    pub(crate) fn end_within(&self, session: SessionSlot, spread: Duration) {
+        let Some(token) = self.sessions.token(session) else { return };
+        let times = Times::within(spread, self.clock.wall_ms(), self.current_sweep().length, &self.random);
+        self.expiries.bring_forward(token, times);
+    }
+
     /// From now on grants may be revoked, which these know.
     pub(crate) fn set_revocations(&self, revocations: Arc<KnownRevocations>) {
         // A second call would be about the same node's.

@@ -36,6 +36,14 @@ impl Times {
         let earlier = u64::try_from(earlier.as_millis()).unwrap_or(u64::MAX);
         Self { farewell: cut.saturating_sub(sweep).saturating_sub(earlier), cut }
     }
+
+    /// The times of a session that is to come back within this time from `now` on, at a moment of chance. Its client has two looks to take the
+    /// farewell.
+    pub(crate) fn within(spread: Duration, now: u64, sweep: Duration, random: &Random) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let farewell = now.saturating_add(ms(random.between(Duration::ZERO, spread)));
+        Self { farewell, cut: farewell.saturating_add(2 * ms(sweep)) }
+    }
 }
 
 /// What a session is asked for next, and when.
@@ -64,6 +72,24 @@ impl Expiries {
         let all = &mut *self.0.borrow_mut();
         all.in_order.insert((times.farewell, token));
         all.by_session.insert(token.slot(), Next { at: times.farewell, cut: Some(times.cut), token });
+    }
+
+    /// Has a session end at these times, if it does not end sooner. One that was asked to already is left alone.
+    pub(crate) fn bring_forward(&self, token: SessionToken, times: Times) {
+        let all = &mut *self.0.borrow_mut();
+        let is_later = match all.by_session.get(&token.slot()) {
+            Some(Next { cut: None, .. }) => false,
+            Some(next) => times.farewell < next.at,
+            None => true,
+        };
+        if !is_later {
+            return;
+        }
+        let next = Next { at: times.farewell, cut: Some(times.cut), token };
+        if let Some(before) = all.by_session.insert(token.slot(), next) {
+            all.in_order.remove(&(before.at, token));
+        }
+        all.in_order.insert((times.farewell, token));
     }
 
     /// Removes a session that is over, if it is here.
@@ -156,6 +182,40 @@ mod tests {
         // A thread, or a clock, that comes too late.
         assert_eq!(take(400, 9), (vec![(slots[2], EndReason::Overdue)], false));
         assert!(expiries.is_empty() && expiries.0.borrow().in_order.is_empty());
+    }
+
+    // Fails when a session is asked later than it would have been, when one that has said farewell is asked again, and when one that had no end
+    // is left out.
+    #[test]
+    fn what_is_brought_forward_ends_sooner_and_what_ends_sooner_anyway_is_left_alone() {
+        let (sessions, expiries) = (Sessions::default(), Expiries::default());
+        let slots: Vec<_> = (0..4).map(|_| sessions.insert()).collect();
+        let tokens = sessions.tokens();
+        for (token, farewell) in tokens.iter().zip([100, 300, 900]) {
+            expiries.insert(*token, Times { farewell, cut: farewell + 50 });
+        }
+        let take = |now| {
+            let mut taken = Vec::new();
+            expiries.take_due(now, 9, |token, reason| taken.push((token.slot(), reason)));
+            taken
+        };
+        assert_eq!(take(100), [(slots[0], EndReason::Expired)]);
+        tokens.iter().for_each(|token| expiries.bring_forward(*token, Times { farewell: 400, cut: 420 }));
+        assert_eq!(take(399), [(slots[0], EndReason::Overdue), (slots[1], EndReason::Overdue)]);
+        assert_eq!(take(400), [(slots[2], EndReason::Expired), (slots[3], EndReason::Expired)]);
+        assert_eq!(take(420), [(slots[2], EndReason::Overdue), (slots[3], EndReason::Overdue)]);
+        assert!(expiries.is_empty() && expiries.0.borrow().in_order.is_empty());
+    }
+
+    // Fails when they all come back at once, and when a client has no time for its farewell.
+    #[test]
+    fn those_that_are_to_come_back_do_so_spread_over_the_time() {
+        let random = Random::seeded(1);
+        let all: Vec<_> = (0..500).map(|_| Times::within(Duration::from_secs(60), 1_000, SWEEP, &random)).collect();
+        assert!(
+            all.iter().all(|times| (1_000..=61_000).contains(&times.farewell) && times.cut == times.farewell + 2_000)
+        );
+        assert!(all.iter().any(|times| times.farewell < 7_000) && all.iter().any(|times| times.farewell > 55_000));
     }
 
     // Seen to fail when the order keeps who has left.

@@ -116,7 +116,9 @@ impl Gatekeeper {
         if !request.brings_something() {
             return Soon::Now(Err(Denied::Unauthenticated));
         }
-        if let Some(grant) = forward.kept(&request, self.now()) {
+        // Where the log of revocations is not what it was, what was allowed by then is asked about again.
+        let reset_at = self.revocations.as_ref().and_then(|known| known.reset_at());
+        if let Some(grant) = forward.kept(&request, self.now(), reset_at) {
             let verdict = Verdict::Granted(Box::new(grant));
             let judge = move |known: Option<&KnownRevocations>| by_application(verdict, right, &channels, known);
             return self.once_known(right, judge);

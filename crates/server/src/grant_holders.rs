@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Bound::{Excluded, Included};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use fanfare_auth::{Grant, RevocationTarget, UnixSeconds};
 use fanfare_log::Random;
@@ -73,6 +73,12 @@ impl GrantHolders {
     pub(crate) fn take_held(&self, most: usize) -> Vec<SessionSlot> {
         let held = &mut self.all.borrow_mut().held;
         std::iter::from_fn(|| held.pop_first()).take(most).collect()
+    }
+
+    /// The first sessions that need a grant, in order: at most so many of those after this one.
+    pub(crate) fn after(&self, after: Option<SessionSlot>, most: usize) -> Vec<SessionSlot> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.all.borrow().keys.range((from, Unbounded)).take(most).map(|(session, _)| *session).collect()
     }
 
     /// The first sessions, in order of their tokens, that something is about, each with when its grant was given: at most so many of those after
@@ -171,6 +177,20 @@ mod tests {
         }
         assert_eq!(found, holders.of(&target, None, 9));
         assert_eq!(found.len(), 7);
+    }
+
+    // Fails when a part begins with the last of the one before, and when who needs no grant is among them.
+    #[test]
+    fn all_that_need_a_grant_are_found_in_parts() {
+        let (sessions, holders) = (Sessions::default(), GrantHolders::new(&Random::seeded(1)));
+        let slots: Vec<_> = (0..8).map(|_| sessions.insert()).collect();
+        for slot in &slots[1..] {
+            holders.insert(sessions.token(*slot).unwrap(), &grant("x", "t"), &[]);
+        }
+        assert_eq!(holders.after(None, 3), slots[1..4]);
+        assert_eq!(holders.after(Some(slots[3]), 3), slots[4..7]);
+        assert_eq!(holders.after(Some(slots[6]), 3), slots[7..]);
+        assert!(holders.after(Some(slots[7]), 3).is_empty());
     }
 
     // Fails when the order keeps who has left.

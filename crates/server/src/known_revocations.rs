@@ -4,6 +4,7 @@
 //! ends its own sessions ([`crate::revoker`]); whoever judges a request asks the set. The order is what makes it safe: the set grows
 //! first, then the threads hear of it, and a session that begins is entered in its thread before the set is asked. So none slips through.
 
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -110,6 +111,8 @@ pub struct KnownRevocations {
     refused: Mutex<Option<String>>,
     /// Since when the set is not complete, as far as its reader has told or somebody asked.
     incomplete_since: Mutex<Option<Instant>>,
+    /// When the log last turned out to be another one than it was; 0: never.
+    reset_at: AtomicU64,
     /// How long the set may be called complete, in microseconds since `began`: a while after the last proof that the feed has brought
     /// everything. 0: there was none, or something that arrived is not read in time.
     good_until: AtomicU64,
@@ -134,6 +137,7 @@ impl KnownRevocations {
             in_force: AtomicU64::new(0),
             refused: Mutex::default(),
             incomplete_since: Mutex::default(),
+            reset_at: AtomicU64::new(0),
             good_until: AtomicU64::new(0),
             began: Instant::now(),
             stats: RevocationStats::default(),
@@ -229,7 +233,23 @@ impl KnownRevocations {
             tracing::error!("{}", RevocationsUnknown::MayVanish);
         }
         // Threads compare what they have been told: sessions that need a grant wait, or go on.
-        self.tell(|progress| progress.may_vanish = may_vanish);
+        self.tell(|progress| {
+            progress.may_vanish = may_vanish;
+            progress.was_safe |= !may_vanish;
+        });
+    }
+
+    /// Completes if the first that the store says is that it may evict the log. Such a node is not to start: nobody would be let in by a token.
+    /// Cancel-safe.
+    pub async fn unsafe_from_the_start(&self) {
+        loop {
+            let now = self.progress.get();
+            match (now.was_safe, now.may_vanish) {
+                (false, true) => return,
+                (false, false) => self.progress.differs(now).await,
+                (true, _) => pending().await,
+            }
+        }
     }
 
     /// Asks again and again whether the store says that it may evict any key (`None`: it has not been asked), and notes what it says. Never
@@ -266,6 +286,13 @@ impl KnownRevocations {
     #[must_use]
     pub fn lapses(&self) -> u64 {
         self.progress.get().lapses
+    }
+
+    /// When the log last turned out to be another one than it was: what had been allowed by then is asked about again. `None`: never.
+    #[must_use]
+    pub fn reset_at(&self) -> Option<UnixSeconds> {
+        let at = self.reset_at.load(Ordering::Acquire);
+        (at != 0).then_some(UnixSeconds(at))
     }
 
     /// How long a revocation is in force.
@@ -331,6 +358,12 @@ impl KnownRevocations {
             self.good_until.store(0, Ordering::Release);
         }
         self.tell(Progress::lapse)
+    }
+
+    /// Tells the threads that the log is another one than it was: something may have been revoked that nobody knows of any more.
+    pub(crate) fn tell_reset(&self) -> Progress {
+        self.reset_at.store(self.now().0, Ordering::Release);
+        self.tell(|progress| progress.resets += 1)
     }
 
     fn note_incomplete(&self, since: Instant) {

@@ -13,10 +13,14 @@ pub(crate) struct Progress {
     pub(crate) complete_on: Option<u64>,
     /// How often it was not known any more what the log holds. Who looks late sees so that it was not known meanwhile.
     pub(crate) lapses: u64,
+    /// How often the log turned out to be another one than it was.
+    pub(crate) resets: u64,
     /// Since the node started the set was complete once.
     pub(crate) was_complete: bool,
     /// The store may evict the log.
     pub(crate) may_vanish: bool,
+    /// The store has said once that it does not evict the log.
+    pub(crate) was_safe: bool,
 }
 
 impl Progress {

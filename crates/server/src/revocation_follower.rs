@@ -44,7 +44,6 @@ pub(crate) async fn follow(core: Rc<Core>, known: Arc<KnownRevocations>) {
             known: &known,
             view,
             cursor,
-            has_stream: false,
             waits_since: None,
             is_told: &is_told,
             lapses: &lapses,
@@ -71,8 +70,6 @@ struct Follower<'a> {
     known: &'a KnownRevocations,
     view: ViewKey,
     cursor: Cursor,
-    /// Entries of the present stream were seen.
-    has_stream: bool,
     /// Since when a page of the archive is waited for.
     waits_since: Option<Instant>,
     /// Operators were told that the log is not contiguous, and nobody has read it to its end since.
@@ -170,13 +167,12 @@ impl Follower<'_> {
 
     /// Takes what is there, up to a bound.
     fn look(&mut self) -> Result<Looked, Stopped> {
-        let Self { core, known, view, cursor, has_stream, is_told, .. } = self;
+        let Self { core, known, view, cursor, is_told, .. } = self;
         let looked: Result<Looked, Stopped> = core.log.next(*view, cursor, |cursor, _, next| match next {
             Next::Tail(tail, from) => {
                 for (index, item) in (from..).zip(tail.from(from)).take(ITEMS_PER_TURN) {
                     match item {
                         Item::Entry { id, frame } => {
-                            *has_stream = true;
                             take(known, *id, frame)?;
                             cursor.advance_tail(index, Some(Position::At(*id)));
                         }
@@ -196,7 +192,6 @@ impl Follower<'_> {
                     cursor.advance_to(seam.resume);
                 }
                 for entry in served.entries() {
-                    *has_stream = true;
                     take(known, entry.id, &entry.frame)?;
                     cursor.advance_to(Position::At(entry.id));
                 }
@@ -216,17 +211,8 @@ impl Follower<'_> {
         if matches!(looked, Ok(Looked::All)) {
             known.note_refused(None);
             is_told.set(false);
-            self.note_end();
         }
         looked
-    }
-
-    /// A stream that has not had an entry for a while may be gone without a gap: for a channel that is no loss.
-    fn note_end(&mut self) {
-        let is_gone = self.core.log.head(self.view).is_some_and(|head| head.is_absent());
-        if is_gone && std::mem::replace(&mut self.has_stream, false) {
-            note_gap(self.known, self.is_told, GapReason::Reset);
-        }
     }
 }
 
@@ -297,9 +283,12 @@ fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result
     Ok(())
 }
 
-/// Tells operators of it. What is known stays known.
+/// Tells operators of it. What is known stays known; where the log is another one, what nobody knows any more may have been revoked.
 fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
     known.stats.gaps.of(reason).add(1);
+    if !matches!(reason, GapReason::Trimmed | GapReason::Unavailable) {
+        known.tell_reset();
+    }
     match reason {
         GapReason::Trimmed => {}
         // Told once until the log was read to its end.
@@ -310,7 +299,8 @@ fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
         _ => tracing::warn!(
             reason = reason.as_str(),
             "the log of revocations is not what it was, and is read from its beginning: this node keeps what it knew, a node that starts from \
-             now on does not know that. Revoke again what is still to be revoked"
+             now on does not know that, and streams that need a grant come back within a minute, to be judged again. Revoke again what is still \
+             to be revoked"
         ),
     }
 }

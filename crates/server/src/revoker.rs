@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fanfare_auth::Revocation;
-use fanfare_protocol::limits::{REVOCATION_WORK_PER_TURN as WORK_PER_TURN, REVOKED_FAREWELL};
+use fanfare_protocol::limits::{REVOCATION_WORK_PER_TURN as WORK_PER_TURN, REVOCATIONS_RESET_SPREAD, REVOKED_FAREWELL};
 use tokio::time::{Instant, sleep_until};
 
 use crate::carried_out::CarriedOut;
@@ -38,6 +38,8 @@ struct Revoker<'a> {
     known: &'a KnownRevocations,
     /// The number of the last revocation that the thread has carried out.
     seen: u64,
+    /// How often the log had turned out to be another one, when the thread last had its sessions come back for it.
+    resets: u64,
     /// The sessions that were asked to say farewell, each with when it is cut, in order. Those that are over are here for a moment more.
     asked: VecDeque<(Instant, SessionToken)>,
     /// What was done in this turn, of [`WORK_PER_TURN`].
@@ -47,7 +49,7 @@ struct Revoker<'a> {
 impl<'a> Revoker<'a> {
     /// Each thread begins with nothing to end: what was revoked before a session began it was judged by.
     fn new(core: &'a Core, known: &'a KnownRevocations) -> Self {
-        Self { core, known, seen: 0, asked: VecDeque::new(), work: 0 }
+        Self { core, known, seen: 0, resets: 0, asked: VecDeque::new(), work: 0 }
     }
 
     /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
@@ -68,6 +70,10 @@ impl<'a> Revoker<'a> {
         }
         let carried_out = CarriedOut { link: progress.known_on(), latest: self.seen };
         self.core.set_carried_out(carried_out);
+        if self.resets != progress.resets {
+            self.resets = progress.resets;
+            self.have_all_come_back().await;
+        }
         // Something new makes the rest wait for the next time.
         while carried_out.is_all_of(self.known) {
             let some = self.core.holders.take_held(WORK_PER_TURN);
@@ -77,6 +83,22 @@ impl<'a> Revoker<'a> {
             some.iter().for_each(|session| self.core.sessions.wake_session(*session));
             self.work += some.len();
             self.give_way().await;
+        }
+    }
+
+    /// Has the sessions that need a grant come back, one after the other: a ticket or the application is asked again then, and a page can come with
+    /// a fresh token. One that begins meanwhile may be among them.
+    async fn have_all_come_back(&mut self) {
+        let mut after = None;
+        loop {
+            let some = self.core.holders.after(after, WORK_PER_TURN);
+            some.iter().for_each(|session| self.core.end_within(*session, REVOCATIONS_RESET_SPREAD));
+            self.work += some.len();
+            self.give_way().await;
+            match some.last() {
+                Some(last) if some.len() == WORK_PER_TURN => after = Some(*last),
+                _ => return,
+            }
         }
     }
 

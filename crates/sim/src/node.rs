@@ -13,7 +13,8 @@ use fanfare_protocol::EntryId;
 use fanfare_protocol::limits::PAGES_BUDGET_PART;
 use fanfare_redis::{RedisPublisher, RedisStore, RedisTickets};
 use fanfare_server::{
-    Clock, Core, CoreStats, DrainOptions, LocalServer, OccupancyOptions, Options as ServerOptions, StoreHandles,
+    Clock, Core, CoreStats, DrainOptions, KnownRevocations, LocalServer, OccupancyOptions, Options as ServerOptions,
+    StoreHandles,
 };
 use tokio::task::{AbortHandle, LocalSet};
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ struct Running {
     server: RefCell<LocalServer>,
     publisher: RedisPublisher,
     tickets: RedisTickets,
+    revocations: Option<Arc<KnownRevocations>>,
     stats: Arc<IngestStats>,
     began: Instant,
     /// Every task of the node; dropping it ends them all at once.
@@ -93,6 +95,7 @@ impl Node {
         let cores = for_cores.into_iter().enumerate().map(core).collect();
         let handles = StoreHandles::new(archive.clone(), publisher.clone());
         let server = LocalServer::start(options, handles, cores, for_server);
+        let revocations = known.clone();
         if let Some(known) = known {
             let status = store.status();
             tasks.spawn_local(async move { known.watch_store(|| status.report().evicts_any).await });
@@ -107,12 +110,28 @@ impl Node {
         let driver = tokio::task::spawn_local(async move { driven.run_until(std::future::pending::<()>()).await });
         let driver = driver.abort_handle();
         let server = RefCell::new(server);
-        self.running.replace(Some(Running { server, publisher, tickets, stats, began, tasks, driver, promised }));
+        self.running.replace(Some(Running {
+            server,
+            publisher,
+            tickets,
+            revocations,
+            stats,
+            began,
+            tasks,
+            driver,
+            promised,
+        }));
     }
 
     /// When it began.
     pub(crate) fn began(&self) -> Option<Instant> {
         self.running.borrow().as_ref().map(|running| running.began)
+    }
+
+    /// When it last found that the log of revocations is not what it was, in seconds since 1970.
+    pub(crate) fn log_reset_at(&self) -> Option<u64> {
+        let running = self.running.borrow();
+        Some(running.as_ref()?.revocations.as_ref()?.reset_at()?.0)
     }
 
     /// Ends the node without a word.

@@ -16,6 +16,8 @@ pub(crate) struct RevokedRecord(Arc<Mutex<Known>>);
 struct Known {
     began: Instant,
     all: Vec<Revoked>,
+    /// When the log first became another one than it was, or may have.
+    set_back_ms: Option<u64>,
 }
 
 /// A revocation.
@@ -55,7 +57,7 @@ impl Revoked {
 
 impl RevokedRecord {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Known { began: Instant::now(), all: Vec::new() })))
+        Self(Arc::new(Mutex::new(Known { began: Instant::now(), all: Vec::new(), set_back_ms: None })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -91,6 +93,18 @@ impl RevokedRecord {
     /// The log holds these entries now.
     pub(crate) fn keep(&self, ids: &[EntryId]) {
         self.lock().all.iter_mut().for_each(|revoked| revoked.lost |= !ids.contains(&revoked.id));
+    }
+
+    /// The log is another one now: a replica's, or none.
+    pub(crate) fn note_set_back(&self) {
+        let mut known = self.lock();
+        let now = known.ms(Instant::now());
+        known.set_back_ms.get_or_insert(now);
+    }
+
+    /// Whether the log had been set back by then.
+    pub(crate) fn was_set_back_by(&self, ms: u64) -> bool {
+        self.lock().set_back_ms.is_some_and(|first| first <= ms)
     }
 
     /// The latest time of any.

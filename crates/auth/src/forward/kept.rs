@@ -37,12 +37,14 @@ impl KeptGrants {
         Self { keep: keep.as_secs(), places: Mutex::default() }
     }
 
-    pub(super) fn get(&self, key: &[u8; 32], now: UnixSeconds) -> Option<Grant> {
+    /// `after`: what was asked by then does not count.
+    pub(super) fn get(&self, key: &[u8; 32], now: UnixSeconds, after: Option<UnixSeconds>) -> Option<Grant> {
         let kept = {
             let places = self.lock();
             places.all.get(place_of(key))?.as_ref().filter(|kept| kept.key == *key)?.clone()
         };
-        (self.is_fresh(&kept, now) && !kept.grant.has_expired(now)).then(|| kept.grant.as_ref().clone())
+        let is_later = after.is_none_or(|after| kept.at > after);
+        (is_later && self.is_fresh(&kept, now) && !kept.grant.has_expired(now)).then(|| kept.grant.as_ref().clone())
     }
 
     /// Keeps the answer to a question that was asked then, if it allows something; else what was allowed before counts no more. A grant of very many
@@ -118,20 +120,29 @@ mod tests {
         });
         kept.put(one, &granted(2_000), NOW);
         kept.put(other, &Verdict::Forbidden, NOW);
-        assert!(kept.get(&one, UnixSeconds(1_001)).is_some());
-        assert_eq!(kept.get(&other, NOW), None, "it has the same place");
-        assert_eq!((kept.get(&one, UnixSeconds(1_002)), kept.get(&one, UnixSeconds(999))), (None, None));
+        assert!(kept.get(&one, UnixSeconds(1_001), None).is_some());
+        assert_eq!(kept.get(&other, NOW, None), None, "it has the same place");
+        assert_eq!((kept.get(&one, UnixSeconds(1_002), None), kept.get(&one, UnixSeconds(999), None)), (None, None));
     }
 
     #[test]
     fn a_grant_that_is_over_is_not_kept_and_nothing_is_where_none_shall_be() {
         let kept = KeptGrants::new(Duration::from_secs(10));
         kept.put([0; 32], &granted(1_003), NOW);
-        assert!(kept.get(&[0; 32], UnixSeconds(1_002)).is_some());
-        assert_eq!(kept.get(&[0; 32], UnixSeconds(1_003)), None);
+        assert!(kept.get(&[0; 32], UnixSeconds(1_002), None).is_some());
+        assert_eq!(kept.get(&[0; 32], UnixSeconds(1_003), None), None);
         let none = KeptGrants::new(Duration::ZERO);
         none.put([0; 32], &granted(2_000), NOW);
-        assert_eq!((none.get(&[0; 32], NOW), none.lock().all.len()), (None, 0));
+        assert_eq!((none.get(&[0; 32], NOW, None), none.lock().all.len()), (None, 0));
+    }
+
+    // Fails when what was asked in the same second, which may have been before, counts.
+    #[test]
+    fn what_was_asked_by_some_time_can_be_left_out() {
+        let kept = KeptGrants::new(Duration::from_secs(10));
+        kept.put([1; 32], &granted(2_000), NOW);
+        let at = |after| kept.get(&[1; 32], UnixSeconds(1_002), Some(UnixSeconds(after)));
+        assert!(at(999).is_some() && at(1_000).is_none() && at(1_001).is_none());
     }
 
     fn key(number: usize) -> [u8; 32] {
@@ -163,9 +174,9 @@ mod tests {
             Verdict::Granted(Box::new(Grant { rights, ..Grant::default() }))
         };
         kept.put(key(0), &of(1), NOW);
-        assert!(kept.get(&key(0), NOW).is_some());
+        assert!(kept.get(&key(0), NOW, None).is_some());
         kept.put(key(0), &of(FORWARD_KEPT_BYTES_MAX / 200), NOW);
-        assert_eq!(kept.get(&key(0), NOW), None);
+        assert_eq!(kept.get(&key(0), NOW, None), None);
     }
     // Fails when what it names, or the positions, do not count: they stand beside its rights.
     #[test]
@@ -183,7 +194,7 @@ mod tests {
             let from = (positions > 0).then(|| LastEventId::parse(&text).unwrap());
             let stream = Some(Box::new(NamedStream { channels: (0..names).map(name).collect(), from }));
             kept.put(key(0), &Verdict::Granted(Box::new(Grant { rights, stream, ..Grant::default() })), NOW);
-            kept.get(&key(0), NOW).is_some()
+            kept.get(&key(0), NOW, None).is_some()
         };
         let rights_only = FORWARD_KEPT_BYTES_MAX / (200 + size_of::<Pattern>());
         assert!(is_kept(rights_only / 3, 0) && !is_kept(rights_only - 1, 0), "half of it is the rights");

@@ -128,7 +128,7 @@ async fn an_answer_that_names_more_channels_than_a_stream_may_have_says_how_many
     for is_young in [true, false] {
         let now = if is_young { NOW } else { UnixSeconds(NOW.0 + 60) };
         let (question, asker) = (question(), question().asker());
-        assert_eq!(forward.kept(&question, now), None);
+        assert_eq!(forward.kept(&question, now, None), None);
         assert_eq!(forward.ask(question, || now).await, Ok(Verdict::TooMany(3)));
         assert_eq!(forward.is_young_denial(&asker, now), is_young);
     }

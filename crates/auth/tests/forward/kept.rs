@@ -30,12 +30,12 @@ async fn what_was_allowed_a_moment_ago_is_allowed_for_exactly_the_same() {
     let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, application.clone());
     let of = |cookie| request(&forward, &["c"], &headers(&[("cookie", cookie)]));
     assert!(forward.ask(of("a=1"), || NOW).await.is_err());
-    assert_eq!(forward.kept(&of("a=1"), NOW), None);
+    assert_eq!(forward.kept(&of("a=1"), NOW, None), None);
     forward.ask(of("a=1"), || NOW).await.unwrap();
-    assert!(forward.kept(&of("a=1"), NOW).is_some());
-    assert_eq!(forward.kept(&of("a=2"), NOW), None);
-    assert_eq!(forward.kept(&request(&forward, &["d"], &headers(&[("cookie", "a=1")])), NOW), None);
-    assert_eq!(forward.kept(&of("a=1"), UnixSeconds(NOW.0 + 2)), None);
+    assert!(forward.kept(&of("a=1"), NOW, None).is_some());
+    assert_eq!(forward.kept(&of("a=2"), NOW, None), None);
+    assert_eq!(forward.kept(&request(&forward, &["d"], &headers(&[("cookie", "a=1")])), NOW, None), None);
+    assert_eq!(forward.kept(&of("a=1"), UnixSeconds(NOW.0 + 2), None), None);
     let status = forward.status();
     assert_eq!((status.allowed, status.denied, status.failed(), status.kept), (1, 0, 1, 1));
 }
@@ -48,10 +48,10 @@ async fn a_denial_is_not_kept_and_makes_an_earlier_grant_count_no_more() {
     let forward = Forward::new(ForwardOptions { keep: 2 * SECOND, ..options() }, Publisher::new(answers));
     let question = || request(&forward, &["c"], &headers(&[("cookie", "a=1")]));
     assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Unauthenticated));
-    assert!(forward.kept(&question(), NOW).is_none());
+    assert!(forward.kept(&question(), NOW, None).is_none());
     assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
     assert_eq!(forward.ask(question(), || NOW).await, Ok(Verdict::Forbidden));
-    assert!(forward.kept(&question(), NOW).is_none());
+    assert!(forward.kept(&question(), NOW, None).is_none());
 }
 
 // Fails when every yes is kept: the next one to ask would be denied for good by it, without the grace that a denial has.
@@ -62,7 +62,7 @@ async fn a_yes_that_is_not_enough_is_no_more_kept_than_a_no() {
     let question = || request(&forward, &["c"], &headers(&[("cookie", "a=1")]));
     for is_kept in [true, false] {
         assert!(matches!(forward.ask(question(), || NOW).await, Ok(Verdict::Granted(_))));
-        assert_eq!(forward.kept(&question(), NOW).is_some(), is_kept);
+        assert_eq!(forward.kept(&question(), NOW, None).is_some(), is_kept);
     }
 }
 
@@ -75,5 +75,5 @@ async fn an_answer_is_as_old_as_its_question() {
     // Each look at the clock is two seconds after the one before.
     let later = || UnixSeconds(NOW.0 + clock.fetch_add(2, Ordering::Relaxed) as u64);
     forward.ask(request(&forward, &["c"], &HeaderMap::new()), later).await.unwrap();
-    assert!(forward.kept(&request(&forward, &["c"], &HeaderMap::new()), UnixSeconds(NOW.0 + 2)).is_none());
+    assert!(forward.kept(&request(&forward, &["c"], &HeaderMap::new()), UnixSeconds(NOW.0 + 2), None).is_none());
 }

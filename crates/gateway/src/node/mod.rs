@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use fanfare_log::occupancy::Reporter;
 use fanfare_log::{Archive, Desired, FeedSink, MinLives, Publisher, Random, assemble};
-use fanfare_server::{Clock, Core, CoreStats, Server, StoreHandles};
+use fanfare_server::{Clock, Core, CoreStats, KnownRevocations, RevocationsUnknown, Server, StoreHandles};
 use tokio::sync::Notify;
 
 pub use redis::{options as redis_options, redis};
@@ -50,6 +50,8 @@ pub struct Node {
     server: Server,
     view: Arc<NodeView>,
     threads: Threads,
+    /// Where tokens are asked for.
+    revocations: Option<Arc<KnownRevocations>>,
     /// Asks for a look at the files of certificates.
     look: Arc<Notify>,
 }
@@ -142,7 +144,7 @@ impl Node {
             key_sets: KeySets::new(guard.gate, log.began),
             forward: guard.outside.forward,
             answers: guard.outside.answers,
-            revocations,
+            revocations: revocations.clone(),
             revocation_writer: writer,
             tls: certificates.as_ref().map(|certificates| Arc::clone(certificates.status())),
         };
@@ -158,7 +160,7 @@ impl Node {
             outside: guard.outside.thread,
             certificates: certificates.map(|certificates| follow(certificates, &look)).transpose()?,
         };
-        Ok(Self { server, view: Arc::new(view), threads, look })
+        Ok(Self { server, view: Arc::new(view), threads, revocations, look })
     }
 
     /// What operators see of the node.
@@ -181,11 +183,14 @@ impl Node {
     /// Waits until the server has stopped after [`Server::drain`] or [`Server::stop`]. Cancel-safe.
     ///
     /// # Errors
-    /// The ingest, the feed or the store ended by itself, which is a bug: without it the node only pretends to serve.
+    /// The first that Redis said is that it may evict what is revoked, where tokens are asked for. Or the ingest, the feed or the store ended by
+    /// itself, which is a bug: without it the node only pretends to serve.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
+        let revocations = self.revocations.as_deref();
         let Threads { ingest, feed, store, outside, certificates } = &mut self.threads;
         let name = tokio::select! {
             () = self.server.stopped() => return Ok(()),
+            () = unsafe_from_the_start(revocations) => anyhow::bail!(RevocationsUnknown::MayVanish.to_string()),
             name = ingest.ended() => name,
             name = feed.ended() => name,
             name = store.ended() => name,
@@ -197,7 +202,7 @@ impl Node {
 
     /// Ends what is left, in order: first the sessions, then what they read from. Blocks for the moment that it takes.
     pub fn shut_down(self) {
-        let Self { server, view: _, threads, look: _ } = self;
+        let Self { server, view: _, threads, revocations: _, look: _ } = self;
         server.stop();
         server.join();
         drop(threads);
@@ -208,6 +213,14 @@ impl Node {
 fn follow(certificates: Certificates, look: &Arc<Notify>) -> anyhow::Result<NodeThread> {
     let task = certificates.run(Arc::clone(look));
     NodeThread::start_for("fanfare-tls", ThreadRuntime::new()?, Arc::default(), task)
+}
+
+/// See [`KnownRevocations::unsafe_from_the_start`].
+async fn unsafe_from_the_start(revocations: Option<&KnownRevocations>) {
+    match revocations {
+        Some(revocations) => revocations.unsafe_from_the_start().await,
+        None => pending().await,
+    }
 }
 
 /// Waits until a thread has ended that need not be there.

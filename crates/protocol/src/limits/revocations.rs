@@ -19,6 +19,9 @@ pub const REVOCATION_BYTES_MAX: usize = 16 * KIB;
 pub const REVOCATION_WORK_PER_TURN: usize = 64;
 /// A client whose grant was revoked has so long to take its farewell, then it is cut.
 pub const REVOKED_FAREWELL: Duration = Duration::from_millis(500);
+/// When the log of revocations turns out to be another one, streams that need a grant say farewell within this time, each at a moment of chance:
+/// whoever gave the grants is asked again by all of them.
+pub const REVOCATIONS_RESET_SPREAD: Duration = Duration::from_secs(60);
 /// A node that knows as many as it may reads their log again after this time: some may be out of force by then.
 pub const REVOCATIONS_REREAD: Duration = Duration::from_secs(60);
 /// For so long a node may not have read what was announced in the log of revocations. Then nobody gets anything by a grant until it has.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fanfare_auth::{RevocationTarget, Right};
-use fanfare_log::memory::{Bell, MemoryStore};
+use fanfare_log::memory::{Bell, MemoryOptions, MemoryStore};
 use fanfare_protocol::Event;
 use fanfare_protocol::limits::{REVOCATIONS_MAX, REVOCATIONS_PROBE_INTERVAL, REVOCATIONS_WAIT_MAX};
 use tracing::span::{Attributes, Id, Record};
@@ -165,6 +165,28 @@ fn an_outage_of_the_store_is_no_lapse_that_lasts_unless_reading_on_after_it_does
         assert_eq!(told.times(), 0, "the store is back for 8 seconds");
         sleep(5 * SECOND).await;
         assert_eq!(told.times(), 1);
+    });
+}
+
+// Seen to fail when the absence of the log proves something for a minute only, as that of a channel's stream does.
+#[test]
+fn a_log_in_which_nothing_ever_stood_is_the_same_after_an_outage_however_long() {
+    let wall = Arc::new(AtomicU64::new(Clock::system().wall_ms()));
+    let clock = Arc::clone(&wall);
+    let clock: fanfare_log::memory::Clock = Arc::new(move || clock.load(Ordering::Relaxed));
+    scene::run(async {
+        tokio::time::pause();
+        let store = MemoryStore::new(MemoryOptions { clock, ..MemoryOptions::default() });
+        let known = scene::knowing(&store).await;
+        store.set_offline(true);
+        wall.fetch_add(3_600_000, Ordering::Relaxed);
+        sleep(3_600 * SECOND).await;
+        store.set_offline(false);
+        until(|| known.unknown().is_none()).await;
+        let data = Bytes::from(RevocationEntry { target: of("eve"), keep: None }.to_json());
+        store.xadd(LogName::revoked(), Event { name: None, data }, Bell::Doorbell);
+        until(|| known.in_force() == 1).await;
+        assert_eq!((known.reset_at(), known.stats.gaps.of(GapReason::Reset).get()), (None, 0));
     });
 }
 

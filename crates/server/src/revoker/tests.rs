@@ -199,6 +199,37 @@ fn ten_thousand_revocations_take_few_turns_and_others_have_theirs_in_between() {
     });
 }
 
+// Fails when only the first part of them comes back, when who needs no grant does, and when they do so again for the same reason.
+#[test]
+fn all_who_need_a_grant_come_back_once_when_the_log_is_not_what_it_was() {
+    const HOLDERS: usize = 3 * WORK_PER_TURN;
+    scene::run(async {
+        let scene = Scene::new().await;
+        let Scene { core, known, .. } = &scene;
+        let token = || core.sessions.token(core.sessions.insert()).unwrap();
+        let stranger = token();
+        let holders: Vec<_> = (0..HOLDERS).map(|_| token()).collect();
+        holders.iter().for_each(|token| core.holders.insert(*token, &grant("bob"), &[]));
+        let mut revoker = scene.revoker();
+        revoker.catch_up(known.progress().get()).await;
+        assert!(core.expiries.is_empty());
+        let spread = u64::try_from(REVOCATIONS_RESET_SPREAD.as_millis()).unwrap();
+        known.tell_reset();
+        revoker.catch_up(known.progress().get()).await;
+        let end = Clock::system().wall_ms() + spread;
+        let due = || {
+            let mut due = Vec::new();
+            core.expiries.take_due(end, usize::MAX, |token, reason| due.push((token, reason)));
+            due
+        };
+        let asked = due();
+        assert!(holders.iter().all(|token| asked.contains(&(*token, EndReason::Expired))));
+        assert!(asked.len() == HOLDERS && !asked.iter().any(|(token, _)| *token == stranger));
+        revoker.catch_up(known.progress().get()).await;
+        assert!(due().is_empty(), "they were asked to");
+    });
+}
+
 // Seen to fail when those who take no farewell are cut after everything else is done.
 #[test]
 fn a_session_is_cut_in_time_while_very_many_others_are_revoked() {

@@ -64,6 +64,37 @@ fn what_a_node_knew_stays_when_the_log_is_deleted() {
     assert!(scene.answer("eve", "a").0.starts_with("HTTP/1.1 401 "));
 }
 
+// Fails when nobody is asked to come back, and when who needs no grant is, or who is asked has no place and no event of before.
+#[test]
+fn who_needs_a_grant_comes_back_when_the_log_is_not_what_it_was() {
+    let scene = scene();
+    let mut stranger = scene.stream("", "a");
+    // Each at a moment of chance within a minute: the first of so many within two seconds, as a rule.
+    let others: Vec<_> = (0..40).map(|number| scene.stream(&format!("user {number}"), "a")).collect();
+    let last = scene.revoke(&subject("eve"));
+    eventually("it to be known", || scene.known.in_force() == 1);
+    assert_eq!(scene.known.reset_at(), None);
+    scene.delete_log(last);
+    scene.revoke(&subject("bob"));
+    eventually("the other to be known", || scene.known.in_force() == 2);
+    assert!(scene.known.reset_at().is_some());
+    scene.node.publish("a", "hello");
+    let ended = RefCell::new(String::new());
+    let others = RefCell::new(others);
+    eventually("one of them to be told", || {
+        let mut others = others.borrow_mut();
+        let first = others.iter_mut().find_map(|client| client.has_ended().then(|| client.rest()));
+        ended.replace(first.unwrap_or_default());
+        !ended.borrow().is_empty()
+    });
+    let ended = ended.into_inner();
+    assert!(ended.contains("event: $expired\n") && ended.contains("id: ") && ended.contains("retry: "), "{ended}");
+    stranger.until("data: hello");
+    assert!(!stranger.has_ended());
+    // They come back with what they have, and go on.
+    scene.stream("user 0", "a");
+}
+
 // Seen to fail when the log is closed before it is read again: another channel had its place, and no token was believed any more.
 #[test]
 fn the_log_keeps_its_place_on_a_full_node_while_it_is_read_again() {

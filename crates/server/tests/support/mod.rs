@@ -266,6 +266,23 @@ impl Client {
         self.seen.is_empty() && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
     }
 
+    /// Takes what has come so far. Whether the connection has ended; then [`Self::rest`] has all that came.
+    pub fn has_ended(&mut self) -> bool {
+        while !self.is_quiet_so_far() {
+            if !self.more() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_quiet_so_far(&mut self) -> bool {
+        self.socket.set_nonblocking(true).unwrap();
+        let outcome = self.socket.peek(&mut [MaybeUninit::uninit()]);
+        self.socket.set_nonblocking(false).unwrap();
+        outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     fn more(&mut self) -> bool {
         let mut buffer = [0; 16_384];
         let read = self.socket.read(&mut buffer);

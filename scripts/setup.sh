@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs, and only those that are missing.
 #
-#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, Python, openssl
+#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, jq, Python, openssl
 #   scripts/setup.sh PROGRAM...  only what these programs need, for example `scripts/setup.sh redis-server`
 #
 # A program that is on the PATH already, from wherever it came, is left alone. Needs root or sudo
@@ -17,6 +17,7 @@ package_of() {
     chromedriver) echo chromium-driver ;;
     firefox) echo firefox-esr ;;
     curl) echo curl ;;
+    jq) echo jq ;;
     cwebp) echo webp ;;
     openssl) echo openssl ;;
     testssl) echo testssl.sh ;;
@@ -64,7 +65,7 @@ present() {
 
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
-  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl python3 openssl)
+  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl jq python3 openssl)
 fi
 
 missing=()

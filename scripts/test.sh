@@ -17,6 +17,8 @@ fi
 binary=${FANFARE_BIN:-}
 if [ -z "$binary" ]; then
   cargo build --locked -p fanfare
+  # Beside it: the samples of docs/fanload.md run it.
+  cargo build --locked -p fanload
   binary=${CARGO_TARGET_DIR:-target}/debug/fanfare
 fi
 if command -v python3 >/dev/null 2>&1; then

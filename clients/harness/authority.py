@@ -2,7 +2,7 @@
 
 The node's file holds two certificates, its own and that of the authority between: a client has to put the chain together, as it
 has to with any public authority. The node's is for `localhost` and 127.0.0.1.
-All of them are good for 90 days, as those of public authorities are: what looks at certificates complains of less than 60.
+Unless somebody wants less, they are good for 90 days, as those of public authorities are: what looks at certificates complains of less than 60.
 """
 
 import base64
@@ -30,12 +30,12 @@ class Authority:
         self.chain.write_text((self.folder / "node.pem").read_text() + (self.folder / "between.pem").read_text())
         self.pin = self.pin_of_node()
 
-    def sign(self, name, subject, extensions, issuer):
+    def sign(self, name, subject, extensions, issuer, days=90):
         """Makes a key and its certificate; without an issuer the certificate signs itself."""
         (self.folder / f"{name}.cnf").write_text(extensions)
         self.openssl("req", "-new", *KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={subject}")
         by = ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial"] if issuer else ["-signkey", f"{name}.key"]
-        self.openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", "-days", "90", "-extfile", f"{name}.cnf", *by)
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", "-days", str(days), "-extfile", f"{name}.cnf", *by)
 
     def pin_of_node(self):
         """The SHA-256 of its public key in base64 (RFC 7469 section 2.4)."""

@@ -115,10 +115,10 @@ class Redis:
 
 class Node:
     """A node. `redis_port=None` gives it a Redis that is away, so that it refuses every stream politely. `file`: what stands in its
-    configuration file, where issuers can be named and nowhere else."""
+    configuration file, where issuers can be named and nowhere else. `listens=False`: where it listens for clients stands there, too."""
 
-    def __init__(self, processes, binary, name, redis_port, options=(), defaults=False, env=None, file=None):
-        self.processes, self.binary, self.name, self.file = processes, binary, name, file
+    def __init__(self, processes, binary, name, redis_port, options=(), defaults=False, env=None, file=None, listens=True):
+        self.processes, self.binary, self.name, self.file, self.listens = processes, binary, name, file, listens
         self.port, self.admin = ports.take(), ports.take()
         self.redis_port, self.env = redis_port or ports.take(), env or {}
         self.wanted = "/readyz" if redis_port else "/livez"
@@ -127,7 +127,7 @@ class Node:
         self.start()
 
     def start(self):
-        settings = [f"server.listen=127.0.0.1:{self.port}", f"admin.listen=127.0.0.1:{self.admin}",
+        settings = [*([f"server.listen=127.0.0.1:{self.port}"] if self.listens else []), f"admin.listen=127.0.0.1:{self.admin}",
                     f"redis.url=redis://127.0.0.1:{self.redis_port}", *self.options]
         command = [self.binary, "serve"]
         if self.file is not None:

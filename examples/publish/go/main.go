@@ -16,8 +16,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client, channel, data := redis.NewClient(options), os.Args[1], os.Args[2]
-	id, err := client.FCall(context.Background(), "sse_publish", []string{"sse:" + channel}, "DATA", data, "EVENT", "created", "MAXLEN", 1000).Text()
+	key, data := "sse:"+os.Args[1], os.Args[2]
+	id, err := redis.NewClient(options).FCall(context.Background(), "sse_publish", []string{key}, "DATA", data, "EVENT", "created", "MAXLEN", 1000).Text()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,8 +5,7 @@ import redis.clients.jedis.RedisClient;
 
 class Publish {
     public static void main(String[] words) {
-        String url = System.getenv().getOrDefault("REDIS_URL", "redis://127.0.0.1:6379");
-        try (RedisClient client = RedisClient.create(url)) {
+        try (RedisClient client = RedisClient.create(System.getenv().getOrDefault("REDIS_URL", "redis://127.0.0.1:6379"))) {
             List<String> keys = List.of("sse:" + words[0]), arguments = List.of("DATA", words[1], "EVENT", "created", "MAXLEN", "1000");
             System.out.println(client.fcall("sse_publish", keys, arguments));
         }

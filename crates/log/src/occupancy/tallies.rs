@@ -39,6 +39,17 @@ impl Tallies {
         self.watched.len()
     }
 
+    /// Places that are taken or were taken for tallies and their names.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        self.all.capacity() + self.by_name.capacity() + self.changed.capacity()
+    }
+
+    #[cfg(test)]
+    pub(super) fn changed_len(&self) -> usize {
+        self.changed.len()
+    }
+
     pub(super) fn push_changed(&mut self, tally: Arc<Tally>) {
         self.changed.push(tally);
     }

@@ -1,3 +1,5 @@
+mod many;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,76 @@
+"""Samples that are not run. What the mark `<!-- not run: … -->` names has to be there: files, with the test in them (`crates/e2e/tests/tls.rs::name`),
+targets of make, and clients of `make test-clients`. And the sample has to be well formed, as far as a program is here that can tell."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import choose
+
+from . import ROOT
+
+FILE = re.compile(r"\b((?:crates|clients|scripts|loadtest|examples|deploy|xtask)/[\w./-]*\w)(?:::(\w+))?")
+TARGET = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
+CLIENTS = re.compile(r"CLIENTS=([\w/-]+)|`((?:browser|npm|pypi|go|java|auth|examples|recipes)/[\w/-]+)`")
+# Of a program's files: where one of its tests stands.
+TEST = r"^\s*(?:async )?(?:fn|def) {}\("
+SECONDS = 30
+
+
+def targets():
+    return set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def check_mark(reason):
+    """Fails with the first thing that is named and is not there."""
+    for path, test in FILE.findall(CLIENTS.sub("", reason)):
+        file = ROOT / path
+        assert file.exists(), f"the mark names {path}, which is not there"
+        assert test or not path.endswith(".rs"), f"the mark names {path} and no test of it: {path}::which?"
+        assert not test or re.search(TEST.format(test), file.read_text(), re.MULTILINE), f"{path} has no test {test}"
+    unknown = set(TARGET.findall(reason)) - targets()
+    assert not unknown, f"the mark names targets that the Makefile has not: {', '.join(sorted(unknown))}"
+    known = choose.groups()
+    known = {*known, *(name for names in known.values() for name in names)}
+    unknown = {one or other for one, other in CLIENTS.findall(reason)} - known
+    assert not unknown, f"the mark names what `make test-clients` has not: {', '.join(sorted(unknown))}"
+
+
+def check_shell(text):
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    unknown = set(re.findall(r"(?:^|&& |[A-Z]=\S+ )make ([a-z][a-z0-9-]*)", text, re.MULTILINE)) - targets()
+    assert not unknown, f"the Makefile has no target {', '.join(sorted(unknown))}"
+
+
+def check_unit(text):
+    """As a drop-in of the node's unit. What systemd-analyze says of the unit itself, whose program is not installed here, is not meant."""
+    if not shutil.which("systemd-analyze"):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        unit, drop_in = pathlib.Path(folder) / "fanfare.service", pathlib.Path(folder) / "fanfare.service.d" / "sample.conf"
+        shutil.copy(ROOT / "deploy/systemd/fanfare.service", unit)
+        drop_in.parent.mkdir()
+        drop_in.write_text(text)
+        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS).stderr
+    faults = [line for line in said.splitlines() if drop_in.name in line]
+    assert not faults, "\n".join(faults)
+
+
+def check_yaml(text):
+    try:
+        import yaml  # noqa: PLC0415
+    except ImportError:
+        return
+    assert all(isinstance(document, dict) for document in yaml.safe_load_all(text)), "no YAML of objects"
+
+
+WELL_FORMED = {"sh": check_shell, "ini": check_unit, "yaml": check_yaml, "python": lambda text: compile(text, "sample", "exec")}
+
+
+def check(sample):
+    check_mark(sample.reason)
+    WELL_FORMED.get(sample.language, lambda text: None)(sample.text)

@@ -65,7 +65,8 @@ lint: ## Formatting, clippy, crate edges, dependency policy, API documentation
 
 .PHONY: edges
 edges: ## Who may import whom, circles of files, what is shipped, links, names and figures of the documents
-	@$(CARGO) run $(LOCKED) --quiet -p xtask -- check
+	@# Not by itself: what it is made of is built already, with the features that all crates have together.
+	@$(CARGO) run $(LOCKED) --quiet --bin xtask -- check
 
 # Advisories are the one check that needs the internet: where their database cannot be fetched, that is said and is no failure.
 .PHONY: deny

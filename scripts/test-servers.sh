@@ -10,6 +10,7 @@
 # A server that the registry or this machine does not allow is named and left out: that is no failure, unless the command line names it.
 # One that was fetched and is not what was pinned, or does not start, is.
 # What a server does not have (6.2 has no functions) each test finds out from its answers; from the others nothing may be left out for it.
+# Two servers are tried at a time; what each came to is printed whole, in the order in which they are named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -172,7 +173,7 @@ if wanted:
 ' "${redis_tests[*]}" "${e2e_tests[*]}"
 }
 
-# Runs the tests of both crates on one server, from the crate's directory as cargo does. Prints one line at its end.
+# Runs the tests of both crates on one server, from the crate's directory as cargo does. Prints what failed, and one line at its end.
 run_on() {
   local name=$1 server=$2 log=$cache/$1.log began=$SECONDS status=0 crate program
   : >"$log"
@@ -208,6 +209,8 @@ python -c '' || { say "python3 with its venv module is missing: scripts/setup.sh
 
 names=() servers=() status=0
 for name in "${chosen[@]}"; do
+  # Each has one log.
+  if [[ " ${names[*]} " == *" $name "* ]]; then say "'$name' is named twice" >&2; exit 2; fi
   failure=0
   server=$(binary "$name") || failure=$?
   case $failure in
@@ -231,7 +234,28 @@ programs=$(build_tests)
 cargo build --locked --quiet -p fanfare
 export FANFARE_BIN=${FANFARE_BIN:-$target/debug/fanfare}
 
+# The tests mostly wait: two cores have room for two servers.
+at_once=$(nproc)
+if [ "$at_once" -gt 2 ]; then at_once=2; fi
+pids=()
+# However this script ends, what it started ends with it, the servers and nodes of the tests, too.
+trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done; wait' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Starts the tests on a server. What they come to is in its file, until its turn.
+start() {
+  # With job control each is a process group of its own, which one signal ends.
+  set -m
+  { run_on "${names[$1]}" "${servers[$1]}" || exit 1; } </dev/null >"$cache/${names[$1]}.said" 2>&1 &
+  set +m
+  pids+=($!)
+}
+
 for at in "${!names[@]}"; do
-  run_on "${names[$at]}" "${servers[$at]}" || status=1
+  while [ ${#pids[@]} -lt ${#names[@]} ] && [ ${#pids[@]} -lt $((at + at_once)) ]; do start ${#pids[@]}; done
+  # In the order in which they are named, whichever ends first.
+  wait "${pids[$at]}" || status=1
+  cat "$cache/${names[$at]}.said"
 done
 exit $status

@@ -227,11 +227,12 @@ impl Core {
         is_in_time
     }
 
-    /// Ends a session that needs a grant within this time, if it does not end sooner: its client comes back, and is judged again.
-    pub(crate) fn end_within(&self, session: SessionSlot, spread: Duration) {
-        let Some(token) = self.sessions.token(session) else { return };
-        let times = Times::within(spread, self.clock.wall_ms(), self.current_sweep().length, &self.random);
-        self.expiries.bring_forward(token, times);
+    /// Has a session whose grant is in doubt come back within this time, to be judged again; a drain sends it away anyway.
+    pub(crate) fn doubt(&self, session: SessionSlot, spread: Duration) {
+        let Some(token) = self.sessions.token(session).filter(|_| !self.is_draining()) else { return };
+        let now = self.clock.wall_ms();
+        let latest = now.saturating_add(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX));
+        self.expiries.bring_forward(token, Times::within(spread, now, &self.random), latest);
     }
 
     /// From now on grants may be revoked, which these know.

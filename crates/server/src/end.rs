@@ -18,7 +18,7 @@ pub enum End {
     Broken,
     /// The client took nothing for [`stalled`](crate::DeliveryOptions::stalled), although something waited for it.
     Stalled,
-    /// What the client was allowed by is over, or about to be.
+    /// What the client was allowed by is over, or about to be, or is to be judged again.
     Expired,
     /// What the client was allowed by was revoked.
     Revoked,
@@ -57,13 +57,15 @@ impl End {
 /// come from here and from nowhere else. In ascending order: of two reasons the later one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EndReason {
+    /// Its grant may be none any more, and is to be judged again: its client comes back for that. A session that has not begun yet begins first.
+    Doubted,
     /// Its grant is about to end.
     Expired,
     /// The node drains. A client whose grant is about to end is told so by the node that takes it.
     Drain,
     /// Its grant was revoked. That is told also where the node drains: on another node its client would only be refused.
     Revoked,
-    /// Its grant ends, and its client has not taken the farewell.
+    /// Its grant ends, or is in doubt, and its client has not taken the farewell.
     Overdue,
     /// Its grant was revoked, and its client has not taken the farewell.
     Cut,
@@ -74,7 +76,7 @@ impl EndReason {
     pub(crate) const fn end(self) -> End {
         match self {
             Self::Drain => End::Drain,
-            Self::Expired | Self::Overdue => End::Expired,
+            Self::Doubted | Self::Expired | Self::Overdue => End::Expired,
             Self::Revoked | Self::Cut => End::Revoked,
         }
     }
@@ -90,7 +92,7 @@ impl EndReason {
         match self {
             // Clients without a place lose none; the others were told theirs when the stream began.
             Self::Drain => block::retry_block(&mut blocks, retry_ms),
-            Self::Expired => block::expired(&mut blocks, retry_ms, position),
+            Self::Doubted | Self::Expired => block::expired(&mut blocks, retry_ms, position),
             Self::Revoked => block::revoked(&mut blocks, retry_ms, position),
             Self::Overdue | Self::Cut => {}
         }

@@ -37,12 +37,12 @@ impl Times {
         Self { farewell: cut.saturating_sub(sweep).saturating_sub(earlier), cut }
     }
 
-    /// The times of a session that is to come back within this time from `now` on, at a moment of chance. Its client has two looks to take the
-    /// farewell.
-    pub(crate) fn within(spread: Duration, now: u64, sweep: Duration, random: &Random) -> Self {
+    /// The times of a session that is to come back within this time from `now` on, at a moment of chance. Its client has as much time again to take
+    /// the farewell: its grant may be good.
+    pub(crate) fn within(spread: Duration, now: u64, random: &Random) -> Self {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let farewell = now.saturating_add(ms(random.between(Duration::ZERO, spread)));
-        Self { farewell, cut: farewell.saturating_add(2 * ms(sweep)) }
+        Self { farewell, cut: farewell.saturating_add(ms(spread)) }
     }
 }
 
@@ -52,7 +52,15 @@ struct Next {
     at: u64,
     /// `None`: what it is asked for next is the last.
     cut: Option<u64>,
+    /// Why it says farewell.
+    reason: EndReason,
     token: SessionToken,
+}
+
+impl Next {
+    fn farewell(times: Times, reason: EndReason, token: SessionToken) -> Self {
+        Self { at: times.farewell, cut: Some(times.cut), reason, token }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,25 +79,25 @@ impl Expiries {
     pub(crate) fn insert(&self, token: SessionToken, times: Times) {
         let all = &mut *self.0.borrow_mut();
         all.in_order.insert((times.farewell, token));
-        all.by_session.insert(token.slot(), Next { at: times.farewell, cut: Some(times.cut), token });
+        all.by_session.insert(token.slot(), Next::farewell(times, EndReason::Expired, token));
     }
 
-    /// Has a session end at these times, if it does not end sooner. One that was asked to already is left alone.
-    pub(crate) fn bring_forward(&self, token: SessionToken, times: Times) {
+    /// Has a session whose grant is in doubt end at these times, unless it ends by `latest` anyway, or was asked to: whoever is to come back for the
+    /// same reason again does so when it was to before.
+    pub(crate) fn bring_forward(&self, token: SessionToken, times: Times, latest: u64) {
         let all = &mut *self.0.borrow_mut();
-        let is_later = match all.by_session.get(&token.slot()) {
-            Some(Next { cut: None, .. }) => false,
-            Some(next) => times.farewell < next.at,
-            None => true,
-        };
-        if !is_later {
+        let before = all.by_session.get(&token.slot()).copied();
+        if before.is_some_and(|before| before.cut.is_none() || before.at <= latest) {
             return;
         }
-        let next = Next { at: times.farewell, cut: Some(times.cut), token };
-        if let Some(before) = all.by_session.insert(token.slot(), next) {
+        // Never later than its grant allows.
+        let cut = before.and_then(|before| before.cut).map_or(times.cut, |cut| cut.min(times.cut));
+        let next = Next::farewell(Times { cut, ..times }, EndReason::Doubted, token);
+        if let Some(before) = before {
             all.in_order.remove(&(before.at, token));
         }
-        all.in_order.insert((times.farewell, token));
+        all.by_session.insert(token.slot(), next);
+        all.in_order.insert((next.at, token));
     }
 
     /// Removes a session that is over, if it is here.
@@ -126,7 +134,7 @@ impl Expiries {
             Some(cut) if cut > now => {
                 next.at = cut;
                 all.in_order.insert((cut, token));
-                Some((token, EndReason::Expired))
+                Some((token, next.reason))
             }
             _ => {
                 all.by_session.remove(&token.slot());
@@ -184,14 +192,14 @@ mod tests {
         assert!(expiries.is_empty() && expiries.0.borrow().in_order.is_empty());
     }
 
-    // Fails when a session is asked later than it would have been, when one that has said farewell is asked again, and when one that had no end
-    // is left out.
+    // Fails when a session that ends soon anyway gets another time, when one that has said farewell is asked again, when one that had no end is
+    // left out, and when a cut comes later than a grant allows.
     #[test]
-    fn what_is_brought_forward_ends_sooner_and_what_ends_sooner_anyway_is_left_alone() {
+    fn what_is_brought_forward_ends_sooner_and_what_ends_soon_anyway_is_left_alone() {
         let (sessions, expiries) = (Sessions::default(), Expiries::default());
         let slots: Vec<_> = (0..4).map(|_| sessions.insert()).collect();
         let tokens = sessions.tokens();
-        for (token, farewell) in tokens.iter().zip([100, 300, 900]) {
+        for (token, farewell) in tokens.iter().zip([100, 480, 900]) {
             expiries.insert(*token, Times { farewell, cut: farewell + 50 });
         }
         let take = |now| {
@@ -200,10 +208,17 @@ mod tests {
             taken
         };
         assert_eq!(take(100), [(slots[0], EndReason::Expired)]);
-        tokens.iter().for_each(|token| expiries.bring_forward(*token, Times { farewell: 400, cut: 420 }));
-        assert_eq!(take(399), [(slots[0], EndReason::Overdue), (slots[1], EndReason::Overdue)]);
-        assert_eq!(take(400), [(slots[2], EndReason::Expired), (slots[3], EndReason::Expired)]);
-        assert_eq!(take(420), [(slots[2], EndReason::Overdue), (slots[3], EndReason::Overdue)]);
+        // Twice for the same: the first time counts.
+        for farewell in [400, 300] {
+            let times = Times { farewell, cut: farewell + 1_000 };
+            tokens.iter().for_each(|token| expiries.bring_forward(*token, times, 500));
+        }
+        assert_eq!(take(399), [(slots[0], EndReason::Overdue)]);
+        assert_eq!(take(400), [(slots[2], EndReason::Doubted), (slots[3], EndReason::Doubted)]);
+        assert_eq!(take(480), [(slots[1], EndReason::Expired)]);
+        assert_eq!(take(949), [(slots[1], EndReason::Overdue)]);
+        assert_eq!(take(950), [(slots[2], EndReason::Overdue)], "its grant ends");
+        assert_eq!(take(1_400), [(slots[3], EndReason::Overdue)]);
         assert!(expiries.is_empty() && expiries.0.borrow().in_order.is_empty());
     }
 
@@ -211,10 +226,10 @@ mod tests {
     #[test]
     fn those_that_are_to_come_back_do_so_spread_over_the_time() {
         let random = Random::seeded(1);
-        let all: Vec<_> = (0..500).map(|_| Times::within(Duration::from_secs(60), 1_000, SWEEP, &random)).collect();
-        assert!(
-            all.iter().all(|times| (1_000..=61_000).contains(&times.farewell) && times.cut == times.farewell + 2_000)
-        );
+        let all: Vec<_> = (0..500).map(|_| Times::within(Duration::from_secs(60), 1_000, &random)).collect();
+        let is_fair =
+            |times: &Times| (1_000..=61_000).contains(&times.farewell) && times.cut == times.farewell + 60_000;
+        assert!(all.iter().all(is_fair));
         assert!(all.iter().any(|times| times.farewell < 7_000) && all.iter().any(|times| times.farewell > 55_000));
     }
 

@@ -126,7 +126,12 @@ impl Gatekeeper {
         let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
         Soon::later(async move {
             let (asker, now) = (request.asker(), || UnixSeconds(clock.wall_ms() / 1_000));
-            match forward.ask(request, now).await {
+            let answer = forward.ask(request, now).await;
+            if revocations.as_ref().and_then(|known| known.reset_at()) != reset_at {
+                // What it said was of before. Whoever comes again is asked about anew.
+                return Err(Denied::Undecided);
+            }
+            match answer {
                 Ok(verdict) => {
                     settled(right, revocations.as_deref()).await;
                     by_application(verdict, right, &channels, revocations.as_deref()).map_err(|denied| match denied {

@@ -188,7 +188,7 @@ impl KnownRevocations {
     }
 
     /// Whether the log was read to its end since the feed came up.
-    fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         let link = self.hub.link();
         link.is_some() && self.progress.get().complete_on == link
     }
@@ -288,7 +288,8 @@ impl KnownRevocations {
         self.progress.get().lapses
     }
 
-    /// When the log last turned out to be another one than it was: what had been allowed by then is asked about again. `None`: never.
+    /// When all grants last came into doubt, because the log turned out to be another one than it was: what had been allowed by then is asked about
+    /// again. `None`: never.
     #[must_use]
     pub fn reset_at(&self) -> Option<UnixSeconds> {
         let at = self.reset_at.load(Ordering::Acquire);

@@ -265,16 +265,29 @@ fn note_keep(known: &KnownRevocations, keep: Duration) {
     known.stats.kept_otherwise.add(1);
 }
 
-/// The log is not contiguous. Where it was trimmed reading goes on; anything else means that it is read from its beginning.
+/// The log is not contiguous. Where it was trimmed reading goes on; anything else means that it is read from its beginning. Where something may be
+/// gone that nobody has read, all grants are in doubt.
 fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result<(), Stopped> {
+    let was_told = is_told.get();
     note_gap(known, is_told, seam.reason);
     if seam.reason != GapReason::Trimmed {
+        // Where nothing stood in it on this very link, whatever had been written would have been announced: then only its name has changed, which
+        // publishers may do. An entry that cannot be read is there.
+        let had_nothing = seam.after.is_absent() && known.is_read();
+        if seam.reason != GapReason::Unavailable && !had_nothing {
+            known.tell_reset();
+        }
         return Err(Stopped::Broken);
     }
     // What was trimmed is no younger than the place where it goes on.
     let is_harmless = matches!(seam.resume, Position::At(id) if known.is_out_of_force(UnixSeconds(id.ms / 1_000)));
     if !is_harmless {
         known.stats.trimmed_early.add(1);
+        // Once until the log was read to its end: a log that is read again and again tells of the same each time.
+        if !was_told {
+            is_told.set(true);
+            known.tell_reset();
+        }
         tracing::warn!(
             "the log of revocations was trimmed where this node had not read it, and what is gone may be in force: does somebody keep it for a \
              shorter time? Revoke again what is still to be revoked"
@@ -283,12 +296,9 @@ fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result
     Ok(())
 }
 
-/// Tells operators of it. What is known stays known; where the log is another one, what nobody knows any more may have been revoked.
+/// Tells operators of it. What is known stays known.
 fn note_gap(known: &KnownRevocations, is_told: &Cell<bool>, reason: GapReason) {
     known.stats.gaps.of(reason).add(1);
-    if !matches!(reason, GapReason::Trimmed | GapReason::Unavailable) {
-        known.tell_reset();
-    }
     match reason {
         GapReason::Trimmed => {}
         // Told once until the log was read to its end.

@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::end::EndReason;
 use crate::known_revocations::KnownRevocations;
 use crate::progress::Progress;
-use crate::sessions::SessionToken;
+use crate::sessions::{SessionSlot, SessionToken};
 
 /// Does so until it is dropped. For each thread of the node.
 pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
@@ -22,6 +22,9 @@ pub(crate) async fn run(core: Rc<Core>, known: Arc<KnownRevocations>) {
     loop {
         let now = known.progress().get();
         revoker.catch_up(now).await;
+        if revoker.have_some_come_back().await {
+            continue;
+        }
         tokio::select! {
             biased;
             () = revoker.next_cut() => {
@@ -38,8 +41,10 @@ struct Revoker<'a> {
     known: &'a KnownRevocations,
     /// The number of the last revocation that the thread has carried out.
     seen: u64,
-    /// How often the log had turned out to be another one, when the thread last had its sessions come back for it.
+    /// How often the log had turned out to be another one, when the thread last began to have its sessions come back for it.
     resets: u64,
+    /// While it does: behind which one it goes on, if it has come to any.
+    doubted: Option<Option<SessionSlot>>,
     /// The sessions that were asked to say farewell, each with when it is cut, in order. Those that are over are here for a moment more.
     asked: VecDeque<(Instant, SessionToken)>,
     /// What was done in this turn, of [`WORK_PER_TURN`].
@@ -49,7 +54,7 @@ struct Revoker<'a> {
 impl<'a> Revoker<'a> {
     /// Each thread begins with nothing to end: what was revoked before a session began it was judged by.
     fn new(core: &'a Core, known: &'a KnownRevocations) -> Self {
-        Self { core, known, seen: 0, resets: 0, asked: VecDeque::new(), work: 0 }
+        Self { core, known, seen: 0, resets: 0, doubted: None, asked: VecDeque::new(), work: 0 }
     }
 
     /// Carries out what is new, then lets the sessions that waited for it go on. If it is not known what is revoked, they wait from now on.
@@ -70,10 +75,6 @@ impl<'a> Revoker<'a> {
         }
         let carried_out = CarriedOut { link: progress.known_on(), latest: self.seen };
         self.core.set_carried_out(carried_out);
-        if self.resets != progress.resets {
-            self.resets = progress.resets;
-            self.have_all_come_back().await;
-        }
         // Something new makes the rest wait for the next time.
         while carried_out.is_all_of(self.known) {
             let some = self.core.holders.take_held(WORK_PER_TURN);
@@ -86,20 +87,22 @@ impl<'a> Revoker<'a> {
         }
     }
 
-    /// Has the sessions that need a grant come back, one after the other: a ticket or the application is asked again then, and a page can come with
-    /// a fresh token. One that begins meanwhile may be among them.
-    async fn have_all_come_back(&mut self) {
-        let mut after = None;
-        loop {
-            let some = self.core.holders.after(after, WORK_PER_TURN);
-            some.iter().for_each(|session| self.core.end_within(*session, REVOCATIONS_RESET_SPREAD));
-            self.work += some.len();
-            self.give_way().await;
-            match some.last() {
-                Some(last) if some.len() == WORK_PER_TURN => after = Some(*last),
-                _ => return,
-            }
+    /// Has some of those who need a grant come back, if the log has turned out to be another one: a ticket is looked up again then, the application
+    /// asked again, and a page can come with a fresh token. Returns whether more are to. They are no reason to keep anybody waiting, so what is new
+    /// is carried out in between. One that begins meanwhile may be among them.
+    async fn have_some_come_back(&mut self) -> bool {
+        let resets = self.known.progress().get().resets;
+        if self.resets != resets {
+            self.resets = resets;
+            self.doubted = Some(None);
         }
+        let Some(after) = self.doubted.take() else { return false };
+        let some = self.core.holders.after(after, WORK_PER_TURN);
+        some.iter().for_each(|session| self.core.doubt(*session, REVOCATIONS_RESET_SPREAD));
+        self.doubted = some.last().filter(|_| some.len() == WORK_PER_TURN).map(|last| Some(*last));
+        self.work += some.len();
+        self.give_way().await;
+        self.doubted.is_some()
     }
 
     /// Asks the sessions to say farewell that a revocation hits.

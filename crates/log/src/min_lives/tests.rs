@@ -19,7 +19,7 @@ fn expires(last_ms: u64, end_ms: u64, seen_ms: u64) -> Ending {
 }
 
 #[test]
-fn the_first_promise_that_matches_counts_and_none_is_made_for_the_gateways_own_logs() {
+fn the_first_promise_that_matches_counts_and_none_is_needed_for_the_gateways_own_logs() {
     let lives = promises(&[("user:vip:*", HOUR * 2), ("user:*", HOUR)]);
     assert_eq!(lives.of(&log("user:vip:1")), MinLife::promised(HOUR * 2));
     assert_eq!(lives.of(&log("user:1")), MinLife::promised(HOUR));
@@ -27,6 +27,7 @@ fn the_first_promise_that_matches_counts_and_none_is_made_for_the_gateways_own_l
     let all = promises(&[("*", HOUR)]);
     let system = LogName::system(ChannelName::parse("revoked").unwrap());
     assert!(!all.covers(&system) && all.covers(&log("revoked")));
+    assert_eq!(all.of(&system), MinLife::UNENDING);
 }
 
 // Seen to fail when the promise is broken for all channels, and when what was known is counted again.

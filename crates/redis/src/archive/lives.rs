@@ -25,6 +25,8 @@ pub(super) struct Life {
     pub(super) min_life: MinLife,
     /// They expire, or nobody promises that they do not. The gateway's own logs do not.
     pub(super) expires: bool,
+    /// That they do not is an operator's promise, which somebody may break.
+    pub(super) is_promised: bool,
 }
 
 impl Lives {
@@ -60,8 +62,9 @@ impl Lives {
 
     /// What is known of a log.
     pub(super) fn of(&self, log: &LogName) -> Life {
-        let expires = !log.is_system() && !self.min_lives.permanence().holds(log);
-        Life { min_life: self.min_lives.of(log), expires }
+        let is_promised = self.min_lives.permanence().holds(log);
+        let expires = !log.is_system() && !is_promised;
+        Life { min_life: self.min_lives.of(log), expires, is_promised }
     }
 
     /// Learns from the reply to `PTTL` (<https://redis.io/docs/latest/commands/pttl/>): -1 for a stream that lives for ever, and -2 if there

@@ -24,7 +24,7 @@ impl Now {
             _ => Position::Absent { at_ms: self.ms, epoch: self.epoch },
         };
         let evicts = self.eviction.takes(life.expires);
-        let is_by_promise = self.eviction == Eviction::Expiring && !evicts;
+        let is_by_promise = self.eviction == Eviction::Expiring && life.is_promised;
         let min_life = if is_by_promise { life.min_life.if_permanent() } else { life.min_life };
         Tip { position, now_ms: self.ms, epoch: self.epoch, evicts, min_life }
     }

@@ -102,11 +102,11 @@ pub(super) fn eviction(report: &mut Report, (eviction, is_promised): (Eviction, 
     }
 }
 
-/// A node with `auth.enabled` believes no token then.
+/// A node with `auth.enabled` does not start then.
 pub(super) fn revocations(report: &mut Report, policy: &str) {
     report.fail(
         "revocations",
-        format!("{policy} may evict what was revoked, so that nodes with auth.enabled believe no token"),
+        format!("{policy} may evict what was revoked, so that nodes with auth.enabled do not start"),
         "redis-cli CONFIG SET maxmemory-policy noeviction && redis-cli CONFIG REWRITE",
     );
 }

@@ -190,6 +190,21 @@ fn a_log_in_which_nothing_ever_stood_is_the_same_after_an_outage_however_long() 
     });
 }
 
+// Seen to fail when every gap of that kind counts: whoever may publish may give the data another name, and would send everybody away by it.
+#[test]
+fn another_name_of_the_data_puts_no_grant_in_doubt_as_long_as_the_feed_stands_and_nothing_was_written() {
+    watch_lapses(async |store, known, _| {
+        store.flush_all();
+        until(|| known.stats.gaps.of(GapReason::Reset).get() == 1 && known.unknown().is_none()).await;
+        assert_eq!(known.reset_at(), None);
+        store.set_offline(true);
+        sleep(SECOND).await;
+        store.flush_all();
+        store.set_offline(false);
+        until(|| known.reset_at().is_some()).await;
+    });
+}
+
 // Seen to fail when only news of the log are a reason to look: where no proof arrives there are none, and nothing was told.
 #[test]
 fn a_lapse_that_lasts_is_told_although_nothing_happens() {

@@ -54,7 +54,15 @@ impl Scene {
 
     /// A stream from its first place on. `None`: of somebody who needs no grant.
     async fn stream(&self, subject: Option<&str>) -> UnixStream {
-        let (mut client, server) = UnixStream::pair().unwrap();
+        let mut client = self.ask(subject);
+        read_to(&mut client, "id: ").await;
+        read_to(&mut client, "\n\n").await;
+        client
+    }
+
+    /// The same, of which nothing is done yet.
+    fn ask(&self, subject: Option<&str>) -> UnixStream {
+        let (client, server) = UnixStream::pair().unwrap();
         let subscribe = Subscribe {
             subscription: Subscription { channels: vec![channel()], ..Subscription::default() },
             payer: Payer::NODE,
@@ -64,8 +72,6 @@ impl Scene {
             permit: (),
         };
         start(&self.core, server, (), Framing::Plain, subscribe);
-        read_to(&mut client, "id: ").await;
-        read_to(&mut client, "\n\n").await;
         client
     }
 
@@ -211,11 +217,14 @@ fn all_who_need_a_grant_come_back_once_when_the_log_is_not_what_it_was() {
         let holders: Vec<_> = (0..HOLDERS).map(|_| token()).collect();
         holders.iter().for_each(|token| core.holders.insert(*token, &grant("bob"), &[]));
         let mut revoker = scene.revoker();
-        revoker.catch_up(known.progress().get()).await;
-        assert!(core.expiries.is_empty());
+        assert!(!revoker.have_some_come_back().await && core.expiries.is_empty());
         let spread = u64::try_from(REVOCATIONS_RESET_SPREAD.as_millis()).unwrap();
         known.tell_reset();
-        revoker.catch_up(known.progress().get()).await;
+        let mut turns = 1;
+        while revoker.have_some_come_back().await {
+            turns += 1;
+        }
+        assert_eq!(turns, HOLDERS / WORK_PER_TURN + 1, "others have their turn in between");
         let end = Clock::system().wall_ms() + spread;
         let due = || {
             let mut due = Vec::new();
@@ -223,10 +232,22 @@ fn all_who_need_a_grant_come_back_once_when_the_log_is_not_what_it_was() {
             due
         };
         let asked = due();
-        assert!(holders.iter().all(|token| asked.contains(&(*token, EndReason::Expired))));
+        assert!(holders.iter().all(|token| asked.contains(&(*token, EndReason::Doubted))));
         assert!(asked.len() == HOLDERS && !asked.iter().any(|(token, _)| *token == stranger));
-        revoker.catch_up(known.progress().get()).await;
-        assert!(due().is_empty(), "they were asked to");
+        assert!(!revoker.have_some_come_back().await && due().is_empty(), "they were asked to");
+    });
+}
+
+// Fails when it is refused: the client of a ticket would hear that it is over for good.
+#[test]
+fn a_session_that_has_not_begun_when_its_grant_comes_into_doubt_begins_and_says_farewell() {
+    scene::run(async {
+        let scene = Scene::new().await;
+        scene.revoker().catch_up(scene.known.progress().get()).await;
+        let mut bob = scene.ask(Some("bob"));
+        assert!(scene.core.sessions.end(scene.core.sessions.tokens()[0], EndReason::Doubted));
+        let all = rest(&mut bob).await;
+        assert!(all.starts_with("HTTP/1.1 200 ") && all.contains("event: $expired\n") && all.contains("id: "), "{all}");
     });
 }
 

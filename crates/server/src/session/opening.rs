@@ -139,11 +139,12 @@ impl Opening {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Refusal>> {
         let draining = core.is_draining().then_some(EndReason::Drain);
-        match ended.or(draining) {
+        // One whose grant is in doubt has been allowed: it begins, and says farewell with the next turn.
+        match ended.filter(|reason| *reason != EndReason::Doubted).or(draining) {
             Some(EndReason::Drain) => return Poll::Ready(Err(Refusal::Draining)),
             Some(EndReason::Expired | EndReason::Overdue) => return Poll::Ready(Err(Refusal::Expired)),
             Some(EndReason::Revoked | EndReason::Cut) => return Poll::Ready(Err(Refusal::Revoked)),
-            None => {}
+            Some(EndReason::Doubted) | None => {}
         }
         if let Some(error) = self.no_place {
             return Poll::Ready(Err(Refusal::Channel(error.to_string())));

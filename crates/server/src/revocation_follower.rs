@@ -268,16 +268,21 @@ fn note_keep(known: &KnownRevocations, keep: Duration) {
 /// The log is not contiguous. Where it was trimmed reading goes on; anything else means that it is read from its beginning. Where something may be
 /// gone that nobody has read, all grants are in doubt.
 fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result<(), Stopped> {
+    // Whatever had been written to a log in which nothing stood would have been announced on this very link. So only the data have another name,
+    // which publishers may give them.
+    if seam.reason == GapReason::Reset && seam.after.is_absent() && known.is_read() {
+        return Err(Stopped::Broken);
+    }
     let was_told = is_told.get();
     note_gap(known, is_told, seam.reason);
-    if seam.reason != GapReason::Trimmed {
-        // Where nothing stood in it on this very link, whatever had been written would have been announced: then only its name has changed, which
-        // publishers may do. An entry that cannot be read is there.
-        let had_nothing = seam.after.is_absent() && known.is_read();
-        if seam.reason != GapReason::Unavailable && !had_nothing {
+    match seam.reason {
+        GapReason::Trimmed => {}
+        // It is there.
+        GapReason::Unavailable => return Err(Stopped::Broken),
+        _ => {
             known.tell_reset();
+            return Err(Stopped::Broken);
         }
-        return Err(Stopped::Broken);
     }
     // What was trimmed is no younger than the place where it goes on.
     let is_harmless = matches!(seam.resume, Position::At(id) if known.is_out_of_force(UnixSeconds(id.ms / 1_000)));

@@ -123,6 +123,27 @@ fn secret_file() -> tempfile::NamedTempFile {
     file
 }
 
+// Seen to fail: one ticket in 64 begins with a hyphen, and could not be revoked by what stands in its URL.
+#[test]
+fn what_others_have_named_may_begin_with_a_hyphen() {
+    for target in
+        [["--ticket", "-wAAAAAAAAAAAAAAAAAAAA"], ["--subject", "-eve"], ["--token-id", "-7"], ["--channel", "-c"]]
+    {
+        let mut revoke = fanfare();
+        revoke.args(["revoke", "--set", "auth.enabled=true", "--set", "auth.tickets=true", "--issuer", "-a"]);
+        revoke.args(target).args(["--redis-url", "redis://127.0.0.1:9"]);
+        let (_, _, stderr) = output(&mut revoke);
+        assert!(!stderr.contains("unexpected argument") && !stderr.contains("required"), "{target:?}: {stderr}");
+    }
+    let secret = "a secret of thirty-two bytes or more";
+    let mint = ["--issuer", "-i", "--subject", "-s", "--audience", "-a", "--token-id", "-t", "--subscribe", "-c*"];
+    let (code, token, stderr) =
+        output(fanfare().args(["token", "mint", "--secret-file", "-"]).args(mint).write_stdin(secret));
+    assert_eq!(code, 0, "{stderr}");
+    let (_, explained, stderr) = output(fanfare().args(["token", "inspect", token.trim()]));
+    assert!(["-i", "-s", "-a", "-t", "-c*"].iter().all(|name| explained.contains(name)), "{explained} {stderr}");
+}
+
 #[test]
 fn a_token_that_was_minted_is_explained_and_found_good() {
     let secret = secret_file();

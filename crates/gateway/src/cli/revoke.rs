@@ -15,7 +15,7 @@ pub(super) struct RevokeArgs {
     #[command(flatten)]
     what: What,
     /// Whose subject or token it is (`iss`, `forward_auth`, `tickets` or `client_certificates`); needed where there are several.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     issuer: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
@@ -25,17 +25,17 @@ pub(super) struct RevokeArgs {
 #[group(required = true, multiple = false)]
 struct What {
     /// All tokens of this subject (`sub`) that were made until now.
-    #[arg(long, alias = "sub", value_name = "NAME")]
+    #[arg(long, alias = "sub", value_name = "NAME", allow_hyphen_values = true)]
     subject: Option<String>,
     /// One token (`jti`).
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     token_id: Option<String>,
     /// One ticket: what stands in its URL behind `ticket=`.
-    #[arg(long, value_name = "TICKET")]
+    #[arg(long, value_name = "TICKET", allow_hyphen_values = true)]
     ticket: Option<String>,
     /// The use of this channel by all tokens that were made until now, and by all certificates that began to be valid until now: their
     /// holders are shut out of it until they have later ones.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     channel: Option<String>,
 }
 

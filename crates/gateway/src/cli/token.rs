@@ -34,40 +34,40 @@ pub(super) struct MintArgs {
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     algorithm: Option<Algorithm>,
     /// The key's name, for the header (`kid`).
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     key_id: Option<String>,
     /// Who signs (`iss`).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     issuer: Option<String>,
     /// Whom it is for (`aud`). May be repeated.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     audience: Vec<String>,
     /// Whose it is (`sub`).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     subject: Option<String>,
     /// What it is called (`jti`); by default by chance.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     token_id: Option<String>,
     /// How long it is good.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     lifetime: Span,
     /// A pattern of channels that may be followed. May be repeated. Without any of the four the issuer's own patterns count.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     subscribe: Vec<String>,
     /// A pattern of channels that may be published to. May be repeated.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     publish: Vec<String>,
     /// A pattern of channels that may be read as history; by default those that may be followed. May be repeated.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     history: Vec<String>,
     /// A pattern of channels for which tickets may be made. May be repeated.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     tickets: Vec<String>,
     /// The claim that holds the channels.
-    #[arg(long, value_name = "NAME", default_value = CLAIM_NAME_DEFAULT)]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, default_value = CLAIM_NAME_DEFAULT)]
     claim: String,
     /// Another claim: JSON, or text. May be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = key_value)]
+    #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true, value_parser = key_value)]
     with: Vec<(String, String)>,
 }
 
@@ -96,13 +96,13 @@ pub(super) struct InspectArgs {
     #[arg(long, value_name = "FILE")]
     key_set_file: Option<PathBuf>,
     /// Who has to have signed it; by default anybody with the key.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     issuer: Option<String>,
     /// Whom it may be for; by default anybody. May be repeated.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     audience: Vec<String>,
     /// The claim that holds the channels.
-    #[arg(long, value_name = "NAME", default_value = CLAIM_NAME_DEFAULT)]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true, default_value = CLAIM_NAME_DEFAULT)]
     claim: String,
 }
 

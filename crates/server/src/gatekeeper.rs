@@ -126,8 +126,10 @@ impl Gatekeeper {
         let (forward, clock, revocations) = (Arc::clone(forward), self.clock.clone(), self.revocations.clone());
         Soon::later(async move {
             let (asker, now) = (request.asker(), || UnixSeconds(clock.wall_ms() / 1_000));
+            let resets = || revocations.as_ref().map(|known| known.progress().get().resets);
+            let before = resets();
             let answer = forward.ask(request, now).await;
-            if revocations.as_ref().and_then(|known| known.reset_at()) != reset_at {
+            if resets() != before {
                 // What it said was of before. Whoever comes again is asked about anew.
                 return Err(Denied::Undecided);
             }

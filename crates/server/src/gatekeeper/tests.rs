@@ -8,6 +8,7 @@ use fanfare_protocol::Pattern;
 use http::{HeaderMap, HeaderValue, header};
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use super::*;
@@ -290,6 +291,34 @@ async fn later(soon: Soon<Authorized>) -> Authorized {
 
 fn cookie(value: &'static str) -> (http::HeaderName, HeaderValue) {
     (header::COOKIE, HeaderValue::from_static(value))
+}
+
+/// An application that says yes. While it is asked for the first time, all grants come into doubt.
+struct Doubted(Arc<KnownRevocations>, AtomicU64);
+
+impl Ask for Doubted {
+    fn ask(&self, _: AskRequest) -> Answering {
+        if self.1.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.0.tell_reset();
+        }
+        let status = http::StatusCode::NO_CONTENT;
+        Box::pin(async move { Ok(AskAnswer { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }) })
+    }
+}
+
+// Fails when the answer counts, which may be of before something was revoked that is lost.
+#[test]
+fn an_answer_to_a_question_of_before_all_grants_came_into_doubt_does_not_count() {
+    scene::run(async {
+        let known = scene::knowing(&fanfare_log::memory::MemoryStore::default()).await;
+        let forward = Arc::new(Forward::new(options(), Arc::new(Doubted(Arc::clone(&known), AtomicU64::new(0)))));
+        let keeper = gatekeeper(Gate::new(GateOptions::default()).unwrap()).with_forward(Some(forward));
+        let keeper = keeper.with_revocations(known);
+        let (headers, channels) = (HeaderMap::from_iter([cookie("sid=7")]), [ChannelName::parse("a").unwrap()]);
+        let ask = || later(keeper.authorize(&question(Right::Subscribe, &channels, &headers)));
+        assert_eq!(ask().await, Err(Denied::Undecided));
+        assert!(ask().await.is_ok(), "asked anew");
+    });
 }
 
 // Fails when a token that is refused gets a second chance, and when the application is asked about what a token gives.

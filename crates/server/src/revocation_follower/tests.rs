@@ -206,6 +206,20 @@ fn another_name_of_the_data_puts_no_grant_in_doubt_as_long_as_the_feed_stands_an
     });
 }
 
+// Seen to fail when every name counts: whoever may publish would give one after the other.
+#[test]
+fn many_names_of_the_data_in_a_row_put_no_grant_in_doubt_while_the_feed_stands() {
+    watch_lapses(async |store, known, _| {
+        for _ in 0..3_000 {
+            store.flush_all();
+            sleep(Duration::from_millis(20)).await;
+        }
+        until(|| known.unknown().is_none()).await;
+        assert!(known.lapses() > 3, "names are noticed");
+        assert_eq!(known.progress().get().resets, 0);
+    });
+}
+
 // Seen to fail when only news of the log are a reason to look: where no proof arrives there are none, and nothing was told.
 #[test]
 fn a_lapse_that_lasts_is_told_although_nothing_happens() {

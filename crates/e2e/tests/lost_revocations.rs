@@ -120,6 +120,45 @@ fn the_application_is_asked_again_when_the_log_is_not_what_it_was() {
     assert!(application.asked().len() > asked);
 }
 
+// Fails when streams by ticket go on, when a good ticket is taken for one that is over, and when one that Redis has lost still counts.
+#[test]
+fn tickets_are_looked_up_again_when_the_log_is_not_what_it_was() {
+    let redis = RedisServer::start();
+    let key = "a-publish-key-of-some-length";
+    let node = Node::builder(&redis)
+        .set("auth.enabled", "true")
+        .set("auth.tickets", "true")
+        .set("publish.key", key)
+        .set("delivery.heartbeat", "1s")
+        .start();
+    let bearer = format!("Bearer {key}");
+    let made = request(node.address(), "POST", "/tickets", &[("Authorization", &bearer)], br#"{"channels":["c"]}"#);
+    let made = made.expect("an answer").json();
+    let ticket = made["ticket"].as_str().expect("a ticket");
+    let follow = || Client::open(node.address(), Subscribe::to("c").unnamed().query("ticket", ticket));
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| follow()).collect();
+    let ledger = Ledger::default();
+    let mut publisher = Publisher::new(&redis, &ledger);
+    publisher.fcall("c", "before");
+    streams.iter_mut().for_each(|client| client.read_data("before"));
+    let mut connection = redis.connection();
+    revoke_somebody(&node, &mut connection);
+    set_back(&node, &mut connection);
+    let mut first = first_to_end(&mut streams);
+    assert!(was_told_expired(&first), "{}", first.recent());
+    publisher.fcall("c", "while it was away");
+    first.connect(node.address()).expect("the node accepts");
+    first.read_data("while it was away");
+    check(&first, &ledger, "c", &Expect::everything()).assert_kept();
+    // As a flush would have it.
+    for name in connection.command(["KEYS", "*:ticket:*"]).array() {
+        connection.command(["DEL", &name.text()]);
+    }
+    let mut next = first_to_end(&mut streams);
+    next.connect(node.address()).expect("the node accepts");
+    assert_eq!(next.read_ending(Duration::from_secs(10)), ConnectionEnd::Status(401));
+}
+
 // Fails when such a node goes on, and when its operator is not told why it does not.
 #[test]
 fn a_node_that_asks_for_tokens_does_not_start_on_a_redis_that_may_evict_anything() {

@@ -40,6 +40,7 @@ check-samples: ## Run the samples of README.md, docs and examples, on nodes (DOC
 	@scripts/setup.sh
 	$(CARGO) build $(LOCKED) -p fanfare
 	$(CARGO) build $(LOCKED) -p fanload
+	@loadtest/build.sh >/dev/null || [ $$? -eq 3 ]
 	@python3 scripts/check-samples.py "$(TARGET_DIR)/debug/fanfare" $(DOCS)
 
 .PHONY: test-servers

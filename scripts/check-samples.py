@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs every sample of README.md, CONTRIBUTING.md, docs/*.md and the READMEs below examples/ and deploy/ against the real binary, so
+"""Runs every sample of README.md, CONTRIBUTING.md, docs/*.md and the READMEs below examples/, deploy/, loadtest/ and crates/fuzz/ against the real binary, so
 that no document tells of a command that fails or a page that is refused.
 
 Shell: each command by itself, in a folder like the clone, the node with its defaults on a free port, unless the block starts one with `fanfare serve`,
 with the document's last sample of a configuration where that says `--config fanfare.toml`. A block with `<!-- node: as configured above -->` in front
 has a node with that configuration, one with `<!-- node: with and without TLS -->` a node for both. Addresses, certificates and keys are those of this run (samples/configuration.py).
 A `curl -N` must begin a stream (or get the status that the comment behind it names, `# 429`), and `# {…}` below a command is
-what it must print, where `…` is any text. `make` must know its target, `cargo` its package: what they do is what CI does. `fanload` runs with few clients and
-events. JSON is parsed, pages and JavaScript run in Chromium, a scenario for k6 in k6, the recipe for nginx in nginx, an overlay in kustomize, TOML is a configuration file that a node accepts.
+what it must print, where `…` is any text. `make loadtest` runs in small; other targets of `make` and packages of `cargo` must be there with
+their settings: what they do is what CI does. `fanload` runs with few clients and events. JSON is parsed, pages and JavaScript run in Chromium, a scenario for k6 in k6, the recipe for nginx in nginx, an overlay in kustomize, TOML is a configuration file that a node accepts.
 
 What cannot be run has the reason in front: `<!-- not run: … -->`, and what that names has to exist (samples/marks.py). What is a file of the repository,
 where it is run, has its path in front, `<!-- from: examples/… -->`, and must be what that file says. A sample that is none of these is a failure.
@@ -16,7 +16,6 @@ Usage: check-samples.py FANFARE_BINARY [docs/tls.md]...
 """
 
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -24,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 
-from samples import COMMAND_SECONDS, ROOT, SCENARIO_SECONDS, Missing, marks
+from samples import COMMAND_SECONDS, ROOT, Missing, marks
+from samples.loadtest import check_scenario
 from samples.nginx import check_nginx
 from samples.pages import check_page, check_script
 from samples.shell import Shell
@@ -32,7 +32,7 @@ from samples.world import World
 from harness.servers import PATH
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("**/README.md")),
-             ROOT / "deploy" / "README.md"]
+             ROOT / "deploy/README.md", ROOT / "loadtest/README.md", ROOT / "crates/fuzz/README.md"]
 FENCE = re.compile(r"^(?:(?P<reason><!-- not run: [^\n]+ -->)\n+|<!-- node: (?P<node>as configured above|with and without TLS) -->\n+|<!-- from: (?P<file>\S+) -->\n+)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Figures, with the command that has measured them: written by that command.
 GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
@@ -67,18 +67,6 @@ def check_configuration(world, sample):
     done = subprocess.run([world.binary, "config", "check", "--config", file], capture_output=True, text=True, timeout=COMMAND_SECONDS)
     assert done.returncode == 0, f"{sample.text}\n{done.stdout}{done.stderr}"
     world.configure(sample.text)
-
-
-def check_scenario(world, sample):
-    """The scenario runs as its document says, with few subscribers, of whom each is cut once."""
-    (world.clone / "loadtest/mine.js").write_text(sample.text)
-    # Nothing is built: without Go, k6 is there or is missed.
-    settings = {"SCENARIO": "mine", "SUBSCRIBERS": "10", "DURATION": "25", "FANFARE_BIN": world.binary, "OUT": str(world.scratch / "report"), "PATH": PATH,
-                "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")), "GO": "/nonexistent/go"}
-    done = subprocess.run(["make", "loadtest"], cwd=world.clone, env={**os.environ, **settings}, capture_output=True, text=True, timeout=SCENARIO_SECONDS)
-    if "there is no Go" in done.stderr:
-        raise Missing("k6 has to be built: loadtest/build.sh")
-    assert done.returncode == 0 and "1 passed, 0 failed" in done.stdout, (done.stdout + done.stderr)[-3000:]
 
 
 def check_javascript(world, sample):

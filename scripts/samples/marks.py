@@ -3,6 +3,7 @@ targets of make, and clients of `make test-clients`. And the sample has to be we
 
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,18 @@ def targets():
     return set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
+def check_settings(command):
+    """A line of make names targets that are there, with settings that the Makefile reads."""
+    words = shlex.split(command)
+    start = words.index("make")
+    # Settings and redirections are no targets.
+    names = {word for word in words[start + 1:] if not re.search(r"[=>]", word)} or {"help"}
+    assert names <= targets(), f"the Makefile has no target {', '.join(sorted(names - targets()))}"
+    settings = {word.partition("=")[0] for word in (*words[:start], *words[start + 1:]) if "=" in word}
+    read = set(re.findall(r"\$[({]{1,2}([A-Z_0-9]+)", (ROOT / "Makefile").read_text()))
+    assert settings <= read, f"the Makefile reads no {', '.join(sorted(settings - read))}"
+
+
 def check_mark(reason):
     """Fails with the first thing that is named and is not there."""
     for path, test in FILE.findall(CLIENTS.sub("", reason)):
@@ -41,8 +54,8 @@ def check_mark(reason):
 def check_shell(text):
     done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr
-    unknown = set(re.findall(r"(?:^|&& |[A-Z]=\S+ )make ([a-z][a-z0-9-]*)", text, re.MULTILINE)) - targets()
-    assert not unknown, f"the Makefile has no target {', '.join(sorted(unknown))}"
+    for command in re.findall(r"^(?:[A-Z][A-Z0-9_]*=\S+ )*make(?: .+)?$", text, re.MULTILINE):
+        check_settings(command.partition(" # ")[0])
 
 
 def check_unit(text):

@@ -13,6 +13,7 @@ from harness import ports
 from harness.servers import await_that, get
 
 from . import COMMAND_SECONDS, ROOT, STREAM_SECONDS, marks
+from .loadtest import LoadTests
 
 # A variable of the shell that later commands use.
 VARIABLE = re.compile(r"([a-z]+)=(\$\(.+\))")
@@ -44,7 +45,8 @@ class Shell:
 
     def __init__(self, world):
         self.world, self.streams, self.env = world, [], {}
-        self.node = None
+        self.node = self.loadtests = None
+        self.exported = []
 
     def run(self, sample):
         commands = commands_of(sample.text)
@@ -59,9 +61,14 @@ class Shell:
                 self.node = self.world.configured_node()
             elif not any("fanfare serve" in command for command, _, _ in commands):
                 self.node = self.world.node("sample", env=self.env)
+            self.exported = [command for command, _, _ in commands if command.startswith("export ")]
             for command, comment, printed in commands:
                 self.one(command, comment, printed)
+            if self.loadtests:
+                self.loadtests.finish()
         finally:
+            if self.loadtests:
+                self.loadtests.end()
             for process in self.streams:
                 self.world.processes.end(process)
             if self.node:
@@ -77,8 +84,11 @@ class Shell:
         if words[:1] in ([], ["export"]):
             # Said to the node and to every command.
             return
-        if words[:1] == ["make"]:
-            self.make(words)
+        if words[:2] == ["make", "loadtest"]:
+            self.loadtests = self.loadtests or LoadTests(self.world)
+            self.loadtests.begin(command, self.exported)
+        elif words[:1] == ["make"]:
+            self.make(command)
         elif words[:1] == ["cargo"]:
             packages = [words[index + 1] for index, word in enumerate(words) if word == "-p"]
             known = subprocess.run(["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"], cwd=ROOT,
@@ -117,10 +127,19 @@ class Shell:
                 command = MANY.sub("", command) + FEW.get(words[1], "")
             self.command(command, printed)
 
-    def make(self, words):
-        # Settings and redirections are no targets.
-        targets = [word for word in words[1:] if not re.search(r"[=>]", word)] or ["help"]
-        assert set(targets) <= marks.targets(), f"the Makefile has no target {targets}"
+    def make(self, command):
+        """What it does is what CI does, or takes an hour: here it says what it would do, and the programs for that understand how it would call them."""
+        marks.check_settings(command)
+        said = subprocess.run(["bash", "-euo", "pipefail", "-c", re.sub(r"\bmake\b", "make --dry-run", command, count=1)], cwd=self.world.clone,
+                              env={**os.environ, "CARGO_TARGET_DIR": "target"}, capture_output=True, text=True, timeout=COMMAND_SECONDS)
+        assert said.returncode == 0, f"{command}\n{said.stderr}"
+        for program, arguments in re.findall(r'"target/\w+/(fanload|chaos)" ([^\n;|&>]+)', said.stdout):
+            self.understands(program, arguments)
+
+    def understands(self, program, arguments):
+        if binary := self.world.beside(program):
+            done = subprocess.run(["bash", "-c", f"'{binary}' {arguments} --help"], capture_output=True, text=True, timeout=COMMAND_SECONDS)
+            assert done.returncode == 0, f"{program} {arguments}\n{done.stderr}"
 
     def start(self, name, command, **options):
         """A program that goes on until the block ends."""

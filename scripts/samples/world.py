@@ -24,13 +24,13 @@ class World:
         self.clone = self.scratch / "clone"
         (self.clone / "target/release").mkdir(parents=True)
         for entry in ROOT.iterdir():
-            if entry.name not in ("target", "loadtest"):
+            if entry.name not in ("target", "loadtest", ".run"):
                 (self.clone / entry.name).symlink_to(entry)
         # k6 finds what a scenario imports beside it.
         shutil.copytree(ROOT / "loadtest", self.clone / "loadtest")
         (self.clone / "target/release/fanfare").symlink_to(self.binary)
-        self.fanload = pathlib.Path(self.binary).with_name("fanload")
-        if self.fanload.exists():
+        self.fanload = self.beside("fanload")
+        if self.fanload:
             (self.clone / "target/release/fanload").symlink_to(self.fanload)
         self.certificates = Certificates(self.scratch)
         self.read(None)
@@ -54,8 +54,13 @@ class World:
         listens = not self.configuration.listeners
         return self.node("sample", file=self.configuration.text, listens=listens)
 
+    def beside(self, program):
+        """Where a program is that was built with the node; None: it was not."""
+        path = pathlib.Path(self.binary).with_name(program)
+        return path if path.exists() else None
+
     def needs_fanload(self):
-        if not self.fanload.exists():
+        if not self.fanload:
             raise Missing(f"there is no fanload beside {self.binary}")
 
     def path(self, text):

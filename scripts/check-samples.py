@@ -7,7 +7,8 @@ with the document's last sample of a configuration where that says `--config fan
 has a node with that configuration, one with `<!-- node: with and without TLS -->` a node for both. Addresses, certificates and keys are those of this run (samples/configuration.py).
 A `curl -N` must begin a stream (or get the status that the comment behind it names, `# 429`), and `# {…}` below a command is
 what it must print, where `…` is any text. `make loadtest` runs in small; other targets of `make` and packages of `cargo` must be there with
-their settings: what they do is what CI does. `fanload` runs with few clients and events. JSON is parsed, pages and JavaScript run in Chromium, a scenario for k6 in k6, the recipe for nginx in nginx, an overlay in kustomize, TOML is a configuration file that a node accepts.
+their settings: what they do is what CI does. `fanload` runs with few clients and events. JSON is parsed, pages and JavaScript run in Chromium, a scenario for k6 in k6, the recipe for nginx in nginx, an overlay in kustomize, a drop-in in
+systemd-analyze, what `docker run` would start is started with that environment, TOML is a configuration file that a node accepts.
 
 What cannot be run has the reason in front: `<!-- not run: … -->`, and what that names has to exist (samples/marks.py). What is a file of the repository,
 where it is run, has its path in front, `<!-- from: examples/… -->`, and must be what that file says. A sample that is none of these is a failure.
@@ -93,6 +94,21 @@ def check_overlay(world, sample):
         assert host in done.stdout, f"{host} is in none of the objects"
 
 
+def check_unit(world, sample):
+    """systemd understands it as a drop-in of the node's unit. What it says of the unit itself, whose program is not installed here, is not meant."""
+    if not shutil.which("systemd-analyze"):
+        raise Missing("systemd-analyze is missing")
+    with tempfile.TemporaryDirectory() as folder:
+        unit, drop_in = pathlib.Path(folder) / "fanfare.service", pathlib.Path(folder) / "fanfare.service.d/sample.conf"
+        shutil.copy(ROOT / "deploy/systemd/fanfare.service", unit)
+        drop_in.parent.mkdir()
+        drop_in.write_text(sample.text)
+        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS).stderr
+    faults = [line for line in said.splitlines() if drop_in.name in line]
+    assert not faults, "\n".join(faults)
+
+
 def check_file(sample):
     """It is what the file says that is run elsewhere."""
     assert sample.text == (ROOT / sample.file).read_text(), f"{sample.file} says otherwise"
@@ -106,6 +122,7 @@ CHECKS = {
     "js": check_javascript,
     "nginx": check_nginx,
     "toml": check_configuration,
+    "ini": check_unit,
     "yaml": check_overlay,
     # Pictures and bytes.
     "http": lambda world, sample: None,

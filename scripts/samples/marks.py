@@ -1,12 +1,9 @@
 """Samples that are not run. What the mark `<!-- not run: … -->` names has to be there: files, with the test in them (`crates/e2e/tests/tls.rs::name`),
 targets of make, and clients of `make test-clients`. And the sample has to be well formed, as far as a program is here that can tell."""
 
-import pathlib
 import re
 import shlex
-import shutil
 import subprocess
-import tempfile
 
 import choose
 
@@ -58,21 +55,6 @@ def check_shell(text):
         check_settings(command.partition(" # ")[0])
 
 
-def check_unit(text):
-    """As a drop-in of the node's unit. What systemd-analyze says of the unit itself, whose program is not installed here, is not meant."""
-    if not shutil.which("systemd-analyze"):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        unit, drop_in = pathlib.Path(folder) / "fanfare.service", pathlib.Path(folder) / "fanfare.service.d" / "sample.conf"
-        shutil.copy(ROOT / "deploy/systemd/fanfare.service", unit)
-        drop_in.parent.mkdir()
-        drop_in.write_text(text)
-        command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS).stderr
-    faults = [line for line in said.splitlines() if drop_in.name in line]
-    assert not faults, "\n".join(faults)
-
-
 def check_yaml(text):
     try:
         import yaml  # noqa: PLC0415
@@ -81,7 +63,7 @@ def check_yaml(text):
     assert all(isinstance(document, dict) for document in yaml.safe_load_all(text)), "no YAML of objects"
 
 
-WELL_FORMED = {"sh": check_shell, "ini": check_unit, "yaml": check_yaml, "python": lambda text: compile(text, "sample", "exec")}
+WELL_FORMED = {"sh": check_shell, "yaml": check_yaml, "python": lambda text: compile(text, "sample", "exec")}
 
 
 def check(sample):

@@ -9,6 +9,7 @@ import tempfile
 import threading
 
 from . import documents
+from .servers import WebServer
 
 # Firefox asks and reports nothing on its first start, opens no page but ours, and makes no connection of its own. In both browsers pages
 # may open others, and cookies go along to other sites, as some users have it: nodes must bear that.
@@ -141,7 +142,7 @@ class Page:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = WebServer(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.browser = Browser(processes, name, browser, f"http://127.0.0.1:{self.server.server_port}/", authority)
 

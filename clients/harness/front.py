@@ -8,11 +8,11 @@ have many sites open that know nothing of each other, each with a user, a channe
 import http.server
 import json
 import socket
-import sys
 import threading
 import urllib.parse
 
 from .proxy import pass_on
+from .servers import WebServer
 
 PATIENCE = 60
 TO_NODES = ("/events", "/channels/")
@@ -108,13 +108,6 @@ class Site:
         return [passed for passed in self.passed if passed.by == by]
 
 
-class Server(http.server.ThreadingHTTPServer):
-    def handle_error(self, request, client_address):
-        """Browsers leave in the midst of anything."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
 class Front:
     """`nodes`: by the label of the host that leads to each, set before a browser comes. `sessions`: what the application says of each."""
 
@@ -133,7 +126,7 @@ class Front:
                 pass
 
         self.nodes, self.sites, self.sessions = {}, {}, {}
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = WebServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

@@ -1,11 +1,13 @@
 """Redis and nodes, as real processes on free ports of the loopback interface."""
 
 import http.client
+import http.server
 import os
 import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -82,6 +84,15 @@ class Processes:
     def end_all(self):
         for process in list(reversed(self.running)):
             self.end(process)
+
+
+class WebServer(http.server.ThreadingHTTPServer):
+    """One for pages of a browser."""
+
+    def handle_error(self, request, client_address):
+        """Browsers leave in the midst of anything."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Redis:

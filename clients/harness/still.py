@@ -1,6 +1,5 @@
 """Pages that stand still, so that their pictures can be made again: a clock of the test's, and addresses as the documents have them."""
 
-import http.server
 import os
 import pathlib
 import sys
@@ -9,7 +8,7 @@ import urllib.parse
 import urllib.request
 
 from .devtools import Chromium
-from .servers import PATIENCE, Node, Redis
+from .servers import PATIENCE, Node, Redis, WebServer
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent.parent / "examples"
 
@@ -95,7 +94,7 @@ class Stage:
 
     def serve(self, handler):
         """Where a server answers with that handler until the end."""
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server = WebServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.servers.append(server)

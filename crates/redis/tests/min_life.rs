@@ -112,12 +112,6 @@ async fn a_user_who_may_not_ask_reads_without() {
     assert_eq!(verdict(&archive, waits).await, Verdict::Continues, "and a page that comes first");
 }
 
-async fn set_policy(server: &Server, policy: &str) {
-    for setting in [["maxmemory", "100mb"], ["maxmemory-policy", policy]] {
-        server.run::<Value>(&[&["CONFIG", "SET"], &setting[..]].concat()).await;
-    }
-}
-
 #[tokio::test]
 async fn what_was_absent_before_redis_could_evict_proves_nothing_when_it_cannot_any_more() {
     let server = server().await;

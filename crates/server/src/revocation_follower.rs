@@ -268,8 +268,8 @@ fn note_keep(known: &KnownRevocations, keep: Duration) {
 /// The log is not contiguous. Where it was trimmed reading goes on; anything else means that it is read from its beginning. Where something may be
 /// gone that nobody has read, all grants are in doubt.
 fn on_gap(known: &KnownRevocations, is_told: &Cell<bool>, seam: &Seam) -> Result<(), Stopped> {
-    // Whatever had been written to a log in which nothing stood would have been announced on this very link. So only the data have another name,
-    // which publishers may give them.
+    // Whatever had been written to a log in which nothing stood would have been announced on this very link. So its life has another name, after
+    // FLUSHALL for example, and that is all.
     if seam.reason == GapReason::Reset && seam.after.is_absent() && known.is_read() {
         return Err(Stopped::Broken);
     }

@@ -1,4 +1,4 @@
-//! The key that names this life of the data, and with it what Redis may evict: who gives the name, and when it changes.
+//! A key that names one life of the data, and with it what Redis may evict: who gives the name, and when it changes.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +18,26 @@ use crate::pool::Pool;
 use crate::status::Status;
 use crate::value::{array, bytes};
 
+/// What a key names the life of.
+#[derive(Debug)]
+pub(super) enum Whose {
+    /// Of channels' streams, by what is promised about them.
+    Channels(Arc<Lives>),
+    /// Of the gateway's own logs, which do not expire.
+    Own,
+}
+
+impl Whose {
+    /// What its name tells of what Redis evicts. `None`: nothing, where absences prove nothing for long.
+    fn named(&self, told: Eviction) -> Option<Eviction> {
+        match self {
+            Self::Channels(lives) => lives.are_promised().then(|| told.of_streams(lives.do_expire())),
+            Self::Own if told.takes(false) => Some(Eviction::Anything),
+            Self::Own => Some(Eviction::Nothing),
+        }
+    }
+}
+
 /// The key, and what its name depends on.
 #[derive(Debug)]
 pub(super) struct EpochKey {
@@ -27,15 +47,15 @@ pub(super) struct EpochKey {
     status: Status,
     /// For the name of a new life of the data.
     random: Random,
-    lives: Arc<Lives>,
+    whose: Whose,
     /// Until then no life of the data is renamed.
     renaming_rests_until: Mutex<Instant>,
 }
 
 impl EpochKey {
     /// `name`: of the key.
-    pub(super) fn new(pool: Pool, name: String, (status, random): (Status, Random), lives: Arc<Lives>) -> Self {
-        Self { pool, name, status, random, lives, renaming_rests_until: Mutex::new(Instant::now()) }
+    pub(super) fn new(pool: Pool, name: String, (status, random): (Status, Random), whose: Whose) -> Self {
+        Self { pool, name, status, random, whose, renaming_rests_until: Mutex::new(Instant::now()) }
     }
 
     /// The name of the key.
@@ -56,17 +76,17 @@ impl EpochKey {
     /// What is true of the whole server, by the replies to `TIME` and to `GET` of the key. `None` after this life of the data was given
     /// its name.
     pub(super) async fn now(&self, time: Value, epoch: Value, told: Eviction) -> Result<Option<Now>, Error> {
-        let eviction = told.of_streams(self.lives.do_expire());
+        let named = self.whose.named(told);
         match epoch {
-            Value::Nil => self.give_name(eviction).await.map(|()| None),
+            Value::Nil => self.give_name(named).await.map(|()| None),
             Value::ServerError(error) => Err(Error::from(&error)),
             value => {
                 let name = bytes(value).ok_or(Error::Shape("GET"))?;
-                if self.is_of_another_policy(&name, eviction) && self.rename(&name).await? {
+                let is_named = named.is_none_or(|named| epoch_name::eviction(&name) == named);
+                if !is_named && self.may_rename() && self.rename(&name).await? {
                     return Ok(None);
                 }
                 // Until the life is renamed, what was absent in it may have been evicted.
-                let is_named = !self.lives.are_promised() || epoch_name::eviction(&name) == eviction;
                 let eviction = if is_named { told } else { Eviction::Anything };
                 Ok(Some(Now { ms: reply::time_ms(time)?, epoch: Epoch::from_key(&name), eviction }))
             }
@@ -79,20 +99,17 @@ impl EpochKey {
     }
 
     /// Gives this life of the data its name, unless another node was faster.
-    async fn give_name(&self, eviction: Eviction) -> Result<(), Error> {
+    async fn give_name(&self, named: Option<Eviction>) -> Result<(), Error> {
         let random = [self.random.number(), self.random.number()];
-        let name = epoch_name::new(random, if self.lives.are_promised() { eviction } else { Eviction::Nothing });
+        let name = epoch_name::new(random, named.unwrap_or(Eviction::Nothing));
         let mut command = redis::pipe();
         command.cmd("SET").arg(&self.name).arg(name).arg("NX");
         self.pool.query(&command).await.map(|_| ())
     }
 
-    /// Whether the eviction policy was another one when this life of the data was named, so that what is absent now may have been evicted in
-    /// between. It matters where absences are to prove something for long. At most once in an interval, should nodes disagree.
-    fn is_of_another_policy(&self, name: &[u8], eviction: Eviction) -> bool {
-        if !self.lives.are_promised() || epoch_name::eviction(name) == eviction {
-            return false;
-        }
+    /// Whether it is time to look if the eviction policy was another one when this life of the data was named. At most once in an interval,
+    /// should nodes disagree.
+    fn may_rename(&self) -> bool {
         let now = Instant::now();
         let mut rests_until = self.renaming_rests_until.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_due = now >= *rests_until;
@@ -106,14 +123,14 @@ impl EpochKey {
     async fn rename(&self, name: &[u8]) -> Result<bool, Error> {
         let Some(told) = self.ask_eviction().await? else { return Ok(false) };
         self.status.set_eviction(Some(told));
-        let eviction = told.of_streams(self.lives.do_expire());
-        if epoch_name::eviction(name) == eviction {
+        let Some(named) = self.whose.named(told).filter(|named| epoch_name::eviction(name) != *named) else {
             return Ok(false);
-        }
+        };
         let mut command = redis::pipe();
-        command.cmd("SET").arg(&self.name).arg(epoch_name::next(name, eviction));
+        command.cmd("SET").arg(&self.name).arg(epoch_name::next(name, named));
         self.pool.query(&command).await?;
         tracing::warn!(
+            key = self.name,
             evicts = ?told,
             "what Redis evicts, or what is promised about it, has changed: what was absent before proves nothing from now on"
         );

@@ -7,7 +7,7 @@ use fanfare_protocol::{EntryId, LogName, Position};
 use redis::{Pipeline, Value};
 
 use super::denied_keys::DeniedKeys;
-use super::epoch_key::EpochKey;
+use super::epoch_key::{EpochKey, Whose};
 use super::functions::Functions;
 use super::lives::{Life, Lives};
 use super::now::Now;
@@ -61,13 +61,14 @@ pub(super) struct End {
     pub(super) sizes: (usize, usize),
 }
 
-/// All streams of a node's channels.
+/// All streams of a node's channels, and those of the gateway's own logs.
 #[derive(Debug)]
 pub(crate) struct Streams {
     pool: Pool,
     keys: Keys,
     functions: Functions,
     epoch: EpochKey,
+    own_epoch: EpochKey,
     lives: Arc<Lives>,
 }
 
@@ -76,14 +77,27 @@ impl Streams {
         pool: Pool,
         keys: Keys,
         presence: Arc<Presence>,
-        status: Status,
-        random: Random,
+        status: &Status,
+        random: &Random,
         min_lives: MinLives,
     ) -> Self {
         let functions = Functions::new(pool.clone(), presence);
         let lives = Arc::new(Lives::new(min_lives));
-        let epoch = EpochKey::new(pool.clone(), keys.epoch(), (status, random), Arc::clone(&lives));
-        Self { pool, keys, functions, epoch, lives }
+        let epoch_key = |name, whose| EpochKey::new(pool.clone(), name, (status.clone(), random.fork()), whose);
+        let epoch = epoch_key(keys.epoch(), Whose::Channels(Arc::clone(&lives)));
+        let own_epoch = epoch_key(keys.own_epoch(), Whose::Own);
+        Self { pool, keys, functions, epoch, own_epoch, lives }
+    }
+
+    /// The key that names the life of a log's stream.
+    fn epoch_of(&self, log: &LogName) -> &EpochKey {
+        if is_own(log) { &self.own_epoch } else { &self.epoch }
+    }
+
+    /// The same of several, of one kind.
+    fn epoch_of_all(&self, logs: &[LogName]) -> &EpochKey {
+        debug_assert!(logs.iter().all(|log| is_own(log) == logs.first().is_some_and(is_own)), "{logs:?}");
+        if logs.first().is_some_and(is_own) { &self.own_epoch } else { &self.epoch }
     }
 
     /// `XINFO STREAM`, a range of `count` entries from `start` on, inclusive, `TIME`, the epoch key, and `PTTL` where something is promised
@@ -117,8 +131,8 @@ impl Streams {
         event_bytes: usize,
     ) -> Result<Option<Observation>, Error> {
         let arguments = [start.to_owned(), max_entries.to_string(), max_bytes.to_string(), event_bytes.to_string()];
-        let Some((mut parts, now)) = self.function("sse_read", vec![self.keys.stream(channel)], &arguments).await?
-        else {
+        let (epoch, key) = (self.epoch_of(channel), self.keys.stream(channel));
+        let Some((mut parts, now)) = self.function("sse_read", vec![key], epoch, &arguments).await? else {
             return Ok(None);
         };
         let shape = Error::Shape("sse_read");
@@ -162,8 +176,8 @@ impl Streams {
         (max_entries, max_bytes): (usize, usize),
     ) -> Result<Option<Heads>, Error> {
         let arguments = [end.to_owned(), max_entries.to_string(), max_bytes.to_string()];
-        let Some((mut parts, now)) = self.function("sse_newest", vec![self.keys.stream(channel)], &arguments).await?
-        else {
+        let (epoch, key) = (self.epoch_of(channel), self.keys.stream(channel));
+        let Some((mut parts, now)) = self.function("sse_newest", vec![key], epoch, &arguments).await? else {
             return Ok(None);
         };
         let shape = Error::Shape("sse_newest");
@@ -180,7 +194,7 @@ impl Streams {
         Ok(Some(Heads { tip, entries, complete, next_bytes }))
     }
 
-    /// The ends of streams in one transaction, so that the time is exactly the one at which a stream was absent. A single key that this user
+    /// The ends of streams of one kind ([`is_own`]) in one transaction, so that the time is exactly the one at which a stream was absent. A single key that this user
     /// may not read keeps the whole transaction from being run; Redis tells which ones these are, and the others are asked for once
     /// more, without them: so many refused keys cost the others one round trip.
     pub(super) async fn ends(&self, channels: &[LogName]) -> Result<Vec<Result<End, Error>>, Error> {
@@ -242,7 +256,7 @@ impl Streams {
         for channel in asked {
             commands.cmd("PTTL").arg(self.keys.stream(channel));
         }
-        let (mut replies, now) = self.try_transaction(commands).await?;
+        let (mut replies, now) = self.try_transaction(commands, self.epoch_of_all(channels)).await?;
         if replies.len() != channels.len() + asked.len() {
             return Err(Error::Shape("EXEC").into());
         }
@@ -293,7 +307,8 @@ impl Streams {
         channels: &[LogName],
     ) -> Result<Option<Vec<Result<End, Error>>>, Error> {
         let streams = channels.iter().map(|channel| self.keys.stream(channel)).collect();
-        let Some((mut parts, now)) = self.function("sse_tips", streams, &[]).await? else { return Ok(None) };
+        let epoch = self.epoch_of_all(channels);
+        let Some((mut parts, now)) = self.function("sse_tips", streams, epoch, &[]).await? else { return Ok(None) };
         let summaries = parts.next().and_then(array).filter(|summaries| summaries.len() == channels.len());
         let summaries = summaries.ok_or(Error::Shape("sse_tips"))?;
         let asked: Vec<&LogName> = channels.iter().filter(|channel| self.lives.asks(channel)).collect();
@@ -319,10 +334,10 @@ impl Streams {
             }
             commands
         };
-        let asks = self.lives.asks(channel);
-        let (mut replies, now) = match self.transaction(commands(asks)).await {
+        let (asks, epoch) = (self.lives.asks(channel), self.epoch_of(channel));
+        let (mut replies, now) = match self.transaction(commands(asks), epoch).await {
             Err(Error::Denied(_)) if asks => {
-                let answer = self.transaction(commands(false)).await?;
+                let answer = self.transaction(commands(false), epoch).await?;
                 self.lives.note_denied();
                 answer
             }
@@ -335,48 +350,59 @@ impl Streams {
         Ok((info, reply::entries(entries)?, now, life))
     }
 
-    /// Runs commands with `TIME` and the epoch key in one `MULTI`.
-    async fn transaction(&self, commands: Pipeline) -> Result<(Vec<Value>, Now), Error> {
-        self.try_transaction(commands).await.map_err(|failure| failure.error)
+    /// Runs commands with `TIME` and an epoch key in one `MULTI`.
+    async fn transaction(&self, commands: Pipeline, epoch_key: &EpochKey) -> Result<(Vec<Value>, Now), Error> {
+        self.try_transaction(commands, epoch_key).await.map_err(|failure| failure.error)
     }
 
     /// The same; the failure says which of the commands were refused.
-    async fn try_transaction(&self, mut commands: Pipeline) -> Result<(Vec<Value>, Now), Failure> {
-        commands.atomic().cmd("TIME").cmd("GET").arg(self.epoch.name()).ignore_errors();
+    async fn try_transaction(
+        &self,
+        mut commands: Pipeline,
+        epoch_key: &EpochKey,
+    ) -> Result<(Vec<Value>, Now), Failure> {
+        commands.atomic().cmd("TIME").cmd("GET").arg(epoch_key.name()).ignore_errors();
         for _ in 0..EPOCH_ATTEMPTS {
-            let eviction = self.epoch.eviction().await?;
+            let eviction = epoch_key.eviction().await?;
             let replies = self.pool.ask(&commands).await?;
             let mut replies = array(replies).ok_or(Error::Shape("EXEC"))?;
             let epoch = replies.pop().ok_or(Error::Shape("EXEC"))?;
             let time = replies.pop().ok_or(Error::Shape("EXEC"))?;
-            if let Some(now) = self.epoch.now(time, epoch, eviction).await? {
+            if let Some(now) = epoch_key.now(time, epoch, eviction).await? {
                 return Ok((replies, now));
             }
         }
-        Err(self.epoch.vanishes().into())
+        Err(epoch_key.vanishes().into())
     }
 
-    /// Runs a function, which tells `TIME` and the epoch key as well. What else it tells comes back. `None`: it cannot be run.
+    /// Runs a function, which tells `TIME` and an epoch key as well. What else it tells comes back. `None`: it cannot be run.
     async fn function(
         &self,
         name: &str,
         mut keys: Vec<String>,
+        epoch_key: &EpochKey,
         arguments: &[String],
     ) -> Result<Option<(impl Iterator<Item = Value> + use<>, Now)>, Error> {
-        keys.push(self.epoch.name().to_owned());
+        keys.push(epoch_key.name().to_owned());
         for _ in 0..EPOCH_ATTEMPTS {
-            let eviction = self.epoch.eviction().await?;
+            let eviction = epoch_key.eviction().await?;
             let Some(reply) = self.functions.call(name, &keys, arguments).await? else { return Ok(None) };
             let mut parts = array(reply).ok_or(Error::Shape("a function"))?.into_iter();
             let (Some(time), Some(epoch)) = (parts.next(), parts.next()) else {
                 return Err(Error::Shape("a function"));
             };
-            if let Some(now) = self.epoch.now(time, epoch, eviction).await? {
+            if let Some(now) = epoch_key.now(time, epoch, eviction).await? {
                 return Ok(Some((parts, now)));
             }
         }
-        Err(self.epoch.vanishes())
+        Err(epoch_key.vanishes())
     }
+}
+
+/// Whether a log is one of the gateway's own, out of the reach of publishers. The probe stands beside channels. Logs of one kind share
+/// a key that names their life, and are read together.
+pub(super) fn is_own(log: &LogName) -> bool {
+    log.is_system() && !log.is_probe()
 }
 
 fn end(now: Now, info: Option<&StreamInfo>, life: Life) -> End {

@@ -9,7 +9,7 @@ use fanfare_protocol::LogName;
 use fanfare_protocol::limits::{FUNCTION_BYTES_COPIED_MAX, TIP_BYTES_PLAIN_MAX, TIPS_PER_REQUEST_MAX};
 
 use super::sizes::Sizes;
-use super::streams::{End, Streams};
+use super::streams::{End, Streams, is_own};
 use crate::error::Error;
 
 /// Target for the size of a reply that tells the ends of several streams, in bytes: `XINFO STREAM` brings the first and the last entry along.
@@ -90,10 +90,11 @@ impl<'a> TipsRequest<'a> {
                 None => plain.push(Asked { slot, channel, bytes: TIP_BYTES_PLAIN_MAX }),
             }
         }
+        plain.sort_by_key(|asked: &Asked| !is_own(&asked.channel));
         let rest = self.plain(plain).await;
         large.extend(rest);
         // A channel that fails again and again is expected to be larger each time: it keeps no other from being asked for.
-        large.sort_by_key(|asked| asked.bytes);
+        large.sort_by_key(|asked| (!is_own(&asked.channel), asked.bytes));
         self.large(&large).await;
         self.finish()
     }
@@ -101,7 +102,7 @@ impl<'a> TipsRequest<'a> {
     /// Returns those that are left after an answer that did not arrive: they are asked for without their entries.
     async fn plain(&mut self, mut rest: Vec<Asked>) -> Vec<Asked> {
         while !rest.is_empty() && self.lost.0 == 0 {
-            let later = rest.split_off(self.tip_bytes.fit().min(rest.len()));
+            let later = rest.split_off(self.tip_bytes.fit().min(of_one_kind(&rest)));
             match self.transaction(&rest).await {
                 Ok(Some(bytes)) => self.tip_bytes.learn(bytes, rest.len()),
                 Ok(None) => {}
@@ -219,6 +220,13 @@ fn names(batch: &[Asked]) -> Vec<LogName> {
     batch.iter().map(|asked| asked.channel.clone()).collect()
 }
 
+/// How many of these, from the first on, are read together.
+fn of_one_kind(channels: &[Asked]) -> usize {
+    let is_first =
+        |asked: &&Asked| is_own(&asked.channel) == channels.first().is_some_and(|first| is_own(&first.channel));
+    channels.iter().take_while(is_first).count()
+}
+
 /// How many of these, at least one, stay within so many bytes.
 fn fitting(channels: &[Asked], max_bytes: usize) -> usize {
     let mut bytes = 0_usize;
@@ -226,5 +234,6 @@ fn fitting(channels: &[Asked], max_bytes: usize) -> usize {
         bytes = bytes.saturating_add(asked.bytes);
         bytes <= max_bytes
     };
-    channels.iter().take(TIPS_PER_REQUEST_MAX).take_while(fits).count().max(1)
+    let of_one_kind = of_one_kind(channels);
+    channels.iter().take(TIPS_PER_REQUEST_MAX.min(of_one_kind)).take_while(fits).count().max(1)
 }

@@ -99,7 +99,10 @@ impl Asked<'_> {
         let right =
             |rule, need, words: &[&str]| Right { rule, need, words: words.iter().map(|word| (*word).into()).collect() };
         let revokes = Need::For("POST /revocations and `fanfare revoke` as this user cannot revoke");
+        let epoch = self.options.keys().own_epoch();
         rights.push(right("+xinfo|stream ~$fanfare:*", Need::All, &["XINFO", "STREAM", &log]));
+        rights.push(right("+get ~$fanfare:*", Need::All, &["GET", &epoch]));
+        rights.push(right("+set ~$fanfare:*", Need::All, &["SET", &epoch, "x", "NX", "XX"]));
         rights.push(right("+xrange ~$fanfare:*", Need::All, &["XRANGE", &log, "-", "+", "COUNT", "1"]));
         rights.push(right("+xadd ~$fanfare:*", revokes, &["XADD", &log, "0-0", "data", ""]));
         rights.push(right("+publish &$fanfare:*", revokes, &["PUBLISH", &log, ""]));

@@ -63,6 +63,13 @@ pub async fn user_without(server: &Server, commands: &[&str]) -> Options {
     Options { url: server.url_of("node"), ..server.options() }
 }
 
+/// What Redis evicts.
+pub async fn set_policy(server: &Server, policy: &str) {
+    for setting in [["maxmemory", "100mb"], ["maxmemory-policy", policy]] {
+        server.run::<Value>(&[&["CONFIG", "SET"], &setting[..]].concat()).await;
+    }
+}
+
 /// How often a command was called.
 pub async fn calls(server: &Server, command: &str) -> u64 {
     let info: String = server.run(&["INFO", "commandstats"]).await;

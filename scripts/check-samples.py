@@ -16,8 +16,10 @@ where it is run, has its path in front, `<!-- from: examples/… -->`, and must 
 Usage: check-samples.py FANFARE_BINARY [docs/tls.md]...
 """
 
+import concurrent.futures
 import json
 import pathlib
+import queue
 import re
 import shutil
 import subprocess
@@ -41,6 +43,14 @@ GENERATED = re.compile(r"<!-- (\S+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 PAGE_ORIGIN = re.compile(r"^\S*fanfare serve --cors-origins (\S+):3000$", re.MULTILINE)
 
 
+# They mostly wait.
+WORKERS = 3
+
+
+class NotRun(Exception):
+    """The sample has a mark that is in order."""
+
+
 class Sample:
     def __init__(self, path, match, text):
         self.path, self.where = path, f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('language')) + 1}"
@@ -52,13 +62,12 @@ class Sample:
         self.is_served = "-m http.server 3000" in text
 
 
-def samples_of(documents):
-    for path in documents:
-        text = path.read_text()
-        generated = [found.span() for found in GENERATED.finditer(text)]
-        for match in FENCE.finditer(text):
-            if not any(begin < match.start() < end for begin, end in generated):
-                yield Sample(path, match, text)
+def samples_of(path):
+    text = path.read_text()
+    generated = [found.span() for found in GENERATED.finditer(text)]
+    for match in FENCE.finditer(text):
+        if not any(begin < match.start() < end for begin, end in generated):
+            yield Sample(path, match, text)
 
 
 def check_configuration(world, sample):
@@ -131,49 +140,63 @@ CHECKS = {
 }
 
 
-def verdict(world, sample):
-    """Whether it was run."""
+def run(world, sample):
+    """Fails with what is wrong."""
     program = NEEDS.get(sample.language)
     if sample.reason:
         marks.check(sample)
-        return False
+        raise NotRun
     if sample.file:
-        check_file(sample)
-        return True
+        return check_file(sample)
     if program and not shutil.which(program, path=PATH):
-        print(f"SKIPPED {sample.where}: {program} is missing")
-        return False
+        raise Missing(f"{program} is missing")
     assert sample.language in CHECKS, f"nothing here runs {sample.language}; mark it with <!-- not run: why -->"
     world.reset()
     if sample.language == "html":
         world.page = sample.text
+    CHECKS[sample.language](world, sample)
+
+
+def check(world, sample):
     try:
-        CHECKS[sample.language](world, sample)
+        run(world, sample)
+    except NotRun:
+        return "skipped"
     except Missing as missing:
         print(f"SKIPPED {sample.where}: {missing}")
-        return False
-    return True
+        return "skipped"
+    except Exception as error:  # noqa: BLE001 - whatever it was is the verdict
+        print(f"FAILED {sample.where}: {type(error).__name__}: {error}")
+        return "failed"
+    return "passed"
 
 
-def main(binary, names):
-    documents = [ROOT / name for name in names] or DOCUMENTS
-    passed, failed, skipped = 0, 0, 0
+def check_documents(binary, documents, tally):
+    """Takes documents until there are none, each in a world that they share."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         world = World(binary, scratch)
         try:
-            for sample in samples_of(documents):
-                if sample.path != world.document:
-                    world.read(sample.path)
+            while True:
                 try:
-                    if verdict(world, sample):
-                        passed += 1
-                    else:
-                        skipped += 1
-                except Exception as error:  # noqa: BLE001 - whatever it was is the verdict
-                    failed += 1
-                    print(f"FAILED {sample.where}: {type(error).__name__}: {error}")
+                    document = documents.get_nowait()
+                except queue.Empty:
+                    return
+                world.begin_document()
+                for sample in samples_of(document):
+                    tally.append(check(world, sample))
         finally:
             world.processes.end_all()
+
+
+def main(binary, names):
+    documents, tally = queue.SimpleQueue(), []
+    # Those with the most samples first, so that nobody is left with a long one at the end.
+    for document in sorted([ROOT / name for name in names] or DOCUMENTS, key=lambda document: -len(list(samples_of(document)))):
+        documents.put(document)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as workers:
+        for worker in [workers.submit(check_documents, binary, documents, tally) for _ in range(WORKERS)]:
+            worker.result()
+    passed, failed, skipped = (tally.count(verdict) for verdict in ("passed", "failed", "skipped"))
     print(f"samples: {passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

@@ -33,11 +33,11 @@ class World:
         if self.fanload:
             (self.clone / "target/release/fanload").symlink_to(self.fanload)
         self.certificates = Certificates(self.scratch)
-        self.read(None)
+        self.begin_document()
 
-    def read(self, document):
+    def begin_document(self):
         """What another document configures and shows is its own."""
-        self.document, self.page = document, None
+        self.page = None
         self.configure("[server]\nkeep_alive = \"30s\"\n")
 
     def configure(self, text):

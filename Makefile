@@ -94,10 +94,18 @@ check-deploy: ## Check the files below deploy/, with HAProxy and nginx in front 
 	@/usr/bin/python3 scripts/check-balancers.py "$(TARGET_DIR)/debug/fanfare"
 
 .PHONY: check-tls
-check-tls: ## Let testssl.sh look at a node: nothing worse than "low"; a minute and a half
+check-tls: ## Let testssl.sh look at a node (nothing worse than "low"), and certbot renew its certificate (needs Go, root or sudo); two minutes
 	@scripts/setup.sh cc redis-server python3 openssl testssl
+	@scripts/setup.sh certbot ip setpriv go || echo "setup: without certbot, ip, setpriv and Go the recipe with certbot is left out"
 	$(CARGO) build $(LOCKED) -p fanfare
 	@python3 scripts/check-tls.py "$(TARGET_DIR)/debug/fanfare"
+	@# Pebble is the server of Let's Encrypt for tests.
+	@mkdir -p "$(TARGET_DIR)/pebble"; bin=$$(realpath "$(TARGET_DIR)/pebble")/pebble; export PATH="$$PATH:/usr/local/go/bin"; \
+	  if (cd scripts/pebble && go build -o "$$bin" github.com/letsencrypt/pebble/v2/cmd/pebble); then \
+	    python3 scripts/check-certbot.py "$(TARGET_DIR)/debug/fanfare" "$$bin"; \
+	  else \
+	    echo "certbot: SKIPPED: Pebble cannot be built here, see above"; \
+	  fi
 
 .PHONY: test-clients
 test-clients: ## Real clients and browsers, cut anywhere; examples, recipes, screenshots (CLIENTS="npm/undici auth tabs" TRANSPORT=h2; docs/clients.md)

@@ -30,7 +30,7 @@ ACCEPTED = {
 }
 # One finding of each part of the look: without any of them it broke off.
 PARTS = ["TLS1_3", "cipherlist_STRONG", "PFS", "ALPN_HTTP2", "cert_chain_of_trust", "HSTS_time", "heartbleed", "LUCKY13", "RC4"]
-# The longest that testssl.sh may take. .ci/run gives `make check-tls` as much, and time to build the node.
+# The longest that testssl.sh may take. .ci/run gives `make check-tls` as much, and time for the rest.
 SECONDS = 600
 
 

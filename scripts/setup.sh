@@ -21,6 +21,8 @@ package_of() {
     cwebp) echo webp ;;
     openssl) echo openssl ;;
     testssl) echo testssl.sh ;;
+    certbot) echo certbot ;;
+    ip) echo iproute2 ;;
     taskset | setpriv) echo util-linux ;;
     haproxy) echo haproxy ;;
     nginx) echo nginx-light ;;

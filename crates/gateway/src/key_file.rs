@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use fanfare_protocol::limits::KEY_FILE_BYTES_MAX;
 
 /// How a command line names standard input.
@@ -27,8 +27,17 @@ pub(crate) fn read_at_most(path: &Path, most: usize) -> anyhow::Result<Vec<u8>> 
     if path == Path::new(STDIN) {
         bail!("`-`: expected a file; standard input is for the command line");
     }
-    let file = File::open(path).with_context(|| format!("{}", path.display()))?;
+    let file = File::open(path).map_err(|error| not_opened(path, &error))?;
     read_all(file, path, most)
+}
+
+/// The system's own words do not say that the right is missing at a directory, which it is where another program keeps its keys to root.
+fn not_opened(path: &Path, error: &io::Error) -> anyhow::Error {
+    let what_to_do = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; expected that this user may read it, and enter the directories above it",
+        _ => "",
+    };
+    anyhow!("{}: {error}{what_to_do}", path.display())
 }
 
 /// The same, or what stands in standard input for `-`.
@@ -63,11 +72,11 @@ pub(crate) fn complaint(path: &Path) -> Option<String> {
         .then(|| format!("{}: everybody on this machine can sign tokens with it; expected `chmod 600`", path.display()))
 }
 
-/// The same of a file with the private key of a certificate.
+/// The same of a file with the private key of a certificate, which the node may read as one of a group.
 pub(crate) fn tls_complaint(path: &Path) -> Option<String> {
     is_open(path).then(|| {
         format!(
-            "{}: everybody on this machine can read this private key, and pass for this node; expected `chmod 600`",
+            "{}: everybody on this machine can read this private key, and pass for this node; expected `chmod o=`",
             path.display()
         )
     })
@@ -107,6 +116,17 @@ mod tests {
             assert_eq!(tls_complaint(file.path()).is_some(), is_open, "{mode:o}");
         }
         assert_eq!(complaint(Path::new(STDIN)), None);
+    }
+
+    #[test]
+    fn who_may_not_read_a_file_is_told_what_it_takes() {
+        let said = |kind: io::ErrorKind| not_opened(Path::new("/keys/tls.key"), &kind.into()).to_string();
+        let denied = said(io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            denied,
+            "/keys/tls.key: permission denied; expected that this user may read it, and enter the directories above it"
+        );
+        assert_eq!(said(io::ErrorKind::NotFound), "/keys/tls.key: entity not found");
     }
 
     #[test]

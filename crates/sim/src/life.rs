@@ -281,9 +281,7 @@ fn verdict(seed: u64, world: &World, clients: &[Client]) -> Outcome {
             outcome.judge(&who, history, steps, world.scenario.gaps_have_reasons);
         }
     }
-    // Each push of a flood may be a doorbell of its own for each node.
     let caused = match world.scenario.hardships {
-        Hardships { hostiles: 1.., .. } => siege::FLOOD * world.nodes.len(),
         Hardships { sizes: true, .. } if world.nodes.iter().any(|node| !node.keeps_pages_for(CLIENTS)) => {
             PIECES_READ_MAX
         }

@@ -1,15 +1,20 @@
-//! Whether the nodes read the same again and again.
+//! Whether the nodes read the same again and again, more often than messages ask them to.
 
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
-/// The ranges that were read lately, and the most reads of one of them in any second.
+/// In which reads and messages are counted.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// The ranges that were read lately, and the most reads of one of them in any second, beyond the messages that arrived about its key: each
+/// may be a doorbell of its own for each node.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     lately: VecDeque<(Instant, Range)>,
     times: HashMap<Range, usize>,
+    rings: HashMap<String, Vec<Instant>>,
     most: usize,
 }
 
@@ -19,8 +24,7 @@ type Range = (String, Bytes);
 impl Reads {
     pub(super) fn note(&mut self, key: &str, start: &Bytes) {
         let now = Instant::now();
-        while let Some((_, range)) =
-            self.lately.pop_front_if(|(at, _)| now.duration_since(*at) >= Duration::from_secs(1))
+        while let Some((_, range)) = self.lately.pop_front_if(|(at, _)| now.duration_since(*at) >= WINDOW)
             && let Some(times) = self.times.get_mut(&range)
         {
             *times -= 1;
@@ -31,8 +35,17 @@ impl Reads {
         let range = (key.to_owned(), start.clone());
         let times = self.times.entry(range.clone()).or_default();
         *times += 1;
-        self.most = self.most.max(*times);
+        let rung = self.rings.get_mut(key).map_or(0, |rings| {
+            rings.retain(|arrives| now.duration_since(*arrives) < WINDOW);
+            rings.iter().filter(|arrives| **arrives <= now).count()
+        });
+        self.most = self.most.max(times.saturating_sub(rung));
         self.lately.push_back((now, range));
+    }
+
+    /// A message about a key arrives at a node at that moment.
+    pub(super) fn ring(&mut self, key: &str, arrives: Instant) {
+        self.rings.entry(key.to_owned()).or_default().push(arrives);
     }
 
     pub(super) fn most(&self) -> usize {

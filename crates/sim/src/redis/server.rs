@@ -259,7 +259,7 @@ impl Server {
         self.troubles.has_lost_none_since(node, since) && self.troubles.of_all_until <= since && of_node().all(is_whole)
     }
 
-    /// How often the nodes read one and the same range within one second, at most.
+    /// How often the nodes read one and the same range within one second, at most, beyond what messages asked them to.
     pub(crate) fn most_reads(&self) -> usize {
         self.reads.most()
     }
@@ -280,7 +280,9 @@ impl Server {
         // What a node hears of its own logs has nothing that shows a loss but the end of its connection.
         let is_sure = is_of_own_log || channel.windows(7).any(|part| part == b"$probe:");
         let mut receivers = 0;
-        let Self { connections, weather, rng, apart, nature, trace, revoked, .. } = self;
+        let Self { connections, weather, rng, apart, nature, trace, revoked, reads, .. } = self;
+        let name = commands::text(channel);
+        let key = name.rsplit_once("__:").map_or(name.as_str(), |(_, key)| key);
         for (number, connection) in
             connections.iter_mut().filter(|(_, connection)| connection.subscribed.contains(channel))
         {
@@ -294,11 +296,12 @@ impl Server {
             let lags = nature.feed_lag_ms > 0 && apart.chance(400);
             let late = late + if lags { apart.up_to_ms(nature.feed_lag_ms) } else { Duration::ZERO };
             let arrives = connection.say(now + late, bytes.clone());
+            reads.ring(key, arrives);
             if is_of_own_log {
                 revoked.tell(connection.node, *number, arrives);
             }
             if !is_sure && rng.chance(weather.doubled_pushes) {
-                connection.say(now + late, bytes.clone());
+                reads.ring(key, connection.say(now + late, bytes.clone()));
             }
             if !is_sure && rng.chance(weather.swapped_pushes) {
                 connection.swap_last();

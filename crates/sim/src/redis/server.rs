@@ -281,8 +281,8 @@ impl Server {
         let is_sure = is_of_own_log || channel.windows(7).any(|part| part == b"$probe:");
         let mut receivers = 0;
         let Self { connections, weather, rng, apart, nature, trace, revoked, reads, .. } = self;
-        let name = commands::text(channel);
-        let key = name.rsplit_once("__:").map_or(name.as_str(), |(_, key)| key);
+        let name = String::from_utf8_lossy(channel);
+        let key = name.rsplit_once("__:").map_or(&*name, |(_, key)| key);
         for (number, connection) in
             connections.iter_mut().filter(|(_, connection)| connection.subscribed.contains(channel))
         {

@@ -78,7 +78,7 @@ def check_page(world, sample):
 def check_script(world, sample):
     """The script of the README: events and a gap."""
     node, heard = world.node("script", ['server.cors_origins=["*"]']), Heard()
-    script = re.sub(r"https://events\.example\.org", f"http://127.0.0.1:{node.port}", sample.text)
+    script = re.sub(r"http://127\.0\.0\.1:8081", f"http://127.0.0.1:{node.port}", sample.text)
     channel = re.search(r"channel=([a-z]+)", script)[1]
     page = open_page(world, f"<script>{script}</script>", heard)
     try:

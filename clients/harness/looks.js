@@ -2,6 +2,7 @@
 // Where the page has a canvas, it is a promise of that, kept once the canvas has been drawn.
 const CONTRAST_MIN = 4.5; // WCAG 2.2, success criterion 1.4.3
 const FONT_MIN = 11; // CSS pixels
+const MARGIN_MIN = 4; // On each side of a text in its box, in units of the picture.
 const FRAMES_MAX = 60; // In which a canvas that is drawn again and again has to be drawn once.
 // Colours on their way are those of neither scheme.
 document.getAnimations().filter((animation) => animation instanceof CSSTransition).forEach((transition) => transition.finish());
@@ -38,7 +39,7 @@ for (const element of [...document.querySelectorAll('body, body *')].filter(isTe
   if (found < CONTRAST_MIN && !element.disabled) faults.push(`faint, ${found.toFixed(2)}: ${element.tagName} ${name}`);
   const size = parseFloat(style.fontSize) * (drawn ? element.getScreenCTM().a : 1);
   if (size < FONT_MIN) faults.push(`small, ${size.toFixed(1)} px: ${name}`);
-  if (box && element.getBBox().width > box.getBBox().width) faults.push(`wider than its box: ${name}`);
+  if (box && element.getBBox().width + 2 * MARGIN_MIN > box.getBBox().width) faults.push(`wider than its box: ${name}`);
 }
 for (const element of document.querySelectorAll('html, .card, .figure, .figures, .figures div, td, th, button'))
   if (element.scrollWidth > element.clientWidth + 1) faults.push(`too wide: ${element.tagName} ${element.textContent.trim().slice(0, 80)}`);

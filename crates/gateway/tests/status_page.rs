@@ -60,7 +60,10 @@ fn the_page_shows_six_figures_as_they_change_and_says_when_the_node_is_gone() {
     assert_eq!(browser.run(HEADS), json!(["col Channel", "col Readers"]), "nothing is counted here");
 
     assert_eq!(browser.run("return document.querySelectorAll('#metrics tr').length"), 0, "folded");
-    browser.tab_to("summary");
+    browser.tab_to("#node > summary");
+    browser.press("\u{e007}");
+    browser.until("facts about the node", |browser| browser.text("facts").contains("cores"));
+    browser.tab_to("#all > summary");
     browser.press("\u{e007}");
     browser.until("all metrics", |browser| browser.text("metrics").contains("sessions_opened_total"));
     browser.can_be_read("");

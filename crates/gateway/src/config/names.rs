@@ -139,7 +139,7 @@ impl Value for HeaderNames {
     fn expected() -> String {
         format!(
             "at most {FORWARD_HEADERS_MAX} names of headers such as [\"authorization\", \"cookie\"], none of them of a connection, a \
-             body or the host, and none that proxies say a client's address with; in the environment also separated by commas"
+             body or the host, and none that proxies say a client's address with; in flags and the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
@@ -179,7 +179,7 @@ impl Value for Vec<Pattern> {
     fn expected() -> String {
         format!(
             "at most {PUBLIC_PATTERNS_MAX} patterns of channel names such as [\"news:*\"], of 1 to {CHANNEL_PATTERN_BYTES_MAX} bytes; \
-             in the environment also separated by commas"
+             in flags and the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {

@@ -24,8 +24,8 @@ impl Value for TemplateList {
     }
     fn expected() -> String {
         format!(
-            "at most {GRANT_PATTERNS_MAX} patterns such as [\"device/{{sub}}\", \"news:*\"], with nothing but {{sub}} in braces; in the \
-             environment also separated by commas"
+            "at most {GRANT_PATTERNS_MAX} patterns such as [\"device/{{sub}}\", \"news:*\"], with nothing but {{sub}} in braces; in \
+             flags and the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {

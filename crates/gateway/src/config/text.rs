@@ -202,7 +202,7 @@ impl Value for Vec<CorsOrigin> {
     }
     fn expected() -> String {
         "origins such as [\"https://app.example.com\", \"https://*.example.com\"] (lower case, without a path), or [\"*\"]; \
-         in the environment also separated by commas"
+         in flags and the environment also separated by commas"
             .into()
     }
     fn from_value(value: &ValueKind) -> Option<Self> {
@@ -224,7 +224,7 @@ impl Value for Vec<Network> {
     fn expected() -> String {
         format!(
             "at most {TRUSTED_PROXIES_MAX} addresses and networks such as [\"10.0.0.0/8\", \"2001:db8::1\"], without bits behind \
-             the prefix; in the environment also separated by commas"
+             the prefix; in flags and the environment also separated by commas"
         )
     }
     fn from_value(value: &ValueKind) -> Option<Self> {

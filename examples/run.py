@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -91,8 +92,20 @@ class Run:
             time.sleep(0.05)
         sys.exit(f"example: {what} did not start:\n{process.log.read_text(errors='replace')[-2000:]}")
 
+    def expect_redis(self, url):
+        """Fails at once, and not when a node has waited for it. What is no address, a socket for example, is left to the node."""
+        address = urllib.parse.urlsplit(url)
+        if not address.hostname:
+            return
+        host, port = address.hostname, address.port or 6379
+        try:
+            socket.create_connection((host, port), 5).close()
+        except OSError as error:
+            sys.exit(f"example: nothing answers on {host}:{port}, which REDIS_URL names ({error}); unset REDIS_URL to have a Redis started here")
+
     def redis(self):
         if "REDIS_URL" in self.env:
+            self.expect_redis(self.env["REDIS_URL"])
             return
         port = free_port(16379)
         process = self.start("redis", "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")

@@ -83,6 +83,11 @@ fail() {
 # --- Redis ------------------------------------------------------------------------------------
 if [ -n "${REDIS_URL:-}" ]; then
   redis_url=$REDIS_URL
+  if [[ $redis_url =~ ^rediss?://([^/]*@)?([A-Za-z0-9.-]+)(:([0-9]+))?(/|\?|$) ]]; then
+    host=${BASH_REMATCH[2]} port=${BASH_REMATCH[4]:-6379}
+    timeout 5 bash -c "exec 3<>/dev/tcp/$host/$port" 2>/dev/null ||
+      fail "nothing answers on $host:$port, which REDIS_URL names; unset REDIS_URL to have a Redis started here"
+  fi
   # Not repeated: it may hold a password.
   say "using the Redis that REDIS_URL names; what is published expires ten minutes after the end"
   cli="redis-cli -u \"\$REDIS_URL\""
@@ -115,8 +120,10 @@ fi
 # --- Two nodes and the page ----------------------------------------------------------------------
 free_port 8000
 page=$found
-# The demonstration's page, and one of the user's own, as docs/getting-started.md serves it.
-origins="http://127.0.0.1:$page,http://localhost:$page,http://127.0.0.1:3000,http://localhost:3000${ORIGIN:+,$ORIGIN}"
+# The demonstration's page, and one of the user's own, as docs/getting-started.md serves it. A list may be written in JSON.
+own=${ORIGIN:-}
+own=${own//[][\"]/}
+origins="http://127.0.0.1:$page,http://localhost:$page,http://127.0.0.1:3000,http://localhost:3000${own:+,$own}"
 nodes=()
 for number in 1 2; do
   free_port $((8080 + number))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs, and only those that are missing.
 #
-#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, jq, Python, openssl
+#   scripts/setup.sh             what the tests need: a linker, redis-server, redis-tools, Chromium and its driver, curl, jq, Python and its client for Redis, openssl
 #   scripts/setup.sh PROGRAM...  only what these programs need, for example `scripts/setup.sh redis-server`
 #
 # A program that is on the PATH already, from wherever it came, is left alone. Needs root or sudo
@@ -34,6 +34,7 @@ package_of() {
     python3-venv) echo python3-venv ;;
     python3) echo python3 ;;
     python3-yaml) echo python3-yaml ;;
+    python3-redis) echo python3-redis ;;
     cc) echo gcc libc6-dev ;;
     c++) echo g++ ;;
     go) echo golang-go ;;
@@ -52,7 +53,9 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 present() {
   case "$1" in
+    # Of Debian's Python, whichever other one is on the PATH.
     python3-yaml) /usr/bin/python3 -c 'import yaml' >/dev/null 2>&1 ;;
+    python3-redis) /usr/bin/python3 -c 'import redis' >/dev/null 2>&1 ;;
     python3-venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ;;
     firefox) command -v firefox-esr >/dev/null 2>&1 || command -v firefox >/dev/null 2>&1 ;;
     nchan) [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] ;;
@@ -67,7 +70,7 @@ present() {
 
 wanted=("$@")
 if [ ${#wanted[@]} -eq 0 ]; then
-  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl jq python3 openssl)
+  wanted=(cc redis-server redis-cli setpriv chromium chromedriver curl jq python3 python3-redis openssl)
 fi
 
 missing=()

@@ -114,10 +114,11 @@ def send(request):
 
 
 def read(request):
-    """In all tabs and on all machines of this user."""
+    """In all tabs and on all machines of this user. What the page has not got from here cannot be read yet."""
     user, upto = session_of(request).user, int(request.body.get("upto", 0))
     with lock:
-        inboxes[user]["read"] = max(inboxes[user]["read"], upto)
+        entries = inboxes[user]["entries"]
+        inboxes[user]["read"] = max(inboxes[user]["read"], min(upto, entries[-1]["number"] if entries else 0))
         redis.publish(f"user:{user}", json.dumps({"upto": inboxes[user]["read"]}), "read", maxlen=KEPT)
     return {}
 

@@ -76,6 +76,7 @@ class Shell:
             ("sudo", "apt-get", "install"): self.debian_packages,
             ("docker", "run"): self.container,
             ("perf",): self.perf,
+            ("/usr/bin/python3",): self.debian_python,
         }
 
     def run(self, sample):
@@ -194,6 +195,11 @@ class Shell:
         packages = [word for word in command.words[3:] if not word.startswith("-")]
         done = subprocess.run(["apt-get", "install", "--simulate", *packages], capture_output=True, text=True, timeout=COMMAND_SECONDS)
         assert packages and done.returncode == 0, f"{command.text}\n{done.stdout}{done.stderr}"
+
+    def debian_python(self, command):
+        if subprocess.run(["/usr/bin/python3", "-c", "import redis"], capture_output=True, timeout=COMMAND_SECONDS).returncode:
+            raise Missing("Debian's Python has no redis")
+        self.command(command.text, command.printed)
 
     def load(self, command):
         """A few clients of `fanload`, to their end or behind what follows."""

@@ -95,9 +95,12 @@ class Run:
     def expect_redis(self, url):
         """Fails at once, and not when a node has waited for it. What is no address, a socket for example, is left to the node."""
         address = urllib.parse.urlsplit(url)
-        if not address.hostname:
+        try:
+            host, port = address.hostname, address.port or 6379
+        except ValueError as error:
+            sys.exit(f"example: REDIS_URL is no address of a Redis: {error}")
+        if not host:
             return
-        host, port = address.hostname, address.port or 6379
         try:
             socket.create_connection((host, port), 5).close()
         except OSError as error:

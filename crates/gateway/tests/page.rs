@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::json;
 use support::dev::Dev;
 use support::{eventually, signal};
 use webdriver::Browser;
@@ -112,7 +113,8 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
     let mut script = Command::new("env");
     script.arg("--default-signal=INT").arg(root.join("scripts/run.sh"));
     script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare")).env("TMPDIR", work.path()).env_remove("REDIS_URL");
-    script.env("ORIGIN", ORIGINS.join(","));
+    // Commas alone do as well.
+    script.env("ORIGIN", json!(ORIGINS).to_string());
     let mut script = Script(script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
     let lines: Vec<String> = BufReader::new(script.0.stdout.take().unwrap())
         .lines()
@@ -147,6 +149,21 @@ fn make_run_shows_the_same_over_redis_and_leaves_nothing_behind() {
         let address = address(&node);
         assert!(TcpStream::connect(&address).is_err(), "somebody still listens on {address}");
     }
+}
+
+// Fails when nodes are left to wait for it, whose log does not name the variable.
+#[test]
+fn make_run_says_at_once_that_nothing_answers_where_redis_url_points() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut script = Command::new(root.join("scripts/run.sh"));
+    script.env("FANFARE_BIN", env!("CARGO_BIN_EXE_fanfare"));
+    script.env("REDIS_URL", format!("redis://:secret@127.0.0.1:{port}/0"));
+    let output = script.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("nothing answers on 127.0.0.1:{port}, which REDIS_URL names")), "{said}");
+    assert!(!said.contains("secret") && !said.contains("Node 1"), "{said}");
 }
 
 #[test]

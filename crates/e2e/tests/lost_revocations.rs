@@ -57,6 +57,19 @@ fn first_to_end(streams: &mut Vec<Client>) -> Client {
     }
 }
 
+/// All are in the midst of their stream when the log is another one, and something is published while the first to be sent away is gone.
+fn sent_away(node: &Node, redis: &RedisServer, publisher: &mut Publisher, streams: &mut Vec<Client>) -> Client {
+    publisher.fcall("c", "before");
+    streams.iter_mut().for_each(|client| client.read_data("before"));
+    let mut connection = redis.connection();
+    revoke_somebody(node, &mut connection);
+    set_back(node, &mut connection);
+    let first = first_to_end(streams);
+    assert!(was_told_expired(&first), "{}", first.recent());
+    publisher.fcall("c", "while it was away");
+    first
+}
+
 fn was_told_expired(client: &Client) -> bool {
     client.seen().iter().any(|seen| matches!(seen, Observed::Control(event) if event.event == "$expired"))
 }
@@ -72,15 +85,7 @@ fn streams_by_token_come_back_when_the_log_is_not_what_it_was_and_lose_nothing()
     let follow = || Client::open(node.address(), Subscribe::to("c").header("Authorization", &bearer));
     let mut streams: Vec<_> = (0..STREAMS).map(|_| follow()).collect();
     let mut public = Client::open(node.address(), Subscribe::to("news"));
-    publisher.fcall("c", "before");
-    streams.iter_mut().for_each(|client| client.read_data("before"));
-
-    let mut connection = redis.connection();
-    revoke_somebody(&node, &mut connection);
-    set_back(&node, &mut connection);
-    let mut first = first_to_end(&mut streams);
-    assert!(was_told_expired(&first), "{}", first.recent());
-    publisher.fcall("c", "while it was away");
+    let mut first = sent_away(&node, &redis, &mut publisher, &mut streams);
     first.connect(node.address()).expect("the node accepts");
     publisher.fcall("c", "after");
     first.read_data("after");
@@ -163,17 +168,11 @@ fn tickets_are_looked_up_again_when_the_log_is_not_what_it_was() {
     let mut streams: Vec<_> = (0..STREAMS).map(|_| follow()).collect();
     let ledger = Ledger::default();
     let mut publisher = Publisher::new(&redis, &ledger);
-    publisher.fcall("c", "before");
-    streams.iter_mut().for_each(|client| client.read_data("before"));
-    let mut connection = redis.connection();
-    revoke_somebody(&node, &mut connection);
-    set_back(&node, &mut connection);
-    let mut first = first_to_end(&mut streams);
-    assert!(was_told_expired(&first), "{}", first.recent());
-    publisher.fcall("c", "while it was away");
+    let mut first = sent_away(&node, &redis, &mut publisher, &mut streams);
     first.connect(node.address()).expect("the node accepts");
     first.read_data("while it was away");
     check(&first, &ledger, "c", &Expect::everything()).assert_kept();
+    let mut connection = redis.connection();
     // As a flush would have it.
     for name in connection.command(["KEYS", "*:ticket:*"]).array() {
         connection.command(["DEL", &name.text()]);

@@ -5,7 +5,7 @@ mod support;
 
 use fanfare_log::{Archive, Tip};
 use fanfare_protocol::{Epoch, LogName};
-use fanfare_redis::RedisArchive;
+use fanfare_redis::{Options, RedisArchive};
 use redis::Value;
 use support::streams::*;
 use support::*;
@@ -71,4 +71,15 @@ async fn a_time_in_which_redis_could_evict_anything_is_another_life_of_the_own_l
     }
     assert_eq!((named[0], named[3]), (named[1], named[4]), "no own log expires");
     assert!(named[1] != named[2] && named[2] != named[3] && named[3] != named[0], "{named:?}");
+}
+
+// Fails when all logs of a request are read together: whoever may not read this key would not learn where channels end either.
+#[tokio::test]
+async fn a_user_without_a_right_to_the_key_still_reads_channels_and_is_told_of_the_own_log() {
+    let server = Server::start().await;
+    let rules = ["ACL", "SETUSER", "node", "on", ">secret", "+@all", "~sse:*", "&*"];
+    server.run::<Value>(&[&rules[..], &[&format!("~{LOG}")]].concat()).await;
+    let archive = archive(&Options { url: server.url_of("node"), ..server.options() });
+    let answers = archive.tips(vec![LogName::revoked(), name("a"), name("b")]).await.unwrap();
+    assert!(answers[0].is_err() && answers[1].is_ok() && answers[2].is_ok(), "{answers:?}");
 }

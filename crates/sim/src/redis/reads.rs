@@ -52,3 +52,28 @@ impl Reads {
         self.most
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_who_goes_round_in_a_circle_is_seen_and_one_that_is_rung_for_is_not() {
+        let mut reads = Reads::default();
+        let start = Bytes::from_static(b"1-0");
+        for _ in 0..30 {
+            reads.ring("sse:a", Instant::now());
+            reads.note("sse:a", &start);
+        }
+        assert_eq!(reads.most(), 0);
+        for _ in 0..30 {
+            reads.note("sse:b", &start);
+        }
+        assert_eq!(reads.most(), 30, "what rings for one key excuses no reads of another");
+        tokio::time::advance(WINDOW).await;
+        for _ in 0..31 {
+            reads.note("sse:a", &start);
+        }
+        assert_eq!(reads.most(), 31, "nor later ones");
+    }
+}
